@@ -1,0 +1,1 @@
+"""Everything that measures: metrics, statistics, evaluation, table rendering."""

@@ -1,0 +1,1 @@
+"""Objective metrics, one per file; each docstring gives its formula and source."""

@@ -1,0 +1,1 @@
+"""Every critic, and the adversarial and feature-matching losses."""

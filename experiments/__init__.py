@@ -1,0 +1,1 @@
+"""Lightning module, losses, balancer, rate sampling, data, recipes, scales, tables, runner, command line."""

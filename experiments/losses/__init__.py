@@ -1,0 +1,1 @@
+"""Reconstruction losses on waveforms and spectra."""

@@ -1,0 +1,1 @@
+"""Every way from a latent to codes and back."""
