@@ -1,0 +1,38 @@
+"""Fixtures every test may use."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+GOLDEN = Path(__file__).parent / "golden"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+Golden = tuple[dict[str, torch.Tensor], dict[str, Any]]
+
+
+@pytest.fixture
+def golden() -> Callable[[str], Golden]:
+    """Reads a golden case: ``golden(name) -> (tensors, description)``; see tests/golden/README.md."""
+
+    def load(name: str) -> Golden:
+        return load_file(GOLDEN / f"{name}.safetensors"), json.loads((GOLDEN / f"{name}.json").read_text())
+
+    return load
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of recorded audio and references beside the checkout; a test that wants it skips without it."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the folder ../shared (recorded audio and reference scores), which is not here")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
