@@ -1,0 +1,43 @@
+"""One piece of test audio, as every measurement takes it."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A named piece of audio from one domain.
+
+    Args:
+        name: What the clip is called in the results (unique within a test set).
+        domain: The kind of sound, such as "speech" or "music"; results are given per domain.
+        audio: Samples `[C, N]`, float32, nominally within [-1, 1].
+        sample_rate: Hz.
+
+    Raises:
+        ValueError: If the name or the domain is empty, the audio is not `[C, N]` of floats with at
+            least one sample, or the sample rate is not positive.
+    """
+
+    name: str
+    domain: str
+    audio: Tensor
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        """Refuses what no metric could be computed on."""
+        if not self.name or not self.domain:
+            raise ValueError(f"a clip needs a name and a domain, got {self.name!r} and {self.domain!r}")
+        if self.audio.ndim != 2 or self.audio.numel() == 0 or not self.audio.is_floating_point():
+            raise ValueError(
+                f"clip {self.name!r} must hold floats [C, N] with C, N > 0, "
+                f"got {self.audio.dtype} {list(self.audio.shape)}"
+            )
+        if self.sample_rate <= 0:
+            raise ValueError(f"clip {self.name!r} needs a positive sample rate in Hz, got {self.sample_rate}")
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.audio.shape[-1] / self.sample_rate
