@@ -1,0 +1,55 @@
+"""Sums and gathers over the processes of a distributed run; without one, everything is what it was."""
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+def is_distributed() -> bool:
+    """Whether a process group is up with more than one process."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def world_size() -> int:
+    """Number of processes; 1 without a process group."""
+    return dist.get_world_size() if is_distributed() else 1
+
+
+def all_reduce_sum(tensor: Tensor) -> Tensor:
+    """Sum over processes, without gradient; ``tensor`` itself when not distributed, never changed in place."""
+    if not is_distributed():
+        return tensor
+    total = tensor.detach().clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total
+
+
+def all_reduce_mean(tensor: Tensor) -> Tensor:
+    """Mean over processes, without gradient; ``tensor`` itself when not distributed, never changed in place."""
+    return all_reduce_sum(tensor) / world_size() if is_distributed() else tensor
+
+
+def all_gather_batch(tensor: Tensor) -> Tensor:
+    """The tensors of all processes joined along dim 0 in rank order, without gradient.
+
+    Rank ``r`` holds items ``[r * b, (r + 1) * b)`` of the global batch, so the result is the batch one process would see.
+
+    Args:
+        tensor: ``[n, ...]``; ``n`` may differ between processes, zero included, the other sizes may not.
+
+    Returns:
+        ``[sum of n, ...]``, the same on every process; ``tensor`` itself when not distributed.
+    """
+    if not is_distributed():
+        return tensor
+    tensor = tensor.detach()
+    length = torch.tensor([tensor.shape[0]], device=tensor.device)
+    lengths = [torch.empty_like(length) for _ in range(world_size())]
+    dist.all_gather(lengths, length)
+    sizes = [int(size) for size in lengths]
+    # Collectives want equal shapes: pad to the longest, cut again afterwards.
+    padded = tensor.new_zeros((max(sizes), *tensor.shape[1:]))
+    padded[: tensor.shape[0]] = tensor
+    gathered = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(gathered, padded)
+    return torch.cat([part[:size] for part, size in zip(gathered, sizes, strict=True)])
