@@ -1,0 +1,5 @@
+"""What a metric raises when it has no answer."""
+
+
+class MetricError(ValueError):
+    """A metric is not defined for these signals; the message is the reason that stands in the results."""
