@@ -1,0 +1,96 @@
+"""The short-time Fourier transform that losses, metrics and discriminators share."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Padding = Literal["none", "centre", "same", "matched"]
+
+
+class STFT(nn.Module):
+    """Complex one-sided STFT with a periodic Hann window, computed in float32 under any autocast.
+
+    Args:
+        window_length: window and transform length in samples.
+        hop_length: samples between frames; None is ``window_length // 4``.
+        padding: ``none``: only whole windows inside the audio (EnCodec's discriminator). ``centre``: half a window
+            reflected at both ends (DAC's losses). ``same``: ``(window - hop) // 2`` reflected at both ends, then zeros
+            until the last frame is full: ``ceil(N / hop)`` frames (AudioCraft's losses). ``matched``: as many frames,
+            filled by reflection (DAC's discriminator, "match stride"; its two dropped frames are never computed here).
+        normalized: divide by the window's L2 norm.
+
+    Raises:
+        ValueError: a length is not positive, or the hop is longer than the window.
+    """
+
+    window: Tensor
+
+    def __init__(
+        self,
+        window_length: int,
+        hop_length: int | None = None,
+        padding: Padding = "none",
+        normalized: bool = False,
+    ) -> None:
+        super().__init__()
+        self.window_length = window_length
+        self.hop_length = window_length // 4 if hop_length is None else hop_length
+        self.padding = padding
+        self.normalized = normalized
+        if not 1 <= self.hop_length <= window_length:
+            raise ValueError(
+                f"hop_length is {self.hop_length}; it must lie between 1 and window_length {window_length}"
+            )
+        if padding not in ("none", "centre", "same", "matched"):
+            raise ValueError(f"padding is {padding!r}; it must be none, centre, same or matched")
+        window = torch.hann_window(window_length, periodic=True)
+        self.register_buffer("window", window / window.norm() if normalized else window, persistent=False)
+
+    @property
+    def min_samples(self) -> int:
+        """The fewest samples that can be transformed (reflection needs more samples than it adds)."""
+        side = (self.window_length - self.hop_length) // 2
+        needed = {
+            "none": self.window_length,
+            "centre": self.window_length // 2 + 1,
+            "same": side + 1,
+            "matched": side + self.hop_length,
+        }
+        return needed[self.padding]
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, C, N]`` to a complex spectrum ``[B, C, T, F]``, ``F = window_length // 2 + 1``.
+
+        Raises:
+            ValueError: the audio is shorter than ``min_samples``.
+        """
+        if audio.shape[-1] < self.min_samples:
+            raise ValueError(
+                f"{audio.shape[-1]} samples are too few for a window of {self.window_length} with padding "
+                f"{self.padding!r}: at least {self.min_samples} are needed"
+            )
+        with torch.autocast(device_type=audio.device.type, enabled=False):
+            spectrum = torch.stft(
+                self._padded(audio.float().flatten(0, 1)),
+                n_fft=self.window_length,
+                hop_length=self.hop_length,
+                window=self.window,
+                center=False,
+                return_complex=True,
+            )
+        return spectrum.transpose(1, 2).unflatten(0, audio.shape[:2])
+
+    def _padded(self, audio: Tensor) -> Tensor:
+        """``[B, N]`` with this transform's padding at both ends."""
+        samples = audio.shape[-1]
+        if self.padding == "none":
+            return audio
+        if self.padding == "centre":
+            return F.pad(audio, (self.window_length // 2, self.window_length // 2), mode="reflect")
+        side = (self.window_length - self.hop_length) // 2
+        fill = -samples % self.hop_length + (self.window_length - self.hop_length) % 2
+        if self.padding == "matched":
+            return F.pad(audio, (side, side + fill), mode="reflect")
+        return F.pad(F.pad(audio, (side, side), mode="reflect"), (0, fill))

@@ -1,0 +1,91 @@
+"""What discriminators and the generator play for."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from codeclab.discriminators.base import Judgement
+
+Reduction = Literal["mean", "sum"]
+
+
+class AdversarialLoss(ABC):
+    """Both players' adversarial losses, each a mean over the batch."""
+
+    @abstractmethod
+    def critic(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+        """What the discriminators minimise: a scalar from their judgements of real and generated audio."""
+
+    @abstractmethod
+    def generator(self, fake: list[Judgement]) -> Tensor:
+        """What the generator minimises: a scalar from the judgements of its audio."""
+
+
+def reduced(values: list[Tensor], reduction: Reduction) -> Tensor:
+    """The mean or sum of scalars.
+
+    Raises:
+        ValueError: there are none, or ``reduction`` is neither mean nor sum.
+    """
+    if not values:
+        raise ValueError("there are no judgements to reduce")
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction is {reduction!r}; it must be 'mean' or 'sum'")
+    stacked = torch.stack(values)
+    return stacked.mean() if reduction == "mean" else stacked.sum()
+
+
+class HingeLoss(AdversarialLoss):
+    """Hinge loss (EnCodec, section 3.4; DAC, section 3.5).
+
+    Critics: ``max(0, 1 - D(x)) + max(0, 1 + D(x'))``; generator: ``max(0, 1 - D(x'))``. Each is averaged over a whole
+    map of logits, then over sub-networks.
+
+    Args:
+        clipped: the generator's ``max(0, 1 - D)`` of EnCodec's equation (AudioCraft: ``hinge2``); False is ``-D``
+            (AudioCraft: ``hinge``), which keeps pushing where the critics are already convinced.
+        reduction: over sub-networks.
+    """
+
+    def __init__(self, clipped: bool = True, reduction: Reduction = "mean") -> None:
+        self.clipped = clipped
+        self.reduction: Reduction = reduction
+
+    def critic(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+        """``max(0, 1 - D(real)) + max(0, 1 + D(fake))``."""
+        losses = [
+            F.relu(1 - r.logits.float()).mean() + F.relu(1 + f.logits.float()).mean()
+            for r, f in zip(real, fake, strict=True)
+        ]
+        return reduced(losses, self.reduction)
+
+    def generator(self, fake: list[Judgement]) -> Tensor:
+        """``max(0, 1 - D(fake))``, or ``-D(fake)`` when not clipped."""
+        logits = [judgement.logits.float() for judgement in fake]
+        return reduced([F.relu(1 - x).mean() if self.clipped else -x.mean() for x in logits], self.reduction)
+
+
+class LeastSquaresLoss(AdversarialLoss):
+    """Least squares (DAC's released code, where its paper says hinge): real audio should score 1, generated audio 0.
+
+    Args:
+        reduction: over sub-networks; DAC sums.
+    """
+
+    def __init__(self, reduction: Reduction = "sum") -> None:
+        self.reduction: Reduction = reduction
+
+    def critic(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+        """``(1 - D(real))^2 + D(fake)^2``."""
+        losses = [
+            (1 - r.logits.float()).square().mean() + f.logits.float().square().mean()
+            for r, f in zip(real, fake, strict=True)
+        ]
+        return reduced(losses, self.reduction)
+
+    def generator(self, fake: list[Judgement]) -> Tensor:
+        """``(1 - D(fake))^2``."""
+        return reduced([(1 - judgement.logits.float()).square().mean() for judgement in fake], self.reduction)

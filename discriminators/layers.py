@@ -1,0 +1,88 @@
+"""What the convolutional discriminators share: stacks that remember their features, and views of the audio."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+
+def conv2d(
+    in_channels: int,
+    out_channels: int,
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    weight_normed: bool = True,
+) -> nn.Module:
+    """A 2-D convolution with symmetric zero padding ``((k - 1) * dilation) // 2``, weight-normalised by default."""
+    padding = ((kernel_size[0] - 1) * dilation[0] // 2, (kernel_size[1] - 1) * dilation[1] // 2)
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
+    return weight_norm(conv) if weight_normed else conv
+
+
+class ConvStack(nn.Module):
+    """Convolutions in sequence, a leaky ReLU after each, every activation kept. What ``--compile`` compiles.
+
+    Args:
+        convs: the convolutions.
+        negative_slope: of the leaky ReLU.
+    """
+
+    def __init__(self, convs: Sequence[nn.Module], negative_slope: float) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(convs)
+        self.negative_slope = negative_slope
+
+    def forward(self, maps: Tensor) -> list[Tensor]:
+        """``[B, C, H, W]`` to the activation after each convolution."""
+        features = []
+        for conv in self.convs:
+            # In place: the convolution's own output is needed by no backward pass, and these maps are large.
+            maps = F.leaky_relu(conv(maps), self.negative_slope, inplace=True)
+            features.append(maps)
+        return features
+
+
+def check_audio(audio: Tensor, channels: int, min_samples: int, judge: str) -> None:
+    """Refuse audio a discriminator cannot judge.
+
+    Raises:
+        ValueError: ``audio`` is not ``[B, channels, N]`` or has fewer than ``min_samples`` samples.
+    """
+    if audio.ndim != 3 or audio.shape[1] != channels:
+        raise ValueError(f"{judge} was made for audio [B, {channels}, N] and got {list(audio.shape)}")
+    if audio.shape[-1] < min_samples:
+        raise ValueError(
+            f"{judge} needs at least {min_samples} samples and got {audio.shape[-1]}; lengthen the excerpts"
+        )
+
+
+def peak_normalized(audio: Tensor) -> Tensor:
+    """Audio ``[B, C, N]`` without its mean and with a peak of 0.8, per item and channel; gradients flow through.
+
+    Source: DAC's released code, before all of its discriminators.
+    """
+    audio = audio.float()
+    audio = audio - audio.mean(dim=-1, keepdim=True)
+    return 0.8 * audio / (audio.abs().amax(dim=-1, keepdim=True) + 1e-9)
+
+
+def spectrum_maps(spectrum: Tensor) -> Tensor:
+    """Complex ``[B, C, T, F]`` to maps ``[B, 2 C, T, F]``: all real parts, then all imaginary parts.
+
+    The maps are channels-last in memory, which for mono is the spectrum itself without a copy. Weight-normalised
+    weights are always contiguous, so it is the input that makes the convolutions run channels-last.
+    """
+    return torch.view_as_real(spectrum).permute(0, 2, 3, 4, 1).flatten(3).permute(0, 3, 1, 2)
+
+
+def split_channels(audio: Tensor) -> Tensor:
+    """``[B, C, N]`` to ``[B * C, 1, N]``, so that each channel is judged for itself."""
+    return audio.flatten(0, 1).unsqueeze(1)
+
+
+def join_channels(maps: Tensor, channels: int) -> Tensor:
+    """Maps ``[B * C, ...]`` of separately judged channels to ``[B, C, ...]``."""
+    return maps.unflatten(0, (-1, channels))

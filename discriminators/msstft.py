@@ -1,0 +1,114 @@
+"""EnCodec's multi-scale STFT discriminator."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from codeclab.codecs.stft import STFT
+from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, join_channels, spectrum_maps, split_channels
+
+
+class STFTNetwork(nn.Module):
+    """One scale: complex STFT, a convolution, one per dilation with stride 2 on frequency, one more, the logits.
+
+    Args:
+        n_fft: window and transform length in samples.
+        hop_length: samples between frames.
+        n_filters: channels of every hidden map.
+        channels: audio channels judged together.
+        kernel_size: over time and frequency.
+        dilations: over time, one per strided convolution.
+        negative_slope: of the leaky ReLU.
+    """
+
+    def __init__(
+        self,
+        n_fft: int,
+        hop_length: int,
+        n_filters: int,
+        channels: int,
+        kernel_size: tuple[int, int],
+        dilations: Sequence[int],
+        negative_slope: float,
+    ) -> None:
+        super().__init__()
+        self.stft = STFT(n_fft, hop_length, padding="none", normalized=True)
+        square = (kernel_size[0], kernel_size[0])
+        # The released code leaves the first convolution without weight normalisation.
+        first = conv2d(2 * channels, n_filters, kernel_size, weight_normed=False)
+        dilated = [conv2d(n_filters, n_filters, kernel_size, stride=(1, 2), dilation=(d, 1)) for d in dilations]
+        self.stack = ConvStack([first, *dilated, conv2d(n_filters, n_filters, square)], negative_slope)
+        self.post = conv2d(n_filters, 1, square)
+
+    def forward(self, audio: Tensor) -> Judgement:
+        """``[B, C, N]`` to logits ``[B, 1, T, F']`` and one map per convolution, time before frequency."""
+        features = self.stack(spectrum_maps(self.stft(audio)))
+        return Judgement(self.post(features[-1]), features)
+
+
+class MSSTFTDiscriminator(Discriminator):
+    """Multi-scale STFT discriminator (EnCodec, section 3.4).
+
+    Where paper and released code differ, the code is followed: kernels are 3 x 9 (paper: 3 x 8) and the slope is 0.2;
+    the number of filters is the same in every layer. The paper processes left and right separately, the released code
+    joins the channels in the first convolution: ``separate_channels`` chooses, the paper's way by default.
+
+    Args:
+        n_ffts: window lengths in samples, one sub-network each (the paper doubles them at 48 kHz).
+        hop_lengths: samples between frames, one per window; None is a quarter of each window.
+        n_filters: channels of every hidden map.
+        channels: audio channels.
+        kernel_size: over time and frequency.
+        dilations: over time, one per strided convolution.
+        negative_slope: of the leaky ReLU.
+        separate_channels: judge every audio channel for itself, with the same weights; judgements are then
+            ``[B, C, ...]``.
+
+    Raises:
+        ValueError: ``hop_lengths`` does not match ``n_ffts``.
+    """
+
+    def __init__(
+        self,
+        n_ffts: Sequence[int] = (2048, 1024, 512, 256, 128),
+        hop_lengths: Sequence[int] | None = None,
+        n_filters: int = 32,
+        channels: int = 1,
+        kernel_size: tuple[int, int] = (3, 9),
+        dilations: Sequence[int] = (1, 2, 4),
+        negative_slope: float = 0.2,
+        separate_channels: bool = True,
+    ) -> None:
+        super().__init__()
+        hops = [n_fft // 4 for n_fft in n_ffts] if hop_lengths is None else list(hop_lengths)
+        if len(hops) != len(n_ffts):
+            raise ValueError(f"hop_lengths has {len(hops)} values for {len(n_ffts)} n_ffts; give one each, or None")
+        self.n_ffts = list(n_ffts)
+        self.hop_lengths = hops
+        self.n_filters = n_filters
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.dilations = list(dilations)
+        self.negative_slope = negative_slope
+        self.separate_channels = separate_channels
+        judged = 1 if separate_channels else channels
+        self.networks = nn.ModuleList(
+            STFTNetwork(n_fft, hop, n_filters, judged, kernel_size, dilations, negative_slope)
+            for n_fft, hop in zip(n_ffts, hops, strict=True)
+        )
+
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """``[B, C, N]`` to one judgement per window.
+
+        Raises:
+            ValueError: ``audio`` has other channels, or is shorter than the longest window.
+        """
+        check_audio(audio, self.channels, max(self.n_ffts), type(self).__name__)
+        if not self.separate_channels or self.channels == 1:
+            return [network(audio) for network in self.networks]
+        judgements = [network(split_channels(audio)) for network in self.networks]
+        return [
+            Judgement(join_channels(logits, self.channels), [join_channels(maps, self.channels) for maps in features])
+            for logits, features in judgements
+        ]
