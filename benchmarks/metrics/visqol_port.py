@@ -1,9 +1,9 @@
-"""ViSQOL on arrays, in a module light enough for worker processes: it imports neither torch nor, until used, the port."""
+"""ViSQOL on arrays, light enough for worker processes: it imports neither torch nor, until used, the port."""
 
 import logging
 import math
 import os
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from codeclab.benchmarks.metrics.errors import MetricError
@@ -51,7 +51,7 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
     return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def _api(mapping: Mapping) -> "VisqolApi":
     """One loaded model per mapping and process: loading costs 0.1 s, importing the port 2 s."""
     from visqol.api import VisqolApi

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from torch import Tensor
+
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.visqol import visqol_audio, visqol_speech, visqol_speech_exponential
 from codeclab.benchmarks.metrics.visqol_port import score
-from torch import Tensor
 
 RATE = 16_000
 TOLERANCE = {"svr": 2e-4, "exponential": 2e-3, "lattice": 3e-3}

@@ -1,0 +1,43 @@
+"""A bar with the time left on a terminal, one line at the start and one at the end elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None, shown: bool) -> Iterator[Callable[[], None]]:
+    """Shows progress on standard error while the block runs.
+
+    Args:
+        title: What is being done.
+        total: Number of steps; None where it is not known.
+        shown: False shows nothing at all.
+
+    Yields:
+        A function to call after each step.
+    """
+    console = Console(stderr=True)
+    if not shown:
+        yield lambda: None
+    elif console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda: bar.advance(task)
+    else:
+        start = time.monotonic()
+        print(f"{title}: {total if total is not None else 'unknown number of'} steps", file=sys.stderr, flush=True)
+        yield lambda: None
+        print(f"{title}: done in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)

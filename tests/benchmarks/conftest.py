@@ -1,0 +1,72 @@
+"""Stand-ins that the tests of this folder share."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from codeclab.benchmarks.clip import Clip
+
+
+@dataclass
+class FakeCodes:
+    segments: list[Tensor]
+
+
+class FakeCodec(nn.Module):
+    """Four codebooks of 16 entries, each two bits of amplitude further: a PCM of 4 to 16 bits every second sample."""
+
+    sample_rate = 8000
+    bitrates = (16.0, 64.0)
+    frame_rate = 4000.0
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.channels = channels
+        self.quantizer = SimpleNamespace(codebook_sizes=[16] * 4)
+        self.dropout = nn.Dropout(0.5)
+
+    def bitrate_of(self, n_codebooks: int) -> float:
+        return n_codebooks * 16.0
+
+    def n_codebooks_for(self, bitrate: float) -> int:
+        if bitrate not in self.bitrates:
+            raise ValueError(f"bitrate {bitrate} is not offered; offered: {self.bitrates}")
+        return round(bitrate / 16)
+
+    def encode(self, audio: Tensor, bitrate: float | None = None, n_codebooks: int | None = None) -> FakeCodes:
+        assert audio.shape[1] == self.channels
+        assert not torch.is_grad_enabled()
+        self.length = audio.shape[-1]
+        levels = ((self.dropout(audio)[:, 0, ::2].clamp(-1, 1) + 1) / 2 * 65535).round().long()
+        digits = [levels // 16 ** (3 - k) % 16 for k in range(n_codebooks or 4)]
+        return FakeCodes([torch.stack(digits, dim=1)])
+
+    def decode(self, codes: FakeCodes) -> Tensor:
+        (digits,) = codes.segments
+        levels = sum(digits[:, k] * 16 ** (3 - k) for k in range(digits.shape[1]))
+        halves = levels / 65535 * 2 - 1
+        return halves.repeat_interleave(2, dim=-1)[:, None, : self.length].expand(-1, self.channels, -1)
+
+
+@pytest.fixture
+def fake_codec() -> type[FakeCodec]:
+    return FakeCodec
+
+
+@pytest.fixture
+def make_clip() -> Callable[..., Clip]:
+    """``make_clip(name, domain, seconds=1.5, sample_rate=8000, channels=1)``: a trembling tone, other for each name."""
+
+    def make(name: str, domain: str, seconds: float = 1.5, sample_rate: int = 8000, channels: int = 1) -> Clip:
+        time = torch.arange(int(seconds * sample_rate)) / sample_rate
+        pitch = 110 + 30 * (sum(map(ord, name)) % 7)
+        tone = sum(torch.sin(2 * math.pi * k * pitch * time) / k for k in range(1, 12))
+        audio = 0.2 * tone * (0.6 + 0.4 * torch.sin(2 * math.pi * 4 * time))
+        return Clip(name, domain, audio[None].repeat(channels, 1), sample_rate)
+
+    return make
