@@ -32,7 +32,7 @@ def all_reduce_mean(tensor: Tensor) -> Tensor:
 def all_gather_batch(tensor: Tensor) -> Tensor:
     """The tensors of all processes joined along dim 0 in rank order, without gradient.
 
-    Rank ``r`` holds items ``[r * b, (r + 1) * b)`` of the global batch, so the result is the batch one process would see.
+    Rank ``r`` holds items ``[r * b, (r + 1) * b)`` of the global batch: the result is the batch one process would see.
 
     Args:
         tensor: ``[n, ...]``; ``n`` may differ between processes, zero included, the other sizes may not.
@@ -53,3 +53,27 @@ def all_gather_batch(tensor: Tensor) -> Tensor:
     gathered = [torch.empty_like(padded) for _ in sizes]
     dist.all_gather(gathered, padded)
     return torch.cat([part[:size] for part, size in zip(gathered, sizes, strict=True)])
+
+
+def batch_span(length: int, device: torch.device) -> tuple[int, int]:
+    """Where this process's ``length`` rows start in the gathered batch, and how many rows that batch has."""
+    if not is_distributed():
+        return 0, length
+    lengths = all_gather_batch(torch.tensor([length], device=device)).tolist()
+    return sum(lengths[: dist.get_rank()]), sum(lengths)
+
+
+def take_rows(tensor: Tensor, indices: Tensor, start: int) -> Tensor:
+    """Rows ``indices`` of the gathered batch, the same on every process, without moving the rest of it.
+
+    Args:
+        tensor: this process's rows ``[n, ...]``.
+        indices: ``int64 [m]``, positions in the gathered batch.
+        start: position of this process's first row in it (``batch_span``).
+    """
+    if not is_distributed():
+        return tensor.detach()[indices]
+    inside = (indices >= start) & (indices < start + tensor.shape[0])
+    rows = tensor.new_zeros((indices.shape[0], *tensor.shape[1:]))
+    rows[inside] = tensor.detach()[indices[inside] - start]
+    return all_reduce_sum(rows)

@@ -1,0 +1,109 @@
+"""What every quantizer asks of its inputs, and how it reads the number of codebooks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from codeclab.quantizers.base import ABSENT
+
+
+@dataclass(frozen=True)
+class CodebookChoice:
+    """How many codebooks each item of a batch uses.
+
+    Attributes:
+        most: codebooks that some item uses.
+        per_item: ``int64 [B]`` on the CPU, or None where all items use ``most``.
+    """
+
+    most: int
+    per_item: Tensor | None
+
+    def items_using(self, codebook: int, device: torch.device) -> Tensor | None:
+        """Positions, ascending, of the items that use codebook number ``codebook`` (from 0); None means all."""
+        if self.per_item is None:
+            return None
+        return (self.per_item > codebook).nonzero().squeeze(1).to(device, non_blocking=True)
+
+    def mask(self, codebook: int, device: torch.device) -> Tensor | None:
+        """``bool [B]``, whether an item uses codebook number ``codebook`` (from 0); None means all do."""
+        return None if self.per_item is None else (self.per_item > codebook).to(device, non_blocking=True)
+
+    def counts(self, batch: int, device: torch.device) -> Tensor:
+        """Codebooks of each item, ``int64 [B]``."""
+        if self.per_item is None:
+            return torch.full((batch,), self.most, dtype=torch.int64, device=device)
+        return self.per_item.to(device, non_blocking=True)
+
+
+def read_choice(n_codebooks: int | Tensor | None, available: int, batch: int) -> CodebookChoice:
+    """What ``n_codebooks`` means for a batch.
+
+    Args:
+        n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
+        available: codebooks the quantizer has.
+        batch: items ``B`` in the batch.
+
+    Raises:
+        ValueError: a number is not between 1 and ``available``, or the tensor is not integer ``[B]``.
+    """
+    if n_codebooks is None:
+        return CodebookChoice(available, None)
+    if not isinstance(n_codebooks, Tensor):
+        if not 1 <= n_codebooks <= available:
+            raise ValueError(f"n_codebooks is {n_codebooks}; this quantizer has 1 to {available}")
+        return CodebookChoice(int(n_codebooks), None)
+    if n_codebooks.shape != (batch,) or n_codebooks.is_floating_point():
+        raise ValueError(
+            f"n_codebooks is {n_codebooks.dtype} of shape {tuple(n_codebooks.shape)}; "
+            f"one number per item is an integer tensor of shape ({batch},)"
+        )
+    per_item = n_codebooks.detach().cpu().to(torch.int64)
+    low, high = int(per_item.min()), int(per_item.max())
+    if low < 1 or high > available:
+        raise ValueError(f"n_codebooks has values from {low} to {high}; this quantizer has 1 to {available}")
+    return CodebookChoice(high, per_item)
+
+
+def check_latent(latent: Tensor, dimension: int) -> None:
+    """Refuse a latent that is not ``[B, dimension, T]``.
+
+    Raises:
+        ValueError: it has another shape.
+    """
+    if latent.dim() != 3 or latent.shape[1] != dimension:
+        raise ValueError(
+            f"the latent has shape {tuple(latent.shape)}; this quantizer takes [batch, {dimension}, frames]"
+        )
+
+
+def check_codes(codes: Tensor, sizes: Sequence[int]) -> None:
+    """Refuse codes that are not integers ``[B, K, T]`` with values below each codebook's size, or ``ABSENT``.
+
+    Raises:
+        ValueError: wrong type, shape, number of codebooks or values.
+    """
+    if codes.is_floating_point() or codes.dim() != 3:
+        raise ValueError(
+            f"the codes are {codes.dtype} of shape {tuple(codes.shape)}; "
+            "int64 of shape [batch, codebooks, frames] is right"
+        )
+    if not 1 <= codes.shape[1] <= len(sizes):
+        raise ValueError(f"the codes use {codes.shape[1]} codebooks; this quantizer has 1 to {len(sizes)}")
+    if codes.numel() == 0:
+        return
+    limits = torch.tensor(sizes[: codes.shape[1]], device=codes.device)[:, None]
+    if bool(((codes < ABSENT) | (codes >= limits)).any()):
+        raise ValueError(
+            f"the codes have values from {int(codes.min())} to {int(codes.max())}; "
+            f"right are 0 to size - 1 with sizes {list(sizes)}, or {ABSENT} where absent"
+        )
+
+
+def nominal_bits(choice: CodebookChoice, sizes: Sequence[int], batch: int, device: torch.device) -> Tensor:
+    """Nominal bits per frame of each item's codebooks, ``float32 [B]``: the sum of ``log2(size)``."""
+    totals = torch.tensor([0, *sizes], dtype=torch.float64)
+    totals[1:] = totals[1:].log2().cumsum(0)
+    return totals[choice.counts(batch, torch.device("cpu"))].float().to(device, non_blocking=True)

@@ -1,0 +1,164 @@
+"""The quantizer of Improved RVQGAN (DAC): small normalised codebooks behind learnt projections."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations
+
+from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
+from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
+from codeclab.quantizers.kmeans import nearest
+
+
+class FactorizedCodebook(nn.Module):
+    """One stage: project down, look up the entry of most similar direction, project up.
+
+    Args:
+        dimension: channels ``D`` of the latent.
+        size: number of entries.
+        codebook_dim: length of an entry.
+    """
+
+    def __init__(self, dimension: int, size: int, codebook_dim: int) -> None:
+        super().__init__()
+        self.in_proj = parametrizations.weight_norm(nn.Conv1d(dimension, codebook_dim, 1))
+        self.out_proj = parametrizations.weight_norm(nn.Conv1d(codebook_dim, dimension, 1))
+        self.codebook = nn.Embedding(size, codebook_dim)
+
+    @torch.no_grad()
+    def search(self, projected: Tensor) -> Tensor:
+        """Codes ``int64 [B, T]`` of ``projected [B, d, T]``: nearest entry, both sides scaled to unit length."""
+        batch, _, length = projected.shape
+        directions = F.normalize(projected.transpose(1, 2).flatten(0, 1))
+        return nearest(directions, F.normalize(self.codebook.weight)).view(batch, length)
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Entries ``[B, d, T]``, as stored and not scaled, of ``codes [B, T]``."""
+        return self.codebook(codes).transpose(1, 2)
+
+
+class FactorizedVQ(Quantizer):
+    """Residual vector quantization with factorized, L2-normalised codes (Kumar et al. 2023, Section 3.2).
+
+    Each stage projects the residual to ``codebook_dim`` channels, ``e = W_in r``, picks the entry ``q`` whose direction
+    is nearest, and projects it back; codebooks and projections learn by gradient. The losses, summed over stages, are
+    means over items, channels and frames ::
+
+        losses["commitment"] = sum_c mean (e_c - sg[q_c])^2
+        losses["codebook"]   = sum_c mean (sg[e_c] - q_c)^2
+
+    They are given in eval mode too, and weighted by the recipe (the paper: 0.25 and 1). As in the released code the
+    straight-through step is inside the low dimension, ``q`` has its stored length (only the search is normalised), and
+    the residual is not detached, so that a stage also sees the gradient of those after it.
+
+    Where each item has its own number of codebooks (the released code's quantizer dropout), stages beyond it add
+    nothing to the latent and count as zero in the means over items. Their codes are ``ABSENT``; the released code
+    lists what those stages would have chosen.
+
+    Args:
+        dimension: channels ``D`` of the latent.
+        n_codebooks: number of stages.
+        codebook_size: entries of each codebook.
+        codebook_dim: length of an entry; one for all stages, or a list with one per stage.
+
+    Raises:
+        ValueError: a size below 1, or a list of another length than ``n_codebooks``.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 1024,
+        n_codebooks: int = 9,
+        codebook_size: int = 1024,
+        codebook_dim: int | list[int] = 8,
+    ) -> None:
+        super().__init__()
+        dims = [codebook_dim] * n_codebooks if isinstance(codebook_dim, int) else list(codebook_dim)
+        if len(dims) != n_codebooks:
+            raise ValueError(
+                f"codebook_dim lists {len(dims)} sizes; right is one number, or {n_codebooks}, one per codebook"
+            )
+        if min(dimension, n_codebooks, codebook_size, *dims) < 1:
+            raise ValueError(
+                f"dimension {dimension}, n_codebooks {n_codebooks}, codebook_size {codebook_size} and "
+                f"codebook_dim {codebook_dim} must all be at least 1"
+            )
+        self.dimension = dimension
+        self.n_codebooks = n_codebooks
+        self.codebook_size = codebook_size
+        self.codebook_dim = codebook_dim
+        self.stages = nn.ModuleList(FactorizedCodebook(dimension, codebook_size, dim) for dim in dims)
+
+    @property
+    def codebook_sizes(self) -> list[int]:
+        """Entries of each codebook, most significant first."""
+        return [self.codebook_size] * self.n_codebooks
+
+    def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
+        """Quantize ``latent [B, D, T]``.
+
+        Args:
+            latent: ``[B, D, T]``.
+            n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
+
+        Raises:
+            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+        """
+        check_latent(latent, self.dimension)
+        choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
+        with torch.autocast(latent.device.type, enabled=False):
+            quantized, codes, losses = self._quantize(latent.float(), choice)
+        bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
+        return Quantized(quantized, codes, losses, bits)
+
+    @torch.no_grad()
+    def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
+        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``.
+
+        Raises:
+            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+        """
+        return self.forward(latent, n_codebooks).codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The sum of the projected entries, ``[B, D, T]``, of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
+
+        Raises:
+            ValueError: too many codebooks, or codes out of range.
+        """
+        check_codes(codes, self.codebook_sizes)
+        with torch.autocast(codes.device.type, enabled=False):
+            total = torch.zeros(codes.shape[0], self.dimension, codes.shape[2], device=codes.device)
+            for stage, chosen in zip(self._first(codes.shape[1]), codes.unbind(1), strict=True):
+                entries = stage.lookup(chosen.clamp(min=0))
+                total = total + stage.out_proj(entries) * (chosen != ABSENT)[:, None]
+            return total
+
+    def _quantize(self, latent: Tensor, choice: CodebookChoice) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        residual = latent
+        total = torch.zeros_like(latent)
+        codes: list[Tensor] = []
+        commitment, codebook = latent.new_zeros(()), latent.new_zeros(())
+        for index, stage in enumerate(self._first(choice.most)):
+            projected = stage.in_proj(residual)
+            chosen = stage.search(projected)
+            entries = stage.lookup(chosen)
+            errors = (projected - entries.detach()).square().mean((1, 2))
+            codebook_errors = (projected.detach() - entries).square().mean((1, 2))
+            # The difference is exactly zero: the value is the entry's, the gradient that of the projection.
+            output = stage.out_proj(entries.detach() + (projected - projected.detach()))
+            residual = residual - output
+            mask = choice.mask(index, latent.device)
+            if mask is not None:
+                output = output * mask[:, None, None]
+                errors, codebook_errors = errors * mask, codebook_errors * mask
+                chosen = chosen.where(mask[:, None], ABSENT)
+            total = total + output
+            commitment, codebook = commitment + errors.mean(), codebook + codebook_errors.mean()
+            codes.append(chosen)
+        return total, torch.stack(codes, dim=1), {"commitment": commitment, "codebook": codebook}
+
+    def _first(self, count: int) -> list[FactorizedCodebook]:
+        return [cast(FactorizedCodebook, stage) for stage in self.stages[:count]]

@@ -1,0 +1,178 @@
+"""EnCodec's quantizer: codebooks that each code what the ones before left over."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
+from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
+from codeclab.quantizers.distributed import all_gather_batch, is_distributed
+from codeclab.quantizers.ema_codebook import EMACodebook
+
+
+class ResidualVQ(Quantizer):
+    """Residual vector quantization with codebooks learnt by running averages (EnCodec, Section 3.2).
+
+    With ``z_1 = z`` and ``z_(c+1) = z_c - q_c(z_c)``, the quantized latent is ``sum_c q_c(z_c)``; its gradient passes
+    straight through to ``z``, once, over the total. In training mode ``losses["commitment"]`` is ::
+
+        1/C sum_(c=1..C) mean over items, dimensions and frames of (z_c - q_c(z_c))^2
+
+    with ``q_c`` constant and ``dz_c/dz = 1``, so that every step's commitment reaches the encoder. This is eq. (3) of
+    the paper in the released code's normalisation: eq. (3) sums over the ``C`` codebooks in use and over dimensions.
+    In eval mode it is zero.
+
+    Where each item has its own number of codebooks, an item's loss is the mean over its own codebooks and the batch's
+    loss is the mean over items; codebooks learn only from the items that use them; codes beyond an item's number are
+    ``ABSENT``, and ``codes`` has as many codebooks as the item that uses most (in training: over all processes).
+
+    The released code differs from the paper in three places, where this class does what the paper says: replaced
+    entries survive the update of the same step, entries found by k-means survive the first update, and the commitment
+    of later codebooks has a gradient.
+
+    Args:
+        dimension: channels ``D`` of the latent.
+        n_codebooks: the most codebooks in use.
+        codebook_size: entries of each.
+        decay: of the codebooks' running averages.
+        epsilon: of the Laplace smoothing of their counts.
+        kmeans_init: start each codebook from k-means on the vectors of the first batch that uses it.
+        kmeans_iterations: rounds of k-means (the released code runs 50; the distortion hardly falls after 10).
+        dead_threshold: vectors per batch below which an entry is replaced; see ``EMACodebook``.
+        seed: of every random draw.
+
+    Raises:
+        ValueError: a number of codebooks, entries or iterations below 1, or a decay outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        dimension: int = 128,
+        n_codebooks: int = 32,
+        codebook_size: int = 1024,
+        decay: float = 0.99,
+        epsilon: float = 1e-5,
+        kmeans_init: bool = True,
+        kmeans_iterations: int = 10,
+        dead_threshold: float = 2.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if min(dimension, n_codebooks, codebook_size, kmeans_iterations) < 1:
+            raise ValueError(
+                f"dimension {dimension}, n_codebooks {n_codebooks}, codebook_size {codebook_size} and "
+                f"kmeans_iterations {kmeans_iterations} must all be at least 1"
+            )
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay is {decay}; it must be at least 0 and below 1 (the paper: 0.99)")
+        self.dimension = dimension
+        self.n_codebooks = n_codebooks
+        self.codebook_size = codebook_size
+        self.decay = decay
+        self.epsilon = epsilon
+        self.kmeans_init = kmeans_init
+        self.kmeans_iterations = kmeans_iterations
+        self.dead_threshold = dead_threshold
+        self.seed = seed
+        self.codebooks = nn.ModuleList(
+            EMACodebook(
+                dimension, codebook_size, decay, epsilon, kmeans_init, kmeans_iterations, dead_threshold, seed, layer
+            )
+            for layer in range(n_codebooks)
+        )
+
+    @property
+    def codebook_sizes(self) -> list[int]:
+        """Entries of each codebook, most significant first."""
+        return [self.codebook_size] * self.n_codebooks
+
+    def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
+        """Quantize ``latent [B, D, T]``; in training mode also learn, from this batch, after coding it.
+
+        Args:
+            latent: ``[B, D, T]``.
+            n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
+
+        Raises:
+            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+        """
+        check_latent(latent, self.dimension)
+        choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
+        if self.training:
+            choice = _most_of_all_processes(choice, latent.device)
+        with torch.autocast(latent.device.type, enabled=False):
+            frames = latent.float().transpose(1, 2)
+            total, codes, commitment = self._quantize(frames, choice, learn=self.training)
+            # The difference is exactly zero: the value is the decoder's, the gradient that of the latent.
+            straight_through = total + (frames - frames.detach())
+        bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
+        return Quantized(straight_through.transpose(1, 2), codes, {"commitment": commitment}, bits)
+
+    @torch.no_grad()
+    def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
+        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``, learning nothing.
+
+        Raises:
+            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+        """
+        check_latent(latent, self.dimension)
+        choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
+        with torch.autocast(latent.device.type, enabled=False):
+            return self._quantize(latent.float().transpose(1, 2), choice, learn=False)[1]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The sum of the chosen entries, ``[B, D, T]``, of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
+
+        Raises:
+            ValueError: too many codebooks, or codes out of range.
+        """
+        check_codes(codes, self.codebook_sizes)
+        total = torch.zeros(codes.shape[0], codes.shape[2], self.dimension, device=codes.device)
+        for codebook, chosen in zip(self._first(codes.shape[1]), codes.unbind(1), strict=True):
+            total = total + codebook.lookup(chosen.clamp(min=0)) * (chosen != ABSENT)[..., None]
+        return total.transpose(1, 2)
+
+    def _quantize(self, frames: Tensor, choice: CodebookChoice, learn: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Of ``frames [B, T, D]``: the sum of entries ``[B, T, D]``, the codes ``[B, K, T]`` and the commitment."""
+        batch, length, _ = frames.shape
+        residual = frames.detach().clone(memory_format=torch.contiguous_format)
+        total = torch.zeros_like(residual)
+        codes = torch.full((batch, choice.most, length), ABSENT, dtype=torch.int64, device=frames.device)
+        weights = 1 / (choice.counts(batch, frames.device) * batch)
+        commitment = frames.new_zeros(())
+        codebooks = self._first(choice.most)
+        # Read together, so that a GPU waits once and not for each codebook.
+        updates = torch.stack([codebook.updates for codebook in codebooks]).tolist() if learn else []
+        for index, codebook in enumerate(codebooks):
+            items = choice.items_using(index, frames.device)
+            left = _rows(residual, items)
+            vectors = left.flatten(0, 1)
+            if learn:
+                codebook.start(vectors, updates[index])
+            chosen = codebook.search(vectors)
+            entries = codebook.lookup(chosen).view_as(left)
+            if learn:
+                codebook.learn(vectors, chosen, updates[index])
+            where = slice(None) if items is None else items
+            codes[where, index] = chosen.view(left.shape[:2])
+            total[where] += entries
+            residual[where] -= entries
+            if learn:
+                error = (_rows(frames, items) - _rows(total, items)).square().mean((1, 2))
+                commitment = commitment + (error * _rows(weights, items)).sum()
+        return total, codes, commitment
+
+    def _first(self, count: int) -> list[EMACodebook]:
+        return [cast(EMACodebook, codebook) for codebook in self.codebooks[:count]]
+
+
+def _rows(tensor: Tensor, items: Tensor | None) -> Tensor:
+    return tensor if items is None else tensor.index_select(0, items)
+
+
+def _most_of_all_processes(choice: CodebookChoice, device: torch.device) -> CodebookChoice:
+    """The same choice, its ``most`` over all processes: each takes part in every codebook's sums, with no items too."""
+    if choice.per_item is None or not is_distributed():
+        return choice
+    return CodebookChoice(int(all_gather_batch(choice.per_item.to(device)).max()), choice.per_item)
