@@ -45,8 +45,8 @@ class STFT(nn.Module):
             )
         if padding not in ("none", "centre", "same", "matched"):
             raise ValueError(f"padding is {padding!r}; it must be none, centre, same or matched")
-        window = torch.hann_window(window_length, periodic=True)
-        self.register_buffer("window", window / window.norm() if normalized else window, persistent=False)
+        window = torch.hann_window(window_length, periodic=True, dtype=torch.float64)
+        self.register_buffer("window", (window / window.norm() if normalized else window).float(), persistent=False)
 
     @property
     def min_samples(self) -> int:

@@ -24,8 +24,8 @@ class FeatureMatchingLoss(FeatureLoss):
     """L1 between feature maps, relative to the real maps' mean magnitude or not.
 
     ``relative``: ``1 / (K L) sum_k sum_l mean|D_kl(x) - D_kl(x')| / mean|D_kl(x)|`` (EnCodec eq. 2), both means over
-    all dimensions of the global batch. AudioCraft's code computes the divisor and does not use it: ``relative=False``. DAC
-    (released code) is ``relative=False, reduction="sum"``.
+    all dimensions of the global batch. AudioCraft's code computes the divisor and leaves it out: ``relative=False``.
+    DAC's released code is ``relative=False, reduction="sum"``.
 
     Args:
         relative: divide each map's distance by the mean magnitude of the real map.

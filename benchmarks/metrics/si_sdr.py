@@ -1,0 +1,38 @@
+"""Scale-invariant signal-to-distortion ratio."""
+
+import torch
+from torch import Tensor
+
+from codeclab.benchmarks.metrics.signals import check_pair, is_silent
+
+
+@torch.no_grad()
+def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """SI-SDR in dB, higher is better; infinite where the estimate is a scaled reference.
+
+    ``10 log10(|a s|^2 / |a s - e|^2)``, ``a = <e, s> / |s|^2``, both signals without their mean (Le Roux et al. 2019,
+    eq. 5; DAC's released code, whose sign is the opposite). Each channel by itself in float64, then the mean over
+    channels.
+
+    Args:
+        reference: ``s``, ``[C, N]``.
+        estimate: ``e``, ``[C, N]``.
+        sample_rate: Hz; unused.
+
+    Returns:
+        The ratio in dB; NaN where a channel of the reference is silent, minus infinity where one is silent or
+        uncorrelated in the estimate only.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    check_pair(reference, estimate)
+    if any(is_silent(channel) for channel in reference):
+        return float("nan")
+    s = reference.double() - reference.double().mean(dim=-1, keepdim=True)
+    e = estimate.double() - estimate.double().mean(dim=-1, keepdim=True)
+    scaled = (e * s).sum(dim=-1, keepdim=True) / s.square().sum(dim=-1, keepdim=True) * s
+    target = scaled.square().sum(dim=-1)
+    distortion = (e - scaled).square().sum(dim=-1)
+    ratio = torch.where(target == 0, torch.zeros_like(target), target / distortion)
+    return float(10 * ratio.log10().mean())

@@ -1,0 +1,25 @@
+"""Scale-invariant signal-to-noise ratio."""
+
+from torch import Tensor
+
+from codeclab.benchmarks.metrics.si_sdr import si_sdr
+
+
+def si_snr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """SI-SNR in dB, higher is better (Luo and Mesgarani 2019; the tables of EnCodec).
+
+    With the means removed this is the same ratio as SI-SDR; the two names are the two papers'. It is taken over the
+    whole clip, where AudioCraft's training code pads frames with zeros, and its sign is the opposite.
+
+    Args:
+        reference: ``[C, N]``.
+        estimate: ``[C, N]``.
+        sample_rate: Hz; unused.
+
+    Returns:
+        The ratio in dB; NaN where a channel of the reference is silent.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    return si_sdr(reference, estimate, sample_rate)

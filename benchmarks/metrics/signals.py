@@ -1,0 +1,20 @@
+"""What every distance between two signals asks first."""
+
+from torch import Tensor
+
+
+def check_pair(reference: Tensor, estimate: Tensor) -> None:
+    """Refuse two signals that cannot be compared.
+
+    Raises:
+        ValueError: they are not both ``[C, N]`` with the same channels and samples.
+    """
+    if reference.ndim != 2 or reference.shape != estimate.shape or reference.shape[-1] == 0:
+        raise ValueError(
+            f"reference is {list(reference.shape)} and estimate {list(estimate.shape)}; both must be [C, N], alike"
+        )
+
+
+def is_silent(signal: Tensor) -> bool:
+    """Whether a signal has nothing but a constant: no metric then says anything."""
+    return bool((signal == signal[..., :1]).all())

@@ -1,0 +1,117 @@
+"""EnCodec's loss balancer."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from codeclab.quantizers.distributed import all_reduce_mean, all_reduce_sum, world_size
+
+SMALLEST_NORM = 1e-12
+
+
+class Balancer(nn.Module):
+    """Combines the gradients of several losses at the decoder's output so that weights are shares (EnCodec eq. 5).
+
+    ``sum_i R w_i / sum_j w_j * g_i / <|g_i|>``: the running means of the norms are bias-corrected, so that the first
+    step uses its own norms, and are part of the state dict. A loss absent from a step keeps its mean.
+
+    Every loss is taken to be a mean over the batch. Norms are those of the gradient of the mean over all processes,
+    which is the local gradient divided by their number; the result is, like any local gradient, meant to be averaged
+    over processes afterwards. So two processes equal one on the doubled batch.
+
+    Args:
+        total_norm: ``R``, the norm the combined gradient would have if all gradients agreed.
+        decay: of the running means, per call.
+        per_item: norm of each item of the batch, then their mean; False takes one norm over the whole batch.
+        enabled: False combines ``sum_i w_i g_i`` and only measures.
+
+    Attributes:
+        last_shares: each loss's running norm as a fraction of their sum, before weights; 0-d tensors, for logging.
+
+    Raises:
+        ValueError: ``decay`` is not in [0, 1), or ``total_norm`` not positive.
+    """
+
+    def __init__(
+        self, total_norm: float = 1.0, decay: float = 0.999, per_item: bool = True, enabled: bool = True
+    ) -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay is {decay}; it must lie in [0, 1)")
+        if total_norm <= 0:
+            raise ValueError(f"total_norm is {total_norm}; it must be positive")
+        self.total_norm = total_norm
+        self.decay = decay
+        self.per_item = per_item
+        self.enabled = enabled
+        self.last_shares: dict[str, Tensor] = {}
+        self._totals: dict[str, Tensor] = {}
+        self._counts: dict[str, float] = {}
+
+    @torch.no_grad()
+    def combine(self, gradients: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+        """One gradient from each loss's gradient; updates the running means.
+
+        Args:
+            gradients: of each loss at the decoder's output, ``[B, C, N]``.
+            weights: of at least these losses; only theirs count in the sum of weights.
+
+        Returns:
+            The combined gradient ``[B, C, N]``, float32.
+
+        Raises:
+            ValueError: there is no gradient, a weight is missing or negative, or all weights are zero.
+        """
+        _check(gradients, weights)
+        norms = self._update(gradients)
+        self.last_shares = dict(zip(gradients, norms / norms.sum().clamp(min=SMALLEST_NORM), strict=True))
+        chosen = [weights[name] for name in gradients]
+        scales = torch.tensor(chosen, device=norms.device)
+        if self.enabled:
+            scales = self.total_norm * scales / scales.sum() / (norms + SMALLEST_NORM)
+        combined = torch.zeros_like(next(iter(gradients.values())), dtype=torch.float32)
+        for scale, gradient in zip(scales, gradients.values(), strict=True):
+            combined += scale * gradient.float()
+        return combined
+
+    def _update(self, gradients: dict[str, Tensor]) -> Tensor:
+        """Take this step's norms into the running means; returns the means in the order of ``gradients``."""
+        norms = self._norms(list(gradients.values()))
+        means = []
+        for name, norm in zip(gradients, norms, strict=True):
+            total = self._totals.get(name, torch.zeros_like(norm)).to(norm.device)
+            self._totals[name] = self.decay * total + norm
+            self._counts[name] = self.decay * self._counts.get(name, 0.0) + 1
+            means.append(self._totals[name] / self._counts[name])
+        return torch.stack(means)
+
+    def _norms(self, gradients: list[Tensor]) -> Tensor:
+        """Norm of each loss's gradient on the global batch, one collective for all of them."""
+        if self.per_item:
+            local = torch.stack([gradient.float().flatten(1).norm(dim=1).mean() for gradient in gradients])
+            return all_reduce_mean(local) / world_size()
+        squares = torch.stack([gradient.float().square().sum() for gradient in gradients])
+        return all_reduce_sum(squares).sqrt() / world_size()
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The running means, for ``state_dict``."""
+        return {
+            "totals": {name: float(total) for name, total in self._totals.items()},
+            "counts": dict(self._counts),
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """The running means from a ``state_dict``."""
+        self._totals = {name: torch.tensor(total) for name, total in state["totals"].items()}
+        self._counts = dict(state["counts"])
+
+
+def _check(gradients: dict[str, Tensor], weights: dict[str, float]) -> None:
+    if not gradients:
+        raise ValueError("there is no gradient to combine")
+    if missing := sorted(set(gradients) - set(weights)):
+        raise ValueError(f"no weight for {', '.join(missing)}; weights are given for {', '.join(sorted(weights))}")
+    chosen = {name: weights[name] for name in gradients}
+    if min(chosen.values()) < 0 or sum(chosen.values()) <= 0:
+        raise ValueError(f"weights are {chosen}; none may be negative and one must be positive")
