@@ -1,0 +1,140 @@
+"""What is done to an excerpt before the codec learns from it."""
+
+from abc import ABC, abstractmethod
+from math import inf, log10, pi
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchaudio.functional import loudness
+
+from codeclab.experiments.data.formats import SILENCE
+
+GATE_SECONDS = 0.4
+QUIETEST_LUFS = -70.0
+
+
+class Augmentation(ABC):
+    """A part that changes, or refuses, training excerpts."""
+
+    @abstractmethod
+    def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
+        """Returns the changed excerpt, or None to have another one drawn.
+
+        Args:
+            audio: float32 `[C, N]`.
+            sample_rate: Hz.
+            rng: Decides everything random, so that a draw can be repeated.
+        """
+
+
+class RandomGain(Augmentation):
+    """Normalisation and a random gain, as EnCodec's section 4.1 has it.
+
+    "The audio is normalized by file and we apply a random gain between -10 and 6 dB. We reject any sample that has
+    been clipped." The paper does not say how a file is normalised, and files are read here by seeking, so it is
+    the excerpt that is brought to a level.
+
+    Args:
+        low_db: Lowest gain in dB.
+        high_db: Highest gain in dB.
+        reject_clipped: Whether an excerpt with a sample outside [-1, 1] after the gain is drawn anew.
+        normalize: "rms" brings the excerpt to `target_db`, "peak" its highest sample; "none" leaves it as it is.
+            After "peak" to 0 dB every positive gain clips.
+        target_db: Level before the gain, in dB relative to full scale.
+
+    Raises:
+        ValueError: If `low_db` is above `high_db`.
+    """
+
+    def __init__(
+        self,
+        low_db: float = -10.0,
+        high_db: float = 6.0,
+        reject_clipped: bool = True,
+        normalize: Literal["rms", "peak", "none"] = "rms",
+        target_db: float = -24.0,
+    ) -> None:
+        if low_db > high_db:
+            raise ValueError(f"low_db must not be above high_db, got {low_db} and {high_db}")
+        if normalize not in ("rms", "peak", "none"):
+            raise ValueError(f"normalize must be 'rms', 'peak' or 'none', got {normalize!r}")
+        self.low_db = low_db
+        self.high_db = high_db
+        self.reject_clipped = reject_clipped
+        self.normalize = normalize
+        self.target_db = target_db
+
+    def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
+        """Returns the excerpt at its new level, or None if it clips; silence stays as it is."""
+        gain = 10 ** (rng.uniform(self.low_db, self.high_db) / 20)
+        level = {"rms": audio.square().mean().sqrt(), "peak": audio.abs().max(), "none": torch.ones(())}
+        present = float(level[self.normalize])
+        if present > SILENCE and self.normalize != "none":
+            gain *= 10 ** (self.target_db / 20) / present
+        audio = audio * gain
+        if self.reject_clipped and float(audio.abs().max()) > 1.0:
+            return None
+        return audio
+
+
+class LoudnessNormalize(Augmentation):
+    """Brings the excerpt to one loudness by ITU-R BS.1770-4: -24 LUFS in Improved RVQGAN's section 4.2.
+
+    The released DAC configuration says -16 and scales down what then exceeds 1; `limit_peak` does that.
+
+    Args:
+        target_lufs: Loudness in LUFS.
+        limit_peak: Whether an excerpt whose peak would exceed 1 is scaled down to it instead.
+    """
+
+    def __init__(self, target_lufs: float = -24.0, limit_peak: bool = True) -> None:
+        self.target_lufs = target_lufs
+        self.limit_peak = limit_peak
+
+    def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+        """Returns the excerpt at the loudness; what is quieter than -70 LUFS stays as it is."""
+        present = measure_lufs(audio, sample_rate)
+        if present < QUIETEST_LUFS:
+            return audio
+        audio = audio * 10 ** ((self.target_lufs - present) / 20)
+        peak = float(audio.abs().max())
+        return audio / peak if self.limit_peak and peak > 1.0 else audio
+
+
+class PhaseShift(Augmentation):
+    """Turns the phase of every frequency by one angle, uniform in [-pi, pi] (Improved RVQGAN, section 4.2).
+
+    `cos(a) x + sin(a) H(x)` with the Hilbert transform over the whole excerpt, so that its magnitude spectrum
+    stays as it is; the mean and the Nyquist frequency, which have no phase, are left alone. All channels turn
+    by the same angle.
+    """
+
+    def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+        """Returns the excerpt with its phase turned."""
+        angle = rng.uniform(-pi, pi)
+        length = audio.shape[-1]
+        spectrum = torch.fft.rfft(audio.float())
+        turned = spectrum * torch.polar(torch.tensor(1.0), torch.tensor(angle, dtype=torch.float32))
+        turned[:, 0] = spectrum[:, 0]
+        if length % 2 == 0:
+            turned[:, -1] = spectrum[:, -1]
+        return torch.fft.irfft(turned, n=length)
+
+
+def measure_lufs(audio: Tensor, sample_rate: int) -> float:
+    """Integrated loudness of `[C, N]` by ITU-R BS.1770-4 in LUFS; minus infinity for silence.
+
+    Gating works on blocks of 400 ms. A shorter excerpt is one block: its K-weighted power is taken over the time
+    it lasts, without gating.
+    """
+    block = round(GATE_SECONDS * sample_rate)
+    length = audio.shape[-1]
+    correction = 0.0
+    if length < block:
+        audio = torch.nn.functional.pad(audio, (0, block - length))
+        correction = 10 * log10(block / length)
+    # More than two channels would be weighted as surround loudspeakers, which they need not be.
+    measured = float(loudness(audio[:2].double(), sample_rate)) + correction
+    return measured if np.isfinite(measured) else -inf

@@ -1,0 +1,141 @@
+"""The fixed pieces of audio that validation and test measure on."""
+
+from collections.abc import Sequence
+from typing import TypedDict, overload
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from codeclab.benchmarks.clip import Clip
+from codeclab.experiments.data.formats import SILENCE
+from codeclab.experiments.data.recording import ReadExcerpt, Recording
+from codeclab.experiments.data.splits import draw_position
+
+PLACES = (0.5, 0.0, 0.25, 0.75, 1.0)
+ORDER_SEED = 0
+
+
+PaddedClip = tuple[str, str, Tensor, int]
+"""Name, domain, audio `[C, N]` and its number of samples before the padding."""
+
+
+class ValidBatch(TypedDict):
+    """What the validation step gets: `audio` float32 `[b, C, N]`, padded to one length, with names and domains."""
+
+    audio: Tensor
+    name: list[str]
+    domain: list[str]
+    length: Tensor
+
+
+class Clips(Sequence[Clip]):
+    """One clip per recording, read when it is asked for; the same in every run.
+
+    A clip is the middle of its recording, or all of a shorter one; where the middle is silent, the beginning, a
+    quarter in, three quarters in, or the end.
+
+    Args:
+        recordings: Where the clips come from, in the order of the result.
+        read: Reads them.
+        sample_rate: Hz.
+        channels: Channels of the clips.
+        seconds: Longest duration in seconds.
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], read: ReadExcerpt, sample_rate: int, channels: int, seconds: float
+    ) -> None:
+        self.recordings = list(recordings)
+        self.read = read
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.seconds = seconds
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+        return len(self.recordings)
+
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Clips": ...
+
+    def __getitem__(self, index: int | slice) -> "Clip | Clips":
+        """Reads one clip; a slice is read later."""
+        if isinstance(index, slice):
+            return Clips(self.recordings[index], self.read, self.sample_rate, self.channels, self.seconds)
+        recording = self.recordings[index]
+        return Clip(recording.name, recording.domain, self._read(recording), self.sample_rate)
+
+    def _read(self, recording: Recording) -> Tensor:
+        seconds = min(self.seconds, recording.seconds)
+        room = recording.seconds - seconds
+        tried = [
+            self.read(recording, PLACES[0] * room, seconds, self.sample_rate, self.channels),
+        ]
+        for place in PLACES[1:] if room > 0 else ():
+            if float(tried[-1].abs().max()) > SILENCE:
+                return tried[-1]
+            tried.append(self.read(recording, place * room, seconds, self.sample_rate, self.channels))
+        return tried[-1] if float(tried[-1].abs().max()) > SILENCE else tried[0]
+
+
+class PaddedClips(Dataset[PaddedClip]):
+    """Clips of one length, as a loader wants them: (name, domain, audio `[C, N]`, samples before the padding).
+
+    Args:
+        clips: The clips.
+        length: Samples each is padded to with zeros.
+    """
+
+    def __init__(self, clips: Clips, length: int) -> None:
+        self.clips = clips
+        self.length = length
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> PaddedClip:
+        """Reads one clip."""
+        clip = self.clips[index]
+        samples = clip.audio.shape[-1]
+        audio = torch.nn.functional.pad(clip.audio, (0, self.length - samples))
+        return clip.name, clip.domain, audio, samples
+
+
+def collate_clips(items: list[PaddedClip]) -> ValidBatch:
+    """Joins padded clips into a batch."""
+    names, domains, audio, lengths = zip(*items, strict=True)
+    return {
+        "audio": torch.stack(audio),
+        "name": list(names),
+        "domain": list(domains),
+        "length": torch.tensor(lengths, dtype=torch.int64),
+    }
+
+
+def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
+    """Chooses at most `limit` recordings, as equal in domains as can be, by the hash of their names.
+
+    Adding files to a corpus so changes little of the choice, and a smaller limit chooses among the larger one's.
+
+    Args:
+        recordings: All there are.
+        limit: How many are wanted; None keeps all.
+
+    Returns:
+        The chosen, domains in turn; all of them in their own order if none is left out.
+    """
+    if limit is None or limit >= len(recordings):
+        return list(recordings)
+    by_domain: dict[str, list[Recording]] = {}
+    for recording in sorted(recordings, key=lambda r: draw_position(ORDER_SEED, f"order:{r.name}")):
+        by_domain.setdefault(recording.domain, []).append(recording)
+    ranked = [
+        (rank, domain, recording) for domain, members in by_domain.items() for rank, recording in enumerate(members)
+    ]
+    ranked.sort(key=lambda entry: entry[:2])
+    return [recording for _, _, recording in ranked[:limit]]

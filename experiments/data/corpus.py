@@ -1,0 +1,122 @@
+"""A folder of audio, or a manifest of one, as a corpus."""
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from codeclab.experiments.data.formats import EXTENSIONS, read_header
+from codeclab.experiments.data.manifest import is_manifest, read_manifest
+from codeclab.experiments.data.reader import read_excerpt
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
+from codeclab.experiments.data.splits import FOLDER_SPLITS, assign_splits
+
+MANIFEST_NAME = "manifest.csv"
+NAMES_IN_WARNING = 3
+logger = logging.getLogger(__name__)
+
+
+def scan(folder: str | Path, seed: int = 0) -> Corpus:
+    """Finds the recordings of a folder or of a CSV manifest and splits them by file.
+
+    A folder that holds a `manifest.csv` with a `path` column is read by it. Otherwise every audio file below the
+    folder counts: top folders called train, valid or test (or val, validation, dev, eval) are the splits, if any;
+    the first folder below (or the top folder where there are no splits) is the domain, "all" without one.
+    Files that cannot be read, are empty or silent are left out and named in one warning.
+
+    Args:
+        folder: Folder or CSV file.
+        seed: Of the split of those files that are in none.
+
+    Raises:
+        DataError: If it does not exist, is no CSV manifest, or holds no usable audio.
+    """
+    root = Path(folder).expanduser()
+    skipped: list[tuple[str, str]] = []
+    if root.is_file():
+        if not is_manifest(root):
+            raise DataError(
+                f"{root} is neither a folder of audio nor a CSV manifest with a 'path' column (and, where known, "
+                "split, domain, sample_rate, channels, seconds, full_band)"
+            )
+        listed = read_manifest(root, skipped)
+    elif root.is_dir():
+        manifest = root / MANIFEST_NAME
+        listed = read_manifest(manifest, skipped) if is_manifest(manifest) else _list_tree(root, skipped)
+    else:
+        raise DataError(f"there is no folder or manifest {root}")
+    if not listed and not skipped:
+        raise DataError(f"no audio in {root}: looked in all its folders for {' '.join(sorted(EXTENSIONS))}")
+    recordings = assign_splits(_check_all(listed, skipped), seed)
+    if skipped:
+        logger.warning(_skip_message(root, skipped, len(recordings)))
+    if not recordings:
+        raise DataError(f"no usable audio in {root}: {_skip_message(root, skipped, 0)}")
+    by_split = {split: [r for r in recordings if r.split == split] for split in SPLITS}
+    return Corpus(str(root), read_excerpt, by_split["train"], by_split["valid"], by_split["test"], skipped)
+
+
+def _list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
+    """All audio files below a folder, sorted by name, headers not yet read."""
+    paths = sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix())
+    tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
+    named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
+    # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.
+    has_splits = "train" in named.values() or (named.keys() == tops and len(named) > 0)
+    found = []
+    for path in paths:
+        name = path.relative_to(root)
+        parts = name.parts[:-1]
+        split = named.get(parts[0]) if has_splits and parts else None
+        if has_splits and split is None:
+            skipped.append((name.as_posix(), "beside the split folders"))
+            continue
+        folders = parts[1:] if has_splits else parts
+        found.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
+    return found
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Audio files below `root`; linked folders are followed, each real folder once."""
+    seen: set[str] = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in files:
+            if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _check_all(listed: list[Recording], skipped: list[tuple[str, str]]) -> list[Recording]:
+    """Fills in what the headers say and drops what is of no use."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        checked = list(pool.map(_check, listed))
+    usable = []
+    for recording, result in zip(listed, checked, strict=True):
+        if isinstance(result, str):
+            skipped.append((recording.name, result))
+        else:
+            usable.append(result)
+    return usable
+
+
+def _check(recording: Recording) -> Recording | str:
+    try:
+        header = read_header(recording.path)
+    except OSError as error:
+        return f"unreadable: {error}"
+    if header.problem:
+        return header.problem
+    return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=header.seconds)
+
+
+def _skip_message(root: Path, skipped: list[tuple[str, str]], usable: int) -> str:
+    shown = "; ".join(f"{name} ({reason})" for name, reason in skipped[:NAMES_IN_WARNING])
+    more = f"; and {len(skipped) - NAMES_IN_WARNING} more" if len(skipped) > NAMES_IN_WARNING else ""
+    return f"{root}: left out {len(skipped)} of {len(skipped) + usable} files: {shown}{more}"

@@ -1,0 +1,161 @@
+"""Training batches, each a function of (seed, batch index) alone."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from codeclab.experiments.data.augmentation import Augmentation
+from codeclab.experiments.data.formats import SILENCE
+from codeclab.experiments.data.recording import Corpus, DataError
+from codeclab.experiments.data.sampling import Sampling
+
+ATTEMPTS = 64
+logger = logging.getLogger(__name__)
+
+
+class TrainBatch(TypedDict):
+    """What the training step gets: `audio` float32 `[b, C, N]`, `batch` its number, `item` int64 `[b]`."""
+
+    audio: Tensor
+    batch: int
+    item: Tensor
+
+
+class TrainExcerpts(Dataset[TrainBatch]):
+    """Maps a batch index to this rank's share of that batch.
+
+    Everything random about an item is drawn from a generator seeded by (seed, batch, global item), so that any
+    number of ranks and workers, and a run that was resumed, see the same audio.
+
+    Args:
+        corpus: Its training recordings are drawn from.
+        sampling: Chooses the recordings; prepared here.
+        augmentations: Applied in order to every source.
+        sample_rate: Hz.
+        channels: Channels of the audio.
+        seconds: Length of an excerpt in seconds; shorter recordings are padded with zeros at the end.
+        batch_size: Items of the global batch.
+        items: The global items of this rank.
+        seed: Of all draws.
+        n_batches: Batches there are.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        sampling: Sampling,
+        augmentations: Sequence[Augmentation],
+        sample_rate: int,
+        channels: int,
+        seconds: float,
+        batch_size: int,
+        items: range,
+        seed: int,
+        n_batches: int,
+    ) -> None:
+        self.recordings = corpus.split("train")
+        self.read = corpus.read
+        self.sampling = sampling
+        self.sampling.prepare(self.recordings)
+        self.augmentations = list(augmentations)
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.seconds = seconds
+        self.batch_size = batch_size
+        self.items = items
+        self.seed = seed
+        self.n_batches = n_batches
+        self._unreadable: set[str] = set()
+
+    def __len__(self) -> int:
+        """Batches in all."""
+        return self.n_batches
+
+    def __getitem__(self, batch: int) -> TrainBatch:
+        """This rank's share of a batch."""
+        audio = torch.stack([self.draw_item(batch, item) for item in self.items])
+        return {"audio": audio, "batch": batch, "item": torch.tensor(self.items, dtype=torch.int64)}
+
+    def draw_item(self, batch: int, item: int) -> Tensor:
+        """Draws one item, float32 `[C, N]`.
+
+        Silent, rejected and unreadable excerpts are drawn anew, 64 times at most; if nothing but silence came,
+        silence it is.
+
+        Raises:
+            DataError: If every excerpt was rejected or unreadable.
+        """
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, batch, item]))
+        silent: Tensor | None = None
+        reason = ""
+        for _ in range(ATTEMPTS):
+            chosen = self.sampling.draw(rng, batch, item, self.batch_size)
+            try:
+                sources = [self._draw_source(index, rng) for index in chosen]
+            except (DataError, OSError) as error:
+                reason = str(error)
+                self._report(reason)
+                continue
+            if all(float(source.abs().max()) <= SILENCE for source in sources):
+                silent = sources[0]
+                continue
+            audio = self._mix(sources, rng)
+            if audio is not None:
+                return audio
+            reason = "the augmentations rejected the excerpt, or a mixture clipped"
+        if silent is not None:
+            return silent
+        raise DataError(f"batch {batch}, item {item}: no usable excerpt in {ATTEMPTS} draws; the last one: {reason}")
+
+    def _draw_source(self, index: int, rng: np.random.Generator) -> Tensor:
+        recording = self.recordings[index]
+        start = rng.uniform(0.0, max(recording.seconds - self.seconds, 0.0))
+        return self.read(recording, start, self.seconds, self.sample_rate, self.channels)
+
+    def _mix(self, sources: list[Tensor], rng: np.random.Generator) -> Tensor | None:
+        changed = []
+        for source in sources:
+            for augmentation in self.augmentations:
+                result = augmentation(source, self.sample_rate, rng)
+                if result is None:
+                    return None
+                source = result
+            changed.append(source)
+        if len(changed) == 1:
+            return changed[0]
+        mixture = torch.stack(changed).sum(dim=0)
+        return mixture if float(mixture.abs().max()) <= 1.0 else None
+
+    def _report(self, reason: str) -> None:
+        if reason not in self._unreadable:
+            self._unreadable.add(reason)
+            logger.warning("left out while training: %s", reason)
+
+
+class BatchSchedule(DistributedSampler[int]):
+    """Batch indices from `start` on, in order, each once.
+
+    A DistributedSampler by type, so that Lightning leaves it in place: the ranks' shares are cut inside the batch.
+
+    Args:
+        batches: The data set whose indices these are.
+        start: First batch, that of the checkpoint when a run is resumed.
+    """
+
+    def __init__(self, batches: TrainExcerpts, start: int) -> None:
+        super().__init__(batches, num_replicas=1, rank=0, shuffle=False)
+        self.n_batches = len(batches)
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        """The batches still to come."""
+        return iter(range(self.start, self.n_batches))
+
+    def __len__(self) -> int:
+        """Batches in all, those before `start` included, so that a resumed run counts on where it was."""
+        return self.n_batches

@@ -1,0 +1,224 @@
+"""The data of an experiment: from a folder, or nothing at all, to batches and clips."""
+
+import os
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, DistributedSampler
+
+from codeclab.experiments.data.augmentation import Augmentation
+from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
+from codeclab.experiments.data.corpus import scan
+from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
+from codeclab.experiments.data.sampling import Sampling, UniformByDuration
+from codeclab.experiments.data.synthetic import make_synthetic_corpus
+
+ENDLESS = 2**31 - 1
+MOST_WORKERS = 8
+
+
+class AudioData(LightningDataModule):
+    """Training batches, validation batches, and test clips of one corpus.
+
+    Training has no epochs: batch `i` is a function of (seed, i). `start_batch`, an attribute, is the batch the
+    loader begins with; set it before the loader is made to resume a run.
+
+    Args:
+        folder: A folder of audio or a CSV manifest of one (see `scan`); None makes a synthetic corpus in memory.
+        sample_rate: Hz; everything is resampled to it.
+        channels: Channels of the audio.
+        seconds: Length of a training excerpt in seconds.
+        batch_size: Excerpts in a batch, over all devices.
+        n_batches: Batches of the whole training; None takes the trainer's `max_steps`.
+        workers: Processes that read, per device; None chooses from the number of cores (0 for the synthetic corpus).
+        seed: Of the training draws.
+        split_seed: Of the split of files that are in no split; runs that are compared must share it.
+        augmentations: What is done to every excerpt, in order; None does nothing.
+        sampling: Which recordings are drawn; None is `UniformByDuration`.
+        valid_clips: Validation clips, at most.
+        clip_seconds: Longest duration of a validation or test clip in seconds.
+        max_test_clips: Test clips, at most; None takes one of every test file.
+
+    Raises:
+        ValueError: If a size is not positive or the seed is negative.
+    """
+
+    def __init__(
+        self,
+        folder: str | None = None,
+        sample_rate: int = 24000,
+        channels: int = 1,
+        seconds: float = 1.0,
+        batch_size: int = 64,
+        n_batches: int | None = None,
+        workers: int | None = None,
+        seed: int = 0,
+        split_seed: int = 0,
+        augmentations: list[Augmentation] | None = None,
+        sampling: Sampling | None = None,
+        valid_clips: int = 24,
+        clip_seconds: float = 10.0,
+        max_test_clips: int | None = None,
+    ) -> None:
+        super().__init__()
+        _require_positive(
+            sample_rate=sample_rate, channels=channels, seconds=seconds, batch_size=batch_size, n_batches=n_batches,
+            valid_clips=valid_clips, clip_seconds=clip_seconds, max_test_clips=max_test_clips,
+        )  # fmt: skip
+        if seed < 0 or (workers is not None and workers < 0):
+            raise ValueError(f"seed and workers must be 0 or more, got seed {seed} and workers {workers}")
+        self.folder = folder
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.seconds = seconds
+        self.batch_size = batch_size
+        self.n_batches = n_batches
+        self.workers = workers
+        self.seed = seed
+        self.split_seed = split_seed
+        self.augmentations = list(augmentations or [])
+        self.sampling = sampling if sampling is not None else UniformByDuration()
+        self.valid_clips = valid_clips
+        self.clip_seconds = clip_seconds
+        self.max_test_clips = max_test_clips
+        self.start_batch = 0
+        self._corpus: Corpus | None = None
+
+    @property
+    def corpus(self) -> Corpus:
+        """The corpus, scanned on first use.
+
+        Raises:
+            DataError: If the folder holds no usable audio.
+        """
+        if self._corpus is None:
+            self._corpus = make_synthetic_corpus() if self.folder is None else scan(self.folder, self.split_seed)
+        return self._corpus
+
+    def check(self, splits: tuple[str, ...] = ("train",)) -> None:
+        """Finds out what is wrong with the data before anything else happens.
+
+        Args:
+            splits: Those that are needed.
+
+        Raises:
+            DataError: If one holds nothing, or the sampling finds no recordings it needs.
+        """
+        for split in splits:
+            recordings = self.corpus.split(split)
+            if split == "train":
+                self.sampling.prepare(recordings)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Scans the corpus; Lightning calls it before the loaders."""
+        self.check(("train",) if stage == "fit" else ())
+
+    def train_dataloader(self) -> DataLoader[TrainBatch]:
+        """Loads this rank's share of every batch from `start_batch` on.
+
+        Raises:
+            DataError: If there is nothing to train on.
+            ValueError: If the batch cannot be shared equally among the devices.
+        """
+        rank, world = self._rank_and_world()
+        if self.batch_size % world:
+            raise ValueError(
+                f"a batch of {self.batch_size} cannot be shared equally by {world} devices; "
+                f"batch_size counts over all devices: choose a multiple of {world}"
+            )
+        share = self.batch_size // world
+        batches = TrainExcerpts(
+            self.corpus, self.sampling, self.augmentations, self.sample_rate, self.channels, self.seconds,
+            self.batch_size, range(rank * share, (rank + 1) * share), self.seed, self._count_batches(),
+        )  # fmt: skip
+        workers = self._count_workers()
+        return DataLoader(
+            batches,
+            batch_size=None,
+            sampler=BatchSchedule(batches, self.start_batch),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            prefetch_factor=2 if workers > 0 else None,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_init_worker,
+        )
+
+    def val_dataloader(self) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
+        """Loads the validation clips, all of them on every rank, padded to one length; empty without any.
+
+        Batches hold about as many seconds as the device's training batches.
+        """
+        if not self.corpus.valid:
+            return []
+        clips = self.clips("valid")
+        longest = max(min(self.clip_seconds, recording.seconds) for recording in clips.recordings)
+        padded = PaddedClips(clips, round(longest * self.sample_rate))
+        per_device = self.batch_size * self.seconds / self._rank_and_world()[1]
+        # A DistributedSampler, so that Lightning puts none of its own, which would share out and repeat clips.
+        return DataLoader(
+            padded,
+            batch_size=max(int(per_device / longest), 1),
+            sampler=DistributedSampler(padded, num_replicas=1, rank=0, shuffle=False),
+            num_workers=min(self._count_workers(), 2),
+            collate_fn=collate_clips,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_init_worker,
+        )
+
+    def clips(self, split: str) -> Clips:
+        """The fixed clips of a split, read when asked for; the same for every run with this corpus.
+
+        Args:
+            split: "valid" (at most `valid_clips`), "test" (at most `max_test_clips`) or "train" (as "valid").
+
+        Raises:
+            DataError: If the split holds nothing.
+        """
+        limit = self.max_test_clips if split == "test" else self.valid_clips
+        chosen = choose_balanced(self.corpus.split(split), limit)
+        return Clips(chosen, self.corpus.read, self.sample_rate, self.channels, self.clip_seconds)
+
+    def summary(self) -> str:
+        """Files and hours by split and domain, sampling rates, and how many files were left out."""
+        lines = [self.corpus.name]
+        for split in SPLITS:
+            recordings = getattr(self.corpus, split)
+            for domain in sorted({recording.domain for recording in recordings}):
+                group = [recording for recording in recordings if recording.domain == domain]
+                rates = sorted({recording.sample_rate for recording in group})
+                hours = sum(recording.seconds for recording in group) / 3600
+                lines.append(
+                    f"  {split:5} {domain:12} {len(group):6} files {hours:9.3f} h  "
+                    f"{', '.join(f'{rate / 1000:g}' for rate in rates)} kHz"
+                )
+        if self.corpus.skipped:
+            lines.append(f"  left out: {len(self.corpus.skipped)} files")
+        return "\n".join(lines)
+
+    def _rank_and_world(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _count_batches(self) -> int:
+        if self.n_batches is not None:
+            return self.n_batches
+        steps = self.trainer.max_steps if self.trainer is not None else -1
+        return steps if steps > 0 else ENDLESS
+
+    def _count_workers(self) -> int:
+        if self.workers is not None:
+            return self.workers
+        if self.folder is None:
+            return 0
+        devices = 1 if self.trainer is None else self.trainer.num_devices
+        return min(max(len(os.sched_getaffinity(0)) // (2 * devices), 1), MOST_WORKERS)
+
+
+def _init_worker(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _require_positive(**sizes: float | None) -> None:
+    for name, value in sizes.items():
+        if value is not None and value <= 0:
+            raise DataError(f"{name} must be positive, got {value}")

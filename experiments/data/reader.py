@@ -1,0 +1,149 @@
+"""Excerpts of audio files, read by seeking, at any sampling rate and number of channels."""
+
+from functools import lru_cache
+from math import ceil, gcd
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+import torch
+from scipy.signal import resample_poly
+from torch import Tensor
+from torchaudio.transforms import Resample
+
+from codeclab.experiments.data.formats import frame_samples
+from codeclab.experiments.data.recording import DataError, Recording
+
+FILTER_ZEROS = 24
+ROLLOFF = 0.945
+MAX_PHASES = 2000
+PREROLL_SECONDS = 0.25
+
+
+def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int) -> Tensor:
+    """Reads part of a file without decoding the rest.
+
+    The excerpt equals the same samples of the whole file after resampling: it is read with a margin for
+    the filter, from a place where input and output samples coincide. What lies beyond the file is zero.
+
+    Args:
+        recording: The file.
+        start_seconds: Where the excerpt begins; it is rounded to an output sample.
+        seconds: Length of the excerpt.
+        sample_rate: Hz, of the result.
+        channels: Channels of the result; see `convert_channels`.
+
+    Returns:
+        float32 `[C, round(seconds * sample_rate)]`.
+
+    Raises:
+        DataError: If the start is negative, or the file cannot be read or holds samples that are no numbers.
+    """
+    if start_seconds < 0:
+        raise DataError(f"an excerpt starts at 0 s or later, got {start_seconds}")
+    start, length = round(start_seconds * sample_rate), round(seconds * sample_rate)
+    common = gcd(recording.sample_rate, sample_rate)
+    old, new = recording.sample_rate // common, sample_rate // common
+    margin = ceil(2 * FILTER_ZEROS * max(old, new) / new / old) if old != new else 0
+    first = max(start // new - margin, 0)
+    last = -(-(start + length) // new) + margin
+    samples = _decode(recording, first * old, (last - first) * old)
+    audio = resample(convert_channels(torch.from_numpy(samples), channels), recording.sample_rate, sample_rate)
+    audio = audio[:, start - first * new :][:, :length]
+    return torch.nn.functional.pad(audio, (0, length - audio.shape[-1])).contiguous()
+
+
+def read_whole(recording: Recording, sample_rate: int, channels: int, max_seconds: float | None = None) -> Tensor:
+    """Reads a file from its beginning, float32 `[C, N]`, at most `max_seconds` of it.
+
+    Args:
+        recording: The file.
+        sample_rate: Hz, of the result.
+        channels: Channels of the result.
+        max_seconds: Upper limit of the duration in seconds; None reads all.
+    """
+    seconds = recording.seconds if max_seconds is None else min(recording.seconds, max_seconds)
+    return read_excerpt(recording, 0.0, seconds, sample_rate, channels)
+
+
+def convert_channels(audio: Tensor, channels: int) -> Tensor:
+    """Turns `[C, N]` into `[channels, N]`.
+
+    One channel is the mean of all; mono is copied into every channel; of more channels than wanted the
+    first ones are kept.
+    """
+    present = audio.shape[0]
+    if present == channels:
+        return audio
+    if channels == 1:
+        return audio.mean(dim=0, keepdim=True)
+    return audio[torch.arange(channels) % present]
+
+
+def resample(audio: Tensor, old: int, new: int) -> Tensor:
+    """Resamples `[C, N]` from `old` to `new` Hz with a windowed sinc.
+
+    24 zero crossings and a roll-off of 0.945, the values of the resampler (julius) that the released
+    code of both EnCodec and DAC reads its data with.
+    """
+    if old == new:
+        return audio
+    if new // gcd(old, new) > MAX_PHASES:
+        # torchaudio's kernel holds (phases x input step) weights: gigabytes for coprime rates.
+        resampled = resample_poly(audio.numpy(), new // gcd(old, new), old // gcd(old, new), axis=-1)
+        return torch.from_numpy(np.ascontiguousarray(resampled, dtype=np.float32))
+    return _resampler(old, new)(audio)
+
+
+@lru_cache(maxsize=64)
+def _resampler(old: int, new: int) -> Resample:
+    return Resample(old, new, lowpass_filter_width=FILTER_ZEROS, rolloff=ROLLOFF)
+
+
+def _decode(recording: Recording, first: int, count: int) -> np.ndarray:
+    """Samples `[C, <= count]` from sample `first` on, as stored."""
+    path = recording.path
+    try:
+        samples = _decode_soundfile(path, first, count)
+    except soundfile.SoundFileError:
+        try:
+            samples = _decode_av(path, first, count, recording.sample_rate)
+        except (av.error.FFmpegError, IndexError, ValueError) as error:
+            raise DataError(f"{path} can no longer be read: {error}") from error
+    if not np.isfinite(samples).all():
+        raise DataError(f"{path} holds samples that are not finite numbers")
+    return samples
+
+
+def _decode_soundfile(path: Path, first: int, count: int) -> np.ndarray:
+    with soundfile.SoundFile(path) as file:
+        file.seek(min(first, file.frames))
+        return np.ascontiguousarray(file.read(count, dtype="float32", always_2d=True).T)
+
+
+def _decode_av(path: Path, first: int, count: int, rate: int) -> np.ndarray:
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        if stream.time_base is None:
+            raise ValueError("its stream has no time base")
+        origin = stream.start_time or 0
+        # A lossy decoder needs some frames before its output is the one of a continuous decode.
+        target = max(first / rate - PREROLL_SECONDS, 0.0)
+        if target > 0:
+            container.seek(origin + int(target / stream.time_base), stream=stream)
+        out = np.zeros((stream.channels, count), dtype=np.float32)
+        end = 0
+        for frame in container.decode(stream):
+            if frame.pts is None or frame.time_base is None:
+                raise ValueError("its frames carry no time stamps")
+            samples = frame_samples(frame)
+            time = float(frame.pts * frame.time_base - origin * stream.time_base)
+            at = round(time * rate) - first
+            if at >= count:
+                break
+            low, high = max(at, 0), min(at + samples.shape[1], count)
+            if low < high:
+                out[:, low:high] = samples[:, low - at : high - at]
+                end = max(end, high)
+    return out[:, :end]

@@ -1,0 +1,79 @@
+"""What a corpus is made of: recordings, their split, and how they are read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+SPLITS = ("train", "valid", "test")
+
+
+class DataError(ValueError):
+    """Something is wrong with the audio the user gave; the message says what and what would be right."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One piece of audio that excerpts are drawn from.
+
+    Args:
+        path: The audio file.
+        domain: The kind of sound, such as "speech".
+        sample_rate: Hz, as stored.
+        channels: Number of channels, as stored.
+        seconds: Duration in seconds.
+        full_band: Whether it is known to hold energy up to its Nyquist frequency; None if nobody said.
+        split: "train", "valid" or "test"; None until one is assigned.
+        name: What it is called in results: its path below the corpus, unique there.
+    """
+
+    path: Path
+    domain: str
+    sample_rate: int
+    channels: int
+    seconds: float
+    full_band: bool | None = None
+    split: str | None = None
+    name: str = ""
+
+
+ReadExcerpt = Callable[[Recording, float, float, int, int], Tensor]
+"""Reads (recording, start in seconds, seconds, sample rate in Hz, channels) as float32 `[C, N]`."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All recordings, by split, with the function that reads them.
+
+    Args:
+        name: Where it comes from, for messages.
+        read: Reads an excerpt of one of its recordings.
+        train: Recordings to learn from.
+        valid: Recordings to watch the training with.
+        test: Recordings to report results on.
+        skipped: Files left out, each with the reason.
+    """
+
+    name: str
+    read: ReadExcerpt
+    train: list[Recording] = field(default_factory=list)
+    valid: list[Recording] = field(default_factory=list)
+    test: list[Recording] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def split(self, name: str) -> list[Recording]:
+        """The recordings of one split.
+
+        Raises:
+            DataError: If there is no split of that name, or it holds nothing.
+        """
+        if name not in SPLITS:
+            raise DataError(f"no split {name!r}; there are: {', '.join(SPLITS)}")
+        recordings: list[Recording] = getattr(self, name)
+        if not recordings:
+            raise DataError(
+                f"{self.name} has nothing in its {name} split ({len(self.train)} train, {len(self.valid)} valid, "
+                f"{len(self.test)} test files); three readable files or a {name!r} folder would give it some"
+            )
+        return recordings
