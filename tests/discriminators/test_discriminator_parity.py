@@ -1,0 +1,141 @@
+"""Our discriminators with the reference's parameters give the reference's numbers."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from codeclab.discriminators.adversarial import HingeLoss, LeastSquaresLoss
+from codeclab.discriminators.ensemble import Ensemble
+from codeclab.discriminators.feature_matching import FeatureMatchingLoss
+from codeclab.discriminators.mpd import MultiPeriodDiscriminator
+from codeclab.discriminators.msstft import MSSTFTDiscriminator
+from codeclab.discriminators.multiband import MultiBandSTFTDiscriminator
+
+FORWARD, GRADIENT = 1e-5, 1e-4
+
+
+def negated_mean(judgements):
+    return sum(-judgement.logits.mean() for judgement in judgements)
+
+
+def test_msstft_is_encodecs(golden, load_scales, worst_judgement_error, relative_error):
+    tensors, description = golden("msstftd_encodec")
+    config = description["config"]
+    discriminator = MSSTFTDiscriminator(config["n_ffts"], config["hop_lengths"], n_filters=config["filters"])
+    load_scales(tensors, discriminator)
+    audio = tensors["input.audio"].clone().requires_grad_()
+    judgements = discriminator(audio)
+    assert worst_judgement_error(tensors, judgements) < FORWARD
+    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
+    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+
+
+def test_msstft_spectrum_is_encodecs(golden, relative_error):
+    tensors, _ = golden("msstftd_encodec")
+    spectrum = MSSTFTDiscriminator([256], n_filters=1).networks[0].stft(tensors["input.audio"]).transpose(-1, -2)
+    assert relative_error(spectrum.real, tensors["output.spec0_real"]) < FORWARD
+    assert relative_error(spectrum.imag, tensors["output.spec0_imag"]) < FORWARD
+
+
+def test_mpd_is_audiocrafts(golden, load_scales, worst_judgement_error, relative_error):
+    tensors, description = golden("disc_mpd_audiocraft")
+    config = description["config"]
+    discriminator = MultiPeriodDiscriminator(
+        config["periods"],
+        n_filters=config["filters"] * config["filters_scale"],
+        max_filters=config["max_filters"],
+        negative_slope=0.3,
+        pad_full_period=False,
+        normalize_input=False,
+    )
+    load_scales(tensors, discriminator)
+    audio = tensors["input.audio"].clone().requires_grad_()
+    judgements = discriminator(audio)
+    assert worst_judgement_error(tensors, judgements) < FORWARD
+    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
+    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+
+
+@pytest.fixture
+def dac(golden, load_reference):
+    tensors, description = golden("disc_dac")
+    divisors = description["config"]["channel_divisors"]
+    mpd = MultiPeriodDiscriminator(n_filters=32 // divisors["mpd"], max_filters=1024 // divisors["mpd"])
+    bands = MultiBandSTFTDiscriminator(description["config"]["fft_sizes"], n_filters=32 // divisors["mrd"])
+    pairs = []
+    for k, network in enumerate(mpd.networks):
+        pairs += [(conv, f"discriminators.{k}.convs.{i}.0") for i, conv in enumerate(network.stack.convs)]
+    for k, network in enumerate(bands.networks, start=len(mpd.networks)):
+        for b, stack in enumerate(network.stacks):
+            pairs += [(conv, f"discriminators.{k}.band_convs.{b}.{i}.0") for i, conv in enumerate(stack.convs)]
+    networks = [*mpd.networks, *bands.networks]
+    pairs += [(network.post, f"discriminators.{k}.conv_post") for k, network in enumerate(networks)]
+    load_reference(tensors, pairs)
+    return Ensemble([mpd, bands]), tensors
+
+
+def test_dac_judges_as_released(dac, worst_judgement_error, relative_error):
+    ensemble, tensors = dac
+    audio = tensors["input.audio"].clone().requires_grad_()
+    judgements = ensemble(audio)
+    assert worst_judgement_error(tensors, judgements) < FORWARD
+    loss = sum((1 - judgement.logits).square().mean() for judgement in judgements)
+    (gradient,) = torch.autograd.grad(loss, audio)
+    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+
+
+def test_dac_losses_as_released(dac, relative_error):
+    ensemble, tensors = dac
+    fake = tensors["input.fake"].clone().requires_grad_()
+    real_judgements, fake_judgements = ensemble(tensors["input.audio"]), ensemble(fake)
+    adversarial, feature = LeastSquaresLoss(), FeatureMatchingLoss(relative=False, reduction="sum")
+    values = {
+        "discriminator": adversarial.critic(real_judgements, fake_judgements),
+        "generator": adversarial.generator(fake_judgements),
+        "feature": feature(real_judgements, fake_judgements),
+    }
+    for name, value in values.items():
+        assert value.item() == pytest.approx(float(tensors[f"output.gan.{name}"]), rel=FORWARD)
+    for name in ("generator", "feature"):
+        (gradient,) = torch.autograd.grad(values[name], fake, retain_graph=True)
+        assert relative_error(gradient, tensors[f"grad.fake.{name}"]) < GRADIENT
+
+
+ADVERSARIAL = {
+    "hinge": lambda reduction: HingeLoss(clipped=False, reduction=reduction),
+    "hinge2": lambda reduction: HingeLoss(clipped=True, reduction=reduction),
+    "mse": LeastSquaresLoss,
+}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize(("label", "reduction"), [("normalized", "mean"), ("summed", "sum")])
+def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relative_error, name, label, reduction):
+    tensors, _ = golden("adversarial_msstftd_audiocraft")
+    discriminator = MSSTFTDiscriminator((256, 512, 128), n_filters=4, negative_slope=0.3)
+    load_scales(load_file(shared / "parity" / "disc_msstftd_audiocraft.safetensors"), discriminator)
+    fake = tensors["input.fake"].clone().requires_grad_()
+    real_judgements, fake_judgements = discriminator(tensors["input.real"]), discriminator(fake)
+    loss = ADVERSARIAL[name](reduction)
+    feature = FeatureMatchingLoss(relative=False, reduction=reduction)
+    values = {
+        "discriminator": loss.critic(real_judgements, fake_judgements),
+        "generator": loss.generator(fake_judgements),
+        "feature": feature(real_judgements, fake_judgements),
+    }
+    for part, value in values.items():
+        expected = tensors.get(f"output.{name}.{label}.{part}", tensors[f"output.hinge.{label}.{part}"])
+        assert value.item() == pytest.approx(float(expected), rel=FORWARD)
+    for part in ("generator", "feature"):
+        if f"grad.fake.{name}.{label}.{part}" in tensors:
+            (gradient,) = torch.autograd.grad(values[part], fake, retain_graph=True)
+            assert relative_error(gradient, tensors[f"grad.fake.{name}.{label}.{part}"]) < GRADIENT
+
+
+@pytest.mark.shared
+def test_msstft_is_audiocrafts(shared, load_scales, worst_judgement_error):
+    tensors = load_file(shared / "parity" / "disc_msstftd_audiocraft.safetensors")
+    discriminator = MSSTFTDiscriminator((256, 512, 128), n_filters=4, negative_slope=0.3)
+    load_scales(tensors, discriminator)
+    assert worst_judgement_error(tensors, discriminator(tensors["input.audio"])) < FORWARD

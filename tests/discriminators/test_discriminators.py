@@ -1,0 +1,202 @@
+"""What every discriminator promises."""
+
+import pytest
+import torch
+from torch import nn
+
+from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
+from codeclab.discriminators.layers import peak_normalized, spectrum_maps
+from codeclab.discriminators.mpd import MultiPeriodDiscriminator
+from codeclab.discriminators.msstft import MSSTFTDiscriminator
+from codeclab.discriminators.multiband import MultiBandSTFTDiscriminator
+
+
+def msstft(channels=1, **arguments):
+    return MSSTFTDiscriminator((64, 128), n_filters=2, channels=channels, **arguments)
+
+
+def mpd(channels=1, **arguments):
+    return MultiPeriodDiscriminator((2, 3), n_filters=2, max_filters=8, channels=channels, **arguments)
+
+
+def multiband(channels=1, **arguments):
+    return MultiBandSTFTDiscriminator((128, 64), n_filters=2, channels=channels, **arguments)
+
+
+KINDS = {"msstft": msstft, "mpd": mpd, "multiband": multiband}
+N_NETWORKS = {"msstft": [5, 5], "mpd": [5, 5], "multiband": [25, 25]}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+def test_one_judgement_per_network_without_the_logits_among_features(kind):
+    judgements = KINDS[kind]()(torch.randn(3, 1, 400))
+    assert all(isinstance(judgement, Judgement) for judgement in judgements)
+    assert [len(judgement.features) for judgement in judgements] == N_NETWORKS[kind]
+    for logits, features in judgements:
+        assert len(logits) == 3
+        assert logits.shape[1] == 1
+        assert all(logits.data_ptr() != feature.data_ptr() and len(feature) == 3 for feature in features)
+
+
+def test_gradients_reach_audio_and_every_parameter(kind):
+    discriminator = KINDS[kind]()
+    audio = torch.randn(2, 1, 400, requires_grad=True)
+    sum(judgement.logits.square().mean() for judgement in discriminator(audio)).backward()
+    assert (audio.grad != 0).float().mean() > 0.9
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in discriminator.parameters())
+
+
+def test_an_item_is_judged_alike_in_any_batch(kind):
+    discriminator = KINDS[kind]()
+    audio = torch.randn(3, 1, 400)
+    for together, alone in zip(discriminator(audio), discriminator(audio[1:2]), strict=True):
+        torch.testing.assert_close(together.logits[1:2], alone.logits, rtol=1e-4, atol=1e-6)
+
+
+def test_stereo(kind):
+    discriminator = KINDS[kind](channels=2)
+    audio = torch.randn(2, 2, 400)
+    swapped = discriminator(audio.flip(1))
+    assert any(not torch.allclose(a.logits, b.logits) for a, b in zip(discriminator(audio), swapped, strict=True))
+    with pytest.raises(ValueError, match=r"audio \[B, 2, N\] and got \[2, 1, 400\]"):
+        discriminator(audio[:, :1])
+
+
+def test_too_short_audio_is_refused_with_the_length_needed(kind):
+    discriminator = KINDS[kind]()
+    needed = {"msstft": 128, "mpd": 4, "multiband": 80}[kind]
+    assert len(discriminator(torch.randn(1, 1, needed))) == 2
+    with pytest.raises(ValueError, match=f"at least {needed} samples and got {needed - 1}"):
+        discriminator(torch.randn(1, 1, needed - 1))
+
+
+def test_runs_under_bfloat16_autocast(kind):
+    discriminator = KINDS[kind]()
+    audio = torch.randn(2, 1, 400, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        judgements = discriminator(audio)
+    assert judgements[0].logits.dtype == torch.bfloat16
+    for low, full in zip(judgements, discriminator(audio), strict=True):
+        torch.testing.assert_close(low.logits.float(), full.logits, rtol=0.1, atol=0.05)
+    sum(judgement.logits.float().mean() for judgement in judgements).backward()
+    assert torch.isfinite(audio.grad).all()
+
+
+def test_arguments_are_kept_and_buffers_are_not_saved(kind):
+    discriminator = KINDS[kind]()
+    assert discriminator.n_filters == 2
+    assert discriminator.channels == 1
+    assert not any("window" in name.rsplit(".")[-1] for name in discriminator.state_dict())
+
+
+def test_stereo_channels_are_judged_separately_or_jointly():
+    separate, joint = msstft(2), msstft(2, separate_channels=False)
+    audio = torch.randn(3, 2, 400)
+    assert separate(audio)[0].logits.shape[:3] == (3, 2, 1)
+    assert joint(audio)[0].logits.shape[:2] == (3, 1)
+    assert joint.networks[0].stack.convs[0].in_channels == 4
+    mono = msstft(1)
+    mono.load_state_dict(separate.state_dict())
+    for channel in range(2):
+        for both, one in zip(separate(audio), mono(audio[:, channel : channel + 1]), strict=True):
+            torch.testing.assert_close(both.logits[:, channel], one.logits)
+            torch.testing.assert_close(both.features[2][:, channel], one.features[2])
+
+
+def test_maps_are_real_then_imaginary_and_mono_is_not_copied():
+    stereo = torch.randn(2, 2, 5, 7, dtype=torch.complex64)
+    torch.testing.assert_close(spectrum_maps(stereo), torch.cat([stereo.real, stereo.imag], dim=1))
+    mono = torch.randn(2, 1, 5, 7, dtype=torch.complex64)
+    maps = spectrum_maps(mono)
+    assert maps.data_ptr() == mono.data_ptr()
+    assert maps.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_convolutions_after_the_stft_run_channels_last():
+    for features in (msstft()(torch.randn(2, 1, 400))[0].features, multiband()(torch.randn(2, 1, 400))[0].features):
+        assert all(feature.is_contiguous(memory_format=torch.channels_last) for feature in features)
+
+
+def test_normalization_removes_level_and_mean_per_item_and_channel():
+    audio = torch.randn(2, 2, 50)
+    gains = torch.tensor([[0.1, 3.0], [1.0, 0.5]])[..., None]
+    normalized = peak_normalized(audio * gains + 0.3)
+    torch.testing.assert_close(normalized, peak_normalized(audio), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(normalized.abs().amax(-1), torch.full((2, 2), 0.8))
+    discriminator = mpd()
+    torch.testing.assert_close(discriminator(audio[:, :1])[0].logits, discriminator(5 * audio[:, :1])[0].logits)
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="hop_lengths has 1 values for 2 n_ffts"):
+        MSSTFTDiscriminator((64, 128), hop_lengths=(16,))
+    with pytest.raises(ValueError, match="one of them is empty"):
+        MultiBandSTFTDiscriminator((32,), bands=((0.0, 0.01), (0.01, 1.0)))
+    with pytest.raises(ValueError, match="at least one discriminator"):
+        Ensemble([])
+
+
+def test_defaults_are_the_papers():
+    discriminator = MSSTFTDiscriminator()
+    first, *rest = discriminator.networks[0].stack.convs
+    assert [network.stft.window_length for network in discriminator.networks] == [2048, 1024, 512, 256, 128]
+    assert [network.stft.hop_length for network in discriminator.networks] == [512, 256, 128, 64, 32]
+    assert [conv.dilation for conv in rest] == [(1, 1), (2, 1), (4, 1), (1, 1)]
+    assert [conv.stride for conv in rest] == [(1, 2), (1, 2), (1, 2), (1, 1)]
+    assert first.out_channels == 32
+    widths = [conv.out_channels for conv in MultiPeriodDiscriminator().networks[0].stack.convs]
+    assert widths == [32, 128, 512, 1024, 1024]
+
+
+def test_ensemble_lists_all_judgements_in_order():
+    parts = [mpd(), msstft()]
+    audio = torch.randn(1, 1, 400)
+    expected = [judgement.logits for part in parts for judgement in part(audio)]
+    for judgement, logits in zip(Ensemble(parts)(audio), expected, strict=True):
+        torch.testing.assert_close(judgement.logits, logits)
+
+
+def test_reseeded_copies_differ_by_seed_alone():
+    original = Ensemble([mpd(), msstft(), multiband()])
+    kept = [p.clone() for p in original.parameters()]
+    state = torch.get_rng_state()
+    one, same, other = (reseeded_copy(original, seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    names = [name for name, _ in original.named_parameters()]
+    assert [name for name, _ in one.named_parameters()] == names
+    for before, now, a, b, c in zip(
+        kept, original.parameters(), one.parameters(), same.parameters(), other.parameters(), strict=True
+    ):
+        assert torch.equal(before, now)
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c)
+        assert not torch.equal(a, before)
+
+
+def test_a_reseeded_weight_normed_layer_starts_as_a_fresh_one():
+    copy = reseeded_copy(MSSTFTDiscriminator((64,), n_filters=32), 3)
+    conv = copy.networks[0].stack.convs[1]
+    weight, gain = conv.weight, conv.parametrizations.weight.original0
+    torch.testing.assert_close(weight.flatten(1).norm(dim=1), gain.flatten())
+    bound = (32 * 3 * 9) ** -0.5
+    assert 0.9 * bound < float(weight.abs().max()) <= bound * 1.0001
+    assert float(weight.std()) == pytest.approx(bound / 3**0.5, rel=0.05)
+    assert all(p.requires_grad and p.is_leaf for p in copy.parameters())
+
+
+def test_reseeding_says_what_it_cannot_reset():
+    class Stubborn(Discriminator):
+        def __init__(self):
+            super().__init__()
+            self.gain = nn.Parameter(torch.ones(1))
+
+        def forward(self, audio):
+            return [Judgement(self.gain * audio, [])]
+
+    with pytest.raises(ValueError, match=r"discriminators.0 \(Stubborn\) has no reset_parameters"):
+        reseeded_copy(Ensemble([Stubborn()]), 0)
