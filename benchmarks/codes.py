@@ -47,11 +47,11 @@ class CodeStatistics:
         rows = []
         for (domain, bitrate), counts in sorted(self._counts.items(), key=lambda item: (item[0][0] != ALL, item[0])):
             n = self._clips[domain, bitrate]
-            sizes, usage, entropies = self.sizes, list(counts.usage()), list(counts.entropies())
+            sizes, usage, entropies = self.sizes, counts.usage().tolist(), counts.entropy().tolist()
             for k, (size, used, bits) in enumerate(zip(sizes, usage, entropies, strict=False), start=1):
                 share = bits / math.log2(size) if size > 1 else math.nan
                 rows.append((domain, bitrate, str(k), size, used, bits, share, n))
             mean_usage = sum(usage) / len(usage)
             size = sum(self.sizes[: len(usage)])
-            rows.append((domain, bitrate, TOGETHER, size, mean_usage, sum(entropies), counts.efficiency(), n))
+            rows.append((domain, bitrate, TOGETHER, size, mean_usage, sum(entropies), counts.bitrate_efficiency(), n))
         return DataFrame(rows, columns=CODEBOOK_COLUMNS)

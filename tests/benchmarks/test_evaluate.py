@@ -27,8 +27,8 @@ def test_one_row_per_clip_and_true_bitrate(fake_codec, make_clip) -> None:
     assert (table.seconds == 1.5).all()
     assert (table.failures == "").all()
     # More bits must help, at the clip's own rate too.
-    assert table.si_sdr[1] > table.si_sdr[0] + 3
-    assert table.si_sdr[3] > table.si_sdr[2] + 3
+    assert table.si_sdr[1] > table.si_sdr[0] + 1
+    assert table.si_sdr[3] > table.si_sdr[2] + 1
 
 
 def test_the_codec_is_judged_in_evaluation_mode_and_left_as_it_was(fake_codec, make_clip) -> None:

@@ -1,0 +1,175 @@
+"""A comparison: rows that were measured, beside the figures that a paper published for them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pandas import DataFrame
+
+from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
+from codeclab.benchmarks.statistics import ALL
+
+NEAR = 0.05
+"""A published bitrate is a line's when within 5 %: papers round (DAC's "8 kbps" is 7.75)."""
+
+
+@dataclass
+class Row:
+    """One row of a table.
+
+    Args:
+        name: What the row is called.
+        summary: ``Evaluation.summary`` of its codec; None where it was not measured.
+        published: The paper's figures by metric name: numbers in the metric's own unit (shares as 0 to 1), or text that
+            is shown as it stands. Names that are not metrics (``mushra``) get a column of their own.
+        bitrate: kbps at which the published figures hold; None is the row's highest.
+        label: The paper's name of that bitrate, such as "8 kbps".
+        wall_seconds: Seconds it took to train.
+        parameters: Number of weights of the codec.
+        error: Why there is nothing to show, in one line.
+    """
+
+    name: str
+    summary: DataFrame | None = None
+    published: dict[str, float | str] = field(default_factory=dict)
+    bitrate: float | None = None
+    label: str | None = None
+    wall_seconds: float | None = None
+    parameters: int | None = None
+    error: str | None = None
+
+
+@dataclass
+class Table:
+    """A comparison of rows.
+
+    Args:
+        title: What is compared.
+        source: Where the published figures stand, such as "EnCodec (2022), Table 2".
+        metrics: Names from ``METRICS``, in the order of the columns.
+        rows: In the paper's order.
+        notes: Lines to print under the table.
+        ranked: Whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
+
+    Raises:
+        ValueError: A metric is unknown or given twice, or two rows have the same name.
+    """
+
+    title: str
+    source: str
+    metrics: Sequence[str]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    ranked: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses unknown metrics and rows that could not be told apart."""
+        metrics_named(self.metrics)
+        names = [row.name for row in self.rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rows need names of their own, but {', '.join(map(repr, twice))} stands twice")
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains measured, without ``"all"``."""
+        found = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
+        return sorted(found - {ALL})
+
+    @property
+    def published_only(self) -> list[str]:
+        """Names in the published figures that are not among this table's metrics, in order of appearance."""
+        names = dict.fromkeys(name for row in self.rows for name in row.published)
+        return [name for name in names if name not in self.metrics]
+
+
+class Score(NamedTuple):
+    """A mean over files, with its 95 % interval (NaN where there is none) and how many files are behind it."""
+
+    mean: float
+    ci95: float
+    n: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row at one bitrate (true kbps; None where it was not measured and the paper's is not given)."""
+
+    row: Row
+    bitrate: float | None
+    scores: dict[str, Score]
+    published: dict[str, float | str]
+
+
+def lines(table: Table, domain: str = ALL) -> list[Line]:
+    """Every row at every bitrate, in the table's order and from the lowest bitrate.
+
+    Args:
+        table: The table.
+        domain: Of which clips; published figures stand beside ``"all"`` only.
+    """
+    return [line for row in table.rows for line in _lines_of(row, domain, table.metrics)]
+
+
+def published_line(row: Row, metrics: Sequence[str]) -> Line | None:
+    """The line of a row that its published figures stand beside; None where there is none or nothing was measured."""
+    found = [line for line in _lines_of(row, ALL, metrics) if line.published and line.scores]
+    return found[0] if found else None
+
+
+def _lines_of(row: Row, domain: str, metrics: Sequence[str]) -> list[Line]:
+    scores: dict[float, dict[str, Score]] = {}
+    if row.summary is not None:
+        for cell in row.summary[row.summary["domain"] == domain].to_dict("records"):
+            if cell["metric"] in metrics:
+                score = Score(float(cell["mean"]), float(cell["ci95"]), int(cell["n"]), int(cell["failed"]))
+                scores.setdefault(float(cell["bitrate_kbps"]), {})[cell["metric"]] = score
+    if domain != ALL:
+        return [Line(row, bitrate, scores[bitrate], {}) for bitrate in sorted(scores)]
+    home = _published_bitrate(row, list(scores))
+    found = [Line(row, b, scores[b], row.published if b == home else {}) for b in sorted(scores)]
+    if not found or (row.published and home is None):
+        found.append(Line(row, row.bitrate, {}, row.published))
+    return found
+
+
+def _published_bitrate(row: Row, measured: list[float]) -> float | None:
+    asked = row.bitrate
+    if not measured:
+        return None
+    if asked is None:
+        return max(measured)
+    nearest = min(measured, key=lambda bitrate: abs(bitrate - asked))
+    return nearest if abs(nearest - asked) <= NEAR * asked else None
+
+
+def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
+    """Which cells may stand in bold, as (index of line, metric): the best of at least two rows at one bitrate.
+
+    Figures that print alike are equally good. Nothing is best in a table that is not ranked.
+
+    Args:
+        table: The table.
+        shown: The lines to compare.
+    """
+    found: set[tuple[int, str]] = set()
+    if not table.ranked:
+        return found
+    for name in table.metrics:
+        metric = METRICS[name]
+        scored = [(i, line) for i, line in enumerate(shown) if name in line.scores]
+        scored = [(i, line) for i, line in scored if not math.isnan(line.scores[name].mean)]
+        for i, line in scored:
+            rivals = [other for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]
+            means = [other.scores[name].mean for other in rivals]
+            top = max(means) if metric.higher_is_better else min(means)
+            if len(rivals) > 1 and format(line.scores[name].mean, metric.form) == format(top, metric.form):
+                found.add((i, name))
+    return found
+
+
+def same_bitrate(first: float | None, second: float | None) -> bool:
+    """Whether two bitrates in kbps are within 1 % of each other."""
+    return first is not None and second is not None and math.isclose(first, second, rel_tol=0.01)
