@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
@@ -94,7 +95,7 @@ def _curves(table: Table, shown: Sequence[Line], names: Sequence[str]) -> Figure
     handles, labels = panels[0].get_legend_handles_labels()
     style = {"ncols": min(4, len(rows)), "alignment": "left", "frameon": False, "fontsize": 9, "labelcolor": INK}
     legend = figure.legend(handles, labels, loc="outside lower left", **style)
-    legend.set_title(_footnote(table), prop={"size": 8})
+    legend.set_title(_footnote(table), prop=FontProperties(size=8))
     legend.get_title().set_color(PALE_INK)
     return figure
 

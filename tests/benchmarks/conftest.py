@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
 from codeclab.benchmarks.clip import Clip
+from codeclab.benchmarks.statistics import SUMMARY_COLUMNS
 
 
 @dataclass
@@ -70,3 +72,9 @@ def make_clip() -> Callable[..., Clip]:
         return Clip(name, domain, audio[None].repeat(channels, 1), sample_rate)
 
     return make
+
+
+@pytest.fixture
+def make_summary() -> Callable[..., pd.DataFrame]:
+    """``make_summary(("all", 6.0, "si_sdr", mean, ci95, n, failed), ...)``: a summary with these lines."""
+    return lambda *lines: pd.DataFrame(lines, columns=SUMMARY_COLUMNS)
