@@ -1,0 +1,121 @@
+"""The padded 1-D convolutions the SEANet codecs are built from (EnCodec, section 3.1)."""
+
+import math
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+Norm = Literal["weight_norm", "time_group_norm", "none"]
+PadMode = Literal["reflect", "constant"]
+
+
+def weight_normed(convolution: nn.Module, norm: Norm) -> nn.Module:
+    """The convolution, weight-normalised where asked to."""
+    return weight_norm(convolution) if norm == "weight_norm" else convolution
+
+
+def output_norm(norm: Norm, channels: int) -> nn.Module:
+    """What follows a convolution: one group over all channels and all time, or nothing."""
+    return nn.GroupNorm(1, channels) if norm == "time_group_norm" else nn.Identity()
+
+
+def pad_time(audio: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
+    """Pad ``[B, C, N]`` in time.
+
+    Reflection needs more samples than the pad: a shorter input first gets zeros on the right, is reflected, and
+    loses as many samples again.
+    """
+    if mode == "constant" or not (left or right):
+        return F.pad(audio, (left, right))
+    missing = max(max(left, right) - audio.shape[-1] + 1, 0)
+    padded = F.pad(F.pad(audio, (0, missing)), (left, right), mode="reflect")
+    return padded[..., : padded.shape[-1] - missing]
+
+
+class PaddedConv1d(nn.Module):
+    """A convolution with ``ceil(N / stride)`` outputs for every ``N``.
+
+    The total padding is ``(kernel - 1) * dilation + 1 - stride``: all before the first sample where causal, otherwise
+    split with the odd one before. More follows the last sample, so that the last window is full.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: taps.
+        stride: downsampling.
+        dilation: between taps.
+        causal: whether no output sees later samples.
+        norm: ``weight_norm``, ``time_group_norm`` or ``none``.
+        pad_mode: ``reflect`` or ``constant`` (zeros).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+        causal: bool = True,
+        norm: Norm = "weight_norm",
+        pad_mode: PadMode = "reflect",
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.window = (kernel_size - 1) * dilation + 1
+        self.causal = causal
+        self.pad_mode: PadMode = pad_mode
+        convolution = nn.Conv1d(in_channels, out_channels, kernel_size, stride, dilation=dilation)
+        self.convolution = weight_normed(convolution, norm)
+        self.norm = output_norm(norm, out_channels)
+
+    def padding(self, length: int) -> tuple[int, int]:
+        """Samples before and after an input of ``length``."""
+        total = max(self.window - self.stride, 0)
+        full = math.ceil((length - self.window + total) / self.stride + 1)
+        extra = (full - 1) * self.stride + self.window - total - length
+        after = 0 if self.causal else total // 2
+        return total - after, after + max(extra, 0)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, C, N]`` to ``[B, C', ceil(N / stride)]``."""
+        left, right = self.padding(audio.shape[-1])
+        return self.norm(self.convolution(pad_time(audio, left, right, self.pad_mode)))
+
+
+class TrimmedConvTranspose1d(nn.Module):
+    """A transposed convolution with ``N * stride`` outputs; what is over is cut after the norm.
+
+    Args:
+        in_channels: channels in.
+        out_channels: channels out.
+        kernel_size: taps, at least ``stride``.
+        stride: upsampling.
+        causal: cut all on the right (times ``trim_right_ratio``), otherwise on both sides, the odd one on the left.
+        norm: ``weight_norm``, ``time_group_norm`` or ``none``.
+        trim_right_ratio: where causal, the share cut on the right.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        causal: bool = True,
+        norm: Norm = "weight_norm",
+        trim_right_ratio: float = 1.0,
+    ) -> None:
+        super().__init__()
+        over = kernel_size - stride
+        self.right = math.ceil(over * trim_right_ratio) if causal else over // 2
+        self.left = over - self.right
+        self.convolution = weight_normed(nn.ConvTranspose1d(in_channels, out_channels, kernel_size, stride), norm)
+        self.norm = output_norm(norm, out_channels)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``[B, C, N]`` to ``[B, C', N * stride]``."""
+        output = self.norm(self.convolution(latent))
+        return output[..., self.left : output.shape[-1] - self.right]

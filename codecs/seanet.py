@@ -1,0 +1,250 @@
+"""SEANet, EnCodec's encoder and decoder (Défossez et al. 2022, section 3.1)."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from codeclab.codecs.activation import Activation, make_activation
+from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
+
+
+class ResidualUnit(nn.Module):
+    """Two convolutions and a skip connection (EnCodec 3.1).
+
+    Args:
+        channels: channels in and out.
+        kernel_size: taps of the first convolution; the second has one.
+        dilation: of the first convolution.
+        compress: the hidden channels are ``channels // compress``.
+        true_skip: skip with the identity instead of a convolution of one tap.
+        causal: whether no output sees later samples.
+        norm: of the convolutions.
+        activation: before each convolution.
+        pad_mode: ``reflect`` or ``constant``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int,
+        dilation: int,
+        compress: int,
+        true_skip: bool,
+        causal: bool,
+        norm: Norm,
+        activation: Activation,
+        pad_mode: PadMode,
+    ) -> None:
+        super().__init__()
+        hidden = channels // compress
+        self.body = nn.Sequential(
+            make_activation(activation, channels),
+            PaddedConv1d(channels, hidden, kernel_size, 1, dilation, causal, norm, pad_mode),
+            make_activation(activation, hidden),
+            PaddedConv1d(hidden, channels, 1, 1, 1, causal, norm, pad_mode),
+        )
+        self.skip = nn.Identity() if true_skip else PaddedConv1d(channels, channels, 1, 1, 1, causal, norm, pad_mode)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, C, N]`` to the same shape."""
+        return self.skip(audio) + self.body(audio)
+
+
+class SkipLSTM(nn.Module):
+    """An LSTM over time whose input is added to its output (EnCodec 3.1); it starts from zeros at each call.
+
+    Args:
+        channels: channels in, hidden and out.
+        layers: number of layers.
+    """
+
+    def __init__(self, channels: int, layers: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(channels, channels, layers)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``[B, C, T]`` to the same shape."""
+        output, _ = self.lstm(latent.permute(2, 0, 1))
+        return output.permute(1, 2, 0) + latent
+
+
+class SEANetEncoder(Encoder):
+    """Strided convolutions with residual units, an LSTM, and a last convolution (EnCodec 3.1).
+
+    Args:
+        dimension: latent channels ``D``.
+        channels: audio channels.
+        n_filters: channels after the first convolution; doubled at each downsampling.
+        strides: downsampling factors, in encoder order.
+        n_residual_layers: residual units before each downsampling.
+        dilation_base: the residual unit number ``j`` is dilated by ``dilation_base ** j``.
+        kernel_size: taps of the first convolution.
+        last_kernel_size: taps of the last convolution.
+        residual_kernel_size: taps in the residual units.
+        compress: hidden channels of a residual unit are its channels over this.
+        true_skip: skip residual units with the identity instead of a convolution.
+        lstm_layers: layers of the LSTM; 0 leaves it out.
+        causal: whether no output sees later samples (the streamable setup).
+        norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
+        activation: before each convolution but the first.
+        pad_mode: ``reflect`` or ``constant``.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 128,
+        channels: int = 1,
+        n_filters: int = 32,
+        strides: Sequence[int] = (2, 4, 5, 8),
+        n_residual_layers: int = 1,
+        dilation_base: int = 2,
+        kernel_size: int = 7,
+        last_kernel_size: int = 7,
+        residual_kernel_size: int = 3,
+        compress: int = 2,
+        true_skip: bool = False,
+        lstm_layers: int = 2,
+        causal: bool = True,
+        norm: Norm = "weight_norm",
+        activation: Activation = "elu",
+        pad_mode: PadMode = "reflect",
+    ) -> None:
+        super().__init__()
+        self.dimension = dimension
+        self.channels = channels
+        self.n_filters = n_filters
+        self.strides = list(strides)
+        self.n_residual_layers = n_residual_layers
+        self.dilation_base = dilation_base
+        self.kernel_size = kernel_size
+        self.last_kernel_size = last_kernel_size
+        self.residual_kernel_size = residual_kernel_size
+        self.compress = compress
+        self.true_skip = true_skip
+        self.lstm_layers = lstm_layers
+        self.causal = causal
+        self.norm: Norm = norm
+        self.activation: Activation = activation
+        self.pad_mode: PadMode = pad_mode
+        self.hop_length = math.prod(strides)
+        width = n_filters
+        layers: list[nn.Module] = [PaddedConv1d(channels, width, kernel_size, 1, 1, causal, norm, pad_mode)]
+        for stride in strides:
+            layers += _residual_units(self, width)
+            layers.append(make_activation(activation, width))
+            layers.append(PaddedConv1d(width, 2 * width, 2 * stride, stride, 1, causal, norm, pad_mode))
+            width *= 2
+        if lstm_layers:
+            layers.append(SkipLSTM(width, lstm_layers))
+        layers.append(make_activation(activation, width))
+        layers.append(PaddedConv1d(width, dimension, last_kernel_size, 1, 1, causal, norm, pad_mode))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``."""
+        return self.layers(audio)
+
+
+class SEANetDecoder(Decoder):
+    """The encoder's mirror: a first convolution, an LSTM, transposed convolutions with residual units (EnCodec 3.1).
+
+    Args:
+        dimension: latent channels ``D``.
+        channels: audio channels.
+        n_filters: channels before the last convolution; doubled at each step towards the latent.
+        strides: upsampling factors, in ENCODER order.
+        n_residual_layers: residual units after each upsampling.
+        dilation_base: the residual unit number ``j`` is dilated by ``dilation_base ** j``.
+        kernel_size: taps of the first convolution.
+        last_kernel_size: taps of the last convolution.
+        residual_kernel_size: taps in the residual units.
+        compress: hidden channels of a residual unit are its channels over this.
+        true_skip: skip residual units with the identity instead of a convolution.
+        lstm_layers: layers of the LSTM; 0 leaves it out.
+        causal: whether no output sees later frames (the streamable setup).
+        norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
+        activation: before each convolution but the first.
+        pad_mode: ``reflect`` or ``constant``.
+        trim_right_ratio: where causal, share of a transposed convolution's surplus cut on the right.
+        final_activation: after the last convolution.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 128,
+        channels: int = 1,
+        n_filters: int = 32,
+        strides: Sequence[int] = (2, 4, 5, 8),
+        n_residual_layers: int = 1,
+        dilation_base: int = 2,
+        kernel_size: int = 7,
+        last_kernel_size: int = 7,
+        residual_kernel_size: int = 3,
+        compress: int = 2,
+        true_skip: bool = False,
+        lstm_layers: int = 2,
+        causal: bool = True,
+        norm: Norm = "weight_norm",
+        activation: Activation = "elu",
+        pad_mode: PadMode = "reflect",
+        trim_right_ratio: float = 1.0,
+        final_activation: Literal["none", "tanh"] = "none",
+    ) -> None:
+        super().__init__()
+        self.dimension = dimension
+        self.channels = channels
+        self.n_filters = n_filters
+        self.strides = list(strides)
+        self.n_residual_layers = n_residual_layers
+        self.dilation_base = dilation_base
+        self.kernel_size = kernel_size
+        self.last_kernel_size = last_kernel_size
+        self.residual_kernel_size = residual_kernel_size
+        self.compress = compress
+        self.true_skip = true_skip
+        self.lstm_layers = lstm_layers
+        self.causal = causal
+        self.norm: Norm = norm
+        self.activation: Activation = activation
+        self.pad_mode: PadMode = pad_mode
+        self.trim_right_ratio = trim_right_ratio
+        self.final_activation: Literal["none", "tanh"] = final_activation
+        self.hop_length = math.prod(strides)
+        width = n_filters * 2 ** len(self.strides)
+        layers: list[nn.Module] = [PaddedConv1d(dimension, width, kernel_size, 1, 1, causal, norm, pad_mode)]
+        if lstm_layers:
+            layers.append(SkipLSTM(width, lstm_layers))
+        for stride in reversed(self.strides):
+            layers.append(make_activation(activation, width))
+            layers.append(TrimmedConvTranspose1d(width, width // 2, 2 * stride, stride, causal, norm, trim_right_ratio))
+            width //= 2
+            layers += _residual_units(self, width)
+        layers.append(make_activation(activation, width))
+        layers.append(PaddedConv1d(width, channels, last_kernel_size, 1, 1, causal, norm, pad_mode))
+        if final_activation == "tanh":
+            layers.append(nn.Tanh())
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``[B, D, T]`` to ``[B, C, T * hop_length]``."""
+        return self.layers(latent)
+
+
+def _residual_units(owner: SEANetEncoder | SEANetDecoder, width: int) -> list[nn.Module]:
+    return [
+        ResidualUnit(
+            width,
+            owner.residual_kernel_size,
+            owner.dilation_base**layer,
+            owner.compress,
+            owner.true_skip,
+            owner.causal,
+            owner.norm,
+            owner.activation,
+            owner.pad_mode,
+        )
+        for layer in range(owner.n_residual_layers)
+    ]
