@@ -271,7 +271,7 @@ def _overlap_add(pieces: list[Tensor], stride: int) -> Tensor:
     length = pieces[0].shape[-1]
     steps = torch.linspace(0, 1, length + 2, device=pieces[0].device, dtype=pieces[0].dtype)[1:-1]
     triangle = 0.5 - (steps - 0.5).abs()
-    total = stride * (len(pieces) - 1) + pieces[-1].shape[-1]
+    total = max(index * stride + piece.shape[-1] for index, piece in enumerate(pieces))
     added = pieces[0].new_zeros(*pieces[0].shape[:-1], total)
     weight = pieces[0].new_zeros(total)
     for index, piece in enumerate(pieces):

@@ -127,7 +127,7 @@ def measure_lufs(audio: Tensor, sample_rate: int) -> float:
     """Integrated loudness of `[C, N]` by ITU-R BS.1770-4 in LUFS; minus infinity for silence.
 
     Gating works on blocks of 400 ms. A shorter excerpt is one block: its K-weighted power is taken over the time
-    it lasts, without gating.
+    it lasts, without gating. torchaudio's weighting filter approximates the standard's: 0.27 dB too low at 1 kHz.
     """
     block = round(GATE_SECONDS * sample_rate)
     length = audio.shape[-1]

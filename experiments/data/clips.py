@@ -120,17 +120,15 @@ def collate_clips(items: list[PaddedClip]) -> ValidBatch:
 def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
     """Chooses at most `limit` recordings, as equal in domains as can be, by the hash of their names.
 
-    Adding files to a corpus so changes little of the choice, and a smaller limit chooses among the larger one's.
+    Adding files to a corpus so changes little of the choice, and the first ones are what a smaller limit gives.
 
     Args:
         recordings: All there are.
         limit: How many are wanted; None keeps all.
 
     Returns:
-        The chosen, domains in turn; all of them in their own order if none is left out.
+        The chosen, domains in turn.
     """
-    if limit is None or limit >= len(recordings):
-        return list(recordings)
     by_domain: dict[str, list[Recording]] = {}
     for recording in sorted(recordings, key=lambda r: draw_position(ORDER_SEED, f"order:{r.name}")):
         by_domain.setdefault(recording.domain, []).append(recording)

@@ -40,7 +40,7 @@ def relative_error() -> Callable[[Tensor, Tensor], float]:
 
     def error(actual: Tensor, expected: Tensor) -> float:
         assert actual.shape == expected.shape
-        return float((actual - expected).abs().max() / expected.abs().max())
+        return ((actual - expected).abs().max() / expected.abs().max()).item()
 
     return error
 

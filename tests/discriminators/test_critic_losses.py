@@ -87,7 +87,7 @@ def test_features_pull_only_on_the_fake_side_and_only_by_scale_when_relative(rel
     assert fake.grad.abs().min() > 0
     scaled = loss([Judgement(real, [10 * real])], [Judgement(fake, [10 * fake])])
     assert (scaled / value).item() == pytest.approx(1 if relative else 10, rel=1e-5)
-    assert float(loss([Judgement(real, [real])], [Judgement(real, [real])])) == 0
+    assert loss([Judgement(real, [real])], [Judgement(real, [real])]).item() == 0
 
 
 def test_silent_real_features_stay_finite():

@@ -184,8 +184,8 @@ def test_a_reseeded_weight_normed_layer_starts_as_a_fresh_one():
     weight, gain = conv.weight, conv.parametrizations.weight.original0
     torch.testing.assert_close(weight.flatten(1).norm(dim=1), gain.flatten())
     bound = (32 * 3 * 9) ** -0.5
-    assert 0.9 * bound < float(weight.abs().max()) <= bound * 1.0001
-    assert float(weight.std()) == pytest.approx(bound / 3**0.5, rel=0.05)
+    assert 0.9 * bound < weight.abs().max().item() <= bound * 1.0001
+    assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)
     assert all(p.requires_grad and p.is_leaf for p in copy.parameters())
 
 
