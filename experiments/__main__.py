@@ -1,0 +1,3 @@
+from codeclab.experiments.cli import main
+
+main()

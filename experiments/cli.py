@@ -1,0 +1,55 @@
+"""The command line: ``codeclab COMMAND …``; each command's module is imported only when it is used."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from codeclab import __version__
+
+COMMANDS = {
+    "fit": ("train a codec from a recipe, or continue a run", "codeclab.experiments.fit"),
+    "validate": ("measure a run's checkpoint on the validation clips", "codeclab.experiments.fit"),
+    "test": ("measure a run's checkpoint on the test clips", "codeclab.experiments.fit"),
+    "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.evaluate_run"),
+    "table": ("train, measure and compare every row of a table", "codeclab.experiments.run_table"),
+    "recipes": ("list the recipes", "codeclab.experiments.listing"),
+    "tables": ("list the tables", "codeclab.experiments.listing"),
+}
+
+HELP = """usage: codeclab COMMAND [options]
+
+Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.
+
+commands:
+{commands}
+
+Begin with:
+  codeclab table demo                                    five small codecs, trained and compared in minutes on a CPU
+  codeclab fit --config encodec_24khz --scale mini       train one codec on the built-in synthetic corpus
+  codeclab fit --config dac_44khz --scale mini --data ~/audio --model.quantizer ResidualVQ
+
+`codeclab COMMAND --help` explains each.
+"""
+
+
+def help_text() -> str:
+    """What ``codeclab --help`` prints."""
+    width = max(map(len, COMMANDS))
+    return HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (text, _) in COMMANDS.items()))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command; exits with 0, with 1 where the work failed, with 2 where the command was wrong."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text(), end="")
+        raise SystemExit(0 if words else 2)
+    if words[0] == "--version":
+        print(f"codeclab {__version__}")
+        raise SystemExit(0)
+    command, rest = words[0], list(words[1:])
+    if command not in COMMANDS:
+        print(f"codeclab: no command {command!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        raise SystemExit(2)
+    run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
+    raise SystemExit(run(command, rest))

@@ -1,0 +1,309 @@
+"""The one LightningModule: a codec against its critics."""
+
+import copy
+from typing import Any, Literal
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.codec import Codec
+from codeclab.discriminators.adversarial import AdversarialLoss, HingeLoss
+from codeclab.discriminators.base import Discriminator
+from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
+from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
+from codeclab.experiments.balancer import Balancer
+from codeclab.experiments.losses.base import ReconstructionLoss
+from codeclab.experiments.non_finite import NonFiniteLossError
+from codeclab.experiments.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
+from codeclab.experiments.settings import LossWeights, OptimizerSettings
+from codeclab.experiments.update import Critics, GeneratorLosses, critic_loss, meet_updated_critics, share_one_pass
+from codeclab.experiments.validation import Validation
+from codeclab.quantizers.base import Quantized, Quantizer
+from codeclab.quantizers.usage import codebook_statistics
+
+UPDATE_DRAW = 1
+"""Stream number of the draw that decides whether the critics learn from a batch."""
+
+
+class CodecExperiment(Validation, lightning.LightningModule):
+    """Trains a codec assembled from parts against discriminators; manual optimization, two optimizers.
+
+    Args:
+        encoder: audio to latent.
+        quantizer: latent to codes and back; its dimension is the encoder's.
+        decoder: latent to audio; its dimension is the encoder's, its strides mirror the encoder's.
+        sample_rate: Hz.
+        bitrates: kbps the codec offers; None offers every number of codebooks.
+        segment: seconds the codec cuts audio into at inference; None codes it whole.
+        overlap: share of a segment that overlaps the next.
+        normalize: divide each segment by its level before coding, and transmit the level.
+        discriminators: judged as one ensemble; empty trains without critics.
+        ensemble_per_bandwidth: one ensemble for each bandwidth of ``PerBatchBandwidth`` (EnCodec 3.4).
+        discriminator_probability: chance that the critics learn from a batch.
+        rate_sampling: who chooses the number of codebooks while training.
+        waveform_loss: reconstruction loss on the waveform.
+        spectral_loss: reconstruction loss on spectra.
+        adversarial_loss: both players' adversarial losses.
+        feature_loss: feature matching.
+        weights: how much each loss counts.
+        balancer: balances the losses on the decoder's output (EnCodec eq. 5); None weighs them as they are.
+        optimizer: the generator's.
+        discriminator_optimizer: the critics'; None takes the generator's settings.
+        update_order: ``discriminator_first`` as the released codes, or ``joint``, which saves two passes.
+        average_decay: keep an exponential average of the generator's weights and deploy that; None deploys the last.
+        accumulate: split each batch into this many parts to save memory (needs ``joint``).
+        bitrate: kbps at which checkpoints are compared; None takes the highest.
+        validation_metrics: names of the metrics run in validation, see ``codeclab evaluate --help``.
+        compile: compile encoder, decoder and critics with ``torch.compile``.
+        seed: of every draw in training.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        quantizer: Quantizer,
+        decoder: Decoder,
+        sample_rate: int,
+        bitrates: list[float] | None = None,
+        segment: float | None = None,
+        overlap: float = 0.01,
+        normalize: bool = False,
+        discriminators: list[Discriminator] | None = None,
+        ensemble_per_bandwidth: bool = False,
+        discriminator_probability: float = 1.0,
+        rate_sampling: RateSampling | None = None,
+        waveform_loss: ReconstructionLoss | None = None,
+        spectral_loss: ReconstructionLoss | None = None,
+        adversarial_loss: AdversarialLoss | None = None,
+        feature_loss: FeatureLoss | None = None,
+        weights: LossWeights = LossWeights(),  # noqa: B008 (read only)
+        balancer: Balancer | None = None,
+        optimizer: OptimizerSettings = OptimizerSettings(),  # noqa: B008 (read only)
+        discriminator_optimizer: OptimizerSettings | None = None,
+        update_order: Literal["discriminator_first", "joint"] = "discriminator_first",
+        average_decay: float | None = None,
+        accumulate: int = 1,
+        bitrate: float | None = None,
+        validation_metrics: list[str] | None = None,
+        compile: bool = False,  # noqa: A002 (the flag is --compile)
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.codec = Codec(encoder, quantizer, decoder, sample_rate, bitrates, segment, overlap, normalize)
+        self.rate_sampling = rate_sampling or AllCodebooks()
+        self.rate_sampling.check(self.codec)
+        self.discriminator_probability = discriminator_probability
+        self.weights = weights
+        self.waveform_loss = waveform_loss if weights.waveform else None
+        self.spectral_loss = spectral_loss if weights.spectral else None
+        self.adversarial_loss = adversarial_loss or HingeLoss()
+        self.feature_loss = (feature_loss or FeatureMatchingLoss()) if weights.feature else None
+        self.balancer = balancer
+        self.optimizer_settings = optimizer
+        self.discriminator_optimizer_settings = discriminator_optimizer or optimizer
+        self.update_order = update_order
+        self.average_decay = average_decay
+        self.accumulate = accumulate
+        self.seed = seed
+        self.bitrate = self.codec.bitrates[-1] if bitrate is None else bitrate
+        self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
+        self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
+        self._check_arguments(discriminators or [], ensemble_per_bandwidth)
+        plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
+        self.critics = self._ensembles(discriminators or [], ensemble_per_bandwidth) if plays else nn.ModuleList()
+        self.average = copy.deepcopy(self.codec).requires_grad_(False) if average_decay is not None else None
+        if compile:
+            self._compile()
+
+    def _check_arguments(self, discriminators: list[Discriminator], ensemble_per_bandwidth: bool) -> None:
+        if not 0 <= self.discriminator_probability <= 1:
+            raise ValueError(f"discriminator_probability is {self.discriminator_probability}; it should be 0 to 1")
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate is {self.accumulate}; it should be at least 1")
+        if self.accumulate > 1 and discriminators and self.update_order != "joint":
+            raise ValueError(
+                f"accumulate {self.accumulate} needs update_order joint: with discriminator_first every part's graph "
+                "would have to be held until the critics have seen the whole batch"
+            )
+        if ensemble_per_bandwidth and not isinstance(self.rate_sampling, PerBatchBandwidth):
+            raise ValueError(
+                f"ensemble_per_bandwidth needs one bandwidth per batch, but rate_sampling is "
+                f"{type(self.rate_sampling).__name__}; use PerBatchBandwidth, or ensemble_per_bandwidth false"
+            )
+        if not (discriminators or self.waveform_loss or self.spectral_loss):
+            raise ValueError("nothing to learn from: give discriminators, a waveform_loss or a spectral_loss")
+
+    def _ensembles(self, discriminators: list[Discriminator], per_bandwidth: bool) -> nn.ModuleList:
+        first = Ensemble(discriminators)
+        if not (per_bandwidth and isinstance(self.rate_sampling, PerBatchBandwidth)):
+            return nn.ModuleList([first])
+        others = range(1, len(self.rate_sampling.bitrates))
+        return nn.ModuleList([first, *(reseeded_copy(first, self.seed + index) for index in others)])
+
+    def _compile(self) -> None:
+        """Compile what gains from it in place, so that the state dict keeps its names."""
+        for part in (self.codec.encoder, self.codec.decoder):
+            for layer in part.modules():
+                if isinstance(layer, nn.Sequential) and not any(isinstance(m, nn.LSTM) for m in layer.modules()):
+                    layer.compile()
+        for critic in self.critics.modules():
+            if isinstance(critic, nn.ModuleList | nn.Sequential) and isinstance(critic, nn.Sequential):
+                critic.compile()
+
+    @property
+    def deployed_codec(self) -> Codec:
+        """The codec to validate and to save: the averaged one where an average is kept."""
+        if self.average is None:
+            return self.codec
+        for kept, buffer in zip(self.average.buffers(), self.codec.buffers(), strict=True):
+            kept.copy_(buffer)
+        return self.average
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """The generator's optimizer and, where there are critics, theirs."""
+        optimizers = [self.optimizer_settings.build(self.codec.parameters())]
+        if self.critics:
+            optimizers.append(self.discriminator_optimizer_settings.build(self.critics.parameters()))
+        return optimizers
+
+    # ------------------------------------------------------------------ one batch
+
+    def critics_learn(self, batch: int) -> bool:
+        """Whether the critics learn from this batch; a function of the seed and the batch alone."""
+        rng = np.random.default_rng([self.seed, UPDATE_DRAW, batch])
+        return bool(rng.random() < self.discriminator_probability)
+
+    def critics_of(self, batch: int) -> Critics | None:
+        """The ensemble that judges this batch; None without critics."""
+        if not self.critics:
+            return None
+        index = 0
+        if len(self.critics) > 1 and isinstance(self.rate_sampling, PerBatchBandwidth):
+            index = self.rate_sampling.index(self.seed, batch)
+        ensemble = self.critics[index]
+        assert isinstance(ensemble, Ensemble)
+        return Critics(ensemble, self.adversarial_loss, self.feature_loss, self.weights.adversarial > 0)
+
+    def output_losses(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``."""
+        losses = {}
+        if self.waveform_loss is not None:
+            losses["waveform"] = self.waveform_loss(fake, real)
+        if self.spectral_loss is not None:
+            losses["spectral"] = self.spectral_loss(fake, real)
+        return losses
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """One batch for both players; ``batch`` is what ``AudioData`` yields."""
+        index = int(batch["batch"])
+        learn = bool(self.critics) and self.critics_learn(index)
+        logs: dict[str, Tensor] = {}
+        audio, items = batch["audio"], batch["item"]
+        parts = min(self.accumulate, len(audio))
+        for part_audio, part_items in zip(audio.chunk(parts), items.chunk(parts), strict=True):
+            logs = self._play(part_audio, part_items, index, learn, len(part_audio) / len(audio))
+        if learn and self.update_order == "joint":
+            logs["discriminator_grad_norm"] = self._step_critics()
+        logs["generator_grad_norm"] = self._step_generator()
+        self.log_training(logs)
+
+    def _play(self, real: Tensor, items: Tensor, index: int, learn: bool, share: float) -> dict[str, Tensor]:
+        """Both players' backward passes on one part of a batch; returns what to log."""
+        n_codebooks = self.rate_sampling.sample(self.seed, index, items, self.codec)
+        if isinstance(n_codebooks, Tensor):
+            n_codebooks = n_codebooks.to(real.device)
+        fake, quantized = self.codec(real, n_codebooks)
+        fake = fake.float()
+        critics = self.critics_of(index)
+        logs: dict[str, Tensor] = {}
+        critics_loss = None
+        if critics is None:
+            leaf = fake.detach().requires_grad_()
+            players = GeneratorLosses(leaf, self.output_losses(leaf, real))
+        elif self.update_order == "joint":
+            players, critics_loss = share_one_pass(critics, real, fake, lambda x: self.output_losses(x, real), learn)
+        else:
+            if learn:
+                critics_loss = critic_loss(critics, real, fake)
+                self.manual_backward(critics_loss)
+                logs["discriminator_grad_norm"] = self._step_critics()
+            players = meet_updated_critics(critics, real, fake, lambda x: self.output_losses(x, real))
+        gradient = self._output_gradient(players, share)
+        if critics_loss is not None:
+            logs["discriminator"] = critics_loss.detach()
+            if self.update_order == "joint":
+                self.manual_backward(critics_loss * share)
+        logs |= {name: loss.detach() for name, loss in players.losses.items()}
+        logs |= {name: loss.detach() for name, loss in quantized.losses.items()}
+        self._require_finite(logs, index, real)
+        latent = [getattr(self.weights, name) * loss for name, loss in quantized.losses.items()]
+        self.manual_backward(((fake * gradient).sum() + sum(latent)) * share)
+        logs["bitrate"] = quantized.bits.detach().mean() * self.codec.frame_rate / 1000
+        self._last = quantized
+        return logs
+
+    def _output_gradient(self, players: GeneratorLosses, share: float) -> Tensor:
+        weights = {name: getattr(self.weights, name) for name in players.losses}
+        if self.balancer is None:
+            return players.weighted_gradient(weights)
+        gradient = self.balancer.combine(players.gradients(), weights)
+        # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
+        return gradient / share if self.balancer.enabled else gradient
+
+    def _step(self, index: int, settings: OptimizerSettings, parameters: list[nn.Parameter]) -> Tensor:
+        """Clip, schedule and step one player; returns the gradient's norm before clipping."""
+        wrapped = self.optimizers()[index] if self.critics else self.optimizers()
+        for group in wrapped.param_groups:
+            group["lr"] = settings.lr * settings.decay**self.global_step
+        norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm if settings.clip_norm else float("inf"))
+        # Lightning counts every step of a wrapped optimizer: only the generator's may advance global_step,
+        # so that it counts batches even when a batch leaves the critics alone.
+        (wrapped if index == 0 else wrapped.optimizer).step()
+        wrapped.optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def _step_generator(self) -> Tensor:
+        norm = self._step(0, self.optimizer_settings, [p for p in self.codec.parameters() if p.grad is not None])
+        if self.average is not None and self.average_decay is not None:
+            with torch.no_grad():
+                for kept, weight in zip(self.average.parameters(), self.codec.parameters(), strict=True):
+                    kept.lerp_(weight, 1 - self.average_decay)
+        return norm
+
+    def _step_critics(self) -> Tensor:
+        parameters = [p for p in self.critics.parameters() if p.grad is not None]
+        return self._step(1, self.discriminator_optimizer_settings, parameters)
+
+    def _require_finite(self, losses: dict[str, Tensor], batch: int, audio: Tensor) -> None:
+        values = torch.stack([loss.float() for loss in losses.values()]).tolist()
+        for name, value in zip(losses, values, strict=True):
+            if not np.isfinite(value):
+                raise NonFiniteLossError(name, value, batch, audio.detach().cpu())
+
+    # ------------------------------------------------------------------ what to log
+
+    def log_training(self, logs: dict[str, Tensor]) -> None:
+        """Send losses, learning rate and codebook health to the loggers, every ``log_every_n_steps`` batches."""
+        step = self.global_step
+        if step % self.trainer.log_every_n_steps and step != 1:
+            return
+        values = {f"train/{name}": float(value) for name, value in logs.items()}
+        values["train/lr"] = self.optimizer_settings.lr * self.optimizer_settings.decay ** (step - 1)
+        if self.balancer is not None:
+            values |= {f"share/{name}": float(share) for name, share in self.balancer.last_shares.items()}
+        values |= self._codebook_logs(self._last)
+        for logger in self.loggers:
+            logger.log_metrics(values, step)
+        shown = {"spectral": values.get("train/spectral"), "critic": values.get("train/discriminator")}
+        self.log_dict({k: v for k, v in shown.items() if v is not None}, prog_bar=True, logger=False)
+
+    def _codebook_logs(self, quantized: Quantized) -> dict[str, float]:
+        statistics = codebook_statistics(quantized.codes, self.codec.quantizer.codebook_sizes)
+        logs = {}
+        for name, per_codebook in statistics.items():
+            logs |= {f"codebooks/{name}_{k:02d}": float(value) for k, value in enumerate(per_codebook)}
+        return logs

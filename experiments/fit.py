@@ -1,0 +1,228 @@
+"""``codeclab fit``, ``validate`` and ``test``: LightningCLI over a recipe, a run folder around it."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import yaml
+from jsonargparse import ArgumentError
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from codeclab.experiments.assemble import SCALES, RecipeError, apply_scale, import_parts, link_dimension, names
+from codeclab.experiments.assemble import read_scale
+from codeclab.experiments.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.experiment import CodecExperiment
+from codeclab.experiments.flags import Request, all_slots, read_request, subclasses
+from codeclab.experiments.loggers import make_loggers
+from codeclab.experiments.non_finite import NonFiniteLossError, report_non_finite
+from codeclab.experiments.plan import describe
+from codeclab.experiments.progress import RunProgress
+from codeclab.experiments.run_folder import RunFolder, RunFolderError, derived_name
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": -1,
+    "num_sanity_val_steps": 0,
+    "check_val_every_n_epoch": None,
+    "use_distributed_sampler": False,
+    "enable_checkpointing": False,
+    "enable_model_summary": False,
+    "enable_progress_bar": False,
+    "logger": False,
+    "log_every_n_steps": 10,
+}
+
+HELP = """usage: codeclab {command} --config RECIPE [options]
+
+{summary}
+
+  --config NAME          a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder
+  --scale NAME           sizes of parts, batch and steps: {scales}; left out: the recipe's own (the paper's)
+  --data FOLDER          a tree of audio files, or a manifest CSV; left out: the built-in synthetic corpus
+  --name NAME            the run's name; left out: derived from the settings
+  --runs FOLDER          where runs are kept (default: runs)
+  --import FILE.py       a Python file with your own parts; may be repeated
+  --dry-run              print parts, sizes, bitrates, steps and estimates of memory and time, and stop
+  --compile              compile the networks with torch.compile
+
+Any part is swapped by its class name, and any of its arguments is a flag:
+  --model.quantizer FactorizedVQ --model.quantizer.codebook_dim 8
+  --model.encoder.activation relu --model.decoder.activation relu
+  --model.discriminators+=MSSTFTDiscriminator            (+= appends to a list)
+
+{parts}
+
+Training:
+  --trainer.max_steps N  batches to train                --data.batch_size N     items a batch, over all devices
+  --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
+  --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
+
+The same command again continues the run where it stopped. `codeclab {command} --help-all` lists every flag.
+"""
+
+SUMMARIES = {
+    "fit": "Train a codec from a recipe; the same command again continues it.",
+    "validate": "Measure a run's best checkpoint on the validation clips: codeclab validate --config runs/NAME",
+    "test": "Measure a run's best checkpoint on the test clips: codeclab test --config runs/NAME",
+}
+
+
+def help_text(command: str) -> str:
+    """What ``codeclab fit --help`` prints."""
+    import_parts()
+    lines = [f"  --{slot:<24} {', '.join(subclasses(base))}" for slot, base in all_slots().items()]
+    return HELP.format(
+        command=command, summary=SUMMARIES[command], scales=", ".join(names(SCALES)), parts="\n".join(lines)
+    )
+
+
+class CodecCLI(LightningCLI):
+    """LightningCLI with recipes by name, scales, linked arguments and run folders; it builds, and runs nothing.
+
+    Args:
+        command: ``fit``, ``validate`` or ``test``.
+        request: what the command line asked for.
+    """
+
+    def __init__(self, command: str, request: Request) -> None:
+        self.command = command
+        self.request = request
+        with warnings.catch_warnings():
+            # Programs under test and rows of a table give their own arguments whatever sys.argv holds.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().__init__(
+                CodecExperiment,
+                AudioData,
+                args=request.argv,
+                run=False,
+                save_config_callback=None,
+                seed_everything_default=0,
+                trainer_defaults=TRAINER_DEFAULTS,
+                parser_kwargs={"exit_on_error": False},
+                load_from_checkpoint_support=False,
+                auto_configure_optimizers=False,
+            )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what parts share, and add the run's own arguments."""
+        link_dimension(parser, "model.")
+        parser.link_arguments("model.sample_rate", "data.sample_rate")
+        parser.link_arguments("model.sample_rate", "model.spectral_loss.init_args.sample_rate")
+        parser.link_arguments("model.encoder.init_args.channels", "data.channels")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.add_argument("--name", type=str | None, default=None, help="the run's name")
+        parser.add_argument("--runs", type=str, default="runs", help="where runs are kept")
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
+        parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, lay the scale over the resolved config (defaults < recipe < scale < flags), find the run's folder."""
+        config = parser.parse_args(args)
+        if self.request.scale:
+            overlay = read_scale(self.request.scale)
+            apply_scale(config, overlay["parts"], self.request.explicit)
+            for key, value in overlay["flags"].items():
+                if key not in self.request.explicit:
+                    config[key] = value
+            config = parser.parse_object(config)
+        self.config = config
+        self.settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
+        parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
+        name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
+        self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
+        self._check()
+
+    def _check(self) -> None:
+        """What can be refused before anything is built."""
+        precision = str(self.config.trainer.precision)
+        if precision.startswith("16"):
+            raise RecipeError(
+                f"--trainer.precision {precision}: float16 needs a gradient scaler, which does not fit losses that are "
+                "balanced by their gradients; use bf16-mixed or 32-true"
+            )
+        if self.command == "fit" and not self.request.dry_run:
+            self.folder.refuse_differences(self.settings)
+
+    def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
+        """The trainer with the run's loggers, checkpoints and progress."""
+        settings = self.config.trainer
+        fits = self.command == "fit" and not self.request.dry_run
+        self.resume = self.folder.open(self.settings) if fits else None
+        self.start = 0
+        if self.resume is not None:
+            self.start = int(torch.load(self.resume, map_location="cpu", weights_only=True)["global_step"])
+        steps = settings.max_steps
+        if self.command == "fit" and steps < 1:
+            raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
+        callbacks: list[Any] = [RunProgress(self.folder)]
+        if fits:
+            kwargs["logger"] = make_loggers(self.folder, self.settings, self.start)
+            callbacks.append(RunCheckpoint(self.folder, every))
+        kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
+        kwargs["default_root_dir"] = str(self.folder.path)
+        if settings.strategy == "auto" and str(settings.devices) not in ("1", "auto") or torch.cuda.device_count() > 1:
+            kwargs["strategy"] = "ddp_find_unused_parameters_true"
+        return super().instantiate_trainer(**kwargs)
+
+    def execute(self) -> None:
+        """Run the command."""
+        if self.command != "fit":
+            checkpoint = Path(self.config.ckpt_path) if self.config.ckpt_path else self.folder.best
+            if not checkpoint.is_file():
+                raise RunFolderError(f"no checkpoint {checkpoint}; give --ckpt_path, or --config RUN_FOLDER")
+            getattr(self.trainer, self.command)(self.model, self.datamodule, ckpt_path=str(checkpoint))
+            return
+        self.datamodule.n_batches = self.config.trainer.max_steps
+        self.datamodule.start_batch = self.start
+        if self.start >= self.config.trainer.max_steps:
+            rank_zero_info(f"{self.folder.path} is finished: {self.start} batches. Its codec: {self.folder.codec}")
+            return
+        self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
+
+
+def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:
+    """Everything a command needs, built and checked.
+
+    Args:
+        command: ``fit``, ``validate`` or ``test``.
+        argv: its arguments.
+        label: what a derived run name begins with; None takes the recipe's and the scale's names.
+
+    Raises:
+        RecipeError: a part, argument, recipe or scale that does not exist or cannot work.
+        RunFolderError: the run's folder holds another experiment.
+    """
+    request = read_request(argv)
+    request.label = label
+    for line in request.dropped:
+        print(f"note: {line}", file=sys.stderr)
+    try:
+        return CodecCLI(command, request)
+    except ArgumentError as error:
+        raise RecipeError(str(error)) from error
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab fit|validate|test``; returns the exit status."""
+    if not argv or {"-h", "--help"} & set(argv):
+        print(help_text(command), end="")
+        return 0 if argv else 2
+    try:
+        cli = build(command, argv)
+        if cli.request.dry_run:
+            print(describe(cli.model, cli.datamodule, cli.config.trainer.max_steps))
+        else:
+            cli.execute()
+    except (RecipeError, RunFolderError, ValueError) as error:
+        print(f"codeclab {command}: {error}", file=sys.stderr)
+        return 2
+    except NonFiniteLossError as error:
+        print(report_non_finite(error, cli.folder), file=sys.stderr)
+        return 1
+    return 0

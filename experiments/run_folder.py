@@ -1,0 +1,120 @@
+"""One run is one folder: its name, its config, and what may differ when it is continued."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codeclab.benchmarks.files import write_atomically
+
+MACHINE_KEYS = (
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.enable_progress_bar",
+    "trainer.enable_model_summary",
+    "trainer.default_root_dir",
+    "trainer.log_every_n_steps",
+    "trainer.profiler",
+    "trainer.logger",
+    "trainer.callbacks",
+    "data.workers",
+    "name",
+    "runs",
+    "ckpt_path",
+    "config",
+    "weights_only",
+)
+"""Settings of the machine, not of the experiment: they neither name a run nor forbid to continue it."""
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be used as asked; the message says why and what would work."""
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested config as one level of dotted keys; lists of parts are numbered."""
+    if isinstance(config, dict) and config:
+        pairs = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in config.items()]
+    elif isinstance(config, list | tuple) and any(isinstance(item, dict) for item in config):
+        pairs = [(f"{prefix}[{index}]", value) for index, value in enumerate(config)]
+    else:
+        return {prefix: list(config) if isinstance(config, tuple) else config}
+    flat: dict[str, Any] = {}
+    for key, value in pairs:
+        flat |= flatten(value, key)
+    return flat
+
+
+def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The flat settings that make the experiment, without those of the machine."""
+    return {
+        key: value
+        for key, value in flatten(config).items()
+        if not any(key == machine or key.startswith(f"{machine}.") for machine in MACHINE_KEYS)
+    }
+
+
+def derived_name(recipe: str, config: dict[str, Any]) -> str:
+    """A name made of the recipe's and a hash of the resolved config; never of the time."""
+    text = json.dumps(experiment_settings(config), sort_keys=True, default=str)
+    return f"{recipe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+class RunFolder:
+    """The folder ``runs/<name>/`` of one run.
+
+    Args:
+        path: the folder; made when the run starts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.checkpoints = path / "checkpoints"
+        self.last = path / "checkpoints" / "last.ckpt"
+        self.best = path / "checkpoints" / "best.ckpt"
+        self.codec = path / "codec"
+        self.metrics = path / "metrics.csv"
+        self.samples = path / "samples"
+
+    def differences(self, config: dict[str, Any]) -> list[str]:
+        """Lines that say where a config differs from the stored one; empty when it may be continued.
+
+        More steps than before are no difference: schedules do not depend on the number of steps.
+        """
+        if not self.config.is_file():
+            return []
+        stored = experiment_settings(yaml.safe_load(self.config.read_text()) or {})
+        wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
+        lines = []
+        for key in sorted(stored.keys() | wanted.keys()):
+            before, now = stored.get(key), wanted.get(key)
+            if key == "trainer.max_steps" and isinstance(before, int) and isinstance(now, int) and now > before > 0:
+                continue
+            if before != now:
+                lines.append(f"  {key}: {before} in the run, {now} now")
+        return lines
+
+    def refuse_differences(self, config: dict[str, Any]) -> None:
+        """Refuse to continue another experiment.
+
+        Raises:
+            RunFolderError: the folder holds a run with other settings; the message lists the differences.
+        """
+        differences = self.differences(config)
+        if differences:
+            listed = "\n".join(differences)
+            raise RunFolderError(
+                f"{self.path} holds a run with other settings:\n{listed}\n"
+                "Repeat the run's own command to continue it, or choose another --name."
+            )
+
+    def open(self, config: dict[str, Any]) -> Path | None:
+        """Start or continue the run; returns the checkpoint to continue from, None at the start."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
+        return self.last if self.last.is_file() else None

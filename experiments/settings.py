@@ -1,0 +1,61 @@
+"""Small groups of settings that a recipe writes as one block."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+
+@dataclass
+class LossWeights:
+    """How much each loss counts; 0 leaves it out.
+
+    With the balancer the first four are shares of the gradient at the decoder's output (EnCodec eq. 5); without it
+    they are plain factors. The last three, which depend on the latent alone, are always plain factors.
+
+    Attributes:
+        waveform: loss on the waveform.
+        spectral: loss on (mel) spectra.
+        adversarial: the generator's adversarial loss.
+        feature: feature matching.
+        commitment: the quantizer's commitment loss.
+        codebook: the quantizer's codebook loss.
+        rate: the quantizer's rate term.
+    """
+
+    waveform: float = 0.0
+    spectral: float = 1.0
+    adversarial: float = 1.0
+    feature: float = 1.0
+    commitment: float = 1.0
+    codebook: float = 1.0
+    rate: float = 1.0
+
+
+@dataclass
+class OptimizerSettings:
+    """One player's optimizer.
+
+    Attributes:
+        name: ``Adam`` or ``AdamW``.
+        lr: learning rate at the first batch.
+        betas: running-average coefficients.
+        weight_decay: decoupled for AdamW (PyTorch's default 0.01), L2 for Adam; None takes PyTorch's default.
+        decay: factor on the learning rate after every batch (the papers' gamma).
+        clip_norm: largest gradient norm; larger gradients are scaled down to it. None leaves them.
+    """
+
+    name: Literal["Adam", "AdamW"] = "Adam"
+    lr: float = 3e-4
+    betas: tuple[float, float] = (0.5, 0.9)
+    weight_decay: float | None = None
+    decay: float = 1.0
+    clip_norm: float | None = None
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The optimizer over ``parameters``."""
+        kind = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[self.name]
+        decay = {"Adam": 0.0, "AdamW": 0.01}[self.name] if self.weight_decay is None else self.weight_decay
+        return kind(parameters, lr=self.lr, betas=self.betas, weight_decay=decay)

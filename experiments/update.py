@@ -1,0 +1,116 @@
+"""The two orders in which the players learn from one batch (design: training step)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from codeclab.discriminators.adversarial import AdversarialLoss
+from codeclab.discriminators.base import Discriminator
+from codeclab.discriminators.feature_matching import FeatureLoss
+
+OutputLosses = Callable[[Tensor], dict[str, Tensor]]
+
+
+@dataclass
+class Critics:
+    """One ensemble and the losses played against it.
+
+    Attributes:
+        ensemble: judges ``[B, C, N]``.
+        adversarial: both players' adversarial losses.
+        feature: feature matching; None leaves it out.
+        adversarial_active: whether the generator's adversarial loss counts.
+    """
+
+    ensemble: Discriminator
+    adversarial: AdversarialLoss
+    feature: FeatureLoss | None
+    adversarial_active: bool
+
+
+@dataclass
+class GeneratorLosses:
+    """The generator's losses on the decoder's output, and the graph they hang on.
+
+    Attributes:
+        leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
+        losses: named scalars that depend on ``leaf``.
+    """
+
+    leaf: Tensor
+    losses: dict[str, Tensor]
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Each loss's gradient at ``leaf``, ``[B, C, N]``."""
+        return {name: torch.autograd.grad(loss, self.leaf, retain_graph=True)[0] for name, loss in self.losses.items()}
+
+    def weighted_gradient(self, weights: dict[str, float]) -> Tensor:
+        """The gradient of the weighted sum in one backward pass, ``[B, C, N]``."""
+        total = torch.stack([weights[name] * loss for name, loss in self.losses.items()]).sum()
+        return torch.autograd.grad(total, self.leaf, retain_graph=True)[0]
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Keep a module's parameters out of the graphs built inside."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
+    """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``."""
+    return critics.adversarial.critic(critics.ensemble(real), critics.ensemble(fake.detach()))
+
+
+def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses) -> GeneratorLosses:
+    """``discriminator_first``: the generator meets critics that have already learned from this batch.
+
+    The released codes' order: real features without gradient, the fake pass with the critics' weights frozen.
+    """
+    leaf = fake.detach().requires_grad_()
+    losses = output_losses(leaf)
+    if critics.adversarial_active or critics.feature is not None:
+        with torch.no_grad():
+            real_judgements = critics.ensemble(real) if critics.feature is not None else []
+        with frozen(critics.ensemble):
+            fake_judgements = critics.ensemble(leaf)
+        if critics.adversarial_active:
+            losses["adversarial"] = critics.adversarial.generator(fake_judgements)
+        if critics.feature is not None:
+            losses["feature"] = critics.feature(real_judgements, fake_judgements)
+    return GeneratorLosses(leaf, losses)
+
+
+def share_one_pass(
+    critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses, update_critics: bool
+) -> tuple[GeneratorLosses, Tensor | None]:
+    """``joint``: both players' losses from one pass of the critics over ``real`` and one over ``fake``.
+
+    The critics are as they were before this batch, for both players. The critics' loss is None where they are not to
+    be updated; their passes then keep no graph for the weights.
+    """
+    leaf = fake.detach().requires_grad_()
+    losses = output_losses(leaf)
+    if update_critics:
+        real_judgements, fake_judgements = critics.ensemble(real), critics.ensemble(leaf)
+        critics_loss = critics.adversarial.critic(real_judgements, fake_judgements)
+    else:
+        with torch.no_grad():
+            real_judgements = critics.ensemble(real)
+        with frozen(critics.ensemble):
+            fake_judgements = critics.ensemble(leaf)
+        critics_loss = None
+    if critics.adversarial_active:
+        losses["adversarial"] = critics.adversarial.generator(fake_judgements)
+    if critics.feature is not None:
+        losses["feature"] = critics.feature(real_judgements, fake_judgements)
+    return GeneratorLosses(leaf, losses), critics_loss

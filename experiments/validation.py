@@ -1,0 +1,62 @@
+"""The half of the LightningModule that measures, in validation and in test."""
+
+from typing import Any
+
+import lightning
+import torch
+
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.codecs.codec import Codec
+
+
+class Validation(lightning.LightningModule):
+    """Measures ``deployed_codec`` on fixed clips; the trainer's module inherits this."""
+
+    bitrate: float
+    validation_metrics: list[str]
+
+    @property
+    def deployed_codec(self) -> Codec:
+        """The codec that is measured."""
+        raise AttributeError("the class that inherits Validation has the codec")
+
+    @property
+    def monitored(self) -> str:
+        """The metric by which checkpoints are compared: ViSQOL where it is run, else mel distance, else the first."""
+        wanted = [name for name in ("visqol_audio", "visqol_speech", "mel_distance") if name in self.validation_metrics]
+        return (wanted or self.validation_metrics)[0]
+
+    def _rates(self) -> dict[str, float]:
+        """The bitrates measured, kbps, by the name their figures are logged under."""
+        rates = self.deployed_codec.bitrates
+        return {"": self.bitrate, "@lowest": rates[0]} if rates[0] < self.bitrate else {"": self.bitrate}
+
+    def _measure(self, batch: dict[str, Any], stage: str) -> None:
+        codec, audio = self.deployed_codec, batch["audio"]
+        lengths = batch["length"].tolist()
+        for suffix, bitrate in self._rates().items():
+            with torch.autocast(device_type=audio.device.type, enabled=False):
+                decoded = codec.decode(codec.encode(audio, bitrate=bitrate))
+            for name in self.validation_metrics:
+                metric = METRICS[name].load()
+                scores = [
+                    metric(original[:, :length].cpu(), coded[:, :length].cpu(), codec.sample_rate)
+                    for original, coded, length in zip(audio, decoded, lengths, strict=True)
+                ]
+                finite = [score for score in scores if score == score]
+                if finite:
+                    self.log(
+                        f"{stage}/{name}{suffix}",
+                        sum(finite) / len(finite),
+                        batch_size=len(finite),
+                        sync_dist=True,
+                        prog_bar=name == self.monitored and not suffix,
+                    )
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Measure one batch of validation clips."""
+        self._measure(batch, "valid")
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Measure one batch of test clips."""
+        self._measure(batch, "test")

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from codeclab.experiments.run_folder import RunFolder, RunFolderError, derived_name, flatten
+
+CONFIG = {
+    "model": {"encoder": {"class_path": "SEANetEncoder", "init_args": {"n_filters": 8}}, "discriminators": [{"a": 1}]},
+    "data": {"workers": 4, "batch_size": 2},
+    "trainer": {"max_steps": 10, "devices": 1},
+    "name": None,
+}
+
+
+def changed(section: str, key: str, value: object) -> dict:
+    return {**CONFIG, section: {**CONFIG[section], key: value}}
+
+
+def test_flatten_gives_dotted_keys_and_numbers_lists_of_parts() -> None:
+    flat = flatten(CONFIG)
+    assert flat["model.encoder.init_args.n_filters"] == 8
+    assert flat["model.discriminators[0].a"] == 1
+    assert flat["name"] is None
+
+
+def test_a_name_depends_on_the_experiment_not_on_the_machine() -> None:
+    name = derived_name("encodec", CONFIG)
+    assert name.startswith("encodec-")
+    assert derived_name("encodec", CONFIG) == name
+    assert derived_name("encodec", changed("data", "workers", 0)) == name
+    assert derived_name("encodec", changed("trainer", "devices", 2)) == name
+    assert derived_name("encodec", changed("data", "batch_size", 4)) != name
+
+
+def test_a_run_is_continued_with_the_same_settings_only(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.refuse_differences(CONFIG)
+    assert folder.open(CONFIG) is None
+    folder.refuse_differences(changed("data", "workers", 0))
+    with pytest.raises(RunFolderError, match=r"data.batch_size: 2 in the run, 4 now(.|\n)*choose another --name"):
+        folder.refuse_differences(changed("data", "batch_size", 4))
+
+
+def test_more_steps_continue_a_run_and_fewer_do_not(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.open(CONFIG)
+    folder.refuse_differences(changed("trainer", "max_steps", 20))
+    with pytest.raises(RunFolderError, match="trainer.max_steps: 10 in the run, 5 now"):
+        folder.refuse_differences(changed("trainer", "max_steps", 5))
+
+
+def test_the_last_checkpoint_is_found(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.open(CONFIG)
+    folder.checkpoints.mkdir()
+    folder.last.write_bytes(b"x")
+    assert folder.open(CONFIG) == folder.last
