@@ -70,6 +70,9 @@ def test_dropout_never_and_always(codec):
     assert CodebookDropout(0.0).sample(0, 0, ITEMS, codec).tolist() == [32] * 8
     drawn = torch.cat([CodebookDropout(1.0).sample(0, batch, ITEMS, codec) for batch in range(50)])
     assert float(drawn.float().mean()) == pytest.approx(16.5, abs=2)
+    codec.quantizer.n_codebooks = 2
+    drawn = torch.cat([CodebookDropout(1.0).sample(0, batch, ITEMS, codec) for batch in range(50)])
+    assert float((drawn == 1).float().mean()) == pytest.approx(0.5, abs=0.1)
     with pytest.raises(ValueError, match="between 0 and 1"):
         CodebookDropout(1.5)
 

@@ -106,6 +106,8 @@ def test_arithmetic_stays_float32_under_autocast(quantizer):
         assert cast.latent.dtype == decoded.dtype == torch.float32
         assert torch.equal(cast.codes, plain.codes)
         torch.testing.assert_close(cast.latent, plain.latent, rtol=0, atol=0)
+        if not training:
+            torch.testing.assert_close(decoded, plain.latent)
         for name, loss in plain.losses.items():
             torch.testing.assert_close(cast.losses[name], loss, rtol=0, atol=0)
 
@@ -168,13 +170,15 @@ def test_factorized_takes_a_dimension_per_codebook():
 def test_factorized_trains_by_gradient():
     quantizer = FactorizedVQ(D, 2, SIZE, 3)
     latent = torch.randn(4, D, 50)
-    optimizer = torch.optim.Adam(quantizer.parameters(), 1e-2)
     errors = []
-    for _ in range(40):
+    for _ in range(60):
         out = quantizer(latent)
         error = (out.latent - latent).square().mean()
-        optimizer.zero_grad()
-        (error + out.losses["codebook"] + 0.25 * out.losses["commitment"]).backward()
-        optimizer.step()
+        loss = error + out.losses["codebook"] + 0.25 * out.losses["commitment"]
+        with torch.no_grad():
+            for parameter, gradient in zip(
+                quantizer.parameters(), torch.autograd.grad(loss, list(quantizer.parameters())), strict=True
+            ):
+                parameter -= 0.1 * gradient
         errors.append(float(error.detach()))
-    assert errors[-1] < 0.6 * errors[0]
+    assert errors[-1] < 0.7 * errors[0]

@@ -50,7 +50,7 @@ def ranks(latents, tmp_path_factory):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(WORKER)]
     processes = [subprocess.Popen([*command, str(rank), "2", str(folder)], env=environment) for rank in range(2)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert [process.wait(timeout=180) for process in processes] == [0, 0]
     return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
 
 

@@ -70,6 +70,7 @@ def test_the_first_batch_leaves_a_codebook_far_better_than_random():
 def test_a_replaced_entry_lives_on_and_comes_from_the_batch():
     quantizer = build(n_codebooks=1, kmeans_init=False)
     codebook = quantizer.codebooks[0]
+    codebook.entries[0] = -50.0
     codebook.counts.fill_(20.0)
     codebook.sums.copy_(codebook.entries * 20)
     codebook.entries[3], codebook.counts[3], codebook.sums[3] = 100.0, 0.0, 0.0
@@ -177,6 +178,22 @@ def test_resumed_training_draws_what_the_uninterrupted_run_would():
         whole(batch)
         resumed(batch)
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_each_update_and_each_codebook_draws_otherwise():
+    latent = torch.randn(2, 4, 200)
+    quantizer = build(kmeans_init=False)
+    assert not torch.equal(quantizer.codebooks[0].entries, quantizer.codebooks[1].entries)
+    start = state(quantizer)
+    replaced = []
+    for updates in range(3):
+        quantizer.load_state_dict(start)
+        for codebook in quantizer.codebooks:
+            codebook.updates.fill_(updates)
+            codebook.entries[3], codebook.counts[3], codebook.sums[3] = 100.0, 0.0, 0.0
+        quantizer(latent, 1)
+        replaced.append(quantizer.codebooks[0].entries[3].clone())
+    assert len({tuple(entry.tolist()) for entry in replaced}) == 3
 
 
 def test_another_seed_draws_otherwise():
