@@ -49,6 +49,19 @@ class Evaluation:
         parts = [summarize(self.per_file), DataFrame(rows, columns=SUMMARY_COLUMNS)]
         return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
+    def text(self, width: int = 120) -> str:
+        """The summary as a table for people, with what failed under it.
+
+        Args:
+            width: Columns of the terminal.
+        """
+        # A training process evaluates without ever drawing: matplotlib's import stays out of it.
+        from codeclab.benchmarks.render import text
+        from codeclab.benchmarks.table import Row, Table
+
+        rows = [Row("codec", self.summary)]
+        return text(Table("Measured", "", self.info["metrics"], rows, ranked=True), width)
+
     def save(self, folder: Path | str) -> None:
         """Writes ``per_file.csv``, ``codebooks.csv``, ``summary.csv`` and, last, ``evaluation.json``, each atomically.
 

@@ -104,6 +104,18 @@ def print_table(table: Table, console: Console | None = None) -> None:
     (console or Console()).print(terminal(table))
 
 
+def text(table: Table, width: int = 120) -> str:
+    """What ``print_table`` prints, without colours, as a string.
+
+    Args:
+        table: The table.
+        width: Columns of the terminal.
+    """
+    target = io.StringIO()
+    print_table(table, Console(file=target, width=width))
+    return target.getvalue().rstrip("\n")
+
+
 def write_table(table: Table, folder: Path | str) -> None:
     """Writes ``table.md``, ``table.csv``, ``table.tex`` and ``table.png``, each atomically.
 

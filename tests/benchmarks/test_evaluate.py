@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -83,6 +85,11 @@ def test_efficiency_and_usage_by_hand(fake_codec) -> None:
     assert together.efficiency.tolist() == pytest.approx([0.25, 0.25])
     assert together.usage.tolist() == pytest.approx([2 / 16, 2 / 16])
     assert together.entropy_bits.tolist() == pytest.approx([1, 1])
+    coarsest = found.codebooks[found.codebooks.codebook == "1"]
+    assert coarsest.efficiency.tolist() == pytest.approx([0.25, 0.25])
+    shown = found.text()
+    assert "25.0%" in shown
+    assert "not ranked" not in shown
     summary = found.summary.set_index(["domain", "metric"])["mean"]
     assert summary["all", "bitrate_efficiency"] == pytest.approx(0.25)
     assert summary["speech", "codebook_usage"] == pytest.approx(0.125)
@@ -149,6 +156,11 @@ def test_every_metric_loads_and_default_ones_exist() -> None:
             assert isinstance(metric.load()(tone, tone + 0.01 * torch.randn_like(tone), 24000), float)
     with pytest.raises(ValueError, match="whole test set"):
         METRICS["codebook_usage"].load()
+
+
+def test_worker_processes_need_not_import_torch() -> None:
+    code = "import sys, codeclab.benchmarks.metrics.visqol_port; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
-import io
 import math
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from codeclab.benchmarks import render
 from codeclab.benchmarks.files import write_atomically
 from codeclab.benchmarks.grid import count, duration, published
-from codeclab.benchmarks.render import csv_long, latex, markdown, print_table, write_table
+from codeclab.benchmarks.render import csv_long, latex, markdown, text, write_table
 from codeclab.benchmarks.table import Row, Table
 
 NAN = math.nan
@@ -104,9 +102,7 @@ def test_csv(small) -> None:
 
 
 def test_terminal(small) -> None:
-    console = Console(file=io.StringIO(), width=240)
-    print_table(small, console)
-    shown = console.file.getvalue()
+    shown = text(small, 240)
     assert "9.12 ± 0.32" in shown
     assert "ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files." in shown
     assert "not ranked" not in shown
@@ -114,19 +110,19 @@ def test_terminal(small) -> None:
 
 def test_short_rows_are_not_ranked(small) -> None:
     small.ranked = False
-    text = markdown(small)
-    assert "**" not in text
-    assert "* Rows this short are not ranked: no figure is marked as the best." in text
+    shown = markdown(small)
+    assert "**" not in shown
+    assert "* Rows this short are not ranked: no figure is marked as the best." in shown
 
 
 def test_each_domain_has_a_section(make_summary) -> None:
     cells = [(domain, 6.0, "si_sdr", mean, 0.5, 2, 0) for domain, mean in (("all", 2), ("music", 1), ("speech", 3))]
     rows = [Row("a", make_summary(*cells), {"si_sdr": 1.0}), Row("b", None, {"si_sdr": 2.0})]
-    text = markdown(Table("t", "s", ["si_sdr"], rows))
-    assert "| b | — | — | 2.00 |" in text
+    shown = markdown(Table("t", "s", ["si_sdr"], rows))
+    assert "| b | — | — | 2.00 |" in shown
     music = "### music\n\n| Row | kbps | SI-SDR, dB ↑ |\n| :--- | ---: | ---: |\n| a | 6 | 1.00 ± 0.50 |\n"
-    assert music in text
-    assert "| a | 6 | 3.00 ± 0.50 |" in text.split("### speech")[1]
+    assert music in shown
+    assert "| a | 6 | 3.00 ± 0.50 |" in shown.split("### speech")[1]
     assert latex(Table("t", "s", ["si_sdr"], rows)).count(r"\begin{tabular}") == 3
 
 
