@@ -1,11 +1,11 @@
 """A codebook learnt without gradient, by running averages of the vectors that chose each entry."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from codeclab.quantizers.distributed import all_gather_batch, all_reduce_sum, batch_span, take_rows
 from codeclab.quantizers.kmeans import assigned_sums, draw_indices, kmeans, nearest
+from codeclab.quantizers.randomness import seeded_generator
 
 RANDOM_ENTRIES, KMEANS_SEEDS, REPLACEMENTS = range(3)
 
@@ -123,5 +123,4 @@ class EMACodebook(nn.Module):
         self.counts.copy_(torch.where(unused, mean, self.counts))
 
     def _generator(self, updates: int, purpose: int) -> torch.Generator:
-        state = np.random.SeedSequence([self.seed, self.layer, updates, purpose]).generate_state(1, np.uint64)
-        return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
+        return seeded_generator(self.seed, self.layer, updates, purpose)

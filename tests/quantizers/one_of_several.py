@@ -13,7 +13,7 @@ from codeclab.quantizers.usage import CodebookCounts
 
 def main(rank: int, world: int, folder: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=world)
-    plan = torch.load(folder / "plan.pt")
+    plan = torch.load(folder / "plan.pt", weights_only=False)
     quantizer = ResidualVQ(**plan["arguments"])
     usage = CodebookCounts(quantizer.codebook_sizes)
     steps = []
@@ -29,7 +29,13 @@ def main(rank: int, world: int, folder: Path) -> None:
         "mean": all_reduce_mean(torch.tensor([rank + 1.0])),
         "gathered": all_gather_batch(torch.arange(rank * 2)[:, None] + 10 * rank),
     }
+    noisy = {}
+    for name, other in plan["noisy"].items():
+        latent = plan["latents"][0]
+        part = latent[rank * len(latent) // world : (rank + 1) * len(latent) // world]
+        noisy[name] = (other(part).latent.detach(), dict(other.named_buffers()))
     result = {
+        "noisy": noisy,
         "state": quantizer.state_dict(),
         "steps": steps,
         "helpers": helpers,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from codeclab.quantizers.diffq import DiffQ
 from codeclab.quantizers.distributed import (
     all_gather_batch,
     all_reduce_mean,
@@ -15,6 +16,7 @@ from codeclab.quantizers.distributed import (
     is_distributed,
     world_size,
 )
+from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.residual_vq import ResidualVQ
 from codeclab.quantizers.usage import CodebookCounts
 
@@ -37,6 +39,14 @@ def one_process(latents, **changes):
     return quantizer.state_dict(), steps, usage.histograms
 
 
+def noisy_quantizers():
+    torch.manual_seed(3)
+    return {
+        "diffq": DiffQ(dimension=4, initial_bits=2.0),
+        "gumbel": GumbelSoftmax(dimension=4, n_codebooks=2, codebook_size=8),
+    }
+
+
 @pytest.fixture(scope="module")
 def latents():
     generator = torch.Generator().manual_seed(5)
@@ -46,7 +56,8 @@ def latents():
 @pytest.fixture(scope="module")
 def ranks(latents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    torch.save({"arguments": ARGUMENTS, "latents": latents, "counts": COUNTS}, folder / "plan.pt")
+    plan = {"arguments": ARGUMENTS, "latents": latents, "counts": COUNTS, "noisy": noisy_quantizers()}
+    torch.save(plan, folder / "plan.pt")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(WORKER)]
     processes = [subprocess.Popen([*command, str(rank), "2", str(folder)], env=environment) for rank in range(2)]
@@ -82,6 +93,15 @@ def test_codes_losses_and_gradients_equal_those_of_one_process(ranks, latents):
         torch.testing.assert_close(torch.stack([part["loss"] for part in parts]).mean(), loss)
         torch.testing.assert_close(torch.cat([part["gradient"] for part in parts]) / 2, gradient)
     assert torch.equal(ranks[1]["usage"], histograms)
+
+
+def test_noise_and_statistics_equal_those_of_one_process(ranks, latents):
+    for name, quantizer in noisy_quantizers().items():
+        whole = quantizer(latents[0]).latent.detach()
+        torch.testing.assert_close(torch.cat([rank["noisy"][name][0] for rank in ranks]), whole)
+        for rank in ranks:
+            for buffer, value in rank["noisy"][name][1].items():
+                torch.testing.assert_close(value, quantizer.get_buffer(buffer))
 
 
 def test_helpers_over_two_processes(ranks):

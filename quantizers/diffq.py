@@ -1,0 +1,191 @@
+"""DiffQ on the latent: scalar quantization learnt through noise, with a learnt number of bits per dimension."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
+from codeclab.quantizers.checks import check_codes, check_latent
+from codeclab.quantizers.distributed import all_reduce_sum
+from codeclab.quantizers.randomness import seeded_generator, uniform_like
+
+MAX_BITS = 15.0
+RATE_OF_BITS = 5.0
+LIMIT = 3.0
+STATISTICS_DECAY = 0.9
+
+
+class DiffQ(Quantizer):
+    """Pseudo quantization noise with learnt bits per latent dimension (EnCodec, A.2.1).
+
+    Dimension ``i`` has ``B = 15 sigmoid(5 v)`` bits. With ``m`` and ``s`` the mean and deviation of the dimension over
+    batch and frames (constants for the gradient), ``L = 3`` and ``U`` uniform in [-1, 1], training gives eq. (6) with
+    the paper's scaling for sparsity ::
+
+        z_q = m + min(B, 1) (clamp(z, m - L s, m + L s) - m) + sqrt(min(B, 1)) L s U / 2^B
+
+    In eval mode ``m`` and ``s`` are running averages (decay 0.9), eq. (7) indexes ``N = round(2^B)`` levels, and ::
+
+        z_q = m + min(B, 1) L s (2 (i + 1/2) / N - 1)
+
+    Signals are scaled about ``m``, in eval mode too, where the paper does not say: so both modes agree as ``B`` goes
+    to 0, where ``z_q = m`` tells nothing of ``z``. ``losses["rate"]`` is ``max(0, w - target_bitrate)`` in kbps with
+    ``w = frame_rate sum_i B / 1000``: its gradient is the paper's penalty above the target, and none below.
+
+    A code is one dimension's index, so there are ``dimension`` codebooks, all of them always in use.
+
+    Args:
+        dimension: channels ``D`` of the latent.
+        target_bitrate: kbps, above which the rate is a loss.
+        frame_rate: latent frames per second, Hz.
+        initial_bits: bits of every dimension before training, between 0 and 15.
+        seed: of the noise.
+
+    Raises:
+        ValueError: bits outside 0 to 15, or a target or frame rate that is not positive.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 128,
+        target_bitrate: float = 6.0,
+        frame_rate: float = 75.0,
+        initial_bits: float = 7.5,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 < initial_bits < MAX_BITS:
+            raise ValueError(f"initial_bits is {initial_bits}; it must lie between 0 and {MAX_BITS:g}")
+        if target_bitrate <= 0 or frame_rate <= 0:
+            raise ValueError(f"target_bitrate {target_bitrate} kbps and frame_rate {frame_rate} Hz must be positive")
+        self.dimension = dimension
+        self.n_codebooks = dimension
+        self.target_bitrate = target_bitrate
+        self.frame_rate = frame_rate
+        self.initial_bits = initial_bits
+        self.seed = seed
+        share = initial_bits / MAX_BITS
+        self.v = nn.Parameter(torch.full((dimension,), math.log(share / (1 - share)) / RATE_OF_BITS))
+        self.register_buffer("mean", torch.zeros(dimension))
+        self.register_buffer("variance", torch.ones(dimension))
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    mean: Tensor
+    variance: Tensor
+    updates: Tensor
+
+    @property
+    def dimension_bits(self) -> Tensor:
+        """Bits of each dimension, ``B = 15 sigmoid(5 v)``, ``[D]``."""
+        return MAX_BITS * torch.sigmoid(RATE_OF_BITS * self.v.float())
+
+    @property
+    def codebook_sizes(self) -> list[int]:
+        """Levels of each dimension, ``round(2^B)``."""
+        return [int(size) for size in self._levels().tolist()]
+
+    def check_n_codebooks(self, n_codebooks: int | None) -> int:
+        """The number of codebooks, ``dimension``: the rate is learnt, not chosen.
+
+        Raises:
+            ValueError: another number is asked for.
+        """
+        if n_codebooks not in (None, self.dimension):
+            raise ValueError(
+                f"n_codebooks is {n_codebooks}; DiffQ learns its bitrate and uses all {self.dimension}, always"
+            )
+        return self.dimension
+
+    def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
+        """Quantize ``latent [B, D, T]``: with noise in training mode, to levels in eval mode.
+
+        Raises:
+            ValueError: wrong shape, or a number of codebooks other than all.
+        """
+        check_latent(latent, self.dimension)
+        self._check_choice(n_codebooks)
+        with torch.autocast(latent.device.type, enabled=False):
+            latent = latent.float()
+            if self.training:
+                mean, deviation = self._learn_statistics(latent)
+                quantized = self._add_noise(latent, mean, deviation)
+                bits = self.dimension_bits.sum()
+            else:
+                mean, deviation = self.mean, self.variance.sqrt()
+                quantized = self._place(self._index(latent, mean, deviation), mean, deviation)
+                bits = self._levels().log2().sum()
+            codes = self._index(latent, mean, deviation)
+            kbps = self.dimension_bits.sum() * self.frame_rate / 1000
+            rate = torch.clamp(kbps - self.target_bitrate, min=0)
+        return Quantized(quantized, codes, {"rate": rate}, bits.expand(len(latent)))
+
+    @torch.no_grad()
+    def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
+        """Indices ``int64 [B, D, T]`` by the running statistics.
+
+        Raises:
+            ValueError: wrong shape, or a number of codebooks other than all.
+        """
+        check_latent(latent, self.dimension)
+        self._check_choice(n_codebooks)
+        with torch.autocast(latent.device.type, enabled=False):
+            return self._index(latent.float(), self.mean, self.variance.sqrt())
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """The levels' middles, ``[B, D, T]``, of codes ``int64 [B, D, T]``; an ``ABSENT`` one is the mean.
+
+        Raises:
+            ValueError: not one codebook per dimension, or codes out of range.
+        """
+        check_codes(codes, self.codebook_sizes)
+        self.check_n_codebooks(codes.shape[1])
+        return self._place(codes, self.mean, self.variance.sqrt())
+
+    def _check_choice(self, n_codebooks: int | Tensor | None) -> None:
+        if isinstance(n_codebooks, Tensor):
+            for count in set(n_codebooks.tolist()):
+                self.check_n_codebooks(count)
+        else:
+            self.check_n_codebooks(n_codebooks)
+
+    def _levels(self) -> Tensor:
+        return self.dimension_bits.detach().exp2().round()
+
+    def _sparsity(self) -> Tensor:
+        return self.dimension_bits.clamp(max=1)[:, None]
+
+    @torch.no_grad()
+    def _learn_statistics(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and deviation ``[D]`` of the batch over all processes, which also move the running ones."""
+        count = latent.new_tensor([latent.shape[0] * latent.shape[2]])
+        sums = all_reduce_sum(torch.cat([latent.sum((0, 2)), count]))
+        mean = sums[:-1] / sums[-1]
+        # About the mean, in a second sum: the difference of squares would cancel where the mean is large.
+        variance = all_reduce_sum((latent - mean[:, None]).square().sum((0, 2))) / sums[-1]
+        weight = torch.where(self.updates > 0, 1 - STATISTICS_DECAY, 1.0)
+        self.mean.lerp_(mean, weight)
+        self.variance.lerp_(variance, weight)
+        return mean, variance.sqrt()
+
+    def _add_noise(self, latent: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+        centre, reach = mean[:, None], LIMIT * deviation[:, None]
+        generator = seeded_generator(self.seed, int(self.updates))
+        self.updates.add_(1)
+        noise = uniform_like(latent, tuple(latent.shape[1:]), generator) * 2 - 1
+        signal = torch.minimum(torch.maximum(latent - centre, -reach), reach)
+        scale = self._sparsity()
+        return centre + scale * signal + scale.sqrt() * reach * noise * (-self.dimension_bits[:, None]).exp2()
+
+    @torch.no_grad()
+    def _index(self, latent: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+        levels = self._levels()[:, None]
+        # A dimension that never varied has no deviation: all its values are the mean, in the middle.
+        unit = (latent - mean[:, None]) / deviation[:, None].clamp(min=1e-12)
+        place = ((LIMIT + unit) / (2 * LIMIT)).clamp(0, 1)
+        return torch.minimum((levels * place).floor(), levels - 1).long()
+
+    def _place(self, codes: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+        levels = self._levels()[:, None]
+        offset = (2 * (codes + 0.5) / levels - 1) * (codes != ABSENT)
+        return mean[:, None] + self._sparsity().detach() * LIMIT * deviation[:, None] * offset
