@@ -9,6 +9,8 @@ from torch.nn.utils import parametrize
 
 from codeclab.discriminators.base import Discriminator, Judgement
 
+POWER_ITERATIONS = 15
+
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
@@ -74,3 +76,11 @@ def _reset_normalized(part: nn.Module) -> None:
         drawn = {name: getattr(part, name).clone() for name in names}
     for name, weight in drawn.items():
         setattr(part, name, weight)
+    if not any(True for _ in part.parametrizations.buffers()):  # type: ignore[union-attr]
+        return
+    # Spectral norm keeps an estimate, still of the old weight: each read in training mode takes it a step further.
+    training = part.training
+    part.train()
+    for name in names * POWER_ITERATIONS:
+        getattr(part, name)
+    part.train(training)

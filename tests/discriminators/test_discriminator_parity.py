@@ -8,6 +8,7 @@ from codeclab.discriminators.adversarial import HingeLoss, LeastSquaresLoss
 from codeclab.discriminators.ensemble import Ensemble
 from codeclab.discriminators.feature_matching import FeatureMatchingLoss
 from codeclab.discriminators.mpd import MultiPeriodDiscriminator
+from codeclab.discriminators.msd import MultiScaleDiscriminator
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.discriminators.multiband import MultiBandSTFTDiscriminator
 
@@ -139,3 +140,52 @@ def test_msstft_is_audiocrafts(shared, load_scales, worst_judgement_error):
     discriminator = MSSTFTDiscriminator((256, 512, 128), n_filters=4, negative_slope=0.3)
     load_scales(tensors, discriminator)
     assert worst_judgement_error(tensors, discriminator(tensors["input.audio"])) < FORWARD
+
+
+@pytest.mark.shared
+def test_msd_is_audiocrafts(shared, load_reference, worst_judgement_error, relative_error):
+    tensors = load_file(shared / "parity" / "disc_msd_audiocraft.safetensors")
+    discriminator = MultiScaleDiscriminator(
+        (1, 1), n_filters=4, max_filters=32, conv_strides=(4, 4, 2), negative_slope=0.3, spectral=False
+    )
+    pairs = []
+    for k, network in enumerate(discriminator.networks):
+        first, *others = network.stack.convs
+        pairs.append((first, f"discriminators.{k}.convs.0.1.conv"))
+        pairs += [(conv, f"discriminators.{k}.convs.{i}.conv") for i, conv in enumerate(others, start=1)]
+        pairs.append((network.post, f"discriminators.{k}.conv_post.conv"))
+    load_reference(tensors, pairs)
+    audio = tensors["input.audio"].clone().requires_grad_()
+    judgements = discriminator(audio)
+    assert worst_judgement_error(tensors, judgements) < FORWARD
+    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
+    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+
+
+@pytest.mark.shared
+def test_msd_is_dacs(shared, load_reference, worst_judgement_error, relative_error):
+    tensors = load_file(shared / "parity" / "disc_dac_msd.safetensors")
+    discriminator = MultiScaleDiscriminator(
+        (1, 2),
+        n_filters=1,
+        max_filters=64,
+        negative_slope=0.1,
+        downsampling="sinc",
+        first_padding="zeros",
+        spectral=False,
+        normalize_input=True,
+    )
+    pairs = []
+    for k, network in enumerate(discriminator.networks):
+        pairs += [(conv, f"discriminators.{k}.convs.{i}.0") for i, conv in enumerate(network.stack.convs)]
+        pairs.append((network.post, f"discriminators.{k}.conv_post"))
+    load_reference(tensors, pairs)
+    audio = tensors["input.audio"].clone().requires_grad_()
+    judgements = discriminator(audio)
+    assert worst_judgement_error(tensors, judgements) < FORWARD
+    loss = LeastSquaresLoss().generator(judgements)
+    (gradient,) = torch.autograd.grad(loss, audio)
+    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+    fake_judgements = discriminator(tensors["input.fake"])
+    feature = FeatureMatchingLoss(relative=False, reduction="sum")(judgements, fake_judgements)
+    assert feature.item() == pytest.approx(float(tensors["output.gan.feature"]), rel=FORWARD)

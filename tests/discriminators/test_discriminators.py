@@ -7,7 +7,9 @@ from torch import nn
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.layers import peak_normalized, spectrum_maps
+from codeclab.discriminators.mono_stft import MonoSTFTDiscriminator, StepNorm
 from codeclab.discriminators.mpd import MultiPeriodDiscriminator
+from codeclab.discriminators.msd import MultiScaleDiscriminator, downsampled
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.discriminators.multiband import MultiBandSTFTDiscriminator
 
@@ -24,8 +26,17 @@ def multiband(channels=1, **arguments):
     return MultiBandSTFTDiscriminator((128, 64), n_filters=2, channels=channels, **arguments)
 
 
-KINDS = {"msstft": msstft, "mpd": mpd, "multiband": multiband}
-N_NETWORKS = {"msstft": [5, 5], "mpd": [5, 5], "multiband": [25, 25]}
+def msd(channels=1, **arguments):
+    return MultiScaleDiscriminator((1, 2), n_filters=2, max_filters=8, channels=channels, **arguments)
+
+
+def mono(channels=1, **arguments):
+    return MonoSTFTDiscriminator(64, n_filters=2, channels=channels, **arguments)
+
+
+KINDS = {"msstft": msstft, "mpd": mpd, "multiband": multiband, "msd": msd, "mono": mono}
+N_NETWORKS = {"msstft": [5, 5], "mpd": [5, 5], "multiband": [25, 25], "msd": [6, 6], "mono": [7]}
+MIN_SAMPLES = {"msstft": 128, "mpd": 4, "multiband": 80, "msd": 16, "mono": 64}
 
 
 @pytest.fixture(params=KINDS)
@@ -52,7 +63,7 @@ def test_gradients_reach_audio_and_every_parameter(kind):
 
 
 def test_an_item_is_judged_alike_in_any_batch(kind):
-    discriminator = KINDS[kind]()
+    discriminator = KINDS[kind]().eval()  # or spectral norm's estimate would move in between
     audio = torch.randn(3, 1, 400)
     for together, alone in zip(discriminator(audio), discriminator(audio[1:2]), strict=True):
         torch.testing.assert_close(together.logits[1:2], alone.logits, rtol=1e-4, atol=1e-6)
@@ -69,8 +80,8 @@ def test_stereo(kind):
 
 def test_too_short_audio_is_refused_with_the_length_needed(kind):
     discriminator = KINDS[kind]()
-    needed = {"msstft": 128, "mpd": 4, "multiband": 80}[kind]
-    assert len(discriminator(torch.randn(1, 1, needed))) == 2
+    needed = MIN_SAMPLES[kind]
+    assert len(discriminator(torch.randn(1, 1, needed))) == len(N_NETWORKS[kind])
     with pytest.raises(ValueError, match=f"at least {needed} samples and got {needed - 1}"):
         discriminator(torch.randn(1, 1, needed - 1))
 
@@ -162,20 +173,21 @@ def test_ensemble_lists_all_judgements_in_order():
 
 
 def test_reseeded_copies_differ_by_seed_alone():
-    original = Ensemble([mpd(), msstft(), multiband()])
+    original = Ensemble([mpd(), msstft(), multiband(), msd(), mono()])
     kept = [p.clone() for p in original.parameters()]
     state = torch.get_rng_state()
     one, same, other = (reseeded_copy(original, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     names = [name for name, _ in original.named_parameters()]
     assert [name for name, _ in one.named_parameters()] == names
-    for before, now, a, b, c in zip(
-        kept, original.parameters(), one.parameters(), same.parameters(), other.parameters(), strict=True
+    for name, before, now, a, b, c in zip(
+        names, kept, original.parameters(), one.parameters(), same.parameters(), other.parameters(), strict=True
     ):
         assert torch.equal(before, now)
         assert torch.equal(a, b)
-        assert not torch.equal(a, c)
-        assert not torch.equal(a, before)
+        drawn = "norm." not in name  # a fresh layer normalisation is the same for every seed
+        assert torch.equal(a, c) != drawn
+        assert torch.equal(a, before) != drawn
 
 
 def test_a_reseeded_weight_normed_layer_starts_as_a_fresh_one():
@@ -200,3 +212,51 @@ def test_reseeding_says_what_it_cannot_reset():
 
     with pytest.raises(ValueError, match=r"discriminators.0 \(Stubborn\) has no reset_parameters"):
         reseeded_copy(Ensemble([Stubborn()]), 0)
+
+
+def test_pooling_averages_and_sinc_keeps_a_slow_tone():
+    ramp = torch.arange(12.0)[None, None]
+    assert downsampled(ramp, 2, "pool")[0, 0].tolist() == [1.0, 2.5, 4.5, 6.5, 8.5, 10.0]
+    assert downsampled(ramp, 4, "pool").shape[-1] == 3
+    torch.testing.assert_close(downsampled(torch.ones(1, 1, 60), 3, "sinc"), torch.ones(1, 1, 20))
+    time = torch.arange(600)
+    slow, fast = (torch.sin(2 * torch.pi * frequency * time)[None, None] for frequency in (0.02, 0.4))
+    torch.testing.assert_close(
+        downsampled(slow, 3, "sinc")[..., 20:-20], slow[..., ::3][..., 20:-20], rtol=0, atol=0.01
+    )
+    assert downsampled(fast, 3, "sinc")[..., 20:-20].abs().max() < 0.01
+    with pytest.raises(ValueError, match="powers of two when pooled"):
+        MultiScaleDiscriminator((1, 3))
+
+
+def test_only_the_full_rate_is_spectrally_normalised():
+    full, half = (network.stack.convs[2] for network in msd().networks)
+    assert torch.linalg.matrix_norm(full.weight.flatten(1), 2).item() == pytest.approx(1.0, rel=0.05)
+    assert hasattr(half.parametrizations.weight, "original1")
+    copy = reseeded_copy(msd(), 3).networks[0].stack.convs[2]
+    assert torch.linalg.matrix_norm(copy.weight.flatten(1), 2).item() == pytest.approx(1.0, rel=0.05)
+
+
+def test_steps_are_normalised_each_for_itself():
+    norm = StepNorm(3)
+    maps = 5 * torch.randn(2, 3, 4, 9) + 1
+    expected = torch.nn.functional.layer_norm(maps.transpose(1, 2), (3, 9)).transpose(1, 2)
+    torch.testing.assert_close(norm(maps), expected)
+    changed = maps.clone()
+    changed[:, :, 2] += 7 * torch.randn(2, 3, 9)
+    kept = [0, 1, 3]
+    torch.testing.assert_close(norm(changed)[:, :, kept], norm(maps)[:, :, kept])
+
+
+def test_mono_stft_has_soundstreams_shape():
+    (judgement,) = MonoSTFTDiscriminator(n_filters=1)(torch.randn(1, 1, 1024 + 256 * 31))
+    assert [tuple(feature.shape[1:]) for feature in judgement.features] == [
+        (1, 32, 513),
+        (2, 32, 257),
+        (4, 16, 129),
+        (4, 16, 65),
+        (8, 8, 33),
+        (8, 8, 17),
+        (16, 4, 9),
+    ]
+    assert judgement.logits.shape == (1, 1, 4, 1)

@@ -1,0 +1,165 @@
+"""MelGAN's multi-scale waveform discriminator, as SoundStream, EnCodec's comparison and DAC's code use it."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torchaudio.functional import resample
+
+from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.layers import ConvStack, check_audio, peak_normalized
+
+Downsampling = Literal["pool", "sinc"]
+FIRST_KERNEL, LAST_KERNEL, LOGITS_KERNEL = 15, 5, 3
+CHANNELS_PER_GROUP = 4
+SINC_ZEROS, SINC_ROLLOFF = 24, 0.945
+
+
+def downsampled(audio: Tensor, rate: int, how: Downsampling) -> Tensor:
+    """``[B, C, N]`` at a ``rate``-th of its sample rate.
+
+    Args:
+        audio: ``[B, C, N]``.
+        rate: how many times fewer samples per second.
+        how: ``pool`` averages 4 samples at stride 2, repeatedly (MelGAN; a power of two); ``sinc`` is a windowed-sinc
+            filter with 24 zero crossings, a roll-off of 0.945, unit gain and edges held (DAC).
+    """
+    if rate == 1:
+        return audio
+    if how == "pool":
+        for _ in range(rate.bit_length() - 1):
+            audio = F.avg_pool1d(audio, 4, stride=2, padding=1, count_include_pad=False)
+        return audio
+    samples = audio.shape[-1] // rate
+    # Held edges: torchaudio would pad with zeros. A multiple of the rate, longer than half the filter.
+    edge = 2 * SINC_ZEROS
+    held = F.pad(audio.float(), (edge * rate, edge * rate), mode="replicate")
+    filtered = resample(held, rate, 1, lowpass_filter_width=SINC_ZEROS, rolloff=SINC_ROLLOFF)
+    ones = torch.ones(1, 2 * edge * rate, device=audio.device)
+    gain = resample(ones, rate, 1, lowpass_filter_width=SINC_ZEROS, rolloff=SINC_ROLLOFF)[0, edge]
+    return filtered[..., edge : edge + samples] / gain
+
+
+class ScaleNetwork(nn.Module):
+    """One rate: a long first convolution, grouped strided ones, one more, the logits; all 1-D.
+
+    Args:
+        strides: of the grouped convolutions; kernels are ``10 * stride + 1``.
+        n_filters: channels of the first map; each stride multiplies them, up to ``max_filters``.
+        max_filters: the most channels of a map.
+        channels: audio channels.
+        negative_slope: of the leaky ReLU.
+        first_padding: of the first convolution.
+        spectral: normalise weights spectrally instead of by weight norm.
+    """
+
+    def __init__(
+        self,
+        strides: Sequence[int],
+        n_filters: int,
+        max_filters: int,
+        channels: int,
+        negative_slope: float,
+        first_padding: Literal["reflect", "zeros"],
+        spectral: bool,
+    ) -> None:
+        super().__init__()
+        normed = spectral_norm if spectral else weight_norm
+        side = FIRST_KERNEL // 2
+        convs = [normed(nn.Conv1d(channels, n_filters, FIRST_KERNEL, padding=side, padding_mode=first_padding))]
+        width = n_filters
+        for stride in strides:
+            wider = min(width * stride, max_filters)
+            groups = max(width // CHANNELS_PER_GROUP, 1)
+            convs.append(normed(nn.Conv1d(width, wider, 10 * stride + 1, stride, 5 * stride, groups=groups)))
+            width = wider
+        wider = min(2 * width, max_filters)
+        convs.append(normed(nn.Conv1d(width, wider, LAST_KERNEL, padding=LAST_KERNEL // 2)))
+        self.stack = ConvStack(convs, negative_slope)
+        self.post = normed(nn.Conv1d(wider, 1, LOGITS_KERNEL, padding=LOGITS_KERNEL // 2))
+
+    def forward(self, audio: Tensor) -> Judgement:
+        """``[B, C, N]`` to logits ``[B, 1, T]`` and one map per convolution."""
+        features = self.stack(audio)
+        return Judgement(self.post(features[-1]), features)
+
+
+class MultiScaleDiscriminator(Discriminator):
+    """Multi-scale waveform discriminator (MelGAN; SoundStream; EnCodec's comparison, section 4.5.1 and A.3).
+
+    The full rate is normalised spectrally and lower ones by weight norm (EnCodec A.3). DAC's optional one is
+    ``rates=[1, 2], downsampling="sinc", negative_slope=0.1, first_padding="zeros", spectral=False,
+    normalize_input=True``. AudioCraft computes its pooled audio but gives every scale the full rate: ``rates=[1, 1]``
+    without spectral norm.
+
+    Args:
+        rates: how many times fewer samples per second each sub-network hears.
+        n_filters: channels of the first map; each stride multiplies them, up to ``max_filters``.
+        max_filters: the most channels of a map.
+        channels: audio channels, judged together.
+        conv_strides: of the grouped convolutions.
+        negative_slope: of the leaky ReLU.
+        downsampling: ``pool`` (MelGAN) or ``sinc`` (DAC).
+        first_padding: of the first convolution.
+        spectral: normalise the weights of the sub-networks at full rate spectrally.
+        normalize_input: remove the mean and set the peak to 0.8 first, per item and channel.
+
+    Raises:
+        ValueError: a rate is not positive, or not a power of two where pooling is asked for.
+    """
+
+    def __init__(
+        self,
+        rates: Sequence[int] = (1, 2, 4),
+        n_filters: int = 16,
+        max_filters: int = 1024,
+        channels: int = 1,
+        conv_strides: Sequence[int] = (4, 4, 4, 4),
+        negative_slope: float = 0.2,
+        downsampling: Downsampling = "pool",
+        first_padding: Literal["reflect", "zeros"] = "reflect",
+        spectral: bool = True,
+        normalize_input: bool = False,
+    ) -> None:
+        super().__init__()
+        if any(rate < 1 or (downsampling == "pool" and rate & (rate - 1)) for rate in rates):
+            raise ValueError(f"rates are {list(rates)}; they must be positive, and powers of two when pooled")
+        self.rates = list(rates)
+        self.n_filters = n_filters
+        self.max_filters = max_filters
+        self.channels = channels
+        self.conv_strides = list(conv_strides)
+        self.negative_slope = negative_slope
+        self.downsampling: Downsampling = downsampling
+        self.first_padding = first_padding
+        self.spectral = spectral
+        self.normalize_input = normalize_input
+        self.networks = nn.ModuleList(
+            ScaleNetwork(
+                conv_strides,
+                n_filters,
+                max_filters,
+                channels,
+                negative_slope,
+                first_padding,
+                spectral=spectral and rate == 1,
+            )
+            for rate in rates
+        )
+
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """``[B, C, N]`` to one judgement per rate.
+
+        Raises:
+            ValueError: ``audio`` has other channels, or too few samples for the first convolution at the lowest rate.
+        """
+        check_audio(audio, self.channels, (FIRST_KERNEL // 2 + 1) * max(self.rates), type(self).__name__)
+        if self.normalize_input:
+            audio = peak_normalized(audio)
+        return [
+            network(downsampled(audio, rate, self.downsampling))
+            for rate, network in zip(self.rates, self.networks, strict=True)
+        ]
