@@ -28,6 +28,13 @@ def test_indices_and_levels_worked_by_hand():
     assert out.bits.tolist() == [2.0]
 
 
+def test_less_than_one_bit_shrinks_the_levels_too():
+    # round(2^0.8) = 2 levels, at -L s / 2 and L s / 2, shrunk by 0.8.
+    quantizer = build(0.8, dimension=1).eval()
+    levels = quantizer.decode(torch.tensor([[[0, 1, -1]]]))
+    torch.testing.assert_close(levels, torch.tensor([[[-1.2, 1.2, 0.0]]]))
+
+
 def test_training_adds_uniform_noise_of_equation_6():
     quantizer = build(2.0, dimension=1)
     latent = torch.randn(8, 1, 500)

@@ -138,12 +138,13 @@ def test_noise_in_training_moves_with_the_updates():
 
 def test_arithmetic_stays_float32_under_autocast():
     quantizer = build().eval()
-    latent = torch.randn(2, 4, 50).bfloat16()
+    latent = torch.randn(2, 4, 500).bfloat16()
     plain = quantizer(latent.float())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         cast = quantizer(latent)
     assert torch.equal(cast.codes, plain.codes)
     assert torch.equal(cast.latent, plain.latent)
+    assert torch.equal(cast.bits, plain.bits)
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0.0}, {"choice": "best"}, {"codebook_size": 0}])
