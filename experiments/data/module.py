@@ -211,7 +211,9 @@ class AudioData(LightningDataModule):
         if self.folder is None:
             return 0
         devices = 1 if self.trainer is None else self.trainer.num_devices
-        return min(max(len(os.sched_getaffinity(0)) // (2 * devices), 1), MOST_WORKERS)
+        # Containers lend fewer cores than the machine has; where there is no affinity (macOS), all count.
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(max(cores // (2 * devices), 1), MOST_WORKERS)
 
 
 def _init_worker(worker: int) -> None:
