@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from codeclab import __version__
+from codeclab.experiments.memory import keep_freed_memory
 
 COMMANDS = {
     "fit": ("train a codec from a recipe, or continue a run", "codeclab.experiments.fit"),
@@ -51,5 +52,6 @@ def main(argv: list[str] | None = None) -> None:
     if command not in COMMANDS:
         print(f"codeclab: no command {command!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
+    keep_freed_memory()
     run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
     raise SystemExit(run(command, rest))

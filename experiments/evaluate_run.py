@@ -12,6 +12,7 @@ from codeclab.benchmarks.evaluate import evaluate
 from codeclab.benchmarks.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.storage import identity
 from codeclab.experiments.assemble import RecipeError, import_file
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.tables import pick_bitrates
@@ -72,16 +73,10 @@ def evaluate_codec(
     device: str | None = None,
 ) -> Evaluation:
     """Measure ``codec`` on a split's clips at ``bitrates`` (kbps)."""
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return evaluate(
-        codec.to(place).eval(),
-        data.clips(split),
-        bitrates=bitrates,
-        metrics=metrics,
-        workers=workers,
-        device=torch.device(place),
-        progress=True,
-    )
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    found = evaluate(codec, data.clips(split), bitrates, metrics, workers=workers, device=place, progress=True)
+    found.info["codec"] = identity(codec)
+    return found
 
 
 def run(command: str, argv: list[str]) -> int:

@@ -14,6 +14,7 @@ from codeclab.discriminators.adversarial import AdversarialLoss, HingeLoss
 from codeclab.discriminators.base import Discriminator
 from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
+from codeclab.discriminators.layers import ConvStack
 from codeclab.experiments.balancer import Balancer
 from codeclab.experiments.losses.base import ReconstructionLoss
 from codeclab.experiments.non_finite import NonFiniteLossError
@@ -145,14 +146,14 @@ class CodecExperiment(Validation, lightning.LightningModule):
         return nn.ModuleList([first, *(reseeded_copy(first, self.seed + index) for index in others)])
 
     def _compile(self) -> None:
-        """Compile what gains from it in place, so that the state dict keeps its names."""
-        for part in (self.codec.encoder, self.codec.decoder):
-            for layer in part.modules():
-                if isinstance(layer, nn.Sequential) and not any(isinstance(m, nn.LSTM) for m in layer.modules()):
-                    layer.compile()
-        for critic in self.critics.modules():
-            if isinstance(critic, nn.ModuleList | nn.Sequential) and isinstance(critic, nn.Sequential):
-                critic.compile()
+        """Compile, in place so that names stay, the critics' convolutions and all of the codec but LSTMs and codes."""
+        for coder in (self.codec.encoder, self.codec.decoder):
+            for part in coder.modules():
+                if isinstance(part, nn.Sequential) and not any(isinstance(inner, nn.LSTM) for inner in part.modules()):
+                    part.compile()
+        for stack in self.critics.modules():
+            if isinstance(stack, ConvStack):
+                stack.compile()
 
     @property
     def deployed_codec(self) -> Codec:
@@ -229,28 +230,34 @@ class CodecExperiment(Validation, lightning.LightningModule):
         else:
             if learn:
                 critics_loss = critic_loss(critics, real, fake)
-                self.manual_backward(critics_loss)
+                self._backward(critics_loss)
                 logs["discriminator_grad_norm"] = self._step_critics()
             players = meet_updated_critics(critics, real, fake, lambda x: self.output_losses(x, real))
         gradient = self._output_gradient(players, share)
         if critics_loss is not None:
             logs["discriminator"] = critics_loss.detach()
             if self.update_order == "joint":
-                self.manual_backward(critics_loss * share)
+                self._backward(critics_loss * share)
         logs |= {name: loss.detach() for name, loss in players.losses.items()}
         logs |= {name: loss.detach() for name, loss in quantized.losses.items()}
         self._require_finite(logs, index, real)
         latent = [getattr(self.weights, name) * loss for name, loss in quantized.losses.items()]
-        self.manual_backward(((fake * gradient).sum() + sum(latent)) * share)
+        self._backward(((fake * gradient).sum() + sum(latent)) * share)
         logs["bitrate"] = quantized.bits.detach().mean() * self.codec.frame_rate / 1000
         self._last = quantized
         return logs
 
+    def _backward(self, loss: Tensor) -> None:
+        # Lightning runs the step under autocast, which would round the backward pass of float32 losses, too.
+        with torch.autocast(loss.device.type, enabled=False):
+            self.manual_backward(loss)
+
     def _output_gradient(self, players: GeneratorLosses, share: float) -> Tensor:
         weights = {name: getattr(self.weights, name) for name in players.losses}
-        if self.balancer is None:
-            return players.weighted_gradient(weights)
-        gradient = self.balancer.combine(players.gradients(), weights)
+        with torch.autocast(players.leaf.device.type, enabled=False):
+            if self.balancer is None:
+                return players.weighted_gradient(weights)
+            gradient = self.balancer.combine(players.gradients(), weights)
         # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
         return gradient / share if self.balancer.enabled else gradient
 

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from codeclab.benchmarks.evaluation import Evaluation
 from codeclab.benchmarks.files import write_atomically
@@ -175,7 +174,7 @@ def run(command: str, argv: list[str]) -> int:
     )
     output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
     write_table(table, output)
-    print_table(table, Console())
+    print_table(table)
     print(f"{time.monotonic() - began:.0f} s. Written to {output}: table.md, table.csv, table.tex, table.png")
     return 0 if all(row.error is None for row in made) else 1
 

@@ -13,7 +13,7 @@ class LossWeights:
     """How much each loss counts; 0 leaves it out.
 
     With the balancer the first four are shares of the gradient at the decoder's output (EnCodec eq. 5); without it
-    they are plain factors. The last three, which depend on the latent alone, are always plain factors.
+    they are plain factors. The others, which depend on the latent alone, are always plain factors.
 
     Attributes:
         waveform: loss on the waveform.
@@ -23,6 +23,7 @@ class LossWeights:
         commitment: the quantizer's commitment loss.
         codebook: the quantizer's codebook loss.
         rate: the quantizer's rate term.
+        prior: the quantizer's loss on its learnt prior.
     """
 
     waveform: float = 0.0
@@ -32,6 +33,7 @@ class LossWeights:
     commitment: float = 1.0
     codebook: float = 1.0
     rate: float = 1.0
+    prior: float = 1.0
 
 
 @dataclass
