@@ -53,24 +53,27 @@ class RunCheckpoint(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save ``last.ckpt`` every so many batches."""
-        if trainer.global_step % self.every == 0 and trainer.global_step != self.saved_at:
+        """Save ``last.ckpt`` every so many batches, where no validation follows that will."""
+        if trainer.global_step % self.every == 0 and sum(trainer.num_val_batches) == 0:
             self._save_last(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Save ``best.ckpt`` and the codec when the monitored metric is the best so far."""
+        """Save ``best.ckpt`` and the codec when the monitored metric is the best so far; then ``last.ckpt``.
+
+        Last comes after the measurement: a run killed between the two repeats both, and no score is lost.
+        """
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         name = str(pl_module.monitored)
         value = trainer.callback_metrics.get(f"valid/{name}")
-        if value is None:
-            return
-        score = float(value) if METRICS[name].higher_is_better else -float(value)
-        if self.best_score is None or score > self.best_score:
-            self.best_score = score
-            trainer.save_checkpoint(self.folder.best)
-            if trainer.is_global_zero:
-                self._save_codec(pl_module)
+        if value is not None:
+            score = float(value) if METRICS[name].higher_is_better else -float(value)
+            if self.best_score is None or score > self.best_score:
+                self.best_score = score
+                trainer.save_checkpoint(self.folder.best, weights_only=False)
+                if trainer.is_global_zero:
+                    self._save_codec(pl_module)
+        self._save_last(trainer)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save the final state; the codec folder holds the best codec, or the last where nothing was validated."""
@@ -82,7 +85,7 @@ class RunCheckpoint(Callback):
             self._save_codec(pl_module)
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self.folder.last)
+        trainer.save_checkpoint(self.folder.last, weights_only=False)
         self.saved_at = trainer.global_step
 
     def _save_codec(self, pl_module: lightning.LightningModule) -> None:

@@ -14,15 +14,15 @@ from codeclab.discriminators.adversarial import AdversarialLoss, HingeLoss
 from codeclab.discriminators.base import Discriminator
 from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
-from codeclab.discriminators.layers import ConvStack
 from codeclab.experiments.balancer import Balancer
+from codeclab.experiments.compilation import compile_networks
 from codeclab.experiments.losses.base import ReconstructionLoss
-from codeclab.experiments.non_finite import NonFiniteLossError
+from codeclab.experiments.non_finite import finite_figures
 from codeclab.experiments.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
 from codeclab.experiments.settings import LossWeights, OptimizerSettings
 from codeclab.experiments.update import Critics, GeneratorLosses, critic_loss, meet_updated_critics, share_one_pass
 from codeclab.experiments.validation import Validation
-from codeclab.quantizers.base import Quantized, Quantizer
+from codeclab.quantizers.base import Quantizer
 from codeclab.quantizers.usage import codebook_statistics
 
 UPDATE_DRAW = 1
@@ -113,19 +113,19 @@ class CodecExperiment(Validation, lightning.LightningModule):
         self.bitrate = self.codec.bitrates[-1] if bitrate is None else bitrate
         self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
         self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
-        self._check_arguments(discriminators or [], ensemble_per_bandwidth)
         plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
+        self._check_arguments(plays, ensemble_per_bandwidth)
         self.critics = self._ensembles(discriminators or [], ensemble_per_bandwidth) if plays else nn.ModuleList()
         self.average = copy.deepcopy(self.codec).requires_grad_(False) if average_decay is not None else None
         if compile:
-            self._compile()
+            compile_networks(self.codec, self.critics)
 
-    def _check_arguments(self, discriminators: list[Discriminator], ensemble_per_bandwidth: bool) -> None:
+    def _check_arguments(self, plays: bool, ensemble_per_bandwidth: bool) -> None:
         if not 0 <= self.discriminator_probability <= 1:
             raise ValueError(f"discriminator_probability is {self.discriminator_probability}; it should be 0 to 1")
         if self.accumulate < 1:
             raise ValueError(f"accumulate is {self.accumulate}; it should be at least 1")
-        if self.accumulate > 1 and discriminators and self.update_order != "joint":
+        if self.accumulate > 1 and plays and self.update_order != "joint":
             raise ValueError(
                 f"accumulate {self.accumulate} needs update_order joint: with discriminator_first every part's graph "
                 "would have to be held until the critics have seen the whole batch"
@@ -135,8 +135,10 @@ class CodecExperiment(Validation, lightning.LightningModule):
                 f"ensemble_per_bandwidth needs one bandwidth per batch, but rate_sampling is "
                 f"{type(self.rate_sampling).__name__}; use PerBatchBandwidth, or ensemble_per_bandwidth false"
             )
-        if not (discriminators or self.waveform_loss or self.spectral_loss):
-            raise ValueError("nothing to learn from: give discriminators, a waveform_loss or a spectral_loss")
+        if not (plays or self.waveform_loss or self.spectral_loss):
+            raise ValueError(
+                "nothing to learn from: give discriminators, a waveform_loss or a spectral_loss, and a positive weight"
+            )
 
     def _ensembles(self, discriminators: list[Discriminator], per_bandwidth: bool) -> nn.ModuleList:
         first = Ensemble(discriminators)
@@ -144,16 +146,6 @@ class CodecExperiment(Validation, lightning.LightningModule):
             return nn.ModuleList([first])
         others = range(1, len(self.rate_sampling.bitrates))
         return nn.ModuleList([first, *(reseeded_copy(first, self.seed + index) for index in others)])
-
-    def _compile(self) -> None:
-        """Compile, in place so that names stay, the critics' convolutions and all of the codec but LSTMs and codes."""
-        for coder in (self.codec.encoder, self.codec.decoder):
-            for part in coder.modules():
-                if isinstance(part, nn.Sequential) and not any(isinstance(inner, nn.LSTM) for inner in part.modules()):
-                    part.compile()
-        for stack in self.critics.modules():
-            if isinstance(stack, ConvStack):
-                stack.compile()
 
     @property
     def deployed_codec(self) -> Codec:
@@ -202,14 +194,21 @@ class CodecExperiment(Validation, lightning.LightningModule):
         """One batch for both players; ``batch`` is what ``AudioData`` yields."""
         index = int(batch["batch"])
         learn = bool(self.critics) and self.critics_learn(index)
-        logs: dict[str, Tensor] = {}
         audio, items = batch["audio"], batch["item"]
         parts = min(self.accumulate, len(audio))
+        figures: dict[str, Tensor] = {}
         for part_audio, part_items in zip(audio.chunk(parts), items.chunk(parts), strict=True):
-            logs = self._play(part_audio, part_items, index, learn, len(part_audio) / len(audio))
+            share = len(part_audio) / len(audio)
+            played = self._play(part_audio, part_items, index, learn, share)
+            figures = {name: figures.get(name, 0) + share * value for name, value in played.items()}
         if learn and self.update_order == "joint":
-            logs["discriminator_grad_norm"] = self._step_critics()
-        logs["generator_grad_norm"] = self._step_generator()
+            figures["discriminator_grad_norm"] = self._clip(1)
+        figures["generator_grad_norm"] = self._clip(0)
+        logs = finite_figures(figures, index, audio)
+        if learn and self.update_order == "joint":
+            self._step(1)
+        self._step(0)
+        self._update_average()
         self.log_training(logs)
 
     def _play(self, real: Tensor, items: Tensor, index: int, learn: bool, share: float) -> dict[str, Tensor]:
@@ -220,7 +219,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         fake, quantized = self.codec(real, n_codebooks)
         fake = fake.float()
         critics = self.critics_of(index)
-        logs: dict[str, Tensor] = {}
+        norms: dict[str, Tensor] = {}
         critics_loss = None
         if critics is None:
             leaf = fake.detach().requires_grad_()
@@ -231,21 +230,20 @@ class CodecExperiment(Validation, lightning.LightningModule):
             if learn:
                 critics_loss = critic_loss(critics, real, fake)
                 self._backward(critics_loss)
-                logs["discriminator_grad_norm"] = self._step_critics()
+                norms["discriminator_grad_norm"] = self._clip(1)
+                self._step(1)
             players = meet_updated_critics(critics, real, fake, lambda x: self.output_losses(x, real))
         gradient = self._output_gradient(players, share)
-        if critics_loss is not None:
-            logs["discriminator"] = critics_loss.detach()
-            if self.update_order == "joint":
-                self._backward(critics_loss * share)
-        logs |= {name: loss.detach() for name, loss in players.losses.items()}
-        logs |= {name: loss.detach() for name, loss in quantized.losses.items()}
-        self._require_finite(logs, index, real)
+        if critics_loss is not None and self.update_order == "joint":
+            self._backward(critics_loss * share)
         latent = [getattr(self.weights, name) * loss for name, loss in quantized.losses.items()]
         self._backward(((fake * gradient).sum() + sum(latent)) * share)
-        logs["bitrate"] = quantized.bits.detach().mean() * self.codec.frame_rate / 1000
-        self._last = quantized
-        return logs
+        self._codes = quantized.codes
+        # In the order they are computed, so that the first that is not finite is the cause of the others.
+        losses = {} if critics_loss is None else {"discriminator": critics_loss}
+        losses |= players.losses | quantized.losses | norms
+        losses["bitrate"] = quantized.bits.mean() * self.codec.frame_rate / 1000
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _backward(self, loss: Tensor) -> None:
         # Lightning runs the step under autocast, which would round the backward pass of float32 losses, too.
@@ -261,55 +259,53 @@ class CodecExperiment(Validation, lightning.LightningModule):
         # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
         return gradient / share if self.balancer.enabled else gradient
 
-    def _step(self, index: int, settings: OptimizerSettings, parameters: list[nn.Parameter]) -> Tensor:
-        """Clip, schedule and step one player; returns the gradient's norm before clipping."""
-        wrapped = self.optimizers()[index] if self.critics else self.optimizers()
+    def _clip(self, player: int) -> Tensor:
+        """Scale a player's gradients (0 generator, 1 critics) down to their largest norm; returns that before."""
+        settings = (self.optimizer_settings, self.discriminator_optimizer_settings)[player]
+        module = (self.codec, self.critics)[player]
+        parameters = [p for p in module.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if settings.clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
+        return norm
+
+    def _step(self, player: int) -> None:
+        """Schedule and step one player, and leave it without gradients."""
+        settings = (self.optimizer_settings, self.discriminator_optimizer_settings)[player]
+        wrapped = self.optimizers()[player] if self.critics else self.optimizers()
         for group in wrapped.param_groups:
             group["lr"] = settings.lr * settings.decay**self.global_step
-        norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm if settings.clip_norm else float("inf"))
         # Lightning counts every step of a wrapped optimizer: only the generator's may advance global_step,
         # so that it counts batches even when a batch leaves the critics alone.
-        (wrapped if index == 0 else wrapped.optimizer).step()
+        (wrapped if player == 0 else wrapped.optimizer).step()
         wrapped.optimizer.zero_grad(set_to_none=True)
-        return norm
 
-    def _step_generator(self) -> Tensor:
-        norm = self._step(0, self.optimizer_settings, [p for p in self.codec.parameters() if p.grad is not None])
-        if self.average is not None and self.average_decay is not None:
-            with torch.no_grad():
-                for kept, weight in zip(self.average.parameters(), self.codec.parameters(), strict=True):
-                    kept.lerp_(weight, 1 - self.average_decay)
-        return norm
-
-    def _step_critics(self) -> Tensor:
-        parameters = [p for p in self.critics.parameters() if p.grad is not None]
-        return self._step(1, self.discriminator_optimizer_settings, parameters)
-
-    def _require_finite(self, losses: dict[str, Tensor], batch: int, audio: Tensor) -> None:
-        values = torch.stack([loss.float() for loss in losses.values()]).tolist()
-        for name, value in zip(losses, values, strict=True):
-            if not np.isfinite(value):
-                raise NonFiniteLossError(name, value, batch, audio.detach().cpu())
+    def _update_average(self) -> None:
+        if self.average is None or self.average_decay is None:
+            return
+        with torch.no_grad():
+            for kept, weight in zip(self.average.parameters(), self.codec.parameters(), strict=True):
+                kept.lerp_(weight, 1 - self.average_decay)
 
     # ------------------------------------------------------------------ what to log
 
-    def log_training(self, logs: dict[str, Tensor]) -> None:
+    def log_training(self, logs: dict[str, float]) -> None:
         """Send losses, learning rate and codebook health to the loggers, every ``log_every_n_steps`` batches."""
         step = self.global_step
         if step % self.trainer.log_every_n_steps and step != 1:
             return
-        values = {f"train/{name}": float(value) for name, value in logs.items()}
+        values = {f"train/{name}": value for name, value in logs.items()}
         values["train/lr"] = self.optimizer_settings.lr * self.optimizer_settings.decay ** (step - 1)
         if self.balancer is not None:
             values |= {f"share/{name}": float(share) for name, share in self.balancer.last_shares.items()}
-        values |= self._codebook_logs(self._last)
+        values |= self._codebook_logs(self._codes)
         for logger in self.loggers:
             logger.log_metrics(values, step)
         shown = {"spectral": values.get("train/spectral"), "critic": values.get("train/discriminator")}
         self.log_dict({k: v for k, v in shown.items() if v is not None}, prog_bar=True, logger=False)
 
-    def _codebook_logs(self, quantized: Quantized) -> dict[str, float]:
-        statistics = codebook_statistics(quantized.codes, self.codec.quantizer.codebook_sizes)
+    def _codebook_logs(self, codes: Tensor) -> dict[str, float]:
+        statistics = codebook_statistics(codes, self.codec.quantizer.codebook_sizes)
         logs = {}
         for name, per_codebook in statistics.items():
             logs |= {f"codebooks/{name}_{k:02d}": float(value) for k, value in enumerate(per_codebook)}

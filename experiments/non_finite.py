@@ -1,33 +1,61 @@
 """What happens when a loss becomes NaN or infinite: the run stops, and keeps what explains it."""
 
-from safetensors.torch import save_file
+import math
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from safetensors.torch import save
 from torch import Tensor
 
+from codeclab.benchmarks.files import write_atomically
 from codeclab.experiments.run_folder import RunFolder
+from codeclab.quantizers.distributed import all_gather_batch, all_reduce_mean
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss became NaN or infinite.
+    """A loss, or the norm of a gradient, became NaN or infinite.
 
     Args:
-        loss: its name.
-        value: what it became.
+        figures: what is not finite, by name, in the order of computation.
         batch: index of the batch.
-        audio: the batch, ``[B, C, N]``.
+        audio: the batch of all processes, ``[B, C, N]``.
     """
 
-    def __init__(self, loss: str, value: float, batch: int, audio: Tensor) -> None:
-        super().__init__(f"the {loss} loss is {value} at batch {batch}")
-        self.loss = loss
+    def __init__(self, figures: dict[str, float], batch: int, audio: Tensor) -> None:
+        listed = ", ".join(f"{name} is {value}" for name, value in figures.items())
+        super().__init__(f"not finite at batch {batch}: {listed}")
+        self.figures = figures
         self.batch = batch
         self.audio = audio
 
 
+def finite_figures(figures: dict[str, Tensor], batch: int, audio: Tensor) -> dict[str, float]:
+    """The figures of a batch as numbers, their means over processes; waits for the device once.
+
+    The mean makes every process see what one of them saw, so that all stop together instead of one waiting for ever.
+
+    Args:
+        figures: scalars by name.
+        batch: index of the batch.
+        audio: this process's share of it, ``[B, C, N]``.
+
+    Raises:
+        NonFiniteLossError: one is NaN or infinite.
+    """
+    values = all_reduce_mean(torch.stack([value.detach().float() for value in figures.values()])).tolist()
+    numbers = dict(zip(figures, values, strict=True))
+    broken = {name: value for name, value in numbers.items() if not math.isfinite(value)}
+    if broken:
+        raise NonFiniteLossError(broken, batch, all_gather_batch(audio).cpu())
+    return numbers
+
+
 def report_non_finite(error: NonFiniteLossError, folder: RunFolder) -> str:
-    """Save the batch beside the run's checkpoints and say what to do."""
+    """Save the batch in the run's folder and say what to do; one process of several speaks for all."""
+    if rank_zero_only.rank:
+        return f"codeclab fit: process {rank_zero_only.rank} stopped with the others."
     path = folder.path / f"non_finite_batch_{error.batch}.safetensors"
-    folder.path.mkdir(parents=True, exist_ok=True)
-    save_file({"audio": error.audio.contiguous()}, path)
+    write_atomically(path, save({"audio": error.audio.contiguous()}))
     kept = (
         f"The last good checkpoint is {folder.last}: the same command continues from it."
         if folder.last.is_file()

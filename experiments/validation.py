@@ -55,6 +55,8 @@ class Validation(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Measure one batch of validation clips."""
+        # Named "step", it tells Lightning the row to log under, which would else be one batch behind.
+        self.log("step", float(self.global_step), batch_size=1, sync_dist=True)
         self._measure(batch, "valid")
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
