@@ -42,7 +42,7 @@ def make_voice(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
         voice += _formant_filter(source * gate, FORMANTS_HZ[vowel] * scale, sample_rate)
     edges = [min(low_edge, 0.3 * sample_rate), min(9000.0, 0.45 * sample_rate)]
     hiss = sosfilt(butter(2, edges, "bandpass", fs=sample_rate, output="sos"), rng.standard_normal(count))
-    return _to_peak(_to_peak(voice) + 0.25 * hiss * envelope * (kinds == 1)[index], 0.6)
+    return _in_a_room(rng, _to_peak(_to_peak(voice) + 0.25 * hiss * envelope * (kinds == 1)[index], 0.6))
 
 
 def make_music(rng: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def make_music(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
             frequency = root * 2 ** (octave + SCALE_SEMITONES[degree] / 12) * (0.5 if voice == 0 else 1.0)
             note = _plucked_note(frequency, length, sample_rate, brightness, decay)
             out[begin : begin + length] += velocities[beat, voice] * note
-    return _to_peak(out, 0.6)
+    return _in_a_room(rng, _to_peak(out, 0.6))
 
 
 def make_noise(rng: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
@@ -112,6 +112,11 @@ def _resonate(source: np.ndarray, frequency: float, width: float, sample_rate: i
     radius = np.exp(-np.pi * width / sample_rate)
     angle = 2 * np.pi * frequency / sample_rate
     return np.asarray(lfilter([1 - radius], [1.0, -2 * radius * np.cos(angle), radius**2], source))
+
+
+def _in_a_room(rng: np.random.Generator, audio: np.ndarray) -> np.ndarray:
+    """With white noise 60 to 50 dB below full scale: recordings are never digitally silent between the notes."""
+    return audio + 10 ** (rng.uniform(-60, -50) / 20) * rng.standard_normal(len(audio))
 
 
 def _to_peak(audio: np.ndarray, peak: float = 1.0) -> np.ndarray:
