@@ -89,7 +89,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         accumulate: int = 1,
         bitrate: float | None = None,
         validation_metrics: list[str] | None = None,
-        compile: bool = False,  # noqa: A002 (the flag is --compile)
+        compile: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()

@@ -1,0 +1,124 @@
+"""The two recipes at a size that takes milliseconds a batch, built and trained by the real command's own code."""
+
+import copy
+
+import lightning
+import pytest
+import torch
+
+CRITICS = {
+    "encodec_24khz": '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [256, 128]}}]',
+    "dac_44khz": (
+        '[{"class_path": "MultiPeriodDiscriminator",'
+        ' "init_args": {"n_filters": 2, "max_filters": 8, "periods": [2, 3]}},'
+        ' {"class_path": "MultiBandSTFTDiscriminator", "init_args": {"n_filters": 2, "window_lengths": [256]}}]'
+    ),
+}
+SIZES = {
+    "encodec_24khz": {
+        "model.encoder.n_filters": 4,
+        "model.encoder.dimension": 8,
+        "model.decoder.n_filters": 4,
+        "model.quantizer.codebook_size": 16,
+        "model.quantizer.n_codebooks": 8,
+        "model.bitrates": "[0.6, 2.4]",
+        "model.bitrate": 2.4,
+        "model.rate_sampling.bitrates": "[0.6, 2.4]",
+    },
+    "dac_44khz": {
+        "model.encoder.n_filters": 2,
+        "model.encoder.dimension": 16,
+        "model.decoder.n_filters": 32,
+        "model.quantizer.codebook_size": 16,
+        "model.quantizer.n_codebooks": 3,
+    },
+}
+COMMON = {
+    "data.batch_size": 4,
+    "data.seconds": 0.2,
+    "data.workers": 0,
+    "data.valid_clips": 2,
+    "data.clip_seconds": 0.3,
+    "trainer.accelerator": "cpu",
+    "trainer.limit_val_batches": 0,
+    "trainer.log_every_n_steps": 1,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """``tiny(recipe, steps, **settings)``: arguments of ``codeclab fit``; ``__`` in a setting's name is a dot."""
+
+    def arguments(recipe, steps, **settings):
+        flags = {**SIZES[recipe], "model.discriminators": CRITICS[recipe], **COMMON}
+        flags |= {"trainer.max_steps": steps, "trainer.val_check_interval": steps}
+        flags |= {name.replace("__", "."): value for name, value in settings.items()}
+        return [f"--config={recipe}", *(f"--{name}={value}" for name, value in flags.items())]
+
+    return arguments
+
+
+@pytest.fixture
+def build(tiny, tmp_path, monkeypatch):
+    """``build(recipe, steps, **settings)``: everything a run needs, in a folder of its own, not yet started."""
+    from codeclab.experiments import fit
+
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+    def built(recipe, steps=1, name="run", **settings):
+        return fit.build("fit", [*tiny(recipe, steps, **settings), f"--runs={tmp_path}", f"--name={name}"])
+
+    return built
+
+
+class Watch(lightning.Callback):
+    """Keeps what each batch did: gradients when a player steps, and the state after the batch."""
+
+    def __init__(self, model):
+        self.gradients = []
+        self.states = []
+        self.model = model
+        self.step = model._step
+        model._step = self.record
+
+    def record(self, player):
+        named = {f"codec.{name}": p.grad for name, p in self.model.codec.named_parameters()}
+        named |= {f"critics.{name}": p.grad for name, p in self.model.critics.named_parameters()}
+        kept = {name: grad.clone() for name, grad in named.items() if grad is not None}
+        self.gradients.append((player, self.model.global_step, kept))
+        self.step(player)
+
+    def on_train_start(self, trainer, pl_module):
+        self.states = [copy.deepcopy(pl_module.state_dict())]
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.states.append(copy.deepcopy(pl_module.state_dict()))
+
+
+@pytest.fixture
+def watched(build):
+    """``watched(recipe, steps, **settings)``: the run, finished, and what a ``Watch`` saw of it."""
+
+    def train(recipe, steps, **settings):
+        cli = build(recipe, steps, **settings)
+        watch = Watch(cli.model)
+        cli.trainer.callbacks.append(watch)
+        cli.execute()
+        return cli, watch
+
+    return train
+
+
+def changed(before, after, prefix=""):
+    """Names of the tensors that differ."""
+    return {
+        name
+        for name, value in after.items()
+        if name.startswith(prefix) and isinstance(value, torch.Tensor) and not torch.equal(value, before[name])
+    }
+
+
+@pytest.fixture(scope="session")
+def differing():
+    """``differing(before, after, prefix)``: names of the tensors of two state dicts that differ."""
+    return changed

@@ -1,0 +1,109 @@
+"""The two update orders, and parts of a batch, against what plain autograd gives."""
+
+import pytest
+import torch
+
+RECIPES = ["encodec_24khz", "dac_44khz"]
+
+
+def gradients_of_first_batch(watched, recipe, **settings):
+    """Every gradient that the first batch's steps used, by name."""
+    _, watch = watched(recipe, 1, **settings)
+    found = {}
+    for _, _, gradients in watch.gradients:
+        found |= gradients
+    return found
+
+
+def assert_same(left, right, rtol=1e-4):
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        torch.testing.assert_close(
+            value, right[name], rtol=rtol, atol=rtol * float(value.abs().max()), msg=lambda text, n=name: f"{n}: {text}"
+        )
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_orders_agree_while_the_critics_stand_still(recipe, watched):
+    """The generator's gradient differs between the orders only by what the critics learned in between."""
+    settings = {"model__discriminator_probability": 0}
+    joint = gradients_of_first_batch(watched, recipe, name="a", model__update_order="joint", **settings)
+    first = gradients_of_first_batch(watched, recipe, name="b", model__update_order="discriminator_first", **settings)
+    assert joint
+    assert_same(joint, first)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_orders_agree_on_what_the_critics_learn(recipe, watched):
+    settings = {"model__discriminator_probability": 1}
+    joint = gradients_of_first_batch(watched, recipe, name="a", model__update_order="joint", **settings)
+    first = gradients_of_first_batch(watched, recipe, name="b", model__update_order="discriminator_first", **settings)
+    critics = [{n: g for n, g in found.items() if n.startswith("critics.")} for found in (joint, first)]
+    assert critics[0]
+    assert_same(*critics)
+    generators = [{n: g for n, g in found.items() if n.startswith("codec.")} for found in (joint, first)]
+    assert any(not torch.allclose(generators[0][n], generators[1][n], rtol=1e-3) for n in generators[0])
+
+
+@pytest.mark.parametrize("order", ["discriminator_first", "joint"])
+def test_the_generators_gradient_is_that_of_the_weighted_loss(order, build):
+    """Without a balancer, backward through ``(fake * gradient).sum()`` is backward of ``sum_i w_i loss_i``."""
+    model = build("dac_44khz", model__update_order=order).model
+    model.manual_backward = torch.Tensor.backward
+    real = 0.3 * torch.randn(2, 1, 4096, generator=torch.Generator().manual_seed(3))
+    items = torch.arange(2)
+    model._play(real, items, 0, learn=False, share=1.0)
+    ours = {name: p.grad.clone() for name, p in model.codec.named_parameters()}
+
+    model.zero_grad(set_to_none=True)
+    fake, quantized = model.codec(real, model.rate_sampling.sample(model.seed, 0, items, model.codec))
+    ensemble = model.critics[0]
+    judged = ensemble(fake)
+    loss = (
+        15 * model.spectral_loss(fake, real)
+        + 2 * model.feature_loss(ensemble(real), judged)
+        + 1 * model.adversarial_loss.generator(judged)
+        + 1 * quantized.losses["codebook"]
+        + 0.25 * quantized.losses["commitment"]
+    )
+    loss.backward()
+    assert_same(ours, {name: p.grad for name, p in model.codec.named_parameters()})
+
+
+def test_parts_of_a_batch_add_up_to_the_batch(watched):
+    """DAC's losses are means over items, FactorizedVQ learns by gradient alone, and there is no balancer.
+
+    Running codebooks and the balancer's means would be updated once a part; the relative feature loss divides by a
+    mean over the part: those recipes accumulate too, but not to the last digit.
+    """
+    settings = {"model__update_order": "joint"}
+    whole = gradients_of_first_batch(watched, "dac_44khz", name="a", **settings)
+    parts = gradients_of_first_batch(watched, "dac_44khz", name="b", model__accumulate=2, **settings)
+    uneven = gradients_of_first_batch(watched, "dac_44khz", name="c", model__accumulate=3, **settings)
+    assert any(name.startswith("critics.") for name in whole)
+    assert_same(whole, parts)
+    assert_same(whole, uneven)
+
+
+def test_parts_of_a_balanced_batch_keep_its_size(watched):
+    """The balanced gradient has one norm an item, however a batch is cut."""
+    settings = {"model__update_order": "joint", "model__discriminator_probability": 0, "model__weights__commitment": 0}
+    whole = gradients_of_first_batch(watched, "encodec_24khz", name="a", **settings)
+    parts = gradients_of_first_batch(watched, "encodec_24khz", name="b", model__accumulate=4, **settings)
+    norms = [torch.stack([g.norm() for g in found.values()]).norm() for found in (whole, parts)]
+    assert 0.5 < float(norms[1] / norms[0]) < 2
+
+
+def test_figures_of_parts_are_means_over_the_batch(build):
+    rows = []
+    for name, parts in (("a", 1), ("b", 2)):
+        cli = build("dac_44khz", 1, name=name, model__update_order="joint", model__accumulate=parts)
+        cli.execute()
+        header, row = (line.split(",") for line in cli.folder.metrics.read_text().splitlines())
+        rows.append({k: float(v) for k, v in zip(header, row, strict=True) if k.startswith("train/")})
+    assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+
+
+def test_parts_need_the_joint_order(build):
+    with pytest.raises(ValueError, match="needs update_order joint"):
+        build("dac_44khz", model__accumulate=2)
