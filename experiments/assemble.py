@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import math
 import pkgutil
 import sys
 from collections.abc import Iterator
@@ -42,11 +43,12 @@ def import_file(path: str) -> None:
     file = Path(path).expanduser().resolve()
     if not file.is_file() or file.suffix != ".py":
         raise RecipeError(f"--import {path}: not a Python file")
-    if file.stem in sys.modules:
-        known = getattr(sys.modules[file.stem], "__file__", None)
-        if known == str(file):
-            return
-        raise RecipeError(f"--import {path}: a module named {file.stem!r} exists already; rename the file")
+    if getattr(sys.modules.get(file.stem), "__file__", None) == str(file):
+        return
+    if not file.stem.isidentifier() or _is_taken(file):
+        raise RecipeError(
+            f"--import {path}: a module cannot be named {file.stem!r}, or one is already; rename the file"
+        )
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise RecipeError(f"--import {path}: Python cannot load it")
@@ -57,6 +59,15 @@ def import_file(path: str) -> None:
     except Exception as error:
         del sys.modules[file.stem]
         raise RecipeError(f"--import {path}: {type(error).__name__}: {error}") from error
+
+
+def _is_taken(file: Path) -> bool:
+    """Whether the file's name is that of another module, imported or only installed."""
+    if file.stem in sys.modules:
+        return True
+    found = importlib.util.find_spec(file.stem)
+    # The working directory is on the path of `python -m`, and there the file is found itself.
+    return found is not None and (found.origin is None or Path(found.origin).resolve() != file)
 
 
 def names(folder: Path) -> list[str]:
@@ -76,7 +87,9 @@ def recipe_path(name: str) -> Path:
         return Path(name)
     path = RECIPES / f"{name}.yaml"
     if not path.is_file():
-        raise RecipeError(f"no recipe {name!r}; there are: {', '.join(names(RECIPES))} (or give a path to a .yaml file)")
+        raise RecipeError(
+            f"no recipe {name!r}; there are: {', '.join(names(RECIPES))} (or give a path to a .yaml file)"
+        )
     return path
 
 
@@ -107,8 +120,14 @@ def read_scale(name: str) -> dict[str, Any]:
     return {"parts": content.get("parts") or {}, "flags": content.get("flags") or {}}
 
 
-def link_dimension(parser: ArgumentParser, prefix: str = "") -> None:
-    """Give the quantizer and the decoder the encoder's latent dimension."""
+def frame_rate(sample_rate: int, encoder: Namespace) -> float:
+    """Latent frames per second, Hz, of a parsed encoder; 0, which no quantizer accepts, where it takes no strides."""
+    strides = encoder.get("init_args", Namespace()).get("strides")
+    return sample_rate / math.prod(strides) if strides else 0.0
+
+
+def link_parts(parser: ArgumentParser, prefix: str = "") -> None:
+    """Give the quantizer and the decoder the encoder's latent dimension, and the quantizer the frame rate."""
     for part in ("quantizer", "decoder"):
         parser.link_arguments(
             f"{prefix}encoder",
@@ -116,10 +135,12 @@ def link_dimension(parser: ArgumentParser, prefix: str = "") -> None:
             compute_fn=lambda encoder: encoder.dimension,
             apply_on="instantiate",
         )
+    sources = (f"{prefix}sample_rate", f"{prefix}encoder")
+    parser.link_arguments(sources, f"{prefix}quantizer.init_args.frame_rate", compute_fn=frame_rate)
 
 
 def walk_parts(node: Any, path: str = "") -> Iterator[tuple[str, Namespace]]:
-    """Every ``class_path`` node of a parsed config, with its dotted path as a flag would write it."""
+    """Every part of a parsed config, with its dotted path as a flag would write it, places in lists numbered."""
     if isinstance(node, Namespace):
         if "class_path" in node:
             yield path, node
@@ -127,16 +148,26 @@ def walk_parts(node: Any, path: str = "") -> Iterator[tuple[str, Namespace]]:
             inner = path if key == "init_args" else f"{path}.{key}" if path else key
             yield from walk_parts(child, inner)
     elif isinstance(node, list):
-        for child in node:
-            yield from walk_parts(child, path)
+        for index, child in enumerate(node):
+            yield from walk_parts(child, f"{path}[{index}]")
 
 
-def apply_scale(config: Namespace, sizes: dict[str, dict[str, Any]], explicit: set[str]) -> None:
-    """Give each part of a parsed config its scale's sizes, except where a flag (a dotted path) spoke."""
+def apply_scale(config: Namespace, scale: dict[str, Any], explicit: set[str]) -> None:
+    """Lay a scale over a parsed config, except where a flag spoke.
+
+    Args:
+        config: the parsed config, changed in place.
+        scale: what ``read_scale`` gives; of its ``flags``, those whose setting the config has.
+        explicit: dotted paths set by flags.
+    """
     for path, part in walk_parts(config):
-        for argument, value in sizes.get(part.class_path.rsplit(".", 1)[-1], {}).items():
+        for argument, value in scale["parts"].get(part.class_path.rsplit(".", 1)[-1], {}).items():
             if f"{path}.{argument}" not in explicit:
                 part.init_args[argument] = value
+    for key, value in scale["flags"].items():
+        owners = {key.rsplit(".", depth)[0] for depth in range(1, key.count(".") + 1)}
+        if key in config and not ({key} | owners) & explicit:
+            config[key] = value
 
 
 def codec_from_recipe(name: str, scale: str | None = None) -> Codec:
@@ -157,15 +188,11 @@ def codec_from_recipe(name: str, scale: str | None = None) -> Codec:
     if not isinstance(model, dict):
         raise RecipeError(f"recipe {name!r} has no 'model' section")
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Codec, None)
-    link_dimension(parser)
+    parser.add_class_arguments(Codec, "model")
+    link_parts(parser, "model.")
     wanted = set(inspect.signature(Codec).parameters)
-    config = parser.parse_object({key: value for key, value in model.items() if key in wanted})
+    config = parser.parse_object({"model": {key: value for key, value in model.items() if key in wanted}})
     if scale:
-        overlay = read_scale(scale)
-        apply_scale(config, overlay["parts"], set())
-        for key, value in overlay["flags"].items():
-            if key.removeprefix("model.") in wanted:
-                config[key.removeprefix("model.")] = value
+        apply_scale(config, read_scale(scale), set())
         config = parser.parse_object(config)
-    return Codec(**vars(parser.instantiate(config)))
+    return parser.instantiate(config).model

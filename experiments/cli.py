@@ -1,6 +1,8 @@
 """The command line: ``codeclab COMMAND …``; each command's module is imported only when it is used."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 
@@ -33,6 +35,32 @@ Begin with:
 """
 
 
+CHATTER = (
+    "lightning.fabric.utilities.seed",
+    "lightning.fabric.utilities.rank_zero",
+    "lightning.pytorch.utilities.rank_zero",
+)
+"""Loggers that speak of hardware, seeds and products at every start."""
+
+HARMLESS = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    r".*`weights_only` was not set",
+    r".*does not have many workers",
+    r"The number of training batches .* is smaller than the logging interval",
+    r".*your dataloader is not resumable",  # it is: AudioData.start_batch
+    r".*callbacks used to create the checkpoint need to be provided",
+)
+"""Warnings of libraries about each other, which nobody who runs a command can act on."""
+
+
+def quiet() -> None:
+    """Let libraries speak only of what the user can act on."""
+    for name in CHATTER:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in HARMLESS:
+        warnings.filterwarnings("ignore", message=message)
+
+
 def help_text() -> str:
     """What ``codeclab --help`` prints."""
     width = max(map(len, COMMANDS))
@@ -52,6 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     if command not in COMMANDS:
         print(f"codeclab: no command {command!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
+    quiet()
     keep_freed_memory()
     run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
     raise SystemExit(run(command, rest))

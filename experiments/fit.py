@@ -1,5 +1,7 @@
 """``codeclab fit``, ``validate`` and ``test``: LightningCLI over a recipe, a run folder around it."""
 
+import json
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -8,21 +10,21 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_only
 
-from codeclab.experiments.assemble import SCALES, RecipeError, apply_scale, import_parts, link_dimension, names
-from codeclab.experiments.assemble import read_scale
+from codeclab.experiments.assemble import SCALES, RecipeError, apply_scale, import_parts, link_parts, names, read_scale
 from codeclab.experiments.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.experiment import CodecExperiment
-from codeclab.experiments.flags import Request, all_slots, read_request, subclasses
+from codeclab.experiments.flags import Request, read_request
 from codeclab.experiments.loggers import make_loggers
+from codeclab.experiments.messages import explain, shorten
 from codeclab.experiments.non_finite import NonFiniteLossError, report_non_finite
-from codeclab.experiments.plan import describe
 from codeclab.experiments.progress import RunProgress
 from codeclab.experiments.run_folder import RunFolder, RunFolderError, derived_name
+from codeclab.experiments.slots import all_slots, subclasses
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,
@@ -61,7 +63,8 @@ Training:
   --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
   --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
 
-The same command again continues the run where it stopped. `codeclab {command} --help-all` lists every flag.
+The same command again continues the run where it stopped.
+`codeclab {command} --model.quantizer.help NAME` explains a part's arguments, `--help-all` every flag.
 """
 
 SUMMARIES = {
@@ -69,6 +72,17 @@ SUMMARIES = {
     "validate": "Measure a run's best checkpoint on the validation clips: codeclab validate --config runs/NAME",
     "test": "Measure a run's best checkpoint on the test clips: codeclab test --config runs/NAME",
 }
+
+
+@rank_zero_only
+def say(text: str) -> None:
+    """Tell the user something, once however many processes there are."""
+    print(text, file=sys.stderr)
+
+
+def channels(encoder: Namespace) -> int:
+    """Audio channels of a parsed encoder; one where it does not say."""
+    return int(encoder.get("init_args", Namespace()).get("channels", 1))
 
 
 def help_text(command: str) -> str:
@@ -102,17 +116,17 @@ class CodecCLI(LightningCLI):
                 save_config_callback=None,
                 seed_everything_default=0,
                 trainer_defaults=TRAINER_DEFAULTS,
-                parser_kwargs={"exit_on_error": False},
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": f"codeclab {command}"},
                 load_from_checkpoint_support=False,
                 auto_configure_optimizers=False,
             )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what parts share, and add the run's own arguments."""
-        link_dimension(parser, "model.")
+        link_parts(parser, "model.")
         parser.link_arguments("model.sample_rate", "data.sample_rate")
         parser.link_arguments("model.sample_rate", "model.spectral_loss.init_args.sample_rate")
-        parser.link_arguments("model.encoder.init_args.channels", "data.channels")
+        parser.link_arguments("model.encoder", "data.channels", compute_fn=channels)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.add_argument("--name", type=str | None, default=None, help="the run's name")
@@ -122,14 +136,14 @@ class CodecCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, lay the scale over the resolved config (defaults < recipe < scale < flags), find the run's folder."""
-        config = parser.parse_args(args)
-        if self.request.scale:
-            overlay = read_scale(self.request.scale)
-            apply_scale(config, overlay["parts"], self.request.explicit)
-            for key, value in overlay["flags"].items():
-                if key not in self.request.explicit:
-                    config[key] = value
-            config = parser.parse_object(config)
+        try:
+            config = parser.parse_args(args)
+            if self.request.scale:
+                apply_scale(config, read_scale(self.request.scale), self.request.explicit)
+                config = parser.parse_object(config)
+        except ArgumentError as error:
+            known = [action.dest for action in parser._actions]
+            raise RecipeError(explain(str(error), known)) from error
         self.config = config
         self.settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
@@ -146,10 +160,50 @@ class CodecCLI(LightningCLI):
                 "balanced by their gradients; use bf16-mixed or 32-true"
             )
         if self.command == "fit" and not self.request.dry_run:
-            self.folder.refuse_differences(self.settings)
+            try:
+                self.folder.refuse_differences(self.settings)
+            except RunFolderError as error:
+                raise RunFolderError(shorten(str(error))) from error
+
+    def instantiate_classes(self) -> None:
+        """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            advice = self._rate_advice() if re.search("kbps|n_codebooks", str(error)) else ""
+            raise RecipeError(f"{error}{advice}") from error
+
+    def _rate_advice(self) -> str:
+        if "model.quantizer" not in self.request.swapped:
+            return ""
+        model = self.config.model
+        single = {"bitrates": None, "bitrate": None, "ensemble_per_bandwidth": False}
+        flags = [f"--model.{key} {json.dumps(value)}" for key, value in single.items() if model[key] != value]
+        if model.rate_sampling is not None and not model.rate_sampling.class_path.endswith(".AllCodebooks"):
+            flags.append("--model.rate_sampling AllCodebooks")
+        name = model.quantizer.class_path.rpartition(".")[2]
+        return f". If {name} learns its own bitrate, add {' '.join(flags)}" if flags else ""
+
+    def _check_built(self) -> None:
+        """What can be refused once the parts are there, before a run folder is made."""
+        for ensemble in self.model.critics:
+            for critic in ensemble.discriminators:
+                if critic.channels != self.model.codec.channels:
+                    raise RecipeError(
+                        f"{type(critic).__name__} judges {critic.channels} channels, but the codec's audio has "
+                        f"{self.model.codec.channels}; give each discriminator channels {self.model.codec.channels}"
+                    )
+        self.datamodule.check({"fit": ("train",), "validate": ("valid",), "test": ("test",)}[self.command])
+
+    def _is_distributed(self) -> bool:
+        devices = self.config.trainer.devices
+        if str(devices) in ("auto", "-1"):
+            return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
+        return len(devices) > 1 if isinstance(devices, list) else str(devices) != "1"
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
+        self._check_built()
         settings = self.config.trainer
         fits = self.command == "fit" and not self.request.dry_run
         self.resume = self.folder.open(self.settings) if fits else None
@@ -163,10 +217,13 @@ class CodecCLI(LightningCLI):
         callbacks: list[Any] = [RunProgress(self.folder)]
         if fits:
             kwargs["logger"] = make_loggers(self.folder, self.settings, self.start)
+            for logger in kwargs["logger"]:
+                # Lightning passes wandb a setting that wandb only warns about.
+                getattr(logger, "_wandb_init", {}).pop("anonymous", None)
             callbacks.append(RunCheckpoint(self.folder, every))
         kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
-        if settings.strategy == "auto" and str(settings.devices) not in ("1", "auto") or torch.cuda.device_count() > 1:
+        if settings.strategy == "auto" and self._is_distributed():
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
         return super().instantiate_trainer(**kwargs)
 
@@ -181,9 +238,11 @@ class CodecCLI(LightningCLI):
         self.datamodule.n_batches = self.config.trainer.max_steps
         self.datamodule.start_batch = self.start
         if self.start >= self.config.trainer.max_steps:
-            rank_zero_info(f"{self.folder.path} is finished: {self.start} batches. Its codec: {self.folder.codec}")
+            say(f"{self.folder.path} is finished: {self.start} batches. Its codec: {self.folder.codec}")
             return
         self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
+        if self.trainer.global_step >= self.config.trainer.max_steps:
+            say(f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}")
 
 
 def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:
@@ -201,11 +260,8 @@ def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:
     request = read_request(argv)
     request.label = label
     for line in request.dropped:
-        print(f"note: {line}", file=sys.stderr)
-    try:
-        return CodecCLI(command, request)
-    except ArgumentError as error:
-        raise RecipeError(str(error)) from error
+        say(f"note: {line}")
+    return CodecCLI(command, request)
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -213,9 +269,14 @@ def run(command: str, argv: list[str]) -> int:
     if not argv or {"-h", "--help"} & set(argv):
         print(help_text(command), end="")
         return 0 if argv else 2
+    if "--help-all" in argv or any(word.partition("=")[0].endswith(".help") for word in argv):
+        import_parts()
+        CodecCLI(command, Request(["--help" if word == "--help-all" else word for word in argv]))
     try:
         cli = build(command, argv)
         if cli.request.dry_run:
+            from codeclab.experiments.plan import describe
+
             print(describe(cli.model, cli.datamodule, cli.config.trainer.max_steps))
         else:
             cli.execute()

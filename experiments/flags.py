@@ -1,18 +1,26 @@
-"""From what the user typed to what the parser reads: short forms, and mistakes answered in the project's words."""
+"""From what the user typed to what the parser reads: short forms, and what each swap takes over and leaves out."""
 
-import difflib
-import inspect
-import types
-import typing
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from codeclab.experiments.assemble import RECIPES, RecipeError, import_file, import_parts, names, read_yaml, recipe_path
+import yaml
 
-LINKED = {"quantizer": "encoder", "decoder": "encoder"}
-"""Parts whose ``dimension`` is taken from another part when both are built."""
+from codeclab.experiments.assemble import RECIPES, RecipeError, import_file, import_parts, names, read_yaml, recipe_path
+from codeclab.experiments.slots import (
+    SHARED,
+    all_slots,
+    arguments,
+    check_argument,
+    read_node,
+    read_value,
+    refuse_linked,
+)
+
+Part = tuple[type | None, dict[str, Any]]
+"""A part's class and the arguments a recipe gives it."""
 
 
 @dataclass
@@ -20,14 +28,15 @@ class Request:
     """What the command line asks for.
 
     Attributes:
-        argv: arguments for the parser, recipes as paths.
+        argv: arguments for the parser: configs as their text, short names, one word each.
         recipe: stem of the last config given, for the run's name.
         folder: the run's folder, where the config is a run's.
         scale: name of the scale, or None.
         label: what the run's name begins with, where it is not the recipe's.
         dry_run: print the plan and stop.
-        explicit: dotted paths set by a flag; a scale does not touch them.
-        dropped: lines that say which of a recipe's arguments a swapped part does not take.
+        explicit: dotted paths set by a flag, places in lists numbered; a scale does not touch them.
+        swapped: places in which a flag put another part than the recipe's.
+        dropped: lines that say which of a recipe's arguments a swapped part does not take over.
     """
 
     argv: list[str]
@@ -37,53 +46,27 @@ class Request:
     label: str | None = None
     dry_run: bool = False
     explicit: set[str] = field(default_factory=set)
+    swapped: set[str] = field(default_factory=set)
     dropped: list[str] = field(default_factory=list)
 
 
-def subclasses(base: type) -> dict[str, type]:
-    """Every concrete class derived from ``base`` that has been imported, by its short name."""
-    found: dict[str, type] = {}
-    for child in base.__subclasses__():
-        if not inspect.isabstract(child) and not child.__name__.startswith("_"):
-            found[child.__name__] = child
-        found |= subclasses(child)
-    return dict(sorted(found.items()))
+def pairs(argv: Iterable[str]) -> list[tuple[str, str]]:
+    """``--flag value`` and ``--flag=value`` as (flag without dashes, value).
 
-
-def slots(owner: type) -> dict[str, type]:
-    """Constructor arguments of ``owner`` that hold parts (or lists of parts), with the part's base class."""
-    hints = typing.get_type_hints(owner.__init__)
-    found = {}
-    for name, hint in hints.items():
-        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        for option in options:
-            inner = typing.get_args(option)[0] if typing.get_origin(option) is list else option
-            if isinstance(inner, type) and inner.__module__.startswith("codeclab.") and (subclasses(inner)):
-                found[name] = inner
-    return found
-
-
-def all_slots() -> dict[str, type]:
-    """Every place a part can stand in, as a flag writes it (``model.quantizer``), with the part's base class."""
-    from codeclab.experiments.data.module import AudioData
-    from codeclab.experiments.experiment import CodecExperiment
-
-    found = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
-    return found | {f"data.{name}": base for name, base in slots(AudioData).items()}
-
-
-def pairs(argv: Iterable[str]) -> list[tuple[str, str | None]]:
-    """``--flag value`` and ``--flag=value`` as (flag without dashes, value); other words as (word, None)."""
-    found: list[tuple[str, str | None]] = []
+    Raises:
+        RecipeError: a word that belongs to no flag, or a flag without its value.
+    """
+    found: list[tuple[str, str]] = []
     words = iter(argv)
     for word in words:
         if not word.startswith("--"):
-            found.append((word, None))
-            continue
+            raise RecipeError(f"{word!r} is no flag; flags begin with --, as in --config encodec_24khz")
         flag, equals, value = word[2:].partition("=")
-        if flag.endswith("+") and equals:
-            flag, equals = flag[:-1] + "+", "="
-        found.append((flag, value if equals else next(words, "")))
+        if not equals:
+            value = next(words, "")
+        if not value or (not equals and value.startswith("--")):
+            raise RecipeError(f"--{flag} wants a value")
+        found.append((flag, value))
     return found
 
 
@@ -95,109 +78,143 @@ def read_request(argv: list[str]) -> Request:
     """
     request = Request([])
     import_parts()
-    flags, configs = [], []
     words = [word for word in argv if word not in ("--dry-run", "--compile")]
     request.dry_run = "--dry-run" in argv
-    if "--compile" in argv:
-        words += ["--model.compile", "true"]
+    words += ["--model.compile", "true"] if "--compile" in argv else []
+    flags: list[tuple[str, str]] = []
+    configs: list[dict[str, Any]] = []
+    imports: list[str] = []
     for flag, value in pairs(words):
-        if value is None:
-            raise RecipeError(f"{flag!r} is no flag; flags begin with --, as in --config encodec_24khz")
-        if value == "":
-            raise RecipeError(f"--{flag} wants a value")
         if flag == "scale":
             request.scale = value
-        elif flag in ("config", "c"):
+        elif flag == "config":
             path = Path(value) / "config.yaml" if Path(value).is_dir() else recipe_path(value)
             request.folder = path.parent if path.name == "config.yaml" else None
             request.recipe = path.parent.name if request.folder else path.stem
             configs.append(read_yaml(path))
-            request.argv += ["--config", str(path)]
+            imports += [_beside(path, file) for file in configs[-1].pop("import", None) or []]
         elif flag == "import":
-            import_file(value)
+            imports.append(value)
         else:
             flags.append(("data.folder" if flag == "data" else flag, value))
-    for config in configs:
-        for file in config.get("import") or []:
-            import_file(file)
     if not configs:
         raise RecipeError(f"which recipe? Give --config NAME, one of: {', '.join(names(RECIPES))}")
-    _check_parts(request, configs, flags)
+    imports = list(dict.fromkeys(imports))
+    for file in imports:
+        import_file(file)
+    assembly = _Assembly(request, all_slots())
+    for config in configs:
+        assembly.add_config(copy.deepcopy(config))
+    # A part's own arguments are read by the part that is there in the end, wherever in the line it is named.
+    flags.sort(key=lambda pair: _plain(pair[0]) not in assembly.slots)
+    for flag, value in flags:
+        assembly.add_flag(flag, value)
+    request.argv += [f"--config={yaml.safe_dump(config, sort_keys=False)}" for config in assembly.configs]
     request.argv += [f"--{flag}={value}" for flag, value in flags]
+    request.argv += [f"--import+={file}" for file in imports]
     return request
+
+
+def _beside(config: Path, file: str) -> str:
+    """A file named in a config: relative to the config where it is there, else to the working directory."""
+    return str(config.parent / file) if (config.parent / file).is_file() else file
 
 
 def _plain(flag: str) -> str:
     return flag.removesuffix("+").replace(".init_args", "").removesuffix(".class_path")
 
 
-def _class_of(slot: str, base: type, name: str) -> type | None:
-    """The class that a short name means; None for a dotted path, which is left to the parser."""
-    if "." in name or name.lstrip().startswith(("{", "[")) or name in ("null", "None"):
-        return None
-    known = subclasses(base)
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise RecipeError(f"no {slot.rpartition('.')[2]} {name!r}{hint}; there are: {', '.join(known)}")
-    return known[name]
+class _Assembly:
+    """Follows which part stands where, as configs and flags are read in their order."""
 
+    def __init__(self, request: Request, slots: dict[str, type]) -> None:
+        self.request = request
+        self.slots = slots
+        self.configs: list[dict[str, Any]] = []
+        self.parts: dict[str, Part | list[Part]] = {}
 
-def _arguments(part: type) -> list[str]:
-    return [name for name in inspect.signature(part).parameters if name != "self"]
-
-
-def _check_argument(slot: str, part: type, argument: str) -> None:
-    takes = _arguments(part)
-    role = slot.rpartition(".")[2]
-    if argument == "dimension" and role in LINKED:
-        source = LINKED[role]
-        raise RecipeError(f"--{slot}.dimension follows the {source}'s; set --model.{source}.dimension")
-    if argument not in takes:
-        close = difflib.get_close_matches(argument, takes, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        listed = ", ".join(takes) or "none"
-        raise RecipeError(f"{part.__name__} takes no argument {argument!r}{hint}; it takes: {listed}")
-
-
-def _check_parts(request: Request, configs: list[dict[str, Any]], flags: list[tuple[str, str]]) -> None:
-    known_slots = all_slots()
-    in_force: dict[str, tuple[type | None, dict[str, Any]]] = {}
-    for config in configs:
-        for slot, base in known_slots.items():
+    def add_config(self, config: dict[str, Any]) -> None:
+        """Take the parts of a recipe; those of an earlier one that it replaces lose what it does not share."""
+        for slot, base in self.slots.items():
             section, _, name = slot.partition(".")
-            node = (config.get(section) or {}).get(name)
-            for part in node if isinstance(node, list) else [node]:
-                if isinstance(part, str):
-                    part = {"class_path": part}
-                if isinstance(part, dict) and "class_path" in part:
-                    in_force[slot] = _check_node(slot, base, part)
-    for flag, value in flags:
+            part = (config.get(section) or {}).get(name)
+            if isinstance(part, list):
+                self.parts[slot] = [read_node(slot, base, node) for node in part]
+            elif part is not None:
+                self._put(slot, read_node(slot, base, part))
+        for section in ("model", "data"):
+            for name in config.get(section) or {}:
+                refuse_linked(f"{section}.{name}")
+        self.configs.append(config)
+
+    def add_flag(self, flag: str, value: str) -> None:
+        """Take one flag: a part, an argument of a part, or any other setting."""
         plain = _plain(flag)
-        request.explicit.add(plain)
         slot, _, argument = plain.rpartition(".")
-        if plain in known_slots:
-            swapped = _class_of(plain, known_slots[plain], value)
-            before, settings = in_force.get(plain, (None, {}))
-            if swapped is not None and before not in (None, swapped) and not flag.endswith("+"):
-                lost = [key for key in settings if key not in _arguments(swapped) and key != "dimension"]
-                if lost:
-                    request.dropped.append(
-                        f"{swapped.__name__} does not take {', '.join(lost)}, set by the recipe for "
-                        f"{getattr(before, '__name__', before)}: left out"
-                    )
-            in_force[plain] = (swapped, settings)
-        elif slot in known_slots and argument != "help":
-            part_class = in_force.get(slot, (None, {}))[0]
-            if part_class is not None:
-                _check_argument(slot, part_class, argument)
+        refuse_linked(plain)
+        if plain in self.slots:
+            self._add_part(plain, flag.endswith("+"), value)
+        elif slot in self.slots and argument != "help":
+            place, part = self._last(slot)
+            if part is not None:
+                check_argument(slot, part, argument)
+            self.request.explicit.add(f"{place}.{argument}")
+        else:
+            self.request.explicit.add(plain)
 
+    def _add_part(self, slot: str, appends: bool, value: str) -> None:
+        base = self.slots[slot]
+        known = self.parts.get(slot)
+        if appends:
+            listed = known if isinstance(known, list) else []
+            part = read_node(slot, base, value)
+            self.parts[slot] = [*listed, part]
+            self._speak(f"{slot}[{len(listed)}]", part)
+        elif value.lstrip().startswith("["):
+            listed = [read_node(slot, base, node) for node in read_value(slot, value)]
+            self.parts[slot] = listed
+            for index, part in enumerate(listed):
+                self._speak(f"{slot}[{index}]", part)
+        elif isinstance(known, list) and value != "null":
+            raise RecipeError(f"--{slot} is a list: write --{slot} '[{value}]', or --{slot}+={value} to append")
+        else:
+            part = read_node(slot, base, value)
+            self._put(slot, part)
+            self._speak(slot, part)
 
-def _check_node(slot: str, base: type, part: dict[str, Any]) -> tuple[type | None, dict[str, Any]]:
-    settings = part.get("init_args") or {}
-    name = str(part["class_path"])
-    part_class = _class_of(slot, base, name.rsplit(".", 1)[-1] if name.startswith("codeclab.") else name)
-    if part_class is not None:
-        for argument in settings:
-            _check_argument(slot, part_class, argument)
-    return part_class, settings
+    def _speak(self, place: str, part: Part) -> None:
+        self.request.explicit |= {f"{place}.{argument}" for argument in part[1]}
+
+    def _last(self, slot: str) -> tuple[str, type | None]:
+        """Where a flag for an argument of a slot goes, a list's last part, and the class that stands there."""
+        known = self.parts.get(slot)
+        if isinstance(known, list):
+            return f"{slot}[{len(known) - 1}]", known[-1][0] if known else None
+        return slot, known[0] if known else None
+
+    def _put(self, slot: str, part: Part) -> None:
+        before = self.parts.get(slot)
+        self.parts[slot] = part
+        if not isinstance(before, tuple) or before[0] in (None, part[0]):
+            return
+        self.request.swapped.add(slot)
+        lost = self._prune(slot, part[0])
+        if lost and part[0] is not None:
+            assert before[0] is not None
+            self.request.dropped.append(
+                f"{slot.rpartition('.')[2]} is {part[0].__name__}: {', '.join(lost)} of the recipe's "
+                f"{before[0].__name__} {'is' if len(lost) == 1 else 'are'} left out"
+            )
+
+    def _prune(self, slot: str, part: type | None) -> list[str]:
+        """Leave of a replaced part's arguments, in the configs read so far, those that mean the same in the new one."""
+        section, _, name = slot.partition(".")
+        keep = set(SHARED) & set(arguments(part)) if part is not None else set()
+        lost: list[str] = []
+        for config in self.configs:
+            node = (config.get(section) or {}).get(name)
+            if isinstance(node, dict) and node.get("init_args"):
+                settings = node["init_args"]
+                lost += [key for key in settings if key not in keep and key != "dimension"]
+                node["init_args"] = {key: value for key, value in settings.items() if key in keep}
+        return list(dict.fromkeys(lost))

@@ -12,6 +12,8 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.experiment import CodecExperiment
 from codeclab.experiments.progress import clock
 
+DAY = 86400
+
 ADAM_COPIES = 4
 """Numbers kept per trained parameter: weight, gradient and Adam's two moments."""
 
@@ -103,10 +105,13 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     # A step passes the critics once more than the measurement, and the generator waits for its gradient.
     items = data.batch_size / model.accumulate
     memory = parameters(model) * 4 * ADAM_COPIES + saved * items
-    lines.append(f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} items at a time)")
-    total = seconds * data.batch_size * max_steps
     lines.append(
-        f"time           about {clock(total)} on this machine's {device.type} "
+        f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} items at a time)"
+    )
+    total = seconds * data.batch_size * max_steps
+    spell = clock(total) if total < 2 * DAY else f"{total / DAY:.0f} days"
+    lines.append(
+        f"time           about {spell} on this machine's {device.type} "
         f"({seconds * data.batch_size:.2f} s a batch, from one item timed here)"
     )
     return "\n".join(lines)
