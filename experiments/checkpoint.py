@@ -1,6 +1,7 @@
 """Checkpoints of a run, written so that a kill at any moment leaves the last good one."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ class RunCheckpoint(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what ``state_dict`` kept."""
         self.best_score = state_dict["best_score"]
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep Lightning from warning of a resume that it cannot see is exact."""
+        # It looks for a loader with a state; ours begins at the checkpoint's batch instead.
+        warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
