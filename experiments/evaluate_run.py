@@ -38,7 +38,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", help="a run's folder (runs/NAME), or a folder written by Codec.save")
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the run was trained on)")
-    parser.add_argument("--split", default="test", choices=("train", "valid", "test"), help="which part (default: test)")
+    parser.add_argument(
+        "--split", default="test", choices=("train", "valid", "test"), help="which part (default: test)"
+    )
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
     parser.add_argument("--metrics", nargs="+", metavar="NAME", default=DEFAULT_METRICS, help="what to measure")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
@@ -50,15 +52,26 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def data_of(run: Path, folder: str | None, codec: Codec) -> AudioData:
-    """The data to measure on: the run's own settings, on ``folder`` where one is given."""
+def data_of(run: Path, folder: str | None, codec: Codec, sample_rate: int | None = None) -> AudioData:
+    """The data to measure on: the run's own settings, on ``folder`` where one is given.
+
+    Args:
+        run: the run's folder, or a codec's.
+        folder: audio to measure on in place of the run's.
+        codec: the codec to be measured.
+        sample_rate: Hz of the originals it is measured against; None takes the codec's.
+    """
     settings: dict[str, Any] = {}
     if (run / "config.yaml").is_file():
         stored = yaml.safe_load((run / "config.yaml").read_text())["data"]
-        settings = {key: stored[key] for key in ("folder", "valid_clips", "max_test_clips", "clip_seconds") if key in stored}
+        settings = {
+            key: stored[key] for key in ("folder", "valid_clips", "max_test_clips", "clip_seconds") if key in stored
+        }
     if folder is not None:
         settings["folder"] = folder
-    data = AudioData(sample_rate=codec.sample_rate, channels=codec.channels, batch_size=1, workers=0, **settings)
+    data = AudioData(
+        sample_rate=sample_rate or codec.sample_rate, channels=codec.channels, batch_size=1, workers=0, **settings
+    )
     data.check()
     return data
 

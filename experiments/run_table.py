@@ -14,6 +14,7 @@ from codeclab.benchmarks.files import write_atomically
 from codeclab.benchmarks.render import print_table, write_table
 from codeclab.benchmarks.table import Row, Table
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.storage import identity
 from codeclab.experiments.assemble import SCALES, RecipeError, names
 from codeclab.experiments.evaluate_run import data_of, evaluate_codec
 from codeclab.experiments.fit import CodecCLI, build
@@ -38,7 +39,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("name", help="a table's name, or a .yaml file")
     parser.add_argument("--scale", help=f"{', '.join(names(SCALES))} (default: the table's own, else the recipe's)")
-    parser.add_argument("--data", metavar="FOLDER", help="audio to train and measure on (default: the synthetic corpus)")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="audio to train and measure on (default: the synthetic corpus)"
+    )
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
     parser.add_argument("--runs", metavar="FOLDER", default="runs", help="where runs are kept (default: runs)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
@@ -106,17 +109,28 @@ def measure(folder: RunFolder, spec: TableSpec, data: str | None, workers: int) 
     """A row's figures: those kept if they are of this codec and these settings, else measured now."""
     codec = Codec.from_pretrained(folder.codec)
     rates = pick_bitrates(codec.bitrates, spec.bitrates)
-    written = (folder.codec / "model.safetensors").stat().st_mtime_ns
-    wanted = {"metrics": spec.metrics, "bitrates": rates, "data": data, "codec_written": written}
+    data_module = data_of(folder.path, data, codec, spec.sample_rate)
+    wanted = {
+        "codec": identity(codec),
+        "metrics": spec.metrics,
+        "bitrates": rates,
+        "folder": data_module.folder,
+        "sample_rate": data_module.sample_rate,
+    }
     kept = folder.path / "evaluation"
     stamp = kept / "table.json"
     if stamp.is_file() and json.loads(stamp.read_text()) == wanted:
         return Evaluation.load(kept)
     stamp.unlink(missing_ok=True)
-    found = evaluate_codec(codec, data_of(folder.path, data, codec), rates, spec.metrics, workers=workers)
+    found = evaluate_codec(codec, data_module, rates, spec.metrics, workers=workers)
     found.save(kept)
     write_atomically(stamp, json.dumps(wanted))
     return found
+
+
+def unmade(row: TableRow, error: str) -> Row:
+    """A row that shows why there is nothing to show."""
+    return Row(name=row.name, published=row.published, bitrate=row.bitrate, label=row.label, error=error)
 
 
 def make_row(row: TableRow, flags: list[str], spec: TableSpec, options: argparse.Namespace) -> Row:
@@ -128,12 +142,14 @@ def make_row(row: TableRow, flags: list[str], spec: TableSpec, options: argparse
     except (ValueError, RuntimeError, OSError) as error:
         message = f"{type(error).__name__}: {error}".splitlines()[0]
         print(f"{row.name}: {message}", file=sys.stderr)
-        return Row(name=row.name, summary=None, published=row.published, error=message)
+        return unmade(row, message)
     print(f"{row.name}: done, {time.monotonic() - began:.0f} s", file=sys.stderr)
     return Row(
         name=row.name,
         summary=found.summary,
         published=row.published,
+        bitrate=row.bitrate,
+        label=row.label,
         wall_seconds=train_seconds(cli.folder),
         parameters=parameters(cli.model.codec),
     )
@@ -159,9 +175,7 @@ def run(command: str, argv: list[str]) -> int:
         return 2
     print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
     made = [
-        Row(name=row.name, summary=None, published=row.published, error=error)
-        if error
-        else make_row(row, row_flag, spec, options)
+        unmade(row, error) if error else make_row(row, row_flag, spec, options)
         for row, row_flag, error in zip(chosen, flags, wrong, strict=True)
     ]
     table = Table(
@@ -169,7 +183,7 @@ def run(command: str, argv: list[str]) -> int:
         source=spec.source,
         metrics=spec.metrics,
         rows=made,
-        notes=_notes(scale, options.data),
+        notes=_notes(spec, scale, options.data),
         ranked=scale in RANKED_SCALES or scale is None,
     )
     output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
@@ -179,7 +193,8 @@ def run(command: str, argv: list[str]) -> int:
     return 0 if all(row.error is None for row in made) else 1
 
 
-def _notes(scale: str | None, data: str | None) -> list[str]:
+def _notes(spec: TableSpec, scale: str | None, data: str | None) -> list[str]:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     corpus = f"on {Path(data).name}" if data else "on the built-in synthetic corpus"
-    return [f"Scale {scale or 'paper'}, trained and measured {corpus}, on {device}."]
+    rate = f"originals at {spec.sample_rate / 1000:g} kHz" if spec.sample_rate else "each codec's own sampling rate"
+    return [f"Scale {scale or 'paper'}, trained and measured {corpus}, on {device}; judged at {rate}."]

@@ -9,6 +9,8 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.experiments.assemble import RecipeError, names, read_yaml
 
 TABLES = Path(__file__).parent / "tables"
+KEYS = {"title", "source", "scale", "sample_rate", "bitrates", "metrics", "rows", "base", "import"}
+ROW_KEYS = {"name", "flags", "published", "bitrate", "label"}
 
 
 @dataclass
@@ -19,11 +21,15 @@ class TableRow:
         name: as printed.
         flags: what makes it: the arguments of ``codeclab fit``.
         published: the paper's figures, by metric.
+        bitrate: kbps at which the published figures hold; None is the row's highest.
+        label: the paper's name of that bitrate, such as "8 kbps".
     """
 
     name: str
     flags: list[str]
     published: dict[str, float | str] = field(default_factory=dict)
+    bitrate: float | None = None
+    label: str | None = None
 
 
 @dataclass
@@ -38,6 +44,8 @@ class TableSpec:
         metrics: what is measured.
         bitrates: kbps to measure at; a number n stands for n rates from lowest to highest; None for all.
         scale: the scale used when none is asked for.
+        sample_rate: Hz at which every row is judged, so that codecs of other rates can be compared; None judges each
+            codec at its own.
     """
 
     name: str
@@ -47,6 +55,7 @@ class TableSpec:
     metrics: list[str]
     bitrates: list[float] | int | None
     scale: str | None
+    sample_rate: int | None
 
 
 def table_path(name: str) -> Path:
@@ -69,9 +78,9 @@ def read_table(name: str) -> TableSpec:
     """
     path = table_path(name)
     content = read_yaml(path)
-    unknown = set(content) - {"title", "source", "scale", "bitrates", "metrics", "rows", "base", "import"}
+    unknown = set(content) - KEYS
     if unknown:
-        raise RecipeError(f"{path}: unknown keys {', '.join(sorted(unknown))}")
+        raise RecipeError(f"{path}: a table has no {', '.join(sorted(unknown))}; it may have {', '.join(sorted(KEYS))}")
     rows = content.get("rows")
     if not isinstance(rows, list) or not rows:
         raise RecipeError(f"{path}: 'rows' should list at least one row")
@@ -90,13 +99,23 @@ def read_table(name: str) -> TableSpec:
         metrics=metrics,
         bitrates=content.get("bitrates"),
         scale=content.get("scale"),
+        sample_rate=content.get("sample_rate"),
     )
 
 
 def _row(path: Path, row: Any, base: list[str]) -> TableRow:
-    if not isinstance(row, dict) or "name" not in row or set(row) - {"name", "flags", "published"}:
-        raise RecipeError(f"{path}: a row has a 'name', 'flags' and, where the paper gives them, 'published' figures")
-    return TableRow(str(row["name"]), [*base, *shlex.split(str(row.get("flags", "")))], row.get("published") or {})
+    if not isinstance(row, dict) or "name" not in row or set(row) - ROW_KEYS:
+        raise RecipeError(
+            f"{path}: a row has a 'name', 'flags' and, where the paper gives them, 'published' figures with the "
+            f"'bitrate' (kbps) and 'label' they hold at; this one is {row!r}"
+        )
+    return TableRow(
+        name=str(row["name"]),
+        flags=[*base, *shlex.split(str(row.get("flags", "")))],
+        published=row.get("published") or {},
+        bitrate=row.get("bitrate"),
+        label=row.get("label"),
+    )
 
 
 def pick_bitrates(offered: list[float], wanted: list[float] | int | None) -> list[float]:
