@@ -1,5 +1,6 @@
 """The activations a codec may use, by name."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -37,7 +38,11 @@ def make_activation(name: Activation, channels: int) -> nn.Module:
     """
     if name == "snake":
         return Snake(channels)
-    plain = {"elu": nn.ELU, "relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(0.1)}
+    plain: dict[str, Callable[[], nn.Module]] = {
+        "elu": nn.ELU,
+        "relu": nn.ReLU,
+        "leaky_relu": lambda: nn.LeakyReLU(0.1),
+    }
     if name not in plain:
         raise ValueError(f"no activation {name!r}; there are: snake, {', '.join(plain)}")
     return plain[name]()

@@ -1,0 +1,206 @@
+"""A codec as a folder: ``config.json`` and ``model.safetensors``, and the identity of what is in it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.parts import ROLES, arguments_of, build_part, tensor_name_now
+from codeclab.quantizers.base import Quantizer
+
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+TENSORS = "model.safetensors"
+SETTINGS = ("sample_rate", "bitrates", "segment", "overlap", "normalize")
+"""The codec's own constructor arguments."""
+
+
+def folded_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """All parameters and persistent buffers, on the CPU, weight norm folded: ``….weight``, no ``parametrizations``."""
+    tensors = {name: value for name, value in module.state_dict().items() if "parametrizations." not in name}
+    for prefix, child in module.named_modules():
+        if parametrize.is_parametrized(child):
+            for name in cast(nn.ModuleDict, child.parametrizations):
+                tensors[f"{prefix}.{name}" if prefix else name] = getattr(child, name)
+    return {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+
+
+def fold(module: nn.Module) -> None:
+    """Replace weight-normalised weights by plain ones, bit for bit those it computes with."""
+    for child in module.modules():
+        if parametrize.is_parametrized(child):
+            for name in list(cast(nn.ModuleDict, child.parametrizations)):
+                parametrize.remove_parametrizations(child, name, leave_parametrized=True)
+
+
+@torch.no_grad()
+def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Copy folded tensors into a module, weight-normalised or not.
+
+    Args:
+        module: of which every parameter and persistent buffer is filled.
+        tensors: by the names ``folded_tensors`` gives.
+        source: where they come from, for the message.
+
+    Raises:
+        ValueError: tensors are missing, unexpected or of another shape; the message names them.
+    """
+    wanted = folded_tensors(module)
+    problems = {
+        "missing": [name for name in wanted if name not in tensors],
+        "unexpected": [name for name in tensors if name not in wanted],
+        "of another shape": [
+            f"{name} is {list(tensors[name].shape)} instead of {list(value.shape)}"
+            for name, value in wanted.items()
+            if name in tensors and tensors[name].shape != value.shape
+        ],
+    }
+    if any(problems.values()):
+        said = "; ".join(f"{problem}: {_some(names)}" for problem, names in problems.items() if names)
+        raise ValueError(f"{source} does not fit the {type(module).__name__}: {said}")
+    for name, value in tensors.items():
+        owner_name, _, attribute = name.rpartition(".")
+        owner = module.get_submodule(owner_name)
+        if parametrize.is_parametrized(owner, attribute):
+            setattr(owner, attribute, value.to(getattr(owner, attribute)))
+        else:
+            getattr(owner, attribute).copy_(value)
+
+
+def config_of(codec: Codec) -> dict[str, Any]:
+    """What ``config.json`` holds: parts by short name with every argument, and the codec's settings."""
+    config: dict[str, Any] = {"format_version": FORMAT_VERSION}
+    for role in ROLES:
+        part = getattr(codec, role)
+        config[role] = {"name": type(part).__name__, "arguments": arguments_of(part)}
+    return config | {name: getattr(codec, name) for name in SETTINGS}
+
+
+def save(codec: Codec, directory: Path) -> None:
+    """Write a codec, each of the two files whole or not at all.
+
+    Args:
+        codec: whose tensors are written with weight norm folded.
+        directory: made where it is missing.
+
+    Raises:
+        ValueError: a part does not keep its constructor arguments.
+    """
+    config = json.dumps(config_of(codec), indent=2) + "\n"
+    tensors = folded_tensors(codec)
+    directory.mkdir(parents=True, exist_ok=True)
+    _replace(directory / TENSORS, lambda path: save_file(tensors, path, {"format": "pt"}))
+    _replace(directory / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+
+
+def load(path: Path, parts: Sequence[type] = (), for_training: bool = False) -> Codec:
+    """Read a codec, in evaluation mode, on the CPU.
+
+    Args:
+        path: a folder written by ``save``, or a run's folder, of which ``codec/`` is read.
+        parts: the caller's own part classes.
+        for_training: apply weight norm again where the parts have it (equal up to rounding); otherwise weights are
+            plain, and codes and audio those of the saved codec bit for bit.
+
+    Raises:
+        ValueError: no codec there, or one that cannot be loaded; the message names what differs.
+    """
+    folder = _folder_of(path)
+    config = _read_config(folder / CONFIG)
+    try:
+        tensors = load_file(folder / TENSORS)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{folder / TENSORS} cannot be read: {error}") from error
+    built: dict[str, nn.Module] = {}
+    for role in ROLES:
+        built[role] = build_part(role, config[role]["name"], config[role]["arguments"], parts)
+        # Before the weights come: split into length and direction and joined again they would be rounded.
+        if not for_training:
+            fold(built[role])
+        fill(built[role], _take(role, built[role], tensors), f"{folder / TENSORS} ({role})")
+    if tensors:
+        raise ValueError(f"{folder / TENSORS} holds tensors of no part: {_some(list(tensors))}")
+    codec = Codec(
+        cast(Encoder, built["encoder"]),
+        cast(Quantizer, built["quantizer"]),
+        cast(Decoder, built["decoder"]),
+        **{name: config[name] for name in SETTINGS},
+    )
+    return codec.eval()
+
+
+def identity(codec: Codec) -> str:
+    """A name for what a codec does: ``v1-`` and 32 hexadecimal digits.
+
+    Hashes the folded tensors (names, types, shapes, bytes) and what else changes decoding: sampling rate, channels,
+    segment, overlap and normalisation. A codec has the same identity before it is saved and after it is loaded.
+    """
+    digest = hashlib.sha256()
+    segment = None if codec.segment is None else float(codec.segment)
+    settings = [codec.sample_rate, codec.channels, segment, float(codec.overlap), bool(codec.normalize)]
+    digest.update(json.dumps(settings).encode())
+    for name, tensor in folded_tensors(codec).items():
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return f"v1-{digest.hexdigest()[:32]}"
+
+
+def _take(role: str, part: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A part's tensors by the names they have now, taken out of ``tensors``."""
+    own = [name for name in tensors if name.startswith(f"{role}.")]
+    return {tensor_name_now(type(part).__name__, name.removeprefix(f"{role}.")): tensors.pop(name) for name in own}
+
+
+def _folder_of(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"{path} is not a folder; a codec is a folder with {CONFIG} and {TENSORS}")
+    folder = path if (path / CONFIG).is_file() or not (path / "codec").is_dir() else path / "codec"
+    missing = [name for name in (CONFIG, TENSORS) if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{folder} lacks {' and '.join(missing)}; a codec is a folder with {CONFIG} and {TENSORS}")
+    return folder
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("format_version"), int):
+        raise ValueError(f"{path} is not a codec's: it has no format_version; Codec.save writes {FORMAT_VERSION}")
+    if config["format_version"] > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format_version {config['format_version']}; this codeclab reads up to "
+            f"{FORMAT_VERSION}: upgrade it"
+        )
+    missing = [name for name in (*ROLES, *SETTINGS) if name not in config]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}")
+    for role in ROLES:
+        if not isinstance(config[role], dict) or set(config[role]) != {"name", "arguments"}:
+            raise ValueError(f"{path}: {role} should have a name and arguments; it is {config[role]!r}")
+    return config
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + rest
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
