@@ -1,0 +1,59 @@
+"""Two processes equal one on the same global batch: the real command, the whole training step."""
+
+import copy
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+STEPS = 6
+SETTINGS = {"trainer__limit_val_batches": 1, "model__average_decay": 0.9, "data__seconds": 0.4}
+
+
+def state(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def assert_same_training(start, left, right):
+    """Two state dicts reached from ``start`` on two ways differ by rounding alone."""
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        if not isinstance(value, torch.Tensor):
+            assert right[name]["counts"] == value["counts"]
+            assert right[name]["totals"] == pytest.approx(value["totals"], rel=1e-3)
+        elif torch.equal(value, start[name]) or not value.is_floating_point():
+            assert torch.equal(right[name], value), name
+        else:
+            # Norms, because Adam turns the rounding of a gradient near zero into a whole step of that weight.
+            off, moved = float((right[name] - value).norm()), float((value - start[name]).norm())
+            assert off <= 3e-4 * float(value.norm()) or value.ndim == 1, f"{name} is off by {off}"
+            assert off <= 0.15 * moved, f"{name} moved by {moved} and is off by {off}"
+
+
+def figures(folder):
+    """Figures of the whole batch, one dict a row; those of codebooks are of the first process's items."""
+    header, *rows = ((folder / "metrics.csv").read_text()).splitlines()
+    named = [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
+    return [{k: float(v) for k, v in row.items() if v and not k.startswith("codebooks/")} for row in named]
+
+
+def test_two_processes_equal_one(tiny, build, tmp_path):
+    """EnCodec: an ensemble a bandwidth, batches with and without an update of the critics, the balancer, codebooks."""
+    one = build("encodec_24khz", STEPS, name="one", **SETTINGS)
+    assert {one.model.critics_learn(batch) for batch in range(STEPS)} == {True, False}
+    start = copy.deepcopy(one.model.state_dict())
+    one.execute()
+
+    arguments = [*tiny("encodec_24khz", STEPS, trainer__devices=2, **SETTINGS), f"--runs={tmp_path}", "--name=two"]
+    environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "codeclab.experiments", "fit", *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+    alone, together = state(tmp_path / "one"), state(tmp_path / "two")
+    assert together["global_step"] == STEPS
+    assert_same_training(start, alone["state_dict"], together["state_dict"])
+    for ours, theirs in zip(figures(tmp_path / "one"), figures(tmp_path / "two"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-2, abs=1e-4)
