@@ -13,7 +13,9 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from codeclab.codecs.parts import arguments_of
 from codeclab.experiments.assemble import SCALES, RecipeError, apply_scale, import_parts, link_parts, names, read_scale
 from codeclab.experiments.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.data.module import AudioData
@@ -145,7 +147,7 @@ class CodecCLI(LightningCLI):
             known = [action.dest for action in parser._actions]
             raise RecipeError(explain(str(error), known)) from error
         self.config = config
-        self.settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_none=False))
+        self.settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
         name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
         self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
@@ -168,7 +170,10 @@ class CodecCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
         try:
-            super().instantiate_classes()
+            # As LightningCLI does it, but by jsonargparse's present name.
+            self.config_init = self.parser.instantiate(self.config)
+            self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
+            self.trainer = self.instantiate_trainer()
         except ValueError as error:
             advice = self._rate_advice() if re.search("kbps|n_codebooks", str(error)) else ""
             raise RecipeError(f"{error}{advice}") from error
@@ -186,13 +191,18 @@ class CodecCLI(LightningCLI):
 
     def _check_built(self) -> None:
         """What can be refused once the parts are there, before a run folder is made."""
-        for ensemble in self.model.critics:
-            for critic in ensemble.discriminators:
-                if critic.channels != self.model.codec.channels:
-                    raise RecipeError(
-                        f"{type(critic).__name__} judges {critic.channels} channels, but the codec's audio has "
-                        f"{self.model.codec.channels}; give each discriminator channels {self.model.codec.channels}"
-                    )
+        if self.command == "fit" and self.config.trainer.max_steps < 1:
+            raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        codec = self.model.codec
+        for part in (codec.encoder, codec.quantizer, codec.decoder):
+            arguments_of(part)  # what cannot be saved is refused before it is trained
+        for critic in self.model.critics[0].discriminators if self.model.critics else ():
+            judged = getattr(critic, "channels", codec.channels)
+            if judged != codec.channels:
+                raise RecipeError(
+                    f"{type(critic).__name__} judges audio of {judged} channels, but the codec's has {codec.channels}; "
+                    f"give each discriminator channels {codec.channels}"
+                )
         self.datamodule.check({"fit": ("train",), "validate": ("valid",), "test": ("test",)}[self.command])
 
     def _is_distributed(self) -> bool:
@@ -211,8 +221,6 @@ class CodecCLI(LightningCLI):
         if self.resume is not None:
             self.start = int(torch.load(self.resume, map_location="cpu", weights_only=True)["global_step"])
         steps = settings.max_steps
-        if self.command == "fit" and steps < 1:
-            raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
         callbacks: list[Any] = [RunProgress(self.folder)]
         if fits:
@@ -280,7 +288,7 @@ def run(command: str, argv: list[str]) -> int:
             print(describe(cli.model, cli.datamodule, cli.config.trainer.max_steps))
         else:
             cli.execute()
-    except (RecipeError, RunFolderError, ValueError) as error:
+    except (RecipeError, RunFolderError, ValueError, MisconfigurationException) as error:
         print(f"codeclab {command}: {error}", file=sys.stderr)
         return 2
     except NonFiniteLossError as error:

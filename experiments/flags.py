@@ -8,7 +8,16 @@ from typing import Any
 
 import yaml
 
-from codeclab.experiments.assemble import RECIPES, RecipeError, import_file, import_parts, names, read_yaml, recipe_path
+from codeclab.experiments.assemble import (
+    RECIPES,
+    RecipeError,
+    import_file,
+    import_parts,
+    names,
+    read_scale,
+    read_yaml,
+    recipe_path,
+)
 from codeclab.experiments.slots import (
     SHARED,
     all_slots,
@@ -86,6 +95,7 @@ def read_request(argv: list[str]) -> Request:
     imports: list[str] = []
     for flag, value in pairs(words):
         if flag == "scale":
+            read_scale(value)
             request.scale = value
         elif flag == "config":
             path = Path(value) / "config.yaml" if Path(value).is_dir() else recipe_path(value)

@@ -52,7 +52,7 @@ def _unknown(name: str, known: list[str]) -> str:
     while section and not any(one.startswith(f"{section}.") for one in known):
         section = section.rpartition(".")[0]
     near = [one for one in known if one.startswith(f"{section}.")] if section else known
-    hint = (did_you_mean(name, near) or did_you_mean(name, known)).replace("mean ", "mean --")
+    hint = did_you_mean(name, near) or did_you_mean(name, known)
     depth = section.count(".") + 1 if section else 0
     children = sorted({one.split(".")[depth] for one in near if one.count(".") >= depth})
     listed = ", ".join(children[:SHOWN]) + (", …" if len(children) > SHOWN else "")

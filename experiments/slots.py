@@ -69,7 +69,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     same = [one for one in known if one.rpartition(".")[2].lower() == name.rpartition(".")[2].lower()]
     close = same or difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return f" (did you mean {'--' if '.' in close[0] else ''}{close[0]}?)" if close else ""
 
 
 def arguments(part: type) -> list[str]:

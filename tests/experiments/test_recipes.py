@@ -1,0 +1,161 @@
+"""Recipes, scales and swaps: what is built, in which order settings win, and that a run's config builds it again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import codeclab
+from codeclab.experiments.assemble import RecipeError
+from codeclab.experiments.fit import CodecCLI, build
+
+DEMO = ["--scale", "demo", "--dry-run"]
+ONE_RATE = ["--model.bitrates", "null", "--model.bitrate", "null", "--model.rate_sampling", "AllCodebooks",
+            "--model.ensemble_per_bandwidth", "false"]  # fmt: skip
+
+DIFFQ = pytest.param(
+    "DiffQ",
+    marks=pytest.mark.xfail(strict=True, raises=RecipeError, reason="Codec asks every quantizer for each single rate"),
+)
+
+
+def built(*words: str) -> CodecCLI:
+    return build("fit", list(words))
+
+
+def shapes(module: torch.nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in module.state_dict().items() if isinstance(tensor, torch.Tensor)}
+
+
+@pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
+@pytest.mark.parametrize("encoder", ["SEANetEncoder", "DACEncoder"])
+@pytest.mark.parametrize("quantizer", ["ResidualVQ", "FactorizedVQ", "GumbelSoftmax", DIFFQ])
+@pytest.mark.parametrize("decoder", ["SEANetDecoder", "DACDecoder"])
+def test_any_encoder_with_any_quantizer_with_any_decoder(
+    recipe: str, encoder: str, quantizer: str, decoder: str
+) -> None:
+    parts = ["--model.encoder", encoder, "--model.quantizer", quantizer, "--model.decoder", decoder]
+    words = ["--config", recipe, *DEMO, *parts, "--model.discriminators", "[]"]
+    if quantizer == "DiffQ":
+        words += ONE_RATE
+    codec = built(*words).model.codec
+    assert [type(part).__name__ for part in (codec.encoder, codec.quantizer, codec.decoder)] == parts[1::2]
+    assert codec.quantizer.dimension == codec.decoder.dimension == codec.encoder.dimension
+    if hasattr(codec.quantizer, "frame_rate"):
+        assert codec.quantizer.frame_rate == pytest.approx(codec.sample_rate / codec.hop_length)
+    audio = 0.1 * torch.randn(1, 1, 4 * codec.hop_length)
+    with torch.no_grad():
+        decoded, _ = codec(audio)
+    assert decoded.shape == audio.shape
+
+
+def test_a_quantizer_that_learns_its_rate_is_refused_with_the_flags_that_make_it_fit() -> None:
+    with pytest.raises(RecipeError) as refusal:
+        built("--config", "encodec_24khz", *DEMO, "--model.quantizer", "DiffQ")
+    message = str(refusal.value)
+    for flag in ("--model.rate_sampling AllCodebooks", "--model.bitrates null", "--model.ensemble_per_bandwidth false"):
+        assert flag in message
+    with pytest.raises(
+        RecipeError, match=r"cannot be reached; these parts give 0.75, 1.5, 2.25 kbps. If GumbelSoftmax learns"
+    ):
+        built(
+            "--config",
+            "encodec_24khz",
+            *DEMO,
+            "--model.quantizer",
+            "GumbelSoftmax",
+            "--model.quantizer.n_codebooks",
+            "3",
+        )
+    with pytest.raises(RecipeError) as other:
+        built("--config", "encodec_24khz", *DEMO, "--model.quantizer", "DiffQ", "--model.encoder.strides", "[2,4]")
+    assert "strides are [2, 4] and the decoder's [2, 4, 5, 8]" in str(other.value)
+    assert "AllCodebooks" not in str(other.value)
+
+
+OWN = {
+    "model": {
+        "sample_rate": 24000,
+        "encoder": {"class_path": "SEANetEncoder", "init_args": {"dimension": 32}},
+        "quantizer": {"class_path": "ResidualVQ", "init_args": {"n_codebooks": 2, "codebook_size": 16}},
+        "decoder": {"class_path": "SEANetDecoder", "init_args": {"n_filters": 6}},
+        "discriminators": ["MultiPeriodDiscriminator"],
+        "spectral_loss": "MultiScaleMelLoss",
+    },
+    "data": {"batch_size": 3},
+    "trainer": {"max_steps": 7},
+}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(OWN))
+    return str(path)
+
+
+def sizes(cli: CodecCLI) -> dict[str, int]:
+    model = cli.config.model
+    return {
+        "encoder": model.encoder.init_args.n_filters,
+        "decoder": model.decoder.init_args.n_filters,
+        "critics": [critic.init_args.n_filters for critic in model.discriminators],
+        "batch": cli.config.data.batch_size,
+        "steps": cli.config.trainer.max_steps,
+    }
+
+
+def test_defaults_then_recipe_then_scale_then_flags(own: str) -> None:
+    plain = ["--config", own, "--dry-run"]
+    assert sizes(built(*plain)) == {"encoder": 32, "decoder": 6, "critics": [32], "batch": 3, "steps": 7}
+    scaled = [*plain, "--scale", "mini"]
+    assert sizes(built(*scaled)) == {"encoder": 8, "decoder": 8, "critics": [4], "batch": 4, "steps": 600}
+    flags = ["--model.encoder.n_filters", "5", "--data.batch_size", "2", "--model.discriminators+=MSSTFTDiscriminator",
+             "--model.discriminators.n_filters", "3"]  # fmt: skip
+    spoken = {"encoder": 5, "decoder": 8, "critics": [4, 3], "batch": 2, "steps": 600}
+    assert sizes(built(*scaled, *flags)) == spoken
+
+
+def test_a_scale_sizes_the_parts_that_are_swapped_in_and_the_settings_in_blocks(own: str) -> None:
+    cli = built("--config", own, "--scale", "demo", "--dry-run", "--model.encoder", "DACEncoder",
+                "--model.encoder.strides", "[2, 4, 5, 8]", "--model.discriminators+=MultiBandSTFTDiscriminator",
+                "--model.optimizer", "{lr: 0.5}")  # fmt: skip
+    assert cli.config.model.encoder.init_args.n_filters == 8
+    assert cli.model.codec.encoder.dimension == 128
+    assert cli.config.model.discriminators[1].init_args.window_lengths == [1024, 512]
+    assert cli.config.model.optimizer.lr == 0.5
+
+
+@pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
+def test_a_runs_config_builds_the_same_again_without_its_scale(recipe: str, tmp_path: Path) -> None:
+    swap = ["--model.quantizer", "GumbelSoftmax", "--model.discriminators+=MonoSTFTDiscriminator"]
+    first = built("--config", recipe, "--runs", str(tmp_path), *DEMO, *swap)
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump(first.settings))
+    again = built("--config", str(folder), "--dry-run")
+    assert again.folder.path == folder
+    assert again.folder.differences(again.settings) == []
+    assert shapes(again.model) == shapes(first.model)
+    assert not again.request.dropped
+
+
+@pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
+def test_from_recipe_is_what_fit_builds(recipe: str) -> None:
+    trained, plain = built("--config", recipe, *DEMO).model.codec, codeclab.Codec.from_recipe(recipe, scale="demo")
+    assert shapes(trained) == shapes(plain)
+    assert str(trained) == str(plain)
+    assert (trained.bitrates, trained.sample_rate) == (plain.bitrates, plain.sample_rate)
+
+
+def test_from_recipe_refuses_what_fit_refuses(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no recipe 'mimi'; there are: dac_44khz"):
+        codeclab.Codec.from_recipe("mimi")
+    with pytest.raises(ValueError, match="no scale 'big'; there are: demo"):
+        codeclab.Codec.from_recipe("dac_44khz", scale="big")
+    for name, content in {"empty": "", "list": "[1]", "broken": "a: [", "no_model": "data: {}"}.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(content)
+        with pytest.raises(ValueError, match="mapping|not YAML|no 'model' section"):
+            codeclab.Codec.from_recipe(str(path))

@@ -1,0 +1,77 @@
+"""The examples of CONTRIBUTING.md, run as they stand."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from codeclab.experiments.fit import CodecCLI, build
+from codeclab.experiments.tables import TABLES, read_table
+
+TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
+BLOCKS = dict(re.findall(r"<!-- tested: (.+?) -->\n```\w+\n(.*?)```", TEXT, re.DOTALL))
+FILES = {name.split(", ")[0]: name.split(", ")[1] for name in BLOCKS if ", " in name}
+SMALL = ["--trainer.max_steps", "1", "--data.batch_size", "2", "--data.seconds", "0.2", "--data.valid_clips", "1",
+         "--data.clip_seconds", "0.3", "--trainer.limit_val_batches", "0"]  # fmt: skip
+
+
+def block(title: str) -> str:
+    return BLOCKS[f"{title}, {FILES[title]}" if title in FILES else title]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    for title, name in FILES.items():
+        (tmp_path / name).write_text(block(title))
+    return tmp_path
+
+
+def trained(title: str) -> CodecCLI:
+    """What the command below an example trains, one batch of it."""
+    program, command, *words = shlex.split(block(f"{title} command"))
+    assert (program, command) == ("codeclab", "fit")
+    cli = build(command, [*words, *SMALL])
+    cli.execute()
+    assert (cli.folder.codec / "config.json").is_file()
+    return cli
+
+
+def test_every_fenced_example_is_tested() -> None:
+    assert len(BLOCKS) == TEXT.count("\n```") // 2
+    assert {title.split(", ")[0].removesuffix(" command") for title in BLOCKS} == {
+        "quantizer", "discriminator", "recipe", "row",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("title", ["quantizer", "discriminator", "recipe", "row"])
+def test_each_is_under_ten_lines_of_code(title: str) -> None:
+    assert len([line for line in block(title).splitlines() if line.strip()]) < 10
+
+
+def test_a_quantizer_is_trained_and_saved(place: Path) -> None:
+    cli = trained("quantizer")
+    assert type(cli.model.codec.quantizer).__name__ == "NoisyVQ"
+    assert cli.model.codec.quantizer.noise == 0.2
+
+
+def test_a_discriminator_is_trained(place: Path) -> None:
+    critics = trained("discriminator").model.critics[0].discriminators
+    assert [type(critic).__name__ for critic in critics][-1] == "WaveCritic"
+
+
+def test_a_recipe_is_trained(place: Path) -> None:
+    codec = trained("recipe").model.codec
+    assert codec.sample_rate == 16000
+    assert codec.bitrates[-1] == pytest.approx(8 * 10 * 16000 / 320 / 1000)
+
+
+def test_a_row_is_a_row_of_a_table(place: Path) -> None:
+    (place / "more.yaml").write_text((TABLES / "demo.yaml").read_text() + block("row"))
+    row = read_table("more.yaml").rows[-1]
+    assert row.name == "EnCodec, ReLU for ELU"
+    assert row.published == {"si_snr": 5.9}
+    cli = build("fit", [*row.flags, "--scale", "demo", "--dry-run"])
+    assert cli.config.model.encoder.init_args.activation == "relu"
