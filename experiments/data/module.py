@@ -170,12 +170,13 @@ class AudioData(LightningDataModule):
         """The fixed clips of a split, read when asked for; the same for every run with this corpus.
 
         Args:
-            split: "valid" (at most `valid_clips`), "test" (at most `max_test_clips`) or "train" (as "valid").
+            split: "valid" (at most `valid_clips`), "test" (at most `max_test_clips`) or "train" (as "valid"),
+                or "all" of them (as "test").
 
         Raises:
             DataError: If the split holds nothing.
         """
-        limit = self.max_test_clips if split == "test" else self.valid_clips
+        limit = self.max_test_clips if split in ("test", "all") else self.valid_clips
         chosen = choose_balanced(self.corpus.split(split), limit)
         return Clips(chosen, self.corpus.read, self.sample_rate, self.channels, self.clip_seconds)
 

@@ -63,14 +63,14 @@ class Corpus:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def split(self, name: str) -> list[Recording]:
-        """The recordings of one split.
+        """The recordings of one split, or of all of them together for ``"all"``.
 
         Raises:
             DataError: If there is no split of that name, or it holds nothing.
         """
-        if name not in SPLITS:
-            raise DataError(f"no split {name!r}; there are: {', '.join(SPLITS)}")
-        recordings: list[Recording] = getattr(self, name)
+        if name not in (*SPLITS, "all"):
+            raise DataError(f"no split {name!r}; there are: {', '.join(SPLITS)}, all")
+        recordings: list[Recording] = self.train + self.valid + self.test if name == "all" else getattr(self, name)
         if not recordings:
             raise DataError(
                 f"{self.name} has nothing in its {name} split ({len(self.train)} train, {len(self.valid)} valid, "

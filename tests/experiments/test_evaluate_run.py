@@ -1,0 +1,77 @@
+"""``codeclab evaluate`` on a codec's folder and on a folder of audio."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.cli import main
+
+
+@pytest.fixture
+def codec_folder(tmp_path: Path) -> Path:
+    codec = Codec.from_recipe("encodec_24khz", scale="demo")
+    codec.save(tmp_path / "codec")
+    return tmp_path / "codec"
+
+
+@pytest.fixture
+def audio_folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for domain in ("speech", "music"):
+        folder = tmp_path / "audio" / "test" / domain
+        folder.mkdir(parents=True)
+        for name in ("a", "b"):
+            soundfile.write(folder / f"{name}.wav", 0.1 * rng.standard_normal(24000), 24000)
+    return tmp_path / "audio"
+
+
+def run(*argv: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", *argv])
+    return int(stopped.value.code or 0)
+
+
+def test_figures_per_file_and_domain(
+    codec_folder: Path, audio_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(audio_folder), "--metrics", "mel_distance", "si_snr", "bitrate_efficiency"]
+    assert run(str(codec_folder), *arguments, "--bitrates", "1.5", "6", "--workers", "0", "--seconds", "0.5") == 0
+    output = codec_folder / "evaluation"
+    per_file = pd.read_csv(output / "per_file.csv")
+    assert len(per_file) == 4 * 2
+    assert set(per_file["domain"]) == {"speech", "music"}
+    assert set(per_file["bitrate_kbps"]) == {1.5, 6.0}
+    assert (per_file["seconds"] == 0.5).all()
+    summary = pd.read_csv(output / "summary.csv")
+    assert set(summary["domain"]) == {"speech", "music", "all"}
+    together = summary[(summary["domain"] == "all") & (summary["metric"] == "mel_distance")]
+    assert together["mean"].iloc[0] == pytest.approx(per_file.groupby("bitrate_kbps")["mel_distance"].mean().iloc[0])
+    assert json.loads((output / "evaluation.json").read_text())["codec"]
+    assert "mel" in capsys.readouterr().out.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metrics", "mos"], "no metric mos; there are: visqol_audio"),
+        (["--bitrates", "5"], "the codec offers none of these bitrates; it offers 1.5, 3, 6, 12, 24 kbps"),
+        (["--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(
+    codec_folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(str(codec_folder), *arguments) == 2
+    answer = capsys.readouterr().err
+    assert message in answer
+    assert answer.count("\n") == 1
+
+
+def test_a_folder_without_a_codec_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(tmp_path / "nothing")) == 2
+    assert "nothing" in capsys.readouterr().err
