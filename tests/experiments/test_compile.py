@@ -1,0 +1,56 @@
+"""``--compile`` changes no result and no name."""
+
+import functools
+
+import pytest
+import torch
+
+from codeclab.discriminators.layers import ConvStack
+
+
+@pytest.fixture
+def eager_backend(monkeypatch):
+    """Trace as the compiler does, but run the traced graphs as they are: seconds instead of minutes."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def compiled(module):
+    return {name for name, part in module.named_modules() if part._compiled_call_impl is not None}
+
+
+# The compiler looks at .grad of inner tensors; it hides the warning, but not from "error".
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.usefixtures("eager_backend")
+@pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
+def test_compiling_changes_neither_results_nor_names(recipe, watched):
+    settings = {"model__discriminator_probability": 1, "model__update_order": "joint"}
+    plain, before = watched(recipe, 1, name="plain", **settings)
+    _, after = watched(recipe, 1, name="quick", model__compile="true", **settings)
+    assert not compiled(plain.model)
+    assert after.states[-1].keys() == before.states[-1].keys()
+    for (player, step, ours), (_, _, theirs) in zip(after.gradients, before.gradients, strict=True):
+        assert ours.keys() == theirs.keys(), (player, step)
+        for name, gradient in ours.items():
+            scale = float(theirs[name].abs().max())
+            torch.testing.assert_close(gradient, theirs[name], rtol=1e-3, atol=1e-3 * scale)
+
+
+def test_what_is_compiled(build):
+    """The coders around their LSTMs, each layer once, and the critics' convolutions; nothing else."""
+    model = build("encodec_24khz", model__compile="true").model
+    names = compiled(model)
+    stacks = {name for name, part in model.named_modules() if isinstance(part, ConvStack)}
+    assert stacks
+    assert {name for name in names if not name.startswith("codec.")} == stacks
+    coders = {name for name in names if name.startswith("codec.")}
+    assert {name.split(".")[1] for name in coders} == {"encoder", "decoder"}
+    assert not any(isinstance(inner, torch.nn.LSTM) for name in coders for inner in model.get_submodule(name).modules())
+    assert not any(other.startswith(f"{name}.") for name in coders for other in coders)
+    lstm = {id(p) for m in model.codec.modules() if isinstance(m, torch.nn.LSTM) for p in m.parameters()}
+    covered = {id(p) for name in coders for p in model.get_submodule(name).parameters()}
+    for coder in (model.codec.encoder, model.codec.decoder):
+        assert {id(p) for p in coder.parameters()} - lstm <= covered
+    assert compiled(build("dac_44khz", name="dac", model__compile="true").model.codec) == {"encoder", "decoder"}
