@@ -11,11 +11,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.parts import ROLES, arguments_of, build_part, tensor_name_now
+from codeclab.codecs.weights import fill, fold, folded_tensors, some_of
 from codeclab.quantizers.base import Quantizer
 
 FORMAT_VERSION = 1
@@ -23,58 +23,6 @@ CONFIG = "config.json"
 TENSORS = "model.safetensors"
 SETTINGS = ("sample_rate", "bitrates", "segment", "overlap", "normalize")
 """The codec's own constructor arguments."""
-
-
-def folded_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """All parameters and persistent buffers, on the CPU, weight norm folded: ``….weight``, no ``parametrizations``."""
-    tensors = {name: value for name, value in module.state_dict().items() if "parametrizations." not in name}
-    for prefix, child in module.named_modules():
-        if parametrize.is_parametrized(child):
-            for name in cast(nn.ModuleDict, child.parametrizations):
-                tensors[f"{prefix}.{name}" if prefix else name] = getattr(child, name)
-    return {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-
-
-def fold(module: nn.Module) -> None:
-    """Replace weight-normalised weights by plain ones, bit for bit those it computes with."""
-    for child in module.modules():
-        if parametrize.is_parametrized(child):
-            for name in list(cast(nn.ModuleDict, child.parametrizations)):
-                parametrize.remove_parametrizations(child, name, leave_parametrized=True)
-
-
-@torch.no_grad()
-def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
-    """Copy folded tensors into a module, weight-normalised or not.
-
-    Args:
-        module: of which every parameter and persistent buffer is filled.
-        tensors: by the names ``folded_tensors`` gives.
-        source: where they come from, for the message.
-
-    Raises:
-        ValueError: tensors are missing, unexpected or of another shape; the message names them.
-    """
-    wanted = folded_tensors(module)
-    problems = {
-        "missing": [name for name in wanted if name not in tensors],
-        "unexpected": [name for name in tensors if name not in wanted],
-        "of another shape": [
-            f"{name} is {list(tensors[name].shape)} instead of {list(value.shape)}"
-            for name, value in wanted.items()
-            if name in tensors and tensors[name].shape != value.shape
-        ],
-    }
-    if any(problems.values()):
-        said = "; ".join(f"{problem}: {_some(names)}" for problem, names in problems.items() if names)
-        raise ValueError(f"{source} does not fit the {type(module).__name__}: {said}")
-    for name, value in tensors.items():
-        owner_name, _, attribute = name.rpartition(".")
-        owner = module.get_submodule(owner_name)
-        if parametrize.is_parametrized(owner, attribute):
-            setattr(owner, attribute, value.to(getattr(owner, attribute)))
-        else:
-            getattr(owner, attribute).copy_(value)
 
 
 def config_of(codec: Codec) -> dict[str, Any]:
@@ -129,7 +77,7 @@ def load(path: Path, parts: Sequence[type] = (), for_training: bool = False) -> 
             fold(built[role])
         fill(built[role], _take(role, built[role], tensors), f"{folder / TENSORS} ({role})")
     if tensors:
-        raise ValueError(f"{folder / TENSORS} holds tensors of no part: {_some(list(tensors))}")
+        raise ValueError(f"{folder / TENSORS} holds tensors of no part: {some_of(list(tensors))}")
     codec = Codec(
         cast(Encoder, built["encoder"]),
         cast(Quantizer, built["quantizer"]),
@@ -190,11 +138,6 @@ def _read_config(path: Path) -> dict[str, Any]:
         if not isinstance(config[role], dict) or set(config[role]) != {"name", "arguments"}:
             raise ValueError(f"{path}: {role} should have a name and arguments; it is {config[role]!r}")
     return config
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(names[:4]) + rest
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:

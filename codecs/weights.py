@@ -1,0 +1,85 @@
+"""The tensors of a module by plain names: weight norm folded into ``….weight``, and back."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+LENGTH = ".parametrizations.weight.original0"
+DIRECTION = ".parametrizations.weight.original1"
+"""How torch's weight norm calls the two tensors of ``.weight``."""
+
+
+def folded_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """All parameters and persistent buffers, on the CPU, weight norm folded: ``….weight``, no ``parametrizations``."""
+    tensors = {name: value for name, value in module.state_dict().items() if "parametrizations." not in name}
+    for prefix, child in module.named_modules():
+        if parametrize.is_parametrized(child):
+            for name in cast(nn.ModuleDict, child.parametrizations):
+                tensors[f"{prefix}.{name}" if prefix else name] = getattr(child, name)
+    return {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+
+
+def fold(module: nn.Module) -> None:
+    """Replace weight-normalised weights by plain ones, bit for bit those it computes with."""
+    for child in module.modules():
+        if parametrize.is_parametrized(child):
+            for name in list(cast(nn.ModuleDict, child.parametrizations)):
+                parametrize.remove_parametrizations(child, name, leave_parametrized=True)
+
+
+@torch.no_grad()
+def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Copy folded tensors into a module, weight-normalised or not.
+
+    Args:
+        module: of which every parameter and persistent buffer is filled.
+        tensors: by the names ``folded_tensors`` gives.
+        source: where they come from, for the message.
+
+    Raises:
+        ValueError: tensors are missing, unexpected or of another shape; the message names them.
+    """
+    wanted = folded_tensors(module)
+    problems = {
+        "missing": [name for name in wanted if name not in tensors],
+        "unexpected": [name for name in tensors if name not in wanted],
+        "of another shape": [
+            f"{name} is {list(tensors[name].shape)} instead of {list(value.shape)}"
+            for name, value in wanted.items()
+            if name in tensors and tensors[name].shape != value.shape
+        ],
+    }
+    if any(problems.values()):
+        said = "; ".join(f"{problem}: {some_of(names)}" for problem, names in problems.items() if names)
+        raise ValueError(f"{source} does not fit the {type(module).__name__}: {said}")
+    for name, value in tensors.items():
+        owner_name, _, attribute = name.rpartition(".")
+        owner = module.get_submodule(owner_name)
+        if parametrize.is_parametrized(owner, attribute):
+            setattr(owner, attribute, value.to(getattr(owner, attribute)))
+        else:
+            getattr(owner, attribute).copy_(value)
+
+
+def fold_pairs(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a state dict with each weight-normalised pair folded: ``length * direction / ||direction||``.
+
+    The norm is over all axes but the first, which for a transposed convolution is that of the channels that come in.
+    """
+    found = {}
+    for name, tensor in tensors.items():
+        if name.endswith(LENGTH):
+            stem = name.removesuffix(LENGTH)
+            found[f"{stem}.weight"] = torch._weight_norm(tensors[stem + DIRECTION], tensor, 0)
+        elif not name.endswith(DIRECTION):
+            found[name] = tensor
+    return found
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of many names, as text."""
+    rest = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + rest
