@@ -216,24 +216,30 @@ class CodecCLI(LightningCLI):
         self._check_built()
         settings = self.config.trainer
         fits = self.command == "fit" and not self.request.dry_run
-        self.resume = self.folder.open(self.settings) if fits else None
-        self.start = 0
-        if self.resume is not None:
-            self.start = int(torch.load(self.resume, map_location="cpu", weights_only=True)["global_step"])
         steps = settings.max_steps
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
         callbacks: list[Any] = [RunProgress(self.folder)]
         if fits:
-            kwargs["logger"] = make_loggers(self.folder, self.settings, self.start)
-            for logger in kwargs["logger"]:
-                # Lightning passes wandb a setting that wandb only warns about.
-                getattr(logger, "_wandb_init", {}).pop("anonymous", None)
             callbacks.append(RunCheckpoint(self.folder, every))
         kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
         if settings.strategy == "auto" and self._is_distributed():
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        self.resume, self.start = None, 0
+        if fits:
+            self._open_folder(trainer)
+        return trainer
+
+    def _open_folder(self, trainer: lightning.Trainer) -> None:
+        """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
+        self.resume = self.folder.open(self.settings)
+        if self.resume is not None:
+            self.start = int(torch.load(self.resume, map_location="cpu", weights_only=True)["global_step"])
+        trainer.loggers = make_loggers(self.folder, self.settings, self.start)
+        for logger in trainer.loggers:
+            # Lightning passes wandb a setting that wandb only warns about.
+            getattr(logger, "_wandb_init", {}).pop("anonymous", None)
 
     def execute(self) -> None:
         """Run the command."""

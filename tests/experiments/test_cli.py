@@ -119,7 +119,7 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
             [*DAC, "--model.encoder.channels", "2", "--model.decoder.channels", "2"],
             "MultiPeriodDiscriminator judges audio of 1 channels, but the codec's has 2",
         ),
-        ([*ENCODEC, "--trainer.accelerator", "tpu"], "TPU"),
+        ([*ENCODEC, "--trainer.accelerator", "abacus"], "accelerator"),
         ([*ENCODEC, "--model.quantizer", "DiffQ"], "--model.rate_sampling AllCodebooks"),
     ],
 )
