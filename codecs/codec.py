@@ -207,7 +207,8 @@ class Codec(nn.Module):
         """Load a codec.
 
         Args:
-            path: a folder written by ``save``, or a run's folder.
+            path: a folder written by ``save``, a run's folder, or a folder written by ``transformers``'
+                ``save_pretrained`` of EncodecModel or DacModel.
             parts: the user's own part classes, where the codec was built from some.
 
         Raises:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.parts import ROLES, arguments_of, build_part, tensor_name_now
+from codeclab.codecs.transformers_folder import from_transformers
 from codeclab.codecs.weights import fill, fold, folded_tensors, some_of
 from codeclab.quantizers.base import Quantizer
 
@@ -55,7 +56,8 @@ def load(path: Path, parts: Sequence[type] = (), for_training: bool = False) -> 
     """Read a codec, in evaluation mode, on the CPU.
 
     Args:
-        path: a folder written by ``save``, or a run's folder, of which ``codec/`` is read.
+        path: a folder written by ``save``, a run's folder, of which ``codec/`` is read, or a folder written by
+            ``transformers``' ``save_pretrained`` of EncodecModel or DacModel.
         parts: the caller's own part classes.
         for_training: apply weight norm again where the parts have it (equal up to rounding); otherwise weights are
             plain, and codes and audio those of the saved codec bit for bit.
@@ -69,6 +71,8 @@ def load(path: Path, parts: Sequence[type] = (), for_training: bool = False) -> 
         tensors = load_file(folder / TENSORS)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{folder / TENSORS} cannot be read: {error}") from error
+    if "model_type" in config:
+        return from_transformers(config, tensors, str(folder), for_training)
     built: dict[str, nn.Module] = {}
     for role in ROLES:
         built[role] = build_part(role, config[role]["name"], config[role]["arguments"], parts)
@@ -124,6 +128,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
+    if isinstance(config, dict) and "model_type" in config:
+        return config
     if not isinstance(config, dict) or not isinstance(config.get("format_version"), int):
         raise ValueError(f"{path} is not a codec's: it has no format_version; Codec.save writes {FORMAT_VERSION}")
     if config["format_version"] > FORMAT_VERSION:
