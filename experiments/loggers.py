@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.benchmarks.files import write_atomically
@@ -75,6 +75,18 @@ class MetricsCSV(Logger):
         """The config is in ``config.yaml``."""
 
 
+class RunWandb(WandbLogger):
+    """W&B's logger, which ends its run with the training: the next row of a table then gets a run of its own."""
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Close the W&B run; ``status`` is ``success`` or what went wrong."""
+        super().finalize(status)
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=0 if status == "success" else 1)
+            self._experiment = None
+
+
 def wandb_mode() -> str:
     """``online`` where the user is logged in, otherwise ``offline``; WANDB_MODE, if set, is obeyed.
 
@@ -97,10 +109,9 @@ def wandb_logger(folder: RunFolder, config: dict[str, Any], project: str) -> Log
     if importlib.util.find_spec("wandb") is None or mode in ("disabled", "dryrun"):
         return None
     import wandb
-    from lightning.pytorch.loggers import WandbLogger
 
     settings = wandb.Settings(silent=True, console="off", init_timeout=30, x_disable_stats=mode == "offline")
-    logger = WandbLogger(
+    logger = RunWandb(
         project=project,
         name=folder.path.name,
         id=hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12],

@@ -63,9 +63,8 @@ def build(tiny, tmp_path, monkeypatch):
     """``build(recipe, steps, **settings)``: everything a run needs, in a folder of its own, not yet started."""
     from codeclab.experiments import fit
 
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-
-    def built(recipe, steps=1, name="run", **settings):
+    def built(recipe, steps=1, name="run", wandb="disabled", **settings):
+        monkeypatch.setenv("WANDB_MODE", wandb)
         return fit.build("fit", [*tiny(recipe, steps, **settings), f"--runs={tmp_path}", f"--name={name}"])
 
     return built
