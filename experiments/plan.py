@@ -17,6 +17,9 @@ DAY = 86400
 ADAM_COPIES = 4
 """Numbers kept per trained parameter: weight, gradient and Adam's two moments."""
 
+LONGEST_TIMING, MOST_TIMINGS = 2.0, 5
+"""Seconds after which no further step is timed, and the most steps timed; the fastest counts."""
+
 
 def parameters(module: nn.Module) -> int:
     """Number of trained parameters."""
@@ -51,14 +54,18 @@ def measure_item(model: CodecExperiment, audio: Tensor) -> tuple[float, int]:
         model.zero_grad(set_to_none=True)
 
     model.eval()
-    step()
     with count_saved_bytes() as kept:
+        step()
+    durations: list[float] = []
+    while sum(durations) < LONGEST_TIMING and len(durations) < MOST_TIMINGS:
         began = time.monotonic()
         step()
-        seconds = time.monotonic() - began
+        if audio.is_cuda:
+            torch.cuda.synchronize()
+        durations.append(time.monotonic() - began)
     model.train()
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    return seconds, sum(size for pointer, size in kept.items() if pointer not in own)
+    return min(durations), sum(size for pointer, size in kept.items() if pointer not in own)
 
 
 def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
@@ -78,9 +85,8 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
         ("quantizer", codec.quantizer),
         ("decoder", codec.decoder),
     ]
-    parts += [
-        (f"critic {i}", critic) for i, critic in enumerate(model.critics[0].discriminators if model.critics else [])
-    ]
+    critics = model.critics_of(0)
+    parts += [(f"critic {i}", critic) for i, critic in enumerate(critics.ensemble.discriminators if critics else ())]
     lines += [f"  {role:<10} {type(part).__name__:<28} {parameters(part):>12,} parameters" for role, part in parts]
     if len(model.critics) > 1:
         lines.append(f"  {len(model.critics)} ensembles of critics, one per bandwidth: {parameters(model.critics):,}")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -55,7 +56,15 @@ def test_the_lock_names_no_registry_and_pins_the_tested_pair() -> None:
 
 
 def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    # Setuptools builds in the source folder: a copy keeps the checkout clean, and leftovers of it out of the wheel.
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in (*FOLDERS, "src"):
+        left_out = shutil.ignore_patterns("__pycache__", "*.egg-info", "results")
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=left_out)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
     done = subprocess.run(build, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = tmp_path.glob("*.whl")
