@@ -3,7 +3,7 @@
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -13,6 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.experiments.run_folder import RunFolder
+from codeclab.experiments.validation import Validation
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -70,7 +71,7 @@ class RunCheckpoint(Callback):
         """
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        name = str(pl_module.monitored)
+        name = cast(Validation, pl_module).monitored
         value = trainer.callback_metrics.get(f"valid/{name}")
         if value is not None:
             score = float(value) if METRICS[name].higher_is_better else -float(value)
@@ -96,4 +97,4 @@ class RunCheckpoint(Callback):
 
     def _save_codec(self, pl_module: lightning.LightningModule) -> None:
         with torch.no_grad():
-            pl_module.deployed_codec.save(self.folder.codec)
+            cast(Validation, pl_module).deployed_codec.save(self.folder.codec)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from codeclab.codecs.base import Decoder, Encoder
@@ -272,7 +273,9 @@ class CodecExperiment(Validation, lightning.LightningModule):
     def _step(self, player: int) -> None:
         """Schedule and step one player, and leave it without gradients."""
         settings = (self.optimizer_settings, self.discriminator_optimizer_settings)[player]
-        wrapped = self.optimizers()[player] if self.critics else self.optimizers()
+        optimizers = self.optimizers()
+        wrapped = optimizers[player] if isinstance(optimizers, list) else optimizers
+        assert isinstance(wrapped, LightningOptimizer)
         for group in wrapped.param_groups:
             group["lr"] = settings.lr * settings.decay**self.global_step
         # Lightning counts every step of a wrapped optimizer: only the generator's may advance global_step,
@@ -292,7 +295,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
     def log_training(self, logs: dict[str, float]) -> None:
         """Send losses, learning rate and codebook health to the loggers, every ``log_every_n_steps`` batches."""
         step = self.global_step
-        if step % self.trainer.log_every_n_steps and step != 1:
+        if step % self.trainer.log_every_n_steps and step != 1:  # type: ignore[attr-defined]
             return
         values = {f"train/{name}": value for name, value in logs.items()}
         values["train/lr"] = self.optimizer_settings.lr * self.optimizer_settings.decay ** (step - 1)
@@ -306,7 +309,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
 
     def _codebook_logs(self, codes: Tensor) -> dict[str, float]:
         statistics = codebook_statistics(codes, self.codec.quantizer.codebook_sizes)
-        logs = {}
+        logs: dict[str, float] = {}
         for name, per_codebook in statistics.items():
             logs |= {f"codebooks/{name}_{k:02d}": float(value) for k, value in enumerate(per_codebook)}
         return logs

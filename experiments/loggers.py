@@ -36,7 +36,7 @@ class MetricsCSV(Logger):
                 reader = csv.DictReader(file)
                 self.columns = list(reader.fieldnames or ["step"])
                 rows = [row for row in reader if row["step"].isdigit() and int(row["step"]) <= start]
-        if rank_zero_only.rank == 0:
+        if getattr(rank_zero_only, "rank", 0) == 0:
             self._rewrite(rows)
 
     @property

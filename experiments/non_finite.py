@@ -52,8 +52,9 @@ def finite_figures(figures: dict[str, Tensor], batch: int, audio: Tensor) -> dic
 
 def report_non_finite(error: NonFiniteLossError, folder: RunFolder) -> str:
     """Save the batch in the run's folder and say what to do; one process of several speaks for all."""
-    if rank_zero_only.rank:
-        return f"codeclab fit: process {rank_zero_only.rank} stopped with the others."
+    rank = getattr(rank_zero_only, "rank", 0)
+    if rank:
+        return f"codeclab fit: process {rank} stopped with the others."
     path = folder.path / f"non_finite_batch_{error.batch}.safetensors"
     write_atomically(path, save({"audio": error.audio.contiguous()}))
     kept = (
