@@ -44,3 +44,20 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]`` (the caller trims to the input's length)."""
+
+
+def check_sizes(strides: Sequence[int], **sizes: int) -> None:
+    """Refuse sizes that make no layers.
+
+    Args:
+        strides: factors of a change of rate.
+        sizes: counts of channels and the like, by the name of their argument.
+
+    Raises:
+        ValueError: no strides, or a stride or a size below 1.
+    """
+    if not strides or min(strides) < 1:
+        raise ValueError(f"strides are {list(strides)}; right are one or more factors of at least 1, as [2, 4, 5, 8]")
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}; it should be at least 1")

@@ -86,6 +86,8 @@ class Codec(nn.Module):
             raise ValueError(f"sample_rate is {sample_rate} Hz; it should be positive")
         if segment is not None and segment <= 0 or not 0 <= overlap < 1:
             raise ValueError(f"segment is {segment} s and overlap {overlap}; right are a positive and one in [0, 1)")
+        if segment is not None and segment * sample_rate < 1:
+            raise ValueError(f"a segment of {segment} s is less than a sample at {sample_rate} Hz; it should be longer")
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
@@ -149,7 +151,7 @@ class Codec(nn.Module):
         """Audio to codes.
 
         Args:
-            audio: ``[B, C, N]``, float, full scale 1, at ``sample_rate``.
+            audio: ``[B, C, N]``, of any floating-point type, full scale 1, at ``sample_rate``.
             bitrate: kbps, one of ``bitrates`` within 1 %; None takes the highest.
             n_codebooks: in place of a bitrate.
 
@@ -157,6 +159,7 @@ class Codec(nn.Module):
             ValueError: audio of another shape, type or number of channels, empty or not finite; a bitrate not offered.
         """
         self._check_audio(audio)
+        audio = audio.to(next(self.parameters()).dtype)
         if bitrate is not None and n_codebooks is not None:
             raise ValueError("give a bitrate or n_codebooks, not both")
         if n_codebooks is None:
@@ -203,20 +206,21 @@ class Codec(nn.Module):
         save(self, Path(directory))
 
     @classmethod
-    def from_pretrained(cls, path: Path | str, parts: Sequence[type] = ()) -> "Codec":
+    def from_pretrained(cls, path: Path | str, parts: Sequence[type] = (), for_training: bool = False) -> "Codec":
         """Load a codec.
 
         Args:
             path: a folder written by ``save``, a run's folder, or a folder written by ``transformers``'
                 ``save_pretrained`` of EncodecModel or DacModel.
             parts: the user's own part classes, where the codec was built from some.
+            for_training: with weight norm, which saving folds into the weights, as the parts are built with.
 
         Raises:
             ValueError: no codec there, or one that cannot be loaded; the message names what differs.
         """
         from codeclab.codecs.storage import load
 
-        return load(Path(path), parts)
+        return load(Path(path), parts, for_training)
 
     @classmethod
     def from_recipe(cls, name: str, scale: str | None = None) -> "Codec":
@@ -299,4 +303,10 @@ def _check_parts(encoder: Encoder, quantizer: Quantizer, decoder: Decoder) -> No
             f"the encoder takes {encoder.channels} channels and the decoder gives {decoder.channels}; "
             "they should be the same"
         )
-    assert encoder.hop_length == math.prod(encoder.strides)
+    ends: list[Encoder | Decoder] = [encoder, decoder]
+    for end in ends:
+        if end.hop_length != math.prod(end.strides):
+            raise ValueError(
+                f"the hop_length of {type(end).__name__} is {end.hop_length}; with strides {list(end.strides)} it "
+                f"should be {math.prod(end.strides)}"
+            )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from codeclab.codecs.activation import Activation, make_activation
-from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.base import Decoder, Encoder, check_sizes
 
 DILATIONS = (1, 3, 9)
 """Of the three residual units beside each change of rate."""
@@ -52,6 +52,9 @@ class DACEncoder(Encoder):
         strides: downsampling factors, in encoder order.
         dimension: latent channels ``D``; None takes those of the last downsampling, as released.
         activation: ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
+
+    Raises:
+        ValueError: sizes that make no layers; the message says which.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class DACEncoder(Encoder):
         self.strides = list(strides)
         self.dimension = n_filters * 2 ** len(self.strides) if dimension is None else dimension
         self.activation: Activation = activation
+        check_sizes(self.strides, channels=channels, n_filters=n_filters, dimension=self.dimension)
         self.hop_length = math.prod(strides)
         width = n_filters
         layers: list[nn.Module] = [conv1d(channels, width, 7, padding=3)]
@@ -97,6 +101,9 @@ class DACDecoder(Decoder):
         strides: upsampling factors, in ENCODER order.
         channels: audio channels.
         activation: ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
+
+    Raises:
+        ValueError: sizes that make no layers; the message says which.
     """
 
     def __init__(
@@ -113,6 +120,12 @@ class DACDecoder(Decoder):
         self.strides = list(strides)
         self.channels = channels
         self.activation: Activation = activation
+        check_sizes(self.strides, channels=channels, dimension=dimension)
+        fewest = 2 ** len(self.strides)
+        if n_filters < fewest:
+            raise ValueError(
+                f"n_filters is {n_filters}; halved {len(self.strides)} times it should be at least {fewest}"
+            )
         self.hop_length = math.prod(strides)
         width = n_filters
         layers: list[nn.Module] = [conv1d(dimension, width, 7, padding=3)]

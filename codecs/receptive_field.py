@@ -78,13 +78,14 @@ def _of_decoder(decoder: Decoder) -> ReceptiveField:
     network, channels, unbounded = _network(decoder, decoder.dimension)
     frames = 8
     while frames * decoder.hop_length <= LONGEST:
-        latent = torch.randn(1, channels, frames).to(_example(network))
-        impulse = torch.zeros_like(latent)
-        impulse[..., frames // 2] = 1
+        latent = torch.randn(1, channels, frames).to(_example(network)).requires_grad_()
         with _evaluated(network):
-            _, slope = torch.autograd.functional.jvp(network, latent, impulse)
-        seen = _support(slope)
-        if seen is not None and seen[0] > 0 and seen[1] < slope.shape[-1] - 1:
+            audio = network(latent)
+        weights = torch.ones_like(audio, requires_grad=True)
+        (slopes,) = torch.autograd.grad(audio, latent, weights, create_graph=True)
+        # Linear in the weights: the derivative by a sample's weight is that sample's own slope by the frame.
+        seen = _support(torch.autograd.grad(slopes[..., frames // 2].sum(), weights)[0])
+        if seen is not None and seen[0] > 0 and seen[1] < audio.shape[-1] - 1:
             here = frames // 2 * decoder.hop_length
             return ReceptiveField(max(seen[1] - here, 0), max(here - seen[0], 0), unbounded)
         frames *= 2

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from codeclab.codecs.activation import Activation, make_activation
-from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
 
 
@@ -87,10 +87,14 @@ class SEANetEncoder(Encoder):
         compress: hidden channels of a residual unit are its channels over this.
         true_skip: skip residual units with the identity instead of a convolution.
         lstm_layers: layers of the LSTM; 0 leaves it out.
-        causal: whether no output sees later samples (the streamable setup).
+        causal: whether no output sees later samples (the streamable setup). With ``pad_mode="reflect"``, as released,
+            the first frames do: what stands before the first sample is made of the samples after it.
         norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
         activation: before each convolution but the first.
         pad_mode: ``reflect`` or ``constant``.
+
+    Raises:
+        ValueError: sizes that make no layers; the message says which.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class SEANetEncoder(Encoder):
         self.norm: Norm = norm
         self.activation: Activation = activation
         self.pad_mode: PadMode = pad_mode
+        _check(self)
         self.hop_length = math.prod(strides)
         width = n_filters
         layers: list[nn.Module] = [PaddedConv1d(channels, width, kernel_size, 1, 1, causal, norm, pad_mode)]
@@ -164,12 +169,15 @@ class SEANetDecoder(Decoder):
         compress: hidden channels of a residual unit are its channels over this.
         true_skip: skip residual units with the identity instead of a convolution.
         lstm_layers: layers of the LSTM; 0 leaves it out.
-        causal: whether no output sees later frames (the streamable setup).
+        causal: whether no output sees later frames (the streamable setup), but at the start with ``reflect``.
         norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
         activation: before each convolution but the first.
         pad_mode: ``reflect`` or ``constant``.
         trim_right_ratio: where causal, share of a transposed convolution's surplus cut on the right.
         final_activation: after the last convolution.
+
+    Raises:
+        ValueError: sizes that make no layers; the message says which.
     """
 
     def __init__(
@@ -212,6 +220,7 @@ class SEANetDecoder(Decoder):
         self.pad_mode: PadMode = pad_mode
         self.trim_right_ratio = trim_right_ratio
         self.final_activation: Literal["none", "tanh"] = final_activation
+        _check(self)
         self.hop_length = math.prod(strides)
         width = n_filters * 2 ** len(self.strides)
         layers: list[nn.Module] = [PaddedConv1d(dimension, width, kernel_size, 1, 1, causal, norm, pad_mode)]
@@ -231,6 +240,24 @@ class SEANetDecoder(Decoder):
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``."""
         return self.layers(latent)
+
+
+def _check(owner: SEANetEncoder | SEANetDecoder) -> None:
+    check_sizes(
+        owner.strides,
+        dimension=owner.dimension,
+        channels=owner.channels,
+        n_filters=owner.n_filters,
+        compress=owner.compress,
+        kernel_size=owner.kernel_size,
+        last_kernel_size=owner.last_kernel_size,
+        residual_kernel_size=owner.residual_kernel_size,
+    )
+    if owner.n_filters < owner.compress:
+        raise ValueError(
+            f"n_filters is {owner.n_filters} and compress {owner.compress}; residual units have "
+            "n_filters // compress channels, which should be at least 1"
+        )
 
 
 def _residual_units(owner: SEANetEncoder | SEANetDecoder, width: int) -> list[nn.Module]:

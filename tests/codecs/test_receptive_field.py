@@ -50,6 +50,14 @@ def test_a_causal_codec_sees_no_further_than_its_own_hop():
     assert reach.samples_future < 6
 
 
+def test_encodec_needs_320_samples_before_the_first_comes_out():
+    # EnCodec, section 3.1: "the model can output 320 samples (13 ms) as soon as the first 320 samples are received".
+    with torch.device("meta"):
+        encoder, decoder = SEANetEncoder(), SEANetDecoder()
+    assert receptive_field(encoder).samples_future == 319
+    assert receptive_field(decoder).samples_future == 0
+
+
 @pytest.mark.parametrize("layer", [{"lstm_layers": 2}, {"norm": "time_group_norm", "causal": False}])
 def test_recurrence_and_norms_over_time_are_unbounded(layer):
     bounded = receptive_field(SEANetEncoder(**SEANET | {"causal": layer.get("causal", True)}))
