@@ -28,7 +28,10 @@ class EvaluatedCodec(Protocol):
     """What ``evaluate`` asks of a codec; ``codeclab.Codec`` has it, and so may any other."""
 
     sample_rate: int
-    channels: int
+
+    @property
+    def channels(self) -> int:
+        """Audio channels."""
 
     @property
     def bitrates(self) -> Sequence[float]:

@@ -226,7 +226,8 @@ class CodecCLI(LightningCLI):
         if settings.strategy == "auto" and self._is_distributed():
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
         trainer = super().instantiate_trainer(**kwargs)
-        self.resume, self.start = None, 0
+        self.resume: Path | None = None
+        self.start = 0
         if fits:
             self._open_folder(trainer)
         return trainer

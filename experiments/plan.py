@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.receptive_field import receptive_field
+from codeclab.discriminators.ensemble import Ensemble
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.experiment import CodecExperiment
 from codeclab.experiments.progress import clock
@@ -85,8 +86,9 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
         ("quantizer", codec.quantizer),
         ("decoder", codec.decoder),
     ]
-    critics = model.critics_of(0)
-    parts += [(f"critic {i}", critic) for i, critic in enumerate(critics.ensemble.discriminators if critics else ())]
+    first = model.critics[0] if model.critics else None
+    if isinstance(first, Ensemble):
+        parts += [(f"critic {i}", critic) for i, critic in enumerate(first.discriminators)]
     lines += [f"  {role:<10} {type(part).__name__:<28} {parameters(part):>12,} parameters" for role, part in parts]
     if len(model.critics) > 1:
         lines.append(f"  {len(model.critics)} ensembles of critics, one per bandwidth: {parameters(model.critics):,}")
