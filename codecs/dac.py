@@ -8,6 +8,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from codeclab.codecs.activation import Activation, make_activation
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
+from codeclab.codecs.initialization import zero_convolution_biases
 
 DILATIONS = (1, 3, 9)
 """Of the three residual units beside each change of rate."""
@@ -82,6 +83,7 @@ class DACEncoder(Encoder):
             width *= 2
         layers += [make_activation(activation, width), conv1d(width, self.dimension, 3, padding=1)]
         self.layers = nn.Sequential(*layers)
+        zero_convolution_biases(self)
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``; zeros complete the last hop, as released."""
@@ -137,6 +139,7 @@ class DACDecoder(Decoder):
             layers += [DACResidualUnit(width, dilation, activation) for dilation in DILATIONS]
         layers += [make_activation(activation, width), conv1d(width, channels, 7, padding=3), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
+        zero_convolution_biases(self)
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``, or a little less with odd strides."""

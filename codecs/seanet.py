@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from codeclab.codecs.activation import Activation, make_activation
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
+from codeclab.codecs.initialization import WeightInit, preserve_variance
 
 
 class ResidualUnit(nn.Module):
@@ -92,6 +93,7 @@ class SEANetEncoder(Encoder):
         norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
         activation: before each convolution but the first.
         pad_mode: ``reflect`` or ``constant``.
+        weight_init: ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns sooner.
 
     Raises:
         ValueError: sizes that make no layers; the message says which.
@@ -115,6 +117,7 @@ class SEANetEncoder(Encoder):
         norm: Norm = "weight_norm",
         activation: Activation = "elu",
         pad_mode: PadMode = "reflect",
+        weight_init: WeightInit = "default",
     ) -> None:
         super().__init__()
         self.dimension = dimension
@@ -133,6 +136,7 @@ class SEANetEncoder(Encoder):
         self.norm: Norm = norm
         self.activation: Activation = activation
         self.pad_mode: PadMode = pad_mode
+        self.weight_init: WeightInit = weight_init
         _check(self)
         self.hop_length = math.prod(strides)
         width = n_filters
@@ -147,6 +151,8 @@ class SEANetEncoder(Encoder):
         layers.append(make_activation(activation, width))
         layers.append(PaddedConv1d(width, dimension, last_kernel_size, 1, 1, causal, norm, pad_mode))
         self.layers = nn.Sequential(*layers)
+        if weight_init == "variance_preserving":
+            preserve_variance(self)
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``."""
@@ -173,6 +179,7 @@ class SEANetDecoder(Decoder):
         norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
         activation: before each convolution but the first.
         pad_mode: ``reflect`` or ``constant``.
+        weight_init: ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns sooner.
         trim_right_ratio: where causal, share of a transposed convolution's surplus cut on the right.
         final_activation: after the last convolution.
 
@@ -200,6 +207,7 @@ class SEANetDecoder(Decoder):
         pad_mode: PadMode = "reflect",
         trim_right_ratio: float = 1.0,
         final_activation: Literal["none", "tanh"] = "none",
+        weight_init: WeightInit = "default",
     ) -> None:
         super().__init__()
         self.dimension = dimension
@@ -218,6 +226,7 @@ class SEANetDecoder(Decoder):
         self.norm: Norm = norm
         self.activation: Activation = activation
         self.pad_mode: PadMode = pad_mode
+        self.weight_init: WeightInit = weight_init
         self.trim_right_ratio = trim_right_ratio
         self.final_activation: Literal["none", "tanh"] = final_activation
         _check(self)
@@ -236,6 +245,8 @@ class SEANetDecoder(Decoder):
         if final_activation == "tanh":
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
+        if weight_init == "variance_preserving":
+            preserve_variance(self)
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``."""

@@ -1,0 +1,37 @@
+"""How a codec's convolutions start."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+WeightInit = Literal["default", "variance_preserving"]
+
+
+@torch.no_grad()
+def preserve_variance(module: nn.Module) -> None:
+    """Draw every convolution's weights with variance ``1 / fan_in`` and set its biases to zero.
+
+    PyTorch's default, which the released SEANet keeps, gives a third of that variance and random biases: at the start
+    the latent hardly depends on the audio, and some thousand batches pass before it does. Runs of a few hundred
+    batches cannot wait for that.
+    """
+    for part in module.modules():
+        if not isinstance(part, nn.Conv1d | nn.ConvTranspose1d):
+            continue
+        if isinstance(part, nn.ConvTranspose1d):
+            # Each output sample is reached by kernel / stride taps of every input channel.
+            fan_in = part.in_channels * part.kernel_size[0] / part.stride[0]
+        else:
+            fan_in = part.in_channels * part.kernel_size[0]
+        part.weight = torch.randn_like(part.weight) / fan_in**0.5
+        if part.bias is not None:
+            part.bias.zero_()
+
+
+@torch.no_grad()
+def zero_convolution_biases(module: nn.Module) -> None:
+    """Set the biases of plain convolutions to zero, as DAC's released code does (of transposed ones it does not)."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv1d) and part.bias is not None:
+            part.bias.zero_()
