@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 WeightInit = Literal["default", "variance_preserving"]
 
@@ -24,7 +25,11 @@ def preserve_variance(module: nn.Module) -> None:
             fan_in = part.in_channels * part.kernel_size[0] / part.stride[0]
         else:
             fan_in = part.in_channels * part.kernel_size[0]
-        part.weight = torch.randn_like(part.weight) / fan_in**0.5
+        weight = torch.randn_like(part.weight) / fan_in**0.5
+        if is_parametrized(part, "weight"):
+            part.weight = weight  # weight norm takes it apart
+        else:
+            part.weight.copy_(weight)
         if part.bias is not None:
             part.bias.zero_()
 

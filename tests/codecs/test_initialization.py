@@ -1,0 +1,37 @@
+import pytest
+import torch
+from torch import nn
+
+from codeclab.codecs.dac import DACDecoder, DACEncoder
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+
+
+def over_time(latent: torch.Tensor) -> float:
+    return float(latent.std(dim=-1).mean())
+
+
+@pytest.mark.parametrize("norm", ["weight_norm", "none"])
+def test_the_signal_keeps_its_size_through_a_variance_preserving_start(norm: str) -> None:
+    audio = torch.randn(4, 1, 4000)
+    for make in (SEANetEncoder, SEANetDecoder):
+        part = make(n_filters=8, norm=norm, lstm_layers=0, weight_init="variance_preserving")
+        released = make(n_filters=8, norm=norm, lstm_layers=0)
+        given = audio if make is SEANetEncoder else torch.randn(4, part.dimension, 20)
+        with torch.no_grad():
+            assert 0.3 < over_time(part(given)) < 5
+            assert over_time(released(given)) < 0.1
+            assert all(m.bias.abs().max() == 0 for m in part.modules() if isinstance(m, nn.Conv1d))
+
+
+def test_a_transposed_convolution_keeps_variance() -> None:
+    part = SEANetDecoder(dimension=8, n_filters=64, strides=(8,), lstm_layers=0, weight_init="variance_preserving")
+    up = next(m for m in part.modules() if isinstance(m, nn.ConvTranspose1d))
+    with torch.no_grad():
+        output = up(torch.randn(8, up.in_channels, 200))[..., 8:-8]
+    assert float(output.var()) == pytest.approx(1.0, rel=0.2)
+
+
+def test_dac_starts_without_biases_as_released() -> None:
+    for part in (DACEncoder(n_filters=4), DACDecoder(dimension=64, n_filters=16)):
+        assert all(m.bias.abs().max() == 0 for m in part.modules() if isinstance(m, nn.Conv1d))
+        assert all(m.bias.abs().max() > 0 for m in part.modules() if isinstance(m, nn.ConvTranspose1d))
