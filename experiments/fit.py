@@ -16,17 +16,18 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.codecs.parts import arguments_of
-from codeclab.experiments.assemble import SCALES, RecipeError, apply_scale, import_parts, link_parts, names, read_scale
+from codeclab.experiments.assemble import RecipeError, apply_scale, import_parts, link_parts, read_scale
 from codeclab.experiments.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.experiment import CodecExperiment
+from codeclab.experiments.fit_help import help_text
 from codeclab.experiments.flags import Request, read_request
 from codeclab.experiments.loggers import make_loggers
 from codeclab.experiments.messages import explain, shorten
 from codeclab.experiments.non_finite import NonFiniteLossError, report_non_finite
 from codeclab.experiments.progress import RunProgress
 from codeclab.experiments.run_folder import RunFolder, RunFolderError, derived_name
-from codeclab.experiments.slots import all_slots, subclasses
+from codeclab.experiments.samples import SaveSamples
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,
@@ -40,41 +41,6 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "log_every_n_steps": 10,
 }
 
-HELP = """usage: codeclab {command} --config RECIPE [options]
-
-{summary}
-
-  --config NAME          a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder
-  --scale NAME           sizes of parts, batch and steps: {scales}; left out: the recipe's own (the paper's)
-  --data FOLDER          a tree of audio files, or a manifest CSV; left out: the built-in synthetic corpus
-  --name NAME            the run's name; left out: derived from the settings
-  --runs FOLDER          where runs are kept (default: runs)
-  --import FILE.py       a Python file with your own parts; may be repeated
-  --dry-run              print parts, sizes, bitrates, steps and estimates of memory and time, and stop
-  --compile              compile the networks with torch.compile
-
-Any part is swapped by its class name, and any of its arguments is a flag:
-  --model.quantizer FactorizedVQ --model.quantizer.codebook_dim 8
-  --model.encoder.activation relu --model.decoder.activation relu
-  --model.discriminators+=MSSTFTDiscriminator            (+= appends to a list)
-
-{parts}
-
-Training:
-  --trainer.max_steps N  batches to train                --data.batch_size N     items a batch, over all devices
-  --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
-  --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
-
-The same command again continues the run where it stopped.
-`codeclab {command} --model.quantizer.help NAME` explains a part's arguments, `--help-all` every flag.
-"""
-
-SUMMARIES = {
-    "fit": "Train a codec from a recipe; the same command again continues it.",
-    "validate": "Measure a run's best checkpoint on the validation clips: codeclab validate --config runs/NAME",
-    "test": "Measure a run's best checkpoint on the test clips: codeclab test --config runs/NAME",
-}
-
 
 @rank_zero_only
 def say(text: str) -> None:
@@ -85,15 +51,6 @@ def say(text: str) -> None:
 def channels(encoder: Namespace) -> int:
     """Audio channels of a parsed encoder; one where it does not say."""
     return int(encoder.get("init_args", Namespace()).get("channels", 1))
-
-
-def help_text(command: str) -> str:
-    """What ``codeclab fit --help`` prints."""
-    import_parts()
-    lines = [f"  --{slot:<24} {', '.join(subclasses(base))}" for slot, base in all_slots().items()]
-    return HELP.format(
-        command=command, summary=SUMMARIES[command], scales=", ".join(names(SCALES)), parts="\n".join(lines)
-    )
 
 
 class CodecCLI(LightningCLI):
@@ -220,7 +177,7 @@ class CodecCLI(LightningCLI):
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
         callbacks: list[Any] = [RunProgress(self.folder)]
         if fits:
-            callbacks.append(RunCheckpoint(self.folder, every))
+            callbacks += [RunCheckpoint(self.folder, every), SaveSamples(self.folder)]
         kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
         if settings.strategy == "auto" and self._is_distributed():

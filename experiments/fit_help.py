@@ -1,0 +1,48 @@
+"""What ``codeclab fit --help``, ``validate --help`` and ``test --help`` print."""
+
+from codeclab.experiments.assemble import SCALES, import_parts, names
+from codeclab.experiments.slots import all_slots, subclasses
+
+HELP = """usage: codeclab {command} --config RECIPE [options]
+
+{summary}
+
+  --config NAME          a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder
+  --scale NAME           sizes of parts, batch and steps: {scales}; left out: the recipe's own (the paper's)
+  --data FOLDER          a tree of audio files, or a manifest CSV; left out: the built-in synthetic corpus
+  --name NAME            the run's name; left out: derived from the settings
+  --runs FOLDER          where runs are kept (default: runs)
+  --import FILE.py       a Python file with your own parts; may be repeated
+  --dry-run              print parts, sizes, bitrates, steps and estimates of memory and time, and stop
+  --compile              compile the networks with torch.compile
+
+Any part is swapped by its class name, and any of its arguments is a flag:
+  --model.quantizer FactorizedVQ --model.quantizer.codebook_dim 8
+  --model.encoder.activation relu --model.decoder.activation relu
+  --model.discriminators+=MSSTFTDiscriminator            (+= appends to a list)
+
+{parts}
+
+Training:
+  --trainer.max_steps N  batches to train                --data.batch_size N     items a batch, over all devices
+  --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
+  --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
+
+The same command again continues the run where it stopped.
+`codeclab {command} --model.quantizer.help NAME` explains a part's arguments, `--help-all` every flag.
+"""
+
+SUMMARIES = {
+    "fit": "Train a codec from a recipe; the same command again continues it.",
+    "validate": "Measure a run's best checkpoint on the validation clips: codeclab validate --config runs/NAME",
+    "test": "Measure a run's best checkpoint on the test clips: codeclab test --config runs/NAME",
+}
+
+
+def help_text(command: str) -> str:
+    """What ``codeclab fit --help`` prints."""
+    import_parts()
+    lines = [f"  --{slot:<24} {', '.join(subclasses(base))}" for slot, base in all_slots().items()]
+    return HELP.format(
+        command=command, summary=SUMMARIES[command], scales=", ".join(names(SCALES)), parts="\n".join(lines)
+    )
