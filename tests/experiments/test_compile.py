@@ -38,6 +38,7 @@ def test_compiling_changes_neither_results_nor_names(recipe, watched):
             torch.testing.assert_close(gradient, theirs[name], rtol=1e-3, atol=1e-3 * scale)
 
 
+@pytest.mark.usefixtures("eager_backend")
 def test_what_is_compiled(build):
     """The coders around their LSTMs, each layer once, and the critics' convolutions; nothing else."""
     model = build("encodec_24khz", model__compile="true").model
