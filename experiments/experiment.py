@@ -237,7 +237,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         gradient = self._output_gradient(players, share)
         if critics_loss is not None and self.update_order == "joint":
             self._backward(critics_loss * share)
-        latent = [getattr(self.weights, name) * loss for name, loss in quantized.losses.items()]
+        latent = [getattr(self.weights, name, 1.0) * loss for name, loss in quantized.losses.items()]
         self._backward(((fake * gradient).sum() + sum(latent)) * share)
         self._codes = quantized.codes
         # In the order they are computed, so that the first that is not finite is the cause of the others.
