@@ -13,7 +13,8 @@ class LossWeights:
     """How much each loss counts; 0 leaves it out.
 
     With the balancer the first four are shares of the gradient at the decoder's output (EnCodec eq. 5); without it
-    they are plain factors. The others, which depend on the latent alone, are always plain factors; a loss of your own quantizer that is not named here counts once.
+    they are plain factors. The others, which depend on the latent alone, are always plain
+    factors; a loss of your own quantizer that is not named here counts once.
 
     Attributes:
         waveform: loss on the waveform.
