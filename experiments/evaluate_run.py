@@ -39,7 +39,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("run", help="a run's folder (runs/NAME), or a folder written by Codec.save")
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the run was trained on)")
     parser.add_argument(
-        "--split", default="test", choices=("train", "valid", "test"), help="which part (default: test)"
+        "--split",
+        default="test",
+        choices=("train", "valid", "test", "all"),
+        help="which part (default: test; a folder without split folders is split by a seeded hash)",
     )
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
     parser.add_argument("--metrics", nargs="+", metavar="NAME", default=DEFAULT_METRICS, help="what to measure")
