@@ -95,11 +95,19 @@ class Codec(nn.Module):
         self.segment = segment
         self.overlap = overlap
         self.normalize = normalize
-        reachable = [self.bitrate_of(n) for n in range(1, quantizer.n_codebooks + 1)]
-        for rate in bitrates or []:
+        self.chosen_bitrates = sorted(float(rate) for rate in bitrates) if bitrates else None
+        reachable = self._reachable()
+        for rate in self.chosen_bitrates or []:
             if not any(abs(rate - one) <= TOLERANCE * one for one in reachable):
                 raise ValueError(f"{rate:g} kbps cannot be reached; these parts give {_listed(reachable)} kbps")
-        self.bitrates = sorted(float(rate) for rate in bitrates) if bitrates else reachable
+
+    def _reachable(self) -> list[float]:
+        return [self.bitrate_of(n) for n in self.quantizer.offered_n_codebooks]
+
+    @property
+    def bitrates(self) -> list[float]:
+        """Bitrates offered, kbps, ascending: those chosen, or all its parts give; a learnt rate is as learnt so far."""
+        return self._reachable() if self.chosen_bitrates is None else list(self.chosen_bitrates)
 
     @property
     def channels(self) -> int:
@@ -128,8 +136,7 @@ class Codec(nn.Module):
         """
         if not any(abs(bitrate - one) <= TOLERANCE * one for one in self.bitrates):
             raise ValueError(f"the codec does not offer {bitrate:g} kbps; it offers {_listed(self.bitrates)} kbps")
-        counts = range(1, self.quantizer.n_codebooks + 1)
-        return min(counts, key=lambda n: abs(self.bitrate_of(n) - bitrate))
+        return min(self.quantizer.offered_n_codebooks, key=lambda n: abs(self.bitrate_of(n) - bitrate))
 
     def forward(self, audio: Tensor, n_codebooks: int | Tensor | None = None) -> tuple[Tensor, Quantized]:
         """The training pass over whole excerpts, not cut into segments.

@@ -63,7 +63,7 @@ def find_part(role: str, name: str, parts: Sequence[type] = ()) -> type[nn.Modul
     if name not in known:
         raise ValueError(
             f"no {role} is called {name!r}; there are: {', '.join(sorted(known))} "
-            "(pass your own classes as `parts`, or import them first)"
+            "(bring your own: --import FILE.py on the command line, `parts` in Python)"
         )
     return known[name]
 

@@ -32,7 +32,8 @@ def config_of(codec: Codec) -> dict[str, Any]:
     for role in ROLES:
         part = getattr(codec, role)
         config[role] = {"name": type(part).__name__, "arguments": arguments_of(part)}
-    return config | {name: getattr(codec, name) for name in SETTINGS}
+    settings = {name: getattr(codec, name) for name in SETTINGS if name != "bitrates"}
+    return config | settings | {"bitrates": codec.chosen_bitrates}
 
 
 def save(codec: Codec, directory: Path) -> None:

@@ -62,9 +62,7 @@ class RunProgress(Callback):
         self.began, self.first = time.monotonic(), trainer.global_step
         if trainer.is_global_zero:
             self.bar.start()
-            self.task = self.bar.add_task(
-                self.name, total=trainer.max_steps, completed=trainer.global_step, figures=""
-            )
+            self.task = self.bar.add_task(self.name, total=trainer.max_steps, completed=trainer.global_step, figures="")
             if self.first:
                 print(f"{self.name}: continuing after batch {self.first}", file=sys.stderr)
 
@@ -80,10 +78,8 @@ class RunProgress(Callback):
         elif step % max(1, total // self.lines) == 0 or step == total:
             spent = time.monotonic() - self.began
             left = spent / (step - self.first) * (total - step)
-            print(
-                f"{self.name}: batch {step}/{total}, {clock(spent)} spent, {clock(left)} left, {self._figures(trainer)}",
-                file=sys.stderr,
-            )
+            times = f"{clock(spent)} spent, {clock(left)} left"
+            print(f"{self.name}: batch {step}/{total}, {times}, {self._figures(trainer)}", file=sys.stderr)
 
     def _figures(self, trainer: lightning.Trainer) -> str:
         return "  ".join(f"{name} {float(value):.3g}" for name, value in trainer.progress_bar_metrics.items())

@@ -168,15 +168,15 @@ def run(command: str, argv: list[str]) -> int:
     began = time.monotonic()
     flags = [row_flags(row, options, scale, extra) for row in chosen]
     wrong = [check(row, row_flag) for row, row_flag in zip(chosen, flags, strict=True)]
-    for row, error in zip(chosen, wrong, strict=True):
-        if error:
-            print(f"{row.name}: {error}", file=sys.stderr)
+    for row, why in zip(chosen, wrong, strict=True):
+        if why:
+            print(f"{row.name}: {why}", file=sys.stderr)
     if all(wrong):
         return 2
     print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
     made = [
-        unmade(row, error) if error else make_row(row, row_flag, spec, options)
-        for row, row_flag, error in zip(chosen, flags, wrong, strict=True)
+        unmade(row, why) if why else make_row(row, row_flag, spec, options)
+        for row, row_flag, why in zip(chosen, flags, wrong, strict=True)
     ]
     table = Table(
         title=spec.title,

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from codeclab.experiments.run_folder import RunFolder
+from codeclab.experiments.validation import Validation
 
 
 class SaveSamples(Callback):
@@ -30,13 +31,14 @@ class SaveSamples(Callback):
         data = getattr(trainer, "datamodule", None)
         if not trainer.is_global_zero or trainer.state.fn != "fit" or data is None or not data.corpus.valid:
             return
+        assert isinstance(pl_module, Validation)
         codec = pl_module.deployed_codec
         clips = data.clips("valid")
         for index in range(min(self.clips, len(clips))):
             clip = clips[index]
             name = re.sub(r"[^\w.-]+", "_", clip.name)
             audio = clip.audio[None].to(pl_module.device)
-            coded = codec.decode(codec.encode(audio, bitrate=pl_module.bitrate))[0]
+            coded = codec.decode(codec.encode(audio, n_codebooks=pl_module.main_codebooks))[0]
             original = self.folder.samples / f"{name}.original.flac"
             if not original.is_file():
                 write_audio(original, clip.audio, clip.sample_rate)

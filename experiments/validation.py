@@ -12,7 +12,7 @@ from codeclab.codecs.codec import Codec
 class Validation(lightning.LightningModule):
     """Measures ``deployed_codec`` on fixed clips; the trainer's module inherits this."""
 
-    bitrate: float
+    main_codebooks: int
     validation_metrics: list[str]
 
     @property
@@ -26,17 +26,20 @@ class Validation(lightning.LightningModule):
         wanted = [name for name in ("visqol_audio", "visqol_speech", "mel_distance") if name in self.validation_metrics]
         return (wanted or self.validation_metrics)[0]
 
-    def _rates(self) -> dict[str, float]:
-        """The bitrates measured, kbps, by the name their figures are logged under."""
-        rates = self.deployed_codec.bitrates
-        return {"": self.bitrate, "@lowest": rates[0]} if rates[0] < self.bitrate else {"": self.bitrate}
+    def _rates(self) -> dict[str, int]:
+        """The numbers of codebooks measured, by the name their figures are logged under."""
+        codec = self.deployed_codec
+        lowest = codec.n_codebooks_for(codec.bitrates[0])
+        return (
+            {"": self.main_codebooks, "@lowest": lowest} if lowest < self.main_codebooks else {"": self.main_codebooks}
+        )
 
     def _measure(self, batch: dict[str, Any], stage: str) -> None:
         codec, audio = self.deployed_codec, batch["audio"]
         lengths = batch["length"].tolist()
-        for suffix, bitrate in self._rates().items():
+        for suffix, n_codebooks in self._rates().items():
             with torch.autocast(device_type=audio.device.type, enabled=False):
-                decoded = codec.decode(codec.encode(audio, bitrate=bitrate))
+                decoded = codec.decode(codec.encode(audio, n_codebooks=n_codebooks))
             for name in self.validation_metrics:
                 metric = METRICS[name].load()
                 scores = [

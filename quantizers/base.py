@@ -66,6 +66,11 @@ class Quantizer(nn.Module, ABC):
         sizes = torch.tensor(self.codebook_sizes[:count], dtype=torch.float64)
         return float(sizes.log2().sum())
 
+    @property
+    def offered_n_codebooks(self) -> list[int]:
+        """Numbers of codebooks it can be used with, ascending; a method that learns its one rate has one."""
+        return list(range(1, self.n_codebooks + 1))
+
     def log_prior(self) -> Tensor | None:
         """Natural log-probabilities ``[K, size]`` of the codes where the method learns them, otherwise None."""
         return None

@@ -85,6 +85,11 @@ class DiffQ(Quantizer):
         """Levels of each dimension, ``round(2^B)``."""
         return [int(size) for size in self._levels().tolist()]
 
+    @property
+    def offered_n_codebooks(self) -> list[int]:
+        """All dimensions, always: there is one rate, the learnt one."""
+        return [self.dimension]
+
     def check_n_codebooks(self, n_codebooks: int | None) -> int:
         """The number of codebooks, ``dimension``: the rate is learnt, not chosen.
 

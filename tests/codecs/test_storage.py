@@ -76,7 +76,7 @@ def test_what_is_written_is_plain(codec, tmp_path):
         assert config[role]["name"] == type(part).__name__
         assert config[role]["arguments"] == arguments_of(part)
     assert config["sample_rate"] == codec.sample_rate
-    assert config["bitrates"] == codec.bitrates
+    assert config["bitrates"] == codec.chosen_bitrates
 
 
 def test_loading_for_training_restores_weight_norm(codec, tmp_path):

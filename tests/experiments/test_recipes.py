@@ -14,11 +14,6 @@ DEMO = ["--scale", "demo", "--dry-run"]
 ONE_RATE = ["--model.bitrates", "null", "--model.bitrate", "null", "--model.rate_sampling", "AllCodebooks",
             "--model.ensemble_per_bandwidth", "false"]  # fmt: skip
 
-DIFFQ = pytest.param(
-    "DiffQ",
-    marks=pytest.mark.xfail(strict=True, raises=RecipeError, reason="Codec asks every quantizer for each single rate"),
-)
-
 
 def built(*words: str) -> CodecCLI:
     return build("fit", list(words))
@@ -30,7 +25,7 @@ def shapes(module: torch.nn.Module) -> dict[str, torch.Size]:
 
 @pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
 @pytest.mark.parametrize("encoder", ["SEANetEncoder", "DACEncoder"])
-@pytest.mark.parametrize("quantizer", ["ResidualVQ", "FactorizedVQ", "GumbelSoftmax", DIFFQ])
+@pytest.mark.parametrize("quantizer", ["ResidualVQ", "FactorizedVQ", "GumbelSoftmax", "DiffQ"])
 @pytest.mark.parametrize("decoder", ["SEANetDecoder", "DACDecoder"])
 def test_any_encoder_with_any_quantizer_with_any_decoder(
     recipe: str, encoder: str, quantizer: str, decoder: str

@@ -8,6 +8,19 @@ from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.run_folder import RunFolder
 from codeclab.experiments.samples import SaveSamples
+from codeclab.experiments.validation import Validation
+
+
+class Measured(Validation):
+    main_codebooks = 8
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    @property
+    def deployed_codec(self) -> Codec:
+        return self.codec
 
 
 def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:
@@ -15,7 +28,7 @@ def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:
     data = AudioData(sample_rate=24000, valid_clips=3, clip_seconds=0.5, workers=0)
     fit = SimpleNamespace(fn="fit")
     trainer = SimpleNamespace(is_global_zero=True, state=fit, datamodule=data, global_step=7)
-    module = SimpleNamespace(deployed_codec=codec, device=torch.device("cpu"), bitrate=6.0)
+    module = Measured(codec)
     SaveSamples(RunFolder(tmp_path), clips=2).on_validation_end(trainer, module)
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())
     assert len(names) == 4

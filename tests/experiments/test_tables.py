@@ -11,7 +11,9 @@ RATES = [1.5, 3.0, 6.0, 12.0, 24.0]
 
 def written(folder: Path, **content: object) -> str:
     path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump({"title": "Mine", "rows": [{"name": "a", "flags": "--config dac_44khz"}], **content}))
+    path.write_text(
+        yaml.safe_dump({"title": "Mine", "rows": [{"name": "a", "flags": "--config dac_44khz"}], **content})
+    )
     return str(path)
 
 

@@ -1,8 +1,12 @@
 """DiffQ against the equations of EnCodec, A.2.1, worked by hand, and their limits."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.diffq import DiffQ
 from codeclab.quantizers.usage import CodebookCounts
 
@@ -156,3 +160,20 @@ def test_what_diffq_cannot_do_is_refused():
         build(15.0)
     with pytest.raises(ValueError, match="must be positive"):
         build(2.0, target_bitrate=0.0)
+
+
+def test_a_codec_follows_the_learnt_rate(tmp_path: Path) -> None:
+    encoder = SEANetEncoder(dimension=8, n_filters=2, strides=(4,), lstm_layers=0)
+    decoder = SEANetDecoder(dimension=8, n_filters=2, strides=(4,), lstm_layers=0)
+    codec = Codec(encoder, DiffQ(dimension=8, frame_rate=2000.0), decoder, sample_rate=8000)
+    before = codec.bitrates
+    with torch.no_grad():
+        for parameter in codec.quantizer.parameters():
+            parameter.sub_(1.0)
+    assert len(codec.bitrates) == 1
+    assert codec.bitrates[0] < before[0]
+    codec.eval().save(tmp_path)
+    again = Codec.from_pretrained(tmp_path)
+    assert again.bitrates == codec.bitrates
+    audio = torch.randn(1, 1, 400)
+    assert torch.equal(again.encode(audio).codes, codec.encode(audio, bitrate=codec.bitrates[0]).codes)
