@@ -6,7 +6,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+def bar_columns() -> list[ProgressColumn]:
+    """What every bar shows: the task, how much of it is done, the time spent and the time left."""
+    return [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    ]
 
 
 @contextmanager
@@ -25,15 +45,7 @@ def progress_bar(title: str, total: int | None, shown: bool) -> Iterator[Callabl
     if not shown:
         yield lambda: None
     elif console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console, transient=True) as bar:
+        with Progress(*bar_columns(), console=console, transient=True) as bar:
             task = bar.add_task(title, total=total)
             yield lambda: bar.advance(task)
     else:

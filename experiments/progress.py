@@ -7,24 +7,16 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress, TextColumn
 
 from codeclab.benchmarks.files import write_atomically
+from codeclab.benchmarks.progress import bar_columns
 from codeclab.experiments.run_folder import RunFolder
 
 
-def progress_bar() -> Progress:
-    """The bar every long job shows; drawn only in a terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
-        disable=not sys.stderr.isatty(),
-    )
+def training_bar() -> Progress:
+    """The bar of a training run, with its latest figures; drawn only in a terminal."""
+    return Progress(*bar_columns(), TextColumn("{task.fields[figures]}"), disable=not sys.stderr.isatty())
 
 
 def clock(seconds: float) -> str:
@@ -47,7 +39,7 @@ class RunProgress(Callback):
         self.name = folder.path.name
         self.seconds = 0.0
         self.lines = lines
-        self.bar = progress_bar()
+        self.bar = training_bar()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback: seconds of training so far."""

@@ -1,6 +1,7 @@
 """The data of an experiment: from a folder, or nothing at all, to batches and clips."""
 
 import os
+from functools import lru_cache
 
 import torch
 from lightning import LightningDataModule
@@ -93,7 +94,7 @@ class AudioData(LightningDataModule):
             DataError: If the folder holds no usable audio.
         """
         if self._corpus is None:
-            self._corpus = make_synthetic_corpus() if self.folder is None else scan(self.folder, self.split_seed)
+            self._corpus = make_synthetic_corpus() if self.folder is None else _scan_once(self.folder, self.split_seed)
         return self._corpus
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
@@ -215,6 +216,12 @@ class AudioData(LightningDataModule):
         # Containers lend fewer cores than the machine has; where there is no affinity (macOS), all count.
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(max(cores // (2 * devices), 1), MOST_WORKERS)
+
+
+@lru_cache(maxsize=4)
+def _scan_once(folder: str, split_seed: int) -> Corpus:
+    """A process reads a folder's headers, and names what it leaves out, once, however many runs it makes."""
+    return scan(folder, split_seed)
 
 
 def _init_worker(worker: int) -> None:

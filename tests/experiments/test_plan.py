@@ -45,7 +45,7 @@ def test_a_plan_is_printed_and_no_folder_made(
         r"bitrates +1.5, 3, 6, 12, 24 kbps \(checkpoints are compared at 6\)",
         r"receptive field +unbounded .* 213.1 ms back, 13.3 ms ahead",
         r"data +the synthetic corpus",
-        r"training +150 batches of 4 x 1.0 s, discriminator_first",
+        r"training +[\d,]+ batches of 4 x 0.38 s, discriminator_first",
         r"memory +about \d+\.\d GiB",
         r"time +about \d+:\d\d on this machine's",
     ):
