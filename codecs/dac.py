@@ -8,7 +8,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from codeclab.codecs.activation import Activation, make_activation
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
-from codeclab.codecs.initialization import zero_convolution_biases
+from codeclab.codecs.initialization import WeightInit, preserve_variance, zero_convolution_biases
 
 DILATIONS = (1, 3, 9)
 """Of the three residual units beside each change of rate."""
@@ -53,6 +53,7 @@ class DACEncoder(Encoder):
         strides: downsampling factors, in encoder order.
         dimension: latent channels ``D``; None takes those of the last downsampling, as released.
         activation: ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
+        weight_init: ``default`` (as released) or ``variance_preserving``, which learns sooner.
 
     Raises:
         ValueError: sizes that make no layers; the message says which.
@@ -65,6 +66,7 @@ class DACEncoder(Encoder):
         strides: Sequence[int] = (2, 4, 8, 8),
         dimension: int | None = None,
         activation: Activation = "snake",
+        weight_init: WeightInit = "default",
     ) -> None:
         super().__init__()
         self.channels = channels
@@ -72,6 +74,7 @@ class DACEncoder(Encoder):
         self.strides = list(strides)
         self.dimension = n_filters * 2 ** len(self.strides) if dimension is None else dimension
         self.activation: Activation = activation
+        self.weight_init: WeightInit = weight_init
         check_sizes(self.strides, channels=channels, n_filters=n_filters, dimension=self.dimension)
         self.hop_length = math.prod(strides)
         width = n_filters
@@ -83,7 +86,10 @@ class DACEncoder(Encoder):
             width *= 2
         layers += [make_activation(activation, width), conv1d(width, self.dimension, 3, padding=1)]
         self.layers = nn.Sequential(*layers)
-        zero_convolution_biases(self)
+        if weight_init == "variance_preserving":
+            preserve_variance(self, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)])
+        else:
+            zero_convolution_biases(self)
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``; zeros complete the last hop, as released."""
@@ -103,6 +109,7 @@ class DACDecoder(Decoder):
         strides: upsampling factors, in ENCODER order.
         channels: audio channels.
         activation: ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
+        weight_init: ``default`` (as released) or ``variance_preserving``, which learns sooner.
 
     Raises:
         ValueError: sizes that make no layers; the message says which.
@@ -115,6 +122,7 @@ class DACDecoder(Decoder):
         strides: Sequence[int] = (2, 4, 8, 8),
         channels: int = 1,
         activation: Activation = "snake",
+        weight_init: WeightInit = "default",
     ) -> None:
         super().__init__()
         self.dimension = dimension
@@ -122,6 +130,7 @@ class DACDecoder(Decoder):
         self.strides = list(strides)
         self.channels = channels
         self.activation: Activation = activation
+        self.weight_init: WeightInit = weight_init
         check_sizes(self.strides, channels=channels, dimension=dimension)
         fewest = 2 ** len(self.strides)
         if n_filters < fewest:
@@ -139,7 +148,10 @@ class DACDecoder(Decoder):
             layers += [DACResidualUnit(width, dilation, activation) for dilation in DILATIONS]
         layers += [make_activation(activation, width), conv1d(width, channels, 7, padding=3), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        zero_convolution_biases(self)
+        if weight_init == "variance_preserving":
+            preserve_variance(self, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)])
+        else:
+            zero_convolution_biases(self)
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``, or a little less with odd strides."""

@@ -1,5 +1,6 @@
 """How a codec's convolutions start."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -8,10 +9,16 @@ from torch.nn.utils.parametrize import is_parametrized
 
 WeightInit = Literal["default", "variance_preserving"]
 
+BRANCH_SHARE = 0.1
+"""Variance of a residual branch, against that of the identity it is added to."""
+
 
 @torch.no_grad()
-def preserve_variance(module: nn.Module) -> None:
+def preserve_variance(module: nn.Module, branch_ends: Sequence[nn.Module] = ()) -> None:
     """Draw every convolution's weights with variance ``1 / fan_in`` and set its biases to zero.
+
+    What is added to an identity would double the variance each time: the convolutions that end such branches start at a
+    tenth of it.
 
     PyTorch's default, which the released SEANet keeps, gives a third of that variance and random biases: at the start
     the latent hardly depends on the audio, and some thousand batches pass before it does. Runs of a few hundred
@@ -25,7 +32,8 @@ def preserve_variance(module: nn.Module) -> None:
             fan_in = part.in_channels * part.kernel_size[0] / part.stride[0]
         else:
             fan_in = part.in_channels * part.kernel_size[0]
-        weight = torch.randn_like(part.weight) / fan_in**0.5
+        share = BRANCH_SHARE if any(part is end for end in branch_ends) else 1.0
+        weight = torch.randn_like(part.weight) * (share / fan_in) ** 0.5
         if is_parametrized(part, "weight"):
             part.weight = weight  # weight norm takes it apart
         else:

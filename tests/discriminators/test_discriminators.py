@@ -87,8 +87,9 @@ def test_too_short_audio_is_refused_with_the_length_needed(kind):
 
 
 def test_runs_under_bfloat16_autocast(kind):
-    discriminator = KINDS[kind]()
-    audio = torch.randn(2, 1, 400, requires_grad=True)
+    # oneDNN's bfloat16 convolutions on the CPU read past maps narrower than their kernel: bands need a real window.
+    discriminator = MultiBandSTFTDiscriminator((512,), n_filters=2) if kind == "multiband" else KINDS[kind]()
+    audio = torch.randn(2, 1, 1600, requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         judgements = discriminator(audio)
     assert judgements[0].logits.dtype == torch.bfloat16
