@@ -7,7 +7,7 @@ import torch
 import yaml
 
 import codeclab
-from codeclab.experiments.assemble import RecipeError
+from codeclab.experiments.assemble import RecipeError, read_scale
 from codeclab.experiments.fit import CodecCLI, build
 
 DEMO = ["--scale", "demo", "--dry-run"]
@@ -117,7 +117,7 @@ def test_a_scale_sizes_the_parts_that_are_swapped_in_and_the_settings_in_blocks(
                 "--model.encoder.strides", "[2, 4, 5, 8]", "--model.discriminators+=MultiBandSTFTDiscriminator",
                 "--model.optimizer", "{lr: 0.5}")  # fmt: skip
     assert cli.config.model.encoder.init_args.n_filters == 8
-    assert cli.model.codec.encoder.dimension == 128
+    assert cli.model.codec.encoder.dimension == read_scale("demo")["parts"]["DACEncoder"]["dimension"]
     assert cli.config.model.discriminators[1].init_args.window_lengths == [1024, 512]
     assert cli.config.model.optimizer.lr == 0.5
 
