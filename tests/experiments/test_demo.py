@@ -11,6 +11,7 @@ from codeclab.benchmarks.clip import Clip
 from codeclab.benchmarks.metrics.mel_distance import mel_distance
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.fit import build
 from codeclab.experiments.run_table import row_flags, train
 from codeclab.experiments.tables import read_table
 
@@ -49,11 +50,10 @@ def noise_like_the_corpus(data: AudioData, clips: list[Clip]) -> list[Tensor]:
 def test_each_row_of_the_demo_has_learned_something(row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     options = argparse.Namespace(runs=str(tmp_path), data=None)
-    cli = train(row, row_flags(row, options, "demo", []))
+    flags = row_flags(row, options, "demo", [])
+    cli = train(row, flags)
     trained = Codec.from_pretrained(cli.folder.path).eval()
-    torch.manual_seed(1)
-    recipe = row.flags[row.flags.index("--config") + 1]
-    untrained = Codec.from_recipe(recipe, scale="demo").eval()
+    untrained = build("fit", [*flags, "--dry-run"]).model.codec.eval()
     clips = list(cli.datamodule.clips("test"))
     lowest, highest = trained.bitrates[0], trained.bitrates[-1]
 
