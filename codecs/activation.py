@@ -1,12 +1,44 @@
 """The activations a codec may use, by name."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 Activation = Literal["snake", "elu", "relu", "leaky_relu"]
+
+LEAKY_SLOPE = 0.1
+
+
+class _Snake(torch.autograd.Function):
+    """Snake and its derivatives ``1 + sin(2 alpha x)`` and ``(x sin(2 alpha x) - sin(alpha x)^2 / alpha) / alpha``.
+
+    Left to autograd, four maps of the input's size are kept for the backward pass; here the input alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, alpha: Tensor) -> Tensor:
+        ctx.save_for_backward(x, alpha)
+        return torch.addcmul(x, _reciprocal(alpha), (alpha * x).sin_().square_())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, alpha = ctx.saved_tensors
+        angle = alpha * x
+        sine = angle.sin()
+        slope = angle.cos_().mul_(sine).mul_(2).mul_(gradient)  # gradient * sin(2 alpha x)
+        square = sine.square_().mul_(gradient)
+        inverse = _reciprocal(alpha)
+        to_alpha = inverse * (slope * x).sum((0, 2), keepdim=True) - inverse.square() * square.sum((0, 2), keepdim=True)
+        return slope.add_(gradient).to(x.dtype), to_alpha
+
+
+def _reciprocal(alpha: Tensor) -> Tensor:
+    # 1e-9 as the released code: alpha may be learnt to zero.
+    return (alpha + 1e-9).reciprocal()
 
 
 class Snake(nn.Module):
@@ -22,8 +54,7 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, N]`` to the same shape."""
-        # 1e-9 as the released code: alpha may be learnt to zero.
-        return torch.addcmul(x, (self.alpha + 1e-9).reciprocal(), torch.sin(self.alpha * x).square())
+        return cast(Tensor, _Snake.apply(x, self.alpha))
 
 
 def make_activation(name: Activation, channels: int) -> nn.Module:
@@ -41,7 +72,7 @@ def make_activation(name: Activation, channels: int) -> nn.Module:
     plain: dict[str, Callable[[], nn.Module]] = {
         "elu": nn.ELU,
         "relu": nn.ReLU,
-        "leaky_relu": lambda: nn.LeakyReLU(0.1),
+        "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE),
     }
     if name not in plain:
         raise ValueError(f"no activation {name!r}; there are: snake, {', '.join(plain)}")

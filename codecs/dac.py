@@ -44,6 +44,11 @@ class DACResidualUnit(nn.Module):
         return audio + self.body(audio)
 
 
+def branch_ends(module: nn.Module) -> list[nn.Module]:
+    """The last convolution of every residual unit in ``module``."""
+    return [unit.body[-1] for unit in module.modules() if isinstance(unit, DACResidualUnit)]
+
+
 class DACEncoder(Encoder):
     """Residual units and strided convolutions with Snake.
 
@@ -87,7 +92,9 @@ class DACEncoder(Encoder):
         layers += [make_activation(activation, width), conv1d(width, self.dimension, 3, padding=1)]
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(self, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)])
+            preserve_variance(
+                self, activation, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)]
+            )
         else:
             zero_convolution_biases(self)
 
@@ -149,7 +156,9 @@ class DACDecoder(Decoder):
         layers += [make_activation(activation, width), conv1d(width, channels, 7, padding=3), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(self, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)])
+            preserve_variance(
+                self, activation, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)]
+            )
         else:
             zero_convolution_biases(self)
 

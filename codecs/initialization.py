@@ -7,15 +7,22 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from codeclab.codecs.activation import LEAKY_SLOPE, Activation
+
 WeightInit = Literal["default", "variance_preserving"]
 
 BRANCH_SHARE = 0.1
 """Variance of a residual branch, against that of the identity it is added to."""
 
+GAINS: dict[str, float] = {"relu": 2.0, "leaky_relu": 2 / (1 + LEAKY_SLOPE**2)}
+"""What weights must make up for after an activation that removes (a share of) one half (He et al. 2015, eq. 15)."""
+
 
 @torch.no_grad()
-def preserve_variance(module: nn.Module, branch_ends: Sequence[nn.Module] = ()) -> None:
-    """Draw every convolution's weights with variance ``1 / fan_in`` and set its biases to zero.
+def preserve_variance(module: nn.Module, activation: Activation, branch_ends: Sequence[nn.Module] = ()) -> None:
+    """Draw every convolution's weights with variance ``gain / fan_in`` and set its biases to zero.
+
+    The gain is the activation's, 1 for those that leave the variance about as it is.
 
     What is added to an identity would double the variance each time: the convolutions that end such branches start at a
     tenth of it.
@@ -33,7 +40,7 @@ def preserve_variance(module: nn.Module, branch_ends: Sequence[nn.Module] = ()) 
         else:
             fan_in = part.in_channels * part.kernel_size[0]
         share = BRANCH_SHARE if any(part is end for end in branch_ends) else 1.0
-        weight = torch.randn_like(part.weight) * (share / fan_in) ** 0.5
+        weight = torch.randn_like(part.weight) * (GAINS.get(activation, 1.0) * share / fan_in) ** 0.5
         if is_parametrized(part, "weight"):
             part.weight = weight  # weight norm takes it apart
         else:

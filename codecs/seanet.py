@@ -152,7 +152,7 @@ class SEANetEncoder(Encoder):
         layers.append(PaddedConv1d(width, dimension, last_kernel_size, 1, 1, causal, norm, pad_mode))
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(self)
+            preserve_variance(self, activation)
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``."""
@@ -246,7 +246,7 @@ class SEANetDecoder(Decoder):
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(self)
+            preserve_variance(self, activation)
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``."""

@@ -9,7 +9,11 @@ from torch.nn.utils import parametrizations
 
 from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
-from codeclab.quantizers.kmeans import nearest
+from codeclab.quantizers.distributed import all_gather_batch
+from codeclab.quantizers.kmeans import kmeans, nearest
+from codeclab.quantizers.randomness import seeded_generator
+
+KMEANS_ITERATIONS = 10
 
 
 class FactorizedCodebook(nn.Module):
@@ -62,10 +66,15 @@ class FactorizedVQ(Quantizer):
         n_codebooks: number of stages.
         codebook_size: entries of each codebook.
         codebook_dim: length of an entry; one for all stages, or a list with one per stage.
+        kmeans_init: start the entries as the mean directions of clusters of the first training batch, instead of at
+            random as released: random entries take thousands of batches to arrive where the residuals are.
+        seed: of the clusters' seeds.
 
     Raises:
         ValueError: a size below 1, or a list of another length than ``n_codebooks``.
     """
+
+    started: Tensor
 
     def __init__(
         self,
@@ -73,6 +82,8 @@ class FactorizedVQ(Quantizer):
         n_codebooks: int = 9,
         codebook_size: int = 1024,
         codebook_dim: int | list[int] = 8,
+        kmeans_init: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         dims = [codebook_dim] * n_codebooks if isinstance(codebook_dim, int) else list(codebook_dim)
@@ -89,6 +100,11 @@ class FactorizedVQ(Quantizer):
         self.n_codebooks = n_codebooks
         self.codebook_size = codebook_size
         self.codebook_dim = codebook_dim
+        self.kmeans_init = kmeans_init
+        self.seed = seed
+        if kmeans_init:
+            self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        self._start_is_due = kmeans_init  # asking the buffer makes a GPU wait: once is enough
         self.stages = nn.ModuleList(FactorizedCodebook(dimension, codebook_size, dim) for dim in dims)
 
     @property
@@ -109,6 +125,8 @@ class FactorizedVQ(Quantizer):
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
         with torch.autocast(latent.device.type, enabled=False):
+            if self.training and self._start_is_due:
+                self._start(latent.float())
             quantized, codes, losses = self._quantize(latent.float(), choice)
         bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
         return Quantized(quantized, codes, losses, bits)
@@ -135,6 +153,25 @@ class FactorizedVQ(Quantizer):
                 entries = stage.lookup(chosen.clamp(min=0))
                 total = total + stage.out_proj(entries) * (chosen != ABSENT)[:, None]
             return total
+
+    @torch.no_grad()
+    def _start(self, latent: Tensor) -> None:
+        """Place every stage's entries by k-means on the directions ``latent [B, D, T]`` of all processes has there.
+
+        All stages at once, however many this batch uses: so every process takes part in every gathering. Entries beyond
+        the number of vectors keep their random start.
+        """
+        self._start_is_due = False
+        if self.started:
+            return
+        residual = latent
+        for index, stage in enumerate(self._first(self.n_codebooks)):
+            directions = all_gather_batch(F.normalize(stage.in_proj(residual).transpose(1, 2).flatten(0, 1)))
+            size = min(self.codebook_size, len(directions))
+            means, _ = kmeans(directions, size, KMEANS_ITERATIONS, seeded_generator(self.seed, index))
+            stage.codebook.weight[:size] = F.normalize(means)
+            residual = residual - stage.out_proj(stage.lookup(stage.search(stage.in_proj(residual))))
+        self.started.fill_(True)
 
     def _quantize(self, latent: Tensor, choice: CodebookChoice) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         residual = latent

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from codeclab.codecs.activation import Activation
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 
@@ -21,6 +22,14 @@ def test_the_signal_keeps_its_size_through_a_variance_preserving_start(norm: str
             assert 0.3 < over_time(part(given)) < 5
             assert over_time(released(given)) < 0.1
             assert all(m.bias.abs().max() == 0 for m in part.modules() if isinstance(m, nn.Conv1d))
+
+
+@pytest.mark.parametrize("activation", ["snake", "relu", "leaky_relu"])
+def test_so_does_it_through_dac_whatever_the_activation(activation: Activation) -> None:
+    torch.manual_seed(0)
+    encoder = DACEncoder(n_filters=16, activation=activation, weight_init="variance_preserving")
+    with torch.no_grad():
+        assert 0.3 < float(encoder(torch.randn(4, 1, 4096)).square().mean().sqrt()) < 3
 
 
 def test_a_transposed_convolution_keeps_variance() -> None:

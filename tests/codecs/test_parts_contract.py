@@ -163,6 +163,18 @@ def test_snake_by_hand():
     assert torch.equal(snake(x), x)
 
 
+def test_snakes_own_derivatives_are_those_of_its_formula():
+    snake = Snake(3).double()
+    x = torch.randn(2, 3, 7, dtype=torch.double, requires_grad=True)
+    snake.alpha.data = torch.tensor([0.3, 1.0, 4.0], dtype=torch.double)[None, :, None]
+    alpha = snake.alpha
+    weights = torch.randn_like(x)
+    ours = torch.autograd.grad((snake(x) * weights).sum(), (x, alpha))
+    theirs = torch.autograd.grad(((x + torch.sin(alpha * x) ** 2 / (alpha + 1e-9)) * weights).sum(), (x, alpha))
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_activations_by_name():
     assert isinstance(make_activation("snake", 3), Snake)
     assert make_activation("leaky_relu", 3)(torch.tensor(-1.0)) == pytest.approx(-0.1)

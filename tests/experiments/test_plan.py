@@ -42,10 +42,10 @@ def test_a_plan_is_printed_and_no_folder_made(
         r"  critic 0   MSSTFTDiscriminator",
         r"  5 ensembles of critics, one per bandwidth",
         r"audio +24000 Hz, 1 channel, 320 samples a frame, 75.00 frames a second",
-        r"bitrates +1.5, 3, 6, 12, 24 kbps \(checkpoints are compared at 6\)",
+        r"bitrates +1.5, 3, 6, 12, 24 kbps \(checkpoints are compared at 24\)",
         r"receptive field +unbounded .* 213.1 ms back, 13.3 ms ahead",
         r"data +the synthetic corpus",
-        r"training +[\d,]+ batches of 4 x 0.38 s, discriminator_first",
+        r"training +[\d,]+ batches of 2 x 0.38 s, discriminator_first",
         r"memory +about \d+\.\d GiB",
         r"time +about \d+:\d\d on this machine's",
     ):

@@ -30,10 +30,12 @@ def main(rank: int, world: int, folder: Path) -> None:
         "gathered": all_gather_batch(torch.arange(rank * 2)[:, None] + 10 * rank),
     }
     noisy = {}
-    for name, other in plan["noisy"].items():
+    for name, (make, arguments, state) in plan["noisy"].items():
+        other = make(**arguments)
+        other.load_state_dict(state)
         latent = plan["latents"][0]
         part = latent[rank * len(latent) // world : (rank + 1) * len(latent) // world]
-        noisy[name] = (other(part).latent.detach(), dict(other.named_buffers()))
+        noisy[name] = (other(part).latent.detach(), other.state_dict())
     result = {
         "noisy": noisy,
         "state": quantizer.state_dict(),

@@ -16,6 +16,7 @@ from codeclab.quantizers.distributed import (
     is_distributed,
     world_size,
 )
+from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.residual_vq import ResidualVQ
 from codeclab.quantizers.usage import CodebookCounts
@@ -39,12 +40,16 @@ def one_process(latents, **changes):
     return quantizer.state_dict(), steps, usage.histograms
 
 
+NOISY = {
+    "diffq": (DiffQ, {"dimension": 4, "initial_bits": 2.0}),
+    "gumbel": (GumbelSoftmax, {"dimension": 4, "n_codebooks": 2, "codebook_size": 8}),
+    "factorized": (FactorizedVQ, {"dimension": 4, "n_codebooks": 2, "codebook_size": 8, "kmeans_init": True}),
+}
+
+
 def noisy_quantizers():
     torch.manual_seed(3)
-    return {
-        "diffq": DiffQ(dimension=4, initial_bits=2.0),
-        "gumbel": GumbelSoftmax(dimension=4, n_codebooks=2, codebook_size=8),
-    }
+    return {name: make(**arguments) for name, (make, arguments) in NOISY.items()}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,8 @@ def latents():
 @pytest.fixture(scope="module")
 def ranks(latents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    plan = {"arguments": ARGUMENTS, "latents": latents, "counts": COUNTS, "noisy": noisy_quantizers()}
+    noisy = {name: (*NOISY[name], quantizer.state_dict()) for name, quantizer in noisy_quantizers().items()}
+    plan = {"arguments": ARGUMENTS, "latents": latents, "counts": COUNTS, "noisy": noisy}
     torch.save(plan, folder / "plan.pt")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(WORKER)]
@@ -95,13 +101,13 @@ def test_codes_losses_and_gradients_equal_those_of_one_process(ranks, latents):
     assert torch.equal(ranks[1]["usage"], histograms)
 
 
-def test_noise_and_statistics_equal_those_of_one_process(ranks, latents):
+def test_noise_statistics_and_start_equal_those_of_one_process(ranks, latents):
     for name, quantizer in noisy_quantizers().items():
         whole = quantizer(latents[0]).latent.detach()
         torch.testing.assert_close(torch.cat([rank["noisy"][name][0] for rank in ranks]), whole)
         for rank in ranks:
-            for buffer, value in rank["noisy"][name][1].items():
-                torch.testing.assert_close(value, quantizer.get_buffer(buffer))
+            for tensor, value in rank["noisy"][name][1].items():
+                torch.testing.assert_close(value, quantizer.state_dict()[tensor])
 
 
 def test_helpers_over_two_processes(ranks):
