@@ -1,7 +1,7 @@
 """The object a user keeps: encoder, quantizer and decoder, and how audio is cut and scaled."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ class Codes:
         scales: level of each segment, ``[B, 1, 1]``, where the codec normalises; otherwise None.
         length: samples of the audio.
         sample_rate: Hz.
-        bitrate: nominal kbps.
+        bitrate: kbps, nominal; of a learnt rate what these codes cost (``Quantizer.code_bits``).
     """
 
     segments: list[Tensor]
@@ -106,7 +106,7 @@ class Codec(nn.Module):
 
     @property
     def bitrates(self) -> list[float]:
-        """Bitrates offered, kbps, ascending: those chosen, or all its parts give; a learnt rate is as learnt so far."""
+        """Bitrates offered, kbps, ascending: those chosen, or all its parts give; a learnt rate as far as measured."""
         return self._reachable() if self.chosen_bitrates is None else list(self.chosen_bitrates)
 
     @property
@@ -125,7 +125,7 @@ class Codec(nn.Module):
         return self.sample_rate / self.hop_length
 
     def bitrate_of(self, n_codebooks: int) -> float:
-        """Nominal kbps of a number of codebooks."""
+        """The kbps of a number of codebooks: nominal, or of a learnt rate what ``measure_rate`` found."""
         return self.quantizer.bits_per_frame(n_codebooks) * self.frame_rate / 1000
 
     def n_codebooks_for(self, bitrate: float) -> int:
@@ -180,9 +180,11 @@ class Codec(nn.Module):
                 scales.append(self._level(piece))
                 piece = piece / scales[-1]
             segments.append(self.quantizer.encode(self.encoder(piece), count))
-        return Codes(
-            segments, scales if self.normalize else None, audio.shape[-1], self.sample_rate, self.bitrate_of(count)
-        )
+        kbps = self.bitrate_of(count)
+        if self.quantizer.learns_rate:
+            bits, frames = self._spent(segments)
+            kbps = bits / frames * self.frame_rate / 1000
+        return Codes(segments, scales if self.normalize else None, audio.shape[-1], self.sample_rate, kbps)
 
     @torch.no_grad()
     def decode(self, codes: Codes) -> Tensor:
@@ -201,6 +203,27 @@ class Codec(nn.Module):
         if self.segment is None:
             return _fit(pieces[0], codes.length)
         return _fit(_overlap_add(pieces, self._stride()), codes.length)
+
+    def measure_rate(self, clips: Iterable[Tensor]) -> float:
+        """The mean kbps that the codes of some audio cost, over all frames of all clips.
+
+        Where a learnt prior says what codes cost, the codec offers this bitrate from then on, saved and loaded, too.
+
+        Args:
+            clips: audio ``[B, C, N]``, as ``encode`` takes it.
+
+        Raises:
+            ValueError: there are no clips.
+        """
+        bits, frames = 0.0, 0
+        for clip in clips:
+            spent, over = self._spent(self.encode(clip).segments)
+            bits, frames = bits + spent, frames + over
+        if not frames:
+            raise ValueError("there are no clips to measure the bitrate on")
+        if self.quantizer.log_prior() is not None:
+            self.quantizer.measured_bits = bits / frames
+        return bits / frames * self.frame_rate / 1000
 
     def save(self, directory: Path | str) -> None:
         """Write ``config.json`` and ``model.safetensors`` (weight norm folded), each whole or not at all.
@@ -246,6 +269,11 @@ class Codec(nn.Module):
     def _level(self, audio: Tensor) -> Tensor:
         """Level of each item, ``[B, 1, 1]``: rms over time of the mean of the channels, as released."""
         return audio.mean(dim=1, keepdim=True).square().mean(dim=2, keepdim=True).sqrt() + 1e-8
+
+    def _spent(self, segments: list[Tensor]) -> tuple[float, int]:
+        """Bits that codes cost, and of how many frames, over all items."""
+        bits = sum(float(self.quantizer.code_bits(codes).sum()) * codes.shape[2] for codes in segments)
+        return bits, sum(codes.shape[0] * codes.shape[2] for codes in segments)
 
     def _segment_length(self, length: int) -> int:
         return length if self.segment is None else int(self.segment * self.sample_rate)

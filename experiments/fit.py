@@ -22,6 +22,7 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.experiment import CodecExperiment
 from codeclab.experiments.fit_help import help_text
 from codeclab.experiments.flags import Request, read_request
+from codeclab.experiments.learnt_rate import leave_out_rates
 from codeclab.experiments.loggers import make_loggers
 from codeclab.experiments.messages import explain, shorten
 from codeclab.experiments.non_finite import NonFiniteLossError, report_non_finite
@@ -100,6 +101,8 @@ class CodecCLI(LightningCLI):
             if self.request.scale:
                 apply_scale(config, read_scale(self.request.scale), self.request.explicit)
                 config = parser.parse_object(config)
+            for line in leave_out_rates(config, self.request.swapped, self.request.explicit):
+                say(f"note: {line}")
         except ArgumentError as error:
             known = [action.dest for action in parser._actions]
             raise RecipeError(explain(str(error), known)) from error

@@ -127,7 +127,16 @@ class CodebookDropout(RateSampling):
         return torch.tensor([self._draw(seed, batch, item, most) for item in items.tolist()], dtype=torch.int64)
 
     def check(self, codec: RatedCodec) -> None:
-        """Any codec fits."""
+        """Refuse a codec whose quantizer always uses all its codebooks.
+
+        Raises:
+            ValueError: it does.
+        """
+        if codec.quantizer.learns_rate:
+            raise ValueError(
+                f"CodebookDropout draws n_codebooks, but {type(codec.quantizer).__name__} learns one bitrate with all; "
+                "use AllCodebooks"
+            )
 
     def _draw(self, seed: int, batch: int, item: int, most: int) -> int:
         generator = _generator(DROPOUT_STREAM, seed, batch, item)

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import log
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +35,12 @@ class Quantizer(nn.Module, ABC):
     Attributes:
         dimension: channels ``D`` of the latent.
         n_codebooks: the most codebooks ``K`` it can use.
+        learns_rate: of a class that learns its bitrate, towards a ``target_bitrate``: then it offers that one alone.
+        measured_bits: bits per frame that codes cost by a learnt prior, as ``Codec.measure_rate`` found; None before.
     """
+
+    learns_rate: ClassVar[bool] = False
+    measured_bits: float | None = None
 
     dimension: int
     n_codebooks: int
@@ -61,15 +68,35 @@ class Quantizer(nn.Module, ABC):
         """Codes ``int64 [B, K, T]`` to a latent ``[B, D, T]``; ``ABSENT`` codes add nothing."""
 
     def bits_per_frame(self, n_codebooks: int | None = None) -> float:
-        """Nominal bits per frame of the first ``n_codebooks`` (all by default): the sum of ``log2(size)``."""
+        """Bits per frame of the first ``n_codebooks`` (all by default).
+
+        Nominal, the sum of ``log2(size)``; for all codebooks what was measured, where ``measured_bits`` is known.
+        """
         count = self.check_n_codebooks(n_codebooks)
+        if self.measured_bits is not None and count == self.n_codebooks:
+            return self.measured_bits
         sizes = torch.tensor(self.codebook_sizes[:count], dtype=torch.float64)
         return float(sizes.log2().sum())
+
+    @torch.no_grad()
+    def code_bits(self, codes: Tensor) -> Tensor:
+        """Bits per frame that each item's codes ``int64 [B, K, T]`` cost, ``float64 [B]``, the mean over its frames.
+
+        A code costs ``-log2`` of its learnt probability, or without a prior ``log2(size)``; an ``ABSENT`` one nothing.
+        """
+        prior = self.log_prior()
+        if prior is None:
+            sizes = torch.tensor(self.codebook_sizes[: codes.shape[1]], dtype=torch.float64, device=codes.device)
+            bits = sizes.log2()[:, None].expand(codes.shape)
+        else:
+            rows = torch.arange(codes.shape[1], device=codes.device)[:, None]
+            bits = -prior.double()[rows, codes.clamp(min=0)] / log(2)
+        return (bits * (codes != ABSENT)).sum(1).mean(1)
 
     @property
     def offered_n_codebooks(self) -> list[int]:
         """Numbers of codebooks it can be used with, ascending; a method that learns its one rate has one."""
-        return list(range(1, self.n_codebooks + 1))
+        return [self.n_codebooks] if self.learns_rate else list(range(1, self.n_codebooks + 1))
 
     def log_prior(self) -> Tensor | None:
         """Natural log-probabilities ``[K, size]`` of the codes where the method learns them, otherwise None."""

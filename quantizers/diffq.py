@@ -1,6 +1,7 @@
 """DiffQ on the latent: scalar quantization learnt through noise, with a learnt number of bits per dimension."""
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,8 @@ class DiffQ(Quantizer):
         ValueError: bits outside 0 to 15, or a target or frame rate that is not positive.
     """
 
+    learns_rate: ClassVar[bool] = True
+
     def __init__(
         self,
         dimension: int = 128,
@@ -84,11 +87,6 @@ class DiffQ(Quantizer):
     def codebook_sizes(self) -> list[int]:
         """Levels of each dimension, ``round(2^B)``."""
         return [int(size) for size in self._levels().tolist()]
-
-    @property
-    def offered_n_codebooks(self) -> list[int]:
-        """All dimensions, always: there is one rate, the learnt one."""
-        return [self.dimension]
 
     def check_n_codebooks(self, n_codebooks: int | None) -> int:
         """The number of codebooks, ``dimension``: the rate is learnt, not chosen.

@@ -1,7 +1,7 @@
 """The Gumbel-softmax quantizer: codebooks chosen from by a learnt distribution, coded by a learnt prior."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,10 +38,13 @@ class GumbelSoftmax(Quantizer):
         target_bitrate: kbps, above which the rate is a loss.
         frame_rate: latent frames per second, Hz.
         seed: of all draws.
+        measured_bits: bits per frame that codes cost by the prior; ``Codec.measure_rate`` finds it, not the user.
 
     Raises:
         ValueError: a size below 1; a temperature, target or frame rate that is not positive; an unknown choice.
     """
+
+    learns_rate: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class GumbelSoftmax(Quantizer):
         target_bitrate: float = 6.0,
         frame_rate: float = 75.0,
         seed: int = 0,
+        measured_bits: float | None = None,
     ) -> None:
         super().__init__()
         if min(dimension, n_codebooks, codebook_size) < 1:
@@ -74,6 +78,7 @@ class GumbelSoftmax(Quantizer):
         self.target_bitrate = target_bitrate
         self.frame_rate = frame_rate
         self.seed = seed
+        self.measured_bits = measured_bits
         self.centroids = nn.Parameter(torch.randn(n_codebooks, codebook_size, dimension) / dimension**0.5)
         self.bias = nn.Parameter(torch.zeros(n_codebooks, codebook_size))
         self.prior_logits = nn.Parameter(torch.zeros(n_codebooks, codebook_size))

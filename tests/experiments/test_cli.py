@@ -120,7 +120,10 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
             "MultiPeriodDiscriminator judges audio of 1 channels, but the codec's has 2",
         ),
         ([*ENCODEC, "--trainer.accelerator", "abacus"], "accelerator"),
-        ([*ENCODEC, "--model.quantizer", "DiffQ"], "--model.rate_sampling AllCodebooks"),
+        (
+            [*ENCODEC, "--model.quantizer", "DiffQ", "--model.rate_sampling", "CodebookDropout"],
+            "--model.rate_sampling AllCodebooks",
+        ),
     ],
 )
 def test_mistakes_are_answered_in_a_line_before_anything_is_made(typed: Typed, words: list[str], answer: str) -> None:
