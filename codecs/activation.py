@@ -54,6 +54,8 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, N]`` to the same shape."""
+        if torch.compiler.is_compiling():  # a compiler fuses the formula, and decides itself what to keep
+            return torch.addcmul(x, _reciprocal(self.alpha), torch.sin(self.alpha * x).square())
         return cast(Tensor, _Snake.apply(x, self.alpha))
 
 

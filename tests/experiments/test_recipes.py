@@ -7,7 +7,7 @@ import torch
 import yaml
 
 import codeclab
-from codeclab.experiments.assemble import RecipeError, read_scale
+from codeclab.experiments.assemble import RECIPES, names, read_scale
 from codeclab.experiments.fit import CodecCLI, build
 
 DEMO = ["--scale", "demo", "--dry-run"]
