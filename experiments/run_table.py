@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -95,6 +96,11 @@ def train(row: TableRow, flags: list[str]) -> CodecCLI:
         cli.execute()
     except NonFiniteLossError as error:
         print(report_non_finite(error, cli.folder), file=sys.stderr)
+        raise
+    except RuntimeError:
+        if cli.trainer.received_sigterm:
+            # A scheduler ends a job by telling all its processes: what failed is a loader that heard it first.
+            raise SystemExit(128 + signal.SIGTERM) from None
         raise
     return cli
 

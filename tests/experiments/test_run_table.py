@@ -76,6 +76,23 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "Good" in capsys.readouterr().out
 
 
+def test_a_job_that_is_told_to_end_starts_no_other_row(table: list[str], tmp_path: Path) -> None:
+    told = tmp_path / "told_to_end.py"
+    told.write_text(
+        "import os, signal\n"
+        "from codeclab.experiments.losses.base import ReconstructionLoss\n"
+        "class EndsTheJob(ReconstructionLoss):\n"
+        "    def forward(self, fake, real):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        raise RuntimeError('DataLoader worker is killed by signal: Terminated')\n"
+    )
+    content = yaml.safe_load(Path(table[1]).read_text())
+    row = {"name": "Ended", "flags": f"{TINY} --import {told} --model.waveform_loss EndsTheJob"}
+    Path(table[1]).write_text(yaml.safe_dump(content | {"rows": [row, content["rows"][0]]}))
+    assert run(table) == 143
+    assert not list((tmp_path / "runs").glob("good-*"))
+
+
 def test_an_unknown_row_lists_the_rows(table: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*table, "--rows", "Nobody"]) == 2
     assert "has no row Nobody; it has: Good, Typo, Fails" in capsys.readouterr().err
