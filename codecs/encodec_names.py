@@ -36,4 +36,4 @@ def encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def started_as_count(started: Tensor) -> Tensor:
     """The reference's flag ``[1]`` that a codebook has been started, as our number of updates."""
-    return started.reshape(()).long()
+    return started.squeeze().long()

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.hub import OLDER_FILE, hub_folder, is_hub_id
+from codeclab.codecs.original_dac import from_original_dac, is_original_dac
+from codeclab.codecs.original_encodec import from_original_encodec, is_original_encodec
 from codeclab.codecs.parts import ROLES, arguments_of, build_part, tensor_name_now
+from codeclab.codecs.torch_file import read_torch_file
 from codeclab.codecs.transformers_folder import from_transformers
 from codeclab.codecs.weights import fill, fold, folded_tensors, some_of
 from codeclab.quantizers.base import Quantizer
@@ -53,12 +57,13 @@ def save(codec: Codec, directory: Path) -> None:
     _replace(directory / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
 
 
-def load(path: Path, parts: Sequence[type] = (), for_training: bool = False) -> Codec:
+def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = False) -> Codec:
     """Read a codec, in evaluation mode, on the CPU.
 
     Args:
-        path: a folder written by ``save``, a run's folder, of which ``codec/`` is read, or a folder written by
-            ``transformers``' ``save_pretrained`` of EncodecModel or DacModel.
+        path: a folder written by ``save``, a run's folder, of which ``codec/`` is read, a folder written by
+            ``transformers``' ``save_pretrained`` of EncodecModel or DacModel, a file released by the authors of
+            EnCodec (``.th``) or of DAC (``weights.pth``), or, where none is there, a hub id ``owner/name``.
         parts: the caller's own part classes.
         for_training: apply weight norm again where the parts have it (equal up to rounding); otherwise weights are
             plain, and codes and audio those of the saved codec bit for bit.
@@ -66,12 +71,12 @@ def load(path: Path, parts: Sequence[type] = (), for_training: bool = False) -> 
     Raises:
         ValueError: no codec there, or one that cannot be loaded; the message names what differs.
     """
-    folder = _folder_of(path)
+    local = Path(path)
+    if local.is_file():
+        return _load_file(local, for_training)
+    folder = _folder_of(hub_folder(str(path)) if not local.exists() and is_hub_id(str(path)) else local)
     config = _read_config(folder / CONFIG)
-    try:
-        tensors = load_file(folder / TENSORS)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{folder / TENSORS} cannot be read: {error}") from error
+    tensors = _read_tensors(folder)
     if "model_type" in config:
         return from_transformers(config, tensors, str(folder), for_training)
     built: dict[str, nn.Module] = {}
@@ -114,14 +119,58 @@ def _take(role: str, part: nn.Module, tensors: dict[str, Tensor]) -> dict[str, T
     return {tensor_name_now(type(part).__name__, name.removeprefix(f"{role}.")): tensors.pop(name) for name in own}
 
 
+def _load_file(path: Path, for_training: bool) -> Codec:
+    """A codec from a file that the authors of EnCodec or DAC released."""
+    if path.name in (CONFIG, TENSORS, OLDER_FILE):
+        raise ValueError(f"{path} is one file of a codec's folder; give the folder, {path.parent}")
+    content = read_torch_file(path)
+    if is_original_dac(content):
+        _check_tensors(content["state_dict"], path)
+        return from_original_dac(content, str(path), for_training)
+    _check_tensors(content, path)
+    if is_original_encodec(content):
+        return from_original_encodec(content, str(path), for_training)
+    raise ValueError(
+        f"{path} is neither EnCodec's state dict (encoder.model.…) nor DAC's weights.pth (state_dict and metadata); "
+        f"it holds {some_of([str(name) for name in content])}"
+    )
+
+
+def _read_tensors(folder: Path) -> dict[str, Tensor]:
+    if not (folder / TENSORS).is_file():
+        tensors = read_torch_file(folder / OLDER_FILE)
+        _check_tensors(tensors, folder / OLDER_FILE)
+        return tensors
+    try:
+        return load_file(folder / TENSORS)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{folder / TENSORS} cannot be read: {error}") from error
+
+
+def _check_tensors(content: Any, path: Path) -> None:
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"{path} holds a {type(content).__name__} where a dict of named tensors should be")
+    other = [str(name) for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if other:
+        raise ValueError(
+            f"{path} should hold tensors by name, or DAC's state_dict and metadata; not so: {some_of(other)}"
+        )
+
+
 def _folder_of(path: Path) -> Path:
     if not path.is_dir():
         raise ValueError(f"{path} is not a folder; a codec is a folder with {CONFIG} and {TENSORS}")
     folder = path if (path / CONFIG).is_file() or not (path / "codec").is_dir() else path / "codec"
-    missing = [name for name in (CONFIG, TENSORS) if not (folder / name).is_file()]
+    # Older folders of transformers have the tensors in torch's own format; ours never do.
+    written = (CONFIG,) if (folder / OLDER_FILE).is_file() and _is_transformers(folder / CONFIG) else (CONFIG, TENSORS)
+    missing = [name for name in written if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} lacks {' and '.join(missing)}; a codec is a folder with {CONFIG} and {TENSORS}")
     return folder
+
+
+def _is_transformers(path: Path) -> bool:
+    return path.is_file() and "model_type" in _read_config(path)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from typing import Any
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.dac import DACDecoder, DACEncoder
+from codeclab.codecs.published import dac_codec, filled
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.transformers_names import transformers_dac_tensors, transformers_encodec_tensors
-from codeclab.codecs.weights import fill, fold, fold_pairs
-from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.residual_vq import ResidualVQ
+
+KNOWN = {"norm_type": ("weight_norm", "time_group_norm"), "pad_mode": ("reflect", "constant")}
+"""Settings of EncodecModel of which our parts have some values only."""
 
 
 def from_transformers(config: dict[str, Any], tensors: dict[str, Tensor], source: str, for_training: bool) -> Codec:
@@ -18,7 +19,7 @@ def from_transformers(config: dict[str, Any], tensors: dict[str, Tensor], source
 
     Args:
         config: the folder's ``config.json``; its ``model_type`` is ``encodec`` or ``dac``.
-        tensors: the folder's ``model.safetensors``.
+        tensors: the folder's ``model.safetensors`` (or ``pytorch_model.bin``).
         source: where they come from, for messages.
         for_training: keep weight norm (equal up to rounding).
 
@@ -33,13 +34,22 @@ def from_transformers(config: dict[str, Any], tensors: dict[str, Tensor], source
         codec, named = builders[kind](config, tensors)
     except KeyError as error:
         raise ValueError(f"the config.json of {source} lacks {error}") from error
-    if not for_training:
-        fold(codec)
-    fill(codec, fold_pairs(named), source)
-    return codec.eval()
+    except (TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the config.json of {source} has a setting of another type than transformers': {error}"
+        ) from error
+    return filled(codec, named, source, for_training)
 
 
 def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:
+    for name, values in KNOWN.items():
+        if config[name] not in values:
+            raise ValueError(f"{name} of the model is {config[name]!r}; SEANet's here is one of: {', '.join(values)}")
+    if config.get("codebook_dim") not in (None, config["hidden_size"]):
+        raise ValueError(
+            f"codebook_dim of the model is {config['codebook_dim']} and hidden_size {config['hidden_size']}; "
+            "ResidualVQ's entries are as long as the latent"
+        )
     shape: dict[str, Any] = {
         "dimension": config["hidden_size"],
         "channels": config["audio_channels"],
@@ -74,16 +84,13 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
 
 def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:
     strides = config["downsampling_ratios"]
-    if config["upsampling_ratios"] != strides[::-1]:
-        raise ValueError(
-            f"the model goes down by {strides} and up by {config['upsampling_ratios']}; "
-            f"DACDecoder goes up by {strides[::-1]}"
-        )
-    dimension = config["hidden_size"]
-    codec = Codec(
-        DACEncoder(n_filters=config["encoder_hidden_size"], strides=strides, dimension=dimension),
-        FactorizedVQ(dimension, config["n_codebooks"], config["codebook_size"], config["codebook_dim"]),
-        DACDecoder(dimension, n_filters=config["decoder_hidden_size"], strides=strides),
+    codec = dac_codec(
         config["sampling_rate"],
+        config.get("hidden_size"),
+        config["encoder_hidden_size"],
+        config["decoder_hidden_size"],
+        strides,
+        config.get("upsampling_ratios", strides[::-1]),
+        (config["n_codebooks"], config["codebook_size"], config["codebook_dim"]),
     )
     return codec, transformers_dac_tensors(tensors, len(strides))

@@ -42,7 +42,7 @@ def transformers_encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor
 
 
 def transformers_dac_name(name: str, n_strides: int) -> str:
-    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder).state_dict()`` of one in DacModel's.
+    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder).state_dict()`` of one in DacModel's, if it is one.
 
     Args:
         name: DacModel's name.
@@ -56,13 +56,16 @@ def transformers_dac_name(name: str, n_strides: int) -> str:
     block = re.fullmatch(r"block\.(\d+)\.(\w+)\.(.+)", rest)
     if block is None:
         layer, _, tensor = rest.partition(".")
-        outer = {"conv1": 0, "snake1": n_strides + 1, "conv2": n_strides + 2}[layer]
-        return f"{part}.layers.{dac_layer(outer, None, n_strides)}.{tensor}"
+        outer = {"conv1": 0, "snake1": n_strides + 1, "conv2": n_strides + 2}.get(layer)
+        return name if outer is None else f"{part}.layers.{dac_layer(outer, None, n_strides)}.{tensor}"
     number, layer, tensor = block.groups()
     unit, _, within = tensor.partition(".")
+    known = BLOCK_LAYERS.get(part, {})
+    if layer not in known or (layer.startswith("res_unit") and unit not in UNIT_LAYERS):
+        return name
     if layer.startswith("res_unit"):
         tensor = f"body.{UNIT_LAYERS[unit]}.{within}"
-    return f"{part}.layers.{dac_layer(int(number) + 1, BLOCK_LAYERS[part][layer], n_strides)}.{tensor}"
+    return f"{part}.layers.{dac_layer(int(number) + 1, known[layer], n_strides)}.{tensor}"
 
 
 def transformers_dac_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:

@@ -1,0 +1,47 @@
+"""Folders of the Hugging Face hub, downloaded once and then read from its cache."""
+
+import re
+from pathlib import Path
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+"""``owner/name``."""
+
+FILES = ["config.json", "model.safetensors"]
+OLDER_FILE = "pytorch_model.bin"
+
+
+def is_hub_id(text: str) -> bool:
+    """Whether a text has the form of a hub id, ``owner/name``."""
+    return HUB_ID.fullmatch(text) is not None
+
+
+def hub_folder(name: str) -> Path:
+    """The local folder of a hub id: from the hub's cache where it is there, else downloaded into it.
+
+    Only ``config.json`` and ``model.safetensors`` are asked for; where there is none of the latter,
+    ``pytorch_model.bin``.
+
+    Args:
+        name: ``owner/name``.
+
+    Raises:
+        ValueError: it cannot be had; the message says why, and how a folder downloaded elsewhere is used.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ValueError(
+            f"{name} is no file or folder here; as a hub id it needs huggingface_hub: pip install 'codeclab[hub]'"
+        ) from error
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=FILES))
+        if not (folder / FILES[1]).is_file():
+            folder = Path(snapshot_download(name, allow_patterns=[FILES[0], OLDER_FILE]))
+    # The client raises its own, the HTTP library's and the system's errors.
+    except Exception as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"{name} is no file or folder here, and could not be had from the hub ({said}); where there is a network: "
+            f"`hf download {name} {' '.join(FILES)} --local-dir DIR`, then give DIR"
+        ) from error
+    return folder
