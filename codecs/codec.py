@@ -240,8 +240,10 @@ class Codec(nn.Module):
         """Load a codec.
 
         Args:
-            path: a folder written by ``save``, a run's folder, or a folder written by ``transformers``'
-                ``save_pretrained`` of EncodecModel or DacModel.
+            path: a folder written by ``save``, a run's folder, a folder written by ``transformers``'
+                ``save_pretrained`` of EncodecModel or DacModel, a file released by the authors of EnCodec
+                (``encodec_24khz-….th``) or of DAC (``weights.pth``), or, where no such path exists, a hub id
+                (``facebook/encodec_24khz``), which is downloaded unless it is in the hub's cache.
             parts: the user's own part classes, where the codec was built from some.
             for_training: with weight norm, which saving folds into the weights, as the parts are built with.
 
@@ -250,7 +252,7 @@ class Codec(nn.Module):
         """
         from codeclab.codecs.storage import load
 
-        return load(Path(path), parts, for_training)
+        return load(path, parts, for_training)
 
     @classmethod
     def from_recipe(cls, name: str, scale: str | None = None) -> "Codec":
