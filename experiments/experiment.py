@@ -17,14 +17,21 @@ from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
 from codeclab.experiments.balancer import Balancer
 from codeclab.experiments.compilation import compile_networks
+from codeclab.experiments.loggers import codebook_logs
 from codeclab.experiments.losses.base import ReconstructionLoss
 from codeclab.experiments.non_finite import finite_figures
 from codeclab.experiments.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
 from codeclab.experiments.settings import LossWeights, OptimizerSettings
-from codeclab.experiments.update import Critics, GeneratorLosses, critic_loss, meet_updated_critics, share_one_pass
+from codeclab.experiments.update import (
+    Critics,
+    GeneratorLosses,
+    critic_loss,
+    meet_updated_critics,
+    share_one_pass,
+    standing_still,
+)
 from codeclab.experiments.validation import Validation
-from codeclab.quantizers.base import Quantizer
-from codeclab.quantizers.usage import codebook_statistics
+from codeclab.quantizers.base import Quantized, Quantizer
 
 UPDATE_DRAW = 1
 """Stream number of the draw that decides whether the critics learn from a batch."""
@@ -45,6 +52,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         discriminators: judged as one ensemble; empty trains without critics.
         ensemble_per_bandwidth: one ensemble for each bandwidth of ``PerBatchBandwidth`` (EnCodec 3.4).
         discriminator_probability: chance that the critics learn from a batch.
+        discriminator_warmup: batches at the start from which only the critics learn, for a codec that ``--init`` gave.
         rate_sampling: who chooses the number of codebooks while training.
         waveform_loss: reconstruction loss on the waveform.
         spectral_loss: reconstruction loss on spectra.
@@ -76,6 +84,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         discriminators: list[Discriminator] | None = None,
         ensemble_per_bandwidth: bool = False,
         discriminator_probability: float = 1.0,
+        discriminator_warmup: int = 0,
         rate_sampling: RateSampling | None = None,
         waveform_loss: ReconstructionLoss | None = None,
         spectral_loss: ReconstructionLoss | None = None,
@@ -99,6 +108,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         self.rate_sampling = rate_sampling or AllCodebooks()
         self.rate_sampling.check(self.codec)
         self.discriminator_probability = discriminator_probability
+        self.discriminator_warmup = discriminator_warmup
         self.weights = weights
         self.waveform_loss = waveform_loss if weights.waveform else None
         self.spectral_loss = spectral_loss if weights.spectral else None
@@ -124,6 +134,10 @@ class CodecExperiment(Validation, lightning.LightningModule):
     def _check_arguments(self, plays: bool, ensemble_per_bandwidth: bool) -> None:
         if not 0 <= self.discriminator_probability <= 1:
             raise ValueError(f"discriminator_probability is {self.discriminator_probability}; it should be 0 to 1")
+        if self.discriminator_warmup < 0 or (self.discriminator_warmup and not plays):
+            raise ValueError(
+                f"discriminator_warmup is {self.discriminator_warmup}; it should be 0 or, with critics, more batches"
+            )
         if self.accumulate < 1:
             raise ValueError(f"accumulate is {self.accumulate}; it should be at least 1")
         if self.accumulate > 1 and plays and self.update_order != "joint":
@@ -194,31 +208,55 @@ class CodecExperiment(Validation, lightning.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One batch for both players; ``batch`` is what ``AudioData`` yields."""
         index = int(batch["batch"])
-        learn = bool(self.critics) and self.critics_learn(index)
+        warming = index < self.discriminator_warmup
+        learn = bool(self.critics) and (warming or self.critics_learn(index))
         audio, items = batch["audio"], batch["item"]
         parts = min(self.accumulate, len(audio))
         figures: dict[str, Tensor] = {}
         for part_audio, part_items in zip(audio.chunk(parts), items.chunk(parts), strict=True):
             share = len(part_audio) / len(audio)
-            played = self._play(part_audio, part_items, index, learn, share)
+            if warming:
+                played = self._show_critics(part_audio, part_items, index, share)
+            else:
+                played = self._play(part_audio, part_items, index, learn, share)
             figures = {name: figures.get(name, 0) + share * value for name, value in played.items()}
-        if learn and self.update_order == "joint":
+        critics_step = learn and (warming or self.update_order == "joint")
+        if critics_step:
             figures["discriminator_grad_norm"] = self._clip(1)
-        figures["generator_grad_norm"] = self._clip(0)
+        if not warming:
+            figures["generator_grad_norm"] = self._clip(0)
         logs = finite_figures(figures, index, audio)
-        if learn and self.update_order == "joint":
+        if critics_step:
             self._step(1)
-        self._step(0)
-        self._update_average()
+        self._step(0)  # without gradients it moves nothing and counts the batch
+        if not warming:
+            self._update_average()
         self.log_training(logs)
 
-    def _play(self, real: Tensor, items: Tensor, index: int, learn: bool, share: float) -> dict[str, Tensor]:
-        """Both players' backward passes on one part of a batch; returns what to log."""
+    def _reconstruct(self, real: Tensor, items: Tensor, index: int) -> tuple[Tensor, Quantized]:
+        """The codec's pass over one part of a batch ``[B, C, N]``, at the rates drawn for it."""
         n_codebooks = self.rate_sampling.sample(self.seed, index, items, self.codec)
         if isinstance(n_codebooks, Tensor):
             n_codebooks = n_codebooks.to(real.device)
+        # Of these codes: a learnt bitrate has others once the optimizer has stepped.
+        self._sizes = self.codec.quantizer.codebook_sizes
         fake, quantized = self.codec(real, n_codebooks)
-        fake = fake.float()
+        return fake.float(), quantized
+
+    def _show_critics(self, real: Tensor, items: Tensor, index: int, share: float) -> dict[str, Tensor]:
+        """The critics' backward pass on one part of a batch of their warm-up; the codec stands still, codebooks too."""
+        with standing_still(self.codec):
+            fake, quantized = self._reconstruct(real, items, index)
+        critics = self.critics_of(index)
+        assert critics is not None
+        loss = critic_loss(critics, real, fake)
+        self._backward(loss * share)
+        self._codes = quantized.codes
+        return {"discriminator": loss.detach()}
+
+    def _play(self, real: Tensor, items: Tensor, index: int, learn: bool, share: float) -> dict[str, Tensor]:
+        """Both players' backward passes on one part of a batch; returns what to log."""
+        fake, quantized = self._reconstruct(real, items, index)
         critics = self.critics_of(index)
         norms: dict[str, Tensor] = {}
         critics_loss = None
@@ -301,15 +339,8 @@ class CodecExperiment(Validation, lightning.LightningModule):
         values["train/lr"] = self.optimizer_settings.lr * self.optimizer_settings.decay ** (step - 1)
         if self.balancer is not None:
             values |= {f"share/{name}": float(share) for name, share in self.balancer.last_shares.items()}
-        values |= self._codebook_logs(self._codes)
+        values |= codebook_logs(self._codes, self._sizes)
         for logger in self.loggers:
             logger.log_metrics(values, step)
         shown = {"spectral": values.get("train/spectral"), "critic": values.get("train/discriminator")}
         self.log_dict({k: v for k, v in shown.items() if v is not None}, prog_bar=True, logger=False)
-
-    def _codebook_logs(self, codes: Tensor) -> dict[str, float]:
-        statistics = codebook_statistics(codes, self.codec.quantizer.codebook_sizes)
-        logs: dict[str, float] = {}
-        for name, per_codebook in statistics.items():
-            logs |= {f"codebooks/{name}_{k:02d}": float(value) for k, value in enumerate(per_codebook)}
-        return logs

@@ -22,6 +22,7 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.experiment import CodecExperiment
 from codeclab.experiments.fit_help import help_text
 from codeclab.experiments.flags import Request, read_request
+from codeclab.experiments.initialize import begin_from, find_source
 from codeclab.experiments.learnt_rate import leave_out_rates
 from codeclab.experiments.loggers import make_loggers
 from codeclab.experiments.messages import explain, shorten
@@ -91,6 +92,10 @@ class CodecCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.add_argument("--name", type=str | None, default=None, help="the run's name")
         parser.add_argument("--runs", type=str, default="runs", help="where runs are kept")
+        parser.add_argument(
+            "--init", type=str | None, default=None, help="codec or run whose weights training starts from"
+        )
+        parser.add_argument("--init_identity", type=str | None, default=None, help="what --init is expected to be")
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
         parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
 
@@ -108,6 +113,8 @@ class CodecCLI(LightningCLI):
             raise RecipeError(explain(str(error), known)) from error
         self.config = config
         self.settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
+        own = self.request.folder or (Path(config.runs) / config.name if config.name else None)
+        self.source = find_source(self.settings, RunFolder(own) if own else None) if self.command == "fit" else None
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
         name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
         self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
@@ -134,6 +141,8 @@ class CodecCLI(LightningCLI):
             self.config_init = self.parser.instantiate(self.config)
             self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
             self.trainer = self.instantiate_trainer()
+        except RecipeError:
+            raise
         except ValueError as error:
             advice = self._rate_advice() if re.search("kbps|n_codebooks", str(error)) else ""
             raise RecipeError(f"{error}{advice}") from error
@@ -174,6 +183,7 @@ class CodecCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
         self._check_built()
+        self._begin()
         settings = self.config.trainer
         fits = self.command == "fit" and not self.request.dry_run
         steps = settings.max_steps
@@ -191,6 +201,15 @@ class CodecCLI(LightningCLI):
         if fits:
             self._open_folder(trainer)
         return trainer
+
+    def _begin(self) -> None:
+        """Take the weights of ``--init``; a run that has a checkpoint goes on from that."""
+        self.origin = ""
+        if self.source is not None and not self.folder.last.is_file():
+            self.origin = f"init: {begin_from(self.source, self.model, self.settings)}"
+        elif self.settings["init"] is not None:
+            self.origin = f"init: {self.settings['init']} ({self.settings['init_identity']})"
+        self.source = None  # its tensors are not needed a second time
 
     def _open_folder(self, trainer: lightning.Trainer) -> None:
         """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
@@ -210,6 +229,8 @@ class CodecCLI(LightningCLI):
                 raise RunFolderError(f"no checkpoint {checkpoint}; give --ckpt_path, or --config RUN_FOLDER")
             getattr(self.trainer, self.command)(self.model, self.datamodule, ckpt_path=str(checkpoint))
             return
+        if self.origin and self.resume is None:
+            say(self.origin)
         self.datamodule.n_batches = self.config.trainer.max_steps
         self.datamodule.start_batch = self.start
         if self.start >= self.config.trainer.max_steps:
@@ -253,6 +274,8 @@ def run(command: str, argv: list[str]) -> int:
             from codeclab.experiments.plan import describe
 
             print(describe(cli.model, cli.datamodule, cli.config.trainer.max_steps))
+            if cli.origin:
+                print(cli.origin.replace("init:", "init          ", 1))
         else:
             cli.execute()
     except (RecipeError, RunFolderError, ValueError, MisconfigurationException) as error:

@@ -107,8 +107,12 @@ def read_request(argv: list[str]) -> Request:
             imports.append(value)
         else:
             flags.append(("data.folder" if flag == "data" else flag, value))
+    given = {flag for flag, _ in flags}
     if not configs:
-        raise RecipeError(f"which recipe? Give --config NAME, one of: {', '.join(names(RECIPES))}")
+        hint = " (--init gives weights, the recipe the parts they go into)" if "init" in given else ""
+        raise RecipeError(f"which recipe? Give --config NAME{hint}, one of: {', '.join(names(RECIPES))}")
+    if given & {"init", "name"}:
+        _as_recipes(request, configs, "init" in given)
     imports = list(dict.fromkeys(imports))
     for file in imports:
         import_file(file)
@@ -123,6 +127,15 @@ def read_request(argv: list[str]) -> Request:
     request.argv += [f"--{flag}={value}" for flag, value in flags]
     request.argv += [f"--import+={file}" for file in imports]
     return request
+
+
+def _as_recipes(request: Request, configs: list[dict[str, Any]], starts: bool) -> None:
+    """Make a run's config, given for a run of another name or start, a recipe: it names no folder of its own."""
+    request.folder = None
+    for config in configs:
+        config.pop("name", None)
+        if starts:
+            config.pop("init_identity", None)
 
 
 def _beside(config: Path, file: str) -> str:

@@ -11,9 +11,11 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from codeclab.benchmarks.files import write_atomically
 from codeclab.experiments.run_folder import RunFolder
+from codeclab.quantizers.usage import codebook_statistics
 
 WANDB_HOST = "api.wandb.ai"
 
@@ -129,3 +131,11 @@ def make_loggers(folder: RunFolder, config: dict[str, Any], start: int, project:
     """The loggers of a run that continues after ``start`` batches."""
     wandb = wandb_logger(folder, config, project)
     return [MetricsCSV(folder.metrics, start), *([wandb] if wandb else [])]
+
+
+def codebook_logs(codes: Tensor, sizes: list[int]) -> dict[str, float]:
+    """Statistics of codes ``[B, K, T]``, of codebooks with so many entries, by the names they are logged under."""
+    logs: dict[str, float] = {}
+    for name, per_codebook in codebook_statistics(codes, sizes).items():
+        logs |= {f"codebooks/{name}_{k:02d}": float(value) for k, value in enumerate(per_codebook)}
+    return logs

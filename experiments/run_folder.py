@@ -25,6 +25,7 @@ MACHINE_KEYS = (
     "name",
     "runs",
     "ckpt_path",
+    "init",  # its identity counts, wherever it lies
     "config",
     "weights_only",
 )
@@ -51,11 +52,14 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
     """The flat settings that make the experiment, without those of the machine."""
-    return {
+    found = {
         key: value
         for key, value in flatten(config).items()
         if not any(key == machine or key.startswith(f"{machine}.") for machine in MACHINE_KEYS)
     }
+    if found.get("init_identity") is None:
+        found.pop("init_identity", None)
+    return found
 
 
 def derived_name(recipe: str, config: dict[str, Any]) -> str:
@@ -88,14 +92,17 @@ class RunFolder:
         """
         if not self.config.is_file():
             return []
-        stored = experiment_settings(yaml.safe_load(self.config.read_text()) or {})
+        kept = yaml.safe_load(self.config.read_text()) or {}
+        stored = experiment_settings(kept)
         wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
         lines = []
         for key in sorted(stored.keys() | wanted.keys()):
             before, now = stored.get(key), wanted.get(key)
             if key == "trainer.max_steps" and isinstance(before, int) and isinstance(now, int) and now > before > 0:
                 continue
-            if before != now:
+            if before != now and key == "init_identity":
+                lines.append(f"  init: {kept.get('init')} ({before}) in the run, {config.get('init')} ({now}) now")
+            elif before != now:
                 lines.append(f"  {key}: {before} in the run, {now} now")
         return lines
 

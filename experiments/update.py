@@ -66,6 +66,18 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+@contextmanager
+def standing_still(module: nn.Module) -> Iterator[None]:
+    """Use a module in evaluation mode and without gradient: nothing it keeps, running averages included, moves."""
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(training)
+
+
 def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
     """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``."""
     return critics.adversarial.critic(critics.ensemble(real), critics.ensemble(fake.detach()))
