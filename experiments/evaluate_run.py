@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
         "with 95 % intervals. Writes per_file.csv, codebooks.csv, summary.csv and evaluation.json.",
         epilog="metrics: " + ", ".join(METRICS),
     )
-    parser.add_argument("run", help="a run's folder (runs/NAME), or a folder written by Codec.save")
+    parser.add_argument("run", help="a run's folder (runs/NAME), or what Codec.from_pretrained reads")
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the run was trained on)")
     parser.add_argument(
         "--split",
@@ -51,7 +51,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
     parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: RUN/evaluation)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        help="where to write (default: RUN/evaluation, or evaluations/NAME of a file or hub id)",
+    )
     return parser
 
 
@@ -102,7 +107,7 @@ def run(command: str, argv: list[str]) -> int:
         for file in options.imports:
             import_file(file)
         folder = Path(options.run)
-        codec = Codec.from_pretrained(folder)
+        codec = Codec.from_pretrained(options.run)
         data = data_of(folder, options.data, codec)
         if options.clips is not None:
             data.max_test_clips = data.valid_clips = options.clips
@@ -116,7 +121,8 @@ def run(command: str, argv: list[str]) -> int:
     except (RecipeError, ValueError) as error:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 2
-    output = Path(options.output) if options.output else folder / "evaluation"
+    beside = folder / "evaluation" if folder.is_dir() else Path("evaluations") / folder.stem
+    output = Path(options.output) if options.output else beside
     found.save(output)
     print(found.text())
     print(f"written to {output}")
