@@ -10,6 +10,23 @@ from codeclab.benchmarks.evaluation import CODEBOOK_COLUMNS, TOGETHER
 from codeclab.benchmarks.statistics import ALL
 from codeclab.quantizers.usage import CodebookCounts
 
+CODES_KBPS = "codes_kbps"
+"""Column of a per-file table: what a clip's codes cost, where the codec's bitrate is learnt."""
+
+
+def rates_spent(per_file: DataFrame) -> dict[float, float]:
+    """What the codes of a test set cost on average, by the kbps the codec offers; empty where the rate is not learnt.
+
+    Args:
+        per_file: Rows with ``bitrate_kbps``, ``seconds`` and, for a learnt rate, ``codes_kbps``.
+    """
+    if CODES_KBPS not in per_file:
+        return {}
+    return {
+        float(offered): float((group[CODES_KBPS] * group["seconds"]).sum() / group["seconds"].sum())
+        for offered, group in per_file.groupby("bitrate_kbps")
+    }
+
 
 class CodeStatistics:
     """Histograms of the codes of a test set, per domain and bitrate.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import codeclab
 from codeclab.benchmarks.clip import Clip
-from codeclab.benchmarks.codes import CodeStatistics
+from codeclab.benchmarks.codes import CODES_KBPS, CodeStatistics, rates_spent
 from codeclab.benchmarks.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, METRICS, Metric, metrics_named
 from codeclab.benchmarks.progress import progress_bar
@@ -72,6 +72,7 @@ def evaluate(
     A clip is resampled to the codec's rate and its decoded version back, so that every codec is judged on the original
     at the original's rate. A mono codec is given (and judged on) the mean of a clip's channels; a mono clip is given to
     a codec of more channels in each, and their decoded mean is judged. Each bitrate is encoded on its own.
+    A learnt bitrate is given as what the codes of these clips cost, of each in the column ``codes_kbps``.
 
     Args:
         codec: A ``Codec``, or anything with the same methods; in evaluation mode while this runs.
@@ -113,7 +114,12 @@ def evaluate(
             advance()
     if not rows:
         raise ValueError("there is no clip to evaluate on")
-    return Evaluation(DataFrame(rows), codes.table(), describe(codec, chosen, rates, place, workers))
+    per_file, codebooks = DataFrame(rows), codes.table()
+    spent = rates_spent(per_file)
+    for table in (per_file, codebooks):
+        table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
+    rates = {spent.get(rate, rate): count for rate, count in rates.items()}
+    return Evaluation(per_file, codebooks, describe(codec, chosen, rates, place, workers))
 
 
 def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[float, int]:
@@ -184,6 +190,8 @@ def _decoded(
                 "bitrate_kbps": bitrate,
                 "n_codebooks": count,
             }
+            if getattr(codec.quantizer, "learns_rate", False):
+                row[CODES_KBPS] = encoded.bitrate
             yield row, scorer.submit(reference, decoded, clip.sample_rate)
 
 

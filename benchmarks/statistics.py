@@ -11,7 +11,7 @@ from scipy.stats import t as student
 ALL = "all"
 """The domain that stands for every clip."""
 
-IDENTITY_COLUMNS = ("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "failures")
+IDENTITY_COLUMNS = ("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "codes_kbps", "failures")
 """Columns of a per-file table that are not metrics."""
 
 SUMMARY_COLUMNS = ["domain", "bitrate_kbps", "metric", "mean", "ci95", "n", "failed"]

@@ -89,6 +89,10 @@ class RunCheckpoint(Callback):
         if trainer.global_step != self.saved_at:
             self._save_last(trainer)
         if trainer.is_global_zero and not (self.folder.codec / "config.json").is_file():
+            validation = cast(Validation, pl_module)
+            # Without validation nothing has measured a learnt rate yet.
+            if validation.measure_rate("valid") is None:
+                validation.measure_rate("train")
             self._save_codec(pl_module)
 
     def _save_last(self, trainer: lightning.Trainer) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.codec import Codec
+from codeclab.experiments.data.module import AudioData
 
 
 class Validation(lightning.LightningModule):
@@ -65,3 +66,28 @@ class Validation(lightning.LightningModule):
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Measure one batch of test clips."""
         self._measure(batch, "test")
+
+    def measure_rate(self, split: str) -> float | None:
+        """The kbps that a learnt-rate codec's codes of a split's clips cost, which it offers from then on.
+
+        None where the rate is not learnt, or there are no such clips.
+        """
+        codec, data = self.deployed_codec, getattr(self.trainer, "datamodule", None)
+        if not codec.quantizer.learns_rate or not isinstance(data, AudioData) or not data.corpus.split(split):
+            return None
+        with torch.autocast(device_type=self.device.type, enabled=False):
+            return codec.measure_rate(clip.audio[None].to(self.device) for clip in data.clips(split))
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure a learnt rate."""
+        self._log_rate("valid")
+
+    def on_test_epoch_end(self) -> None:
+        """Measure a learnt rate."""
+        self._log_rate("test")
+
+    def _log_rate(self, split: str) -> None:
+        kbps = self.measure_rate(split)
+        if kbps is not None:
+            # Every process measures all clips.
+            self.log(f"{split}/bitrate", kbps, rank_zero_only=True)

@@ -12,7 +12,6 @@ from codeclab.quantizers.distributed import all_reduce_sum
 from codeclab.quantizers.randomness import seeded_generator, uniform_like
 
 MAX_BITS = 15.0
-RATE_OF_BITS = 5.0
 LIMIT = 3.0
 STATISTICS_DECAY = 0.9
 
@@ -20,7 +19,7 @@ STATISTICS_DECAY = 0.9
 class DiffQ(Quantizer):
     """Pseudo quantization noise with learnt bits per latent dimension (EnCodec, A.2.1).
 
-    Dimension ``i`` has ``B = 15 sigmoid(5 v)`` bits. With ``m`` and ``s`` the mean and deviation of the dimension over
+    Dimension ``i`` has ``B = 15 sigmoid(alpha v)`` bits. With ``m`` and ``s`` the mean and deviation of the dimension over
     batch and frames (constants for the gradient), ``L = 3`` and ``U`` uniform in [-1, 1], training gives eq. (6) with
     the paper's scaling for sparsity ::
 
@@ -42,9 +41,10 @@ class DiffQ(Quantizer):
         frame_rate: latent frames per second, Hz.
         initial_bits: bits of every dimension before training, between 0 and 15.
         seed: of the noise.
+        alpha: how much faster the bits learn than the weights: 5 in the paper, for hundreds of thousands of batches.
 
     Raises:
-        ValueError: bits outside 0 to 15, or a target or frame rate that is not positive.
+        ValueError: bits outside 0 to 15, or a target, a frame rate or an alpha that is not positive.
     """
 
     learns_rate: ClassVar[bool] = True
@@ -56,20 +56,24 @@ class DiffQ(Quantizer):
         frame_rate: float = 75.0,
         initial_bits: float = 7.5,
         seed: int = 0,
+        alpha: float = 5.0,
     ) -> None:
         super().__init__()
         if not 0 < initial_bits < MAX_BITS:
             raise ValueError(f"initial_bits is {initial_bits}; it must lie between 0 and {MAX_BITS:g}")
-        if target_bitrate <= 0 or frame_rate <= 0:
-            raise ValueError(f"target_bitrate {target_bitrate} kbps and frame_rate {frame_rate} Hz must be positive")
+        if min(target_bitrate, frame_rate, alpha) <= 0:
+            raise ValueError(
+                f"target_bitrate {target_bitrate} kbps, frame_rate {frame_rate} Hz and alpha {alpha} must be positive"
+            )
         self.dimension = dimension
         self.n_codebooks = dimension
         self.target_bitrate = target_bitrate
         self.frame_rate = frame_rate
         self.initial_bits = initial_bits
         self.seed = seed
+        self.alpha = alpha
         share = initial_bits / MAX_BITS
-        self.v = nn.Parameter(torch.full((dimension,), math.log(share / (1 - share)) / RATE_OF_BITS))
+        self.v = nn.Parameter(torch.full((dimension,), math.log(share / (1 - share)) / alpha))
         self.register_buffer("mean", torch.zeros(dimension))
         self.register_buffer("variance", torch.ones(dimension))
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
@@ -80,8 +84,8 @@ class DiffQ(Quantizer):
 
     @property
     def dimension_bits(self) -> Tensor:
-        """Bits of each dimension, ``B = 15 sigmoid(5 v)``, ``[D]``."""
-        return MAX_BITS * torch.sigmoid(RATE_OF_BITS * self.v.float())
+        """Bits of each dimension, ``B = 15 sigmoid(alpha v)``, ``[D]``."""
+        return MAX_BITS * torch.sigmoid(self.alpha * self.v.float())
 
     @property
     def codebook_sizes(self) -> list[int]:

@@ -17,7 +17,7 @@ class GumbelSoftmax(Quantizer):
     """A sum of entries of codebooks, each drawn by a softmax over its entries (EnCodec, A.2.2).
 
     Codebook ``i`` has centroids ``C_i``, a bias ``b_i`` and prior logits ``l_i``; for a frame ``z`` of the latent,
-    ``q_i = softmax(C_i z + b_i)`` and ``p_i = softmax(l_i)``. Training mode gives the differentiable eq. (8), the sum
+    ``q_i = softmax(C_i z + b_i)`` and ``p_i = softmax(alpha l_i)``. Training mode gives the differentiable eq. (8), the sum
     of the Gumbel-softmax weighted centroids; eval mode the sum of one centroid of each, drawn from ``q_i`` or its most
     probable. Bits per frame are the cross entropy ``w = sum_i sum_k -q_i log2 p_i``, and ::
 
@@ -38,6 +38,7 @@ class GumbelSoftmax(Quantizer):
         target_bitrate: kbps, above which the rate is a loss.
         frame_rate: latent frames per second, Hz.
         seed: of all draws.
+        alpha: how much faster the prior learns than the weights; 1 in the paper.
         measured_bits: bits per frame that codes cost by the prior; ``Codec.measure_rate`` finds it, not the user.
 
     Raises:
@@ -56,6 +57,7 @@ class GumbelSoftmax(Quantizer):
         target_bitrate: float = 6.0,
         frame_rate: float = 75.0,
         seed: int = 0,
+        alpha: float = 1.0,
         measured_bits: float | None = None,
     ) -> None:
         super().__init__()
@@ -63,10 +65,10 @@ class GumbelSoftmax(Quantizer):
             raise ValueError(
                 f"dimension {dimension}, n_codebooks {n_codebooks} and codebook_size {codebook_size} must be at least 1"
             )
-        if min(temperature, target_bitrate, frame_rate) <= 0:
+        if min(temperature, target_bitrate, frame_rate, alpha) <= 0:
             raise ValueError(
-                f"temperature {temperature}, target_bitrate {target_bitrate} kbps and frame_rate {frame_rate} Hz "
-                "must be positive"
+                f"temperature {temperature}, target_bitrate {target_bitrate} kbps, frame_rate {frame_rate} Hz and "
+                f"alpha {alpha} must be positive"
             )
         if choice not in ("sample", "argmax"):
             raise ValueError(f'choice is "{choice}"; it is "sample" or "argmax"')
@@ -78,6 +80,7 @@ class GumbelSoftmax(Quantizer):
         self.target_bitrate = target_bitrate
         self.frame_rate = frame_rate
         self.seed = seed
+        self.alpha = alpha
         self.measured_bits = measured_bits
         self.centroids = nn.Parameter(torch.randn(n_codebooks, codebook_size, dimension) / dimension**0.5)
         self.bias = nn.Parameter(torch.zeros(n_codebooks, codebook_size))
@@ -93,7 +96,7 @@ class GumbelSoftmax(Quantizer):
 
     def log_prior(self) -> Tensor:
         """Natural log-probabilities ``[K, size]`` of the codes, for entropy coding."""
-        return self.prior_logits.float().log_softmax(-1)
+        return (self.alpha * self.prior_logits.float()).log_softmax(-1)
 
     def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
         """Quantize ``latent [B, D, T]``: softly in training mode, to single entries in eval mode.

@@ -1,9 +1,20 @@
 """Quantizers that learn their bitrate, in both recipes by flag: the rate asked for is reached, measured and kept."""
 
-import pytest
+import csv
+import json
+import math
+from pathlib import Path
 
+import pytest
+import torch
+
+from codeclab.benchmarks.clip import Clip
+from codeclab.benchmarks.evaluate import evaluate
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.assemble import RecipeError
 from codeclab.experiments.fit import CodecCLI, build
+from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 
 DEMO = ["--scale", "demo", "--dry-run"]
 
@@ -41,3 +52,92 @@ def test_what_a_flag_asks_of_a_learnt_rate_is_not_left_out_but_refused() -> None
         built(*words, "--model.encoder.strides", "[2,4]")
     assert "strides are [2, 4] and the decoder's [2, 4, 5, 8]" in str(other.value)
     assert "AllCodebooks" not in str(other.value)
+
+
+@pytest.fixture
+def codec() -> Codec:
+    torch.manual_seed(0)
+    sizes = {"dimension": 4, "n_filters": 2, "strides": (4,), "lstm_layers": 0}
+    quantizer = GumbelSoftmax(dimension=4, n_codebooks=2, codebook_size=8, frame_rate=2000.0)
+    quantizer.prior_logits.data.normal_()
+    return Codec(SEANetEncoder(**sizes), quantizer, SEANetDecoder(**sizes), sample_rate=8000).eval()
+
+
+def spent(codec: Codec, audio: torch.Tensor) -> torch.Tensor:
+    """Bits of each frame, ``[B, T]``, by the exported prior."""
+    prior = codec.quantizer.log_prior().detach() / -math.log(2)
+    return sum(prior[k][codes] for k, codes in enumerate(codec.encode(audio).codes.unbind(1)))
+
+
+def test_the_rate_is_measured_offered_and_kept(codec: Codec, tmp_path: Path) -> None:
+    clips = [0.1 * torch.randn(2, 1, 400), 0.3 * torch.randn(1, 1, 100)]
+    assert codec.bitrates == [pytest.approx(2 * 3 * 2000 / 1000)]
+    bits = torch.cat([spent(codec, clip).flatten() for clip in clips])
+    kbps = codec.measure_rate(clips)
+    assert kbps == pytest.approx(float(bits.mean()) * 2)
+    assert codec.bitrates == [pytest.approx(kbps)]
+    assert abs(kbps - 12) > 0.1
+    for clip in clips:
+        assert codec.encode(clip).bitrate == pytest.approx(float(spent(codec, clip).mean()) * 2)
+    codec.save(tmp_path)
+    again = Codec.from_pretrained(tmp_path)
+    assert again.bitrates == codec.bitrates
+    assert torch.equal(again.quantizer.log_prior(), codec.quantizer.log_prior())
+    assert torch.equal(again.encode(clips[0], bitrate=kbps).codes, codec.encode(clips[0]).codes)
+    with pytest.raises(ValueError, match="no clips"):
+        codec.measure_rate([])
+
+
+def test_a_folder_from_before_rates_were_measured_loads(codec: Codec, tmp_path: Path) -> None:
+    codec.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for argument in ("measured_bits", "alpha"):
+        del config["quantizer"]["arguments"][argument]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    again = Codec.from_pretrained(tmp_path)
+    assert again.bitrates == [pytest.approx(12.0)]
+    assert torch.equal(again.quantizer.log_prior(), codec.quantizer.log_prior())
+
+
+def test_an_evaluation_gives_what_the_codes_cost(codec: Codec) -> None:
+    clips = [Clip(name, "noise", level * torch.randn(1, 800), 8000) for name, level in (("a", 0.01), ("b", 0.5))]
+    found = evaluate(codec, clips, metrics=["si_sdr", "bitrate_efficiency"])
+    costs = [float(spent(codec, clip.audio[None]).mean()) * 2 for clip in clips]
+    assert found.per_file.codes_kbps.tolist() == pytest.approx(costs)
+    mean = pytest.approx(sum(costs) / 2)
+    assert found.per_file.bitrate_kbps.tolist() == [mean, mean]
+    assert found.info["bitrates_kbps"] == [mean]
+    assert set(found.summary.metric) == {"si_sdr", "bitrate_efficiency"}
+    assert found.summary.bitrate_kbps.tolist() == [mean] * len(found.summary)
+
+
+TINY = ["--config", "encodec_24khz", "--model.encoder.n_filters", "2", "--model.encoder.dimension", "4",
+        "--model.decoder.n_filters", "2", "--model.discriminators", "[]", "--data.batch_size", "2",
+        "--data.seconds", "0.2", "--data.workers", "0", "--data.valid_clips", "2", "--data.clip_seconds", "0.2",
+        "--trainer.accelerator", "cpu", "--trainer.log_every_n_steps", "1", "--name", "run"]  # fmt: skip
+
+
+@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize("quantizer", ["DiffQ", "GumbelSoftmax"])
+def test_a_run_measures_its_rate(
+    quantizer: str, validated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    words = [*TINY, "--runs", str(tmp_path), "--model.quantizer", quantizer, "--model.quantizer.alpha", "30",
+             "--model.quantizer.target_bitrate", "0.5", "--trainer.max_steps", "3", "--trainer.val_check_interval", "3",
+             "--model.validation_metrics", "[mel_distance]"]  # fmt: skip
+    words += [] if validated else ["--trainer.limit_val_batches", "0"]
+    if quantizer == "GumbelSoftmax":
+        words += ["--model.quantizer.n_codebooks", "2", "--model.quantizer.codebook_size", "16"]
+    cli = built(*words)
+    before = cli.model.codec.bitrates
+    cli.execute()
+    codec = Codec.from_pretrained(cli.folder.codec)
+    (kbps,) = codec.bitrates
+    assert kbps < before[0]
+    assert kbps == pytest.approx(codec.measure_rate(clip.audio[None] for clip in cli.datamodule.clips("valid")))
+    with cli.folder.metrics.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["train/bitrate"]) > 0 for row in rows if row["train/bitrate"]] == [True] * 3
+    logged = [float(row["valid/bitrate"]) for row in rows if row.get("valid/bitrate")]
+    assert logged == ([pytest.approx(kbps)] if validated else [])

@@ -177,3 +177,40 @@ def test_a_codec_follows_the_learnt_rate(tmp_path: Path) -> None:
     assert again.bitrates == codec.bitrates
     audio = torch.randn(1, 1, 400)
     assert torch.equal(again.encode(audio).codes, codec.encode(audio, bitrate=codec.bitrates[0]).codes)
+
+
+@pytest.mark.parametrize("bits", [2.3, 3.3, 5.7])
+def test_rate_estimate_and_cost_of_codes_equal_the_entropy_of_any_number_of_levels(bits):
+    # round(2^B) levels cost within 2 % of B from about two bits on.
+    quantizer = build(bits, dimension=2).eval()
+    codes = quantizer.encode(6 * torch.rand(4, 2, 20000) - 3)
+    counts = CodebookCounts(quantizer.codebook_sizes)
+    counts.update(codes)
+    entropy = float(counts.entropy().sum())
+    assert entropy == pytest.approx(2 * bits, rel=0.02)
+    assert quantizer.code_bits(codes).tolist() == pytest.approx([entropy] * 4, rel=0.02)
+    assert quantizer.code_bits(codes).tolist() == pytest.approx([quantizer.bits_per_frame()] * 4)
+
+
+@pytest.mark.parametrize("bits", [0.4, 3.0])
+@pytest.mark.parametrize("name", ["v", "latent"])
+def test_gradients_are_those_of_finite_differences(name, bits):
+    quantizer = build(bits)
+    latent = torch.randn(4, 2, 50).clamp(-2, 2).requires_grad_()
+    varied = latent if name == "latent" else quantizer.v
+    weight = torch.randn(4, 2, 50)
+    # Mean and deviation are constants for the gradient: those of the latent as it was.
+    mean, deviation = latent.detach().mean((0, 2)), latent.detach().std((0, 2))
+
+    def objective():
+        quantizer.updates.zero_()
+        return (quantizer._add_noise(latent, mean, deviation) * weight).sum() + quantizer.dimension_bits.sum()
+
+    (gradient,) = torch.autograd.grad(objective(), varied)
+    direction = gradient / gradient.norm()
+    with torch.no_grad():
+        varied.add_(1e-3 * direction)
+        above = objective()
+        varied.sub_(2e-3 * direction)
+        below = objective()
+    assert float(above - below) / 2e-3 == pytest.approx(float(gradient.norm()), rel=0.02)

@@ -151,3 +151,57 @@ def test_arithmetic_stays_float32_under_autocast():
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         build(**wrong)
+
+
+def test_codes_cost_what_the_prior_says():
+    quantizer = build(dimension=1, n_codebooks=2, codebook_size=3)
+    quantizer.prior_logits.data.copy_(torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]]).log())
+    codes = torch.tensor([[[0, 1], [2, 0]], [[0, 0], [ABSENT, ABSENT]]])
+    # (1 + 3 and 2 + 3 bits), and one codebook of 1 bit twice.
+    assert quantizer.code_bits(codes).tolist() == pytest.approx([4.5, 1.0])
+
+
+def test_alpha_lets_the_prior_learn_faster():
+    plain, fast = build(), build(alpha=30.0)
+    logits = torch.randn(3, 8)
+    plain.prior_logits.data.copy_(30 * logits)
+    fast.prior_logits.data.copy_(logits)
+    torch.testing.assert_close(fast.log_prior(), plain.log_prior())
+    with pytest.raises(ValueError, match="alpha 0.0 must be positive"):
+        build(alpha=0.0)
+
+
+@pytest.mark.parametrize("name", ["centroids", "bias", "prior_logits", "latent"])
+def test_gradients_are_those_of_finite_differences(name):
+    quantizer = build(target_bitrate=0.01)
+    for parameter in (quantizer.bias, quantizer.prior_logits):
+        parameter.data.normal_()
+    latent = torch.randn(2, 4, 6, requires_grad=True)
+    varied = latent if name == "latent" else getattr(quantizer, name)
+    weight = torch.randn(2, 4, 6)
+
+    def objective():
+        quantizer.updates.zero_()
+        out = quantizer(latent)
+        # The two losses hold the posterior or the prior fixed: their sum's gradient is that of the bits.
+        return (out.latent * weight).sum() + 3 * out.bits.sum()
+
+    (gradient,) = torch.autograd.grad(objective(), varied)
+    direction = gradient / gradient.norm()
+    with torch.no_grad():
+        varied.add_(1e-2 * direction)
+        above = objective()
+        varied.sub_(2e-2 * direction)
+        below = objective()
+    assert float(above - below) / 2e-2 == pytest.approx(float(gradient.norm()), rel=0.02)
+
+
+def test_a_shifted_posterior_costs_more_than_its_entropy():
+    # Cross entropy, of draws as of the estimate: posterior (3/4, 1/4) coded by the prior (1/4, 3/4).
+    quantizer = build(dimension=1, n_codebooks=1, codebook_size=2).eval()
+    quantizer.centroids.data.zero_()
+    quantizer.bias.data.copy_(torch.tensor([[3.0, 1.0]]).log())
+    quantizer.prior_logits.data.copy_(torch.tensor([[1.0, 3.0]]).log())
+    out = quantizer(torch.zeros(1, 1, 20000))
+    assert out.bits.item() == pytest.approx(0.75 * 2 + 0.25 * math.log2(4 / 3), rel=1e-5)
+    assert quantizer.code_bits(out.codes).item() == pytest.approx(out.bits.item(), rel=0.02)
