@@ -97,7 +97,7 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["--config", "encodec"], "no recipe 'encodec'; there are: dac_44khz, encodec_24khz"),
+        (["--config", "encodec"], "no recipe 'encodec'; there are: dac_16khz, dac_24khz, dac_44khz"),
         ([*ENCODEC, "--scale", "big"], "no scale 'big'; there are: demo, lab, mini, paper"),
         ([*ENCODEC, "--model.decoder", "SEANet"], "no decoder 'SEANet' (did you mean SEANetDecoder?)"),
         ([*ENCODEC, "--model.quantizer.code_size", "8"], "ResidualVQ takes no argument 'code_size'"),

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 import codeclab
-from codeclab.experiments.assemble import RECIPES, names, read_scale
+from codeclab.experiments.assemble import read_scale
 from codeclab.experiments.fit import CodecCLI, build
 
 DEMO = ["--scale", "demo", "--dry-run"]
@@ -117,7 +117,7 @@ def test_from_recipe_is_what_fit_builds(recipe: str) -> None:
 
 
 def test_from_recipe_refuses_what_fit_refuses(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no recipe 'mimi'; there are: dac_44khz"):
+    with pytest.raises(ValueError, match="no recipe 'mimi'; there are: dac_16khz"):
         codeclab.Codec.from_recipe("mimi")
     with pytest.raises(ValueError, match="no scale 'big'; there are: demo"):
         codeclab.Codec.from_recipe("dac_44khz", scale="big")
