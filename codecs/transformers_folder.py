@@ -1,5 +1,6 @@
 """Codecs from folders that ``transformers`` wrote: EncodecModel's and DacModel's ``save_pretrained``."""
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -74,12 +75,18 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
         ResidualVQ(config["hidden_size"], count, config["codebook_size"]),
         SEANetDecoder(**shape, trim_right_ratio=config["trim_right_ratio"]),
         config["sampling_rate"],
-        bitrates=config["target_bandwidths"],
+        bitrates=_bitrates(config),
         segment=config["chunk_length_s"],
         overlap=0.01 if config["overlap"] is None else config["overlap"],
         normalize=config["normalize"],
     )
     return codec, named
+
+
+def _bitrates(config: dict[str, Any]) -> list[float]:
+    """The kbps of a model's bandwidths: EncodecModel counts a started frame per second as a whole one, a codec not."""
+    frame_rate = config["sampling_rate"] / math.prod(config["upsampling_ratios"])
+    return [bandwidth * frame_rate / math.ceil(frame_rate) for bandwidth in config["target_bandwidths"]]
 
 
 def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:
