@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +15,8 @@ from codeclab.codecs.weights import folded_tensors
 from codeclab.experiments import fit
 from codeclab.experiments.assemble import RecipeError
 from codeclab.experiments.cli import main
-from codeclab.experiments.run_folder import RunFolderError
+from codeclab.experiments.initialize import begin_from, find_source, read_source
+from codeclab.experiments.run_folder import RunFolder, RunFolderError
 from codeclab.quantizers import ema_codebook, factorized_vq
 
 RECIPES = ["encodec_24khz", "dac_44khz"]
@@ -98,14 +99,26 @@ def test_a_run_brings_both_players(recipe, runs, build):
 
 
 def test_critics_that_do_not_fit_start_fresh_and_it_is_said_why(runs, build):
-    run = runs / "encodec_24khz"
-    critics = '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [512, 128]}}]'
-    other = build("encodec_24khz", name="windows", init=run, model__discriminators=critics)
-    assert "critics: fresh, its own do not fit (model.discriminators[0].n_ffts is [256, 128] there and" in other.origin
-    rates = {"model__bitrates": "[1.2, 2.4]", "model__rate_sampling__bitrates": "[1.2, 2.4]"}
-    assert "rate_sampling.bitrates is" in build("encodec_24khz", name="rates", init=run, **rates).origin
-    single = build("encodec_24khz", name="single", init=run, model__ensemble_per_bandwidth="false")
-    assert "ensemble_per_bandwidth is true there and false here" in single.origin
+    cli = build("encodec_24khz", name="tuned")
+    model, source = cli.model, read_source(str(runs / "encodec_24khz"))
+    fresh = {name: tensor.clone() for name, tensor in model.critics.state_dict().items()}
+    for setting, value, said in (
+        (
+            "model.discriminators[0].init_args.n_ffts",
+            [512, 128],
+            "discriminators[0].n_ffts is [512, 128] there and [25",
+        ),
+        ("model.rate_sampling.init_args.bitrates", [1.2, 2.4], "rate_sampling.bitrates is [1.2, 2.4] there and [0.6,"),
+        ("model.ensemble_per_bandwidth", False, "model.ensemble_per_bandwidth is false there and true here"),
+    ):
+        assert setting in source.settings
+        other = replace(source, settings={**source.settings, setting: value})
+        report = begin_from(other, model, cli.settings)
+        assert "critics: fresh, its own do not fit (" in report
+        assert said in report
+    first = {name: tensor for name, tensor in source.critics.items() if name.startswith("0.")}
+    assert "do not fit (tensors 1." in begin_from(replace(source, critics=first), model, cli.settings)
+    assert all(torch.equal(tensor, fresh[name]) for name, tensor in model.critics.state_dict().items())
 
 
 def test_what_does_not_fit_is_answered_with_flags_that_do(tiny, tmp_path, monkeypatch, capsys):
@@ -183,9 +196,11 @@ def test_a_run_is_resumed_from_its_checkpoint_and_refuses_another_init(base, bui
     with pytest.raises(RunFolderError, match=rf"init: {folder} \(v1-\w+\) in the run, {other} \(v1-\w+\) now"):
         build("dac_44khz", 2, name="parts", init=other, **settings)
     moved = shutil.copytree(folder, tmp_path / "moved")
-    assert build("dac_44khz", 2, name="parts", init=moved, **settings).start == 1
-    shutil.rmtree(moved)
     shutil.rmtree(folder)
+    stored = yaml.safe_load((tmp_path / "parts" / "config.yaml").read_text())
+    typed = {"init": str(folder), "init_identity": None}
+    assert find_source(typed, RunFolder(tmp_path / "parts")) is None  # a run that goes on does without its start
+    assert typed == {key: stored[key] for key in typed}
     build("dac_44khz", 2, name="parts", init=moved, **settings).execute()
     whole, parts = (
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -195,7 +210,7 @@ def test_a_run_is_resumed_from_its_checkpoint_and_refuses_another_init(base, bui
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     kept = yaml.safe_load((tmp_path / "parts" / "config.yaml").read_text())
     assert kept["init"] == str(moved)
-    assert kept["init_identity"].startswith("v1-")
+    assert kept["init_identity"] == typed["init_identity"] == identity(Codec.from_pretrained(moved))
 
 
 def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch, capsys):
@@ -208,9 +223,9 @@ def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch,
     assert shown.startswith(f"init           {run} (v1-")
     assert shown.endswith("; critics: its own")
     assert list(tmp_path.iterdir()) == []
-    assert fit.build("fit", [*words, "--name", "tuned"]).folder.path == Path("tuned")
-    assert fit.build("fit", words).folder.path.name.startswith("dac_44khz-")
-    assert fit.build("fit", ["--config", "tuned"]).folder.path == Path("tuned")
+    started = fit.build("fit", words).folder.path
+    assert started.name.startswith("dac_44khz-")
+    assert fit.build("fit", ["--config", str(started)]).folder.path == started
 
 
 @pytest.mark.parametrize(
