@@ -202,5 +202,9 @@ def run(command: str, argv: list[str]) -> int:
 def _notes(spec: TableSpec, scale: str | None, data: str | None) -> list[str]:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     corpus = f"on {Path(data).name}" if data else "on the built-in synthetic corpus"
-    rate = f"originals at {spec.sample_rate / 1000:g} kHz" if spec.sample_rate else "each codec's own sampling rate"
-    return [f"Scale {scale or 'paper'}, trained and measured {corpus}, on {device}; judged at {rate}."]
+    rate = (
+        f"against originals at {spec.sample_rate / 1000:g} kHz"
+        if spec.sample_rate
+        else "at each codec's own sampling rate"
+    )
+    return [f"Scale {scale or 'paper'}, trained and measured {corpus}, on {device}; judged {rate}."]
