@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from codeclab.benchmarks.clip import Clip
 from codeclab.benchmarks.evaluate import evaluate
@@ -141,3 +142,42 @@ def test_a_run_measures_its_rate(
     assert [float(row["train/bitrate"]) > 0 for row in rows if row["train/bitrate"]] == [True] * 3
     logged = [float(row["valid/bitrate"]) for row in rows if row.get("valid/bitrate")]
     assert logged == ([pytest.approx(kbps)] if validated else [])
+
+
+SIZES = ["--model.quantizer.n_codebooks", "4", "--model.quantizer.codebook_size", "16"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "quantizer", "start", "target", "steps"),
+    [
+        ("encodec_24khz", "DiffQ", 9.0, 4.5, 160),
+        ("dac_44khz", "DiffQ", 41.34, 20.0, 160),
+        ("encodec_24khz", "GumbelSoftmax", 1.2, 0.9, 300),
+        ("dac_44khz", "GumbelSoftmax", 1.378, 1.0, 300),
+    ],
+)
+def test_a_short_training_reaches_the_target(
+    recipe: str, quantizer: str, start: float, target: float, steps: int
+) -> None:
+    """The recipe's quantizer, optimizer and weights at demo scale, between small networks that code noise."""
+    words = ["--config", recipe, *DEMO, "--model.quantizer", quantizer, "--model.quantizer.target_bitrate",
+             str(target), *(SIZES if quantizer == "GumbelSoftmax" else []), "--model.discriminators", "[]"]  # fmt: skip
+    model = built(*words).model
+    part, frame_rate = model.codec.quantizer, model.codec.frame_rate
+    assert model.codec.bitrates == [pytest.approx(start, rel=1e-3)]
+    torch.manual_seed(0)
+    dimension = part.dimension
+    mix = torch.randn(dimension, dimension) / dimension**0.5
+    encoder = nn.Sequential(nn.Conv1d(dimension, 32, 1), nn.ELU(), nn.Conv1d(32, dimension, 1))
+    decoder = nn.Sequential(nn.Conv1d(dimension, 32, 1), nn.ELU(), nn.Conv1d(32, dimension, 1))
+    optimizer = model.optimizer_settings.build([*encoder.parameters(), *part.parameters(), *decoder.parameters()])
+    for _ in range(steps):
+        heard = mix @ torch.randn(2, dimension, 28)
+        out = part(encoder(heard))
+        latent = sum(getattr(model.weights, name) * loss for name, loss in out.losses.items())
+        loss = model.weights.spectral * (decoder(out.latent) - heard).square().mean() + latent
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    codes = part.eval().encode(encoder(mix @ torch.randn(8, dimension, 200)))
+    assert float(part.code_bits(codes).mean()) * frame_rate / 1000 == pytest.approx(target, rel=0.05)
