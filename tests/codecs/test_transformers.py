@@ -214,6 +214,9 @@ def test_recorded_encodec_folders(recorded, name):
             assert torch.equal(segment, expected.long()[..., : segment.shape[-1]])
         for index, scale in enumerate(codes.scales or []):
             torch.testing.assert_close(scale.flatten(1), tensors[f"{key}.scale.{index}"])
+        if f"{key}.decoded" in tensors:
+            expected = tensors[f"{key}.decoded"][..., : audio.shape[-1]]
+            torch.testing.assert_close(codec.decode(codes), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
 def test_a_read_model_is_a_codec_like_any_other(shared, tmp_path):
