@@ -19,9 +19,9 @@ STATISTICS_DECAY = 0.9
 class DiffQ(Quantizer):
     """Pseudo quantization noise with learnt bits per latent dimension (EnCodec, A.2.1).
 
-    Dimension ``i`` has ``B = 15 sigmoid(alpha v)`` bits. With ``m`` and ``s`` the mean and deviation of the dimension over
-    batch and frames (constants for the gradient), ``L = 3`` and ``U`` uniform in [-1, 1], training gives eq. (6) with
-    the paper's scaling for sparsity ::
+    Dimension ``i`` has ``B = 15 sigmoid(alpha v)`` bits. With ``m`` and ``s`` the mean and deviation of the dimension
+    over batch and frames (constants for the gradient), ``L = 3`` and ``U`` uniform in [-1, 1], training gives eq. (6)
+    with the paper's scaling for sparsity ::
 
         z_q = m + min(B, 1) (clamp(z, m - L s, m + L s) - m) + sqrt(min(B, 1)) L s U / 2^B
 

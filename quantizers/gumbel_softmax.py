@@ -17,9 +17,9 @@ class GumbelSoftmax(Quantizer):
     """A sum of entries of codebooks, each drawn by a softmax over its entries (EnCodec, A.2.2).
 
     Codebook ``i`` has centroids ``C_i``, a bias ``b_i`` and prior logits ``l_i``; for a frame ``z`` of the latent,
-    ``q_i = softmax(C_i z + b_i)`` and ``p_i = softmax(alpha l_i)``. Training mode gives the differentiable eq. (8), the sum
-    of the Gumbel-softmax weighted centroids; eval mode the sum of one centroid of each, drawn from ``q_i`` or its most
-    probable. Bits per frame are the cross entropy ``w = sum_i sum_k -q_i log2 p_i``, and ::
+    ``q_i = softmax(C_i z + b_i)`` and ``p_i = softmax(alpha l_i)``. Training mode gives the differentiable eq. (8), the
+    sum of the Gumbel-softmax weighted centroids; eval mode the sum of one centroid of each, drawn from ``q_i`` or its
+    most probable. Bits per frame are the cross entropy ``w = sum_i sum_k -q_i log2 p_i``, and ::
 
         losses["rate"]  = max(0, w(q, sg[p]) frame_rate / 1000 - target_bitrate)    kbps, teaches encoder and centroids
         losses["prior"] = w(sg[q], p) frame_rate / 1000                             kbps, teaches the prior
