@@ -22,10 +22,11 @@ def rates_spent(per_file: DataFrame) -> dict[float, float]:
     """
     if CODES_KBPS not in per_file:
         return {}
-    return {
-        float(offered): float((group[CODES_KBPS] * group["seconds"]).sum() / group["seconds"].sum())
-        for offered, group in per_file.groupby("bitrate_kbps")
-    }
+    spent = {}
+    for offered in per_file["bitrate_kbps"].unique():
+        group = per_file[per_file["bitrate_kbps"] == offered]
+        spent[float(offered)] = float((group[CODES_KBPS] * group["seconds"]).sum() / group["seconds"].sum())
+    return spent
 
 
 class CodeStatistics:

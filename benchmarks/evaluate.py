@@ -114,12 +114,12 @@ def evaluate(
             advance()
     if not rows:
         raise ValueError("there is no clip to evaluate on")
-    per_file, codebooks = DataFrame(rows), codes.table()
-    spent = rates_spent(per_file)
-    for table in (per_file, codebooks):
+    scores, codebooks = DataFrame(rows), codes.table()
+    spent = rates_spent(scores)
+    for table in (scores, codebooks):
         table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     rates = {spent.get(rate, rate): count for rate, count in rates.items()}
-    return Evaluation(per_file, codebooks, describe(codec, chosen, rates, place, workers))
+    return Evaluation(scores, codebooks, describe(codec, chosen, rates, place, workers))
 
 
 def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[float, int]:
