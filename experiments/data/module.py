@@ -146,13 +146,21 @@ class AudioData(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
-        """Loads the validation clips, all of them on every rank, padded to one length; empty without any.
+        """Loads the validation clips; see ``_clip_loader``."""
+        return self._clip_loader("valid")
+
+    def test_dataloader(self) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
+        """Loads the test clips; see ``_clip_loader``."""
+        return self._clip_loader("test")
+
+    def _clip_loader(self, split: str) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
+        """Loads a split's clips, all of them on every rank, padded to one length; empty without any.
 
         Batches hold about as many seconds as the device's training batches.
         """
-        if not self.corpus.valid:
+        if not self.corpus.split(split):
             return []
-        clips = self.clips("valid")
+        clips = self.clips(split)
         longest = max(min(self.clip_seconds, recording.seconds) for recording in clips.recordings)
         padded = PaddedClips(clips, round(longest * self.sample_rate))
         per_device = self.batch_size * self.seconds / self._rank_and_world()[1]
