@@ -88,7 +88,7 @@ def test_a_scale_sizes_the_parts_that_are_swapped_in_and_the_settings_in_blocks(
     cli = built("--config", own, "--scale", "demo", "--dry-run", "--model.encoder", "DACEncoder",
                 "--model.encoder.strides", "[2, 4, 5, 8]", "--model.discriminators+=MultiBandSTFTDiscriminator",
                 "--model.optimizer", "{lr: 0.5}")  # fmt: skip
-    assert cli.config.model.encoder.init_args.n_filters == 8
+    assert cli.config.model.encoder.init_args.n_filters == read_scale("demo")["parts"]["DACEncoder"]["n_filters"]
     assert cli.model.codec.encoder.dimension == read_scale("demo")["parts"]["DACEncoder"]["dimension"]
     assert cli.config.model.discriminators[1].init_args.window_lengths == [1024, 512]
     assert cli.config.model.optimizer.lr == 0.5
