@@ -73,7 +73,7 @@ class Validation(lightning.LightningModule):
         None where the rate is not learnt, or there are no such clips.
         """
         codec, data = self.deployed_codec, getattr(self.trainer, "datamodule", None)
-        if not codec.quantizer.learns_rate or not isinstance(data, AudioData) or not data.corpus.split(split):
+        if not codec.quantizer.learns_rate or not isinstance(data, AudioData) or not getattr(data.corpus, split):
             return None
         with torch.autocast(device_type=self.device.type, enabled=False):
             return codec.measure_rate(clip.audio[None].to(self.device) for clip in data.clips(split))

@@ -5,7 +5,9 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import nn
 
@@ -142,6 +144,23 @@ def test_a_run_measures_its_rate(
     assert [float(row["train/bitrate"]) > 0 for row in rows if row["train/bitrate"]] == [True] * 3
     logged = [float(row["valid/bitrate"]) for row in rows if row.get("valid/bitrate")]
     assert logged == ([pytest.approx(kbps)] if validated else [])
+
+
+@pytest.mark.filterwarnings("ignore:Total length of")  # Lightning, of the empty split
+def test_without_validation_clips_it_is_measured_on_those_for_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    (tmp_path / "audio").mkdir()
+    noise = np.random.default_rng(0).normal(0, 0.1, 24000)
+    soundfile.write(tmp_path / "audio" / "one.wav", noise, 24000)
+    words = ["--data", str(tmp_path / "audio"), "--model.quantizer", "DiffQ", "--trainer.max_steps", "1"]
+    cli = built(*TINY, "--runs", str(tmp_path), *words)
+    cli.execute()
+    (kbps,) = Codec.from_pretrained(cli.folder.codec).bitrates
+    assert kbps == pytest.approx(
+        cli.model.deployed_codec.measure_rate(clip.audio[None] for clip in cli.datamodule.clips("train"))
+    )
 
 
 SIZES = ["--model.quantizer.n_codebooks", "4", "--model.quantizer.codebook_size", "16"]
