@@ -1,7 +1,7 @@
 """A comparison: rows that were measured, beside the figures that a paper published for them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,6 +12,27 @@ from codeclab.benchmarks.statistics import ALL
 
 NEAR = 0.05
 """A published bitrate is a line's when within 5 %: papers round (DAC's "8 kbps" is 7.75)."""
+
+
+FIGURES = ("rate_quality", "dropout", "codebook_usage")
+"""Kinds of picture: curves over the bitrate; the same of rows that differ by degrees; entropy of each codebook."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Some of a paper's figures for a row.
+
+    Args:
+        published: By metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
+        bitrate: kbps at which they hold; None is the row's highest.
+        label: The paper's name of that bitrate, such as "8 kbps".
+        domain: The paper's category of sound; ``"all"`` is the whole test set.
+    """
+
+    published: dict[str, float | str]
+    bitrate: float | None = None
+    label: str | None = None
+    domain: str = ALL
 
 
 @dataclass
@@ -28,6 +49,8 @@ class Row:
         wall_seconds: Seconds it took to train.
         parameters: Number of weights of the codec.
         error: Why there is nothing to show, in one line.
+        figures: More of the paper's figures, where they hold at several bitrates or for single domains.
+        codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
     """
 
     name: str
@@ -38,6 +61,14 @@ class Row:
     wall_seconds: float | None = None
     parameters: int | None = None
     error: str | None = None
+    figures: list[Figures] = field(default_factory=list)
+    codebooks: DataFrame | None = None
+
+    @property
+    def stated(self) -> list[Figures]:
+        """All of the paper's figures for this row."""
+        whole = [Figures(self.published, self.bitrate, self.label)] if self.published else []
+        return [*whole, *self.figures]
 
 
 @dataclass
@@ -51,6 +82,9 @@ class Table:
         rows: In the paper's order.
         notes: Lines to print under the table.
         ranked: Whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
+        columns: Names from ``COLUMNS``, shown after the metrics.
+        margin: By metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
+        figure: Kind of the picture, from ``FIGURES``; None draws every metric.
 
     Raises:
         ValueError: A metric is unknown or given twice, or two rows have the same name.
@@ -62,6 +96,9 @@ class Table:
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
     ranked: bool = False
+    columns: Sequence[str] = ()
+    margin: Mapping[str, float] = field(default_factory=dict)
+    figure: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses unknown metrics and rows that could not be told apart."""

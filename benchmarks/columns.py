@@ -1,0 +1,71 @@
+"""Columns that are computed, timed or only published: all that a table shows beside metrics of decoded audio."""
+
+from dataclasses import dataclass
+
+from codeclab.benchmarks.metrics.registry import METRICS
+
+ENTROPY_CODER = "ours stay open until the suite has its entropy coder"
+LISTENING_TEST = "ours stay open until a listening test is held"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table beside its metrics.
+
+    Args:
+        name: What tables' YAML, ``published`` figures and CSV files call it.
+        title: Column title.
+        form: Format specification of a figure, such as ".1f".
+        unit: "ms", "Hz" and so on; empty for a plain number.
+        open: Why the suite has no figure of its own; None where ``codec_columns`` gives one.
+    """
+
+    name: str
+    title: str
+    form: str
+    unit: str = ""
+    open: str | None = None
+
+    @property
+    def heading(self) -> str:
+        """Title with unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+
+COLUMNS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("sample_rate", "Sampling rate", ".4g", "kHz"),
+        Column("bandwidth", "Bandwidth", ".4g", "kHz"),
+        Column("stride", "Stride", ".0f"),
+        Column("frame_rate", "Frame rate", ".4g", "Hz"),
+        Column("n_codebooks", "Codebooks", ".0f"),
+        Column("compression", "Compression factor", ".2f"),
+        Column("latency", "Latency", ".3g", "ms"),
+        Column("rtf_encoder", "RTF encoder", ".1f"),
+        Column("rtf_decoder", "RTF decoder", ".1f"),
+        Column("entropy_coded", "Entropy coded", ".1f", "kbps", ENTROPY_CODER),
+        Column("rtf_encoder_entropy", "RTF encoder with entropy coding", ".2f", "", ENTROPY_CODER),
+        Column("rtf_decoder_entropy", "RTF decoder with entropy coding", ".2f", "", ENTROPY_CODER),
+        Column("mushra", "MUSHRA", ".1f", "", LISTENING_TEST),
+    )
+}
+"""All columns by name.
+
+``bandwidth`` is half the sampling rate; ``compression`` the rate of 16-bit PCM at the codec's sampling rate and
+channels over its own (Improved RVQGAN, Table 1); the real-time factors and ``latency`` are EnCodec's, section 4.6.
+"""
+
+
+def heading(name: str) -> str:
+    """How a metric or column is headed in a table; a name that is neither, as it stands."""
+    if name in METRICS:
+        return METRICS[name].heading
+    return COLUMNS[name].heading if name in COLUMNS else name
+
+
+def form(name: str) -> str:
+    """The format specification of a metric's or column's figures; empty where there is none."""
+    if name in METRICS:
+        return METRICS[name].form
+    return COLUMNS[name].form if name in COLUMNS else ""
