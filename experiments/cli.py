@@ -50,6 +50,7 @@ HARMLESS = (
     r"The number of training batches .* is smaller than the logging interval",
     r".*your dataloader is not resumable",  # it is: AudioData.start_batch
     r".*callbacks used to create the checkpoint need to be provided",
+    r"The `srun` command is available",  # a table's rows are sent to Slurm by --launcher; a run starts where it is
 )
 """Warnings of libraries about each other, which nobody who runs a command can act on."""
 
