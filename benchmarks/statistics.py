@@ -1,10 +1,12 @@
 """Means with intervals, per domain and bitrate."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy.stats import t as student
 
@@ -89,3 +91,77 @@ def paired_difference(first: DataFrame, second: DataFrame, metric: str) -> Inter
     if joined.empty:
         raise ValueError("the two per-file tables share no clip, so there is nothing to compare")
     return mean_interval(joined[f"{metric}_first"] - joined[f"{metric}_second"])
+
+
+def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) -> DataFrame:
+    """Means over files and seeds with 95 % intervals for both: what another seed, on other files, would give.
+
+    A score is taken as ``grand mean + file + seed + error``, files and seeds both drawn at random and crossed. With
+    ``s_f`` the deviation of the ``F`` means per file (over seeds) and ``s_s`` that of the ``S`` means per seed (over
+    files), the grand mean's variance is at most ``v = s_f^2 / F + s_s^2 / S`` (the error is counted twice; that is
+    little, and on the safe side), and the half width is ``t(0.975, d) sqrt(v)`` with Satterthwaite's degrees of freedom
+
+        d = v^2 / ((s_f^2 / F)^2 / (F - 1) + (s_s^2 / S)^2 / (S - 1))
+
+    An interval over all ``F S`` scores as if independent would take repeated files for new ones and the seeds' spread
+    for noise between files. With one seed there is no spread over seeds: this is then ``summarize``.
+
+    Args:
+        per_file: the per-file table of each seed, on the same clips and at the same bitrates.
+        rest: of each seed, lines as ``summarize`` gives them of figures that are not of files (the codes' metrics, the
+            table's columns): their means over seeds, with ``t(0.975, S - 1) s / sqrt(S)``.
+
+    Returns:
+        The columns of ``summarize``; ``n`` counts the files with a score from any seed, ``failed`` the others.
+
+    Raises:
+        ValueError: there is no table, or the seeds were measured at different bitrates or on different clips.
+    """
+    if not per_file:
+        raise ValueError("there is no seed to take the mean of; give the per-file table of at least one")
+    keys = [set(zip(table["name"], table["bitrate_kbps"], strict=True)) for table in per_file]
+    if any(one != keys[0] for one in keys):
+        raise ValueError("the seeds were measured on different clips or at different bitrates; measure all on the same")
+    joined = pd.concat([table.assign(seed=seed) for seed, table in enumerate(per_file)], ignore_index=True)
+    rows = []
+    for domain in [ALL, *sorted(joined["domain"].unique())]:
+        of_domain = joined if domain == ALL else joined[joined["domain"] == domain]
+        for bitrate, group in of_domain.groupby("bitrate_kbps"):
+            for metric in metric_columns(joined.drop(columns="seed")):
+                interval = crossed_interval(group.pivot(index="seed", columns="name", values=metric).to_numpy())
+                rows.append((domain, bitrate, metric, *interval, group["name"].nunique() - interval.n))
+    parts = [DataFrame(rows, columns=SUMMARY_COLUMNS), *_rest_over_seeds(rest)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def crossed_interval(scores: NDArray[np.float64]) -> Interval:
+    """Mean and 95 % interval of scores ``[seeds, files]``, NaN where one failed; see ``over_seeds``.
+
+    Returns:
+        The mean, the half width (NaN with one file and one seed), and the number of files with a score.
+    """
+    scores = scores[~np.isnan(scores).all(axis=1)]
+    scores = scores[:, ~np.isnan(scores).all(axis=0)]
+    if scores.size == 0:
+        return Interval(math.nan, math.nan, 0)
+    # A file that one seed failed on stands in that seed's mean by what the others made of it.
+    filled = np.where(np.isnan(scores), np.nanmean(scores, axis=0), scores)
+    parts = [
+        (means.var(ddof=1) / means.size, means.size - 1) for means in (filled.mean(0), filled.mean(1)) if means.size > 1
+    ]
+    variance = sum(part for part, _ in parts)
+    spread = sum(part**2 / freedom for part, freedom in parts)
+    if not parts:
+        return Interval(float(filled.mean()), math.nan, 1)
+    half_width = float(student.ppf(0.975, variance**2 / spread)) * math.sqrt(variance) if spread > 0 else 0.0
+    return Interval(float(filled.mean()), half_width, scores.shape[1])
+
+
+def _rest_over_seeds(rest: Sequence[DataFrame]) -> list[DataFrame]:
+    """Figures of whole test sets: their means over seeds, in the order of the first seed."""
+    lines = pd.concat(rest, ignore_index=True) if rest else DataFrame(columns=SUMMARY_COLUMNS)
+    rows = []
+    for (domain, bitrate, metric), group in lines.groupby(["domain", "bitrate_kbps", "metric"], sort=False):
+        interval = mean_interval(group["mean"])
+        rows.append((domain, bitrate, metric, interval.mean, interval.half_width, int(group["n"].max()), 0))
+    return [DataFrame(rows, columns=SUMMARY_COLUMNS)] if rows else []
