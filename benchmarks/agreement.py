@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.benchmarks.table import Table, published_line
+from codeclab.benchmarks.table import Line, Table, lines
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,14 @@ class Agreement:
     Args:
         metric: Name of the metric.
         found: Pairs in the paper's order. A tie here is not.
-        pairs: Pairs whose published figures differ and which were both measured.
+        pairs: Pairs whose published figures differ by more than the margin and which were both measured.
+        margin: In the metric's own unit.
     """
 
     metric: str
     found: int
     pairs: int
+    margin: float = 0.0
 
     @property
     def chance(self) -> float:
@@ -29,35 +31,41 @@ class Agreement:
 
     @property
     def text(self) -> str:
-        """The finding in one sentence, with the chance level."""
-        title = METRICS[self.metric].title
-        return f"{title}: found {self.found} of {self.pairs} of the paper's orderings (chance: {self.chance:g})"
+        """The finding in one sentence, with the margin and the chance level."""
+        metric = METRICS[self.metric]
+        percent = metric.form.endswith("%")
+        size = f"{100 * self.margin:g} %" if percent else f"{self.margin:g}{f' {metric.unit}' if metric.unit else ''}"
+        margin = f" by more than {size}" if self.margin else ""
+        orderings = f"{self.found} of {self.pairs} of the paper's orderings{margin}"
+        return f"{metric.title}: found {orderings} (chance: {self.chance:g})"
 
 
 def agreement(table: Table) -> list[Agreement]:
     """Counts, per metric, the paper's orderings found again; metrics without such a pair are left out.
 
-    A row takes part with its figures at the bitrate of its published ones. The order does not depend on whether higher
-    is better: only on whether the paper's larger figure is the larger one here.
+    Every row takes part at each bitrate of its published figures, as they are rows of the paper's table; a pair counts
+    where those figures differ by more than the table's margin. The order does not depend on whether higher is better:
+    only on whether the paper's larger figure is the larger one here. Pairs are not independent of each other: the
+    chance level is what a random order finds on average, not a threshold of significance.
 
     Args:
         table: Rows measured, with published figures beside them.
     """
+    shown = lines(table)
     results = []
     for name in table.metrics:
-        both = [pair for row in table.rows if (pair := _figures(table, row.name, name)) is not None]
-        ordered = [(a, b) for a, b in combinations(both, 2) if a[1] != b[1]]
+        margin = table.margin.get(name, 0.0)
+        both = [pair for line in shown if (pair := _figures(line, name)) is not None]
+        ordered = [(a, b) for a, b in combinations(both, 2) if abs(a[1] - b[1]) > margin]
         found = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in ordered)
         if ordered:
-            results.append(Agreement(name, found, len(ordered)))
+            results.append(Agreement(name, found, len(ordered), margin))
     return results
 
 
-def _figures(table: Table, row_name: str, metric: str) -> tuple[float, float] | None:
+def _figures(line: Line, metric: str) -> tuple[float, float] | None:
     """Ours and the paper's, where both are numbers."""
-    (row,) = (row for row in table.rows if row.name == row_name)
-    line = published_line(row, table.metrics)
-    if line is None or metric not in line.scores:
+    if metric not in line.scores:
         return None
     ours, theirs = line.scores[metric].mean, line.published.get(metric)
     if math.isnan(ours) or theirs is None or isinstance(theirs, str):

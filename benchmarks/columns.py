@@ -64,6 +64,13 @@ def heading(name: str) -> str:
     return COLUMNS[name].heading if name in COLUMNS else name
 
 
+def title(name: str) -> str:
+    """What a metric or column is called, without unit or direction; a name that is neither, as it stands."""
+    if name in METRICS:
+        return METRICS[name].title
+    return COLUMNS[name].title if name in COLUMNS else name
+
+
 def form(name: str) -> str:
     """The format specification of a metric's or column's figures; empty where there is none."""
     if name in METRICS:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from codeclab.benchmarks.agreement import agreement
+from codeclab.benchmarks.columns import COLUMNS, form, heading, title
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.table import Line, Score, Table, best, lines
 
@@ -13,6 +14,10 @@ NOTHING = "—"
 """Stands where there is no figure."""
 
 NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
+NOT_THE_PAPERS = (
+    "Figures at this scale do not stand as the paper's, whose codecs are larger and trained for longer: what can be "
+    "compared is the direction between rows."
+)
 
 
 class Cell(NamedTuple):
@@ -34,58 +39,63 @@ class Grid:
 def main_grid(table: Table) -> Grid:
     """One line per row and bitrate over all clips, published figures beside ours."""
     shown = lines(table)
-    bold = best(table, shown)
-    beside = {name for line in shown for name in line.published}
-    headings = ["Row", "kbps"]
-    for name in table.metrics:
-        headings += [METRICS[name].heading] + ["published"] * (name in beside)
-    headings += [f"{METRICS[name].title if name in METRICS else name}, published only" for name in table.published_only]
+    grid = _figures_grid(table, shown, [*table.metrics, *table.own_columns])
     with_parameters = any(row.parameters is not None for row in table.rows)
     with_time = any(row.wall_seconds is not None for row in table.rows)
-    headings += ["Parameters"] * with_parameters + ["Time"] * with_time
-    rows = []
+    headings = [*grid.headings, *["Parameters"] * with_parameters, *["Time"] * with_time]
     for i, line in enumerate(shown):
-        cells = [Cell(line.row.name), Cell(kbps(line))]
-        for name in table.metrics:
-            cells.append(_score_cell(line, name, (i, name) in bold))
-            if name in beside:
-                cells.append(Cell(published(line.published.get(name), name)))
-        cells += [Cell(published(line.published.get(name), name)) for name in table.published_only]
         first = i == 0 or shown[i - 1].row is not line.row
-        cells += [Cell(count(line.row.parameters) if first else "")] * with_parameters
-        cells += [Cell(duration(line.row.wall_seconds) if first else "")] * with_time
-        rows.append(cells)
-    return Grid(headings, rows)
+        grid.rows[i] += [Cell(count(line.row.parameters) if first else "")] * with_parameters
+        grid.rows[i] += [Cell(duration(line.row.wall_seconds) if first else "")] * with_time
+    return Grid(headings, grid.rows)
 
 
 def domain_grids(table: Table) -> dict[str, Grid]:
-    """The same without published figures for each domain; none where there is only one domain."""
+    """The same for each domain that was measured or has published figures; none where there is only one domain."""
     if len(table.domains) < 2:
         return {}
-    grids = {}
-    for domain in table.domains:
-        shown = lines(table, domain)
-        bold = best(table, shown)
-        rows = [
-            [Cell(line.row.name), Cell(kbps(line))]
-            + [_score_cell(line, name, (i, name) in bold) for name in table.metrics]
-            for i, line in enumerate(shown)
-        ]
-        grids[domain] = Grid(["Row", "kbps", *(METRICS[name].heading for name in table.metrics)], rows)
-    return grids
+    return {domain: _figures_grid(table, lines(table, domain), table.metrics) for domain in table.domains}
+
+
+def _figures_grid(table: Table, shown: list[Line], names: Sequence[str]) -> Grid:
+    bold = best(table, shown)
+    beside = {name for line in shown for name in line.published}
+    alone = [name for name in table.published_only if name in beside]
+    measured = [name for name in names if name in beside or any(name in line.scores for line in shown)]
+    # Metrics that nobody has figures for keep their place, so that a table looks the same before and after.
+    kept = [name for name in names if name in measured or not any(line.published for line in shown)]
+    headings = ["Row", "kbps"]
+    for name in kept:
+        headings += [heading(name)] + ["published"] * (name in beside)
+    headings += [f"{title(name)}, published only" for name in alone]
+    rows = []
+    for i, line in enumerate(shown):
+        cells = [Cell(line.row.name), Cell(kbps(line))]
+        for name in kept:
+            cells.append(_score_cell(line, name, (i, name) in bold))
+            if name in beside:
+                cells.append(Cell(published(line.published.get(name), name)))
+        cells += [Cell(published(line.published.get(name), name)) for name in alone]
+        rows.append(cells)
+    return Grid(headings, rows)
 
 
 def notes(table: Table) -> list[str]:
     """Everything that belongs under the table, the table's own notes last."""
     shown = lines(table)
     found = []
-    counts = {score.n + score.failed for line in shown for score in line.scores.values()}
-    if counts:
-        found.append(f"± is half of the 95 % confidence interval over {span(counts)} files; kbps are nominal.")
-    if table.source and any(row.published for row in table.rows):
+    measured = [line.scores[name] for line in shown for name in table.metrics if name in line.scores]
+    if measured:
+        over = f"{span({score.n + score.failed for score in measured})} files"
+        seeds = {row.seeds for row in table.rows if row.summary is not None}
+        over += f" and {span(seeds)} seeds" if max(seeds) > 1 else ""
+        found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal.")
+    compared = any(row.stated for row in table.rows)
+    if table.source and compared:
         found.append(f"Published figures: {table.source}.")
-    if counts and not table.ranked:
-        found.append(NOT_RANKED)
+    found += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in table.columns if COLUMNS[name].open]
+    if measured and not table.ranked:
+        found += [NOT_RANKED] + [NOT_THE_PAPERS] * compared
     found += [f"{finding.text}." for finding in agreement(table)]
     found += _failures(shown, table.metrics)
     found += [f"{row.name} failed: {one_line(row.error)}." for row in table.rows if row.error]
@@ -119,15 +129,19 @@ def _score_cell(line: Line, name: str, bold: bool) -> Cell:
         return Cell("failed")
     if name not in line.scores or math.isnan(line.scores[name].mean):
         return Cell(NOTHING)
-    score, form = line.scores[name], METRICS[name].form
-    interval = "" if math.isnan(score.ci95) else f" ± {score.ci95:{form}}"
-    return Cell(f"{score.mean:{form}}{interval}", bold)
+    score = line.scores[name]
+    interval = "" if math.isnan(score.ci95) else f" ± {score.ci95:{form(name)}}"
+    return Cell(f"{score.mean:{form(name)}}{interval}", bold)
 
 
 def kbps(line: Line) -> str:
-    """True kbps of a line, and the paper's label of it where there is one."""
-    true = NOTHING if line.bitrate is None else f"{line.bitrate:.4g}"
-    return f"{true} ({line.row.label})" if line.row.label and line.published else true
+    """True kbps of a line, and where there is one the paper's label of it, or what was asked for."""
+    if line.bitrate is None:
+        return NOTHING
+    true = f"{line.bitrate:.4g}"
+    asked = f"{line.row.asked.get(line.bitrate, line.bitrate):.4g}"
+    label = line.label or (f"{asked} asked" if asked != true else None)
+    return f"{true} ({label})" if label else true
 
 
 def published(figure: float | str | None, name: str) -> str:
@@ -136,10 +150,9 @@ def published(figure: float | str | None, name: str) -> str:
         return NOTHING
     if isinstance(figure, str):
         return one_line(figure)
-    form = METRICS[name].form if name in METRICS else ""
-    if form.endswith("%"):
+    if form(name).endswith("%"):
         return f"{100 * figure:.4g}%"
-    return max(format(figure, form), f"{figure:.10g}", key=lambda text: len(text.partition(".")[2]))
+    return max(format(figure, form(name)), f"{figure:.10g}", key=lambda text: len(text.partition(".")[2]))
 
 
 def count(number: int | None) -> str:

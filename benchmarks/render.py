@@ -74,16 +74,17 @@ def csv_long(table: Table) -> str:
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
+    all_names = (*table.metrics, *table.own_columns, *table.published_only)
     for domain in [ALL, *table.domains]:
         for line in lines(table, domain):
             row = line.row
             tail = (row.wall_seconds, row.parameters, row.error)
-            names = [n for n in (*table.metrics, *table.published_only) if n in line.scores or n in line.published]
+            names = [n for n in all_names if n in line.scores or n in line.published]
             for name in names or [""]:
                 score = line.scores.get(name) or (None, None, None, None)
                 figures = ["" if x is None or math.isnan(x) else x for x in score]
                 figure = line.published.get(name)
-                writer.writerow([row.name, row.label, domain, line.bitrate, name, *figures, figure, *tail])
+                writer.writerow([row.name, line.label, domain, line.bitrate, name, *figures, figure, *tail])
     return target.getvalue()
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pandas import DataFrame
 
+from codeclab.benchmarks.columns import COLUMNS
 from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
 from codeclab.benchmarks.statistics import ALL
 
@@ -51,6 +52,8 @@ class Row:
         error: Why there is nothing to show, in one line.
         figures: More of the paper's figures, where they hold at several bitrates or for single domains.
         codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
+        seeds: How many trainings, with other seeds, its figures are means of.
+        asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Row:
     error: str | None = None
     figures: list[Figures] = field(default_factory=list)
     codebooks: DataFrame | None = None
+    seeds: int = 1
+    asked: dict[float, float] = field(default_factory=dict)
 
     @property
     def stated(self) -> list[Figures]:
@@ -87,7 +92,7 @@ class Table:
         figure: Kind of the picture, from ``FIGURES``; None draws every metric.
 
     Raises:
-        ValueError: A metric is unknown or given twice, or two rows have the same name.
+        ValueError: A metric or column is unknown or given twice, or two rows have the same name.
     """
 
     title: str
@@ -103,6 +108,9 @@ class Table:
     def __post_init__(self) -> None:
         """Refuses unknown metrics and rows that could not be told apart."""
         metrics_named(self.metrics)
+        unknown = [name for name in self.columns if name not in COLUMNS]
+        if unknown:
+            raise ValueError(f"unknown column {', '.join(map(repr, unknown))}; known: {', '.join(COLUMNS)}")
         names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -110,15 +118,21 @@ class Table:
 
     @property
     def domains(self) -> list[str]:
-        """The domains measured, without ``"all"``."""
+        """The domains measured or published, without ``"all"``."""
         found = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
-        return sorted(found - {ALL})
+        published = dict.fromkeys(figures.domain for row in self.rows for figures in row.stated)
+        return [*sorted(found - {ALL}), *(domain for domain in published if domain not in {ALL, *found})]
+
+    @property
+    def own_columns(self) -> list[str]:
+        """The columns for which the suite has figures of its own."""
+        return [name for name in self.columns if COLUMNS[name].open is None]
 
     @property
     def published_only(self) -> list[str]:
-        """Names in the published figures that are not among this table's metrics, in order of appearance."""
-        names = dict.fromkeys(name for row in self.rows for name in row.published)
-        return [name for name in names if name not in self.metrics]
+        """Names in the published figures for which nothing here is measured, in order of appearance."""
+        names = dict.fromkeys(name for row in self.rows for figures in row.stated for name in figures.published)
+        return [name for name in names if name not in {*self.metrics, *self.own_columns}]
 
 
 class Score(NamedTuple):
@@ -138,6 +152,7 @@ class Line:
     bitrate: float | None
     scores: dict[str, Score]
     published: dict[str, float | str]
+    label: str | None = None
 
 
 def lines(table: Table, domain: str = ALL) -> list[Line]:
@@ -145,41 +160,48 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
 
     Args:
         table: The table.
-        domain: Of which clips; published figures stand beside ``"all"`` only.
+        domain: Of which clips, and of which published figures.
     """
-    return [line for row in table.rows for line in _lines_of(row, domain, table.metrics)]
+    names = (*table.metrics, *table.own_columns)
+    return [line for row in table.rows for line in _lines_of(row, domain, names)]
 
 
-def published_line(row: Row, metrics: Sequence[str]) -> Line | None:
-    """The line of a row that its published figures stand beside; None where there is none or nothing was measured."""
-    found = [line for line in _lines_of(row, ALL, metrics) if line.published and line.scores]
-    return found[0] if found else None
+def _lines_of(row: Row, domain: str, names: Sequence[str]) -> list[Line]:
+    scores = _scores(row, domain, names)
+    stated = [figures for figures in row.stated if figures.domain == domain]
+    homes = [_published_bitrate(figures.bitrate, {b: row.asked.get(b, b) for b in scores}) for figures in stated]
+    found = []
+    for bitrate in sorted(scores):
+        here = [figures for figures, home in zip(stated, homes, strict=True) if home == bitrate]
+        published = {name: figure for figures in here for name, figure in figures.published.items()}
+        label = next((figures.label for figures in here if figures.label), None)
+        found.append(Line(row, bitrate, scores[bitrate], published, label))
+    away = [figures for figures, home in zip(stated, homes, strict=True) if home is None]
+    found += [Line(row, figures.bitrate, {}, figures.published, figures.label) for figures in away]
+    if not found and domain == ALL and (row.error or not row.stated):
+        found.append(Line(row, row.bitrate, {}, {}))
+    # Lines without a bitrate have it from nowhere: they are alone.
+    return sorted(found, key=lambda line: line.bitrate or 0.0)
 
 
-def _lines_of(row: Row, domain: str, metrics: Sequence[str]) -> list[Line]:
+def _scores(row: Row, domain: str, names: Sequence[str]) -> dict[float, dict[str, Score]]:
     scores: dict[float, dict[str, Score]] = {}
     if row.summary is not None:
         for cell in row.summary[row.summary["domain"] == domain].to_dict("records"):
-            if cell["metric"] in metrics:
+            if cell["metric"] in names:
                 score = Score(float(cell["mean"]), float(cell["ci95"]), int(cell["n"]), int(cell["failed"]))
                 scores.setdefault(float(cell["bitrate_kbps"]), {})[cell["metric"]] = score
-    if domain != ALL:
-        return [Line(row, bitrate, scores[bitrate], {}) for bitrate in sorted(scores)]
-    home = _published_bitrate(row, list(scores))
-    found = [Line(row, b, scores[b], row.published if b == home else {}) for b in sorted(scores)]
-    if not found or (row.published and home is None):
-        found.append(Line(row, row.bitrate, {}, row.published))
-    return found
+    return scores
 
 
-def _published_bitrate(row: Row, measured: list[float]) -> float | None:
-    asked = row.bitrate
+def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> float | None:
+    """Of the bitrates measured, each with the one asked for, the one that published figures stand beside."""
     if not measured:
         return None
-    if asked is None:
+    if wanted is None:
         return max(measured)
-    nearest = min(measured, key=lambda bitrate: abs(bitrate - asked))
-    return nearest if abs(nearest - asked) <= NEAR * asked else None
+    nearest = min(measured, key=lambda bitrate: abs(measured[bitrate] - wanted))
+    return nearest if abs(measured[nearest] - wanted) <= NEAR * wanted else None
 
 
 def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:

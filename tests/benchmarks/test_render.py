@@ -36,7 +36,7 @@ def small(make_summary) -> Table:
 
 MARKDOWN = r"""## Swap & see
 
-| Row | kbps | SI-SDR, dB ↑ | published | ViSQOL (speech, 16 kHz, lattice) ↑ | Bitrate efficiency ↑ | published | mushra, published only | Parameters | Time |
+| Row | kbps | SI-SDR, dB ↑ | published | ViSQOL (speech, 16 kHz, lattice) ↑ | Bitrate efficiency ↑ | published | MUSHRA, published only | Parameters | Time |
 | :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 | a\|b\_c | 7.75 (8 kbps) | **9.12 ± 0.32** | 9.12 | — | **98.8%** | 99% | ~60 ± 2 | 14.9 M | 3 min 05 s |
 | 50% {d} | 7.75 | 8.00 ± 0.25 | — | 3.50 | 50.0% | — | — | — | — |
@@ -56,7 +56,7 @@ LATEX = r"""\begin{table}
 \caption{Swap \& see}
 \begin{tabular}{lrrrrrrrrr}
 \toprule
-Row & kbps & SI-SDR, dB $\uparrow$ & published & ViSQOL (speech, 16 kHz, lattice) $\uparrow$ & Bitrate efficiency $\uparrow$ & published & mushra, published only & Parameters & Time \\
+Row & kbps & SI-SDR, dB $\uparrow$ & published & ViSQOL (speech, 16 kHz, lattice) $\uparrow$ & Bitrate efficiency $\uparrow$ & published & MUSHRA, published only & Parameters & Time \\
 \midrule
 a|b\_c & 7.75 (8 kbps) & \textbf{9.12 $\pm$ 0.32} & 9.12 & --- & \textbf{98.8\%} & 99\% & \textasciitilde{}60 $\pm$ 2 & 14.9 M & 3 min 05 s \\
 50\% \{d\} & 7.75 & 8.00 $\pm$ 0.25 & --- & 3.50 & 50.0\% & --- & --- & --- & --- \\

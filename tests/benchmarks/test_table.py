@@ -3,7 +3,8 @@ import math
 import pytest
 
 from codeclab.benchmarks.agreement import agreement
-from codeclab.benchmarks.table import Row, Table, best, lines
+from codeclab.benchmarks.grid import kbps
+from codeclab.benchmarks.table import Figures, Row, Table, best, lines
 
 NAN = math.nan
 
@@ -82,3 +83,60 @@ def test_refusals(make_summary) -> None:
         table([], ("pesq",))
     with pytest.raises(ValueError, match="'a' stands twice"):
         table([Row("a"), Row("b"), Row("a")])
+
+
+def test_figures_at_several_bitrates_and_in_domains(make_summary) -> None:
+    summary = make_summary(
+        *(("all", rate, "si_sdr", rate, 0.1, 9, 0) for rate in (3.0, 6.0)),
+        *(("speech", rate, "si_sdr", 2 * rate, 0.1, 4, 0) for rate in (3.0, 6.0)),
+        ("all", 6.0, "latency", 13.3, NAN, 1, 0),
+    )
+    figures = [
+        Figures({"si_sdr": 1.0}, 3.0, "3 kbps"),
+        Figures({"latency": 13.0}, 6.0),
+        Figures({"mushra": "83.1 ± 2.7"}, 6.0, None, "clean speech"),
+        Figures({"si_sdr": 9.0}, 24.0),
+    ]
+    row = Row("a", summary, figures=figures)
+    shown = Table("t", "s", ["si_sdr"], [row, Row("Reference", figures=[Figures({"mushra": 95.5}, domain="speech")])])
+    shown.columns = ["latency", "mushra"]
+    assert [(x.bitrate, x.label, x.published, sorted(x.scores)) for x in lines(shown)] == [
+        (3.0, "3 kbps", {"si_sdr": 1.0}, ["si_sdr"]),
+        (6.0, None, {"latency": 13.0}, ["latency", "si_sdr"]),
+        (24.0, None, {"si_sdr": 9.0}, []),
+    ]
+    assert shown.domains == ["speech", "clean speech"]
+    assert [(x.row.name, x.bitrate, x.published) for x in lines(shown, "speech")] == [
+        ("a", 3.0, {}),
+        ("a", 6.0, {}),
+        ("Reference", None, {"mushra": 95.5}),
+    ]
+    assert [(x.bitrate, x.published) for x in lines(shown, "clean speech")] == [(6.0, {"mushra": "83.1 ± 2.7"})]
+    assert shown.own_columns == ["latency"]
+    assert shown.published_only == ["mushra"]
+    with pytest.raises(ValueError, match="unknown column 'weight'; known: sample_rate"):
+        Table("t", "s", [], [], columns=["weight"])
+
+
+def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> None:
+    """An encoder of variable bitrate spends 7.1 kbps where 6 are asked for."""
+    summary = make_summary(("all", 7.1, "si_sdr", 1.0, 0.1, 9, 0), ("all", 12.9, "si_sdr", 2.0, 0.1, 9, 0))
+    row = Row("Opus", summary, {"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9: 12.0})
+    assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
+    assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 asked)", "12.9 (12 asked)"]
+
+
+def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary) -> None:
+    def row(name: str, *cells: tuple[float, float, float]) -> Row:
+        summary = make_summary(*(("all", rate, "si_sdr", ours, 0.1, 9, 0) for rate, ours, _ in cells))
+        return Row(name, summary, figures=[Figures({"si_sdr": theirs}, rate) for rate, _, theirs in cells])
+
+    rows = [row("a", (3.0, 1.0, 4.0), (6.0, 2.0, 8.0)), row("b", (3.0, 1.5, 4.05), (6.0, 0.5, 6.0))]
+    everything = table(rows)
+    # a3<a6 kept, a3<b3 kept, a3<b6 turned, a6>b3 kept, a6>b6 kept, b3<b6 turned.
+    (finding,) = agreement(everything)
+    assert (finding.found, finding.pairs) == (4, 6)
+    everything.margin = {"si_sdr": 0.1}  # a3 and b3 are 0.05 apart
+    (finding,) = agreement(everything)
+    assert (finding.found, finding.pairs, finding.chance) == (3, 5, 2.5)
+    assert finding.text == "SI-SDR: found 3 of 5 of the paper's orderings by more than 0.1 dB (chance: 2.5)"

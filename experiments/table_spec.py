@@ -1,0 +1,188 @@
+"""What a table's YAML says: its rows, and what is measured of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pandas import DataFrame
+
+from codeclab.benchmarks.table import Figures, Row, Table
+from codeclab.experiments.row_sizes import size_flags
+
+
+@dataclass
+class TableRow:
+    """One row; how its figures are found is its ``kind``.
+
+    Attributes:
+        name: as printed.
+        flags: what makes it: the arguments of ``codeclab fit`` (kind "trained"); ``flags_at`` completes them.
+        sizes: sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
+        run: what the folder of its run is named after, so that a codec that stands in several tables under several
+            names is trained once; None takes the row's name.
+        published: the paper's figures, by metric or column: a number, or text shown as it stands.
+        bitrate: kbps at which the published figures hold; None is the row's highest.
+        label: the paper's name of that bitrate, such as "8 kbps".
+        codec: folder or hub id of a codec that is measured and not trained (kind "codec").
+        baseline: ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
+        recipe: a recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
+            (kind "recipe").
+        only_published: nothing here makes this row; it shows the paper's figures (kind "published").
+        figures: the paper's figures where they hold at several bitrates or for single domains.
+        bitrates: kbps to measure this row at, instead of the table's.
+    """
+
+    name: str
+    flags: list[str] = field(default_factory=list)
+    published: dict[str, float | str] = field(default_factory=dict)
+    bitrate: float | None = None
+    label: str | None = None
+    codec: str | None = None
+    baseline: dict[str, Any] | None = None
+    recipe: str | None = None
+    only_published: bool = False
+    figures: list[Figures] = field(default_factory=list)
+    bitrates: list[float] | int | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
+    run: str | None = None
+
+    def flags_at(self, scale: str | None) -> list[str]:
+        """The row's flags, its sizes in proportion to a scale's.
+
+        Args:
+            scale: the scale in use; None is the recipe's own sizes.
+        """
+        return [*self.flags, *size_flags(self.flags, self.sizes, scale)]
+
+    @property
+    def run_label(self) -> str:
+        """What the folder of its run is named after."""
+        return self.run or self.name
+
+    @property
+    def kind(self) -> str:
+        """What makes the row: "trained", "codec", "baseline", "recipe" or "published"."""
+        if self.only_published:
+            return "published"
+        given = [kind for kind in ("codec", "baseline", "recipe") if getattr(self, kind) is not None]
+        return given[0] if given else "trained"
+
+    def printed(
+        self,
+        summary: DataFrame | None = None,
+        codebooks: DataFrame | None = None,
+        wall_seconds: float | None = None,
+        parameters: int | None = None,
+        error: str | None = None,
+        seeds: int = 1,
+        asked: dict[float, float] | None = None,
+    ) -> Row:
+        """The row as a table prints it, with what was found about it.
+
+        Args:
+            summary: means and intervals, as ``Evaluation.summary`` or ``over_seeds`` gives them, followed by the
+                table's columns, as ``codec_columns`` gives them.
+            codebooks: ``Evaluation.codebooks``, for the figure of codebook usage.
+            wall_seconds: seconds it took to train.
+            parameters: number of weights of the codec.
+            error: why there is nothing to show, in one line.
+            seeds: how many trainings the summary is over.
+            asked: kbps asked for, by those really spent, where they differ.
+        """
+        return Row(
+            name=self.name,
+            summary=summary,
+            published=self.published,
+            bitrate=self.bitrate,
+            label=self.label,
+            wall_seconds=wall_seconds,
+            parameters=parameters,
+            error=error,
+            figures=self.figures,
+            codebooks=codebooks,
+            seeds=seeds,
+            asked=asked or {},
+        )
+
+
+@dataclass
+class TableSpec:
+    """A table's YAML, read and checked.
+
+    Attributes:
+        name: the file's stem.
+        title: as printed.
+        source: where the rows and the published figures come from.
+        rows: in order.
+        metrics: what is measured on decoded audio; may be empty where there are columns.
+        bitrates: kbps to measure at; a number n stands for n rates from lowest to highest; None for all.
+        scale: the scale used when none is asked for.
+        sample_rate: Hz at which every row is judged, so that codecs of other rates can be compared; None judges each
+            codec at its own.
+        columns: names from ``COLUMNS``, shown beside the metrics.
+        margin: by metric, the published difference above which two rows are a pair that ``agreement`` counts.
+        figure: kind of the picture, from ``FIGURES``; None draws every metric.
+        notes: lines to print under the table.
+    """
+
+    name: str
+    title: str
+    source: str
+    rows: list[TableRow]
+    metrics: list[str]
+    bitrates: list[float] | int | None
+    scale: str | None
+    sample_rate: int | None
+    columns: list[str] = field(default_factory=list)
+    margin: dict[str, float] = field(default_factory=dict)
+    figure: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def rates_of(self, row: TableRow, offered: list[float]) -> list[float]:
+        """The kbps to measure a row at, out of those it offers: its own, else the table's.
+
+        A baseline, which offers any rate, is measured where the paper measured it: pass no offer.
+        """
+        if not offered:
+            if isinstance(row.bitrates, list):
+                return row.bitrates
+            stated = [figures.bitrate for figures in row.printed().stated if figures.bitrate is not None]
+            table_rates = self.bitrates if isinstance(self.bitrates, list) else []
+            return list(dict.fromkeys(stated)) or table_rates
+        return pick_bitrates(offered, self.bitrates if row.bitrates is None else row.bitrates)
+
+    def printed(self, rows: list[Row], notes: list[str], ranked: bool) -> Table:
+        """The table with rows that were made.
+
+        Args:
+            rows: as ``TableRow.printed`` gives them.
+            notes: lines to print under the table, before the spec's own.
+            ranked: whether the rows are trained for long enough for the best figure to be set in bold.
+        """
+        return Table(
+            title=self.title,
+            source=self.source,
+            metrics=self.metrics,
+            rows=rows,
+            notes=[*notes, *self.notes],
+            ranked=ranked,
+            columns=self.columns,
+            margin=self.margin,
+            figure=self.figure,
+        )
+
+
+def pick_bitrates(offered: list[float], wanted: list[float] | int | None) -> list[float]:
+    """The rates to measure, out of those a codec offers (kbps, ascending).
+
+    ``wanted`` None takes all, a number n takes n from lowest to highest, a list takes those offered within 1 %.
+    """
+    if wanted is None:
+        return offered
+    if isinstance(wanted, int):
+        if wanted >= len(offered):
+            return offered
+        if wanted == 1:
+            return offered[-1:]
+        places = [round(i * (len(offered) - 1) / (wanted - 1)) for i in range(wanted)]
+        return [offered[place] for place in places]
+    return [rate for rate in offered if any(abs(rate - w) <= 0.01 * w for w in wanted)]
