@@ -11,14 +11,14 @@ from codeclab.benchmarks.statistics import ALL
 from codeclab.quantizers.usage import CodebookCounts
 
 CODES_KBPS = "codes_kbps"
-"""Column of a per-file table: what a clip's codes cost, where the codec's bitrate is learnt."""
+"""Column of a per-file table: what a clip cost, where the codec's bitrate is learnt, and of a baseline."""
 
 
 def rates_spent(per_file: DataFrame) -> dict[float, float]:
-    """What the codes of a test set cost on average, by the kbps the codec offers; empty where the rate is not learnt.
+    """What the codes of a test set cost on average, by the kbps the codec offers; empty where it is fixed.
 
     Args:
-        per_file: Rows with ``bitrate_kbps``, ``seconds`` and, for a learnt rate, ``codes_kbps``.
+        per_file: Rows with ``bitrate_kbps``, ``seconds`` and, where it is not fixed, ``codes_kbps``.
     """
     if CODES_KBPS not in per_file:
         return {}

@@ -1,27 +1,20 @@
 """Judges a codec on clips: encode, decode, score."""
 
 import platform
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any, Protocol
 
 import torch
 from pandas import DataFrame
 from torch import Tensor, nn
 
-import codeclab
 from codeclab.benchmarks.clip import Clip
 from codeclab.benchmarks.codes import CODES_KBPS, CodeStatistics, rates_spent
 from codeclab.benchmarks.evaluation import Evaluation
-from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, METRICS, Metric, metrics_named
-from codeclab.benchmarks.progress import progress_bar
-from codeclab.benchmarks.resample import resample
-from codeclab.benchmarks.scoring import Pending, Scorer
-
-IN_FLIGHT_PER_WORKER = 4
-"""Decoded clips that may wait for a worker: enough to keep it busy, few enough to keep in memory."""
+from codeclab.benchmarks.judge import Decoded, judge, match_channels, named_once, provenance
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
+from codeclab.benchmarks.resample import resample, same_length
 
 
 class EvaluatedCodec(Protocol):
@@ -95,25 +88,9 @@ def evaluate(
     chosen = metrics_named(metrics)
     rates = offered(codec, bitrates)
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
-    rows: list[dict[str, Any]] = []
-    waiting: deque[tuple[dict[str, Any], Pending]] = deque()
     codes = CodeStatistics(codec.quantizer.codebook_sizes)
-    per_file = [metric for metric in chosen if metric.per_file]
-    with (
-        evaluating(codec, device) as place,
-        Scorer(per_file, workers) as scorer,
-        progress_bar("evaluate", total, progress) as advance,
-    ):
-        for row, pending in _decoded(codec, clips, rates, place, scorer, codes):
-            waiting.append((row, pending))
-            if len(waiting) > IN_FLIGHT_PER_WORKER * workers:
-                rows.append(_settled(*waiting.popleft(), per_file))
-                advance()
-        while waiting:
-            rows.append(_settled(*waiting.popleft(), per_file))
-            advance()
-    if not rows:
-        raise ValueError("there is no clip to evaluate on")
+    with evaluating(codec, device) as place:
+        rows = judge(_decoded(codec, clips, rates, place, codes), chosen, workers, total, progress)
     scores, codebooks = DataFrame(rows), codes.table()
     spent = rates_spent(scores)
     for table in (scores, codebooks):
@@ -161,18 +138,9 @@ def evaluating(codec: EvaluatedCodec, device: torch.device | str | None) -> Iter
 
 
 def _decoded(
-    codec: EvaluatedCodec,
-    clips: Iterable[Clip],
-    rates: dict[float, int],
-    device: torch.device,
-    scorer: Scorer,
-    codes: CodeStatistics,
-) -> Iterator[tuple[dict[str, Any], Pending]]:
-    seen: set[str] = set()
-    for clip in clips:
-        if clip.name in seen:
-            raise ValueError(f"two clips are named {clip.name!r}; names must be unique, as rows are compared by them")
-        seen.add(clip.name)
+    codec: EvaluatedCodec, clips: Iterable[Clip], rates: dict[float, int], device: torch.device, codes: CodeStatistics
+) -> Iterator[Decoded]:
+    for clip in named_once(clips):
         original = clip.audio.detach().cpu().float()
         reference, given = match_channels(original, codec.channels, clip.name)
         given = resample(given, clip.sample_rate, codec.sample_rate)[None].to(device)
@@ -192,41 +160,13 @@ def _decoded(
             }
             if getattr(codec.quantizer, "learns_rate", False):
                 row[CODES_KBPS] = encoded.bitrate
-            yield row, scorer.submit(reference, decoded, clip.sample_rate)
-
-
-def match_channels(audio: Tensor, channels: int, name: str) -> tuple[Tensor, Tensor]:
-    """What a codec of so many channels is judged against, and what it is given, from a clip's ``[C, N]``.
-
-    Raises:
-        ValueError: The clip has neither one channel, nor the codec's number, nor is the codec mono.
-    """
-    if audio.shape[0] == channels:
-        return audio, audio
-    if channels == 1:
-        mono = audio.mean(dim=0, keepdim=True)
-        return mono, mono
-    if audio.shape[0] == 1:
-        return audio, audio.expand(channels, -1)
-    raise ValueError(f"clip {name!r} has {audio.shape[0]} channels; the codec takes {channels} (or mono, or is mono)")
-
-
-def same_length(audio: Tensor, samples: int) -> Tensor:
-    """Cuts or zero-pads ``[C, N]`` to so many samples: there and back, resampling rounds the length up."""
-    return nn.functional.pad(audio[..., :samples], (0, max(0, samples - audio.shape[-1])))
-
-
-def _settled(row: dict[str, Any], pending: Pending, metrics: Sequence[Metric]) -> dict[str, Any]:
-    scores = {metric.name: pending.settle(metric.name) for metric in metrics}
-    failures = "; ".join(f"{name}: {pending.failures[name]}" for name in scores if name in pending.failures)
-    return {**row, **scores, "failures": failures}
+            yield Decoded(row, reference, decoded, clip.sample_rate)
 
 
 def describe(
     codec: EvaluatedCodec, metrics: Sequence[Metric], rates: dict[float, int], device: torch.device, workers: int
 ) -> dict[str, Any]:
     """What belongs beside the scores for somebody else to get the same ones."""
-    packages = ("torch", "torchaudio", "numpy", "auraloss", "visqol-python")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "codec": getattr(codec, "identity", None),
@@ -234,11 +174,6 @@ def describe(
         "channels": codec.channels,
         "frame_rate": codec.frame_rate,
         "bitrates_kbps": list(rates),
-        "metrics": [metric.name for metric in metrics],
-        "visqol_mapping": {metric.name: metric.mapping for metric in metrics if metric.mapping},
-        "titles": {metric.name: METRICS[metric.name].title for metric in metrics},
         "device": f"{device.type} ({name})",
-        "workers": workers,
-        "versions": {"python": platform.python_version(), "codeclab": codeclab.__version__}
-        | {package: version(package) for package in packages},
+        **provenance(metrics, workers),
     }

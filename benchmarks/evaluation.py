@@ -23,8 +23,8 @@ class Evaluation:
     """The scores of one codec on one set of clips.
 
     Args:
-        per_file: One row per clip and bitrate: ``name, domain, seconds, bitrate_kbps, n_codebooks``, one column per
-            metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
+        per_file: One row per clip and bitrate: ``name, domain, seconds, bitrate_kbps, n_codebooks`` (not of a
+            baseline), one column per metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
         codebooks: Per domain, bitrate and codebook (and ``"all"`` together): ``size`` in entries, ``usage`` (share of
             entries used at least once), ``entropy_bits`` (first order), ``efficiency`` (entropy over ``log2(size)``)
             and ``n`` clips.
@@ -47,7 +47,7 @@ class Evaluation:
             for name in wanted
         ]
         parts = [summarize(self.per_file), DataFrame(rows, columns=SUMMARY_COLUMNS)]
-        return pd.concat([part for part in parts if len(part)], ignore_index=True)
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
     def text(self, width: int = 120) -> str:
         """The summary as a table for people, with what failed under it.

@@ -1,6 +1,7 @@
 """The one resampler of everything that measures."""
 
 from torch import Tensor
+from torch.nn.functional import pad
 from torchaudio.functional import resample as torchaudio_resample
 
 
@@ -29,3 +30,8 @@ def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
         resampling_method="sinc_interp_kaiser",
         beta=14.769656459379492,
     )
+
+
+def same_length(audio: Tensor, samples: int) -> Tensor:
+    """Cuts or zero-pads ``[C, N]`` to so many samples: there and back, resampling rounds the length up."""
+    return pad(audio[..., :samples], (0, max(0, samples - audio.shape[-1])))

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from codeclab.benchmarks.clip import Clip
-from codeclab.benchmarks.evaluate import evaluate, match_channels, offered
+from codeclab.benchmarks.evaluate import evaluate, offered
 from codeclab.benchmarks.evaluation import Evaluation
+from codeclab.benchmarks.judge import match_channels
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, METRICS, metrics_named
 
 CODE_METRICS = ["bitrate_efficiency", "codebook_usage"]

@@ -1,0 +1,104 @@
+"""Audio to packets and back with FFmpeg's codecs (PyAV), without a container."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import torch
+from av.codec.codec import UnknownCodecError
+from av.codec.context import Flags2
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+@dataclass(frozen=True)
+class AVCodec:
+    """An encoder and its decoder, by FFmpeg's names.
+
+    Args:
+        encoder: Such as "libopus".
+        decoder: Such as "libopus".
+        sample_format: Of float samples, as the encoder takes them: "flt" (interleaved) or "fltp" (planar).
+    """
+
+    encoder: str
+    decoder: str
+    sample_format: str
+
+    def missing(self) -> str | None:
+        """The name of what PyAV's FFmpeg was built without; None where both are there."""
+        try:
+            name = self.encoder
+            av.Codec(name, "w")
+            name = self.decoder
+            av.Codec(name, "r")
+        except UnknownCodecError:
+            return name
+        return None
+
+    def transcode(
+        self, audio: Tensor, sample_rate: int, bitrate: float, options: dict[str, str]
+    ) -> tuple[Tensor, int, float]:
+        """Encodes and decodes; the encoder's delay is taken off, so that output and input are aligned.
+
+        The rate is that of the packets: their bytes over the time that their frames cover. What a container would add
+        (Ogg's pages, the information frame in front of an MP3 file) is not in it; frame headers, which MP3's decoder
+        cannot do without, are. The packets that flush the encoder cover time as any other.
+
+        Args:
+            audio: Samples ``[C, N]``, one or two channels.
+            sample_rate: Hz, one the encoder takes.
+            bitrate: kbps asked for.
+            options: The encoder's options, by FFmpeg's names.
+
+        Returns:
+            Samples ``[C, M]``, ``M`` at least as long as ``N``; the decoder's rate in Hz; kbps.
+        """
+        packets, head, frame = self._encode(audio, sample_rate, bitrate, options)
+        delay = -(packets[0].pts or 0)  # FFmpeg times the packets so that the input's first sample is at 0
+        decoded, decoded_rate = self._decode(packets, head, audio.shape[0], sample_rate)
+        first = round(delay * decoded_rate / sample_rate)
+        kbps = 8 * sum(packet.size for packet in packets) / (len(packets) * frame / sample_rate) / 1000
+        return decoded[:, first:], decoded_rate, kbps
+
+    def _encode(
+        self, audio: Tensor, sample_rate: int, bitrate: float, options: dict[str, str]
+    ) -> tuple[list[av.Packet], bytes | None, int]:
+        context: Any = av.CodecContext.create(self.encoder, "w")  # its stubs give a video's, too
+        context.sample_rate, context.format, context.layout = sample_rate, self.sample_format, _layout(audio.shape[0])
+        context.bit_rate, context.time_base, context.options = round(1000 * bitrate), Fraction(1, sample_rate), options
+        context.open()
+        size = context.frame_size
+        packets = []
+        for start, piece in enumerate(pad(audio, (0, -audio.shape[1] % size)).split(size, dim=1)):
+            samples = piece if self.sample_format == "fltp" else piece.T.reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(
+                samples.contiguous().numpy(), format=self.sample_format, layout=_layout(audio.shape[0])
+            )
+            frame.sample_rate, frame.pts, frame.time_base = sample_rate, start * size, Fraction(1, sample_rate)
+            packets += context.encode(frame)
+        packets += context.encode(None)
+        return packets, context.extradata, size
+
+    def _decode(
+        self, packets: list[av.Packet], head: bytes | None, channels: int, sample_rate: int
+    ) -> tuple[Tensor, int]:
+        context: Any = av.CodecContext.create(self.decoder, "r")
+        context.sample_rate, context.layout = sample_rate, _layout(channels)
+        context.options = {"request_sample_fmt": "flt"}  # libopus would else round to 16 bits
+        # Whether a decoder takes the delay off by itself differs between them: none shall.
+        context.flags2 |= Flags2.skip_manual
+        if head:
+            context.extradata = head
+        context.open()
+        pieces, rate = [], sample_rate
+        for packet in [*packets, None]:
+            for frame in context.decode(packet):
+                samples, rate = torch.from_numpy(frame.to_ndarray()), frame.sample_rate
+                pieces.append(samples if frame.format.is_planar else samples.reshape(-1, channels).T)
+        return torch.cat(pieces, dim=1), rate
+
+
+def _layout(channels: int) -> str:
+    return "mono" if channels == 1 else "stereo"

@@ -1,0 +1,76 @@
+"""What every baseline promises."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Baseline(Protocol):
+    """A codec that is measured and not trained.
+
+    Attributes:
+        name: As printed.
+        bitrates: kbps offered; empty where any is taken.
+        sample_rate: Hz at which it codes; None where it follows the audio.
+        channels: Channels it is measured with; None is those of the audio.
+    """
+
+    name: str
+    bitrates: list[float]
+    sample_rate: int | None
+    channels: int | None
+
+    def available(self) -> str | None:
+        """None where it can be run, else one line saying what is missing and how to get it."""
+
+    def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
+        """Encodes and decodes, aligned to the sample.
+
+        Args:
+            audio: Samples ``[C, N]`` in [-1, 1].
+            sample_rate: Hz of ``audio`` and of what is returned.
+            bitrate: kbps asked for.
+
+        Returns:
+            Decoded samples ``[C, N]`` and the kbps really spent.
+
+        Raises:
+            ValueError: The bitrate or the number of channels does not suit it.
+            RuntimeError: It is not installed, or it failed.
+        """
+
+
+def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: int) -> None:
+    """Refuses what a baseline cannot code, and one that is not installed.
+
+    Args:
+        baseline: What is about to code.
+        audio: Samples ``[C, N]``.
+        bitrate: kbps; one of those offered, within 1 %, where the baseline names them.
+        most_channels: Channels it takes.
+
+    Raises:
+        ValueError: The bitrate is not offered, or there are too many channels.
+        RuntimeError: It is not installed.
+    """
+    if not 1 <= audio.shape[0] <= most_channels:
+        raise ValueError(f"{baseline.name} codes up to {most_channels} channels, the audio has {audio.shape[0]}")
+    offered_rate(baseline, bitrate)
+    missing = baseline.available()
+    if missing:
+        raise RuntimeError(missing)
+
+
+def offered_rate(baseline: Baseline, bitrate: float) -> float:
+    """The bitrate in kbps by which a baseline knows the one asked for (within 1 %); itself where any is taken.
+
+    Raises:
+        ValueError: It is not offered.
+    """
+    if not baseline.bitrates:
+        return bitrate
+    nearest = min(baseline.bitrates, key=lambda rate: abs(rate - bitrate))
+    if abs(nearest - bitrate) > 0.01 * bitrate:
+        offered = ", ".join(f"{rate:g}" for rate in baseline.bitrates)
+        raise ValueError(f"{baseline.name} does not offer {bitrate:g} kbps; it offers {offered} kbps")
+    return nearest

@@ -1,0 +1,203 @@
+"""Any codec with a command line, by a template of its commands."""
+
+import shlex
+import shutil
+import string
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+import yaml
+from torch import Tensor
+from torch.nn.functional import pad
+
+from codeclab.benchmarks.baselines.base import offered_rate, require
+from codeclab.benchmarks.resample import resample, same_length
+
+TEMPLATES = Path(__file__).parent
+FORMATS = ("wav", "s16le")
+RATES = ("file", "nominal")
+LINES_OF_ERROR = 5
+
+
+class CommandBaseline:
+    """A codec run as two programs: one encodes a file of audio, the other decodes what that wrote.
+
+    A command is split into words as a shell would split it, and run without one. In each word stand ``{input}`` and
+    ``{output}`` for files, ``{bitrate}`` (kbps), ``{bitrate_bps}``, ``{sample_rate}`` (Hz) and ``{sample_rate_khz}``.
+
+    Args:
+        name: As printed.
+        encode: The command that encodes.
+        decode: The command that decodes.
+        bitrates: kbps that may be asked for; empty where any may.
+        sample_rate: Hz of the audio that the encoder is given.
+        channels: Channels of the audio that the encoder is given.
+        delay: Samples at ``sample_rate`` by which the decoded audio is late.
+        audio: Format of the audio files: "wav" (16-bit PCM), or "s16le" (the same without a header).
+        suffix: End of the encoded file's name, for programs that tell the format by it.
+        rate: Where the kbps spent come from: "file" (the encoded file's bits over the seconds that were given), or
+            "nominal" (the bitrate asked for), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
+        header_bytes: Bytes at the start of the encoded file that are not counted.
+        overhead_kbps: kbps of the container's frame headers, which are not counted.
+        timeout: Seconds after which a command is stopped.
+        install: How to get the programs, for the message where they are missing.
+
+    Raises:
+        ValueError: A command lacks a placeholder or has an unknown one, or an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encode: str,
+        decode: str,
+        bitrates: Sequence[float] = (),
+        sample_rate: int = 16000,
+        channels: int = 1,
+        delay: int = 0,
+        audio: str = "wav",
+        suffix: str = ".bin",
+        rate: str = "file",
+        header_bytes: int = 0,
+        overhead_kbps: float = 0.0,
+        timeout: float = 60.0,
+        install: str | None = None,
+    ) -> None:
+        if audio not in FORMATS or rate not in RATES:
+            raise ValueError(
+                f"{name}: audio is {' or '.join(FORMATS)} and rate {' or '.join(RATES)}, got {audio!r} and {rate!r}"
+            )
+        if min(sample_rate, channels, timeout) <= 0 or min(delay, header_bytes, overhead_kbps) < 0:
+            raise ValueError(
+                f"{name}: sample_rate, channels and timeout should be above 0, "
+                "delay, header_bytes and overhead_kbps not below"
+            )
+        self.name = name
+        self.encode = encode
+        self.decode = decode
+        self.bitrates = [float(bitrate) for bitrate in bitrates]
+        self.sample_rate: int | None = sample_rate
+        self.channels: int | None = channels
+        self.delay = delay
+        self.audio = audio
+        self.suffix = suffix
+        self.rate = rate
+        self.header_bytes = header_bytes
+        self.overhead_kbps = overhead_kbps
+        self.timeout = timeout
+        self.install = install
+        self._hz = sample_rate
+        for command in (encode, decode):
+            self._words(command, {"input": "a", "output": "b"}, 1.0)
+
+    def available(self) -> str | None:
+        """None, or the programs that are not on the ``PATH``."""
+        programs = dict.fromkeys(shlex.split(command)[0] for command in (self.encode, self.decode))
+        missing = [program for program in programs if shutil.which(program) is None]
+        how = f" ({' '.join(self.install.split())})" if self.install else ""
+        return f"{self.name} needs {' and '.join(missing)} on the PATH{how}" if missing else None
+
+    def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
+        """Encodes and decodes; see ``Baseline``.
+
+        Raises:
+            ValueError: The bitrate or the number of channels does not suit it.
+            RuntimeError: A program is missing, fails (with what it wrote on standard error), writes no audio of these
+                channels, or takes longer than ``timeout``.
+        """
+        require(self, audio, bitrate, most_channels=self.channels or 1)
+        bitrate = offered_rate(self, bitrate)
+        given = pad(resample(audio, sample_rate, self._hz), (0, self.delay))
+        with TemporaryDirectory() as folder:
+            original, decoded = (Path(folder) / f"{name}.{self.audio}" for name in ("original", "decoded"))
+            encoded = Path(folder) / f"encoded{self.suffix}"
+            self._write(original, given)
+            self._run(self.encode, original, encoded, bitrate)
+            self._run(self.decode, encoded, decoded, bitrate)
+            found, rate = self._read(decoded, audio.shape[0])
+            size = encoded.stat().st_size
+        seconds = given.shape[1] / self._hz
+        kbps = bitrate if self.rate == "nominal" else 8 * (size - self.header_bytes) / seconds / 1000
+        found = resample(found[:, round(self.delay * rate / self._hz) :], rate, sample_rate)
+        return same_length(found, audio.shape[1]), kbps - (self.overhead_kbps if self.rate == "file" else 0.0)
+
+    def _words(self, command: str, files: dict[str, str], bitrate: float) -> list[str]:
+        values = files | {
+            "bitrate": f"{bitrate:g}",
+            "bitrate_bps": str(round(1000 * bitrate)),
+            "sample_rate": str(self._hz),
+            "sample_rate_khz": f"{self._hz / 1000:g}",
+        }
+        try:
+            words = shlex.split(command)
+            used = {field for word in words for _, field, _, _ in string.Formatter().parse(word) if field is not None}
+        except ValueError as error:
+            raise ValueError(f"{self.name}: the command {command!r} cannot be read: {error}") from None
+        unknown, lacking = used - set(values), set(files) - used
+        if unknown or lacking:
+            wrong = f"has no {{{sorted(lacking)[0]}}}" if lacking else f"has an unknown {{{sorted(unknown)[0]}}}"
+            known = ", ".join(f"{{{value}}}" for value in values)
+            raise ValueError(
+                f"{self.name}: the command {command!r} {wrong}; it may use {known}, and must the first two"
+            )
+        return [word.format(**values) for word in words]
+
+    def _run(self, command: str, source: Path, target: Path, bitrate: float) -> None:
+        words = self._words(command, {"input": str(source), "output": str(target)}, bitrate)
+        said = f"{self.name}: {shlex.join(words)}"
+        try:
+            done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{said} was stopped after {self.timeout:g} s") from None
+        except OSError as error:
+            raise RuntimeError(f"{said} cannot be run: {error}") from None
+        heard = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-LINES_OF_ERROR:]
+        if done.returncode:
+            raise RuntimeError(f"{said} ended with {done.returncode}: {' / '.join(heard) or 'it said nothing'}")
+        if not target.is_file() or target.stat().st_size == 0:
+            raise RuntimeError(f"{said} wrote nothing: {' / '.join(heard) or 'it said nothing'}")
+
+    def _write(self, path: Path, audio: Tensor) -> None:
+        samples = (audio.clamp(-1, 1) * 32767).round().to(torch.int16).T.contiguous().numpy()
+        if self.audio == "wav":
+            soundfile.write(path, samples, self._hz, subtype="PCM_16")
+        else:
+            path.write_bytes(samples.astype("<i2").tobytes())
+
+    def _read(self, path: Path, channels: int) -> tuple[Tensor, int]:
+        if self.audio == "s16le":
+            content = path.read_bytes()
+            samples = np.frombuffer(content[: len(content) // (2 * channels) * 2 * channels], "<i2")
+            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / 32767), self._hz
+        try:
+            found, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            raise RuntimeError(f"{self.name} decoded to no audio: {error}") from error
+        if found.shape[1] != channels:
+            raise RuntimeError(f"{self.name} was given {channels} channels and decoded {found.shape[1]}")
+        return torch.from_numpy(found.T.copy()), rate
+
+
+def read_template(file: str) -> dict[str, Any]:
+    """The arguments of a ``CommandBaseline`` from a YAML: a path, or the name of one that comes along ("evs").
+
+    Raises:
+        ValueError: There is no such file, or it holds no arguments.
+    """
+    path = Path(file) if Path(file).suffix in (".yaml", ".yml") else TEMPLATES / f"{file}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(template.stem for template in TEMPLATES.glob("*.yaml")))
+        raise ValueError(f"no command template {file!r}; there are: {known} (or give a path to a .yaml file)")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} should hold the arguments of CommandBaseline: name, encode, decode, …")
+    return content

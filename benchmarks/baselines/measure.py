@@ -1,0 +1,98 @@
+"""Judges a baseline on clips: transcode, score."""
+
+import platform
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import Any
+
+from pandas import DataFrame
+
+from codeclab.benchmarks.baselines.base import Baseline, offered_rate
+from codeclab.benchmarks.baselines.registry import describe_baseline
+from codeclab.benchmarks.clip import Clip
+from codeclab.benchmarks.codes import CODES_KBPS, rates_spent
+from codeclab.benchmarks.evaluation import CODEBOOK_COLUMNS, Evaluation
+from codeclab.benchmarks.judge import Decoded, judge, match_channels, named_once, provenance
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
+
+
+def evaluate_baseline(
+    baseline: Baseline,
+    clips: Iterable[Clip],
+    bitrates: Sequence[float] | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    workers: int = 0,
+    progress: bool = False,
+) -> Evaluation:
+    """Transcodes and scores every clip at every bitrate, by the code that ``evaluate`` judges codecs with.
+
+    ``bitrate_kbps`` is what was really spent, on average over the seconds of these clips, and the column
+    ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` keeps the bitrates asked for, in the same order as
+    ``info["bitrates_kbps"]``. There are no codes: ``n_codebooks`` is missing, and so are the metrics of codes.
+
+    Args:
+        baseline: What is measured; a clip's channels are matched to its, as with a codec.
+        clips: Test set; names must be unique. A generator is taken clip by clip.
+        bitrates: kbps; None is all that it offers.
+        metrics: Names from ``METRICS``.
+        workers: Processes that compute ViSQOL while this one encodes; 0 computes all here.
+        progress: Whether to show progress on standard error.
+
+    Raises:
+        ValueError: A metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name
+            stands twice, there is no clip, or a clip's channels do not suit the baseline.
+        RuntimeError: The baseline is not installed, it failed on a clip, or a worker process died.
+    """
+    chosen = metrics_named(metrics)
+    rates = asked_rates(baseline, bitrates)
+    missing = baseline.available()
+    if missing:
+        raise RuntimeError(missing)
+    total = len(clips) * len(rates) if isinstance(clips, Sized) else None
+    scores = DataFrame(judge(_decoded(baseline, clips, rates), chosen, workers, total, progress))
+    spent = rates_spent(scores)
+    if len(set(spent.values())) < len(spent):
+        raise ValueError(
+            f"of {', '.join(f'{r:g}' for r in rates)} kbps two are the same to {baseline.name}; leave one out"
+        )
+    scores["bitrate_kbps"] = scores["bitrate_kbps"].replace(spent)
+    info: dict[str, Any] = {
+        "codec": None,
+        "baseline": describe_baseline(baseline),
+        "sample_rate": baseline.sample_rate,
+        "channels": baseline.channels,
+        "frame_rate": None,
+        "bitrates_kbps": [spent[rate] for rate in rates],
+        "asked_kbps": rates,
+        "device": f"cpu ({platform.processor() or platform.machine()})",
+        **provenance(chosen, workers, ("av",)),
+    }
+    return Evaluation(scores, DataFrame(columns=CODEBOOK_COLUMNS), info)
+
+
+def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
+    """The kbps to measure at, lowest first, each by the name that the baseline has for it.
+
+    Args:
+        baseline: The baseline.
+        bitrates: kbps asked for; None is all that it offers.
+
+    Raises:
+        ValueError: One is not offered, or none is asked for.
+    """
+    asked = baseline.bitrates if bitrates is None else bitrates
+    if not asked:
+        raise ValueError(f"{baseline.name} takes any bitrate: say which, in kbps")
+    return sorted({float(offered_rate(baseline, rate)) for rate in asked})
+
+
+def _decoded(baseline: Baseline, clips: Iterable[Clip], rates: Sequence[float]) -> Iterator[Decoded]:
+    for clip in named_once(clips):
+        original = clip.audio.detach().cpu().float()
+        channels = baseline.channels or original.shape[0]
+        reference, given = match_channels(original, channels, clip.name)
+        for rate in rates:
+            decoded, kbps = baseline.transcode(given, clip.sample_rate, rate)
+            if reference.shape[0] < channels:
+                decoded = decoded.mean(dim=0, keepdim=True)
+            row = {"name": clip.name, "domain": clip.domain, "seconds": clip.seconds, "bitrate_kbps": rate}
+            yield Decoded({**row, CODES_KBPS: kbps}, reference, decoded, clip.sample_rate)

@@ -1,0 +1,63 @@
+"""Opus (RFC 6716), through PyAV's libopus."""
+
+from torch import Tensor
+
+from codeclab.benchmarks.baselines.av_codec import AVCodec
+from codeclab.benchmarks.baselines.base import require
+from codeclab.benchmarks.resample import resample, same_length
+
+LIBOPUS = AVCodec("libopus", "libopus", "flt")
+SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)
+LOWEST = 6
+HIGHEST_PER_CHANNEL = 256
+VBR = ("on", "constrained", "off")
+APPLICATIONS = ("audio", "voip", "lowdelay")
+
+
+class Opus:
+    """Opus at any bitrate from 6 kbps up to 256 kbps a channel, mono or stereo, in frames of 20 ms.
+
+    Audio is given to the encoder at the next rate it takes (8, 12, 16, 24 or 48 kHz), with its full complexity; Opus
+    itself chooses the bandwidth and the mode for the bitrate.
+
+    Args:
+        vbr: "on", the encoder's default, spends about the bitrate asked for over all kinds of sound, and on a clip
+            what it needs; "constrained" bounds how far it strays; "off" spends the same on every frame.
+        application: "audio", "voip" or "lowdelay", as the encoder has them.
+        channels: Channels of the audio it is measured on; None leaves them as they are.
+
+    Raises:
+        ValueError: An argument is none of these.
+    """
+
+    name = "Opus"
+    bitrates: list[float] = []
+    sample_rate: int | None = None
+
+    def __init__(self, vbr: str = "on", application: str = "audio", channels: int | None = None) -> None:
+        if vbr not in VBR:
+            raise ValueError(f"vbr of Opus is {', '.join(VBR)}, not {vbr!r}")
+        if application not in APPLICATIONS:
+            raise ValueError(f"application of Opus is {', '.join(APPLICATIONS)}, not {application!r}")
+        if channels not in (None, 1, 2):
+            raise ValueError(f"channels of Opus is 1 or 2 here, not {channels!r}")
+        self.vbr = vbr
+        self.application = application
+        self.channels: int | None = channels
+
+    def available(self) -> str | None:
+        """None, or what PyAV lacks."""
+        missing = LIBOPUS.missing()
+        return missing and f"Opus needs PyAV with {missing}: pip install --force-reinstall --only-binary av av"
+
+    def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
+        """Encodes and decodes; see ``Baseline``. The kbps are those of the packets, without a container's share."""
+        require(self, audio, bitrate, most_channels=2)
+        if not LOWEST <= bitrate <= HIGHEST_PER_CHANNEL * audio.shape[0]:
+            highest = HIGHEST_PER_CHANNEL * audio.shape[0]
+            raise ValueError(f"Opus codes {audio.shape[0]} channels at {LOWEST} to {highest} kbps, not {bitrate:g}")
+        rate = min((r for r in SAMPLE_RATES if r >= sample_rate), default=SAMPLE_RATES[-1])
+        options = {"vbr": self.vbr, "application": self.application, "compression_level": "10", "frame_duration": "20"}
+        given = resample(audio, sample_rate, rate)
+        decoded, decoded_rate, kbps = LIBOPUS.transcode(given, rate, bitrate, options)
+        return same_length(resample(decoded, decoded_rate, sample_rate), audio.shape[1]), kbps

@@ -1,0 +1,47 @@
+"""Baselines by name, from what a table's YAML or the command line says about them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from codeclab.benchmarks.baselines.base import Baseline
+from codeclab.benchmarks.baselines.command import CommandBaseline, read_template
+from codeclab.benchmarks.baselines.lyra import LyraV2
+from codeclab.benchmarks.baselines.mp3 import MP3
+from codeclab.benchmarks.baselines.opus import Opus
+
+BASELINES: dict[str, Callable[..., Baseline]] = {part.__name__: part for part in (Opus, MP3, LyraV2, CommandBaseline)}
+"""All baselines by the name of their class."""
+
+
+def make_baseline(spec: Mapping[str, Any]) -> Baseline:
+    """The baseline that a mapping describes.
+
+    Args:
+        spec: ``{part: Opus, ...constructor arguments}``. ``{part: CommandBaseline, file: evs}`` reads the arguments
+            from a template, which further arguments override: see ``read_template``.
+
+    Raises:
+        ValueError: There is no such part, it lacks or has no such argument, or an argument's value is wrong.
+    """
+    arguments = dict(spec)
+    name = arguments.pop("part", None)
+    if name not in BASELINES:
+        raise ValueError(f"no baseline {name!r}; there are: {', '.join(BASELINES)}")
+    part = BASELINES[name]
+    if part is CommandBaseline and "file" in arguments:
+        arguments = read_template(str(arguments.pop("file"))) | arguments
+    known = inspect.signature(part).parameters
+    unknown = [argument for argument in arguments if argument not in known]
+    if unknown:
+        raise ValueError(f"{name} has no argument {', '.join(unknown)}; it has: {', '.join(known)}")
+    lacking = [key for key, value in known.items() if value.default is value.empty and key not in arguments]
+    if lacking:
+        raise ValueError(f"{name} needs {', '.join(lacking)}")
+    return part(**arguments)
+
+
+def describe_baseline(baseline: Baseline) -> dict[str, Any]:
+    """The mapping that makes a baseline again, with every default written out."""
+    part = type(baseline)
+    return {"part": part.__name__} | {name: getattr(baseline, name) for name in inspect.signature(part).parameters}
