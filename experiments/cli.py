@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.evaluate_run"),
     "table": ("train, measure and compare every row of a table", "codeclab.experiments.run_table"),
     "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.export"),
+    "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.data_scan"),
     "recipes": ("list the recipes", "codeclab.experiments.listing"),
     "tables": ("list the tables", "codeclab.experiments.listing"),
 }

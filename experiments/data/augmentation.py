@@ -1,6 +1,7 @@
 """What is done to an excerpt before the codec learns from it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from math import inf, log10, pi
 from typing import Literal
 
@@ -10,13 +11,32 @@ from torch import Tensor
 from torchaudio.functional import loudness
 
 from codeclab.experiments.data.formats import SILENCE
+from codeclab.experiments.data.recording import Recording
 
 GATE_SECONDS = 0.4
 QUIETEST_LUFS = -70.0
 
 
 class Augmentation(ABC):
-    """A part that changes, or refuses, training excerpts."""
+    """A part that changes, or refuses, training excerpts.
+
+    `on_mixture` says whether it is an item's mixture that it changes, or each of its sources.
+    """
+
+    on_mixture = False
+
+    def apply(
+        self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
+    ) -> Tensor | None:
+        """As when called, for those that want to know where the audio comes from.
+
+        Args:
+            audio: float32 `[C, N]`.
+            sample_rate: Hz.
+            rng: Decides everything random.
+            recordings: What it was read from: one, or all of a mixture.
+        """
+        return self(audio, sample_rate, rng)
 
     @abstractmethod
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
@@ -33,14 +53,15 @@ class RandomGain(Augmentation):
     """Normalisation and a random gain, as EnCodec's section 4.1 has it.
 
     "The audio is normalized by file and we apply a random gain between -10 and 6 dB. We reject any sample that has
-    been clipped." The paper does not say how a file is normalised, and files are read here by seeking, so it is
-    the excerpt that is brought to a level.
+    been clipped." The paper does not say how a file is normalised; here its RMS level is brought to `target_db`. The
+    level of the whole file is known from a manifest that `codeclab data scan` wrote; without, and for "peak", it is
+    the excerpt's own.
 
     Args:
         low_db: Lowest gain in dB.
         high_db: Highest gain in dB.
         reject_clipped: Whether an excerpt with a sample outside [-1, 1] after the gain is drawn anew.
-        normalize: "rms" brings the excerpt to `target_db`, "peak" its highest sample; "none" leaves it as it is.
+        normalize: "rms" brings the file to `target_db`, "peak" the excerpt's highest sample; "none" leaves it as it is.
             After "peak" to 0 dB every positive gain clips.
         target_db: Level before the gain, in dB relative to full scale.
 
@@ -66,11 +87,23 @@ class RandomGain(Augmentation):
         self.normalize = normalize
         self.target_db = target_db
 
+    def apply(
+        self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
+    ) -> Tensor | None:
+        """As when called, with the level of the whole file where it is known."""
+        known = recordings[0].rms_db if self.normalize == "rms" and len(recordings) == 1 else None
+        return self._amplify(audio, rng, self._measure(audio) if known is None else 10 ** (known / 20))
+
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
         """Returns the excerpt at its new level, or None if it clips; silence stays as it is."""
-        gain = 10 ** (rng.uniform(self.low_db, self.high_db) / 20)
+        return self._amplify(audio, rng, self._measure(audio))
+
+    def _measure(self, audio: Tensor) -> float:
         level = {"rms": audio.square().mean().sqrt(), "peak": audio.abs().max(), "none": torch.ones(())}
-        present = float(level[self.normalize])
+        return float(level[self.normalize])
+
+    def _amplify(self, audio: Tensor, rng: np.random.Generator, present: float) -> Tensor | None:
+        gain = 10 ** (rng.uniform(self.low_db, self.high_db) / 20)
         if present > SILENCE and self.normalize != "none":
             gain *= 10 ** (self.target_db / 20) / present
         audio = audio * gain

@@ -1,17 +1,17 @@
 """A folder of audio, or a manifest of one, as a corpus."""
 
 import logging
-import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from codeclab.experiments.data.band import FULL_BAND_RATE, FULL_BAND_SHARE
 from codeclab.experiments.data.formats import EXTENSIONS, read_header
 from codeclab.experiments.data.manifest import is_manifest, read_manifest
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
-from codeclab.experiments.data.splits import FOLDER_SPLITS, assign_splits
+from codeclab.experiments.data.splits import assign_splits
+from codeclab.experiments.data.tree import list_tree
 
 MANIFEST_NAME = "manifest.csv"
 NAMES_IN_WARNING = 3
@@ -39,12 +39,12 @@ def scan(folder: str | Path, seed: int = 0) -> Corpus:
         if not is_manifest(root):
             raise DataError(
                 f"{root} is neither a folder of audio nor a CSV manifest with a 'path' column (and, where known, "
-                "split, domain, sample_rate, channels, seconds, full_band)"
+                "split, domain, sample_rate, channels, seconds, full_band); `codeclab data scan FOLDER` writes one"
             )
         listed = read_manifest(root, skipped)
     elif root.is_dir():
         manifest = root / MANIFEST_NAME
-        listed = read_manifest(manifest, skipped) if is_manifest(manifest) else _list_tree(root, skipped)
+        listed = read_manifest(manifest, skipped) if is_manifest(manifest) else list_tree(root, skipped)
     else:
         raise DataError(f"there is no folder or manifest {root}")
     if not listed and not skipped:
@@ -58,43 +58,24 @@ def scan(folder: str | Path, seed: int = 0) -> Corpus:
     return Corpus(str(root), read_excerpt, by_split["train"], by_split["valid"], by_split["test"], skipped)
 
 
-def _list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
-    """All audio files below a folder, sorted by name, headers not yet read."""
-    paths = sorted(_walk(root), key=lambda path: path.relative_to(root).as_posix())
-    tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
-    named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
-    # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.
-    has_splits = "train" in named.values() or (named.keys() == tops and len(named) > 0)
-    found = []
-    for path in paths:
-        name = path.relative_to(root)
-        parts = name.parts[:-1]
-        split = named.get(parts[0]) if has_splits and parts else None
-        if has_splits and split is None:
-            skipped.append((name.as_posix(), "beside the split folders"))
-            continue
-        folders = parts[1:] if has_splits else parts
-        found.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
-    return found
+def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:
+    """The corpus as a codec at `sample_rate` Hz sees it: below 44.1 kHz, less is full-band.
 
+    A recording is full-band for the codec if its manifest says so, or if the band measured there reaches nine tenths
+    of the codec's Nyquist frequency (Improved RVQGAN, section 3.6).
+    """
+    if sample_rate >= FULL_BAND_RATE:
+        return corpus
+    enough = FULL_BAND_SHARE * sample_rate / 2
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Audio files below `root`; linked folders are followed, each real folder once."""
-    seen: set[str] = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            subfolders.clear()
-            continue
-        seen.add(real)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in files:
-            if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith("."):
-                yield Path(folder, name)
+    def judge(recordings: list[Recording]) -> list[Recording]:
+        return [replace(r, full_band=True) if r.band_hz is not None and r.band_hz >= enough else r for r in recordings]
+
+    return replace(corpus, train=judge(corpus.train), valid=judge(corpus.valid), test=judge(corpus.test))
 
 
 def _check_all(listed: list[Recording], skipped: list[tuple[str, str]]) -> list[Recording]:
-    """Fills in what the headers say and drops what is of no use."""
+    """Fills in what the headers say, where the manifest does not know it, and drops what is of no use."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         checked = list(pool.map(_check, listed))
     usable = []
@@ -107,6 +88,8 @@ def _check_all(listed: list[Recording], skipped: list[tuple[str, str]]) -> list[
 
 
 def _check(recording: Recording) -> Recording | str:
+    if recording.sample_rate:
+        return recording
     try:
         header = read_header(recording.path)
     except OSError as error:

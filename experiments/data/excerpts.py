@@ -11,7 +11,7 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.formats import SILENCE
-from codeclab.experiments.data.recording import Corpus, DataError
+from codeclab.experiments.data.recording import Corpus, DataError, Recording
 from codeclab.experiments.data.sampling import Sampling
 
 ATTEMPTS = 64
@@ -35,7 +35,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
     Args:
         corpus: Its training recordings are drawn from.
         sampling: Chooses the recordings; prepared here.
-        augmentations: Applied in order to every source.
+        augmentations: Applied in order: to every source, then those for mixtures to their sum.
         sample_rate: Hz.
         channels: Channels of the audio.
         seconds: Length of an excerpt in seconds; shorter recordings are padded with zeros at the end.
@@ -62,7 +62,8 @@ class TrainExcerpts(Dataset[TrainBatch]):
         self.read = corpus.read
         self.sampling = sampling
         self.sampling.prepare(self.recordings)
-        self.augmentations = list(augmentations)
+        self.on_sources = [augmentation for augmentation in augmentations if not augmentation.on_mixture]
+        self.on_mixture = [augmentation for augmentation in augmentations if augmentation.on_mixture]
         self.sample_rate = sample_rate
         self.channels = channels
         self.seconds = seconds
@@ -93,8 +94,9 @@ class TrainExcerpts(Dataset[TrainBatch]):
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, batch, item]))
         silent: Tensor | None = None
         reason = ""
+        draw = self.sampling.plan(rng, batch, item, self.batch_size)
         for _ in range(ATTEMPTS):
-            chosen = self.sampling.draw(rng, batch, item, self.batch_size)
+            chosen = draw(rng)
             try:
                 sources = [self._draw_source(index, rng) for index in chosen]
             except (DataError, OSError) as error:
@@ -104,7 +106,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
             if all(float(source.abs().max()) <= SILENCE for source in sources):
                 silent = sources[0]
                 continue
-            audio = self._mix(sources, rng)
+            audio = self._mix(sources, [self.recordings[index] for index in chosen], rng)
             if audio is not None:
                 return audio
             reason = "the augmentations rejected the excerpt, or a mixture clipped"
@@ -117,19 +119,27 @@ class TrainExcerpts(Dataset[TrainBatch]):
         start = rng.uniform(0.0, max(recording.seconds - self.seconds, 0.0))
         return self.read(recording, start, self.seconds, self.sample_rate, self.channels)
 
-    def _mix(self, sources: list[Tensor], rng: np.random.Generator) -> Tensor | None:
+    def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []
-        for source in sources:
-            for augmentation in self.augmentations:
-                result = augmentation(source, self.sample_rate, rng)
-                if result is None:
-                    return None
-                source = result
-            changed.append(source)
-        if len(changed) == 1:
-            return changed[0]
-        mixture = torch.stack(changed).sum(dim=0)
-        return mixture if float(mixture.abs().max()) <= 1.0 else None
+        for source, recording in zip(sources, recordings, strict=True):
+            result = self._change(source, self.on_sources, [recording], rng)
+            if result is None:
+                return None
+            changed.append(result)
+        mixture = changed[0] if len(changed) == 1 else torch.stack(changed).sum(dim=0)
+        if len(changed) > 1 and float(mixture.abs().max()) > 1.0:
+            return None
+        return self._change(mixture, self.on_mixture, recordings, rng)
+
+    def _change(
+        self, audio: Tensor, augmentations: list[Augmentation], recordings: list[Recording], rng: np.random.Generator
+    ) -> Tensor | None:
+        for augmentation in augmentations:
+            result = augmentation.apply(audio, self.sample_rate, rng, recordings)
+            if result is None:
+                return None
+            audio = result
+        return audio
 
     def _report(self, reason: str) -> None:
         if reason not in self._unreadable:

@@ -1,5 +1,6 @@
 """The data of an experiment: from a folder, or nothing at all, to batches and clips."""
 
+import logging
 import os
 from functools import lru_cache
 
@@ -9,14 +10,16 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
-from codeclab.experiments.data.corpus import scan
+from codeclab.experiments.data.corpus import judge_band, scan
 from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
+from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
 from codeclab.experiments.data.synthetic import make_synthetic_corpus
 
 ENDLESS = 2**31 - 1
 MOST_WORKERS = 8
+logger = logging.getLogger(__name__)
 
 
 class AudioData(LightningDataModule):
@@ -40,6 +43,7 @@ class AudioData(LightningDataModule):
         valid_clips: Validation clips, at most.
         clip_seconds: Longest duration of a validation or test clip in seconds.
         max_test_clips: Test clips, at most; None takes one of every test file.
+        room_responses: A folder of room responses, for `Reverberation`; None adds none.
 
     Raises:
         ValueError: If a size is not positive or the seed is negative.
@@ -61,6 +65,7 @@ class AudioData(LightningDataModule):
         valid_clips: int = 24,
         clip_seconds: float = 10.0,
         max_test_clips: int | None = None,
+        room_responses: str | None = None,
     ) -> None:
         super().__init__()
         _require_positive(
@@ -83,6 +88,7 @@ class AudioData(LightningDataModule):
         self.valid_clips = valid_clips
         self.clip_seconds = clip_seconds
         self.max_test_clips = max_test_clips
+        self.room_responses = room_responses
         self.start_batch = 0
         self._corpus: Corpus | None = None
 
@@ -94,7 +100,8 @@ class AudioData(LightningDataModule):
             DataError: If the folder holds no usable audio.
         """
         if self._corpus is None:
-            self._corpus = make_synthetic_corpus() if self.folder is None else _scan_once(self.folder, self.split_seed)
+            found = make_synthetic_corpus() if self.folder is None else _scan_once(self.folder, self.split_seed)
+            self._corpus = judge_band(found, self.sample_rate)
         return self._corpus
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
@@ -104,12 +111,25 @@ class AudioData(LightningDataModule):
             splits: Those that are needed.
 
         Raises:
-            DataError: If one holds nothing, or the sampling finds no recordings it needs.
+            DataError: If one holds nothing, the sampling finds no recordings it needs, or there are no room responses
+                where they should be.
         """
         for split in splits:
             recordings = self.corpus.split(split)
             if split == "train":
                 self.sampling.prepare(recordings)
+                for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
+                    _say_once(remark)
+
+    def _prepare_rooms(self) -> list[str]:
+        """Measures the room responses; answers with what there is to say of them."""
+        using = [augmentation for augmentation in self.augmentations if isinstance(augmentation, Reverberation)]
+        if self.room_responses is not None and not using:
+            raise DataError(
+                "data.room_responses names a folder, and no augmentation uses it; "
+                "--data.augmentations+=Reverberation adds the one that does"
+            )
+        return [augmentation.prepare(self.room_responses) for augmentation in using]
 
     def setup(self, stage: str | None = None) -> None:
         """Scans the corpus; Lightning calls it before the loaders."""
@@ -128,6 +148,7 @@ class AudioData(LightningDataModule):
                 f"a batch of {self.batch_size} cannot be shared equally by {world} devices; "
                 f"batch_size counts over all devices: choose a multiple of {world}"
             )
+        self.check()
         share = self.batch_size // world
         batches = TrainExcerpts(
             self.corpus, self.sampling, self.augmentations, self.sample_rate, self.channels, self.seconds,
@@ -230,6 +251,12 @@ class AudioData(LightningDataModule):
 def _scan_once(folder: str, split_seed: int) -> Corpus:
     """A process reads a folder's headers, and names what it leaves out, once, however many runs it makes."""
     return scan(folder, split_seed)
+
+
+@lru_cache(maxsize=64)
+def _say_once(remark: str) -> None:
+    """A process that makes many runs of one corpus says what there is to say of it once."""
+    logger.warning(remark)
 
 
 def _init_worker(worker: int) -> None:

@@ -2,23 +2,19 @@
 
 from functools import lru_cache
 from math import ceil, gcd
-from pathlib import Path
 
-import av
 import numpy as np
-import soundfile
 import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 from torchaudio.transforms import Resample
 
-from codeclab.experiments.data.formats import frame_samples
+from codeclab.experiments.data.decode import decode
 from codeclab.experiments.data.recording import DataError, Recording
 
 FILTER_ZEROS = 24
 ROLLOFF = 0.945
 MAX_PHASES = 2000
-PREROLL_SECONDS = 0.25
 
 
 def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int) -> Tensor:
@@ -48,7 +44,7 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
     margin = ceil(2 * FILTER_ZEROS * max(old, new) / new / old) if old != new else 0
     first = max(start // new - margin, 0)
     last = -(-(start + length) // new) + margin
-    samples = _decode(recording, first * old, (last - first) * old)
+    samples = decode(recording.path, recording.sample_rate, first * old, (last - first) * old)
     audio = resample(convert_channels(torch.from_numpy(samples), channels), recording.sample_rate, sample_rate)
     audio = audio[:, start - first * new :][:, :length]
     return torch.nn.functional.pad(audio, (0, length - audio.shape[-1])).contiguous()
@@ -99,51 +95,3 @@ def resample(audio: Tensor, old: int, new: int) -> Tensor:
 @lru_cache(maxsize=64)
 def _resampler(old: int, new: int) -> Resample:
     return Resample(old, new, lowpass_filter_width=FILTER_ZEROS, rolloff=ROLLOFF)
-
-
-def _decode(recording: Recording, first: int, count: int) -> np.ndarray:
-    """Samples `[C, <= count]` from sample `first` on, as stored."""
-    path = recording.path
-    try:
-        samples = _decode_soundfile(path, first, count)
-    except soundfile.SoundFileError:
-        try:
-            samples = _decode_av(path, first, count, recording.sample_rate)
-        except (av.error.FFmpegError, IndexError, ValueError) as error:
-            raise DataError(f"{path} can no longer be read: {error}") from error
-    if not np.isfinite(samples).all():
-        raise DataError(f"{path} holds samples that are not finite numbers")
-    return samples
-
-
-def _decode_soundfile(path: Path, first: int, count: int) -> np.ndarray:
-    with soundfile.SoundFile(path) as file:
-        file.seek(min(first, file.frames))
-        return np.ascontiguousarray(file.read(count, dtype="float32", always_2d=True).T)
-
-
-def _decode_av(path: Path, first: int, count: int, rate: int) -> np.ndarray:
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        if stream.time_base is None:
-            raise ValueError("its stream has no time base")
-        origin = stream.start_time or 0
-        # A lossy decoder needs some frames before its output is the one of a continuous decode.
-        target = max(first / rate - PREROLL_SECONDS, 0.0)
-        if target > 0:
-            container.seek(origin + int(target / stream.time_base), stream=stream)
-        out = np.zeros((stream.channels, count), dtype=np.float32)
-        end = 0
-        for frame in container.decode(stream):
-            if frame.pts is None or frame.time_base is None:
-                raise ValueError("its frames carry no time stamps")
-            samples = frame_samples(frame)
-            time = float(frame.pts * frame.time_base - origin * stream.time_base)
-            at = round(time * rate) - first
-            if at >= count:
-                break
-            low, high = max(at, 0), min(at + samples.shape[1], count)
-            if low < high:
-                out[:, low:high] = samples[:, low - at : high - at]
-                end = max(end, high)
-    return out[:, :end]

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:  # the scan's processes read headers and spectra; torch would take them seconds to import
+    from torch import Tensor
 
 SPLITS = ("train", "valid", "test")
 
@@ -23,9 +25,12 @@ class Recording:
         sample_rate: Hz, as stored.
         channels: Number of channels, as stored.
         seconds: Duration in seconds.
-        full_band: Whether it is known to hold energy up to its Nyquist frequency; None if nobody said.
+        full_band: Whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
+            higher; None if nobody said.
         split: "train", "valid" or "test"; None until one is assigned.
         name: What it is called in results: its path below the corpus, unique there.
+        band_hz: Up to where its energy reaches, as `codeclab data scan` measures it; None if it did not.
+        rms_db: Level of the whole file in dB relative to full scale, over all its channels; None if not measured.
     """
 
     path: Path
@@ -36,9 +41,11 @@ class Recording:
     full_band: bool | None = None
     split: str | None = None
     name: str = ""
+    band_hz: float | None = None
+    rms_db: float | None = None
 
 
-ReadExcerpt = Callable[[Recording, float, float, int, int], Tensor]
+ReadExcerpt = Callable[[Recording, float, float, int, int], "Tensor"]
 """Reads (recording, start in seconds, seconds, sample rate in Hz, channels) as float32 `[C, N]`."""
 
 

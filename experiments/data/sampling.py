@@ -1,11 +1,16 @@
 """Which recordings the items of a training batch are drawn from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from codeclab.experiments.data.recording import DataError, Recording
+from codeclab.experiments.data.recording import Recording
+
+Draw = Callable[[np.random.Generator], list[int]]
+"""Chooses an item's recordings."""
+STRATEGIES = (("music", 1), ("other", 1), ("all", 2), ("other", 3))
+"""EnCodec's s1 to s4: which sources, and how many of them."""
 
 
 class Sampling(ABC):
@@ -32,6 +37,18 @@ class Sampling(ABC):
             item: Number of the item in the global batch.
             batch_size: Items in the global batch.
         """
+
+    def plan(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> Draw:
+        """Fixes what an item keeps when an excerpt is refused and drawn anew; arguments as for `draw`.
+
+        By default that is nothing. A policy whose choices are refused more or less often (a mixture of three clips
+        sooner than a single source) fixes them here, so that they keep their probabilities.
+        """
+        return lambda rng: self.draw(rng, batch, item, batch_size)
+
+    def remark(self) -> str:
+        """What the user should know of this policy on these recordings, in a line; empty if nothing."""
+        return ""
 
 
 class UniformByDuration(Sampling):
@@ -62,9 +79,10 @@ class BalancedDomains(Sampling):
     """Improved RVQGAN's balanced sampling: equal domains, and a full-band item in every batch (section 3.6).
 
     Domains follow one another over the items, and on over the batches, so that they come out equal even where
-    the batch size is no multiple of their number. Within a domain files are equally likely. The first item
-    of each batch is full-band, from its own domain if that has such files, else from any; a corpus that does not
-    know which files are full-band is balanced over domains only.
+    the batch size is no multiple of their number. Within a domain files are equally likely. One item of each batch is
+    full-band, the first, second, … in turn, or the next one whose domain has full-band files; a batch with no such
+    domain has one of another for its first item. A corpus that does not know which files are full-band is balanced
+    over domains only.
 
     Args:
         full_band: Whether every batch gets its full-band item (False is the paper's ablation, with the domains kept).
@@ -77,76 +95,100 @@ class BalancedDomains(Sampling):
         """Sorts the recordings by domain and band."""
         domains = sorted({recording.domain for recording in recordings})
         self._domains = [[i for i, r in enumerate(recordings) if r.domain == domain] for domain in domains]
-        everywhere = [i for i, r in enumerate(recordings) if r.full_band]
-        self._full_band = [[i for i in files if recordings[i].full_band] or everywhere for files in self._domains]
+        self._full_band = [[i for i in files if recordings[i].full_band] for files in self._domains]
+        self._everywhere = [i for i, r in enumerate(recordings) if r.full_band]
+        self._unknown = all(recording.full_band is None for recording in recordings)
+
+    def remark(self) -> str:
+        """What becomes of the full-band item where the corpus has none."""
+        if not self.full_band or self._everywhere:
+            return ""
+        reason = (
+            "nobody has measured which files are (`codeclab data scan FOLDER` does)" if self._unknown else "no file is"
+        )
+        return f"BalancedDomains: no full-band item in the batches, {reason}; domains are balanced"
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
         """One recording of the item's domain."""
-        turn = (batch * batch_size + item) % len(self._domains)
+        turn = self._turn(batch, item, batch_size)
         files = self._domains[turn]
-        if self.full_band and item == 0 and self._full_band[turn]:
-            files = self._full_band[turn]
+        if self.full_band and self._everywhere and item == self._full_band_item(batch, batch_size):
+            files = self._full_band[turn] or self._everywhere
         return [files[int(rng.integers(len(files)))]]
 
+    def _turn(self, batch: int, item: int, batch_size: int) -> int:
+        return (batch * batch_size + item) % len(self._domains)
 
-class MixedSources(Sampling):
-    """EnCodec's mixing strategies s1 to s4 (section 4.1), whose probabilities are the arguments' defaults.
+    def _full_band_item(self, batch: int, batch_size: int) -> int:
+        for offset in range(min(batch_size, len(self._domains))):
+            item = (batch + offset) % batch_size
+            if self._full_band[self._turn(batch, item, batch_size)]:
+                return item
+        return 0
+
+
+class EnCodecMixing(Sampling):
+    """EnCodec's mixing strategies s1 to s4 (section 4.1), whose probabilities are the argument's default.
 
     s1: one source of music; s2: one source of the other domains; s3: two sources of all domains; s4: three sources
-    of all domains but music. Mixed are their sums, each source with its own augmentations (its gain, for one);
-    a mixture that clips is drawn anew. Within a group every second is equally likely.
+    of all domains but music. Mixed are their sums, each source with its own gain; a source or a sum that clips is
+    rejected, and another drawn by the same strategy. Within a group every second is equally likely.
+
+    A corpus without music, or with nothing else, cannot be mixed so: every item is then a single source, every
+    second equally likely, as with `UniformByDuration`.
 
     Args:
-        single_music: Probability of s1.
-        single_other: Probability of s2.
-        two_of_all: Probability of s3; what remains to 1 is s4.
+        probabilities: Of s1, s2, s3 and s4.
         music: Domains that are music.
 
     Raises:
-        ValueError: If the probabilities are negative or exceed 1 together.
+        ValueError: If the probabilities are not four, are negative, or do not sum to 1.
     """
 
     def __init__(
         self,
-        single_music: float = 0.32,
-        single_other: float = 0.32,
-        two_of_all: float = 0.24,
+        probabilities: tuple[float, float, float, float] = (0.32, 0.32, 0.24, 0.12),
         music: tuple[str, ...] = ("music", "music-like"),
     ) -> None:
-        chances = (single_music, single_other, two_of_all)
-        if min(chances) < 0 or sum(chances) > 1 + 1e-9:
-            raise ValueError(f"the probabilities must be 0 or more and at most 1 together, got {chances}")
-        self.chances = [*chances, max(1.0 - sum(chances), 0.0)]
+        if len(probabilities) != 4 or min(probabilities) < 0 or abs(sum(probabilities) - 1) > 1e-6:
+            raise ValueError(f"probabilities must be four that sum to 1, got {list(probabilities)}")
+        self.probabilities = probabilities
         self.music = music
 
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Sorts the recordings into music and the rest.
-
-        Raises:
-            DataError: If a strategy with a probability above 0 has nothing to draw from.
-        """
+        """Sorts the recordings into music and the rest."""
         groups = {
             "music": [i for i, r in enumerate(recordings) if r.domain in self.music],
             "other": [i for i, r in enumerate(recordings) if r.domain not in self.music],
+            "all": list(range(len(recordings))),
         }
-        needed = {"music": self.chances[0], "other": self.chances[1] + self.chances[3]}
-        for group, files in groups.items():
-            if needed[group] > 0 and not files:
-                domains = sorted({recording.domain for recording in recordings})
-                raise DataError(
-                    f"MixedSources draws single {group} sources, and none of the domains {domains} is {group} "
-                    f"(music is {sorted(self.music)}); set its probabilities or its `music`"
-                )
-        groups["all"] = list(range(len(recordings)))
+        self._lacking = [group for group, files in groups.items() if not files]
+        self._domains = sorted({recording.domain for recording in recordings})
         self._choices = {
-            group: WeightedChoice(files, [recordings[i].seconds for i in files]) for group, files in groups.items()
+            group: WeightedChoice(files, [recordings[i].seconds for i in files])
+            for group, files in groups.items()
+            if files
         }
+
+    def remark(self) -> str:
+        """What becomes of the mixing where domains are lacking."""
+        if not self._lacking:
+            return ""
+        lack = f"is music ({', '.join(self.music)})" if "music" in self._lacking else "is anything but music"
+        return (
+            f"EnCodecMixing: nothing is mixed, as none of the domains ({', '.join(self._domains)}) {lack}; every item "
+            "is a single source, every second equally likely"
+        )
+
+    def plan(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> Draw:
+        """Draws the item's strategy, which it keeps however often its excerpts are rejected."""
+        strategy = int(rng.choice(4, p=self.probabilities))
+        group, count = ("all", 1) if self._lacking else STRATEGIES[strategy]
+        return lambda rng: [self._choices[group].draw(rng) for _ in range(count)]
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
         """One, two or three recordings."""
-        strategy = int(rng.choice(4, p=self.chances))
-        group, count = (("music", 1), ("other", 1), ("all", 2), ("other", 3))[strategy]
-        return [self._choices[group].draw(rng) for _ in range(count)]
+        return self.plan(rng, batch, item, batch_size)(rng)
 
 
 class WeightedChoice:

@@ -17,7 +17,7 @@ from codeclab.experiments.data.clips import choose_balanced
 from codeclab.experiments.data.excerpts import TrainExcerpts
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.recording import DataError
-from codeclab.experiments.data.sampling import BalancedDomains, MixedSources
+from codeclab.experiments.data.sampling import BalancedDomains, EnCodecMixing
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_batch_is_as_promised(folder: Path) -> None:
     assert len(torch.unique(flat, dim=0)) == 18
 
 
-@pytest.mark.parametrize("sampling", [None, BalancedDomains(), MixedSources()])
+@pytest.mark.parametrize("sampling", [None, BalancedDomains(), EnCodecMixing()])
 def test_batches_depend_on_the_seed_alone(folder: Path, sampling: Any) -> None:
     once = _batches(_data(folder, sampling=sampling))
     assert _same(once, _batches(_data(folder, sampling=sampling)))
@@ -224,7 +224,7 @@ def test_an_augmentation_that_rejects_everything_is_reported(folder: Path) -> No
 
 
 def test_mixtures_are_sums_that_do_not_clip(folder: Path) -> None:
-    sampling = MixedSources(single_music=0.0, single_other=0.0, two_of_all=1.0)
+    sampling = EnCodecMixing((0.0, 0.0, 1.0, 0.0))
     data = _data(folder, sampling=sampling, augmentations=[LoudnessNormalize(-24.0)], seconds=1.0)
     batches = TrainExcerpts(data.corpus, sampling, data.augmentations, 16000, 1, 1.0, 6, range(6), 0, 1)
     mixed = batches.draw_item(0, 0)

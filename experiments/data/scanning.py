@@ -1,0 +1,178 @@
+"""A manifest of many files, measured in parallel; a scan that was killed goes on where it was."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from itertools import islice
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Any
+
+from codeclab.benchmarks.files import write_atomically
+from codeclab.benchmarks.progress import progress_bar
+from codeclab.experiments.data.manifest import write_rows
+from codeclab.experiments.data.measuring import Measured, measure_file
+from codeclab.experiments.data.recording import DataError, Recording
+
+VERSION = 1
+"""Of what is measured: a journal of another version is not continued."""
+WAITING = 4
+"""Files handed out per process before one comes back."""
+
+Row = dict[str, Any]
+
+
+class Journal:
+    """Rows of a scan that is not finished, one JSON line each, beside the manifest they are for.
+
+    Args:
+        output: The manifest.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.path = output.with_name(f".{output.name}.unfinished")
+
+    def read(self) -> dict[tuple[Any, ...], Row]:
+        """The rows there are, by file, size and time of change; a last line that was cut short is left out."""
+        if not self.path.is_file():
+            return {}
+        rows = {}
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                version, file, size, changed, row = json.loads(line)
+            except ValueError:
+                continue
+            if version == VERSION:
+                rows[(file, size, changed)] = row
+        return rows
+
+    def open(self) -> Callable[[tuple[Any, ...], Row], None]:
+        """Opens it for more rows; the answer appends one, and is closed with `close`."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a", encoding="utf-8")
+        self._file.write("\n")  # after a line that was cut short
+        return self._append
+
+    def _append(self, key: tuple[Any, ...], row: Row) -> None:
+        self._file.write(json.dumps([VERSION, *key, row]) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file; the rows stay."""
+        self._file.close()
+
+    def remove(self) -> None:
+        """Drops the rows, once the manifest holds them."""
+        self.path.unlink(missing_ok=True)
+
+
+def write_manifest(listed: Sequence[Recording], output: Path, workers: int, shown: bool = True) -> list[Row]:
+    """Measures files and writes their manifest, sorted by name, under a temporary name first.
+
+    Killed at any moment, the same call measures only what is left. The result does not depend on the number of
+    processes, nor on where it was interrupted. Files below the manifest's folder are listed by their path from
+    there; others by their whole path, and their name in a column of its own.
+
+    Args:
+        listed: The files, with name, domain and split.
+        output: The CSV file.
+        workers: Processes that measure; 1 measures in this one.
+        shown: Whether progress is shown on standard error.
+
+    Returns:
+        The rows.
+
+    Raises:
+        DataError: If a process that measures dies.
+    """
+    journal = Journal(output)
+    known = journal.read()
+    keys = {recording.name: _key(recording.path) for recording in listed}
+    left = [recording for recording in listed if keys[recording.name] not in known]
+    append = journal.open()
+    title = f"{len(listed)} files" + (f", {len(listed) - len(left)} of them measured before" if known else "")
+    with closing(journal), progress_bar(title, len(left), shown) as advance:
+        for recording, measured in _measure_all(left, workers):
+            known[keys[recording.name]] = measured.as_dict()
+            append(keys[recording.name], measured.as_dict())
+            advance()
+    rows = [
+        _place(recording, output.parent)
+        | {"split": recording.split or "", "domain": recording.domain, "bytes": keys[recording.name][1]}
+        | known[keys[recording.name]]
+        for recording in sorted(listed, key=lambda recording: recording.name)
+    ]
+    write_atomically(output, write_rows(_blank_unmeasured(row) for row in rows))
+    journal.remove()
+    return rows
+
+
+def _key(path: Path) -> tuple[str, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), status.st_size, status.st_mtime_ns
+
+
+def _place(recording: Recording, folder: Path) -> Row:
+    real, root = Path(os.path.abspath(recording.path)), Path(os.path.abspath(folder))
+    if real.is_relative_to(root):
+        path = real.relative_to(root).as_posix()
+        return {"path": path, "name": "" if path == recording.name else recording.name}
+    return {"path": real.as_posix(), "name": recording.name}
+
+
+def _blank_unmeasured(row: Row) -> Row:
+    """Without figures that mean nothing, for a file of no use."""
+    if not row["problem"]:
+        return row
+    meaningless = ("full_band", "band_hz", "rms_db", "peak_db") + (() if row["sample_rate"] else ("sample_rate",))
+    return row | dict.fromkeys(meaningless, "")
+
+
+def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Recording, Measured]]:
+    """Each file with its measurement, in the order in which they are done."""
+    if workers <= 1 or len(listed) < 2:
+        for recording in listed:
+            yield recording, measure_file(recording.path)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(listed)), context, initializer=_prepare_worker) as pool:
+        waiting: dict[Future[Measured], Recording] = {}
+        coming = iter(listed)
+        while True:
+            for recording in islice(coming, WAITING * workers - len(waiting)):
+                waiting[pool.submit(measure_file, recording.path)] = recording
+            if not waiting:
+                return
+            for done in wait(waiting, return_when=FIRST_COMPLETED).done:
+                recording = waiting.pop(done)
+                try:
+                    yield recording, done.result()
+                except BrokenProcessPool as error:
+                    names = ", ".join(sorted(one.name for one in [recording, *waiting.values()]))
+                    raise DataError(
+                        f"a process that measures files died, of memory or of a file that crashes its decoder: one of "
+                        f"{names}; the same command goes on, with --workers 1 it ends at that file"
+                    ) from error
+
+
+def _prepare_worker() -> None:
+    """Leaves Ctrl-C to the parent, and ends with it: a process whose parent was killed would wait for work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
