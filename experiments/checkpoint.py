@@ -83,17 +83,20 @@ class RunCheckpoint(Callback):
         self._save_last(trainer)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Save the final state; the codec folder holds the best codec, or the last where nothing was validated."""
+        """Save the final state; the codec folder holds the best codec, or the last where nothing was validated.
+
+        The state comes last: a run killed between the two repeats its end, and no codec is missing or of fewer batches.
+        """
         if trainer.interrupted:
             return
-        if trainer.global_step != self.saved_at:
-            self._save_last(trainer)
-        if trainer.is_global_zero and not (self.folder.codec / "config.json").is_file():
+        if trainer.is_global_zero and self.best_score is None:
             validation = cast(Validation, pl_module)
             # Without validation nothing has measured a learnt rate yet.
             if validation.measure_rate("valid") is None:
                 validation.measure_rate("train")
             self._save_codec(pl_module)
+        if trainer.global_step != self.saved_at:
+            self._save_last(trainer)
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
         trainer.save_checkpoint(self.folder.last, weights_only=False)

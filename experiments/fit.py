@@ -19,6 +19,7 @@ from codeclab.codecs.parts import arguments_of
 from codeclab.experiments.assemble import RecipeError, apply_scale, import_parts, link_parts, read_scale
 from codeclab.experiments.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.defaults import class_defaults
 from codeclab.experiments.experiment import CodecExperiment
 from codeclab.experiments.fit_help import help_text
 from codeclab.experiments.flags import Request, read_request
@@ -130,9 +131,18 @@ class CodecCLI(LightningCLI):
             )
         if self.command == "fit" and not self.request.dry_run:
             try:
-                self.folder.refuse_differences(self.settings)
+                self.refuse_differences()
             except RunFolderError as error:
                 raise RunFolderError(shorten(str(error))) from error
+
+    def refuse_differences(self) -> None:
+        """Refuse to continue another experiment in this one's folder.
+
+        Raises:
+            RunFolderError: the folder holds one; the message lists the differences.
+        """
+        owners = {"model": CodecExperiment, "data": AudioData, "trainer": lightning.Trainer}
+        self.folder.refuse_differences(self.settings, class_defaults(self.settings, owners))
 
     def instantiate_classes(self) -> None:
         """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
@@ -174,7 +184,9 @@ class CodecCLI(LightningCLI):
                 )
         self.datamodule.check({"fit": ("train",), "validate": ("valid",), "test": ("test",)}[self.command])
 
-    def _is_distributed(self) -> bool:
+    @property
+    def is_distributed(self) -> bool:
+        """Whether the run has several devices."""
         devices = self.config.trainer.devices
         if str(devices) in ("auto", "-1"):
             return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
@@ -193,7 +205,7 @@ class CodecCLI(LightningCLI):
             callbacks += [RunCheckpoint(self.folder, every), SaveSamples(self.folder)]
         kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
-        if settings.strategy == "auto" and self._is_distributed():
+        if settings.strategy == "auto" and self.is_distributed:
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
         trainer = super().instantiate_trainer(**kwargs)
         self.resume: Path | None = None
@@ -215,7 +227,7 @@ class CodecCLI(LightningCLI):
         """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
         self.resume = self.folder.open(self.settings)
         if self.resume is not None:
-            self.start = int(torch.load(self.resume, map_location="cpu", weights_only=True)["global_step"])
+            self.start = self.folder.steps
         trainer.loggers = make_loggers(self.folder, self.settings, self.start)
         for logger in trainer.loggers:
             # Lightning passes wandb a setting that wandb only warns about.

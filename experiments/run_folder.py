@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from codeclab.benchmarks.files import write_atomically
@@ -85,19 +86,35 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.samples = path / "samples"
 
-    def differences(self, config: dict[str, Any]) -> list[str]:
+    @property
+    def steps(self) -> int:
+        """Batches trained up to the last checkpoint."""
+        if not self.last.is_file():
+            return 0
+        # Mapped, so that of a large checkpoint only this number is read.
+        return int(torch.load(self.last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+    def differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> list[str]:
         """Lines that say where a config differs from the stored one; empty when it may be continued.
 
-        More steps than before are no difference: schedules do not depend on the number of steps.
+        More steps than before are no difference: schedules do not depend on the number of steps. Nor is an argument
+        that the stored config lacks, because its class did not have it yet, and that has its default now.
+
+        Args:
+            config: the resolved config.
+            defaults: of the classes' arguments, by flat key, as ``class_defaults`` gives them.
         """
         if not self.config.is_file():
             return []
         kept = yaml.safe_load(self.config.read_text()) or {}
         stored = experiment_settings(kept)
         wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
+        known = experiment_settings(defaults or {})
         lines = []
         for key in sorted(stored.keys() | wanted.keys()):
             before, now = stored.get(key), wanted.get(key)
+            if key not in stored and key in known and known[key] == now:
+                continue
             if key == "trainer.max_steps" and isinstance(before, int) and isinstance(now, int) and now > before > 0:
                 continue
             if before != now and key == "init_identity":
@@ -106,13 +123,17 @@ class RunFolder:
                 lines.append(f"  {key}: {before} in the run, {now} now")
         return lines
 
-    def refuse_differences(self, config: dict[str, Any]) -> None:
+    def refuse_differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> None:
         """Refuse to continue another experiment.
+
+        Args:
+            config: the resolved config.
+            defaults: of the classes' arguments, by flat key.
 
         Raises:
             RunFolderError: the folder holds a run with other settings; the message lists the differences.
         """
-        differences = self.differences(config)
+        differences = self.differences(config, defaults)
         if differences:
             listed = "\n".join(differences)
             raise RunFolderError(

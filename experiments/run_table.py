@@ -1,31 +1,31 @@
-"""``codeclab table NAME``: train the rows that are missing, measure them, print the table."""
+"""``codeclab table NAME``: plan, train the rows that are missing, measure them, print the table."""
 
 import argparse
-import json
-import re
-import signal
+import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
-from codeclab.benchmarks.evaluation import Evaluation
-from codeclab.benchmarks.files import write_atomically
 from codeclab.benchmarks.render import print_table, write_table
-from codeclab.benchmarks.table import Row, Table
-from codeclab.codecs.codec import Codec
-from codeclab.codecs.storage import identity
 from codeclab.experiments.assemble import SCALES, RecipeError, names
-from codeclab.experiments.evaluate_run import data_of, evaluate_codec
-from codeclab.experiments.fit import CodecCLI, build
-from codeclab.experiments.non_finite import NonFiniteLossError, report_non_finite
-from codeclab.experiments.plan import parameters
-from codeclab.experiments.run_folder import RunFolder
-from codeclab.experiments.tables import TableRow, TableSpec, pick_bitrates, read_table
+from codeclab.experiments.runner.collect import collect
+from codeclab.experiments.runner.draft import Asked, Draft, draft_row
+from codeclab.experiments.runner.job import Job, Outcome, slug
+from codeclab.experiments.runner.lock import RunLock
+from codeclab.experiments.runner.perform import find_row, is_made, perform, sweep
+from codeclab.experiments.runner.plan import describe_plan
+from codeclab.experiments.runner.processes import in_parallel
+from codeclab.experiments.runner.timing import Timings
+from codeclab.experiments.tables import TableRow, TableSpec, read_table
 
 RANKED_SCALES = ("lab", "paper")
 """Scales at which rows are trained for long enough to be ranked."""
+
+Launcher = Callable[[Sequence[Job], bool], list[Outcome]]
+"""Makes jobs, waiting for other runners or not, and returns what became of each."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -33,10 +33,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="codeclab table",
         description="Train every row of a table that is not trained yet, measure all on the same files, and print the "
-        "table; it is also written as Markdown, CSV and LaTeX with a plot. The same command continues after an "
-        "interruption and redoes nothing.",
+        "table; it is also written as Markdown, CSV and LaTeX with a plot. First it says what that will take. The same "
+        "command continues after an interruption and redoes nothing; several may run on one folder.",
         epilog="`codeclab tables` lists the tables. Any other flag goes to every row, as in "
         "--trainer.max_steps 1000 (see `codeclab fit --help`).",
+        allow_abbrev=False,
     )
     parser.add_argument("name", help="a table's name, or a .yaml file")
     parser.add_argument("--scale", help=f"{', '.join(names(SCALES))} (default: the table's own, else the recipe's)")
@@ -44,15 +45,25 @@ def make_parser() -> argparse.ArgumentParser:
         "--data", metavar="FOLDER", help="audio to train and measure on (default: the synthetic corpus)"
     )
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train each row N times, and print the mean")
     parser.add_argument("--runs", metavar="FOLDER", default="runs", help="where runs are kept (default: runs)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
+    parser.add_argument(
+        "--devices", metavar="GPUS", help="a row on each of these GPUs at a time: 0,2,3 (one: 2,) or a count"
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="N rows at a time, sharing this machine's cores")
+    parser.add_argument(
+        "--launcher", choices=("local", "slurm"), default="local", help="where rows are made (default: local)"
+    )
+    parser.add_argument(
+        "--slurm",
+        metavar="KEY=VALUE",
+        nargs="+",
+        default=[],
+        help="what Slurm is asked for, as in partition=gpu timeout_min=720 gpus_per_node=1 cpus_per_task=8",
+    )
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: RUNS/TABLE-SCALE)")
     return parser
-
-
-def slug(name: str) -> str:
-    """A row's name as a folder's name."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[TableRow]:
@@ -72,93 +83,72 @@ def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[TableRow]:
     return [by_name[name] for name in wanted]
 
 
-def row_flags(row: TableRow, options: argparse.Namespace, scale: str | None, extra: list[str]) -> list[str]:
-    """The arguments of ``codeclab fit`` that make a row."""
-    shared = ["--runs", options.runs]
-    shared += ["--scale", scale] if scale else []
-    shared += ["--data", options.data] if options.data else []
-    return [*row.flags, *shared, *extra]
+def choose_slots(options: argparse.Namespace) -> list[str | None]:
+    """What rows that are made at the same time have each: a GPU, or None for a share of the cores; empty for one row.
+
+    Raises:
+        RecipeError: options that cannot be had, or not together.
+    """
+    if options.seeds < 1 or (options.jobs is not None and options.jobs < 1):
+        raise RecipeError("--seeds and --jobs should be 1 or more")
+    if options.launcher == "slurm":
+        if options.devices or options.jobs:
+            raise RecipeError("--devices and --jobs are for --launcher local; Slurm gives each row what --slurm asks")
+        return []
+    if options.slurm:
+        raise RecipeError("--slurm KEY=VALUE is for --launcher slurm")
+    if options.devices is None:
+        return [None] * (options.jobs or 0)
+    if options.jobs:
+        raise RecipeError("--devices or --jobs, not both: a row has a GPU or a share of the cores")
+    if not torch.cuda.is_available():
+        raise RecipeError("--devices: there is no GPU here; --jobs N makes N rows at a time on the CPU")
+    return list(choose_devices(options.devices, torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")))
 
 
-def check(row: TableRow, flags: list[str]) -> str | None:
-    """Build a row's parts and drop them again; returns what is wrong with its flags, before any row is trained."""
-    try:
-        build("fit", [*flags, "--dry-run"], label=slug(row.name))
-    except ValueError as error:
-        return str(error)
-    return None
+def choose_devices(asked: str, count: int, visible: str | None) -> list[str]:
+    """GPUs as CUDA_VISIBLE_DEVICES names them.
+
+    Args:
+        asked: how many, or the numbers of some separated by commas.
+        count: how many there are.
+        visible: CUDA_VISIBLE_DEVICES, by which they are counted.
+
+    Raises:
+        RecipeError: one that is not there.
+    """
+    words = [word.strip() for word in asked.split(",") if word.strip()]
+    if not all(word.isdigit() for word in words):
+        raise RecipeError(f"--devices {asked}: give a count or numbers, as in 4 or 0,2,3 (one alone: 2,)")
+    numbers = [int(word) for word in words] if "," in asked else list(range(int(asked)))
+    if not numbers or max(numbers) >= count or len(set(numbers)) < len(numbers):
+        raise RecipeError(f"--devices {asked}: there are {count} GPUs, numbered from 0; each can be given once")
+    named = visible.split(",") if visible else [str(number) for number in range(count)]
+    return [named[number].strip() for number in numbers]
 
 
-def train(row: TableRow, flags: list[str]) -> CodecCLI:
-    """Train a row to its end, or continue it where it stopped."""
-    cli = build("fit", flags, label=slug(row.name))
-    try:
-        cli.execute()
-    except NonFiniteLossError as error:
-        print(report_non_finite(error, cli.folder), file=sys.stderr)
-        raise
-    except RuntimeError:
-        if cli.trainer.received_sigterm:
-            # A scheduler ends a job by telling all its processes: what failed is a loader that heard it first.
-            raise SystemExit(128 + signal.SIGTERM) from None
-        raise
-    return cli
+def choose_launcher(options: argparse.Namespace, slots: list[str | None]) -> Launcher:
+    """Who makes the jobs.
+
+    Raises:
+        RecipeError: what Slurm is asked for is no KEY=VALUE, or submitit is not installed.
+    """
+    if options.launcher == "slurm":
+        from codeclab.experiments.runner.slurm import SlurmLauncher
+
+        return SlurmLauncher(Path(options.runs), options.slurm)
+    if slots:
+        return lambda jobs, wait: in_parallel(jobs, wait, slots)
+    return lambda jobs, wait: [perform(job, wait) for job in jobs]
 
 
-def train_seconds(folder: RunFolder) -> float | None:
-    """Seconds that a run's training took, over all its continuations."""
-    timing = folder.path / "timing.json"
-    return float(json.loads(timing.read_text())["train_seconds"]) if timing.is_file() else None
-
-
-def measure(folder: RunFolder, spec: TableSpec, data: str | None, workers: int) -> Evaluation:
-    """A row's figures: those kept if they are of this codec and these settings, else measured now."""
-    codec = Codec.from_pretrained(folder.codec)
-    rates = pick_bitrates(codec.bitrates, spec.bitrates)
-    data_module = data_of(folder.path, data, codec, spec.sample_rate)
-    wanted = {
-        "codec": identity(codec),
-        "metrics": spec.metrics,
-        "bitrates": rates,
-        "folder": data_module.folder,
-        "sample_rate": data_module.sample_rate,
-    }
-    kept = folder.path / "evaluation"
-    stamp = kept / "table.json"
-    if stamp.is_file() and json.loads(stamp.read_text()) == wanted:
-        return Evaluation.load(kept)
-    stamp.unlink(missing_ok=True)
-    found = evaluate_codec(codec, data_module, rates, spec.metrics, workers=workers)
-    found.save(kept)
-    write_atomically(stamp, json.dumps(wanted))
-    return found
-
-
-def unmade(row: TableRow, error: str) -> Row:
-    """A row that shows why there is nothing to show."""
-    return Row(name=row.name, published=row.published, bitrate=row.bitrate, label=row.label, error=error)
-
-
-def make_row(row: TableRow, flags: list[str], spec: TableSpec, options: argparse.Namespace) -> Row:
-    """Train and measure one row; a failure becomes the row's own message, and the others go on."""
-    began = time.monotonic()
-    try:
-        cli = train(row, flags)
-        found = measure(cli.folder, spec, options.data, options.workers)
-    except (ValueError, RuntimeError, OSError) as error:
-        message = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"{row.name}: {message}", file=sys.stderr)
-        return unmade(row, message)
-    print(f"{row.name}: done, {time.monotonic() - began:.0f} s", file=sys.stderr)
-    return Row(
-        name=row.name,
-        summary=found.summary,
-        published=row.published,
-        bitrate=row.bitrate,
-        label=row.label,
-        wall_seconds=train_seconds(cli.folder),
-        parameters=parameters(cli.model.codec),
-    )
+def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
+    """Make jobs; those that another runner is making come last, when that one has let them go."""
+    outcomes = {job: Outcome() for job in jobs if is_made(job, *find_row(job))}
+    for wait in (False, True):
+        left = [job for job in jobs if job not in outcomes or outcomes[job].busy]
+        outcomes |= dict(zip(left, launcher(left, wait), strict=True))
+    return outcomes
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -167,39 +157,52 @@ def run(command: str, argv: list[str]) -> int:
     try:
         spec = read_table(options.name)
         chosen = choose_rows(spec, options.rows)
+        slots = choose_slots(options)
+        launcher = choose_launcher(options, slots)
     except RecipeError as error:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
     scale = options.scale or spec.scale
     began = time.monotonic()
-    flags = [row_flags(row, options, scale, extra) for row in chosen]
-    wrong = [check(row, row_flag) for row, row_flag in zip(chosen, flags, strict=True)]
-    for row, why in zip(chosen, wrong, strict=True):
-        if why:
-            print(f"{row.name}: {why}", file=sys.stderr)
-    if all(wrong):
+    drafts = draft_rows(spec, chosen, scale, options, extra, len(slots))
+    if all(draft.error for draft in drafts):
         return 2
-    print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
-    made = [
-        unmade(row, why) if why else make_row(row, row_flag, spec, options)
-        for row, row_flag, why in zip(chosen, flags, wrong, strict=True)
-    ]
-    table = Table(
-        title=spec.title,
-        source=spec.source,
-        metrics=spec.metrics,
-        rows=made,
-        notes=_notes(spec, scale, options.data),
-        ranked=scale in RANKED_SCALES or scale is None,
-    )
+    outcomes = launch([job for draft in drafts for job in draft.jobs], launcher)
+    made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
+    notes = _notes(spec, scale, options.data, options.seeds)
+    table = spec.printed(made, notes, ranked=scale in RANKED_SCALES or scale is None)
     output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
-    write_table(table, output)
+    with RunLock(Path(options.runs), f"table-{output.name}") as lock:
+        lock.acquire(wait=True)
+        sweep(output)
+        write_table(table, output)
     print_table(table)
     print(f"{time.monotonic() - began:.0f} s. Written to {output}: table.md, table.csv, table.tex, table.png")
     return 0 if all(row.error is None for row in made) else 1
 
 
-def _notes(spec: TableSpec, scale: str | None, data: str | None) -> list[str]:
+def draft_rows(
+    spec: TableSpec,
+    chosen: list[TableRow],
+    scale: str | None,
+    options: argparse.Namespace,
+    extra: list[str],
+    slots: int,
+) -> list[Draft]:
+    """Build and check every row, time its batches, and say the plan."""
+    elsewhere = options.launcher == "slurm"
+    asked = Asked(
+        options.name, scale, options.data, options.runs, options.workers, options.seeds, tuple(extra),
+        slots > 0 or elsewhere, elsewhere,
+    )  # fmt: skip
+    timings = None if elsewhere else Timings(Path(options.runs))
+    drafts = [draft_row(row, asked, timings) for row in chosen]
+    print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
+    print(describe_plan(drafts, Path(options.runs), max(slots, 1), elsewhere), file=sys.stderr)
+    return drafts
+
+
+def _notes(spec: TableSpec, scale: str | None, data: str | None, seeds: int) -> list[str]:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     corpus = f"on {Path(data).name}" if data else "on the built-in synthetic corpus"
     rate = (
@@ -207,4 +210,5 @@ def _notes(spec: TableSpec, scale: str | None, data: str | None) -> list[str]:
         if spec.sample_rate
         else "at each codec's own sampling rate"
     )
-    return [f"Scale {scale or 'paper'}, trained and measured {corpus}, on {device}; judged {rate}."]
+    often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
+    return [f"Scale {scale or 'paper'}, trained and measured {corpus}, on {device}; judged {rate}.{often}"]

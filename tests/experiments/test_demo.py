@@ -1,6 +1,5 @@
 """The demo's rows are too short to rank, but each must have learned something; the margin is asserted."""
 
-import argparse
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from codeclab.benchmarks.metrics.mel_distance import mel_distance
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.fit import build
-from codeclab.experiments.run_table import row_flags, train
+from codeclab.experiments.runner.draft import Asked, draft_row
+from codeclab.experiments.runner.perform import train
 from codeclab.experiments.tables import read_table
 
 ROWS = read_table("demo").rows
@@ -49,12 +49,12 @@ def noise_like_the_corpus(data: AudioData, clips: list[Clip]) -> list[Tensor]:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_each_row_of_the_demo_has_learned_something(row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    options = argparse.Namespace(runs=str(tmp_path), data=None)
-    flags = row_flags(row, options, "demo", [])
-    cli = train(row, flags)
-    trained = Codec.from_pretrained(cli.folder.path).eval()
-    untrained = build("fit", [*flags, "--dry-run"]).model.codec.eval()
-    clips = list(cli.datamodule.clips("test"))
+    (job,) = draft_row(row, Asked("demo", "demo", runs=str(tmp_path))).jobs
+    train(job)
+    trained = Codec.from_pretrained(job.folder.path).eval()
+    fresh = build("fit", [*job.flags, "--dry-run"])
+    untrained = fresh.model.codec.eval()
+    clips = list(fresh.datamodule.clips("test"))
     lowest, highest = trained.bitrates[0], trained.bitrates[-1]
 
     at_full = mean_distance(clips, coded(trained, clips, highest))
@@ -62,7 +62,7 @@ def test_each_row_of_the_demo_has_learned_something(row, tmp_path: Path, monkeyp
     rivals = {
         "untrained": mean_distance(clips, coded(untrained, clips, highest)),
         "silence": mean_distance(clips, [torch.zeros_like(clip.audio) for clip in clips]),
-        "noise": mean_distance(clips, noise_like_the_corpus(cli.datamodule, clips)),
+        "noise": mean_distance(clips, noise_like_the_corpus(fresh.datamodule, clips)),
     }
     print(row.name, {"full": at_full, "lowest": at_lowest, **rivals})
     for rival, distance in rivals.items():

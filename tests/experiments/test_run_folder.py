@@ -1,7 +1,11 @@
+import inspect
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from codeclab.codecs.seanet import SEANetEncoder
+from codeclab.experiments.defaults import class_defaults
 from codeclab.experiments.run_folder import RunFolder, RunFolderError, derived_name, flatten
 
 CONFIG = {
@@ -55,3 +59,33 @@ def test_the_last_checkpoint_is_found(tmp_path: Path) -> None:
     folder.checkpoints.mkdir()
     folder.last.write_bytes(b"x")
     assert folder.open(CONFIG) == folder.last
+
+
+def test_an_argument_that_a_newer_version_added_is_no_difference_while_it_has_its_default(tmp_path: Path) -> None:
+    @dataclass
+    class Weights:
+        waveform: float = 0.0
+        added: float = 1.0
+
+    class Model:
+        def __init__(
+            self, encoder: object, weights: Weights | None = None, pair: tuple[int, int] = (1, 2), added: bool = False
+        ) -> None: ...
+
+    here = "codeclab.codecs.seanet.SEANetEncoder"
+    default = inspect.signature(SEANetEncoder).parameters["norm"].default
+    old = {"model": {"encoder": {"class_path": here, "init_args": {"n_filters": 8}}, "weights": {"waveform": 0.5}}}
+    part = {"class_path": here, "init_args": {"n_filters": 8, "norm": default}}
+    new = {"model": {"encoder": part, "weights": {"waveform": 0.5, "added": 1.0}, "added": False, "pair": [1, 2]}}
+    folder = RunFolder(tmp_path / "run")
+    folder.open(old)
+    assert folder.differences(new, class_defaults(new, {"model": Model})) == []
+    assert len(folder.differences(new)) == 4
+    part["init_args"]["norm"] = "another"
+    new["model"] |= {"added": True, "weights": {"waveform": 0.0, "added": 2.0}}
+    assert folder.differences(new, class_defaults(new, {"model": Model})) == [
+        "  model.added: None in the run, True now",
+        "  model.encoder.init_args.norm: None in the run, another now",
+        "  model.weights.added: None in the run, 2.0 now",
+        "  model.weights.waveform: 0.5 in the run, 0.0 now",
+    ]

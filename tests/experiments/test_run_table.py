@@ -1,14 +1,19 @@
 """A table from flags to files, with the smallest codecs that train."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
-from codeclab.experiments import run_table
+from codeclab.experiments.assemble import RecipeError
 from codeclab.experiments.cli import main
+from codeclab.experiments.run_table import choose_devices, choose_slots, make_parser
+from codeclab.experiments.runner import perform
 
 TINY = (
     "--config encodec_24khz --scale demo --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
@@ -39,6 +44,14 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ["table", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path / "runs"), "--workers", "0"]
 
 
+def count_bytes(content: object) -> int:
+    """Of all tensors in a nested state."""
+    if isinstance(content, torch.Tensor):
+        return content.nbytes
+    items = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return sum(count_bytes(item) for item in items)
+
+
 def run(argv: list[str]) -> int:
     with pytest.raises(SystemExit) as stopped:
         main(argv)
@@ -59,21 +72,76 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "Good" in text
     assert "out of patience" in text
     assert "Residual" in text
+    assert re.search(r"  Good   2 batches, about 0:\d\d\n  Typo   cannot be made: no quantizer", captured.err)
     figures = pd.read_csv(output / "table.csv")
     assert {1.5, 3.0} <= set(figures["bitrate_kbps"].dropna())
     (good,) = (tmp_path / "runs").glob("good-*")
-    per_file = pd.read_csv(good / "evaluation" / "per_file.csv")
+    per_file = pd.read_csv(good / "tables" / "tiny-good" / "per_file.csv")
     assert len(per_file) == 2 * 2  # clips times bitrates
     assert json.loads((good / "timing.json").read_text())["train_seconds"] > 0
+    (needed,) = re.findall(r"disk: about ([\d.]+) MiB needed", captured.err)
+    checkpoint = torch.load(good / "checkpoints" / "last.ckpt", weights_only=True)
+    run_bytes = 2 * count_bytes(checkpoint) + count_bytes(load_file(good / "codec" / "model.safetensors"))
+    # Two rows like this one, and half of one: a checkpoint is written beside the one it replaces.
+    assert float(needed) * 2**20 == pytest.approx(2.5 * run_bytes, rel=0.06)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(run_table, "evaluate_codec", refuse)
+    monkeypatch.setattr(perform, "evaluate_codec", refuse)
     before = (good / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert run([*table, "--rows", "good"]) == 0
     assert (good / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
-    assert "Good" in capsys.readouterr().out
+    again = capsys.readouterr()
+    assert "Good" in again.out
+    assert "  Good  trained\n" in again.err
+    assert "training takes" not in again.err
+
+
+def test_seeds_are_runs_of_their_own_and_one_row(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*table, "--rows", "good", "--seeds", "2"]) == 0
+    assert "Good  2 seeds, 4 batches" in capsys.readouterr().err
+    first, second = sorted((tmp_path / "runs").glob("good-*"))
+    assert second.name == f"{first.name}-seed1"
+    weights = [(folder / "codec" / "model.safetensors").read_bytes() for folder in (first, second)]
+    assert weights[0] != weights[1]
+    means = [
+        pd.read_csv(folder / "tables" / "tiny-good" / "per_file.csv")
+        .query("bitrate_kbps == 3.0")["mel_distance"]
+        .mean()
+        for folder in (first, second)
+    ]
+    figures = pd.read_csv(tmp_path / "runs" / "tiny-paper" / "table.csv")
+    (shown,) = figures.query("bitrate_kbps == 3.0 and metric == 'mel_distance' and domain == 'all'")["mean"]
+    assert shown == pytest.approx(sum(means) / 2)
+    assert run([*table, "--rows", "good"]) == 0
+    assert "Good  trained" in capsys.readouterr().err
+
+
+def test_gpus_are_counted_among_those_that_are_visible() -> None:
+    assert choose_devices("2", 4, None) == ["0", "1"]
+    assert choose_devices("0,3", 4, None) == ["0", "3"]
+    assert choose_devices("1,", 2, "6,GPU-7") == ["GPU-7"]
+    for wrong in ("5", "0,4", "1,1", "0", "all"):
+        with pytest.raises(RecipeError, match=f"--devices {wrong}: "):
+            choose_devices(wrong, 4, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--jobs 0", "should be 1 or more"),
+        ("--seeds 0", "should be 1 or more"),
+        ("--launcher slurm --jobs 2", "Slurm gives each row"),
+        ("--slurm partition=gpu", "is for --launcher slurm"),
+        ("--devices 1 --jobs 2", "not both"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        choose_slots(make_parser().parse_args(["demo", *words.split()]))
 
 
 def test_a_job_that_is_told_to_end_starts_no_other_row(table: list[str], tmp_path: Path) -> None:

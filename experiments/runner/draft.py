@@ -1,0 +1,161 @@
+"""Rows built and checked before any is trained: what each needs, and what is wrong with it."""
+
+import gc
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from codeclab.experiments.fit import CodecCLI, build
+from codeclab.experiments.messages import shorten
+from codeclab.experiments.plan import parameters
+from codeclab.experiments.runner.job import Job, slug
+from codeclab.experiments.runner.timing import Timings
+from codeclab.experiments.tables import TableRow
+
+FLOAT = 4
+"""Bytes of a number in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command asks of every row.
+
+    Attributes:
+        table: name or path of the table.
+        scale: name of the scale; None leaves the recipes' own sizes.
+        data: folder of audio; None is the synthetic corpus.
+        runs: folder of runs.
+        workers: processes for ViSQOL.
+        seeds: how often each row is trained.
+        extra: flags of ``codeclab fit`` for every row.
+        alone: a row has one device unless its flags say more, however many the machine has.
+        elsewhere: rows run on other machines, which may have what this one lacks.
+    """
+
+    table: str
+    scale: str | None = None
+    data: str | None = None
+    runs: str = "runs"
+    workers: int = 2
+    seeds: int = 1
+    extra: tuple[str, ...] = ()
+    alone: bool = False
+    elsewhere: bool = False
+
+    def flags(self, row: TableRow) -> list[str]:
+        """The arguments of ``codeclab fit`` that make a row at its own seed."""
+        shared = ["--runs", self.runs]
+        shared += ["--scale", self.scale] if self.scale else []
+        shared += ["--data", self.data] if self.data else []
+        flags = row.flags_at(self.scale)
+        return [*(["--trainer.devices", "1"] if self.alone else []), *flags, *shared, *self.extra]
+
+
+@dataclass
+class Draft:
+    """A row before it is made.
+
+    Attributes:
+        row: of the table.
+        jobs: one a seed; none where the row only shows the paper's figures, or cannot be made.
+        left: batches still to train, by job.
+        seconds: of a batch; None where none was timed.
+        size: bytes that a run's checkpoints and codec will take.
+        error: why it cannot be made.
+    """
+
+    row: TableRow
+    jobs: list[Job] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+    seconds: float | None = None
+    size: int = 0
+    error: str | None = None
+
+
+def draft_row(row: TableRow, asked: Asked, timings: Timings | None = None) -> Draft:
+    """Build a row's parts and drop them again; what is wrong is said before any row is trained.
+
+    Args:
+        row: of the table.
+        asked: what the command asks of every row.
+        timings: where batches are timed; None times none.
+    """
+    draft = Draft(row)
+    try:
+        if row.kind == "trained":
+            _draft_training(draft, asked, timings)
+        elif row.kind in ("codec", "baseline"):
+            name = f"{slug(Path(asked.table).stem)}-{slug(row.name)}"
+            job = Job(asked.table, row.name, name, asked.runs, scale=asked.scale, extra=asked.extra)
+            draft.jobs = [replace(job, data=asked.data, workers=asked.workers)]
+            draft.left = [0]
+    except ValueError as error:
+        draft.error = str(error)
+    except Exception as error:
+        draft.error = f"{type(error).__name__}: {error}"
+    return draft
+
+
+def _draft_training(draft: Draft, asked: Asked, timings: Timings | None) -> None:
+    flags = asked.flags(draft.row)
+    # A row for another machine is built here, but for what this one has.
+    here = ["--trainer.accelerator", "cpu"] if asked.elsewhere else []
+    cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label))
+    first = int(cli.config.seed_everything)
+    name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
+    for seed in range(asked.seeds):
+        own = [f"--name={name}-seed{seed}", f"--seed_everything={first + seed}"] if seed else [f"--name={name}"]
+        job = Job(
+            table=asked.table,
+            row=draft.row.name,
+            name=f"{name}-seed{seed}" if seed else name,
+            runs=asked.runs,
+            flags=(*flags, *own),
+            scale=asked.scale,
+            extra=asked.extra,
+            seed=seed,
+            steps=steps,
+            devices=devices,
+            parameters=parameters(cli.model.codec),
+            data=asked.data,
+            workers=asked.workers,
+        )
+        draft.jobs.append(job)
+        draft.left.append(max(steps - job.folder.steps, 0))
+    try:
+        cli.refuse_differences()
+    except ValueError as error:
+        raise ValueError(shorten(str(error))) from error
+    draft.size = run_size(cli)
+    if timings is not None and any(draft.left):
+        if devices > 1:
+            alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
+            cli = build("fit", [*flags, *alone, "--dry-run"], label=slug(draft.row.run_label))
+        draft.seconds = timings.seconds(cli, devices)
+    del cli
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def count_devices(cli: CodecCLI) -> int:
+    """On how many devices a run is trained."""
+    if not cli.is_distributed:
+        return 1
+    devices = cli.config.trainer.devices
+    if isinstance(devices, list):
+        return len(devices)
+    text = str(devices)
+    if text in ("auto", "-1"):
+        return torch.cuda.device_count()
+    return len(text.split(",")) if "," in text else int(text)
+
+
+def run_size(cli: CodecCLI) -> int:
+    """Bytes that a run keeps: its last and its best checkpoint, with two moments a weight, and the codec."""
+    whole, codec = (
+        sum(value.nbytes for value in module.state_dict().values() if isinstance(value, torch.Tensor))
+        for module in (cli.model, cli.model.codec)
+    )
+    return 2 * (whole + 2 * FLOAT * parameters(cli.model)) + codec

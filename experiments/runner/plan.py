@@ -1,0 +1,76 @@
+"""What a table will take, said before it begins: rows, batches, time, disk."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from codeclab.experiments.plan import DAY
+from codeclab.experiments.progress import clock
+from codeclab.experiments.runner.draft import Draft
+
+ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
+
+
+def describe_plan(drafts: Sequence[Draft], runs: Path, at_a_time: int, elsewhere: bool) -> str:
+    """A line for each row, then time and disk.
+
+    Args:
+        drafts: the rows.
+        runs: the folder of runs.
+        at_a_time: how many rows are made at the same time.
+        elsewhere: rows run on other machines, where nothing was timed.
+    """
+    width = max(len(draft.row.name) for draft in drafts)
+    lines = [f"  {draft.row.name:<{width}}  {_row_plan(draft)}" for draft in drafts]
+    times = [left * draft.seconds for draft in drafts if draft.seconds is not None for left in draft.left]
+    if times:
+        most = max(max(times), sum(times) / at_a_time)
+        place = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine's CPU"
+        spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
+        lines.append(f"  training takes about {spell(most)} on {place}{spread}; measuring comes on top")
+    elif elsewhere and any(any(draft.left) for draft in drafts):
+        lines.append("  not timed here: rows run on the cluster")
+    new = [draft.size for draft in drafts for job in draft.jobs if job.steps and not job.folder.last.is_file()]
+    # A checkpoint is written beside the one it replaces.
+    needed = sum(new) + at_a_time * max(new, default=0) // 2
+    if needed:
+        free = _free(runs)
+        lines.append(
+            f"  disk: about {_bytes(needed)} needed, {_bytes(free)} free"
+            + (": NOT ENOUGH, rows will fail when it is full" if needed > free else "")
+        )
+    return "\n".join(lines)
+
+
+def spell(seconds: float) -> str:
+    """Seconds as a clock, or as days where there are many."""
+    return clock(seconds) if seconds < 2 * DAY else f"{seconds / DAY:.0f} days"
+
+
+def _row_plan(draft: Draft) -> str:
+    if draft.error:
+        return f"cannot be made: {draft.error}"
+    if draft.row.kind != "trained":
+        return {"published": "the paper's figures only", "recipe": "computed"}.get(draft.row.kind, "measured only")
+    total, left = sum(job.steps for job in draft.jobs), sum(draft.left)
+    seeds = f"{len(draft.jobs)} seeds, " if len(draft.jobs) > 1 else ""
+    if not left:
+        return f"{seeds}trained"
+    share = f"{left:,} of {total:,}" if left < total else f"{total:,}"
+    time = "" if draft.seconds is None else f", about {spell(left * draft.seconds)}"
+    return f"{seeds}{share} batches{time}"
+
+
+def _free(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _bytes(size: int) -> str:
+    for unit, name in ENDINGS:
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 2**10:.0f} KiB"

@@ -1,0 +1,85 @@
+"""Jobs in processes of their own, several at a time: each with its devices, or its share of the cores."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+
+from codeclab.experiments.runner.job import Job, Outcome
+
+
+def run_in_process(job: Job, wait: bool, environment: Mapping[str, str]) -> Outcome:
+    """Make a job in a new process; what it says is passed on line by line.
+
+    Args:
+        job: what to make.
+        wait: for another runner that is making it.
+        environment: of the process, whole.
+    """
+    command = [sys.executable, "-m", "codeclab.experiments.runner.worker", job.dump(), *(["wait"] if wait else [])]
+    with subprocess.Popen(
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+        report = process.stdout.read()
+    if report:
+        return Outcome(**json.loads(report))
+    how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
+    return Outcome(error=f"its process ended with {how} before the row was done")
+
+
+def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) -> list[Outcome]:
+    """Make jobs in processes, as many at a time as there are slots.
+
+    Args:
+        jobs: what to make; the first that fits in the free slots is next.
+        wait: for other runners that are making one.
+        slots: of each, the GPU as CUDA_VISIBLE_DEVICES names it, or None for a share of the cores.
+
+    Returns:
+        the outcomes, in the jobs' order.
+    """
+    free, ended = list(slots), queue.SimpleQueue[tuple[int, list[str | None], Outcome]]()
+    outcomes = {
+        index: Outcome(error=f"wants {job.devices} devices, but --devices gives {len(slots)}")
+        for index, job in enumerate(jobs)
+        if _slots_of(job, slots) > len(slots)
+    }
+    pending = [index for index in range(len(jobs)) if index not in outcomes]
+
+    def make(index: int, taken: list[str | None]) -> None:
+        outcome = run_in_process(jobs[index], wait, _environment(taken, len(slots)))
+        ended.put((index, taken, outcome))
+
+    while len(outcomes) < len(jobs):
+        for index in list(pending):
+            count = _slots_of(jobs[index], slots)
+            if count <= len(free):
+                taken, free = free[:count], free[count:]
+                pending.remove(index)
+                threading.Thread(target=make, args=(index, taken), daemon=True).start()
+        index, returned, outcomes[index] = ended.get()
+        free += returned
+    return [outcomes[index] for index in range(len(jobs))]
+
+
+def _slots_of(job: Job, slots: Sequence[str | None]) -> int:
+    return job.devices if slots[0] is not None else 1
+
+
+def _environment(taken: Sequence[str | None], at_a_time: int) -> dict[str, str]:
+    """The environment of a job: its GPUs alone, or its share of the cores."""
+    environment = dict(os.environ)
+    devices = [device for device in taken if device is not None]
+    if devices:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        environment.setdefault("OMP_NUM_THREADS", str(max(cores // at_a_time, 1)))
+    return environment
