@@ -10,7 +10,8 @@ LIBOPUS = AVCodec("libopus", "libopus", "flt")
 SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)
 LOWEST = 6
 HIGHEST_PER_CHANNEL = 256
-VBR = ("on", "constrained", "off")
+RATES = {"variable": "on", "constrained": "constrained", "constant": "off"}
+"""The encoder's `vbr` option by our names, which YAML does not take for booleans."""
 APPLICATIONS = ("audio", "voip", "lowdelay")
 
 
@@ -21,8 +22,8 @@ class Opus:
     itself chooses the bandwidth and the mode for the bitrate.
 
     Args:
-        vbr: "on", the encoder's default, spends about the bitrate asked for over all kinds of sound, and on a clip
-            what it needs; "constrained" bounds how far it strays; "off" spends the same on every frame.
+        rate: "variable", the encoder's default, spends on a clip what it needs, and the bitrate asked for only on
+            average over all kinds of sound; "constrained" bounds how far it strays; "constant" never strays.
         application: "audio", "voip" or "lowdelay", as the encoder has them.
         channels: Channels of the audio it is measured on; None leaves them as they are.
 
@@ -34,14 +35,14 @@ class Opus:
     bitrates: list[float] = []
     sample_rate: int | None = None
 
-    def __init__(self, vbr: str = "on", application: str = "audio", channels: int | None = None) -> None:
-        if vbr not in VBR:
-            raise ValueError(f"vbr of Opus is {', '.join(VBR)}, not {vbr!r}")
+    def __init__(self, rate: str = "variable", application: str = "audio", channels: int | None = None) -> None:
+        if rate not in RATES:
+            raise ValueError(f"rate of Opus is {', '.join(RATES)}, not {rate!r}")
         if application not in APPLICATIONS:
             raise ValueError(f"application of Opus is {', '.join(APPLICATIONS)}, not {application!r}")
         if channels not in (None, 1, 2):
             raise ValueError(f"channels of Opus is 1 or 2 here, not {channels!r}")
-        self.vbr = vbr
+        self.rate = rate
         self.application = application
         self.channels: int | None = channels
 
@@ -56,8 +57,9 @@ class Opus:
         if not LOWEST <= bitrate <= HIGHEST_PER_CHANNEL * audio.shape[0]:
             highest = HIGHEST_PER_CHANNEL * audio.shape[0]
             raise ValueError(f"Opus codes {audio.shape[0]} channels at {LOWEST} to {highest} kbps, not {bitrate:g}")
-        rate = min((r for r in SAMPLE_RATES if r >= sample_rate), default=SAMPLE_RATES[-1])
-        options = {"vbr": self.vbr, "application": self.application, "compression_level": "10", "frame_duration": "20"}
-        given = resample(audio, sample_rate, rate)
-        decoded, decoded_rate, kbps = LIBOPUS.transcode(given, rate, bitrate, options)
+        coding_rate = min((rate for rate in SAMPLE_RATES if rate >= sample_rate), default=SAMPLE_RATES[-1])
+        options = {"vbr": RATES[self.rate], "application": self.application}
+        options |= {"compression_level": "10", "frame_duration": "20"}
+        given = resample(audio, sample_rate, coding_rate)
+        decoded, decoded_rate, kbps = LIBOPUS.transcode(given, coding_rate, bitrate, options)
         return same_length(resample(decoded, decoded_rate, sample_rate), audio.shape[1]), kbps

@@ -67,7 +67,7 @@ def test_saved_and_loaded_it_is_the_same_and_can_be_printed(make_clip: Callable[
     loaded = Evaluation.load(tmp_path)
     pd.testing.assert_frame_equal(loaded.per_file, found.per_file)
     pd.testing.assert_frame_equal(loaded.summary, found.summary, check_dtype=False)
-    assert loaded.info["baseline"] == {"part": "Opus", "vbr": "on", "application": "audio", "channels": None}
+    assert loaded.info["baseline"] == {"part": "Opus", "rate": "variable", "application": "audio", "channels": None}
     assert "SI-SDR" in loaded.text()
 
 
@@ -101,12 +101,12 @@ def test_bitrates_by_the_baselines_own_names() -> None:
 
 
 def test_made_by_name() -> None:
-    spec = {"part": "Opus", "vbr": "off", "application": "voip", "channels": 2}
+    spec = {"part": "Opus", "rate": "constant", "application": "voip", "channels": 2}
     assert describe_baseline(make_baseline(spec)) == spec
     for wrong, message in (
         ({"part": "opus"}, "no baseline 'opus'; there are: Opus, MP3, LyraV2, CommandBaseline"),
         ({}, "no baseline None"),
-        ({"part": "Opus", "cbr": True}, "Opus has no argument cbr; it has: vbr, application, channels"),
+        ({"part": "Opus", "cbr": True}, "Opus has no argument cbr; it has: rate, application, channels"),
         ({"part": "CommandBaseline", "name": "x"}, "CommandBaseline needs encode, decode"),
     ):
         with pytest.raises(ValueError, match=message):

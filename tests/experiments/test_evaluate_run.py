@@ -72,6 +72,39 @@ def test_mistakes_are_answered_in_one_line(
     assert answer.count("\n") == 1
 
 
+def test_a_baseline_by_its_name(audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", str(audio_folder), "--sample-rate", "24000", "--metrics", "si_sdr", "--workers", "0"]
+    output = ["-o", str(tmp_path / "found")]
+    assert run("--baseline", "Opus", "rate=constant", *arguments, *output, "--bitrates", "12", "24") == 0
+    per_file = pd.read_csv(tmp_path / "found" / "per_file.csv")
+    assert sorted(per_file["bitrate_kbps"].unique()) == pytest.approx([12, 24])
+    assert len(per_file) == 4 * 2
+    info = json.loads((tmp_path / "found" / "evaluation.json").read_text())
+    assert info["baseline"] == {"part": "Opus", "rate": "constant", "application": "audio", "channels": None}
+    assert "SI-SDR" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ([], 2, "name one thing to measure: a run, or a --baseline"),
+        (["runs/mine", "--baseline", "Opus"], 2, "name one thing to measure"),
+        (["--baseline", "AAC"], 2, "no baseline 'AAC'; there are: Opus, MP3, LyraV2, CommandBaseline"),
+        (["--baseline", "Opus", "off"], 2, "--baseline takes a name and then ARGUMENT=VALUE, not 'off'"),
+        (["--baseline", "Opus"], 2, "Opus takes any bitrate: say which, in kbps"),
+        (["--baseline", "CommandBaseline", "file=evs"], 1, "EVS needs EVS_cod and EVS_dec on the PATH (compile"),
+    ],
+)
+def test_mistakes_with_baselines(
+    arguments: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert run(*arguments) == status
+    answer = capsys.readouterr().err
+    assert message in answer
+    assert answer.count("\n") == 1
+
+
 def test_a_folder_without_a_codec_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(str(tmp_path / "nothing")) == 2
     assert "nothing" in capsys.readouterr().err
