@@ -59,7 +59,7 @@ class Evaluation:
         from codeclab.benchmarks.render import text
         from codeclab.benchmarks.table import Row, Table
 
-        rows = [Row("codec", self.summary)]
+        rows = [Row((self.info.get("baseline") or {}).get("part", "codec"), self.summary)]
         return text(Table("Measured", "", self.info["metrics"], rows, ranked=True), width)
 
     def save(self, folder: Path | str) -> None:
