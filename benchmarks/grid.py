@@ -139,7 +139,7 @@ def kbps(line: Line) -> str:
     if line.bitrate is None:
         return NOTHING
     true = f"{line.bitrate:.4g}"
-    asked = f"{line.row.asked.get(line.bitrate, line.bitrate):.4g}"
+    asked = f"{line.row.asked_for(line.bitrate):.4g}"
     label = line.label or (f"{asked} asked" if asked != true else None)
     return f"{true} ({label})" if label else true
 

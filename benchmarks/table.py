@@ -75,6 +75,10 @@ class Row:
         whole = [Figures(self.published, self.bitrate, self.label)] if self.published else []
         return [*whole, *self.figures]
 
+    def asked_for(self, bitrate: float) -> float:
+        """The kbps asked for where so many were really spent; a file of figures may have rounded those."""
+        return next((asked for spent, asked in self.asked.items() if math.isclose(spent, bitrate)), bitrate)
+
 
 @dataclass
 class Table:
@@ -169,7 +173,7 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
 def _lines_of(row: Row, domain: str, names: Sequence[str]) -> list[Line]:
     scores = _scores(row, domain, names)
     stated = [figures for figures in row.stated if figures.domain == domain]
-    homes = [_published_bitrate(figures.bitrate, {b: row.asked.get(b, b) for b in scores}) for figures in stated]
+    homes = [_published_bitrate(figures.bitrate, {b: row.asked_for(b) for b in scores}) for figures in stated]
     found = []
     for bitrate in sorted(scores):
         here = [figures for figures, home in zip(stated, homes, strict=True) if home == bitrate]

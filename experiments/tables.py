@@ -134,7 +134,7 @@ def _row(path: Path, row: Any, base: list[str]) -> TableRow:
 def _figures(path: Path, name: str, figures: Any) -> Figures:
     if not isinstance(figures, dict) or "published" not in figures or set(figures) - FIGURES_KEYS:
         raise RecipeError(
-            f"{path}: each of row {name!r}'s figures has 'published' and may have {', '.join(sorted(FIGURES_KEYS))}; "
-            f"this one is {figures!r}"
+            f"{path}: the 'figures' of row {name!r} are each a 'published' and may have a 'bitrate', 'label' and "
+            f"'domain'; this one is {figures!r}"
         )
     return Figures(figures["published"], figures.get("bitrate"), figures.get("label"), figures.get("domain", ALL))

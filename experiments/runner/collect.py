@@ -48,7 +48,10 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
     if row.kind != "trained":
         evaluation = measure_other(made[0], spec, row)
         columns = untrained_columns(row, spec, evaluation)
-        return row.printed(summary=_joined([evaluation.summary, columns]), codebooks=_codebooks(evaluation))
+        info = evaluation.info
+        asked = dict(zip(info["bitrates_kbps"], info.get("asked_kbps") or info["bitrates_kbps"], strict=True))
+        summary = _joined([evaluation.summary, columns])
+        return row.printed(summary=summary, codebooks=_codebooks(evaluation), asked=asked)
     kept = [measured(job) for job in made]
     seconds = [found for job in made if (found := train_seconds(job.folder)) is not None]
     return row.printed(
@@ -57,6 +60,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
         wall_seconds=float(np.mean(seconds)) if seconds else None,
         parameters=made[0].parameters,
         error=error,
+        seeds=len(made),
     )
 
 

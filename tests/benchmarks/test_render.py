@@ -7,7 +7,7 @@ from codeclab.benchmarks import render
 from codeclab.benchmarks.files import write_atomically
 from codeclab.benchmarks.grid import count, duration, published
 from codeclab.benchmarks.render import csv_long, latex, markdown, text, write_table
-from codeclab.benchmarks.table import Row, Table
+from codeclab.benchmarks.table import Figures, Row, Table
 
 NAN = math.nan
 
@@ -169,3 +169,47 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -
         write_atomically(tmp_path / "x.txt", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
     assert (tmp_path / "x.txt").read_text() == "old"
+
+
+def columns_table(make_summary) -> Table:
+    """EnCodec's Table 5 in small: a codec that was timed, and figures nobody here has."""
+    summary = make_summary(("all", 6.0, "latency", 13.333, NAN, 1, 0), ("all", 6.0, "si_sdr", 1.0, 0.5, 8, 0))
+    published = {"latency": 13, "rtf_encoder_entropy": 1.6}
+    rows = [
+        Row("a", summary, published, bitrate=6.0, seeds=3),
+        Row("Reference", figures=[Figures({"mushra": "95.5 ± 1.6"}, domain="clean speech")]),
+        Row("b", None, figures=[Figures({"mushra": "49.2 ± 2.4"}, 1.5, domain="clean speech")], error="not installed"),
+    ]
+    return Table("t", "EnCodec", ["si_sdr"], rows, columns=["latency", "rtf_encoder_entropy", "mushra"])
+
+
+def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> None:
+    shown = markdown(columns_table(make_summary))
+    heading, _, first, second = shown.splitlines()[2:6]
+    assert heading == (
+        "| Row | kbps | SI-SDR, dB ↑ | Latency, ms | published | RTF encoder with entropy coding, published only |"
+    )
+    assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 1.60 |"
+    assert second == "| b | — | failed | failed | — | — |"
+    assert "* RTF encoder with entropy coding: ours stay open until the suite has its entropy coder." in shown
+    assert "* MUSHRA: ours stay open until a listening test is held." in shown
+    assert "over 8 files and 3 seeds" in shown
+    assert "* Figures at this scale do not stand as the paper's" in shown
+    assert "a,,all,6.0,latency,13.333,,1,0,13,,," in csv_long(columns_table(make_summary))
+
+
+def test_a_domain_of_the_paper_has_its_own_part(make_summary) -> None:
+    table = columns_table(make_summary)
+    table.rows[0].figures = [Figures({"mushra": 83.1}, 6.0, domain="music set 1")]
+    shown = markdown(table)
+    assert "### clean speech" in shown
+    assert "| Reference | — | 95.5 ± 1.6 |" in shown
+    assert "| b | 1.5 | 49.2 ± 2.4 |" in shown
+    assert "### music set 1\n\n| Row | kbps | MUSHRA, published only |" in shown
+    assert latex(table).count(r"\toprule") == latex(table).count(r"\bottomrule") == 3
+
+
+def test_ranked_tables_claim_no_direction_only(make_summary) -> None:
+    table = columns_table(make_summary)
+    table.ranked = True
+    assert "do not stand as the paper's" not in markdown(table)

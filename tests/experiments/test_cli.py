@@ -175,6 +175,8 @@ def test_recipes_and_tables_are_listed_from_their_headers(typed: Typed) -> None:
     status, out, _ = typed("tables")
     assert status == 0
     assert "demo" in out
+    status, out, _ = typed("tables", "demo")
+    assert status == 0
     assert "factorized VQ" in " ".join(out.split())
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from codeclab.benchmarks.baselines import make_baseline
 from codeclab.benchmarks.statistics import ALL
 from codeclab.benchmarks.table import Figures
 from codeclab.experiments.assemble import RECIPES, names
@@ -19,13 +20,17 @@ NOTES = SHARED / "field-notes.md"
 PAPER_TABLES = [name for name in names(TABLES) if name.startswith(("encodec_", "dac_"))]
 
 
+NUMBERS = r"(--model\.(?:weights\.\w+|rate_sampling\.p|quantizer\.codebook_dim|\w+coder\.n_filters)) ([\d.]+)"
+"""Settings of one number that any sensible value suits."""
+
+
 def different_rows() -> list[tuple[str, str]]:
-    """One row of each set of flags, taking rows that differ in a loss's weight alone for one."""
+    """One row of each set of flags, taking rows that differ in one of the ``NUMBERS`` alone for one."""
     found: dict[str, tuple[str, str]] = {}
     for name in PAPER_TABLES:
         for row in read_table(name).rows:
             if row.kind == "trained":
-                shape = re.sub(r"(--model\.weights\.\w+) [\d.]+", r"\1 #", " ".join(row.flags_at("demo")))
+                shape = re.sub(NUMBERS, r"\1 #", " ".join(row.flags_at("demo")))
                 found.setdefault(shape, (name, row.name))
     return list(found.values())
 
@@ -47,6 +52,19 @@ def test_every_row_builds_and_offers_the_rates_it_is_measured_at(table: str, nam
         assert all(any(abs(rate - one) < 0.05 * one for rate in rates) for one in stated)
 
 
+def test_the_numbers_of_the_others_are_sensible() -> None:
+    found = {
+        (flag, float(number))
+        for name in PAPER_TABLES
+        for row in read_table(name).rows
+        for flag, number in re.findall(NUMBERS, " ".join(row.flags_at("demo")))
+    }
+    assert {number for flag, number in found if flag.endswith("codebook_dim")} == {2, 4, 32, 256}
+    assert {number for flag, number in found if flag.endswith(".p")} == {0, 0.25, 0.5, 1}
+    # Half and double the demo's 8 channels; a third and two thirds of its decoder's 64.
+    assert {number for flag, number in found if flag.endswith("n_filters")} == {4, 16, 21, 43}
+
+
 def test_the_rows_that_are_not_trained() -> None:
     kinds = {(name, row.name): row for name in PAPER_TABLES for row in read_table(name).rows if row.kind != "trained"}
     baselines = {str(row.baseline["part"]) for row in kinds.values() if row.kind == "baseline" and row.baseline}
@@ -55,6 +73,7 @@ def test_the_rows_that_are_not_trained() -> None:
         if row.kind == "recipe":
             assert row.recipe in names(RECIPES)
         if row.kind == "baseline":
+            assert make_baseline(row.baseline or {}).name
             assert read_table(table).rates_of(row, []), (table, name)
         assert row.flags == []
 

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from codeclab.experiments.assemble import RecipeError, names
+from codeclab.experiments.listing import run
 from codeclab.experiments.tables import TABLES, pick_bitrates, read_table
 
 RATES = [1.5, 3.0, 6.0, 12.0, 24.0]
@@ -50,6 +51,13 @@ def test_a_row_is_a_name_flags_and_published_figures(tmp_path: Path) -> None:
         ({"rows": [{"flags": "--config dac_44khz"}]}, "a row has a 'name'"),
         ({"rows": [{"name": "a", "flag": "x"}]}, "a row has a 'name', 'flags'"),
         ({"metrics": ["mos"]}, "no metric mos; there are: .*visqol_audio"),
+        ({"columns": ["weight"]}, "no column weight; there are: sample_rate, .*mushra"),
+        ({"figure": "pie"}, "no figure pie; there are: rate_quality, dropout, codebook_usage"),
+        ({"margin": {"mel": 1}}, "no metric of the table for the margin mel; there are: mel_distance"),
+        ({"rows": [{"name": "a", "codec": "x", "flags": "y"}]}, "'a' has flags and codec; a row is made in one way"),
+        ({"rows": [{"name": "a", "figures": [{"kbps": 6}]}]}, "the 'figures' of row 'a' are each a 'published'"),
+        ({"rows": [{"values": [1, 2]}], "template": {"values": ["t"]}}, r"a row of values \[1, 2\] needs a 'template'"),
+        ({"rows": [{"values": [1]}]}, r"a row of values \[1\] needs a 'template'"),
     ],
 )
 def test_mistakes_in_a_table_are_named(tmp_path: Path, content: dict, message: str) -> None:
@@ -60,3 +68,65 @@ def test_mistakes_in_a_table_are_named(tmp_path: Path, content: dict, message: s
 def test_an_unknown_table_lists_the_known_ones() -> None:
     with pytest.raises(RecipeError, match="no table 'nope'; there are: .*demo"):
         read_table("nope")
+
+
+def test_a_row_says_how_it_is_made(tmp_path: Path) -> None:
+    rows = [
+        {"name": "a", "run": "b", "sizes": {"model.encoder.n_filters": 16}},
+        {"name": "hub", "codec": "facebook/encodec_24khz"},
+        {"name": "opus", "baseline": {"part": "Opus"}, "figures": [{"bitrate": 6, "published": {"mushra": "30 ± 2"}}]},
+        {"name": "built", "recipe": "dac_44khz", "bitrates": [7.75]},
+        {"name": "paper", "only_published": True, "published": {"mushra": 95.5}},
+    ]
+    spec = read_table(written(tmp_path, rows=rows, base="--config encodec_24khz", columns=["latency"], bitrates=[3]))
+    assert [row.kind for row in spec.rows] == ["trained", "codec", "baseline", "recipe", "published"]
+    assert [row.flags for row in spec.rows[1:]] == [[]] * 4
+    assert [row.run_label for row in spec.rows] == ["b", "hub", "opus", "built", "paper"]
+    trained, hub, opus, built, _ = spec.rows
+    assert spec.rates_of(trained, RATES) == spec.rates_of(hub, RATES) == [3.0]
+    assert spec.rates_of(opus, []) == [6]
+    assert spec.rates_of(built, [0.86, 7.75]) == [7.75]
+    printed = spec.printed([row.printed() for row in spec.rows], ["here"], ranked=False)
+    assert printed.columns == ["latency"]
+    assert printed.rows[2].stated[0].published == {"mushra": "30 ± 2"}
+
+
+def test_sizes_keep_their_proportion_at_every_scale(tmp_path: Path) -> None:
+    """EnCodec's 32 channels are 8 at the demo's scale, DAC's 1536 are 64."""
+    rows = [{"name": "a", "flags": "--config encodec_24khz", "sizes": {"model.encoder.n_filters": 16}},
+            {"name": "b", "flags": "--config=dac_44khz", "sizes": {"model.decoder.n_filters": 512}},
+            {"name": "c", "flags": "--config dac_44khz", "sizes": {"model.decoder.gain": 2}},
+            {"name": "d", "sizes": {"model.decoder.n_filters": 2}}]  # fmt: skip
+    half, third, wrong, nameless = read_table(written(tmp_path, rows=rows)).rows
+    assert half.flags_at(None) == ["--config", "encodec_24khz", "--model.encoder.n_filters", "16"]
+    assert half.flags_at("demo")[-1] == "4"
+    assert third.flags_at("demo")[-1] == "21"
+    with pytest.raises(RecipeError, match="no number for model.decoder.gain"):
+        wrong.flags_at(None)
+    with pytest.raises(RecipeError, match="begin them with --config NAME"):
+        nameless.flags_at(None)
+
+
+def test_a_template_is_filled_with_each_rows_values(tmp_path: Path) -> None:
+    template = {"values": ["t", "on"], "name": "{t}, {on}", "flags": "--model.weights.waveform {t} --on {on}"}
+    rows = [{"values": [10, True], "published": {"si_snr": 1}}, {"name": "plain", "flags": "--x 1"}]
+    spec = read_table(written(tmp_path, rows=rows, template=template, base="--config encodec_24khz"))
+    assert [row.name for row in spec.rows] == ["10, true", "plain"]
+    assert spec.rows[0].flags[2:] == ["--model.weights.waveform", "10", "--on", "true"]
+    assert spec.rows[0].published == {"si_snr": 1}
+
+
+def test_tables_and_a_tables_rows_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("tables", []) == 0
+    shown = capsys.readouterr().out
+    assert "encodec_table_a4" in shown
+    assert "28" in shown
+    assert run("tables", ["encodec_table1"]) == 0
+    shown = capsys.readouterr().out
+    for words in ("Reference", "the paper's figures only", "baseline: LyraV2", "--config encodec_24khz"):
+        assert words in shown
+    assert run("tables", ["encodec_table5"]) == 0
+    assert "recipe, not trained: encodec_48khz" in capsys.readouterr().out
+    assert run("tables", ["nope"]) == 2
+    assert "no table 'nope'" in capsys.readouterr().err
+    assert run("tables", ["a", "b"]) == 2
