@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,10 @@ class SlurmLauncher:
         """What submits; ``defaults`` are asked for where the user asks for nothing else."""
         import submitit
 
-        executor = submitit.AutoExecutor(folder=self.folder / "%j", cluster="slurm")
-        executor.update_parameters(**defaults | self.settings)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # submitit looks for plugins
+            executor = submitit.AutoExecutor(folder=self.folder / "%j", cluster="slurm")
+            executor.update_parameters(**defaults | self.settings)
         return executor
 
     def _number(self, job: Job) -> Path:
@@ -114,8 +117,6 @@ class SlurmLauncher:
 
     def _submitted(self, job: Job) -> Any | None:
         """The job that an earlier command submitted, where it is still in the queue."""
-        from submitit.slurm.slurm import SlurmJob
-
         if not self._number(job).is_file():
             return None
         number = str(json.loads(self._number(job).read_text())["job"])
@@ -123,7 +124,9 @@ class SlurmLauncher:
         if queued is None or number not in queued:
             return None
         print(f"{job.title}: already submitted as job {number}", file=sys.stderr)
-        return SlurmJob(self.folder / "%j", number)
+        import submitit
+
+        return submitit.SlurmJob(self.folder / "%j", number)
 
     def _queued(self) -> set[str] | None:
         """Numbers of the jobs that wait or run; None where Slurm does not answer."""
