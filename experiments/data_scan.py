@@ -9,7 +9,7 @@ from typing import Any
 
 from codeclab.benchmarks.files import write_atomically
 from codeclab.experiments.data.datasets import DATASETS, describe_all
-from codeclab.experiments.data.manifest import is_manifest, read_manifest, read_rows, write_rows
+from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, read_manifest, read_rows, write_rows
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.scanning import write_manifest
 from codeclab.experiments.data.tree import list_tree
@@ -47,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     join.add_argument("manifests", metavar="MANIFEST", nargs="+", help="manifests that codeclab data wrote")
     for command in (scan, prepare, join):
-        default = "FOLDER/manifest.csv" if command is scan else None
+        default = f"FOLDER/{MANIFEST_NAME}" if command is scan else None
         command.add_argument(
             "-o",
             "--output",
@@ -84,6 +84,8 @@ def run(command: str, argv: list[str]) -> int:
         return INTERRUPTED
     print(summarize(rows))
     print(f"written to {output}")
+    if options.action == "scan" and output == Path(options.folder).expanduser() / MANIFEST_NAME:
+        print(f"--data {options.folder} reads it from now on: after adding files, scan again with --overwrite")
     return 0
 
 
@@ -148,7 +150,7 @@ def _output(options: argparse.Namespace) -> Path:
     folder = Path(getattr(options, "folder", "")).expanduser()
     if options.output is None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder; say where to write with -o FILE.csv")
-    output = Path(options.output).expanduser() if options.output else folder / "manifest.csv"
+    output = Path(options.output).expanduser() if options.output else folder / MANIFEST_NAME
     if output.is_dir():
         raise DataError(f"{output} is a folder; -o wants the name of a CSV file")
     if output.exists() and not options.overwrite:

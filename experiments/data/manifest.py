@@ -8,6 +8,8 @@ from pathlib import Path
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.splits import FOLDER_SPLITS
 
+MANIFEST_NAME = "manifest.csv"
+"""Where a folder of audio has its manifest, if it has one."""
 TRUE = frozenset({"true", "1", "yes"})
 FALSE = frozenset({"false", "0", "no"})
 COLUMNS = (

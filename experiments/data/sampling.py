@@ -134,8 +134,8 @@ class EnCodecMixing(Sampling):
     of all domains but music. Mixed are their sums, each source with its own gain; a source or a sum that clips is
     rejected, and another drawn by the same strategy. Within a group every second is equally likely.
 
-    A corpus without music, or with nothing else, cannot be mixed so: every item is then a single source, every
-    second equally likely, as with `UniformByDuration`.
+    A corpus without music, or with nothing else, cannot be mixed so: every item is then a single source, every second
+    equally likely, as with `UniformByDuration`; unless the strategies that need what it lacks have probability 0.
 
     Args:
         probabilities: Of s1, s2, s3 and s4.
@@ -162,7 +162,8 @@ class EnCodecMixing(Sampling):
             "other": [i for i, r in enumerate(recordings) if r.domain not in self.music],
             "all": list(range(len(recordings))),
         }
-        self._lacking = [group for group, files in groups.items() if not files]
+        needed = {group for (group, _), chance in zip(STRATEGIES, self.probabilities, strict=True) if chance > 0}
+        self._lacking = [group for group, files in groups.items() if not files and group in needed]
         self._domains = sorted({recording.domain for recording in recordings})
         self._choices = {
             group: WeightedChoice(files, [recordings[i].seconds for i in files])

@@ -149,17 +149,22 @@ def test_one_item_in_five_reverberates_but_no_single_music(rooms: Path) -> None:
 
 
 def test_batches_with_mixing_and_rooms_depend_on_seed_batch_and_item_alone(rooms: Path, corpus: Path) -> None:
-    def batches(workers: int = 0, start: int = 0) -> list[torch.Tensor]:
+    def batches(workers: int = 0, start: int = 0, rank: int | None = None) -> list[torch.Tensor]:
         data = AudioData(
             str(corpus), RATE, seconds=0.1, batch_size=8, n_batches=3, workers=workers, sampling=EnCodecMixing(),
             augmentations=[RandomGain(), Reverberation(probability=0.5)], room_responses=str(rooms),
         )  # fmt: skip
         data.start_batch = start
+        if rank is not None:
+            data._rank_and_world = lambda: (rank, 2)
         return [batch["audio"] for batch in data.train_dataloader()]
 
     whole = batches()
     assert all(torch.equal(one, other) for one, other in zip(whole, batches(workers=2), strict=True))
     assert all(torch.equal(one, other) for one, other in zip(whole[1:], batches(start=1), strict=True))
+    halves = [batches(rank=rank) for rank in (0, 1)]
+    joined = [torch.cat(pair) for pair in zip(*halves, strict=True)]
+    assert all(torch.equal(one, other) for one, other in zip(whole, joined, strict=True))
 
 
 def test_strategies_keep_their_probabilities_though_mixtures_are_rejected_more(corpus: Path) -> None:

@@ -130,6 +130,13 @@ def test_without_its_domains_nothing_is_mixed_and_that_is_said(domains: list[str
     assert long / len(drawn) == pytest.approx(0.75, abs=0.04)
 
 
+def test_strategies_that_are_never_drawn_need_nothing() -> None:
+    sampling = EnCodecMixing((0.0, 0.5, 0.5, 0.0))
+    sampling.prepare([_recording("speech")])
+    assert sampling.remark() == ""
+    assert {len(item) for batch in _draw(sampling, 4, 10) for item in batch} == {1, 2}
+
+
 def test_probabilities_that_are_none_are_refused() -> None:
     for wrong in ((0.9, 0.9, 0.0, 0.0), (1.5, -0.5, 0.0, 0.0), (0.5, 0.5)):
         with pytest.raises(ValueError, match="probabilities must be four that sum to 1"):

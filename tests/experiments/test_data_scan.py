@@ -135,6 +135,7 @@ def test_a_scan_lists_what_was_measured(tree: Path, capsys: pytest.CaptureFixtur
     printed = capsys.readouterr().out
     assert "train  music               2 files      0.000 h        2 full-band" in printed
     assert "of no use: 2: train/speech/broken.wav (unreadable" in printed
+    assert f"--data {tree} reads it from now on: after adding files, scan again with --overwrite" in printed
     assert not list(tree.glob(".*"))
 
 
@@ -150,7 +151,7 @@ def test_a_killed_scan_goes_on(tree: Path, tmp_path: Path, workers: int, monkeyp
     script, output = tmp_path / "killed.py", tmp_path / "killed.csv"
     script.write_text(KILLED)
     words = ["scan", str(tree), "-o", str(output), "--workers", str(workers)]
-    died = subprocess.run([sys.executable, str(script), "4", *words], capture_output=True, timeout=120)
+    died = subprocess.run([sys.executable, str(script), "4", *words], capture_output=True, timeout=600)
     assert died.returncode == -signal.SIGKILL
     assert not output.exists()
     measured: list[str] = []
@@ -171,7 +172,7 @@ def test_a_file_that_changed_since_the_kill_is_measured_again(tree: Path, tmp_pa
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     words = [sys.executable, str(script), "9", "scan", str(tree), "-o", str(output), "--workers", "1"]
-    subprocess.run(words, capture_output=True, timeout=120)
+    subprocess.run(words, capture_output=True, timeout=600)
     soundfile.write(tree / "test" / "music" / "1.wav", _noise(1, 9000, 22050), 22050)
     assert _scan("scan", tree, "-o", output, "--workers", 1) == 0
     assert {row["sample_rate"] for row in _rows(output).values()} == {"44100", "22050", "16000", ""}
