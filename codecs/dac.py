@@ -8,7 +8,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from codeclab.codecs.activation import Activation, make_activation
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
-from codeclab.codecs.initialization import WeightInit, preserve_variance, zero_convolution_biases
+from codeclab.codecs.initialization import AUDIO_RMS, WeightInit, preserve_variance, zero_convolution_biases
 
 DILATIONS = (1, 3, 9)
 """Of the three residual units beside each change of rate."""
@@ -92,9 +92,8 @@ class DACEncoder(Encoder):
         layers += [make_activation(activation, width), conv1d(width, self.dimension, 3, padding=1)]
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(
-                self, activation, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)]
-            )
+            branch_ends = [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)]
+            preserve_variance(self, activation, branch_ends, AUDIO_RMS)
         else:
             zero_convolution_biases(self)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from codeclab.codecs.activation import Activation, make_activation
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
-from codeclab.codecs.initialization import WeightInit, preserve_variance
+from codeclab.codecs.initialization import AUDIO_RMS, WeightInit, preserve_variance
 
 
 class ResidualUnit(nn.Module):
@@ -152,7 +152,7 @@ class SEANetEncoder(Encoder):
         layers.append(PaddedConv1d(width, dimension, last_kernel_size, 1, 1, causal, norm, pad_mode))
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(self, activation)
+            preserve_variance(self, activation, input_rms=AUDIO_RMS)
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``."""

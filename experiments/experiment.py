@@ -3,7 +3,6 @@
 import copy
 from typing import Any, Literal
 
-import lightning
 import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -17,11 +16,11 @@ from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
 from codeclab.experiments.balancer import Balancer
 from codeclab.experiments.compilation import compile_networks
-from codeclab.experiments.loggers import codebook_logs
 from codeclab.experiments.losses.base import ReconstructionLoss
 from codeclab.experiments.non_finite import finite_figures
 from codeclab.experiments.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
 from codeclab.experiments.settings import LossWeights, OptimizerSettings
+from codeclab.experiments.training_logs import TrainingLogs
 from codeclab.experiments.update import (
     Critics,
     GeneratorLosses,
@@ -37,7 +36,7 @@ UPDATE_DRAW = 1
 """Stream number of the draw that decides whether the critics learn from a batch."""
 
 
-class CodecExperiment(Validation, lightning.LightningModule):
+class CodecExperiment(TrainingLogs, Validation):
     """Trains a codec assembled from parts against discriminators; manual optimization, two optimizers.
 
     Args:
@@ -52,7 +51,8 @@ class CodecExperiment(Validation, lightning.LightningModule):
         discriminators: judged as one ensemble; empty trains without critics.
         ensemble_per_bandwidth: one ensemble for each bandwidth of ``PerBatchBandwidth`` (EnCodec 3.4).
         discriminator_probability: chance that the critics learn from a batch.
-        discriminator_warmup: batches at the start from which only the critics learn, for a codec that ``--init`` gave.
+        adversarial_start: batches at the start without critics: the codec learns from the other losses alone.
+        discriminator_warmup: batches, after those, from which only the critics learn.
         rate_sampling: who chooses the number of codebooks while training.
         waveform_loss: reconstruction loss on the waveform.
         spectral_loss: reconstruction loss on spectra.
@@ -64,6 +64,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         discriminator_optimizer: the critics'; None takes the generator's settings.
         update_order: ``discriminator_first`` as the released codes, or ``joint``, which saves two passes.
         average_decay: keep an exponential average of the generator's weights and deploy that; None deploys the last.
+            After ``n`` batches the decay is at most ``(1 + n) / (10 + n)``.
         accumulate: split each batch into this many parts to save memory (needs ``joint``).
         bitrate: kbps at which checkpoints are compared; None takes the highest.
         validation_metrics: names of the metrics run in validation, see ``codeclab evaluate --help``.
@@ -84,6 +85,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         discriminators: list[Discriminator] | None = None,
         ensemble_per_bandwidth: bool = False,
         discriminator_probability: float = 1.0,
+        adversarial_start: int = 0,
         discriminator_warmup: int = 0,
         rate_sampling: RateSampling | None = None,
         waveform_loss: ReconstructionLoss | None = None,
@@ -108,6 +110,7 @@ class CodecExperiment(Validation, lightning.LightningModule):
         self.rate_sampling = rate_sampling or AllCodebooks()
         self.rate_sampling.check(self.codec)
         self.discriminator_probability = discriminator_probability
+        self.adversarial_start = adversarial_start
         self.discriminator_warmup = discriminator_warmup
         self.weights = weights
         self.waveform_loss = waveform_loss if weights.waveform else None
@@ -134,9 +137,14 @@ class CodecExperiment(Validation, lightning.LightningModule):
     def _check_arguments(self, plays: bool, ensemble_per_bandwidth: bool) -> None:
         if not 0 <= self.discriminator_probability <= 1:
             raise ValueError(f"discriminator_probability is {self.discriminator_probability}; it should be 0 to 1")
-        if self.discriminator_warmup < 0 or (self.discriminator_warmup and not plays):
+        for name in ("adversarial_start", "discriminator_warmup"):
+            batches = getattr(self, name)
+            if batches < 0 or (batches and not plays):
+                raise ValueError(f"{name} is {batches}; it should be 0 or, with critics, more batches")
+        if self.adversarial_start and not (self.waveform_loss or self.spectral_loss):
             raise ValueError(
-                f"discriminator_warmup is {self.discriminator_warmup}; it should be 0 or, with critics, more batches"
+                f"until batch {self.adversarial_start} (adversarial_start) there is nothing to learn from: give a "
+                "waveform_loss or a spectral_loss with a positive weight"
             )
         if self.accumulate < 1:
             raise ValueError(f"accumulate is {self.accumulate}; it should be at least 1")
@@ -186,8 +194,8 @@ class CodecExperiment(Validation, lightning.LightningModule):
         return bool(rng.random() < self.discriminator_probability)
 
     def critics_of(self, batch: int) -> Critics | None:
-        """The ensemble that judges this batch; None without critics."""
-        if not self.critics:
+        """The ensemble that judges this batch; None without critics, or before they join."""
+        if not self.critics or batch < self.adversarial_start:
             return None
         index = 0
         if len(self.critics) > 1 and isinstance(self.rate_sampling, PerBatchBandwidth):
@@ -208,8 +216,9 @@ class CodecExperiment(Validation, lightning.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One batch for both players; ``batch`` is what ``AudioData`` yields."""
         index = int(batch["batch"])
-        warming = index < self.discriminator_warmup
-        learn = bool(self.critics) and (warming or self.critics_learn(index))
+        judged = self.critics_of(index) is not None
+        warming = judged and index < self.adversarial_start + self.discriminator_warmup
+        learn = judged and (warming or self.critics_learn(index))
         audio, items = batch["audio"], batch["item"]
         parts = min(self.accumulate, len(audio))
         figures: dict[str, Tensor] = {}
@@ -324,23 +333,9 @@ class CodecExperiment(Validation, lightning.LightningModule):
     def _update_average(self) -> None:
         if self.average is None or self.average_decay is None:
             return
+        # What the first batches overturn, such as entries that k-means replaces, must not linger in the average.
+        batches = max(0, self.global_step - 1 - self.discriminator_warmup)
+        decay = min(self.average_decay, (1 + batches) / (10 + batches))
         with torch.no_grad():
             for kept, weight in zip(self.average.parameters(), self.codec.parameters(), strict=True):
-                kept.lerp_(weight, 1 - self.average_decay)
-
-    # ------------------------------------------------------------------ what to log
-
-    def log_training(self, logs: dict[str, float]) -> None:
-        """Send losses, learning rate and codebook health to the loggers, every ``log_every_n_steps`` batches."""
-        step = self.global_step
-        if step % self.trainer.log_every_n_steps and step != 1:  # type: ignore[attr-defined]
-            return
-        values = {f"train/{name}": value for name, value in logs.items()}
-        values["train/lr"] = self.optimizer_settings.lr * self.optimizer_settings.decay ** (step - 1)
-        if self.balancer is not None:
-            values |= {f"share/{name}": float(share) for name, share in self.balancer.last_shares.items()}
-        values |= codebook_logs(self._codes, self._sizes)
-        for logger in self.loggers:
-            logger.log_metrics(values, step)
-        shown = {"spectral": values.get("train/spectral"), "critic": values.get("train/discriminator")}
-        self.log_dict({k: v for k, v in shown.items() if v is not None}, prog_bar=True, logger=False)
+                kept.lerp_(weight, 1 - decay)

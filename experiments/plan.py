@@ -103,7 +103,10 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     unbounded = "unbounded (a recurrent layer or a norm over time); the convolutions alone: " if reach.unbounded else ""
     lines.append(f"receptive field  {unbounded}{past:.1f} ms back, {future:.1f} ms ahead")
     lines.append(f"data           {data.summary()}")
-    lines.append(f"training       {max_steps:,} batches of {data.batch_size} x {data.seconds} s, {model.update_order}")
+    joining = f", critics from batch {model.adversarial_start:,} on" if model.adversarial_start else ""
+    lines.append(
+        f"training       {max_steps:,} batches of {data.batch_size} x {data.seconds} s, {model.update_order}{joining}"
+    )
     samples = round(data.seconds * codec.sample_rate)
     generator = torch.Generator().manual_seed(0)
     audio = 0.1 * torch.randn(1, codec.channels, samples, generator=generator)

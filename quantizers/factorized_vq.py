@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations
 from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
 from codeclab.quantizers.distributed import all_gather_batch
-from codeclab.quantizers.kmeans import kmeans, nearest
+from codeclab.quantizers.kmeans import assigned_sums, kmeans, nearest
 from codeclab.quantizers.randomness import seeded_generator
 
 KMEANS_ITERATIONS = 10
@@ -30,6 +30,31 @@ class FactorizedCodebook(nn.Module):
         self.in_proj = parametrizations.weight_norm(nn.Conv1d(dimension, codebook_dim, 1))
         self.out_proj = parametrizations.weight_norm(nn.Conv1d(codebook_dim, dimension, 1))
         self.codebook = nn.Embedding(size, codebook_dim)
+
+    @torch.no_grad()
+    def start(self, vectors: Tensor, generator: torch.Generator) -> None:
+        """Project on the leading principal axes of ``vectors [N, D]``, and take clusters' means as entries.
+
+        The clusters are of directions from the mean, as the search has it; an entry is as long as its vectors on
+        average. Of fewer vectors than entries, or fewer dimensions than axes, the others keep their random start.
+
+        Args:
+            vectors: what this stage is to quantize.
+            generator: of the clusters' seeds.
+        """
+        mean = vectors.mean(0)
+        spread = vectors - mean
+        axes = torch.linalg.eigh(spread.T @ spread)[1].flip(1)[:, : self.codebook.embedding_dim].T
+        inward, outward = self.in_proj.weight.clone(), self.out_proj.weight.clone()
+        inward[: len(axes), :, 0], outward[:, : len(axes), 0] = axes, axes.T
+        self.in_proj.weight, self.out_proj.weight = inward, outward  # weight norm takes them apart
+        cast(Tensor, self.in_proj.bias).copy_(-inward[..., 0] @ mean)
+        cast(Tensor, self.out_proj.bias).copy_(mean)
+        projected = spread @ inward[..., 0].T
+        size = min(self.codebook.num_embeddings, len(vectors))
+        means, _ = kmeans(F.normalize(projected), size, KMEANS_ITERATIONS, generator)
+        sums, counts = assigned_sums(projected, nearest(F.normalize(projected), F.normalize(means)), size)
+        self.codebook.weight[:size] = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
 
     @torch.no_grad()
     def search(self, projected: Tensor) -> Tensor:
@@ -66,8 +91,8 @@ class FactorizedVQ(Quantizer):
         n_codebooks: number of stages.
         codebook_size: entries of each codebook.
         codebook_dim: length of an entry; one for all stages, or a list with one per stage.
-        kmeans_init: start the entries as the mean directions of clusters of the first training batch, instead of at
-            random as released: random entries take thousands of batches to arrive where the residuals are.
+        kmeans_init: start from the first training batch, instead of at random as released: projections on its principal
+            axes, entries from k-means there. Random ones take thousands of batches to arrive where the residuals are.
         seed: of the clusters' seeds.
 
     Raises:
@@ -156,21 +181,18 @@ class FactorizedVQ(Quantizer):
 
     @torch.no_grad()
     def _start(self, latent: Tensor) -> None:
-        """Place every stage's entries by k-means on the directions ``latent [B, D, T]`` of all processes has there.
+        """Start every stage from what ``latent [B, D, T]`` of all processes leaves for it.
 
-        All stages at once, however many this batch uses: so every process takes part in every gathering. Entries beyond
-        the number of vectors keep their random start.
+        All stages at once, however many this batch uses: so every process takes part in the gathering.
         """
         self._start_is_due = False
         if self.started:
             return
-        residual = latent
+        residual = all_gather_batch(latent.transpose(1, 2).flatten(0, 1))
         for index, stage in enumerate(self._first(self.n_codebooks)):
-            directions = all_gather_batch(F.normalize(stage.in_proj(residual).transpose(1, 2).flatten(0, 1)))
-            size = min(self.codebook_size, len(directions))
-            means, _ = kmeans(directions, size, KMEANS_ITERATIONS, seeded_generator(self.seed, index))
-            stage.codebook.weight[:size] = F.normalize(means)
-            residual = residual - stage.out_proj(stage.lookup(stage.search(stage.in_proj(residual))))
+            stage.start(residual, seeded_generator(self.seed, index))
+            chosen = stage.search(stage.in_proj(residual.T[None]))
+            residual = residual - stage.out_proj(stage.lookup(chosen))[0].T
         self.started.fill_(True)
 
     def _quantize(self, latent: Tensor, choice: CodebookChoice) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

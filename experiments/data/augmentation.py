@@ -120,18 +120,26 @@ class LoudnessNormalize(Augmentation):
     Args:
         target_lufs: Loudness in LUFS.
         limit_peak: Whether an excerpt whose peak would exceed 1 is scaled down to it instead.
+        spread_db: Half the width in dB of a uniform draw around the target; 0 in the paper.
+
+    Raises:
+        ValueError: If `spread_db` is negative.
     """
 
-    def __init__(self, target_lufs: float = -24.0, limit_peak: bool = True) -> None:
+    def __init__(self, target_lufs: float = -24.0, limit_peak: bool = True, spread_db: float = 0.0) -> None:
+        if spread_db < 0:
+            raise ValueError(f"spread_db is half the width of a draw in dB, so at least 0; got {spread_db}")
         self.target_lufs = target_lufs
         self.limit_peak = limit_peak
+        self.spread_db = spread_db
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
         """Returns the excerpt at the loudness; what is quieter than -70 LUFS stays as it is."""
         present = measure_lufs(audio, sample_rate)
         if present < QUIETEST_LUFS:
             return audio
-        audio = audio * 10 ** ((self.target_lufs - present) / 20)
+        target = self.target_lufs + (rng.uniform(-self.spread_db, self.spread_db) if self.spread_db else 0.0)
+        audio = audio * 10 ** ((target - present) / 20)
         peak = float(audio.abs().max())
         return audio / peak if self.limit_peak and peak > 1.0 else audio
 

@@ -42,7 +42,7 @@ def make_voice(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
         voice += _formant_filter(source * gate, FORMANTS_HZ[vowel] * scale, sample_rate)
     edges = [min(low_edge, 0.3 * sample_rate), min(9000.0, 0.45 * sample_rate)]
     hiss = sosfilt(butter(2, edges, "bandpass", fs=sample_rate, output="sos"), rng.standard_normal(count))
-    return _in_a_room(rng, _to_peak(_to_peak(voice) + 0.25 * hiss * envelope * (kinds == 1)[index], 0.6))
+    return _in_a_room(rng, _at_some_level(rng, _to_peak(voice) + 0.25 * hiss * envelope * (kinds == 1)[index]))
 
 
 def make_music(rng: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def make_music(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
             frequency = root * 2 ** (octave + SCALE_SEMITONES[degree] / 12) * (0.5 if voice == 0 else 1.0)
             note = _plucked_note(frequency, length, sample_rate, brightness, decay)
             out[begin : begin + length] += velocities[beat, voice] * note
-    return _in_a_room(rng, _to_peak(out, 0.6))
+    return _in_a_room(rng, _at_some_level(rng, out))
 
 
 def make_noise(rng: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
@@ -83,7 +83,7 @@ def make_noise(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
     hits = np.zeros(count)
     np.add.at(hits, np.minimum((places * count).astype(int), count - 1), sizes)
     ring = _resonate(hits, min(ring_hz, 0.4 * sample_rate), ring_width, sample_rate)
-    return _to_peak(_to_peak(bed) + 0.7 * _to_peak(ring), 0.6)
+    return _at_some_level(rng, _to_peak(bed) + 0.7 * _to_peak(ring))
 
 
 def _plucked_note(frequency: float, length: int, sample_rate: int, brightness: float, decay: float) -> np.ndarray:
@@ -117,6 +117,11 @@ def _resonate(source: np.ndarray, frequency: float, width: float, sample_rate: i
 def _in_a_room(rng: np.random.Generator, audio: np.ndarray) -> np.ndarray:
     """With white noise 60 to 50 dB below full scale: recordings are never digitally silent between the notes."""
     return audio + 10 ** (rng.uniform(-60, -50) / 20) * rng.standard_normal(len(audio))
+
+
+def _at_some_level(rng: np.random.Generator, audio: np.ndarray) -> np.ndarray:
+    """With its peak 18 to 1 dB below full scale: recordings are not equally loud."""
+    return _to_peak(audio, 10 ** (rng.uniform(-18, -1) / 20))
 
 
 def _to_peak(audio: np.ndarray, peak: float = 1.0) -> np.ndarray:

@@ -74,6 +74,17 @@ def test_loudness_normalisation_keeps_the_peak_and_silence() -> None:
     assert torch.equal(LoudnessNormalize()(silence, 24000, _rng()), silence)
 
 
+def test_loudness_may_be_spread_about_the_target() -> None:
+    audio = _examples(1.0)[0]
+    spread = LoudnessNormalize(-30.0, spread_db=8.0)
+    found = [measure_lufs(spread(audio, 24000, _rng(seed)), 24000) + 30 for seed in range(60)]
+    assert -8.1 < min(found) < -6.5
+    assert 6.5 < max(found) < 8.1
+    assert abs(float(np.mean(found))) < 2
+    with pytest.raises(ValueError, match="spread_db is half the width"):
+        LoudnessNormalize(spread_db=-1.0)
+
+
 def test_gain_is_uniform_in_decibels_about_the_target() -> None:
     audio = _examples(1.0)[0]
     gain = RandomGain(low_db=-10, high_db=6, target_db=-40)
