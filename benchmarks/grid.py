@@ -89,7 +89,8 @@ def notes(table: Table) -> list[str]:
         over = f"{span({score.n + score.failed for score in measured})} files"
         seeds = {row.seeds for row in table.rows if row.summary is not None}
         over += f" and {span(seeds)} seeds" if max(seeds) > 1 else ""
-        found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal.")
+        spent = ", those of baselines as spent" if any(row.asked for row in table.rows) else ""
+        found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     compared = any(row.stated for row in table.rows)
     if table.source and compared:
         found.append(f"Published figures: {table.source}.")

@@ -21,11 +21,13 @@ class GumbelSoftmax(Quantizer):
     sum of the Gumbel-softmax weighted centroids; eval mode the sum of one centroid of each, drawn from ``q_i`` or its
     most probable. Bits per frame are the cross entropy ``w = sum_i sum_k -q_i log2 p_i``, and ::
 
-        losses["rate"]  = max(0, w(q, sg[p]) frame_rate / 1000 - target_bitrate)    kbps, teaches encoder and centroids
-        losses["prior"] = w(sg[q], p) frame_rate / 1000                             kbps, teaches the prior
+        losses["rate"]  = |w(q, sg[p]) frame_rate / 1000 - target_bitrate|    kbps, teaches encoder and centroids
+        losses["prior"] = w(sg[q], p) frame_rate / 1000                       kbps, teaches the prior
 
-    with means over items and frames. Together they are the paper's single term, except that below the target only the
-    prior goes on learning. Where items have their own numbers of codebooks, those beyond count nothing.
+    with means over items and frames. Above the target they are together the paper's single term. Below it the rate is
+    pushed up again, where the paper is silent: the prior follows whatever codes the encoder prefers, which makes them
+    cheaper still, and left alone a codec ends at one code for all frames. Where items have their own numbers of
+    codebooks, those beyond count nothing.
 
     Draws in eval mode depend on seed and frame alone, so an item's codes do not depend on its batch.
 
@@ -35,7 +37,7 @@ class GumbelSoftmax(Quantizer):
         codebook_size: centroids of each, the paper's Omega.
         temperature: of the Gumbel-softmax.
         choice: eval mode draws from ``q`` ("sample", the paper's) or takes its most probable entry ("argmax").
-        target_bitrate: kbps, above which the rate is a loss.
+        target_bitrate: kbps, which the rate is drawn to.
         frame_rate: latent frames per second, Hz.
         seed: of all draws.
         alpha: how much faster the prior learns than the weights; 1 in the paper.
@@ -181,7 +183,7 @@ class GumbelSoftmax(Quantizer):
         to_kbps = self.frame_rate / 1000
         posterior = -(q * log2_p.detach()).sum((2, 3)).mean() * to_kbps
         prior = -(q.detach() * log2_p).sum((2, 3)).mean() * to_kbps
-        return bits, {"rate": torch.clamp(posterior - self.target_bitrate, min=0), "prior": prior}
+        return bits, {"rate": (posterior - self.target_bitrate).abs(), "prior": prior}
 
 
 def _gumbel(uniform: Tensor) -> Tensor:

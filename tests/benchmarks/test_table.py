@@ -3,7 +3,7 @@ import math
 import pytest
 
 from codeclab.benchmarks.agreement import agreement
-from codeclab.benchmarks.grid import kbps
+from codeclab.benchmarks.grid import kbps, notes
 from codeclab.benchmarks.table import Figures, Row, Table, best, lines
 
 NAN = math.nan
@@ -124,6 +124,7 @@ def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> No
     row = Row("Opus", summary, {"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9 + 1e-14: 12.0})
     assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
     assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 asked)", "12.9 (12 asked)"]
+    assert notes(table([row]))[0].endswith("kbps are nominal, those of baselines as spent.")
 
 
 def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary) -> None:

@@ -89,10 +89,34 @@ def test_rate_estimate_equals_measured_entropy():
     assert float(counts.entropy().sum()) == pytest.approx(out.bits.item(), rel=0.02)
 
 
-def test_below_the_target_only_the_prior_learns():
-    out = build(target_bitrate=10.0)(torch.randn(1, 4, 5))
-    assert out.losses["rate"].item() == 0
-    assert out.losses["prior"].item() > 0
+def test_below_the_target_the_rate_is_drawn_up_as_steeply() -> None:
+    latent = torch.randn(1, 4, 5, requires_grad=True)
+    slopes = []
+    for target in (0.001, 10.0):
+        torch.manual_seed(0)
+        quantizer = build(target_bitrate=target)
+        quantizer.prior_logits.data.normal_()
+        out = quantizer(latent)
+        distance = out.bits.item() * quantizer.frame_rate / 1000 - target
+        assert out.losses["rate"].item() == pytest.approx(abs(distance), rel=1e-4)
+        slopes.append(torch.autograd.grad(out.losses["rate"], latent)[0])
+    torch.testing.assert_close(slopes[0], -slopes[1])
+    assert float(slopes[0].abs().max()) > 0
+
+
+def test_codes_that_became_one_part_again_until_the_target_is_met() -> None:
+    quantizer = build(codebook_size=16, target_bitrate=0.3, frame_rate=50.0, alpha=5.0)
+    latent = torch.randn(4, 4, 50)
+    quantizer.bias.data[:, 0] = 6.0  # one code for nearly all frames, which the prior has learnt
+    quantizer.prior_logits.data[:, 0] = 2.0
+    assert quantizer(latent).bits.mean().item() * 50 / 1000 < 0.25
+    optimizer = torch.optim.Adam(quantizer.parameters(), 0.02)
+    for _ in range(300):
+        losses = quantizer(latent).losses
+        optimizer.zero_grad()
+        (losses["rate"] + losses["prior"]).backward()
+        optimizer.step()
+    assert quantizer(latent).bits.mean().item() * 50 / 1000 == pytest.approx(0.3, rel=0.05)
 
 
 def test_the_prior_is_given_as_log_probabilities():
