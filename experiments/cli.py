@@ -15,6 +15,7 @@ COMMANDS = {
     "test": ("measure a run's checkpoint on the test clips", "codeclab.experiments.fit"),
     "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.evaluate_run"),
     "table": ("train, measure and compare every row of a table", "codeclab.experiments.run_table"),
+    "report": ("compare runs on one page, with players", "codeclab.experiments.report"),
     "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.export"),
     "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.data_scan"),
     "recipes": ("list the recipes", "codeclab.experiments.listing"),

@@ -1,0 +1,6 @@
+"""One self-contained page that compares codecs: table, curves, and players that switch between codecs in place."""
+
+from codeclab.benchmarks.report.page import render
+from codeclab.benchmarks.report.parts import PlayedClip, Report, Stimulus
+
+__all__ = ["PlayedClip", "Report", "Stimulus", "render"]

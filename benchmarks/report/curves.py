@@ -1,0 +1,151 @@
+"""The report's charts: quality over the bitrate, what training logged, and how codebooks are used."""
+
+import base64
+import math
+from collections.abc import Callable, Mapping
+from html import escape
+
+import numpy as np
+from pandas import DataFrame
+
+from codeclab.benchmarks.columns import form, heading
+from codeclab.benchmarks.evaluation import TOGETHER
+from codeclab.benchmarks.report.chart import Series, chart
+from codeclab.benchmarks.report.sound import picture
+from codeclab.benchmarks.statistics import ALL
+from codeclab.benchmarks.table import Table, lines
+
+POINTS = 240
+"""At most so many of a logged quantity are drawn: more than a chart has pixels for."""
+
+LOGGED = {"valid/": "Validation", "train/": "Losses, gradients and rates"}
+"""Prefixes of what runs log that is drawn as curves, with their headings; the codebooks are drawn as maps."""
+
+
+def printed(name: str) -> Callable[[float], str]:
+    """How values of a metric or column are printed beside a chart."""
+    if form(name).endswith("%"):
+        return lambda value: f"{100 * value:.3g} %"
+    return lambda value: f"{value:.3g}"
+
+
+def rate_quality(table: Table) -> str:
+    """Charts of each metric over the bitrate, for all clips and each domain; published figures hollow."""
+    domains = [ALL, *table.domains] if len(table.domains) > 1 else [ALL]
+    panels = []
+    for domain in domains:
+        shown = "".join(_quality(table, domain, name) for name in (*table.metrics, *table.own_columns))
+        if shown:
+            hidden = "" if domain == ALL else " hidden"
+            panels.append(f'<div class="charts" data-of="curves" data-value="{escape(domain)}"{hidden}>{shown}</div>')
+    return "".join(panels)
+
+
+def _quality(table: Table, domain: str, name: str) -> str:
+    series = []
+    shown = lines(table, domain)
+    for place, row in enumerate(table.rows):
+        own = [line for line in shown if line.row is row and line.bitrate is not None]
+        points = [
+            (line.bitrate, line.scores[name].mean, line.scores[name].ci95)
+            for line in own
+            if line.bitrate is not None and name in line.scores and math.isfinite(line.scores[name].mean)
+        ]
+        figures = [(line.bitrate, line.published.get(name)) for line in own]
+        # Codecs too small to be ranked lie so far from the paper's that these would flatten the curves.
+        theirs = [(x, float(y)) for x, y in figures if x is not None and isinstance(y, int | float)]
+        theirs = theirs if table.ranked or not points else []
+        if points or theirs:
+            series.append(Series(row.name, place, points, theirs))
+    if not any(line.points for line in series):
+        return ""
+    return chart(heading(name), series, "kbps", printed(name), rates=True)
+
+
+def training(table: Table, histories: Mapping[str, DataFrame]) -> str:
+    """Charts of what the runs logged, by batch, a group for each prefix; losses that only one run has, too."""
+    names = dict.fromkeys(column for history in histories.values() for column in history.columns)
+    groups = []
+    for prefix, title in LOGGED.items():
+        drawn = "".join(_logged(table, histories, name) for name in names if name.startswith(prefix))
+        if drawn:
+            groups.append(f'<details open><summary>{title}</summary><div class="charts">{drawn}</div></details>')
+    return "".join(groups)
+
+
+def _logged(table: Table, histories: Mapping[str, DataFrame], name: str) -> str:
+    series = []
+    for place, row in enumerate(table.rows):
+        history = histories.get(row.name)
+        if history is None or name not in history.columns:
+            continue
+        kept = history[["step", name]].dropna()
+        kept = kept[np.isfinite(kept[name])]
+        kept = kept.iloc[:: max(1, -(-len(kept) // POINTS))]
+        points = [(float(step), float(value), math.nan) for step, value in kept.itertuples(index=False)]
+        if points:
+            series.append(Series(row.name, place, points))
+    if not any(len(line.points) > 1 for line in series):
+        return ""
+    return chart(name, series, "batch", marks=False)
+
+
+def codebooks(table: Table, histories: Mapping[str, DataFrame]) -> str:
+    """Entropy and use of each codebook at the highest bitrate, and a map of each codebook's over the batches."""
+    measured = "".join(
+        _of_codebooks(table, column, title)
+        for column, title in (
+            ("entropy_bits", "Entropy of each codebook on the test clips, bits ↑"),
+            ("usage", "Entries used on the test clips ↑"),
+        )
+    )
+    maps = "".join(_maps(row.name, histories[row.name]) for row in table.rows if row.name in histories)
+    return (f'<div class="charts">{measured}</div>' if measured else "") + (
+        f"<details open><summary>While training</summary>"
+        f"<p>A line for each codebook, the first at the top; batches from left to right. Dark is 0.</p>"
+        f'<div class="charts maps">{maps}</div></details>'
+        if maps
+        else ""
+    )
+
+
+def _of_codebooks(table: Table, column: str, title: str) -> str:
+    series = []
+    for place, row in enumerate(table.rows):
+        if row.codebooks is None or not len(row.codebooks):
+            continue
+        codes = row.codebooks[(row.codebooks["domain"] == ALL) & (row.codebooks["codebook"] != TOGETHER)]
+        codes = codes[codes["bitrate_kbps"] == codes["bitrate_kbps"].max()]
+        values = zip(codes["codebook"], codes[column], strict=True)
+        series.append(Series(row.name, place, [(float(k), float(value), math.nan) for k, value in values]))
+    if not any(line.points for line in series):
+        return ""
+    return chart(title, series, "codebook", printed("codebook_usage") if column == "usage" else printed(""))
+
+
+def _maps(row: str, history: DataFrame) -> str:
+    drawn = []
+    for kind, said in (("usage", "entries used"), ("entropy", "entropy, bits")):
+        names = sorted(column for column in history.columns if column.startswith(f"codebooks/{kind}_"))
+        kept = history[["step", *names]].dropna()
+        if not names or len(kept) < 2:
+            continue
+        kept = kept.iloc[:: max(1, -(-len(kept) // POINTS))]
+        # The entropy of one entry alone is a negative zero.
+        values = kept[names].to_numpy(dtype=np.float64).T + 0.0
+        top = 1.0 if kind == "usage" else max(float(values.max()), 1e-9)
+        form = printed("codebook_usage" if kind == "usage" else "")
+        ends = f"last {form(float(values[:, -1].min()))} to {form(float(values[:, -1].max()))}"
+        span = f"batches {kept['step'].iloc[0]} to {kept['step'].iloc[-1]}"
+        about = f"{row}: {said} of {len(names)} codebooks, {span}, {ends}"
+        uri = data_uri("image/png", picture(values / top, "viridis"))
+        drawn.append(
+            f'<figure class="map"><figcaption>{escape(row)}: {said}<small>brightest {form(top)}; {ends}</small>'
+            f'</figcaption><img src="{uri}" alt="{escape(about)}"></figure>'
+        )
+    return "".join(drawn)
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """A file inside the page."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

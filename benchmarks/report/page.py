@@ -1,0 +1,102 @@
+"""The report as one HTML file that needs no other."""
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+
+from codeclab import __version__
+from codeclab.benchmarks.report.chart import MARKS, STYLES
+from codeclab.benchmarks.report.curves import codebooks, rate_quality, training
+from codeclab.benchmarks.report.listing import EVERY, table_html
+from codeclab.benchmarks.report.parts import Report
+from codeclab.benchmarks.report.player import players
+from codeclab.benchmarks.report.sound import KBPS
+from codeclab.benchmarks.statistics import ALL
+from codeclab.benchmarks.table import Table
+
+KEYS = (
+    "Keys in a player: <kbd>Space</kbd> plays and pauses, <kbd>0</kbd> is the original, <kbd>1</kbd>–<kbd>9</kbd> the "
+    "codecs, <kbd>↑</kbd> <kbd>↓</kbd> the codec before and after, <kbd>←</kbd> <kbd>→</kbd> its bitrate. All versions "
+    "run at once, so that a switch changes nothing but the codec. Click into the spectrogram to go to an instant."
+)
+
+
+def render(report: Report) -> str:
+    """The page.
+
+    Args:
+        report: What it shows; parts that hold nothing are left out.
+    """
+    table = report.table
+    under = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
+    left_out = "".join(f'<p class="note">{escape(message)}</p>' for message in report.messages)
+    rows = [row.name for row in table.rows]
+    listen = f"<p>{KEYS}</p>{left_out}{players(report.clips, rows)}" if report.clips else left_out
+    curves = rate_quality(table)
+    sections = {
+        ("results", "Results"): _controls(table)
+        + table_html(table)
+        + (f'<ul class="notes">{under}</ul>' if under else ""),
+        ("curves", "Quality over bitrate"): curves and _domain_choice(table, "curves") + curves + _reading(table),
+        ("listen", "Listen"): listen,
+        ("training", "Training"): training(table, report.histories),
+        ("codebooks", "Codebooks"): codebooks(table, report.histories),
+    }
+    shown = {names: content for names, content in sections.items() if content}
+    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in shown)
+    legend = _legend(rows) if any(name in ("curves", "training", "codebooks") for name, _ in shown) else ""
+    main = "".join(
+        f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">{title}</h2>{content}</section>'
+        for (name, title), content in shown.items()
+    )
+    told = f"Made by codeclab {__version__}. Audio on this page is Opus at {KBPS} kbps a channel."
+    parts = {
+        "title": escape(table.title),
+        "style": _resource("page.css"),
+        "script": "\n".join(_resource(name) for name in ("table.js", "player.js")),
+        "links": links,
+        "legend": legend,
+        "main": main,
+        "foot": escape(told if report.clips else told.split(" Audio")[0]),
+    }
+    # The template is cut, not searched again: a title may hold what looks like a place.
+    pieces = _resource("page.html").split("@@")
+    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def _resource(name: str) -> str:
+    return files("codeclab.benchmarks.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _controls(table: Table) -> str:
+    domains = _domain_choice(table, "table")
+    return (
+        '<div class="controls"><label>Filter rows <input id="filter" type="search" placeholder="name, as in DAC" '
+        f'autocomplete="off" spellcheck="false"></label>{domains}<span id="count" role="status"></span></div>'
+    )
+
+
+def _domain_choice(table: Table, of: str) -> str:
+    if len(table.domains) < 2:
+        return ""
+    chosen: Sequence[tuple[str, str]] = [(ALL, EVERY), *((domain, domain) for domain in table.domains)]
+    if of == "table":
+        chosen = [*chosen, ("*", "each and all")]
+    options = "".join(f'<option value="{escape(value)}">{escape(words)}</option>' for value, words in chosen)
+    return f'<label>Domain <select class="domain" data-shows="{of}">{options}</select></label>'
+
+
+def _reading(table: Table) -> str:
+    bars = "Bars are 95 % intervals, cut off where they would flatten the curves; "
+    hollow = "hollow marks are published figures. " if any(row.stated for row in table.rows) else ""
+    return f'<p class="small">{bars}{hollow}the table holds every figure.</p>'
+
+
+def _legend(rows: Sequence[str]) -> str:
+    buttons = "".join(
+        f'<button type="button" class="c{i % STYLES}" data-toggles="{i}" aria-pressed="true">'
+        f'<svg viewBox="-6 -6 12 12" aria-hidden="true"><path class="mark" d="{MARKS[i % STYLES]}"/></svg>'
+        f"{escape(row)}</button>"
+        for i, row in enumerate(rows)
+    )
+    return f'<div class="legend" role="group" aria-label="Rows shown in charts">{buttons}</div>'

@@ -1,0 +1,78 @@
+"""What a report page shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pandas import DataFrame
+
+from codeclab.benchmarks.table import Table
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One version of a clip: the original, or what a codec made of it.
+
+    Args:
+        row: The table's row; None is the original.
+        bitrate: True kbps; None is the original.
+        audio: An Ogg file of Opus.
+        spectrogram: A PNG file.
+    """
+
+    row: str | None
+    bitrate: float | None
+    audio: bytes
+    spectrogram: bytes
+
+    @property
+    def name(self) -> str:
+        """What the page calls it."""
+        return "Original" if self.row is None else f"{self.row}, {self.bitrate:.4g} kbps"
+
+    @property
+    def size(self) -> int:
+        """Characters it takes on the page, where both files stand as base64."""
+        return sum(4 * -(-len(content) // 3) for content in (self.audio, self.spectrogram))
+
+
+@dataclass(frozen=True)
+class PlayedClip:
+    """A clip with its versions, all at the same instants.
+
+    Args:
+        name: As in the evaluation.
+        domain: The kind of sound.
+        seconds: Duration.
+        sample_rate: Hz of the original, whose half is the top of the spectrograms.
+        stimuli: The original first.
+    """
+
+    name: str
+    domain: str
+    seconds: float
+    sample_rate: int
+    stimuli: Sequence[Stimulus]
+
+    @property
+    def size(self) -> int:
+        """Characters it takes on the page."""
+        return sum(stimulus.size for stimulus in self.stimuli)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything on a report page.
+
+    Args:
+        table: The comparison; codebooks are taken from its rows.
+        notes: Lines under the table.
+        histories: By row, what its run logged: a column ``step`` and one per quantity (NaN where it was not logged).
+        clips: To listen to.
+        messages: What the reader should know about clips that are not there.
+    """
+
+    table: Table
+    notes: Sequence[str] = ()
+    histories: Mapping[str, DataFrame] = field(default_factory=dict)
+    clips: Sequence[PlayedClip] = ()
+    messages: Sequence[str] = ()
