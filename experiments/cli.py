@@ -17,6 +17,7 @@ COMMANDS = {
     "table": ("train, measure and compare every row of a table", "codeclab.experiments.run_table"),
     "report": ("compare runs on one page, with players", "codeclab.experiments.report"),
     "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.export"),
+    "dashboard": ("arrange a W&B project for comparing codecs", "codeclab.experiments.dashboard"),
     "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.data_scan"),
     "recipes": ("list the recipes", "codeclab.experiments.listing"),
     "tables": ("list the tables", "codeclab.experiments.listing"),

@@ -261,7 +261,7 @@ class CodecExperiment(TrainingLogs, Validation):
         loss = critic_loss(critics, real, fake)
         self._backward(loss * share)
         self._codes = quantized.codes
-        return {"discriminator": loss.detach()}
+        return {"discriminator": loss.detach(), **critics.scores}
 
     def _play(self, real: Tensor, items: Tensor, index: int, learn: bool, share: float) -> dict[str, Tensor]:
         """Both players' backward passes on one part of a batch; returns what to log."""
@@ -289,7 +289,7 @@ class CodecExperiment(TrainingLogs, Validation):
         self._codes = quantized.codes
         # In the order they are computed, so that the first that is not finite is the cause of the others.
         losses = {} if critics_loss is None else {"discriminator": critics_loss}
-        losses |= players.losses | quantized.losses | norms
+        losses |= players.losses | quantized.losses | norms | (critics.scores if critics else {})
         losses["bitrate"] = quantized.bits.mean() * self.codec.frame_rate / 1000
         return {name: loss.detach() for name, loss in losses.items()}
 

@@ -202,7 +202,7 @@ class CodecCLI(LightningCLI):
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
         callbacks: list[Any] = [RunProgress(self.folder)]
         if fits:
-            callbacks += [RunCheckpoint(self.folder, every), SaveSamples(self.folder)]
+            callbacks += [RunCheckpoint(self.folder, every), SaveSamples(self.folder, every=every, steps=steps)]
         kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
         if settings.strategy == "auto" and self.is_distributed:
@@ -228,10 +228,8 @@ class CodecCLI(LightningCLI):
         self.resume = self.folder.open(self.settings)
         if self.resume is not None:
             self.start = self.folder.steps
-        trainer.loggers = make_loggers(self.folder, self.settings, self.start)
-        for logger in trainer.loggers:
-            # Lightning passes wandb a setting that wandb only warns about.
-            getattr(logger, "_wandb_init", {}).pop("anonymous", None)
+        asked = self.request
+        trainer.loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale)
 
     def execute(self) -> None:
         """Run the command."""

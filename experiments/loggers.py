@@ -1,23 +1,19 @@
 """Where a run's figures go: ``metrics.csv`` always, W&B where it is installed."""
 
 import csv
-import hashlib
-import importlib.util
-import netrc
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
 
 from codeclab.benchmarks.files import write_atomically
 from codeclab.experiments.run_folder import RunFolder
-from codeclab.quantizers.usage import codebook_statistics
+from codeclab.experiments.wandb_run import wandb_logger
 
-WANDB_HOST = "api.wandb.ai"
+OF_THE_MACHINE = "speed/"
+"""What figures of the machine begin with: they differ from run to run, and ``metrics.csv`` is the same every time."""
 
 
 class MetricsCSV(Logger):
@@ -60,7 +56,8 @@ class MetricsCSV(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append one row; a metric seen for the first time gets a column."""
         row = {"step": str(step if step is not None else 0)}
-        row |= {key: f"{float(value):.8g}" for key, value in metrics.items() if key != "epoch"}
+        kept = {key: value for key, value in metrics.items() if not key.startswith(OF_THE_MACHINE)}
+        row |= {key: f"{float(value):.8g}" for key, value in kept.items() if key != "epoch"}
         if len(row) == 1:
             return
         new = [key for key in row if key not in self.columns]
@@ -77,65 +74,17 @@ class MetricsCSV(Logger):
         """The config is in ``config.yaml``."""
 
 
-class RunWandb(WandbLogger):
-    """W&B's logger, which ends its run with the training: the next row of a table then gets a run of its own."""
+def make_loggers(
+    folder: RunFolder, config: dict[str, Any], start: int, recipe: str = "", scale: str | None = None
+) -> list[Logger]:
+    """The loggers of a run that continues after ``start`` batches.
 
-    @rank_zero_only
-    def finalize(self, status: str) -> None:
-        """Close the W&B run; ``status`` is ``success`` or what went wrong."""
-        super().finalize(status)
-        if self._experiment is not None:
-            self._experiment.finish(exit_code=0 if status == "success" else 1)
-            self._experiment = None
-
-
-def wandb_mode() -> str:
-    """``online`` where the user is logged in, otherwise ``offline``; WANDB_MODE, if set, is obeyed.
-
-    Only files and the environment are read: nothing is asked and no network is touched.
+    Args:
+        folder: the run.
+        config: its settings.
+        start: batches already done.
+        recipe: name of its recipe.
+        scale: name of its scale, or None.
     """
-    if mode := os.environ.get("WANDB_MODE"):
-        return mode
-    if os.environ.get("WANDB_API_KEY"):
-        return "online"
-    try:
-        known = netrc.netrc(os.environ.get("NETRC")).hosts
-    except (OSError, netrc.NetrcParseError):
-        return "offline"
-    return "online" if WANDB_HOST in known else "offline"
-
-
-def wandb_logger(folder: RunFolder, config: dict[str, Any], project: str) -> Logger | None:
-    """A W&B logger that writes into the run's folder; None where wandb is not installed or disabled."""
-    mode = wandb_mode()
-    if importlib.util.find_spec("wandb") is None or mode in ("disabled", "dryrun"):
-        return None
-    import wandb
-
-    settings = wandb.Settings(silent=True, console="off", init_timeout=30, x_disable_stats=mode == "offline")
-    logger = RunWandb(
-        project=project,
-        name=folder.path.name,
-        id=hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:12],
-        save_dir=folder.path,
-        offline=mode == "offline",
-        resume=None if mode == "offline" else "allow",
-        settings=settings,
-        config=config,
-        log_model=False,
-    )
-    return logger
-
-
-def make_loggers(folder: RunFolder, config: dict[str, Any], start: int, project: str = "codeclab") -> list[Logger]:
-    """The loggers of a run that continues after ``start`` batches."""
-    wandb = wandb_logger(folder, config, project)
+    wandb = wandb_logger(folder, config, recipe, scale)
     return [MetricsCSV(folder.metrics, start), *([wandb] if wandb else [])]
-
-
-def codebook_logs(codes: Tensor, sizes: list[int]) -> dict[str, float]:
-    """Statistics of codes ``[B, K, T]``, of codebooks with so many entries, by the names they are logged under."""
-    logs: dict[str, float] = {}
-    for name, per_codebook in codebook_statistics(codes, sizes).items():
-        logs |= {f"codebooks/{name}_{k:02d}": float(value) for k, value in enumerate(per_codebook)}
-    return logs

@@ -19,6 +19,7 @@ from codeclab.experiments.runner.perform import find_row, is_made, perform, swee
 from codeclab.experiments.runner.plan import describe_plan
 from codeclab.experiments.runner.processes import in_parallel
 from codeclab.experiments.runner.timing import Timings
+from codeclab.experiments.table_log import log_table
 from codeclab.experiments.tables import TableRow, TableSpec, read_table
 
 RANKED_SCALES = ("lab", "paper")
@@ -177,6 +178,7 @@ def run(command: str, argv: list[str]) -> int:
         sweep(output)
         write_table(table, output)
     print_table(table)
+    log_table(table, {row.name: draft.jobs for row, draft in zip(made, drafts, strict=True)}, output)
     print(f"{time.monotonic() - began:.0f} s. Written to {output}: table.md, table.csv, table.tex, table.png")
     return 0 if all(row.error is None for row in made) else 1
 

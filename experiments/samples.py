@@ -1,7 +1,10 @@
-"""Validation clips to listen to, as the codec of the moment gives them."""
+"""Validation clips to listen to and to look at, as the codec of the moment gives them."""
 
+import math
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import lightning
 import soundfile
@@ -9,21 +12,39 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from codeclab.benchmarks.clip import Clip
+from codeclab.codecs.codec import Codec
 from codeclab.experiments.run_folder import RunFolder
-from codeclab.experiments.validation import Validation
+from codeclab.experiments.spectrograms import spectrogram_image
+from codeclab.experiments.validation import Validation, spread_rates
+from codeclab.experiments.wandb_run import RunWandb
+
+OCCASIONS = 10
+"""How often at most a run's clips go to W&B."""
 
 
 class SaveSamples(Callback):
     """After each validation, writes a few clips under ``samples/``: the original once, the coded ones by batch.
 
+    W&B gets the same clips at several bitrates with spectrograms, at most ``OCCASIONS`` times, the last at the end.
+
     Args:
         folder: the run.
         clips: how many clips.
+        every: batches between two validations.
+        steps: batches of the whole run.
     """
 
-    def __init__(self, folder: RunFolder, clips: int = 3) -> None:
+    def __init__(self, folder: RunFolder, clips: int = 3, every: int = 1, steps: int = 1) -> None:
         self.folder = folder
         self.clips = clips
+        self.every = every
+        self.steps = steps
+
+    def is_due(self, step: int) -> bool:
+        """Whether W&B gets clips after ``step`` batches: the same ones however often a run is continued."""
+        spacing = math.ceil(max(self.steps // self.every, 1) / OCCASIONS)
+        return step >= self.steps or step // self.every % spacing == 0
 
     @torch.no_grad()
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -32,17 +53,55 @@ class SaveSamples(Callback):
         if not trainer.is_global_zero or trainer.state.fn != "fit" or data is None or not data.corpus.valid:
             return
         assert isinstance(pl_module, Validation)
-        codec = pl_module.deployed_codec
-        clips = data.clips("valid")
-        for index in range(min(self.clips, len(clips))):
-            clip = clips[index]
+        codec, step = pl_module.deployed_codec, trainer.global_step
+        online = next((logger for logger in trainer.loggers if isinstance(logger, RunWandb)), None)
+        media: dict[str, Any] = {}
+        for clip in data.clips("valid")[: self.clips]:
             name = re.sub(r"[^\w.-]+", "_", clip.name)
-            audio = clip.audio[None].to(pl_module.device)
-            coded = codec.decode(codec.encode(audio, n_codebooks=pl_module.main_codebooks))[0]
+            coded = code(codec, clip, pl_module.main_codebooks)
             original = self.folder.samples / f"{name}.original.flac"
             if not original.is_file():
                 write_audio(original, clip.audio, clip.sample_rate)
-            write_audio(self.folder.samples / f"{name}.{trainer.global_step}.flac", coded, codec.sample_rate)
+            write_audio(self.folder.samples / f"{name}.{step}.flac", coded, codec.sample_rate)
+            if online is not None and self.is_due(step):
+                media[f"samples/{name}/original"] = (clip.audio, None)
+                for rate in spread_rates(codec.bitrates):
+                    # A learnt rate moves, and its clips still belong together.
+                    label = "learnt rate" if codec.quantizer.learns_rate else f"{rate:.3g}kbps"
+                    heard = code(codec, clip, codec.n_codebooks_for(rate))
+                    media[f"samples/{name}/{label}"] = (heard, clip.audio)
+        if online is not None and media:
+            log_media(online, media, codec.sample_rate, step)
+
+
+def code(codec: Codec, clip: Clip, n_codebooks: int) -> Tensor:
+    """A clip, encoded and decoded with so many codebooks, ``[C, N]`` on the CPU."""
+    device = next(codec.parameters()).device
+    return codec.decode(codec.encode(clip.audio[None].to(device), n_codebooks=n_codebooks))[0].cpu()
+
+
+def log_media(logger: RunWandb, media: dict[str, tuple[Tensor, Tensor | None]], sample_rate: int, step: int) -> None:
+    """Send clips to W&B as audio and, where they have an original, as spectrograms beside it.
+
+    Args:
+        logger: W&B's.
+        media: by name, a clip ``[C, N]`` and its original; None where it is the original.
+        sample_rate: Hz.
+        step: batches done.
+    """
+    import wandb
+
+    with TemporaryDirectory() as folder:
+        values: dict[str, Any] = {}
+        for index, (name, (audio, original)) in enumerate(media.items()):
+            path = Path(folder) / f"{index}.flac"
+            write_audio(path, audio, sample_rate)
+            values[name] = wandb.Audio(str(path), caption=name.partition("/")[2])
+            if original is not None:
+                caption = f"{name.partition('/')[2]}: original, coded, difference; 0 to {sample_rate / 2000:g} kHz"
+                picture = wandb.Image(spectrogram_image(original, audio), caption=caption)
+                values[name.replace("samples/", "spectrograms/", 1)] = picture
+        logger.log_metrics(values, step)
 
 
 def write_audio(path: Path, audio: Tensor, sample_rate: int) -> None:

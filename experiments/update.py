@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from codeclab.discriminators.adversarial import AdversarialLoss
-from codeclab.discriminators.base import Discriminator
+from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.feature_matching import FeatureLoss
 
 OutputLosses = Callable[[Tensor], dict[str, Tensor]]
@@ -23,12 +23,23 @@ class Critics:
         adversarial: both players' adversarial losses.
         feature: feature matching; None leaves it out.
         adversarial_active: whether the generator's adversarial loss counts.
+        scores: mean logits on real and on fake audio of the latest pass that judged both, 0-d tensors, for logging.
     """
 
     ensemble: Discriminator
     adversarial: AdversarialLoss
     feature: FeatureLoss | None
     adversarial_active: bool
+    scores: dict[str, Tensor] = field(default_factory=dict)
+
+    def loss(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+        """The critics' loss from their judgements of real and of fake audio."""
+        self.note(real, fake)
+        return self.adversarial.critic(real, fake)
+
+    def note(self, real: list[Judgement], fake: list[Judgement]) -> None:
+        """Keep the mean logits, each sub-network counted once; they stay on the device."""
+        self.scores = {"score_real": mean_logit(real), "score_fake": mean_logit(fake)}
 
 
 @dataclass
@@ -51,6 +62,11 @@ class GeneratorLosses:
         """The gradient of the weighted sum in one backward pass, ``[B, C, N]``."""
         total = torch.stack([weights[name] * loss for name, loss in self.losses.items()]).sum()
         return torch.autograd.grad(total, self.leaf, retain_graph=True)[0]
+
+
+def mean_logit(judgements: list[Judgement]) -> Tensor:
+    """The mean over sub-networks of each one's mean logit, a 0-d tensor without gradient."""
+    return torch.stack([judgement.logits.detach().float().mean() for judgement in judgements]).mean()
 
 
 @contextmanager
@@ -80,7 +96,7 @@ def standing_still(module: nn.Module) -> Iterator[None]:
 
 def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
     """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``."""
-    return critics.adversarial.critic(critics.ensemble(real), critics.ensemble(fake.detach()))
+    return critics.loss(critics.ensemble(real), critics.ensemble(fake.detach()))
 
 
 def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses) -> GeneratorLosses:
@@ -114,12 +130,13 @@ def share_one_pass(
     losses = output_losses(leaf)
     if update_critics:
         real_judgements, fake_judgements = critics.ensemble(real), critics.ensemble(leaf)
-        critics_loss = critics.adversarial.critic(real_judgements, fake_judgements)
+        critics_loss = critics.loss(real_judgements, fake_judgements)
     else:
         with torch.no_grad():
             real_judgements = critics.ensemble(real)
         with frozen(critics.ensemble):
             fake_judgements = critics.ensemble(leaf)
+        critics.note(real_judgements, fake_judgements)
         critics_loss = None
     if critics.adversarial_active:
         losses["adversarial"] = critics.adversarial.generator(fake_judgements)

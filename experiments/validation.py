@@ -1,5 +1,6 @@
 """The half of the LightningModule that measures, in validation and in test."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -8,6 +9,16 @@ import torch
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
+
+MOST_RATES = 5
+"""How many of a codec's bitrates are measured and played while it trains."""
+
+
+def spread_rates(offered: Sequence[float]) -> list[float]:
+    """The lowest and the highest of the bitrates offered, kbps, and at most three between, evenly spread."""
+    count = min(len(offered), MOST_RATES)
+    places = [round(index * (len(offered) - 1) / max(count - 1, 1)) for index in range(count)]
+    return [offered[place] for place in places]
 
 
 class Validation(lightning.LightningModule):
@@ -28,12 +39,16 @@ class Validation(lightning.LightningModule):
         return (wanted or self.validation_metrics)[0]
 
     def _rates(self) -> dict[str, int]:
-        """The numbers of codebooks measured, by the name their figures are logged under."""
+        """The numbers of codebooks measured, by the suffix of their figures; while training, more than two."""
         codec = self.deployed_codec
+        rates = {"": self.main_codebooks}
         lowest = codec.n_codebooks_for(codec.bitrates[0])
-        return (
-            {"": self.main_codebooks, "@lowest": lowest} if lowest < self.main_codebooks else {"": self.main_codebooks}
-        )
+        if lowest < self.main_codebooks:
+            rates["@lowest"] = lowest
+        if self.trainer.state.fn == "fit":
+            others = {rate: codec.n_codebooks_for(rate) for rate in spread_rates(codec.bitrates)}
+            rates |= {f"@{rate:.3g}kbps": n for rate, n in others.items() if n not in (self.main_codebooks, lowest)}
+        return rates
 
     def _measure(self, batch: dict[str, Any], stage: str) -> None:
         codec, audio = self.deployed_codec, batch["audio"]
@@ -42,20 +57,27 @@ class Validation(lightning.LightningModule):
             with torch.autocast(device_type=audio.device.type, enabled=False):
                 decoded = codec.decode(codec.encode(audio, n_codebooks=n_codebooks))
             for name in self.validation_metrics:
+                if suffix.endswith("kbps") and name.startswith("visqol"):
+                    continue  # seconds a clip: at the main bitrate and the lowest alone
                 metric = METRICS[name].load()
                 scores = [
                     metric(original[:, :length].cpu(), coded[:, :length].cpu(), codec.sample_rate)
                     for original, coded, length in zip(audio, decoded, lengths, strict=True)
                 ]
-                finite = [score for score in scores if score == score]
-                if finite:
-                    self.log(
-                        f"{stage}/{name}{suffix}",
-                        sum(finite) / len(finite),
-                        batch_size=len(finite),
-                        sync_dist=True,
-                        prog_bar=name == self.monitored and not suffix,
-                    )
+                self._log_scores(f"{stage}/{name}{suffix}", scores, batch["domain"], name == self.monitored)
+
+    def _log_scores(self, name: str, scores: list[float], domains: list[str], monitored: bool) -> None:
+        """Log the mean of a batch's scores that are numbers and, while training, the mean of each domain's."""
+        finite = [(score, domain) for score, domain in zip(scores, domains, strict=True) if score == score]
+        groups = {name: [score for score, _ in finite]}
+        if self.trainer.state.fn == "fit":
+            for score, domain in finite:
+                groups.setdefault(f"{name}/{domain}", []).append(score)
+        for key, values in groups.items():
+            if values:
+                shown = monitored and key == name and "@" not in name
+                mean = sum(values) / len(values)
+                self.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=shown)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Measure one batch of validation clips."""

@@ -29,6 +29,7 @@ from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.lock import RunLock
 from codeclab.experiments.runner.parent import die_with_parent
 from codeclab.experiments.tables import TableRow, TableSpec, read_table
+from codeclab.experiments.wandb_config import labelled
 
 
 def perform(job: Job, wait: bool) -> Outcome:
@@ -49,7 +50,8 @@ def perform(job: Job, wait: bool) -> Outcome:
             spec, row = find_row(job)
             if row.kind == "trained":
                 sweep(job.folder.path)
-                train(job, lock)
+                with labelled(job.table, job.row, job.seed):
+                    train(job, lock)
                 measure(job, spec, row)
             else:
                 measure_other(job, spec, row)

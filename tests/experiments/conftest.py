@@ -1,6 +1,9 @@
 """The two recipes at a size that takes milliseconds a batch, built and trained by the real command's own code."""
 
 import copy
+import json
+from dataclasses import dataclass, field
+from typing import Any
 
 import lightning
 import pytest
@@ -121,3 +124,78 @@ def changed(before, after, prefix=""):
 def differing():
     """``differing(before, after, prefix)``: names of the tensors of two state dicts that differ."""
     return changed
+
+
+@dataclass
+class WandbLog:
+    """What an offline run's own file holds.
+
+    Attributes:
+        run: the run as the server is told it: ``run_id``, ``run_group``, ``tags``, ``display_name``, …
+        config: its settings.
+        rows: what was logged, by step; media as the JSON that names their files.
+        metrics: definitions by name or glob.
+        artifacts: those logged.
+        exit_code: of the run; None where it was not ended.
+    """
+
+    run: Any = None
+    config: dict[str, Any] = field(default_factory=dict)
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    artifacts: list[Any] = field(default_factory=list)
+    exit_code: int | None = None
+
+    def take(self, record):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            self.run = record.run
+            self.config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
+        elif kind == "history":
+            row = self.rows.setdefault(record.history.step.num, {})
+            for item in record.history.item:
+                *outer, last = item.nested_key or [item.key]
+                place = row
+                for key in outer:
+                    place = place.setdefault(key, {})
+                place[last] = json.loads(item.value_json)
+        elif kind == "metric":
+            self.metrics[record.metric.name or record.metric.glob_name] = record.metric
+        elif kind == "artifact":
+            self.artifacts.append(record.artifact)
+        elif kind == "exit":
+            self.exit_code = record.exit.exit_code
+
+
+def wandb_records(path):
+    """Records of a ``.wandb`` file: after seven bytes LevelDB's log format, 32 KiB blocks of chunks."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, position, message = path.read_bytes(), 7, b""
+    while position + 7 <= len(data):
+        left = 2**15 - position % 2**15
+        if left < 7:
+            position += left
+            continue
+        length, kind = int.from_bytes(data[position + 4 : position + 6], "little"), data[position + 6]
+        message += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # a whole message, or the last part of one
+            yield Record.FromString(message)
+            message = b""
+
+
+@pytest.fixture(scope="session")
+def read_wandb():
+    """``read_wandb(folder)``: what the offline runs logged in a run's folder hold, in the order they were begun."""
+
+    def read(folder):
+        found = []
+        for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb")):
+            log = WandbLog()
+            for record in wandb_records(path):
+                log.take(record)
+            found.append(log)
+        return found
+
+    return read

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from codeclab.experiments.loggers import MetricsCSV, make_loggers, wandb_mode
+from codeclab.experiments.loggers import MetricsCSV, make_loggers
 from codeclab.experiments.run_folder import RunFolder
 
 
@@ -30,18 +30,6 @@ def test_a_continued_run_cuts_rows_later_than_its_checkpoint(tmp_path: Path) -> 
     table = pd.read_csv(path)
     assert table["step"].tolist() == [1, 2, 3]
     assert table["a"].tolist() == [1.0, 2.0, 30.0]
-
-
-def test_wandb_is_offline_unless_the_user_is_logged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    assert wandb_mode() == "offline"
-    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
-    (tmp_path / "netrc").chmod(0o600)
-    assert wandb_mode() == "online"
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert wandb_mode() == "disabled"
 
 
 def test_without_wandb_a_run_logs_to_csv_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:
     codec = Codec.from_recipe("encodec_24khz", scale="demo").eval()
     data = AudioData(sample_rate=24000, valid_clips=3, clip_seconds=0.5, workers=0)
     fit = SimpleNamespace(fn="fit")
-    trainer = SimpleNamespace(is_global_zero=True, state=fit, datamodule=data, global_step=7)
+    trainer = SimpleNamespace(is_global_zero=True, state=fit, datamodule=data, global_step=7, loggers=[])
     module = Measured(codec)
     SaveSamples(RunFolder(tmp_path), clips=2).on_validation_end(trainer, module)
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())

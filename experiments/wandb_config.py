@@ -1,0 +1,98 @@
+"""What W&B is told about a run: its settings by short names, its group, its tags."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+LABELS = ("table", "row", "seed")
+
+
+@contextmanager
+def labelled(table: str, row: str, seed: int) -> Iterator[None]:
+    """Say which row of which table is made inside, to this process and to those it starts.
+
+    Args:
+        table: the table's name or path.
+        row: the row's name.
+        seed: which of the row's seeds, from 0.
+    """
+    values = {"table": Path(table).stem, "row": row, "seed": str(seed)}
+    before = {name: os.environ.get(_variable(name)) for name in values}
+    os.environ.update({_variable(name): value for name, value in values.items()})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(_variable(name), None)
+            else:
+                os.environ[_variable(name)] = value
+
+
+def _variable(name: str) -> str:
+    return f"CODECLAB_{name.upper()}"
+
+
+def labels() -> dict[str, str]:
+    """The table, row and seed that are being made; empty outside of a table."""
+    return {name: os.environ[_variable(name)] for name in LABELS if _variable(name) in os.environ}
+
+
+def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict[str, Any]:
+    """What ``wandb.init`` is told: ``config``, and ``group``, ``tags`` and ``job_type`` where the user gave none.
+
+    Runs are grouped by table, outside of a table by recipe; tags are recipe, scale, table and row.
+
+    Args:
+        config: a run's resolved settings, parts as ``class_path`` and ``init_args``.
+        recipe: the recipe's name.
+        scale: the scale's name, or None.
+    """
+    names = {"recipe": recipe, "scale": scale or "paper"} | labels()
+    tags = [names[key] for key in ("recipe", "scale", "table", "row") if names.get(key)]
+    chosen = {
+        "group": ("WANDB_RUN_GROUP", names.get("table", recipe)),
+        "job_type": ("WANDB_JOB_TYPE", "train"),
+        # W&B takes tags of 1 to 64 characters.
+        "tags": ("WANDB_TAGS", list(dict.fromkeys(tag[:64] for tag in tags))),
+    }
+    told: dict[str, Any] = {key: value for key, (variable, value) in chosen.items() if variable not in os.environ}
+    return told | {"config": names | short_config(config)}
+
+
+def short_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Settings as W&B groups by them: each part of the model by its short name, then every section as nested values.
+
+    ``quantizer`` is ``"ResidualVQ"`` and ``model.quantizer.n_codebooks`` is 32; several discriminators are joined by
+    `` + ``, and their settings stand under their names.
+
+    Args:
+        config: resolved settings, parts as ``class_path`` and ``init_args``.
+    """
+    parts = {key: name for key, value in (config.get("model") or {}).items() if (name := _part_name(value))}
+    sections = {key: _shortened(config[key]) for key in ("model", "data", "trainer", "init") if config.get(key)}
+    return parts | sections
+
+
+def _part_name(value: Any) -> str:
+    """The short name of a part, of several joined; empty where it is none."""
+    if isinstance(value, dict) and "class_path" in value:
+        return str(value["class_path"]).rpartition(".")[2]
+    if isinstance(value, list) and value and all(_part_name(item) for item in value):
+        return " + ".join(_part_name(item) for item in value)
+    return ""
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict) and "class_path" in value:
+        return {"part": _part_name(value)} | _shortened(value.get("init_args") or {})
+    if isinstance(value, dict):
+        return {str(key): _shortened(item) for key, item in value.items()}
+    if isinstance(value, list) and _part_name(value):
+        names = [_part_name(item) for item in value]
+        # Two of one kind would otherwise be one.
+        keys = [name if names.count(name) == 1 else f"{name} {index}" for index, name in enumerate(names)]
+        return {key: _shortened(item.get("init_args") or {}) for key, item in zip(keys, value, strict=True)}
+    return [_shortened(item) for item in value] if isinstance(value, list | tuple) else value
