@@ -1,0 +1,212 @@
+"""The report page in headless Chromium, from disk: players play, switching keeps the position, sorting sorts."""
+
+import json
+import math
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pandas import DataFrame
+
+from codeclab.benchmarks.report import PlayedClip, Report, Stimulus, render
+from codeclab.benchmarks.report.sound import opus, spectrogram
+from codeclab.benchmarks.statistics import SUMMARY_COLUMNS
+from codeclab.benchmarks.table import Row, Table
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("chromium") and shutil.which("chromedriver")),
+    reason="needs Chromium and its driver: apt-get install chromium chromium-driver",
+)
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900"),
+)
+TONES = {"Original": 500.0, "A1": 1000.0, "A3": 1500.0, "B1": 2000.0}
+HEARD = """
+const player = document.querySelector('.player').player;
+const analyser = new AnalyserNode(player.gains[0].context, { fftSize: 8192, smoothingTimeConstant: 0 });
+player.gains.forEach((gain) => gain.connect(analyser));
+const began = player.gains[0].context.currentTime;
+const wait = () => {
+  if (player.gains[0].context.currentTime < began + 0.25) return requestAnimationFrame(wait);
+  const found = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(found);
+  const rate = analyser.context.sampleRate;
+  done([(found.indexOf(Math.max(...found)) * rate) / 8192, player.position, player.starts, player.chosen]);
+};
+wait();
+"""
+
+
+class Browser:
+    """Speaks WebDriver (W3C) with chromedriver."""
+
+    def __init__(self, port: str, profile: Path) -> None:
+        self.address = f"http://127.0.0.1:{port}/session"
+        options = {"args": [*FLAGS, f"--user-data-dir={profile}"]}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        self.address += "/" + self.post("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+
+    def post(self, path: str, content: Any, method: str = "POST") -> Any:
+        data = None if method == "DELETE" else json.dumps(content).encode()
+        asked = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(asked, timeout=300) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as refused:
+            raise AssertionError(f"{path}: {json.load(refused)['value']['message']}") from None
+
+    def run(self, script: str) -> Any:
+        return self.post("/execute/sync", {"script": script, "args": []})
+
+    def wait(self, script: str) -> Any:
+        """What a script gives to its function ``done``."""
+        return self.post("/execute/async", {"script": f"const done = arguments[0];{script}", "args": []})
+
+    def _find(self, css: str) -> str:
+        return next(iter(self.post("/element", {"using": "css selector", "value": css}).values()))
+
+    def click(self, css: str) -> None:
+        # The page scrolls smoothly; WebDriver would click where the element has not arrived yet.
+        self.run(f"document.querySelector({json.dumps(css)}).scrollIntoView({{behavior: 'instant', block: 'center'}})")
+        self.post(f"/element/{self._find(css)}/click", {})
+
+    def type(self, css: str, text: str) -> None:
+        self.post(f"/element/{self._find(css)}/value", {"text": text})
+
+    def key(self, letter: str) -> None:
+        actions = [{"type": kind, "value": letter} for kind in ("keyDown", "keyUp")]
+        self.post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        line = next(line for line in driver.stdout if "started successfully on port" in line)
+        found = Browser(line.split("on port ")[1].strip(" .\n"), tmp_path_factory.mktemp("profile"))
+        yield found
+        found.post("", None, "DELETE")
+        driver.terminate()
+
+
+@pytest.fixture
+def page(browser: Browser, report: str, tmp_path: Path) -> Browser:
+    (tmp_path / "report.html").write_text(report, encoding="utf-8")
+    browser.post("/url", {"url": (tmp_path / "report.html").as_uri()})
+    return browser
+
+
+@pytest.fixture(scope="module")
+def report() -> str:
+    table = Table("Two codecs", "", ["si_snr"], [Row("A", scored(3.0, 12.0)), Row("B", scored(20.0, -4.0))])
+    names = {"Original": (None, None), "A1": ("A", 1.0), "A3": ("A", 3.0), "B1": ("B", 1.0)}
+    versions = []
+    for name, (row, kbps) in names.items():
+        audio = 0.5 * torch.sin(2 * math.pi * TONES[name] * torch.arange(48000) / 24000)[None]
+        versions.append(Stimulus(row, kbps, opus(audio, 24000), spectrogram(audio, 24000, 40.0)))
+    clips = [PlayedClip(name, "music", 2.0, 24000, versions) for name in ("first", "second")]
+    history = DataFrame({"step": [1, 2, 3], "train/mel": [3.0, 2.0, 1.0], "codebooks/usage_00": [0.1, 0.5, 1.0]})
+    return render(Report(table, ["a note"], {"A": history}, clips))
+
+
+def scored(low: float, high: float) -> DataFrame:
+    rows = [("all", rate, "si_snr", mean, 0.5, 4, 0) for rate, mean in ((1.0, low), (3.0, high))]
+    rows += [(domain, 1.0, "si_snr", low, 0.5, 4, 0) for domain in ("music", "speech")]
+    return DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def no_errors(browser: Browser) -> bool:
+    found = browser.post("/se/log", {"type": "browser"})
+    assert [line for line in found if line["level"] in ("SEVERE", "WARNING")] == []
+    return True
+
+
+def test_sorting_sorts_and_filtering_filters(page: Browser) -> None:
+    shown = (
+        "return [...document.querySelectorAll('#results tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.cells[0].textContent + r.cells[3].dataset.sort)"
+    )
+    head = "#results th:nth-child(4)"
+    assert page.run(shown) == ["A3", "A12", "B20", "B-4"]
+    page.click(f"{head} button")
+    assert page.run(shown) == ["B-4", "A3", "A12", "B20"]
+    assert page.run(f"return document.querySelector('{head}').ariaSort") == "ascending"
+    page.click(f"{head} button")
+    assert page.run(shown) == ["B20", "A12", "A3", "B-4"]
+    page.click(f"{head} button")
+    page.type("#filter", "b")
+    assert page.run(shown) == ["B20", "B-4"]
+    assert page.run("return document.querySelector('#count').textContent") == "2 of 8 lines"
+    page.run("const s = document.querySelector('.domain'); s.value = 'speech'; s.dispatchEvent(new Event('change'))")
+    assert page.run(shown) == ["B20"]
+    assert no_errors(page)
+
+
+def test_a_switch_changes_what_is_heard_and_nothing_else(page: Browser) -> None:
+    page.click(".player .play")
+    page.wait("document.querySelector('.player').player.loading.then(() => done())")
+    lengths = page.run("return document.querySelector('.player').player.buffers.map(buffer => buffer.duration)")
+    assert lengths == pytest.approx([2.0] * 4, abs=0.02)
+    places, starts = [], set()
+    for key, tone, chosen in (("", 500, 0), ("1", 1500, 2), ("\ue012", 1000, 1), ("\ue015", 2000, 3), ("0", 500, 0)):
+        if key:
+            page.key(key)
+        heard, position, started, version = page.wait(HEARD)
+        assert heard == pytest.approx(tone, abs=6)
+        assert version == chosen
+        pressed = (
+            "return [...document.querySelectorAll('.player [data-version]')].findIndex(b => b.ariaPressed=='true')"
+        )
+        assert page.run(pressed) % 4 == chosen
+        places.append(position)
+        starts.add(started)
+    assert starts == {1}  # the sources run on: nothing was started anew
+    assert all(0 <= place <= 2 for place in places)
+    assert no_errors(page)
+
+
+def test_one_player_at_a_time_and_space_pauses_where_it_is(page: Browser) -> None:
+    page.click(".player .play")
+    page.wait("document.querySelector('.player').player.loading.then(() => done())")
+    page.wait(HEARD)
+    page.click(".player .original button")
+    page.key(" ")
+    states = "return [...document.querySelectorAll('.player')].map(p => [p.player.playing, p.player.position])"
+    (playing, position), _ = page.run(states)
+    assert not playing
+    assert position > 0.1
+    page.click(".player:nth-of-type(2) .play")
+    page.wait("document.querySelectorAll('.player')[1].player.loading.then(() => done())")
+    (first, kept), (second, _) = page.run(states)
+    assert (first, second) == (False, True)
+    assert kept == position
+    assert no_errors(page)
+
+
+def test_rows_can_be_hidden_in_charts_and_a_phone_needs_no_sideways_scrolling(page: Browser) -> None:
+    line = "return document.querySelector('#curves svg [data-row=\"1\"]').style.display"
+    assert page.run(line) == ""
+    page.click("[data-toggles='1']")
+    assert page.run(line) == "none"
+    page.post(
+        "/goog/cdp/execute",
+        {
+            "cmd": "Emulation.setDeviceMetricsOverride",
+            "params": {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True},
+        },
+    )
+    assert page.run("return document.documentElement.scrollWidth") <= 375
+    unnamed = (
+        "return [...document.querySelectorAll('button, input, select, img')].filter(e => !(e.ariaLabel || e.alt || "
+        "e.textContent.trim() || (e.labels && e.labels.length))).length"
+    )
+    assert page.run(unnamed) == 0
+    assert no_errors(page)
