@@ -32,6 +32,19 @@ def golden() -> Callable[[str], Golden]:
 
 
 @pytest.fixture
+def golden_file() -> Callable[[str], Path]:
+    """Where a file of a golden case lies that is not tensors: ``golden_file("….ecdc")``."""
+
+    def find(name: str) -> Path:
+        found = [path for path in (GOLDEN / name, SHARED / "parity" / name) if path.is_file()]
+        if not found:
+            pytest.skip(f"needs ../shared/parity/{name}, which is not here")
+        return found[0]
+
+    return find
+
+
+@pytest.fixture
 def shared() -> Path:
     """The folder of recorded audio and references beside the checkout; a test that wants it skips without it."""
     if not SHARED.is_dir():

@@ -1,0 +1,260 @@
+"""``.ecdc`` files: a codec's codes as bytes, in the format of EnCodec's released code.
+
+A file is ``ECDC``, a zero byte, the header's length (32 bits, big-endian), the header as JSON, and the segments. The
+header holds the model's name ``m``, samples per channel ``al``, codebooks ``nc`` and whether a language model was used
+``lm``. A segment is its level (a big-endian 32-bit float) where the codec normalises, then its codes, frame by frame:
+packed, or with a language model by an arithmetic coder; coder and model start anew with every segment.
+
+A file with a language model is read only where that model gives the very same probabilities, to the bit: by the same
+weights on the same kind of machine, with the same version and number of threads of torch.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec, Codes
+from codeclab.codecs.entropy.arithmetic_coder import ArithmeticDecoder, ArithmeticEncoder, quantized_cdf
+from codeclab.codecs.entropy.bit_packing import pack, packed_size, unpack
+from codeclab.codecs.entropy.language_model import LanguageModel
+from codeclab.codecs.storage import identity
+
+MAGIC = b"ECDC"
+PREFIX = struct.Struct(">4sBI")
+SCALE = struct.Struct(">f")
+LONGEST_HEADER = 4096
+"""Bytes; the JSON is of about 60."""
+KINDS = {"m": str, "al": int, "nc": int, "lm": bool}
+"""The header's keys and what they hold."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the JSON of a file says: model, samples per channel, codebooks, whether a language model was used."""
+
+    m: str
+    al: int
+    nc: int
+    lm: bool
+
+
+def write_ecdc(
+    path: Path | str,
+    codes: Codes,
+    codec: Codec,
+    language_model: LanguageModel | None = None,
+    model: str | None = None,
+) -> None:
+    """Write the codes of one recording.
+
+    Args:
+        path: of the file.
+        codes: what ``codec.encode`` made of audio ``[1, C, N]``.
+        codec: which made them.
+        language_model: by whose predictions they are coded; None packs them.
+        model: the codec's name in the file, as ``encodec_24khz``; None takes its identity.
+
+    Raises:
+        ValueError: several recordings, or codes that are not this codec's or not the language model's.
+    """
+    count = _check_codes(codes, codec)
+    _check_language_model(language_model, codec, count)
+    header = {
+        "m": identity(codec) if model is None else model,
+        "al": codes.length,
+        "nc": count,
+        "lm": language_model is not None,
+    }
+    text = json.dumps(header).encode()
+    if len(text) > LONGEST_HEADER:
+        raise ValueError(f"the model's name makes a header of {len(text)} bytes; at most {LONGEST_HEADER} are read")
+    parts = [PREFIX.pack(MAGIC, 0, len(text)), text]
+    for index, segment in enumerate(codes.segments):
+        if codes.scales is not None:
+            parts.append(SCALE.pack(float(codes.scales[index])))
+        if language_model is None:
+            parts.append(pack(segment[0].T.reshape(-1).cpu().numpy(), _width(codec, count)))
+        else:
+            parts.append(_encoded(segment, language_model))
+    Path(path).write_bytes(b"".join(parts))
+
+
+def read_ecdc(
+    path: Path | str, codec: Codec, language_model: LanguageModel | None = None, model: str | None = None
+) -> Codes:
+    """Read the codes of one recording, for ``codec.decode``.
+
+    Args:
+        path: of the file.
+        codec: whose codes they are.
+        language_model: by which they were coded, where they were.
+        model: the codec's name in the file, as ``encodec_24khz``; None expects its identity.
+
+    Raises:
+        ValueError: no whole file of this codec's codes; the message says what is wrong with it.
+    """
+    data = Path(path).read_bytes()
+    try:
+        header, place = _read_header(data)
+        expected = identity(codec) if model is None else model
+        if header.m != expected:
+            raise ValueError(f"its codes are of the model {header.m!r}; this codec is {expected!r}")
+        count = codec.quantizer.check_n_codebooks(header.nc)
+        if header.lm and language_model is None:
+            raise ValueError("it was coded by a language model, which is needed to read it")
+        _check_language_model(language_model if header.lm else None, codec, count)
+        return _read_segments(data, place, header, codec, language_model)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def _read_header(data: bytes) -> tuple[_Header, int]:
+    """The header, and where the segments begin."""
+    if len(data) < PREFIX.size or data[:4] != MAGIC:
+        raise ValueError("it is no .ecdc file, which begins with ECDC, a version and the length of a header")
+    _, version, size = PREFIX.unpack_from(data)
+    if version != 0:
+        raise ValueError(f"it is of version {version} of the format; version 0 is known")
+    if size > min(LONGEST_HEADER, len(data) - PREFIX.size):
+        raise ValueError(f"its header should have {size} bytes, more than there are or than {LONGEST_HEADER}")
+    try:
+        content = json.loads(data[PREFIX.size : PREFIX.size + size])
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its header is not JSON ({error})") from error
+    if not isinstance(content, dict) or {key: type(value) for key, value in content.items()} != KINDS:
+        raise ValueError("its header should hold m (a text), al and nc (whole numbers) and lm (true or false) alone")
+    if content["al"] < 1:
+        raise ValueError(f"its header says {content['al']} samples; there should be at least 1")
+    return _Header(**content), PREFIX.size + size
+
+
+def _read_segments(
+    data: bytes, place: int, header: _Header, codec: Codec, language_model: LanguageModel | None
+) -> Codes:
+    # The header's numbers allocate nothing: each segment is there before a tensor of its size is made.
+    segments, scales = [], []
+    device = next(codec.parameters()).device
+    width = _width(codec, header.nc)
+    for frames in _segment_frames(codec, header.al):
+        if codec.normalize:
+            scales.append(_read_scale(data, place).to(device))
+            place += SCALE.size
+        if header.lm:
+            assert language_model is not None
+            segment, place = _decoded(data, place, frames, header.nc, language_model)
+        else:
+            size = packed_size(width, frames * header.nc)
+            if size > len(data) - place:
+                raise ValueError(f"it ends too early: {frames} frames of a segment take {size} bytes")
+            values = unpack(data[place : place + size], width, frames * header.nc)
+            segment, place = torch.from_numpy(values).reshape(1, frames, header.nc).transpose(1, 2), place + size
+        _check_range(segment, codec)
+        segments.append(segment.contiguous().to(device))
+    if place != len(data):
+        raise ValueError(f"{len(data) - place} bytes follow the {header.al} samples that its header says")
+    codes = Codes(segments, scales if codec.normalize else None, header.al, codec.sample_rate, 0.0)
+    codes.bitrate = _bitrate(codes, codec)
+    return codes
+
+
+def _read_scale(data: bytes, place: int) -> Tensor:
+    if len(data) - place < SCALE.size:
+        raise ValueError("it ends too early: the level of a segment is missing")
+    (scale,) = SCALE.unpack_from(data, place)
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"the level of a segment is {scale}; it should be positive and finite")
+    return torch.tensor([[[scale]]], dtype=torch.float32)
+
+
+@torch.no_grad()
+def _encoded(codes: Tensor, language_model: LanguageModel) -> bytes:
+    """A segment's codes ``[1, K, T]`` by the arithmetic coder, predicted step by step as a reader will."""
+    coder = ArithmeticEncoder()
+    previous, state = _nothing(codes.shape[1], language_model), None
+    for frame in codes[0].T:
+        probabilities, state = language_model.probabilities(previous, state)
+        for symbol, cdf in zip(frame.tolist(), quantized_cdf(probabilities[0, :, :, 0].T).tolist(), strict=True):
+            coder.encode(symbol, cdf)
+        previous = 1 + frame.to(previous.device).reshape(previous.shape)
+    return coder.finish()
+
+
+@torch.no_grad()
+def _decoded(
+    data: bytes, place: int, frames: int, n_codebooks: int, language_model: LanguageModel
+) -> tuple[Tensor, int]:
+    """The codes ``[1, K, T]`` of a segment that begins at ``place``, and where the next does."""
+    coder = ArithmeticDecoder(data, place)
+    previous, state = _nothing(n_codebooks, language_model), None
+    found: list[list[int]] = []
+    while len(found) < frames:
+        probabilities, state = language_model.probabilities(previous, state)
+        found.append([coder.decode(cdf) for cdf in quantized_cdf(probabilities[0, :, :, 0].T).tolist()])
+        previous = 1 + torch.tensor(found[-1], device=previous.device).reshape(previous.shape)
+    return torch.tensor(found).T[None], coder.finish()
+
+
+def _nothing(n_codebooks: int, language_model: LanguageModel) -> Tensor:
+    """The input before any codes, ``[1, K, 1]``."""
+    device = next(language_model.parameters()).device
+    return torch.zeros(1, n_codebooks, 1, dtype=torch.int64, device=device)
+
+
+def _segment_frames(codec: Codec, length: int) -> Iterator[int]:
+    """Frames of each segment of audio of ``length`` samples."""
+    for start in codec._starts(length):
+        yield -(-min(codec._segment_length(length), length - start) // codec.hop_length)
+
+
+def _width(codec: Codec, n_codebooks: int) -> int:
+    """Bits of a packed code: what the largest codebook needs."""
+    return max((max(codec.quantizer.codebook_sizes[:n_codebooks]) - 1).bit_length(), 1)
+
+
+def _bitrate(codes: Codes, codec: Codec) -> float:
+    """What ``Codec.encode`` says of such codes, kbps."""
+    if not codec.quantizer.learns_rate:
+        return codec.bitrate_of(codes.segments[0].shape[1])
+    bits, frames = codec._spent(codes.segments)
+    return bits / frames * codec.frame_rate / 1000
+
+
+def _check_codes(codes: Codes, codec: Codec) -> int:
+    """The number of codebooks of codes that are one recording's by this codec."""
+    if codes.sample_rate != codec.sample_rate or (codes.scales is not None) != codec.normalize:
+        raise ValueError("the codes are of another codec: of another sampling rate, or with levels where it has none")
+    shapes = [list(segment.shape) for segment in codes.segments]
+    count = codec.quantizer.check_n_codebooks(shapes[0][1] if shapes else 0)
+    right = [[1, count, frames] for frames in _segment_frames(codec, codes.length)]
+    if shapes != right:
+        raise ValueError(f"codes of {codes.length} samples should be of shapes {right[:4]} …; these are {shapes[:4]} …")
+    if codes.scales is not None and len(codes.scales) != len(shapes):
+        raise ValueError(f"there are {len(shapes)} segments and {len(codes.scales)} levels; each should have one")
+    for segment in codes.segments:
+        _check_range(segment, codec)
+    return count
+
+
+def _check_range(codes: Tensor, codec: Codec) -> None:
+    sizes = torch.tensor(codec.quantizer.codebook_sizes[: codes.shape[1]], device=codes.device)
+    if ((codes < 0) | (codes >= sizes[:, None])).any():
+        raise ValueError(
+            f"a code is none of its codebook's entries; these are from 0 to at most {int(sizes.max()) - 1}"
+        )
+
+
+def _check_language_model(language_model: LanguageModel | None, codec: Codec, n_codebooks: int) -> None:
+    if language_model is None:
+        return
+    sizes = codec.quantizer.codebook_sizes[:n_codebooks]
+    if n_codebooks > language_model.n_codebooks or set(sizes) != {language_model.codebook_size}:
+        raise ValueError(
+            f"the language model is for {language_model.n_codebooks} codebooks of {language_model.codebook_size} "
+            f"entries; the codes are of {n_codebooks} of {sorted(set(sizes))}"
+        )

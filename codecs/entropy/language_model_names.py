@@ -1,0 +1,28 @@
+"""Tensor names of the language model of EnCodec's released package (``LMModel``) as this package's."""
+
+from torch import Tensor
+
+REPLACED = (
+    ("emb.", "embeddings."),
+    ("linears.", "outputs."),
+    ("transformer.norm_in.", "input_norm."),
+    ("transformer.layers.", "layers."),
+    (".self_attn.", ".attention."),
+    (".linear1.", ".expand."),
+    (".linear2.", ".contract."),
+    (".norm1.", ".attention_norm."),
+    (".norm2.", ".feedforward_norm."),
+)
+"""Part of a reference's name, and what stands there in ours."""
+
+
+def language_model_name(name: str) -> str:
+    """The name in ``LanguageModel.state_dict()`` of one in the reference's."""
+    for theirs, ours in REPLACED:
+        name = name.replace(theirs, ours)
+    return name
+
+
+def language_model_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A reference language model's state dict under our names."""
+    return {language_model_name(name): tensor for name, tensor in tensors.items()}
