@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from codeclab.benchmarks.metrics.registry import METRICS
@@ -58,7 +59,7 @@ def make_workspace(entity: str, project: str, name: str, groups: list[str]) -> A
     import wandb_workspaces.reports.v2 as panels
     import wandb_workspaces.workspaces as workspaces
 
-    def curves(titles: dict[str, tuple[str, ...]]) -> list[Any]:
+    def curves(titles: Mapping[str, tuple[str, ...]]) -> list[Any]:
         return [panels.LinePlot(title=title, x=X_AXIS, y=list(keys)) for title, keys in titles.items()]
 
     def matching(titles: dict[str, str]) -> list[Any]:

@@ -1,7 +1,7 @@
 """A table as one W&B run: every row's figures beside the published ones, with a clip to listen to."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,16 @@ def _log(table: Table, jobs: Mapping[str, Sequence[Job]], output: Path) -> None:
     titles = figure_titles(table, shown)
     clips = {name: newest_clip(made[0].folder) for name, made in jobs.items() if made}
     columns = ["row", "kbps", *(f"{title}{kind}" for title in titles.values() for kind in ("", ", published"))]
-    rows: list[list[Any]] = []
+    rows: list[Iterable[Any]] = []
     for line in shown:
         cells = [cell for name in titles for cell in figures_of(line, name)]
         heard = [wandb.Audio(str(path)) if path else None for path in clips.get(line.row.name) or (None, None)]
         rows.append([line.row.name, line.bitrate, *cells, line.row.wall_seconds, line.row.error, *heard])
     columns += ["training, s", "error", "original", "coded"]
-    described = {"group": output.name, "job_type": "table", "tags": [output.name[:64]]}
+    described: dict[str, Any] = {"group": output.name, "job_type": "table", "tags": [output.name[:64]]}
     described |= {"config": {"title": table.title, "source": table.source, "notes": table.notes}}
     run = start_run(output, output.name, described)
-    run.log({"table": wandb.Table(columns=columns, data=rows, allow_mixed_types=True)})
+    run.log({"table": wandb.Table(columns=list[str | int](columns), data=rows, allow_mixed_types=True)})
     run.finish()
 
 
@@ -53,7 +53,7 @@ def figure_titles(table: Table, shown: Sequence[Line]) -> dict[str, str]:
     """What a table's figures are called, by metric or column; those that only the paper has come last."""
     names = [*table.metrics, *table.own_columns, *table.published_only]
     used = {name for line in shown for name in (*line.scores, *line.published)}
-    titles = {name: part.title for name, part in (*METRICS.items(), *COLUMNS.items())}
+    titles = {name: part.title for name, part in METRICS.items()} | {n: c.title for n, c in COLUMNS.items()}
     return {name: titles.get(name, name) for name in names if name in used}
 
 

@@ -52,8 +52,13 @@ def start_run(folder: Path, name: str, described: Mapping[str, Any]) -> Any:
 
     mode = wandb_mode()
     problem = server_problem() if mode == "online" else None
-    settings = {"silent": True, "console": "off", "init_timeout": START_SECONDS, "finish_timeout": UPLOAD_SECONDS}
-    told = {"project": os.environ.get("WANDB_PROJECT", PROJECT)} | dict(described)
+    settings: dict[str, Any] = {
+        "silent": True,
+        "console": "off",
+        "init_timeout": START_SECONDS,
+        "finish_timeout": UPLOAD_SECONDS,
+    }
+    told: dict[str, Any] = {"project": os.environ.get("WANDB_PROJECT", PROJECT)} | dict(described)
     told |= {"name": name, "id": known_id(folder), "dir": str(folder), "reinit": "create_new"}
     folder.mkdir(parents=True, exist_ok=True)
     if mode == "online" and problem is None:
