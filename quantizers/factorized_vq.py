@@ -46,7 +46,8 @@ class FactorizedCodebook(nn.Module):
         spread = vectors - mean
         axes = torch.linalg.eigh(spread.T @ spread)[1].flip(1)[:, : self.codebook.embedding_dim].T
         inward, outward = self.in_proj.weight.clone(), self.out_proj.weight.clone()
-        inward[: len(axes), :, 0], outward[:, : len(axes), 0] = axes, axes.T
+        # Weight norm cannot hold a channel that no axis touches: what it had at random stays, all but zero.
+        inward[: len(axes), :, 0], outward[:, : len(axes), 0] = axes, axes.T + 1e-5 * outward[:, : len(axes), 0]
         self.in_proj.weight, self.out_proj.weight = inward, outward  # weight norm takes them apart
         cast(Tensor, self.in_proj.bias).copy_(-inward[..., 0] @ mean)
         cast(Tensor, self.out_proj.bias).copy_(mean)

@@ -77,10 +77,10 @@ def test_defaults_then_recipe_then_scale_then_flags(own: str) -> None:
     plain = ["--config", own, "--dry-run"]
     assert sizes(built(*plain)) == {"encoder": 32, "decoder": 6, "critics": [32], "batch": 3, "steps": 7}
     scaled = [*plain, "--scale", "mini"]
-    assert sizes(built(*scaled)) == {"encoder": 8, "decoder": 8, "critics": [4], "batch": 4, "steps": 200}
+    assert sizes(built(*scaled)) == {"encoder": 8, "decoder": 8, "critics": [4], "batch": 4, "steps": 400}
     flags = ["--model.encoder.n_filters", "5", "--data.batch_size", "2", "--model.discriminators+=MSSTFTDiscriminator",
              "--model.discriminators.n_filters", "3"]  # fmt: skip
-    spoken = {"encoder": 5, "decoder": 8, "critics": [4, 3], "batch": 2, "steps": 200}
+    spoken = {"encoder": 5, "decoder": 8, "critics": [4, 3], "batch": 2, "steps": 400}
     assert sizes(built(*scaled, *flags)) == spoken
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import torch
 
 STEPS = 6
 SETTINGS = {"trainer__limit_val_batches": 1, "model__average_decay": 0.9, "data__seconds": 0.4}
+SETTINGS |= {"data__sampling": "UniformByDuration"}
 
 
 def state(folder):
@@ -28,7 +30,9 @@ def assert_same_training(start, left, right):
         else:
             # Norms, because Adam turns the rounding of a gradient near zero into a whole step of that weight.
             off, moved = float((right[name] - value).norm()), float((value - start[name]).norm())
-            assert off <= 3e-4 * float(value.norm()) or value.ndim == 1, f"{name} is off by {off}"
+            # A later codebook holds what the first left of the latent, but the whole latent's rounding.
+            size = float(left[re.sub(r"codebooks\.\d+", "codebooks.0", name)].norm())
+            assert off <= 3e-4 * size or value.ndim == 1, f"{name} is off by {off}"
             assert off <= 0.15 * moved, f"{name} moved by {moved} and is off by {off}"
 
 
@@ -44,7 +48,10 @@ def test_two_processes_equal_one(tiny, build, tmp_path):
     one = build("encodec_24khz", STEPS, name="one", **SETTINGS)
     assert {one.model.critics_learn(batch) for batch in range(STEPS)} == {True, False}
     start = copy.deepcopy(one.model.state_dict())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the two processes have: another number rounds otherwise
     one.execute()
+    torch.set_num_threads(threads)
 
     arguments = [*tiny("encodec_24khz", STEPS, trainer__devices=2, **SETTINGS), f"--runs={tmp_path}", "--name=two"]
     environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}

@@ -87,8 +87,8 @@ def test_the_averaged_codec_is_the_one_deployed(watched):
     cli, watch = watched("encodec_24khz", 3, model__average_decay=0.9)
     for name, _ in cli.model.codec.named_parameters():
         kept = watch.states[0][f"codec.{name}"]
-        for state in watch.states[1:]:
-            kept = 0.9 * kept + 0.1 * state[f"codec.{name}"]
+        for decay, state in zip((1 / 10, 2 / 11, 3 / 12), watch.states[1:], strict=True):
+            kept = decay * kept + (1 - decay) * state[f"codec.{name}"]
         torch.testing.assert_close(cli.model.average.get_parameter(name), kept)
     deployed = cli.model.deployed_codec
     assert deployed is cli.model.average

@@ -30,7 +30,7 @@ def test_stages_start_on_the_principal_axes_of_what_is_left_for_them() -> None:
         inward, outward = stage.in_proj.weight.detach()[..., 0], stage.out_proj.weight.detach()[..., 0]
         axes = np.linalg.svd(left - left.mean(0), full_matrices=False)[2][:2]
         np.testing.assert_allclose(inward.T @ inward, axes.T @ axes, atol=1e-4)
-        np.testing.assert_allclose(outward, inward.T, atol=1e-6)
+        np.testing.assert_allclose(outward, inward.T, atol=1e-4)
         np.testing.assert_allclose(stage.out_proj.bias.detach(), left.mean(0), atol=1e-5)
         before = np.square(left).sum()
         left = (latent - quantizer(latent, index + 1).latent).detach().transpose(1, 2).flatten(0, 1).numpy()
@@ -50,6 +50,14 @@ def test_entries_start_as_the_means_of_the_first_batchs_directions(latent: torch
         for code in codes.unique():
             members = projected[0][:, codes == code]
             torch.testing.assert_close(stage.codebook.weight[code], members.mean(1), rtol=0.3, atol=0.05)
+
+
+def test_a_start_is_finite_where_no_axis_touches_a_channel() -> None:
+    latent = torch.zeros(1, 6, 40)
+    latent[:, 0] = torch.randn(40)
+    quantizer = FactorizedVQ(6, n_codebooks=3, codebook_size=4, codebook_dim=2, kmeans_init=True)
+    assert bool(quantizer(latent).latent.isfinite().all())
+    assert bool(quantizer(torch.ones(1, 6, 40)).latent.isfinite().all())
 
 
 def test_they_start_once_and_in_training_alone(latent: torch.Tensor) -> None:
