@@ -188,8 +188,10 @@ def wandb_records(path):
 @pytest.fixture(scope="session")
 def read_wandb():
     """``read_wandb(folder)``: what the offline runs logged in a run's folder hold, in the order they were begun."""
+    import wandb
 
     def read(folder):
+        wandb.teardown()  # a run that has ended may still be on its way to the disk
         found = []
         for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb")):
             log = WandbLog()
