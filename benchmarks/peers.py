@@ -22,9 +22,9 @@ class Coder:
         options: ``recipe``, ``seconds`` (default 10), ``bitrate`` (kbps, default the highest).
     """
 
-    def __init__(self, options: dict[str, str]) -> None:
+    def __init__(self, options: dict[str, Any]) -> None:
         torch.manual_seed(0)
-        self.codec = Codec.from_recipe(options.get("recipe", "encodec_24khz")).eval()
+        self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
         self.audio_seconds = float(options.get("seconds", 10))
         samples = round(self.audio_seconds * self.codec.sample_rate)
         self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)
@@ -50,16 +50,16 @@ class TrainingStep:
         options: ``recipe``, ``batch``, ``seconds``; whatever has a dot in its name is a flag of ``codeclab fit``.
     """
 
-    def __init__(self, options: dict[str, str]) -> None:
+    def __init__(self, options: dict[str, Any]) -> None:
         # The trainer is above this folder: only the harness, which loads this file by its path, asks for it.
         from codeclab.experiments.fit import build
         from codeclab.experiments.memory import keep_freed_memory
 
         keep_freed_memory()
-        batch, seconds = options.get("batch", "2"), options.get("seconds", "0.38")
+        batch, seconds = str(options.get("batch", 2)), str(options.get("seconds", 0.38))
         self.audio_seconds = int(batch) * float(seconds)
         words = ["--config", options.get("recipe", "dac_44khz"), "--data.batch_size", batch, "--data.seconds", seconds]
-        words += [word for name, value in options.items() if "." in name for word in (f"--{name}", value)]
+        words += [word for name, value in options.items() if "." in name for word in (f"--{name}", str(value))]
         cli = build("fit", [*words, "--data.workers", "0", "--dry-run"])
         self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
         cli.trainer.callbacks.append(_gate(self.go, self.done))  # type: ignore[attr-defined]
@@ -86,11 +86,11 @@ def _gate(go: threading.Semaphore, done: threading.Semaphore) -> Any:
     return Gate()
 
 
-def coder(options: dict[str, str]) -> Coder:
+def coder(options: dict[str, Any]) -> Coder:
     """The factory of encoding and decoding."""
     return Coder(options)
 
 
-def step(options: dict[str, str]) -> TrainingStep:
+def step(options: dict[str, Any]) -> TrainingStep:
     """The factory of training steps."""
     return TrainingStep(options)

@@ -63,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="what Slurm is asked for, as in partition=gpu timeout_min=720 gpus_per_node=1 cpus_per_task=8",
     )
+    parser.add_argument("--dry-run", action="store_true", help="print what it will take, and stop")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: RUNS/TABLE-SCALE)")
     return parser
 
@@ -168,6 +169,8 @@ def run(command: str, argv: list[str]) -> int:
     drafts = draft_rows(spec, chosen, scale, options, extra, len(slots))
     if all(draft.error for draft in drafts):
         return 2
+    if options.dry_run:
+        return 1 if any(draft.error for draft in drafts) else 0
     outcomes = launch([job for draft in drafts for job in draft.jobs], launcher)
     made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
     notes = _notes(spec, scale, options.data, options.seeds)

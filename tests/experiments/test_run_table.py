@@ -59,6 +59,14 @@ def run(argv: list[str]) -> int:
     return stopped.value.code
 
 
+def test_a_dry_run_says_the_plan_and_makes_nothing(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*table, "--dry-run"]) == 1
+    assert re.search(r"  Good   2 batches, about 0:\d\d\n  Typo   cannot be made", capsys.readouterr().err)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [".timings.json"]
+
+
 def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
