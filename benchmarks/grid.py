@@ -54,7 +54,13 @@ def domain_grids(table: Table) -> dict[str, Grid]:
     """The same for each domain that was measured or has published figures; none where there is only one domain."""
     if len(table.domains) < 2:
         return {}
-    return {domain: _figures_grid(table, lines(table, domain), table.metrics) for domain in table.domains}
+    return {domain: _domain_grid(table, lines(table, domain)) for domain in table.domains}
+
+
+def _domain_grid(table: Table, shown: list[Line]) -> Grid:
+    """The metrics, and what listeners found; the other columns are the same in every domain."""
+    heard = [name for name in table.own_columns if any(name in {*line.scores, *line.published} for line in shown)]
+    return _figures_grid(table, shown, [*table.metrics, *heard])
 
 
 def _figures_grid(table: Table, shown: list[Line], names: Sequence[str]) -> Grid:
@@ -94,13 +100,28 @@ def notes(table: Table) -> list[str]:
     compared = any(row.stated for row in table.rows)
     if table.source and compared:
         found.append(f"Published figures: {table.source}.")
-    found += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in table.columns if COLUMNS[name].open]
+    open_columns = [name for name in table.columns if name not in table.own_columns]
+    found += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
+    found += _listening(table)
     if measured and not table.ranked:
         found += [NOT_RANKED] + [NOT_THE_PAPERS] * compared
     found += [f"{finding.text}." for finding in agreement(table)]
     found += _failures(shown, table.metrics)
     found += [f"{row.name} failed: {one_line(row.error)}." for row in table.rows if row.error]
     return found + list(table.notes)
+
+
+def _listening(table: Table) -> list[str]:
+    """One sentence for each listening test that figures of the table are of."""
+    rows: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.listened:
+            rows.setdefault(row.listened, []).append(row.name)
+    title = COLUMNS["mushra"].title
+    if len(rows) < 2:
+        return [f"{title}: {test}; ± over ratings." for test in rows]
+    found = [f"{title} of {', '.join(names)}: {test}; ± over ratings." for test, names in rows.items()]
+    return [*found, f"{title} of different listening tests cannot be compared."]
 
 
 def _failures(shown: list[Line], metrics: Sequence[str]) -> list[str]:

@@ -54,6 +54,7 @@ class Row:
         codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
         seeds: How many trainings, with other seeds, its figures are means of.
         asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
+        listened: The listening test that its MUSHRA figures are of, in words.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Row:
     codebooks: DataFrame | None = None
     seeds: int = 1
     asked: dict[float, float] = field(default_factory=dict)
+    listened: str | None = None
 
     @property
     def stated(self) -> list[Figures]:
@@ -129,8 +131,9 @@ class Table:
 
     @property
     def own_columns(self) -> list[str]:
-        """The columns for which the suite has figures of its own."""
-        return [name for name in self.columns if COLUMNS[name].open is None]
+        """The columns for which the suite has figures of its own: always, or here because of a listening test."""
+        found = {name for row in self.rows if row.summary is not None for name in row.summary["metric"]}
+        return [name for name in self.columns if COLUMNS[name].open is None or name in found]
 
     @property
     def published_only(self) -> list[str]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.evaluate_run"),
     "table": ("train, measure and compare every row of a table", "codeclab.experiments.run_table"),
     "report": ("compare runs on one page, with players", "codeclab.experiments.report"),
+    "mushra": ("prepare, serve and analyse a listening test", "codeclab.experiments.mushra.command"),
     "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.export"),
     "dashboard": ("arrange a W&B project for comparing codecs", "codeclab.experiments.dashboard"),
     "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.data_scan"),

@@ -18,6 +18,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.statistics import ALL, SUMMARY_COLUMNS
 from codeclab.benchmarks.table import Figures, Row, Table
 from codeclab.experiments.assemble import RecipeError
+from codeclab.experiments.mushra.figures import add_figures
 from codeclab.experiments.run_folder import RunFolder
 from codeclab.experiments.runner.collect import train_seconds
 from codeclab.experiments.runner.job import slug
@@ -102,7 +103,8 @@ def read_sources(paths: Iterable[Path]) -> Sources:
     if table is None:
         used = {name for row in rows if row.summary is not None for name in row.summary["metric"]}
         metrics = [name for name in METRICS if name in used]
-        table = Table("Comparison of runs" if len(rows) > 1 else rows[0].name, "", metrics, rows)
+        columns = ["mushra"] if any(row.listened for row in rows) else []
+        table = Table("Comparison of runs" if len(rows) > 1 else rows[0].name, "", metrics, rows, columns=columns)
         under = [note for note in notes(table) if note != NOT_RANKED]
     table.rows = rows
     return Sources(table, under, found)
@@ -164,10 +166,19 @@ def _figure(text: str) -> float | str:
         return text
 
 
-def _run(path: Path, taken: set[str]) -> Source:
+def has_figures(path: Path) -> bool:
+    """Whether a folder is what ``codeclab table`` wrote, or that of a run that was measured."""
+    return (path / "table.csv").is_file() or _figures_of(path) is not None
+
+
+def _figures_of(path: Path) -> Path | None:
     """A run's own figures: those of ``codeclab evaluate``, else those of the table it was measured for last."""
     kept = [path / "evaluation", *sorted(path.glob("tables/*"), key=lambda found: found.stat().st_mtime, reverse=True)]
-    figures = next((folder for folder in kept if (folder / "evaluation.json").is_file()), None)
+    return next((folder for folder in kept if (folder / "evaluation.json").is_file()), None)
+
+
+def _run(path: Path, taken: set[str]) -> Source:
+    figures = _figures_of(path)
     if figures is None:
         if not path.is_dir():
             raise RecipeError(f"{path} is no folder; give run folders (runs/NAME) or what `codeclab table` wrote")
@@ -177,7 +188,10 @@ def _run(path: Path, taken: set[str]) -> Source:
 
 
 def _row(source: Source) -> Row:
-    return Row(source.row, source.evaluation.summary, wall_seconds=train_seconds(source.folder))
+    evaluation = source.evaluation
+    row = Row(source.row, evaluation.summary, wall_seconds=train_seconds(source.folder))
+    add_figures(row, source.folder.path.parent, evaluation.info.get("codec") or evaluation.info.get("baseline"))
+    return row
 
 
 def _behind(row: Row, table: Path, around: list[Path]) -> Source | None:

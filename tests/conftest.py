@@ -1,7 +1,11 @@
 """Fixtures every test may use."""
 
 import json
-from collections.abc import Callable
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,10 @@ from safetensors.torch import load_file
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900"),
+)
 
 Golden = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
@@ -55,3 +63,71 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+class Browser:
+    """Speaks WebDriver (W3C) with chromedriver."""
+
+    def __init__(self, port: str, profile: Path) -> None:
+        self.address = f"http://127.0.0.1:{port}/session"
+        options = {"args": [*FLAGS, f"--user-data-dir={profile}"]}
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        self.address += "/" + self.post("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+
+    def post(self, path: str, content: Any, method: str = "POST") -> Any:
+        data = None if method == "DELETE" else json.dumps(content).encode()
+        asked = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(asked, timeout=300) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as refused:
+            raise AssertionError(f"{path}: {json.load(refused)['value']['message']}") from None
+
+    def run(self, script: str) -> Any:
+        return self.post("/execute/sync", {"script": script, "args": []})
+
+    def wait(self, script: str) -> Any:
+        """What a script gives to its function ``done``."""
+        return self.post("/execute/async", {"script": f"const done = arguments[0];{script}", "args": []})
+
+    def _find(self, css: str) -> str:
+        return next(iter(self.post("/element", {"using": "css selector", "value": css}).values()))
+
+    def click(self, css: str) -> None:
+        # The page scrolls smoothly; WebDriver would click where the element has not arrived yet.
+        self.run(f"document.querySelector({json.dumps(css)}).scrollIntoView({{behavior: 'instant', block: 'center'}})")
+        self.post(f"/element/{self._find(css)}/click", {})
+
+    def type(self, css: str, text: str) -> None:
+        self.post(f"/element/{self._find(css)}/value", {"text": text})
+
+    def key(self, letter: str) -> None:
+        actions = [{"type": kind, "value": letter} for kind in ("keyDown", "keyUp")]
+        self.post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
+
+    def phone(self, width: int | None = 375) -> None:
+        """Be as wide as a phone, in CSS pixels; None is as wide as the window."""
+        screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+        kind = "clear" if width is None else "set"
+        command = {"cmd": f"Emulation.{kind}DeviceMetricsOverride", "params": {} if width is None else screen}
+        self.post("/goog/cdp/execute", command)
+
+    def complaints(self) -> list[str]:
+        """What the console said since it was last asked, errors and warnings."""
+        found = self.post("/se/log", {"type": "browser"})
+        return [line["message"] for line in found if line["level"] in ("SEVERE", "WARNING")]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Headless Chromium; a test that wants it skips without it."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
+    with subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        line = next(line for line in driver.stdout if "started successfully on port" in line)
+        found = Browser(line.split("on port ")[1].strip(" .\n"), tmp_path_factory.mktemp("profile"))
+        yield found
+        found.post("", None, "DELETE")
+        driver.terminate()

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 
 from codeclab import __version__
 from codeclab.benchmarks.report.chart import MARKS, STYLES
@@ -11,9 +10,11 @@ from codeclab.benchmarks.report.listing import EVERY, table_html
 from codeclab.benchmarks.report.parts import Report
 from codeclab.benchmarks.report.player import players
 from codeclab.benchmarks.report.sound import KBPS
+from codeclab.benchmarks.report.template import fill, resource
 from codeclab.benchmarks.statistics import ALL
 from codeclab.benchmarks.table import Table
 
+HERE = "codeclab.benchmarks.report"
 KEYS = (
     "Keys in a player: <kbd>Space</kbd> plays and pauses, <kbd>0</kbd> is the original, <kbd>1</kbd>–<kbd>9</kbd> the "
     "codecs, <kbd>↑</kbd> <kbd>↓</kbd> the codec before and after, <kbd>←</kbd> <kbd>→</kbd> its bitrate. All versions "
@@ -52,20 +53,14 @@ def render(report: Report) -> str:
     told = f"Made by codeclab {__version__}. Audio on this page is Opus at {KBPS} kbps a channel."
     parts = {
         "title": escape(table.title),
-        "style": _resource("page.css"),
-        "script": "\n".join(_resource(name) for name in ("table.js", "player.js")),
+        "style": resource(HERE, "page.css"),
+        "script": "\n".join(resource(HERE, name) for name in ("table.js", "switch.js", "player.js")),
         "links": links,
         "legend": legend,
         "main": main,
         "foot": escape(told if report.clips else told.split(" Audio")[0]),
     }
-    # The template is cut, not searched again: a title may hold what looks like a place.
-    pieces = _resource("page.html").split("@@")
-    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
-
-
-def _resource(name: str) -> str:
-    return files("codeclab.benchmarks.report").joinpath(name).read_text(encoding="utf-8")
+    return fill(resource(HERE, "page.html"), parts)
 
 
 def _controls(table: Table) -> str:

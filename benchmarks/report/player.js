@@ -1,25 +1,13 @@
-// Players: every version of a clip runs from the same instant, and one of them is let through.
+// Players: a clip, its versions, their spectrograms.
 (() => {
-  const FADE = 0.008; // seconds; a step in the waveform would click
-  let context = null;
   let current = null;
 
-  const bytesOf = (uri) => {
-    const text = atob(uri.slice(uri.indexOf(",") + 1));
-    return Uint8Array.from(text, (letter) => letter.charCodeAt(0)).buffer;
-  };
-
-  class Player {
+  class Player extends Switch {
     constructor(element) {
+      super();
       this.element = element;
       this.versions = JSON.parse(element.querySelector("script").textContent);
       this.seconds = Number(element.dataset.seconds);
-      this.chosen = 0;
-      this.offset = 0;
-      this.started = null;
-      this.starts = 0;
-      this.sources = [];
-      this.gains = [];
       this.part = (name) => element.querySelector(name);
       this.buttons = [...element.querySelectorAll("[data-version]")];
       this.part(".play").addEventListener("click", () => this.toggle());
@@ -32,14 +20,8 @@
       element.addEventListener("pointerdown", () => this.take());
     }
 
-    get playing() {
-      return this.started !== null;
-    }
-
-    get position() {
-      if (!this.playing) return this.offset;
-      const run = this.offset + Math.max(0, context.currentTime - this.started);
-      return this.part(".loop").checked ? run % this.seconds : Math.min(run, this.seconds);
+    get looping() {
+      return this.part(".loop").checked;
     }
 
     take() {
@@ -50,18 +32,17 @@
     }
 
     decode() {
-      this.loading ??= Promise.all(this.versions.map(({ audio }) => context.decodeAudioData(bytesOf(audio))));
+      this.loading ??= Promise.all(this.versions.map(({ audio }) => Switch.decode(audio.slice(audio.indexOf(",") + 1))));
       return this.loading;
     }
 
     async toggle() {
       this.take();
       if (this.playing) return this.pause();
-      context ??= new AudioContext();
       const status = this.part(".status");
       status.textContent = "Decoding…";
       try {
-        await context.resume();
+        await Switch.wake();
         this.buffers = await this.decode();
       } catch (error) {
         status.textContent = `This browser cannot play Opus in Ogg: ${error.message}`;
@@ -73,42 +54,13 @@
 
     start(offset) {
       for (const other of document.querySelectorAll(".player")) if (other.player !== this) other.player.pause();
-      this.halt();
-      const at = context.currentTime + 0.02;
-      const loop = this.part(".loop").checked;
-      this.gains = this.buffers.map(() => new GainNode(context, { gain: 0 }));
-      this.sources = this.buffers.map((buffer, index) => {
-        const source = new AudioBufferSourceNode(context, { buffer, loop, loopEnd: this.seconds });
-        source.connect(this.gains[index]).connect(context.destination);
-        source.start(at, offset);
-        if (!loop) source.stop(at + this.seconds - offset);
-        return source;
-      });
-      const first = this.sources[0];
-      first.onended = () => this.sources[0] === first && this.pause(0);
-      this.offset = offset;
-      this.started = at;
-      this.starts += 1;
-      this.letThrough(0);
+      super.start(offset);
       this.part(".play").setAttribute("aria-pressed", "true");
       this.draw();
     }
 
-    halt() {
-      for (const source of this.sources) {
-        source.onended = null;
-        source.stop();
-        source.disconnect();
-      }
-      for (const gain of this.gains) gain.disconnect();
-      this.sources = [];
-      this.gains = [];
-      this.started = null;
-    }
-
     pause(offset = this.position) {
-      this.offset = offset;
-      this.halt();
+      super.pause(offset);
       this.part(".play").setAttribute("aria-pressed", "false");
       this.show();
     }
@@ -122,20 +74,8 @@
       }
     }
 
-    letThrough(fade) {
-      const now = context.currentTime;
-      this.gains.forEach(({ gain }, index) => {
-        const target = Number(index === this.chosen);
-        gain.cancelScheduledValues(now);
-        gain.setValueAtTime(gain.value, now);
-        if (fade) gain.linearRampToValueAtTime(target, now + fade);
-        else gain.setValueAtTime(target, now);
-      });
-    }
-
     choose(index) {
-      this.chosen = index;
-      if (this.playing) this.letThrough(FADE);
+      super.choose(index);
       const { name, picture } = this.versions[index];
       const image = this.part(".screen img");
       image.src = picture;

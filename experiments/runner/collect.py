@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from codeclab.benchmarks.statistics import metric_columns, over_seeds
 from codeclab.benchmarks.table import Row
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.baseline_rows import untrained_columns
+from codeclab.experiments.mushra.figures import add_figures
 from codeclab.experiments.run_folder import RunFolder
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
@@ -29,7 +31,10 @@ def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
         spec: the table.
     """
     try:
-        return _collect(draft, outcomes, spec)
+        row = _collect(draft, outcomes, spec)
+        if "mushra" in spec.columns:
+            _add_listening(row, draft, outcomes, spec)
+        return row
     except (ValueError, RuntimeError, OSError) as error:
         return draft.row.printed(error=f"{type(error).__name__}: {error}")
 
@@ -62,6 +67,15 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
         error=error,
         seeds=len(made),
     )
+
+
+def _add_listening(row: Row, draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> None:
+    """What listeners found about the codec, or of several seeds about the first that was heard."""
+    for job, outcome in zip(draft.jobs, outcomes, strict=True):
+        if not outcome.error and row.listened is None:
+            trained = draft.row.kind == "trained"
+            info = (measured(job)[0] if trained else measure_other(job, spec, draft.row)).info
+            add_figures(row, Path(job.runs), info["codec"] or info.get("baseline"))
 
 
 def train_seconds(folder: RunFolder) -> float | None:

@@ -1,8 +1,10 @@
 """Stand-ins that the tests of this folder share."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from types import SimpleNamespace
 
 import pandas as pd
@@ -11,6 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.benchmarks.clip import Clip
+from codeclab.benchmarks.mushra.design import (
+    LOW_ANCHOR,
+    REFERENCE,
+    SYSTEM,
+    Condition,
+    ListeningTest,
+    make_page,
+)
 from codeclab.benchmarks.statistics import SUMMARY_COLUMNS
 
 
@@ -78,3 +88,37 @@ def make_clip() -> Callable[..., Clip]:
 def make_summary() -> Callable[..., pd.DataFrame]:
     """``make_summary(("all", 6.0, "si_sdr", mean, ci95, n, failed), ...)``: a summary with these lines."""
     return lambda *lines: pd.DataFrame(lines, columns=SUMMARY_COLUMNS)
+
+
+@pytest.fixture
+def mushra_test() -> ListeningTest:
+    """Two clips of two domains, four conditions; every page has its own ids."""
+    rng = Random(7)
+    conditions = [
+        Condition("Reference", REFERENCE),
+        Condition("Anchor, 3.5 kHz", LOW_ANCHOR),
+        Condition("A, 3 kbps", SYSTEM, 3.0, "../a", "v1-a"),
+        Condition("B, 6 kbps", SYSTEM, 6.0, None, {"part": "Opus"}),
+    ]
+    first, second, practice = (
+        make_page(clip, domain, 1.0, [0, 1, 2, 3], rng)
+        for clip, domain in (("guitar", "music"), ("voice", "speech"), ("drum", "music"))
+    )
+    return ListeningTest("A <test>", conditions, practice, [first, second], listen=0.05)
+
+
+@pytest.fixture
+def mushra_file(mushra_test: ListeningTest) -> Callable[..., str]:
+    """``mushra_file(*scores, listener=1)``: what a listener saved who rated each condition alike on every page."""
+
+    def made(*scores: float, listener: int = 1) -> str:
+        pages = [
+            {"page": page.id, "order": sorted(page.stimuli), "seconds": 12.5}
+            | {"ratings": {name: scores[place] for name, place in page.stimuli.items()}}
+            for page in mushra_test.pages
+        ]
+        about = {"format": "codeclab mushra ratings", "version": 1, "test": mushra_test.id, "name": "Ann"}
+        times = {"began": "2026-11-21T20:00:00.000Z", "ended": "2026-11-21T20:30:00.000Z"}
+        return json.dumps(about | times | {"listener": f"{listener:016x}", "pages": pages})
+
+    return made

@@ -1,12 +1,6 @@
 """The report page in headless Chromium, from disk: players play, switching keeps the position, sorting sorts."""
 
-import json
 import math
-import shutil
-import subprocess
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +13,6 @@ from codeclab.benchmarks.report.sound import opus, spectrogram
 from codeclab.benchmarks.statistics import SUMMARY_COLUMNS
 from codeclab.benchmarks.table import Row, Table
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("chromium") and shutil.which("chromedriver")),
-    reason="needs Chromium and its driver: apt-get install chromium chromium-driver",
-)
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-extensions"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,900"),
-)
 TONES = {"Original": 500.0, "A1": 1000.0, "A3": 1500.0, "B1": 2000.0}
 HEARD = """
 const player = document.querySelector('.player').player;
@@ -44,61 +30,8 @@ wait();
 """
 
 
-class Browser:
-    """Speaks WebDriver (W3C) with chromedriver."""
-
-    def __init__(self, port: str, profile: Path) -> None:
-        self.address = f"http://127.0.0.1:{port}/session"
-        options = {"args": [*FLAGS, f"--user-data-dir={profile}"]}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        self.address += "/" + self.post("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
-
-    def post(self, path: str, content: Any, method: str = "POST") -> Any:
-        data = None if method == "DELETE" else json.dumps(content).encode()
-        asked = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(asked, timeout=300) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as refused:
-            raise AssertionError(f"{path}: {json.load(refused)['value']['message']}") from None
-
-    def run(self, script: str) -> Any:
-        return self.post("/execute/sync", {"script": script, "args": []})
-
-    def wait(self, script: str) -> Any:
-        """What a script gives to its function ``done``."""
-        return self.post("/execute/async", {"script": f"const done = arguments[0];{script}", "args": []})
-
-    def _find(self, css: str) -> str:
-        return next(iter(self.post("/element", {"using": "css selector", "value": css}).values()))
-
-    def click(self, css: str) -> None:
-        # The page scrolls smoothly; WebDriver would click where the element has not arrived yet.
-        self.run(f"document.querySelector({json.dumps(css)}).scrollIntoView({{behavior: 'instant', block: 'center'}})")
-        self.post(f"/element/{self._find(css)}/click", {})
-
-    def type(self, css: str, text: str) -> None:
-        self.post(f"/element/{self._find(css)}/value", {"text": text})
-
-    def key(self, letter: str) -> None:
-        actions = [{"type": kind, "value": letter} for kind in ("keyDown", "keyUp")]
-        self.post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        line = next(line for line in driver.stdout if "started successfully on port" in line)
-        found = Browser(line.split("on port ")[1].strip(" .\n"), tmp_path_factory.mktemp("profile"))
-        yield found
-        found.post("", None, "DELETE")
-        driver.terminate()
-
-
 @pytest.fixture
-def page(browser: Browser, report: str, tmp_path: Path) -> Browser:
+def page(browser: Any, report: str, tmp_path: Path) -> Any:
     (tmp_path / "report.html").write_text(report, encoding="utf-8")
     browser.post("/url", {"url": (tmp_path / "report.html").as_uri()})
     return browser
@@ -123,13 +56,7 @@ def scored(low: float, high: float) -> DataFrame:
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
-def no_errors(browser: Browser) -> bool:
-    found = browser.post("/se/log", {"type": "browser"})
-    assert [line for line in found if line["level"] in ("SEVERE", "WARNING")] == []
-    return True
-
-
-def test_sorting_sorts_and_filtering_filters(page: Browser) -> None:
+def test_sorting_sorts_and_filtering_filters(page: Any) -> None:
     shown = (
         "return [...document.querySelectorAll('#results tbody tr')].filter(r => !r.hidden)"
         ".map(r => r.cells[0].textContent + r.cells[3].dataset.sort)"
@@ -147,10 +74,10 @@ def test_sorting_sorts_and_filtering_filters(page: Browser) -> None:
     assert page.run("return document.querySelector('#count').textContent") == "2 of 8 lines"
     page.run("const s = document.querySelector('.domain'); s.value = 'speech'; s.dispatchEvent(new Event('change'))")
     assert page.run(shown) == ["B20"]
-    assert no_errors(page)
+    assert page.complaints() == []
 
 
-def test_a_switch_changes_what_is_heard_and_nothing_else(page: Browser) -> None:
+def test_a_switch_changes_what_is_heard_and_nothing_else(page: Any) -> None:
     page.click(".player .play")
     page.wait("document.querySelector('.player').player.loading.then(() => done())")
     lengths = page.run("return document.querySelector('.player').player.buffers.map(buffer => buffer.duration)")
@@ -170,10 +97,10 @@ def test_a_switch_changes_what_is_heard_and_nothing_else(page: Browser) -> None:
         starts.add(started)
     assert starts == {1}  # the sources run on: nothing was started anew
     assert all(0 <= place <= 2 for place in places)
-    assert no_errors(page)
+    assert page.complaints() == []
 
 
-def test_one_player_at_a_time_and_space_pauses_where_it_is(page: Browser) -> None:
+def test_one_player_at_a_time_and_space_pauses_where_it_is(page: Any) -> None:
     page.click(".player .play")
     page.wait("document.querySelector('.player').player.loading.then(() => done())")
     page.wait(HEARD)
@@ -188,25 +115,19 @@ def test_one_player_at_a_time_and_space_pauses_where_it_is(page: Browser) -> Non
     (first, kept), (second, _) = page.run(states)
     assert (first, second) == (False, True)
     assert kept == position
-    assert no_errors(page)
+    assert page.complaints() == []
 
 
-def test_rows_can_be_hidden_in_charts_and_a_phone_needs_no_sideways_scrolling(page: Browser) -> None:
+def test_rows_can_be_hidden_in_charts_and_a_phone_needs_no_sideways_scrolling(page: Any) -> None:
     line = "return document.querySelector('#curves svg [data-row=\"1\"]').style.display"
     assert page.run(line) == ""
     page.click("[data-toggles='1']")
     assert page.run(line) == "none"
-    page.post(
-        "/goog/cdp/execute",
-        {
-            "cmd": "Emulation.setDeviceMetricsOverride",
-            "params": {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True},
-        },
-    )
+    page.phone()
     assert page.run("return document.documentElement.scrollWidth") <= 375
     unnamed = (
         "return [...document.querySelectorAll('button, input, select, img')].filter(e => !(e.ariaLabel || e.alt || "
         "e.textContent.trim() || (e.labels && e.labels.length))).length"
     )
     assert page.run(unnamed) == 0
-    assert no_errors(page)
+    assert page.complaints() == []

@@ -1,0 +1,29 @@
+"""Stimuli as files that a page loads from disk as well as from a server."""
+
+import base64
+import io
+
+import soundfile
+from torch import Tensor
+
+
+def wav(audio: Tensor, sample_rate: int) -> bytes:
+    """A WAV file of 16 bits: of clips that last equally long, all files are equally large.
+
+    Args:
+        audio: Samples ``[C, N]`` within [-1, 1].
+        sample_rate: Hz.
+    """
+    target = io.BytesIO()
+    soundfile.write(target, audio.T.numpy(), sample_rate, format="WAV", subtype="PCM_16")
+    return target.getvalue()
+
+
+def script(name: str, content: bytes) -> str:
+    """A stimulus as a script: from disk, a browser lets a page load these, and no audio that it could switch.
+
+    Args:
+        name: Id of the stimulus.
+        content: Of its file.
+    """
+    return f'sound("{name}","{base64.b64encode(content).decode()}");\n'

@@ -1,0 +1,1 @@
+"""``codeclab mushra``: listening tests, from runs to a column of the tables."""
