@@ -173,7 +173,7 @@ def run(command: str, argv: list[str]) -> int:
         return 1 if any(draft.error for draft in drafts) else 0
     outcomes = launch([job for draft in drafts for job in draft.jobs], launcher)
     made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
-    notes = _notes(spec, scale, options.data, options.seeds)
+    notes = _notes(spec, {row.kind for row in chosen}, scale, options.data, options.seeds)
     table = spec.printed(made, notes, ranked=scale in RANKED_SCALES or scale is None)
     output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
     with RunLock(Path(options.runs), f"table-{output.name}") as lock:
@@ -207,7 +207,11 @@ def draft_rows(
     return drafts
 
 
-def _notes(spec: TableSpec, scale: str | None, data: str | None, seeds: int) -> list[str]:
+def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None, seeds: int) -> list[str]:
+    size = f"Scale {scale or 'paper'}"
+    if kinds <= {"recipe", "published"}:
+        return [f"{size}; nothing was trained or measured."]
+    made = "trained and measured" if "trained" in kinds else "measured"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     corpus = f"on {Path(data).name}" if data else "on the built-in synthetic corpus"
     rate = (
@@ -216,4 +220,4 @@ def _notes(spec: TableSpec, scale: str | None, data: str | None, seeds: int) -> 
         else "at each codec's own sampling rate"
     )
     often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
-    return [f"Scale {scale or 'paper'}, trained and measured {corpus}, on {device}; judged {rate}.{often}"]
+    return [f"{size}, {made} {corpus}, on {device}; judged {rate}.{often}"]
