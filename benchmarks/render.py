@@ -5,6 +5,7 @@ import io
 import math
 import re
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console, Group
 from rich.table import Table as RichTable
@@ -20,6 +21,15 @@ CSV_COLUMNS = (
     *("row", "label", "domain", "bitrate_kbps", "metric", "mean", "ci95", "n", "failed"),
     *("published", "wall_seconds", "parameters", "error"),
 )
+
+KEYS = 2
+"""Columns that say which line of a table one is in: row and bitrate."""
+
+NAME_WIDTH = 26
+"""Names of rows longer than this are broken between words in a terminal."""
+
+FRAME = 3
+"""Terminal columns that a table's column takes beside its text."""
 
 LATEX_CHARACTERS = {
     "\\": r"\textbackslash{}",
@@ -88,10 +98,16 @@ def csv_long(table: Table) -> str:
     return target.getvalue()
 
 
-def terminal(table: Table) -> Group:
-    """Something that a rich console prints: the whole test set, each domain, the notes."""
-    parts: list[RichTable | Text] = [_rich_grid(main_grid(table), table.title)]
-    parts += [_rich_grid(grid, domain) for domain, grid in domain_grids(table).items()]
+def terminal(table: Table, width: int = 80) -> Group:
+    """Something that a rich console prints: the whole test set, each domain, the notes.
+
+    Args:
+        table: The table.
+        width: Columns of the terminal; metrics that do not fit beside one another follow in a table of their own.
+    """
+    parts: list[RichTable | Text] = _rich_grids(main_grid(table), table.title, width)
+    for domain, grid in domain_grids(table).items():
+        parts += _rich_grids(grid, domain, width)
     return Group(*parts, *(Text(note, style="dim") for note in notes(table)))
 
 
@@ -102,7 +118,8 @@ def print_table(table: Table, console: Console | None = None) -> None:
         table: The table.
         console: Where; standard output where it is None.
     """
-    (console or Console()).print(terminal(table))
+    console = console or Console()
+    console.print(terminal(table, console.width))
 
 
 def text(table: Table, width: int = 120) -> str:
@@ -166,13 +183,47 @@ def _latex_grid(grid: Grid) -> list[str]:
     ]
 
 
-def _rich_grid(grid: Grid, title: str) -> RichTable:
+def _rich_grids(grid: Grid, title: str, width: int) -> list[RichTable | Text]:
+    """A grid in as many tables as its width takes, each with the row's name and its bitrate."""
+    return [_rich_grid(grid, columns, title) for columns in _spread(grid, width)]
+
+
+def _spread(grid: Grid, width: int) -> list[list[int]]:
+    """Columns that fit side by side: all figures unbroken, a published one beside ours, the first two in each."""
+    needed = [_needed(grid, column) for column in range(len(grid.headings))]
+    groups: list[list[int]] = []
+    for column in range(KEYS, len(grid.headings)):
+        if groups and grid.headings[column] == "published":
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    keys = list(range(min(KEYS, len(grid.headings))))
+    spread = [keys]
+    for group in groups:
+        taken = sum(needed[column] for column in [*spread[-1], *group]) + 1
+        if taken > width and len(spread[-1]) > len(keys):
+            spread.append(list(keys))
+        spread[-1] = [*spread[-1], *group]
+    return spread
+
+
+def _needed(grid: Grid, column: int) -> int:
+    """Terminal columns, frame included, in which no figure, no word of a heading and no short name is broken."""
+    texts = [row[column].text for row in grid.rows]
+    if column == 0:
+        words = [word for text in texts for word in text.split()]
+        return max([min(max(map(len, texts), default=0), NAME_WIDTH), *map(len, words)]) + FRAME
+    return max(map(len, [*grid.headings[column].split(), *texts])) + FRAME
+
+
+def _rich_grid(grid: Grid, columns: list[int], title: str) -> RichTable:
     shown = RichTable(title=Text(title), title_justify="left", title_style="bold")
-    for column, heading in enumerate(grid.headings):
-        left = column < grid.left
-        shown.add_column(Text(heading), justify="left" if left else "right", overflow="fold")
+    for column in columns:
+        justify: Literal["left", "right"] = "left" if column < grid.left else "right"
+        size = _needed(grid, column) - FRAME
+        shown.add_column(Text(grid.headings[column]), justify=justify, overflow="fold", width=size)
     for row in grid.rows:
-        shown.add_row(*(Text(cell.text, style="bold" if cell.bold else "") for cell in row))
+        shown.add_row(*(Text(row[column].text, style="bold" if row[column].bold else "") for column in columns))
     return shown
 
 

@@ -108,6 +108,14 @@ def test_terminal(small) -> None:
     assert "not ranked" not in shown
 
 
+def test_what_does_not_fit_a_terminal_follows_below_and_nothing_is_broken(small) -> None:
+    wide, narrow = text(small, 240), text(small, 50)
+    assert narrow.count("kbps ┃") > wide.count("kbps ┃")
+    assert max(len(line) for line in narrow.splitlines()) <= 50
+    figures = [word.strip() for line in wide.splitlines() if line.startswith("│") for word in line.split("│")[1:-1]]
+    assert all(figure in narrow for figure in figures)
+
+
 def test_short_rows_are_not_ranked(small) -> None:
     small.ranked = False
     shown = markdown(small)

@@ -63,7 +63,7 @@ def test_a_dry_run_says_the_plan_and_makes_nothing(
     table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run([*table, "--dry-run", "--rows", "Good", "Typo"]) == 1
-    assert re.search(r"  Good   2 batches, about 0:\d\d\n  Typo   cannot be made", capsys.readouterr().err)
+    assert re.search(r"  Good  2 batches, about 0:\d\d\n  Typo  cannot be made", capsys.readouterr().err)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [".timings.json"]
 
 
