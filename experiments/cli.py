@@ -28,15 +28,13 @@ HELP = """usage: codeclab COMMAND [options]
 
 Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.
 
-commands:
+commands (`codeclab COMMAND --help` explains each):
 {commands}
 
 Begin with:
   codeclab table demo                                    five small codecs, trained and compared in minutes on a CPU
   codeclab fit --config encodec_24khz --scale mini       train one codec on the built-in synthetic corpus
   codeclab fit --config dac_44khz --scale mini --data ~/audio --model.quantizer ResidualVQ
-
-`codeclab COMMAND --help` explains each.
 """
 
 
