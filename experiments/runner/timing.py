@@ -5,6 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import lightning
@@ -20,6 +21,9 @@ TIMINGS = ".timings.json"
 
 AFFORDABLE = 5.0
 """Seconds that a whole batch may be expected to take on a CPU; of longer ones only one item is timed."""
+
+WARM_UP, TIMED = 2, 3
+"""Whole batches that are left out, as the first touches of memory cost up to ten times a batch, and that count."""
 
 WITHOUT_COST = (
     *("seed_everything", "model.seed", "data.seed", "data.split_seed", "data.folder"),
@@ -96,8 +100,8 @@ class Stopwatch(Callback):
 
     @property
     def seconds(self) -> float:
-        """Of a whole batch: the mean of those after the first, else as many times one item's as it has items."""
-        return sum(self.whole[1:]) / len(self.whole[1:]) if len(self.whole) > 1 else self.single[-1] * self.items
+        """Of a whole batch: the median after the warm-up, else as many times one item's as it has items."""
+        return median(self.whole[WARM_UP:]) if len(self.whole) > WARM_UP else self.single[-1] * self.items
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
@@ -113,7 +117,7 @@ class Stopwatch(Callback):
         """Stop the clock, and the training once enough is known."""
         (self.single if len(self.single) < 2 else self.whole).append(_now(trainer) - self.began)
         affordable = trainer.strategy.root_device.type == "cuda" or self.single[-1] * self.items <= AFFORDABLE
-        if len(self.single) == 2 and (len(self.whole) == 3 or not affordable):
+        if len(self.single) == 2 and (len(self.whole) == WARM_UP + TIMED or not affordable):
             trainer.fit_loop.epoch_loop.max_steps = trainer.global_step
 
 
@@ -136,7 +140,7 @@ def time_batch(cli: CodecCLI, items: int) -> float:
     # Of the trainer's own callbacks none may act: they would write into the run's folder.
     setattr(cli.trainer, "callbacks", [stopwatch])  # noqa: B010 (its stubs do not know the attribute)
     cli.trainer.limit_val_batches = 0
-    cli.trainer.fit_loop.epoch_loop.max_steps = 5
-    cli.datamodule.n_batches = 5
+    cli.trainer.fit_loop.epoch_loop.max_steps = 2 + WARM_UP + TIMED
+    cli.datamodule.n_batches = 2 + WARM_UP + TIMED
     cli.trainer.fit(cli.model, cli.datamodule)
     return stopwatch.seconds

@@ -43,7 +43,7 @@ def test_whole_batches_are_timed_where_they_are_affordable(planned, monkeypatch,
     cli = planned()
     clock = Clock(cli.model, monkeypatch, lambda items: 0.1 + 0.2 * items)
     assert time_batch(cli, 4) == pytest.approx(0.9)
-    assert clock.items == [1, 1, 4, 4, 4]
+    assert clock.items == [1, 1, 4, 4, 4, 4, 4]
     assert not list(tmp_path.iterdir())
 
 
