@@ -106,6 +106,15 @@ class Browser:
         actions = [{"type": kind, "value": letter} for kind in ("keyDown", "keyUp")]
         self.post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
 
+    def drag(self, css: str, start: float, end: float) -> None:
+        """The mouse from one place to another of an element, in shares of its width."""
+        box = f"document.querySelector({json.dumps(css)}).getBoundingClientRect()"
+        left, top, width, height = self.run(f"const b = {box}; return [b.left, b.top, b.width, b.height]")
+        move = {"type": "pointerMove", "duration": 0, "y": round(top + height / 2)}
+        steps = [move | {"x": round(left + start * width)}, {"type": "pointerDown", "button": 0}]
+        steps += [move | {"x": round(left + end * width)}, {"type": "pointerUp", "button": 0}]
+        self.post("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": steps}]})
+
     def phone(self, width: int | None = 375) -> None:
         """Be as wide as a phone, in CSS pixels; None is as wide as the window."""
         screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}

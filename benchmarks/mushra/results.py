@@ -1,5 +1,6 @@
 """All that a listening test found, and the files that say it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,8 @@ def markdown(results: Results) -> str:
 def notes(results: Results) -> list[str]:
     """What belongs under the means."""
     counts = results.scores.groupby(["page", "condition"]).size()
-    low, high = int(counts.min()), int(counts.max())
+    there = sum(len(page.stimuli) for page in results.test.pages)
+    low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
     found = [
         f"{results.said[0].upper()}{results.said[1:]}; {len(results.scores)} ratings, "
         f"{low if low == high else f'{low} to {high}'} of each stimulus.",
@@ -110,7 +112,7 @@ def _mean_table(results: Results) -> str:
     for condition in results.test.conditions:
         own = results.means[results.means["condition"] == condition.name].set_index("domain")
         whole = own.loc[ALL]
-        between = "" if whole["ci95_listeners"] != whole["ci95_listeners"] else f"± {whole['ci95_listeners']:.1f}"
+        between = "" if math.isnan(whole["ci95_listeners"]) else f"± {whole['ci95_listeners']:.1f}"
         rate = "" if condition.bitrate is None else f"{condition.bitrate:.4g}"
         cells = [_interval(own.loc[domain, "mean"], own.loc[domain, "ci95"]) for domain in domains]
         lines.append(_line([escape_markdown(condition.name), rate, cells[0], between, *cells[1:]]))
@@ -132,13 +134,13 @@ def _pair_table(found: Sequence[Pair]) -> str:
 
 
 def _interval(mean: float, half: float, sign: bool = False) -> str:
-    if mean != mean:
+    if math.isnan(mean):
         return "—"
-    return f"{mean:{'+' if sign else ''}.1f}" + ("" if half != half else f" ± {half:.1f}")
+    return f"{mean:{'+' if sign else ''}.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
 
 
 def _p(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+    return "≤ 0.0001" if value <= 1e-4 else f"{value:.4f}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -188,6 +188,16 @@ def test_a_switch_keeps_the_instant_and_a_part_is_heard_again_and_again(browser:
     assert heard[2] == 2
     browser.key("\ue00c")  # Escape
     assert browser.run("return [steps.trial.deck.from, steps.trial.deck.to]") == [0, 1]
+    browser.key(" ")
+    browser.drag(".wave", 0.7, 0.4)
+    assert browser.run("return [steps.trial.deck.from, steps.trial.deck.to]") == pytest.approx([0.4, 0.7], abs=0.002)
+    browser.drag(".wave", 0.6, 0.6)
+    assert browser.run("return steps.trial.deck.place") == pytest.approx(0.6, abs=0.002)
+    browser.drag(".wave", 0.4, 0.2)  # by its handle
+    assert browser.run("return [steps.trial.deck.from, steps.trial.deck.to]") == pytest.approx([0.2, 0.7], abs=0.01)
+    browser.click(".whole")
+    assert browser.run("return [steps.trial.deck.from, steps.trial.deck.to]") == [0, 1]
+    browser.key("a")
     browser.key("\ue006")  # Enter, on the slider of A, takes its rating as it stands
     assert browser.run("return Object.values(steps.trial.kept.ratings)") == [50]
     browser.phone()
