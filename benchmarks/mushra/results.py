@@ -110,11 +110,12 @@ def _mean_table(results: Results) -> str:
     headings = ["Condition", "kbps", "MUSHRA", "± listeners", *(escape_markdown(domain) for domain in domains[1:])]
     lines = [_line(headings), _line([":---", *["---:"] * (len(headings) - 1)])]
     for condition in results.test.conditions:
-        own = results.means[results.means["condition"] == condition.name].set_index("domain")
-        whole = own.loc[ALL]
-        between = "" if math.isnan(whole["ci95_listeners"]) else f"± {whole['ci95_listeners']:.1f}"
+        own = results.means[results.means["condition"] == condition.name]
+        by_domain = {line["domain"]: line for line in own.to_dict("records")}
+        half = by_domain[ALL]["ci95_listeners"]
+        between = "" if math.isnan(half) else f"± {half:.1f}"
         rate = "" if condition.bitrate is None else f"{condition.bitrate:.4g}"
-        cells = [_interval(own.loc[domain, "mean"], own.loc[domain, "ci95"]) for domain in domains]
+        cells = [_interval(by_domain[domain]["mean"], by_domain[domain]["ci95"]) for domain in domains]
         lines.append(_line([escape_markdown(condition.name), rate, cells[0], between, *cells[1:]]))
     return "\n".join(lines)
 
