@@ -25,7 +25,7 @@ demo: install  ## train and tabulate five small codecs on the CPU, in minutes
 	env -u OMP_NUM_THREADS $(BIN)/codeclab table demo
 
 test: install lint  ## every check: lint, types, tests
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -8,11 +8,10 @@ from random import Random
 from codeclab.benchmarks.clip import Clip
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.assemble import RecipeError
-from codeclab.experiments.data.augmentation import QUIETEST_LUFS
+from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.evaluate_run import FULL_BAND, data_of
-from codeclab.experiments.mushra.stimuli import loudness
 from codeclab.experiments.subjects import Subject
 
 SLACK = 0.01
@@ -109,7 +108,7 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
             if len(found) > per_domain:
                 break
             clip = clips[place]
-            if loudness(clip.audio, clip.sample_rate) >= QUIETEST_LUFS:
+            if measure_lufs(clip.audio, clip.sample_rate) >= QUIETEST_LUFS:
                 found.append(clip)
         taken = found[:per_domain]
         short = sum(clip.seconds < clips.seconds - SLACK for clip in taken)

@@ -13,21 +13,6 @@ from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
 CEILING = 10 ** (-0.1 / 20)
 """Highest sample of a stimulus: what a browser's resampler adds must fit, too."""
 
-HEADROOM = 0.25
-"""Highest sample of audio whose loudness is measured."""
-
-
-def loudness(audio: Tensor, sample_rate: int) -> float:
-    """Loudness by ITU-R BS.1770 in LUFS, of audio that may exceed full scale, as a codec's output may.
-
-    Args:
-        audio: samples ``[C, N]``.
-        sample_rate: Hz.
-    """
-    # torchaudio's filters cut off at full scale, and the weighting lifts treble by 4 dB.
-    down = max(1.0, float(audio.abs().max()) / HEADROOM)
-    return measure_lufs(audio / down, sample_rate) + 20 * math.log10(down)
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -74,7 +59,7 @@ class Stimuli:
         samples = audio.detach().cpu().float().contiguous()
         save_file({"audio": samples}, path)
         peak = float(samples.abs().max())
-        self.measured[clip, condition] = Measured(path, loudness(samples, self.sample_rate), peak)
+        self.measured[clip, condition] = Measured(path, measure_lufs(samples, self.sample_rate), peak)
 
     def level(self, wanted: float) -> tuple[float, tuple[str, int] | None]:
         """The common loudness.

@@ -58,6 +58,14 @@ def test_loudness_of_the_standards_sine() -> None:
     assert measure_lufs(torch.zeros(1, 48000), 48000) == -np.inf
 
 
+def test_loudness_near_and_beyond_full_scale_is_not_cut_off() -> None:
+    noise = torch.randn(1, 48000, generator=torch.Generator().manual_seed(0))
+    quiet = 0.01 * noise / noise.abs().max()
+    for gain in (100, 400):
+        expected = measure_lufs(quiet, 48000) + 20 * np.log10(gain)
+        assert measure_lufs(gain * quiet, 48000) == pytest.approx(expected, abs=1e-3)
+
+
 @pytest.mark.parametrize("target", [-24.0, -16.0])
 def test_loudness_normalisation_hits_its_target(target: float) -> None:
     for audio in _examples(3.0):

@@ -25,7 +25,7 @@ from codeclab.experiments.data.augmentation import measure_lufs
 from codeclab.experiments.evaluate_run import data_of
 from codeclab.experiments.mushra.command import run
 from codeclab.experiments.mushra.figures import add_figures
-from codeclab.experiments.mushra.stimuli import Stimuli, loudness
+from codeclab.experiments.mushra.stimuli import Stimuli
 from codeclab.experiments.report_sources import read_sources
 from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
@@ -92,7 +92,7 @@ def test_every_system_stands_beside_reference_and_anchors_at_one_loudness(
         heard = {place: stimulus(folder, name)[0] for name, place in page.stimuli.items()}
         assert len(heard) == 7
         for audio in heard.values():
-            assert loudness(audio, 24000) == pytest.approx(test.lufs, abs=0.01)
+            assert measure_lufs(audio, 24000) == pytest.approx(test.lufs, abs=0.01)
             assert float(audio.abs().max()) < 1
         assert torch.equal(heard[0], stimulus(folder, page.reference)[0])
         assert torch.equal(heard[3], heard[5])  # one codec under two names
@@ -166,8 +166,6 @@ def test_the_level_by_hand(tmp_path: Path) -> None:
     assert silent.lufs == -float("inf")
     assert not stimuli.at("clip", 2, -20).any()
     assert measure_lufs(stimuli.at("clip", 0, -20), 48000) == pytest.approx(-20, abs=1e-3)
-    # What exceeds full scale is measured as it is: twice the amplitude is 6.02 dB more.
-    assert loudness(4 * tone, 48000) == pytest.approx(loudness(tone, 48000) + 12.0412, abs=1e-3)
 
 
 def test_what_cannot_be_prepared_is_said_in_one_line(
