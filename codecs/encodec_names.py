@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from codeclab.codecs.renaming import renamed
+
 REPLACED = (
     (".conv.conv.", ".convolution."),
     (".convtr.convtr.", ".convolution."),
@@ -23,9 +25,7 @@ REPLACED = (
 
 def encodec_name(name: str) -> str:
     """The name in ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder).state_dict()`` of one in the reference's."""
-    for theirs, ours in REPLACED:
-        name = name.replace(theirs, ours)
-    return name
+    return renamed(name, REPLACED)
 
 
 def encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

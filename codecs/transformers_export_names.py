@@ -5,6 +5,8 @@ import re
 import torch
 from torch import Tensor
 
+from codeclab.codecs.renaming import renamed
+
 ENCODEC_REPLACED = (
     (".convolution.", ".conv."),
     (".body.", ".block."),
@@ -55,9 +57,8 @@ def encodec_export_tensors(tensors: dict[str, Tensor], weight_normed: bool) -> d
         weight_normed: whether EncodecModel normalises its convolutions' weights.
     """
     found = {}
-    for name, tensor in tensors.items():
-        for ours, theirs in ENCODEC_REPLACED:
-            name = name.replace(ours, theirs)
+    for own_name, tensor in tensors.items():
+        name = renamed(own_name, ENCODEC_REPLACED)
         if name.endswith(".inited"):
             found[name] = (tensor > 0).float().reshape(1)  # a flag there, the number of updates here
         elif weight_normed and name.endswith(CONVOLUTION):

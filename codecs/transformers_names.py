@@ -6,6 +6,7 @@ from torch import Tensor
 
 from codeclab.codecs.dac_names import dac_layer
 from codeclab.codecs.encodec_names import started_as_count
+from codeclab.codecs.renaming import renamed
 
 REPLACED = (
     (".conv.", ".convolution."),
@@ -33,12 +34,8 @@ BLOCK_LAYERS = {
 
 def transformers_encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """EncodecModel's state dict under the names of ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder)``."""
-    found = {}
-    for name, tensor in tensors.items():
-        for theirs, ours in REPLACED:
-            name = name.replace(theirs, ours)
-        found[name] = started_as_count(tensor) if name.endswith(".updates") else tensor
-    return found
+    named = {renamed(name, REPLACED): tensor for name, tensor in tensors.items()}
+    return {name: started_as_count(tensor) if name.endswith(".updates") else tensor for name, tensor in named.items()}
 
 
 def transformers_dac_name(name: str, n_strides: int) -> str:

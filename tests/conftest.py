@@ -122,6 +122,13 @@ class Browser:
         command = {"cmd": f"Emulation.{kind}DeviceMetricsOverride", "params": {} if width is None else screen}
         self.post("/goog/cdp/execute", command)
 
+    def unnamed(self, kinds: str) -> int:
+        """How many elements of some kinds, as a CSS selector, have no name that a screen reader could say."""
+        return self.run(
+            f"return [...document.querySelectorAll('{kinds}')].filter(e => !(e.ariaLabel || e.alt || "
+            "e.textContent.trim() || (e.labels && e.labels.length))).length"
+        )
+
     def complaints(self) -> list[str]:
         """What the console said since it was last asked, errors and warnings."""
         found = self.post("/se/log", {"type": "browser"})

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from codeclab.codecs.renaming import renamed
+
 REPLACED = (
     ("emb.", "embeddings."),
     ("linears.", "outputs."),
@@ -18,9 +20,7 @@ REPLACED = (
 
 def language_model_name(name: str) -> str:
     """The name in ``LanguageModel.state_dict()`` of one in the reference's."""
-    for theirs, ours in REPLACED:
-        name = name.replace(theirs, ours)
-    return name
+    return renamed(name, REPLACED)
 
 
 def language_model_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

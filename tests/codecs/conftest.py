@@ -1,13 +1,16 @@
 """Small codecs that the tests of this folder share."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
+from codeclab.codecs.encodec_names import encodec_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.residual_vq import ResidualVQ
@@ -55,6 +58,28 @@ def quantizer_for(encoder: Encoder) -> ResidualVQ | FactorizedVQ:
     if isinstance(encoder, DACEncoder):
         return FactorizedVQ(encoder.dimension, n_codebooks=3, codebook_size=16, codebook_dim=[2, 4, 3])
     return ResidualVQ(encoder.dimension, n_codebooks=3, codebook_size=16)
+
+
+@pytest.fixture
+def released_codec() -> Callable[..., Codec]:
+    """``released_codec(config, encoder, decoder, tensors)``: a golden EnCodec with its parameters, ready to code."""
+
+    def built(config: dict[str, Any], encoder: Encoder, decoder: Decoder, tensors: dict[str, Tensor]) -> Codec:
+        codec = Codec(
+            encoder,
+            ResidualVQ(config["dimension"], config["n_q"], config["bins"]),
+            decoder,
+            config["sample_rate"],
+            bitrates=config["target_bandwidths"],
+            segment=config["segment_seconds"],
+            overlap=config["overlap"],
+            normalize=config["normalize"],
+        ).eval()
+        own = {name.removeprefix("param."): t for name, t in tensors.items() if name.startswith("param.")}
+        codec.load_state_dict(encodec_tensors(own))
+        return codec
+
+    return built
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from codeclab.codecs.dac_names import dac_name, dac_tensors
 from codeclab.codecs.encodec_names import encodec_name, encodec_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
-from codeclab.quantizers.residual_vq import ResidualVQ
 
 
 def group(tensors, prefix):
@@ -106,25 +105,6 @@ def test_dac_equals_the_released_one(golden):
         assert_close(own[dac_name(name, len(strides))].grad, value, 1e-4)
 
 
-def whole_encodec(shared, case):
-    tensors = load_file(shared / "parity" / f"{case}.safetensors")
-    config = json.loads((shared / "parity" / f"{case}.json").read_text())["config"]
-    parts = seanet(config)
-    quantizer = ResidualVQ(config["dimension"], config["n_q"], config["bins"])
-    codec = Codec(
-        parts["encoder"],
-        quantizer,
-        parts["decoder"],
-        config["sample_rate"],
-        bitrates=config["target_bandwidths"],
-        segment=config["segment_seconds"],
-        overlap=config["overlap"],
-        normalize=config["normalize"],
-    ).eval()
-    codec.load_state_dict(encodec_tensors(group(tensors, "param.")))
-    return codec, tensors
-
-
 @pytest.mark.parametrize(
     ("case", "clip", "rates"),
     [
@@ -133,8 +113,11 @@ def whole_encodec(shared, case):
         ("encodec48_segmented", "exactly_one_segment", [0.24, None]),
     ],
 )
-def test_whole_encodec_equals_the_released_one(shared, case, clip, rates):
-    codec, tensors = whole_encodec(shared, case)
+def test_whole_encodec_equals_the_released_one(shared, released_codec, case, clip, rates):
+    tensors = load_file(shared / "parity" / f"{case}.safetensors")
+    config = json.loads((shared / "parity" / f"{case}.json").read_text())["config"]
+    parts = seanet(config)
+    codec = released_codec(config, parts["encoder"], parts["decoder"], tensors)
     audio = tensors[f"input.audio.{clip}"]
     for rate in rates:
         expected = group(tensors, f"output.{clip}.bw_{'all' if rate is None else rate}.")

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from codeclab.codecs.codec import Codec, Codes
-from codeclab.codecs.encodec_names import encodec_tensors
 from codeclab.codecs.entropy.ecdc import read_ecdc, write_ecdc
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.language_model_names import language_model_tensors
@@ -40,23 +39,17 @@ def numbered(tensors, prefix):
     return [found[str(index)] for index in range(len(found))]
 
 
-def released(golden, case):
-    """The codec, the language model, the tensors and the settings of a case."""
-    tensors, meta = golden(case)
+@pytest.fixture
+def released(golden, released_codec):
+    """``released(case)``: the codec, the language model, the tensors and the settings of a case."""
+    return lambda case: _released(*golden(case), released_codec)
+
+
+def _released(tensors, meta, released_codec):
     config = meta["config"]
     shape = {name: config[name] for name in ("channels", "dimension", "n_filters", "norm", "causal")}
     shape["strides"] = config["ratios"][::-1]
-    codec = Codec(
-        SEANetEncoder(**shape),
-        ResidualVQ(config["dimension"], config["n_q"], config["bins"]),
-        SEANetDecoder(**shape),
-        config["sample_rate"],
-        bitrates=config["target_bandwidths"],
-        segment=config["segment_seconds"],
-        overlap=config["overlap"],
-        normalize=config["normalize"],
-    ).eval()
-    codec.load_state_dict(encodec_tensors(group(tensors, "param.")))
+    codec = released_codec(config, SEANetEncoder(**shape), SEANetDecoder(**shape), tensors)
     sizes = config["language_model"]
     arguments = (config["n_q"], config["bins"], sizes["dim"], sizes["num_layers"], 8, 4 * sizes["dim"])
     model = Recorded(*arguments, context=sizes["past_context"]).eval()
@@ -66,8 +59,8 @@ def released(golden, case):
 
 @pytest.mark.parametrize("kind", ["raw", "lm"])
 @pytest.mark.parametrize("case", CASES)
-def test_released_files_are_read_and_written_to_the_byte(golden, golden_file, tmp_path, case, kind):
-    codec, model, tensors, config = released(golden, case)
+def test_released_files_are_read_and_written_to_the_byte(released, golden_file, tmp_path, case, kind):
+    codec, model, tensors, config = released(case)
     file, name = golden_file(f"{case}.{kind}.ecdc"), config["model_name"]
     expected = numbered(tensors, "output.codes.")
     recorded = [] if kind == "raw" else numbered(tensors, "output.lm_probabilities.")
@@ -83,8 +76,8 @@ def test_released_files_are_read_and_written_to_the_byte(golden, golden_file, tm
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_audio_is_coded_as_the_released_files_say(golden, case):
-    codec, _, tensors, config = released(golden, case)
+def test_audio_is_coded_as_the_released_files_say(released, case):
+    codec, _, tensors, config = released(case)
     codes = codec.encode(tensors["input.audio"][None], config["bandwidth"])
     expected = numbered(tensors, "output.codes.")
     assert all(torch.equal(ours, theirs.long()) for ours, theirs in zip(codes.segments, expected, strict=True))
@@ -95,8 +88,8 @@ def test_audio_is_coded_as_the_released_files_say(golden, case):
 
 @torch.no_grad()
 @pytest.mark.parametrize("case", CASES)
-def test_our_language_model_predicts_as_the_released_one_and_codes_both_ways(golden, tmp_path, case):
-    codec, model, tensors, config = released(golden, case)
+def test_our_language_model_predicts_as_the_released_one_and_codes_both_ways(released, tmp_path, case):
+    codec, model, tensors, config = released(case)
     ours = LanguageModel.probabilities
     for codes, expected in zip(
         numbered(tensors, "output.codes."), numbered(tensors, "output.lm_probabilities."), strict=True

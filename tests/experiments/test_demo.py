@@ -67,4 +67,4 @@ def test_each_row_of_the_demo_has_learned_something(row, tmp_path: Path, monkeyp
     print(row.name, {"full": at_full, "lowest": at_lowest, **rivals})
     for rival, distance in rivals.items():
         assert at_full < MARGIN * distance, rival
-    assert at_full < 0.99 * at_lowest  # of five seeds, the narrowest is 0.971
+    assert at_full < 0.97 * at_lowest

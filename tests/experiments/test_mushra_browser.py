@@ -202,11 +202,7 @@ def test_a_switch_keeps_the_instant_and_a_part_is_heard_again_and_again(browser:
     assert browser.run("return Object.values(steps.trial.kept.ratings)") == [50]
     browser.phone()
     assert browser.run("return document.documentElement.scrollWidth") <= 375
-    unnamed = (
-        "return [...document.querySelectorAll('button, input, a')].filter(e => !(e.ariaLabel || e.textContent.trim() "
-        "|| (e.labels && e.labels.length))).length"
-    )
-    assert browser.run(unnamed) == 0
+    assert browser.unnamed("button, input, a") == 0
     browser.phone(None)
     assert browser.complaints() == []
 
