@@ -57,3 +57,14 @@ def test_who_only_wants_a_codec_imports_no_trainer_and_no_logger() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.strip() == "[]", run.stdout + run.stderr
+
+
+def test_what_reads_rare_files_and_what_logs_elsewhere_is_not_needed_where_it_is_not_used() -> None:
+    # A GPU machine without a package index, say, on which neither was put.
+    program = (
+        "import sys, importlib; sys.modules.update(av=None, wandb=None);"
+        "from codeclab.experiments.cli import COMMANDS;"
+        "print(sorted(importlib.import_module(module).__name__ for _, module in set(COMMANDS.values())))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "codeclab.experiments.fit" in run.stdout, run.stderr

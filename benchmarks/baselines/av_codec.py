@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import av
 import torch
-from av.codec.codec import UnknownCodecError
-from av.codec.context import Flags2
 from torch import Tensor
 from torch.nn.functional import pad
+
+if TYPE_CHECKING:
+    import av
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,12 @@ class AVCodec:
     sample_format: str
 
     def missing(self) -> str | None:
-        """The name of what PyAV's FFmpeg was built without; None where both are there."""
+        """The name of what PyAV's FFmpeg was built without, or lacks without PyAV; None where both are there."""
+        try:
+            import av
+            from av.codec.codec import UnknownCodecError
+        except ModuleNotFoundError:
+            return self.encoder
         try:
             name = self.encoder
             av.Codec(name, "w")
@@ -64,7 +69,9 @@ class AVCodec:
 
     def _encode(
         self, audio: Tensor, sample_rate: int, bitrate: float, options: dict[str, str]
-    ) -> tuple[list[av.Packet], bytes | None, int]:
+    ) -> tuple[list["av.Packet"], bytes | None, int]:
+        import av
+
         context: Any = av.CodecContext.create(self.encoder, "w")  # its stubs give a video's, too
         context.sample_rate, context.format, context.layout = sample_rate, self.sample_format, _layout(audio.shape[0])
         context.bit_rate, context.time_base, context.options = round(1000 * bitrate), Fraction(1, sample_rate), options
@@ -82,8 +89,11 @@ class AVCodec:
         return packets, context.extradata, size
 
     def _decode(
-        self, packets: list[av.Packet], head: bytes | None, channels: int, sample_rate: int
+        self, packets: list["av.Packet"], head: bytes | None, channels: int, sample_rate: int
     ) -> tuple[Tensor, int]:
+        import av
+        from av.codec.context import Flags2
+
         context: Any = av.CodecContext.create(self.decoder, "r")
         context.sample_rate, context.layout = sample_rate, _layout(channels)
         context.options = {"request_sample_fmt": "flt"}  # libopus would else round to 16 bits

@@ -4,7 +4,6 @@ import io
 import math
 from typing import Any
 
-import av
 import matplotlib
 import numpy as np
 import torch
@@ -37,6 +36,8 @@ def opus(audio: Tensor, sample_rate: int) -> bytes:
         audio: Samples ``[C, N]``, mono or stereo; what exceeds full scale is clipped.
         sample_rate: Hz.
     """
+    import av
+
     samples = resample(audio.detach().cpu().float(), sample_rate, OPUS_RATE).clamp(-1, 1)
     layout = "mono" if samples.shape[0] == 1 else "stereo"
     target = io.BytesIO()

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from codeclab.benchmarks.clip import Clip
-from codeclab.experiments.data.formats import SILENCE
+from codeclab.experiments.data.header import SILENCE
 from codeclab.experiments.data.recording import ReadExcerpt, Recording
 from codeclab.experiments.data.splits import draw_position
 

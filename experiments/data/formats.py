@@ -1,11 +1,12 @@
 """What can be told about an audio file without decoding it all."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 import soundfile
+
+from codeclab.experiments.data.ffmpeg import ffmpeg_header
+from codeclab.experiments.data.header import SILENCE, Header
 
 EXTENSIONS = frozenset(
     {".wav", ".wave", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"}
@@ -14,27 +15,7 @@ EXTENSIONS = frozenset(
 )
 """File endings taken for audio, lower case."""
 
-SILENCE = 1e-4
-"""A file or excerpt whose samples never exceed this (-80 dBFS) is called silent."""
-
 BLOCK_FRAMES = 65536
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says about itself.
-
-    Args:
-        sample_rate: Hz.
-        channels: Number of channels.
-        seconds: Duration in seconds.
-        problem: Why the file is of no use ("empty", "silent"), or None.
-    """
-
-    sample_rate: int
-    channels: int
-    seconds: float
-    problem: str | None = None
 
 
 def read_header(path: Path) -> Header:
@@ -44,15 +25,12 @@ def read_header(path: Path) -> Header:
     whole. libsndfile (soundfile) is asked first, FFmpeg (PyAV) for what it cannot read.
 
     Raises:
-        OSError: If neither library can read the file.
+        OSError: If neither library can read the file, or FFmpeg is wanted and not installed.
     """
     try:
         return _soundfile_header(path)
     except (soundfile.SoundFileError, TypeError):
-        try:
-            return _av_header(path)
-        except (av.error.FFmpegError, IndexError, ValueError) as error:
-            raise OSError(f"neither libsndfile nor FFmpeg can read it ({error})") from error
+        return ffmpeg_header(path)
 
 
 def _soundfile_header(path: Path) -> Header:
@@ -66,36 +44,3 @@ def _soundfile_header(path: Path) -> Header:
                 return header
             frames = BLOCK_FRAMES
     return Header(header.sample_rate, header.channels, header.seconds, "silent")
-
-
-def _av_header(path: Path) -> Header:
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        rate, channels = stream.rate, stream.channels
-        silent, decoded = True, 0
-        for frame in container.decode(stream):
-            decoded += frame.samples
-            if np.abs(frame_samples(frame)).max(initial=0.0) > SILENCE:
-                silent = False
-                break
-        if decoded == 0:
-            return Header(rate, channels, 0.0, "empty")
-        if stream.duration is not None and stream.time_base is not None:
-            seconds = float(stream.duration * stream.time_base)
-        elif container.duration is not None:
-            seconds = container.duration / av.time_base
-        else:
-            raise ValueError("its duration is unknown")
-    return Header(rate, channels, seconds, "silent" if silent else None)
-
-
-def frame_samples(frame: av.AudioFrame) -> np.ndarray:
-    """The samples of an FFmpeg frame, float32 `[C, N]`, whatever format the codec decodes to."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if samples.dtype.kind == "i":
-        return samples.astype(np.float32) / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
-    return samples.astype(np.float32)

@@ -1,5 +1,6 @@
 """Reading by seeking against whole-file decodes, analytic signals and other decoders."""
 
+import sys
 from pathlib import Path
 
 import av
@@ -131,3 +132,15 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
         read_excerpt(Recording(tmp_path / "gone.wav", "all", 16000, 1, 1.0), 0.0, 0.5, 16000, 1)
     with pytest.raises(DataError, match="starts at 0 s or later"):
         read_excerpt(Recording(tmp_path / "gone.wav", "all", 16000, 1, 1.0), -0.1, 0.5, 16000, 1)
+
+
+def test_without_ffmpeg_only_what_needs_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "a.wav", _sound(16000).T, 16000)
+    _encode_with_ffmpeg(tmp_path / "a.m4a", "aac", _sound(44100), 44100)
+    recording = _recording(tmp_path / "a.m4a")
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert read_header(tmp_path / "a.wav").sample_rate == 16000
+    with pytest.raises(OSError, match="pip install av"):
+        read_header(tmp_path / "a.m4a")
+    with pytest.raises(DataError, match=r"a\.m4a can no longer be read.*pip install av"):
+        read_excerpt(recording, 0.0, 0.5, 16000, 1)
