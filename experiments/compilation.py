@@ -1,5 +1,6 @@
 """What ``--compile`` compiles; in place, so that names in checkpoints stay plain."""
 
+import torch._functorch.config
 from torch import nn
 
 from codeclab.codecs.codec import Codec
@@ -11,6 +12,8 @@ def compile_networks(codec: Codec, critics: nn.Module) -> None:
 
     Quantizers, losses and the balancer stay as they are.
     """
+    # Each loss's gradient passes the same graph once more: what its backward pass needs must outlive the first.
+    torch._functorch.config.donated_buffer = False
     for coder in (codec.encoder, codec.decoder):
         _compile_around_lstm(coder)
     for stack in critics.modules():

@@ -337,5 +337,4 @@ class CodecExperiment(TrainingLogs, Validation):
         batches = max(0, self.global_step - 1 - self.discriminator_warmup)
         decay = min(self.average_decay, (1 + batches) / (10 + batches))
         with torch.no_grad():
-            for kept, weight in zip(self.average.parameters(), self.codec.parameters(), strict=True):
-                kept.lerp_(weight, 1 - decay)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.codec.parameters()), 1 - decay)

@@ -52,7 +52,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--devices", metavar="GPUS", help="a row on each of these GPUs at a time: 0,2,3 (one: 2,) or a count"
     )
-    parser.add_argument("--jobs", type=int, metavar="N", help="N rows at a time, sharing this machine's cores")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="N rows at a time, sharing the cores; with --devices, N on each GPU"
+    )
     parser.add_argument(
         "--launcher", choices=("local", "slurm"), default="local", help="where rows are made (default: local)"
     )
@@ -101,11 +103,10 @@ def choose_slots(options: argparse.Namespace) -> list[str | None]:
         raise RecipeError("--slurm KEY=VALUE is for --launcher slurm")
     if options.devices is None:
         return [None] * (options.jobs or 0)
-    if options.jobs:
-        raise RecipeError("--devices or --jobs, not both: a row has a GPU or a share of the cores")
     if not torch.cuda.is_available():
         raise RecipeError("--devices: there is no GPU here; --jobs N makes N rows at a time on the CPU")
-    return list(choose_devices(options.devices, torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")))
+    devices = choose_devices(options.devices, torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return [*devices] * (options.jobs or 1)
 
 
 def choose_devices(asked: str, count: int, visible: str | None) -> list[str]:
@@ -166,7 +167,7 @@ def run(command: str, argv: list[str]) -> int:
         return 2
     scale = options.scale or spec.scale
     began = time.monotonic()
-    drafts = draft_rows(spec, chosen, scale, options, extra, len(slots))
+    drafts = draft_rows(spec, chosen, scale, options, extra, slots)
     if all(draft.error for draft in drafts):
         return 2
     if options.dry_run:
@@ -192,18 +193,18 @@ def draft_rows(
     scale: str | None,
     options: argparse.Namespace,
     extra: list[str],
-    slots: int,
+    slots: list[str | None],
 ) -> list[Draft]:
     """Build and check every row, time its batches, and say the plan."""
     elsewhere = options.launcher == "slurm"
     asked = Asked(
         options.name, scale, options.data, options.runs, options.workers, options.seeds, tuple(extra),
-        slots > 0 or elsewhere, elsewhere,
+        bool(slots) or elsewhere, elsewhere,
     )  # fmt: skip
     timings = None if elsewhere else Timings(Path(options.runs))
     drafts = [draft_row(row, asked, timings) for row in chosen]
     print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
-    print(describe_plan(drafts, Path(options.runs), max(slots, 1), elsewhere), file=sys.stderr)
+    print(describe_plan(drafts, Path(options.runs), slots, elsewhere), file=sys.stderr)
     return drafts
 
 

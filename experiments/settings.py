@@ -61,4 +61,6 @@ class OptimizerSettings:
         """The optimizer over ``parameters``."""
         kind = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[self.name]
         decay = {"Adam": 0.0, "AdamW": 0.01}[self.name] if self.weight_decay is None else self.weight_decay
-        return kind(parameters, lr=self.lr, betas=self.betas, weight_decay=decay)
+        trained = list(parameters)
+        fused = all(parameter.is_cuda for parameter in trained)  # one kernel for all weights, not ten for each few
+        return kind(trained, lr=self.lr, betas=self.betas, weight_decay=decay, fused=fused or None)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import check_codes, check_latent
 from codeclab.quantizers.distributed import all_reduce_sum
-from codeclab.quantizers.randomness import seeded_generator, uniform_like
+from codeclab.quantizers.precision import full_float32
+from codeclab.quantizers.randomness import uniform_like
 
 MAX_BITS = 15.0
 LIMIT = 3.0
@@ -112,7 +113,7 @@ class DiffQ(Quantizer):
         """
         check_latent(latent, self.dimension)
         self._check_choice(n_codebooks)
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_float32(latent.device):
             latent = latent.float()
             if self.training:
                 mean, deviation = self._learn_statistics(latent)
@@ -136,7 +137,7 @@ class DiffQ(Quantizer):
         """
         check_latent(latent, self.dimension)
         self._check_choice(n_codebooks)
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_float32(latent.device):
             return self._index(latent.float(), self.mean, self.variance.sqrt())
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -177,9 +178,8 @@ class DiffQ(Quantizer):
 
     def _add_noise(self, latent: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
         centre, reach = mean[:, None], LIMIT * deviation[:, None]
-        generator = seeded_generator(self.seed, int(self.updates))
+        noise = uniform_like(latent, tuple(latent.shape[1:]), self.seed, int(self.updates)) * 2 - 1
         self.updates.add_(1)
-        noise = uniform_like(latent, tuple(latent.shape[1:]), generator) * 2 - 1
         signal = torch.minimum(torch.maximum(latent - centre, -reach), reach)
         scale = self._sparsity()
         return centre + scale * signal + scale.sqrt() * reach * noise * (-self.dimension_bits[:, None]).exp2()

@@ -11,6 +11,7 @@ from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
 from codeclab.quantizers.distributed import all_gather_batch
 from codeclab.quantizers.kmeans import assigned_sums, kmeans, nearest
+from codeclab.quantizers.precision import full_float32
 from codeclab.quantizers.randomness import seeded_generator
 
 KMEANS_ITERATIONS = 10
@@ -150,7 +151,7 @@ class FactorizedVQ(Quantizer):
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_float32(latent.device):
             if self.training and self._start_is_due:
                 self._start(latent.float())
             quantized, codes, losses = self._quantize(latent.float(), choice)
@@ -173,7 +174,7 @@ class FactorizedVQ(Quantizer):
             ValueError: too many codebooks, or codes out of range.
         """
         check_codes(codes, self.codebook_sizes)
-        with torch.autocast(codes.device.type, enabled=False):
+        with full_float32(codes.device):
             total = torch.zeros(codes.shape[0], self.dimension, codes.shape[2], device=codes.device)
             for stage, chosen in zip(self._first(codes.shape[1]), codes.unbind(1), strict=True):
                 entries = stage.lookup(chosen.clamp(min=0))

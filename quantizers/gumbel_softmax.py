@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, read_choice
+from codeclab.quantizers.precision import full_float32
 from codeclab.quantizers.randomness import seeded_generator, uniform_like
 
 TRAINING, TESTING = range(2)
@@ -112,7 +113,7 @@ class GumbelSoftmax(Quantizer):
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_float32(latent.device):
             log_q = self._log_posterior(latent.float(), choice.most)
             used = self._used(choice, latent)
             if self.training:
@@ -135,7 +136,7 @@ class GumbelSoftmax(Quantizer):
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_float32(latent.device):
             return self._choose(self._log_posterior(latent.float(), choice.most), self._used(choice, latent))
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -158,9 +159,10 @@ class GumbelSoftmax(Quantizer):
         return (torch.arange(choice.most, device=latent.device) < counts[:, None])[:, None, :, None]
 
     def _training_noise(self, latent: Tensor) -> Tensor:
-        generator = seeded_generator(self.seed, TRAINING, int(self.updates))
+        shape = (latent.shape[2], self.n_codebooks, self.codebook_size)
+        uniform = uniform_like(latent, shape, self.seed, TRAINING, int(self.updates))
         self.updates.add_(1)
-        return _gumbel(uniform_like(latent, (latent.shape[2], self.n_codebooks, self.codebook_size), generator))
+        return _gumbel(uniform)
 
     def _choose(self, log_q: Tensor, used: Tensor) -> Tensor:
         if self.choice == "argmax":

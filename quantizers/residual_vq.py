@@ -9,6 +9,7 @@ from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
 from codeclab.quantizers.distributed import all_gather_batch, is_distributed
 from codeclab.quantizers.ema_codebook import EMACodebook
+from codeclab.quantizers.precision import full_float32
 
 
 class ResidualVQ(Quantizer):
@@ -101,7 +102,7 @@ class ResidualVQ(Quantizer):
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
         if self.training:
             choice = _most_of_all_processes(choice, latent.device)
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_float32(latent.device):
             frames = latent.float().transpose(1, 2)
             total, codes, commitment = self._quantize(frames, choice, learn=self.training)
             # The difference is exactly zero: the value is the decoder's, the gradient that of the latent.
@@ -118,7 +119,7 @@ class ResidualVQ(Quantizer):
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
-        with torch.autocast(latent.device.type, enabled=False):
+        with full_float32(latent.device):
             return self._quantize(latent.float().transpose(1, 2), choice, learn=False)[1]
 
     def decode(self, codes: Tensor) -> Tensor:

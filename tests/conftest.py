@@ -60,6 +60,21 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def gpu() -> torch.device:
+    """A CUDA device; a test that wants it skips without one."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    return torch.device("cuda")
+
+
+@pytest.fixture
+def exact_gpu(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """A CUDA device whose convolutions do not round to TF32, so that it can be held against a CPU."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return gpu
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)

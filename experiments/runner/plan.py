@@ -13,23 +13,27 @@ from codeclab.experiments.runner.draft import Draft
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
 
 
-def describe_plan(drafts: Sequence[Draft], runs: Path, at_a_time: int, elsewhere: bool) -> str:
+def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | None], elsewhere: bool) -> str:
     """A line for each row, then time and disk.
 
     Args:
         drafts: the rows.
         runs: the folder of runs.
-        at_a_time: how many rows are made at the same time.
+        slots: of each row that is made at the same time, its GPU or None for a share of the cores; empty for one row.
         elsewhere: rows run on other machines, where nothing was timed.
     """
+    at_a_time = max(len(slots), 1)
     width = max(len(draft.row.name) for draft in drafts)
     lines = [f"  {draft.row.name:<{width}}  {_row_plan(draft)}" for draft in drafts]
     times = [left * draft.seconds for draft in drafts if draft.seconds is not None for left in draft.left]
     if times:
-        most = max(max(times), sum(times) / at_a_time)
+        # Rows that share a GPU fill each other's gaps, which is not known before: they are counted one after another.
+        abreast = len(set(slots)) if any(slots) else at_a_time
+        most = max(max(times), sum(times) / abreast)
         place = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine's CPU"
         spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
-        lines.append(f"  training takes about {spell(most)} on {place}{spread}; measuring comes on top")
+        bound = "about" if abreast == at_a_time else "at most about"
+        lines.append(f"  training takes {bound} {spell(most)} on {place}{spread}; measuring comes on top")
     elif elsewhere and any(any(draft.left) for draft in drafts):
         lines.append("  not timed here: rows run on the cluster")
     new = [draft.size for draft in drafts for job in draft.jobs if job.steps and not job.folder.last.is_file()]

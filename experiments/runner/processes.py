@@ -40,16 +40,17 @@ def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) ->
     Args:
         jobs: what to make; the first that fits in the free slots is next.
         wait: for other runners that are making one.
-        slots: of each, the GPU as CUDA_VISIBLE_DEVICES names it, or None for a share of the cores.
+        slots: of each, the GPU as CUDA_VISIBLE_DEVICES names it (more than once where jobs share it), or None for a
+            share of the cores.
 
     Returns:
         the outcomes, in the jobs' order.
     """
     free, ended = list(slots), queue.SimpleQueue[tuple[int, list[str | None], Outcome]]()
     outcomes = {
-        index: Outcome(error=f"wants {job.devices} devices, but --devices gives {len(slots)}")
+        index: Outcome(error=f"wants {job.devices} devices, but --devices gives {len(set(slots))}")
         for index, job in enumerate(jobs)
-        if _slots_of(job, slots) > len(slots)
+        if _slots_for(job, slots) is None
     }
     pending = [index for index in range(len(jobs)) if index not in outcomes]
 
@@ -59,9 +60,10 @@ def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) ->
 
     while len(outcomes) < len(jobs):
         for index in list(pending):
-            count = _slots_of(jobs[index], slots)
-            if count <= len(free):
-                taken, free = free[:count], free[count:]
+            taken = _slots_for(jobs[index], free)
+            if taken is not None:
+                for slot in taken:
+                    free.remove(slot)
                 pending.remove(index)
                 threading.Thread(target=make, args=(index, taken), daemon=True).start()
         index, returned, outcomes[index] = ended.get()
@@ -69,17 +71,19 @@ def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) ->
     return [outcomes[index] for index in range(len(jobs))]
 
 
-def _slots_of(job: Job, slots: Sequence[str | None]) -> int:
-    return job.devices if slots[0] is not None else 1
+def _slots_for(job: Job, free: Sequence[str | None]) -> list[str | None] | None:
+    """Slots that a job can have: on as many of the idlest GPUs as it is trained on, or one share of the cores."""
+    different = sorted(dict.fromkeys(free), key=lambda slot: -free.count(slot))
+    count = job.devices if different and different[0] is not None else 1
+    return different[:count] if len(different) >= count else None
 
 
 def _environment(taken: Sequence[str | None], at_a_time: int) -> dict[str, str]:
-    """The environment of a job: its GPUs alone, or its share of the cores."""
+    """The environment of a job: its GPUs alone, and its share of the cores."""
     environment = dict(os.environ)
     devices = [device for device in taken if device is not None]
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-    else:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        environment.setdefault("OMP_NUM_THREADS", str(max(cores // at_a_time, 1)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    environment.setdefault("OMP_NUM_THREADS", str(max(cores // at_a_time, 1)))
     return environment

@@ -9,9 +9,9 @@ from codeclab.discriminators.layers import ConvStack
 
 
 @pytest.fixture
-def eager_backend(monkeypatch):
-    """Trace as the compiler does, but run the traced graphs as they are: seconds instead of minutes."""
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+def traced_backend(monkeypatch):
+    """Trace as the compiler does, forward and backward, but run the graphs as they are: seconds instead of minutes."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
@@ -23,7 +23,7 @@ def compiled(module):
 
 # The compiler looks at .grad of inner tensors; it hides the warning, but not from "error".
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-@pytest.mark.usefixtures("eager_backend")
+@pytest.mark.usefixtures("traced_backend")
 @pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
 def test_compiling_changes_neither_results_nor_names(recipe, watched):
     settings = {"model__discriminator_probability": 1, "model__update_order": "joint"}
@@ -38,7 +38,7 @@ def test_compiling_changes_neither_results_nor_names(recipe, watched):
             torch.testing.assert_close(gradient, theirs[name], rtol=1e-3, atol=1e-3 * scale)
 
 
-@pytest.mark.usefixtures("eager_backend")
+@pytest.mark.usefixtures("traced_backend")
 def test_what_is_compiled(build):
     """The coders around their LSTMs, each layer once, and the critics' convolutions; nothing else."""
     model = build("encodec_24khz", model__compile="true").model

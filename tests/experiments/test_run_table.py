@@ -137,6 +137,15 @@ def test_gpus_are_counted_among_those_that_are_visible() -> None:
             choose_devices(wrong, 4, None)
 
 
+def test_rows_may_share_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for words, slots in (("--devices 2", "01"), ("--devices 2 --jobs 3", "010101"), ("--devices 1, --jobs 2", "11")):
+        assert choose_slots(make_parser().parse_args(["demo", *words.split()])) == list(slots)
+    assert choose_slots(make_parser().parse_args(["demo", "--jobs", "2"])) == [None, None]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -144,7 +153,6 @@ def test_gpus_are_counted_among_those_that_are_visible() -> None:
         ("--seeds 0", "should be 1 or more"),
         ("--launcher slurm --jobs 2", "Slurm gives each row"),
         ("--slurm partition=gpu", "is for --launcher slurm"),
-        ("--devices 1 --jobs 2", "not both"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:

@@ -51,6 +51,24 @@ def test_each_row_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_parallel([], True, ["4"]) == []
 
 
+def test_rows_that_share_gpus_go_to_the_idlest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows at a time on each of two GPUs: four run together, two on each; a row on both GPUs has each once."""
+    together = threading.Barrier(4)
+    seen = {}
+
+    def made(job: Job, wait: bool, environment: dict[str, str]) -> Outcome:
+        seen[job.name] = environment["CUDA_VISIBLE_DEVICES"]
+        if job.devices == 1:
+            together.wait(timeout=60)
+        return Outcome()
+
+    monkeypatch.setattr(processes, "run_in_process", made)
+    found = in_parallel([job(name) for name in "abcd"] + [job("e", 2), job("f", 3)], False, ["4", "6"] * 2)
+    assert sorted(seen[name] for name in "abcd") == ["4", "4", "6", "6"]
+    assert set(seen["e"].split(",")) == {"4", "6"}
+    assert [outcome.error for outcome in found] == [None] * 5 + ["wants 3 devices, but --devices gives 2"]
+
+
 def test_rows_on_a_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)

@@ -93,7 +93,7 @@ def test_the_plan_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     first = Draft(TableRow("First"), [job("a", tmp_path), job("a-seed1", tmp_path)], [100, 40], 30.0, 2**30)
     second = Draft(TableRow("Second one"), [job("b", tmp_path)], [100], 60.0, 2**30)
     drafts = [first, second, Draft(TableRow("Bad"), error="no such part"), Draft(TableRow("P", only_published=True))]
-    lines = describe_plan(drafts, tmp_path / "not yet" / "there", 1, elsewhere=False).splitlines()
+    lines = describe_plan(drafts, tmp_path / "not yet" / "there", [], elsewhere=False).splitlines()
     assert lines[:4] == [
         "  First       2 seeds, 140 of 200 batches, about 1:10:00",
         "  Second one  100 batches, about 1:40:00",
@@ -103,6 +103,10 @@ def test_the_plan_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert lines[4].startswith("  training takes about 2:50:00 on ")
     # Three runs of a GiB, and half of one for the checkpoint that is written beside the old.
     assert lines[5] == "  disk: about 3.5 GiB needed, 3.0 GiB free: NOT ENOUGH, rows will fail when it is full"
-    assert "about 1:40:00 on" in describe_plan(drafts, tmp_path, 2, elsewhere=False)
+    assert "takes about 1:40:00 on" in describe_plan(drafts, tmp_path, [None, None], elsewhere=False)
+    assert "takes about 1:40:00 on" in describe_plan(drafts, tmp_path, ["0", "1"], elsewhere=False)
+    shared = describe_plan(drafts, tmp_path, ["0", "0"], elsewhere=False)
+    assert "takes at most about 2:50:00 on" in shared
+    assert ", 2 rows at a time" in shared
     untimed = Draft(TableRow("C"), [job("c", tmp_path)], [100])
-    assert "not timed here" in describe_plan([untimed], tmp_path, 1, elsewhere=True)
+    assert "not timed here" in describe_plan([untimed], tmp_path, [], elsewhere=True)
