@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from codeclab.discriminators.layers import ConvStack
 
@@ -28,8 +29,15 @@ def compiled(module):
 def test_compiling_changes_neither_results_nor_names(recipe, watched):
     settings = {"model__discriminator_probability": 1, "model__update_order": "joint"}
     plain, before = watched(recipe, 1, name="plain", **settings)
-    _, after = watched(recipe, 1, name="quick", model__compile="true", **settings)
+    quick, after = watched(recipe, 1, name="quick", model__compile="true", **settings)
     assert not compiled(plain.model)
+    playing = [quick.model.codec, quick.model.critics_of(0).ensemble]
+    codes = [m.forward.__code__ for player in playing for m in player.modules() if m._compiled_call_impl is not None]
+    kept = [len(_debug_get_cache_entry_list(code)) for code in codes]
+    # The compiler keeps eight graphs a code object and then gives up: no two modules may share one.
+    assert len(set(codes)) == len(codes)
+    assert sum(kept) > 8
+    assert all(0 < count < 8 for count in kept)
     assert after.states[-1].keys() == before.states[-1].keys()
     for (player, step, ours), (_, _, theirs) in zip(after.gradients, before.gradients, strict=True):
         assert ours.keys() == theirs.keys(), (player, step)
