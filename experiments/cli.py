@@ -42,6 +42,7 @@ CHATTER = (
     "lightning.fabric.utilities.seed",
     "lightning.fabric.utilities.rank_zero",
     "lightning.pytorch.utilities.rank_zero",
+    "lightning.pytorch.accelerators.cuda",
 )
 """Loggers that speak of hardware, seeds and products at every start."""
 

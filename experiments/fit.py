@@ -28,6 +28,7 @@ from codeclab.experiments.learnt_rate import leave_out_rates
 from codeclab.experiments.loggers import make_loggers
 from codeclab.experiments.messages import explain, shorten
 from codeclab.experiments.non_finite import NonFiniteLossError, report_non_finite
+from codeclab.experiments.notes import note
 from codeclab.experiments.progress import RunProgress
 from codeclab.experiments.run_folder import RunFolder, RunFolderError, derived_name
 from codeclab.experiments.samples import SaveSamples
@@ -108,7 +109,7 @@ class CodecCLI(LightningCLI):
                 apply_scale(config, read_scale(self.request.scale), self.request.explicit)
                 config = parser.parse_object(config)
             for line in leave_out_rates(config, self.request.swapped, self.request.explicit):
-                say(f"note: {line}")
+                note(line)
         except ArgumentError as error:
             known = [action.dest for action in parser._actions]
             raise RecipeError(explain(str(error), known)) from error
@@ -266,7 +267,7 @@ def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:
     request = read_request(argv)
     request.label = label
     for line in request.dropped:
-        say(f"note: {line}")
+        note(line)
     return CodecCLI(command, request)
 
 

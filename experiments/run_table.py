@@ -11,6 +11,7 @@ import torch
 
 from codeclab.benchmarks.render import print_table, write_table
 from codeclab.experiments.assemble import SCALES, RecipeError, names
+from codeclab.experiments.notes import each_note_once
 from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.draft import Asked, Draft, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, slug
@@ -154,6 +155,7 @@ def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
     return outcomes
 
 
+@each_note_once()
 def run(command: str, argv: list[str]) -> int:
     """``codeclab table``; returns the exit status: 0 when every row was made."""
     options, extra = make_parser().parse_known_args(argv)

@@ -5,6 +5,7 @@ import sys
 
 from codeclab.experiments.cli import quiet
 from codeclab.experiments.memory import keep_freed_memory
+from codeclab.experiments.notes import planned
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.parent import die_with_parent
 
@@ -15,6 +16,7 @@ def main(argv: list[str]) -> None:
     report = os.dup(1)
     os.dup2(2, 1)
     quiet()
+    planned()
     keep_freed_memory()
     from codeclab.experiments.flags import read_request
     from codeclab.experiments.runner.perform import perform

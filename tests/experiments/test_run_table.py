@@ -106,6 +106,16 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "training takes" not in again.err
 
 
+def test_what_rows_share_is_noted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    swapped = "--config encodec_24khz --scale demo --model.quantizer FactorizedVQ"
+    rows = [{"name": name, "flags": f"{swapped} --seed_everything {seed}"} for seed, name in enumerate("AB")]
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump({"title": "Two", "source": "here", "metrics": ["si_snr"], "rows": rows}))
+    for _ in range(2):
+        assert run(["table", str(path), "--runs", str(tmp_path / "runs"), "--dry-run"]) == 0
+        assert capsys.readouterr().err.count("note: quantizer is FactorizedVQ: ") == 1
+
+
 def test_seeds_are_runs_of_their_own_and_one_row(
     table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
