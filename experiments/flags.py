@@ -42,6 +42,7 @@ class Request:
         folder: the run's folder, where the config is a run's.
         scale: name of the scale, or None.
         label: what the run's name begins with, where it is not the recipe's.
+        steps: batches that the recipe, or the scale over it, trains, whatever flags say; None where neither says.
         dry_run: print the plan and stop.
         explicit: dotted paths set by a flag, places in lists numbered; a scale does not touch them.
         swapped: places in which a flag put another part than the recipe's.
@@ -53,6 +54,7 @@ class Request:
     folder: Path | None = None
     scale: str | None = None
     label: str | None = None
+    steps: int | None = None
     dry_run: bool = False
     explicit: set[str] = field(default_factory=set)
     swapped: set[str] = field(default_factory=set)
@@ -111,6 +113,7 @@ def read_request(argv: list[str]) -> Request:
     if not configs:
         hint = " (--init gives weights, the recipe the parts they go into)" if "init" in given else ""
         raise RecipeError(f"which recipe? Give --config NAME{hint}, one of: {', '.join(names(RECIPES))}")
+    request.steps = _usual_steps(configs, request.scale)
     if given & {"init", "name"}:
         _as_recipes(request, configs, "init" in given)
     imports = list(dict.fromkeys(imports))
@@ -127,6 +130,13 @@ def read_request(argv: list[str]) -> Request:
     request.argv += [f"--{flag}={value}" for flag, value in flags]
     request.argv += [f"--import+={file}" for file in imports]
     return request
+
+
+def _usual_steps(configs: list[dict[str, Any]], scale: str | None) -> int | None:
+    trainers = [config.get("trainer") for config in configs]
+    found = [trainer["max_steps"] for trainer in trainers if isinstance(trainer, dict) and "max_steps" in trainer]
+    found += [read_scale(scale)["flags"].get("trainer.max_steps")] if scale else []
+    return next((int(steps) for steps in reversed(found) if steps is not None), None)
 
 
 def _as_recipes(request: Request, configs: list[dict[str, Any]], starts: bool) -> None:

@@ -177,7 +177,9 @@ def run(command: str, argv: list[str]) -> int:
     outcomes = launch([job for draft in drafts for job in draft.jobs], launcher)
     made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
     notes = _notes(spec, {row.kind for row in chosen}, scale, options.data, options.seeds)
-    table = spec.printed(made, notes, ranked=scale in RANKED_SCALES or scale is None)
+    short = [draft for draft in drafts if draft.cut_short]
+    notes += _shortness(short)
+    table = spec.printed(made, notes, ranked=(scale in RANKED_SCALES or scale is None) and not short)
     output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
     with RunLock(Path(options.runs), f"table-{output.name}") as lock:
         lock.acquire(wait=True)
@@ -208,6 +210,16 @@ def draft_rows(
     print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
     print(describe_plan(drafts, Path(options.runs), slots, elsewhere), file=sys.stderr)
     return drafts
+
+
+def _shortness(short: Sequence[Draft]) -> list[str]:
+    """A sentence on rows that a flag has trained for less than their recipe or scale would."""
+    if not short:
+        return []
+    trained = sorted({job.steps for draft in short for job in draft.jobs})
+    usual = sorted({draft.usual for draft in short if draft.usual is not None})
+    spans = [f"{min(counts):,}" + (f" to {max(counts):,}" if len(counts) > 1 else "") for counts in (trained, usual)]
+    return [f"Cut short: trained for {spans[0]} batches a row instead of {spans[1]}."]
 
 
 def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None, seeds: int) -> list[str]:

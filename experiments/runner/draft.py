@@ -63,6 +63,7 @@ class Draft:
         seconds: of a batch; None where none was timed.
         size: bytes that a run's checkpoints and codec will take.
         error: why it cannot be made.
+        usual: batches that its recipe or the scale would train; None where neither says.
     """
 
     row: TableRow
@@ -71,6 +72,12 @@ class Draft:
     seconds: float | None = None
     size: int = 0
     error: str | None = None
+    usual: int | None = None
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a flag has it trained for fewer batches than its recipe or scale would."""
+        return self.usual is not None and any(job.steps < self.usual for job in self.jobs if job.steps)
 
 
 def draft_row(row: TableRow, asked: Asked, timings: Timings | None = None) -> Draft:
@@ -128,6 +135,7 @@ def _draft_training(draft: Draft, asked: Asked, timings: Timings | None) -> None
     except ValueError as error:
         raise ValueError(shorten(str(error))) from error
     draft.size = run_size(cli)
+    draft.usual = cli.request.steps
     if timings is not None and any(draft.left):
         if devices > 1:
             alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]

@@ -35,6 +35,15 @@ def test_the_short_forms_are_written_out_and_argv_is_left_alone() -> None:
     assert (sys.argv, words) == (before, typed)
 
 
+def test_the_usual_number_of_batches_is_the_recipes_or_the_scales(tmp_path: Path) -> None:
+    assert request().steps == 600_000
+    assert request("--trainer.max_steps", "3").steps == 600_000
+    assert request("--scale", "lab", "--trainer.max_steps", "3").steps == 5000
+    assert request("--scale", "paper").steps == 600_000
+    (tmp_path / "mine.yaml").write_text("trainer: {max_steps: 7}")
+    assert request("--config", str(tmp_path / "mine.yaml")).steps == 7
+
+
 def test_both_ways_of_writing_a_value() -> None:
     assert pairs(["--a", "1", "--b=2", "--c+=x=y", "--d", "-3"]) == [("a", "1"), ("b", "2"), ("c+", "x=y"), ("d", "-3")]
 

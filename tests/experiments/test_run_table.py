@@ -80,6 +80,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "Good" in text
     assert "out of patience" in text
     assert "Residual" in text
+    assert "Cut short: trained for 2 batches a row instead of 360." in text
     assert re.search(r"  Good   2 batches, about 0:\d\d\n  Typo   cannot be made: no quantizer", captured.err)
     figures = pd.read_csv(output / "table.csv")
     assert {1.5, 3.0} <= set(figures["bitrate_kbps"].dropna())
