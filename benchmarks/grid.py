@@ -8,12 +8,15 @@ from typing import NamedTuple
 from codeclab.benchmarks.agreement import agreement
 from codeclab.benchmarks.columns import COLUMNS, form, heading, title
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.paired import compared, is_clear
 from codeclab.benchmarks.table import Line, Score, Table, best, lines
 
 NOTHING = "—"
 """Stands where there is no figure."""
 
 NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
+AGAINST = "Clip by clip against"
+PAIRED = "{}: means of the differences on the same files; in bold where the 95 % interval leaves out 0."
 NOT_THE_PAPERS = (
     "Figures at this scale do not stand as the paper's, whose codecs are larger and trained for longer: what can be "
     "compared is the direction between rows."
@@ -57,6 +60,31 @@ def domain_grids(table: Table) -> dict[str, Grid]:
     return {domain: _domain_grid(table, lines(table, domain)) for domain in table.domains}
 
 
+def further_grids(table: Table) -> dict[str, Grid]:
+    """What follows below the main grid, by heading: rows clip by clip, then each domain."""
+    return paired_grids(table) | domain_grids(table)
+
+
+def paired_grids(table: Table) -> dict[str, Grid]:
+    """Differences to the row that the table compares with, under one heading; none where nothing can be compared."""
+    found = compared(table)
+    names = [name for name in table.metrics if any(name in scores for _, _, scores in found)]
+    if not names:
+        return {}
+    rows = []
+    for row, bitrate, scores in found:
+        cells = [_difference_cell(scores[name], name) if name in scores else Cell(NOTHING) for name in names]
+        rows.append([Cell(row.name), Cell(f"{bitrate:.4g}"), *cells])
+    return {f"{AGAINST} {table.against}": Grid(["Row", "kbps", *map(heading, names)], rows)}
+
+
+def _difference_cell(score: Score, name: str) -> Cell:
+    if math.isnan(score.mean):
+        return Cell(NOTHING)
+    interval = "" if math.isnan(score.ci95) else f" ± {score.ci95:{form(name)}}"
+    return Cell(f"{score.mean:+{form(name)}}{interval}", is_clear(score))
+
+
 def _domain_grid(table: Table, shown: list[Line]) -> Grid:
     """The metrics, and what listeners found; the other columns are the same in every domain."""
     heard = [name for name in table.own_columns if any(name in {*line.scores, *line.published} for line in shown)]
@@ -97,14 +125,15 @@ def notes(table: Table) -> list[str]:
         over += f" and {span(seeds)} seeds" if max(seeds) > 1 else ""
         spent = ", those of baselines as spent" if any(row.asked for row in table.rows) else ""
         found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
-    compared = any(row.stated for row in table.rows)
-    if table.source and compared:
+    found += [PAIRED.format(title) for title in paired_grids(table)]
+    stated = any(row.stated for row in table.rows)
+    if table.source and stated:
         found.append(f"Published figures: {table.source}.")
     open_columns = [name for name in table.columns if name not in table.own_columns]
     found += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
     found += _listening(table)
     if measured and not table.ranked:
-        found += [NOT_RANKED] + [NOT_THE_PAPERS] * compared
+        found += [NOT_RANKED] + [NOT_THE_PAPERS] * stated
     found += [f"{finding.text}." for finding in agreement(table)]
     found += _failures(shown, table.metrics)
     found += [f"{row.name} failed: {one_line(row.error)}." for row in table.rows if row.error]

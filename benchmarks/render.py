@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from codeclab.benchmarks.files import write_atomically
-from codeclab.benchmarks.grid import Cell, Grid, domain_grids, main_grid, notes
+from codeclab.benchmarks.grid import Cell, Grid, further_grids, main_grid, notes
 from codeclab.benchmarks.plot import plot
 from codeclab.benchmarks.statistics import ALL
 from codeclab.benchmarks.table import Table, lines
@@ -52,21 +52,21 @@ LATEX_CHARACTERS = {
 
 
 def markdown(table: Table) -> str:
-    """GitHub-flavoured Markdown: the whole test set, then each domain, then the notes."""
+    """GitHub-flavoured Markdown: the whole test set, rows clip by clip, each domain, the notes."""
     parts = [f"## {escape_markdown(table.title)}", _markdown_grid(main_grid(table))]
     parts += [
-        f"### {escape_markdown(domain)}\n\n{_markdown_grid(grid)}" for domain, grid in domain_grids(table).items()
+        f"### {escape_markdown(heading)}\n\n{_markdown_grid(grid)}" for heading, grid in further_grids(table).items()
     ]
     under = [f"* {escape_markdown(note)}" for note in notes(table)]
     return "\n\n".join(parts + (["\n".join(under)] if under else [])) + "\n"
 
 
 def latex(table: Table) -> str:
-    """A ``table`` environment for booktabs, one more ``tabular`` per domain, notes below."""
+    """A ``table`` environment for booktabs, one more ``tabular`` for rows clip by clip and per domain, notes below."""
     parts = [r"\begin{table}", r"\centering", r"\small", rf"\caption{{{escape_latex(table.title)}}}"]
     parts += _latex_grid(main_grid(table))
-    for domain, grid in domain_grids(table).items():
-        parts += ["", r"\medskip", rf"\emph{{{escape_latex(domain)}}}", "", *_latex_grid(grid)]
+    for heading, grid in further_grids(table).items():
+        parts += ["", r"\medskip", rf"\emph{{{escape_latex(heading)}}}", "", *_latex_grid(grid)]
     under = [escape_latex(note) for note in notes(table)]
     if under:
         parts += [
@@ -99,15 +99,15 @@ def csv_long(table: Table) -> str:
 
 
 def terminal(table: Table, width: int = 80) -> Group:
-    """Something that a rich console prints: the whole test set, each domain, the notes.
+    """Something that a rich console prints: the whole test set, rows clip by clip, each domain, the notes.
 
     Args:
         table: The table.
         width: Columns of the terminal; metrics that do not fit beside one another follow in a table of their own.
     """
     parts: list[RichTable | Text] = _rich_grids(main_grid(table), table.title, width)
-    for domain, grid in domain_grids(table).items():
-        parts += _rich_grids(grid, domain, width)
+    for heading, grid in further_grids(table).items():
+        parts += _rich_grids(grid, heading, width)
     return Group(*parts, *(Text(note, style="dim") for note in notes(table)))
 
 

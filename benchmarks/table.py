@@ -55,6 +55,7 @@ class Row:
         seeds: How many trainings, with other seeds, its figures are means of.
         asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
         listened: The listening test that its MUSHRA figures are of, in words.
+        per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Row:
     seeds: int = 1
     asked: dict[float, float] = field(default_factory=dict)
     listened: str | None = None
+    per_file: Sequence[DataFrame] = ()
 
     @property
     def stated(self) -> list[Figures]:
@@ -96,6 +98,7 @@ class Table:
         columns: Names from ``COLUMNS``, shown after the metrics.
         margin: By metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
         figure: Kind of the picture, from ``FIGURES``; None draws every metric.
+        against: Name of the row that the others are compared with clip by clip; without it, none are.
 
     Raises:
         ValueError: A metric or column is unknown or given twice, or two rows have the same name.
@@ -110,6 +113,7 @@ class Table:
     columns: Sequence[str] = ()
     margin: Mapping[str, float] = field(default_factory=dict)
     figure: str | None = None
+    against: str | None = None
 
     def __post_init__(self) -> None:
         """Refuses unknown metrics and rows that could not be told apart."""

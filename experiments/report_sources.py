@@ -13,7 +13,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.columns import COLUMNS
 from codeclab.benchmarks.evaluation import Evaluation
-from codeclab.benchmarks.grid import NOT_RANKED, notes
+from codeclab.benchmarks.grid import AGAINST, NOT_RANKED, notes
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.statistics import ALL, SUMMARY_COLUMNS
 from codeclab.benchmarks.table import Figures, Row, Table
@@ -120,7 +120,8 @@ def read_table_folder(folder: Path) -> tuple[Table, list[str]]:
     text = (folder / "table.md").read_text(encoding="utf-8").splitlines() if (folder / "table.md").is_file() else []
     plain = [re.sub(r"\\([\\|*_`<\[])", r"\1", line) for line in text]
     title = next((line[3:] for line in plain if line.startswith("## ")), folder.name)
-    under = [line[2:] for line in plain if line.startswith("* ")]
+    # What is not in the file of figures, rows clip by clip, is not on the page either, nor what is said of it.
+    under = [line[2:] for line in plain if line.startswith("* ") and not line.startswith(f"* {AGAINST}")]
     measured = set(content.loc[content["mean"] != "", "metric"])
     names = list(dict.fromkeys(content["metric"]))
     rows = [_table_row(str(name), lines) for name, lines in content.groupby("row", sort=False)]

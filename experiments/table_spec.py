@@ -1,5 +1,6 @@
 """What a table's YAML says: its rows, and what is measured of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +76,7 @@ class TableRow:
         error: str | None = None,
         seeds: int = 1,
         asked: dict[float, float] | None = None,
+        per_file: Sequence[DataFrame] = (),
     ) -> Row:
         """The row as a table prints it, with what was found about it.
 
@@ -87,6 +89,7 @@ class TableRow:
             error: why there is nothing to show, in one line.
             seeds: how many trainings the summary is over.
             asked: kbps asked for, by those really spent, where they differ.
+            per_file: scores of every file, of each seed.
         """
         return Row(
             name=self.name,
@@ -101,6 +104,7 @@ class TableRow:
             codebooks=codebooks,
             seeds=seeds,
             asked=asked or {},
+            per_file=per_file,
         )
 
 
@@ -122,6 +126,7 @@ class TableSpec:
         margin: by metric, the published difference above which two rows are a pair that ``agreement`` counts.
         figure: kind of the picture, from ``FIGURES``; None draws every metric.
         notes: lines to print under the table.
+        against: name of the row that the others are compared with clip by clip.
     """
 
     name: str
@@ -136,6 +141,7 @@ class TableSpec:
     margin: dict[str, float] = field(default_factory=dict)
     figure: str | None = None
     notes: list[str] = field(default_factory=list)
+    against: str | None = None
 
     def rates_of(self, row: TableRow, offered: list[float]) -> list[float]:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.
@@ -168,6 +174,7 @@ class TableSpec:
             columns=self.columns,
             margin=self.margin,
             figure=self.figure,
+            against=self.against,
         )
 
 

@@ -17,7 +17,7 @@ __all__ = ["TABLES", "TableRow", "TableSpec", "pick_bitrates", "read_table", "ta
 TABLES = Path(__file__).parent / "tables"
 KEYS = {
     *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
-    *("rows", "base", "import", "template"),
+    *("rows", "base", "import", "template", "against"),
 }
 ROW_KEYS = {
     *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
@@ -62,11 +62,13 @@ def read_table(name: str) -> TableSpec:
     _known(path, "column", columns, COLUMNS)
     _known(path, "metric of the table for the margin", margin, metrics)
     _known(path, "figure", [kind for kind in [content.get("figure")] if kind], FIGURES)
+    made = [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
+    _known(path, "row to compare with", [row for row in [content.get("against")] if row], [row.name for row in made])
     return TableSpec(
         name=path.stem,
         title=content.get("title", path.stem),
         source=content.get("source", ""),
-        rows=[_row(path, _filled(path, content.get("template"), row), base) for row in rows],
+        rows=made,
         metrics=metrics,
         bitrates=content.get("bitrates"),
         scale=content.get("scale"),
@@ -75,6 +77,7 @@ def read_table(name: str) -> TableSpec:
         margin=margin,
         figure=content.get("figure"),
         notes=content.get("notes") or [],
+        against=content.get("against"),
     )
 
 

@@ -56,7 +56,9 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
         info = evaluation.info
         asked = dict(zip(info["bitrates_kbps"], info.get("asked_kbps") or info["bitrates_kbps"], strict=True))
         summary = _joined([evaluation.summary, columns])
-        return row.printed(summary=summary, codebooks=_codebooks(evaluation), asked=asked)
+        return row.printed(
+            summary=summary, codebooks=_codebooks(evaluation), asked=asked, per_file=[evaluation.per_file]
+        )
     kept = [measured(job) for job in made]
     seconds = [found for job in made if (found := train_seconds(job.folder)) is not None]
     return row.printed(
@@ -66,6 +68,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
         parameters=made[0].parameters,
         error=error,
         seeds=len(made),
+        per_file=[evaluation.per_file for evaluation, _ in kept],
     )
 
 

@@ -13,6 +13,7 @@ from codeclab.benchmarks.codes import CodeStatistics
 from codeclab.benchmarks.evaluation import Evaluation
 from codeclab.benchmarks.render import write_table
 from codeclab.benchmarks.report.sound import opus
+from codeclab.benchmarks.statistics import summarize
 from codeclab.benchmarks.table import Figures, Row, Table, lines
 from codeclab.codecs.codec import Codec
 from codeclab.experiments import report
@@ -61,6 +62,17 @@ def runs(codec: Codec, tmp_path: Path) -> Path:
 def made(arguments: list[Any], output: Path) -> str:
     assert report.run("report", [*map(str, arguments), "--device", "cpu", "-o", str(output)]) == 0
     return output.read_text(encoding="utf-8")
+
+
+def test_what_is_said_of_rows_clip_by_clip_is_not_on_the_page(tmp_path: Path) -> None:
+    columns = ["name", "domain", "seconds", "bitrate_kbps", "si_snr"]
+    scores = [pd.DataFrame([("a", "d", 1.0, 6.0, 1.0 + i), ("b", "d", 1.0, 6.0, 2.0)], columns=columns) for i in (0, 1)]
+    rows = [Row(name, summary=summarize(one), per_file=[one]) for name, one in zip("AB", scores, strict=True)]
+    write_table(Table("T", "", ["si_snr"], rows, against="A"), tmp_path)
+    assert "Clip by clip against A: " in (tmp_path / "table.md").read_text()
+    _, under = read_table_folder(tmp_path)
+    assert under
+    assert not any("Clip by clip" in line for line in under)
 
 
 def test_a_table_is_read_back_as_it_was_written(runs: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_row_is_a_name_flags_and_published_figures(tmp_path: Path) -> None:
         ({"metrics": ["mos"]}, "no metric mos; there are: .*visqol_audio"),
         ({"columns": ["weight"]}, "no column weight; there are: sample_rate, .*mushra"),
         ({"figure": "pie"}, "no figure pie; there are: rate_quality, dropout, codebook_usage"),
+        ({"against": "Basis"}, "no row to compare with Basis; there are: "),
         ({"margin": {"mel": 1}}, "no metric of the table for the margin mel; there are: mel_distance"),
         ({"rows": [{"name": "a", "codec": "x", "flags": "y"}]}, "'a' has flags and codec; a row is made in one way"),
         ({"rows": [{"name": "a", "figures": [{"kbps": 6}]}]}, "the 'figures' of row 'a' are each a 'published'"),
