@@ -78,13 +78,18 @@ class CodebookCounts:
 def codebook_statistics(codes: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
     """``usage``, ``perplexity`` and ``entropy`` (bits) of each codebook in one batch, each ``float64 [K]``.
 
+    In a distributed run those of the whole batch; a collective operation.
+
     Args:
         codes: ``int64 [B, K, T]``; ``ABSENT`` is left out.
-        sizes: entries of each codebook; those beyond ``K`` are left out.
+        sizes: entries of each codebook; those after the last in use, in any process, are left out.
 
     Raises:
         ValueError: more codebooks than sizes, or codes out of range.
     """
-    counts = CodebookCounts(list(sizes)[: codes.shape[1]])
+    counts = CodebookCounts(sizes)
     counts.update(codes)
-    return {"usage": counts.usage(), "perplexity": counts.perplexity(), "entropy": counts.entropy()}
+    counts = counts.over_processes()
+    used = int((counts.histograms.sum(1) > 0).nonzero().max()) + 1
+    found = {"usage": counts.usage(), "perplexity": counts.perplexity(), "entropy": counts.entropy()}
+    return {name: per_codebook[:used] for name, per_codebook in found.items()}

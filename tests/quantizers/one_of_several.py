@@ -8,7 +8,7 @@ from torch import distributed as dist
 
 from codeclab.quantizers.distributed import all_gather_batch, all_reduce_mean, all_reduce_sum
 from codeclab.quantizers.residual_vq import ResidualVQ
-from codeclab.quantizers.usage import CodebookCounts
+from codeclab.quantizers.usage import CodebookCounts, codebook_statistics
 
 
 def main(rank: int, world: int, folder: Path) -> None:
@@ -42,6 +42,7 @@ def main(rank: int, world: int, folder: Path) -> None:
         "steps": steps,
         "helpers": helpers,
         "usage": usage.over_processes().histograms,
+        "statistics": codebook_statistics(steps[1]["codes"], quantizer.codebook_sizes),
     }
     torch.save(result, folder / f"rank{rank}.pt")
     dist.destroy_process_group()

@@ -19,7 +19,7 @@ from codeclab.quantizers.distributed import (
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.residual_vq import ResidualVQ
-from codeclab.quantizers.usage import CodebookCounts
+from codeclab.quantizers.usage import CodebookCounts, codebook_statistics
 
 WORKER = Path(__file__).with_name("one_of_several.py")
 ARGUMENTS = {"dimension": 4, "n_codebooks": 3, "codebook_size": 16, "dead_threshold": 4.0}
@@ -99,6 +99,11 @@ def test_codes_losses_and_gradients_equal_those_of_one_process(ranks, latents):
         torch.testing.assert_close(torch.stack([part["loss"] for part in parts]).mean(), loss)
         torch.testing.assert_close(torch.cat([part["gradient"] for part in parts]) / 2, gradient)
     assert torch.equal(ranks[1]["usage"], histograms)
+    # Of a batch whose third codebook only the first process uses.
+    for name, value in codebook_statistics(steps[1][0], [16] * 3).items():
+        assert len(value) == 3
+        for rank in ranks:
+            torch.testing.assert_close(rank["statistics"][name], value)
 
 
 def test_noise_statistics_and_start_equal_those_of_one_process(ranks, latents):

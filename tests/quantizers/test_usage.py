@@ -15,6 +15,13 @@ def test_statistics_worked_by_hand():
     assert found["usage"].tolist() == [0.75, 0.125]
 
 
+def test_statistics_are_of_the_codebooks_in_use():
+    codes = torch.tensor([[[0, 1], [2, 2], [-1, -1]], [[0, 1], [-1, -1], [-1, -1]]])
+    found = codebook_statistics(codes, [4, 4, 4, 4])
+    assert found["entropy"].tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
+    assert found["usage"].tolist() == [0.5, 0.25]
+
+
 def test_uniform_codes_are_fully_efficient():
     counts = CodebookCounts([4, 4])
     counts.update(torch.arange(4).expand(3, 2, 4))
