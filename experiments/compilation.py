@@ -1,6 +1,8 @@
 """What ``--compile`` compiles; in place, so that names in checkpoints stay plain."""
 
 import itertools
+import os
+import shutil
 import types
 
 import torch._functorch.config
@@ -9,7 +11,19 @@ from torch import nn
 from codeclab.codecs.codec import Codec
 from codeclab.discriminators.layers import ConvStack
 
+COMPILERS = {"cpu": ("CXX", "g++", "clang++", "cl"), "cuda": ("CC", "gcc", "clang", "cc")}
+"""What builds the compiler's output, by device: an environment variable, then programs."""
+
 _numbers = itertools.count()
+
+
+def missing_compiler(device: str) -> str | None:
+    """What to install where nothing on the PATH can build compiled code for a device ("cpu" or "cuda"), else None."""
+    variable, *programs = COMPILERS[device]
+    if any(shutil.which(name) for name in (os.environ.get(variable), *programs) if name):
+        return None
+    language = "C++" if device == "cpu" else "C"
+    return f"a {language} compiler on the PATH ({' or '.join(programs[:2])}), or named by {variable}"
 
 
 def compile_networks(codec: Codec, critics: nn.Module) -> None:

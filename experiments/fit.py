@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from codeclab.codecs.parts import arguments_of
 from codeclab.experiments.assemble import RecipeError, apply_scale, import_parts, link_parts, read_scale
 from codeclab.experiments.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from codeclab.experiments.compilation import missing_compiler
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.defaults import class_defaults
 from codeclab.experiments.experiment import CodecExperiment
@@ -173,6 +174,10 @@ class CodecCLI(LightningCLI):
         """What can be refused once the parts are there, before a run folder is made."""
         if self.command == "fit" and self.config.trainer.max_steps < 1:
             raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        if self.command == "fit" and self.config.model.compile:
+            on_gpu = torch.cuda.is_available() and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
+            if missing := missing_compiler("cuda" if on_gpu else "cpu"):
+                raise RecipeError(f"--compile needs {missing}")
         codec = self.model.codec
         for part in (codec.encoder, codec.quantizer, codec.decoder):
             arguments_of(part)  # what cannot be saved is refused before it is trained

@@ -1,18 +1,22 @@
 """``--compile`` changes no result and no name."""
 
 import functools
+import sys
 
 import pytest
 import torch
 from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from codeclab.discriminators.layers import ConvStack
+from codeclab.experiments.assemble import RecipeError
+from codeclab.experiments.compilation import missing_compiler
 
 
 @pytest.fixture
 def traced_backend(monkeypatch):
     """Trace as the compiler does, forward and backward, but run the graphs as they are: seconds instead of minutes."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    monkeypatch.setenv("CXX", sys.executable)  # nothing is built
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
@@ -63,3 +67,16 @@ def test_what_is_compiled(build):
     for coder in (model.codec.encoder, model.codec.decoder):
         assert {id(p) for p in coder.parameters()} - lstm <= covered
     assert compiled(build("dac_44khz", name="dac", model__compile="true").model.codec) == {"encoder", "decoder"}
+
+
+@pytest.mark.usefixtures("traced_backend")
+def test_a_machine_without_a_compiler_is_told_before_training(build, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for variable in ("CC", "CXX"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(RecipeError, match=r"--compile needs a C\+\+ compiler on the PATH \(g\+\+ or clang\+\+\)"):
+        build("dac_44khz", model__compile="true")
+    assert not (tmp_path / "run").exists()
+    assert "a C compiler on the PATH (gcc or clang), or named by CC" in missing_compiler("cuda")
+    monkeypatch.setenv("CXX", sys.executable)
+    assert missing_compiler("cpu") is None
