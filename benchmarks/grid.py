@@ -17,6 +17,7 @@ NOTHING = "—"
 NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
 AGAINST = "Clip by clip against"
 PAIRED = "{}: means of the differences on the same files; in bold where the 95 % interval leaves out 0."
+ONE_SEED = "One training a row: what another seed would have given is in no interval; --seeds 3 tells."
 NOT_THE_PAPERS = (
     "Figures at this scale do not stand as the paper's, whose codecs are larger and trained for longer: what can be "
     "compared is the direction between rows."
@@ -125,7 +126,9 @@ def notes(table: Table) -> list[str]:
         over += f" and {span(seeds)} seeds" if max(seeds) > 1 else ""
         spent = ", those of baselines as spent" if any(row.asked for row in table.rows) else ""
         found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
-    found += [PAIRED.format(title) for title in paired_grids(table)]
+    paired = [PAIRED.format(title) for title in paired_grids(table)]
+    alone = any(row.seeds == 1 and row.parameters is not None for row in table.rows)
+    found += paired + [ONE_SEED] * (bool(paired) and alone)
     stated = any(row.stated for row in table.rows)
     if table.source and stated:
         found.append(f"Published figures: {table.source}.")
