@@ -22,6 +22,8 @@ from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.discriminators.multiband import MultiBandSTFTDiscriminator
 
 FORWARD, GRADIENT = 1e-5, 1e-4
+TIE = 1e-6
+"""Of a map's largest value: features nearer to 0, or to each other, are ordered by rounding."""
 
 
 def negated_mean(judgements):
@@ -94,6 +96,28 @@ def test_dac_judges_as_released(dac, worst_judgement_error, relative_error):
     assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
 
 
+def off_the_kinks(error, real, fake, audio):
+    """An error of a gradient at ``audio`` without its part along what rounding alone decides.
+
+    Where a feature is all but zero, leaky ReLU has one slope or the other, and where two are all but equal, their L1
+    distance has one sign or the other: on a processor that rounds otherwise the gradient differs by a multiple of that
+    feature's own gradient. There are few such features, and they can explain no other error.
+    """
+    directions = []
+    for r, f in zip(real, fake, strict=True):
+        for theirs, ours in zip(r.features, f.features, strict=True):
+            nearest = torch.minimum((theirs - ours).abs(), ours.abs()).flatten()
+            for place in (nearest <= TIE * theirs.abs().max()).nonzero():
+                (slope,) = torch.autograd.grad(ours.flatten()[place], audio, torch.ones(1), retain_graph=True)
+                directions.append(slope.flatten())
+    assert len(directions) < 10
+    if not directions:
+        return error
+    basis = torch.linalg.qr(torch.stack(directions, dim=1).double()).Q
+    flat = error.flatten().double()
+    return (flat - basis @ (basis.T @ flat)).view_as(error).float()
+
+
 def assert_dac_losses(discriminator, tensors, relative_error):
     """Both players' losses and feature matching as ``GANLoss`` gives them, and their gradients at the fake audio."""
     fake = tensors["input.fake"].clone().requires_grad_()
@@ -108,7 +132,9 @@ def assert_dac_losses(discriminator, tensors, relative_error):
         assert value.item() == pytest.approx(float(tensors[f"output.gan.{name}"]), rel=FORWARD)
     for name in ("generator", "feature"):
         (gradient,) = torch.autograd.grad(values[name], fake, retain_graph=True)
-        assert relative_error(gradient, tensors[f"grad.fake.{name}"]) < GRADIENT
+        expected = tensors[f"grad.fake.{name}"]
+        error = off_the_kinks(gradient - expected, real_judgements, fake_judgements, fake)
+        assert relative_error(expected + error, expected) < GRADIENT
 
 
 def test_dac_losses_as_released(dac, relative_error):
