@@ -18,6 +18,7 @@ from codeclab.experiments.assemble import (
     read_yaml,
     recipe_path,
 )
+from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.slots import (
     SHARED,
     all_slots,
@@ -108,7 +109,7 @@ def read_request(argv: list[str]) -> Request:
         elif flag == "import":
             imports.append(value)
         else:
-            flags.append(("data.folder" if flag == "data" else flag, value))
+            flags.append(("data.folder", without_synthetic(value) or "null") if flag == "data" else (flag, value))
     given = {flag for flag, _ in flags}
     if not configs:
         hint = " (--init gives weights, the recipe the parts they go into)" if "init" in given else ""

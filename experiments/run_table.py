@@ -11,6 +11,7 @@ import torch
 
 from codeclab.benchmarks.render import print_table, write_table
 from codeclab.experiments.assemble import SCALES, RecipeError, names
+from codeclab.experiments.data.named import corpus_title, without_synthetic
 from codeclab.experiments.notes import each_note_once
 from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.draft import Asked, Draft, draft_row
@@ -44,7 +45,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("name", help="a table's name, or a .yaml file")
     parser.add_argument("--scale", help=f"{', '.join(names(SCALES))} (default: the table's own, else the recipe's)")
     parser.add_argument(
-        "--data", metavar="FOLDER", help="audio to train and measure on (default: the synthetic corpus)"
+        "--data",
+        metavar="FOLDER",
+        help="audio to train and measure on; `recordings` ship with codeclab, `synthetic` sounds are made in memory "
+        "(default: the table's own, else synthetic)",
     )
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train each row N times, and print the mean")
@@ -168,6 +172,7 @@ def run(command: str, argv: list[str]) -> int:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
     scale = options.scale or spec.scale
+    options.data = without_synthetic(options.data or spec.data)
     began = time.monotonic()
     drafts = draft_rows(spec, chosen, scale, options, extra, slots)
     if all(draft.error for draft in drafts):
@@ -228,11 +233,10 @@ def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None
         return [f"{size}; nothing was trained or measured."]
     made = "trained and measured" if "trained" in kinds else "measured"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    corpus = f"on {Path(data).name}" if data else "on the built-in synthetic corpus"
     rate = (
         f"against originals at {spec.sample_rate / 1000:g} kHz"
         if spec.sample_rate
         else "at each codec's own sampling rate"
     )
     often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
-    return [f"{size}, {made} {corpus}, on {device}; judged {rate}.{often}"]
+    return [f"{size}, {made} on {corpus_title(data)}, on {device}; judged {rate}.{often}"]

@@ -127,6 +127,7 @@ class TableSpec:
         figure: kind of the picture, from ``FIGURES``; None draws every metric.
         notes: lines to print under the table.
         against: name of the row that the others are compared with clip by clip.
+        data: the corpus used when none is asked for, as `--data` takes it; None is the synthetic corpus.
     """
 
     name: str
@@ -142,6 +143,7 @@ class TableSpec:
     figure: str | None = None
     notes: list[str] = field(default_factory=list)
     against: str | None = None
+    data: str | None = None
 
     def rates_of(self, row: TableRow, offered: list[float]) -> list[float]:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.

@@ -17,7 +17,7 @@ __all__ = ["TABLES", "TableRow", "TableSpec", "pick_bitrates", "read_table", "ta
 TABLES = Path(__file__).parent / "tables"
 KEYS = {
     *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
-    *("rows", "base", "import", "template", "against"),
+    *("rows", "base", "import", "template", "against", "data"),
 }
 ROW_KEYS = {
     *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
@@ -78,6 +78,7 @@ def read_table(name: str) -> TableSpec:
         figure=content.get("figure"),
         notes=content.get("notes") or [],
         against=content.get("against"),
+        data=content.get("data"),
     )
 
 

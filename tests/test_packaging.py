@@ -76,13 +76,16 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
         assert (site / "codeclab" / "experiments" / kind / f"{name}.yaml").is_file()
     program = (
         "import codeclab, sys; assert codeclab.__file__.startswith(sys.argv[1]), codeclab.__file__;"
-        "codec = codeclab.Codec.from_recipe('encodec_24khz', scale='demo'); print(codec.bitrates)"
+        "codec = codeclab.Codec.from_recipe('encodec_24khz', scale='demo'); print(codec.bitrates);"
+        "from codeclab.experiments.data.module import AudioData; data = AudioData('recordings', 16000);"
+        "clips = data.clips('test'); print(len(clips) >= 16, clips[0].audio.shape[0], len(data.corpus.train) > 50)"
     )
     environment = {**os.environ, "PYTHONPATH": str(site)}
     run = subprocess.run(
         [sys.executable, "-c", program, str(site)], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
-    assert run.stdout.strip() == "[1.5, 3.0, 6.0, 12.0, 24.0]", run.stderr
+    assert run.stdout.splitlines() == ["[1.5, 3.0, 6.0, 12.0, 24.0]", "True 1 True"], run.stderr
+    assert (site / "codeclab" / "experiments" / "data" / "recordings" / "ATTRIBUTION.md").is_file()
 
 
 def test_public_names_are_found_and_others_are_refused_with_a_list() -> None:

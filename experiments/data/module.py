@@ -10,12 +10,12 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
-from codeclab.experiments.data.corpus import judge_band, scan
+from codeclab.experiments.data.corpus import judge_band
 from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
+from codeclab.experiments.data.named import open_corpus, without_synthetic
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
-from codeclab.experiments.data.synthetic import make_synthetic_corpus
 
 ENDLESS = 2**31 - 1
 MOST_WORKERS = 8
@@ -29,7 +29,8 @@ class AudioData(LightningDataModule):
     loader begins with; set it before the loader is made to resume a run.
 
     Args:
-        folder: A folder of audio or a CSV manifest of one (see `scan`); None makes a synthetic corpus in memory.
+        folder: A folder of audio, a CSV manifest of one, or a word (see `open_corpus`): "recordings" ship with the
+            package; "synthetic", or None, makes a synthetic corpus in memory.
         sample_rate: Hz; everything is resampled to it.
         channels: Channels of the audio.
         seconds: Length of a training excerpt in seconds.
@@ -74,7 +75,7 @@ class AudioData(LightningDataModule):
         )  # fmt: skip
         if seed < 0 or (workers is not None and workers < 0):
             raise ValueError(f"seed and workers must be 0 or more, got seed {seed} and workers {workers}")
-        self.folder = folder
+        self.folder = without_synthetic(folder)
         self.sample_rate = sample_rate
         self.channels = channels
         self.seconds = seconds
@@ -100,8 +101,7 @@ class AudioData(LightningDataModule):
             DataError: If the folder holds no usable audio.
         """
         if self._corpus is None:
-            found = make_synthetic_corpus() if self.folder is None else _scan_once(self.folder, self.split_seed)
-            self._corpus = judge_band(found, self.sample_rate)
+            self._corpus = judge_band(_open_once(self.folder, self.split_seed), self.sample_rate)
         return self._corpus
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
@@ -248,9 +248,9 @@ class AudioData(LightningDataModule):
 
 
 @lru_cache(maxsize=4)
-def _scan_once(folder: str, split_seed: int) -> Corpus:
+def _open_once(folder: str | None, split_seed: int) -> Corpus:
     """A process reads a folder's headers, and names what it leaves out, once, however many runs it makes."""
-    return scan(folder, split_seed)
+    return open_corpus(folder, split_seed)
 
 
 @lru_cache(maxsize=64)

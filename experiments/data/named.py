@@ -1,0 +1,54 @@
+"""Corpora that a word names: the recordings in the package, and the sounds made in memory."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from codeclab.experiments.data.corpus import scan
+from codeclab.experiments.data.recording import Corpus
+from codeclab.experiments.data.synthetic import make_synthetic_corpus
+
+RECORDINGS = "recordings"
+"""What `--data` calls the recordings that ship with the package."""
+SYNTHETIC = "synthetic"
+"""What `--data` calls the synthetic corpus, which is also what it is without a folder."""
+RECORDINGS_FOLDER = Path(__file__).parent / RECORDINGS
+"""Read speech at 16 kHz, 7.4 minutes; its `ATTRIBUTION.md` says whose voices these are and what was cut."""
+TITLES = {RECORDINGS: "the recordings that ship with codeclab", SYNTHETIC: "the built-in synthetic corpus"}
+logger = logging.getLogger(__name__)
+
+
+def is_named(folder: str | None, name: str) -> bool:
+    """Whether ``folder`` is the word and no path: what lies in the working directory goes first."""
+    return folder == name and not Path(name).exists()
+
+
+def without_synthetic(folder: str | None) -> str | None:
+    """The folder as settings keep it: None where it is the synthetic corpus by its word."""
+    return None if is_named(folder, SYNTHETIC) else folder
+
+
+def corpus_title(folder: str | None) -> str:
+    """What notes and tables call a corpus: the last part of its path, or what the word stands for."""
+    named = next((name for name in TITLES if is_named(folder or SYNTHETIC, name)), None)
+    return TITLES[named] if named else Path(folder or SYNTHETIC).name
+
+
+def open_corpus(folder: str | None, seed: int = 0) -> Corpus:
+    """The corpus of a path or a word.
+
+    Args:
+        folder: A folder of audio, a CSV manifest of one, "recordings" for those that ship with the package, or
+            "synthetic" (or None) for the one made in memory. A path of such a name goes first, with a note.
+        seed: Of the split of those files that are in none.
+
+    Raises:
+        DataError: If it does not exist, is no CSV manifest, or holds no usable audio.
+    """
+    if folder is None or is_named(folder, SYNTHETIC):
+        return make_synthetic_corpus()
+    if is_named(folder, RECORDINGS):
+        return replace(scan(RECORDINGS_FOLDER, seed), name=TITLES[RECORDINGS])
+    if folder in TITLES:
+        logger.warning(f"{Path(folder).resolve()} is there, and is read in place of {TITLES[folder]}")
+    return scan(folder, seed)
