@@ -21,7 +21,7 @@ from codeclab.experiments.experiment import CodecExperiment
 from codeclab.experiments.run_folder import RunFolder, flatten
 from codeclab.experiments.slots import LINKED
 
-LEARNING = ("weight_init", "kmeans_init", "kmeans_iterations", "decay", "epsilon", "dead_threshold", "seed")
+LEARNING = ("weight_init", "kmeans_init", "pca_init", "kmeans_iterations", "decay", "epsilon", "dead_threshold", "seed")
 """Arguments that say how a part starts and learns, not what it computes: they may differ without a word."""
 
 COMPARED = ("sample_rate", "normalize")
@@ -158,7 +158,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
 
 
 def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    """A trained FactorizedVQ has no flag that its k-means is done unless it was built with ``kmeans_init``."""
+    """A quantizer built without ``kmeans_init`` or ``pca_init`` has no flag that its start is done; trained, it is."""
     flag = "quantizer.started"
     if flag in wanted:
         tensors.setdefault(flag, torch.ones_like(wanted[flag]))

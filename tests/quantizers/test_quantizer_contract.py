@@ -1,4 +1,4 @@
-"""What every vector quantizer promises, for both of them."""
+"""What every quantizer promises that can be used with fewer of its codebooks."""
 
 import inspect
 
@@ -7,16 +7,24 @@ import torch
 
 from codeclab.quantizers.base import ABSENT
 from codeclab.quantizers.factorized_vq import FactorizedVQ
+from codeclab.quantizers.finite_scalar import pack, unpack
+from codeclab.quantizers.fsq import FSQ
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 D, K, SIZE = 6, 4, 16
+QUANTIZERS = {
+    "residual": lambda: ResidualVQ(D, K, SIZE),
+    "factorized": lambda: FactorizedVQ(D, K, SIZE),
+    "finite scalar": lambda: FSQ(D, K, levels=[4, 4], pca_init=True),
+    "finite scalar, grouped": lambda: FSQ(D, K, levels=[4, 4], groups=2, pca_init=True),
+    "finite scalar, nested": lambda: FSQ(D, K, levels=[4, 4], groups=2, residual="nested"),
+}
 
 
-@pytest.fixture(params=[ResidualVQ, FactorizedVQ])
+@pytest.fixture(params=QUANTIZERS)
 def quantizer(request):
-    built = request.param(dimension=D, n_codebooks=K, codebook_size=SIZE)
-    if isinstance(built, ResidualVQ):
-        built(torch.randn(4, D, 100))
+    built = QUANTIZERS[request.param]()
+    built(torch.randn(4, D, 100))
     return built.eval()
 
 
@@ -73,6 +81,10 @@ def test_codes_are_of_the_nearest_entry_by_brute_force(quantizer, latent):
     codes = quantizer.encode(latent, 1)[:, 0]
     if isinstance(quantizer, ResidualVQ):
         vectors, entries = latent, quantizer.codebooks[0].entries
+    elif isinstance(quantizer, FSQ):
+        with torch.no_grad():
+            vectors = quantizer.grid.bound(quantizer.projections[0].in_proj(latent[:, : D // quantizer.groups]))
+        entries = quantizer.grid.values(unpack(torch.arange(SIZE)[None], quantizer.grid.levels), 0)[0].T
     else:
         with torch.no_grad():
             vectors = quantizer.stages[0].in_proj(latent)
@@ -87,6 +99,10 @@ def test_every_entry_is_its_own_code(quantizer):
     codes = torch.arange(SIZE)[None, None]
     if isinstance(quantizer, ResidualVQ):
         assert torch.equal(quantizer.encode(quantizer.decode(codes), 1), codes)
+    elif isinstance(quantizer, FSQ):
+        levels = unpack(codes[:, 0], quantizer.grid.levels)
+        assert torch.equal(pack(levels, quantizer.grid.levels), codes[:, 0])
+        assert torch.equal(quantizer.grid.nearest(quantizer.grid.values(levels, 0), 0), levels)
     else:
         stage = quantizer.stages[0]
         assert torch.equal(stage.search(stage.lookup(codes[:, 0])), codes[:, 0])

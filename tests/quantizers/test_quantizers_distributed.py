@@ -17,6 +17,7 @@ from codeclab.quantizers.distributed import (
     world_size,
 )
 from codeclab.quantizers.factorized_vq import FactorizedVQ
+from codeclab.quantizers.fsq import FSQ
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.residual_vq import ResidualVQ
 from codeclab.quantizers.usage import CodebookCounts, codebook_statistics
@@ -44,6 +45,7 @@ NOISY = {
     "diffq": (DiffQ, {"dimension": 4, "initial_bits": 2.0}),
     "gumbel": (GumbelSoftmax, {"dimension": 4, "n_codebooks": 2, "codebook_size": 8}),
     "factorized": (FactorizedVQ, {"dimension": 4, "n_codebooks": 2, "codebook_size": 8, "kmeans_init": True}),
+    "finite scalar": (FSQ, {"dimension": 4, "n_codebooks": 2, "levels": [3, 4], "pca_init": True}),
 }
 
 

@@ -7,6 +7,7 @@ import torch
 
 from codeclab.quantizers.diffq import DiffQ
 from codeclab.quantizers.factorized_vq import FactorizedVQ
+from codeclab.quantizers.fsq import FSQ
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.precision import full_float32
 from codeclab.quantizers.residual_vq import ResidualVQ
@@ -17,10 +18,11 @@ D, K, SIZE = 32, 4, 64
 KINDS = {
     "residual": lambda: ResidualVQ(D, K, SIZE),
     "factorized": lambda: FactorizedVQ(D, K, SIZE, kmeans_init=True),
+    "finite scalar": lambda: FSQ(D, K, pca_init=True),
     "diffq": lambda: DiffQ(D, frame_rate=75),
     "gumbel": lambda: GumbelSoftmax(D, K, SIZE, frame_rate=75, choice="sample"),
 }
-VECTOR_KINDS = [kind for kind in KINDS if kind in ("residual", "factorized")]
+VECTOR_KINDS = [kind for kind in KINDS if kind in ("residual", "factorized", "finite scalar")]
 
 
 def trained(kind):
