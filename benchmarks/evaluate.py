@@ -14,7 +14,7 @@ from codeclab.benchmarks.codes import CODES_KBPS, CodeStatistics, rates_spent
 from codeclab.benchmarks.evaluation import Evaluation
 from codeclab.benchmarks.judge import Decoded, judge, match_channels, named_once, provenance
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
-from codeclab.benchmarks.resample import resample, same_length
+from codeclab.codecs.resample import resample, same_length
 
 
 class EvaluatedCodec(Protocol):

@@ -1,9 +1,12 @@
 """The contract every encoder and decoder keeps."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+
+from codeclab.quantizers.base import Quantizer
 
 
 class Encoder(nn.Module, ABC):
@@ -61,3 +64,34 @@ def check_sizes(strides: Sequence[int], **sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} is {size}; it should be at least 1")
+
+
+def check_parts(encoder: Encoder, quantizer: Quantizer, decoder: Decoder) -> None:
+    """Refuse parts that do not fit each other.
+
+    Raises:
+        ValueError: they differ in strides, dimension, channels or hop; the message says which.
+    """
+    if list(encoder.strides) != list(decoder.strides):
+        raise ValueError(
+            f"the encoder's strides are {list(encoder.strides)} and the decoder's {list(decoder.strides)}; "
+            "both are written in encoder order and should be the same"
+        )
+    for name, part in (("quantizer", quantizer), ("decoder", decoder)):
+        if part.dimension != encoder.dimension:
+            raise ValueError(
+                f"the encoder's dimension is {encoder.dimension} and the {name}'s {part.dimension}; "
+                "they should be the same"
+            )
+    if encoder.channels != decoder.channels:
+        raise ValueError(
+            f"the encoder takes {encoder.channels} channels and the decoder gives {decoder.channels}; "
+            "they should be the same"
+        )
+    ends: list[Encoder | Decoder] = [encoder, decoder]
+    for end in ends:
+        if end.hop_length != math.prod(end.strides):
+            raise ValueError(
+                f"the hop_length of {type(end).__name__} is {end.hop_length}; with strides {list(end.strides)} it "
+                f"should be {math.prod(end.strides)}"
+            )

@@ -1,55 +1,25 @@
 """The object a user keeps: encoder, quantizer and decoder, and how audio is cut and scaled."""
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
+from numbers import Real
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.audio_input import AudioLike, codec_audio
+from codeclab.codecs.base import Decoder, Encoder, check_parts
+from codeclab.codecs.card import Card, card, one_line
+from codeclab.codecs.codes import Codes
+from codeclab.codecs.segments import Segments, equal_pieces, equal_runs
 from codeclab.quantizers.base import Quantized, Quantizer
+
+__all__ = ["Codec", "Codes"]
 
 TOLERANCE = 0.01
 """A bitrate means one the codec offers when it is within 1 % of it."""
-
-
-@dataclass
-class Codes:
-    """What ``Codec.encode`` makes of audio.
-
-    Attributes:
-        segments: codes of each segment, ``int64 [B, K, T]``; one segment where the codec does not cut.
-        scales: level of each segment, ``[B, 1, 1]``, where the codec normalises; otherwise None.
-        length: samples of the audio.
-        sample_rate: Hz.
-        bitrate: kbps, nominal; of a learnt rate what these codes cost (``Quantizer.code_bits``).
-    """
-
-    segments: list[Tensor]
-    scales: list[Tensor] | None
-    length: int
-    sample_rate: int
-    bitrate: float
-
-    @property
-    def codes(self) -> Tensor:
-        """The codes ``int64 [B, K, T]`` of audio coded in one piece.
-
-        Raises:
-            ValueError: it was coded in several segments.
-        """
-        if len(self.segments) != 1:
-            raise ValueError(f"the audio was coded in {len(self.segments)} segments; see `segments`")
-        return self.segments[0]
-
-    def to(self, device: torch.device | str) -> "Codes":
-        """The same codes on another device."""
-        scales = None if self.scales is None else [scale.to(device) for scale in self.scales]
-        return replace(self, segments=[segment.to(device) for segment in self.segments], scales=scales)
 
 
 class Codec(nn.Module):
@@ -81,7 +51,7 @@ class Codec(nn.Module):
         normalize: bool = False,
     ) -> None:
         super().__init__()
-        _check_parts(encoder, quantizer, decoder)
+        check_parts(encoder, quantizer, decoder)
         if sample_rate <= 0:
             raise ValueError(f"sample_rate is {sample_rate} Hz; it should be positive")
         if segment is not None and segment <= 0 or not 0 <= overlap < 1:
@@ -134,9 +104,26 @@ class Codec(nn.Module):
         Raises:
             ValueError: the codec does not offer it (within 1 %); the message lists those offered.
         """
+        if isinstance(bitrate, bool) or not isinstance(bitrate, Real):
+            raise ValueError(
+                f"bitrate is {bitrate!r}, a {type(bitrate).__name__}; it should be a number of kbps, as "
+                f"{self.bitrates[0]:.4g}; the codec offers {_listed(self.bitrates)}"
+            )
         if not any(abs(bitrate - one) <= TOLERANCE * one for one in self.bitrates):
             raise ValueError(f"the codec does not offer {bitrate:g} kbps; it offers {_listed(self.bitrates)} kbps")
         return min(self.quantizer.offered_n_codebooks, key=lambda n: abs(self.bitrate_of(n) - bitrate))
+
+    def choose_codebooks(self, bitrate: float | None = None, n_codebooks: int | None = None) -> int:
+        """The number of codebooks that a bitrate in kbps or a number asks for; the highest bitrate where neither does.
+
+        Raises:
+            ValueError: both were given, or what the codec does not offer.
+        """
+        if bitrate is not None and n_codebooks is not None:
+            raise ValueError("give a bitrate or n_codebooks, not both")
+        if n_codebooks is not None:
+            return self.quantizer.check_n_codebooks(n_codebooks)
+        return self.n_codebooks_for(self.bitrates[-1] if bitrate is None else bitrate)
 
     def forward(self, audio: Tensor, n_codebooks: int | Tensor | None = None) -> tuple[Tensor, Quantized]:
         """The training pass over whole excerpts, not cut into segments.
@@ -154,37 +141,43 @@ class Codec(nn.Module):
         return (decoded if level is None else decoded * level), quantized
 
     @torch.no_grad()
-    def encode(self, audio: Tensor, bitrate: float | None = None, n_codebooks: int | None = None) -> Codes:
+    def encode(
+        self,
+        audio: AudioLike,
+        bitrate: float | None = None,
+        n_codebooks: int | None = None,
+        sample_rate: int | None = None,
+    ) -> Codes:
         """Audio to codes.
 
         Args:
-            audio: ``[B, C, N]``, of any floating-point type, full scale 1, at ``sample_rate``.
+            audio: a tensor ``[B, C, N]`` of any floating-point type, full scale 1; a NumPy array ``[N]``, ``[C, N]`` or
+                ``[B, C, N]``; or an audio file's path, whose channels are mixed or repeated to the codec's.
             bitrate: kbps, one of ``bitrates`` within 1 %; None takes the highest.
             n_codebooks: in place of a bitrate.
+            sample_rate: Hz of a tensor or an array; None takes the codec's. Audio of another rate is resampled, with a
+                ``ResampledWarning``.
 
         Raises:
             ValueError: audio of another shape, type or number of channels, empty or not finite; a bitrate not offered.
         """
-        self._check_audio(audio)
-        audio = audio.to(next(self.parameters()).dtype)
-        if bitrate is not None and n_codebooks is not None:
-            raise ValueError("give a bitrate or n_codebooks, not both")
-        if n_codebooks is None:
-            n_codebooks = self.n_codebooks_for(self.bitrates[-1] if bitrate is None else bitrate)
-        count = self.quantizer.check_n_codebooks(n_codebooks)
+        waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)
+        count = self.choose_codebooks(bitrate, n_codebooks)
+        waveform = waveform.to(next(self.parameters()))
         segments: list[Tensor] = []
         scales: list[Tensor] = []
-        for start in self._starts(audio.shape[-1]):
-            piece = audio[..., start : start + self._segment_length(audio.shape[-1])]
-            if self.normalize:
-                scales.append(self._level(piece))
-                piece = piece / scales[-1]
-            segments.append(self.quantizer.encode(self.encoder(piece), count))
-        kbps = self.bitrate_of(count)
-        if self.quantizer.learns_rate:
-            bits, frames = self._spent(segments)
-            kbps = bits / frames * self.frame_rate / 1000
-        return Codes(segments, scales if self.normalize else None, audio.shape[-1], self.sample_rate, kbps)
+        for pieces in equal_pieces(waveform, self.spans(waveform.shape[-1])):
+            codes, levels = self.encode_pieces(torch.cat(pieces), count)
+            segments += codes.split(waveform.shape[0])
+            scales += [] if levels is None else levels.split(waveform.shape[0])
+        found = Codes(segments, scales if self.normalize else None, waveform.shape[-1], self.sample_rate, 0.0)
+        found.bitrate = self.bitrate_of_codes(found)
+        return found
+
+    def encode_pieces(self, pieces: Tensor, n_codebooks: int) -> tuple[Tensor, Tensor | None]:
+        """Whole pieces ``[B, C, N]`` to codes ``[B, K, T]`` and, where the codec normalises, levels ``[B, 1, 1]``."""
+        level = self._level(pieces) if self.normalize else None
+        return self.quantizer.encode(self.encoder(pieces if level is None else pieces / level), n_codebooks), level
 
     @torch.no_grad()
     def decode(self, codes: Codes) -> Tensor:
@@ -197,12 +190,19 @@ class Codec(nn.Module):
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:
             raise ValueError("this codec normalises segments, but the codes have no scales")
-        pieces = [self.decoder(self.quantizer.decode(segment)) for segment in codes.segments]
-        if codes.scales is not None:
-            pieces = [piece * scale for piece, scale in zip(pieces, codes.scales, strict=True)]
-        if self.segment is None:
+        pieces: list[Tensor] = []
+        batch = codes.segments[0].shape[0]
+        for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
+            levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
+            pieces += self.decode_pieces(torch.cat(codes.segments[first:last]), levels).split(batch)
+        if self.segments is None:
             return _fit(pieces[0], codes.length)
-        return _fit(_overlap_add(pieces, self._stride()), codes.length)
+        return _fit(self.segments.overlap_add(pieces), codes.length)
+
+    def decode_pieces(self, codes: Tensor, levels: Tensor | None) -> Tensor:
+        """Codes ``[B, K, T]`` of whole pieces, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""
+        decoded = self.decoder(self.quantizer.decode(codes))
+        return decoded if levels is None else decoded * levels
 
     def measure_rate(self, clips: Iterable[Tensor]) -> float:
         """The mean kbps that the codes of some audio cost, over all frames of all clips.
@@ -272,30 +272,48 @@ class Codec(nn.Module):
         """Level of each item, ``[B, 1, 1]``: rms over time of the mean of the channels, as released."""
         return audio.mean(dim=1, keepdim=True).square().mean(dim=2, keepdim=True).sqrt() + 1e-8
 
+    def bitrate_of_codes(self, codes: Codes) -> float:
+        """The kbps of codes: nominal, or of a learnt rate what these cost."""
+        if not self.quantizer.learns_rate:
+            return self.bitrate_of(codes.segments[0].shape[1])
+        bits, frames = self._spent(codes.segments)
+        return bits / frames * self.frame_rate / 1000
+
     def _spent(self, segments: list[Tensor]) -> tuple[float, int]:
         """Bits that codes cost, and of how many frames, over all items."""
         bits = sum(float(self.quantizer.code_bits(codes).sum()) * codes.shape[2] for codes in segments)
         return bits, sum(codes.shape[0] * codes.shape[2] for codes in segments)
 
-    def _segment_length(self, length: int) -> int:
-        return length if self.segment is None else int(self.segment * self.sample_rate)
+    @property
+    def segments(self) -> Segments | None:
+        """How audio is cut, in samples; None where it is coded whole."""
+        return None if self.segment is None else Segments.of(self.segment, self.overlap, self.sample_rate)
 
-    def _stride(self) -> int:
-        assert self.segment is not None
-        return max(1, int((1 - self.overlap) * int(self.segment * self.sample_rate)))
+    def spans(self, length: int) -> Iterator[tuple[int, int]]:
+        """First sample and the one after the last, of each piece of ``length`` samples that is coded on its own."""
+        return iter([(0, length)]) if self.segments is None else self.segments.spans(length)
 
-    def _starts(self, length: int) -> range:
-        return range(1) if self.segment is None else range(0, length, self._stride())
+    def frames_of(self, length: int) -> int:
+        """Frames of a piece of ``length`` samples."""
+        return -(-length // self.hop_length)
 
-    def _check_audio(self, audio: Tensor) -> None:
-        if audio.ndim != 3 or audio.shape[1] != self.channels:
-            raise ValueError(f"audio should be [B, {self.channels}, N]; this is {list(audio.shape)}")
-        if not audio.is_floating_point():
-            raise ValueError(f"audio should be floating point with full scale 1; this is {audio.dtype}")
-        if audio.shape[-1] == 0 or audio.shape[0] == 0:
-            raise ValueError(f"there is no audio in a tensor of shape {list(audio.shape)}")
-        if not torch.isfinite(audio).all():
-            raise ValueError("audio has values that are NaN or infinite")
+    def listen(self, audio: AudioLike, bitrate: float | None = None, sample_rate: int | None = None) -> Card:
+        """The codec's card with players for some audio and for what the codec makes of it, shown by a notebook.
+
+        Args:
+            audio: as ``encode`` takes it; of a batch the first.
+            bitrate: kbps; None takes the highest.
+            sample_rate: Hz of a tensor or an array where it is not the codec's.
+        """
+        waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)[:1]
+        codes = self.encode(waveform, bitrate)
+        return card(self, {"original": waveform[0], f"{codes.bitrate:.4g} kbps": self.decode(codes)[0]})
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        return card(self)._repr_html_()
 
 
 def _listed(rates: Sequence[float]) -> str:
@@ -306,44 +324,3 @@ def _fit(audio: Tensor, length: int) -> Tensor:
     """Cut, or complete with zeros, to ``length`` samples."""
     missing = length - audio.shape[-1]
     return F.pad(audio, (0, missing)) if missing > 0 else audio[..., :length]
-
-
-def _overlap_add(pieces: list[Tensor], stride: int) -> Tensor:
-    """Add segments ``stride`` samples apart, each weighted by a triangle, divided by the summed weights."""
-    length = pieces[0].shape[-1]
-    steps = torch.linspace(0, 1, length + 2, device=pieces[0].device, dtype=pieces[0].dtype)[1:-1]
-    triangle = 0.5 - (steps - 0.5).abs()
-    total = max(index * stride + piece.shape[-1] for index, piece in enumerate(pieces))
-    added = pieces[0].new_zeros(*pieces[0].shape[:-1], total)
-    weight = pieces[0].new_zeros(total)
-    for index, piece in enumerate(pieces):
-        place = slice(index * stride, index * stride + piece.shape[-1])
-        added[..., place] += piece * triangle[: piece.shape[-1]]
-        weight[place] += triangle[: piece.shape[-1]]
-    return added / weight
-
-
-def _check_parts(encoder: Encoder, quantizer: Quantizer, decoder: Decoder) -> None:
-    if list(encoder.strides) != list(decoder.strides):
-        raise ValueError(
-            f"the encoder's strides are {list(encoder.strides)} and the decoder's {list(decoder.strides)}; "
-            "both are written in encoder order and should be the same"
-        )
-    for name, part in (("quantizer", quantizer), ("decoder", decoder)):
-        if part.dimension != encoder.dimension:
-            raise ValueError(
-                f"the encoder's dimension is {encoder.dimension} and the {name}'s {part.dimension}; "
-                "they should be the same"
-            )
-    if encoder.channels != decoder.channels:
-        raise ValueError(
-            f"the encoder takes {encoder.channels} channels and the decoder gives {decoder.channels}; "
-            "they should be the same"
-        )
-    ends: list[Encoder | Decoder] = [encoder, decoder]
-    for end in ends:
-        if end.hop_length != math.prod(end.strides):
-            raise ValueError(
-                f"the hop_length of {type(end).__name__} is {end.hop_length}; with strides {list(end.strides)} it "
-                f"should be {math.prod(end.strides)}"
-            )

@@ -12,8 +12,8 @@ from codeclab.benchmarks.baselines import Baseline, make_baseline
 from codeclab.benchmarks.clip import Clip
 from codeclab.benchmarks.evaluate import evaluating
 from codeclab.benchmarks.judge import match_channels
-from codeclab.benchmarks.resample import resample, same_length
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.resample import resample, same_length
 from codeclab.experiments.report_sources import Source
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codeclab.benchmarks.baselines.base import offered_rate, require
-from codeclab.benchmarks.resample import resample, same_length
+from codeclab.codecs.resample import resample, same_length
 
 TEMPLATES = Path(__file__).parent
 FORMATS = ("wav", "s16le")

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codeclab.benchmarks.baselines.base import offered_rate, require
-from codeclab.benchmarks.resample import resample, same_length
+from codeclab.codecs.resample import resample, same_length
 
 SAMPLE_RATE = 16000
 FRAME = 320

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from codeclab.benchmarks.baselines.av_codec import AVCodec
 from codeclab.benchmarks.baselines.base import require
-from codeclab.benchmarks.resample import resample, same_length
+from codeclab.codecs.resample import resample, same_length
 
 LAME = AVCodec("libmp3lame", "mp3float", "fltp")
 

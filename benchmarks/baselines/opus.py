@@ -4,7 +4,7 @@ from torch import Tensor
 
 from codeclab.benchmarks.baselines.av_codec import AVCodec
 from codeclab.benchmarks.baselines.base import require
-from codeclab.benchmarks.resample import resample, same_length
+from codeclab.codecs.resample import resample, same_length
 
 LIBOPUS = AVCodec("libopus", "libopus", "flt")
 SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.visqol_port import RATES, Mapping, score
-from codeclab.benchmarks.resample import resample
+from codeclab.codecs.resample import resample
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -16,7 +16,7 @@ def visqol_audio(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
     """ViSQOL's audio mode: 48 kHz, 32 bands, support-vector mapping; for music and sound in general.
 
     Channels are averaged, as ViSQOL's own reader does, and both signals are resampled to 48 kHz
-    (``codeclab.benchmarks.resample``). Needs about 0.7 s of audio.
+    (``codeclab.codecs.resample``). Needs about 0.7 s of audio.
 
     Args:
         reference: Original samples ``[C, N]``.
@@ -40,7 +40,7 @@ def visqol_speech(
     """ViSQOL's speech mode: 16 kHz, 21 bands, only where the reference has voice activity.
 
     Channels are averaged, as ViSQOL's own reader does, and both signals are resampled to 16 kHz
-    (``codeclab.benchmarks.resample``).
+    (``codeclab.codecs.resample``).
 
     Args:
         reference: Original samples ``[C, N]``.

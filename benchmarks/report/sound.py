@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from codeclab.benchmarks.resample import resample
+from codeclab.codecs.resample import resample
 
 OPUS_RATE = 48000
 """Hz; Opus knows no higher rate, and browsers decode at this one."""

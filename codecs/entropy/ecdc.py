@@ -12,7 +12,6 @@ weights on the same kind of machine, with the same version and number of threads
 import json
 import math
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +140,8 @@ def _read_segments(
     segments, scales = [], []
     device = next(codec.parameters()).device
     width = _width(codec, header.nc)
-    for frames in _segment_frames(codec, header.al):
+    for start, end in codec.spans(header.al):
+        frames = codec.frames_of(end - start)
         if codec.normalize:
             scales.append(_read_scale(data, place).to(device))
             place += SCALE.size
@@ -159,7 +159,7 @@ def _read_segments(
     if place != len(data):
         raise ValueError(f"{len(data) - place} bytes follow the {header.al} samples that its header says")
     codes = Codes(segments, scales if codec.normalize else None, header.al, codec.sample_rate, 0.0)
-    codes.bitrate = _bitrate(codes, codec)
+    codes.bitrate = codec.bitrate_of_codes(codes)
     return codes
 
 
@@ -206,23 +206,9 @@ def _nothing(n_codebooks: int, language_model: LanguageModel) -> Tensor:
     return torch.zeros(1, n_codebooks, 1, dtype=torch.int64, device=device)
 
 
-def _segment_frames(codec: Codec, length: int) -> Iterator[int]:
-    """Frames of each segment of audio of ``length`` samples."""
-    for start in codec._starts(length):
-        yield -(-min(codec._segment_length(length), length - start) // codec.hop_length)
-
-
 def _width(codec: Codec, n_codebooks: int) -> int:
     """Bits of a packed code: what the largest codebook needs."""
     return max((max(codec.quantizer.codebook_sizes[:n_codebooks]) - 1).bit_length(), 1)
-
-
-def _bitrate(codes: Codes, codec: Codec) -> float:
-    """What ``Codec.encode`` says of such codes, kbps."""
-    if not codec.quantizer.learns_rate:
-        return codec.bitrate_of(codes.segments[0].shape[1])
-    bits, frames = codec._spent(codes.segments)
-    return bits / frames * codec.frame_rate / 1000
 
 
 def _check_codes(codes: Codes, codec: Codec) -> int:
@@ -231,7 +217,7 @@ def _check_codes(codes: Codes, codec: Codec) -> int:
         raise ValueError("the codes are of another codec: of another sampling rate, or with levels where it has none")
     shapes = [list(segment.shape) for segment in codes.segments]
     count = codec.quantizer.check_n_codebooks(shapes[0][1] if shapes else 0)
-    right = [[1, count, frames] for frames in _segment_frames(codec, codes.length)]
+    right = [[1, count, codec.frames_of(end - start)] for start, end in codec.spans(codes.length)]
     if shapes != right:
         raise ValueError(f"codes of {codes.length} samples should be of shapes {right[:4]} …; these are {shapes[:4]} …")
     if codes.scales is not None and len(codes.scales) != len(shapes):

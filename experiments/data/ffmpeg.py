@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from codeclab.codecs.audio_file import frame_samples
 from codeclab.experiments.data.header import SILENCE, Header
-
-if TYPE_CHECKING:
-    import av
 
 Read = TypeVar("Read")
 
@@ -95,15 +93,3 @@ def _decode(path: Path, first: int, count: int, rate: int) -> np.ndarray:
                 out[:, low:high] = samples[:, low - at : high - at]
                 end = max(end, high)
     return out[:, :end]
-
-
-def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
-    """The samples of an FFmpeg frame, float32 ``[C, N]``, whatever format the codec decodes to."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if samples.dtype.kind == "i":
-        return samples.astype(np.float32) / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
-    return samples.astype(np.float32)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from codeclab.benchmarks.baselines.columns import baseline_columns
 from codeclab.benchmarks.baselines.lyra import RUNTIMES, LyraV2
-from codeclab.benchmarks.resample import resample
+from codeclab.codecs.resample import resample
 
 
 @pytest.fixture

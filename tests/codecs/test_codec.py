@@ -5,9 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeclab.codecs.codec import Codec, _overlap_add
+from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.codecs.segments import Segments
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 2]}
@@ -96,7 +97,7 @@ def test_overlap_add_of_one_signal_is_that_signal(lengths, stride):
     pieces = [signal[..., i * stride : i * stride + first] for i in range(len(lengths) - 1)]
     last = len(pieces) * stride
     pieces.append(signal[..., last : last + (min(lengths[-1], first) if pieces else first)])
-    added = _overlap_add(pieces, stride)
+    added = Segments(first, stride).overlap_add(pieces)
     torch.testing.assert_close(added, signal[..., : added.shape[-1]])
 
 

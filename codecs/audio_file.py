@@ -1,0 +1,151 @@
+"""Audio files read and written from their beginning to their end, block by block."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+BLOCK = 1 << 16
+"""Samples per channel that are read at once."""
+
+LOSSLESS = {".wav", ".flac", ".aiff", ".aif", ".w64", ".rf64", ".caf", ".au"}
+LOSSY = {".ogg", ".opus", ".mp3"}
+
+
+class AudioFile:
+    """An audio file opened for reading, by libsndfile or, what that cannot read, by FFmpeg (PyAV).
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: number of channels.
+
+    Raises:
+        ValueError: there is no such file, or neither library can read it.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ValueError(f"there is no file {path}")
+        try:
+            with soundfile.SoundFile(self.path) as file:
+                self.sample_rate, self.channels = file.samplerate, file.channels
+            self._by_ffmpeg = False
+        except (soundfile.SoundFileError, TypeError):
+            self.sample_rate, self.channels = _ffmpeg_format(self.path)
+            self._by_ffmpeg = True
+
+    def blocks(self, samples: int = BLOCK) -> Iterator[Tensor]:
+        """The samples, float32 ``[C, n]``, at most ``samples`` of each channel at a time.
+
+        Raises:
+            ValueError: the file cannot be read to its end, or holds values that are no numbers.
+        """
+        try:
+            for block in self._ffmpeg_blocks() if self._by_ffmpeg else self._soundfile_blocks(samples):
+                if not np.isfinite(block).all():
+                    raise ValueError(f"{self.path} holds samples that are NaN or infinite")
+                yield torch.from_numpy(np.ascontiguousarray(block))
+        except soundfile.SoundFileError as error:
+            raise ValueError(f"{self.path} cannot be read to its end: {error}") from error
+
+    def read(self) -> Tensor:
+        """All of it, float32 ``[C, N]``."""
+        blocks = list(self.blocks())
+        return torch.cat(blocks, dim=-1) if blocks else torch.zeros(self.channels, 0)
+
+    def _soundfile_blocks(self, samples: int) -> Iterator[NDArray[np.float32]]:
+        with soundfile.SoundFile(self.path) as file:
+            while len(block := file.read(samples, dtype="float32", always_2d=True)):
+                yield block.T
+
+    def _ffmpeg_blocks(self) -> Iterator[NDArray[np.float32]]:
+        import av
+
+        try:
+            with av.open(str(self.path)) as container:
+                for frame in container.decode(container.streams.audio[0]):
+                    yield frame_samples(frame)
+        except av.error.FFmpegError as error:
+            raise ValueError(f"{self.path} cannot be read to its end: {error}") from error
+
+
+class AudioWriter:
+    """An audio file written block by block; 16-bit, or where the format is lossy as libsndfile writes it by default.
+
+    Samples beyond full scale are cut to it.
+
+    Args:
+        path: of the file; its suffix says the format.
+        sample_rate: Hz.
+        channels: number of channels.
+
+    Raises:
+        ValueError: a suffix of no format that can be written.
+    """
+
+    def __init__(self, path: Path | str, sample_rate: int, channels: int) -> None:
+        suffix = Path(path).suffix.lower()
+        if suffix not in LOSSLESS | LOSSY:
+            raise ValueError(
+                f"{path} cannot be written: a file of decoded audio ends with one of "
+                f"{', '.join(sorted(LOSSLESS | LOSSY))}, as in decoded.wav"
+            )
+        settings = {"subtype": "PCM_16"} if suffix in LOSSLESS else {}
+        if suffix == ".opus":
+            settings = {"format": "OGG", "subtype": "OPUS"}
+        try:
+            self._file = soundfile.SoundFile(path, "w", sample_rate, channels, **settings)
+        except (soundfile.SoundFileError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"{path} of {sample_rate} Hz and {channels} channels cannot be written: {error}"
+            ) from error
+
+    def write(self, audio: Tensor) -> None:
+        """Append samples ``[C, n]``."""
+        self._file.write(audio.detach().clamp(-1, 1).cpu().numpy().T)
+
+    def __enter__(self) -> "AudioWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _ffmpeg_format(path: Path) -> tuple[int, int]:
+    """Sampling rate and channels of what only FFmpeg reads."""
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{path} cannot be read by libsndfile, and FFmpeg's reader is not installed: pip install av"
+        ) from error
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[0]
+            return int(stream.rate), int(stream.channels)
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
+        raise ValueError(f"{path} is no audio that libsndfile or FFmpeg can read ({error})") from error
+
+
+def frame_samples(frame: Any) -> NDArray[np.float32]:
+    """The samples of an FFmpeg frame, float32 ``[C, N]``, whatever format the codec decodes to."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128.0) / 128.0
+    if samples.dtype.kind == "i":
+        return samples.astype(np.float32) / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
+    return samples.astype(np.float32)

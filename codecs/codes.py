@@ -1,0 +1,101 @@
+"""What a codec makes of audio: codes, and what belongs to them."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+KIND = "codeclab codes, version 1"
+"""What a file written by ``Codes.save`` says of itself."""
+
+SMALL = torch.iinfo(torch.int16).max
+"""Codes up to this are written with 16 bits."""
+
+
+@dataclass
+class Codes:
+    """What ``Codec.encode`` makes of audio.
+
+    Attributes:
+        segments: codes of each segment, ``int64 [B, K, T]``; one segment where the codec does not cut.
+        scales: level of each segment, ``[B, 1, 1]``, where the codec normalises; otherwise None.
+        length: samples of the audio.
+        sample_rate: Hz.
+        bitrate: kbps, nominal; of a learnt rate what these codes cost (``Quantizer.code_bits``).
+    """
+
+    segments: list[Tensor]
+    scales: list[Tensor] | None
+    length: int
+    sample_rate: int
+    bitrate: float
+
+    @property
+    def codes(self) -> Tensor:
+        """The codes ``int64 [B, K, T]`` of audio coded in one piece.
+
+        Raises:
+            ValueError: it was coded in several segments.
+        """
+        if len(self.segments) != 1:
+            raise ValueError(f"the audio was coded in {len(self.segments)} segments; see `segments`")
+        return self.segments[0]
+
+    @property
+    def seconds(self) -> float:
+        """Length of the audio in seconds."""
+        return self.length / self.sample_rate
+
+    def to(self, device: torch.device | str) -> "Codes":
+        """The same codes on another device."""
+        scales = None if self.scales is None else [scale.to(device) for scale in self.scales]
+        return replace(self, segments=[segment.to(device) for segment in self.segments], scales=scales)
+
+    def save(self, path: Path | str) -> None:
+        """Write the codes, a whole batch of them, as a safetensors file.
+
+        Smaller files of one recording, which know their codec: ``codeclab.codecs.container``.
+
+        Args:
+            path: of the file, by custom ``….safetensors``.
+        """
+        tensors = {f"segments.{index}": _shortened(segment) for index, segment in enumerate(self.segments)}
+        for index, scale in enumerate(self.scales or []):
+            tensors[f"scales.{index}"] = scale.cpu().contiguous()
+        about = {"length": self.length, "sample_rate": self.sample_rate, "bitrate": self.bitrate}
+        about |= {"segments": len(self.segments), "scaled": self.scales is not None}
+        save_file(tensors, Path(path), {"kind": KIND, "about": json.dumps(about)})
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Codes":
+        """Read what ``save`` wrote, onto the CPU.
+
+        Raises:
+            ValueError: the file is none that ``save`` wrote.
+        """
+        try:
+            with safe_open(Path(path), "pt") as file:
+                said = file.metadata() or {}
+                if said.get("kind") != KIND:
+                    raise ValueError(f"it does not say that it holds {KIND!r}")
+                about = json.loads(said["about"])
+                segments = [file.get_tensor(f"segments.{index}").long() for index in range(about["segments"])]
+                scales = [file.get_tensor(f"scales.{index}") for index in range(about["segments"] * about["scaled"])]
+            return cls(
+                segments,
+                scales if about["scaled"] else None,
+                int(about["length"]),
+                int(about["sample_rate"]),
+                float(about["bitrate"]),
+            )
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} holds no codes that Codes.save wrote: {error}") from error
+
+
+def _shortened(codes: Tensor) -> Tensor:
+    small = codes.numel() == 0 or int(codes.max()) <= SMALL
+    return codes.cpu().to(torch.int16 if small else torch.int32).contiguous()
