@@ -139,7 +139,9 @@ def notes(table: Table) -> list[str]:
         found += [NOT_RANKED] + [NOT_THE_PAPERS] * stated
     found += [f"{finding.text}." for finding in agreement(table)]
     found += _failures(shown, table.metrics)
-    found += [f"{row.name} failed: {one_line(row.error)}." for row in table.rows if row.error]
+    for row in table.rows:
+        if row.error:
+            found.append(f"{row.name} {'is' if row.absent else 'failed:'} {one_line(row.error)}.")
     return found + list(table.notes)
 
 
@@ -180,7 +182,7 @@ def span(counts: Collection[int]) -> str:
 
 def _score_cell(line: Line, name: str, bold: bool) -> Cell:
     if line.row.error and not line.scores:
-        return Cell("failed")
+        return Cell(line.row.trouble)
     if name not in line.scores or math.isnan(line.scores[name].mean):
         return Cell(NOTHING)
     score = line.scores[name]

@@ -15,6 +15,9 @@ NEAR = 0.05
 """A published bitrate is a line's when within 5 %: papers round (DAC's "8 kbps" is 7.75)."""
 
 
+ABSENT = "not here: "
+"""How the error of a row begins that only lacks a program or models on this machine: it fails no table."""
+
 FIGURES = ("rate_quality", "dropout", "codebook_usage")
 """Kinds of picture: curves over the bitrate; the same of rows that differ by degrees; entropy of each codebook."""
 
@@ -78,6 +81,16 @@ class Row:
         """All of the paper's figures for this row."""
         whole = [Figures(self.published, self.bitrate, self.label)] if self.published else []
         return [*whole, *self.figures]
+
+    @property
+    def absent(self) -> bool:
+        """Whether there is nothing to show because a program or models are not on this machine."""
+        return self.error is not None and self.error.startswith(ABSENT)
+
+    @property
+    def trouble(self) -> str:
+        """What stands in place of the figures of a row that has an error."""
+        return ABSENT.rstrip(": ") if self.absent else "failed"
 
     def asked_for(self, bitrate: float) -> float:
         """The kbps asked for where so many were really spent; a file of figures may have rounded those."""

@@ -193,7 +193,7 @@ def run(command: str, argv: list[str]) -> int:
     print_table(table)
     log_table(table, {row.name: draft.jobs for row, draft in zip(made, drafts, strict=True)}, output)
     print(f"{time.monotonic() - began:.0f} s. Written to {output}: table.md, table.csv, table.tex, table.png")
-    return 0 if all(row.error is None for row in made) else 1
+    return 0 if all(row.error is None or row.absent for row in made) else 1
 
 
 def draft_rows(

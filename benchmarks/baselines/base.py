@@ -5,6 +5,10 @@ from typing import Protocol
 from torch import Tensor
 
 
+class NotInstalledError(RuntimeError):
+    """A baseline's program or models are not on this machine; the message says how to get them."""
+
+
 class Baseline(Protocol):
     """A codec that is measured and not trained.
 
@@ -36,7 +40,8 @@ class Baseline(Protocol):
 
         Raises:
             ValueError: The bitrate or the number of channels does not suit it.
-            RuntimeError: It is not installed, or it failed.
+            NotInstalledError: Its program or models are missing.
+            RuntimeError: It failed.
         """
 
 
@@ -51,14 +56,14 @@ def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: in
 
     Raises:
         ValueError: The bitrate is not offered, or there are too many channels.
-        RuntimeError: It is not installed.
+        NotInstalledError: Its program or models are missing.
     """
     if not 1 <= audio.shape[0] <= most_channels:
         raise ValueError(f"{baseline.name} codes up to {most_channels} channels, the audio has {audio.shape[0]}")
     offered_rate(baseline, bitrate)
     missing = baseline.available()
     if missing:
-        raise RuntimeError(missing)
+        raise NotInstalledError(missing)
 
 
 def offered_rate(baseline: Baseline, bitrate: float) -> float:

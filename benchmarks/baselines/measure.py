@@ -6,7 +6,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from codeclab.benchmarks.baselines.base import Baseline, offered_rate
+from codeclab.benchmarks.baselines.base import Baseline, NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.clip import Clip
 from codeclab.benchmarks.codes import CODES_KBPS, rates_spent
@@ -40,13 +40,14 @@ def evaluate_baseline(
     Raises:
         ValueError: A metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name
             stands twice, there is no clip, or a clip's channels do not suit the baseline.
-        RuntimeError: The baseline is not installed, it failed on a clip, or a worker process died.
+        NotInstalledError: The baseline's program or models are missing.
+        RuntimeError: It failed on a clip, or a worker process died.
     """
     chosen = metrics_named(metrics)
     rates = asked_rates(baseline, bitrates)
     missing = baseline.available()
     if missing:
-        raise RuntimeError(missing)
+        raise NotInstalledError(missing)
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
     scores = DataFrame(judge(_decoded(baseline, clips, rates), chosen, workers, total, progress))
     spent = rates_spent(scores)

@@ -102,7 +102,7 @@ def _cell(item: Item) -> str:
 
 def _score(line: Line, name: str, bold: bool) -> Item:
     if line.row.error and not line.scores:
-        return Item("failed", None)
+        return Item(line.row.trouble, None)
     if name not in line.scores or math.isnan(line.scores[name].mean):
         return Item(NOTHING, None)
     score = line.scores[name]

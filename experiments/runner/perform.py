@@ -15,9 +15,11 @@ import pandas as pd
 import torch
 from pandas import DataFrame
 
+from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.evaluation import Evaluation
 from codeclab.benchmarks.files import write_atomically
 from codeclab.benchmarks.speed import codec_columns
+from codeclab.benchmarks.table import ABSENT
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.storage import identity
 from codeclab.experiments.assemble import RecipeError
@@ -55,6 +57,9 @@ def perform(job: Job, wait: bool) -> Outcome:
                 measure(job, spec, row)
             else:
                 measure_other(job, spec, row)
+        except NotInstalledError as error:
+            print(f"{job.title}: {ABSENT}{error}", file=sys.stderr)
+            return Outcome(error=f"{ABSENT}{error}")
         except Exception as error:
             return Outcome(error=_explain(job, error))
         finally:

@@ -1,16 +1,20 @@
 """Rows of a table that are measured and not trained: on the table's clips, once."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
+import yaml
 
 from codeclab.benchmarks.evaluation import Evaluation
 from codeclab.codecs.codec import Codec
 from codeclab.experiments import baseline_rows
 from codeclab.experiments.assemble import RecipeError
 from codeclab.experiments.baseline_rows import clip_settings, measure_untrained, untrained_columns
+from codeclab.experiments.cli import main
 from codeclab.experiments.table_spec import TableRow, TableSpec
 
 
@@ -110,3 +114,52 @@ def test_the_clips_are_those_of_the_scale() -> None:
     flags = ["--data.max_test_clips=null", "--trainer.max_steps", "5", "--data.clip_seconds", "1.5"]
     assert clip_settings("demo", flags) == {"valid_clips": 3, "max_test_clips": None, "clip_seconds": 1.5}
     assert clip_settings(None) == {}
+
+
+def test_a_row_whose_models_are_missing_says_so_in_its_place_and_fails_no_table(
+    audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.delenv("CODECLAB_LYRA", raising=False)
+    Codec.from_recipe("dac_16khz", scale="demo").save(tmp_path / "mine")
+    rows = [
+        {"name": "Opus", "baseline": {"part": "Opus"}, "bitrates": [6, 12]},
+        {"name": "Lyra V2", "baseline": {"part": "LyraV2"}},
+        {"name": "Mine", "codec": str(tmp_path / "mine")},
+    ]
+    table = tmp_path / "beside.yaml"
+    content = {"title": "T", "metrics": ["si_snr"], "sample_rate": 16000, "bitrates": [6], "rows": rows}
+    table.write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit) as stopped:
+        main(["table", str(table), "--data", audio, "--runs", str(tmp_path / "runs"), "--workers", "0"])
+    assert stopped.value.code == 0, capsys.readouterr().err
+    text = (tmp_path / "runs" / "beside-paper" / "table.md").read_text()
+    assert "| Lyra V2 | — | not here |" in text
+    assert "* Lyra V2 is not here: Lyra V2 needs" in text
+    figures = pd.read_csv(tmp_path / "runs" / "beside-paper" / "table.csv").query("domain == 'all'").set_index("row")
+    assert list(figures.loc["Opus", "mean"].isna()) == [False, False]
+    assert figures.loc["Lyra V2", "error"].startswith("not here: Lyra V2 needs")
+    assert figures.loc["Mine", "bitrate_kbps"] == pytest.approx(6)
+
+
+@pytest.mark.shared
+def test_opus_and_lyra_on_the_recordings_that_ship(tmp_path: Path) -> None:
+    """Speech mode orders them as listeners do: Lyra V2 at 6 kbps far above Opus at 6, and Opus at 12 above both."""
+    models = Path(__file__).resolve().parents[3] / "shared" / "baselines" / "lyra_v2"
+    if not models.is_dir() or find_spec("ai_edge_litert") is None:
+        pytest.skip("needs ../shared/baselines/lyra_v2 and LiteRT")
+    found = {}
+    for part, rates in (({"part": "Opus"}, [6, 12]), ({"part": "LyraV2", "folder": str(models)}, [3.2, 6, 9.2])):
+        row = TableRow(part["part"], baseline=part, bitrates=rates)
+        spec = TableSpec("t", "T", "", [row], ["visqol_speech", "mel_distance"], None, "demo", 16000)
+        summary = measure_untrained(row, spec, "recordings", tmp_path, 0).summary
+        for (kbps, metric), group in summary[summary["domain"] == "all"].groupby(["bitrate_kbps", "metric"]):
+            found[part["part"], round(kbps, 1), metric] = group["mean"].item()
+    rates = sorted({key[:2] for key in found})
+    assert [kbps for name, kbps in rates if name == "LyraV2"] == [3.2, 6.0, 9.2]
+    opus = [kbps for name, kbps in rates if name == "Opus"]
+    assert opus == [pytest.approx(6, rel=0.15), pytest.approx(12, rel=0.15)]
+    order = [("Opus", opus[0]), ("LyraV2", 3.2), ("LyraV2", 6.0), ("Opus", opus[1])]
+    visqol = [found[*key, "visqol_speech"] for key in order]
+    assert visqol == sorted(visqol)
+    assert found["LyraV2", 6.0, "mel_distance"] < found["Opus", opus[0], "mel_distance"] - 0.5
