@@ -164,6 +164,8 @@ def _dac(codec: Codec) -> TransformersFolder:
         _require(part.activation == "snake", f"the activation of {type(part).__name__} is {part.activation}", "snake")
     _require(encoder.channels == 1, f"channels is {encoder.channels}", "1 in DacModel")
     _require(len(widths) == 1, f"codebook_dim is {dims}", "one for all codebooks")
+    _require(quantizer.normalize, "normalize of FactorizedVQ is false", "true in DacModel")
+    _require(not quantizer.simvq, "simvq of FactorizedVQ is true", "false in DacModel")
     _require(codec.segment is None, f"the codec cuts audio into segments of {codec.segment} s", "none in DacModel")
     _require(not codec.normalize, "the codec normalises audio (normalize)", "that it does not")
     config = {
@@ -185,7 +187,8 @@ def _dac(codec: Codec) -> TransformersFolder:
         "codebook_loss_weight": 1.0,
     }
     tensors = folded_tensors(codec)
-    tensors.pop("quantizer.started", None)  # of training alone
+    for name in ("started", "counts", "updates"):  # of training alone
+        tensors.pop(f"quantizer.{name}", None)
     preprocessor = _preprocessor("DacFeatureExtractor", codec) | {"hop_length": encoder.hop_length}
     return TransformersFolder("DacModel", config, preprocessor, dac_export_tensors(tensors, len(encoder.strides)))
 

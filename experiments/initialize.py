@@ -24,6 +24,9 @@ from codeclab.experiments.slots import LINKED
 LEARNING = ("weight_init", "kmeans_init", "pca_init", "kmeans_iterations", "decay", "epsilon", "dead_threshold", "seed")
 """Arguments that say how a part starts and learns, not what it computes: they may differ without a word."""
 
+RESTARTS = ("quantizer.counts", "quantizer.updates")
+"""What a ``FactorizedVQ`` whose unused entries restart keeps, and another does not."""
+
 COMPARED = ("sample_rate", "normalize")
 """Of the codec's own settings, those that change what its weights see."""
 
@@ -158,12 +161,19 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
 
 
 def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    """A quantizer built without ``kmeans_init`` or ``pca_init`` has no flag that its start is done; trained, it is."""
+    """A quantizer built without ``kmeans_init`` or ``pca_init`` has no flag that its start is done; trained, it is.
+
+    Nor has one without restarts counted its entries: counting begins.
+    """
     flag = "quantizer.started"
     if flag in wanted:
         tensors.setdefault(flag, torch.ones_like(wanted[flag]))
-    else:
-        tensors.pop(flag, None)
+    for name in RESTARTS:
+        if name in wanted:
+            tensors.setdefault(name, wanted[name])
+    for name in (flag, *RESTARTS):
+        if name not in wanted:
+            tensors.pop(name, None)
 
 
 def _take_critics(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:

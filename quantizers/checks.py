@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from codeclab.quantizers.base import ABSENT
+from codeclab.quantizers.distributed import all_gather_batch, is_distributed
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,16 @@ def read_choice(n_codebooks: int | Tensor | None, available: int, batch: int) ->
     if low < 1 or high > available:
         raise ValueError(f"n_codebooks has values from {low} to {high}; this quantizer has 1 to {available}")
     return CodebookChoice(high, per_item)
+
+
+def most_of_all_processes(choice: CodebookChoice, device: torch.device) -> CodebookChoice:
+    """The same choice, its ``most`` over all processes: each takes part in every codebook's sums, with no items too.
+
+    A collective operation where items have their own numbers.
+    """
+    if choice.per_item is None or not is_distributed():
+        return choice
+    return CodebookChoice(int(all_gather_batch(choice.per_item.to(device)).max()), choice.per_item)
 
 
 def check_latent(latent: Tensor, dimension: int) -> None:

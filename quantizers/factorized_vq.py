@@ -8,11 +8,20 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
-from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
+from codeclab.quantizers.checks import (
+    CodebookChoice,
+    check_codes,
+    check_latent,
+    most_of_all_processes,
+    nominal_bits,
+    read_choice,
+)
 from codeclab.quantizers.distributed import all_gather_batch
+from codeclab.quantizers.gradient import PassThrough, check_pass_through, pass_through
 from codeclab.quantizers.kmeans import assigned_sums, kmeans, nearest
 from codeclab.quantizers.precision import full_float32
 from codeclab.quantizers.randomness import seeded_generator
+from codeclab.quantizers.restart import restart_unused
 
 KMEANS_ITERATIONS = 10
 
@@ -24,13 +33,25 @@ class FactorizedCodebook(nn.Module):
         dimension: channels ``D`` of the latent.
         size: number of entries.
         codebook_dim: length of an entry.
+        normalize: search by direction alone, otherwise by Euclidean distance.
+        simvq: entries are fixed vectors times a learnt matrix.
     """
 
-    def __init__(self, dimension: int, size: int, codebook_dim: int) -> None:
+    def __init__(self, dimension: int, size: int, codebook_dim: int, normalize: bool, simvq: bool) -> None:
         super().__init__()
+        self.normalize = normalize
         self.in_proj = parametrizations.weight_norm(nn.Conv1d(dimension, codebook_dim, 1))
         self.out_proj = parametrizations.weight_norm(nn.Conv1d(codebook_dim, dimension, 1))
         self.codebook = nn.Embedding(size, codebook_dim)
+        self.transform: nn.Module = nn.Identity()
+        if simvq:
+            self.codebook.weight.requires_grad_(False)
+            self.transform = nn.Linear(codebook_dim, codebook_dim, bias=False)
+            nn.init.eye_(self.transform.weight)
+
+    def entries(self) -> Tensor:
+        """All entries, ``[size, d]``."""
+        return self.transform(self.codebook.weight)
 
     @torch.no_grad()
     def start(self, vectors: Tensor, generator: torch.Generator) -> None:
@@ -54,20 +75,24 @@ class FactorizedCodebook(nn.Module):
         cast(Tensor, self.out_proj.bias).copy_(mean)
         projected = spread @ inward[..., 0].T
         size = min(self.codebook.num_embeddings, len(vectors))
-        means, _ = kmeans(F.normalize(projected), size, KMEANS_ITERATIONS, generator)
-        sums, counts = assigned_sums(projected, nearest(F.normalize(projected), F.normalize(means)), size)
+        means, _ = kmeans(self._seen(projected), size, KMEANS_ITERATIONS, generator)
+        sums, counts = assigned_sums(projected, nearest(self._seen(projected), self._seen(means)), size)
         self.codebook.weight[:size] = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
 
     @torch.no_grad()
     def search(self, projected: Tensor) -> Tensor:
-        """Codes ``int64 [B, T]`` of ``projected [B, d, T]``: nearest entry, both sides scaled to unit length."""
+        """Codes ``int64 [B, T]`` of ``projected [B, d, T]``: nearest entry, by default both scaled to unit length."""
         batch, _, length = projected.shape
-        directions = F.normalize(projected.transpose(1, 2).flatten(0, 1))
-        return nearest(directions, F.normalize(self.codebook.weight)).view(batch, length)
+        vectors = self._seen(projected.transpose(1, 2).flatten(0, 1))
+        return nearest(vectors, self._seen(self.entries())).view(batch, length)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Entries ``[B, d, T]``, as stored and not scaled, of ``codes [B, T]``."""
-        return self.codebook(codes).transpose(1, 2)
+        return self.transform(self.codebook(codes)).transpose(1, 2)
+
+    def _seen(self, vectors: Tensor) -> Tensor:
+        """``vectors [N, d]`` as the search compares them."""
+        return F.normalize(vectors) if self.normalize else vectors
 
 
 class FactorizedVQ(Quantizer):
@@ -95,13 +120,22 @@ class FactorizedVQ(Quantizer):
         codebook_dim: length of an entry; one for all stages, or a list with one per stage.
         kmeans_init: start from the first training batch, instead of at random as released: projections on its principal
             axes, entries from k-means there. Random ones take thousands of batches to arrive where the residuals are.
-        seed: of the clusters' seeds.
+        seed: of the clusters' seeds and of restarts.
+        normalize: search by direction; otherwise by Euclidean distance.
+        gradient: passes the lookup "straight_through", as released, or by "rotation" (Fifty et al. 2024).
+        simvq: keep the codebook as it started and learn one matrix that all its entries are multiplied by, so that
+            they move together (Zhu et al. 2024, SimVQ, arXiv 2411.02038, Section 3.3); ``codebook`` then teaches that.
+        dead_threshold: vectors per batch below which an entry is replaced by one of them (``restart_unused``); 0, as
+            released, never. Without it, entries that start away from the latents are never chosen and never learn.
 
     Raises:
-        ValueError: a size below 1, or a list of another length than ``n_codebooks``.
+        ValueError: a size below 1, a list of another length than ``n_codebooks``, an unknown gradient, or restarts of
+            a codebook that SimVQ keeps.
     """
 
     started: Tensor
+    counts: Tensor
+    updates: Tensor
 
     def __init__(
         self,
@@ -111,6 +145,10 @@ class FactorizedVQ(Quantizer):
         codebook_dim: int | list[int] = 8,
         kmeans_init: bool = False,
         seed: int = 0,
+        normalize: bool = True,
+        gradient: PassThrough = "straight_through",
+        simvq: bool = False,
+        dead_threshold: float = 0.0,
     ) -> None:
         super().__init__()
         dims = [codebook_dim] * n_codebooks if isinstance(codebook_dim, int) else list(codebook_dim)
@@ -123,16 +161,26 @@ class FactorizedVQ(Quantizer):
                 f"dimension {dimension}, n_codebooks {n_codebooks}, codebook_size {codebook_size} and "
                 f"codebook_dim {codebook_dim} must all be at least 1"
             )
+        check_pass_through(gradient)
+        if simvq and dead_threshold > 0:
+            raise ValueError(f"SimVQ keeps its codebook, so dead_threshold is 0 there, not {dead_threshold}")
         self.dimension = dimension
         self.n_codebooks = n_codebooks
         self.codebook_size = codebook_size
         self.codebook_dim = codebook_dim
         self.kmeans_init = kmeans_init
         self.seed = seed
+        self.normalize = normalize
+        self.gradient: PassThrough = gradient
+        self.simvq = simvq
+        self.dead_threshold = dead_threshold
+        if dead_threshold > 0:
+            self.register_buffer("counts", torch.ones(n_codebooks, codebook_size))
+            self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         if kmeans_init:
             self.register_buffer("started", torch.zeros((), dtype=torch.bool))
         self._start_is_due = kmeans_init  # asking the buffer makes a GPU wait: once is enough
-        self.stages = nn.ModuleList(FactorizedCodebook(dimension, codebook_size, dim) for dim in dims)
+        self.stages = nn.ModuleList(FactorizedCodebook(dimension, codebook_size, dim, normalize, simvq) for dim in dims)
 
     @property
     def codebook_sizes(self) -> list[int]:
@@ -154,18 +202,24 @@ class FactorizedVQ(Quantizer):
         with full_float32(latent.device):
             if self.training and self._start_is_due:
                 self._start(latent.float())
-            quantized, codes, losses = self._quantize(latent.float(), choice)
+            restarts = self.training and self.dead_threshold > 0
+            if restarts:
+                choice = most_of_all_processes(choice, latent.device)
+            quantized, codes, losses = self._quantize(latent.float(), choice, restarts)
         bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
         return Quantized(quantized, codes, losses, bits)
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
-        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``.
+        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``, learning nothing.
 
         Raises:
             ValueError: wrong shape, or a number of codebooks this quantizer does not have.
         """
-        return self.forward(latent, n_codebooks).codes
+        check_latent(latent, self.dimension)
+        choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
+        with full_float32(latent.device):
+            return self._quantize(latent.float(), choice, restarts=False)[1]
 
     def decode(self, codes: Tensor) -> Tensor:
         """The sum of the projected entries, ``[B, D, T]``, of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
@@ -197,7 +251,9 @@ class FactorizedVQ(Quantizer):
             residual = residual - stage.out_proj(stage.lookup(chosen))[0].T
         self.started.fill_(True)
 
-    def _quantize(self, latent: Tensor, choice: CodebookChoice) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def _quantize(
+        self, latent: Tensor, choice: CodebookChoice, restarts: bool
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         residual = latent
         total = torch.zeros_like(latent)
         codes: list[Tensor] = []
@@ -208,8 +264,9 @@ class FactorizedVQ(Quantizer):
             entries = stage.lookup(chosen)
             errors = (projected - entries.detach()).square().mean((1, 2))
             codebook_errors = (projected.detach() - entries).square().mean((1, 2))
-            # The difference is exactly zero: the value is the entry's, the gradient that of the projection.
-            output = stage.out_proj(entries.detach() + (projected - projected.detach()))
+            output = stage.out_proj(pass_through(projected, entries, self.gradient, dim=1))
+            if restarts:
+                self._restart(index, projected, chosen, choice.items_using(index, latent.device))
             residual = residual - output
             mask = choice.mask(index, latent.device)
             if mask is not None:
@@ -219,7 +276,19 @@ class FactorizedVQ(Quantizer):
             total = total + output
             commitment, codebook = commitment + errors.mean(), codebook + codebook_errors.mean()
             codes.append(chosen)
+        if restarts:
+            self.updates.add_(1)
         return total, torch.stack(codes, dim=1), {"commitment": commitment, "codebook": codebook}
+
+    @torch.no_grad()
+    def _restart(self, index: int, projected: Tensor, chosen: Tensor, items: Tensor | None) -> None:
+        """Give stage ``index`` new entries for unused ones, from the vectors of the ``items`` that use it."""
+        if items is not None:
+            projected, chosen = projected[items], chosen[items]
+        vectors = projected.transpose(1, 2).flatten(0, 1)
+        generator = seeded_generator(self.seed, index, int(self.updates))
+        weight = self._first(index + 1)[-1].codebook.weight
+        restart_unused(weight, self.counts[index], vectors, chosen.flatten(), self.dead_threshold, generator)
 
     def _first(self, count: int) -> list[FactorizedCodebook]:
         return [cast(FactorizedCodebook, stage) for stage in self.stages[:count]]

@@ -11,6 +11,7 @@ from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
 from codeclab.quantizers.distributed import all_gather_batch
 from codeclab.quantizers.finite_scalar import Grid, LevelGrid, NestedGrid, check_levels, pack, unpack
+from codeclab.quantizers.gradient import straight_through
 from codeclab.quantizers.precision import full_float32
 
 NORMAL_TO_UNIFORM = 0.8
@@ -227,7 +228,7 @@ class FSQ(Quantizer):
             codes.append(code)
         outputs = []
         for group, (total, part) in enumerate(zip(totals, bounded, strict=True)):
-            output = self._projection(group).out_proj(_straight_through(total, part))
+            output = self._projection(group).out_proj(straight_through(part, total))
             present = choice.counts(len(latent), latent.device) > group
             outputs.append(output * present[:, None, None])
         return torch.cat(outputs, dim=1), torch.stack(codes, dim=1)
@@ -235,7 +236,7 @@ class FSQ(Quantizer):
     def _round(self, projected: Tensor) -> tuple[Tensor, Tensor]:
         bounded = self.grid.bound(projected)
         levels = self.grid.nearest(bounded.detach(), 0)
-        return _straight_through(self.grid.values(levels, 0), bounded), levels
+        return straight_through(bounded, self.grid.values(levels, 0)), levels
 
     @torch.no_grad()
     def _start(self, latent: Tensor) -> None:
@@ -257,8 +258,3 @@ class FSQ(Quantizer):
 
     def _projection(self, index: int) -> ScalarProjection:
         return cast(ScalarProjection, self.projections[index])
-
-
-def _straight_through(value: Tensor, differentiable: Tensor) -> Tensor:
-    """``value``, with the gradient of ``differentiable``; the difference is exactly zero."""
-    return value + (differentiable - differentiable.detach())

@@ -291,6 +291,8 @@ REFUSED = {
     "the activation of DACDecoder is elu": lambda: dac_codec(decoder={"activation": "elu"}),
     "channels is 2": lambda: dac_codec({"strides": [2, 4], "channels": 2}),
     "codebook_dim is [4, 4, 2, 2]": lambda: dac_codec(quantizer={"codebook_dim": [4, 4, 2, 2]}),
+    "normalize of FactorizedVQ is false": lambda: dac_codec(quantizer={"normalize": False}),
+    "simvq of FactorizedVQ is true": lambda: dac_codec(quantizer={"simvq": True}),
     "segments of 0.5 s": lambda: dac_codec(segment=0.5),
     "normalises": lambda: dac_codec(normalize=True),
 }
@@ -325,7 +327,8 @@ def test_every_setting_of_an_exportable_part_is_thought_of():
         ResidualVQ: sizes | training,
         DACEncoder: dac,
         DACDecoder: dac,
-        FactorizedVQ: sizes | {"codebook_dim", "kmeans_init", "seed"},
+        FactorizedVQ: sizes
+        | {"codebook_dim", "kmeans_init", "seed", "normalize", "gradient", "simvq", "dead_threshold"},
         Codec: whole,
     }.items():
         assert set(inspect.signature(part).parameters) == known, part

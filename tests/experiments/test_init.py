@@ -185,6 +185,10 @@ def test_a_dac_of_transformers_keeps_its_codebooks(build, tmp_path, no_kmeans):
     torch.testing.assert_close(cli.model.codec.encoder(audio), latent, rtol=1e-4, atol=1e-5)
     cli.model.codec.save(tmp_path / "saved")
     build("dac_44khz", name="again", init=tmp_path / "saved")  # where there is no flag for what was started
+    restarted = build("dac_44khz", name="more", init=tmp_path / "saved", model__quantizer__dead_threshold=1.0)
+    assert bool((restarted.model.codec.quantizer.counts == 1).all())
+    restarted.model.codec.save(tmp_path / "counted")
+    build("dac_44khz", name="fewer", init=tmp_path / "counted")
 
 
 def test_a_run_is_resumed_from_its_checkpoint_and_refuses_another_init(base, build, tmp_path):

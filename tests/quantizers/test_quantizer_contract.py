@@ -15,6 +15,8 @@ D, K, SIZE = 6, 4, 16
 QUANTIZERS = {
     "residual": lambda: ResidualVQ(D, K, SIZE),
     "factorized": lambda: FactorizedVQ(D, K, SIZE),
+    "factorized, by distance": lambda: FactorizedVQ(D, K, SIZE, normalize=False, simvq=True, gradient="rotation"),
+    "factorized, restarted": lambda: FactorizedVQ(D, K, SIZE, dead_threshold=2.0),
     "finite scalar": lambda: FSQ(D, K, levels=[4, 4], pca_init=True),
     "finite scalar, grouped": lambda: FSQ(D, K, levels=[4, 4], groups=2, pca_init=True),
     "finite scalar, nested": lambda: FSQ(D, K, levels=[4, 4], groups=2, residual="nested"),
@@ -88,9 +90,10 @@ def test_codes_are_of_the_nearest_entry_by_brute_force(quantizer, latent):
     else:
         with torch.no_grad():
             vectors = quantizer.stages[0].in_proj(latent)
-        vectors = vectors / vectors.norm(dim=1, keepdim=True)
-        entries = quantizer.stages[0].codebook.weight.detach()
-        entries = entries / entries.norm(dim=1, keepdim=True)
+        entries = quantizer.stages[0].entries().detach()
+        if quantizer.normalize:
+            vectors = vectors / vectors.norm(dim=1, keepdim=True)
+            entries = entries / entries.norm(dim=1, keepdim=True)
     distances = (vectors.transpose(1, 2)[:, :, None] - entries).norm(dim=-1)
     assert torch.equal(codes, distances.argmin(-1))
 

@@ -45,6 +45,7 @@ NOISY = {
     "diffq": (DiffQ, {"dimension": 4, "initial_bits": 2.0}),
     "gumbel": (GumbelSoftmax, {"dimension": 4, "n_codebooks": 2, "codebook_size": 8}),
     "factorized": (FactorizedVQ, {"dimension": 4, "n_codebooks": 2, "codebook_size": 8, "kmeans_init": True}),
+    "restarted": (FactorizedVQ, {"dimension": 4, "n_codebooks": 2, "codebook_size": 60, "dead_threshold": 1.0}),
     "finite scalar": (FSQ, {"dimension": 4, "n_codebooks": 2, "levels": [3, 4], "pca_init": True}),
 }
 

@@ -1,0 +1,57 @@
+"""How a gradient passes a step that has none: straight through, or turned with the vector."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+PassThrough = Literal["straight_through", "rotation"]
+CHOICES = ("straight_through", "rotation")
+SMALLEST = 1e-8
+
+
+def straight_through(vectors: Tensor, values: Tensor) -> Tensor:
+    """``values``, with the gradient of ``vectors``; the difference that brings it is exactly zero."""
+    return values.detach() + (vectors - vectors.detach())
+
+
+def rotated(vectors: Tensor, values: Tensor, dim: int) -> Tensor:
+    """``values``, as the vectors turned and stretched: the rotation trick (Fifty et al. 2024, Section 4.2).
+
+    With ``e`` a vector, ``q`` its value, ``e^`` and ``q^`` their directions and ``r`` that of ``e^ + q^``, all three
+    and the ratio of lengths held constant for the gradient::
+
+        q = |q| / |e| (e - 2 r r^T e + 2 q^ e^T e)
+
+    A vector without direction, or its value, passes its gradient straight through.
+
+    Args:
+        vectors: what was quantized.
+        values: what it was quantized to, of the same shape.
+        dim: along which a vector lies.
+    """
+    with torch.no_grad():
+        before, after = vectors.norm(dim=dim, keepdim=True), values.norm(dim=dim, keepdim=True)
+        turns = (before > SMALLEST) & (after > SMALLEST)
+        start, end = vectors / before.clamp(min=SMALLEST), values / after.clamp(min=SMALLEST)
+        middle = torch.nn.functional.normalize(start + end, dim=dim)
+        ratio = after / before.clamp(min=SMALLEST)
+    along_middle = (vectors * middle).sum(dim, keepdim=True)
+    along_start = (vectors * start).sum(dim, keepdim=True)
+    turned = ratio * (vectors - 2 * middle * along_middle + 2 * end * along_start)
+    return straight_through(torch.where(turns, turned, vectors), values)
+
+
+def pass_through(vectors: Tensor, values: Tensor, how: PassThrough, dim: int) -> Tensor:
+    """``values`` with a gradient for ``vectors``, in one of the two ways; ``dim`` is along which a vector lies."""
+    return rotated(vectors, values, dim) if how == "rotation" else straight_through(vectors, values)
+
+
+def check_pass_through(how: str) -> None:
+    """Refuse a way that there is not.
+
+    Raises:
+        ValueError: naming those there are.
+    """
+    if how not in CHOICES:
+        raise ValueError(f'gradient is "{how}"; it is "straight_through" or "rotation"')
