@@ -231,7 +231,7 @@ class Codec(nn.Module):
         Args:
             directory: made where it is missing.
         """
-        from codeclab.codecs.storage import save
+        from codeclab.codecs.io.folder import save
 
         save(self, Path(directory))
 
@@ -250,7 +250,7 @@ class Codec(nn.Module):
         Raises:
             ValueError: no codec there, or one that cannot be loaded; the message names what differs.
         """
-        from codeclab.codecs.storage import load
+        from codeclab.codecs.io.folder import load
 
         return load(path, parts, for_training)
 
@@ -266,7 +266,7 @@ class Codec(nn.Module):
             ValueError: there is no such recipe or scale; the message lists those there are.
         """
         # Recipes belong to the experiments, which import this module.
-        return import_module("codeclab.experiments.assemble").codec_from_recipe(name, scale)
+        return import_module("codeclab.experiments.config.recipes").codec_from_recipe(name, scale)
 
     def _level(self, audio: Tensor) -> Tensor:
         """Level of each item, ``[B, 1, 1]``: rms over time of the mean of the channels, as released."""

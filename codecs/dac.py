@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from codeclab.codecs.activation import Activation, make_activation
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
-from codeclab.codecs.initialization import AUDIO_RMS, WeightInit, preserve_variance, zero_convolution_biases
+from codeclab.codecs.layers.activation import Activation, make_activation
+from codeclab.codecs.layers.initialization import AUDIO_RMS, WeightInit, preserve_variance, zero_convolution_biases
 
 DILATIONS = (1, 3, 9)
 """Of the three residual units beside each change of rate."""

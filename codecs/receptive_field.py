@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from codeclab.codecs.activation import Snake
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.layers.activation import Snake
 
 POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, nn.SiLU)
 OVER_TIME = (nn.GroupNorm, nn.InstanceNorm1d)

@@ -6,10 +6,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from codeclab.codecs.activation import Activation, make_activation
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
-from codeclab.codecs.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
-from codeclab.codecs.initialization import AUDIO_RMS, WeightInit, preserve_variance
+from codeclab.codecs.layers.activation import Activation, make_activation
+from codeclab.codecs.layers.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
+from codeclab.codecs.layers.initialization import AUDIO_RMS, WeightInit, preserve_variance
 
 
 class ResidualUnit(nn.Module):

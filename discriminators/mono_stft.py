@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codeclab.codecs.stft import STFT
+from codeclab.codecs.layers.stft import STFT
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.layers import check_audio, spectrum_maps
 

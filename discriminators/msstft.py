@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from codeclab.codecs.stft import STFT
+from codeclab.codecs.layers.stft import STFT
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, join_channels, spectrum_maps, split_channels
 

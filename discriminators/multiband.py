@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from codeclab.codecs.stft import STFT
+from codeclab.codecs.layers.stft import STFT
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized, spectrum_maps
 

@@ -1,1 +1,7 @@
-"""Lightning module, losses, balancer, rate sampling, data, recipes, scales, tables, runner, command line."""
+"""Training and comparing codecs: the only folder that knows the trainer and the loggers.
+
+From the bottom up, each folder importing only those before it: ``data``, ``train``, ``config``, ``tracking``, ``runs``,
+``runner``, ``listen``, ``cli``. ``recipes``, ``scales`` and ``tables`` hold YAML alone.
+
+May import: everything.
+"""

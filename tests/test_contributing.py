@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from codeclab.experiments.fit import CodecCLI, build
-from codeclab.experiments.tables import TABLES, read_table
+from codeclab.experiments.runner.read import TABLES, read_table
+from codeclab.experiments.runs.build import CodecCLI, build
 
 TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- tested: (.+?) -->\n```\w+\n(.*?)```", TEXT, re.DOTALL))

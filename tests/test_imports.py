@@ -1,4 +1,4 @@
-"""Imports go one way: quantizers <- codecs <- {discriminators, benchmarks} <- experiments."""
+"""Imports go one way: a folder imports itself and those before it, inside functions too."""
 
 import ast
 import subprocess
@@ -8,39 +8,100 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ALLOWED = {
-    "quantizers": {"quantizers"},
-    "codecs": {"quantizers", "codecs"},
-    "discriminators": {"quantizers", "codecs", "discriminators"},
-    "benchmarks": {"quantizers", "codecs", "benchmarks"},
-    "experiments": {"quantizers", "codecs", "discriminators", "benchmarks", "experiments"},
+ORDER = (
+    "quantizers",
+    "codecs.layers",
+    "codecs",
+    "codecs.io",
+    "codecs.entropy",
+    "discriminators",
+    "benchmarks.metrics",
+    "benchmarks.evaluate",
+    "benchmarks.baselines",
+    "benchmarks.tables",
+    "benchmarks.report",
+    "benchmarks.listening",
+    "benchmarks",
+    "experiments.data",
+    "experiments.train",
+    "experiments.config",
+    "experiments.tracking",
+    "experiments.runs",
+    "experiments.runner",
+    "experiments.listen",
+    "experiments.cli",
+    "experiments",
+)
+"""The folders from the bottom up."""
+
+STRANGERS = (("benchmarks", "discriminators"),)
+"""Folders that know nothing of each other although one comes before the other."""
+
+DOORS = {
+    ("codecs/codec.py", "codeclab.codecs.io.folder"),
+    ("codecs/codec.py", "codeclab.experiments.config.recipes"),
 }
+"""The only imports upwards: ``Codec.save``, ``from_pretrained`` and ``from_recipe``, which users find on the class."""
 
 
 def imported(file: Path) -> set[str]:
-    """Modules a file imports when it is imported itself: those inside functions are not."""
+    """Modules a file names in an import, wherever it stands, and in ``import_module("…")``."""
     found = set()
-    waiting: list[ast.AST] = [ast.parse(file.read_text())]
-    while waiting:
-        node = waiting.pop()
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            waiting += ast.iter_child_nodes(node)
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {word.value for word in node.args if isinstance(word, ast.Constant)}
     return found
 
 
-@pytest.mark.parametrize("folder", ALLOWED)
-def test_imports_go_one_way(folder: str) -> None:
+def folder_of(module: str) -> str | None:
+    """The folder, of those ordered, that a module lies in; None for the package's face and for other packages."""
+    name = module.removeprefix("codeclab.")
+    return max((folder for folder in ORDER if f"{name}.".startswith(f"{folder}.")), key=len, default=None)
+
+
+def files_of(folder: str) -> list[Path]:
+    """Python files of a folder, without those of the folders that are ordered by themselves."""
+    files = (ROOT / folder.replace(".", "/")).rglob("*.py")
+    return [file for file in files if folder_of(".".join(file.relative_to(ROOT).with_suffix("").parts)) == folder]
+
+
+def is_door(file: str, module: str) -> bool:
+    """Whether a file may import a module, or a name out of it, although it lies above."""
+    return any(file == allowed and f"{module}.".startswith(f"{above}.") for allowed, above in DOORS)
+
+
+@pytest.mark.parametrize("folder", ORDER)
+def test_each_folder_imports_only_those_before_it(folder: str) -> None:
+    after = ORDER[ORDER.index(folder) + 1 :]
     wrong = [
-        f"{file.relative_to(ROOT)} imports {module}"
-        for file in (ROOT / folder).rglob("*.py")
+        f"{name} imports {module}"
+        for file in files_of(folder)
+        for name in [file.relative_to(ROOT).as_posix()]
         for module in imported(file)
-        if module.startswith("codeclab.") and module.split(".")[1] not in ALLOWED[folder]
+        if module.startswith("codeclab.") and folder_of(module) in after and not is_door(name, module)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(("folder", "stranger"), STRANGERS)
+def test_folders_that_are_strangers_do_not_import_each_other(folder: str, stranger: str) -> None:
+    for one, other in ((folder, stranger), (stranger, folder)):
+        for file in (ROOT / one).rglob("*.py"):
+            assert not [m for m in imported(file) if m.startswith(f"codeclab.{other}")], file
+
+
+def test_every_folder_with_python_files_has_its_place_in_the_order_and_says_what_lives_in_it() -> None:
+    for top in ("quantizers", "codecs", "discriminators", "benchmarks", "experiments"):
+        for folder in {file.parent for file in (ROOT / top).rglob("*.py")}:
+            assert folder_of(".".join(folder.relative_to(ROOT).parts)) is not None
+            if folder != ROOT / "codecs":  # the standard library's `codecs` would be shadowed
+                text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+                assert 3 <= len(text.splitlines()) <= 10, folder
+                assert "import" in text.lower().splitlines()[-1], folder
 
 
 @pytest.mark.parametrize("folder", ["quantizers", "codecs", "discriminators", "benchmarks"])
@@ -63,8 +124,8 @@ def test_what_reads_rare_files_and_what_logs_elsewhere_is_not_needed_where_it_is
     # A GPU machine without a package index, say, on which neither was put.
     program = (
         "import sys, importlib; sys.modules.update(av=None, wandb=None);"
-        "from codeclab.experiments.cli import COMMANDS;"
+        "from codeclab.experiments.cli.commands import COMMANDS;"
         "print(sorted(importlib.import_module(module).__name__ for _, module in set(COMMANDS.values())))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert "codeclab.experiments.fit" in run.stdout, run.stderr
+    assert "codeclab.experiments.cli.fit" in run.stdout, run.stderr

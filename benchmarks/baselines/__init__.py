@@ -1,4 +1,7 @@
-"""Codecs that are measured and not trained: Opus, MP3, Lyra V2, and any other with a command line."""
+"""Codecs that are measured and not trained: Opus, MP3, Lyra V2, and any other with a command line.
+
+May import: benchmarks.evaluate, benchmarks.metrics.
+"""
 
 from codeclab.benchmarks.baselines.base import Baseline
 from codeclab.benchmarks.baselines.measure import evaluate_baseline

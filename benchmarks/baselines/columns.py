@@ -9,7 +9,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.baselines.base import Baseline
 from codeclab.benchmarks.baselines.lyra import QUANTIZERS, SAMPLE_RATE, LyraV2
-from codeclab.benchmarks.statistics import ALL, SUMMARY_COLUMNS
+from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
 
 PCM_BITS = 16
 SECONDS = 4.0

@@ -8,10 +8,10 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.baselines.base import Baseline, NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.registry import describe_baseline
-from codeclab.benchmarks.clip import Clip
-from codeclab.benchmarks.codes import CODES_KBPS, rates_spent
-from codeclab.benchmarks.evaluation import CODEBOOK_COLUMNS, Evaluation
-from codeclab.benchmarks.judge import Decoded, judge, match_channels, named_once, provenance
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.codes import CODES_KBPS, rates_spent
+from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, Evaluation
+from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
 
 

@@ -1,1 +1,4 @@
-"""Objective metrics, one per file; each docstring gives its formula and source."""
+"""Distances between two signals, ``[C, N]`` both, a file each; ``registry`` names them.
+
+May import: codecs.layers (STFT and mel).
+"""

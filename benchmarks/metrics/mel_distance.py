@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.benchmarks.metrics.signals import check_pair, is_silent
-from codeclab.codecs.mel import MelSpectrogram
+from codeclab.codecs.layers.mel import MelSpectrogram
 
 WINDOW_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
 N_MELS = (5, 10, 20, 40, 80, 160, 320)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.benchmarks.metrics.signals import check_pair, is_silent
-from codeclab.codecs.stft import STFT
+from codeclab.codecs.layers.stft import STFT
 
 WINDOW_LENGTHS = (2048, 512)
 SMALLEST = 1e-5

@@ -1,4 +1,7 @@
-"""One self-contained page that compares codecs: table, curves, and players that switch between codecs in place."""
+"""One self-contained page that compares codecs: table, curves, and players that switch between codecs in place.
+
+May import: benchmarks.tables, benchmarks.evaluate, benchmarks.metrics.
+"""
 
 from codeclab.benchmarks.report.page import render
 from codeclab.benchmarks.report.parts import PlayedClip, Report, Stimulus

@@ -8,12 +8,12 @@ from html import escape
 import numpy as np
 from pandas import DataFrame
 
-from codeclab.benchmarks.columns import form, heading
-from codeclab.benchmarks.evaluation import TOGETHER
+from codeclab.benchmarks.evaluate.columns import form, heading
+from codeclab.benchmarks.evaluate.evaluation import TOGETHER
+from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import Series, chart
 from codeclab.benchmarks.report.sound import picture
-from codeclab.benchmarks.statistics import ALL
-from codeclab.benchmarks.table import Table, lines
+from codeclab.benchmarks.tables.table import Table, lines
 
 POINTS = 240
 """At most so many of a logged quantity are drawn: more than a chart has pixels for."""

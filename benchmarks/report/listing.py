@@ -5,11 +5,11 @@ from collections.abc import Callable
 from html import escape
 from typing import NamedTuple
 
-from codeclab.benchmarks.columns import form, heading, title
-from codeclab.benchmarks.grid import NOTHING, count, duration, kbps, published
+from codeclab.benchmarks.evaluate.columns import form, heading, title
+from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import STYLES
-from codeclab.benchmarks.statistics import ALL
-from codeclab.benchmarks.table import Line, Table, best, lines
+from codeclab.benchmarks.tables.grid import NOTHING, count, duration, kbps, published
+from codeclab.benchmarks.tables.table import Line, Table, best, lines
 
 EVERY = "all clips"
 """What the page calls the domain of all clips."""

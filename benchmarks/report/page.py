@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from codeclab import __version__
+from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import MARKS, STYLES
 from codeclab.benchmarks.report.curves import codebooks, rate_quality, training
 from codeclab.benchmarks.report.listing import EVERY, table_html
@@ -11,8 +12,7 @@ from codeclab.benchmarks.report.parts import Report
 from codeclab.benchmarks.report.player import players
 from codeclab.benchmarks.report.sound import KBPS
 from codeclab.benchmarks.report.template import fill, resource
-from codeclab.benchmarks.statistics import ALL
-from codeclab.benchmarks.table import Table
+from codeclab.benchmarks.tables.table import Table
 
 HERE = "codeclab.benchmarks.report"
 KEYS = (

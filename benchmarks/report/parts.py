@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pandas import DataFrame
 
-from codeclab.benchmarks.table import Table
+from codeclab.benchmarks.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,4 @@
-"""Codes in fewer bits: a language model that predicts them, a coder that spends by its predictions, and files."""
+"""Codes as a stream of bytes: bit packing, EnCodec's arithmetic coder and language model, and the ``.ecdc`` container.
+
+May import: codecs (its parts, layers and io), quantizers.
+"""

@@ -22,7 +22,7 @@ from codeclab.codecs.codec import Codec, Codes
 from codeclab.codecs.entropy.arithmetic_coder import ArithmeticDecoder, ArithmeticEncoder, quantized_cdf
 from codeclab.codecs.entropy.bit_packing import pack, packed_size, unpack
 from codeclab.codecs.entropy.language_model import LanguageModel
-from codeclab.codecs.storage import identity
+from codeclab.codecs.io.folder import identity
 
 MAGIC = b"ECDC"
 PREFIX = struct.Struct(">4sBI")

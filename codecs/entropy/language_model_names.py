@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from codeclab.codecs.renaming import renamed
+from codeclab.codecs.io.renaming import renamed
 
 REPLACED = (
     ("emb.", "embeddings."),

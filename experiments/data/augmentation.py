@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import loudness
 
-from codeclab.experiments.data.header import SILENCE
+from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.recording import Recording
 
 GATE_SECONDS = 0.4

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from codeclab.benchmarks.clip import Clip
-from codeclab.experiments.data.header import SILENCE
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.experiments.data.formats import SILENCE
+from codeclab.experiments.data.manifest import draw_position
 from codeclab.experiments.data.recording import ReadExcerpt, Recording
-from codeclab.experiments.data.splits import draw_position
 
 PLACES = (0.5, 0.0, 0.25, 0.75, 1.0)
 ORDER_SEED = 0

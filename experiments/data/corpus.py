@@ -5,13 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from codeclab.experiments.data.band import FULL_BAND_RATE, FULL_BAND_SHARE
 from codeclab.experiments.data.formats import EXTENSIONS, read_header
-from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, read_manifest
+from codeclab.experiments.data.manifest import MANIFEST_NAME, assign_splits, is_manifest, list_tree, read_manifest
+from codeclab.experiments.data.measuring import FULL_BAND_RATE, FULL_BAND_SHARE
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
-from codeclab.experiments.data.splits import assign_splits
-from codeclab.experiments.data.tree import list_tree
 
 NAMES_IN_WARNING = 3
 logger = logging.getLogger(__name__)

@@ -1,14 +1,151 @@
 """The papers' datasets: which files of a local copy, split how, under which licence."""
 
-from collections.abc import Callable, Sequence
+import csv
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
+from typing import TypeVar
 
-from codeclab.experiments.data import dataset_rules
+from codeclab.experiments.data.manifest import draw_position, walk
 from codeclab.experiments.data.recording import DataError, Recording
 
+Item = TypeVar("Item")
+
+SEED = 0
+"""Of all random splits; results on one dataset are so comparable between people."""
+
+DNS_PARTS = (
+    "emotional_speech", "french_speech", "german_speech", "italian_speech", "read_speech", "russian_speech",
+    "spanish_speech", "vctk_wav48_silence_trimmed", "VocalSet_48kHz_mono",
+)  # fmt: skip
+
+DAPS_VALID, DAPS_TEST = ("f2", "m2"), ("f10", "m10")
+
+JAMENDO_TABLES = ("raw_30s.tsv", "data/raw_30s.tsv")
+
+JAMENDO_FOLDERS = ("raw_30s/audio", "audio", "raw_30s", ".")
+
+
+def share_out(items: Iterable[Item], names: Iterable[str], valid: float, test: float) -> dict[str, list[Item]]:
+    """Splits at random, exactly in number: items in the order of a hash of their names are counted off.
+
+    Args:
+        items: What is split.
+        names: What each is called, the same wherever the dataset lies.
+        valid: Share of the validation split; of four items or more, one at least.
+        test: Share of the test split, so too.
+
+    Returns:
+        The items of each split, in their own order.
+    """
+    pairs = list(zip(names, items, strict=True))
+    order = sorted(range(len(pairs)), key=lambda index: (draw_position(SEED, pairs[index][0]), pairs[index][0]))
+    least = int(len(pairs) >= 4)
+    count_valid, count_test = (max(round(share * len(pairs)), least) for share in (valid, test))
+    chosen = {
+        "valid": sorted(order[:count_valid]),
+        "test": sorted(order[count_valid : count_valid + count_test]),
+        "train": sorted(order[count_valid + count_test :]),
+    }
+    return {split: [pairs[index][1] for index in chosen[split]] for split in ("train", "valid", "test")}
+
+
+def find_dns(root: Path) -> dict[str, list[Path]] | None:
+    """DNS Challenge 4: the folders of clean speech, wherever the archives were unpacked."""
+    bases = [root, root / "datasets_fullband", root / "clean_fullband", root / "datasets_fullband" / "clean_fullband"]
+    files = [path for base in bases for part in DNS_PARTS for path in _sorted(base / part)]
+    return share_out(files, _names(files, root), 0.01, 0.01) if files else None
+
+
+def find_common_voice(root: Path) -> dict[str, list[Path]] | None:
+    """Common Voice: the clips of every language."""
+    languages = {path.parent for pattern in ("clips", "*/clips", "*/*/clips") for path in root.glob(pattern)}
+    files = [path for language in sorted(languages) for path in _sorted(language / "clips")]
+    return share_out(files, [f"{path.parent.parent.name}/{path.name}" for path in files], 0.0025, 0.0025) or None
+
+
+def find_audioset(root: Path) -> dict[str, list[Path]] | None:
+    """AudioSet: the train segments, and the eval segments by halves."""
+    train = [path for part in ("unbalanced", "balanced") for path in _sorted(root / f"{part}_train_segments")]
+    return _with_halves(train, _sorted(root / "eval_segments"))
+
+
+def find_fsd50k(root: Path) -> dict[str, list[Path]] | None:
+    """FSD50K: the dev set, and the eval set by halves."""
+    return _with_halves(_sorted(root / "FSD50K.dev_audio"), _sorted(root / "FSD50K.eval_audio"))
+
+
+def find_jamendo(root: Path) -> dict[str, list[Path]] | None:
+    """MTG-Jamendo: artists are split, with all their tracks that are there."""
+    table = next((root / name for name in JAMENDO_TABLES if (root / name).is_file()), None)
+    if table is None:
+        return None
+    tracks: dict[str, list[Path]] = {}
+    with table.open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        next(reader, None)
+        for _, artist, _, name, *_ in reader:
+            low = str(Path(name).with_suffix(".low.mp3"))
+            places = (root / folder / form for folder in JAMENDO_FOLDERS for form in (name, low))
+            path = next((place for place in places if place.is_file()), None)
+            if path is not None:
+                tracks.setdefault(artist, []).append(path)
+    artists = sorted(tracks)
+    split = share_out(artists, artists, 0.02, 0.02)
+    return {part: [path for artist in members for path in tracks[artist]] for part, members in split.items()}
+
+
+def find_daps(root: Path) -> dict[str, list[Path]] | None:
+    """DAPS: the clean recordings by speaker, without the folder of breaths."""
+    files = [path for base in (root, root / "daps") for path in _sorted(base / "clean", "*_clean.wav")]
+    speakers = [(path.name.split("_")[0], path) for path in files]
+    return {
+        "train": [path for speaker, path in speakers if speaker not in DAPS_VALID + DAPS_TEST],
+        "valid": [path for speaker, path in speakers if speaker in DAPS_VALID],
+        "test": [path for speaker, path in speakers if speaker in DAPS_TEST],
+    }
+
+
+def find_vctk(root: Path) -> dict[str, list[Path]] | None:
+    """VCTK: every utterance; of the two microphones of version 0.92 the first."""
+    for base in (root, root / "VCTK-Corpus-0.92", root / "VCTK-Corpus"):
+        files = _sorted(base / "wav48_silence_trimmed", "*/*_mic1.flac") or _sorted(base / "wav48", "*/*.wav")
+        if files:
+            return {"train": files}
+    return None
+
+
+def find_musdb18(root: Path) -> dict[str, list[Path]] | None:
+    """MUSDB18: the mixture of every track, the first stream of a stem file."""
+    found = {}
+    for split in ("train", "test"):
+        found[split] = _sorted(root / split, "*/mixture.wav") or _sorted(root / split, "*.stem.mp4")
+    return found if all(found.values()) else None
+
+
+def _with_halves(train: list[Path], evaluation: list[Path]) -> dict[str, list[Path]] | None:
+    if not train or not evaluation:
+        return None
+    halves = share_out(evaluation, [path.name for path in evaluation], 0.5, 0.5)
+    # Of an odd number the rounding may leave one over.
+    return {"train": train, "valid": halves["valid"], "test": halves["test"] + halves["train"]}
+
+
+def _sorted(folder: Path, pattern: str | None = None) -> list[Path]:
+    """The audio files below a folder, or those that a pattern matches; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(folder.glob(pattern) if pattern else walk(folder))
+
+
+def _names(files: Sequence[Path], root: Path) -> list[str]:
+    """Names that are the same wherever the archives were unpacked."""
+    return ["/".join(path.relative_to(root).parts[-3:]) for path in files]
+
+
 ENCODEC = "EnCodec, appendix A.1"
+
 DAC = "Improved RVQGAN, section 4.1"
 
 Found = dict[str, list[Path]]
@@ -73,7 +210,7 @@ DATASETS = {
         ENCODEC,
         "by part: LibriVox public domain, PTDB-TUG ODbL, VCTK ODC-By 1.0, VocalSet CC BY 4.0, CREMA-D DbCL, and\n"
         "           others; the room responses (impulse_responses/, for --data.room_responses) are Apache 2.0",
-        dataset_rules.find_dns,
+        find_dns,
     ),
     "common_voice": Dataset(
         "Common Voice 7.0",
@@ -82,7 +219,7 @@ DATASETS = {
         "99.5 % of the clips train, 0.25 % valid, the rest test, at random; validated or not",
         ENCODEC,
         "CC0 1.0",
-        dataset_rules.find_common_voice,
+        find_common_voice,
     ),
     "audioset": Dataset(
         "AudioSet",
@@ -93,7 +230,7 @@ DATASETS = {
         "train segments train, a random half of the eval segments valid, the other half test",
         ENCODEC,
         "labels CC BY 4.0; each clip's audio is its YouTube video's",
-        dataset_rules.find_audioset,
+        find_audioset,
     ),
     "fsd50k": Dataset(
         "FSD50K",
@@ -102,7 +239,7 @@ DATASETS = {
         "dev train, a random half of eval valid, the other half test",
         ENCODEC,
         "by clip: CC0, CC BY, CC BY-NC or CC Sampling+ (FSD50K.metadata/)",
-        dataset_rules.find_fsd50k,
+        find_fsd50k,
     ),
     "jamendo": Dataset(
         "MTG-Jamendo",
@@ -112,7 +249,7 @@ DATASETS = {
         "96 % of the artists with all their tracks train, 2 % valid, 2 % test, at random: no artist is in two",
         ENCODEC,
         "by track: Creative Commons licences (audio_licenses.txt); metadata CC BY-NC-SA 4.0",
-        dataset_rules.find_jamendo,
+        find_jamendo,
     ),
     "daps": Dataset(
         "DAPS, clean",
@@ -121,7 +258,7 @@ DATASETS = {
         "f10 and m10 test; f2 and m2 valid, as the released code has it; the others train",
         DAC,
         "CC BY-NC 4.0 (non-commercial)",
-        dataset_rules.find_daps,
+        find_daps,
     ),
     "vctk": Dataset(
         "VCTK",
@@ -131,7 +268,7 @@ DATASETS = {
         "all train",
         DAC,
         "CC BY 4.0 (0.92), ODC-By 1.0 (0.80)",
-        dataset_rules.find_vctk,
+        find_vctk,
     ),
     "musdb18": Dataset(
         "MUSDB18 or MUSDB18-HQ, mixtures",
@@ -141,7 +278,7 @@ DATASETS = {
         "train train, test test",
         DAC,
         "by track, most of them CC BY-NC-SA 4.0; for academic use",
-        dataset_rules.find_musdb18,
+        find_musdb18,
     ),
 }
 """By the name ``codeclab data prepare`` knows them by."""

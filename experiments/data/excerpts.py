@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
 from codeclab.experiments.data.augmentation import Augmentation
-from codeclab.experiments.data.header import SILENCE
+from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.recording import Corpus, DataError, Recording
 from codeclab.experiments.data.sampling import Sampling
 

@@ -1,17 +1,135 @@
-"""A CSV file that lists the recordings of a corpus."""
+"""The recordings of a corpus, from a folder's tree or a CSV file, and which split each belongs to."""
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
-from codeclab.experiments.data.recording import DataError, Recording
-from codeclab.experiments.data.splits import FOLDER_SPLITS
+from codeclab.experiments.data.formats import EXTENSIONS
+from codeclab.experiments.data.recording import SPLITS, DataError, Recording
+
+TEST_SHARE = 0.05
+
+VALID_SHARE = 0.05
+
+FOLDER_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+}
+"""Folder names, and names in a manifest, that say which split a file belongs to."""
+
+
+def draw_position(seed: int, name: str) -> float:
+    """A file's place in [0, 1), from the seed and its name alone."""
+    digest = sha256(f"{seed}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def assign_splits(recordings: Sequence[Recording], seed: int) -> list[Recording]:
+    """Gives every recording without a split one.
+
+    A file goes where the hash of (seed, name) puts it: 5 % test, 5 % validation, the rest training. Adding
+    files therefore moves no other. Where some splits are given and others are not (a train and a test
+    folder, say), the missing ones are cut from the training files by the same rule. With three files or more no
+    split stays empty: it is given one of the largest split's files, the one with the lowest position.
+
+    Args:
+        recordings: All of them; splits that are given are kept.
+        seed: Of the split, not of the training: runs that are compared must share it.
+    """
+    named = {recording.split for recording in recordings} - {None}
+    missing = set(SPLITS) - named
+    assigned = []
+    for recording in recordings:
+        split = recording.split
+        if split is None:
+            split = _by_position(draw_position(seed, recording.name))
+        elif split == "train" and missing:
+            drawn = _by_position(draw_position(seed, recording.name))
+            split = drawn if drawn in missing else split
+        assigned.append(replace(recording, split=split))
+    if "train" in named or any(recording.split is None for recording in recordings):
+        donors = [split for split in SPLITS if split == "train" or split in missing]
+        _fill_empty(assigned, donors, seed)
+    return assigned
+
+
+def _by_position(position: float) -> str:
+    if position < TEST_SHARE:
+        return "test"
+    return "valid" if position < TEST_SHARE + VALID_SHARE else "train"
+
+
+def _fill_empty(recordings: list[Recording], donors: list[str], seed: int) -> None:
+    """Moves single files into empty splits, from the largest split that may give some and keeps one."""
+    for target in SPLITS:
+        held = {split: [i for i, r in enumerate(recordings) if r.split == split] for split in SPLITS}
+        donor = max(donors, key=lambda split: len(held[split]))
+        if held[target] or len(held[donor]) < 2:
+            continue
+        nearest = min(held[donor], key=lambda i: draw_position(seed, recordings[i].name))
+        recordings[nearest] = replace(recordings[nearest], split=target)
+
+
+def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
+    """All audio files below a folder, sorted by name, headers not yet read.
+
+    Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
+
+    Args:
+        root: The folder.
+        skipped: Takes (name, reason) of every file left out.
+    """
+    paths = sorted(walk(root), key=lambda path: path.relative_to(root).as_posix())
+    tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
+    named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
+    # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.
+    has_splits = "train" in named.values() or (named.keys() == tops and len(named) > 0)
+    found = []
+    for path in paths:
+        name = path.relative_to(root)
+        parts = name.parts[:-1]
+        split = named.get(parts[0]) if has_splits and parts else None
+        if has_splits and split is None:
+            skipped.append((name.as_posix(), "beside the split folders"))
+            continue
+        folders = parts[1:] if has_splits else parts
+        found.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
+    return found
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Audio files below `root`; linked folders are followed, each real folder once."""
+    seen: set[str] = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in files:
+            if os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith("."):
+                yield Path(folder, name)
+
 
 MANIFEST_NAME = "manifest.csv"
 """Where a folder of audio has its manifest, if it has one."""
+
 TRUE = frozenset({"true", "1", "yes"})
+
 FALSE = frozenset({"false", "0", "no"})
+
 COLUMNS = (
     "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
     "peak_db", "bytes", "problem",

@@ -9,7 +9,7 @@ from scipy.signal import resample_poly
 from torch import Tensor
 from torchaudio.transforms import Resample
 
-from codeclab.experiments.data.decode import decode
+from codeclab.experiments.data.formats import decode
 from codeclab.experiments.data.recording import DataError, Recording
 
 FILTER_ZEROS = 24

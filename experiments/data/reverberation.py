@@ -1,13 +1,163 @@
-"""Reverberation, as EnCodec adds it to what it mixed."""
+"""Reverberation, as EnCodec adds it to what it mixed, and the room responses it takes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from codeclab.experiments.data.augmentation import Augmentation
+from codeclab.experiments.data.formats import decode, read_header
+from codeclab.experiments.data.manifest import walk
+from codeclab.experiments.data.reader import resample
 from codeclab.experiments.data.recording import DataError, Recording
-from codeclab.experiments.data.rooms import Rooms, find_rooms, put_in_room, read_room
+
+BLOCK_SECONDS = 0.01
+
+ABOVE_NOISE = 10**0.5
+"""A response is used up to where it is 5 dB above its last tenth."""
+
+STEADY = 0.8
+"""Its last tenth is noise, which is subtracted, if it has this share of the power of the tenth before."""
+
+FIT_FROM, FIT_TO, LEAST_TO = -5.0, -35.0, -25.0
+"""Range of the decay that is fitted, in dB: T30 of ISO 3382, or T20 where noise leaves no more."""
+
+LONGEST_SECONDS = 30.0
+
+KEPT_RESPONSES = 64
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The room responses of a folder.
+
+    Args:
+        paths: Those with a reverberation time in the range asked for, sorted.
+        outside: How many ring longer or shorter.
+        unmeasured: How many cannot be read, or fade too little to be measured.
+    """
+
+    paths: list[Path]
+    outside: int
+    unmeasured: int
+
+
+def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
+    """Reverberation time of a room response in seconds, from Schroeder's backward integral of its energy.
+
+    The decay curve's line from -5 to -35 dB (to -25 where noise leaves no more), times 60 dB. The response is
+    integrated from its loudest sample to where it sinks into noise; what would have followed there is added from the
+    slope of its 10 ms blocks, so that neither noise nor a cut tail bends the curve (ISO 3382-1, Schroeder 1965).
+
+    Args:
+        response: float `[N]`.
+        sample_rate: Hz.
+
+    Returns:
+        Seconds, or None if it fades by less than 25 dB.
+    """
+    energy = np.square(response[int(np.argmax(np.abs(response))) :], dtype=np.float64)
+    block = max(round(BLOCK_SECONDS * sample_rate), 1)
+    count = len(energy) // block
+    if count < 4:
+        return None
+    blocks = energy[: count * block].reshape(count, block).mean(axis=1)
+    tenth = max(count // 10, 1)
+    last, before = blocks[-tenth:].mean(), blocks[-2 * tenth : -tenth].mean()
+    noise = last if last > STEADY * before else 0.0
+    low = np.flatnonzero(blocks <= max(ABOVE_NOISE * last, blocks.max() * 1e-12))
+    end = int(low[0]) if len(low) else count
+    if end < 3:
+        return None
+    levels = 10 * np.log10(blocks[:end] - noise)
+    slope, start = np.polyfit(np.arange(end), levels, 1)
+    if slope >= 0:
+        return None
+    per_block = 10 ** (slope / 10)
+    missing = 10 ** ((start + slope * (end - 0.5)) / 10) * block * per_block**0.5 / (1 - per_block)
+    curve = np.cumsum(energy[: end * block][::-1] - noise)[::-1] + missing
+    decay = 10 * np.log10(np.maximum(curve / curve[0], 1e-30))
+    lowest = FIT_TO if levels[-1] - levels[0] <= FIT_TO else LEAST_TO
+    fitted = np.flatnonzero((decay <= FIT_FROM) & (decay >= lowest))
+    if decay[-1] > lowest or len(fitted) < 2:
+        return None
+    return float(-60 / np.polyfit(fitted / sample_rate, decay[fitted], 1)[0])
+
+
+@lru_cache(maxsize=4)
+def find_rooms(folder: str, shortest: float, longest: float) -> Rooms:
+    """Measures the room responses below a folder and keeps those in a range; once in a process.
+
+    Args:
+        folder: Where audio files of responses are, at any depth and rate.
+        shortest: Least reverberation time in seconds.
+        longest: Greatest.
+
+    Raises:
+        DataError: If there is no such folder, or no response of the range in it.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise DataError(f"there is no folder of room responses {root}; --data.room_responses names one")
+    times = {path: _read_rt60(path) for path in sorted(walk(root))}
+    measured = [time for time in times.values() if time is not None]
+    kept = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
+    if not kept:
+        found = (
+            f"those measured have {min(measured):.2f} to {max(measured):.2f} s" if measured else "none is measurable"
+        )
+        wanted = f"a room response of RT60 {shortest:g} to {longest:g} s"
+        raise DataError(f"{root}: none of {len(times)} audio files is {wanted} ({found})")
+    return Rooms(kept, len(measured) - len(kept), len(times) - len(measured))
+
+
+def _read_rt60(path: Path) -> float | None:
+    try:
+        response, rate = _read_response(path)
+    except (DataError, OSError):
+        return None
+    loudest = response[int(np.argmax(np.square(response).sum(axis=1)))]
+    return measure_rt60(loudest, rate)
+
+
+def _read_response(path: Path) -> tuple[np.ndarray, int]:
+    header = read_header(path)
+    if header.problem:
+        raise DataError(f"{path} is {header.problem}")
+    seconds = min(header.seconds, LONGEST_SECONDS)
+    return decode(path, header.sample_rate, 0, round(seconds * header.sample_rate)), header.sample_rate
+
+
+@lru_cache(maxsize=KEPT_RESPONSES)
+def read_room(path: Path, sample_rate: int) -> Tensor:
+    """A room response from its direct sound on, float32 `[C, N]`, at `sample_rate` Hz.
+
+    Raises:
+        DataError: If it can no longer be read.
+        OSError: So too.
+    """
+    response, rate = _read_response(path)
+    audio = resample(torch.from_numpy(response), rate, sample_rate)
+    return audio[:, int(audio.abs().argmax(dim=-1).min()) :]
+
+
+def put_in_room(audio: Tensor, response: Tensor) -> Tensor:
+    """Sound `[C, N]` convolved with a room response `[R, M]`, at its own length and level.
+
+    Channel `c` meets the response's channel `c` modulo `R`. What the room still holds at the end is cut off, and it
+    is empty at the beginning. A result that would exceed 1 is scaled down to it.
+    """
+    length = audio.shape[-1]
+    response = response[torch.arange(audio.shape[0]) % response.shape[0], :length]
+    size = 1 << (length + response.shape[-1] - 1).bit_length()
+    spectrum = torch.fft.rfft(audio, size) * torch.fft.rfft(response, size)
+    wet = torch.fft.irfft(spectrum, size)[:, :length]
+    wet = wet * (audio.square().mean().sqrt() / wet.square().mean().sqrt().clamp_min(1e-12))
+    return wet / wet.abs().max().clamp_min(1.0)
 
 
 class Reverberation(Augmentation):

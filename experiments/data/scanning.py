@@ -14,8 +14,8 @@ from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
-from codeclab.benchmarks.files import write_atomically
-from codeclab.benchmarks.progress import progress_bar
+from codeclab.benchmarks.evaluate.progress import progress_bar
+from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.data.manifest import write_rows
 from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording

@@ -1,1 +1,4 @@
-"""The runner of tables: what is to be made, where, and how it goes on after an interruption."""
+"""A table made row by row: read, drafted, planned, trained here, in processes or by Slurm, measured, collected.
+
+May import: experiments.runs and all below it.
+"""

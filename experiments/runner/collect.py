@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
-from codeclab.benchmarks.evaluation import Evaluation
-from codeclab.benchmarks.speed import codec_columns
-from codeclab.benchmarks.statistics import metric_columns, over_seeds
-from codeclab.benchmarks.table import Row
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.speed import codec_columns
+from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
+from codeclab.benchmarks.tables.table import Row
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.baseline_rows import untrained_columns
-from codeclab.experiments.mushra.figures import add_figures
-from codeclab.experiments.run_folder import RunFolder
+from codeclab.experiments.runner.baseline_rows import untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
+from codeclab.experiments.runner.listening import add_figures
 from codeclab.experiments.runner.perform import measure_other, measured
-from codeclab.experiments.tables import TableSpec
+from codeclab.experiments.runner.read import TableSpec
+from codeclab.experiments.runs.folder import RunFolder
 
 
 def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from codeclab.experiments.fit import CodecCLI, build
-from codeclab.experiments.messages import shorten
-from codeclab.experiments.plan import parameters
+from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.runner.job import Job, slug
+from codeclab.experiments.runner.read import TableRow
 from codeclab.experiments.runner.timing import Timings
-from codeclab.experiments.tables import TableRow
+from codeclab.experiments.runs.build import CodecCLI, build
+from codeclab.experiments.runs.dry_run import parameters
 
 FLOAT = 4
 """Bytes of a number in a checkpoint."""

@@ -16,22 +16,21 @@ import torch
 from pandas import DataFrame
 
 from codeclab.benchmarks.baselines.base import NotInstalledError
-from codeclab.benchmarks.evaluation import Evaluation
-from codeclab.benchmarks.files import write_atomically
-from codeclab.benchmarks.speed import codec_columns
-from codeclab.benchmarks.table import ABSENT
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.speed import codec_columns
+from codeclab.benchmarks.tables.table import ABSENT
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.storage import identity
-from codeclab.experiments.assemble import RecipeError
-from codeclab.experiments.baseline_rows import measure_untrained
-from codeclab.experiments.evaluate_run import data_of, evaluate_codec
-from codeclab.experiments.fit import build
-from codeclab.experiments.non_finite import NonFiniteLossError, report_non_finite
-from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runner.lock import RunLock
-from codeclab.experiments.runner.parent import die_with_parent
-from codeclab.experiments.tables import TableRow, TableSpec, read_table
-from codeclab.experiments.wandb_config import labelled
+from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.io.folder import identity
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runner.baseline_rows import measure_untrained
+from codeclab.experiments.runner.job import Job, Outcome, RunLock, die_with_parent
+from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
+from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
+from codeclab.experiments.runs.non_finite import report_non_finite
+from codeclab.experiments.tracking.describe_run import labelled
+from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
 def perform(job: Job, wait: bool) -> Outcome:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from codeclab.experiments.plan import DAY
-from codeclab.experiments.progress import clock
 from codeclab.experiments.runner.draft import Draft
+from codeclab.experiments.runs.dry_run import DAY
+from codeclab.experiments.runs.progress import clock
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import yaml
 
-from codeclab.benchmarks.files import write_atomically
-from codeclab.experiments.assemble import RecipeError
-from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runner.lock import RunLock
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runner.job import Job, Outcome, RunLock
 from codeclab.experiments.runner.processes import run_in_process
 
 FOLDER = ".slurm"

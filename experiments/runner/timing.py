@@ -12,9 +12,9 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from codeclab.benchmarks.files import write_atomically
-from codeclab.experiments.fit import CodecCLI
-from codeclab.experiments.run_folder import experiment_settings
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.runs.build import CodecCLI
+from codeclab.experiments.runs.folder import experiment_settings
 
 TIMINGS = ".timings.json"
 """File beside the runs that keeps the seconds of a batch."""

@@ -3,11 +3,8 @@
 import os
 import sys
 
-from codeclab.experiments.cli import quiet
-from codeclab.experiments.memory import keep_freed_memory
-from codeclab.experiments.notes import planned
-from codeclab.experiments.runner.job import Job
-from codeclab.experiments.runner.parent import die_with_parent
+from codeclab.experiments.runner.job import Job, die_with_parent
+from codeclab.experiments.runs.process import keep_freed_memory, planned, quiet
 
 
 def main(argv: list[str]) -> None:
@@ -18,7 +15,7 @@ def main(argv: list[str]) -> None:
     quiet()
     planned()
     keep_freed_memory()
-    from codeclab.experiments.flags import read_request
+    from codeclab.experiments.config.flags import read_request
     from codeclab.experiments.runner.perform import perform
 
     job = Job.load(argv[0])

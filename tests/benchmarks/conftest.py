@@ -12,16 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from codeclab.benchmarks.clip import Clip
-from codeclab.benchmarks.mushra.design import (
-    LOW_ANCHOR,
-    REFERENCE,
-    SYSTEM,
-    Condition,
-    ListeningTest,
-    make_page,
-)
-from codeclab.benchmarks.statistics import SUMMARY_COLUMNS
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
+from codeclab.benchmarks.listening.design import LOW_ANCHOR, REFERENCE, SYSTEM, Condition, ListeningTest, make_page
 
 
 @dataclass

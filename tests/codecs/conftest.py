@@ -10,7 +10,7 @@ from torch import Tensor
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
-from codeclab.codecs.encodec_names import encodec_tensors
+from codeclab.codecs.io.encodec import encodec_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.residual_vq import ResidualVQ

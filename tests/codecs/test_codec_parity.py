@@ -9,8 +9,8 @@ from torch import nn
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
-from codeclab.codecs.dac_names import dac_name, dac_tensors
-from codeclab.codecs.encodec_names import encodec_name, encodec_tensors
+from codeclab.codecs.io.dac import dac_name, dac_tensors
+from codeclab.codecs.io.encodec import encodec_name, encodec_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 

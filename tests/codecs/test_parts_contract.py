@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from codeclab.codecs.activation import Snake, make_activation
-from codeclab.codecs.convolution import PaddedConv1d, TrimmedConvTranspose1d
 from codeclab.codecs.dac import DACDecoder, DACEncoder
-from codeclab.codecs.parts import arguments_of
+from codeclab.codecs.io.parts import arguments_of
+from codeclab.codecs.layers.activation import Snake, make_activation
+from codeclab.codecs.layers.convolution import PaddedConv1d, TrimmedConvTranspose1d
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 
 LENGTHS = (1, 2, 5, 8, 61, 97)

@@ -64,7 +64,7 @@ def tiny():
 @pytest.fixture
 def build(tiny, tmp_path, monkeypatch):
     """``build(recipe, steps, **settings)``: everything a run needs, in a folder of its own, not yet started."""
-    from codeclab.experiments import fit
+    from codeclab.experiments.runs import build as fit
 
     def built(recipe, steps=1, name="run", wandb="disabled", **settings):
         monkeypatch.setenv("WANDB_MODE", wandb)

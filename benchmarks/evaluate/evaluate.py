@@ -1,0 +1,179 @@
+"""Judges a codec on clips: encode, decode, score."""
+
+import platform
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from pandas import DataFrame
+from torch import Tensor, nn
+
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates_spent
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
+from codeclab.codecs.resample import resample, same_length
+
+
+class EvaluatedCodec(Protocol):
+    """What ``evaluate`` asks of a codec; ``codeclab.Codec`` has it, and so may any other."""
+
+    sample_rate: int
+
+    @property
+    def channels(self) -> int:
+        """Audio channels."""
+
+    @property
+    def bitrates(self) -> Sequence[float]:
+        """Bitrates offered, kbps."""
+
+    @property
+    def frame_rate(self) -> float:
+        """Latent frames per second, Hz."""
+
+    @property
+    def quantizer(self) -> Any:
+        """Has ``codebook_sizes``, the entries of each codebook."""
+
+    def n_codebooks_for(self, bitrate: float) -> int:
+        """Codebooks that make a bitrate in kbps; ValueError where it is not offered."""
+
+    def bitrate_of(self, n_codebooks: int) -> float:
+        """True kbps of a number of codebooks."""
+
+    def encode(self, audio: Tensor, bitrate: float | None = None, n_codebooks: int | None = None) -> Any:
+        """Audio ``[B, C, N]`` to an object with ``segments``, a list of codes ``[B, K, T]``."""
+
+    def decode(self, codes: Any) -> Tensor:
+        """What ``encode`` gave to audio ``[B, C, N]`` of the same length."""
+
+
+def evaluate(
+    codec: EvaluatedCodec,
+    clips: Iterable[Clip],
+    bitrates: Sequence[float] | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    workers: int = 0,
+    device: torch.device | str | None = None,
+    progress: bool = False,
+) -> Evaluation:
+    """Encodes, decodes and scores every clip at every bitrate.
+
+    A clip is resampled to the codec's rate and its decoded version back, so that every codec is judged on the original
+    at the original's rate. A mono codec is given (and judged on) the mean of a clip's channels; a mono clip is given to
+    a codec of more channels in each, and their decoded mean is judged. Each bitrate is encoded on its own.
+    A learnt bitrate is given as what the codes of these clips cost, of each in the column ``codes_kbps``.
+
+    Args:
+        codec: A ``Codec``, or anything with the same methods; in evaluation mode while this runs.
+        clips: Test set; names must be unique. A generator is taken clip by clip.
+        bitrates: kbps, as the codec offers them; None is all of them.
+        metrics: Names from ``METRICS``.
+        workers: Processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
+            run under ``if __name__ == "__main__":``, because they are spawned.
+        device: Where the codec runs; None is where it is. It is moved back afterwards.
+        progress: Whether to show progress on standard error.
+
+    Returns:
+        The scores; a metric that fails on a clip is NaN there, with its reason.
+
+    Raises:
+        ValueError: A metric or bitrate is unknown, a clip's name stands twice, there is no clip, or a clip's channels
+            do not suit the codec.
+        RuntimeError: A worker process died.
+    """
+    chosen = metrics_named(metrics)
+    rates = offered(codec, bitrates)
+    total = len(clips) * len(rates) if isinstance(clips, Sized) else None
+    codes = CodeStatistics(codec.quantizer.codebook_sizes)
+    with evaluating(codec, device) as place:
+        rows = judge(_decoded(codec, clips, rates, place, codes), chosen, workers, total, progress)
+    scores, codebooks = DataFrame(rows), codes.table()
+    spent = rates_spent(scores)
+    for table in (scores, codebooks):
+        table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
+    rates = {spent.get(rate, rate): count for rate, count in rates.items()}
+    return Evaluation(scores, codebooks, describe(codec, chosen, rates, place, workers))
+
+
+def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[float, int]:
+    """True kbps and number of codebooks of each bitrate asked for, lowest first.
+
+    Args:
+        codec: The codec.
+        bitrates: kbps; None is all that the codec offers.
+
+    Raises:
+        ValueError: No bitrate is asked for, or the codec does not offer one.
+    """
+    asked = codec.bitrates if bitrates is None else bitrates
+    if not asked:
+        raise ValueError("no bitrate to evaluate at; leave `bitrates` out for all that the codec offers")
+    counts = sorted({codec.n_codebooks_for(bitrate) for bitrate in asked})
+    return {codec.bitrate_of(count): count for count in counts}
+
+
+@contextmanager
+def evaluating(codec: EvaluatedCodec, device: torch.device | str | None) -> Iterator[torch.device]:
+    """Holds a codec in evaluation mode, on a device, without gradients, and puts it back as it was."""
+    if not isinstance(codec, nn.Module):
+        with torch.no_grad():
+            yield torch.device(device or "cpu")
+        return
+    first = next(codec.parameters(), None)
+    home = first.device if first is not None else torch.device("cpu")
+    place = torch.device(device) if device is not None else home
+    modes = {module: module.training for module in codec.modules()}
+    try:
+        codec.to(place).eval()
+        with torch.no_grad():
+            yield place
+    finally:
+        codec.to(home)
+        for module, training in modes.items():
+            module.training = training
+
+
+def _decoded(
+    codec: EvaluatedCodec, clips: Iterable[Clip], rates: dict[float, int], device: torch.device, codes: CodeStatistics
+) -> Iterator[Decoded]:
+    for clip in named_once(clips):
+        original = clip.audio.detach().cpu().float()
+        reference, given = match_channels(original, codec.channels, clip.name)
+        given = resample(given, clip.sample_rate, codec.sample_rate)[None].to(device)
+        for bitrate, count in rates.items():
+            encoded = codec.encode(given, n_codebooks=count)
+            codes.update(clip.domain, bitrate, encoded.segments)
+            decoded = codec.decode(encoded)[0].float().cpu()
+            if reference.shape[0] < codec.channels:
+                decoded = decoded.mean(dim=0, keepdim=True)
+            decoded = same_length(resample(decoded, codec.sample_rate, clip.sample_rate), reference.shape[-1])
+            row = {
+                "name": clip.name,
+                "domain": clip.domain,
+                "seconds": clip.seconds,
+                "bitrate_kbps": bitrate,
+                "n_codebooks": count,
+            }
+            if getattr(codec.quantizer, "learns_rate", False):
+                row[CODES_KBPS] = encoded.bitrate
+            yield Decoded(row, reference, decoded, clip.sample_rate)
+
+
+def describe(
+    codec: EvaluatedCodec, metrics: Sequence[Metric], rates: dict[float, int], device: torch.device, workers: int
+) -> dict[str, Any]:
+    """What belongs beside the scores for somebody else to get the same ones."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "codec": getattr(codec, "identity", None),
+        "sample_rate": codec.sample_rate,
+        "channels": codec.channels,
+        "frame_rate": codec.frame_rate,
+        "bitrates_kbps": list(rates),
+        "device": f"{device.type} ({name})",
+        **provenance(metrics, workers),
+    }

@@ -1,0 +1,88 @@
+"""What an evaluation found, and the folder that keeps it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS, summarize
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.codecs.io.files import write_atomically
+
+TOGETHER = "all"
+"""Stands in the column ``codebook`` for all codebooks together."""
+
+CODEBOOK_COLUMNS = ["domain", "bitrate_kbps", "codebook", "size", "usage", "entropy_bits", "efficiency", "n"]
+
+
+@dataclass
+class Evaluation:
+    """The scores of one codec on one set of clips.
+
+    Args:
+        per_file: One row per clip and bitrate: ``name, domain, seconds, bitrate_kbps, n_codebooks`` (not of a
+            baseline), one column per metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
+        codebooks: Per domain, bitrate and codebook (and ``"all"`` together): ``size`` in entries, ``usage`` (share of
+            entries used at least once), ``entropy_bits`` (first order), ``efficiency`` (entropy over ``log2(size)``)
+            and ``n`` clips.
+        info: How it was made: versions, metrics, ViSQOL mapping, sample rate, device, codec identity.
+    """
+
+    per_file: DataFrame
+    codebooks: DataFrame
+    info: dict[str, Any]
+
+    @property
+    def summary(self) -> DataFrame:
+        """Means per domain, bitrate and metric, as ``summarize`` gives them, with the metrics of the codes added."""
+        wanted = [name for name in self.info["metrics"] if not METRICS[name].per_file]
+        together = self.codebooks[self.codebooks["codebook"] == TOGETHER]
+        column = {"bitrate_efficiency": "efficiency", "codebook_usage": "usage"}
+        rows = [
+            (line.domain, line.bitrate_kbps, name, getattr(line, column[name]), float("nan"), line.n, 0)
+            for line in together.itertuples()
+            for name in wanted
+        ]
+        parts = [summarize(self.per_file), DataFrame(rows, columns=SUMMARY_COLUMNS)]
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+    def save(self, folder: Path | str) -> None:
+        """Writes ``per_file.csv``, ``codebooks.csv``, ``summary.csv`` and, last, ``evaluation.json``, each atomically.
+
+        Args:
+            folder: Where; made where it is missing.
+        """
+        folder = Path(folder)
+        tables = {"per_file": self.per_file, "codebooks": self.codebooks, "summary": self.summary}
+        for name, table in tables.items():
+            write_atomically(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_atomically(folder / "evaluation.json", json.dumps(self.info, indent=2, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Evaluation":
+        """Reads what ``save`` wrote.
+
+        Args:
+            folder: Where it was saved.
+
+        Raises:
+            ValueError: A file of it is missing.
+        """
+        folder = Path(folder)
+        missing = [f for f in ("per_file.csv", "codebooks.csv", "evaluation.json") if not (folder / f).is_file()]
+        if missing:
+            raise ValueError(f"{folder} holds no evaluation: {', '.join(missing)} missing")
+        # "NA" or "nan" may be the name of a clip: only an empty cell is a missing number.
+        text = {"name": str, "domain": str, "failures": str, "codebook": str}
+        options: dict[str, Any] = {
+            "keep_default_na": False,
+            "na_values": {c: [""] for c in (*METRICS, "efficiency")},
+        }
+        return cls(
+            per_file=pd.read_csv(folder / "per_file.csv", dtype=text, **options),
+            codebooks=pd.read_csv(folder / "codebooks.csv", dtype=text, **options),
+            info=json.loads((folder / "evaluation.json").read_text(encoding="utf-8")),
+        )

@@ -1,0 +1,127 @@
+"""Scores what a codec or a baseline made of clips."""
+
+import platform
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from torch import Tensor
+
+import codeclab
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.progress import progress_bar
+from codeclab.benchmarks.evaluate.scoring import Pending, Scorer
+from codeclab.benchmarks.metrics.registry import METRICS, Metric
+
+IN_FLIGHT_PER_WORKER = 4
+"""Decoded clips that may wait for a worker: enough to keep it busy, few enough to keep in memory."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A clip after encoding and decoding.
+
+    Args:
+        row: What its line of the per-file table says before the scores: ``name, domain, seconds, bitrate_kbps``, ….
+        reference: Original samples ``[C, N]``, on the CPU.
+        estimate: Decoded samples ``[C, N]``, on the CPU.
+        sample_rate: Hz of both.
+    """
+
+    row: dict[str, Any]
+    reference: Tensor
+    estimate: Tensor
+    sample_rate: int
+
+
+def judge(
+    decoded: Iterable[Decoded], metrics: Sequence[Metric], workers: int, total: int | None, progress: bool
+) -> list[dict[str, Any]]:
+    """Scores decoded clips, while the next are being decoded.
+
+    Args:
+        decoded: In the order of the result.
+        metrics: What to compute; those of codes are left to the caller.
+        workers: Processes for ViSQOL; 0 computes everything here.
+        total: How many there will be; None where it is not known.
+        progress: Whether to show progress on standard error.
+
+    Returns:
+        Each clip's row with one entry per metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
+
+    Raises:
+        ValueError: There is no clip.
+        RuntimeError: A worker process died.
+    """
+    per_file = [metric for metric in metrics if metric.per_file]
+    rows: list[dict[str, Any]] = []
+    waiting: deque[tuple[dict[str, Any], Pending]] = deque()
+    with Scorer(per_file, workers) as scorer, progress_bar("evaluate", total, progress) as advance:
+        for item in decoded:
+            waiting.append((item.row, scorer.submit(item.reference, item.estimate, item.sample_rate)))
+            if len(waiting) > IN_FLIGHT_PER_WORKER * workers:
+                rows.append(_settled(*waiting.popleft(), per_file))
+                advance()
+        while waiting:
+            rows.append(_settled(*waiting.popleft(), per_file))
+            advance()
+    if not rows:
+        raise ValueError("there is no clip to evaluate on")
+    return rows
+
+
+def _settled(row: dict[str, Any], pending: Pending, metrics: Sequence[Metric]) -> dict[str, Any]:
+    scores = {metric.name: pending.settle(metric.name) for metric in metrics}
+    failures = "; ".join(f"{name}: {pending.failures[name]}" for name in scores if name in pending.failures)
+    return {**row, **scores, "failures": failures}
+
+
+def named_once(clips: Iterable[Clip]) -> Iterator[Clip]:
+    """The clips, one by one.
+
+    Raises:
+        ValueError: Two have the same name.
+    """
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.name in seen:
+            raise ValueError(f"two clips are named {clip.name!r}; names must be unique, as rows are compared by them")
+        seen.add(clip.name)
+        yield clip
+
+
+def match_channels(audio: Tensor, channels: int, name: str) -> tuple[Tensor, Tensor]:
+    """What a codec of so many channels is judged against, and what it is given, from a clip's ``[C, N]``.
+
+    Raises:
+        ValueError: The clip has neither one channel, nor the codec's number, nor is the codec mono.
+    """
+    if audio.shape[0] == channels:
+        return audio, audio
+    if channels == 1:
+        mono = audio.mean(dim=0, keepdim=True)
+        return mono, mono
+    if audio.shape[0] == 1:
+        return audio, audio.expand(channels, -1)
+    raise ValueError(f"clip {name!r} has {audio.shape[0]} channels; the codec takes {channels} (or mono, or is mono)")
+
+
+def provenance(metrics: Sequence[Metric], workers: int, packages: Sequence[str] = ()) -> dict[str, Any]:
+    """What belongs beside any scores for somebody else to get the same ones.
+
+    Args:
+        metrics: Those computed.
+        workers: Processes that computed ViSQOL.
+        packages: Whose versions matter besides those of the metrics.
+    """
+    named = ("torch", "torchaudio", "numpy", "auraloss", "visqol-python", *packages)
+    return {
+        "metrics": [metric.name for metric in metrics],
+        "visqol_mapping": {metric.name: metric.mapping for metric in metrics if metric.mapping},
+        "titles": {metric.name: METRICS[metric.name].title for metric in metrics},
+        "workers": workers,
+        "versions": {"python": platform.python_version(), "codeclab": codeclab.__version__}
+        | {package: version(package) for package in named},
+    }

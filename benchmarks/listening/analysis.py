@@ -1,0 +1,108 @@
+"""What the ratings say: means with intervals, and which systems differ."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame
+from scipy.stats import wilcoxon
+
+from codeclab.benchmarks.evaluate.statistics import ALL, Interval, mean_interval
+from codeclab.benchmarks.listening.design import SYSTEM, Condition
+
+SIGNIFICANT = 0.05
+MEAN_COLUMNS = ["condition", "kind", "bitrate_kbps", "domain", "mean", "ci95", "n", "listeners", "ci95_listeners"]
+
+
+class Pair(NamedTuple):
+    """Two systems as the same listeners rated them on the same clips.
+
+    Args:
+        first: Name of one.
+        second: Name of the other.
+        difference: Mean of first minus second, with its 95 % interval.
+        p: Of the two-sided Wilcoxon signed-rank test.
+        adjusted: ``p`` after Holm's correction over all pairs.
+    """
+
+    first: str
+    second: str
+    difference: Interval
+    p: float
+    adjusted: float
+
+    @property
+    def better(self) -> str | None:
+        """The one that is rated higher, where that is significant."""
+        if not self.adjusted < SIGNIFICANT:
+            return None
+        return self.first if self.difference.mean > 0 else self.second
+
+
+def means(scores: DataFrame, conditions: Sequence[Condition]) -> DataFrame:
+    """Mean rating of each condition over all clips and in each domain.
+
+    ``ci95`` is half of the 95 % interval over ratings, ``t(0.975, n - 1) s / sqrt(n)``, as BS.1534 and the papers'
+    tables have it: it takes ratings of one listener as independent. ``ci95_listeners`` is the same over the listeners'
+    means: what other listeners would give on these clips.
+
+    Args:
+        scores: Of the listeners that count.
+        conditions: Of the test, in order.
+
+    Returns:
+        Columns ``MEAN_COLUMNS``; NaN where an interval has fewer than two values.
+    """
+    rows = []
+    for domain in [ALL, *sorted(scores["domain"].unique())]:
+        of_domain = scores if domain == ALL else scores[scores["domain"] == domain]
+        for condition in conditions:
+            own = of_domain[of_domain["condition"] == condition.name]
+            every = mean_interval(own["score"])
+            between = mean_interval(own.groupby("listener")["score"].mean())
+            about = (condition.name, condition.kind, condition.bitrate, domain)
+            rows.append((*about, *every, between.n, between.half_width))
+    return DataFrame(rows, columns=MEAN_COLUMNS)
+
+
+def pairs(scores: DataFrame, conditions: Sequence[Condition]) -> list[Pair]:
+    """Tests every pair of systems on the differences of a listener's ratings of a clip.
+
+    Args:
+        scores: Of the listeners that count.
+        conditions: Of the test; those that are systems are compared.
+    """
+    names = [condition.name for condition in conditions if condition.kind == SYSTEM]
+    wide = scores[scores["kind"] == SYSTEM].pivot(index=["listener", "clip"], columns="condition", values="score")
+    found = []
+    for first, second in combinations([name for name in names if name in wide.columns], 2):
+        differences = (wide[first] - wide[second]).dropna().to_numpy(dtype=np.float64)
+        found.append((first, second, mean_interval(differences), signed_rank(differences)))
+    corrected = holm([p for *_, p in found])
+    return [Pair(*pair, adjusted) for pair, adjusted in zip(found, corrected, strict=True)]
+
+
+def signed_rank(differences: NDArray[np.float64]) -> float:
+    """The p value of Wilcoxon's signed-rank test, two-sided; differences of zero are left out, as he did.
+
+    Args:
+        differences: Of paired ratings; 1 where none is different from zero.
+    """
+    differing = differences[differences != 0]
+    return float(wilcoxon(differing).pvalue) if differing.size else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979): the i-th smallest of m is multiplied by m - i + 1, and none falls again.
+
+    Args:
+        p_values: Of tests that are made together.
+    """
+    adjusted = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted

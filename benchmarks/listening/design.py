@@ -1,0 +1,164 @@
+"""What a listening test consists of: conditions, pages, and which file is which."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from codeclab.codecs.io.files import write_atomically
+
+MOST = 12
+"""Stimuli on a page, hidden reference and anchors among them: BS.1534's limit."""
+
+REFERENCE, LOW_ANCHOR, MID_ANCHOR, SYSTEM = "reference", "low anchor", "mid anchor", "system"
+FORMAT = "codeclab mushra key"
+VERSION = 1
+KEY = "key.json"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One of the things that are compared.
+
+    Args:
+        name: As results print it.
+        kind: ``REFERENCE``, ``LOW_ANCHOR``, ``MID_ANCHOR`` or ``SYSTEM``.
+        bitrate: True kbps of a system; None of the others.
+        run: Folder of the run behind a system, relative to the test's; None where there is none.
+        of: What the system is: a codec's identity, or a baseline with its arguments.
+    """
+
+    name: str
+    kind: str = SYSTEM
+    bitrate: float | None = None
+    run: str | None = None
+    of: Any = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A trial: stimuli of one clip that are rated beside each other.
+
+    Args:
+        id: Says nothing about what is on it.
+        clip: Name of the clip.
+        domain: The kind of sound.
+        seconds: Duration of the clip.
+        reference: Id of the reference that is named as such.
+        stimuli: By id, the place in the test's conditions.
+    """
+
+    id: str
+    clip: str
+    domain: str
+    seconds: float
+    reference: str
+    stimuli: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ListeningTest:
+    """A whole test: everything but the sound and the ratings.
+
+    Args:
+        title: As the page and the results print it.
+        conditions: The reference first, then anchors, then systems.
+        practice: The page for training, whose ratings are not kept.
+        pages: Those that are rated.
+        clips_per_listener: How many clips each listener is given, balanced over domains; None is all.
+        listen: Seconds each stimulus must at least have been heard.
+        lufs: Loudness of every stimulus (ITU-R BS.1770).
+        sample_rate: Hz.
+        digest: Of the sound; with it, tests of one ``id`` sound the same.
+    """
+
+    title: str
+    conditions: Sequence[Condition]
+    practice: Page
+    pages: Sequence[Page]
+    clips_per_listener: int | None = None
+    listen: float = 1.0
+    lufs: float = -23.0
+    sample_rate: int = 24000
+    digest: str = ""
+
+    @cached_property
+    def id(self) -> str:
+        """A name made of all that the test is."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+    def page(self, name: str) -> Page | None:
+        """The rated page with an id."""
+        return next((page for page in self.pages if page.id == name), None)
+
+    def save(self, folder: Path) -> None:
+        """Writes the key, which only the server and the analysis read.
+
+        Args:
+            folder: Of the test.
+        """
+        content = {"format": FORMAT, "version": VERSION, "id": self.id, **asdict(self)}
+        write_atomically(folder / KEY, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "ListeningTest":
+        """Reads the key of a test.
+
+        Args:
+            folder: Of the test.
+
+        Raises:
+            ValueError: There is none, or it is not of this version, or it was changed.
+        """
+        path = folder / KEY
+        if not path.is_file():
+            raise ValueError(f"{folder} holds no listening test; `codeclab mushra prepare` makes one")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if (content.pop("format"), content.pop("version")) != (FORMAT, VERSION):
+                raise ValueError(f"it is no {FORMAT!r} of version {VERSION}")
+            name = content.pop("id")
+            content["conditions"] = [Condition(**condition) for condition in content["conditions"]]
+            content["practice"] = Page(**content["practice"])
+            content["pages"] = [Page(**page) for page in content["pages"]]
+            test = cls(**content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
+        if test.id != name:
+            raise ValueError(f"{path} was changed since the test was prepared: ratings would not fit it")
+        return test
+
+
+def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
+    """Which systems stand on which page of a clip: as few pages as hold them, about as many on each, at random.
+
+    Every page has the hidden reference and the anchors, too, so that it can be judged alone (BS.1534).
+
+    Args:
+        systems: Places of the conditions.
+        others: How many stimuli a page has besides.
+        rng: Decides which stand together; drawn anew for each clip, every pair does at some.
+    """
+    room = MOST - others
+    pages = max(1, -(-len(systems) // room))
+    shuffled = rng.sample(list(systems), len(systems))
+    return [sorted(shuffled[start::pages]) for start in range(pages)]
+
+
+def make_page(clip: str, domain: str, seconds: float, conditions: Sequence[int], rng: Random) -> Page:
+    """A page with ids that say nothing.
+
+    Args:
+        clip: Name of the clip.
+        domain: The kind of sound.
+        seconds: Duration of the clip.
+        conditions: Places of what is rated on it.
+        rng: Draws the ids.
+    """
+    page, reference, *ids = (f"{rng.getrandbits(48):012x}" for _ in range(len(conditions) + 2))
+    # In the order of their ids, which is as good as none.
+    return Page(page, clip, domain, seconds, reference, dict(sorted(zip(ids, conditions, strict=True))))

@@ -1,0 +1,44 @@
+"""The listening test as a page that works from disk, with its sound in files beside it."""
+
+import json
+from html import escape
+from typing import Any
+
+from codeclab import __version__
+from codeclab.benchmarks.listening.design import ListeningTest, Page
+from codeclab.benchmarks.listening.ratings import LONGEST_NAME
+from codeclab.benchmarks.report.template import fill, resource
+
+SCRIPTS = ("order.js", "store.js", "sounds.js", "deck.js", "trial.js", "steps.js")
+
+
+def render(test: ListeningTest) -> str:
+    """The page; it holds nothing that says which stimulus is which.
+
+    Args:
+        test: What is asked.
+    """
+    clips = {page.clip: number for number, page in enumerate(test.pages)}
+    kinds = {page.domain: number for number, page in enumerate(test.pages)}
+    told = {
+        "id": test.id,
+        "clips": test.clips_per_listener,
+        "listen": test.listen,
+        "practice": _told(test.practice),
+        "pages": [_told(page) | {"clip": clips[page.clip], "kind": kinds[page.domain]} for page in test.pages],
+    }
+    here = "codeclab.benchmarks.listening"
+    shared = "codeclab.benchmarks.report"
+    parts = {
+        "title": escape(test.title),
+        "style": resource(shared, "page.css") + resource(here, "page.css"),
+        "script": "\n".join([resource(shared, "switch.js"), *(resource(here, name) for name in SCRIPTS)]),
+        "test": json.dumps(told).replace("</", "<\\/"),
+        "version": escape(__version__),
+        "longest": str(LONGEST_NAME),
+    }
+    return fill(resource(here, "page.html"), parts)
+
+
+def _told(page: Page) -> dict[str, Any]:
+    return {"id": page.id, "seconds": page.seconds, "reference": page.reference, "stimuli": sorted(page.stimuli)}

@@ -1,0 +1,66 @@
+"""The means of a listening test as a picture: a dot with its interval for each condition, a panel for each domain."""
+
+import io
+import math
+import textwrap
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.listening.design import SYSTEM
+from codeclab.benchmarks.tables.plot import COLOURS, FAINT, INK, PALE_INK
+
+BANDS = ("bad", "poor", "fair", "good", "excellent")
+ACROSS = 3
+
+
+def plot(title: str, means: DataFrame, footnote: str) -> bytes:
+    """Draws the means.
+
+    Args:
+        title: Of the test.
+        means: As ``analysis.means`` gives them.
+        footnote: What stands under the picture.
+
+    Returns:
+        A PNG file.
+    """
+    domains = list(dict.fromkeys(means["domain"]))
+    domains = domains if len(domains) > 2 else domains[:1]
+    conditions = list(dict.fromkeys(means["condition"]))
+    across = min(ACROSS, len(domains))
+    down = -(-len(domains) // across)
+    figure = Figure(figsize=(2.4 + 3.4 * across, 0.9 + down * (0.9 + 0.34 * len(conditions))), layout="constrained")
+    figure.suptitle(textwrap.fill(title, 27 * across), x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
+    for number, domain in enumerate(domains):
+        panel = figure.add_subplot(down, across, number + 1)
+        _panel(panel, means[means["domain"] == domain], "all clips" if domain == ALL else domain)
+        labels = conditions if number % across == 0 else [""] * len(conditions)
+        panel.set_yticks(range(len(conditions)), labels)
+        panel.set_ylim(len(conditions) - 0.4, -0.6)
+    figure.supxlabel(footnote, x=0.02, ha="left", fontsize=8, color=PALE_INK)
+    target = io.BytesIO()
+    FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
+    return target.getvalue()
+
+
+def _panel(panel: Axes, means: DataFrame, title: str) -> None:
+    for place, line in enumerate(means.to_dict("records")):
+        half = 0.0 if math.isnan(line["ci95"]) else line["ci95"]
+        colour = COLOURS[0] if line["kind"] == SYSTEM else PALE_INK
+        panel.errorbar(line["mean"], place, xerr=half, color=colour, marker="o", markersize=7, elinewidth=1.6)
+    panel.set_title(title, loc="left", fontsize=10, color=INK, pad=16)
+    panel.set_xlim(-2, 102)
+    panel.set_xticks(range(0, 101, 20))
+    for band, name in enumerate(BANDS):
+        panel.text(
+            20 * band + 10, 1.02, name, transform=panel.get_xaxis_transform(), ha="center", fontsize=7.5, color=PALE_INK
+        )
+    panel.grid(axis="both", color=FAINT, linewidth=0.7)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(FAINT)
+    panel.tick_params(colors=INK, labelsize=9, length=0)

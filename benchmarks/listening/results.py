@@ -1,0 +1,173 @@
+"""All that a listening test found, and the files that say it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.listening.analysis import SIGNIFICANT, Pair, means, pairs
+from codeclab.benchmarks.listening.design import ListeningTest
+from codeclab.benchmarks.listening.plot import plot
+from codeclab.benchmarks.listening.ratings import Ratings, scores
+from codeclab.benchmarks.listening.screening import Screened, screen
+from codeclab.benchmarks.tables.render import escape_markdown
+from codeclab.codecs.io.files import write_atomically
+
+PAPERS_RATINGS = 10
+"""Of each stimulus, at least, in EnCodec's tests (section 4.3)."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the listeners of a test found.
+
+    Args:
+        test: What they were asked.
+        listeners: All, by id, as they are called.
+        screened: What became of each.
+        scores: Ratings of those that count, one a line.
+        means: As ``analysis.means`` gives them.
+        pairs: As ``analysis.pairs`` gives them.
+    """
+
+    test: ListeningTest
+    listeners: dict[str, str]
+    screened: list[Screened]
+    scores: DataFrame
+    means: DataFrame
+    pairs: list[Pair]
+
+    @property
+    def counted(self) -> int:
+        """Listeners whose ratings count."""
+        return sum(one.reason is None for one in self.screened)
+
+    @property
+    def said(self) -> str:
+        """The test and its listeners, in words."""
+        out = len(self.screened) - self.counted
+        count = f"{self.counted} listener{'' if self.counted == 1 else 's'}"
+        return f"listening test {self.test.id}, {count}" + (f", {out} screened out" if out else "")
+
+
+def analyse(ratings: Sequence[Ratings], test: ListeningTest) -> Results:
+    """Screens the listeners, and computes means and tests of the others.
+
+    Args:
+        ratings: Of all listeners.
+        test: What they rated.
+
+    Raises:
+        ValueError: No listener is left.
+    """
+    every = scores(ratings, test)
+    screened = screen(every)
+    named = {one.listener: one.called for one in ratings}
+    kept = every[every["listener"].isin([one.listener for one in screened if one.reason is None])]
+    if kept.empty:
+        told = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
+        raise ValueError(f"no listener is left after screening: {told}")
+    return Results(test, named, screened, kept, means(kept, test.conditions), pairs(kept, test.conditions))
+
+
+def markdown(results: Results) -> str:
+    """The results for people: means by condition and domain, who was screened out, pairs, what to know."""
+    parts = [f"## {escape_markdown(results.test.title)}", _mean_table(results)]
+    parts.append("\n".join(f"* {escape_markdown(note)}" for note in notes(results)))
+    parts += ["### Systems compared", _pair_table(results.pairs)] if results.pairs else []
+    return "\n\n".join(parts) + "\n"
+
+
+def notes(results: Results) -> list[str]:
+    """What belongs under the means."""
+    counts = results.scores.groupby(["page", "condition"]).size()
+    there = sum(len(page.stimuli) for page in results.test.pages)
+    low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
+    found = [
+        f"{results.said[0].upper()}{results.said[1:]}; {len(results.scores)} ratings, "
+        f"{low if low == high else f'{low} to {high}'} of each stimulus.",
+        "± is half of the 95 % interval over ratings, as in the papers' tables; the column beside it is over the means "
+        "of listeners, which is what other listeners would give.",
+    ]
+    found += [
+        f"{results.listeners[one.listener]} was screened out: {one.reason}." for one in results.screened if one.reason
+    ]
+    if low < PAPERS_RATINGS:
+        found.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
+    pages = {page.clip for page in results.test.pages}
+    if len(pages) < len(results.test.pages):
+        found.append("The systems stood on several pages of each clip: not all were heard beside each other.")
+    return found
+
+
+def _mean_table(results: Results) -> str:
+    domains = list(dict.fromkeys(results.means["domain"]))
+    # One domain alone is all there is.
+    domains = domains if len(domains) > 2 else domains[:1]
+    headings = ["Condition", "kbps", "MUSHRA", "± listeners", *(escape_markdown(domain) for domain in domains[1:])]
+    lines = [_line(headings), _line([":---", *["---:"] * (len(headings) - 1)])]
+    for condition in results.test.conditions:
+        own = results.means[results.means["condition"] == condition.name]
+        by_domain = {line["domain"]: line for line in own.to_dict("records")}
+        half = by_domain[ALL]["ci95_listeners"]
+        between = "" if math.isnan(half) else f"± {half:.1f}"
+        rate = "" if condition.bitrate is None else f"{condition.bitrate:.4g}"
+        cells = [_interval(by_domain[domain]["mean"], by_domain[domain]["ci95"]) for domain in domains]
+        lines.append(_line([escape_markdown(condition.name), rate, cells[0], between, *cells[1:]]))
+    return "\n".join(lines)
+
+
+def _pair_table(found: Sequence[Pair]) -> str:
+    lines = [_line(["First", "Second", "First − second", "n", "p", "p (Holm)", "Rated higher"])]
+    lines.append(_line([":---", ":---", "---:", "---:", "---:", "---:", ":---"]))
+    for pair in found:
+        difference = _interval(pair.difference.mean, pair.difference.half_width, sign=True)
+        cells = [pair.first, pair.second, difference, str(pair.difference.n), _p(pair.p), _p(pair.adjusted)]
+        lines.append(_line([escape_markdown(cell) for cell in [*cells, pair.better or "—"]]))
+    told = (
+        "Wilcoxon's signed-rank test, two-sided, on the differences of a listener's ratings of a clip; Holm's "
+        f"correction over all pairs; rated higher where p < {SIGNIFICANT:g}."
+    )
+    return "\n".join(lines) + f"\n\n{told}"
+
+
+def _interval(mean: float, half: float, sign: bool = False) -> str:
+    if math.isnan(mean):
+        return "—"
+    return f"{mean:{'+' if sign else ''}.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
+
+
+def _p(value: float) -> str:
+    return "≤ 0.0001" if value <= 1e-4 else f"{value:.4f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def write_results(results: Results, folder: Path) -> list[Path]:
+    """Writes ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
+
+    Args:
+        results: What was found.
+        folder: Where.
+
+    Returns:
+        The files.
+    """
+    footnote = f"95 % intervals over ratings; {results.said}."
+    rows = [(p.first, p.second, *p.difference, p.p, p.adjusted, p.better) for p in results.pairs]
+    compared = DataFrame(rows, columns=["first", "second", "difference", "ci95", "n", "p", "p_holm", "rated_higher"])
+    contents: dict[str, str | bytes] = {
+        "results.md": markdown(results),
+        "results.csv": results.means.to_csv(index=False, lineterminator="\n"),
+        "pairs.csv": compared.to_csv(index=False, lineterminator="\n"),
+        "scores.csv": results.scores.to_csv(index=False, lineterminator="\n"),
+        "results.png": plot(results.test.title, results.means, footnote),
+    }
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]

@@ -1,0 +1,243 @@
+"""A table as Markdown, LaTeX, CSV and terminal text."""
+
+import csv
+import io
+import math
+import re
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console, Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.tables.grid import Cell, Grid, further_grids, main_grid, notes
+from codeclab.benchmarks.tables.plot import plot
+from codeclab.benchmarks.tables.table import Row, Table, lines
+from codeclab.codecs.io.files import write_atomically
+
+CSV_COLUMNS = (
+    *("row", "label", "domain", "bitrate_kbps", "metric", "mean", "ci95", "n", "failed"),
+    *("published", "wall_seconds", "parameters", "error"),
+)
+
+KEYS = 2
+"""Columns that say which line of a table one is in: row and bitrate."""
+
+NAME_WIDTH = 26
+"""Names of rows longer than this are broken between words in a terminal."""
+
+FRAME = 3
+"""Terminal columns that a table's column takes beside its text."""
+
+LATEX_CHARACTERS = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "—": "---",
+}
+
+
+def markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown: the whole test set, rows clip by clip, each domain, the notes."""
+    parts = [f"## {escape_markdown(table.title)}", _markdown_grid(main_grid(table))]
+    parts += [
+        f"### {escape_markdown(heading)}\n\n{_markdown_grid(grid)}" for heading, grid in further_grids(table).items()
+    ]
+    under = [f"* {escape_markdown(note)}" for note in notes(table)]
+    return "\n\n".join(parts + (["\n".join(under)] if under else [])) + "\n"
+
+
+def latex(table: Table) -> str:
+    """A ``table`` environment for booktabs, one more ``tabular`` for rows clip by clip and per domain, notes below."""
+    parts = [r"\begin{table}", r"\centering", r"\small", rf"\caption{{{escape_latex(table.title)}}}"]
+    parts += _latex_grid(main_grid(table))
+    for heading, grid in further_grids(table).items():
+        parts += ["", r"\medskip", rf"\emph{{{escape_latex(heading)}}}", "", *_latex_grid(grid)]
+    under = [escape_latex(note) for note in notes(table)]
+    if under:
+        parts += [
+            "",
+            r"\medskip",
+            r"\begin{minipage}{\linewidth}\footnotesize",
+            "\\\\\n".join(under),
+            r"\end{minipage}",
+        ]
+    return "\n".join([*parts, r"\end{table}"]) + "\n"
+
+
+def csv_long(table: Table) -> str:
+    """One line per row, domain, bitrate and metric, at full precision; empty where there is nothing."""
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    all_names = (*table.metrics, *table.own_columns, *table.published_only)
+    for domain in [ALL, *table.domains]:
+        for line in lines(table, domain):
+            row = line.row
+            tail = (row.wall_seconds, row.parameters, row.error)
+            names = [n for n in all_names if n in line.scores or n in line.published]
+            for name in names or [""]:
+                score = line.scores.get(name) or (None, None, None, None)
+                figures = ["" if x is None or math.isnan(x) else x for x in score]
+                figure = line.published.get(name)
+                writer.writerow([row.name, line.label, domain, line.bitrate, name, *figures, figure, *tail])
+    return target.getvalue()
+
+
+def terminal(table: Table, width: int = 80) -> Group:
+    """Something that a rich console prints: the whole test set, rows clip by clip, each domain, the notes.
+
+    Args:
+        table: The table.
+        width: Columns of the terminal; metrics that do not fit beside one another follow in a table of their own.
+    """
+    parts: list[RichTable | Text] = _rich_grids(main_grid(table), table.title, width)
+    for heading, grid in further_grids(table).items():
+        parts += _rich_grids(grid, heading, width)
+    return Group(*parts, *(Text(note, style="dim") for note in notes(table)))
+
+
+def print_table(table: Table, console: Console | None = None) -> None:
+    """Prints a table.
+
+    Args:
+        table: The table.
+        console: Where; standard output where it is None.
+    """
+    console = console or Console()
+    console.print(terminal(table, console.width))
+
+
+def text(table: Table, width: int = 120) -> str:
+    """What ``print_table`` prints, without colours, as a string.
+
+    Args:
+        table: The table.
+        width: Columns of the terminal.
+    """
+    target = io.StringIO()
+    print_table(table, Console(file=target, width=width))
+    return target.getvalue().rstrip("\n")
+
+
+def write_table(table: Table, folder: Path | str) -> None:
+    """Writes ``table.md``, ``table.csv``, ``table.tex`` and ``table.png``, each atomically.
+
+    Args:
+        table: The table.
+        folder: Where; made where it is missing.
+    """
+    folder = Path(folder)
+    contents: dict[str, str | bytes] = {
+        "md": markdown(table),
+        "csv": csv_long(table),
+        "tex": latex(table),
+        "png": plot(table),
+    }
+    for ending, content in contents.items():
+        write_atomically(folder / f"table.{ending}", content)
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown prints as it stands, in one line."""
+    return re.sub(r"([\\|*_`<\[])", r"\\\1", " ".join(text.split()))
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as it stands, in one line."""
+    return "".join(LATEX_CHARACTERS.get(character, character) for character in " ".join(text.split()))
+
+
+def _markdown_grid(grid: Grid) -> str:
+    rule = [":---" if column < grid.left else "---:" for column in range(len(grid.headings))]
+    rows = [[escape_markdown(heading) for heading in grid.headings], rule]
+    rows += [[_bold(cell, escape_markdown(cell.text), "**{}**") for cell in row] for row in grid.rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _latex_grid(grid: Grid) -> list[str]:
+    columns = "l" * grid.left + "r" * (len(grid.headings) - grid.left)
+    rows = [[_bold(cell, escape_latex(cell.text), r"\textbf{{{}}}") for cell in row] for row in grid.rows]
+    return [
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        " & ".join(escape_latex(heading) for heading in grid.headings) + r" \\",
+        r"\midrule",
+        *(" & ".join(row) + r" \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def _rich_grids(grid: Grid, title: str, width: int) -> list[RichTable | Text]:
+    """A grid in as many tables as its width takes, each with the row's name and its bitrate."""
+    return [_rich_grid(grid, columns, title) for columns in _spread(grid, width)]
+
+
+def _spread(grid: Grid, width: int) -> list[list[int]]:
+    """Columns that fit side by side: all figures unbroken, a published one beside ours, the first two in each."""
+    needed = [_needed(grid, column) for column in range(len(grid.headings))]
+    groups: list[list[int]] = []
+    for column in range(KEYS, len(grid.headings)):
+        if groups and grid.headings[column] == "published":
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    keys = list(range(min(KEYS, len(grid.headings))))
+    spread = [keys]
+    for group in groups:
+        taken = sum(needed[column] for column in [*spread[-1], *group]) + 1
+        if taken > width and len(spread[-1]) > len(keys):
+            spread.append(list(keys))
+        spread[-1] = [*spread[-1], *group]
+    return spread
+
+
+def _needed(grid: Grid, column: int) -> int:
+    """Terminal columns, frame included, in which no figure, no word of a heading and no short name is broken."""
+    texts = [row[column].text for row in grid.rows]
+    if column == 0:
+        words = [word for text in texts for word in text.split()]
+        return max([min(max(map(len, texts), default=0), NAME_WIDTH), *map(len, words)]) + FRAME
+    return max(map(len, [*grid.headings[column].split(), *texts])) + FRAME
+
+
+def _rich_grid(grid: Grid, columns: list[int], title: str) -> RichTable:
+    shown = RichTable(title=Text(title), title_justify="left", title_style="bold")
+    for column in columns:
+        justify: Literal["left", "right"] = "left" if column < grid.left else "right"
+        size = _needed(grid, column) - FRAME
+        shown.add_column(Text(grid.headings[column]), justify=justify, overflow="fold", width=size)
+    for row in grid.rows:
+        shown.add_row(*(Text(row[column].text, style="bold" if row[column].bold else "") for column in columns))
+    return shown
+
+
+def _bold(cell: Cell, escaped: str, frame: str) -> str:
+    return frame.format(escaped) if cell.bold else escaped
+
+
+def evaluation_text(evaluation: Evaluation, width: int = 120) -> str:
+    """An evaluation's summary as a table for people, with what failed under it.
+
+    Args:
+        evaluation: of a codec or a baseline.
+        width: columns of the terminal.
+    """
+    rows = [Row((evaluation.info.get("baseline") or {}).get("part", "codec"), evaluation.summary)]
+    return text(Table("Measured", "", evaluation.info["metrics"], rows, ranked=True), width)

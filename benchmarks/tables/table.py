@@ -1,0 +1,258 @@
+"""A comparison: rows that were measured, beside the figures that a paper published for them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.columns import COLUMNS
+from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
+
+NEAR = 0.05
+"""A published bitrate is a line's when within 5 %: papers round (DAC's "8 kbps" is 7.75)."""
+
+
+ABSENT = "not here: "
+"""How the error of a row begins that only lacks a program or models on this machine: it fails no table."""
+
+FIGURES = ("rate_quality", "dropout", "codebook_usage")
+"""Kinds of picture: curves over the bitrate; the same of rows that differ by degrees; entropy of each codebook."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Some of a paper's figures for a row.
+
+    Args:
+        published: By metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
+        bitrate: kbps at which they hold; None is the row's highest.
+        label: The paper's name of that bitrate, such as "8 kbps".
+        domain: The paper's category of sound; ``"all"`` is the whole test set.
+    """
+
+    published: dict[str, float | str]
+    bitrate: float | None = None
+    label: str | None = None
+    domain: str = ALL
+
+
+@dataclass
+class Row:
+    """One row of a table.
+
+    Args:
+        name: What the row is called.
+        summary: ``Evaluation.summary`` of its codec; None where it was not measured.
+        published: The paper's figures by metric name: numbers in the metric's own unit (shares as 0 to 1), or text that
+            is shown as it stands. Names that are not metrics (``mushra``) get a column of their own.
+        bitrate: kbps at which the published figures hold; None is the row's highest.
+        label: The paper's name of that bitrate, such as "8 kbps".
+        wall_seconds: Seconds it took to train.
+        parameters: Number of weights of the codec.
+        error: Why there is nothing to show, in one line.
+        figures: More of the paper's figures, where they hold at several bitrates or for single domains.
+        codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
+        seeds: How many trainings, with other seeds, its figures are means of.
+        asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
+        listened: The listening test that its MUSHRA figures are of, in words.
+        per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
+    """
+
+    name: str
+    summary: DataFrame | None = None
+    published: dict[str, float | str] = field(default_factory=dict)
+    bitrate: float | None = None
+    label: str | None = None
+    wall_seconds: float | None = None
+    parameters: int | None = None
+    error: str | None = None
+    figures: list[Figures] = field(default_factory=list)
+    codebooks: DataFrame | None = None
+    seeds: int = 1
+    asked: dict[float, float] = field(default_factory=dict)
+    listened: str | None = None
+    per_file: Sequence[DataFrame] = ()
+
+    @property
+    def stated(self) -> list[Figures]:
+        """All of the paper's figures for this row."""
+        whole = [Figures(self.published, self.bitrate, self.label)] if self.published else []
+        return [*whole, *self.figures]
+
+    @property
+    def absent(self) -> bool:
+        """Whether there is nothing to show because a program or models are not on this machine."""
+        return self.error is not None and self.error.startswith(ABSENT)
+
+    @property
+    def trouble(self) -> str:
+        """What stands in place of the figures of a row that has an error."""
+        return ABSENT.rstrip(": ") if self.absent else "failed"
+
+    def asked_for(self, bitrate: float) -> float:
+        """The kbps asked for where so many were really spent; a file of figures may have rounded those."""
+        return next((asked for spent, asked in self.asked.items() if math.isclose(spent, bitrate)), bitrate)
+
+
+@dataclass
+class Table:
+    """A comparison of rows.
+
+    Args:
+        title: What is compared.
+        source: Where the published figures stand, such as "EnCodec (2022), Table 2".
+        metrics: Names from ``METRICS``, in the order of the columns.
+        rows: In the paper's order.
+        notes: Lines to print under the table.
+        ranked: Whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
+        columns: Names from ``COLUMNS``, shown after the metrics.
+        margin: By metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
+        figure: Kind of the picture, from ``FIGURES``; None draws every metric.
+        against: Name of the row that the others are compared with clip by clip; without it, none are.
+
+    Raises:
+        ValueError: A metric or column is unknown or given twice, or two rows have the same name.
+    """
+
+    title: str
+    source: str
+    metrics: Sequence[str]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    ranked: bool = False
+    columns: Sequence[str] = ()
+    margin: Mapping[str, float] = field(default_factory=dict)
+    figure: str | None = None
+    against: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses unknown metrics and rows that could not be told apart."""
+        metrics_named(self.metrics)
+        unknown = [name for name in self.columns if name not in COLUMNS]
+        if unknown:
+            raise ValueError(f"unknown column {', '.join(map(repr, unknown))}; known: {', '.join(COLUMNS)}")
+        names = [row.name for row in self.rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rows need names of their own, but {', '.join(map(repr, twice))} stands twice")
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains measured or published, without ``"all"``."""
+        found = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
+        published = dict.fromkeys(figures.domain for row in self.rows for figures in row.stated)
+        return [*sorted(found - {ALL}), *(domain for domain in published if domain not in {ALL, *found})]
+
+    @property
+    def own_columns(self) -> list[str]:
+        """The columns for which the suite has figures of its own: always, or here because of a listening test."""
+        found = {name for row in self.rows if row.summary is not None for name in row.summary["metric"]}
+        return [name for name in self.columns if COLUMNS[name].open is None or name in found]
+
+    @property
+    def published_only(self) -> list[str]:
+        """Names in the published figures for which nothing here is measured, in order of appearance."""
+        names = dict.fromkeys(name for row in self.rows for figures in row.stated for name in figures.published)
+        return [name for name in names if name not in {*self.metrics, *self.own_columns}]
+
+
+class Score(NamedTuple):
+    """A mean over files, with its 95 % interval (NaN where there is none) and how many files are behind it."""
+
+    mean: float
+    ci95: float
+    n: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row at one bitrate (true kbps; None where it was not measured and the paper's is not given)."""
+
+    row: Row
+    bitrate: float | None
+    scores: dict[str, Score]
+    published: dict[str, float | str]
+    label: str | None = None
+
+
+def lines(table: Table, domain: str = ALL) -> list[Line]:
+    """Every row at every bitrate, in the table's order and from the lowest bitrate.
+
+    Args:
+        table: The table.
+        domain: Of which clips, and of which published figures.
+    """
+    names = (*table.metrics, *table.own_columns)
+    return [line for row in table.rows for line in _lines_of(row, domain, names)]
+
+
+def _lines_of(row: Row, domain: str, names: Sequence[str]) -> list[Line]:
+    scores = _scores(row, domain, names)
+    stated = [figures for figures in row.stated if figures.domain == domain]
+    homes = [_published_bitrate(figures.bitrate, {b: row.asked_for(b) for b in scores}) for figures in stated]
+    found = []
+    for bitrate in sorted(scores):
+        here = [figures for figures, home in zip(stated, homes, strict=True) if home == bitrate]
+        published = {name: figure for figures in here for name, figure in figures.published.items()}
+        label = next((figures.label for figures in here if figures.label), None)
+        found.append(Line(row, bitrate, scores[bitrate], published, label))
+    away = [figures for figures, home in zip(stated, homes, strict=True) if home is None]
+    found += [Line(row, figures.bitrate, {}, figures.published, figures.label) for figures in away]
+    if not found and domain == ALL and (row.error or not row.stated):
+        found.append(Line(row, row.bitrate, {}, {}))
+    # Lines without a bitrate have it from nowhere: they are alone.
+    return sorted(found, key=lambda line: line.bitrate or 0.0)
+
+
+def _scores(row: Row, domain: str, names: Sequence[str]) -> dict[float, dict[str, Score]]:
+    scores: dict[float, dict[str, Score]] = {}
+    if row.summary is not None:
+        for cell in row.summary[row.summary["domain"] == domain].to_dict("records"):
+            if cell["metric"] in names:
+                score = Score(float(cell["mean"]), float(cell["ci95"]), int(cell["n"]), int(cell["failed"]))
+                scores.setdefault(float(cell["bitrate_kbps"]), {})[cell["metric"]] = score
+    return scores
+
+
+def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> float | None:
+    """Of the bitrates measured, each with the one asked for, the one that published figures stand beside."""
+    if not measured:
+        return None
+    if wanted is None:
+        return max(measured)
+    nearest = min(measured, key=lambda bitrate: abs(measured[bitrate] - wanted))
+    return nearest if abs(measured[nearest] - wanted) <= NEAR * wanted else None
+
+
+def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
+    """Which cells may stand in bold, as (index of line, metric): the best of at least two rows at one bitrate.
+
+    Figures that print alike are equally good. Nothing is best in a table that is not ranked.
+
+    Args:
+        table: The table.
+        shown: The lines to compare.
+    """
+    found: set[tuple[int, str]] = set()
+    if not table.ranked:
+        return found
+    for name in table.metrics:
+        metric = METRICS[name]
+        scored = [(i, line) for i, line in enumerate(shown) if name in line.scores]
+        scored = [(i, line) for i, line in scored if not math.isnan(line.scores[name].mean)]
+        for i, line in scored:
+            rivals = [other for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]
+            means = [other.scores[name].mean for other in rivals]
+            top = max(means) if metric.higher_is_better else min(means)
+            if len(rivals) > 1 and format(line.scores[name].mean, metric.form) == format(top, metric.form):
+                found.add((i, name))
+    return found
+
+
+def same_bitrate(first: float | None, second: float | None) -> bool:
+    """Whether two bitrates in kbps are within 1 % of each other."""
+    return first is not None and second is not None and math.isclose(first, second, rel_tol=0.01)

@@ -1,0 +1,121 @@
+"""Codecs from the files that DAC's authors released (``weights.pth``)."""
+
+import re
+import warnings
+from typing import Any
+
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.published import dac_codec, filled
+
+LAYERS_PER_BLOCK = 5
+"""Three residual units, an activation and a strided convolution, in one order or the other."""
+
+
+def dac_name(name: str, n_strides: int) -> str:
+    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder).state_dict()`` of one in the reference's.
+
+    Its encoder and decoder are lists of a convolution, blocks of five layers, an activation and a convolution; ours
+    are the same layers in one list.
+
+    Args:
+        name: the reference's name.
+        n_strides: how many changes of rate there are.
+    """
+    name = name.replace(".weight_g", ".parametrizations.weight.original0")
+    name = name.replace(".weight_v", ".parametrizations.weight.original1")
+    name = name.replace("quantizer.quantizers.", "quantizer.stages.")
+    found = re.fullmatch(r"(encoder\.block|decoder\.model)\.(\d+)\.(?:block\.(\d+)\.)?(.+)", name)
+    if found is None:
+        return name
+    stem, outer, inner, rest = found.groups()
+    part = stem.partition(".")[0]
+    layer = dac_layer(int(outer), None if inner is None else int(inner), n_strides)
+    return f"{part}.layers.{layer}.{rest.replace('block.', 'body.')}"
+
+
+def dac_layer(outer: int, inner: int | None, n_strides: int) -> int:
+    """Our index of a layer: the reference's in its outer list, and in the block there (None outside blocks)."""
+    if outer == 0:
+        return 0
+    if inner is not None:
+        return 1 + LAYERS_PER_BLOCK * (outer - 1) + inner
+    return LAYERS_PER_BLOCK * n_strides + outer - n_strides
+
+
+def dac_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:
+    """A reference model's state dict under our names."""
+    return {dac_name(name, n_strides): tensor for name, tensor in tensors.items()}
+
+
+DEFAULTS: dict[str, Any] = {
+    "encoder_dim": 64,
+    "encoder_rates": [2, 4, 8, 8],
+    "latent_dim": None,
+    "decoder_dim": 1536,
+    "decoder_rates": [8, 8, 4, 2],
+    "n_codebooks": 9,
+    "codebook_size": 1024,
+    "codebook_dim": 8,
+    "quantizer_dropout": False,
+    "sample_rate": 44100,
+}
+"""The released model's constructor arguments; those that a file does not give have these values, as released."""
+
+LISTS = ("encoder_rates", "decoder_rates", "codebook_dim")
+
+NUMBERS = tuple(name for name in DEFAULTS if name not in (*LISTS[:2], "quantizer_dropout"))
+
+
+def is_original_dac(content: Any) -> bool:
+    """Whether a file holds what the released ``BaseModel.save`` writes: ``state_dict`` and ``metadata``."""
+    return isinstance(content, dict) and {"state_dict", "metadata"} <= content.keys()
+
+
+def from_original_dac(content: dict[str, Any], source: str, for_training: bool) -> Codec:
+    """A codec from the content of a ``weights.pth``.
+
+    Args:
+        content: ``{"state_dict": tensors, "metadata": {"kwargs": constructor arguments}}``.
+        source: where it comes from, for messages.
+        for_training: keep weight norm (equal up to rounding).
+
+    Raises:
+        ValueError: an argument of another type, or tensors that do not fit the arguments; the message names them.
+    """
+    settings = _settings(content["metadata"], source)
+    codec = dac_codec(
+        settings["sample_rate"],
+        settings["latent_dim"],
+        settings["encoder_dim"],
+        settings["decoder_dim"],
+        settings["encoder_rates"],
+        settings["decoder_rates"],
+        (settings["n_codebooks"], settings["codebook_size"], settings["codebook_dim"]),
+    )
+    return filled(codec, dac_tensors(content["state_dict"], len(settings["encoder_rates"])), source, for_training)
+
+
+def _settings(metadata: Any, source: str) -> dict[str, Any]:
+    given = metadata.get("kwargs") if isinstance(metadata, dict) else None
+    if not isinstance(given, dict):
+        raise ValueError(f"the metadata of {source} should hold the constructor arguments as 'kwargs'; it is {given!r}")
+    unknown = [str(name) for name in given if name not in DEFAULTS]
+    if unknown:
+        warnings.warn(
+            f"{source} was made with {', '.join(unknown)}, which DAC does not take: left out, as released",
+            stacklevel=3,
+        )
+    settings = DEFAULTS | {name: value for name, value in given.items() if name in DEFAULTS}
+    for name, value in settings.items():
+        number = name in NUMBERS and (_is_size(value) or (name == "latent_dim" and value is None))
+        listed = name in LISTS and isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_size, value))
+        if not (number or listed or name == "quantizer_dropout"):
+            right = "a list of positive whole numbers" if name in LISTS[:2] else "a positive whole number"
+            raise ValueError(f"{name} in the metadata of {source} is {value!r}; it should be {right}")
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

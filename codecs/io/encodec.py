@@ -1,0 +1,192 @@
+"""Codecs from the state dicts that EnCodec's authors released (``encodec_24khz-….th``, ``encodec_48khz-….th``)."""
+
+import math
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.published import filled
+from codeclab.codecs.io.renaming import renamed
+from codeclab.codecs.layers.convolution import Norm
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.quantizers.residual_vq import ResidualVQ
+
+REPLACED = (
+    (".conv.conv.", ".convolution."),
+    (".convtr.convtr.", ".convolution."),
+    (".conv.norm.", ".norm."),
+    (".convtr.norm.", ".norm."),
+    (".block.", ".body."),
+    (".shortcut.", ".skip."),
+    ("coder.model.", "coder.layers."),
+    ("quantizer.vq.layers.", "quantizer.codebooks."),
+    ("._codebook.embed_avg", ".sums"),
+    ("._codebook.embed", ".entries"),
+    ("._codebook.cluster_size", ".counts"),
+    ("._codebook.inited", ".updates"),
+    (".weight_g", ".parametrizations.weight.original0"),
+    (".weight_v", ".parametrizations.weight.original1"),
+)
+"""Part of a reference's name, and what stands there in ours; weight norm as torch's parametrization names it."""
+
+
+def encodec_name(name: str) -> str:
+    """The name in ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder).state_dict()`` of one in the reference's."""
+    return renamed(name, REPLACED)
+
+
+def encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A reference model's state dict under our names; its flags "started" become our counts of updates, 0 or 1."""
+    named = {encodec_name(name): tensor for name, tensor in tensors.items()}
+    return {name: started_as_count(tensor) if name.endswith(".updates") else tensor for name, tensor in named.items()}
+
+
+def started_as_count(started: Tensor) -> Tensor:
+    """The reference's flag ``[1]`` that a codebook has been started, as our number of updates."""
+    return started.squeeze().long()
+
+
+@dataclass(frozen=True)
+class Released:
+    """What the tensors of a released model do not tell (EnCodec 3.1 and 4.1; the released ``EncodecModel``).
+
+    Args:
+        sample_rate: Hz.
+        causal: whether it streams.
+        bitrates: kbps.
+        segment: seconds that audio is cut into, 1 % overlapping; None codes it whole.
+        normalize: whether segments are divided by their level.
+    """
+
+    sample_rate: int
+    causal: bool
+    bitrates: tuple[float, ...]
+    segment: float | None
+    normalize: bool
+
+
+RELEASED: dict[tuple[int, Norm], Released] = {
+    (1, "weight_norm"): Released(24000, True, (1.5, 3, 6, 12, 24), None, False),
+    (2, "time_group_norm"): Released(48000, False, (3, 6, 12, 24), 1.0, True),
+}
+"""By audio channels and norm, which the tensors tell."""
+
+RELEASED_SIZES: dict[str, Any] = {
+    "dimension": 128,
+    "n_filters": 32,
+    "strides": [2, 4, 5, 8],
+    "n_residual_layers": 1,
+    "kernel_size": 7,
+    "last_kernel_size": 7,
+    "residual_kernel_size": 3,
+    "compress": 2,
+    "true_skip": False,
+    "lstm_layers": 2,
+}
+
+
+def is_original_encodec(tensors: dict[str, Tensor]) -> bool:
+    """Whether a state dict has the names of the released package's."""
+    return any(name.startswith("encoder.model.") for name in tensors)
+
+
+def from_original_encodec(tensors: dict[str, Tensor], source: str, for_training: bool) -> Codec:
+    """A codec from a state dict of the released package: its sizes from the tensors, the rest as released.
+
+    Args:
+        tensors: by the released package's names.
+        source: where they come from, for messages.
+        for_training: keep weight norm (equal up to rounding).
+
+    Raises:
+        ValueError: neither the mono nor the stereo model, or tensors that are missing, unexpected or of another shape.
+    """
+    channels, norm, sizes = _sizes(tensors, source)
+    if (channels, norm) not in RELEASED:
+        raise ValueError(
+            f"{source} is of {channels} channels with norm {norm} (encoder.model.0.conv.conv.weight); "
+            "the released models have 1 with weight_norm or 2 with time_group_norm"
+        )
+    rest = RELEASED[channels, norm]
+    n_codebooks, codebook_size = _codebooks(tensors, source)
+    full = n_codebooks * math.log2(codebook_size) * rest.sample_rate / math.prod(sizes["strides"]) / 1000
+    as_released = sizes == RELEASED_SIZES and abs(full - rest.bitrates[-1]) < 1e-6
+    if not as_released:
+        other = [f"{name} is {sizes[name]}, not {size}" for name, size in RELEASED_SIZES.items() if sizes[name] != size]
+        other.append(f"{n_codebooks} codebooks of {codebook_size} entries")
+        warnings.warn(
+            f"{source} is not of the released sizes ({'; '.join(other)}): what its tensors do not tell (sampling rate, "
+            f"segments, padding) is taken to be that of the released model of {rest.sample_rate} Hz",
+            stacklevel=2,
+        )
+    shape = sizes | {"channels": channels, "norm": norm, "causal": rest.causal}
+    codec = Codec(
+        SEANetEncoder(**shape),
+        ResidualVQ(sizes["dimension"], n_codebooks, codebook_size),
+        SEANetDecoder(**shape),
+        rest.sample_rate,
+        bitrates=list(rest.bitrates) if as_released else None,
+        segment=rest.segment,
+        normalize=rest.normalize,
+    )
+    return filled(codec, encodec_tensors(tensors), source, for_training)
+
+
+def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str, Any]]:
+    """Audio channels, norm and SEANet's sizes, from the encoder's tensors."""
+    outer = _weights(tensors, r"encoder\.model\.(\d+)\.conv\.conv\.weight(?:_v)?", source)
+    inner = _weights(tensors, r"encoder\.model\.(\d+)\.block\.1\.conv\.conv\.weight(?:_v)?", source)
+    if len(outer) < 3 or not inner:
+        raise ValueError(
+            f"{source} lacks convolutions of the encoder (encoder.model.….conv.conv.weight or weight_v, and those of "
+            f"encoder.model.….block.1); it has {len(outer)} and {len(inner)} of them"
+        )
+    first, *downs, last = outer
+    norm: Norm = "none"
+    if "encoder.model.0.conv.norm.weight" in tensors:
+        norm = "time_group_norm"
+    elif "encoder.model.0.conv.conv.weight_g" in tensors:
+        norm = "weight_norm"
+    return (
+        first.shape[1],
+        norm,
+        {
+            "dimension": last.shape[0],
+            "n_filters": first.shape[0],
+            "strides": [max(1, down.shape[2] // 2) for down in downs],
+            "n_residual_layers": len(inner) // len(downs),
+            "kernel_size": first.shape[2],
+            "last_kernel_size": last.shape[2],
+            "residual_kernel_size": inner[0].shape[2],
+            "compress": inner[0].shape[1] // inner[0].shape[0],
+            "true_skip": not any(".shortcut." in name for name in tensors),
+            "lstm_layers": sum(
+                re.fullmatch(r"encoder\..*\.lstm\.weight_ih_l\d+", name) is not None for name in tensors
+            ),
+        },
+    )
+
+
+def _codebooks(tensors: dict[str, Tensor], source: str) -> tuple[int, int]:
+    """How many codebooks there are, and entries in each."""
+    entries = [tensor for name, tensor in tensors.items() if re.fullmatch(r"quantizer\..*\._codebook\.embed", name)]
+    if not entries or entries[0].ndim != 2:
+        raise ValueError(f"{source} lacks codebooks [entries, dimension] (quantizer.vq.layers.0._codebook.embed)")
+    return len(entries), len(entries[0])
+
+
+def _weights(tensors: dict[str, Tensor], pattern: str, source: str) -> list[Tensor]:
+    """Weights of the convolutions whose names match, in the order of the layers' numbers."""
+    found = {}
+    for name, tensor in tensors.items():
+        match = re.fullmatch(pattern, name)
+        if match is None:
+            continue
+        if tensor.ndim != 3 or 0 in tensor.shape:
+            raise ValueError(f"{name} of {source} is {list(tensor.shape)}; a convolution's has three axes")
+        found[int(match.group(1))] = tensor
+    return [found[number] for number in sorted(found)]

@@ -1,0 +1,70 @@
+"""What the loaders of others' checkpoints share: a codec of DAC's parts, and filling a codec with their tensors."""
+
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.dac import DACDecoder, DACEncoder
+from codeclab.codecs.io.weights import DIRECTION, LENGTH, fill, fold, fold_pairs, some_of
+from codeclab.quantizers.factorized_vq import FactorizedVQ
+
+STARTED = ".updates"
+"""How the tensor ends that counts a codebook's updates."""
+
+
+def dac_codec(
+    sample_rate: int,
+    dimension: int | None,
+    encoder_filters: int,
+    decoder_filters: int,
+    strides: list[int],
+    upsampling: list[int],
+    codebooks: tuple[int, int, int | list[int]],
+) -> Codec:
+    """An untrained codec of DAC's parts.
+
+    Args:
+        sample_rate: Hz.
+        dimension: latent channels; None takes the encoder's widest.
+        encoder_filters: channels after the encoder's first convolution.
+        decoder_filters: channels after the decoder's first convolution.
+        strides: of the encoder.
+        upsampling: of the decoder, in its order.
+        codebooks: their number, their size and the length of their entries.
+
+    Raises:
+        ValueError: the decoder does not undo the encoder's strides.
+    """
+    if list(upsampling) != list(strides)[::-1]:
+        raise ValueError(
+            f"the model goes down by {list(strides)} and up by {list(upsampling)}; "
+            f"DACDecoder goes up by {list(strides)[::-1]}"
+        )
+    encoder = DACEncoder(n_filters=encoder_filters, strides=strides, dimension=dimension)
+    decoder = DACDecoder(encoder.dimension, n_filters=decoder_filters, strides=strides)
+    return Codec(encoder, FactorizedVQ(encoder.dimension, *codebooks), decoder, sample_rate)
+
+
+def filled(codec: Codec, tensors: dict[str, Tensor], source: str, for_training: bool) -> Codec:
+    """The codec, in evaluation mode, with the tensors of a published checkpoint.
+
+    Codebooks count as started, whatever the file's flag says: further training goes on from them instead of placing
+    them anew by k-means.
+
+    Args:
+        codec: with weight norm.
+        tensors: under this package's names, weight norm folded or in pairs, of any floating-point type.
+        source: where they come from, for messages.
+        for_training: keep weight norm (equal up to rounding).
+
+    Raises:
+        ValueError: tensors are missing, unexpected or of another shape; the message names them.
+    """
+    lone = [name for name in tensors if name.endswith(LENGTH) and name.removesuffix(LENGTH) + DIRECTION not in tensors]
+    if lone:
+        raise ValueError(f"{source} has a weight's length without its direction (weight_v): {some_of(lone)}")
+    tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    tensors = {name: tensor.clamp(min=1) if name.endswith(STARTED) else tensor for name, tensor in tensors.items()}
+    if not for_training:
+        fold(codec)
+    fill(codec, fold_pairs(tensors), source)
+    return codec.eval()

@@ -1,0 +1,168 @@
+"""Codecs from folders that ``transformers`` wrote: EncodecModel's and DacModel's ``save_pretrained``."""
+
+import math
+import re
+from typing import Any
+
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.dac import dac_layer
+from codeclab.codecs.io.encodec import started_as_count
+from codeclab.codecs.io.published import dac_codec, filled
+from codeclab.codecs.io.renaming import renamed
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.quantizers.residual_vq import ResidualVQ
+
+REPLACED = (
+    (".conv.", ".convolution."),
+    (".block.", ".body."),
+    (".shortcut.", ".skip."),
+    ("quantizer.layers.", "quantizer.codebooks."),
+    (".codebook.embed_avg", ".sums"),
+    (".codebook.embed", ".entries"),
+    (".codebook.cluster_size", ".counts"),
+    (".codebook.inited", ".updates"),
+    (".weight_g", ".parametrizations.weight.original0"),
+    (".weight_v", ".parametrizations.weight.original1"),
+)
+"""Part of EncodecModel's name, and what stands there in ours."""
+
+UNIT_LAYERS = {"snake1": 0, "conv1": 1, "snake2": 2, "conv2": 3}
+"""Places in a residual unit of DacModel."""
+
+BLOCK_LAYERS = {
+    "encoder": {"res_unit1": 0, "res_unit2": 1, "res_unit3": 2, "snake1": 3, "conv1": 4},
+    "decoder": {"snake1": 0, "conv_t1": 1, "res_unit1": 2, "res_unit2": 3, "res_unit3": 4},
+}
+"""Places in a block of DacModel."""
+
+
+def transformers_encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """EncodecModel's state dict under the names of ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder)``."""
+    named = {renamed(name, REPLACED): tensor for name, tensor in tensors.items()}
+    return {name: started_as_count(tensor) if name.endswith(".updates") else tensor for name, tensor in named.items()}
+
+
+def transformers_dac_name(name: str, n_strides: int) -> str:
+    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder).state_dict()`` of one in DacModel's, if it is one.
+
+    Args:
+        name: DacModel's name.
+        n_strides: how many changes of rate there are.
+    """
+    name = name.replace(".weight_g", ".parametrizations.weight.original0")
+    name = name.replace(".weight_v", ".parametrizations.weight.original1")
+    part, _, rest = name.partition(".")
+    if part == "quantizer":
+        return name.replace("quantizer.quantizers.", "quantizer.stages.")
+    block = re.fullmatch(r"block\.(\d+)\.(\w+)\.(.+)", rest)
+    if block is None:
+        layer, _, tensor = rest.partition(".")
+        outer = {"conv1": 0, "snake1": n_strides + 1, "conv2": n_strides + 2}.get(layer)
+        return name if outer is None else f"{part}.layers.{dac_layer(outer, None, n_strides)}.{tensor}"
+    number, layer, tensor = block.groups()
+    unit, _, within = tensor.partition(".")
+    known = BLOCK_LAYERS.get(part, {})
+    if layer not in known or (layer.startswith("res_unit") and unit not in UNIT_LAYERS):
+        return name
+    if layer.startswith("res_unit"):
+        tensor = f"body.{UNIT_LAYERS[unit]}.{within}"
+    return f"{part}.layers.{dac_layer(int(number) + 1, known[layer], n_strides)}.{tensor}"
+
+
+def transformers_dac_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:
+    """DacModel's state dict under our names."""
+    return {transformers_dac_name(name, n_strides): tensor for name, tensor in tensors.items()}
+
+
+KNOWN = {"norm_type": ("weight_norm", "time_group_norm"), "pad_mode": ("reflect", "constant")}
+"""Settings of EncodecModel of which our parts have some values only."""
+
+
+def from_transformers(config: dict[str, Any], tensors: dict[str, Tensor], source: str, for_training: bool) -> Codec:
+    """A codec from what ``save_pretrained`` wrote.
+
+    Args:
+        config: the folder's ``config.json``; its ``model_type`` is ``encodec`` or ``dac``.
+        tensors: the folder's ``model.safetensors`` (or ``pytorch_model.bin``).
+        source: where they come from, for messages.
+        for_training: keep weight norm (equal up to rounding).
+
+    Raises:
+        ValueError: another kind of model, a setting that this package's parts do not have, or tensors that do not fit.
+    """
+    builders = {"encodec": _encodec, "dac": _dac}
+    kind = config.get("model_type")
+    if kind not in builders:
+        raise ValueError(f"{source} is a transformers folder of a {kind!r} model; read are: {', '.join(builders)}")
+    try:
+        codec, named = builders[kind](config, tensors)
+    except KeyError as error:
+        raise ValueError(f"the config.json of {source} lacks {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the config.json of {source} has a setting of another type than transformers': {error}"
+        ) from error
+    return filled(codec, named, source, for_training)
+
+
+def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:
+    for name, values in KNOWN.items():
+        if config[name] not in values:
+            raise ValueError(f"{name} of the model is {config[name]!r}; SEANet's here is one of: {', '.join(values)}")
+    if config.get("codebook_dim") not in (None, config["hidden_size"]):
+        raise ValueError(
+            f"codebook_dim of the model is {config['codebook_dim']} and hidden_size {config['hidden_size']}; "
+            "ResidualVQ's entries are as long as the latent"
+        )
+    shape: dict[str, Any] = {
+        "dimension": config["hidden_size"],
+        "channels": config["audio_channels"],
+        "n_filters": config["num_filters"],
+        "strides": config["upsampling_ratios"][::-1],
+        "n_residual_layers": config["num_residual_layers"],
+        "dilation_base": config["dilation_growth_rate"],
+        "kernel_size": config["kernel_size"],
+        "last_kernel_size": config["last_kernel_size"],
+        "residual_kernel_size": config["residual_kernel_size"],
+        "compress": config["compress"],
+        "true_skip": not config.get("use_conv_shortcut", True),
+        "lstm_layers": config["num_lstm_layers"],
+        "causal": config["use_causal_conv"],
+        "norm": config["norm_type"],
+        "pad_mode": config["pad_mode"],
+    }
+    named = transformers_encodec_tensors(tensors)
+    count = len({name.split(".")[2] for name in named if name.startswith("quantizer.codebooks.")})
+    codec = Codec(
+        SEANetEncoder(**shape),
+        ResidualVQ(config["hidden_size"], count, config["codebook_size"]),
+        SEANetDecoder(**shape, trim_right_ratio=config["trim_right_ratio"]),
+        config["sampling_rate"],
+        bitrates=_bitrates(config),
+        segment=config["chunk_length_s"],
+        overlap=0.01 if config["overlap"] is None else config["overlap"],
+        normalize=config["normalize"],
+    )
+    return codec, named
+
+
+def _bitrates(config: dict[str, Any]) -> list[float]:
+    """The kbps of a model's bandwidths: EncodecModel counts a started frame per second as a whole one, a codec not."""
+    frame_rate = config["sampling_rate"] / math.prod(config["upsampling_ratios"])
+    return [bandwidth * frame_rate / math.ceil(frame_rate) for bandwidth in config["target_bandwidths"]]
+
+
+def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:
+    strides = config["downsampling_ratios"]
+    codec = dac_codec(
+        config["sampling_rate"],
+        config.get("hidden_size"),
+        config["encoder_hidden_size"],
+        config["decoder_hidden_size"],
+        strides,
+        config.get("upsampling_ratios", strides[::-1]),
+        (config["n_codebooks"], config["codebook_size"], config["codebook_dim"]),
+    )
+    return codec, transformers_dac_tensors(tensors, len(strides))

@@ -1,0 +1,87 @@
+"""Mel spectrograms, in the two conventions the papers use."""
+
+import warnings
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torchaudio.functional import melscale_fbanks
+
+from codeclab.codecs.layers.stft import STFT, Padding
+
+MelScale = Literal["htk", "slaney"]
+
+
+def mel_filterbank(sample_rate: int, window_length: int, n_mels: int, scale: MelScale, f_min: float = 0.0) -> Tensor:
+    """Triangular filters ``[window_length // 2 + 1, n_mels]`` from ``f_min`` Hz to half the sample rate.
+
+    ``htk`` has unit peaks (AudioCraft), ``slaney`` unit areas (librosa's default, DAC). Many mels on a short window
+    leave filters empty; they add nothing to a distance, so torchaudio's warning about them is silenced.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="At least one mel filterbank has all zero values")
+        return melscale_fbanks(
+            n_freqs=window_length // 2 + 1,
+            f_min=f_min,
+            f_max=sample_rate / 2,
+            n_mels=n_mels,
+            sample_rate=sample_rate,
+            norm="slaney" if scale == "slaney" else None,
+            mel_scale=scale,
+        )
+
+
+class MelSpectrogram(nn.Module):
+    """Mel spectrogram in float32 under any autocast.
+
+    Args:
+        sample_rate: Hz.
+        window_length: STFT window in samples; the hop is a quarter of it.
+        n_mels: number of mel bands.
+        scale: ``htk`` (unit peaks) or ``slaney`` (unit areas).
+        power: 1 for mels of the magnitude, 2 of the power spectrum.
+        padding: of the STFT.
+        normalized: divide the spectrum by the window's L2 norm before the power is taken.
+        f_min: lowest frequency in Hz.
+
+    Raises:
+        ValueError: ``n_mels`` or ``power`` cannot work.
+    """
+
+    filterbank: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int,
+        window_length: int,
+        n_mels: int,
+        scale: MelScale = "slaney",
+        power: int = 1,
+        padding: Padding = "centre",
+        normalized: bool = False,
+        f_min: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if n_mels < 1:
+            raise ValueError(f"n_mels is {n_mels}; at least one band is needed")
+        if power not in (1, 2):
+            raise ValueError(f"power is {power}; it must be 1 (magnitude) or 2 (power)")
+        self.sample_rate = sample_rate
+        self.window_length = window_length
+        self.n_mels = n_mels
+        self.scale = scale
+        self.power = power
+        self.padding = padding
+        self.normalized = normalized
+        self.f_min = f_min
+        self.stft = STFT(window_length, padding=padding, normalized=normalized)
+        filterbank = mel_filterbank(sample_rate, window_length, n_mels, scale, f_min)
+        self.register_buffer("filterbank", filterbank, persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, C, N]`` to mels ``[B, C, T, n_mels]``."""
+        spectrum = self.stft(audio)
+        with torch.autocast(device_type=audio.device.type, enabled=False):
+            if self.power == 1:
+                return spectrum.abs() @ self.filterbank
+            return (spectrum.real.square() + spectrum.imag.square()) @ self.filterbank

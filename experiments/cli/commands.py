@@ -1,0 +1,61 @@
+"""The command line: ``codeclab COMMAND …``; each command's module is imported only when it is used."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from codeclab import __version__
+from codeclab.experiments.runs.process import keep_freed_memory, quiet
+
+COMMANDS = {
+    "fit": ("train a codec from a recipe, or continue a run", "codeclab.experiments.cli.fit"),
+    "validate": ("measure a run's checkpoint on the validation clips", "codeclab.experiments.cli.fit"),
+    "test": ("measure a run's checkpoint on the test clips", "codeclab.experiments.cli.fit"),
+    "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.cli.evaluate"),
+    "table": ("train, measure and compare every row of a table", "codeclab.experiments.cli.table"),
+    "report": ("compare runs on one page, with players", "codeclab.experiments.cli.report"),
+    "mushra": ("prepare, serve and analyse a listening test", "codeclab.experiments.cli.mushra"),
+    "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.cli.export"),
+    "dashboard": ("arrange a W&B project for comparing codecs", "codeclab.experiments.cli.dashboard"),
+    "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.cli.data"),
+    "recipes": ("list the recipes", "codeclab.experiments.cli.listing"),
+    "tables": ("list the tables", "codeclab.experiments.cli.listing"),
+}
+
+HELP = """usage: codeclab COMMAND [options]
+
+Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.
+
+commands (`codeclab COMMAND --help` explains each):
+{commands}
+
+Begin with:
+  codeclab table demo                                    five small codecs, trained and compared in minutes on a CPU
+  codeclab fit --config encodec_24khz --scale mini       train one codec on the built-in synthetic corpus
+  codeclab fit --config dac_44khz --scale mini --data ~/audio --model.quantizer ResidualVQ
+"""
+
+
+def help_text() -> str:
+    """What ``codeclab --help`` prints."""
+    width = max(map(len, COMMANDS))
+    return HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (text, _) in COMMANDS.items()))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command; exits with 0, with 1 where the work failed, with 2 where the command was wrong."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(help_text(), end="")
+        raise SystemExit(0 if words else 2)
+    if words[0] == "--version":
+        print(f"codeclab {__version__}")
+        raise SystemExit(0)
+    command, rest = words[0], list(words[1:])
+    if command not in COMMANDS:
+        print(f"codeclab: no command {command!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        raise SystemExit(2)
+    quiet()
+    keep_freed_memory()
+    run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
+    raise SystemExit(run(command, rest))

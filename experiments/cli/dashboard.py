@@ -1,0 +1,121 @@
+"""``codeclab dashboard ENTITY/PROJECT``: a W&B workspace arranged for codecs."""
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.experiments.tracking.wandb_run import X_AXIS, api_key, server_problem
+
+GROUPS = ("quantizer", "discriminators", "encoder", "decoder", "recipe", "table", "row", "scale")
+"""Settings that runs can be grouped by."""
+
+TRAINING = {
+    "Reconstruction losses": ("train/waveform", "train/spectral"),
+    "Adversarial losses": ("train/adversarial", "train/feature", "train/discriminator"),
+    "Quantizer's losses": ("train/commitment", "train/codebook", "train/rate", "train/prior"),
+    "Shares of the gradient": ("share/waveform", "share/spectral", "share/adversarial", "share/feature"),
+    "Scores of the critics": ("train/score_real", "train/score_fake"),
+    "Gradient norms": ("train/generator_grad_norm", "train/discriminator_grad_norm"),
+    "Learning rates": ("train/lr", "train/discriminator_lr"),
+    "Bitrate, kbps": ("train/bitrate", "valid/bitrate"),
+}
+CODEBOOKS = {"Perplexity": "perplexity", "Entropy, bits": "entropy", "Share of entries in use": "usage"}
+SPEED = {
+    "Items per second": ("speed/items_per_second",),
+    "Share of time spent waiting for data": ("speed/data_wait_share",),
+    "Memory, GiB": ("speed/memory_gib", "speed/gpu_memory_gib", "speed/gpu_memory_reserved_gib"),
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab dashboard``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab dashboard",
+        description="Create a workspace in a W&B project that arranges what codeclab's runs log: validation figures by "
+        "bitrate and domain, clips with spectrograms, losses, codebooks, speed.",
+        epilog="needs pip install 'codeclab[dashboard]' and `wandb login`",
+    )
+    parser.add_argument("project", metavar="ENTITY/PROJECT", help="where it is created, as in my-team/codeclab")
+    parser.add_argument("--name", default="codeclab", help="the workspace's name (default: codeclab)")
+    parser.add_argument(
+        "--group", metavar="SETTING", nargs="+", default=[], choices=GROUPS, help=f"{', '.join(GROUPS)}"
+    )
+    return parser
+
+
+def make_workspace(entity: str, project: str, name: str, groups: list[str]) -> Any:
+    """The workspace, not yet saved.
+
+    Args:
+        entity: a user or team.
+        project: the project.
+        name: the workspace's.
+        groups: settings that runs are grouped by, from ``GROUPS``.
+    """
+    import wandb_workspaces.reports.v2 as panels
+    import wandb_workspaces.workspaces as workspaces
+
+    def curves(titles: Mapping[str, tuple[str, ...]]) -> list[Any]:
+        return [panels.LinePlot(title=title, x=X_AXIS, y=list(keys)) for title, keys in titles.items()]
+
+    def matching(titles: dict[str, str]) -> list[Any]:
+        return [panels.LinePlot(title=title, x=X_AXIS, metric_regex=regex) for title, regex in titles.items()]
+
+    measured = ("visqol_audio", "visqol_speech", "mel_distance", "stft_distance", "si_snr")
+    arrows = {key: "higher is better" if METRICS[key].higher_is_better else "lower is better" for key in measured}
+    figures = {f"{METRICS[key].title} ({arrows[key]})": (f"valid/{key}", f"valid/{key}@lowest") for key in measured}
+    parts = {f"{METRICS[key].title}, bitrates and domains": f"valid/{key}[@/].*" for key in measured}
+    books = {title: f"codebooks/{kind}_.*" for title, kind in CODEBOOKS.items()}
+    sections = [
+        ("Validation", curves(figures)),
+        ("Bitrates and domains", matching(parts)),
+        ("Table", [panels.WeavePanelSummaryTable(table_name="table")]),
+        ("Training", curves(TRAINING)),
+        ("Codebooks", matching(books)),
+        ("Speed", curves(SPEED)),
+    ]
+    return workspaces.Workspace(
+        entity=entity,
+        project=project,
+        name=name,
+        sections=[
+            workspaces.Section(name=title, panels=shown, is_open=index < 2)
+            for index, (title, shown) in enumerate(sections)
+        ],
+        settings=workspaces.WorkspaceSettings(x_axis=X_AXIS, group_by_prefix="first"),
+        runset_settings=workspaces.RunsetSettings(groupby=[workspaces.Config(key) for key in groups]),
+        auto_generate_panels=True,  # clips and spectrograms have names that only the runs know
+    )
+
+
+def obstacle() -> str | None:
+    """Why no workspace can be created here, with what would help; None where one can."""
+    if importlib.util.find_spec("wandb_workspaces") is None:
+        return "wandb-workspaces is not installed: pip install 'codeclab[dashboard]'"
+    if api_key() is None:
+        return "not logged in to W&B: run `wandb login`, or set WANDB_API_KEY"
+    return server_problem()
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab dashboard``; returns the exit status."""
+    options = make_parser().parse_args(argv)
+    entity, slash, project = options.project.partition("/")
+    if not (entity and slash and project) or "/" in project:
+        print(
+            f"codeclab dashboard: {options.project!r} should be ENTITY/PROJECT, as in my-team/codeclab", file=sys.stderr
+        )
+        return 2
+    if why := obstacle():
+        print(f"codeclab dashboard: {why}", file=sys.stderr)
+        return 1
+    try:
+        saved = make_workspace(entity, project, options.name, options.group).save()
+    except Exception as error:  # the client raises what its transport does
+        print(f"codeclab dashboard: W&B refused it: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(saved.url)
+    return 0

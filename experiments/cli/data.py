@@ -1,0 +1,173 @@
+"""``codeclab data``: manifests of audio, measured by the suite."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.data.datasets import DATASETS, describe_all
+from codeclab.experiments.data.manifest import (
+    MANIFEST_NAME,
+    is_manifest,
+    list_tree,
+    read_manifest,
+    read_rows,
+    write_rows,
+)
+from codeclab.experiments.data.recording import DataError, Recording
+from codeclab.experiments.data.scanning import write_manifest
+
+INTERRUPTED = 130
+NAMES_SHOWN = 5
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab data``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab data",
+        description="Write manifests: CSV files that --data takes in place of a folder. A command that was stopped "
+        "goes on where it was. Nothing is downloaded.",
+    )
+    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    scan = commands.add_parser(
+        "scan",
+        help="measure every file of a folder",
+        description="Measure every audio file below FOLDER, or listed in a manifest: sampling rate, channels, seconds, "
+        "band (up to where its energy reaches, and whether that makes it full-band), level, and what is wrong with it.",
+    )
+    scan.add_argument("folder", metavar="FOLDER", help="a folder of audio, or a manifest to measure the files of")
+    prepare = commands.add_parser(
+        "prepare",
+        help="a paper's dataset, split as the paper splits it",
+        description="Measure a local copy of one of the papers' datasets, split as the paper does.",
+        epilog=describe_all(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prepare.add_argument("name", metavar="NAME", choices=list(DATASETS), help=", ".join(DATASETS))
+    prepare.add_argument("folder", metavar="FOLDER", help="your copy of it")
+    join = commands.add_parser(
+        "join", help="several manifests as one", description="Join manifests, such as those of a paper's datasets."
+    )
+    join.add_argument("manifests", metavar="MANIFEST", nargs="+", help="manifests that codeclab data wrote")
+    for command in (scan, prepare, join):
+        default = f"FOLDER/{MANIFEST_NAME}" if command is scan else None
+        command.add_argument(
+            "-o",
+            "--output",
+            metavar="CSV",
+            required=default is None,
+            help="the manifest to write" + (f" (default: {default})" if default else ""),
+        )
+        command.add_argument("--overwrite", action="store_true", help="replace a manifest that is there")
+        if command is not join:
+            command.add_argument(
+                "--workers", type=int, default=_cores(), metavar="N", help="processes (default: the cores there are)"
+            )
+    return parser
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab data``; returns the exit status."""
+    options = make_parser().parse_args(argv)
+    try:
+        output = _output(options)
+        if options.action == "join":
+            rows: list[dict[str, Any]] = join_manifests([Path(name).expanduser() for name in options.manifests], output)
+        else:
+            skipped: list[tuple[str, str]] = []
+            listed = _list_files(options, skipped)
+            rows = write_manifest(listed, output, options.workers)
+            if skipped:
+                print(f"not listed: {_names([f'{name} ({reason})' for name, reason in skipped])}")
+    except (DataError, OSError) as error:
+        print(f"codeclab data {options.action}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"codeclab data {options.action}: stopped; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    print(summarize(rows))
+    print(f"written to {output}")
+    if options.action == "scan" and output == Path(options.folder).expanduser() / MANIFEST_NAME:
+        print(f"--data {options.folder} reads it from now on: after adding files, scan again with --overwrite")
+    return 0
+
+
+def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, Any]]:
+    """Writes one manifest with the rows of several, in their order.
+
+    Raises:
+        DataError: If one is no manifest, or a name occurs twice.
+    """
+    joined: dict[str, dict[str, Any]] = {}
+    for manifest in manifests:
+        if not is_manifest(manifest):
+            raise DataError(f"{manifest} is no manifest: a CSV file with a 'path' column")
+        for row in read_rows(manifest):
+            name = row.get("name") or row["path"]
+            if name in joined:
+                raise DataError(f"{name} is in two manifests, the second of them {manifest}")
+            path = Path(os.path.abspath(manifest.parent / row["path"])).as_posix()
+            joined[name] = {**row, "path": path, "name": name}
+    write_atomically(output, write_rows(joined.values()))
+    return list(joined.values())
+
+
+def summarize(rows: Sequence[dict[str, Any]]) -> str:
+    """Files, hours and full-band files by split and domain, and what is of no use, as lines."""
+    usable = [row for row in rows if not row.get("problem")]
+    lines = []
+    for split, domain in sorted({(row.get("split") or "-", row["domain"]) for row in usable}):
+        group = [row for row in usable if ((row.get("split") or "-"), row["domain"]) == (split, domain)]
+        hours = sum(float(row.get("seconds") or 0) for row in group) / 3600
+        full = sum(str(row.get("full_band")).lower() == "true" for row in group)
+        lines.append(f"{split:6} {domain:12} {len(group):8} files {hours:10.3f} h {full:8} full-band")
+    useless = [f"{row.get('name') or row['path']} ({row['problem']})" for row in rows if row.get("problem")]
+    if useless:
+        lines.append(f"of no use: {_names(useless)}")
+    return "\n".join(lines)
+
+
+def _list_files(options: argparse.Namespace, skipped: list[tuple[str, str]]) -> list[Recording]:
+    root = Path(options.folder).expanduser()
+    if options.workers < 1:
+        raise DataError(f"--workers must be 1 or more, got {options.workers}")
+    if options.action == "prepare":
+        return DATASETS[options.name].list_files(root)
+    if is_manifest(root):
+        listed = read_manifest(root, skipped)
+    elif root.is_dir():
+        listed = list_tree(root, skipped)
+    else:
+        raise DataError(f"there is no folder or manifest {root}")
+    if not listed:
+        raise DataError(f"no audio in {root}")
+    return listed
+
+
+def _output(options: argparse.Namespace) -> Path:
+    """Where to write.
+
+    Raises:
+        DataError: If something is there already and is not to be replaced.
+    """
+    folder = Path(getattr(options, "folder", "")).expanduser()
+    if options.output is None and not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; say where to write with -o FILE.csv")
+    output = Path(options.output).expanduser() if options.output else folder / MANIFEST_NAME
+    if output.is_dir():
+        raise DataError(f"{output} is a folder; -o wants the name of a CSV file")
+    if output.exists() and not options.overwrite:
+        raise DataError(f"{output} is there already; name another with -o, or replace it with --overwrite")
+    return output
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f"; and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"{len(names)}: {'; '.join(names[:NAMES_SHOWN])}{more}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,128 @@
+"""``codeclab evaluate``: a trained codec's or a baseline's figures at every bitrate, per file and per domain."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.tables.render import evaluation_text
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates, read_baseline
+
+DEFAULT_METRICS = [
+    "visqol_audio",
+    "mel_distance",
+    "stft_distance",
+    "si_snr",
+    "si_sdr",
+    "bitrate_efficiency",
+    "codebook_usage",
+]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab evaluate``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab evaluate",
+        description="Measure a trained codec at every bitrate it offers, or a baseline at those asked for, per file, "
+        "per domain and overall, with 95 % intervals. Writes per_file.csv, codebooks.csv, summary.csv and "
+        "evaluation.json.",
+        epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(BASELINES)}, as in: --baseline Opus "
+        "--data FOLDER --bitrates 6 12; --baseline LyraV2 folder=MODELS; --baseline CommandBaseline file=mine.yaml",
+    )
+    parser.add_argument("run", nargs="?", help="a run's folder (runs/NAME), or what Codec.from_pretrained reads")
+    parser.add_argument(
+        "--baseline", metavar="WORD", nargs="+", help="measure this instead of a run: its name, then ARGUMENT=VALUE …"
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the run was trained on)")
+    parser.add_argument(
+        "--sample-rate",
+        type=int,
+        metavar="HZ",
+        help="of the originals (default: the codec's; 48000 for a baseline that takes any)",
+    )
+    parser.add_argument(
+        "--split",
+        default="test",
+        choices=("train", "valid", "test", "all"),
+        help="which part (default: test; a folder without split folders is split by a seeded hash)",
+    )
+    parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", default=DEFAULT_METRICS, help="what to measure")
+    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        help="where to write (default: RUN/evaluation, or evaluations/NAME of a file or hub id)",
+    )
+    return parser
+
+
+def measure_baseline(baseline: Baseline, options: argparse.Namespace) -> Evaluation:
+    """Measure a baseline as the options of ``codeclab evaluate`` say."""
+    rate = options.sample_rate or baseline.sample_rate or FULL_BAND
+    data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
+    _limit(data, options)
+    clips = data.clips(options.split)
+    return evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
+
+
+def measure_codec(options: argparse.Namespace) -> Evaluation:
+    """Measure a codec as the options of ``codeclab evaluate`` say."""
+    for file in options.imports:
+        import_file(file)
+    codec = Codec.from_pretrained(options.run)
+    data = data_of(Path(options.run), options.data, codec, options.sample_rate)
+    _limit(data, options)
+    rates = pick_bitrates(codec.bitrates, options.bitrates)
+    if not rates:
+        offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
+        raise RecipeError(f"the codec offers none of these bitrates; it offers {offered} kbps")
+    return evaluate_codec(codec, data, rates, options.metrics, options.split, options.workers, options.device)
+
+
+def _limit(data: AudioData, options: argparse.Namespace) -> None:
+    if options.clips is not None:
+        data.max_test_clips = data.valid_clips = options.clips
+    if options.seconds is not None:
+        data.clip_seconds = options.seconds
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab evaluate``; returns the exit status."""
+    options = make_parser().parse_args(argv)
+    try:
+        if (options.run is None) == (options.baseline is None):
+            raise RecipeError("name one thing to measure: a run, or a --baseline")
+        unknown = [name for name in options.metrics if name not in METRICS]
+        if unknown:
+            raise RecipeError(f"no metric {', '.join(unknown)}; there are: {', '.join(METRICS)}")
+        if options.baseline:
+            found = measure_baseline(read_baseline(options.baseline), options)
+            beside = Path("evaluations") / options.baseline[0]
+        else:
+            found = measure_codec(options)
+            folder = Path(options.run)
+            beside = folder / "evaluation" if folder.is_dir() else Path("evaluations") / folder.stem
+    except (RecipeError, ValueError) as error:
+        print(f"codeclab evaluate: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if not options.baseline:
+            raise
+        print(f"codeclab evaluate: {error}", file=sys.stderr)
+        return 1
+    output = Path(options.output) if options.output else beside
+    found.save(output)
+    print(evaluation_text(found))
+    print(f"written to {output}")
+    return 0

@@ -1,0 +1,134 @@
+"""``codeclab export``: a trained codec as a folder for this package, or for ``transformers``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from safetensors.torch import save
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.io.transformers_export import to_transformers
+from codeclab.experiments.config.recipes import RecipeError, import_file
+
+CONFIG = "config.json"
+TENSORS = "model.safetensors"
+PREPROCESSOR = "preprocessor_config.json"
+FILES = {"codeclab": (TENSORS, CONFIG), "transformers": (TENSORS, PREPROCESSOR, CONFIG)}
+"""What an export of each format is made of."""
+
+MARKS = {"codeclab": "format_version", "transformers": "model_type"}
+"""A key that only the ``config.json`` of this format has."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab export``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab export",
+        description="Write a trained codec as a folder of its own: to keep or to pass on (codeclab), or for "
+        "Hugging Face's transformers, whose EncodecModel or DacModel then codes with it: the same codes "
+        "at every bitrate. The run stays as it is.",
+        epilog="transformers knows SEANetEncoder + ResidualVQ + SEANetDecoder (EncodecModel) and DACEncoder + "
+        "FactorizedVQ + DACDecoder (DacModel); of another codec, this says what stands in the way. "
+        "Example: codeclab export runs/NAME my-codec --format transformers",
+    )
+    parser.add_argument("run", metavar="RUN", help="a run's folder (runs/NAME), or a codec's")
+    parser.add_argument("directory", metavar="DIR", help="the folder to write; made where it is missing")
+    parser.add_argument("--format", choices=tuple(FILES), default="codeclab", help="for whom (default: codeclab)")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write into DIR even if it holds anything but such an export"
+    )
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    return parser
+
+
+def check_directory(directory: Path, run: Path, form: str, overwrite: bool) -> None:
+    """Refuse to write where something else would be lost or mixed up.
+
+    Args:
+        directory: to be written to.
+        run: the run or codec that is exported.
+        form: ``codeclab`` or ``transformers``.
+        overwrite: whether the user wants files of others among those of the export.
+
+    Raises:
+        RecipeError: the folder is a file or the exported codec, or not empty and no such export.
+    """
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise RecipeError(f"{directory} is a file; DIR should be a folder, or a name for a new one")
+    if run.exists() and directory.resolve() in (run.resolve(), (run / "codec").resolve()):
+        raise RecipeError(f"{directory} is what is exported; DIR should be another folder")
+    held = sorted(path.name for path in directory.iterdir())
+    if held and not overwrite and not _is_export(directory, held, form):
+        rest = f" and {len(held) - 3} more" if len(held) > 3 else ""
+        raise RecipeError(
+            f"{directory} is not empty and no earlier export for {form} (it holds {', '.join(held[:3])}{rest}); "
+            "give a new folder, or --overwrite"
+        )
+
+
+def export(codec: Codec, directory: Path, form: str) -> tuple[str, list[str]]:
+    """Write a codec as a folder, each file whole or not at all.
+
+    Args:
+        codec: to be exported.
+        directory: made where it is missing; files of an earlier export are replaced.
+        form: ``codeclab`` or ``transformers``.
+
+    Returns:
+        how to load it, and what should be known of it, a sentence each.
+
+    Raises:
+        ValueError: a codec that this format cannot hold; the message says what could be exported.
+    """
+    if form == "codeclab":
+        codec.save(directory)
+        loader, notes = "codeclab.Codec", []
+    else:
+        folder = to_transformers(codec)
+        write_atomically(directory / TENSORS, save(folder.tensors, {"format": "pt"}))
+        write_atomically(directory / PREPROCESSOR, _as_json(folder.preprocessor))
+        write_atomically(directory / CONFIG, _as_json(folder.config))
+        loader, notes = f"transformers.{folder.model}", folder.notes
+    for name in set(FILES["transformers"]) - set(FILES[form]):
+        (directory / name).unlink(missing_ok=True)
+    return f'{loader}.from_pretrained("{directory}")', notes
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab export``; returns the exit status."""
+    options = make_parser().parse_args(argv)
+    directory = Path(options.directory)
+    try:
+        check_directory(directory, Path(options.run), options.format, options.overwrite)
+        for file in options.imports:
+            import_file(file)
+        codec = Codec.from_pretrained(options.run)
+        how, notes = export(codec, directory, options.format)
+    except (RecipeError, ValueError, OSError) as error:
+        print(f"codeclab export: {error}", file=sys.stderr)
+        return 2
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
+    channels = {1: "mono", 2: "stereo"}.get(codec.channels, f"{codec.channels} channels")
+    print(f"{directory}: {codec.sample_rate} Hz, {channels}, {rates} kbps, for {options.format}")
+    print(f"to load it: {how}")
+    return 0
+
+
+def _is_export(directory: Path, held: list[str], form: str) -> bool:
+    if set(held) != set(FILES[form]):
+        return False
+    try:
+        config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return False
+    return isinstance(config, dict) and MARKS[form] in config
+
+
+def _as_json(content: dict[str, object]) -> str:
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,95 @@
+"""``codeclab recipes`` and ``codeclab tables``."""
+
+import shlex
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from codeclab.experiments.config.recipes import RECIPES, RecipeError, names
+from codeclab.experiments.runner.read import TABLES, read_table
+from codeclab.experiments.runner.spec import TableRow
+
+HELP = {
+    "recipes": "usage: codeclab recipes\n\nLists the recipes: what each trains, at which rates. Train one with "
+    "`codeclab fit --config NAME`.\n",
+    "tables": "usage: codeclab tables [NAME]\n\nLists the tables: what each compares, from which source; with a NAME, "
+    "that table's rows and what makes them. Make one with `codeclab table NAME`.\n",
+}
+
+
+def recipe_summary(name: str) -> tuple[str, str]:
+    """The two sentences a recipe's own header says of it: what it is, and its figures."""
+    header = [line[1:].strip() for line in (RECIPES / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
+    return header[0], header[1]
+
+
+def made_of(row: TableRow) -> str:
+    """What makes a row, in a few words or as its flags."""
+    if row.kind == "baseline":
+        return "baseline: " + ", ".join(str(value) for value in (row.baseline or {}).values())
+    if row.kind == "trained":
+        return shlex.join([*row.flags_at(None)])
+    return {
+        "codec": f"codec: {row.codec}",
+        "recipe": f"recipe, not trained: {row.recipe}",
+        "published": "the paper's figures only",
+    }[row.kind]
+
+
+def list_recipes() -> None:
+    """Prints every recipe with what its header says."""
+    table = _table("recipe", "what", "figures")
+    for name in names(RECIPES):
+        table.add_row(name, *recipe_summary(name))
+    Console().print(table)
+
+
+def list_tables() -> None:
+    """Prints every table with its title, how many rows it has, and its source."""
+    table = _table("table", "title", "rows", "source")
+    for name in names(TABLES):
+        spec = read_table(name)
+        table.add_row(name, spec.title, str(len(spec.rows)), spec.source)
+    Console().print(table)
+
+
+def list_rows(name: str) -> None:
+    """Prints a table's rows with what makes each.
+
+    Raises:
+        RecipeError: there is no such table.
+    """
+    spec = read_table(name)
+    table = _table("row", "made of")
+    for row in spec.rows:
+        table.add_row(Text(row.name), Text(made_of(row)))
+    console = Console()
+    console.print(Text(f"{spec.title}\n{spec.source}"))
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab recipes|tables``; returns the exit status."""
+    if len(argv) > (command == "tables") or argv and argv[0].startswith("-"):
+        print(HELP[command], end="")
+        return 0 if argv[0] in ("-h", "--help") else 2
+    if command == "recipes":
+        list_recipes()
+    elif not argv:
+        list_tables()
+    else:
+        try:
+            list_rows(argv[0])
+        except RecipeError as error:
+            print(f"codeclab tables: {error}", file=sys.stderr)
+            return 2
+    return 0

@@ -1,0 +1,160 @@
+"""``codeclab mushra prepare|serve|analyse``: a listening test, from runs to a column of the tables."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from codeclab.experiments.config.recipes import RecipeError, import_file
+
+DEFAULT = "mushra"
+PORT = 8750
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab mushra``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab mushra",
+        description="A listening test by ITU-R BS.1534 (MUSHRA). `prepare` makes a folder with a page that works from "
+        "disk; listeners send back the file it saves, or `serve` collects them; `analyse` says what they found, and "
+        "keeps each run's figure beside it, where `codeclab table` finds it.",
+    )
+    steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
+    _add_prepare(steps.add_parser("prepare", help="make the test", description="Make a listening test of runs."))
+    serve = steps.add_parser("serve", help="hand out the page and collect ratings", description="Serve a test.")
+    serve.add_argument("folder", metavar="DIR", help="what `prepare` wrote")
+    serve.add_argument("--port", type=int, default=PORT, metavar="N", help=f"port (default: {PORT}; 0: any free one)")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at (default: this machine alone; 0.0.0.0: the network)"
+    )
+    told = "Screen the listeners, and say what the others heard: means, paired tests, a plot, and the tables' figures."
+    analyse = steps.add_parser("analyse", help="screen the listeners, and say what they found", description=told)
+    analyse.add_argument(
+        "folder", metavar="DIR", help="what `prepare` wrote, with the listeners' files in its ratings/"
+    )
+    return parser
+
+
+def _add_prepare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="a run's folder, the folder that `codeclab table` wrote, with all its rows, or what Codec.from_pretrained "
+        "reads (a folder, a file, a hub id)",
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", default=DEFAULT, help=f"where to write (default: {DEFAULT})")
+    parser.add_argument(
+        "--baseline",
+        dest="baselines",
+        metavar="WORD",
+        nargs="+",
+        action="append",
+        default=[],
+        help="a baseline, too: its name, then ARGUMENT=VALUE … (may be repeated)",
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="audio to listen to (default: what was measured on)")
+    parser.add_argument(
+        "--clips", type=int, default=4, metavar="N", help="clips of each domain (default: 4; EnCodec's paper: 50)"
+    )
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a clip (default: 5)")
+    parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all measured)")
+    parser.add_argument("--mid-anchor", action="store_true", help="a 7 kHz anchor beside that of 3.5 kHz")
+    parser.add_argument(
+        "--clips-per-listener", type=int, metavar="N", help="each listener hears N clips, drawn for her (default: all)"
+    )
+    parser.add_argument(
+        "--lufs",
+        type=float,
+        default=-23.0,
+        help="loudness of every stimulus (default: -23; lower where one would clip)",
+    )
+    parser.add_argument(
+        "--listen", type=float, default=1.0, metavar="S", help="seconds each version must have been heard (default: 1)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the clips and the ids (default: 0)")
+    parser.add_argument("--title", default="Listening test", help="as the page shows it: name no system")
+    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+
+
+def prepare(options: argparse.Namespace) -> int:
+    """Make the test."""
+    from codeclab.experiments.listen.prepare import prepare_test
+    from codeclab.experiments.listen.request import Asked
+
+    for file in options.imports:
+        import_file(file)
+    asked = Asked(
+        runs=options.runs,
+        baselines=options.baselines,
+        data=options.data,
+        clips=options.clips,
+        seconds=options.seconds,
+        bitrates=options.bitrates,
+        mid_anchor=options.mid_anchor,
+        clips_per_listener=options.clips_per_listener,
+        lufs=options.lufs,
+        listen=options.listen,
+        seed=options.seed,
+        title=options.title,
+        device=options.device,
+    )
+    folder = Path(options.output)
+    for line in prepare_test(asked, folder):
+        print(line)
+    print(f"Written to {folder}. Give listeners {folder / 'listen'} (they open index.html) and put the files they save")
+    print(f"into {folder / 'ratings'}, or: codeclab mushra serve {folder}. Then: codeclab mushra analyse {folder}")
+    print(f"{folder / 'key.json'} says which stimulus is which: keep it to yourself.")
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve the test until it is interrupted."""
+    from codeclab.benchmarks.listening.server import RatingsServer
+
+    try:
+        server = RatingsServer(Path(options.folder), options.host, options.port)
+    except (OSError, OverflowError) as error:
+        raise RecipeError(
+            f"{options.host}:{options.port} cannot be listened at: {error}; --port 0 takes another"
+        ) from error
+    with server:
+        print(f"{server.test.title}: {server.address} (Ctrl-C ends it); ratings go to {server.ratings}", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return 0
+
+
+def analyse(options: argparse.Namespace) -> int:
+    """Say what the listeners found."""
+    from codeclab.benchmarks.listening.design import ListeningTest
+    from codeclab.benchmarks.listening.ratings import read_folder
+    from codeclab.benchmarks.listening.results import analyse as analysed
+    from codeclab.benchmarks.listening.results import markdown, write_results
+    from codeclab.experiments.runner.listening import keep_figures
+
+    folder = Path(options.folder)
+    test = ListeningTest.load(folder)
+    results = analysed(read_folder(folder, test), test)
+    files = write_results(results, folder)
+    print(markdown(results))
+    for line in keep_figures(results, folder):
+        print(line)
+    print(f"Written to {folder}: {', '.join(path.name for path in files)}")
+    return 0
+
+
+STEPS: dict[str, Callable[[argparse.Namespace], int]] = {"prepare": prepare, "serve": serve, "analyse": analyse}
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab mushra``; returns the exit status."""
+    options = make_parser().parse_args(argv)
+    try:
+        return STEPS[options.step](options)
+    except (RecipeError, ValueError) as error:
+        print(f"codeclab mushra {options.step}: {error}", file=sys.stderr)
+        return 2

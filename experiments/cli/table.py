@@ -1,0 +1,241 @@
+"""``codeclab table NAME``: plan, train the rows that are missing, measure them, print the table."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from codeclab.benchmarks.tables.render import print_table, write_table
+from codeclab.experiments.config.recipes import SCALES, RecipeError, names
+from codeclab.experiments.data.named import corpus_title, without_synthetic
+from codeclab.experiments.runner.collect import collect
+from codeclab.experiments.runner.draft import Asked, Draft, draft_row
+from codeclab.experiments.runner.job import Job, Outcome, RunLock, slug
+from codeclab.experiments.runner.perform import find_row, is_made, perform, sweep
+from codeclab.experiments.runner.plan import describe_plan
+from codeclab.experiments.runner.processes import in_parallel
+from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
+from codeclab.experiments.runner.timing import Timings
+from codeclab.experiments.runner.wandb_table import log_table
+from codeclab.experiments.runs.process import each_note_once
+
+RANKED_SCALES = ("lab", "paper")
+"""Scales at which rows are trained for long enough to be ranked."""
+
+Launcher = Callable[[Sequence[Job], bool], list[Outcome]]
+"""Makes jobs, waiting for other runners or not, and returns what became of each."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab table``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab table",
+        description="Train every row of a table that is not trained yet, measure all on the same files, and print the "
+        "table; it is also written as Markdown, CSV and LaTeX with a plot. First it says what that will take. The same "
+        "command continues after an interruption and redoes nothing; several may run on one folder.",
+        epilog="`codeclab tables` lists the tables. Any other flag goes to every row, as in "
+        "--trainer.max_steps 1000 (see `codeclab fit --help`).",
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", help="a table's name, or a .yaml file")
+    parser.add_argument("--scale", help=f"{', '.join(names(SCALES))} (default: the table's own, else the recipe's)")
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="audio to train and measure on; `recordings` ship with codeclab, `synthetic` sounds are made in memory "
+        "(default: the table's own, else synthetic)",
+    )
+    parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train each row N times, and print the mean")
+    parser.add_argument("--runs", metavar="FOLDER", default="runs", help="where runs are kept (default: runs)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
+    parser.add_argument(
+        "--devices", metavar="GPUS", help="a row on each of these GPUs at a time: 0,2,3 (one: 2,) or a count"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="N rows at a time, sharing the cores; with --devices, N on each GPU"
+    )
+    parser.add_argument(
+        "--launcher", choices=("local", "slurm"), default="local", help="where rows are made (default: local)"
+    )
+    parser.add_argument(
+        "--slurm",
+        metavar="KEY=VALUE",
+        nargs="+",
+        default=[],
+        help="what Slurm is asked for, as in partition=gpu timeout_min=720 gpus_per_node=1 cpus_per_task=8",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what it will take, and stop")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: RUNS/TABLE-SCALE)")
+    return parser
+
+
+def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[TableRow]:
+    """The rows asked for, all by default.
+
+    Raises:
+        RecipeError: a row that the table does not have.
+    """
+    if not wanted:
+        return spec.rows
+    by_name = {key: row for row in spec.rows for key in (row.name, slug(row.name))}
+    unknown = [name for name in wanted if name not in by_name]
+    if unknown:
+        raise RecipeError(
+            f"table {spec.name!r} has no row {', '.join(unknown)}; it has: {', '.join(r.name for r in spec.rows)}"
+        )
+    return [by_name[name] for name in wanted]
+
+
+def choose_slots(options: argparse.Namespace) -> list[str | None]:
+    """What rows that are made at the same time have each: a GPU, or None for a share of the cores; empty for one row.
+
+    Raises:
+        RecipeError: options that cannot be had, or not together.
+    """
+    if options.seeds < 1 or (options.jobs is not None and options.jobs < 1):
+        raise RecipeError("--seeds and --jobs should be 1 or more")
+    if options.launcher == "slurm":
+        if options.devices or options.jobs:
+            raise RecipeError("--devices and --jobs are for --launcher local; Slurm gives each row what --slurm asks")
+        return []
+    if options.slurm:
+        raise RecipeError("--slurm KEY=VALUE is for --launcher slurm")
+    if options.devices is None:
+        return [None] * (options.jobs or 0)
+    if not torch.cuda.is_available():
+        raise RecipeError("--devices: there is no GPU here; --jobs N makes N rows at a time on the CPU")
+    devices = choose_devices(options.devices, torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return [*devices] * (options.jobs or 1)
+
+
+def choose_devices(asked: str, count: int, visible: str | None) -> list[str]:
+    """GPUs as CUDA_VISIBLE_DEVICES names them.
+
+    Args:
+        asked: how many, or the numbers of some separated by commas.
+        count: how many there are.
+        visible: CUDA_VISIBLE_DEVICES, by which they are counted.
+
+    Raises:
+        RecipeError: one that is not there.
+    """
+    words = [word.strip() for word in asked.split(",") if word.strip()]
+    if not all(word.isdigit() for word in words):
+        raise RecipeError(f"--devices {asked}: give a count or numbers, as in 4 or 0,2,3 (one alone: 2,)")
+    numbers = [int(word) for word in words] if "," in asked else list(range(int(asked)))
+    if not numbers or max(numbers) >= count or len(set(numbers)) < len(numbers):
+        raise RecipeError(f"--devices {asked}: there are {count} GPUs, numbered from 0; each can be given once")
+    named = visible.split(",") if visible else [str(number) for number in range(count)]
+    return [named[number].strip() for number in numbers]
+
+
+def choose_launcher(options: argparse.Namespace, slots: list[str | None]) -> Launcher:
+    """Who makes the jobs.
+
+    Raises:
+        RecipeError: what Slurm is asked for is no KEY=VALUE, or submitit is not installed.
+    """
+    if options.launcher == "slurm":
+        from codeclab.experiments.runner.slurm import SlurmLauncher
+
+        return SlurmLauncher(Path(options.runs), options.slurm)
+    if slots:
+        return lambda jobs, wait: in_parallel(jobs, wait, slots)
+    return lambda jobs, wait: [perform(job, wait) for job in jobs]
+
+
+def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
+    """Make jobs; those that another runner is making come last, when that one has let them go."""
+    outcomes = {job: Outcome() for job in jobs if is_made(job, *find_row(job))}
+    for wait in (False, True):
+        left = [job for job in jobs if job not in outcomes or outcomes[job].busy]
+        outcomes |= dict(zip(left, launcher(left, wait), strict=True))
+    return outcomes
+
+
+@each_note_once()
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab table``; returns the exit status: 0 when every row was made."""
+    options, extra = make_parser().parse_known_args(argv)
+    try:
+        spec = read_table(options.name)
+        chosen = choose_rows(spec, options.rows)
+        slots = choose_slots(options)
+        launcher = choose_launcher(options, slots)
+    except RecipeError as error:
+        print(f"codeclab table: {error}", file=sys.stderr)
+        return 2
+    scale = options.scale or spec.scale
+    options.data = without_synthetic(options.data or spec.data)
+    began = time.monotonic()
+    drafts = draft_rows(spec, chosen, scale, options, extra, slots)
+    if all(draft.error for draft in drafts):
+        return 2
+    if options.dry_run:
+        return 1 if any(draft.error for draft in drafts) else 0
+    outcomes = launch([job for draft in drafts for job in draft.jobs], launcher)
+    made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
+    notes = _notes(spec, {row.kind for row in chosen}, scale, options.data, options.seeds)
+    short = [draft for draft in drafts if draft.cut_short]
+    notes += _shortness(short)
+    table = spec.printed(made, notes, ranked=(scale in RANKED_SCALES or scale is None) and not short)
+    output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
+    with RunLock(Path(options.runs), f"table-{output.name}") as lock:
+        lock.acquire(wait=True)
+        sweep(output)
+        write_table(table, output)
+    print_table(table)
+    log_table(table, {row.name: draft.jobs for row, draft in zip(made, drafts, strict=True)}, output)
+    print(f"{time.monotonic() - began:.0f} s. Written to {output}: table.md, table.csv, table.tex, table.png")
+    return 0 if all(row.error is None or row.absent for row in made) else 1
+
+
+def draft_rows(
+    spec: TableSpec,
+    chosen: list[TableRow],
+    scale: str | None,
+    options: argparse.Namespace,
+    extra: list[str],
+    slots: list[str | None],
+) -> list[Draft]:
+    """Build and check every row, time its batches, and say the plan."""
+    elsewhere = options.launcher == "slurm"
+    asked = Asked(
+        options.name, scale, options.data, options.runs, options.workers, options.seeds, tuple(extra),
+        bool(slots) or elsewhere, elsewhere,
+    )  # fmt: skip
+    timings = None if elsewhere else Timings(Path(options.runs))
+    drafts = [draft_row(row, asked, timings) for row in chosen]
+    print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
+    print(describe_plan(drafts, Path(options.runs), slots, elsewhere), file=sys.stderr)
+    return drafts
+
+
+def _shortness(short: Sequence[Draft]) -> list[str]:
+    """A sentence on rows that a flag has trained for less than their recipe or scale would."""
+    if not short:
+        return []
+    trained = sorted({job.steps for draft in short for job in draft.jobs})
+    usual = sorted({draft.usual for draft in short if draft.usual is not None})
+    spans = [f"{min(counts):,}" + (f" to {max(counts):,}" if len(counts) > 1 else "") for counts in (trained, usual)]
+    return [f"Cut short: trained for {spans[0]} batches a row instead of {spans[1]}."]
+
+
+def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None, seeds: int) -> list[str]:
+    size = f"Scale {scale or 'paper'}"
+    if kinds <= {"recipe", "published"}:
+        return [f"{size}; nothing was trained or measured."]
+    made = "trained and measured" if "trained" in kinds else "measured"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    rate = (
+        f"against originals at {spec.sample_rate / 1000:g} kHz"
+        if spec.sample_rate
+        else "at each codec's own sampling rate"
+    )
+    often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
+    return [f"{size}, {made} on {corpus_title(data)}, on {device}; judged {rate}.{often}"]

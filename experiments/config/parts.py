@@ -1,0 +1,151 @@
+"""The places a part can stand in, the classes that fit there, and which of their arguments are not free."""
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from codeclab.experiments.config.recipes import RecipeError, moved
+
+SHARED = ("dimension", "channels", "strides", "n_codebooks", "codebook_size")
+"""Arguments that mean the same in every part: a part that is swapped in takes them over from the recipe's."""
+
+LINKED = {
+    "model.quantizer.dimension": "follows the encoder's; set --model.encoder.dimension",
+    "model.decoder.dimension": "follows the encoder's; set --model.encoder.dimension",
+    "model.quantizer.frame_rate": "follows the sampling rate and the encoder's strides; set --model.encoder.strides",
+    "model.spectral_loss.sample_rate": "follows the codec's; set --model.sample_rate",
+    "model.seed": "follows the run's; set --seed_everything",
+    "data.seed": "follows the run's; set --seed_everything",
+    "data.sample_rate": "follows the codec's; set --model.sample_rate",
+    "data.channels": "follows the encoder's; set --model.encoder.channels and --model.decoder.channels",
+}
+"""Settings taken from another setting, and where to set them; the parser would drop a value of their own unsaid."""
+
+
+INTERNAL = ("Ensemble",)
+"""Classes that derive from a part's base but are put together by the trainer, not chosen."""
+
+
+def subclasses(base: type) -> dict[str, type]:
+    """Every concrete class derived from ``base`` that has been imported, by its short name."""
+    found: dict[str, type] = {}
+    children: list[type] = base.__subclasses__()
+    for child in children:
+        if not inspect.isabstract(child) and not child.__name__.startswith("_") and child.__name__ not in INTERNAL:
+            found[child.__name__] = child
+        found |= subclasses(child)
+    return dict(sorted(found.items()))
+
+
+def slots(owner: type) -> dict[str, type]:
+    """Constructor arguments of ``owner`` that hold parts (or lists of parts), with the part's base class."""
+    hints = typing.get_type_hints(owner.__dict__["__init__"])
+    found = {}
+    for name, hint in hints.items():
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        for option in options:
+            inner = typing.get_args(option)[0] if typing.get_origin(option) is list else option
+            if isinstance(inner, type) and inner.__module__.startswith("codeclab.") and subclasses(inner):
+                found[name] = inner
+    return found
+
+
+def all_slots() -> dict[str, type]:
+    """Every place a part can stand in, as a flag writes it (``model.quantizer``), with the part's base class."""
+    from codeclab.experiments.data.module import AudioData
+    from codeclab.experiments.train.module import CodecExperiment
+
+    found = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
+    return found | {f"data.{name}": base for name, base in slots(AudioData).items()}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name closest to a wrong one; empty where none is close."""
+    known = list(known)
+    same = [one for one in known if one.rpartition(".")[2].lower() == name.rpartition(".")[2].lower()]
+    close = same or difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {'--' if '.' in close[0] else ''}{close[0]}?)" if close else ""
+
+
+def arguments(part: type) -> list[str]:
+    """Names of the arguments a part's constructor takes."""
+    return list(inspect.signature(part).parameters)
+
+
+def find_part(slot: str, base: type, name: str) -> type | None:
+    """The class that a short name, or a full one, means in a slot.
+
+    Raises:
+        RecipeError: there is none; the message lists those there are.
+    """
+    if name in ("null", "None"):
+        return None
+    known, name = subclasses(base), moved(name)
+    for part in known.values():
+        if f"{part.__module__}.{part.__qualname__}" == name:
+            return part
+    if name not in known:
+        raise RecipeError(f"no {slot.rpartition('.')[2]} {name!r}{did_you_mean(name, known)}; there are: "
+                          f"{', '.join(known)} (--import FILE.py brings your own)")  # fmt: skip
+    return known[name]
+
+
+def refuse_linked(setting: str) -> None:
+    """Refuse a value of its own for a setting that follows another.
+
+    Raises:
+        RecipeError: it does; the message says which to set.
+    """
+    if setting in LINKED:
+        raise RecipeError(f"--{setting} {LINKED[setting]}")
+
+
+def check_argument(slot: str, part: type, argument: str) -> None:
+    """Refuse an argument that a part does not take, or that follows another.
+
+    Raises:
+        RecipeError: with the arguments the part takes.
+    """
+    takes = arguments(part)
+    if argument not in takes:
+        free = ", ".join(name for name in takes if f"{slot}.{name}" not in LINKED) or "none"
+        hint = did_you_mean(argument, takes)
+        raise RecipeError(f"{part.__name__} takes no argument {argument!r}{hint}; it takes: {free}")
+    refuse_linked(f"{slot}.{argument}")
+
+
+def read_node(slot: str, base: type, node: Any) -> tuple[type | None, dict[str, Any]]:
+    """A part as YAML or a flag writes it (a name, or ``class_path`` and ``init_args``): its class and its arguments.
+
+    Raises:
+        RecipeError: an unknown part or argument.
+    """
+    if isinstance(node, str) and node.lstrip().startswith("{"):
+        node = read_value(slot, node)
+    if isinstance(node, str):
+        node = {"class_path": node}
+    if not isinstance(node, dict) or "class_path" not in node:
+        name = slot.rpartition(".")[2]
+        raise RecipeError(f"{slot} should be a {name}'s name, or its class_path and init_args; it is {node!r}")
+    part, settings = find_part(slot, base, str(node["class_path"])), node.get("init_args") or {}
+    if part is not None:
+        for argument in settings:
+            check_argument(slot, part, argument)
+    return part, settings
+
+
+def read_value(flag: str, text: str) -> Any:
+    """A flag's value written as YAML.
+
+    Raises:
+        RecipeError: it is not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--{flag}: {text!r} is not YAML") from error

@@ -1,0 +1,227 @@
+"""From a recipe's text to parts: shared by the trainer's command line and ``Codec.from_recipe`` (no Lightning here)."""
+
+import importlib.util
+import inspect
+import math
+import pkgutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from codeclab.codecs.codec import Codec
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+SCALES = Path(__file__).parents[1] / "scales"
+PART_PACKAGES = (
+    "codeclab.codecs",
+    "codeclab.quantizers",
+    "codeclab.discriminators",
+    "codeclab.experiments.train.losses",
+)
+PART_MODULES = ("codeclab.experiments.train.rate_sampling", "codeclab.experiments.train.balancer")
+
+
+MOVED = {
+    "codeclab.experiments.losses": "codeclab.experiments.train.losses",
+    "codeclab.experiments.rate_sampling": "codeclab.experiments.train.rate_sampling",
+    "codeclab.experiments.balancer": "codeclab.experiments.train.balancer",
+}
+"""Modules that hold parts: where they were when the first runs were named by their settings, and where they are."""
+
+
+def moved(path: str, back: bool = False) -> str:
+    """A part's path as it is now; or, ``back``, as it was at first, which is how runs are named and compared.
+
+    Args:
+        path: of a class or module, or any other name, which stays.
+        back: from now to then.
+    """
+    for former, now in MOVED.items():
+        old, new = (now, former) if back else (former, now)
+        if f"{path}.".startswith(f"{old}."):
+            return new + path.removeprefix(old)
+    return path
+
+
+class RecipeError(ValueError):
+    """A recipe, scale or flag that cannot work; the message says what would."""
+
+
+def import_parts() -> None:
+    """Import every module that defines parts, so that short class names resolve."""
+    for package in PART_PACKAGES:
+        for module in pkgutil.iter_modules(import_module(package).__path__):
+            import_module(f"{package}.{module.name}")
+    for module_name in PART_MODULES:
+        import_module(module_name)
+
+
+def import_file(path: str) -> None:
+    """Import the user's own parts from a Python file.
+
+    Raises:
+        RecipeError: the file is missing, is no Python file, or fails to import.
+    """
+    file = Path(path).expanduser().resolve()
+    if not file.is_file() or file.suffix != ".py":
+        raise RecipeError(f"--import {path}: not a Python file")
+    if getattr(sys.modules.get(file.stem), "__file__", None) == str(file):
+        return
+    if not file.stem.isidentifier() or _is_taken(file):
+        raise RecipeError(
+            f"--import {path}: a module cannot be named {file.stem!r}, or one is already; rename the file"
+        )
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"--import {path}: Python cannot load it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[file.stem]
+        there = moved(error.name or "") if isinstance(error, ImportError) else ""
+        hint = f"; it is {there} now" if there and there != getattr(error, "name", None) else ""
+        raise RecipeError(f"--import {path}: {type(error).__name__}: {error}{hint}") from error
+
+
+def _is_taken(file: Path) -> bool:
+    """Whether the file's name is that of another module, imported or only installed."""
+    if file.stem in sys.modules:
+        return True
+    found = importlib.util.find_spec(file.stem)
+    # The working directory is on the path of `python -m`, and there the file is found itself.
+    return found is not None and (found.origin is None or Path(found.origin).resolve() != file)
+
+
+def names(folder: Path) -> list[str]:
+    """Names of the YAML files of a folder, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def recipe_path(name: str) -> Path:
+    """The YAML file of a recipe given by name or by path.
+
+    Raises:
+        RecipeError: there is no such recipe; the message lists those there are.
+    """
+    if Path(name).suffix in (".yaml", ".yml"):
+        if not Path(name).is_file():
+            raise RecipeError(f"no file {name}; the built-in recipes are: {', '.join(names(RECIPES))}")
+        return Path(name)
+    path = RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        raise RecipeError(
+            f"no recipe {name!r}; there are: {', '.join(names(RECIPES))} (or give a path to a .yaml file)"
+        )
+    return path
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Raises:
+        RecipeError: it is not YAML, or holds something else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} should hold a mapping, like the built-in recipes do")
+    return content
+
+
+def read_scale(name: str) -> dict[str, Any]:
+    """A scale: ``parts`` (sizes per part class) and ``flags`` (dotted settings).
+
+    Raises:
+        RecipeError: there is no such scale; the message lists those there are.
+    """
+    if name not in names(SCALES):
+        raise RecipeError(f"no scale {name!r}; there are: {', '.join(names(SCALES))}")
+    content = read_yaml(SCALES / f"{name}.yaml")
+    return {"parts": content.get("parts") or {}, "flags": content.get("flags") or {}}
+
+
+def frame_rate(sample_rate: int, encoder: Namespace) -> float:
+    """Latent frames per second, Hz, of a parsed encoder; 0, which no quantizer accepts, where it takes no strides."""
+    strides = encoder.get("init_args", Namespace()).get("strides")
+    return sample_rate / math.prod(strides) if strides else 0.0
+
+
+def link_parts(parser: ArgumentParser, prefix: str = "") -> None:
+    """Give the quantizer and the decoder the encoder's latent dimension, and the quantizer the frame rate."""
+    for part in ("quantizer", "decoder"):
+        parser.link_arguments(
+            f"{prefix}encoder",
+            f"{prefix}{part}.init_args.dimension",
+            compute_fn=lambda encoder: encoder.dimension,
+            apply_on="instantiate",
+        )
+    sources = (f"{prefix}sample_rate", f"{prefix}encoder")
+    parser.link_arguments(sources, f"{prefix}quantizer.init_args.frame_rate", compute_fn=frame_rate)
+
+
+def walk_parts(node: Any, path: str = "") -> Iterator[tuple[str, Namespace]]:
+    """Every part of a parsed config, with its dotted path as a flag would write it, places in lists numbered."""
+    if isinstance(node, Namespace):
+        if "class_path" in node:
+            yield path, node
+        for key, child in vars(node).items():
+            inner = path if key == "init_args" else f"{path}.{key}" if path else key
+            yield from walk_parts(child, inner)
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from walk_parts(child, f"{path}[{index}]")
+
+
+def apply_scale(config: Namespace, scale: dict[str, Any], explicit: set[str]) -> None:
+    """Lay a scale over a parsed config, except where a flag spoke.
+
+    Args:
+        config: the parsed config, changed in place.
+        scale: what ``read_scale`` gives; of its ``flags``, those whose setting the config has.
+        explicit: dotted paths set by flags.
+    """
+    for path, part in walk_parts(config):
+        for argument, value in scale["parts"].get(part.class_path.rsplit(".", 1)[-1], {}).items():
+            if f"{path}.{argument}" not in explicit:
+                part.init_args[argument] = value
+    for key, value in scale["flags"].items():
+        owners = {key.rsplit(".", depth)[0] for depth in range(1, key.count(".") + 1)}
+        if key in config and not ({key} | owners) & explicit:
+            config[key] = value
+
+
+def codec_from_recipe(name: str, scale: str | None = None) -> Codec:
+    """An untrained codec built from a recipe's ``model`` section.
+
+    Args:
+        name: a built-in recipe's name or a path to a YAML.
+        scale: ``demo``, ``mini``, ``lab`` or ``paper``; None leaves the recipe's own sizes (the paper's).
+
+    Raises:
+        RecipeError: no such recipe or scale, or a recipe whose parts cannot work together.
+    """
+    import_parts()
+    content = read_yaml(recipe_path(name))
+    for file in content.get("import") or []:
+        import_file(file)
+    model = content.get("model")
+    if not isinstance(model, dict):
+        raise RecipeError(f"recipe {name!r} has no 'model' section")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Codec, "model")
+    link_parts(parser, "model.")
+    wanted = set(inspect.signature(Codec).parameters)
+    config = parser.parse_object({"model": {key: value for key, value in model.items() if key in wanted}})
+    if scale:
+        apply_scale(config, read_scale(scale), set())
+        config = parser.parse_object(config)
+    return parser.instantiate(config).model

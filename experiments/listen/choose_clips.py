@@ -1,0 +1,125 @@
+"""Which clips a listening test plays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
+from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.listen.systems import Subject
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of
+
+SLACK = 0.01
+"""Seconds by which a recording may be shorter and still count as long enough."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The clips of a test.
+
+    Attributes:
+        clips: those that are rated.
+        practice: the one of the page for training.
+        messages: what there is to say.
+    """
+
+    clips: list[Clip]
+    practice: Clip
+    messages: list[str]
+
+
+def available_clips(subjects: Sequence[Subject], data: str | None, seconds: float) -> Clips:
+    """All clips there are to choose from: those of the test split.
+
+    Args:
+        subjects: what is compared.
+        data: folder of audio; None is what the runs were measured on.
+        seconds: length of a clip.
+
+    Raises:
+        RecipeError: the runs have different test clips, and no folder is given.
+    """
+    codecs = [(subject, Codec.from_pretrained(subject.codec)) for subject in subjects if subject.codec is not None]
+    stated = [subject.source.stamp.get("sample_rate") for subject in subjects if subject.source is not None]
+    rates = [rate for rate in stated if rate] or [codec.sample_rate for _, codec in codecs] or [FULL_BAND]
+    channels = max((codec.channels for _, codec in codecs), default=1)
+    found = [
+        (subject, _of_run(subject, codec, data, max(rates), channels, seconds))
+        for subject, codec in codecs
+        if subject.source is not None and (subject.source.folder.config.is_file() or "folder" in subject.source.stamp)
+    ]
+    if not found:
+        measured = (subject.source.stamp.get("folder") for subject in subjects if subject.source is not None)
+        folder = data or next(filter(None, measured), None)
+        alone = AudioData(
+            folder, sample_rate=max(rates), channels=channels, batch_size=1, workers=0, clip_seconds=seconds
+        )
+        return alone.clips("test")
+    (first, clips), *others = found
+    for subject, other in others:
+        if data is None and _names(other) != _names(clips):
+            raise RecipeError(
+                f"{first.name} and {subject.name} were measured on different clips; --data FOLDER plays the same to all"
+            )
+    return clips
+
+
+def _of_run(subject: Subject, codec: Codec, data: str | None, sample_rate: int, channels: int, seconds: float) -> Clips:
+    assert subject.source is not None
+    folder = data or subject.source.stamp.get("folder")
+    module = data_of(Path(subject.source.folder.path), folder, codec, sample_rate)
+    module.max_test_clips, module.clip_seconds, module.channels = None, seconds, channels
+    return module.clips("test")
+
+
+def _names(clips: Clips) -> set[tuple[str, float]]:
+    return {(recording.name, recording.seconds) for recording in clips.recordings}
+
+
+def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
+    """Draw so many clips of each domain, and one more for practice.
+
+    Recordings shorter than a clip should be are taken last, silent ones never.
+
+    Args:
+        clips: all there are.
+        per_domain: how many of each domain.
+        seed: decides which.
+
+    Raises:
+        RecipeError: nothing is left.
+    """
+    rng = Random(f"clips:{seed}")
+    chosen: list[Clip] = []
+    spare: list[Clip] = []
+    messages = []
+    for domain in sorted({recording.domain for recording in clips.recordings}):
+        places = [place for place, recording in enumerate(clips.recordings) if recording.domain == domain]
+        places.sort(key=lambda place: clips.recordings[place].name)
+        rng.shuffle(places)
+        places.sort(key=lambda place: clips.recordings[place].seconds < clips.seconds - SLACK)
+        found: list[Clip] = []
+        for place in places:
+            if len(found) > per_domain:
+                break
+            clip = clips[place]
+            if measure_lufs(clip.audio, clip.sample_rate) >= QUIETEST_LUFS:
+                found.append(clip)
+        taken = found[:per_domain]
+        short = sum(clip.seconds < clips.seconds - SLACK for clip in taken)
+        if len(taken) < per_domain:
+            messages.append(f"{domain} has {len(taken)} clips that can be heard, not {per_domain}.")
+        if short:
+            messages.append(f"{short} clips of {domain} are shorter than {clips.seconds:g} s.")
+        chosen += taken
+        spare += found[per_domain:]
+    if not chosen:
+        raise RecipeError("there is no clip that can be heard; --data FOLDER plays other audio")
+    if not spare:
+        messages.append(f"No clip is left for practice: {chosen[0].name} is also rated.")
+    return Chosen(chosen, spare[rng.randrange(len(spare))] if spare else chosen[0], messages)

@@ -1,0 +1,65 @@
+"""A listening test of some systems: chosen, decoded, matched in loudness, shuffled, written."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from codeclab.benchmarks.listening.design import ListeningTest
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.listen.choose_clips import available_clips, choose_clips
+from codeclab.experiments.listen.request import Asked
+from codeclab.experiments.listen.stimuli import make_conditions, make_stimuli
+from codeclab.experiments.listen.systems import read_subjects
+from codeclab.experiments.listen.write import write_test
+
+
+def prepare_test(asked: Asked, folder: Path) -> list[str]:
+    """Make a test.
+
+    Args:
+        asked: what it should be.
+        folder: where it is written, whole or not at all.
+
+    Returns:
+        What there is to say.
+
+    Raises:
+        RecipeError: it cannot be made; the message says why and what would work.
+    """
+    asked.check()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RecipeError(f"{folder} is there already; its ratings would not fit another test: give another -o DIR")
+    subjects, messages = read_subjects(asked.runs, asked.baselines, asked.bitrates)
+    chosen = choose_clips(available_clips(subjects, asked.data, asked.seconds), asked.clips, asked.seed)
+    messages += chosen.messages
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        building.chmod(0o755)
+        conditions = make_conditions(subjects, asked.mid_anchor, folder)
+        pool = building / "pool"
+        pool.mkdir()
+        practice = [] if any(clip is chosen.practice for clip in chosen.clips) else [chosen.practice]
+        stimuli = make_stimuli(pool, [*chosen.clips, *practice], subjects, asked)
+        test, told = write_test(building, conditions, chosen, stimuli, asked)
+        shutil.rmtree(pool)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return [*messages, *told, *_describe(test)]
+
+
+def _describe(test: ListeningTest) -> list[str]:
+    """How long a listener will take."""
+    clips = {page.clip: page.domain for page in test.pages}
+    share = min(1.0, (test.clips_per_listener or len(clips)) / len(clips))
+    seconds = share * sum(page.seconds * (len(page.stimuli) + 1) for page in test.pages)
+    domains = ", ".join(f"{list(clips.values()).count(domain)} of {domain}" for domain in sorted(set(clips.values())))
+    return [
+        f"Listening test {test.id}: {len(clips)} clips ({domains}), {len(test.conditions)} conditions, "
+        f"{round(share * len(test.pages))} pages a listener; to hear every version twice takes "
+        f"{max(1, round(2 * seconds / 60))} min."
+    ]

@@ -1,0 +1,107 @@
+"""The test clips of a report, decoded by every codec."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from codeclab.benchmarks.report.parts import PlayedClip, Stimulus
+from codeclab.benchmarks.report.sound import KBPS, decibels, opus, spectrogram
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.listen.sources import Source
+from codeclab.experiments.listen.systems import Subject, subject_of
+from codeclab.experiments.runs.evaluate import data_of
+
+PICTURE = 22_000
+"""Bytes of a spectrogram, at the most that was met."""
+
+
+class ReportClips:
+    """Decodes test clips for a report.
+
+    Args:
+        sources: the rows' runs.
+        data: folder of audio in place of the runs' own; None keeps those.
+        device: where codecs run.
+    """
+
+    def __init__(self, sources: Sequence[Source], data: str | None, device: torch.device) -> None:
+        self.data = data
+        self.device = device
+        self.messages: list[str] = []
+        self.subjects = [subject for source in sources if (subject := self._subject(source))]
+        codecs = [(subject, subject.source) for subject in self.subjects if subject.codec and subject.source]
+        rates = [source.stamp.get("sample_rate") or source.evaluation.info["sample_rate"] for _, source in codecs]
+        self.clips = self._clips(codecs[0][0], max(rates)) if codecs else None
+
+    def _subject(self, source: Source) -> Subject | None:
+        try:
+            return subject_of(source)
+        except ValueError as error:
+            self.messages.append(str(error))
+            return None
+
+    def _clips(self, subject: Subject, sample_rate: int) -> Clips:
+        source = subject.source
+        assert source is not None
+        assert subject.codec is not None
+        folder = self.data or source.stamp.get("folder")
+        return data_of(source.folder.path, folder, Codec.from_pretrained(subject.codec), sample_rate).clips("test")
+
+    def fitting(self, limit: int | None, room: int) -> list[int]:
+        """Which clips are likely to fit, domains in turn.
+
+        Args:
+            limit: how many at the most; None is all.
+            room: characters there are.
+        """
+        if self.clips is None:
+            return []
+        versions = 1 + sum(len(subject.rates) for subject in self.subjects)
+        second = 1.15 * 125 * KBPS * self.clips.channels
+        chosen: list[int] = []
+        for place, recording in enumerate(self.clips.recordings):
+            seconds = min(recording.seconds, self.clips.seconds)
+            size = round(versions * (second * seconds + PICTURE) * 4 / 3)
+            if size <= room and (limit is None or len(chosen) < limit):
+                chosen.append(place)
+                room -= size
+        return chosen
+
+    def played(self, places: Sequence[int]) -> list[PlayedClip]:
+        """The chosen clips with all their versions."""
+        if self.clips is None:
+            return []
+        clips = [self.clips[place] for place in places]
+        loudest = [float(decibels(clip.audio, clip.sample_rate).max()) for clip in clips]
+        versions = [
+            [_stimulus(None, None, clip.audio, clip.sample_rate, top)] for clip, top in zip(clips, loudest, strict=True)
+        ]
+        for subject in self.subjects:
+            if not self._has_these(subject):
+                continue
+            for place, kbps, audio in subject.decoded(clips, self.device):
+                rate = clips[place].sample_rate
+                versions[place].append(_stimulus(subject.name, kbps, audio, rate, loudest[place]))
+        return [
+            PlayedClip(clip.name, clip.domain, clip.seconds, clip.sample_rate, found)
+            for clip, found in zip(clips, versions, strict=True)
+        ]
+
+    def _has_these(self, subject: Subject) -> bool:
+        """Whether a run was measured on the clips that are played: others would be new to it, or learnt by heart."""
+        if subject.codec is None or self.data is not None:
+            return True
+        assert self.clips is not None
+        own = self._clips(subject, self.clips.sample_rate)
+        same = [(one.name, one.seconds) for one in own.recordings] == [
+            (one.name, one.seconds) for one in self.clips.recordings
+        ]
+        if not same:
+            self.messages.append(f"{subject.name} was measured on other clips; --data FOLDER plays the same to all.")
+        return same
+
+
+def _stimulus(row: str | None, kbps: float | None, audio: Tensor, sample_rate: int, loudest: float) -> Stimulus:
+    return Stimulus(row, kbps, opus(audio, sample_rate), spectrogram(audio, sample_rate, loudest))

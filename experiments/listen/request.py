@@ -1,0 +1,58 @@
+"""What a listening test is asked to be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from codeclab.experiments.config.recipes import RecipeError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What ``codeclab mushra prepare`` is asked for.
+
+    Attributes:
+        runs: runs, a table's folder, or what ``Codec.from_pretrained`` reads.
+        baselines: each a name and ``ARGUMENT=VALUE`` words.
+        data: folder of audio; None is what was measured on.
+        clips: of each domain.
+        seconds: length of a clip.
+        bitrates: kbps; None is all.
+        mid_anchor: whether there is one of 7 kHz.
+        clips_per_listener: None is all.
+        lufs: loudness wanted.
+        listen: seconds that each stimulus must at least be heard.
+        seed: decides the clips and the ids.
+        title: of the test.
+        device: cpu or cuda; None is cuda where there is one.
+    """
+
+    runs: Sequence[str]
+    baselines: Sequence[Sequence[str]] = ()
+    data: str | None = None
+    clips: int = 4
+    seconds: float = 5.0
+    bitrates: Sequence[float] | None = None
+    mid_anchor: bool = False
+    clips_per_listener: int | None = None
+    lufs: float = -23.0
+    listen: float = 1.0
+    seed: int = 0
+    title: str = "Listening test"
+    device: str | None = None
+
+    def check(self) -> None:
+        """Refuses what no test can be made of.
+
+        Raises:
+            RecipeError: a number that is too small.
+        """
+        if self.clips < 1 or (self.clips_per_listener is not None and self.clips_per_listener < 1):
+            raise RecipeError("--clips and --clips-per-listener should be 1 or more")
+        if not 1 <= self.seconds <= 30:
+            raise RecipeError(
+                f"--seconds should be from 1 to 30, not {self.seconds:g}: listeners compare short excerpts"
+            )
+        if not 0 < self.listen <= self.seconds:
+            raise RecipeError(f"--listen should be above 0 and at most --seconds, not {self.listen:g}")
+        if not -60 <= self.lufs <= 0:
+            raise RecipeError(f"--lufs should be from -60 to 0, not {self.lufs:g}")

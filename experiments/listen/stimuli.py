@@ -1,0 +1,152 @@
+"""The sound of a listening test: reference, anchors and systems, at one loudness, none clipped."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.progress import progress_bar
+from codeclab.benchmarks.listening.anchors import LOW, MID, anchor
+from codeclab.benchmarks.listening.design import LOW_ANCHOR, MID_ANCHOR, REFERENCE, SYSTEM, Condition
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.folder import identity
+from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
+from codeclab.experiments.listen.request import Asked
+from codeclab.experiments.listen.systems import Subject
+
+CEILING = 10 ** (-0.1 / 20)
+"""Highest sample of a stimulus: what a browser's resampler adds must fit, too."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A stimulus as it was made.
+
+    Attributes:
+        path: where its samples wait.
+        lufs: its loudness.
+        peak: its highest sample.
+    """
+
+    path: Path
+    lufs: float
+    peak: float
+
+    @property
+    def most(self) -> float:
+        """The loudness in LUFS at which its highest sample reaches the ceiling."""
+        return self.lufs + 20 * math.log10(CEILING / self.peak) if self.peak > 0 else math.inf
+
+
+class Stimuli:
+    """All stimuli of a test, kept on disk until their common loudness is known.
+
+    Args:
+        folder: where they wait; the caller's to remove.
+        sample_rate: Hz.
+    """
+
+    def __init__(self, folder: Path, sample_rate: int) -> None:
+        self.folder = folder
+        self.sample_rate = sample_rate
+        self.measured: dict[tuple[str, int], Measured] = {}
+
+    def add(self, clip: str, condition: int, audio: Tensor) -> None:
+        """Takes a stimulus.
+
+        Args:
+            clip: name of its clip.
+            condition: its place among the test's.
+            audio: samples ``[C, N]``.
+        """
+        path = self.folder / f"{len(self.measured)}.safetensors"
+        samples = audio.detach().cpu().float().contiguous()
+        save_file({"audio": samples}, path)
+        peak = float(samples.abs().max())
+        self.measured[clip, condition] = Measured(path, measure_lufs(samples, self.sample_rate), peak)
+
+    def level(self, wanted: float) -> tuple[float, tuple[str, int] | None]:
+        """The common loudness.
+
+        Args:
+            wanted: LUFS.
+
+        Returns:
+            The highest loudness up to the one wanted at which no stimulus clips, and where that is lower the clip and
+            condition that set it.
+        """
+        audible = {key: one.most for key, one in self.measured.items() if one.lufs >= QUIETEST_LUFS}
+        tightest = min(audible, key=audible.__getitem__)
+        return (wanted, None) if audible[tightest] >= wanted else (audible[tightest], tightest)
+
+    def at(self, clip: str, condition: int, lufs: float) -> Tensor:
+        """A stimulus ``[C, N]`` at a loudness; one too quiet to be measured gets what its reference gets.
+
+        Args:
+            clip: name of its clip.
+            condition: its place among the test's.
+            lufs: the common loudness.
+        """
+        own = self.measured[clip, condition]
+        judged = own if own.lufs >= QUIETEST_LUFS else self.measured[clip, 0]
+        audio = load_file(own.path)["audio"] * 10 ** ((lufs - judged.lufs) / 20)
+        return torch.clamp(audio, -1, 1)
+
+    def silent(self) -> list[tuple[str, int]]:
+        """Clips and conditions of which nothing can be heard."""
+        return [key for key, one in self.measured.items() if one.lufs < QUIETEST_LUFS]
+
+
+def make_conditions(subjects: Sequence[Subject], mid_anchor: bool, folder: Path) -> list[Condition]:
+    """The reference, the anchors, and each system at each bitrate.
+
+    Args:
+        subjects: the systems.
+        mid_anchor: whether there is one of 7 kHz.
+        folder: of the test, from which the runs' folders are told.
+    """
+    conditions = [Condition("Reference", REFERENCE), Condition(f"Anchor, {LOW / 1000:g} kHz", LOW_ANCHOR)]
+    conditions += [Condition(f"Anchor, {MID / 1000:g} kHz", MID_ANCHOR)] if mid_anchor else []
+    for subject in subjects:
+        of: Any = subject.baseline if subject.codec is None else identity(Codec.from_pretrained(subject.codec))
+        run = os.path.relpath(subject.source.folder.path, folder) if subject.source else None
+        conditions += [
+            Condition(f"{subject.name}, {kbps:.4g} kbps", SYSTEM, kbps, Path(run).as_posix() if run else None, of)
+            for kbps in subject.rates
+        ]
+    return conditions
+
+
+def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], asked: Asked) -> Stimuli:
+    """Every clip under every condition, in the order of ``make_conditions``.
+
+    Args:
+        pool: where they wait.
+        clips: the originals.
+        subjects: the systems.
+        asked: for the mid anchor and the device.
+    """
+    device = torch.device(asked.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    stimuli = Stimuli(pool, clips[0].sample_rate)
+    cutoffs = (LOW, MID) if asked.mid_anchor else (LOW,)
+    for clip in clips:
+        stimuli.add(clip.name, 0, clip.audio)
+        for place, cutoff in enumerate(cutoffs, 1):
+            stimuli.add(clip.name, place, anchor(clip.audio, clip.sample_rate, cutoff))
+    first = 1 + len(cutoffs)
+    total = len(clips) * sum(len(subject.rates) for subject in subjects)
+    with progress_bar("decode", total, True) as advance:
+        for subject in subjects:
+            places = {kbps: first + number for number, kbps in enumerate(subject.rates)}
+            first += len(places)
+            for place, kbps, audio in subject.decoded(clips, device):
+                stimuli.add(clips[place].name, places[kbps], audio)
+                advance()
+    return stimuli

@@ -1,0 +1,175 @@
+"""What can be heard: the codecs and baselines behind runs, tables and names, at their bitrates."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codeclab.benchmarks.baselines import Baseline, make_baseline
+from codeclab.benchmarks.baselines.measure import asked_rates
+from codeclab.benchmarks.baselines.registry import describe_baseline
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.evaluate import evaluating, offered
+from codeclab.benchmarks.evaluate.judge import match_channels
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.folder import identity
+from codeclab.codecs.resample import resample, same_length
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.listen.sources import Source, has_figures, read_sources
+from codeclab.experiments.runs.evaluate import read_baseline
+from codeclab.experiments.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that codes clips.
+
+    Attributes:
+        name: as printed.
+        rates: by true kbps, the number of codebooks; of a baseline the kbps asked for.
+        codec: what ``Codec.from_pretrained`` reads; None for a baseline.
+        baseline: what ``make_baseline`` takes; None for a codec.
+        source: the run, or the figures, it was found by; None where it was only named.
+    """
+
+    name: str
+    rates: Mapping[float, float]
+    codec: Path | str | None = None
+    baseline: Mapping[str, Any] | None = None
+    source: Source | None = None
+
+    def decoded(self, clips: Sequence[Clip], device: torch.device) -> Iterator[tuple[int, float, Tensor]]:
+        """Place of the clip, true kbps and audio ``[C, N]`` at the clip's rate, of every clip at every bitrate.
+
+        Args:
+            clips: what is coded.
+            device: where a codec runs.
+        """
+        if self.codec is None:
+            baseline = make_baseline(self.baseline or {})
+            for place, clip in enumerate(clips):
+                for kbps, asked in self.rates.items():
+                    yield place, kbps, _transcoded(baseline, clip, asked)
+            return
+        codec = Codec.from_pretrained(self.codec)
+        with evaluating(codec, device) as home:
+            for place, clip in enumerate(clips):
+                reference, given = match_channels(clip.audio, codec.channels, clip.name)
+                given = resample(given, clip.sample_rate, codec.sample_rate)[None].to(home)
+                for kbps, count in self.rates.items():
+                    audio = codec.decode(codec.encode(given, n_codebooks=int(count)))[0].float().cpu()
+                    if reference.shape[0] < codec.channels:
+                        audio = audio.mean(dim=0, keepdim=True)
+                    audio = resample(audio, codec.sample_rate, clip.sample_rate)
+                    yield place, kbps, same_length(audio, clip.audio.shape[-1])
+
+
+def subject_of(source: Source) -> Subject:
+    """What stands behind a row, at the bitrates it was measured at.
+
+    Raises:
+        ValueError: it cannot be heard here; the message says why.
+    """
+    info = source.evaluation.info
+    codec = next((p for p in (source.folder.codec, source.folder.path) if (p / "config.json").is_file()), None)
+    if codec is not None:
+        per_file = source.evaluation.per_file
+        rates = zip(per_file["bitrate_kbps"], per_file["n_codebooks"], strict=True)
+        return Subject(source.row, {float(kbps): int(n) for kbps, n in sorted(set(rates))}, codec, source=source)
+    spec = info.get("baseline")
+    missing = make_baseline(spec).available() if spec else "its codec does not lie beside its figures"
+    if missing:
+        raise ValueError(f"{source.row} cannot be heard: {missing}.")
+    spent = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True))
+    return Subject(source.row, spent, baseline=spec, source=source)
+
+
+def _transcoded(baseline: Baseline, clip: Clip, asked: float) -> Tensor:
+    reference, given = match_channels(clip.audio, baseline.channels or clip.audio.shape[0], clip.name)
+    audio, _ = baseline.transcode(given, clip.sample_rate, asked)
+    return audio.mean(dim=0, keepdim=True) if reference.shape[0] < audio.shape[0] else audio
+
+
+def read_subjects(
+    words: Sequence[str], baselines: Sequence[Sequence[str]], bitrates: Sequence[float] | None
+) -> tuple[list[Subject], list[str]]:
+    """The systems of a test.
+
+    Args:
+        words: runs, a table's folder, or what ``Codec.from_pretrained`` reads.
+        baselines: each a name and ``ARGUMENT=VALUE`` words.
+        bitrates: kbps wanted; None is all that were measured, or are offered.
+
+    Returns:
+        The systems, each with those of its bitrates that are wanted, and what there is to say.
+
+    Raises:
+        RecipeError: one cannot be had, or has none of the bitrates.
+    """
+    figures = [Path(word) for word in words if has_figures(Path(word))]
+    found: list[Subject] = []
+    messages: list[str] = []
+    unheard: list[Source] = []
+    for source in read_sources(figures).found if figures else []:
+        try:
+            found.append(subject_of(source))
+        except ValueError as error:
+            unheard.append(source)
+            messages.append(str(error))
+    found += [_named(word, unheard) for word in words if Path(word) not in figures]
+    found += [_baseline(spec, bitrates) for spec in baselines]
+    if not found:
+        raise RecipeError("nothing here can be heard: " + " ".join(messages))
+    chosen = [_at(subject, bitrates) for subject in found]
+    return _by_own_names(chosen), messages
+
+
+def _named(word: str, unheard: Sequence[Source]) -> Subject:
+    """A codec that was not measured, or whose figures lie elsewhere."""
+    codec = Codec.from_pretrained(word)
+    path = Path(word)
+    rates = {kbps: float(count) for kbps, count in offered(codec, None).items()}
+    if path.is_dir():
+        name = path.resolve().name
+        return Subject(name, rates, codec=word, source=Source(name, RunFolder(path), path / "evaluation"))
+    known = identity(codec)
+    source = next((source for source in unheard if source.evaluation.info.get("codec") == known), None)
+    return Subject(word, rates, codec=word, source=source)
+
+
+def _baseline(words: Sequence[str], bitrates: Sequence[float] | None) -> Subject:
+    try:
+        baseline = read_baseline(list(words))
+    except RuntimeError as error:
+        raise RecipeError(str(error)) from error
+    asked = asked_rates(baseline, bitrates)
+    return Subject(baseline.name, {rate: rate for rate in asked}, baseline=describe_baseline(baseline))
+
+
+def _at(subject: Subject, bitrates: Sequence[float] | None) -> Subject:
+    if bitrates is None:
+        return subject
+    # A baseline is asked for 6 kbps and spends 7.
+    names = {kbps: (kbps, asked) if subject.codec is None else (kbps,) for kbps, asked in subject.rates.items()}
+    near = {
+        kbps: subject.rates[kbps]
+        for kbps, known in names.items()
+        if any(abs(one - wanted) <= 0.01 * wanted for one in known for wanted in bitrates)
+    }
+    if not near:
+        there = ", ".join(f"{kbps:.4g}" for kbps in subject.rates)
+        raise RecipeError(f"{subject.name} has none of these bitrates; it has {there} kbps")
+    return replace(subject, rates=near)
+
+
+def _by_own_names(subjects: Sequence[Subject]) -> list[Subject]:
+    seen: dict[str, int] = {}
+    named = []
+    for subject in subjects:
+        seen[subject.name] = seen.get(subject.name, 0) + 1
+        again = seen[subject.name]
+        named.append(subject if again == 1 else replace(subject, name=f"{subject.name} ({again})"))
+    return named

@@ -1,0 +1,96 @@
+"""A listening test as files: the page, its sound under ids that say nothing, and the key."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.listening.design import MOST, SYSTEM, Condition, ListeningTest, Page, make_page, spread
+from codeclab.benchmarks.listening.page import render
+from codeclab.benchmarks.listening.ratings import FOLDER
+from codeclab.benchmarks.listening.server import PAGES
+from codeclab.benchmarks.listening.sound import script, wav
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.listen.choose_clips import Chosen
+from codeclab.experiments.listen.request import Asked
+from codeclab.experiments.listen.stimuli import Stimuli
+
+
+def write_test(
+    folder: Path, conditions: Sequence[Condition], chosen: Chosen, stimuli: Stimuli, asked: Asked
+) -> tuple[ListeningTest, list[str]]:
+    """Pages, sound and key.
+
+    Args:
+        folder: where.
+        conditions: what is compared.
+        chosen: the clips.
+        stimuli: every clip under every condition.
+        asked: the loudness, the seed and the words.
+
+    Returns:
+        The test, and what there is to say.
+    """
+    rng = Random(f"pages:{asked.seed}")
+    pages = [page for clip in chosen.clips for page in _pages(clip, conditions, rng)]
+    practice = _pages(chosen.practice, conditions, rng)[0]
+    level, tightest = stimuli.level(asked.lufs)
+    test = ListeningTest(
+        title=asked.title,
+        conditions=conditions,
+        practice=practice,
+        pages=pages,
+        clips_per_listener=asked.clips_per_listener,
+        listen=asked.listen,
+        lufs=level,
+        sample_rate=stimuli.sample_rate,
+        digest=_write_sound(folder / PAGES / "audio", [*pages, practice], stimuli, level),
+    )
+    write_atomically(folder / PAGES / "index.html", render(test))
+    (folder / FOLDER).mkdir()
+    test.save(folder)
+    messages = [f"{conditions[place].name} is silent on {clip}." for clip, place in stimuli.silent()]
+    if tightest is not None:
+        clip, place = tightest
+        messages.append(
+            f"Everything is at {level:.1f} LUFS, not {asked.lufs:g}: any louder, {conditions[place].name} would clip "
+            f"on {clip}."
+        )
+    return test, messages + _crowded(conditions)
+
+
+def _split(conditions: Sequence[Condition]) -> tuple[list[int], list[int]]:
+    """Places of the systems, and of what stands on every page."""
+    systems = [place for place, condition in enumerate(conditions) if condition.kind == SYSTEM]
+    return systems, [place for place in range(len(conditions)) if place not in systems]
+
+
+def _pages(clip: Clip, conditions: Sequence[Condition], rng: Random) -> list[Page]:
+    systems, others = _split(conditions)
+    groups = spread(systems, len(others), rng)
+    return [make_page(clip.name, clip.domain, clip.seconds, [*others, *group], rng) for group in groups]
+
+
+def _write_sound(folder: Path, pages: Sequence[Page], stimuli: Stimuli, level: float) -> str:
+    """Writes every stimulus; returns a hash of them all."""
+    files = {name: (page.clip, place) for page in pages for name, place in page.stimuli.items()}
+    files |= {page.reference: (page.clip, 0) for page in pages}
+    digest = hashlib.sha256()
+    # In the order of their ids, so that dates of files tell nothing either.
+    for name, (clip, place) in sorted(files.items()):
+        content = script(name, wav(stimuli.at(clip, place, level), stimuli.sample_rate))
+        digest.update(content.encode())
+        write_atomically(folder / f"{name}.js", content)
+    return digest.hexdigest()[:32]
+
+
+def _crowded(conditions: Sequence[Condition]) -> list[str]:
+    systems, others = _split(conditions)
+    room = MOST - len(others)
+    if len(systems) <= room:
+        return []
+    return [
+        f"{len(systems)} systems are more than a page of {MOST} stimuli holds beside the reference and anchors: every "
+        f"clip stands on {-(-len(systems) // room)} pages, each with its own. --bitrates takes fewer."
+    ]

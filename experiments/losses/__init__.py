@@ -1,1 +1,0 @@
-"""Reconstruction losses on waveforms and spectra."""

@@ -1,1 +1,0 @@
-"""``codeclab mushra``: listening tests, from runs to a column of the tables."""

@@ -1,0 +1,145 @@
+"""Rows of a table that are measured and not trained: baselines, and published or own codecs."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pandas import DataFrame
+
+from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
+from codeclab.benchmarks.baselines.columns import baseline_columns
+from codeclab.benchmarks.baselines.registry import describe_baseline
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.speed import codec_columns
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.io.folder import identity
+from codeclab.experiments.config.recipes import RecipeError, read_scale
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runner.read import TableRow, TableSpec
+from codeclab.experiments.runs.evaluate import evaluate_codec, pick_bitrates
+
+CLIP_SETTINGS = ("valid_clips", "max_test_clips", "clip_seconds")
+"""The data settings that say which clips a row is measured on, besides the folder."""
+
+
+def measure_untrained(
+    row: TableRow,
+    spec: TableSpec,
+    data: str | None,
+    runs: Path | str,
+    workers: int,
+    scale: str | None = None,
+    extra: Sequence[str] = (),
+) -> Evaluation:
+    """Measure a row that has a ``codec`` or a ``baseline``, on the clips that the table's trained rows are measured on.
+
+    Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
+
+    Args:
+        row: the row.
+        spec: its table: metrics, bitrates, and the rate in Hz of the originals.
+        data: folder of audio; None is the synthetic corpus.
+        runs: folder of runs.
+        workers: processes for ViSQOL.
+        scale: the scale of the table's rows, which limits their clips; None is the table's own.
+        extra: flags of ``codeclab fit`` for every row; of these ``--data.clip_seconds`` and the like matter here.
+
+    Raises:
+        RecipeError: the row offers none of the bitrates, or nothing says at what rate it is judged.
+        ValueError: there is no such codec or baseline.
+        RuntimeError: the baseline is not installed (the message says how to get it), or it failed.
+    """
+    subject = untrained(row)
+    if isinstance(subject, Codec):
+        rates, described = spec.rates_of(row, subject.bitrates), {"codec": identity(subject)}
+        rate, channels = spec.sample_rate or subject.sample_rate, subject.channels
+    else:
+        rates, described = _rates(row, spec, subject), describe_baseline(subject)
+        rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
+    if not rates:
+        offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
+        raise RecipeError(f"{row.name}: none of the table's bitrates; it offers {offered} kbps: say 'bitrates'")
+    if not rate:
+        raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are judged")
+    settings = clip_settings(scale or spec.scale, extra)
+    wanted = {
+        **{"of": described, "metrics": list(spec.metrics), "bitrates": rates, "folder": data},
+        **{"sample_rate": rate, "channels": channels, "clips": settings},
+    }
+    kept = _folder(Path(runs), row, wanted)
+    stamp = kept / "table.json"
+    if stamp.is_file():
+        return Evaluation.load(kept)
+    clips = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
+    if isinstance(subject, Codec):
+        found = evaluate_codec(subject, clips, rates, spec.metrics, workers=workers)
+    else:
+        found = evaluate_baseline(subject, clips.clips("test"), rates, spec.metrics, workers, progress=True)
+    found.save(kept)
+    write_atomically(stamp, json.dumps(wanted))
+    return found
+
+
+def untrained_columns(row: TableRow, spec: TableSpec, found: Evaluation) -> DataFrame:
+    """The table's columns of a row that is not trained, as lines to append to its summary.
+
+    Args:
+        row: the row.
+        spec: its table.
+        found: what ``measure_untrained`` returned for it.
+    """
+    rates = sorted(found.per_file["bitrate_kbps"].unique())
+    subject = untrained(row)
+    if isinstance(subject, Codec):
+        return codec_columns(subject, spec.columns, rates)
+    return baseline_columns(subject, spec.columns, rates, spec.sample_rate)
+
+
+def untrained(row: TableRow) -> Codec | Baseline:
+    """What a row that is not trained measures.
+
+    Raises:
+        ValueError: there is no such codec or baseline.
+    """
+    if row.codec is not None:
+        return Codec.from_pretrained(row.codec)
+    if row.baseline is None:
+        raise RecipeError(f"{row.name}: a row that is not trained has a 'codec' or a 'baseline'")
+    return make_baseline(row.baseline)
+
+
+def clip_settings(scale: str | None, extra: Sequence[str] = ()) -> dict[str, Any]:
+    """Which clips the rows of a table are measured on: settings of ``AudioData``, where they are not its defaults.
+
+    Args:
+        scale: name of the rows' scale; None is the recipes' own size.
+        extra: flags of ``codeclab fit`` for every row, which go before the scale's.
+    """
+    flags = dict(read_scale(scale)["flags"]) if scale else {}
+    words = [part for word in extra for part in word.split("=", 1)]
+    flags |= {
+        name[2:]: yaml.safe_load(value) for name, value in zip(words, words[1:], strict=False) if _is_clips(name[2:])
+    }
+    return {key.removeprefix("data."): value for key, value in flags.items() if _is_clips(key)}
+
+
+def _rates(row: TableRow, spec: TableSpec, baseline: Baseline) -> list[float]:
+    """The kbps that the row or the paper names, as far as they are offered, else those of the table."""
+    offered = baseline.bitrates
+    named = spec.rates_of(row, [])
+    return [rate for rate in named if not offered or pick_bitrates(offered, [rate])] or spec.rates_of(row, offered)
+
+
+def _is_clips(key: str) -> bool:
+    return key.startswith("data.") and key.removeprefix("data.") in CLIP_SETTINGS
+
+
+def _folder(runs: Path, row: TableRow, wanted: dict[str, Any]) -> Path:
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:8]
+    name = Path(row.codec).stem if row.codec is not None else wanted["of"].get("name", wanted["of"]["part"])
+    return runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{digest}" / "evaluation"

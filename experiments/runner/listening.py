@@ -1,0 +1,113 @@
+"""What listeners found about a run, kept beside it for the tables."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
+from codeclab.benchmarks.listening.design import SYSTEM
+from codeclab.benchmarks.listening.results import Results
+from codeclab.benchmarks.tables.table import Row, same_bitrate
+from codeclab.codecs.io.files import write_atomically
+
+FILE = "mushra.json"
+FORMAT = "codeclab mushra figures"
+VERSION = 1
+
+
+def keep_figures(results: Results, folder: Path) -> list[str]:
+    """Write each run's figures beside it, in place of an older test's.
+
+    Args:
+        results: of the test.
+        folder: of the test, from which the runs' folders are told.
+
+    Returns:
+        What there is to say.
+    """
+    by_run: dict[str, list[int]] = {}
+    messages = []
+    for place, condition in enumerate(results.test.conditions):
+        if condition.run is not None:
+            by_run.setdefault(condition.run, []).append(place)
+        elif condition.kind == SYSTEM:
+            messages.append(f"No run stands behind {condition.name}: no table finds its figure.")
+    for run, places in by_run.items():
+        # Not resolved: the folder of a run may be a link.
+        home = Path(os.path.normpath(folder.absolute() / run))
+        if not home.is_dir():
+            messages.append(f"{home} is not there: no table finds the figures of {_names(results, places)}.")
+            continue
+        content = _content(results, places)
+        write_atomically(home / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        messages.append(f"{_names(results, places)}: kept in {home / FILE}")
+    return messages
+
+
+def _names(results: Results, places: Sequence[int]) -> str:
+    return "; ".join(results.test.conditions[place].name for place in places)
+
+
+def _content(results: Results, places: Sequence[int]) -> dict[str, Any]:
+    conditions = [results.test.conditions[place] for place in places]
+    own = results.means[results.means["condition"].isin([condition.name for condition in conditions])]
+    own = own[own["n"] > 0]
+    columns = ["domain", "bitrate_kbps", "mean", "ci95", "n"]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "test": results.test.id,
+        "title": results.test.title,
+        "listeners": results.counted,
+        "screened_out": len(results.screened) - results.counted,
+        "of": conditions[0].of,
+        # An interval over one rating is no number, for which JSON has no word.
+        "figures": json.loads(own[columns].to_json(orient="records", double_precision=10)),
+    }
+
+
+def add_figures(row: Row, runs: Path, of: Any) -> None:
+    """Give a row of a table what listeners found about its codec, at the bitrates the row has.
+
+    Args:
+        row: with its summary.
+        runs: folder of runs, any of which may hold it.
+        of: the codec's identity, or the baseline with its arguments: figures of another codec that lay in the folder
+            before are none of this one.
+    """
+    if row.summary is None or of is None:
+        return
+    found = _newest(runs, of)
+    if found is None:
+        return
+    rates = sorted(row.summary["bitrate_kbps"].unique())
+    lines = []
+    for figure in found["figures"]:
+        home = next((rate for rate in rates if same_bitrate(rate, figure["bitrate_kbps"])), None)
+        if home is not None:
+            half = float("nan") if figure["ci95"] is None else figure["ci95"]
+            lines.append((figure["domain"], home, "mushra", figure["mean"], half, figure["n"], 0))
+    if not lines:
+        return
+    out = f", {found['screened_out']} screened out" if found["screened_out"] else ""
+    count = f"{found['listeners']} listener{'' if found['listeners'] == 1 else 's'}"
+    row.summary = pd.concat([row.summary, DataFrame(lines, columns=SUMMARY_COLUMNS)], ignore_index=True)
+    row.listened = f"listening test {found['test']}, {count}{out}"
+
+
+def _newest(runs: Path, of: Any) -> dict[str, Any] | None:
+    wanted = json.dumps(of, sort_keys=True)
+    for path in sorted(runs.glob(f"*/{FILE}"), key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            known = (content["format"], content["version"]) == (FORMAT, VERSION)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); `codeclab mushra analyse` makes it anew") from error
+        if known and json.dumps(content["of"], sort_keys=True) == wanted:
+            return dict(content)
+    return None

@@ -1,0 +1,145 @@
+"""Tables as YAML: a title, a source, and rows made of a name, flags and the paper's figures."""
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from codeclab.benchmarks.evaluate.columns import COLUMNS
+from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.tables.table import FIGURES, Figures
+from codeclab.experiments.config.recipes import RecipeError, names, read_yaml
+from codeclab.experiments.runner.spec import TableRow, TableSpec
+from codeclab.experiments.runs.evaluate import pick_bitrates
+
+__all__ = ["TABLES", "TableRow", "TableSpec", "pick_bitrates", "read_table", "table_path"]
+
+TABLES = Path(__file__).parents[1] / "tables"
+KEYS = {
+    *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
+    *("rows", "base", "import", "template", "against", "data"),
+}
+ROW_KEYS = {
+    *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
+    *("published", "bitrate", "label", "figures", "bitrates"),
+}
+FIGURES_KEYS = {"published", "bitrate", "label", "domain"}
+
+
+def table_path(name: str) -> Path:
+    """The YAML of a table given by name or by path.
+
+    Raises:
+        RecipeError: there is no such table; the message lists those there are.
+    """
+    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else TABLES / f"{name}.yaml"
+    if not path.is_file():
+        raise RecipeError(f"no table {name!r}; there are: {', '.join(names(TABLES))} (or give a path to a .yaml file)")
+    return path
+
+
+def read_table(name: str) -> TableSpec:
+    """Read a table by name or path.
+
+    Raises:
+        RecipeError: there is no such table, or its YAML lacks or mistakes something.
+    """
+    path = table_path(name)
+    content = read_yaml(path)
+    unknown = set(content) - KEYS
+    if unknown:
+        raise RecipeError(f"{path}: a table has no {', '.join(sorted(unknown))}; it may have {', '.join(sorted(KEYS))}")
+    rows = content.get("rows")
+    if not isinstance(rows, list) or not rows:
+        raise RecipeError(f"{path}: 'rows' should list at least one row")
+    base = shlex.split(str(content.get("base", "")))
+    for file in content.get("import") or []:
+        base += ["--import", file]
+    metrics = content.get("metrics", ["mel_distance", "stft_distance", "si_snr"]) or []
+    columns = content.get("columns") or []
+    margin = content.get("margin") or {}
+    _known(path, "metric", metrics, METRICS)
+    _known(path, "column", columns, COLUMNS)
+    _known(path, "metric of the table for the margin", margin, metrics)
+    _known(path, "figure", [kind for kind in [content.get("figure")] if kind], FIGURES)
+    made = [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
+    _known(path, "row to compare with", [row for row in [content.get("against")] if row], [row.name for row in made])
+    return TableSpec(
+        name=path.stem,
+        title=content.get("title", path.stem),
+        source=content.get("source", ""),
+        rows=made,
+        metrics=metrics,
+        bitrates=content.get("bitrates"),
+        scale=content.get("scale"),
+        sample_rate=content.get("sample_rate"),
+        columns=columns,
+        margin=margin,
+        figure=content.get("figure"),
+        notes=content.get("notes") or [],
+        against=content.get("against"),
+        data=content.get("data"),
+    )
+
+
+def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    wrong = [name for name in given if name not in set(known)]
+    if wrong:
+        raise RecipeError(f"{path}: no {what} {', '.join(wrong)}; there are: {', '.join(known)}")
+
+
+def _filled(path: Path, template: Any, row: Any) -> Any:
+    """A row of ``values`` as one of a name and flags, by the table's template."""
+    if not isinstance(row, dict) or "values" not in row:
+        return row
+    places = template.get("values", []) if isinstance(template, dict) else []
+    if len(places) != len(row["values"]) or set(template) - {"values", "name", "flags"}:
+        raise RecipeError(
+            f"{path}: a row of values {row['values']!r} needs a 'template' with as many 'values' (their names), and "
+            "'name' and 'flags' with the names in braces"
+        )
+    values = {place: _flag_value(value) for place, value in zip(places, row["values"], strict=True)}
+    filled = {key: str(template[key]).format(**values) for key in ("name", "flags") if key in template}
+    return {**filled, **{key: value for key, value in row.items() if key != "values"}}
+
+
+def _flag_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _row(path: Path, row: Any, base: list[str]) -> TableRow:
+    if not isinstance(row, dict) or "name" not in row or set(row) - ROW_KEYS:
+        raise RecipeError(
+            f"{path}: a row has a 'name', 'flags' (or a 'codec', 'baseline', 'recipe' or 'only_published') and, where "
+            "the paper gives them, 'published' figures with the 'bitrate' (kbps) and 'label' they hold at, or several "
+            f"such 'figures'; this one is {row!r}"
+        )
+    ways = [key for key in ("flags", "codec", "baseline", "recipe", "only_published") if key in row]
+    if len(ways) > 1:
+        raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; a row is made in one way")
+    trained = not ways or ways == ["flags"]
+    return TableRow(
+        name=str(row["name"]),
+        flags=[*base, *shlex.split(str(row.get("flags", "")))] if trained else [],
+        published=row.get("published") or {},
+        bitrate=row.get("bitrate"),
+        label=row.get("label"),
+        codec=row.get("codec"),
+        baseline=row.get("baseline"),
+        recipe=row.get("recipe"),
+        only_published=bool(row.get("only_published", False)),
+        figures=[_figures(path, row["name"], figures) for figures in row.get("figures") or []],
+        bitrates=row.get("bitrates"),
+        sizes=row.get("sizes") or {},
+        run=row.get("run"),
+    )
+
+
+def _figures(path: Path, name: str, figures: Any) -> Figures:
+    if not isinstance(figures, dict) or "published" not in figures or set(figures) - FIGURES_KEYS:
+        raise RecipeError(
+            f"{path}: the 'figures' of row {name!r} are each a 'published' and may have a 'bitrate', 'label' and "
+            f"'domain'; this one is {figures!r}"
+        )
+    return Figures(figures["published"], figures.get("bitrate"), figures.get("label"), figures.get("domain", ALL))

@@ -1,0 +1,271 @@
+"""An experiment built from a command's words: LightningCLI over a recipe, a run folder around it."""
+
+import json
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import yaml
+from jsonargparse import ArgumentError, Namespace
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+
+from codeclab.codecs.io.parts import arguments_of
+from codeclab.experiments.config.flags import Request, leave_out_rates, read_request
+from codeclab.experiments.config.messages import explain, shorten
+from codeclab.experiments.config.recipes import RecipeError, apply_scale, link_parts, read_scale
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults, derived_name
+from codeclab.experiments.runs.init_from import begin_from, find_source
+from codeclab.experiments.runs.loggers import make_loggers
+from codeclab.experiments.runs.process import note
+from codeclab.experiments.runs.progress import RunProgress
+from codeclab.experiments.runs.samples import SaveSamples
+from codeclab.experiments.train.compile import missing_compiler
+from codeclab.experiments.train.module import CodecExperiment
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": -1,
+    "num_sanity_val_steps": 0,
+    "check_val_every_n_epoch": None,
+    "use_distributed_sampler": False,
+    "enable_checkpointing": False,
+    "enable_model_summary": False,
+    "enable_progress_bar": False,
+    "logger": False,
+    "log_every_n_steps": 10,
+}
+
+
+@rank_zero_only
+def say(text: str) -> None:
+    """Tell the user something, once however many processes there are."""
+    print(text, file=sys.stderr)
+
+
+def channels(encoder: Namespace) -> int:
+    """Audio channels of a parsed encoder; one where it does not say."""
+    return int(encoder.get("init_args", Namespace()).get("channels", 1))
+
+
+class CodecCLI(LightningCLI):
+    """LightningCLI with recipes by name, scales, linked arguments and run folders; it builds, and runs nothing.
+
+    Args:
+        command: ``fit``, ``validate`` or ``test``.
+        request: what the command line asked for.
+    """
+
+    def __init__(self, command: str, request: Request) -> None:
+        self.command = command
+        self.request = request
+        with warnings.catch_warnings():
+            # Programs under test and rows of a table give their own arguments whatever sys.argv holds.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().__init__(
+                CodecExperiment,
+                AudioData,
+                args=request.argv,
+                run=False,
+                save_config_callback=None,
+                seed_everything_default=0,
+                trainer_defaults=TRAINER_DEFAULTS,
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": f"codeclab {command}"},
+                load_from_checkpoint_support=False,
+                auto_configure_optimizers=False,
+            )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what parts share, and add the run's own arguments."""
+        link_parts(parser, "model.")
+        parser.link_arguments("model.sample_rate", "data.sample_rate")
+        parser.link_arguments("model.sample_rate", "model.spectral_loss.init_args.sample_rate")
+        parser.link_arguments("model.encoder", "data.channels", compute_fn=channels)
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.add_argument("--name", type=str | None, default=None, help="the run's name")
+        parser.add_argument("--runs", type=str, default="runs", help="where runs are kept")
+        parser.add_argument(
+            "--init", type=str | None, default=None, help="codec or run whose weights training starts from"
+        )
+        parser.add_argument("--init_identity", type=str | None, default=None, help="what --init is expected to be")
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
+        parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, lay the scale over the resolved config (defaults < recipe < scale < flags), find the run's folder."""
+        try:
+            config = parser.parse_args(args)
+            if self.request.scale:
+                apply_scale(config, read_scale(self.request.scale), self.request.explicit)
+                config = parser.parse_object(config)
+            for line in leave_out_rates(config, self.request.swapped, self.request.explicit):
+                note(line)
+        except ArgumentError as error:
+            known = [action.dest for action in parser._actions]
+            raise RecipeError(explain(str(error), known)) from error
+        self.config = config
+        self.settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
+        own = self.request.folder or (Path(config.runs) / config.name if config.name else None)
+        self.source = find_source(self.settings, RunFolder(own) if own else None) if self.command == "fit" else None
+        parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
+        name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
+        self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
+        self._check()
+
+    def _check(self) -> None:
+        """What can be refused before anything is built."""
+        precision = str(self.config.trainer.precision)
+        if precision.startswith("16"):
+            raise RecipeError(
+                f"--trainer.precision {precision}: float16 needs a gradient scaler, which does not fit losses that are "
+                "balanced by their gradients; use bf16-mixed or 32-true"
+            )
+        if self.command == "fit" and not self.request.dry_run:
+            try:
+                self.refuse_differences()
+            except RunFolderError as error:
+                raise RunFolderError(shorten(str(error))) from error
+
+    def refuse_differences(self) -> None:
+        """Refuse to continue another experiment in this one's folder.
+
+        Raises:
+            RunFolderError: the folder holds one; the message lists the differences.
+        """
+        owners = {"model": CodecExperiment, "data": AudioData, "trainer": lightning.Trainer}
+        self.folder.refuse_differences(self.settings, class_defaults(self.settings, owners))
+
+    def instantiate_classes(self) -> None:
+        """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
+        try:
+            # As LightningCLI does it, but by jsonargparse's present name.
+            self.config_init = self.parser.instantiate(self.config)
+            self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
+            self.trainer = self.instantiate_trainer()
+        except RecipeError:
+            raise
+        except ValueError as error:
+            advice = self._rate_advice() if re.search("kbps|n_codebooks", str(error)) else ""
+            raise RecipeError(f"{error}{advice}") from error
+
+    def _rate_advice(self) -> str:
+        if "model.quantizer" not in self.request.swapped:
+            return ""
+        model = self.config.model
+        single = {"bitrates": None, "bitrate": None, "ensemble_per_bandwidth": False}
+        flags = [f"--model.{key} {json.dumps(value)}" for key, value in single.items() if model[key] != value]
+        if model.rate_sampling is not None and not model.rate_sampling.class_path.endswith(".AllCodebooks"):
+            flags.append("--model.rate_sampling AllCodebooks")
+        name = model.quantizer.class_path.rpartition(".")[2]
+        return f". If {name} learns its own bitrate, add {' '.join(flags)}" if flags else ""
+
+    def _check_built(self) -> None:
+        """What can be refused once the parts are there, before a run folder is made."""
+        if self.command == "fit" and self.config.trainer.max_steps < 1:
+            raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        if self.command == "fit" and self.config.model.compile:
+            on_gpu = torch.cuda.is_available() and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
+            if missing := missing_compiler("cuda" if on_gpu else "cpu"):
+                raise RecipeError(f"--compile needs {missing}")
+        codec = self.model.codec
+        for part in (codec.encoder, codec.quantizer, codec.decoder):
+            arguments_of(part)  # what cannot be saved is refused before it is trained
+        for critic in self.model.critics[0].discriminators if self.model.critics else ():
+            judged = getattr(critic, "channels", codec.channels)
+            if judged != codec.channels:
+                raise RecipeError(
+                    f"{type(critic).__name__} judges audio of {judged} channels, but the codec's has {codec.channels}; "
+                    f"give each discriminator channels {codec.channels}"
+                )
+        self.datamodule.check({"fit": ("train",), "validate": ("valid",), "test": ("test",)}[self.command])
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether the run has several devices."""
+        devices = self.config.trainer.devices
+        if str(devices) in ("auto", "-1"):
+            return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
+        return len(devices) > 1 if isinstance(devices, list) else str(devices) != "1"
+
+    def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
+        """The trainer with the run's loggers, checkpoints and progress."""
+        self._check_built()
+        self._begin()
+        settings = self.config.trainer
+        fits = self.command == "fit" and not self.request.dry_run
+        steps = settings.max_steps
+        every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
+        callbacks: list[Any] = [RunProgress(self.folder)]
+        if fits:
+            callbacks += [RunCheckpoint(self.folder, every), SaveSamples(self.folder, every=every, steps=steps)]
+        kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
+        kwargs["default_root_dir"] = str(self.folder.path)
+        if settings.strategy == "auto" and self.is_distributed:
+            kwargs["strategy"] = "ddp_find_unused_parameters_true"
+        trainer = super().instantiate_trainer(**kwargs)
+        self.resume: Path | None = None
+        self.start = 0
+        if fits:
+            self._open_folder(trainer)
+        return trainer
+
+    def _begin(self) -> None:
+        """Take the weights of ``--init``; a run that has a checkpoint goes on from that."""
+        self.origin = ""
+        if self.source is not None and not self.folder.last.is_file():
+            self.origin = f"init: {begin_from(self.source, self.model, self.settings)}"
+        elif self.settings["init"] is not None:
+            self.origin = f"init: {self.settings['init']} ({self.settings['init_identity']})"
+        self.source = None  # its tensors are not needed a second time
+
+    def _open_folder(self, trainer: lightning.Trainer) -> None:
+        """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
+        self.resume = self.folder.open(self.settings)
+        if self.resume is not None:
+            self.start = self.folder.steps
+        asked = self.request
+        trainer.loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale)
+
+    def execute(self) -> None:
+        """Run the command."""
+        if self.command != "fit":
+            checkpoint = Path(self.config.ckpt_path) if self.config.ckpt_path else self.folder.best
+            if not checkpoint.is_file():
+                raise RunFolderError(f"no checkpoint {checkpoint}; give --ckpt_path, or --config RUN_FOLDER")
+            getattr(self.trainer, self.command)(self.model, self.datamodule, ckpt_path=str(checkpoint))
+            return
+        if self.origin and self.resume is None:
+            say(self.origin)
+        self.datamodule.n_batches = self.config.trainer.max_steps
+        self.datamodule.start_batch = self.start
+        if self.start >= self.config.trainer.max_steps:
+            say(f"{self.folder.path} is finished: {self.start} batches. Its codec: {self.folder.codec}")
+            return
+        self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
+        if self.trainer.global_step >= self.config.trainer.max_steps:
+            say(f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}")
+
+
+def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:
+    """Everything a command needs, built and checked.
+
+    Args:
+        command: ``fit``, ``validate`` or ``test``.
+        argv: its arguments.
+        label: what a derived run name begins with; None takes the recipe's and the scale's names.
+
+    Raises:
+        RecipeError: a part, argument, recipe or scale that does not exist or cannot work.
+        RunFolderError: the run's folder holds another experiment.
+    """
+    request = read_request(argv)
+    request.label = label
+    for line in request.dropped:
+        note(line)
+    return CodecCLI(command, request)

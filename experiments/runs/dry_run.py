@@ -1,0 +1,128 @@
+"""What ``codeclab fit --dry-run`` prints: parts, sizes, bitrates, reach, and estimates of memory and time."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from codeclab.codecs.receptive_field import receptive_field
+from codeclab.discriminators.ensemble import Ensemble
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.progress import clock
+from codeclab.experiments.train.module import CodecExperiment
+
+DAY = 86400
+
+ADAM_COPIES = 4
+"""Numbers kept per trained parameter: weight, gradient and Adam's two moments."""
+
+LONGEST_TIMING, MOST_TIMINGS = 2.0, 5
+"""Seconds after which no further step is timed, and the most steps timed; the fastest counts."""
+
+
+def parameters(module: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+@contextmanager
+def count_saved_bytes() -> Iterator[dict[int, int]]:
+    """Bytes kept for backward passes inside, by storage."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield kept
+
+
+def measure_item(model: CodecExperiment, audio: Tensor) -> tuple[float, int]:
+    """Seconds and bytes of one item ``[1, C, N]`` through codec, losses and critics, forward and backward."""
+
+    def step() -> None:
+        fake, quantized = model.codec(audio, model.main_codebooks)
+        losses = [*model.output_losses(fake, audio).values(), *quantized.losses.values()]
+        critics = model.critics_of(0)
+        if critics is not None:
+            real_judged, fake_judged = critics.ensemble(audio), critics.ensemble(fake)
+            losses.append(critics.adversarial.critic(real_judged, fake_judged))
+        torch.stack([loss for loss in losses if loss.requires_grad]).sum().backward()
+        model.zero_grad(set_to_none=True)
+
+    model.eval()
+    with count_saved_bytes() as kept:
+        step()
+    durations: list[float] = []
+    while sum(durations) < LONGEST_TIMING and len(durations) < MOST_TIMINGS:
+        began = time.monotonic()
+        step()
+        if audio.is_cuda:
+            torch.cuda.synchronize()
+        durations.append(time.monotonic() - began)
+    model.train()
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    return min(durations), sum(size for pointer, size in kept.items() if pointer not in own)
+
+
+def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
+    """The plan of a run, as lines of text.
+
+    Args:
+        model: the experiment, built.
+        data: its data, built.
+        max_steps: batches to train.
+    """
+    data.check()
+    codec = model.codec
+    reach = receptive_field(codec)
+    lines = ["parts"]
+    parts: list[tuple[str, nn.Module]] = [
+        ("encoder", codec.encoder),
+        ("quantizer", codec.quantizer),
+        ("decoder", codec.decoder),
+    ]
+    first = model.critics[0] if model.critics else None
+    if isinstance(first, Ensemble):
+        parts += [(f"critic {i}", critic) for i, critic in enumerate(first.discriminators)]
+    lines += [f"  {role:<10} {type(part).__name__:<28} {parameters(part):>12,} parameters" for role, part in parts]
+    if len(model.critics) > 1:
+        lines.append(f"  {len(model.critics)} ensembles of critics, one per bandwidth: {parameters(model.critics):,}")
+    lines.append(f"codec          {parameters(codec):,} parameters")
+    lines.append(
+        f"audio          {codec.sample_rate} Hz, {codec.channels} channel{'s' if codec.channels > 1 else ''}, "
+        f"{codec.hop_length} samples a frame, {codec.frame_rate:.2f} frames a second"
+    )
+    rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
+    lines.append(f"bitrates       {rates} kbps (checkpoints are compared at {model.bitrate:.4g})")
+    past, future = reach.samples_past / codec.sample_rate * 1000, reach.samples_future / codec.sample_rate * 1000
+    unbounded = "unbounded (a recurrent layer or a norm over time); the convolutions alone: " if reach.unbounded else ""
+    lines.append(f"receptive field  {unbounded}{past:.1f} ms back, {future:.1f} ms ahead")
+    lines.append(f"data           {data.summary()}")
+    joining = f", critics from batch {model.adversarial_start:,} on" if model.adversarial_start else ""
+    lines.append(
+        f"training       {max_steps:,} batches of {data.batch_size} x {data.seconds} s, {model.update_order}{joining}"
+    )
+    samples = round(data.seconds * codec.sample_rate)
+    generator = torch.Generator().manual_seed(0)
+    audio = 0.1 * torch.randn(1, codec.channels, samples, generator=generator)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    seconds, saved = measure_item(model, audio.to(device))
+    # A step passes the critics once more than the measurement, and the generator waits for its gradient.
+    items = data.batch_size / model.accumulate
+    memory = parameters(model) * 4 * ADAM_COPIES + saved * items
+    lines.append(
+        f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} items at a time)"
+    )
+    total = seconds * data.batch_size * max_steps
+    spell = clock(total) if total < 2 * DAY else f"{total / DAY:.0f} days"
+    lines.append(
+        f"time           about {spell} on this machine's {device.type} "
+        f"({seconds * data.batch_size:.2f} s a batch, from one item timed here)"
+    )
+    return "\n".join(lines)

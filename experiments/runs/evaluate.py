@@ -1,0 +1,92 @@
+"""Measuring a trained codec: on which data, at which bitrates."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from codeclab.benchmarks.baselines import Baseline, make_baseline
+from codeclab.benchmarks.evaluate.evaluate import evaluate
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.folder import identity
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.data.module import AudioData
+
+FULL_BAND = 48000
+"""Hz at which a baseline is judged that takes any rate."""
+
+
+def data_of(run: Path, folder: str | None, codec: Codec, sample_rate: int | None = None) -> AudioData:
+    """The data to measure on: the run's own settings, on ``folder`` where one is given.
+
+    Args:
+        run: the run's folder, or a codec's.
+        folder: audio to measure on in place of the run's.
+        codec: the codec to be measured.
+        sample_rate: Hz of the originals it is measured against; None takes the codec's.
+    """
+    settings: dict[str, Any] = {}
+    if (run / "config.yaml").is_file():
+        stored = yaml.safe_load((run / "config.yaml").read_text())["data"]
+        settings = {
+            key: stored[key] for key in ("folder", "valid_clips", "max_test_clips", "clip_seconds") if key in stored
+        }
+    if folder is not None:
+        settings["folder"] = folder
+    rate = sample_rate or codec.sample_rate
+    return AudioData(sample_rate=rate, channels=codec.channels, batch_size=1, workers=0, **settings)
+
+
+def evaluate_codec(
+    codec: Codec,
+    data: AudioData,
+    bitrates: list[float],
+    metrics: list[str],
+    split: str = "test",
+    workers: int = 2,
+    device: str | None = None,
+) -> Evaluation:
+    """Measure ``codec`` on a split's clips at ``bitrates`` (kbps)."""
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    found = evaluate(codec, data.clips(split), bitrates, metrics, workers=workers, device=place, progress=True)
+    found.info["codec"] = identity(codec)
+    return found
+
+
+def read_baseline(words: list[str]) -> Baseline:
+    """The baseline that the words after ``--baseline`` name.
+
+    Raises:
+        ValueError: there is no such baseline or argument.
+        RuntimeError: it is not installed; the message says how to get it.
+    """
+    spec: dict[str, Any] = {"part": words[0]}
+    for word in words[1:]:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise RecipeError(f"--baseline takes a name and then ARGUMENT=VALUE, not {word!r}")
+        spec[name] = yaml.safe_load(value)
+    baseline = make_baseline(spec)
+    missing = baseline.available()
+    if missing:
+        raise RuntimeError(missing)
+    return baseline
+
+
+def pick_bitrates(offered: list[float], wanted: list[float] | int | None) -> list[float]:
+    """The rates to measure, out of those a codec offers (kbps, ascending).
+
+    ``wanted`` None takes all, a number n takes n from lowest to highest, a list takes those offered within 1 %.
+    """
+    if wanted is None:
+        return offered
+    if isinstance(wanted, int):
+        if wanted >= len(offered):
+            return offered
+        if wanted == 1:
+            return offered[-1:]
+        places = [round(i * (len(offered) - 1) / (wanted - 1)) for i in range(wanted)]
+        return [offered[place] for place in places]
+    return [rate for rate in offered if any(abs(rate - w) <= 0.01 * w for w in wanted)]

@@ -1,0 +1,207 @@
+"""One run is one folder: its name, its config, and what may differ when it is continued."""
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.recipes import moved
+
+MACHINE_KEYS = (
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.enable_progress_bar",
+    "trainer.enable_model_summary",
+    "trainer.default_root_dir",
+    "trainer.log_every_n_steps",
+    "trainer.profiler",
+    "trainer.logger",
+    "trainer.callbacks",
+    "data.workers",
+    "name",
+    "runs",
+    "ckpt_path",
+    "init",  # its identity counts, wherever it lies
+    "config",
+    "weights_only",
+)
+"""Settings of the machine, not of the experiment: they neither name a run nor forbid to continue it."""
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be used as asked; the message says why and what would work."""
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """A nested config as one level of dotted keys; lists of parts are numbered."""
+    if isinstance(config, dict) and config:
+        pairs = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in config.items()]
+    elif isinstance(config, list | tuple) and any(isinstance(item, dict) for item in config):
+        pairs = [(f"{prefix}[{index}]", value) for index, value in enumerate(config)]
+    else:
+        return {prefix: list(config) if isinstance(config, tuple) else config}
+    flat: dict[str, Any] = {}
+    for key, value in pairs:
+        flat |= flatten(value, key)
+    return flat
+
+
+def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The flat settings that make the experiment, without those of the machine, parts where they were at first."""
+    found = {
+        key: moved(value, back=True) if key.endswith(".class_path") and isinstance(value, str) else value
+        for key, value in flatten(config).items()
+        if not any(key == machine or key.startswith(f"{machine}.") for machine in MACHINE_KEYS)
+    }
+    if found.get("init_identity") is None:
+        found.pop("init_identity", None)
+    return found
+
+
+def derived_name(recipe: str, config: dict[str, Any]) -> str:
+    """A name made of the recipe's and a hash of the resolved config; never of the time."""
+    text = json.dumps(experiment_settings(config), sort_keys=True, default=str)
+    return f"{recipe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+class RunFolder:
+    """The folder ``runs/<name>/`` of one run.
+
+    Args:
+        path: the folder; made when the run starts.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.checkpoints = path / "checkpoints"
+        self.last = path / "checkpoints" / "last.ckpt"
+        self.best = path / "checkpoints" / "best.ckpt"
+        self.codec = path / "codec"
+        self.metrics = path / "metrics.csv"
+        self.samples = path / "samples"
+
+    @property
+    def steps(self) -> int:
+        """Batches trained up to the last checkpoint."""
+        if not self.last.is_file():
+            return 0
+        # Mapped, so that of a large checkpoint only this number is read.
+        return int(torch.load(self.last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+    def differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> list[str]:
+        """Lines that say where a config differs from the stored one; empty when it may be continued.
+
+        More steps than before are no difference: schedules do not depend on the number of steps. Nor is an argument
+        that the stored config lacks, because its class did not have it yet, and that has its default now.
+
+        Args:
+            config: the resolved config.
+            defaults: of the classes' arguments, by flat key, as ``class_defaults`` gives them.
+        """
+        if not self.config.is_file():
+            return []
+        kept = yaml.safe_load(self.config.read_text()) or {}
+        stored = experiment_settings(kept)
+        wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
+        known = experiment_settings(defaults or {})
+        lines = []
+        for key in sorted(stored.keys() | wanted.keys()):
+            before, now = stored.get(key), wanted.get(key)
+            if key not in stored and key in known and known[key] == now:
+                continue
+            if key == "trainer.max_steps" and isinstance(before, int) and isinstance(now, int) and now > before > 0:
+                continue
+            if before != now and key == "init_identity":
+                lines.append(f"  init: {kept.get('init')} ({before}) in the run, {config.get('init')} ({now}) now")
+            elif before != now:
+                lines.append(f"  {key}: {before} in the run, {now} now")
+        return lines
+
+    def refuse_differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> None:
+        """Refuse to continue another experiment.
+
+        Args:
+            config: the resolved config.
+            defaults: of the classes' arguments, by flat key.
+
+        Raises:
+            RunFolderError: the folder holds a run with other settings; the message lists the differences.
+        """
+        differences = self.differences(config, defaults)
+        if differences:
+            listed = "\n".join(differences)
+            raise RunFolderError(
+                f"{self.path} holds a run with other settings:\n{listed}\n"
+                "Repeat the run's own command to continue it, or choose another --name."
+            )
+
+    def open(self, config: dict[str, Any]) -> Path | None:
+        """Start or continue the run; returns the checkpoint to continue from, None at the start."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
+        return self.last if self.last.is_file() else None
+
+
+def class_defaults(settings: dict[str, Any], owners: dict[str, type]) -> dict[str, Any]:
+    """What every argument would be that nobody set.
+
+    Args:
+        settings: a resolved config: parts as ``class_path`` and ``init_args``.
+        owners: the class of each section, such as ``{"model": CodecExperiment}``.
+
+    Returns:
+        values by flat key, such as ``model.quantizer.init_args.decay``; arguments without a default are left out.
+    """
+    found: dict[str, Any] = {}
+    for section, owner in owners.items():
+        found |= _of_arguments(settings.get(section) or {}, owner, section)
+    return found
+
+
+def _of_arguments(values: dict[str, Any], owner: type, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, parameter in inspect.signature(owner).parameters.items():
+        key, default = f"{path}.{name}", parameter.default
+        if default is not inspect.Parameter.empty:
+            found |= flatten(_plain(default), key)
+        found |= _of_value(values.get(name), parameter.annotation, key)
+    return found
+
+
+def _of_value(value: Any, annotation: Any, path: str) -> dict[str, Any]:
+    """Defaults inside an argument's value: of a part, of each of several, or of a group of settings."""
+    found: dict[str, Any] = {}
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            found |= _of_value(item, annotation, f"{path}[{index}]")
+    elif isinstance(value, dict) and "class_path" in value:
+        module, _, name = str(value["class_path"]).rpartition(".")
+        part = getattr(sys.modules.get(module), name, None)
+        if isinstance(part, type):
+            found |= _of_arguments(value.get("init_args") or {}, part, f"{path}.init_args")
+    elif isinstance(value, dict):
+        for kind in typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,):
+            if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+                found |= _of_arguments(value, kind, path)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A default as YAML would hold it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,237 @@
+"""``codeclab fit --init``: training that starts from a codec's weights, and from the critics' where a run has them."""
+
+import hashlib
+import json
+import pickle
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.folder import config_of, identity
+from codeclab.codecs.io.parts import ROLES
+from codeclab.codecs.io.weights import fill, folded_tensors, some_of
+from codeclab.experiments.config.parts import LINKED
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runs.folder import RunFolder, flatten
+from codeclab.experiments.train.module import CodecExperiment
+
+LEARNING = ("weight_init", "kmeans_init", "pca_init", "kmeans_iterations", "decay", "epsilon", "dead_threshold", "seed")
+"""Arguments that say how a part starts and learns, not what it computes: they may differ without a word."""
+
+RESTARTS = ("quantizer.counts", "quantizer.updates")
+"""What a ``FactorizedVQ`` whose unused entries restart keeps, and another does not."""
+
+COMPARED = ("sample_rate", "normalize")
+"""Of the codec's own settings, those that change what its weights see."""
+
+CRITICS = ("model.discriminators", "model.ensemble_per_bandwidth")
+"""Settings that make the critics; each ensemble's bandwidth is compared beside them."""
+
+
+@dataclass
+class Source:
+    """What ``--init`` names, read.
+
+    Attributes:
+        name: the path or hub id, as typed.
+        codec: the codec, its weights plain.
+        critics: tensors of a run's critics by their names in ``CodecExperiment.critics``; empty where there are none.
+        settings: the run's settings, flat; empty for a codec alone.
+        identity: fingerprint of the tensors, of the critics' too.
+    """
+
+    name: str
+    codec: Codec
+    critics: dict[str, Tensor]
+    settings: dict[str, Any]
+    identity: str
+
+
+def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | None:
+    """What a run starts from; its identity goes into ``settings["init_identity"]``.
+
+    Args:
+        settings: the run's resolved config; ``init`` is None where it starts anew.
+        folder: the run's folder, where it is known before the identity is. A run with a checkpoint goes on from that,
+            and needs no more than the identity which its config keeps.
+
+    Raises:
+        RecipeError: there is no codec, or another one than the config was written with.
+    """
+    name, expected = settings["init"], settings["init_identity"]
+    if name is None:
+        if expected is not None:
+            raise RecipeError("--init_identity says which codec --init is expected to be: give --init too")
+        return None
+    if folder is not None and folder.last.is_file() and folder.config.is_file():
+        stored = yaml.safe_load(folder.config.read_text())
+        if stored.get("init") == name and expected in (None, stored.get("init_identity")):
+            settings["init_identity"] = stored.get("init_identity")
+            return None
+    source = read_source(name)
+    if expected not in (None, source.identity):
+        raise RecipeError(
+            f"--init {name} is no longer what the config was written with: its identity is {source.identity} and "
+            f"should be {expected}; give --init anew to start from what is there now"
+        )
+    settings["init_identity"] = source.identity
+    return source
+
+
+def read_source(name: str) -> Source:
+    """Read a codec, and a run's critics.
+
+    Args:
+        name: a run's folder, or anything ``Codec.from_pretrained`` reads.
+
+    Raises:
+        RecipeError: it cannot be read; the message says why.
+    """
+    try:
+        codec = Codec.from_pretrained(name)
+    except (ValueError, OSError) as error:
+        raise RecipeError(f"--init {name}: {error}") from error
+    run = RunFolder(Path(name))
+    critics = _read_critics(run)
+    settings: dict[str, Any] = {}
+    if critics and run.config.is_file():
+        settings = flatten(yaml.safe_load(run.config.read_text()) or {})
+    fingerprint = identity(codec)
+    if critics:
+        digest = hashlib.sha256()
+        for key, tensor in sorted(critics.items()):
+            digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
+            digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        fingerprint += f"+critics-{digest.hexdigest()[:8]}"
+    return Source(name, codec, critics, settings, fingerprint)
+
+
+def _read_critics(run: RunFolder) -> dict[str, Tensor]:
+    # The best checkpoint is that of the codec folder; a run that validated nothing has only the last.
+    path = next((path for path in (run.best, run.last) if path.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        raise RecipeError(
+            f"--init {run.path}: the checkpoint {path} cannot be read ({type(error).__name__}); "
+            f"--init {run.codec} takes the codec alone"
+        ) from error
+    return {key.removeprefix("critics."): value for key, value in state.items() if key.startswith("critics.")}
+
+
+def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
+    """Give a new experiment the weights of a source, before its first batch.
+
+    The codec's weight norm, where it has one, is applied to them; the averaged copy starts equal; codebooks that have
+    learned do not start again. Optimizers know nothing of it.
+
+    Args:
+        source: where the weights come from.
+        model: the experiment; its codec, average and critics are filled in place.
+        settings: the run's resolved config.
+
+    Returns:
+        one line that says what was taken.
+
+    Raises:
+        RecipeError: tensors do not fit; the message names them, and the flags that would fit.
+    """
+    tensors, wanted = folded_tensors(source.codec), folded_tensors(model.codec)
+    _mark_started(tensors, wanted)
+    differences = _differences(source.codec, model.codec)
+    listed = ", ".join(f"{name} is {_text(theirs)} there and {_text(ours)} here" for name, theirs, ours in differences)
+    try:
+        fill(model.codec, tensors, f"--init {source.name}")
+    except ValueError as error:
+        flags = _flags(source.codec, model.codec, differences)
+        advice = f". {listed}; to fit it: {flags}" if differences else ""
+        raise RecipeError(f"{error}{advice}") from error
+    if model.average is not None:
+        model.average.load_state_dict(model.codec.state_dict())
+    note = f"; note that {listed}" if differences else ""
+    return f"{source.name} ({source.identity}); {_take_critics(source, model, settings)}{note}"
+
+
+def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """A quantizer built without ``kmeans_init`` or ``pca_init`` has no flag that its start is done; trained, it is.
+
+    Nor has one without restarts counted its entries: counting begins.
+    """
+    flag = "quantizer.started"
+    if flag in wanted:
+        tensors.setdefault(flag, torch.ones_like(wanted[flag]))
+    for name in RESTARTS:
+        if name in wanted:
+            tensors.setdefault(name, wanted[name])
+    for name in (flag, *RESTARTS):
+        if name not in wanted:
+            tensors.pop(name, None)
+
+
+def _take_critics(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
+    """Fill the critics where the source has some that fit; returns what became of them."""
+    if not model.critics:
+        return "there are no critics"
+    if not source.critics:
+        return "critics: fresh, it has none"
+    why = _why_not(source, model, flatten(settings))
+    if why:
+        return f"critics: fresh, its own do not fit ({why})"
+    model.critics.load_state_dict(source.critics)
+    return "critics: its own"
+
+
+def _why_not(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
+    """Why a run's critics are not those of a recipe; empty where they are."""
+    compared = [key for key in settings if key.startswith(CRITICS)]
+    if len(model.critics) > 1:
+        compared.append("model.rate_sampling.init_args.bitrates")
+    for key in compared:
+        theirs, ours = source.settings.get(key, settings[key]), settings[key]
+        if theirs != ours:
+            return f"{key.replace('.init_args', '')} is {_text(theirs)} there and {_text(ours)} here"
+    wanted = model.critics.state_dict()
+    odd = [key for key in {**wanted, **source.critics} if key not in wanted or key not in source.critics]
+    odd += [key for key in wanted if key in source.critics and wanted[key].shape != source.critics[key].shape]
+    return f"tensors {some_of(odd)}" if odd else ""
+
+
+def _differences(theirs: Codec, ours: Codec) -> list[tuple[str, Any, Any]]:
+    """Settings in which two codecs differ: (name, there, here); of another part only the part's name."""
+    before, now = config_of(theirs), config_of(ours)
+    found = [(name, before[name], now[name]) for name in COMPARED if before[name] != now[name]]
+    for role in ROLES:
+        if before[role]["name"] != now[role]["name"]:
+            found.append((role, before[role]["name"], now[role]["name"]))
+            continue
+        there, here = before[role]["arguments"], now[role]["arguments"]
+        for name in here:
+            if name not in LEARNING and f"model.{role}.{name}" not in LINKED and there.get(name) != here[name]:
+                found.append((f"{role}.{name}", there.get(name), here[name]))
+    return found
+
+
+def _flags(theirs: Codec, ours: Codec, differences: list[tuple[str, Any, Any]]) -> str:
+    """The flags that would build parts which the weights fit; another part comes with all its arguments."""
+    config = config_of(theirs)
+    words = []
+    for name, value, _ in differences:
+        words.append(f"--model.{name} {shlex.quote(_text(value))}")
+        if name in ROLES:
+            for argument, setting in config[name]["arguments"].items():
+                if f"model.{name}.{argument}" not in LINKED and argument not in LEARNING:
+                    words.append(f"--model.{name}.{argument} {shlex.quote(_text(setting))}")
+    return " ".join(words)
+
+
+def _text(value: Any) -> str:
+    """A value as a flag writes it."""
+    return value if isinstance(value, str) else json.dumps(value)

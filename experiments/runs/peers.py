@@ -1,0 +1,94 @@
+"""Adapters for timing this suite beside other codebases in one run (the peers' harness calls them by file and name).
+
+    bench_infer.py --impl encodec24 --impl file:experiments/runs/peers.py:coder,recipe=encodec_24khz@.venv/bin/python
+    bench_train.py --impl dac-small --impl file:experiments/runs/peers.py:step,recipe=dac_44khz,…
+
+An adapter has ``phases`` (name -> function of no arguments) and ``audio_seconds``, what one call works on.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.process import keep_freed_memory
+
+
+class Coder:
+    """Encodes and decodes noise with an untrained codec.
+
+    Args:
+        options: ``recipe``, ``seconds`` (default 10), ``bitrate`` (kbps, default the highest).
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        torch.manual_seed(0)
+        self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
+        self.audio_seconds = float(options.get("seconds", 10))
+        samples = round(self.audio_seconds * self.codec.sample_rate)
+        self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)
+        self.bitrate = float(options["bitrate"]) if "bitrate" in options else None
+        self.phases: dict[str, Callable[[], None]] = {"encode": self.encode, "decode": self.decode}
+        self.encode()
+
+    def encode(self) -> None:
+        """Audio to codes."""
+        self.codes = self.codec.encode(self.audio, bitrate=self.bitrate)
+
+    def decode(self) -> None:
+        """Codes to audio."""
+        self.codec.decode(self.codes)
+
+
+class TrainingStep:
+    """Whole training steps of a recipe, through the trainer itself, one for each call.
+
+    The trainer runs in a thread of its own that waits before every batch until it is called.
+
+    Args:
+        options: ``recipe``, ``batch``, ``seconds``; whatever has a dot in its name is a flag of ``codeclab fit``.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        keep_freed_memory()
+        batch, seconds = str(options.get("batch", 2)), str(options.get("seconds", 0.38))
+        self.audio_seconds = int(batch) * float(seconds)
+        words = ["--config", options.get("recipe", "dac_44khz"), "--data.batch_size", batch, "--data.seconds", seconds]
+        words += [word for name, value in options.items() if "." in name for word in (f"--{name}", str(value))]
+        cli = build("fit", [*words, "--data.workers", "0", "--dry-run"])
+        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
+        cli.trainer.callbacks.append(_gate(self.go, self.done))  # type: ignore[attr-defined]
+        self.phases: dict[str, Callable[[], None]] = {"step": self.step}
+        fit: Callable[..., Any] = cli.trainer.fit
+        threading.Thread(target=fit, args=(cli.model, cli.datamodule), daemon=True).start()
+
+    def step(self) -> None:
+        """One batch for both players."""
+        self.go.release()
+        self.done.acquire()
+
+
+def _gate(go: threading.Semaphore, done: threading.Semaphore) -> Any:
+
+    class Gate(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            go.acquire()
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            done.release()
+
+    return Gate()
+
+
+def coder(options: dict[str, Any]) -> Coder:
+    """The factory of encoding and decoding."""
+    return Coder(options)
+
+
+def step(options: dict[str, Any]) -> TrainingStep:
+    """The factory of training steps."""
+    return TrainingStep(options)

@@ -1,0 +1,94 @@
+"""What a command's process does by the way: notes, libraries kept quiet, memory kept for the next step."""
+
+import ctypes
+import logging
+import platform
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lightning.pytorch.utilities import rank_zero_only
+
+PLANNED = ("codeclab.experiments.data.corpus", "codeclab.experiments.data.module")
+"""Loggers of what is known of a corpus before anything is trained."""
+
+_told: set[str] | None = None
+
+_planned = False
+
+
+@rank_zero_only
+def note(text: str) -> None:
+    """Say something that the user may want to know, on standard error; one process of several speaks."""
+    if _planned or (_told is not None and text in _told):
+        return
+    if _told is not None:
+        _told.add(text)
+    print(f"note: {text}", file=sys.stderr)
+
+
+@contextmanager
+def each_note_once() -> Iterator[None]:
+    """Say no note twice inside: a table's rows share flags, and each is built to be planned, timed and trained."""
+    global _told
+    before, _told = _told, set()
+    try:
+        yield
+    finally:
+        _told = before
+
+
+def planned() -> None:
+    """Say no note at all from now on, nor what a corpus holds: this process does what another has planned and told."""
+    global _planned
+    _planned = True
+    for name in PLANNED:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+LARGEST_KEPT = 32 * 2**20
+"""The largest block glibc lets stay in the heap; it clamps anything above."""
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc not to give freed blocks back to the kernel at once; elsewhere, nothing is done.
+
+    A training step on the CPU frees and asks for the same hundreds of megabytes each time, and the kernel clears every
+    page anew: that was a third to nine tenths of a small step's time.
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+    libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+CHATTER = (
+    "lightning.fabric.utilities.seed",
+    "lightning.fabric.utilities.rank_zero",
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.pytorch.accelerators.cuda",
+)
+"""Loggers that speak of hardware, seeds and products at every start."""
+
+HARMLESS = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    r".*`weights_only` was not set",
+    r".*does not have many workers",
+    r"The number of training batches .* is smaller than the logging interval",
+    r".*your dataloader is not resumable",  # it is: AudioData.start_batch
+    r".*callbacks used to create the checkpoint need to be provided",
+    r"The `srun` command is available",  # a table's rows are sent to Slurm by --launcher; a run starts where it is
+)
+"""Warnings of libraries about each other, which nobody who runs a command can act on."""
+
+
+def quiet() -> None:
+    """Let libraries speak only of what the user can act on."""
+    for name in CHATTER:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in HARMLESS:
+        warnings.filterwarnings("ignore", message=message)

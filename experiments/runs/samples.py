@@ -1,0 +1,155 @@
+"""Validation clips to listen to and to look at, as the codec of the moment gives them."""
+
+import math
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import lightning
+import matplotlib
+import numpy as np
+import soundfile
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.tracking.wandb_run import RunWandb
+from codeclab.experiments.train.validation import Validation, spread_rates
+
+N_FFT = 1024
+
+COLUMNS, ROWS, GAP = 320, 256, 4
+
+FLOOR_DB = 80.0
+"""What is so far below the original's loudest point is black."""
+
+SPAN_DB = 40.0
+"""The difference from which the colour of the third panel changes no more."""
+
+
+def levels(audio: Tensor) -> Tensor:
+    """Level of ``[C, N]``'s mean over channels in dB, ``[ROWS, COLUMNS]``: lowest frequency first."""
+    mono = audio.float().mean(0).cpu()
+    mono = torch.nn.functional.pad(mono, (0, max(0, N_FFT - len(mono))))
+    hop = max(len(mono) // COLUMNS, 1)
+    power = torch.stft(mono, N_FFT, hop, window=torch.hann_window(N_FFT), return_complex=True).abs().square()
+    return 10 * torch.log10(torch.nn.functional.adaptive_avg_pool2d(power[None], (ROWS, COLUMNS))[0] + 1e-12)
+
+
+def spectrogram_image(original: Tensor, coded: Tensor) -> Any:
+    """Original, reconstruction and their difference side by side, ``uint8 [ROWS, 3 * COLUMNS + 2 * GAP, 3]``.
+
+    Time runs to the right and frequency, linear, from 0 Hz at the bottom to half the sampling rate. The third panel is
+    red where the reconstruction is louder and blue where it is softer, white where they agree or both are silent.
+
+    Args:
+        original: ``[C, N]``.
+        coded: ``[C, N]``.
+    """
+    before, after = levels(original), levels(coded)
+    top = float(before.max())
+    before, after = (level.clamp(min=top - FLOOR_DB) for level in (before, after))
+    heat, sign = matplotlib.colormaps["magma"], matplotlib.colormaps["RdBu_r"]
+    panels = [
+        heat(((before - top) / FLOOR_DB + 1).numpy()),
+        heat(((after - top) / FLOOR_DB + 1).clamp(max=1).numpy()),
+        sign(((after - before) / (2 * SPAN_DB) + 0.5).clamp(0, 1).numpy()),
+    ]
+    gap = np.ones((ROWS, GAP, 3))
+    colours = [panel[::-1, :, :3] for panel in panels]
+    return (np.concatenate([colours[0], gap, colours[1], gap, colours[2]], axis=1) * 255).astype(np.uint8)
+
+
+OCCASIONS = 10
+"""How often at most a run's clips go to W&B."""
+
+
+class SaveSamples(Callback):
+    """After each validation, writes a few clips under ``samples/``: the original once, the coded ones by batch.
+
+    W&B gets the same clips at several bitrates with spectrograms, at most ``OCCASIONS`` times, the last at the end.
+
+    Args:
+        folder: the run.
+        clips: how many clips.
+        every: batches between two validations.
+        steps: batches of the whole run.
+    """
+
+    def __init__(self, folder: RunFolder, clips: int = 3, every: int = 1, steps: int = 1) -> None:
+        self.folder = folder
+        self.clips = clips
+        self.every = every
+        self.steps = steps
+
+    def is_due(self, step: int) -> bool:
+        """Whether W&B gets clips after ``step`` batches: the same ones however often a run is continued."""
+        spacing = math.ceil(max(self.steps // self.every, 1) / OCCASIONS)
+        return step >= self.steps or step // self.every % spacing == 0
+
+    @torch.no_grad()
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the clips; ``NAME.original.flac`` and ``NAME.STEP.flac``."""
+        data = getattr(trainer, "datamodule", None)
+        if not trainer.is_global_zero or trainer.state.fn != "fit" or data is None or not data.corpus.valid:
+            return
+        assert isinstance(pl_module, Validation)
+        codec, step = pl_module.deployed_codec, trainer.global_step
+        online = next((logger for logger in trainer.loggers if isinstance(logger, RunWandb)), None)
+        media: dict[str, Any] = {}
+        for clip in data.clips("valid")[: self.clips]:
+            name = re.sub(r"[^\w.-]+", "_", clip.name)
+            coded = code(codec, clip, pl_module.main_codebooks)
+            original = self.folder.samples / f"{name}.original.flac"
+            if not original.is_file():
+                write_audio(original, clip.audio, clip.sample_rate)
+            write_audio(self.folder.samples / f"{name}.{step}.flac", coded, codec.sample_rate)
+            if online is not None and self.is_due(step):
+                media[f"samples/{name}/original"] = (clip.audio, None)
+                for rate in spread_rates(codec.bitrates):
+                    # A learnt rate moves, and its clips still belong together.
+                    label = "learnt rate" if codec.quantizer.learns_rate else f"{rate:.3g}kbps"
+                    heard = code(codec, clip, codec.n_codebooks_for(rate))
+                    media[f"samples/{name}/{label}"] = (heard, clip.audio)
+        if online is not None and media:
+            log_media(online, media, codec.sample_rate, step)
+
+
+def code(codec: Codec, clip: Clip, n_codebooks: int) -> Tensor:
+    """A clip, encoded and decoded with so many codebooks, ``[C, N]`` on the CPU."""
+    device = next(codec.parameters()).device
+    return codec.decode(codec.encode(clip.audio[None].to(device), n_codebooks=n_codebooks))[0].cpu()
+
+
+def log_media(logger: RunWandb, media: dict[str, tuple[Tensor, Tensor | None]], sample_rate: int, step: int) -> None:
+    """Send clips to W&B as audio and, where they have an original, as spectrograms beside it.
+
+    Args:
+        logger: W&B's.
+        media: by name, a clip ``[C, N]`` and its original; None where it is the original.
+        sample_rate: Hz.
+        step: batches done.
+    """
+    import wandb
+
+    with TemporaryDirectory() as folder:
+        values: dict[str, Any] = {}
+        for index, (name, (audio, original)) in enumerate(media.items()):
+            path = Path(folder) / f"{index}.flac"
+            write_audio(path, audio, sample_rate)
+            values[name] = wandb.Audio(str(path), caption=name.partition("/")[2])
+            if original is not None:
+                caption = f"{name.partition('/')[2]}: original, coded, difference; 0 to {sample_rate / 2000:g} kHz"
+                picture = wandb.Image(spectrogram_image(original, audio), caption=caption)
+                values[name.replace("samples/", "spectrograms/", 1)] = picture
+        logger.log_metrics(values, step)
+
+
+def write_audio(path: Path, audio: Tensor, sample_rate: int) -> None:
+    """Write ``[C, N]`` as 16-bit FLAC; what exceeds full scale is clipped."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, audio.clamp(-1, 1).T.cpu().numpy(), sample_rate, format="FLAC")

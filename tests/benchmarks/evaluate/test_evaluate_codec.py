@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from codeclab.benchmarks.evaluate.evaluate import evaluate
+from codeclab.benchmarks.metrics.mel_distance import mel_distance
+from codeclab.benchmarks.metrics.si_sdr import si_sdr
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.quantizers.residual_vq import ResidualVQ
+
+
+@pytest.fixture
+def codec() -> Codec:
+    sizes = {"dimension": 8, "channels": 1, "n_filters": 4, "strides": (2, 4, 5)}
+    quantizer = ResidualVQ(dimension=8, n_codebooks=4, codebook_size=16, kmeans_init=False)
+    return Codec(SEANetEncoder(**sizes), quantizer, SEANetDecoder(**sizes), sample_rate=8000, segment=0.4)
+
+
+def test_a_real_codec_scores_what_encoding_by_hand_scores(codec, make_clip) -> None:
+    clips = [make_clip("a", "speech"), make_clip("b", "music")]
+    metrics = ["si_sdr", "mel_distance", "bitrate_efficiency", "codebook_usage"]
+    found = evaluate(codec.train(), clips, metrics=metrics)
+    assert codec.training
+    codec.eval()
+    table = found.per_file.set_index(["name", "n_codebooks"])
+    assert len(table) == 8
+    for clip in clips:
+        for count in (1, 4):
+            codes = codec.encode(clip.audio[None], n_codebooks=count)
+            assert len(codes.segments) > 1
+            decoded = codec.decode(codes)[0]
+            row = table.loc[clip.name, count]
+            assert row.bitrate_kbps == codes.bitrate == pytest.approx(count * 4 * 0.2)
+            assert row.si_sdr == si_sdr(clip.audio, decoded, 8000)
+            assert row.mel_distance == mel_distance(clip.audio, decoded, 8000)
+    counts = torch.cat([segment[0, 0] for clip in clips for segment in codec.encode(clip.audio[None]).segments])
+    first = found.codebooks.query("domain == 'all' and bitrate_kbps > 3 and codebook == '1'")
+    assert first.usage.tolist() == [len(counts.unique()) / 16]
+
+
+def test_only_the_bitrates_asked_for(codec, make_clip) -> None:
+    found = evaluate(codec, [make_clip("a", "speech")], bitrates=[1.6], metrics=["si_sdr"])
+    assert found.per_file.n_codebooks.tolist() == [2]
+    assert found.info["bitrates_kbps"] == [1.6]
+    with pytest.raises(ValueError, match="kbps"):
+        evaluate(codec, [make_clip("a", "speech")], bitrates=[1.9], metrics=["si_sdr"])

@@ -1,0 +1,67 @@
+import math
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from codeclab.benchmarks.evaluate.statistics import mean_interval, paired_difference, summarize
+
+
+def test_interval_by_hand() -> None:
+    # 1, 2, 3, 4: s = sqrt(5 / 3), t(0.975, 3) = 3.182446 from a printed table, half width t * s / 2.
+    mean, half_width, n = mean_interval([1, 2, math.nan, 3, 4])
+    assert (mean, n) == (2.5, 4)
+    assert half_width == pytest.approx(3.182446 * math.sqrt(5 / 3) / 2, abs=1e-6)
+
+
+def test_interval_agrees_with_scipy() -> None:
+    values = [0.3, -1.2, 4.4, 2.2, 0.9, 0.1, 7.5]
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=sum(values) / 7, scale=stats.sem(values))
+    mean, half_width, _ = mean_interval(values)
+    assert (mean - half_width, mean + half_width) == pytest.approx((low, high))
+
+
+def test_one_value_has_no_interval_and_none_has_no_mean() -> None:
+    mean, half_width, n = mean_interval([3.0, math.nan])
+    assert (mean, n) == (3.0, 1)
+    assert math.isnan(half_width)
+    mean, half_width, n = mean_interval([math.nan])
+    assert n == 0
+    assert math.isnan(mean)
+    assert math.isnan(half_width)
+
+
+def per_file() -> pd.DataFrame:
+    rows = [
+        ("a", "speech", 1.0, 6.0, 8, 1.0, ""),
+        ("b", "speech", 1.0, 6.0, 8, 3.0, ""),
+        ("c", "music", 1.0, 6.0, 8, math.nan, "si_sdr: silent"),
+        ("a", "speech", 1.0, 3.0, 4, 0.5, ""),
+    ]
+    return pd.DataFrame(
+        rows, columns=["name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "si_sdr", "failures"]
+    )
+
+
+def test_summary_per_domain_and_bitrate_counts_what_failed() -> None:
+    summary = summarize(per_file())
+    lines = {(line.domain, line.bitrate_kbps): line for line in summary.itertuples()}
+    assert list(lines) == [("all", 3.0), ("all", 6.0), ("music", 6.0), ("speech", 3.0), ("speech", 6.0)]
+    assert lines["all", 6.0].mean == 2.0
+    assert (lines["all", 6.0].n, lines["all", 6.0].failed) == (2, 1)
+    # Two values one unit from their mean: s = sqrt(2), so the half width is t(0.975, 1) = 12.7062.
+    assert lines["speech", 6.0].ci95 == pytest.approx(12.7062, abs=1e-4)
+    assert math.isnan(lines["music", 6.0].mean)
+    assert (lines["music", 6.0].n, lines["music", 6.0].failed) == (0, 1)
+
+
+def test_paired_difference_uses_only_files_that_both_scored() -> None:
+    first = pd.DataFrame({"name": ["a", "b", "c", "d"], "si_sdr": [5.0, 9.0, math.nan, 1.0]})
+    second = pd.DataFrame({"name": ["b", "a", "c"], "si_sdr": [7.0, 4.0, 2.0]})
+    difference = paired_difference(first, second, "si_sdr")
+    assert (difference.mean, difference.n) == (1.5, 2)  # a: 5 - 4, b: 9 - 7
+    assert difference.half_width == pytest.approx(12.7062 * math.sqrt(0.5) / math.sqrt(2), abs=1e-3)
+    with pytest.raises(ValueError, match="stands twice"):
+        paired_difference(per_file(), second, "si_sdr")
+    with pytest.raises(ValueError, match="share no clip"):
+        paired_difference(first, second.assign(name="z").iloc[:1], "si_sdr")

@@ -1,0 +1,98 @@
+"""Rows clip by clip: worked by hand, against ``paired_difference``, and over seeds."""
+
+import pandas as pd
+import pytest
+from scipy.stats import t as student
+
+from codeclab.benchmarks.evaluate.statistics import over_seeds, paired_difference, summarize
+from codeclab.benchmarks.tables.grid import further_grids, notes, paired_grids
+from codeclab.benchmarks.tables.paired import paired_scores
+from codeclab.benchmarks.tables.render import latex, markdown
+from codeclab.benchmarks.tables.table import Row, Table
+
+
+def per_file(mel: list[float], si_sdr: list[float], rate: float = 6.0, names: str = "abcdef") -> pd.DataFrame:
+    """Scores of as many clips as there are figures, half of them speech."""
+    rows = [
+        (names[i], "speech" if i % 2 else "music", 3.0, rate, *scores)
+        for i, scores in enumerate(zip(mel, si_sdr, strict=True))
+    ]
+    columns = ["name", "domain", "seconds", "bitrate_kbps", "mel_distance", "si_sdr"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+# Clips differ by whole units, codecs by tenths: side by side the intervals overlap widely.
+BASE = per_file([1.0, 2.0, 3.0, 4.0], [0.0, 5.0, -3.0, 9.0])
+WORSE = per_file([1.2, 2.1, 3.2, 4.1], [0.0, 5.0, -3.0, 9.0])
+
+
+def row(name: str, *tables: pd.DataFrame) -> Row:
+    return Row(name, summary=over_seeds(tables), per_file=tables, seeds=len(tables))
+
+
+def test_differences_by_hand() -> None:
+    (scores,) = paired_scores(row("Worse", WORSE), row("Base", BASE)).values()
+    mel = scores["mel_distance"]
+    # 0.2, 0.1, 0.2, 0.1: mean 0.15, deviation 0.1 / sqrt(3).
+    assert mel.mean == pytest.approx(0.15)
+    assert mel.ci95 == pytest.approx(student.ppf(0.975, 3) * (0.1 / 3**0.5) / 2)
+    assert scores["si_sdr"].mean == 0
+    side_by_side = summarize(BASE).query("domain == 'all' and metric == 'mel_distance'")["ci95"].item()
+    assert mel.ci95 < side_by_side / 20
+
+
+def test_one_seed_is_the_paired_difference_on_the_files_that_both_have() -> None:
+    first = per_file([1.5, 2.0, float("nan"), 3.0, 2.5], [1.0, 2.0, 3.0, 5.0, 4.0])
+    second = per_file([1.0, 2.5, 3.0, 2.0], [0.0, 2.5, 2.0, 4.5], names="abcd")
+    (scores,) = paired_scores(row("A", first), row("B", second)).values()
+    for metric, score in scores.items():
+        expected = paired_difference(first, second, metric)
+        assert (score.mean, score.ci95, score.n) == pytest.approx(tuple(expected))
+    assert scores["mel_distance"].failed == 1
+
+
+def test_seeds_are_paired_in_their_order() -> None:
+    ours = [per_file([1.2, 2.1, 3.3], [0.0, 1.0, 2.0]), per_file([1.6, 2.2, 3.1], [1.0, 1.0, 2.0])]
+    theirs = [per_file([1.0, 2.0, 3.0], [0.0, 0.0, 0.0]), per_file([1.5, 2.0, 3.0], [0.0, 0.0, 0.0])]
+    (scores,) = paired_scores(row("A", *ours), row("B", *theirs)).values()
+    by_hand = [per_file([0.2, 0.1, 0.3], [0, 1, 2]), per_file([0.1, 0.2, 0.1], [1, 1, 2])]
+    expected = over_seeds(by_hand).query("domain == 'all'").set_index("metric")
+    for metric, score in scores.items():
+        assert score.mean == pytest.approx(expected.loc[metric, "mean"])
+        assert score.ci95 == pytest.approx(expected.loc[metric, "ci95"])
+    (alone,) = paired_scores(row("A", *ours), row("B", theirs[0])).values()
+    assert alone["mel_distance"].mean == pytest.approx(0.2)
+
+
+def test_only_bitrates_that_are_near_are_compared() -> None:
+    several = pd.concat([per_file([1.0, 2.0], [0, 0], rate) for rate in (1.5, 3.0, 6.0)], ignore_index=True)
+    learnt = per_file([1.5, 2.4], [0, 0], 2.9)
+    found = paired_scores(row("Learnt", learnt), row("Several", several))
+    assert list(found) == [2.9]
+    assert found[2.9]["mel_distance"].mean == pytest.approx(0.45)
+    assert paired_scores(row("Far", per_file([1.0], [0], 4.0)), row("Several", several)) == {}
+    assert paired_scores(row("Others", per_file([1.0], [0], names="z")), row("Base", BASE)) == {}
+    assert paired_scores(Row("Failed", error="why"), row("Base", BASE)) == {}
+
+
+def test_differences_stand_below_the_table_in_bold_where_they_are_clear() -> None:
+    rows = [row("Base", BASE), row("Worse & longer", WORSE), Row("Failed", error="out of memory")]
+    table = Table("T", "", ["mel_distance", "si_sdr"], rows, against="Base")
+    ((heading, grid),) = paired_grids(table).items()
+    assert heading == "Clip by clip against Base"
+    ((name, kbps, mel, si_sdr),) = grid.rows
+    assert (name.text, kbps.text) == ("Worse & longer", "6")
+    assert (mel.text, mel.bold) == ("+0.15 ± 0.09", True)
+    assert (si_sdr.text, si_sdr.bold) == ("+0.00 ± 0.00", False)
+    assert list(further_grids(table)) == [heading, "music", "speech"]
+    assert any(note.startswith(f"{heading}: means of the differences") for note in notes(table))
+    assert not any("another seed" in note for note in notes(table))
+    rows[1].parameters = 7  # of a codec that was trained
+    assert any("another seed" in note for note in notes(table))
+    text = markdown(table)
+    assert text.index(f"### {heading}") < text.index("### music")
+    assert "**+0.15 ± 0.09**" in text
+    assert r"\textbf{+0.15 $\pm$ 0.09}" in latex(table)
+    for other in (None, "Failed", "Nobody"):
+        assert paired_grids(Table("T", "", ["mel_distance"], rows, against=other)) == {}
+        assert not any("differences" in note for note in notes(Table("T", "", ["mel_distance"], rows, against=other)))

@@ -1,0 +1,108 @@
+import io
+import math
+
+import pytest
+from matplotlib.image import imread
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS
+from codeclab.benchmarks.tables import plot as module
+from codeclab.benchmarks.tables.plot import plot
+from codeclab.benchmarks.tables.table import Figures, Row, Table
+
+
+@pytest.fixture
+def figures(monkeypatch) -> list:
+    """The figures that were drawn."""
+    drawn = []
+
+    class Canvas(module.FigureCanvasAgg):
+        def __init__(self, figure) -> None:
+            drawn.append(figure)
+            super().__init__(figure)
+
+    monkeypatch.setattr(module, "FigureCanvasAgg", Canvas)
+    return drawn
+
+
+def row(make_summary, name: str, *bitrates: float) -> Row:
+    cells = [("all", b, "si_sdr", b / 2, 0.25, 9, 0) for b in bitrates]
+    return Row(name, make_summary(*cells, ("all", bitrates[0], "mel_distance", math.nan, math.nan, 0, 9)))
+
+
+def test_quality_against_bitrate(make_summary, figures) -> None:
+    rows = [row(make_summary, "a", 6.0, 1.5), row(make_summary, "b", 3.0), Row("broken", error="no")]
+    image = imread(io.BytesIO(plot(Table("t", "s", ["mel_distance", "si_sdr"], rows))))
+    assert image.std() > 0.01
+    (panel,) = figures[0].axes  # nothing was measured of the mel distance
+    line, other = (container.lines for container in panel.containers)
+    assert line[0].get_xydata().tolist() == [[1.5, 0.75], [6.0, 3.0]]
+    assert other[0].get_xydata().tolist() == [[3.0, 1.5]]
+    (bars,) = line[2]
+    assert bars.get_segments()[1].tolist() == [[6.0, 2.75], [6.0, 3.25]]
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == ["a", "b"]
+
+
+def test_one_bitrate_gives_one_dot_a_row(make_summary, figures) -> None:
+    rows = [row(make_summary, "a", 7.75), row(make_summary, "b", 7.75)]
+    plot(Table("t", "s", ["si_sdr"], rows))
+    (panel,) = figures[0].axes
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["a", "b"]
+    assert [container.lines[0].get_xydata().tolist() for container in panel.containers] == [
+        [[3.875, 1.0]],
+        [[3.875, 0.0]],
+    ]
+
+
+def test_nothing_measured_is_said(figures) -> None:
+    plot(Table("t", "s", ["si_sdr"], [Row("a", None, {"si_sdr": 1.0})]))
+    assert figures[0].texts[0].get_text() == "nothing was measured"
+
+
+def test_published_figures_are_hollow_beside_ranked_curves_only(make_summary, figures) -> None:
+    one = row(make_summary, "a", 6.0, 1.5)
+    one.figures = [Figures({"si_sdr": 9.0}, 6.0), Figures({"si_sdr": "about 8"}, 1.5)]
+    table = Table("t", "s", ["si_sdr"], [one], ranked=True, figure="rate_quality")
+    plot(table)
+    (panel,) = figures[0].axes
+    (hollow,) = [line for line in panel.lines if line.get_markerfacecolor() == "white"]
+    assert hollow.get_xydata().tolist() == [[6.0, 9.0]]
+    assert "Hollow: published." in figures[0].legends[0].get_title().get_text()
+    table.ranked = False
+    plot(table)
+    assert not [
+        line for line in figures[1].axes[0].lines if line.get_markerfacecolor() == "white" and line.get_xydata().size
+    ]
+    assert "Hollow" not in figures[1].legends[0].get_title().get_text()
+
+
+def test_rows_that_differ_by_degrees_are_shades_of_one_scale(make_summary, figures) -> None:
+    rows = [row(make_summary, name, 6.0, 1.5) for name in ("0.0", "0.5", "1.0")]
+    plot(Table("t", "s", ["si_sdr"], rows, figure="dropout"))
+    shades = [sum(container.lines[0].get_color()[:3]) for container in figures[0].axes[0].containers]
+    assert shades == sorted(shades)  # from dark to light
+
+
+def test_codebooks_at_the_highest_bitrate(figures) -> None:
+    def codes(*entropies: float) -> DataFrame:
+        lines = [("all", 6.0, str(k), 1024, 0.5 * k, bits, bits / 10, 3) for k, bits in enumerate(entropies, start=1)]
+        other = [("all", 3.0, "1", 1024, 0.1, 1.0, 0.1, 3), ("all", 6.0, "all", 1024, 0.1, 1.0, 0.1, 3)]
+        return DataFrame([*other, *lines, ("music", 6.0, "1", 1024, 0.1, 2.0, 0.2, 3)], columns=CODEBOOK_COLUMNS)
+
+    rows = [Row("a", codebooks=codes(9.5, 8.0)), Row("b", codebooks=codes(7.0)), Row("broken", error="no")]
+    plot(Table("t", "s", ["codebook_usage"], rows, figure="codebook_usage"))
+    entropy, usage = figures[0].axes
+    assert [line.get_xydata().tolist() for line in entropy.lines[:2]] == [[[1, 9.5], [2, 8.0]], [[1, 7.0]]]
+    assert entropy.lines[2].get_ydata() == [10.0, 10.0]
+    assert usage.lines[0].get_ydata().tolist() == [0.5, 1.0]
+
+
+def test_a_table_of_columns_alone_is_drawn_and_a_long_title_is_broken(make_summary, figures) -> None:
+    summary = make_summary(("all", 6.0, "latency", 13.3, math.nan, 1, 0))
+    plot(
+        Table(
+            "A title of many words that is much wider than one panel", "s", [], [Row("a", summary)], columns=["latency"]
+        )
+    )
+    assert "\n" in figures[0].get_suptitle()
+    assert figures[0].axes[0].get_title(loc="left") == "Latency, ms"

@@ -1,0 +1,223 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from codeclab.benchmarks.tables import render
+from codeclab.benchmarks.tables.grid import count, duration, published
+from codeclab.benchmarks.tables.render import csv_long, latex, markdown, text, write_table
+from codeclab.benchmarks.tables.table import Figures, Row, Table
+from codeclab.codecs.io.files import write_atomically
+
+NAN = math.nan
+
+
+@pytest.fixture
+def small(make_summary) -> Table:
+    first = make_summary(
+        ("all", 7.75, "si_sdr", 9.124, 0.316, 4, 0),
+        ("all", 7.75, "visqol_speech", NAN, NAN, 0, 4),
+        ("all", 7.75, "bitrate_efficiency", 0.98765, NAN, 4, 0),
+    )
+    second = make_summary(
+        ("all", 7.75, "si_sdr", 8.0, 0.25, 4, 0),
+        ("all", 7.75, "visqol_speech", 3.5, NAN, 1, 3),
+        ("all", 7.75, "bitrate_efficiency", 0.5, NAN, 4, 0),
+    )
+    published = {"si_sdr": 9.12, "mushra": "~60 ± 2", "bitrate_efficiency": 0.99}
+    rows = [
+        Row("a|b_c", first, published, bitrate=8.0, label="8 kbps", wall_seconds=185, parameters=14_900_000),
+        Row("50% {d}", second),
+        Row("broken", error="loss was\nnot finite."),
+    ]
+    metrics = ["si_sdr", "visqol_speech", "bitrate_efficiency"]
+    return Table("Swap & see", "DAC_2023, Table 2", metrics, rows, ["100 steps."], ranked=True)
+
+
+MARKDOWN = r"""## Swap & see
+
+| Row | kbps | SI-SDR, dB ↑ | published | ViSQOL (speech, 16 kHz, lattice) ↑ | Bitrate efficiency ↑ | published | MUSHRA, published only | Parameters | Time |
+| :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| a\|b\_c | 7.75 (8 kbps) | **9.12 ± 0.32** | 9.12 | — | **98.8%** | 99% | ~60 ± 2 | 14.9 M | 3 min 05 s |
+| 50% {d} | 7.75 | 8.00 ± 0.25 | — | 3.50 | 50.0% | — | — | — | — |
+| broken | — | failed | — | failed | failed | — | — | — | — |
+
+* ± is half of the 95 % confidence interval over 4 files; kbps are nominal.
+* Published figures: DAC\_2023, Table 2.
+* a\|b\_c at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 4 of 4 files.
+* 50% {d} at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files.
+* broken failed: loss was not finite.
+* 100 steps.
+"""  # noqa: E501
+
+LATEX = r"""\begin{table}
+\centering
+\small
+\caption{Swap \& see}
+\begin{tabular}{lrrrrrrrrr}
+\toprule
+Row & kbps & SI-SDR, dB $\uparrow$ & published & ViSQOL (speech, 16 kHz, lattice) $\uparrow$ & Bitrate efficiency $\uparrow$ & published & MUSHRA, published only & Parameters & Time \\
+\midrule
+a|b\_c & 7.75 (8 kbps) & \textbf{9.12 $\pm$ 0.32} & 9.12 & --- & \textbf{98.8\%} & 99\% & \textasciitilde{}60 $\pm$ 2 & 14.9 M & 3 min 05 s \\
+50\% \{d\} & 7.75 & 8.00 $\pm$ 0.25 & --- & 3.50 & 50.0\% & --- & --- & --- & --- \\
+broken & --- & failed & --- & failed & failed & --- & --- & --- & --- \\
+\bottomrule
+\end{tabular}
+
+\medskip
+\begin{minipage}{\linewidth}\footnotesize
+$\pm$ is half of the 95 \% confidence interval over 4 files; kbps are nominal.\\
+Published figures: DAC\_2023, Table 2.\\
+a|b\_c at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 4 of 4 files.\\
+50\% \{d\} at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files.\\
+broken failed: loss was not finite.\\
+100 steps.
+\end{minipage}
+\end{table}
+"""  # noqa: E501
+
+CSV = """row,label,domain,bitrate_kbps,metric,mean,ci95,n,failed,published,wall_seconds,parameters,error
+a|b_c,8 kbps,all,7.75,si_sdr,9.124,0.316,4,0,9.12,185,14900000,
+a|b_c,8 kbps,all,7.75,visqol_speech,,,0,4,,185,14900000,
+a|b_c,8 kbps,all,7.75,bitrate_efficiency,0.98765,,4,0,0.99,185,14900000,
+a|b_c,8 kbps,all,7.75,mushra,,,,,~60 ± 2,185,14900000,
+50% {d},,all,7.75,si_sdr,8.0,0.25,4,0,,,,
+50% {d},,all,7.75,visqol_speech,3.5,,1,3,,,,
+50% {d},,all,7.75,bitrate_efficiency,0.5,,4,0,,,,
+broken,,all,,,,,,,,,,"loss was
+not finite."
+"""
+
+
+def test_markdown(small) -> None:
+    assert markdown(small) == MARKDOWN
+
+
+def test_latex(small) -> None:
+    assert latex(small) == LATEX
+
+
+def test_csv(small) -> None:
+    assert csv_long(small) == CSV
+
+
+def test_terminal(small) -> None:
+    shown = text(small, 240)
+    assert "9.12 ± 0.32" in shown
+    assert "ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files." in shown
+    assert "not ranked" not in shown
+
+
+def test_what_does_not_fit_a_terminal_follows_below_and_nothing_is_broken(small) -> None:
+    wide, narrow = text(small, 240), text(small, 50)
+    assert narrow.count("kbps ┃") > wide.count("kbps ┃")
+    assert max(len(line) for line in narrow.splitlines()) <= 50
+    figures = [word.strip() for line in wide.splitlines() if line.startswith("│") for word in line.split("│")[1:-1]]
+    assert all(figure in narrow for figure in figures)
+
+
+def test_short_rows_are_not_ranked(small) -> None:
+    small.ranked = False
+    shown = markdown(small)
+    assert "**" not in shown
+    assert "* Rows this short are not ranked: no figure is marked as the best." in shown
+
+
+def test_each_domain_has_a_section(make_summary) -> None:
+    cells = [(domain, 6.0, "si_sdr", mean, 0.5, 2, 0) for domain, mean in (("all", 2), ("music", 1), ("speech", 3))]
+    rows = [Row("a", make_summary(*cells), {"si_sdr": 1.0}), Row("b", None, {"si_sdr": 2.0})]
+    shown = markdown(Table("t", "s", ["si_sdr"], rows))
+    assert "| b | — | — | 2.00 |" in shown
+    music = "### music\n\n| Row | kbps | SI-SDR, dB ↑ |\n| :--- | ---: | ---: |\n| a | 6 | 1.00 ± 0.50 |\n"
+    assert music in shown
+    assert "| a | 6 | 3.00 ± 0.50 |" in shown.split("### speech")[1]
+    assert latex(Table("t", "s", ["si_sdr"], rows)).count(r"\begin{tabular}") == 3
+
+
+def test_published_figures_keep_their_decimals() -> None:
+    assert published(4.3, "si_sdr") == "4.30"
+    assert published(4.125, "si_sdr") == "4.125"
+    assert published(-0.02, "si_sdr") == "-0.02"
+    assert published(0.62, "bitrate_efficiency") == "62%"
+    assert published(77.5, "mushra") == "77.5"
+
+
+def test_counts_and_times_read_well() -> None:
+    assert [count(n) for n in (None, 12, 3400, 14_850_000, 1_600_000_000)] == ["—", "12", "3.4 k", "14.8 M", "1.6 G"]
+    assert [duration(s) for s in (None, 0.52, 42.4, 59.6, 185, 7300)] == [
+        *("—", "0.52 s", "42 s", "1 min 00 s", "3 min 05 s", "2 h 01 min"),
+    ]
+
+
+def test_files_are_written_whole_or_not_at_all(small, tmp_path: Path, monkeypatch) -> None:
+    write_table(small, tmp_path / "new" / "t")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "new" / "t").iterdir()}
+    assert sorted(written) == ["table.csv", "table.md", "table.png", "table.tex"]
+    assert written["table.md"].decode() == MARKDOWN
+    assert written["table.png"].startswith(b"\x89PNG\r\n")
+
+    def broken(table):
+        raise RuntimeError("no figure")
+
+    monkeypatch.setattr(render, "plot", broken)
+    small.title = "Another"
+    with pytest.raises(RuntimeError, match="no figure"):
+        write_table(small, tmp_path / "new" / "t")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "new" / "t").iterdir()} == written
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
+    write_atomically(tmp_path / "x.txt", "old")
+
+    def full(self, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(tmp_path / "x.txt", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
+    assert (tmp_path / "x.txt").read_text() == "old"
+
+
+def columns_table(make_summary) -> Table:
+    """EnCodec's Table 5 in small: a codec that was timed, and figures nobody here has."""
+    summary = make_summary(("all", 6.0, "latency", 13.333, NAN, 1, 0), ("all", 6.0, "si_sdr", 1.0, 0.5, 8, 0))
+    published = {"latency": 13, "rtf_encoder_entropy": 1.6}
+    rows = [
+        Row("a", summary, published, bitrate=6.0, seeds=3),
+        Row("Reference", figures=[Figures({"mushra": "95.5 ± 1.6"}, domain="clean speech")]),
+        Row("b", None, figures=[Figures({"mushra": "49.2 ± 2.4"}, 1.5, domain="clean speech")], error="not installed"),
+    ]
+    return Table("t", "EnCodec", ["si_sdr"], rows, columns=["latency", "rtf_encoder_entropy", "mushra"])
+
+
+def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> None:
+    shown = markdown(columns_table(make_summary))
+    heading, _, first, second = shown.splitlines()[2:6]
+    assert heading == (
+        "| Row | kbps | SI-SDR, dB ↑ | Latency, ms | published | RTF encoder with entropy coding, published only |"
+    )
+    assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 1.60 |"
+    assert second == "| b | — | failed | failed | — | — |"
+    assert "* RTF encoder with entropy coding: ours stay open until the suite has its entropy coder." in shown
+    assert "* MUSHRA: ours stay open until a listening test is held." in shown
+    assert "over 8 files and 3 seeds" in shown
+    assert "* Figures at this scale do not stand as the paper's" in shown
+    assert "a,,all,6.0,latency,13.333,,1,0,13,,," in csv_long(columns_table(make_summary))
+
+
+def test_a_domain_of_the_paper_has_its_own_part(make_summary) -> None:
+    table = columns_table(make_summary)
+    table.rows[0].figures = [Figures({"mushra": 83.1}, 6.0, domain="music set 1")]
+    shown = markdown(table)
+    assert "### clean speech" in shown
+    assert "| Reference | — | 95.5 ± 1.6 |" in shown
+    assert "| b | 1.5 | 49.2 ± 2.4 |" in shown
+    assert "### music set 1\n\n| Row | kbps | MUSHRA, published only |" in shown
+    assert latex(table).count(r"\toprule") == latex(table).count(r"\bottomrule") == 3
+
+
+def test_ranked_tables_claim_no_direction_only(make_summary) -> None:
+    table = columns_table(make_summary)
+    table.ranked = True
+    assert "do not stand as the paper's" not in markdown(table)

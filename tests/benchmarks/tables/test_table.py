@@ -1,0 +1,143 @@
+import math
+
+import pytest
+
+from codeclab.benchmarks.tables.agreement import agreement
+from codeclab.benchmarks.tables.grid import kbps, notes
+from codeclab.benchmarks.tables.table import Figures, Row, Table, best, lines
+
+NAN = math.nan
+
+
+def table(rows: list[Row], metrics=("si_sdr",), ranked: bool = True) -> Table:
+    return Table("t", "s", metrics, rows, ranked=ranked)
+
+
+def test_published_figures_stand_beside_the_bitrate_they_hold_at(make_summary) -> None:
+    summary = make_summary(("all", 7.75, "si_sdr", 1.0, 0.1, 9, 0), ("all", 2.67, "si_sdr", 0.5, 0.1, 9, 0))
+    figures = {"si_sdr": 9.12}
+    assert [(x.bitrate, x.published) for x in lines(table([Row("a", summary, figures)]))] == [
+        (2.67, {}),
+        (7.75, figures),
+    ]
+    at_label = lines(table([Row("a", summary, figures, bitrate=8.0)]))  # the paper rounds 7.75 up
+    assert [(x.bitrate, x.published) for x in at_label] == [(2.67, {}), (7.75, figures)]
+    low = lines(table([Row("a", summary, figures, bitrate=2.67)]))
+    assert [(x.bitrate, x.published) for x in low] == [(2.67, figures), (7.75, {})]
+    unmeasured = lines(table([Row("a", summary, figures, bitrate=24.0)]))
+    assert [(x.bitrate, bool(x.scores), x.published) for x in unmeasured] == [
+        (2.67, True, {}),
+        (7.75, True, {}),
+        (24.0, False, figures),
+    ]
+    assert [(x.bitrate, x.published) for x in lines(table([Row("a", None, figures)]))] == [(None, figures)]
+
+
+def test_best_is_chosen_at_one_bitrate_and_in_the_metrics_direction(make_summary) -> None:
+    def row(name: str, sdr: float, mel: float, bitrate: float = 6.0) -> Row:
+        cells = (("all", bitrate, "si_sdr", sdr, 0.1, 9, 0), ("all", bitrate, "mel_distance", mel, 0.1, 9, 0))
+        return Row(name, make_summary(*cells))
+
+    rows = [row("a", 3.001, 1.2), row("b", 3.004, 0.9), row("c", NAN, 1.0), row("alone", 99.0, 0.1, 24.0)]
+    ranked = table(rows, ("si_sdr", "mel_distance"))
+    # 3.001 and 3.004 print alike; nothing rivals the row at 24 kbps.
+    assert best(ranked, lines(ranked)) == {(0, "si_sdr"), (1, "si_sdr"), (1, "mel_distance")}
+    unranked = table(rows, ("si_sdr", "mel_distance"), ranked=False)
+    assert best(unranked, lines(unranked)) == set()
+
+
+def test_agreement_by_hand(make_summary) -> None:
+    def row(name: str, ours: float, theirs: float | str | None) -> Row:
+        figures = {} if theirs is None else {"si_sdr": theirs}
+        return Row(name, make_summary(("all", 6.0, "si_sdr", ours, 0.1, 9, 0)), figures)
+
+    rows = [
+        row("a", 1.0, 5.99),
+        row("b", 2.0, 7.35),
+        row("c", 3.0, 6.67),
+        row("same as a", 0.5, 5.99),
+        row("tied with b", 2.0, 6.0),
+        row("text", 9.0, "about 8"),
+        row("none", 9.0, None),
+        row("failed", NAN, 3.0),
+        Row("not measured", None, {"si_sdr": 2.0}),
+    ]
+    # Of the ten pairs of the first five rows, a and its double are equal in the paper. Kept: a<b, a<c, a<t, b>s, c>s,
+    # t>s, c>t. Turned: b and c. Tied here: b and t.
+    (finding,) = agreement(table(rows))
+    assert (finding.metric, finding.found, finding.pairs, finding.chance) == ("si_sdr", 7, 9, 4.5)
+    assert finding.text == "SI-SDR: found 7 of 9 of the paper's orderings (chance: 4.5)"
+    assert agreement(table([row("a", 1.0, None), row("b", 2.0, 3.0)])) == []
+
+
+def test_agreement_does_not_depend_on_the_metrics_direction(make_summary) -> None:
+    def row(name: str, ours: float, theirs: float) -> Row:
+        return Row(name, make_summary(("all", 6.0, "mel_distance", ours, 0.1, 9, 0)), {"mel_distance": theirs})
+
+    (finding,) = agreement(table([row("a", 1.0, 0.9), row("b", 2.0, 1.1)], ("mel_distance",)))
+    assert (finding.found, finding.pairs) == (1, 1)
+
+
+def test_refusals(make_summary) -> None:
+    with pytest.raises(ValueError, match="unknown metric 'pesq'"):
+        table([], ("pesq",))
+    with pytest.raises(ValueError, match="'a' stands twice"):
+        table([Row("a"), Row("b"), Row("a")])
+
+
+def test_figures_at_several_bitrates_and_in_domains(make_summary) -> None:
+    summary = make_summary(
+        *(("all", rate, "si_sdr", rate, 0.1, 9, 0) for rate in (3.0, 6.0)),
+        *(("speech", rate, "si_sdr", 2 * rate, 0.1, 4, 0) for rate in (3.0, 6.0)),
+        ("all", 6.0, "latency", 13.3, NAN, 1, 0),
+    )
+    figures = [
+        Figures({"si_sdr": 1.0}, 3.0, "3 kbps"),
+        Figures({"latency": 13.0}, 6.0),
+        Figures({"mushra": "83.1 ± 2.7"}, 6.0, None, "clean speech"),
+        Figures({"si_sdr": 9.0}, 24.0),
+    ]
+    row = Row("a", summary, figures=figures)
+    shown = Table("t", "s", ["si_sdr"], [row, Row("Reference", figures=[Figures({"mushra": 95.5}, domain="speech")])])
+    shown.columns = ["latency", "mushra"]
+    assert [(x.bitrate, x.label, x.published, sorted(x.scores)) for x in lines(shown)] == [
+        (3.0, "3 kbps", {"si_sdr": 1.0}, ["si_sdr"]),
+        (6.0, None, {"latency": 13.0}, ["latency", "si_sdr"]),
+        (24.0, None, {"si_sdr": 9.0}, []),
+    ]
+    assert shown.domains == ["speech", "clean speech"]
+    assert [(x.row.name, x.bitrate, x.published) for x in lines(shown, "speech")] == [
+        ("a", 3.0, {}),
+        ("a", 6.0, {}),
+        ("Reference", None, {"mushra": 95.5}),
+    ]
+    assert [(x.bitrate, x.published) for x in lines(shown, "clean speech")] == [(6.0, {"mushra": "83.1 ± 2.7"})]
+    assert shown.own_columns == ["latency"]
+    assert shown.published_only == ["mushra"]
+    with pytest.raises(ValueError, match="unknown column 'weight'; known: sample_rate"):
+        Table("t", "s", [], [], columns=["weight"])
+
+
+def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> None:
+    """An encoder of variable bitrate spends 7.1 kbps where 6 are asked for."""
+    summary = make_summary(("all", 7.1, "si_sdr", 1.0, 0.1, 9, 0), ("all", 12.9, "si_sdr", 2.0, 0.1, 9, 0))
+    row = Row("Opus", summary, {"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9 + 1e-14: 12.0})
+    assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
+    assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 asked)", "12.9 (12 asked)"]
+    assert notes(table([row]))[0].endswith("kbps are nominal, those of baselines as spent.")
+
+
+def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary) -> None:
+    def row(name: str, *cells: tuple[float, float, float]) -> Row:
+        summary = make_summary(*(("all", rate, "si_sdr", ours, 0.1, 9, 0) for rate, ours, _ in cells))
+        return Row(name, summary, figures=[Figures({"si_sdr": theirs}, rate) for rate, _, theirs in cells])
+
+    rows = [row("a", (3.0, 1.0, 4.0), (6.0, 2.0, 8.0)), row("b", (3.0, 1.5, 4.05), (6.0, 0.5, 6.0))]
+    everything = table(rows)
+    # a3<a6 kept, a3<b3 kept, a3<b6 turned, a6>b3 kept, a6>b6 kept, b3<b6 turned.
+    (finding,) = agreement(everything)
+    assert (finding.found, finding.pairs) == (4, 6)
+    everything.margin = {"si_sdr": 0.1}  # a3 and b3 are 0.05 apart
+    (finding,) = agreement(everything)
+    assert (finding.found, finding.pairs, finding.chance) == (3, 5, 2.5)
+    assert finding.text == "SI-SDR: found 3 of 5 of the paper's orderings by more than 0.1 dB (chance: 2.5)"

@@ -1,0 +1,202 @@
+"""The commands, as typed: mistakes are answered in a line or two, and nothing is made before they are."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codeclab.experiments.cli import main
+from codeclab.experiments.cli.commands import COMMANDS
+from codeclab.experiments.config.parts import all_slots, subclasses
+
+ENCODEC = ["--config", "encodec_24khz", "--scale", "demo"]
+DAC = ["--config", "dac_44khz", "--scale", "demo"]
+
+
+class Typed:
+    """Types a command in an empty folder, in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        before = list(sys.argv)
+        with pytest.raises(SystemExit) as end:
+            main(list(words))
+        assert sys.argv == before
+        out, err = self.capsys.readouterr()
+        return int(end.value.code or 0), out, err
+
+    def refused(self, *words: str) -> str:
+        """What a command answers when refused: on stderr, at most two lines, and no trace in the folder."""
+        status, out, err = self("fit", *words)
+        assert (status, out) == (2, "")
+        lines = [line for line in err.splitlines() if not line.startswith("note: ")]
+        assert len(lines) <= 2, err
+        assert "Traceback" not in err
+        assert "usage:" not in err
+        assert list(Path().iterdir()) == []
+        return "\n".join(lines)
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    monkeypatch.chdir(tmp_path)
+    return Typed(capsys)
+
+
+def test_help_names_every_command_and_fits_a_screen(typed: Typed) -> None:
+    for words in (["--help"], ["-h"], ["help"]):
+        status, out, _ = typed(*words)
+        assert status == 0
+    assert all(f"  {command} " in out for command in COMMANDS)
+    assert len(out.splitlines()) < 24
+    assert typed()[0] == 2
+    assert typed("--version")[1].startswith("codeclab 0.")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(typed: Typed, command: str) -> None:
+    status, out, err = typed(command, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: codeclab {command}")
+    assert len(out.splitlines()) < 60
+    assert max(map(len, out.splitlines())) <= 200
+
+
+def test_the_help_of_fit_lists_every_part(typed: Typed) -> None:
+    out = typed("fit", "--help")[1]
+    for slot, base in all_slots().items():
+        assert f"--{slot} " in out
+        for part in subclasses(base).values():
+            if part.__module__.startswith("codeclab."):
+                assert part.__name__ in out
+
+
+def test_a_parts_arguments_are_explained(typed: Typed) -> None:
+    status, out, _ = typed("fit", "--model.quantizer.help", "FactorizedVQ")
+    assert status == 0
+    assert "--model.quantizer.codebook_dim" in out
+
+
+def test_every_flag_is_listed(typed: Typed) -> None:
+    status, out, _ = typed("fit", "--help-all")
+    assert status == 0
+    for flag in ("--trainer.max_steps", "--data.batch_size", "--model.optimizer.lr", "--seed_everything"):
+        assert flag in out
+
+
+def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> None:
+    status, out, err = typed("train")
+    assert (status, out) == (2, "")
+    assert err == f"codeclab: no command 'train'; there are: {', '.join(COMMANDS)}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--config", "encodec"], "no recipe 'encodec'; there are: dac_16khz, dac_24khz, dac_44khz"),
+        ([*ENCODEC, "--scale", "big"], "no scale 'big'; there are: demo, lab, mini, paper"),
+        ([*ENCODEC, "--model.decoder", "SEANet"], "no decoder 'SEANet' (did you mean SEANetDecoder?)"),
+        ([*ENCODEC, "--model.quantizer.code_size", "8"], "ResidualVQ takes no argument 'code_size'"),
+        ([*ENCODEC, "--model.quantizer.dimension", "8"], "set --model.encoder.dimension"),
+        ([*DAC, "--model.encoder.strides", "[2,4]"], "the encoder's strides are [2, 4] and the decoder's [2, 4, 8, 8]"),
+        ([*ENCODEC, "--data.batch_size", "x"], "--data.batch_size is x; it should be a whole number"),
+        ([*ENCODEC, "--data.batch_siz", "3"], "there is no --data.batch_siz (did you mean --data.batch_size?)"),
+        ([*ENCODEC, "--batch_size", "3"], "there is no --batch_size (did you mean --data.batch_size?)"),
+        ([*ENCODEC, "--model.encoder.strides", "[a]"], "--model.encoder.strides is a; it should be a whole number"),
+        ([*ENCODEC, "--model.update_order", "both"], "it should be discriminator_first or joint"),
+        ([*ENCODEC, "--trainer.precision", "16-mixed"], "use bf16-mixed or 32-true"),
+        ([*ENCODEC, "--trainer.max_steps", "0"], "at least 1"),
+        ([*ENCODEC, "--data", "."], "no audio in ."),
+        ([*ENCODEC, "--data", "nowhere"], "there is no folder or manifest nowhere"),
+        ([*ENCODEC, "--data"], "--data wants a value"),
+        ([*ENCODEC, "demo"], "'demo' is no flag"),
+        ([*ENCODEC, "--import", "mine.py"], "--import mine.py: not a Python file"),
+        (
+            [*DAC, "--model.encoder.channels", "2", "--model.decoder.channels", "2"],
+            "MultiPeriodDiscriminator judges audio of 1 channels, but the codec's has 2",
+        ),
+        ([*ENCODEC, "--trainer.accelerator", "abacus"], "accelerator"),
+        (
+            [*ENCODEC, "--model.quantizer", "DiffQ", "--model.rate_sampling", "CodebookDropout"],
+            "--model.rate_sampling AllCodebooks",
+        ),
+    ],
+)
+def test_mistakes_are_answered_in_a_line_before_anything_is_made(typed: Typed, words: list[str], answer: str) -> None:
+    said = typed.refused(*words)
+    assert answer in said
+    assert said.startswith("codeclab fit: ")
+
+
+def test_a_recipe_with_a_mistake_is_refused_like_a_flag(typed: Typed, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("recipes") / "mine.yaml"
+    recipe = {"sample_rate": 24000, "encoder": "SEANetEncoder", "quantizer": "ResidualVQ", "decoder": "SEANetDecoder"}
+    decoder = {"class_path": "SEANetDecoder", "init_args": {"dimension": 8}}
+    wrong = {
+        "did you mean --model.quantizer?": {**recipe, "quantiser": "ResidualVQ"},
+        "set --model.encoder.dimension": {**recipe, "decoder": decoder},
+        "no encoder 'Mimi'": {**recipe, "encoder": "Mimi"},
+        "--model.sample_rate is missing": {key: recipe[key] for key in ("encoder", "quantizer", "decoder")},
+    }
+    for answer, model in wrong.items():
+        path.write_text(yaml.safe_dump({"model": model, "trainer": {"max_steps": 2}}))
+        assert answer in typed.refused("--config", str(path))
+
+
+def test_what_a_swap_leaves_out_is_said_in_one_line(typed: Typed) -> None:
+    _, _, err = typed("fit", *DAC, "--model.quantizer", "ResidualVQ", "--trainer.max_steps", "0")
+    assert err.splitlines()[0] == "note: quantizer is ResidualVQ: codebook_dim of the recipe's FactorizedVQ is left out"
+
+
+def test_a_run_of_other_settings_is_not_continued(typed: Typed) -> None:
+    folder = Path("runs/mine")
+    folder.mkdir(parents=True)
+    stored = {"model": {"quantizer": {"class_path": "FactorizedVQ"}}, "data": {"batch_size": 3}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(stored))
+    status, _, err = typed("fit", *ENCODEC, "--name", "mine")
+    assert status == 2
+    assert "runs/mine holds a run with other settings" in err
+    assert "data.batch_size: 3 in the run, 2 now" in err
+    assert len(err.splitlines()) <= 16
+    assert yaml.safe_load((folder / "config.yaml").read_text()) == stored
+    assert [path.name for path in folder.iterdir()] == ["config.yaml"]
+
+
+def test_recipes_and_tables_are_listed_from_their_headers(typed: Typed) -> None:
+    status, out, _ = typed("recipes")
+    flat = " ".join(out.split())
+    assert status == 0
+    for word in ("dac_44khz", "encodec_24khz", "Improved", "streamable", "44.1 kHz", "24 kbps"):
+        assert word in flat
+    status, out, _ = typed("tables")
+    assert status == 0
+    assert "demo" in out
+    status, out, _ = typed("tables", "demo")
+    assert status == 0
+    assert "factorized VQ" in " ".join(out.split())
+
+
+NOISE = ("Seed set", "GPU available", "TPU available", "litlogger", "LeafSpec", "weights_only", "Trainer.fit",
+         "anonymous", "Warning", "warn")  # fmt: skip
+
+
+def test_the_real_command_trains_and_says_only_what_matters(tmp_path: Path) -> None:
+    words = ["fit", *DAC, "--name", "mine", "--trainer.max_steps", "2", "--data.valid_clips", "1",
+             "--data.clip_seconds", "0.5", "--data.seconds", "0.2"]  # fmt: skip
+    environment = {**os.environ, "WANDB_MODE": "offline"}
+    command = [sys.executable, "-m", "codeclab.experiments", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert not [noise for noise in NOISE if noise in said], said
+    assert "mine: batch 2/2" in said
+    assert "runs/mine is trained; to measure its codec: codeclab evaluate runs/mine" in said
+    assert len(said.splitlines()) <= 5
+    for kept in ("config.yaml", "metrics.csv", "checkpoints/last.ckpt", "codec/config.json"):
+        assert (tmp_path / "runs" / "mine" / kept).is_file()
+    assert list((tmp_path / "runs" / "mine").glob("wandb/offline-run-*"))

@@ -1,0 +1,193 @@
+"""A table from flags to files, with the smallest codecs that train."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from codeclab.experiments.cli import main
+from codeclab.experiments.cli.table import choose_devices, choose_slots, make_parser
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runner import perform
+
+TINY = (
+    "--config encodec_24khz --scale demo --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--model.quantizer.n_codebooks 4 --model.bitrates [1.5,3] --model.rate_sampling.bitrates [1.5,3] --model.bitrate 3 "
+    "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.batch_size 2 "
+    "--data.max_test_clips 2 --data.valid_clips 2 --data.clip_seconds 0.5 --trainer.max_steps 2"
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A table of a good row, a row that cannot be built and a row that fails while it trains."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    bad_part = tmp_path / "bad_part.py"
+    bad_part.write_text(
+        "from codeclab.experiments.train.losses.base import ReconstructionLoss\n"
+        "class FailsAtOnce(ReconstructionLoss):\n"
+        "    def forward(self, fake, real):\n"
+        "        raise RuntimeError('out of patience')\n"
+    )
+    rows = [
+        {"name": "Good", "flags": TINY, "published": {"si_snr": 6.0}},
+        {"name": "Typo", "flags": f"{TINY} --model.quantizer Residual"},
+        {"name": "Fails", "flags": f"{TINY} --import {bad_part} --model.waveform_loss FailsAtOnce"},
+    ]
+    content = {"title": "Tiny", "source": "here", "metrics": ["mel_distance", "si_snr"], "rows": rows}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
+    return ["table", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path / "runs"), "--workers", "0"]
+
+
+def count_bytes(content: object) -> int:
+    """Of all tensors in a nested state."""
+    if isinstance(content, torch.Tensor):
+        return content.nbytes
+    items = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return sum(count_bytes(item) for item in items)
+
+
+def run(argv: list[str]) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+def test_a_dry_run_says_the_plan_and_makes_nothing(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*table, "--dry-run", "--rows", "Good", "Typo"]) == 1
+    assert re.search(r"  Good  2 batches, about 0:\d\d\n  Typo  cannot be made", capsys.readouterr().err)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [".timings.json"]
+
+
+def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(table) == 1
+    captured = capsys.readouterr()
+    assert "no quantizer 'Residual'" in captured.err
+    assert "out of patience" in captured.err
+    output = tmp_path / "runs" / "tiny-paper"
+    assert {path.name for path in output.iterdir()} == {"table.md", "table.csv", "table.tex", "table.png"}
+    text = (output / "table.md").read_text()
+    assert "Good" in text
+    assert "out of patience" in text
+    assert "Residual" in text
+    assert "Cut short: trained for 2 batches a row instead of 360." in text
+    assert re.search(r"  Good   2 batches, about 0:\d\d\n  Typo   cannot be made: no quantizer", captured.err)
+    figures = pd.read_csv(output / "table.csv")
+    assert {1.5, 3.0} <= set(figures["bitrate_kbps"].dropna())
+    (good,) = (tmp_path / "runs").glob("good-*")
+    per_file = pd.read_csv(good / "tables" / "tiny-good" / "per_file.csv")
+    assert len(per_file) == 2 * 2  # clips times bitrates
+    assert json.loads((good / "timing.json").read_text())["train_seconds"] > 0
+    (needed,) = re.findall(r"disk: about ([\d.]+) MiB needed", captured.err)
+    checkpoint = torch.load(good / "checkpoints" / "last.ckpt", weights_only=True)
+    run_bytes = 2 * count_bytes(checkpoint) + count_bytes(load_file(good / "codec" / "model.safetensors"))
+    # Two rows like this one, and half of one: a checkpoint is written beside the one it replaces.
+    assert float(needed) * 2**20 == pytest.approx(2.5 * run_bytes, rel=0.06)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(perform, "evaluate_codec", refuse)
+    before = (good / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert run([*table, "--rows", "good"]) == 0
+    assert (good / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+    again = capsys.readouterr()
+    assert "Good" in again.out
+    assert "  Good  trained\n" in again.err
+    assert "training takes" not in again.err
+
+
+def test_what_rows_share_is_noted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    swapped = "--config encodec_24khz --scale demo --model.quantizer FactorizedVQ"
+    rows = [{"name": name, "flags": f"{swapped} --seed_everything {seed}"} for seed, name in enumerate("AB")]
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump({"title": "Two", "source": "here", "metrics": ["si_snr"], "rows": rows}))
+    for _ in range(2):
+        assert run(["table", str(path), "--runs", str(tmp_path / "runs"), "--dry-run"]) == 0
+        assert capsys.readouterr().err.count("note: quantizer is FactorizedVQ: ") == 1
+
+
+def test_seeds_are_runs_of_their_own_and_one_row(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*table, "--rows", "good", "--seeds", "2"]) == 0
+    assert "Good  2 seeds, 4 batches" in capsys.readouterr().err
+    first, second = sorted((tmp_path / "runs").glob("good-*"))
+    assert second.name == f"{first.name}-seed1"
+    weights = [(folder / "codec" / "model.safetensors").read_bytes() for folder in (first, second)]
+    assert weights[0] != weights[1]
+    means = [
+        pd.read_csv(folder / "tables" / "tiny-good" / "per_file.csv")
+        .query("bitrate_kbps == 3.0")["mel_distance"]
+        .mean()
+        for folder in (first, second)
+    ]
+    figures = pd.read_csv(tmp_path / "runs" / "tiny-paper" / "table.csv")
+    (shown,) = figures.query("bitrate_kbps == 3.0 and metric == 'mel_distance' and domain == 'all'")["mean"]
+    assert shown == pytest.approx(sum(means) / 2)
+    assert run([*table, "--rows", "good"]) == 0
+    assert "Good  trained" in capsys.readouterr().err
+
+
+def test_gpus_are_counted_among_those_that_are_visible() -> None:
+    assert choose_devices("2", 4, None) == ["0", "1"]
+    assert choose_devices("0,3", 4, None) == ["0", "3"]
+    assert choose_devices("1,", 2, "6,GPU-7") == ["GPU-7"]
+    for wrong in ("5", "0,4", "1,1", "0", "all"):
+        with pytest.raises(RecipeError, match=f"--devices {wrong}: "):
+            choose_devices(wrong, 4, None)
+
+
+def test_rows_may_share_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for words, slots in (("--devices 2", "01"), ("--devices 2 --jobs 3", "010101"), ("--devices 1, --jobs 2", "11")):
+        assert choose_slots(make_parser().parse_args(["demo", *words.split()])) == list(slots)
+    assert choose_slots(make_parser().parse_args(["demo", "--jobs", "2"])) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--jobs 0", "should be 1 or more"),
+        ("--seeds 0", "should be 1 or more"),
+        ("--launcher slurm --jobs 2", "Slurm gives each row"),
+        ("--slurm partition=gpu", "is for --launcher slurm"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        choose_slots(make_parser().parse_args(["demo", *words.split()]))
+
+
+def test_a_job_that_is_told_to_end_starts_no_other_row(table: list[str], tmp_path: Path) -> None:
+    told = tmp_path / "told_to_end.py"
+    told.write_text(
+        "import os, signal\n"
+        "from codeclab.experiments.train.losses.base import ReconstructionLoss\n"
+        "class EndsTheJob(ReconstructionLoss):\n"
+        "    def forward(self, fake, real):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        raise RuntimeError('DataLoader worker is killed by signal: Terminated')\n"
+    )
+    content = yaml.safe_load(Path(table[1]).read_text())
+    row = {"name": "Ended", "flags": f"{TINY} --import {told} --model.waveform_loss EndsTheJob"}
+    Path(table[1]).write_text(yaml.safe_dump(content | {"rows": [row, content["rows"][0]]}))
+    assert run(table) == 143
+    assert not list((tmp_path / "runs").glob("good-*"))
+
+
+def test_an_unknown_row_lists_the_rows(table: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*table, "--rows", "Nobody"]) == 2
+    assert "has no row Nobody; it has: Good, Typo, Fails" in capsys.readouterr().err

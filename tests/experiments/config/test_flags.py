@@ -1,0 +1,212 @@
+"""From what the user typed to what the parser reads."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codeclab.experiments.config.flags import Request, pairs, read_request
+from codeclab.experiments.config.messages import explain, shorten
+from codeclab.experiments.config.parts import LINKED, all_slots, find_part, subclasses
+from codeclab.experiments.config.recipes import RECIPES, RecipeError, import_file
+from codeclab.experiments.train.losses.waveform import WaveformL1
+
+RECIPE = ["--config", "encodec_24khz"]
+
+
+def request(*words: str) -> Request:
+    return read_request([*RECIPE, *words])
+
+
+def recipe_of(found: Request) -> dict:
+    return yaml.safe_load(next(word for word in found.argv if word.startswith("--config=")).removeprefix("--config="))
+
+
+def test_the_short_forms_are_written_out_and_argv_is_left_alone() -> None:
+    words = [*RECIPE, "--data", "sounds", "--scale", "mini", "--dry-run", "--compile"]
+    before, typed = list(sys.argv), list(words)
+    found = read_request(words)
+    assert found.recipe == "encodec_24khz"
+    assert found.scale == "mini"
+    assert found.dry_run
+    assert "--data.folder=sounds" in found.argv
+    assert "--model.compile=true" in found.argv
+    assert not any("scale" in word for word in found.argv if not word.startswith("--config="))
+    assert (sys.argv, words) == (before, typed)
+
+
+def test_the_usual_number_of_batches_is_the_recipes_or_the_scales(tmp_path: Path) -> None:
+    assert request().steps == 600_000
+    assert request("--trainer.max_steps", "3").steps == 600_000
+    assert request("--scale", "lab", "--trainer.max_steps", "3").steps == 5000
+    assert request("--scale", "paper").steps == 600_000
+    (tmp_path / "mine.yaml").write_text("trainer: {max_steps: 7}")
+    assert request("--config", str(tmp_path / "mine.yaml")).steps == 7
+
+
+def test_both_ways_of_writing_a_value() -> None:
+    assert pairs(["--a", "1", "--b=2", "--c+=x=y", "--d", "-3"]) == [("a", "1"), ("b", "2"), ("c+", "x=y"), ("d", "-3")]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scale", "tiny"], "no scale 'tiny'; there are: demo, lab, mini, paper"),
+        (["--model.quantizer"], "--model.quantizer wants a value"),
+        (["--data", "--scale"], "--data wants a value"),
+        (["mini"], "'mini' is no flag; flags begin with --"),
+        (["--model.quantizer", "FactorisedVQ"], r"no quantizer 'FactorisedVQ' \(did you mean FactorizedVQ\?\); there"),
+        (["--model.quantizer", "SEANetEncoder"], "no quantizer 'SEANetEncoder'"),
+        (["--model.quantizer", "torch.nn.Linear"], "no quantizer 'torch.nn.Linear'; there are: .*ResidualVQ"),
+        (["--model.discriminators+=MSD"], "no discriminators 'MSD'.*MultiScaleDiscriminator"),
+        (["--model.discriminators", "MultiScaleDiscriminator"], "is a list: write .*'\\[MultiScaleDiscriminator\\]'"),
+        (["--model.quantizer.codebooks", "8"], r"ResidualVQ takes no argument 'codebooks'.*it takes: n_codebooks, "),
+        (["--model.encoder", "{class_path: DACEncoder, init_args: {lstm_layers: 1}}"], "DACEncoder takes no argument"),
+        (["--model.encoder", "{class_path: DACEncoder"], "is not YAML"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_refused_with_what_would_work(words: list[str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as refusal:
+        request(*words)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_recipe_is_asked_for_and_an_unknown_one_refused() -> None:
+    with pytest.raises(RecipeError, match="which recipe.*dac_44khz, dac_44khz_16kbps, .*encodec_24khz"):
+        read_request(["--scale", "mini"])
+    with pytest.raises(RecipeError, match="no recipe 'encodec'; there are: dac_16khz, dac_24khz, dac_44khz"):
+        read_request(["--config", "encodec"])
+
+
+@pytest.mark.parametrize("setting", LINKED)
+def test_a_value_for_a_setting_that_follows_another_is_refused(setting: str, tmp_path: Path) -> None:
+    swap = ["--model.quantizer", "DiffQ"] if setting == "model.quantizer.frame_rate" else []
+    with pytest.raises(RecipeError, match=f"--{setting} follows .*set --"):
+        request(*swap, f"--{setting}", "64")
+    if setting.count(".") == 1:
+        section, name = setting.split(".")
+        text = {section: {name: 64}}
+    else:
+        section, slot, name = setting.split(".")
+        part = {"quantizer": "DiffQ", "decoder": "DACDecoder", "spectral_loss": "MultiScaleMelLoss"}[slot]
+        text = {section: {slot: {"class_path": part, "init_args": {name: 64}}}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(text))
+    with pytest.raises(RecipeError, match=f"--{setting} follows "):
+        read_request(["--config", str(tmp_path / "own.yaml")])
+
+
+def test_every_linked_setting_exists() -> None:
+    known = all_slots()
+    for setting in LINKED:
+        slot, _, argument = setting.rpartition(".")
+        if slot in known:
+            assert any(argument in part.__init__.__code__.co_varnames for part in subclasses(known[slot]).values())
+
+
+def test_a_swap_takes_over_what_all_parts_share_and_says_what_it_leaves_out() -> None:
+    found = request("--model.decoder", "DACDecoder", "--model.quantizer", "FactorizedVQ")
+    model = recipe_of(found)["model"]
+    # SEANet's n_filters counts at its widest rate, DAC's at its narrowest: one name, another meaning.
+    assert model["decoder"]["init_args"] == {"channels": 1, "strides": [2, 4, 5, 8]}
+    assert model["quantizer"]["init_args"] == {"n_codebooks": 32, "codebook_size": 1024}
+    assert found.swapped == {"model.decoder", "model.quantizer"}
+    assert [line.split(":")[0] for line in found.dropped] == ["decoder is DACDecoder", "quantizer is FactorizedVQ"]
+    assert "decay, kmeans_init of the recipe's ResidualVQ are left out" in found.dropped[1]
+
+
+def test_naming_the_part_that_is_there_already_changes_nothing() -> None:
+    found = request("--model.quantizer", "ResidualVQ")
+    assert recipe_of(found) == recipe_of(request())
+    assert not found.dropped
+    assert not found.swapped
+
+
+def test_an_argument_may_stand_before_the_part_it_is_for() -> None:
+    found = request("--model.quantizer.codebook_dim", "4", "--model.quantizer", "FactorizedVQ")
+    assert found.argv[-2:] == ["--model.quantizer=FactorizedVQ", "--model.quantizer.codebook_dim=4"]
+
+
+def test_flags_speak_for_whole_dotted_paths_and_for_the_last_of_a_list() -> None:
+    found = request("--model.discriminators+=MSSTFTDiscriminator", "--model.discriminators.n_filters", "6",
+                    "--model.encoder", "{class_path: DACEncoder, init_args: {n_filters: 6}}",
+                    "--model.optimizer.lr", "1")  # fmt: skip
+    assert found.explicit == {"model.discriminators[1].n_filters", "model.encoder.n_filters", "model.optimizer.lr"}
+
+
+def test_a_second_config_swaps_like_a_flag(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("model: {quantizer: {class_path: FactorizedVQ, init_args: {codebook_dim: 4}}}")
+    found = request("--config", str(tmp_path / "mine.yaml"))
+    assert recipe_of(found)["model"]["quantizer"]["init_args"] == {"n_codebooks": 32, "codebook_size": 1024}
+    assert found.recipe == "mine"
+
+
+KNOWN = [
+    "model.optimizer",
+    "model.optimizer.lr",
+    "model.optimizer.name",
+    "data.batch_size",
+    "trainer.max_steps",
+    "name",
+]
+
+
+NESTED = """Parser key "model.encoder":
+  Problem with given class_path 'a.B':
+    Parser key "activation":
+      Expected a typing.Literal['elu', 'relu']. Got value: x"""
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            "Parser key \"data.batch_size\":\n  Expected a <class 'int'>. Got value: x",
+            "--data.batch_size is x; it should be a whole number",
+        ),
+        (NESTED, "--model.encoder.activation is x; it should be elu or relu"),
+        (
+            "Parser key \"model.sample_rate\":\n  Expected a <class 'int'>. Got value: None",
+            "--model.sample_rate is missing; it should be a whole number",
+        ),
+        (
+            "unrecognized arguments: --optimizer.lr=3",
+            "there is no --optimizer.lr (did you mean --model.optimizer.lr?); there are: data, model, name, trainer",
+        ),
+        (
+            "unrecognized arguments: --data.batchsize=3",
+            "there is no --data.batchsize (did you mean --data.batch_size?); after --data. come: batch_size",
+        ),
+        (
+            "Group 'model' does not accept option 'optimiser'",
+            "there is no --model.optimiser (did you mean --model.optimizer?); after --model. come: optimizer",
+        ),
+        ("something else\n\n  - entirely", "something else entirely"),
+    ],
+)
+def test_the_parsers_errors_become_one_line(error: str, line: str) -> None:
+    assert explain(error, KNOWN) == line
+
+
+def test_differences_of_an_exchanged_part_are_its_class() -> None:
+    lines = ["it differs:", "  a.class_path: P in the run, Q now", "  a.init_args.x: 1 in the run, 2 now", "Do this."]
+    assert shorten("\n".join(lines)).splitlines() == ["it differs:", "  a: P in the run, Q now", "Do this."]
+    many = shorten("\n".join(["it differs:", *(f"  b{i}: 1 in the run, 2 now" for i in range(20)), "Do this."]))
+    assert many.splitlines()[-2:] == ["  and 8 more", "Do this."]
+
+
+def test_a_config_may_name_parts_where_they_were_when_it_was_written(tmp_path: Path) -> None:
+    recipe = yaml.safe_load((RECIPES / "encodec_24khz.yaml").read_text())
+    recipe["model"]["waveform_loss"] = {"class_path": "codeclab.experiments.losses.waveform.WaveformL1"}
+    (tmp_path / "older.yaml").write_text(yaml.safe_dump(recipe))
+    found = read_request(["--config", str(tmp_path / "older.yaml")])
+    config = yaml.safe_load(found.argv[0].removeprefix("--config="))
+    assert config["model"]["waveform_loss"]["class_path"] == "codeclab.experiments.train.losses.waveform.WaveformL1"
+    slot, base = "model.waveform_loss", all_slots()["model.waveform_loss"]
+    assert find_part(slot, base, "codeclab.experiments.losses.waveform.WaveformL1") is WaveformL1
+
+
+def test_a_file_of_parts_that_imports_from_where_they_were_is_told_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "older_parts.py").write_text("from codeclab.experiments.losses.base import ReconstructionLoss\n")
+    with pytest.raises(RecipeError, match=r"it is codeclab\.experiments\.train\.losses"):
+        import_file(str(tmp_path / "older_parts.py"))

@@ -1,0 +1,160 @@
+"""The user's own part, brought by ``--import`` from a folder that has nothing to do with the checkout."""
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codeclab.experiments.cli import main
+from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.runs.build import build
+
+OWN = """
+import torch
+from codeclab.quantizers.base import Quantized, Quantizer
+
+class EvenSteps(Quantizer):
+    '''Rounds the first channels of the latent to even steps, a codebook each.'''
+
+    def __init__(self, dimension: int = 128, n_codebooks: int = 32, step: float = 0.01) -> None:
+        super().__init__()
+        self.dimension, self.n_codebooks = dimension, n_codebooks
+        self.step = step
+
+    @property
+    def codebook_sizes(self) -> list[int]:
+        return [1024] * self.n_codebooks
+
+    def encode(self, latent, n_codebooks=None):
+        count = n_codebooks if isinstance(n_codebooks, int) else self.n_codebooks
+        return (latent[:, :count] / self.step).round().clamp(-512, 511).long() + 512
+
+    def decode(self, codes):
+        coarse = (codes - 512) * self.step
+        rest = coarse.new_zeros(len(codes), self.dimension - codes.shape[1], codes.shape[2])
+        return torch.cat([coarse, rest], 1)
+
+    def forward(self, latent, n_codebooks=None):
+        codes = self.encode(latent, n_codebooks)
+        straight = latent + (self.decode(codes) - latent).detach()
+        return Quantized(straight, codes, {}, latent.new_full((len(latent),), self.bits_per_frame()))
+"""
+FIT = ["fit", "--config", "encodec_24khz", "--scale", "demo", "--import", "even_steps.py", "--name", "own",
+       "--model.quantizer", "EvenSteps", "--model.quantizer.step", "0.02", "--trainer.max_steps", "2",
+       "--data.batch_size", "2", "--data.seconds", "0.2", "--data.valid_clips", "1", "--data.clip_seconds", "0.5",
+       "--trainer.log_every_n_steps", "1"]  # fmt: skip
+EVALUATE = ["evaluate", "runs/own", "--metrics", "si_snr", "--clips", "1", "--seconds", "0.5", "--bitrates", "24"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "even_steps.py").write_text(OWN)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(place: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "codeclab.experiments", *words]
+        environment = {**os.environ, "WANDB_MODE": "disabled"}
+        return subprocess.run(program, cwd=place, capture_output=True, text=True, env=environment)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_folder(place: Path, command: Callable[..., subprocess.CompletedProcess[str]]) -> Path:
+    done = command(*FIT)
+    assert done.returncode == 0, done.stderr
+    assert "own: batch 2/2" in done.stderr
+    return place / "runs" / "own"
+
+
+def test_it_is_trained_and_saved(run_folder: Path) -> None:
+    for kept in ("checkpoints/last.ckpt", "codec/config.json", "codec/model.safetensors"):
+        assert (run_folder / kept).is_file()
+    config = yaml.safe_load((run_folder / "config.yaml").read_text())
+    assert config["model"]["quantizer"]["class_path"] == "even_steps.EvenSteps"
+    assert config["model"]["quantizer"]["init_args"] == {"n_codebooks": 32, "step": 0.02}
+    assert config["import"] == ["even_steps.py"]
+
+
+def test_evaluate_wants_the_file_too(
+    run_folder: Path,
+    place: Path,
+    command: Callable[..., subprocess.CompletedProcess[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = command(*EVALUATE, "--import", "even_steps.py")
+    assert done.returncode == 0, done.stderr
+    assert (run_folder / "evaluation" / "summary.csv").is_file()
+    monkeypatch.chdir(place)
+    with pytest.raises(SystemExit) as end:
+        main(EVALUATE)
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert "EvenSteps" in said
+    assert "import" in said
+    assert "Traceback" not in said
+
+
+def test_the_runs_config_brings_it_again(run_folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    cli = build("fit", ["--config", "runs/own", "--dry-run"])
+    assert type(cli.model.codec.quantizer).__name__ == "EvenSteps"
+    assert cli.folder.differences(cli.settings) == []
+    del cli
+    sys.modules.pop("even_steps")
+    gc.collect()
+
+
+def test_files_that_cannot_be_brought_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = set(sys.modules)
+    for name, content, message in [
+        ("wave.py", "", "a module cannot be named 'wave', or one is already; rename the file"),
+        ("torch.py", "", "cannot be named 'torch'"),
+        ("setuptools.py", "", "cannot be named 'setuptools'"),
+        ("my-part.py", "", "cannot be named 'my-part'"),
+        ("fails.py", "1 / 0", "ZeroDivisionError: division by zero"),
+        ("wrong.py", "def", "SyntaxError"),
+        ("part.txt", "", "not a Python file"),
+    ]:
+        Path(name).write_text(content)
+        with pytest.raises(RecipeError, match=message):
+            import_file(name)
+    with pytest.raises(RecipeError, match="--import nowhere.py: not a Python file"):
+        import_file("nowhere.py")
+    assert not {"fails", "wrong", "part"} & (set(sys.modules) - known)
+
+
+def test_a_file_is_imported_once(tmp_path: Path) -> None:
+    path = tmp_path / "counted_part.py"
+    path.write_text("import builtins\nbuiltins.counted_part = getattr(builtins, 'counted_part', 0) + 1")
+    for _ in range(2):
+        import_file(str(path))
+    import builtins
+
+    assert builtins.counted_part == 1
+    del builtins.counted_part
+    sys.modules.pop("counted_part")
+
+
+def test_a_part_that_could_not_be_saved_is_refused_before_it_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("forgetful.py").write_text(OWN.replace("EvenSteps", "Forgetful").replace("self.step = ", "self.width = "))
+    with pytest.raises(RecipeError, match="Forgetful does not keep its argument 'step'"):
+        build("fit", ["--config", "encodec_24khz", "--scale", "demo", "--import", "forgetful.py",
+                      "--model.quantizer", "Forgetful"])  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "__pycache__"] == []
+    sys.modules.pop("forgetful")
+    gc.collect()

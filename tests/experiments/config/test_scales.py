@@ -1,0 +1,66 @@
+"""Scales know every part, every recipe builds at every scale, and recipes say what they build."""
+
+import re
+
+import pytest
+import yaml
+
+from codeclab.experiments.config.recipes import RECIPES, SCALES, import_parts, names
+
+PART_MODULES = ("codeclab.codecs.", "codeclab.quantizers.", "codeclab.discriminators.")
+
+
+def sized_parts():
+    """Classes of our own that have a size: encoders, quantizers, decoders, discriminators."""
+    from codeclab.experiments.config.parts import all_slots, subclasses
+
+    import_parts()
+    slots = ("model.encoder", "model.quantizer", "model.decoder", "model.discriminators")
+    found = {name: part for slot in slots for name, part in subclasses(all_slots()[slot]).items()}
+    # Tests define parts, too, and an ensemble is made by the trainer, not chosen.
+    return {n: part for n, part in found.items() if part.__module__.startswith(PART_MODULES) and n != "Ensemble"}
+
+
+@pytest.mark.parametrize("scale", names(SCALES))
+def test_a_scale_has_an_entry_for_every_part_and_for_nothing_else(scale):
+    content = yaml.safe_load((SCALES / f"{scale}.yaml").read_text())
+    parts = sized_parts()
+    assert len(parts) >= 11
+    assert content["parts"].keys() - {"LoudnessNormalize"} == parts.keys()
+
+
+def header(recipe):
+    return re.match(r"(?:#.*\n)+", (RECIPES / f"{recipe}.yaml").read_text())[0]
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("scale", names(SCALES))
+@pytest.mark.parametrize("recipe", names(RECIPES))
+def test_every_recipe_builds_at_every_scale(recipe, scale, tmp_path, monkeypatch):
+    """At the paper's scale the figures in the recipe's first lines are those of what is built."""
+    from codeclab.experiments.runs import build as fit
+
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    arguments = [f"--config={recipe}", f"--scale={scale}", f"--runs={tmp_path}", "--dry-run"]
+    model = fit.build("fit", [*arguments, "--trainer.accelerator=cpu"]).model
+    codec = model.codec
+    assert model.critics
+    if scale != "paper":
+        assert count(codec) < 40e6
+        return
+    text = header(recipe)
+    rate, stride, frames, books, bits, kbps, millions = re.search(
+        r"# ([\d.]+) kHz \| stride (\d+), ([\d.]+) frames/s \|[^|]*?(\d+) x (\d+) bit = ([\d.]+) kbps[^|]*"
+        r"\| ([\d.]+) M parameters",
+        text,
+    ).groups()
+    assert codec.sample_rate == float(rate) * 1000
+    assert codec.hop_length == int(stride)
+    assert codec.frame_rate == pytest.approx(float(frames), abs=0.005)
+    assert codec.quantizer.codebook_sizes == [2 ** int(bits)] * int(books)
+    assert codec.bitrates[-1] == pytest.approx(float(kbps), abs=0.005)
+    decimals = len(millions.partition(".")[2])
+    assert f"{count(codec) / 1e6:.{decimals}f}" == millions

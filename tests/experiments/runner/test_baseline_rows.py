@@ -1,0 +1,165 @@
+"""Rows of a table that are measured and not trained: on the table's clips, once."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import yaml
+
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.cli import main
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runner import baseline_rows
+from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, untrained_columns
+from codeclab.experiments.runner.spec import TableRow, TableSpec
+
+
+def make_spec(row: TableRow, bitrates: list[float] | int | None = None, sample_rate: int | None = 16000) -> TableSpec:
+    return TableSpec("t", "T", "", [row], ["si_sdr"], bitrates, "demo", sample_rate, columns=["compression", "stride"])
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> str:
+    random = np.random.default_rng(0)
+    for domain in ("speech", "music"):
+        folder = tmp_path / "audio" / "test" / domain
+        folder.mkdir(parents=True)
+        for name in range(4):
+            tone = 0.3 * np.sin(np.arange(16000) * (0.05 + 0.01 * name)) + 0.01 * random.standard_normal(16000)
+            soundfile.write(folder / f"{name}.wav", tone, 16000)
+    return str(tmp_path / "audio")
+
+
+def refuse_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(*_: object, **__: object) -> Evaluation:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(baseline_rows, "evaluate_baseline", again)
+    monkeypatch.setattr(baseline_rows, "evaluate_codec", again)
+
+
+def test_a_baseline_is_measured_where_the_paper_did_and_kept(
+    audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = TableRow("Opus", baseline={"part": "Opus", "rate": "constant"}, bitrate=12, published={"si_sdr": 1.0})
+    spec, runs = make_spec(row, [6, 24]), tmp_path / "runs"
+    found = measure_untrained(row, spec, audio, runs, 0, extra=["--data.clip_seconds", "0.5"])
+    assert found.info["asked_kbps"] == [12]
+    assert found.info["bitrates_kbps"] == [pytest.approx(12)]
+    assert len(found.per_file) == 6  # the scale's max_test_clips, of eight
+    assert set(found.per_file["seconds"]) == {0.5}
+    assert list(found.summary["metric"].unique()) == ["si_sdr"]
+    (kept,) = runs.iterdir()
+    assert kept.name.startswith("opus-")
+    columns = untrained_columns(row, spec, found).set_index("metric")["mean"]
+    assert columns.to_dict() == {"compression": pytest.approx(256 / 12)}
+    refuse_to_measure(monkeypatch)
+    again = measure_untrained(row, spec, audio, runs, 0, extra=["--data.clip_seconds=0.5"])
+    assert again.summary.equals(found.summary)
+    with pytest.raises(AssertionError, match="measured again"):
+        measure_untrained(row, spec, audio, runs, 0)
+
+
+def test_what_was_not_finished_is_measured_anew(audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = TableRow("MP3", baseline={"part": "MP3"}, bitrates=[64])
+    measure_untrained(row, make_spec(row), audio, tmp_path, 0)
+    (stamp,) = tmp_path.glob("mp3-*/evaluation/table.json")
+    stamp.unlink()
+    refuse_to_measure(monkeypatch)
+    with pytest.raises(AssertionError, match="measured again"):
+        measure_untrained(row, make_spec(row), audio, tmp_path, 0)
+
+
+def test_a_codec_is_measured_and_not_trained(audio: str, tmp_path: Path) -> None:
+    Codec.from_recipe("encodec_24khz", scale="demo").save(tmp_path / "mine")
+    row = TableRow("Mine", codec=str(tmp_path / "mine"))
+    found = measure_untrained(row, make_spec(row, [3, 100]), audio, tmp_path / "runs", 0)
+    assert found.info["bitrates_kbps"] == [3]
+    assert found.info["codec"]
+    assert len(found.per_file) == 6
+    assert untrained_columns(row, make_spec(row), found)["metric"].tolist() == ["compression", "stride"]
+
+
+def test_the_row_says_what_is_missing(audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    evs = TableRow("EVS", baseline={"part": "CommandBaseline", "file": "evs"}, bitrate=5.9, published={"si_sdr": 1})
+    with pytest.raises(RuntimeError, match="EVS needs EVS_cod and EVS_dec on the PATH"):
+        measure_untrained(evs, make_spec(evs, [6]), audio, tmp_path, 0)
+    assert not list(tmp_path.glob("evs-*"))
+
+
+@pytest.mark.parametrize(
+    ("row", "bitrates", "sample_rate", "message"),
+    [
+        (TableRow("Opus", baseline={"part": "Opus"}), None, 16000, "none of the table's bitrates; it offers any kbps"),
+        (TableRow("Lyra", baseline={"part": "LyraV2"}), [12], 16000, "it offers 3.2, 6, 9.2 kbps: say 'bitrates'"),
+        (TableRow("Opus", baseline={"part": "Opus"}), [12], None, "the table needs a 'sample_rate'"),
+        (TableRow("Opus", baseline={"part": "Opera"}), [12], 16000, "no baseline 'Opera'; there are: Opus"),
+        (TableRow("ReLU", flags=["--config", "x"]), [12], 16000, "has a 'codec' or a 'baseline'"),
+    ],
+)
+def test_a_row_that_cannot_be_measured_is_refused(
+    row: TableRow, bitrates: list[float] | None, sample_rate: int | None, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises((RecipeError, ValueError), match=message):
+        measure_untrained(row, make_spec(row, bitrates, sample_rate), None, tmp_path, 0)
+
+
+def test_the_clips_are_those_of_the_scale() -> None:
+    assert clip_settings("demo") == {"valid_clips": 3, "max_test_clips": 6, "clip_seconds": 2.0}
+    flags = ["--data.max_test_clips=null", "--trainer.max_steps", "5", "--data.clip_seconds", "1.5"]
+    assert clip_settings("demo", flags) == {"valid_clips": 3, "max_test_clips": None, "clip_seconds": 1.5}
+    assert clip_settings(None) == {}
+
+
+def test_a_row_whose_models_are_missing_says_so_in_its_place_and_fails_no_table(
+    audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.delenv("CODECLAB_LYRA", raising=False)
+    Codec.from_recipe("dac_16khz", scale="demo").save(tmp_path / "mine")
+    rows = [
+        {"name": "Opus", "baseline": {"part": "Opus"}, "bitrates": [6, 12]},
+        {"name": "Lyra V2", "baseline": {"part": "LyraV2"}},
+        {"name": "Mine", "codec": str(tmp_path / "mine")},
+    ]
+    table = tmp_path / "beside.yaml"
+    content = {"title": "T", "metrics": ["si_snr"], "sample_rate": 16000, "bitrates": [6], "rows": rows}
+    table.write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit) as stopped:
+        main(["table", str(table), "--data", audio, "--runs", str(tmp_path / "runs"), "--workers", "0"])
+    assert stopped.value.code == 0, capsys.readouterr().err
+    text = (tmp_path / "runs" / "beside-paper" / "table.md").read_text()
+    assert "| Lyra V2 | — | not here |" in text
+    assert "* Lyra V2 is not here: Lyra V2 needs" in text
+    figures = pd.read_csv(tmp_path / "runs" / "beside-paper" / "table.csv").query("domain == 'all'").set_index("row")
+    assert list(figures.loc["Opus", "mean"].isna()) == [False, False]
+    assert figures.loc["Lyra V2", "error"].startswith("not here: Lyra V2 needs")
+    assert figures.loc["Mine", "bitrate_kbps"] == pytest.approx(6)
+
+
+@pytest.mark.shared
+def test_opus_and_lyra_on_the_recordings_that_ship(tmp_path: Path) -> None:
+    """Speech mode orders them as listeners do: Lyra V2 at 6 kbps far above Opus at 6, and Opus at 12 above both."""
+    models = Path(__file__).resolve().parents[4] / "shared" / "baselines" / "lyra_v2"
+    if not models.is_dir() or find_spec("ai_edge_litert") is None:
+        pytest.skip("needs ../shared/baselines/lyra_v2 and LiteRT")
+    found = {}
+    for part, rates in (({"part": "Opus"}, [6, 12]), ({"part": "LyraV2", "folder": str(models)}, [3.2, 6, 9.2])):
+        row = TableRow(part["part"], baseline=part, bitrates=rates)
+        spec = TableSpec("t", "T", "", [row], ["visqol_speech", "mel_distance"], None, "demo", 16000)
+        summary = measure_untrained(row, spec, "recordings", tmp_path, 0).summary
+        for (kbps, metric), group in summary[summary["domain"] == "all"].groupby(["bitrate_kbps", "metric"]):
+            found[part["part"], round(kbps, 1), metric] = group["mean"].item()
+    rates = sorted({key[:2] for key in found})
+    assert [kbps for name, kbps in rates if name == "LyraV2"] == [3.2, 6.0, 9.2]
+    opus = [kbps for name, kbps in rates if name == "Opus"]
+    assert opus == [pytest.approx(6, rel=0.15), pytest.approx(12, rel=0.15)]
+    order = [("Opus", opus[0]), ("LyraV2", 3.2), ("LyraV2", 6.0), ("Opus", opus[1])]
+    visqol = [found[*key, "visqol_speech"] for key in order]
+    assert visqol == sorted(visqol)
+    assert found["LyraV2", 6.0, "mel_distance"] < found["Opus", opus[0], "mel_distance"] - 0.5

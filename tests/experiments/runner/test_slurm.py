@@ -1,0 +1,146 @@
+"""Rows on a real Slurm: one node on this machine, started here; skipped where Slurm or submitit is not installed."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from codeclab.experiments.cli import main
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runner.slurm import SlurmLauncher, read_settings
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")
+
+CONFIG = """
+ClusterName=one
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={socket}
+SlurmctldPort={port}
+SlurmdPort={second}
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SlurmdParameters=config_overrides
+ReturnToService=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+TINY = (
+    "--config encodec_24khz --scale demo --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--model.quantizer.n_codebooks 2 --model.bitrates [1.5] --model.rate_sampling.bitrates [1.5] --model.bitrate 1.5 "
+    "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.batch_size 2 "
+    "--data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.limit_val_batches 0 --trainer.max_steps 2"
+)
+
+
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0)), second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Slurm of one node, with its own key, socket, ports and state."""
+    pytest.importorskip("submitit", reason="needs submitit (pip install 'codeclab[slurm]')")
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"needs a Slurm to start as root (apt-get install slurm-wlm); missing: {missing or 'root'}")
+    folder = tmp_path_factory.mktemp("slurm")
+    for name in ("state", "spool", "munge"):
+        (folder / name).mkdir(mode=0o700)
+    folder.chmod(0o755)
+    (folder / "munge" / "key").write_bytes(os.urandom(128))
+    (folder / "munge" / "key").chmod(0o400)
+    port, second = free_ports()
+    place = folder / "munge.sock"
+    config = folder / "slurm.conf"
+    config.write_text(
+        CONFIG.format(host=socket.gethostname().split(".")[0], socket=place, folder=folder, port=port, second=second)
+    )
+    monkeypatch.setenv("SLURM_CONF", str(config))
+    munge = [f"--{name}-file={folder}/munge/{name}" for name in ("key", "pid", "log", "seed")]
+    subprocess.run(["munged", "--force", f"--socket={place}", *munge], check=True, capture_output=True)
+    subprocess.run(["slurmctld", "-c"], check=True, capture_output=True)
+    subprocess.run(["slurmd"], check=True, capture_output=True)
+    try:
+        yield folder
+    finally:
+        for name in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
+            if (folder / name).is_file():
+                os.kill(int((folder / name).read_text()), signal.SIGTERM)
+
+
+def test_rows_are_made_by_slurm(
+    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    ends = tmp_path / "ends_part.py"
+    ends.write_text(
+        "import os\n"
+        "from codeclab.experiments.train.losses.base import ReconstructionLoss\n"
+        "class Ends(ReconstructionLoss):\n"
+        "    def forward(self, fake, real):\n"
+        "        os._exit(5)\n"
+    )
+    rows = [
+        {"name": "Good", "flags": TINY},
+        {"name": "Ends", "flags": f"{TINY} --import {ends} --model.waveform_loss Ends"},
+    ]
+    table = tmp_path / "pair.yaml"
+    table.write_text(yaml.safe_dump({"title": "Pair", "source": "here", "metrics": ["si_snr"], "rows": rows}))
+    runs = tmp_path / "runs"
+    asked = ["--launcher", "slurm", "--slurm", "timeout_min=30", "partition=main", "cpus_per_task=1"]
+    with pytest.raises(SystemExit) as stopped:
+        main(["table", str(table), "--runs", str(runs), "--workers", "0", *asked])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 1, said
+    assert "not timed here: rows run on the cluster" in said
+    numbers = re.findall(r"(\w+): submitted as job (\d+)", said)
+    assert [name for name, _ in numbers] == ["Good", "Ends"]
+    figures = pd.read_csv(runs / "pair-paper" / "table.csv")
+    assert figures.query("row == 'Good'")["mean"].notna().any()
+    assert set(figures.query("row == 'Ends'")["error"]) == {"its process ended with status 5 before the row was done"}
+    # Slurm itself says where the job ran, and its log that the row was made there.
+    record = subprocess.run(["scontrol", "show", "job", numbers[0][1]], capture_output=True, text=True, check=True)
+    assert f" NodeList={socket.gethostname().split('.')[0]}\n" in record.stdout
+    assert "JobName=good-" in record.stdout
+    assert "Good: done" in "".join(path.read_text() for path in (runs / ".slurm" / numbers[0][1]).glob("*_log.err"))
+    assert not list((runs / ".slurm").glob("*.json"))
+
+
+def test_what_slurm_is_asked_for() -> None:
+    assert read_settings(["partition=gpu", "timeout_min=720", "gpus_per_node=2"]) == {
+        "slurm_partition": "gpu",
+        "timeout_min": 720,
+        "gpus_per_node": 2,
+    }
+    with pytest.raises(RecipeError, match="--slurm gpu: give KEY=VALUE"):
+        read_settings(["gpu"])
+
+
+def test_a_parameter_that_submitit_does_not_know_is_refused(cluster: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="nonsense"):
+        SlurmLauncher(tmp_path, ["nonsense=1"])

@@ -1,0 +1,71 @@
+"""What ``--dry-run`` prints, and that it makes nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from codeclab.experiments.cli import main
+from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.dry_run import count_saved_bytes, describe, measure_item, parameters
+
+
+def test_parameters_counts_what_is_trained() -> None:
+    layer = nn.Linear(3, 4)
+    assert parameters(layer) == 16
+    layer.bias.requires_grad_(False)
+    assert parameters(layer) == 12
+
+
+def test_saved_bytes_are_those_kept_for_the_backward_pass() -> None:
+    x = torch.ones(1000, requires_grad=True)
+    with count_saved_bytes() as kept:
+        y = (x * 2).exp()  # exp keeps its result, and a product with a number nothing
+    assert sum(kept.values()) == 4 * y.numel()
+
+
+def test_a_plan_is_printed_and_no_folder_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", "encodec_24khz", "--scale", "demo", "--dry-run", "--model.quantizer", "FactorizedVQ"])
+    out, err = capsys.readouterr()
+    assert (end.value.code, list(tmp_path.iterdir())) == (0, [])
+    assert err.startswith("note: quantizer is FactorizedVQ")
+    assert len(err.splitlines()) == 1
+    for line in (
+        r"  encoder    SEANetEncoder +[\d,]+ parameters",
+        r"  quantizer  FactorizedVQ +[\d,]+ parameters",
+        r"  critic 0   MSSTFTDiscriminator",
+        r"  5 ensembles of critics, one per bandwidth",
+        r"audio +24000 Hz, 1 channel, 320 samples a frame, 75.00 frames a second",
+        r"bitrates +1.5, 3, 6, 12, 24 kbps \(checkpoints are compared at 24\)",
+        r"receptive field +unbounded .* 213.1 ms back, 13.3 ms ahead",
+        r"data +the synthetic corpus",
+        r"training +[\d,]+ batches of 2 x 0.38 s, discriminator_first",
+        r"memory +about \d+\.\d GiB",
+        r"time +about \d+:\d\d on this machine's",
+    ):
+        assert re.search(line, out), line
+
+
+def test_the_papers_size_is_planned_on_any_machine() -> None:
+    cli = build("fit", ["--config", "encodec_24khz", "--dry-run"])
+    text = describe(cli.model, cli.datamodule, cli.config.trainer.max_steps)
+    # The released 24 kHz codec has 14.85 million parameters (transformers' EncodecModel, without codebooks).
+    assert "codec          14,851,810 parameters" in text
+    assert re.search(r"time +about \d+ days", text) or torch.cuda.is_available()
+    (gib,) = re.findall(r"memory +about ([\d.]+) GiB", text)
+    assert 5 < float(gib) < 80
+
+
+def test_an_items_cost_grows_with_its_length_and_leaves_no_gradient() -> None:
+    model = build("fit", ["--config", "encodec_24khz", "--scale", "demo", "--dry-run"]).model
+    quarter, half = (measure_item(model, 0.1 * torch.randn(1, 1, length)) for length in (6000, 12000))
+    assert quarter[0] > 0
+    assert 1.7 < half[1] / quarter[1] < 2.3
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert model.training

@@ -1,0 +1,279 @@
+"""``fit --init``: what a run starts with, against the weights it was given; and the warm-up of fresh critics."""
+
+import shlex
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+from transformers import DacConfig, DacModel, EncodecConfig, EncodecModel
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.folder import identity
+from codeclab.codecs.io.weights import folded_tensors
+from codeclab.experiments.cli import main
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runs import build as fit
+from codeclab.experiments.runs.folder import RunFolder, RunFolderError
+from codeclab.experiments.runs.init_from import begin_from, find_source, read_source
+from codeclab.quantizers import ema_codebook, factorized_vq
+
+RECIPES = ["encodec_24khz", "dac_44khz"]
+
+
+@pytest.fixture(scope="module")
+def runs(tiny, tmp_path_factory):
+    """A folder with a run of two batches of each recipe, by the recipe's name."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        for recipe in RECIPES:
+            fit.build("fit", [*tiny(recipe, 2), f"--runs={folder}", f"--name={recipe}"]).execute()
+    return folder
+
+
+@pytest.fixture
+def base(runs, tmp_path):
+    """``base(recipe)``: the folder of a codec like the recipe's, of tensors of its own, its codebooks in use."""
+
+    def saved(recipe, name="base"):
+        codec = Codec.from_pretrained(runs / recipe)
+        with torch.no_grad():
+            for parameter in codec.parameters():
+                parameter.add_(0.01 * torch.randn_like(parameter))
+            for key, buffer in codec.named_buffers():
+                if key.endswith(".updates"):
+                    buffer.fill_(7)
+        codec.save(tmp_path / name)
+        return tmp_path / name
+
+    return saved
+
+
+@pytest.fixture
+def no_kmeans(monkeypatch):
+    """Fails where a codebook starts anew."""
+
+    def refuse(*arguments):
+        raise AssertionError("k-means on a codebook that was in use")
+
+    monkeypatch.setattr(ema_codebook, "kmeans", refuse)
+    monkeypatch.setattr(factorized_vq, "kmeans", refuse)
+
+
+def assert_same_weights(codec, other):
+    left, right = folded_tensors(codec), folded_tensors(other)
+    assert left.keys() >= right.keys()
+    for name, tensor in right.items():
+        torch.testing.assert_close(left[name], tensor, rtol=1e-5, atol=1e-7, msg=lambda text, n=name: f"{n}: {text}")
+
+
+def test_a_codec_alone_meets_fresh_critics(base, build, no_kmeans, capsys):
+    folder = base("encodec_24khz")
+    plain = build("encodec_24khz", name="plain")
+    cli = build("encodec_24khz", name="tuned", init=folder, model__average_decay=0.9)
+    codec = Codec.from_pretrained(folder)
+    assert_same_weights(cli.model.codec, codec)
+    for name, tensor in cli.model.average.state_dict().items():
+        assert torch.equal(tensor, cli.model.codec.state_dict()[name])
+    for name, tensor in cli.model.critics.state_dict().items():
+        assert torch.equal(tensor, plain.model.critics.state_dict()[name])
+    cli.execute()
+    assert cli.trainer.global_step == 1
+    assert int(cli.model.codec.quantizer.codebooks[0].updates) == 8
+    assert f"init: {folder} ({identity(codec)}); critics: fresh, it has none\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_brings_both_players(recipe, runs, build):
+    cli = build(recipe, name="tuned", init=runs / recipe, seed_everything=5)
+    state = torch.load(runs / recipe / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    kept = {name.removeprefix("critics."): value for name, value in state.items() if name.startswith("critics.")}
+    assert len(kept) > 10
+    assert kept.keys() == cli.model.critics.state_dict().keys()
+    assert all(torch.equal(value, kept[name]) for name, value in cli.model.critics.state_dict().items())
+    assert_same_weights(cli.model.codec, Codec.from_pretrained(runs / recipe))
+    assert cli.origin.endswith("; critics: its own")
+    assert "+critics-" in cli.settings["init_identity"]
+
+
+def test_critics_that_do_not_fit_start_fresh_and_it_is_said_why(runs, build):
+    cli = build("encodec_24khz", name="tuned")
+    model, source = cli.model, read_source(str(runs / "encodec_24khz"))
+    fresh = {name: tensor.clone() for name, tensor in model.critics.state_dict().items()}
+    for setting, value, said in (
+        (
+            "model.discriminators[0].init_args.n_ffts",
+            [512, 128],
+            "discriminators[0].n_ffts is [512, 128] there and [25",
+        ),
+        ("model.rate_sampling.init_args.bitrates", [1.2, 2.4], "rate_sampling.bitrates is [1.2, 2.4] there and [0.6,"),
+        ("model.ensemble_per_bandwidth", False, "model.ensemble_per_bandwidth is false there and true here"),
+    ):
+        assert setting in source.settings
+        other = replace(source, settings={**source.settings, setting: value})
+        report = begin_from(other, model, cli.settings)
+        assert "critics: fresh, its own do not fit (" in report
+        assert said in report
+    first = {name: tensor for name, tensor in source.critics.items() if name.startswith("0.")}
+    assert "do not fit (tensors 1." in begin_from(replace(source, critics=first), model, cli.settings)
+    assert all(torch.equal(tensor, fresh[name]) for name, tensor in model.critics.state_dict().items())
+
+
+def test_what_does_not_fit_is_answered_with_flags_that_do(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    config = EncodecConfig(
+        num_filters=3, hidden_size=12, codebook_dim=12, codebook_size=16, upsampling_ratios=[8, 5, 4, 2],
+        num_lstm_layers=1, target_bandwidths=[0.6, 2.4], sampling_rate=24000,
+    )  # fmt: skip
+    EncodecModel(config).save_pretrained("theirs")
+    capsys.readouterr()
+    words = ["fit", *tiny("encodec_24khz", 1), "--name=tuned", "--init", "theirs"]
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    err = capsys.readouterr().err
+    assert "--init theirs does not fit the Codec: " in err
+    assert "encoder.n_filters is 3 there and 4 here" in err
+    assert "encoder.dimension is 12 there and 8 here" in err
+    assert "quantizer.dimension" not in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, *shlex.split(err.partition("to fit it: ")[2])])
+    assert "; critics: fresh, it has none\n" in capsys.readouterr().err
+    assert (tmp_path / "runs" / "tuned" / "codec" / "config.json").is_file()
+
+
+def test_another_part_is_answered_with_all_its_arguments(base, build, tiny, tmp_path):
+    folder = base("encodec_24khz")
+    swap = {"model__quantizer": "FactorizedVQ", "model__quantizer__codebook_dim": 2}
+    with pytest.raises(RecipeError, match="quantizer is ResidualVQ there and FactorizedVQ here") as refused:
+        build("encodec_24khz", name="tuned", init=folder, **swap)
+    flags = shlex.split(str(refused.value).partition("to fit it: ")[2])
+    assert dict(zip(flags[::2], flags[1::2], strict=True)) == {
+        "--model.quantizer": "ResidualVQ",
+        "--model.quantizer.n_codebooks": "8",
+        "--model.quantizer.codebook_size": "16",
+    }
+    assert not (tmp_path / "tuned").exists()
+
+
+def test_what_fits_but_computes_otherwise_is_noted(base, build):
+    folder = base("encodec_24khz")
+    cli = build("encodec_24khz", name="tuned", init=folder, model__encoder__causal="false",
+                model__quantizer__decay=0.9)  # fmt: skip
+    assert cli.origin.endswith("; note that encoder.causal is true there and false here")
+
+
+def test_a_dac_of_transformers_keeps_its_codebooks(build, tmp_path, no_kmeans):
+    config = DacConfig(
+        encoder_hidden_size=2, decoder_hidden_size=32, downsampling_ratios=[2, 4, 8, 8], hidden_size=16, n_codebooks=3,
+        codebook_size=16, codebook_dim=8, hop_length=512, sampling_rate=44100,
+    )  # fmt: skip
+    theirs = DacModel(config)
+    theirs.save_pretrained(tmp_path / "theirs")
+    cli = build("dac_44khz", name="tuned", init=tmp_path / "theirs", model__quantizer__kmeans_init="true")
+    ours = cli.model.codec.quantizer
+    assert bool(ours.started)
+    for stage, quantizer in zip(ours.stages, theirs.quantizer.quantizers, strict=True):
+        assert torch.equal(stage.codebook.weight, quantizer.codebook.weight)
+    audio = torch.randn(1, 1, 2048)
+    with torch.no_grad():
+        latent = theirs.encoder(audio)
+    torch.testing.assert_close(cli.model.codec.encoder(audio), latent, rtol=1e-4, atol=1e-5)
+    cli.model.codec.save(tmp_path / "saved")
+    build("dac_44khz", name="again", init=tmp_path / "saved")  # where there is no flag for what was started
+    restarted = build("dac_44khz", name="more", init=tmp_path / "saved", model__quantizer__dead_threshold=1.0)
+    assert bool((restarted.model.codec.quantizer.counts == 1).all())
+    restarted.model.codec.save(tmp_path / "counted")
+    build("dac_44khz", name="fewer", init=tmp_path / "counted")
+
+
+def test_a_run_is_resumed_from_its_checkpoint_and_refuses_another_init(base, build, tmp_path):
+    folder = base("dac_44khz")
+    settings = {"trainer__val_check_interval": 1}
+    build("dac_44khz", 2, name="whole", init=folder, **settings).execute()
+    build("dac_44khz", 1, name="parts", init=folder, **settings).execute()
+    other = base("dac_44khz", "other")
+    with pytest.raises(RunFolderError, match=rf"init: {folder} \(v1-\w+\) in the run, {other} \(v1-\w+\) now"):
+        build("dac_44khz", 2, name="parts", init=other, **settings)
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    shutil.rmtree(folder)
+    stored = yaml.safe_load((tmp_path / "parts" / "config.yaml").read_text())
+    typed = {"init": str(folder), "init_identity": None}
+    assert find_source(typed, RunFolder(tmp_path / "parts")) is None  # a run that goes on does without its start
+    assert typed == {key: stored[key] for key in typed}
+    build("dac_44khz", 2, name="parts", init=moved, **settings).execute()
+    whole, parts = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "parts")
+    )
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    kept = yaml.safe_load((tmp_path / "parts" / "config.yaml").read_text())
+    assert kept["init"] == str(moved)
+    assert kept["init_identity"] == typed["init_identity"] == identity(Codec.from_pretrained(moved))
+
+
+def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = runs / "dac_44khz"
+    words = ["--config", str(run), "--init", str(run), "--runs", "."]
+    with pytest.raises(SystemExit, match="0"):
+        main(["fit", *words, "--name", "tuned", "--dry-run"])
+    shown = capsys.readouterr().out.splitlines()[-1]
+    assert shown.startswith(f"init           {run} (v1-")
+    assert shown.endswith("; critics: its own")
+    assert list(tmp_path.iterdir()) == []
+    started = fit.build("fit", words).folder.path
+    assert started.name.startswith("dac_44khz-")
+    assert fit.build("fit", ["--config", str(started)]).folder.path == started
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--init", "somewhere"], "which recipe? Give --config NAME (--init gives weights, the recipe the parts"),
+        (["--config", "dac_44khz", "--scale", "demo", "--init", "./nowhere"], "--init ./nowhere: "),
+        (["--config", "dac_44khz", "--scale", "demo", "--init", "."], "--init .: "),
+        (["--config", "dac_44khz", "--init_identity", "v1-0"], "give --init too"),
+        (["--config", "dac_44khz", "--scale", "demo", "--model.discriminator_warmup", "-1"], "warmup is -1; it should"),
+    ],
+)
+def test_mistakes_are_answered_in_a_line(words, answer, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", *words])
+    err = capsys.readouterr().err
+    assert answer in err
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_read_is_refused(base, build, tmp_path):
+    folder = base("dac_44khz")
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(RecipeError, match=r"last.ckpt cannot be read"):
+        build("dac_44khz", name="tuned", init=folder)
+
+
+@pytest.mark.parametrize(("recipe", "order"), [("encodec_24khz", "discriminator_first"), ("dac_44khz", "joint")])
+def test_in_their_warmup_the_critics_learn_alone(recipe, order, watched, differing):
+    settings = {"discriminator_warmup": 2, "discriminator_probability": 0, "update_order": order, "average_decay": 0.9}
+    settings |= {"accumulate": 2} if order == "joint" else {}
+    cli, watch = watched(recipe, 3, **{f"model__{name}": value for name, value in settings.items()})
+    for batch in (0, 1):
+        before, after = watch.states[batch : batch + 2]
+        moved = differing(before, after)
+        assert moved
+        assert {name.partition(".")[0] for name in moved} == {"critics"}
+    assert differing(*watch.states[2:4], "codec.encoder.")
+    assert differing(*watch.states[2:4], "average.")
+    assert not differing(*watch.states[2:4], "critics.")
+    assert cli.trainer.global_step == 3
+    assert cli.model.codec.training
+    columns = (cli.folder.metrics).read_text().splitlines()[0]
+    assert "train/discriminator" in columns

@@ -1,0 +1,42 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import soundfile
+import torch
+
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.samples import SaveSamples
+from codeclab.experiments.train.validation import Validation
+
+
+class Measured(Validation):
+    main_codebooks = 8
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+
+    @property
+    def deployed_codec(self) -> Codec:
+        return self.codec
+
+
+def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:
+    codec = Codec.from_recipe("encodec_24khz", scale="demo").eval()
+    data = AudioData(sample_rate=24000, valid_clips=3, clip_seconds=0.5, workers=0)
+    fit = SimpleNamespace(fn="fit")
+    trainer = SimpleNamespace(is_global_zero=True, state=fit, datamodule=data, global_step=7, loggers=[])
+    module = Measured(codec)
+    SaveSamples(RunFolder(tmp_path), clips=2).on_validation_end(trainer, module)
+    names = sorted(path.name for path in (tmp_path / "samples").iterdir())
+    assert len(names) == 4
+    assert sum(name.endswith(".original.flac") for name in names) == 2
+    original, rate = soundfile.read(tmp_path / "samples" / next(n for n in names if n.endswith(".original.flac")))
+    coded, _ = soundfile.read(tmp_path / "samples" / next(n for n in names if n.endswith(".7.flac")))
+    assert rate == 24000
+    assert len(original) == len(coded) == 12000
+    first = data.clips("valid")[0]
+    expected = codec.decode(codec.encode(first.audio[None], bitrate=6.0))[0, 0].clamp(-1, 1)
+    assert torch.allclose(torch.from_numpy(coded).float(), expected, atol=1e-4)
