@@ -23,7 +23,7 @@ def shapes(module: torch.nn.Module) -> dict[str, torch.Size]:
 
 @pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
 @pytest.mark.parametrize("encoder", ["SEANetEncoder", "DACEncoder"])
-@pytest.mark.parametrize("quantizer", ["ResidualVQ", "FactorizedVQ", "FSQ", "GumbelSoftmax", "DiffQ"])
+@pytest.mark.parametrize("quantizer", ["ResidualVQ", "FactorizedVQ", "FSQ", "PackageVQ", "GumbelSoftmax", "DiffQ"])
 @pytest.mark.parametrize("decoder", ["SEANetDecoder", "DACDecoder"])
 def test_any_encoder_with_any_quantizer_with_any_decoder(
     recipe: str, encoder: str, quantizer: str, decoder: str
