@@ -11,15 +11,13 @@ from torch import Tensor, nn
 
 from codeclab.codecs.audio_input import AudioLike, codec_audio
 from codeclab.codecs.base import Decoder, Encoder, check_parts
+from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.segments import Segments, equal_pieces, equal_runs
 from codeclab.quantizers.base import Quantized, Quantizer
 
 __all__ = ["Codec", "Codes"]
-
-TOLERANCE = 0.01
-"""A bitrate means one the codec offers when it is within 1 % of it."""
 
 
 class Codec(nn.Module):
@@ -68,7 +66,7 @@ class Codec(nn.Module):
         self.chosen_bitrates = sorted(float(rate) for rate in bitrates) if bitrates else None
         reachable = self._reachable()
         for rate in self.chosen_bitrates or []:
-            if not any(abs(rate - one) <= TOLERANCE * one for one in reachable):
+            if not is_among(rate, reachable):
                 raise ValueError(f"{rate:g} kbps cannot be reached; these parts give {_listed(reachable)} kbps")
 
     def _reachable(self) -> list[float]:
@@ -109,7 +107,7 @@ class Codec(nn.Module):
                 f"bitrate is {bitrate!r}, a {type(bitrate).__name__}; it should be a number of kbps, as "
                 f"{self.bitrates[0]:.4g}; the codec offers {_listed(self.bitrates)}"
             )
-        if not any(abs(bitrate - one) <= TOLERANCE * one for one in self.bitrates):
+        if not is_among(bitrate, self.bitrates):
             raise ValueError(f"the codec does not offer {bitrate:g} kbps; it offers {_listed(self.bitrates)} kbps")
         return min(self.quantizer.offered_n_codebooks, key=lambda n: abs(self.bitrate_of(n) - bitrate))
 

@@ -92,8 +92,7 @@ class DACEncoder(Encoder):
         layers += [make_activation(activation, width), conv1d(width, self.dimension, 3, padding=1)]
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            branch_ends = [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)]
-            preserve_variance(self, activation, branch_ends, AUDIO_RMS)
+            preserve_variance(self, activation, branch_ends(self), AUDIO_RMS)
         else:
             zero_convolution_biases(self)
 
@@ -155,9 +154,7 @@ class DACDecoder(Decoder):
         layers += [make_activation(activation, width), conv1d(width, channels, 7, padding=3), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(
-                self, activation, [unit.body[-1] for unit in self.modules() if isinstance(unit, DACResidualUnit)]
-            )
+            preserve_variance(self, activation, branch_ends(self))
         else:
             zero_convolution_biases(self)
 

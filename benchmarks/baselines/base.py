@@ -4,6 +4,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from codeclab.codecs.bitrate import same_bitrate
+
 
 class NotInstalledError(RuntimeError):
     """A baseline's program or models are not on this machine; the message says how to get them."""
@@ -75,7 +77,7 @@ def offered_rate(baseline: Baseline, bitrate: float) -> float:
     if not baseline.bitrates:
         return bitrate
     nearest = min(baseline.bitrates, key=lambda rate: abs(rate - bitrate))
-    if abs(nearest - bitrate) > 0.01 * bitrate:
+    if not same_bitrate(nearest, bitrate):
         offered = ", ".join(f"{rate:g}" for rate in baseline.bitrates)
         raise ValueError(f"{baseline.name} does not offer {bitrate:g} kbps; it offers {offered} kbps")
     return nearest

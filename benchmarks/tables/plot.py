@@ -18,7 +18,8 @@ from codeclab.benchmarks.evaluate.columns import form, heading
 from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.grid import NOT_RANKED
-from codeclab.benchmarks.tables.table import Line, Row, Table, lines, same_bitrate
+from codeclab.benchmarks.tables.table import Line, Row, Table, lines
+from codeclab.codecs.bitrate import same_bitrate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which the colour-blind can tell apart, without its yellow (too pale on white)."""

@@ -10,6 +10,7 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
+from codeclab.codecs.bitrate import same_bitrate
 
 NEAR = 0.05
 """A published bitrate is a line's when within 5 %: papers round (DAC's "8 kbps" is 7.75)."""
@@ -251,8 +252,3 @@ def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
             if len(rivals) > 1 and format(line.scores[name].mean, metric.form) == format(top, metric.form):
                 found.add((i, name))
     return found
-
-
-def same_bitrate(first: float | None, second: float | None) -> bool:
-    """Whether two bitrates in kbps are within 1 % of each other."""
-    return first is not None and second is not None and math.isclose(first, second, rel_tol=0.01)

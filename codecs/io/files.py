@@ -1,20 +1,40 @@
 """Files that are either the old ones or the new ones, never half of one."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes under a temporary name in the same folder, then renames; the folder is made where it is missing.
+@contextmanager
+def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
+    """A temporary name in the same folder, renamed at the end of the block; nothing is left where the block fails.
 
     Args:
-        path: The file to write or replace.
-        content: Text (written as UTF-8 with newlines as they are) or bytes.
+        path: the file to write or replace; its folder is made where it is missing.
+        durable: whether the content is on the disk before the name is, for files that a power cut must not lose.
+
+    Yields:
+        Path: where to write.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield temporary
+        if durable:
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file.
+
+    Args:
+        path: the file to write or replace.
+        content: text, written as UTF-8 with its newlines as they are, or bytes.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.dac import from_original_dac, is_original_dac
 from codeclab.codecs.io.encodec import from_original_encodec, is_original_encodec
+from codeclab.codecs.io.files import replacing, write_atomically
 from codeclab.codecs.io.hub import OLDER_FILE, hub_folder, is_hub_id
 from codeclab.codecs.io.parts import ROLES, arguments_of, build_part, tensor_name_now
 from codeclab.codecs.io.torch_file import read_torch_file
@@ -52,9 +52,9 @@ def save(codec: Codec, directory: Path) -> None:
     """
     config = json.dumps(config_of(codec), indent=2) + "\n"
     tensors = folded_tensors(codec)
-    directory.mkdir(parents=True, exist_ok=True)
-    _replace(directory / TENSORS, lambda path: save_file(tensors, path, {"format": "pt"}))
-    _replace(directory / CONFIG, lambda path: path.write_text(config, encoding="utf-8"))
+    with replacing(directory / TENSORS) as temporary:
+        save_file(tensors, temporary, {"format": "pt"})
+    write_atomically(directory / CONFIG, config)
 
 
 def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = False) -> Codec:
@@ -194,12 +194,3 @@ def _read_config(path: Path) -> dict[str, Any]:
         if not isinstance(config[role], dict) or set(config[role]) != {"name", "arguments"}:
             raise ValueError(f"{path}: {role} should have a name and arguments; it is {config[role]!r}")
     return config
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

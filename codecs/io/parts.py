@@ -27,6 +27,24 @@ RENAMED_TENSORS: dict[str, dict[str, str]] = {}
 """By part: former beginning of its tensors' names to the beginning now."""
 
 
+def import_modules(packages: Sequence[str]) -> None:
+    """Import every module of some packages, so that the classes in them are known."""
+    for package in packages:
+        for module in pkgutil.iter_modules(import_module(package).__path__):
+            import_module(f"{package}.{module.name}")
+
+
+def concrete_subclasses(base: type) -> list[type]:
+    """The classes derived from a base, at any depth, that can be built; those that have been imported."""
+    found: list[type] = []
+    children: list[type] = base.__subclasses__()
+    for child in children:
+        if not inspect.isabstract(child):
+            found.append(child)
+        found += concrete_subclasses(child)
+    return found
+
+
 def known_parts(role: str, parts: Sequence[type] = ()) -> dict[str, type[nn.Module]]:
     """The classes that may fill a role, by short name.
 
@@ -37,12 +55,10 @@ def known_parts(role: str, parts: Sequence[type] = ()) -> dict[str, type[nn.Modu
     Raises:
         ValueError: different classes share a name, and none of them was given in ``parts``.
     """
-    for package in PACKAGES:
-        for module in pkgutil.iter_modules(import_module(package).__path__):
-            import_module(f"{package}.{module.name}")
+    import_modules(PACKAGES)
     given = {part.__name__: part for part in parts if issubclass(part, ROLES[role])}
     found: dict[str, type[nn.Module]] = {}
-    for part in _concrete(ROLES[role]):
+    for part in concrete_subclasses(ROLES[role]):
         name = part.__name__
         other = found.get(name)
         # A notebook's cell run twice defines a class twice under one path; the later one is meant.
@@ -117,15 +133,6 @@ def tensor_name_now(part: str, name: str) -> str:
         if name.startswith(before):
             return now + name.removeprefix(before)
     return name
-
-
-def _concrete(base: type[nn.Module]) -> list[type[nn.Module]]:
-    found = []
-    for child in base.__subclasses__():
-        if not inspect.isabstract(child):
-            found.append(child)
-        found += _concrete(child)
-    return found
 
 
 def _path(part: type) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.datasets import DATASETS, describe_all
 from codeclab.experiments.data.manifest import (
     MANIFEST_NAME,
@@ -64,7 +65,11 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--overwrite", action="store_true", help="replace a manifest that is there")
         if command is not join:
             command.add_argument(
-                "--workers", type=int, default=_cores(), metavar="N", help="processes (default: the cores there are)"
+                "--workers",
+                type=int,
+                default=usable_cores(),
+                metavar="N",
+                help="processes (default: all cores)",
             )
     return parser
 
@@ -167,7 +172,3 @@ def _output(options: argparse.Namespace) -> Path:
 def _names(names: Sequence[str]) -> str:
     more = f"; and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return f"{len(names)}: {'; '.join(names[:NAMES_SHOWN])}{more}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

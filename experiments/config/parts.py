@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from codeclab.codecs.io.parts import concrete_subclasses
 from codeclab.experiments.config.recipes import RecipeError, moved
 
 SHARED = ("dimension", "channels", "strides", "n_codebooks", "codebook_size")
@@ -33,13 +34,8 @@ INTERNAL = ("Ensemble",)
 
 def subclasses(base: type) -> dict[str, type]:
     """Every concrete class derived from ``base`` that has been imported, by its short name."""
-    found: dict[str, type] = {}
-    children: list[type] = base.__subclasses__()
-    for child in children:
-        if not inspect.isabstract(child) and not child.__name__.startswith("_") and child.__name__ not in INTERNAL:
-            found[child.__name__] = child
-        found |= subclasses(child)
-    return dict(sorted(found.items()))
+    named = {part.__name__: part for part in concrete_subclasses(base)}
+    return {name: part for name, part in sorted(named.items()) if not name.startswith("_") and name not in INTERNAL}
 
 
 def slots(owner: type) -> dict[str, type]:

@@ -3,7 +3,6 @@
 import importlib.util
 import inspect
 import math
-import pkgutil
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -14,6 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.parts import import_modules
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCALES = Path(__file__).parents[1] / "scales"
@@ -54,9 +54,7 @@ class RecipeError(ValueError):
 
 def import_parts() -> None:
     """Import every module that defines parts, so that short class names resolve."""
-    for package in PART_PACKAGES:
-        for module in pkgutil.iter_modules(import_module(package).__path__):
-            import_module(f"{package}.{module.name}")
+    import_modules(PART_PACKAGES)
     for module_name in PART_MODULES:
         import_module(module_name)
 

@@ -1,7 +1,6 @@
 """The data of an experiment: from a folder, or nothing at all, to batches and clips."""
 
 import logging
-import os
 from functools import lru_cache
 
 import torch
@@ -10,6 +9,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
+from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.corpus import judge_band
 from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
 from codeclab.experiments.data.named import open_corpus, without_synthetic
@@ -242,9 +242,7 @@ class AudioData(LightningDataModule):
         if self.folder is None:
             return 0
         devices = 1 if self.trainer is None else self.trainer.num_devices
-        # Containers lend fewer cores than the machine has; where there is no affinity (macOS), all count.
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(max(cores // (2 * devices), 1), MOST_WORKERS)
+        return min(max(usable_cores() // (2 * devices), 1), MOST_WORKERS)
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import evaluating, offered
 from codeclab.benchmarks.evaluate.judge import match_channels
+from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.resample import resample, same_length
@@ -154,11 +155,7 @@ def _at(subject: Subject, bitrates: Sequence[float] | None) -> Subject:
         return subject
     # A baseline is asked for 6 kbps and spends 7.
     names = {kbps: (kbps, asked) if subject.codec is None else (kbps,) for kbps, asked in subject.rates.items()}
-    near = {
-        kbps: subject.rates[kbps]
-        for kbps, known in names.items()
-        if any(abs(one - wanted) <= 0.01 * wanted for one in known for wanted in bitrates)
-    }
+    near = {kbps: subject.rates[kbps] for kbps, known in names.items() if any(is_among(one, bitrates) for one in known)}
     if not near:
         there = ", ".join(f"{kbps:.4g}" for kbps in subject.rates)
         raise RecipeError(f"{subject.name} has none of these bitrates; it has {there} kbps")

@@ -12,7 +12,8 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
 from codeclab.benchmarks.listening.design import SYSTEM
 from codeclab.benchmarks.listening.results import Results
-from codeclab.benchmarks.tables.table import Row, same_bitrate
+from codeclab.benchmarks.tables.table import Row
+from codeclab.codecs.bitrate import same_bitrate
 from codeclab.codecs.io.files import write_atomically
 
 FILE = "mushra.json"

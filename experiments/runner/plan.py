@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from codeclab.experiments.runner.draft import Draft
-from codeclab.experiments.runs.dry_run import DAY
 from codeclab.experiments.runs.progress import clock
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
@@ -33,7 +32,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
         place = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine's CPU"
         spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
         bound = "about" if abreast == at_a_time else "at most about"
-        lines.append(f"  training takes {bound} {spell(most)} on {place}{spread}; measuring comes on top")
+        lines.append(f"  training takes {bound} {clock(most)} on {place}{spread}; measuring comes on top")
     elif elsewhere and any(any(draft.left) for draft in drafts):
         lines.append("  not timed here: rows run on the cluster")
     new = [draft.size for draft in drafts for job in draft.jobs if job.steps and not job.folder.last.is_file()]
@@ -48,11 +47,6 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     return "\n".join(lines)
 
 
-def spell(seconds: float) -> str:
-    """Seconds as a clock, or as days where there are many."""
-    return clock(seconds) if seconds < 2 * DAY else f"{seconds / DAY:.0f} days"
-
-
 def _row_plan(draft: Draft) -> str:
     if draft.error:
         return f"cannot be made: {draft.error}"
@@ -63,7 +57,7 @@ def _row_plan(draft: Draft) -> str:
     if not left:
         return f"{seeds}trained"
     share = f"{left:,} of {total:,}" if left < total else f"{total:,}"
-    time = "" if draft.seconds is None else f", about {spell(left * draft.seconds)}"
+    time = "" if draft.seconds is None else f", about {clock(left * draft.seconds)}"
     return f"{seeds}{share} batches{time}"
 
 

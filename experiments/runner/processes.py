@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 
+from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.runner.job import Job, Outcome
 
 
@@ -84,6 +85,5 @@ def _environment(taken: Sequence[str | None], at_a_time: int) -> dict[str, str]:
     devices = [device for device in taken if device is not None]
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    environment.setdefault("OMP_NUM_THREADS", str(max(cores // at_a_time, 1)))
+    environment.setdefault("OMP_NUM_THREADS", str(max(usable_cores() // at_a_time, 1)))
     return environment

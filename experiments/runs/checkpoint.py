@@ -1,6 +1,5 @@
 """Checkpoints of a run, written so that a kill at any moment leaves the last good one."""
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.codecs.io.files import replacing
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.train.validation import Validation
 
@@ -21,13 +21,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
         """Save ``checkpoint`` at ``path``; a reader sees the old file or the new one."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        super().save_checkpoint(checkpoint, temporary, storage_options)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        with replacing(Path(path), durable=True) as temporary:
+            super().save_checkpoint(checkpoint, temporary, storage_options)
 
 
 class RunCheckpoint(Callback):

@@ -13,8 +13,6 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.progress import clock
 from codeclab.experiments.train.module import CodecExperiment
 
-DAY = 86400
-
 ADAM_COPIES = 4
 """Numbers kept per trained parameter: weight, gradient and Adam's two moments."""
 
@@ -120,9 +118,8 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
         f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} items at a time)"
     )
     total = seconds * data.batch_size * max_steps
-    spell = clock(total) if total < 2 * DAY else f"{total / DAY:.0f} days"
     lines.append(
-        f"time           about {spell} on this machine's {device.type} "
+        f"time           about {clock(total)} on this machine's {device.type} "
         f"({seconds * data.batch_size:.2f} s a batch, from one item timed here)"
     )
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import yaml
 from codeclab.benchmarks.baselines import Baseline, make_baseline
 from codeclab.benchmarks.evaluate.evaluate import evaluate
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.recipes import RecipeError
@@ -89,4 +90,4 @@ def pick_bitrates(offered: list[float], wanted: list[float] | int | None) -> lis
             return offered[-1:]
         places = [round(i * (len(offered) - 1) / (wanted - 1)) for i in range(wanted)]
         return [offered[place] for place in places]
-    return [rate for rate in offered if any(abs(rate - w) <= 0.01 * w for w in wanted)]
+    return [rate for rate in offered if is_among(rate, wanted)]

@@ -19,8 +19,13 @@ def training_bar() -> Progress:
     return Progress(*bar_columns(), TextColumn("{task.fields[figures]}"), disable=not sys.stderr.isatty())
 
 
+DAY = 24 * 3600
+
+
 def clock(seconds: float) -> str:
-    """Seconds as ``1:02:03`` or ``2:03``."""
+    """Seconds as ``2:03``, ``1:02:03`` or, from two days on, ``3 days``."""
+    if seconds >= 2 * DAY:
+        return f"{seconds / DAY:.0f} days"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from codeclab.codecs.bitrate import is_among
 from codeclab.quantizers.base import Quantizer
 
 BANDWIDTH_STREAM, DROPOUT_STREAM = 0xBA4D, 0xD409
 """Keep these draws apart from others made of the same seed, batch and item."""
-
-TOLERANCE = 0.01
-"""A bitrate is one the codec offers when it is within 1 % of it, as in ``Codec.encode``."""
 
 
 class RatedCodec(Protocol):
@@ -96,7 +94,7 @@ class PerBatchBandwidth(RateSampling):
             ValueError: naming them, and those offered.
         """
         offered = list(codec.bitrates)
-        missing = [rate for rate in self.bitrates if not any(abs(rate - one) <= TOLERANCE * one for one in offered)]
+        missing = [rate for rate in self.bitrates if not is_among(rate, offered)]
         if missing:
             listed = ", ".join(f"{one:g}" for one in offered)
             raise ValueError(f"the codec does not offer {missing} kbps; it offers {listed}")
