@@ -15,7 +15,7 @@ from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.segments import Segments, equal_pieces, equal_runs
-from codeclab.quantizers.base import Quantized, Quantizer
+from codeclab.quantizers.base import Quantized, Quantizer, unquantized
 
 __all__ = ["Codec", "Codes"]
 
@@ -123,18 +123,22 @@ class Codec(nn.Module):
             return self.quantizer.check_n_codebooks(n_codebooks)
         return self.n_codebooks_for(self.bitrates[-1] if bitrate is None else bitrate)
 
-    def forward(self, audio: Tensor, n_codebooks: int | Tensor | None = None) -> tuple[Tensor, Quantized]:
+    def forward(
+        self, audio: Tensor, n_codebooks: int | Tensor | None = None, quantize: bool = True
+    ) -> tuple[Tensor, Quantized]:
         """The training pass over whole excerpts, not cut into segments.
 
         Args:
             audio: ``[B, C, N]``.
             n_codebooks: None (all), one number for the batch, or ``int64 [B]``.
+            quantize: False decodes the latent itself: encoder and decoder alone.
 
         Returns:
             decoded audio ``[B, C, N]``, and what the quantizer made of the latent.
         """
         level = self._level(audio) if self.normalize else None
-        quantized = self.quantizer(self.encoder(audio if level is None else audio / level), n_codebooks)
+        latent = self.encoder(audio if level is None else audio / level)
+        quantized = self.quantizer(latent, n_codebooks) if quantize else unquantized(latent)
         decoded = _fit(self.decoder(quantized.latent), audio.shape[-1])
         return (decoded if level is None else decoded * level), quantized
 

@@ -154,7 +154,7 @@ class DACDecoder(Decoder):
         layers += [make_activation(activation, width), conv1d(width, channels, 7, padding=3), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(self, activation, branch_ends(self))
+            preserve_variance(self, activation, branch_ends(self), output_rms=AUDIO_RMS)
         else:
             zero_convolution_biases(self)
 

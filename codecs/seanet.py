@@ -246,7 +246,7 @@ class SEANetDecoder(Decoder):
             layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
         if weight_init == "variance_preserving":
-            preserve_variance(self, activation)
+            preserve_variance(self, activation, output_rms=AUDIO_RMS)
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``."""

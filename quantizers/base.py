@@ -29,6 +29,13 @@ class Quantized:
     bits: Tensor
 
 
+def unquantized(latent: Tensor) -> Quantized:
+    """A latent ``[B, D, T]`` that passes as it is: no codes ``[B, 0, T]``, no losses, no bits."""
+    batch, _, length = latent.shape
+    codes = torch.empty(batch, 0, length, dtype=torch.int64, device=latent.device)
+    return Quantized(latent, codes, {}, torch.zeros(batch, device=latent.device))
+
+
 class Quantizer(nn.Module, ABC):
     """From a latent ``[B, D, T]`` to codes ``int64 [B, K, T]`` and back; arithmetic is float32 under any autocast.
 
@@ -66,6 +73,16 @@ class Quantizer(nn.Module, ABC):
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
         """Codes ``int64 [B, K, T]`` to a latent ``[B, D, T]``; ``ABSENT`` codes add nothing."""
+
+    def start_from(self, frames: Tensor, batch_frames: int) -> None:
+        """Start the codebooks from what they will code; a method without such a start leaves them as they are.
+
+        A collective operation in a distributed run.
+
+        Args:
+            frames: latent frames ``[N, D]`` of this process.
+            batch_frames: frames of a training batch of this process, by which running averages are scaled.
+        """
 
     def bits_per_frame(self, n_codebooks: int | None = None) -> float:
         """Bits per frame of the first ``n_codebooks`` (all by default).

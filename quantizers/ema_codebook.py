@@ -20,8 +20,8 @@ class EMACodebook(nn.Module):
         entry_i   = sums_i / ((counts_i + epsilon) / (total + size epsilon) total),  total = sum_i counts_i
 
     Entries out of use are then replaced by vectors of the batch. An entry is out of use when its running count is below
-    ``dead_threshold``, or below half the mean count where batches are so small that the mean itself is near the
-    threshold (an absolute threshold would then replace the whole codebook at every step). A replacement starts with
+    ``dead_threshold``, or below ``dead_share`` of the mean count where batches are so small that the mean itself is near
+    the threshold (an absolute threshold would then replace the whole codebook at every step). A replacement starts with
     the mean count, and the sum that goes with it: it is in use at the next step, and an average in no hurry to move.
 
     In a distributed run statistics are summed over processes, and start and replacements are drawn from the vectors
@@ -36,6 +36,7 @@ class EMACodebook(nn.Module):
         kmeans_init: start from k-means on the vectors of the first update; otherwise from random entries.
         kmeans_iterations: rounds of k-means.
         dead_threshold: vectors per batch below which an entry is out of use; 0 never replaces.
+        dead_share: share of the mean count below which it is, where that is less.
         seed: of every random draw.
         layer: position among a quantizer's codebooks, so that they draw apart.
     """
@@ -54,6 +55,7 @@ class EMACodebook(nn.Module):
         kmeans_init: bool,
         kmeans_iterations: int,
         dead_threshold: float,
+        dead_share: float,
         seed: int,
         layer: int,
     ) -> None:
@@ -64,6 +66,7 @@ class EMACodebook(nn.Module):
         self.kmeans_init = kmeans_init
         self.kmeans_iterations = kmeans_iterations
         self.dead_threshold = dead_threshold
+        self.dead_share = dead_share
         self.seed = seed
         self.layer = layer
         entries = torch.randn(size, dimension, generator=self._generator(0, RANDOM_ENTRIES)) / dimension**0.5
@@ -85,11 +88,25 @@ class EMACodebook(nn.Module):
         """Before the first update, start from k-means on the ``vectors [N, D]`` of all processes."""
         if updates > 0 or not self.kmeans_init:
             return
-        generator = self._generator(updates, KMEANS_SEEDS)
-        means, counts = kmeans(all_gather_batch(vectors), self.size, self.kmeans_iterations, generator)
+        self._cluster(all_gather_batch(vectors), 1.0)
+
+    @torch.no_grad()
+    def cluster(self, vectors: Tensor, share: float) -> None:
+        """Start from k-means on more than a batch, once and for all.
+
+        Args:
+            vectors: ``[N, D]`` of all processes.
+            share: frames of a batch over ``N``; counts are scaled by it, to what a batch would have assigned.
+        """
+        self._cluster(vectors, share)
+        self.updates.fill_(1)
+
+    def _cluster(self, vectors: Tensor, share: float) -> None:
+        generator = self._generator(0, KMEANS_SEEDS)
+        means, counts = kmeans(vectors, self.size, self.kmeans_iterations, generator)
         self.entries.copy_(means)
-        self.counts.copy_(counts)
-        self.sums.copy_(means * counts[:, None])
+        self.counts.copy_(counts * share)
+        self.sums.copy_(means * self.counts[:, None])
 
     @torch.no_grad()
     def learn(self, vectors: Tensor, codes: Tensor, updates: int) -> None:
@@ -114,7 +131,7 @@ class EMACodebook(nn.Module):
     def _replace_unused(self, vectors: Tensor, updates: int) -> None:
         start, available = batch_span(len(vectors), vectors.device)
         mean = self.counts.mean()
-        unused = self.counts < torch.clamp(mean / 2, max=self.dead_threshold)
+        unused = self.counts < torch.clamp(mean * self.dead_share, max=self.dead_threshold)
         # One candidate for every entry, used or not: asking how many are unused would make a GPU wait.
         drawn = draw_indices(available, self.size, self._generator(updates, REPLACEMENTS))
         candidates = take_rows(vectors, drawn.to(vectors.device, non_blocking=True), start)

@@ -118,8 +118,9 @@ class FactorizedVQ(Quantizer):
         n_codebooks: number of stages.
         codebook_size: entries of each codebook.
         codebook_dim: length of an entry; one for all stages, or a list with one per stage.
-        kmeans_init: start from the first training batch, instead of at random as released: projections on its principal
-            axes, entries from k-means there. Random ones take thousands of batches to arrive where the residuals are.
+        kmeans_init: start from the first training batch, or from ``start_from``, instead of at random as released:
+            projections on principal axes, entries from k-means there. Random ones take thousands of batches to arrive
+            where the residuals are.
         seed: of the clusters' seeds and of restarts.
         normalize: search by direction; otherwise by Euclidean distance.
         gradient: passes the lookup "straight_through", as released, or by "rotation" (Fifty et al. 2024).
@@ -201,7 +202,7 @@ class FactorizedVQ(Quantizer):
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
         with full_float32(latent.device):
             if self.training and self._start_is_due:
-                self._start(latent.float())
+                self.start_from(latent.transpose(1, 2).flatten(0, 1), latent.shape[0] * latent.shape[2])
             restarts = self.training and self.dead_threshold > 0
             if restarts:
                 choice = most_of_all_processes(choice, latent.device)
@@ -236,15 +237,18 @@ class FactorizedVQ(Quantizer):
             return total
 
     @torch.no_grad()
-    def _start(self, latent: Tensor) -> None:
-        """Start every stage from what ``latent [B, D, T]`` of all processes leaves for it.
+    def start_from(self, frames: Tensor, batch_frames: int) -> None:
+        """Start every stage from what those before it leave of ``frames [N, D]`` of all processes.
 
         All stages at once, however many this batch uses: so every process takes part in the gathering.
         """
         self._start_is_due = False
-        if self.started:
+        if not self.kmeans_init or self.started:
             return
-        residual = all_gather_batch(latent.transpose(1, 2).flatten(0, 1))
+        with full_float32(frames.device):
+            self._cluster(all_gather_batch(frames.float()))
+
+    def _cluster(self, residual: Tensor) -> None:
         for index, stage in enumerate(self._first(self.n_codebooks)):
             stage.start(residual, seeded_generator(self.seed, index))
             chosen = stage.search(stage.in_proj(residual.T[None]))

@@ -41,6 +41,7 @@ class ResidualVQ(Quantizer):
         kmeans_init: start each codebook from k-means on the vectors of the first batch that uses it.
         kmeans_iterations: rounds of k-means (the released code runs 50; the distortion hardly falls after 10).
         dead_threshold: vectors per batch below which an entry is replaced; see ``EMACodebook``.
+        dead_share: share of the mean count below which it is, where that is less.
         seed: of every random draw.
 
     Raises:
@@ -57,6 +58,7 @@ class ResidualVQ(Quantizer):
         kmeans_init: bool = True,
         kmeans_iterations: int = 10,
         dead_threshold: float = 2.0,
+        dead_share: float = 0.5,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -75,10 +77,20 @@ class ResidualVQ(Quantizer):
         self.kmeans_init = kmeans_init
         self.kmeans_iterations = kmeans_iterations
         self.dead_threshold = dead_threshold
+        self.dead_share = dead_share
         self.seed = seed
         self.codebooks = nn.ModuleList(
             EMACodebook(
-                dimension, codebook_size, decay, epsilon, kmeans_init, kmeans_iterations, dead_threshold, seed, layer
+                dimension,
+                codebook_size,
+                decay,
+                epsilon,
+                kmeans_init,
+                kmeans_iterations,
+                dead_threshold,
+                dead_share,
+                seed,
+                layer,
             )
             for layer in range(n_codebooks)
         )
@@ -109,6 +121,18 @@ class ResidualVQ(Quantizer):
             straight_through = total + (frames - frames.detach())
         bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
         return Quantized(straight_through.transpose(1, 2), codes, {"commitment": commitment}, bits)
+
+    @torch.no_grad()
+    def start_from(self, frames: Tensor, batch_frames: int) -> None:
+        """Start each codebook from k-means on what those before it leave of ``frames [N, D]`` of all processes."""
+        if not self.kmeans_init:
+            return
+        with full_float32(frames.device):
+            residual = all_gather_batch(frames.float())
+            share = batch_frames / len(frames)
+            for codebook in self._first(self.n_codebooks):
+                codebook.cluster(residual, share)
+                residual = residual - codebook.lookup(codebook.search(residual))
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:

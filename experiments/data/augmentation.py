@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from math import inf, log10, pi
+from math import inf, log2, log10, pi
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,10 @@ GATE_SECONDS = 0.4
 QUIETEST_LUFS = -70.0
 HEADROOM = 0.25
 """Highest sample of audio whose loudness is measured."""
+DEFAULT_SPEEDS = [0.9, 1.0, 1.1]
+"""Three speeds, as Ko et al. have them."""
+LOWEST_BAND_HZ = 62.5
+"""Below it a response or a noise spectrum is flat."""
 
 
 class Augmentation(ABC):
@@ -26,6 +30,10 @@ class Augmentation(ABC):
     """
 
     on_mixture = False
+
+    def draw_speed(self, rng: np.random.Generator) -> float:
+        """How much faster the source is read than it was recorded; 1 draws nothing."""
+        return 1.0
 
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
@@ -112,6 +120,100 @@ class RandomGain(Augmentation):
         if self.reject_clipped and float(audio.abs().max()) > 1.0:
             return None
         return audio
+
+
+class SpeedChange(Augmentation):
+    """Reads recordings faster or slower, pitch and formants with it: one speaker sounds like several (Ko et al. 2015).
+
+    Args:
+        factors: Speeds, each equally likely; 1 among them leaves some as they are.
+
+    Raises:
+        ValueError: If there are no factors, or one outside of [0.5, 2].
+    """
+
+    def __init__(self, factors: list[float] = DEFAULT_SPEEDS) -> None:
+        if not factors or not all(0.5 <= factor <= 2 for factor in factors):
+            raise ValueError(
+                f"factors should be one or more speeds from 0.5 to 2, such as [0.9, 1.0, 1.1], got {factors}"
+            )
+        self.factors = list(factors)
+
+    def draw_speed(self, rng: np.random.Generator) -> float:
+        """One of the factors."""
+        return self.factors[int(rng.integers(len(self.factors)))]
+
+    def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+        """Returns the excerpt as it was read, at its speed."""
+        return audio
+
+
+class RandomEqualizer(Augmentation):
+    """Colours a recording by a smooth random frequency response, as other microphones and rooms would.
+
+    Gains are drawn at points an octave apart, and go straight from one to the next over the logarithm of frequency; the
+    phase stays. The level is kept.
+
+    Args:
+        range_db: Largest gain, up or down, in dB.
+        probability: Share of the excerpts that are coloured.
+
+    Raises:
+        ValueError: If the range is negative or the probability not from 0 to 1.
+    """
+
+    def __init__(self, range_db: float = 10.0, probability: float = 0.5) -> None:
+        if range_db < 0 or not 0 <= probability <= 1:
+            raise ValueError(
+                f"range_db should be 0 or more and probability from 0 to 1, got {range_db} and {probability}"
+            )
+        self.range_db = range_db
+        self.probability = probability
+
+    def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+        """Returns the excerpt coloured, or as it is."""
+        if rng.random() >= self.probability:
+            return audio
+        octaves = np.arange(log2(LOWEST_BAND_HZ), log2(sample_rate / 2) + 1)
+        gains = rng.uniform(-self.range_db, self.range_db, len(octaves))
+        frequencies = np.fft.rfftfreq(audio.shape[-1], 1 / sample_rate).clip(min=LOWEST_BAND_HZ)
+        response = torch.from_numpy(10 ** (np.interp(np.log2(frequencies), octaves, gains) / 20)).float()
+        coloured = torch.fft.irfft(torch.fft.rfft(audio.float()) * response, n=audio.shape[-1])
+        return coloured * (audio.square().mean() / coloured.square().mean().clamp_min(SILENCE**2)).sqrt()
+
+
+class BackgroundNoise(Augmentation):
+    """Adds stationary noise whose power falls with frequency, from white (exponent 0) to brown (2).
+
+    Args:
+        low_db: Lowest ratio of the excerpt's power to the noise's, in dB.
+        high_db: Highest ratio in dB.
+        probability: Share of the excerpts that get noise.
+
+    Raises:
+        ValueError: If `low_db` is above `high_db` or the probability not from 0 to 1.
+    """
+
+    def __init__(self, low_db: float = 10.0, high_db: float = 50.0, probability: float = 0.5) -> None:
+        if low_db > high_db or not 0 <= probability <= 1:
+            raise ValueError(
+                f"low_db should not be above high_db, and probability be from 0 to 1, got {low_db}, {high_db} and "
+                f"{probability}"
+            )
+        self.low_db = low_db
+        self.high_db = high_db
+        self.probability = probability
+
+    def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+        """Returns the excerpt with noise, or as it is."""
+        if rng.random() >= self.probability:
+            return audio
+        frequencies = np.fft.rfftfreq(audio.shape[-1], 1 / sample_rate).clip(min=LOWEST_BAND_HZ)
+        slope = torch.from_numpy(frequencies ** (-rng.uniform(0.0, 2.0) / 2)).float()
+        white = torch.from_numpy(rng.standard_normal(audio.shape, dtype=np.float32))
+        noise = torch.fft.irfft(torch.fft.rfft(white) * slope, n=audio.shape[-1])
+        ratio = 10 ** (-rng.uniform(self.low_db, self.high_db) / 20)
+        return audio + noise * ratio * (audio.square().mean() / noise.square().mean()).sqrt()
 
 
 class LoudnessNormalize(Augmentation):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TypedDict
 
 import numpy as np
@@ -116,8 +117,12 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def _draw_source(self, index: int, rng: np.random.Generator) -> Tensor:
         recording = self.recordings[index]
-        start = rng.uniform(0.0, max(recording.seconds - self.seconds, 0.0))
-        return self.read(recording, start, self.seconds, self.sample_rate, self.channels)
+        speed = prod(augmentation.draw_speed(rng) for augmentation in self.on_sources)
+        # What is read at a lower rate, and taken for audio of the corpus' rate, is faster.
+        rate = round(self.sample_rate / speed)
+        seconds = self.seconds * self.sample_rate / rate
+        start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
+        return self.read(recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []

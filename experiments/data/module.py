@@ -1,6 +1,8 @@
 """The data of an experiment: from a folder, or nothing at all, to batches and clips."""
 
+import itertools
 import logging
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -149,11 +151,7 @@ class AudioData(LightningDataModule):
                 f"batch_size counts over all devices: choose a multiple of {world}"
             )
         self.check()
-        share = self.batch_size // world
-        batches = TrainExcerpts(
-            self.corpus, self.sampling, self.augmentations, self.sample_rate, self.channels, self.seconds,
-            self.batch_size, range(rank * share, (rank + 1) * share), self.seed, self._count_batches(),
-        )  # fmt: skip
+        batches = self._excerpts(rank, self.batch_size // world)
         workers = self._count_workers()
         return DataLoader(
             batches,
@@ -165,6 +163,18 @@ class AudioData(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker,
         )
+
+    def batches(self, start: int) -> Iterator[TrainBatch]:
+        """This rank's share of every batch from `start` on, read in this process as they are asked for."""
+        rank, world = self._rank_and_world()
+        excerpts = self._excerpts(rank, self.batch_size // world)
+        return (excerpts[batch] for batch in itertools.count(start))
+
+    def _excerpts(self, rank: int, share: int) -> TrainExcerpts:
+        return TrainExcerpts(
+            self.corpus, self.sampling, self.augmentations, self.sample_rate, self.channels, self.seconds,
+            self.batch_size, range(rank * share, (rank + 1) * share), self.seed, self._count_batches(),
+        )  # fmt: skip
 
     def val_dataloader(self) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
         """Loads the validation clips; see ``_clip_loader``."""

@@ -124,22 +124,19 @@ class TrainingLogs(lightning.LightningModule):
         if step % self.trainer.log_every_n_steps and step != 1:  # type: ignore[attr-defined]
             return
         values = {f"train/{name}": value for name, value in logs.items()}
-        values["train/lr"] = rate_at(self.optimizer_settings, step)
+        batches = self.trainer.max_steps
+        values["train/lr"] = self.optimizer_settings.rate(step - 1, batches)
         if "discriminator" in logs:
-            values["train/discriminator_lr"] = rate_at(self.discriminator_optimizer_settings, step)
+            values["train/discriminator_lr"] = self.discriminator_optimizer_settings.rate(step - 1, batches)
         shares = self.balancer.last_shares if self.balancer is not None else {}
         values |= as_numbers({f"share/{name}": share for name, share in shares.items()})
-        values |= codebook_logs(self._codes, self._sizes)
+        if self._codes.shape[1]:
+            values |= codebook_logs(self._codes, self._sizes)
         values |= self._throughput.read() | memory_figures(self.device)
         for logger in self.loggers:
             logger.log_metrics(values, step)
         shown = {"spectral": values.get("train/spectral"), "critic": values.get("train/discriminator")}
         self.log_dict({k: v for k, v in shown.items() if v is not None}, prog_bar=True, logger=False)
-
-
-def rate_at(settings: OptimizerSettings, step: int) -> float:
-    """The learning rate with which batch ``step``, from 1, moved the weights."""
-    return settings.lr * settings.decay ** (step - 1)
 
 
 def as_numbers(figures: dict[str, Tensor]) -> dict[str, float]:

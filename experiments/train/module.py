@@ -1,6 +1,7 @@
 """The one LightningModule: a codec against its critics."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -51,6 +52,9 @@ class CodecExperiment(TrainingLogs, Validation):
         discriminators: judged as one ensemble; empty trains without critics.
         ensemble_per_bandwidth: one ensemble for each bandwidth of ``PerBatchBandwidth`` (EnCodec 3.4).
         discriminator_probability: chance that the critics learn from a batch.
+        quantizer_start: batches at the start without the quantizer: encoder and decoder learn alone.
+        quantizer_start_frames: latent frames from which its codebooks then start, at least 50 an entry; 0 leaves them
+            the frames of their first batch. Where a quantizer has no such start it makes no difference.
         adversarial_start: batches at the start without critics: the codec learns from the other losses alone.
         discriminator_warmup: batches, after those, from which only the critics learn.
         rate_sampling: who chooses the number of codebooks while training.
@@ -85,6 +89,8 @@ class CodecExperiment(TrainingLogs, Validation):
         discriminators: list[Discriminator] | None = None,
         ensemble_per_bandwidth: bool = False,
         discriminator_probability: float = 1.0,
+        quantizer_start: int = 0,
+        quantizer_start_frames: int = 0,
         adversarial_start: int = 0,
         discriminator_warmup: int = 0,
         rate_sampling: RateSampling | None = None,
@@ -110,6 +116,8 @@ class CodecExperiment(TrainingLogs, Validation):
         self.rate_sampling = rate_sampling or AllCodebooks()
         self.rate_sampling.check(self.codec)
         self.discriminator_probability = discriminator_probability
+        self.quantizer_start = quantizer_start
+        self.quantizer_start_frames = quantizer_start_frames
         self.adversarial_start = adversarial_start
         self.discriminator_warmup = discriminator_warmup
         self.weights = weights
@@ -137,6 +145,14 @@ class CodecExperiment(TrainingLogs, Validation):
     def _check_arguments(self, plays: bool, ensemble_per_bandwidth: bool) -> None:
         if not 0 <= self.discriminator_probability <= 1:
             raise ValueError(f"discriminator_probability is {self.discriminator_probability}; it should be 0 to 1")
+        for name in ("quantizer_start", "quantizer_start_frames"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it should be 0 or more")
+        if self.quantizer_start and self.codec.quantizer.learns_rate:
+            raise ValueError(
+                f"quantizer_start is {self.quantizer_start}, but a {type(self.codec.quantizer).__name__} learns its rate "
+                "with the codec, from the first batch; it should be 0"
+            )
         for name in ("adversarial_start", "discriminator_warmup"):
             batches = getattr(self, name)
             if batches < 0 or (batches and not plays):
@@ -216,6 +232,8 @@ class CodecExperiment(TrainingLogs, Validation):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One batch for both players; ``batch`` is what ``AudioData`` yields."""
         index = int(batch["batch"])
+        if index == self.quantizer_start and self.quantizer_start_frames:
+            self._start_quantizer(batch)
         judged = self.critics_of(index) is not None
         warming = judged and index < self.adversarial_start + self.discriminator_warmup
         learn = judged and (warming or self.critics_learn(index))
@@ -249,8 +267,27 @@ class CodecExperiment(TrainingLogs, Validation):
             n_codebooks = n_codebooks.to(real.device)
         # Of these codes: a learnt bitrate has others once the optimizer has stepped.
         self._sizes = self.codec.quantizer.codebook_sizes
-        fake, quantized = self.codec(real, n_codebooks)
+        fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
         return fake.float(), quantized
+
+    def _start_quantizer(self, batch: dict[str, Any]) -> None:
+        """Start the codebooks from the latents of this batch and of as many after it as give the frames asked for."""
+        frames: list[Tensor] = []
+        with standing_still(self.codec):
+            for audio in self._audio_from(batch):
+                latent = self.codec.encoder(audio.to(self.device)).float()
+                frames.append(latent.transpose(1, 2).flatten(0, 1))
+                if sum(map(len, frames)) * self.trainer.world_size >= self.quantizer_start_frames:
+                    break
+            self.codec.quantizer.start_from(torch.cat(frames), len(frames[0]))
+
+    def _audio_from(self, batch: dict[str, Any]) -> Iterator[Tensor]:
+        """The audio ``[B, C, N]`` of a batch and of those after it, read ahead: the training gets them again."""
+        yield batch["audio"]
+        data = getattr(self.trainer, "datamodule", None)
+        later = data.batches(int(batch["batch"]) + 1) if isinstance(data, AudioData) else self.trainer.train_dataloader
+        for other in later or ():
+            yield other["audio"]
 
     def _show_critics(self, real: Tensor, items: Tensor, index: int, share: float) -> dict[str, Tensor]:
         """The critics' backward pass on one part of a batch of their warm-up; the codec stands still, codebooks too."""
@@ -324,7 +361,7 @@ class CodecExperiment(TrainingLogs, Validation):
         wrapped = optimizers[player] if isinstance(optimizers, list) else optimizers
         assert isinstance(wrapped, LightningOptimizer)
         for group in wrapped.param_groups:
-            group["lr"] = settings.lr * settings.decay**self.global_step
+            group["lr"] = settings.rate(self.global_step, self.trainer.max_steps)
         # Lightning counts every step of a wrapped optimizer: only the generator's may advance global_step,
         # so that it counts batches even when a batch leaves the critics alone.
         (wrapped if player == 0 else wrapped.optimizer).step()

@@ -1,5 +1,6 @@
 """Small groups of settings that a recipe writes as one block."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -47,6 +48,8 @@ class OptimizerSettings:
         betas: running-average coefficients.
         weight_decay: decoupled for AdamW (PyTorch's default 0.01), L2 for Adam; None takes PyTorch's default.
         decay: factor on the learning rate after every batch (the papers' gamma).
+        schedule: ``exponential``: by ``decay`` alone; ``cosine``: from there down to zero at the last batch as well.
+        warmup: batches over which the learning rate rises from zero.
         clip_norm: largest gradient norm; larger gradients are scaled down to it. None leaves them.
     """
 
@@ -55,12 +58,28 @@ class OptimizerSettings:
     betas: tuple[float, float] = (0.5, 0.9)
     weight_decay: float | None = None
     decay: float = 1.0
+    schedule: Literal["exponential", "cosine"] = "exponential"
+    warmup: int = 0
     clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0:
+            raise ValueError(f"warmup is {self.warmup}; it should be 0 or more batches")
+
+    def rate(self, batch: int, batches: int) -> float:
+        """The learning rate with which a batch, counted from 0, of a training of ``batches`` moves the weights."""
+        rate = self.lr * self.decay**batch
+        if self.warmup:
+            rate *= min(1.0, (batch + 1) / self.warmup)
+        if self.schedule == "cosine":
+            rate *= 0.5 * (1 + math.cos(math.pi * min(1.0, batch / batches)))
+        return rate
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimizer over ``parameters``."""
         kind = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[self.name]
         decay = {"Adam": 0.0, "AdamW": 0.01}[self.name] if self.weight_decay is None else self.weight_decay
         trained = list(parameters)
-        fused = all(parameter.is_cuda for parameter in trained)  # one kernel for all weights, not ten for each few
+        # One kernel for all weights, and not ten for each few.
+        fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
         return kind(trained, lr=self.lr, betas=self.betas, weight_decay=decay, fused=fused or None)

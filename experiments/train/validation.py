@@ -25,6 +25,7 @@ class Validation(lightning.LightningModule):
     """Measures ``deployed_codec`` on fixed clips; the trainer's module inherits this."""
 
     main_codebooks: int
+    quantizer_start: int
     validation_metrics: list[str]
 
     @property
@@ -38,10 +39,15 @@ class Validation(lightning.LightningModule):
         wanted = [name for name in ("visqol_audio", "visqol_speech", "mel_distance") if name in self.validation_metrics]
         return (wanted or self.validation_metrics)[0]
 
-    def _rates(self) -> dict[str, int]:
-        """The numbers of codebooks measured, by the suffix of their figures; while training, more than two."""
+    def _rates(self) -> dict[str, int | None]:
+        """The numbers of codebooks measured, by the suffix of their figures; while training, more than two.
+
+        Before the quantizer has joined it is None: the codec is measured without it, and is no candidate for the best.
+        """
         codec = self.deployed_codec
-        rates = {"": self.main_codebooks}
+        if self.trainer.state.fn == "fit" and self.global_step <= self.quantizer_start > 0:
+            return {"@unquantized": None}
+        rates: dict[str, int | None] = {"": self.main_codebooks}
         lowest = codec.n_codebooks_for(codec.bitrates[0])
         if lowest < self.main_codebooks:
             rates["@lowest"] = lowest
@@ -55,7 +61,10 @@ class Validation(lightning.LightningModule):
         lengths = batch["length"].tolist()
         for suffix, n_codebooks in self._rates().items():
             with torch.autocast(device_type=audio.device.type, enabled=False):
-                decoded = codec.decode(codec.encode(audio, n_codebooks=n_codebooks))
+                if n_codebooks is None:
+                    decoded = codec(audio, quantize=False)[0]
+                else:
+                    decoded = codec.decode(codec.encode(audio, n_codebooks=n_codebooks))
             for name in self.validation_metrics:
                 if suffix.endswith("kbps") and name.startswith("visqol"):
                     continue  # seconds a clip: at the main bitrate and the lowest alone

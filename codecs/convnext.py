@@ -1,0 +1,54 @@
+"""The ConvNeXt block, which works at one rate throughout (Liu et al. 2022; in one dimension: Siuzdak 2023, section 3.3)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation of every frame over its channels, ``[B, C, T]``.
+
+    Args:
+        channels: channels in and out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-6)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``[B, C, T]`` to the same shape."""
+        return super().forward(latent.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvNeXtBlock(nn.Module):
+    """A depthwise convolution over time, then two pointwise layers, scaled per channel and added to the input.
+
+    Args:
+        channels: channels in and out.
+        hidden: channels between the pointwise layers.
+        kernel_size: taps of the depthwise convolution, odd.
+        layer_scale: what the branch is multiplied by at the start.
+        causal: whether no output sees later frames.
+    """
+
+    def __init__(self, channels: int, hidden: int, kernel_size: int, layer_scale: float, causal: bool) -> None:
+        super().__init__()
+        before = kernel_size - 1 if causal else kernel_size // 2
+        self.padding = (before, kernel_size - 1 - before)
+        self.depthwise = nn.Conv1d(channels, channels, kernel_size, groups=channels)
+        self.norm = nn.LayerNorm(channels, eps=1e-6)
+        self.expand = nn.Linear(channels, hidden)
+        self.project = nn.Linear(hidden, channels)
+        self.layer_scale = nn.Parameter(torch.full((channels,), layer_scale))
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``[B, C, T]`` to the same shape."""
+        frames = self.norm(self.depthwise(F.pad(latent, self.padding)).transpose(1, 2))
+        branch = self.project(F.gelu(self.expand(frames)))
+        return latent + (self.layer_scale * branch).transpose(1, 2)
+
+
+def make_blocks(channels: int, count: int, expansion: float, kernel_size: int, causal: bool) -> nn.Sequential:
+    """``count`` blocks in a row, each branch scaled by one over their number at the start, as in Vocos."""
+    hidden = round(expansion * channels)
+    return nn.Sequential(*(ConvNeXtBlock(channels, hidden, kernel_size, 1 / count, causal) for _ in range(count)))

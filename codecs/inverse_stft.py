@@ -1,0 +1,62 @@
+"""The inverse short-time Fourier transform, by overlap-add."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class InverseSTFT(nn.Module):
+    """Complex one-sided spectra back to audio, in float32 under any autocast.
+
+    Every frame's inverse transform is multiplied by a periodic Hann window, added where the frame stands, and the sum
+    is divided by the sum of the squared windows there. ``T`` frames give ``T * hop_length`` samples.
+
+    Args:
+        window_length: window and transform length in samples.
+        hop_length: samples between frames.
+        causal: frame ``t`` begins at sample ``t * hop_length``, so that no sample sees a later frame; the first
+            ``window_length / hop_length - 1`` frames come before the audio, and give no samples of their own.
+            Otherwise a frame's middle stands in the middle of its hop, as in Vocos' padding ``same``.
+
+    Raises:
+        ValueError: a length is not positive, the window is shorter than two hops (overlapping Hann windows would leave
+            gaps) or, where causal, not a multiple of them.
+    """
+
+    window: Tensor
+
+    def __init__(self, window_length: int, hop_length: int, causal: bool = False) -> None:
+        super().__init__()
+        if hop_length < 1 or window_length < 2 * hop_length or (causal and window_length % hop_length):
+            right = "a multiple of the hop, at least twice it" if causal else "at least twice the hop"
+            raise ValueError(f"window_length is {window_length} and hop_length {hop_length}; right is {right}")
+        self.window_length = window_length
+        self.hop_length = hop_length
+        self.causal = causal
+        self.register_buffer("window", torch.hann_window(window_length, periodic=True), persistent=False)
+
+    @property
+    def frames_before(self) -> int:
+        """Frames that come before the audio: none, or where causal all that reach into it."""
+        return self.window_length // self.hop_length - 1 if self.causal else 0
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """``[B, C, F, T + frames_before]``, ``F = window_length // 2 + 1``, to audio ``[B, C, T * hop_length]``."""
+        with torch.autocast(spectrum.device.type, enabled=False):
+            count = spectrum.shape[-1]
+            frames = torch.fft.irfft(spectrum.flatten(0, 1), self.window_length, dim=1) * self.window[:, None]
+            added = self._overlap_add(frames)
+            weight = self._overlap_add(self.window.square()[None, :, None].expand(1, -1, count))
+            if self.causal:
+                begin, end = self.frames_before * self.hop_length, count * self.hop_length
+            else:
+                begin = (self.window_length - self.hop_length) // 2
+                end = begin + count * self.hop_length
+            audio = added[:, begin:end] / weight[:, begin:end]
+        return audio.unflatten(0, spectrum.shape[:2])
+
+    def _overlap_add(self, frames: Tensor) -> Tensor:
+        """Frames ``[B, window, T]`` added one hop apart, ``[B, (T - 1) * hop + window]``."""
+        length = (frames.shape[-1] - 1) * self.hop_length + self.window_length
+        added = F.fold(frames, (1, length), (1, self.window_length), stride=(1, self.hop_length))
+        return added[:, 0, 0]

@@ -1,0 +1,109 @@
+"""Vocos' counterpart on the way in: spectra, ConvNeXt blocks at their rate, a latent."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codeclab.codecs.base import Encoder, check_sizes
+from codeclab.codecs.convnext import make_blocks
+from codeclab.codecs.convolution import PaddedConv1d
+from codeclab.codecs.stft import STFT
+
+COMPRESSION = 0.4
+"""Exponent of the magnitudes: loud and quiet bins come near each other."""
+
+QUIETEST = 1e-5
+"""Magnitude below which a bin counts as silent."""
+
+
+def stft_hop(strides: Sequence[int], hop: int | None, n_fft: int) -> int:
+    """Samples between the spectra of a codec with such strides: ``hop``, or None for the product of the strides.
+
+    Raises:
+        ValueError: the hop does not divide that product, or the window is shorter than two hops.
+    """
+    total = math.prod(strides)
+    hop = total if hop is None else hop
+    if hop < 1 or total % hop:
+        raise ValueError(f"hop is {hop}; it should divide the product of the strides, {total}")
+    if n_fft < 2 * hop:
+        raise ValueError(f"n_fft is {n_fft} and the hop between spectra {hop}; n_fft should be at least {2 * hop}")
+    return hop
+
+
+class SpectralEncoder(Encoder):
+    """Short-time spectra, ConvNeXt blocks, and a strided convolution down to the latent's rate.
+
+    The encoder that goes with ``VocosDecoder``: everything learnt runs at the rate of frames, a hundredth of the audio's
+    or less. A bin ``X`` is seen as the real and imaginary part of ``X |X|^-0.6`` and as ``0.3 log |X|``, so that loud and
+    quiet recordings look alike to the first layer. Outside of the blocks' branches nothing is normalised: how loud a frame
+    is belongs to what the latent has to say.
+
+    Args:
+        dimension: latent channels ``D``.
+        channels: audio channels.
+        strides: their product is the samples per latent frame; frames come in two steps, ``hop`` and the rest.
+        n_fft: samples of a window.
+        hop: samples between spectra, a divisor of the strides' product; None takes that itself.
+        width: channels of the blocks.
+        n_blocks: number of blocks.
+        expansion: hidden channels of a block over ``width``.
+        kernel_size: taps of the blocks' depthwise convolutions, odd.
+        causal: whether no latent frame sees samples after its own ``hop_length``.
+
+    Raises:
+        ValueError: sizes that make no layers, or a hop that does not divide the strides' product.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 128,
+        channels: int = 1,
+        strides: Sequence[int] = (2, 4, 5, 8),
+        n_fft: int = 1280,
+        hop: int | None = None,
+        width: int = 512,
+        n_blocks: int = 8,
+        expansion: float = 3.0,
+        kernel_size: int = 7,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        check_sizes(strides, dimension=dimension, channels=channels, n_fft=n_fft, width=width, n_blocks=n_blocks)
+        self.dimension = dimension
+        self.channels = channels
+        self.strides = list(strides)
+        self.n_fft = n_fft
+        self.hop = hop
+        self.width = width
+        self.n_blocks = n_blocks
+        self.expansion = expansion
+        self.kernel_size = kernel_size
+        self.causal = causal
+        self.hop_length = math.prod(strides)
+        step = stft_hop(strides, hop, n_fft)
+        self.stft = STFT(n_fft, step)
+        self.embed = nn.Conv1d(3 * channels * (n_fft // 2 + 1), width, 1)
+        self.blocks = make_blocks(width, n_blocks, expansion, kernel_size, causal)
+        down = self.hop_length // step
+        kernel = 1 if down == 1 else 2 * down
+        self.project = PaddedConv1d(width, dimension, kernel, down, causal=causal, norm="none", pad_mode="constant")
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``."""
+        return self.project(self.blocks(self.embed(self._features(audio))))
+
+    def _features(self, audio: Tensor) -> Tensor:
+        """What the first layer sees of ``[B, C, N]``: ``[B, 3 C F, T]``."""
+        overlap = self.n_fft - self.stft.hop_length
+        before = overlap if self.causal else overlap // 2
+        fill = -audio.shape[-1] % self.hop_length
+        spectrum = self.stft(F.pad(audio, (before, overlap - before + fill)))
+        with torch.autocast(audio.device.type, enabled=False):
+            magnitude = spectrum.abs().clamp_min(QUIETEST)
+            compressed = spectrum * magnitude.pow(COMPRESSION - 1)
+            features = torch.cat([compressed.real, compressed.imag, 0.3 * magnitude.log()], dim=-1)
+        return features.transpose(2, 3).flatten(1, 2)

@@ -1,0 +1,110 @@
+"""Vocos' generator as a decoder: ConvNeXt blocks at the rate of frames and an inverse STFT (Siuzdak 2023)."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codeclab.codecs.base import Decoder, check_sizes
+from codeclab.codecs.convnext import ChannelNorm, make_blocks
+from codeclab.codecs.convolution import PaddedConv1d, TrimmedConvTranspose1d
+from codeclab.codecs.inverse_stft import InverseSTFT
+from codeclab.codecs.spectral import stft_hop
+
+LOUDEST = 1e2
+"""Largest magnitude of a bin, as in the released code."""
+
+START_RMS = 0.01
+"""Level of the output at the start: below audio's, as are most bins of a spectrum."""
+
+HEAD_SHARE = 0.3
+"""Of PyTorch's start of a linear layer, what the head's weights start with: all frames are alike at first."""
+
+
+class VocosDecoder(Decoder):
+    """A latent at the rate of frames to the magnitudes and phases of spectra, and these to audio (Vocos, section 3.3).
+
+    Where spectra and latent have one rate this is Vocos' own generator; where ``hop`` is shorter than the latent's, a
+    transposed convolution takes the place of its first layer, and of the norm after it.
+
+    Args:
+        dimension: latent channels ``D``.
+        channels: audio channels.
+        strides: their product is the samples per latent frame; frames come in two steps, ``hop`` and the rest.
+        n_fft: samples of a window.
+        hop: samples between spectra, a divisor of the strides' product; None takes that itself.
+        width: channels of the blocks.
+        n_blocks: number of blocks.
+        expansion: hidden channels of a block over ``width``.
+        kernel_size: taps of the first convolution and of the blocks' depthwise ones, odd.
+        causal: whether no sample sees latent frames after its own.
+
+    Raises:
+        ValueError: sizes that make no layers, or a hop that does not divide the strides' product.
+    """
+
+    def __init__(
+        self,
+        dimension: int = 128,
+        channels: int = 1,
+        strides: Sequence[int] = (2, 4, 5, 8),
+        n_fft: int = 1280,
+        hop: int | None = None,
+        width: int = 512,
+        n_blocks: int = 8,
+        expansion: float = 3.0,
+        kernel_size: int = 7,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        check_sizes(strides, dimension=dimension, channels=channels, n_fft=n_fft, width=width, n_blocks=n_blocks)
+        self.dimension = dimension
+        self.channels = channels
+        self.strides = list(strides)
+        self.n_fft = n_fft
+        self.hop = hop
+        self.width = width
+        self.n_blocks = n_blocks
+        self.expansion = expansion
+        self.kernel_size = kernel_size
+        self.causal = causal
+        self.hop_length = math.prod(strides)
+        step = stft_hop(strides, hop, n_fft)
+        self.istft = InverseSTFT(n_fft, step, causal)
+        self.up = self.hop_length // step
+        self.embed: nn.Module
+        if self.up == 1:
+            convolution = PaddedConv1d(dimension, width, kernel_size, 1, 1, causal, "none", "constant")
+            self.embed = nn.Sequential(convolution, ChannelNorm(width))
+        else:
+            self.embed = TrimmedConvTranspose1d(dimension, width, 2 * self.up, self.up, causal, "none")
+        self.blocks = make_blocks(width, n_blocks, expansion, kernel_size, causal)
+        self.final_norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, 2 * channels * (n_fft // 2 + 1))
+        self._start_quiet()
+
+    @torch.no_grad()
+    def _start_quiet(self) -> None:
+        """Start with spectra that are flat, nearly alike and of the level ``START_RMS``."""
+        # Inverse transforms of bins of magnitude 1 have an rms of n_fft ** -0.5; the overlapping windows lower it.
+        windows = float(self.istft.window.square().sum()) / self.istft.hop_length
+        unit = (self.n_fft * windows) ** -0.5
+        self.head.weight *= HEAD_SHARE
+        self.head.bias.zero_()
+        self.head.bias[: self.channels * (self.n_fft // 2 + 1)] = math.log(START_RMS / unit)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``[B, D, T]`` to ``[B, C, T * hop_length]``."""
+        before = -(-self.istft.frames_before // self.up)
+        frames = self.blocks(self.embed(F.pad(latent, (before, 0))))
+        numbers = self.head(self.final_norm(frames.transpose(1, 2)))
+        surplus = before * self.up - self.istft.frames_before
+        return self.istft(self._spectrum(numbers)[..., surplus:])
+
+    def _spectrum(self, numbers: Tensor) -> Tensor:
+        """The head's output ``[B, T, 2 C F]``, log-magnitudes and angles, as a complex spectrum ``[B, C, F, T]``."""
+        with torch.autocast(numbers.device.type, enabled=False):
+            magnitudes, angles = numbers.float().transpose(1, 2).unflatten(1, (2, self.channels, -1)).unbind(1)
+            return torch.polar(magnitudes.exp().clamp(max=LOUDEST), angles)
