@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.base import Encoder, check_sizes
-from codeclab.codecs.convnext import make_blocks
-from codeclab.codecs.convolution import PaddedConv1d
-from codeclab.codecs.stft import STFT
+from codeclab.codecs.layers.convnext import make_blocks
+from codeclab.codecs.layers.convolution import PaddedConv1d
+from codeclab.codecs.layers.stft import STFT
 
 COMPRESSION = 0.4
 """Exponent of the magnitudes: loud and quiet bins come near each other."""
@@ -37,10 +37,10 @@ def stft_hop(strides: Sequence[int], hop: int | None, n_fft: int) -> int:
 class SpectralEncoder(Encoder):
     """Short-time spectra, ConvNeXt blocks, and a strided convolution down to the latent's rate.
 
-    The encoder that goes with ``VocosDecoder``: everything learnt runs at the rate of frames, a hundredth of the audio's
-    or less. A bin ``X`` is seen as the real and imaginary part of ``X |X|^-0.6`` and as ``0.3 log |X|``, so that loud and
-    quiet recordings look alike to the first layer. Outside of the blocks' branches nothing is normalised: how loud a frame
-    is belongs to what the latent has to say.
+    The encoder that goes with ``VocosDecoder``: everything learnt runs at the rate of frames, a hundredth of the
+    audio's or less. A bin ``X`` is seen as the real and imaginary part of ``X |X|^-0.6`` and as ``0.3 log |X|``, so
+    that loud and quiet recordings look alike to the first layer. Outside of the blocks' branches nothing is normalised:
+    how loud a frame is belongs to what the latent has to say.
 
     Args:
         dimension: latent channels ``D``.

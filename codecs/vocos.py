@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.base import Decoder, check_sizes
-from codeclab.codecs.convnext import ChannelNorm, make_blocks
-from codeclab.codecs.convolution import PaddedConv1d, TrimmedConvTranspose1d
-from codeclab.codecs.inverse_stft import InverseSTFT
+from codeclab.codecs.layers.convnext import ChannelNorm, make_blocks
+from codeclab.codecs.layers.convolution import PaddedConv1d, TrimmedConvTranspose1d
+from codeclab.codecs.layers.inverse_stft import InverseSTFT
 from codeclab.codecs.spectral import stft_hop
 
 LOUDEST = 1e2

@@ -20,9 +20,10 @@ class EMACodebook(nn.Module):
         entry_i   = sums_i / ((counts_i + epsilon) / (total + size epsilon) total),  total = sum_i counts_i
 
     Entries out of use are then replaced by vectors of the batch. An entry is out of use when its running count is below
-    ``dead_threshold``, or below ``dead_share`` of the mean count where batches are so small that the mean itself is near
-    the threshold (an absolute threshold would then replace the whole codebook at every step). A replacement starts with
-    the mean count, and the sum that goes with it: it is in use at the next step, and an average in no hurry to move.
+    ``dead_threshold``, or below ``dead_share`` of the mean count where batches are so small that the mean itself is
+    near the threshold (an absolute threshold would then replace the whole codebook at every step). A replacement starts
+    with the mean count, and the sum that goes with it: it is in use at the next step, and an average in no hurry to
+    move.
 
     In a distributed run statistics are summed over processes, and start and replacements are drawn from the vectors
     of all of them: every process holds the codebook that one process would learn from the whole batch. Draws are a

@@ -33,8 +33,8 @@ def preserve_variance(
 
     The gain is the activation's, 1 for those that leave the variance about as it is. The first convolution also makes
     up for the input's level ``input_rms``: snake and ELU are all but linear for values as small as audio's, and a
-    linear encoder's latent tells the phase of a frame but not how loud it is. The last one brings the output to the level
-    ``output_rms``: a decoder that starts sixteen times as loud as its audio first learns to be quiet.
+    linear encoder's latent tells the phase of a frame but not how loud it is. The last one brings the output to the
+    level ``output_rms``: a decoder that starts sixteen times as loud as its audio first learns to be quiet.
 
     What is added to an identity would double the variance each time: the convolutions that end such branches start at a
     tenth of it.

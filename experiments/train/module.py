@@ -1,7 +1,6 @@
 """The one LightningModule: a codec against its critics."""
 
 import copy
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from codeclab.experiments.train.compile import compile_networks
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.experiments.train.non_finite import finite_figures
+from codeclab.experiments.train.quantizer_start import audio_from, start_codebooks
 from codeclab.experiments.train.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
 from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
 from codeclab.experiments.train.update import (
@@ -148,11 +148,6 @@ class CodecExperiment(TrainingLogs, Validation):
         for name in ("quantizer_start", "quantizer_start_frames"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it should be 0 or more")
-        if self.quantizer_start and self.codec.quantizer.learns_rate:
-            raise ValueError(
-                f"quantizer_start is {self.quantizer_start}, but a {type(self.codec.quantizer).__name__} learns its rate "
-                "with the codec, from the first batch; it should be 0"
-            )
         for name in ("adversarial_start", "discriminator_warmup"):
             batches = getattr(self, name)
             if batches < 0 or (batches and not plays):
@@ -233,7 +228,7 @@ class CodecExperiment(TrainingLogs, Validation):
         """One batch for both players; ``batch`` is what ``AudioData`` yields."""
         index = int(batch["batch"])
         if index == self.quantizer_start and self.quantizer_start_frames:
-            self._start_quantizer(batch)
+            start_codebooks(self.codec, audio_from(batch, self.trainer), self.quantizer_start_frames)
         judged = self.critics_of(index) is not None
         warming = judged and index < self.adversarial_start + self.discriminator_warmup
         learn = judged and (warming or self.critics_learn(index))
@@ -269,25 +264,6 @@ class CodecExperiment(TrainingLogs, Validation):
         self._sizes = self.codec.quantizer.codebook_sizes
         fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
         return fake.float(), quantized
-
-    def _start_quantizer(self, batch: dict[str, Any]) -> None:
-        """Start the codebooks from the latents of this batch and of as many after it as give the frames asked for."""
-        frames: list[Tensor] = []
-        with standing_still(self.codec):
-            for audio in self._audio_from(batch):
-                latent = self.codec.encoder(audio.to(self.device)).float()
-                frames.append(latent.transpose(1, 2).flatten(0, 1))
-                if sum(map(len, frames)) * self.trainer.world_size >= self.quantizer_start_frames:
-                    break
-            self.codec.quantizer.start_from(torch.cat(frames), len(frames[0]))
-
-    def _audio_from(self, batch: dict[str, Any]) -> Iterator[Tensor]:
-        """The audio ``[B, C, N]`` of a batch and of those after it, read ahead: the training gets them again."""
-        yield batch["audio"]
-        data = getattr(self.trainer, "datamodule", None)
-        later = data.batches(int(batch["batch"]) + 1) if isinstance(data, AudioData) else self.trainer.train_dataloader
-        for other in later or ():
-            yield other["audio"]
 
     def _show_critics(self, real: Tensor, items: Tensor, index: int, share: float) -> dict[str, Tensor]:
         """The critics' backward pass on one part of a batch of their warm-up; the codec stands still, codebooks too."""

@@ -1,4 +1,4 @@
-"""The ConvNeXt block, which works at one rate throughout (Liu et al. 2022; in one dimension: Siuzdak 2023, section 3.3)."""
+"""The ConvNeXt block, which works at one rate throughout (Liu et al. 2022; over time: Siuzdak 2023, section 3.3)."""
 
 import torch
 import torch.nn.functional as F
