@@ -12,6 +12,8 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.io.encodec import encodec_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.codecs.spectral import SpectralEncoder
+from codeclab.codecs.vocos import VocosDecoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.residual_vq import ResidualVQ
 
@@ -41,6 +43,19 @@ PAIRS: dict[str, Callable[[], tuple[Encoder, Decoder]]] = {
     "dac-odd": lambda: (
         DACEncoder(n_filters=4, strides=[2, 3], dimension=8, channels=2),
         DACDecoder(dimension=8, n_filters=16, strides=[2, 3], channels=2, activation="leaky_relu"),
+    ),
+}
+
+SPECTRAL = {"dimension": 6, "n_fft": 16, "width": 8, "n_blocks": 2}
+PAIRS |= {
+    "vocos": lambda: (SpectralEncoder(**SPECTRAL, strides=[8]), VocosDecoder(**SPECTRAL, strides=[8])),
+    "vocos-two-rates": lambda: (
+        SpectralEncoder(**SPECTRAL, strides=[4, 3], hop=4, channels=2),
+        VocosDecoder(**SPECTRAL, strides=[4, 3], hop=4, channels=2),
+    ),
+    "vocos-causal": lambda: (
+        SpectralEncoder(**SPECTRAL, strides=[4, 3], hop=4, causal=True),
+        VocosDecoder(**SPECTRAL, strides=[4, 3], hop=4, causal=True),
     ),
 }
 

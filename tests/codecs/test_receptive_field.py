@@ -8,12 +8,16 @@ from codeclab.codecs.base import Encoder
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.receptive_field import receptive_field
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.codecs.spectral import SpectralEncoder
+from codeclab.codecs.vocos import VocosDecoder
 
 SEANET = {"dimension": 6, "n_filters": 4, "strides": [2, 3], "lstm_layers": 0, "norm": "none"}
+VOCOS = {"dimension": 6, "strides": [4, 2], "n_fft": 12, "hop": 4, "width": 4, "n_blocks": 1}
 BUILT = {
     "causal": lambda: (SEANetEncoder(**SEANET), SEANetDecoder(**SEANET)),
     "centred": lambda: (SEANetEncoder(**SEANET, causal=False), SEANetDecoder(**SEANET, causal=False)),
     "dac": lambda: (DACEncoder(n_filters=2, strides=[2, 4]), DACDecoder(8, n_filters=8, strides=[2, 4])),
+    "vocos": lambda: (SpectralEncoder(**VOCOS), VocosDecoder(**VOCOS)),
     "dac-odd": lambda: (DACEncoder(n_filters=2, strides=[3, 2]), DACDecoder(8, n_filters=8, strides=[3, 2])),
 }
 
@@ -55,6 +59,12 @@ def test_encodec_needs_320_samples_before_the_first_comes_out():
     with torch.device("meta"):
         encoder, decoder = SEANetEncoder(), SEANetDecoder()
     assert receptive_field(encoder).samples_future == 319
+    assert receptive_field(decoder).samples_future == 0
+
+
+def test_a_causal_vocos_waits_for_its_own_hop_alone():
+    encoder, decoder = SpectralEncoder(**VOCOS, causal=True), VocosDecoder(**VOCOS, causal=True)
+    assert receptive_field(encoder).samples_future == encoder.hop_length - 1
     assert receptive_field(decoder).samples_future == 0
 
 

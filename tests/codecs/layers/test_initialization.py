@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from codeclab.codecs.base import Encoder
+from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.layers.activation import Activation
 from codeclab.codecs.layers.initialization import AUDIO_RMS
@@ -18,12 +18,12 @@ def over_time(latent: torch.Tensor) -> float:
 @pytest.mark.parametrize("norm", ["weight_norm", "none"])
 def test_the_signal_keeps_its_size_through_a_variance_preserving_start(norm: str) -> None:
     audio = AUDIO_RMS * torch.randn(4, 1, 4000)
-    for make in (SEANetEncoder, SEANetDecoder):
+    for make, level in ((SEANetEncoder, 1.0), (SEANetDecoder, AUDIO_RMS)):
         part = make(n_filters=8, norm=norm, lstm_layers=0, weight_init="variance_preserving")
         released = make(n_filters=8, norm=norm, lstm_layers=0)
         given = audio if make is SEANetEncoder else torch.randn(4, part.dimension, 20)
         with torch.no_grad():
-            assert 0.3 < over_time(part(given)) < 5
+            assert 0.3 * level < over_time(part(given)) < 5 * level
             assert over_time(released(given)) < 0.1
             assert all(m.bias.abs().max() == 0 for m in part.modules() if isinstance(m, nn.Conv1d))
 
@@ -34,6 +34,15 @@ def test_so_does_it_through_dac_whatever_the_activation(activation: Activation) 
     encoder = DACEncoder(n_filters=16, activation=activation, weight_init="variance_preserving")
     with torch.no_grad():
         assert 0.3 < float(encoder(AUDIO_RMS * torch.randn(4, 1, 4096)).square().mean().sqrt()) < 3
+
+
+@pytest.mark.parametrize("make", [DACDecoder, SEANetDecoder])
+def test_their_decoders_start_at_the_level_of_audio(make: Callable[..., Decoder]) -> None:
+    torch.manual_seed(0)
+    decoder = make(n_filters=64, weight_init="variance_preserving")
+    with torch.no_grad():
+        level = float(decoder(torch.randn(4, decoder.dimension, 20)).square().mean().sqrt())
+    assert AUDIO_RMS / 3 < level < 3 * AUDIO_RMS
 
 
 @pytest.mark.parametrize("make", [DACEncoder, SEANetEncoder])

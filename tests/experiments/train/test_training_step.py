@@ -128,6 +128,20 @@ def test_the_learning_rate_decays_with_every_batch(watched):
     assert [float(row["train/lr"]) for row in metrics(cli)] == pytest.approx([1e-4, 5e-5, 2.5e-5])
 
 
+def test_the_learning_rate_rises_and_falls_along_a_cosine(watched):
+    cli, _ = watched("dac_44khz", 4, model__optimizer__schedule="cosine", model__optimizer__warmup=2)
+    rates = [1e-4 * warm * (1 + math.cos(math.pi * batch / 4)) / 2 for batch, warm in enumerate([0.5, 1, 1, 1])]
+    assert [float(row["train/lr"]) for row in metrics(cli)] == pytest.approx(rates, rel=1e-4)
+    assert cli.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(rates[-1], rel=1e-4)
+    # Its own settings hold for the other player.
+    assert [float(row["train/discriminator_lr"]) for row in metrics(cli)] == pytest.approx([1e-4] * 4, rel=1e-4)
+
+
+def test_a_negative_warmup_is_refused(build):
+    with pytest.raises(ValueError, match="warmup is -1; it should be 0 or more batches"):
+        build("dac_44khz", model__optimizer__warmup=-1)
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_gradients_are_clipped_to_each_players_norm(order, watched):
     settings = {"model__optimizer__clip_norm": 0.01, "model__discriminator_optimizer__clip_norm": 0.02}
