@@ -71,6 +71,13 @@ def title(name: str) -> str:
     return COLUMNS[name].title if name in COLUMNS else name
 
 
+def unit(name: str) -> str:
+    """The unit of a metric's or column's figures; empty where there is none."""
+    if name in METRICS:
+        return METRICS[name].unit
+    return COLUMNS[name].unit if name in COLUMNS else ""
+
+
 def form(name: str) -> str:
     """The format specification of a metric's or column's figures; empty where there is none."""
     if name in METRICS:

@@ -94,7 +94,7 @@ class Scorer:
                 if metric.mapping is None:
                     value: float | Future[float] = metric.load()(reference, estimate, sample_rate)
                 else:
-                    value = self._visqol(reference, estimate, sample_rate, metric.mapping)
+                    value = self._visqol(reference, estimate, sample_rate, metric.mapping, metric.swapped)
             except BrokenExecutor:
                 raise
             except EXPECTED_ERRORS as error:
@@ -104,11 +104,13 @@ class Scorer:
         return pending
 
     def _visqol(
-        self, reference: Tensor, estimate: Tensor, sample_rate: int, mapping: Mapping
+        self, reference: Tensor, estimate: Tensor, sample_rate: int, mapping: Mapping, swapped: bool
     ) -> "float | Future[float]":
         if reference is not self._reference:  # resampled once per clip, not once per bitrate
             self._reference, self._prepared = reference, {}
         if mapping not in self._prepared:
             self._prepared[mapping] = prepare(reference, sample_rate, mapping)
-        arguments = (self._prepared[mapping], prepare(estimate, sample_rate, mapping), mapping, RATES[mapping])
+        original, decoded = self._prepared[mapping], prepare(estimate, sample_rate, mapping)
+        first, second = (decoded, original) if swapped else (original, decoded)
+        arguments = (first, second, mapping, RATES[mapping])
         return score(*arguments) if self.pool is None else self.pool.submit(score, *arguments)

@@ -25,6 +25,7 @@ class Metric:
         function: "module:function" of a per-file metric ``(reference [C, N], estimate [C, N], sample_rate) -> float``,
             imported when it is first used; None for a metric of the test set's codes.
         mapping: For ViSQOL, the mapping that it runs under (it is then computed in worker processes).
+        swapped: For ViSQOL, whether the original is given as the degraded signal.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Metric:
     unit: str = ""
     function: str | None = None
     mapping: Mapping | None = None
+    swapped: bool = False
 
     @property
     def per_file(self) -> bool:
@@ -82,10 +84,22 @@ METRICS: dict[str, Metric] = {
             f"{_HERE}.visqol:visqol_speech_exponential",
             "exponential",
         ),
+        Metric(
+            "visqol_audio_swapped",
+            "ViSQOL (audio, 48 kHz, SVR, swapped)",
+            True,
+            ".2f",
+            "",
+            f"{_HERE}.visqol:visqol_audio_swapped",
+            "svr",
+            swapped=True,
+        ),
         Metric("si_snr", "SI-SNR", True, ".2f", "dB", f"{_HERE}.si_snr:si_snr"),
         Metric("si_sdr", "SI-SDR", True, ".2f", "dB", f"{_HERE}.si_sdr:si_sdr"),
+        Metric("si_sdr_negated", "SI-SDR, negated", False, ".2f", "dB", f"{_HERE}.si_sdr:si_sdr_negated"),
         Metric("mel_distance", "Mel distance", False, ".2f", "", f"{_HERE}.mel_distance:mel_distance"),
         Metric("stft_distance", "STFT distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance"),
+        Metric("stft_distance_log", "STFT log distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance_log"),
         Metric("bitrate_efficiency", "Bitrate efficiency", True, ".1%"),
         Metric("codebook_usage", "Codebook usage", True, ".1%"),
     )
@@ -93,7 +107,10 @@ METRICS: dict[str, Metric] = {
 """All metrics by name. Per-file ones work at the clip's own rate, except ViSQOL, which resamples to its mode's rate.
 
 ``bitrate_efficiency`` is the sum of the codebooks' first-order entropies over the test set, divided by the sum of
-``log2(size)`` (Improved RVQGAN, section 4.3); ``codebook_usage`` the mean share of entries used at least once.
+``log2(size)`` (Improved RVQGAN, section 4.4); ``codebook_usage`` the mean share of entries used at least once.
+
+DAC's evaluation script (``scripts/evaluate.py``) computes ``stft_distance``, ``si_sdr_negated`` and, with the original
+as the degraded signal, ``visqol_audio_swapped``; the text speaks of ``stft_distance_log``, ``si_sdr`` and ViSQOL.
 """
 
 DEFAULT_METRICS = ("visqol_audio", "si_sdr", "mel_distance", "stft_distance", "bitrate_efficiency", "codebook_usage")

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from codeclab.benchmarks.metrics.signals import check_pair, is_silent
 
+SMALLEST = 1e-8
+
 
 @torch.no_grad()
 def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
@@ -36,3 +38,33 @@ def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     distortion = (e - scaled).square().sum(dim=-1)
     ratio = torch.where(target == 0, torch.zeros_like(target), target / distortion)
     return float(10 * ratio.log10().mean())
+
+
+@torch.no_grad()
+def si_sdr_negated(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """SI-SDR as DAC's evaluation script stores it: its negative in dB, lower is better.
+
+    ``1e-8`` is added to both powers, and to those under ``a``, as there: equal signals give a number.
+
+    Args:
+        reference: ``[C, N]``.
+        estimate: ``[C, N]``.
+        sample_rate: Hz; unused.
+
+    Returns:
+        Minus the ratio in dB; NaN where a channel of the reference is silent.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Source: descript-audiotools, ``metrics/distance.py``, ``SISDRLoss``.
+    """
+    check_pair(reference, estimate)
+    if any(is_silent(channel) for channel in reference):
+        return float("nan")
+    s = reference.double() - reference.double().mean(dim=-1, keepdim=True)
+    e = estimate.double() - estimate.double().mean(dim=-1, keepdim=True)
+    energy = s.square().sum(dim=-1, keepdim=True) + SMALLEST
+    scaled = ((e * s).sum(dim=-1, keepdim=True) + SMALLEST) / energy * s
+    target, distortion = scaled.square().sum(dim=-1), (e - scaled).square().sum(dim=-1)
+    return float(-10 * (target / (distortion + SMALLEST) + SMALLEST).log10().mean())

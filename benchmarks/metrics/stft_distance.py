@@ -46,12 +46,11 @@ class STFTDistance(nn.Module):
         return self.log_weight * logarithms.abs().mean() + self.magnitude_weight * (estimate - reference).abs().mean()
 
 
-_distance = lru_cache(maxsize=1)(STFTDistance)
+_distance = lru_cache(maxsize=2)(STFTDistance)
 
 
-@torch.no_grad()
 def stft_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
-    """STFT distance as in the tables of DAC: windows 2048 and 512; lower is better, 0 for equal signals.
+    """STFT distance as DAC's released code has it: windows 2048 and 512; lower is better, 0 for equal signals.
 
     Args:
         reference: ``[C, N]``.
@@ -64,7 +63,29 @@ def stft_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     Raises:
         ValueError: the shapes differ, or the clip is shorter than half the longest window.
     """
+    return _measure(_distance(), reference, estimate)
+
+
+def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """STFT distance as DAC's text has it (section 4.4): log10 magnitudes alone, not squared; else as ``stft_distance``.
+
+    Args:
+        reference: ``[C, N]``.
+        estimate: ``[C, N]``.
+        sample_rate: Hz; unused.
+
+    Returns:
+        The distance; NaN where the reference is silent.
+
+    Raises:
+        ValueError: the shapes differ, or the clip is shorter than half the longest window.
+    """
+    return _measure(_distance(log_weight=1.0, magnitude_weight=0.0), reference, estimate)
+
+
+@torch.no_grad()
+def _measure(distance: STFTDistance, reference: Tensor, estimate: Tensor) -> float:
     check_pair(reference, estimate)
     if is_silent(reference):
         return float("nan")
-    return float(_distance()(estimate.cpu()[None], reference.cpu()[None]))
+    return float(distance(estimate.cpu()[None], reference.cpu()[None]))

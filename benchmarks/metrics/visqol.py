@@ -34,6 +34,14 @@ def visqol_audio(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
     return _visqol(reference, estimate, sample_rate, "svr")
 
 
+def visqol_audio_swapped(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """``visqol_audio`` with the original as the degraded signal, as DAC's evaluation script calls it; see there.
+
+    ViSQOL is not symmetric. Whether the paper's figures were made so is not known.
+    """
+    return _visqol(estimate, reference, sample_rate, "svr")
+
+
 def visqol_speech(
     reference: Tensor, estimate: Tensor, sample_rate: int, mapping: Literal["lattice", "exponential"] = "lattice"
 ) -> float:

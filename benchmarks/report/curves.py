@@ -13,6 +13,7 @@ from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import Series, chart
 from codeclab.benchmarks.report.sound import picture
+from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Table, lines
 
 POINTS = 240
@@ -51,9 +52,9 @@ def _quality(table: Table, domain: str, name: str) -> str:
             for line in own
             if line.bitrate is not None and name in line.scores and math.isfinite(line.scores[name].mean)
         ]
-        figures = [(line.bitrate, line.published.get(name)) for line in own]
+        figures = [(line.bitrate, published_number(line.published.get(name))) for line in own]
         # Codecs too small to be ranked lie so far from the paper's that these would flatten the curves.
-        theirs = [(x, float(y)) for x, y in figures if x is not None and isinstance(y, int | float)]
+        theirs = [(x, y) for x, y in figures if x is not None and y is not None]
         theirs = theirs if table.ranked or not points else []
         if points or theirs:
             series.append(Series(row.name, place, points, theirs))

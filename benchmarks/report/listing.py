@@ -9,6 +9,7 @@ from codeclab.benchmarks.evaluate.columns import form, heading, title
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import STYLES
 from codeclab.benchmarks.tables.grid import NOTHING, count, duration, kbps, published
+from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, best, lines
 
 EVERY = "all clips"
@@ -112,4 +113,4 @@ def _score(line: Line, name: str, bold: bool) -> Item:
 
 def _published(line: Line, name: str) -> Item:
     figure = line.published.get(name)
-    return Item(published(figure, name), float(figure) if isinstance(figure, int | float) else None)
+    return Item(published(figure, name), published_number(figure))

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from itertools import combinations
 
-from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.evaluate.columns import form, title, unit
+from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, lines
 
 
@@ -13,7 +14,7 @@ class Agreement:
     """Of the pairs of rows that a paper orders by a metric, how many stand in the same order here.
 
     Args:
-        metric: Name of the metric.
+        metric: Name of the metric or column.
         found: Pairs in the paper's order. A tie here is not.
         pairs: Pairs whose published figures differ by more than the margin and which were both measured.
         margin: In the metric's own unit.
@@ -32,12 +33,11 @@ class Agreement:
     @property
     def text(self) -> str:
         """The finding in one sentence, with the margin and the chance level."""
-        metric = METRICS[self.metric]
-        percent = metric.form.endswith("%")
-        size = f"{100 * self.margin:g} %" if percent else f"{self.margin:g}{f' {metric.unit}' if metric.unit else ''}"
+        percent = form(self.metric).endswith("%")
+        size = f"{100 * self.margin:g} %" if percent else f"{self.margin:g} {unit(self.metric)}".rstrip()
         margin = f" by more than {size}" if self.margin else ""
         orderings = f"{self.found} of {self.pairs} of the paper's orderings{margin}"
-        return f"{metric.title}: found {orderings} (chance: {self.chance:g})"
+        return f"{title(self.metric)}: found {orderings} (chance: {self.chance:g})"
 
 
 def agreement(table: Table) -> list[Agreement]:
@@ -53,7 +53,7 @@ def agreement(table: Table) -> list[Agreement]:
     """
     shown = lines(table)
     results = []
-    for name in table.metrics:
+    for name in (*table.metrics, *table.own_columns):
         margin = table.margin.get(name, 0.0)
         both = [pair for line in shown if (pair := _figures(line, name)) is not None]
         ordered = [(a, b) for a, b in combinations(both, 2) if abs(a[1] - b[1]) > margin]
@@ -67,7 +67,5 @@ def _figures(line: Line, metric: str) -> tuple[float, float] | None:
     """Ours and the paper's, where both are numbers."""
     if metric not in line.scores:
         return None
-    ours, theirs = line.scores[metric].mean, line.published.get(metric)
-    if math.isnan(ours) or theirs is None or isinstance(theirs, str):
-        return None
-    return ours, float(theirs)
+    ours, theirs = line.scores[metric].mean, published_number(line.published.get(metric))
+    return None if math.isnan(ours) or theirs is None else (ours, theirs)

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from codeclab.benchmarks.evaluate.columns import COLUMNS, form, heading, title
+from codeclab.benchmarks.evaluate.evaluation import TOGETHER
+from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.agreement import agreement
 from codeclab.benchmarks.tables.paired import compared, is_clear
-from codeclab.benchmarks.tables.table import Line, Score, Table, best, lines
+from codeclab.benchmarks.tables.published import SINGLE_SOURCE, is_single_source, published_number
+from codeclab.benchmarks.tables.table import Line, Row, Score, Table, best, lines
 
 NOTHING = "—"
 """Stands where there is no figure."""
 
 NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
+MARKED = f"{SINGLE_SOURCE} stands at figures read in the paper alone; another source repeats the others."
 AGAINST = "Clip by clip against"
 PAIRED = "{}: means of the differences on the same files; in bold where the 95 % interval leaves out 0."
 ONE_SEED = "One training a row: what another seed would have given is in no interval; --seeds 3 tells."
@@ -63,7 +67,32 @@ def domain_grids(table: Table) -> dict[str, Grid]:
 
 def further_grids(table: Table) -> dict[str, Grid]:
     """What follows below the main grid, by heading: rows clip by clip, then each domain."""
-    return paired_grids(table) | domain_grids(table)
+    return paired_grids(table) | codebook_grids(table) | domain_grids(table)
+
+
+def codebook_grids(table: Table) -> dict[str, Grid]:
+    """Entropy of each codebook at every row's highest bitrate beside the paper's, where the table is about that."""
+    rows = [row for row in table.rows if row.entropies]
+    if not rows:
+        return {}
+    most = max(len(row.entropies) for row in rows)
+    cells = [[Cell(str(place + 1))] for place in range(most)]
+    for row in rows:
+        own = codebook_entropies(row)
+        for place, line in enumerate(cells):
+            theirs = row.entropies[place] if place < len(row.entropies) else None
+            line += [Cell(f"{own[place]:.3f}" if place < len(own) else NOTHING)]
+            line += [Cell(NOTHING if theirs is None else f"{theirs:.3f}")]
+    headings = ["Codebook", *(heading for row in rows for heading in (row.name, "published"))]
+    return {"Entropy of each codebook, bits": Grid(headings, cells)}
+
+
+def codebook_entropies(row: Row) -> list[float]:
+    """Bits per code of each codebook over all clips at a row's highest bitrate; empty where it was not measured."""
+    if row.codebooks is None or row.codebooks.empty:
+        return []
+    codes = row.codebooks[(row.codebooks["domain"] == ALL) & (row.codebooks["codebook"] != TOGETHER)]
+    return [float(bits) for bits in codes.loc[codes["bitrate_kbps"] == codes["bitrate_kbps"].max(), "entropy_bits"]]
 
 
 def paired_grids(table: Table) -> dict[str, Grid]:
@@ -132,6 +161,10 @@ def notes(table: Table) -> list[str]:
     stated = any(row.stated for row in table.rows)
     if table.source and stated:
         found.append(f"Published figures: {table.source}.")
+    if any(
+        is_single_source(figure) for row in table.rows for stated in row.stated for figure in stated.published.values()
+    ):
+        found.append(MARKED)
     open_columns = [name for name in table.columns if name not in table.own_columns]
     found += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
     found += _listening(table)
@@ -205,7 +238,8 @@ def published(figure: float | str | None, name: str) -> str:
     if figure is None:
         return NOTHING
     if isinstance(figure, str):
-        return one_line(figure)
+        number = published_number(figure)
+        return f"{published(number, name)}{SINGLE_SOURCE}" if is_single_source(figure) else one_line(figure)
     if form(name).endswith("%"):
         return f"{100 * figure:.4g}%"
     return max(format(figure, form(name)), f"{figure:.10g}", key=lambda text: len(text.partition(".")[2]))

@@ -18,6 +18,7 @@ from codeclab.benchmarks.evaluate.columns import form, heading
 from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.grid import NOT_RANKED
+from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Row, Table, lines
 from codeclab.codecs.bitrate import same_bitrate
 
@@ -128,8 +129,8 @@ def _style(place: int, of: int, graded: bool) -> dict[str, Any]:
 
 def _hollow(panel: Axes, theirs: Sequence[Line], name: str, style: dict[str, Any]) -> bool:
     """Draws published figures that are numbers; whether there were any."""
-    numbers = [(line.bitrate, line.published.get(name)) for line in theirs]
-    points = [(x, float(y)) for x, y in numbers if x is not None and y is not None and not isinstance(y, str)]
+    numbers = [(line.bitrate, published_number(line.published.get(name))) for line in theirs]
+    points = [(x, y) for x, y in numbers if x is not None and y is not None]
     look = {"markerfacecolor": "white", "markeredgecolor": style["color"], "marker": style["marker"]}
     panel.plot([x for x, _ in points], [y for _, y in points], linestyle="none", markersize=6, **look)
     return bool(points)
@@ -157,6 +158,10 @@ def _codebooks(table: Table, rows: Sequence[Row]) -> Figure:
         look = _style(i, len(rows), False) | {"markeredgecolor": "white", "label": row.name}
         for panel, column in zip(panels, ("entropy_bits", "usage"), strict=True):
             panel.plot(numbers, codes[column].tolist(), linewidth=1.8, markersize=6, **look)
+        if row.entropies:
+            theirs = {place: bits for place, bits in enumerate(row.entropies, 1) if bits is not None}
+            beside = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": look["color"]}
+            panels[0].plot(list(theirs), list(theirs.values()), marker=look["marker"], markersize=6, **beside)
     panels[0].axhline(most, color=PALE_INK, linewidth=0.8, linestyle=":")
     panels[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
     for panel in panels:
@@ -166,9 +171,9 @@ def _codebooks(table: Table, rows: Sequence[Row]) -> Figure:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("codebook", fontsize=9, color=INK)
     unranked = "" if table.ranked else f" {NOT_RANKED.split(':')[0]}."
-    _legend(
-        figure, panels[0], len(rows), f"At each row's highest bitrate. Dotted: all entries equally often.{unranked}"
-    )
+    hollow = " Hollow: published." if any(row.entropies for row in rows) else ""
+    footnote = f"At each row's highest bitrate. Dotted: all entries equally often.{hollow}{unranked}"
+    _legend(figure, panels[0], len(rows), footnote)
     return figure
 
 

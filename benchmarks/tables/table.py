@@ -60,6 +60,7 @@ class Row:
         asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
         listened: The listening test that its MUSHRA figures are of, in words.
         per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
+        entropies: The paper's bits per code of each codebook; None for one that it does not tell.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Row:
     asked: dict[float, float] = field(default_factory=dict)
     listened: str | None = None
     per_file: Sequence[DataFrame] = ()
+    entropies: Sequence[float | None] = ()
 
     @property
     def stated(self) -> list[Figures]:

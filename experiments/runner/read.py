@@ -22,7 +22,7 @@ KEYS = {
 }
 ROW_KEYS = {
     *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
-    *("published", "bitrate", "label", "figures", "bitrates"),
+    *("published", "bitrate", "label", "figures", "bitrates", "entropies"),
 }
 FIGURES_KEYS = {"published", "bitrate", "label", "domain"}
 
@@ -133,6 +133,7 @@ def _row(path: Path, row: Any, base: list[str]) -> TableRow:
         bitrates=row.get("bitrates"),
         sizes=row.get("sizes") or {},
         run=row.get("run"),
+        entropies=row.get("entropies") or [],
     )
 
 

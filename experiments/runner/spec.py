@@ -74,6 +74,7 @@ class TableRow:
         only_published: nothing here makes this row; it shows the paper's figures (kind "published").
         figures: the paper's figures where they hold at several bitrates or for single domains.
         bitrates: kbps to measure this row at, instead of the table's.
+        entropies: the paper's bits per code of each codebook; None for one that it does not tell.
     """
 
     name: str
@@ -89,6 +90,7 @@ class TableRow:
     bitrates: list[float] | int | None = None
     sizes: dict[str, int] = field(default_factory=dict)
     run: str | None = None
+    entropies: list[float | None] = field(default_factory=list)
 
     def flags_at(self, scale: str | None) -> list[str]:
         """The row's flags, its sizes in proportion to a scale's.
@@ -149,6 +151,7 @@ class TableRow:
             seeds=seeds,
             asked=asked or {},
             per_file=per_file,
+            entropies=self.entropies,
         )
 
 

@@ -9,13 +9,13 @@ from auraloss.time import SISDRLoss
 from torchaudio.functional import melscale_fbanks
 
 from codeclab.benchmarks.metrics.mel_distance import MelDistance, mel_distance
-from codeclab.benchmarks.metrics.si_sdr import si_sdr
+from codeclab.benchmarks.metrics.si_sdr import si_sdr, si_sdr_negated
 from codeclab.benchmarks.metrics.si_snr import si_snr
-from codeclab.benchmarks.metrics.stft_distance import STFTDistance, stft_distance
+from codeclab.benchmarks.metrics.stft_distance import STFTDistance, stft_distance, stft_distance_log
 from codeclab.codecs.layers.mel import MelSpectrogram, mel_filterbank
 from codeclab.codecs.layers.stft import STFT
 
-METRICS = [mel_distance, stft_distance, si_snr, si_sdr]
+METRICS = [mel_distance, stft_distance, stft_distance_log, si_snr, si_sdr]
 
 
 @pytest.fixture
@@ -48,6 +48,30 @@ def test_distances_are_dacs(dac, case, distance):
     # (the formula in float64 is 7e-4 from the reference too).
     assert errors.max() < (1e-4 if case.startswith("mel") else 1e-3)
     assert errors.quantile(0.97) < 1e-4
+
+
+def test_the_released_sign_of_si_sdr_is_dacs(dac):
+    tensors, _ = dac
+    fake, real = tensors["input.fake"], tensors["input.real"]
+    values = [si_sdr_negated(real[i], fake[i], 44100) for i in range(2)]
+    assert sum(values) / 2 == pytest.approx(float(tensors["output.sisdr"]), rel=1e-5)
+    assert values[0] == pytest.approx(-si_sdr(real[0], fake[0], 44100), abs=1e-3)
+    assert math.isfinite(si_sdr_negated(real[0], real[0], 44100))
+
+
+def test_the_log_distance_is_what_is_left_of_dacs_without_square_and_magnitudes(dac):
+    tensors, _ = dac
+    fake, real = tensors["input.fake"][0], tensors["input.real"][0]
+    expected = 0.0
+    for window in (2048, 512):
+        hann = torch.hann_window(window)
+        levels = [
+            torch.stft(signal, window, window // 4, window=hann, return_complex=True).abs().clamp(min=1e-5).log10()
+            for signal in (fake, real)
+        ]
+        expected += float((levels[0] - levels[1]).abs().mean())
+    assert stft_distance_log(real, fake, 44100) == pytest.approx(expected, rel=1e-4)
+    assert stft_distance(real, fake, 44100) > 2 * expected
 
 
 def test_the_metrics_are_the_distances(dac):

@@ -7,8 +7,15 @@ import soundfile
 import torch
 from torch import Tensor
 
+from codeclab.benchmarks.evaluate.scoring import Scorer
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.visqol import visqol_audio, visqol_speech, visqol_speech_exponential
+from codeclab.benchmarks.metrics.registry import metrics_named
+from codeclab.benchmarks.metrics.visqol import (
+    visqol_audio,
+    visqol_audio_swapped,
+    visqol_speech,
+    visqol_speech_exponential,
+)
 from codeclab.benchmarks.metrics.visqol_port import score
 
 RATE = 16_000
@@ -51,6 +58,18 @@ def test_the_two_speech_mappings_differ_and_are_chosen_by_name() -> None:
     exponential = visqol_speech(clean, noisy, RATE, mapping="exponential")
     assert exponential == visqol_speech_exponential(clean, noisy, RATE)
     assert abs(exponential - visqol_speech(clean, noisy, RATE)) > 0.01
+
+
+def test_the_original_may_be_given_as_the_degraded_signal() -> None:
+    clean = voice()
+    noisy = clean + 0.03 * torch.randn_like(clean)
+    swapped = visqol_audio_swapped(clean, noisy, RATE)
+    assert swapped == visqol_audio(noisy, clean, RATE)
+    assert swapped != visqol_audio(clean, noisy, RATE)
+    with Scorer(metrics_named(["visqol_audio_swapped", "visqol_audio"]), workers=0) as scorer:
+        pending = scorer.submit(clean, noisy, RATE)
+    assert pending.settle("visqol_audio_swapped") == swapped
+    assert pending.settle("visqol_audio") == visqol_audio(clean, noisy, RATE)
 
 
 def test_channels_are_averaged() -> None:

@@ -97,6 +97,16 @@ def test_codebooks_at_the_highest_bitrate(figures) -> None:
     assert usage.lines[0].get_ydata().tolist() == [0.5, 1.0]
 
 
+def test_the_papers_entropies_stand_hollow_beside_ours(figures) -> None:
+    codes = DataFrame([("all", 6.0, "1", 1024, 0.5, 9.5, 0.9, 3)], columns=CODEBOOK_COLUMNS)
+    rows = [Row("a", codebooks=codes, entropies=[9.7, None, 9.9])]
+    plot(Table("t", "s", ["codebook_usage"], rows, figure="codebook_usage"))
+    ours, theirs = figures[0].axes[0].lines[:2]
+    assert ours.get_xydata().tolist() == [[1, 9.5]]
+    assert theirs.get_xydata().tolist() == [[1, 9.7], [3, 9.9]]
+    assert theirs.get_markerfacecolor() == "white"
+
+
 def test_a_table_of_columns_alone_is_drawn_and_a_long_title_is_broken(make_summary, figures) -> None:
     summary = make_summary(("all", 6.0, "latency", 13.3, math.nan, 1, 0))
     plot(

@@ -141,3 +141,16 @@ def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary)
     (finding,) = agreement(everything)
     assert (finding.found, finding.pairs, finding.chance) == (3, 5, 2.5)
     assert finding.text == "SI-SDR: found 3 of 5 of the paper's orderings by more than 0.1 dB (chance: 2.5)"
+
+
+def test_agreement_counts_figures_with_a_mark_or_an_interval_and_columns_of_a_listening_test(make_summary) -> None:
+    def row(name: str, ours: float, theirs: str) -> Row:
+        cells = [("all", 6.0, metric, ours, 0.1, 9, 0) for metric in ("si_sdr", "mushra")]
+        return Row(name, make_summary(*cells), {"si_sdr": f"{theirs}°", "mushra": f"{theirs} (1 to 90)"})
+
+    shown = Table("t", "s", ["si_sdr"], [row("a", 1.0, "2.5"), row("b", 2.0, "13.1")], columns=["mushra"])
+    assert [(found.metric, found.found, found.pairs) for found in agreement(shown)] == [
+        ("si_sdr", 1, 1),
+        ("mushra", 1, 1),
+    ]
+    assert agreement(shown)[1].text == "MUSHRA: found 1 of 1 of the paper's orderings (chance: 0.5)"
