@@ -128,6 +128,7 @@ class FactorizedVQ(Quantizer):
             they move together (Zhu et al. 2024, SimVQ, arXiv 2411.02038, Section 3.3); ``codebook`` then teaches that.
         dead_threshold: vectors per batch below which an entry is replaced by one of them (``restart_unused``); 0, as
             released, never. Without it, entries that start away from the latents are never chosen and never learn.
+        dead_share: share of the mean count below which it is replaced, where that is less.
 
     Raises:
         ValueError: a size below 1, a list of another length than ``n_codebooks``, an unknown gradient, or restarts of
@@ -150,6 +151,7 @@ class FactorizedVQ(Quantizer):
         gradient: PassThrough = "straight_through",
         simvq: bool = False,
         dead_threshold: float = 0.0,
+        dead_share: float = 0.5,
     ) -> None:
         super().__init__()
         dims = [codebook_dim] * n_codebooks if isinstance(codebook_dim, int) else list(codebook_dim)
@@ -175,6 +177,7 @@ class FactorizedVQ(Quantizer):
         self.gradient: PassThrough = gradient
         self.simvq = simvq
         self.dead_threshold = dead_threshold
+        self.dead_share = dead_share
         if dead_threshold > 0:
             self.register_buffer("counts", torch.ones(n_codebooks, codebook_size))
             self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
@@ -292,7 +295,8 @@ class FactorizedVQ(Quantizer):
         vectors = projected.transpose(1, 2).flatten(0, 1)
         generator = seeded_generator(self.seed, index, int(self.updates))
         weight = self._first(index + 1)[-1].codebook.weight
-        restart_unused(weight, self.counts[index], vectors, chosen.flatten(), self.dead_threshold, generator)
+        limits = (self.dead_threshold, self.dead_share)
+        restart_unused(weight, self.counts[index], vectors, chosen.flatten(), *limits, generator)
 
     def _first(self, count: int) -> list[FactorizedCodebook]:
         return [cast(FactorizedCodebook, stage) for stage in self.stages[:count]]

@@ -86,8 +86,8 @@ class FSQ(Quantizer):
         levels: values of each rounded dimension; [8, 5, 5, 5] gives 1000 codes.
         groups: parts that the channels are cut into.
         residual: how a stage codes what the ones before left.
-        pca_init: start projections from the first training batch, instead of at random: on its principal axes, of a
-            size that uses every level, and back by least squares.
+        pca_init: start projections from the first training batch, or from ``start_from``, instead of at random: on
+            principal axes, of a size that uses every level, and back by least squares.
 
     Raises:
         ValueError: too few levels, or groups that do not divide channels and codebooks.
@@ -150,7 +150,7 @@ class FSQ(Quantizer):
         with full_float32(latent.device):
             latent = latent.float()
             if self.training and self._start_is_due:
-                self._start(latent)
+                self.start_from(latent.transpose(1, 2).flatten(0, 1), latent.shape[0] * latent.shape[2])
             quantized, codes = (self._nest if self.nested else self._project)(latent, choice)
         bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
         return Quantized(quantized, codes, {}, bits)
@@ -239,12 +239,16 @@ class FSQ(Quantizer):
         return straight_through(bounded, self.grid.values(levels, 0)), levels
 
     @torch.no_grad()
-    def _start(self, latent: Tensor) -> None:
-        """Start every projection from what ``latent [B, D, T]`` of all processes leaves for it."""
+    def start_from(self, frames: Tensor, batch_frames: int) -> None:
+        """Start every projection from what those before it leave of ``frames [N, D]`` of all processes."""
         self._start_is_due = False
-        if self.started:
+        if not self.pca_init or self.started:
             return
-        vectors = all_gather_batch(latent.transpose(1, 2).flatten(0, 1)).T[None]
+        with full_float32(frames.device):
+            self._fit(all_gather_batch(frames.float()).T[None])
+        self.started.fill_(True)
+
+    def _fit(self, vectors: Tensor) -> None:
         parts = list(vectors.chunk(self.groups, dim=1))
         for index in range(len(self.projections)):
             group, projection = index % self.groups, self._projection(index)
@@ -254,7 +258,6 @@ class FSQ(Quantizer):
             rounded = self.grid.bound(projected) if self.nested else self._round(projected)[0]
             projection.start_outward(parts[group], rounded)
             parts[group] = parts[group] - projection.out_proj(rounded)
-        self.started.fill_(True)
 
     def _projection(self, index: int) -> ScalarProjection:
         return cast(ScalarProjection, self.projections[index])

@@ -1,14 +1,22 @@
 """EnCodec's quantizer: codebooks that each code what the ones before left over."""
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
-from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
-from codeclab.quantizers.distributed import all_gather_batch, is_distributed
+from codeclab.quantizers.checks import (
+    CodebookChoice,
+    check_codes,
+    check_latent,
+    most_of_all_processes,
+    nominal_bits,
+    read_choice,
+)
+from codeclab.quantizers.distributed import all_gather_batch
 from codeclab.quantizers.ema_codebook import EMACodebook
+from codeclab.quantizers.gradient import PassThrough, check_pass_through, pass_through
 from codeclab.quantizers.precision import full_float32
 
 
@@ -43,6 +51,9 @@ class ResidualVQ(Quantizer):
         dead_threshold: vectors per batch below which an entry is replaced; see ``EMACodebook``.
         dead_share: share of the mean count below which it is, where that is less.
         seed: of every random draw.
+        gradient: passes the whole quantization "straight_through" or by "rotation" (Fifty et al. 2024).
+        commitment: "mean" is the released code's; "sum" is eq. (3) as printed, a sum over codebooks and dimensions,
+            averaged over items and frames.
 
     Raises:
         ValueError: a number of codebooks, entries or iterations below 1, or a decay outside [0, 1).
@@ -60,6 +71,8 @@ class ResidualVQ(Quantizer):
         dead_threshold: float = 2.0,
         dead_share: float = 0.5,
         seed: int = 0,
+        gradient: PassThrough = "straight_through",
+        commitment: Literal["mean", "sum"] = "mean",
     ) -> None:
         super().__init__()
         if min(dimension, n_codebooks, codebook_size, kmeans_iterations) < 1:
@@ -79,6 +92,11 @@ class ResidualVQ(Quantizer):
         self.dead_threshold = dead_threshold
         self.dead_share = dead_share
         self.seed = seed
+        check_pass_through(gradient)
+        if commitment not in ("mean", "sum"):
+            raise ValueError(f'commitment is "{commitment}"; it is "mean" (released) or "sum" (eq. 3)')
+        self.gradient: PassThrough = gradient
+        self.commitment: Literal["mean", "sum"] = commitment
         self.codebooks = nn.ModuleList(
             EMACodebook(
                 dimension,
@@ -113,14 +131,13 @@ class ResidualVQ(Quantizer):
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
         if self.training:
-            choice = _most_of_all_processes(choice, latent.device)
+            choice = most_of_all_processes(choice, latent.device)
         with full_float32(latent.device):
             frames = latent.float().transpose(1, 2)
             total, codes, commitment = self._quantize(frames, choice, learn=self.training)
-            # The difference is exactly zero: the value is the decoder's, the gradient that of the latent.
-            straight_through = total + (frames - frames.detach())
+            quantized = pass_through(frames, total, self.gradient, dim=2)
         bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
-        return Quantized(straight_through.transpose(1, 2), codes, {"commitment": commitment}, bits)
+        return Quantized(quantized.transpose(1, 2), codes, {"commitment": commitment}, bits)
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
@@ -164,7 +181,7 @@ class ResidualVQ(Quantizer):
         residual = frames.detach().clone(memory_format=torch.contiguous_format)
         total = torch.zeros_like(residual)
         codes = torch.full((batch, choice.most, length), ABSENT, dtype=torch.int64, device=frames.device)
-        weights = 1 / (choice.counts(batch, frames.device) * batch)
+        weights = self._commitment_weights(choice, batch, frames.device)
         commitment = frames.new_zeros(())
         codebooks = self._first(choice.most)
         # Read together, so that a GPU waits once and not for each codebook.
@@ -188,16 +205,15 @@ class ResidualVQ(Quantizer):
                 commitment = commitment + (error * _rows(weights, items)).sum()
         return total, codes, commitment
 
+    def _commitment_weights(self, choice: CodebookChoice, batch: int, device: torch.device) -> Tensor:
+        """What the mean square error of a codebook counts, by item, ``[B]``."""
+        if self.commitment == "sum":
+            return torch.full((batch,), self.dimension / batch, device=device)
+        return 1 / (choice.counts(batch, device) * batch)
+
     def _first(self, count: int) -> list[EMACodebook]:
         return [cast(EMACodebook, codebook) for codebook in self.codebooks[:count]]
 
 
 def _rows(tensor: Tensor, items: Tensor | None) -> Tensor:
     return tensor if items is None else tensor.index_select(0, items)
-
-
-def _most_of_all_processes(choice: CodebookChoice, device: torch.device) -> CodebookChoice:
-    """The same choice, its ``most`` over all processes: each takes part in every codebook's sums, with no items too."""
-    if choice.per_item is None or not is_distributed():
-        return choice
-    return CodebookChoice(int(all_gather_batch(choice.per_item.to(device)).max()), choice.per_item)

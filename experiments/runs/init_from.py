@@ -21,7 +21,19 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs.folder import RunFolder, flatten
 from codeclab.experiments.train.module import CodecExperiment
 
-LEARNING = ("weight_init", "kmeans_init", "pca_init", "kmeans_iterations", "decay", "epsilon", "dead_threshold", "seed")
+LEARNING = (
+    *(
+        "weight_init",
+        "kmeans_init",
+        "pca_init",
+        "kmeans_iterations",
+        "decay",
+        "epsilon",
+        "dead_threshold",
+        "dead_share",
+    ),
+    *("gradient", "commitment", "seed"),
+)
 """Arguments that say how a part starts and learns, not what it computes: they may differ without a word."""
 
 RESTARTS = ("quantizer.counts", "quantizer.updates")

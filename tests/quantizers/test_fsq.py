@@ -190,6 +190,20 @@ def test_it_starts_once_and_a_resumed_one_not_again() -> None:
         assert torch.equal(each.projections[1].in_proj.weight, started)
 
 
+def test_it_starts_from_frames_of_many_batches_as_from_one() -> None:
+    torch.manual_seed(3)
+    ours, other = (FSQ(6, 2, [5, 5], pca_init=True) for _ in range(2))
+    other.load_state_dict(ours.state_dict())
+    ours(latent(6, batch=8))
+    other.start_from(latent(6, batch=8).transpose(1, 2).flatten(0, 1), 100)
+    for name, value in ours.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+    random = FSQ(6, 2, [5, 5])
+    before = copy.deepcopy(random.state_dict())
+    random.start_from(torch.randn(50, 6), 50)
+    assert all(torch.equal(value, before[name]) for name, value in random.state_dict().items())
+
+
 def test_a_start_is_finite_where_channels_are_silent_or_few() -> None:
     for given in (torch.zeros(1, 6, 40), torch.ones(1, 6, 40)):
         assert bool(FSQ(6, 3, [5, 5], pca_init=True)(given).latent.isfinite().all())

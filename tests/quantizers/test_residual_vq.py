@@ -226,3 +226,39 @@ def test_running_averages_are_those_of_the_equations(seed, batch, frames):
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         build(**wrong)
+
+
+def test_the_commitment_of_equation_3_is_a_sum_over_codebooks_and_dimensions():
+    latent = torch.randn(3, 4, 30)
+    mean, total = (build(commitment=form) for form in ("mean", "sum"))
+    total.load_state_dict(mean.state_dict())
+    left, expected = latent.transpose(1, 2), 0.0
+    mean(latent), total(latent)
+    start = {name: value.clone() for name, value in total.state_dict().items()}
+    for codebook in total.codebooks:
+        entries = codebook.lookup(codebook.search(left.flatten(0, 1))).view_as(left)
+        left = left - entries
+        expected += float(left.square().sum(2).mean())
+    total.load_state_dict(start)
+    assert float(total(latent).losses["commitment"]) == pytest.approx(expected, rel=1e-5)
+    mean.load_state_dict(start)
+    books, dimension = len(total.codebooks), 4
+    assert float(mean(latent).losses["commitment"]) == pytest.approx(expected / books / dimension, rel=1e-5)
+    with pytest.raises(ValueError, match='commitment is "max"; it is "mean" .released. or "sum" .eq. 3.'):
+        build(commitment="max")
+
+
+def test_the_gradient_may_turn_with_the_latent():
+    latent = torch.randn(2, 4, 50)
+    found = []
+    for gradient in ("straight_through", "rotation"):
+        quantizer = build(gradient=gradient)
+        quantizer(latent)
+        given = latent.clone().requires_grad_()
+        out = quantizer.eval()(given)
+        found.append((out.latent.detach(), torch.autograd.grad(out.latent.square().sum(), given)[0]))
+    assert torch.equal(found[0][0], found[1][0])
+    # Straight through, the gradient of |q|^2 is 2 q; turned, it lies along the latent itself.
+    torch.testing.assert_close(found[0][1], 2 * found[0][0])
+    likeness = torch.nn.functional.cosine_similarity(found[1][1], latent, dim=1)
+    torch.testing.assert_close(likeness, torch.ones_like(likeness), rtol=0, atol=1e-4)

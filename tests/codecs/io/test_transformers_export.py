@@ -318,7 +318,8 @@ def test_a_subclass_may_compute_anything_and_is_refused():
 def test_every_setting_of_an_exportable_part_is_thought_of():
     seanet = {*ENCODEC_SETTINGS, "strides", "true_skip", "norm", "activation", "weight_init"}
     dac = {"dimension", "channels", "n_filters", "strides", "activation", "weight_init"}
-    training = {"decay", "epsilon", "kmeans_init", "kmeans_iterations", "dead_threshold", "seed"}
+    training = {"decay", "epsilon", "kmeans_init", "kmeans_iterations", "dead_threshold", "dead_share", "seed"}
+    training |= {"gradient", "commitment"}
     sizes = {"dimension", "n_codebooks", "codebook_size"}
     whole = {"encoder", "quantizer", "decoder", "sample_rate", "bitrates", "segment", "overlap", "normalize"}
     for part, known in {
@@ -328,7 +329,7 @@ def test_every_setting_of_an_exportable_part_is_thought_of():
         DACEncoder: dac,
         DACDecoder: dac,
         FactorizedVQ: sizes
-        | {"codebook_dim", "kmeans_init", "seed", "normalize", "gradient", "simvq", "dead_threshold"},
+        | {"codebook_dim", "kmeans_init", "seed", "normalize", "gradient", "simvq", "dead_threshold", "dead_share"},
         Codec: whole,
     }.items():
         assert set(inspect.signature(part).parameters) == known, part
