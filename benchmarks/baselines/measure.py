@@ -21,7 +21,7 @@ def evaluate_baseline(
     bitrates: Sequence[float] | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     workers: int = 0,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> Evaluation:
     """Transcodes and scores every clip at every bitrate, by the code that ``evaluate`` judges codecs with.
 
@@ -35,7 +35,7 @@ def evaluate_baseline(
         bitrates: kbps; None is all that it offers.
         metrics: Names from ``METRICS``.
         workers: Processes that compute ViSQOL while this one encodes; 0 computes all here.
-        progress: Whether to show progress on standard error.
+        progress: Whether to show progress on standard error; a text is what it is called there.
 
     Raises:
         ValueError: A metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name

@@ -58,7 +58,7 @@ def evaluate(
     metrics: Sequence[str] = DEFAULT_METRICS,
     workers: int = 0,
     device: torch.device | str | None = None,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> Evaluation:
     """Encodes, decodes and scores every clip at every bitrate.
 
@@ -75,7 +75,7 @@ def evaluate(
         workers: Processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
             run under ``if __name__ == "__main__":``, because they are spawned.
         device: Where the codec runs; None is where it is. It is moved back afterwards.
-        progress: Whether to show progress on standard error.
+        progress: Whether to show progress on standard error; a text is what it is called there.
 
     Returns:
         The scores; a metric that fails on a clip is NaN there, with its reason.

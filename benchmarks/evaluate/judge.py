@@ -37,7 +37,7 @@ class Decoded:
 
 
 def judge(
-    decoded: Iterable[Decoded], metrics: Sequence[Metric], workers: int, total: int | None, progress: bool
+    decoded: Iterable[Decoded], metrics: Sequence[Metric], workers: int, total: int | None, progress: bool | str
 ) -> list[dict[str, Any]]:
     """Scores decoded clips, while the next are being decoded.
 
@@ -46,7 +46,7 @@ def judge(
         metrics: What to compute; those of codes are left to the caller.
         workers: Processes for ViSQOL; 0 computes everything here.
         total: How many there will be; None where it is not known.
-        progress: Whether to show progress on standard error.
+        progress: Whether to show progress on standard error; a text is what it is called there.
 
     Returns:
         Each clip's row with one entry per metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
@@ -58,7 +58,8 @@ def judge(
     per_file = [metric for metric in metrics if metric.per_file]
     rows: list[dict[str, Any]] = []
     waiting: deque[tuple[dict[str, Any], Pending]] = deque()
-    with Scorer(per_file, workers) as scorer, progress_bar("evaluate", total, progress) as advance:
+    title = progress if isinstance(progress, str) else "evaluate"
+    with Scorer(per_file, workers) as scorer, progress_bar(title, total, bool(progress)) as advance:
         for item in decoded:
             waiting.append((item.row, scorer.submit(item.reference, item.estimate, item.sample_rate)))
             if len(waiting) > IN_FLIGHT_PER_WORKER * workers:

@@ -5,20 +5,24 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.experiments.config.recipes import SCALES, RecipeError, names
+from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import corpus_title, without_synthetic
 from codeclab.experiments.runner.collect import collect
+from codeclab.experiments.runner.cores import in_threads, threads_each
 from codeclab.experiments.runner.draft import Asked, Draft, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, RunLock, slug
 from codeclab.experiments.runner.perform import find_row, is_made, perform, sweep
 from codeclab.experiments.runner.plan import describe_plan
 from codeclab.experiments.runner.processes import in_parallel
 from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
+from codeclab.experiments.runner.schedule import longest_first
 from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.process import each_note_once
@@ -52,12 +56,18 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train each row N times, and print the mean")
     parser.add_argument("--runs", metavar="FOLDER", default="runs", help="where runs are kept (default: runs)")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes for ViSQOL (default: 2; none where rows share the cores)"
+    )
     parser.add_argument(
         "--devices", metavar="GPUS", help="a row on each of these GPUs at a time: 0,2,3 (one: 2,) or a count"
     )
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="N rows at a time, sharing the cores; with --devices, N on each GPU"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="N rows at a time, sharing the cores (default without a GPU: as many as there are cores, a thread each); "
+        "with --devices, N on each GPU",
     )
     parser.add_argument(
         "--launcher", choices=("local", "slurm"), default="local", help="where rows are made (default: local)"
@@ -91,8 +101,12 @@ def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[TableRow]:
     return [by_name[name] for name in wanted]
 
 
-def choose_slots(options: argparse.Namespace) -> list[str | None]:
+def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
     """What rows that are made at the same time have each: a GPU, or None for a share of the cores; empty for one row.
+
+    Args:
+        options: of ``codeclab table``.
+        n_jobs: how many there are to make, each row once a seed.
 
     Raises:
         RecipeError: options that cannot be had, or not together.
@@ -106,7 +120,10 @@ def choose_slots(options: argparse.Namespace) -> list[str | None]:
     if options.slurm:
         raise RecipeError("--slurm KEY=VALUE is for --launcher slurm")
     if options.devices is None:
-        return [None] * (options.jobs or 0)
+        # On a GPU, rows side by side have to be asked for: whether their memory suffices is not known.
+        usual = 1 if torch.cuda.is_available() else min(usable_cores(), n_jobs)
+        at_a_time = options.jobs or usual
+        return [None] * at_a_time if at_a_time > 1 else []
     if not torch.cuda.is_available():
         raise RecipeError("--devices: there is no GPU here; --jobs N makes N rows at a time on the CPU")
     devices = choose_devices(options.devices, torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
@@ -149,6 +166,13 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None]) -> Lau
     return lambda jobs, wait: [perform(job, wait) for job in jobs]
 
 
+def choose_workers(asked: int | None, slots: Sequence[str | None]) -> int:
+    """Processes for ViSQOL, of each row: none beside rows that have a core each, else two where there are two cores."""
+    if asked is not None:
+        return asked
+    return 0 if None in slots or usable_cores() < 2 else 2
+
+
 def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
     """Make jobs; those that another runner is making come last, when that one has let them go."""
     outcomes = {job: Outcome() for job in jobs if is_made(job, *find_row(job))}
@@ -165,7 +189,7 @@ def run(command: str, argv: list[str]) -> int:
     try:
         spec = read_table(options.name)
         chosen = choose_rows(spec, options.rows)
-        slots = choose_slots(options)
+        slots = choose_slots(options, sum(row.jobs(options.seeds) for row in chosen))
         launcher = choose_launcher(options, slots)
     except RecipeError as error:
         print(f"codeclab table: {error}", file=sys.stderr)
@@ -178,7 +202,7 @@ def run(command: str, argv: list[str]) -> int:
         return 2
     if options.dry_run:
         return 1 if any(draft.error for draft in drafts) else 0
-    outcomes = launch([job for draft in drafts for job in draft.jobs], launcher)
+    outcomes = launch(longest_first(drafts) if slots else [job for draft in drafts for job in draft.jobs], launcher)
     made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
     notes = _notes(spec, {row.kind for row in chosen}, scale, options.data, options.seeds)
     short = [draft for draft in drafts if draft.cut_short]
@@ -205,12 +229,14 @@ def draft_rows(
 ) -> list[Draft]:
     """Build and check every row, time its batches, and say the plan."""
     elsewhere = options.launcher == "slurm"
+    on_cores = None in slots
     asked = Asked(
-        options.name, scale, options.data, options.runs, options.workers, options.seeds, tuple(extra),
-        bool(slots) or elsewhere, elsewhere,
+        options.name, scale, options.data, options.runs, choose_workers(options.workers, slots), options.seeds,
+        tuple(extra), bool(slots) or elsewhere, on_cores, elsewhere,
     )  # fmt: skip
     timings = None if elsewhere else Timings(Path(options.runs))
-    drafts = [draft_row(row, asked, timings) for row in chosen]
+    with in_threads(threads_each(len(slots))) if on_cores else nullcontext():
+        drafts = [draft_row(row, asked, timings) for row in chosen]
     print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
     print(describe_plan(drafts, Path(options.runs), slots, elsewhere), file=sys.stderr)
     return drafts

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,60 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.read import TableRow, TableSpec
 from codeclab.experiments.runs.evaluate import evaluate_codec, pick_bitrates
 
+STAMP = "table.json"
+"""File beside figures that are whole: what they depend on."""
+
 CLIP_SETTINGS = ("valid_clips", "max_test_clips", "clip_seconds")
 """The data settings that say which clips a row is measured on, besides the folder."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a row that is not trained is measured as.
+
+    Attributes:
+        subject: the codec or baseline.
+        bitrates: kbps.
+        clips: the data it is measured on.
+        wanted: all that its figures depend on.
+        folder: where they are kept, named by that.
+    """
+
+    subject: Codec | Baseline
+    bitrates: list[float]
+    clips: AudioData
+    wanted: dict[str, Any]
+    folder: Path
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was measured before."""
+        return (self.folder / STAMP).is_file()
+
+
+def plan_measurement(
+    row: TableRow, spec: TableSpec, data: str | None, runs: Path | str, scale: str | None, extra: Sequence[str] = ()
+) -> Measurement:
+    """What ``measure_untrained`` will measure; arguments and errors are its own."""
+    subject = untrained(row)
+    if isinstance(subject, Codec):
+        rates, described = spec.rates_of(row, subject.bitrates), {"codec": identity(subject)}
+        rate, channels = spec.sample_rate or subject.sample_rate, subject.channels
+    else:
+        rates, described = _rates(row, spec, subject), describe_baseline(subject)
+        rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
+    if not rates:
+        offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
+        raise RecipeError(f"{row.name}: none of the table's bitrates; it offers {offered} kbps: say 'bitrates'")
+    if not rate:
+        raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are judged")
+    settings = clip_settings(scale or spec.scale, extra)
+    wanted = {
+        **{"of": described, "metrics": list(spec.metrics), "bitrates": rates, "folder": data},
+        **{"sample_rate": rate, "channels": channels, "clips": settings},
+    }
+    clips = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
+    return Measurement(subject, rates, clips, wanted, _folder(Path(runs), row, wanted))
 
 
 def measure_untrained(
@@ -52,36 +105,20 @@ def measure_untrained(
     Raises:
         RecipeError: the row offers none of the bitrates, or nothing says at what rate it is judged.
         ValueError: there is no such codec or baseline.
-        RuntimeError: the baseline is not installed (the message says how to get it), or it failed.
+        NotInstalledError: the baseline's program or models are missing (the message says how to get them).
+        RuntimeError: the baseline failed.
     """
-    subject = untrained(row)
-    if isinstance(subject, Codec):
-        rates, described = spec.rates_of(row, subject.bitrates), {"codec": identity(subject)}
-        rate, channels = spec.sample_rate or subject.sample_rate, subject.channels
+    plan = plan_measurement(row, spec, data, runs, scale, extra)
+    if plan.is_kept:
+        return Evaluation.load(plan.folder)
+    title = f"{row.name}, measuring"
+    if isinstance(plan.subject, Codec):
+        found = evaluate_codec(plan.subject, plan.clips, plan.bitrates, spec.metrics, workers=workers, title=title)
     else:
-        rates, described = _rates(row, spec, subject), describe_baseline(subject)
-        rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
-    if not rates:
-        offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
-        raise RecipeError(f"{row.name}: none of the table's bitrates; it offers {offered} kbps: say 'bitrates'")
-    if not rate:
-        raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are judged")
-    settings = clip_settings(scale or spec.scale, extra)
-    wanted = {
-        **{"of": described, "metrics": list(spec.metrics), "bitrates": rates, "folder": data},
-        **{"sample_rate": rate, "channels": channels, "clips": settings},
-    }
-    kept = _folder(Path(runs), row, wanted)
-    stamp = kept / "table.json"
-    if stamp.is_file():
-        return Evaluation.load(kept)
-    clips = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
-    if isinstance(subject, Codec):
-        found = evaluate_codec(subject, clips, rates, spec.metrics, workers=workers)
-    else:
-        found = evaluate_baseline(subject, clips.clips("test"), rates, spec.metrics, workers, progress=True)
-    found.save(kept)
-    write_atomically(stamp, json.dumps(wanted))
+        clips = plan.clips.clips("test")
+        found = evaluate_baseline(plan.subject, clips, plan.bitrates, spec.metrics, workers, progress=title)
+    found.save(plan.folder)
+    write_atomically(plan.folder / STAMP, json.dumps(plan.wanted))
     return found
 
 

@@ -30,6 +30,7 @@ class Asked:
         seeds: how often each row is trained.
         extra: flags of ``codeclab fit`` for every row.
         alone: a row has one device unless its flags say more, however many the machine has.
+        on_cores: rows have a share of the cores each, and so no processes of their own that read audio.
         elsewhere: rows run on other machines, which may have what this one lacks.
     """
 
@@ -41,6 +42,7 @@ class Asked:
     seeds: int = 1
     extra: tuple[str, ...] = ()
     alone: bool = False
+    on_cores: bool = False
     elsewhere: bool = False
 
     def flags(self, row: TableRow) -> list[str]:
@@ -49,7 +51,9 @@ class Asked:
         shared += ["--scale", self.scale] if self.scale else []
         shared += ["--data", self.data] if self.data else []
         flags = row.flags_at(self.scale)
-        return [*(["--trainer.devices", "1"] if self.alone else []), *flags, *shared, *self.extra]
+        machine = ["--trainer.devices", "1"] if self.alone else []
+        machine += ["--data.workers", "0"] if self.on_cores else []
+        return [*machine, *flags, *shared, *self.extra]
 
 
 @dataclass
@@ -73,6 +77,11 @@ class Draft:
     size: int = 0
     error: str | None = None
     usual: int | None = None
+
+    @property
+    def times(self) -> list[float]:
+        """Seconds that training will take, by job; 0 where no batch was timed or is left."""
+        return [left * (self.seconds or 0.0) for left in self.left]
 
     @property
     def cut_short(self) -> bool:

@@ -23,7 +23,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.runner.baseline_rows import measure_untrained
+from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.job import Job, Outcome, RunLock, die_with_parent
 from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
 from codeclab.experiments.runs.build import build
@@ -99,6 +99,7 @@ def train(job: Job, lock: RunLock | None = None) -> None:
     """
     if job.is_trained:
         return
+    print(f"{job.title}: training, {job.steps - job.folder.steps:,} batches", file=sys.stderr)
     if job.devices > 1:
         _train_in_process(job, lock)
         return
@@ -146,15 +147,21 @@ def measure(job: Job, spec: TableSpec, row: TableRow) -> None:
         raise RecipeError(f"none of the table's bitrates; it offers {offered} kbps: say 'bitrates' in the row")
     stamp.unlink(missing_ok=True)
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
-    evaluate_codec(codec, data_module, rates, spec.metrics, workers=job.workers).save(job.evaluation)
+    title = f"{job.title}, measuring"
+    evaluate_codec(codec, data_module, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
     columns = codec_columns(codec, spec.columns, rates)
     write_atomically(job.evaluation / "columns.csv", columns.to_csv(index=False, lineterminator="\n"))
     write_atomically(stamp, json.dumps(wanted))
 
 
 def is_made(job: Job, spec: TableSpec, row: TableRow) -> bool:
-    """Whether nothing is left to do for a job that is trained here."""
-    if row.kind != "trained" or not job.is_trained:
+    """Whether nothing is left to do for a job."""
+    if row.kind != "trained":
+        try:
+            return plan_measurement(row, spec, job.data, job.runs, job.scale, job.extra).is_kept
+        except (ValueError, RuntimeError, OSError):
+            return False  # making it will say what is wrong
+    if not job.is_trained:
         return False
     codec = Codec.from_pretrained(job.folder.codec)
     return _is_stamped(job.evaluation / "table.json", _wanted(job, spec, row, codec))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
+from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
+from codeclab.experiments.runner.schedule import makespan
 from codeclab.experiments.runs.progress import clock
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
@@ -24,13 +26,14 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     at_a_time = max(len(slots), 1)
     width = max(len(draft.row.name) for draft in drafts)
     lines = [f"  {draft.row.name:<{width}}  {_row_plan(draft)}" for draft in drafts]
-    times = [left * draft.seconds for draft in drafts if draft.seconds is not None for left in draft.left]
+    times = [time for draft in drafts for time in draft.times if time > 0]
     if times:
         # Rows that share a GPU fill each other's gaps, which is not known before: they are counted one after another.
         abreast = len(set(slots)) if any(slots) else at_a_time
-        most = max(max(times), sum(times) / abreast)
+        most = makespan(times, abreast)
         place = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine's CPU"
         spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
+        spread += f" in {count(threads_each(at_a_time), 'thread')} each" if None in slots else ""
         bound = "about" if abreast == at_a_time else "at most about"
         lines.append(f"  training takes {bound} {clock(most)} on {place}{spread}; measuring comes on top")
     elif elsewhere and any(any(draft.left) for draft in drafts):
@@ -45,6 +48,11 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
             + (": NOT ENOUGH, rows will fail when it is full" if needed > free else "")
         )
     return "\n".join(lines)
+
+
+def count(number: int, thing: str) -> str:
+    """A number of things, such as "1 thread"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _row_plan(draft: Draft) -> str:

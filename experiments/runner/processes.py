@@ -7,32 +7,74 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.runner.cores import hold_to, threads_each
 from codeclab.experiments.runner.job import Job, Outcome
 
 
-def run_in_process(job: Job, wait: bool, environment: Mapping[str, str]) -> Outcome:
-    """Make a job in a new process; what it says is passed on line by line.
+class Worker:
+    """A process that makes jobs, one after another; what it says is passed on line by line.
+
+    It ends with the thread that started it (``die_with_parent``), which should therefore be one that stays.
 
     Args:
-        job: what to make.
-        wait: for another runner that is making it.
         environment: of the process, whole.
     """
-    command = [sys.executable, "-m", "codeclab.experiments.runner.worker", job.dump(), *(["wait"] if wait else [])]
-    with subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        for line in process.stderr:
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "codeclab.experiments.runner.worker"]
+        self.process = subprocess.Popen(
+            command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        self._said = threading.Thread(target=self._pass_on, daemon=True)
+        self._said.start()
+
+    def _pass_on(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
             print(line, end="", file=sys.stderr, flush=True)
-        report = process.stdout.read()
-    if report:
-        return Outcome(**json.loads(report))
-    how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
-    return Outcome(error=f"its process ended with {how} before the row was done")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can make another job."""
+        return self.process.poll() is None
+
+    def make(self, job: Job, wait: bool) -> Outcome:
+        """Make a job.
+
+        Args:
+            job: what to make.
+            wait: for another runner that is making it.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(BrokenPipeError):  # it died before: there will be no answer
+            print(json.dumps({"job": job.dump(), "wait": wait}), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if answer:
+            return Outcome(**json.loads(answer))
+        status = self.process.wait()
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        return Outcome(error=f"its process ended with {how} before the row was done")
+
+    def close(self) -> None:
+        """Let it end, as there are no more jobs, and hear what it still says."""
+        with self.process:  # closes the pipes and waits
+            assert self.process.stdin is not None
+            with suppress(BrokenPipeError):
+                self.process.stdin.close()
+            self._said.join()
+
+
+def run_in_process(job: Job, wait: bool, environment: Mapping[str, str]) -> Outcome:
+    """Make one job in a process of its own; see ``Worker``."""
+    worker = Worker(environment)
+    try:
+        return worker.make(job, wait)
+    finally:
+        worker.close()
 
 
 def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) -> list[Outcome]:
@@ -47,17 +89,17 @@ def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) ->
     Returns:
         the outcomes, in the jobs' order.
     """
-    free, ended = list(slots), queue.SimpleQueue[tuple[int, list[str | None], Outcome]]()
+    free, ended = list(slots), queue.SimpleQueue[tuple[int, list[str | None], Worker, Outcome]]()
     outcomes = {
         index: Outcome(error=f"wants {job.devices} devices, but --devices gives {len(set(slots))}")
         for index, job in enumerate(jobs)
         if _slots_for(job, slots) is None
     }
     pending = [index for index in range(len(jobs)) if index not in outcomes]
+    idle: list[Worker] = []
 
-    def make(index: int, taken: list[str | None]) -> None:
-        outcome = run_in_process(jobs[index], wait, _environment(taken, len(slots)))
-        ended.put((index, taken, outcome))
+    def make(index: int, taken: list[str | None], worker: Worker) -> None:
+        ended.put((index, taken, worker, worker.make(jobs[index], wait)))
 
     while len(outcomes) < len(jobs):
         for index in list(pending):
@@ -66,9 +108,15 @@ def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) ->
                 for slot in taken:
                     free.remove(slot)
                 pending.remove(index)
-                threading.Thread(target=make, args=(index, taken), daemon=True).start()
-        index, returned, outcomes[index] = ended.get()
+                worker = idle.pop() if idle else Worker(_environment(taken, len(slots)))
+                threading.Thread(target=make, args=(index, taken, worker), daemon=True).start()
+        index, returned, worker, outcomes[index] = ended.get()
         free += returned
+        # On the cores the next job saves seconds of imports; on a GPU a process that waits would keep its memory.
+        if pending and worker.alive and returned == [None]:
+            idle.append(worker)
+        else:
+            worker.close()
     return [outcomes[index] for index in range(len(jobs))]
 
 
@@ -85,5 +133,5 @@ def _environment(taken: Sequence[str | None], at_a_time: int) -> dict[str, str]:
     devices = [device for device in taken if device is not None]
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-    environment.setdefault("OMP_NUM_THREADS", str(max(usable_cores() // at_a_time, 1)))
+    hold_to(threads_each(at_a_time), environment)
     return environment

@@ -113,6 +113,10 @@ class TableRow:
         given = [kind for kind in ("codec", "baseline", "recipe") if getattr(self, kind) is not None]
         return given[0] if given else "trained"
 
+    def jobs(self, seeds: int) -> int:
+        """How many jobs make it: one a seed where it is trained, one where it is measured, none where it is shown."""
+        return {"trained": seeds, "codec": 1, "baseline": 1}.get(self.kind, 0)
+
     def printed(
         self,
         summary: DataFrame | None = None,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from pathlib import Path
 from statistics import median
@@ -42,8 +41,7 @@ def architecture(settings: dict[str, Any]) -> str:
         for key, value in experiment_settings(settings).items()
         if not any(key == free or key.startswith(f"{free}.") for free in WITHOUT_COST)
     }
-    threads = os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads()))
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {threads} threads"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"cpu, {torch.get_num_threads()} threads"
     return hashlib.sha256(json.dumps([device, priced], sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

@@ -1,16 +1,20 @@
-"""One job in a process of its own: ``python -m codeclab.experiments.runner.worker JOB [wait]``."""
+"""Jobs in a process of its own, one after another: ``python -m codeclab.experiments.runner.worker``.
 
+Each line of standard input is a request, ``{"job": ..., "wait": ...}``; each is answered by a line with its outcome.
+"""
+
+import json
 import os
-import sys
 
 from codeclab.experiments.runner.job import Job, die_with_parent
 from codeclab.experiments.runs.process import keep_freed_memory, planned, quiet
 
 
-def main(argv: list[str]) -> None:
-    """Make the job given as JSON, and write its outcome as JSON to standard output, which nothing else reaches."""
+def main() -> None:
+    """Make the jobs that are asked for until there are no more; nothing else reaches the pipes to the parent."""
     die_with_parent()
-    report = os.dup(1)
+    requests, report = os.fdopen(os.dup(0)), os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     quiet()
     planned()
@@ -18,12 +22,14 @@ def main(argv: list[str]) -> None:
     from codeclab.experiments.config.flags import read_request
     from codeclab.experiments.runner.perform import perform
 
-    job = Job.load(argv[0])
-    if job.flags:
-        read_request(list(job.flags))  # imports the user's own parts, which the codec of a trained row needs, too
-    outcome = perform(job, wait="wait" in argv[1:])
-    os.write(report, outcome.dump().encode())
+    for line in requests:
+        asked = json.loads(line)
+        job = Job.load(asked["job"])
+        if job.flags:
+            read_request(list(job.flags))  # imports the user's own parts, which the codec of a trained row needs, too
+        outcome = perform(job, wait=asked["wait"])
+        os.write(report, f"{outcome.dump()}\n".encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

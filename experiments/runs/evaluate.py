@@ -48,10 +48,11 @@ def evaluate_codec(
     split: str = "test",
     workers: int = 2,
     device: str | None = None,
+    title: str = "evaluate",
 ) -> Evaluation:
-    """Measure ``codec`` on a split's clips at ``bitrates`` (kbps)."""
+    """Measure ``codec`` on a split's clips at ``bitrates`` (kbps); ``title`` is what its progress is called."""
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    found = evaluate(codec, data.clips(split), bitrates, metrics, workers=workers, device=place, progress=True)
+    found = evaluate(codec, data.clips(split), bitrates, metrics, workers=workers, device=place, progress=title)
     found.info["codec"] = identity(codec)
     return found
 

@@ -1,6 +1,7 @@
 """A table from flags to files, with the smallest codecs that train."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from codeclab.experiments.cli import main
-from codeclab.experiments.cli.table import choose_devices, choose_slots, make_parser
+from codeclab.experiments.cli.table import choose_devices, choose_slots, choose_workers, make_parser
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner import perform
 
@@ -153,8 +154,47 @@ def test_rows_may_share_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for words, slots in (("--devices 2", "01"), ("--devices 2 --jobs 3", "010101"), ("--devices 1, --jobs 2", "11")):
-        assert choose_slots(make_parser().parse_args(["demo", *words.split()])) == list(slots)
-    assert choose_slots(make_parser().parse_args(["demo", "--jobs", "2"])) == [None, None]
+        assert choose_slots(make_parser().parse_args(["demo", *words.split()]), 1) == list(slots)
+    assert choose_slots(make_parser().parse_args(["demo", "--jobs", "2"]), 1) == [None, None]
+    assert choose_slots(make_parser().parse_args(["demo"]), 9) == []
+
+
+@pytest.mark.parametrize(("cores", "n_jobs", "at_a_time"), [(2, 9, 2), (8, 3, 3), (8, 1, 0), (1, 9, 0)])
+def test_without_a_gpu_there_is_a_row_for_each_core(
+    cores: int, n_jobs: int, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores), raising=False)
+    slots = choose_slots(make_parser().parse_args(["demo"]), n_jobs)
+    assert slots == [None] * at_a_time
+    assert choose_slots(make_parser().parse_args(["demo", "--jobs", "1"]), n_jobs) == []
+    assert choose_workers(None, slots) == (2 if cores > 1 and not slots else 0)
+    assert choose_workers(5, slots) == 5
+
+
+def test_rows_side_by_side_are_those_of_one_after_another(
+    table: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights and figures, from one process after the other; each row says what it is at."""
+    content = yaml.safe_load(Path(table[1]).read_text())
+    names = ("One", "Two", "Three")
+    rows = [{"name": name, "flags": f"{TINY} --seed_everything {seed}"} for seed, name in enumerate(names)]
+    Path(table[1]).write_text(yaml.safe_dump(content | {"rows": rows}))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert run([*table, "--jobs", "1"]) == 0
+    capfd.readouterr()
+    assert run([*table[:3], str(tmp_path / "beside"), "--jobs", "2"]) == 0
+    said = capfd.readouterr().err
+    assert ", 2 rows at a time in 1 thread each" in said
+    for name in names:
+        states = [line for line in said.splitlines() if re.match(f"{name}[:,]", line)]
+        assert [re.sub(r"\d+ s|: \d+ steps", "", line) for line in states] == [
+            f"{name}: training, 2 batches", f"{name}, measuring", f"{name}, measuring: done in ", f"{name}: done, "
+        ]  # fmt: skip
+        (alone,), (beside,) = (list((tmp_path / runs).glob(f"{name.lower()}-*")) for runs in ("runs", "beside"))
+        assert alone.name == beside.name
+        for file in ("codec/model.safetensors", f"tables/tiny-{name.lower()}/summary.csv"):
+            assert (alone / file).read_bytes() == (beside / file).read_bytes(), file
 
 
 @pytest.mark.parametrize(
@@ -168,7 +208,7 @@ def test_rows_may_share_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        choose_slots(make_parser().parse_args(["demo", *words.split()]))
+        choose_slots(make_parser().parse_args(["demo", *words.split()]), 1)
 
 
 def test_a_job_that_is_told_to_end_starts_no_other_row(table: list[str], tmp_path: Path) -> None:
@@ -184,7 +224,7 @@ def test_a_job_that_is_told_to_end_starts_no_other_row(table: list[str], tmp_pat
     content = yaml.safe_load(Path(table[1]).read_text())
     row = {"name": "Ended", "flags": f"{TINY} --import {told} --model.waveform_loss EndsTheJob"}
     Path(table[1]).write_text(yaml.safe_dump(content | {"rows": [row, content["rows"][0]]}))
-    assert run(table) == 143
+    assert run([*table, "--jobs", "1"]) == 143
     assert not list((tmp_path / "runs").glob("good-*"))
 
 

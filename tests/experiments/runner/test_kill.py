@@ -137,7 +137,7 @@ def test_a_command_killed_at_any_moment_is_continued_by_itself(here: Path) -> No
     assert "One  2 of 4 batches" in logs["evaluation"]
     assert trained["result"] == trained["table"] == trained["last"] == []
     # What was measured but not written whole is measured again, and what was is not.
-    assert {log for log in trained if "evaluate: done" in logs[log]} == {"result", "table", "whole"}
+    assert {log for log in trained if "measuring: done" in logs[log]} == {"result", "table", "whole"}
 
 
 def test_what_was_killed_ends_as_what_was_not(here: Path) -> None:

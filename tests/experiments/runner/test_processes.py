@@ -27,7 +27,32 @@ def job(name: str, devices: int = 1) -> Job:
     return Job("table", name, name, "runs", devices=devices)
 
 
-def test_each_row_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Workers that only note what they are given; a test may set what ``making`` a job does."""
+
+    class Noted:
+        started: list = []
+        making = staticmethod(lambda job, wait, environment: Outcome())
+
+        def __init__(self, environment: dict[str, str]) -> None:
+            self.environment, self.jobs, self.alive, self.closed = environment, [], True, False
+            self.started.append(self)
+
+        def make(self, job: Job, wait: bool) -> Outcome:
+            self.jobs.append(job.name)
+            outcome = self.making(job, wait, self.environment)
+            self.alive = outcome.error is None
+            return outcome
+
+        def close(self) -> None:
+            self.closed = True
+
+    monkeypatch.setattr(processes, "Worker", Noted)
+    return Noted
+
+
+def test_each_row_has_gpus_of_its_own(workers) -> None:
     """Two GPUs: a and b together, then c on both, which started only when both had come back; d wants too many."""
     together = threading.Barrier(2)
     running, seen, most = set(), {}, []
@@ -41,7 +66,7 @@ def test_each_row_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         running.discard(job.name)
         return Outcome(error=job.name if wait else None)
 
-    monkeypatch.setattr(processes, "run_in_process", made)
+    workers.making = staticmethod(made)
     found = in_parallel([job("a"), job("b"), job("c", 2), job("d", 3)], False, ["4", "6"])
     assert {seen["a"], seen["b"]} == {"4", "6"}
     assert set(seen["c"].split(",")) == {"4", "6"}
@@ -50,7 +75,7 @@ def test_each_row_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert in_parallel([], True, ["4"]) == []
 
 
-def test_rows_that_share_gpus_go_to_the_idlest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_share_gpus_go_to_the_idlest(workers) -> None:
     """Two rows at a time on each of two GPUs: four run together, two on each; a row on both GPUs has each once."""
     together = threading.Barrier(4)
     seen = {}
@@ -61,22 +86,32 @@ def test_rows_that_share_gpus_go_to_the_idlest(monkeypatch: pytest.MonkeyPatch) 
             together.wait(timeout=60)
         return Outcome()
 
-    monkeypatch.setattr(processes, "run_in_process", made)
+    workers.making = staticmethod(made)
     found = in_parallel([job(name) for name in "abcd"] + [job("e", 2), job("f", 3)], False, ["4", "6"] * 2)
     assert sorted(seen[name] for name in "abcd") == ["4", "4", "6", "6"]
     assert set(seen["e"].split(",")) == {"4", "6"}
     assert [outcome.error for outcome in found] == [None] * 5 + ["wants 3 devices, but --devices gives 2"]
 
 
-def test_rows_on_a_cpu_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def test_rows_on_a_cpu_share_its_cores(workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    threads = []
-    monkeypatch.setattr(
-        processes, "run_in_process", lambda job, wait, env: threads.append(env["OMP_NUM_THREADS"]) or Outcome()
-    )
     in_parallel([job("a", devices=2)], False, [None, None])
-    assert threads == ["4"]
+    (worker,) = workers.started
+    assert {worker.environment[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")} == {"4"}
+    assert worker.environment["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_a_process_on_the_cores_makes_the_next_row_unless_it_died(workers) -> None:
+    workers.making = staticmethod(lambda job, wait, environment: Outcome(error="died" if job.name == "b" else None))
+    found = in_parallel([job(name) for name in "abcd"], False, [None])
+    assert [outcome.error for outcome in found] == [None, "died", None, None]
+    assert [worker.jobs for worker in workers.started] == [["a", "b"], ["c", "d"]]
+    assert all(worker.closed for worker in workers.started)
+    workers.started.clear()
+    in_parallel([job(name) for name in "ac"], False, ["4"])
+    assert [worker.jobs for worker in workers.started] == [["a"], ["c"]]  # a process keeps memory of its GPU
 
 
 def test_rows_in_processes_and_one_that_is_killed(
@@ -134,4 +169,4 @@ def test_a_row_on_two_devices_is_a_process_that_holds_the_lock(
     assert (tmp_path / "words").read_text() == "-m codeclab.experiments fit --trainer.devices 2\n"
     assert str(tmp_path / ".locks" / "two") in (tmp_path / "open").read_text()
     assert "SLURM_" not in (tmp_path / "environment").read_text()
-    assert capsys.readouterr().err == "first\nthe reason\n"
+    assert capsys.readouterr().err == "Two: training, 1 batches\nfirst\nthe reason\n"

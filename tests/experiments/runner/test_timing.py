@@ -11,6 +11,7 @@ from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.plan import describe_plan
 from codeclab.experiments.runner.read import TableRow
+from codeclab.experiments.runner.schedule import longest_first, makespan
 from codeclab.experiments.runner.timing import Timings, architecture, time_batch
 
 
@@ -103,10 +104,27 @@ def test_the_plan_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert lines[4].startswith("  training takes about 2:50:00 on ")
     # Three runs of a GiB, and half of one for the checkpoint that is written beside the old.
     assert lines[5] == "  disk: about 3.5 GiB needed, 3.0 GiB free: NOT ENOUGH, rows will fail when it is full"
-    assert "takes about 1:40:00 on" in describe_plan(drafts, tmp_path, [None, None], elsewhere=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    beside = describe_plan(drafts, tmp_path, [None, None], elsewhere=False)
+    assert "takes about 1:40:00 on this machine's CPU, 2 rows at a time in 3 threads each;" in beside
     assert "takes about 1:40:00 on" in describe_plan(drafts, tmp_path, ["0", "1"], elsewhere=False)
     shared = describe_plan(drafts, tmp_path, ["0", "0"], elsewhere=False)
     assert "takes at most about 2:50:00 on" in shared
     assert ", 2 rows at a time" in shared
     untimed = Draft(TableRow("C"), [job("c", tmp_path)], [100])
     assert "not timed here" in describe_plan([untimed], tmp_path, [], elsewhere=True)
+
+
+def test_long_rows_come_first_and_the_plan_knows_when_the_last_one_ends(tmp_path: Path) -> None:
+    drafts = [
+        Draft(TableRow("Measured"), [job("m", tmp_path)], [0]),
+        Draft(TableRow("Short"), [job("s0", tmp_path), job("s1", tmp_path)], [100, 100], 1.0),
+        Draft(TableRow("Long"), [job("l", tmp_path)], [100], 3.0),
+        Draft(TableRow("Untimed"), [job("u", tmp_path)], [100]),
+    ]
+    assert [made.name for made in longest_first(drafts)] == ["l", "s0", "s1", "m", "u"]
+    # 300 beside 100 + 100, not 100 + 300 beside 100; three of equal length take two rounds on two cores.
+    assert makespan([100, 100, 300], 2) == 300
+    assert makespan([60, 60, 60], 2) == 120
+    assert makespan([60, 60, 60], 5) == 60
+    assert makespan([5, 4, 3, 3, 3], 1) == 18

@@ -1,0 +1,39 @@
+"""The cores that rows share: a process held to its part of them."""
+
+import os
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+
+import torch
+
+from codeclab.experiments.data.cores import usable_cores
+
+OPENMP = "OMP_NUM_THREADS"
+OTHERS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def threads_each(at_a_time: int) -> int:
+    """Threads of each of the rows that are made at the same time; what OMP_NUM_THREADS says goes first."""
+    said = os.environ.get(OPENMP, "")
+    return int(said) if said.isdigit() else max(usable_cores() // at_a_time, 1)
+
+
+def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
+    """Have a process that is started with ``environment`` compute in so many threads, whichever library does it.
+
+    Threads that wait for one another sleep: spinning, they would take the cores from other rows and other programs.
+    """
+    for variable in (OPENMP, *OTHERS):
+        environment.setdefault(variable, str(threads))
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@contextmanager
+def in_threads(threads: int) -> Iterator[None]:
+    """Have torch compute in so many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
