@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from codeclab.codecs.layers.streaming import LayerStream, NotStreamableError
 from codeclab.quantizers.base import Quantizer
 
 
@@ -28,6 +29,14 @@ class Encoder(nn.Module, ABC):
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, T]``."""
 
+    def stream(self) -> LayerStream:
+        """A new stream through the part, which takes its input in pieces; a part that has none says so.
+
+        Raises:
+            NotStreamableError: the part cannot be streamed.
+        """
+        raise NotStreamableError(f"{type(self).__name__} does not say how it is streamed")
+
 
 class Decoder(nn.Module, ABC):
     """A latent ``[B, D, T]`` to audio ``[B, C, N]``.
@@ -47,6 +56,14 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]`` (the caller trims to the input's length)."""
+
+    def stream(self) -> LayerStream:
+        """A new stream through the part, which takes its input in pieces; a part that has none says so.
+
+        Raises:
+            NotStreamableError: the part cannot be streamed.
+        """
+        raise NotStreamableError(f"{type(self).__name__} does not say how it is streamed")
 
 
 def check_sizes(strides: Sequence[int], **sizes: int) -> None:

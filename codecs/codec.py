@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from numbers import Real
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.segments import Segments, equal_pieces, equal_runs
 from codeclab.quantizers.base import Quantized, Quantizer, unquantized
+
+if TYPE_CHECKING:
+    from codeclab.codecs.streaming import CodecStream
 
 __all__ = ["Codec", "Codes"]
 
@@ -206,10 +210,33 @@ class Codec(nn.Module):
         decoded = self.decoder(self.quantizer.decode(codes))
         return decoded if levels is None else decoded * levels
 
+    def stream(
+        self, bitrate: float | None = None, n_codebooks: int | None = None, batch: int = 1, lookahead: bool = False
+    ) -> "CodecStream":
+        """An encoder and a decoder that take pieces of any length and give, together, what the whole file would.
+
+        ``encoder, decoder = codec.stream(6.0)``, then ``decoder.push(encoder.push(audio))`` for each piece
+        ``[B, C, n]``, and at the end ``decoder.push(encoder.flush())`` and ``decoder.flush()``. State lies in the two;
+        each recording takes a new stream. ``codeclab.codecs.latency`` says how late it is.
+
+        Args:
+            bitrate: kbps, one of ``bitrates`` within 1 %; None takes the highest.
+            n_codebooks: in place of a bitrate.
+            batch: recordings that are streamed side by side, ``B``.
+            lookahead: let a codec that is not causal be late by what it sees of the future.
+
+        Raises:
+            NotStreamableError: the codec is not causal, or has to see whole recordings; the message says why.
+            ValueError: a bitrate not offered.
+        """
+        from codeclab.codecs.streaming import open_stream
+
+        return open_stream(self, self.choose_codebooks(bitrate, n_codebooks), batch, lookahead)
+
     def measure_rate(self, clips: Iterable[Tensor]) -> float:
         """The mean kbps that the codes of some audio cost, over all frames of all clips.
 
-        Where a learnt prior says what codes cost, the codec offers this bitrate from then on, saved and loaded, too.
+        Where a learnt prior says what codes cost, the codec offers this bitrate from then on, also saved.
 
         Args:
             clips: audio ``[B, C, N]``, as ``encode`` takes it.
@@ -242,9 +269,8 @@ class Codec(nn.Module):
         """Load a codec.
 
         Args:
-            path: a folder written by ``save``, a run's folder, a folder written by ``transformers``'
-                ``save_pretrained`` of EncodecModel or DacModel, a file released by the authors of EnCodec
-                (``encodec_24khz-….th``) or of DAC (``weights.pth``), or, where no such path exists, a hub id
+            path: a folder of ``save``, of a run, or of ``transformers``' EncodecModel or DacModel; a file released by
+                the authors of EnCodec (``….th``) or of DAC (``weights.pth``); or, where no such path exists, a hub id
                 (``facebook/encodec_24khz``), which is downloaded unless it is in the hub's cache.
             parts: the user's own part classes, where the codec was built from some.
             for_training: with weight norm, which saving folds into the weights, as the parts are built with.
@@ -294,10 +320,6 @@ class Codec(nn.Module):
     def spans(self, length: int) -> Iterator[tuple[int, int]]:
         """First sample and the one after the last, of each piece of ``length`` samples that is coded on its own."""
         return iter([(0, length)]) if self.segments is None else self.segments.spans(length)
-
-    def frames_of(self, length: int) -> int:
-        """Frames of a piece of ``length`` samples."""
-        return -(-length // self.hop_length)
 
     def listen(self, audio: AudioLike, bitrate: float | None = None, sample_rate: int | None = None) -> Card:
         """The codec's card with players for some audio and for what the codec makes of it, shown by a notebook.

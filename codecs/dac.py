@@ -9,6 +9,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.layers.activation import Activation, make_activation
 from codeclab.codecs.layers.initialization import AUDIO_RMS, WeightInit, preserve_variance, zero_convolution_biases
+from codeclab.codecs.layers.streaming import Chain, LayerStream, PadToMultiple, Pointwise, Sum, layer_stream
 
 DILATIONS = (1, 3, 9)
 """Of the three residual units beside each change of rate."""
@@ -42,6 +43,10 @@ class DACResidualUnit(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to the same shape."""
         return audio + self.body(audio)
+
+    def stream(self) -> LayerStream:
+        """A stream through both branches."""
+        return Sum([Pointwise(nn.Identity()), layer_stream(self.body)])
 
 
 def branch_ends(module: nn.Module) -> list[nn.Module]:
@@ -100,6 +105,10 @@ class DACEncoder(Encoder):
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``; zeros complete the last hop, as released."""
         missing = -audio.shape[-1] % self.hop_length
         return self.layers(nn.functional.pad(audio, (0, missing)))
+
+    def stream(self) -> LayerStream:
+        """A stream through the layers, behind the input by half their reach."""
+        return Chain([PadToMultiple(self.hop_length), layer_stream(self.layers)])
 
 
 class DACDecoder(Decoder):
@@ -161,3 +170,7 @@ class DACDecoder(Decoder):
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``, or a little less with odd strides."""
         return self.layers(latent)
+
+    def stream(self) -> LayerStream:
+        """A stream through the layers, behind the input by half their reach."""
+        return layer_stream(self.layers)

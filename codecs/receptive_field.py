@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.layers.activation import Snake
+from codeclab.codecs.layers.streaming import POINTWISE
 
-POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, nn.SiLU)
 OVER_TIME = (nn.GroupNorm, nn.InstanceNorm1d)
 LONGEST = 2**20
 """Samples beyond which a part is taken to see everything."""
@@ -60,10 +59,10 @@ def receptive_field(module: Encoder | Decoder | Codec) -> ReceptiveField:
 
 
 def _of_encoder(encoder: Encoder) -> ReceptiveField:
-    network, channels, unbounded = _network(encoder, encoder.channels)
+    network, channels, unbounded = thin(encoder, encoder.channels)
     frames = 8
     while frames * encoder.hop_length <= LONGEST:
-        audio = torch.randn(1, channels, frames * encoder.hop_length).to(_example(network)).requires_grad_()
+        audio = torch.randn(1, channels, frames * encoder.hop_length).to(example(network)).requires_grad_()
         with _evaluated(network):
             frame = network(audio)[..., frames // 2]
         seen = _support(torch.autograd.grad(frame.sum(), audio)[0])
@@ -75,10 +74,10 @@ def _of_encoder(encoder: Encoder) -> ReceptiveField:
 
 
 def _of_decoder(decoder: Decoder) -> ReceptiveField:
-    network, channels, unbounded = _network(decoder, decoder.dimension)
+    network, channels, unbounded = thin(decoder, decoder.dimension)
     frames = 8
     while frames * decoder.hop_length <= LONGEST:
-        latent = torch.randn(1, channels, frames).to(_example(network)).requires_grad_()
+        latent = torch.randn(1, channels, frames).to(example(network)).requires_grad_()
         with _evaluated(network):
             audio = network(latent)
         weights = torch.ones_like(audio, requires_grad=True)
@@ -97,8 +96,16 @@ def _support(influence: Tensor) -> tuple[int, int] | None:
     return None if len(places) == 0 else (int(places[0]), int(places[-1]))
 
 
-def _network(part: nn.Module, channels: int) -> tuple[nn.Module, int, bool]:
-    """What to measure, its channels, and whether something in the part sees all time."""
+def thin(part: nn.Module, channels: int) -> tuple[nn.Module, int, bool]:
+    """A part as far as its time structure goes: with one channel where its layers are known, otherwise as it is.
+
+    Args:
+        part: an encoder or a decoder.
+        channels: of its input.
+
+    Returns:
+        what to measure, the channels of its input, and whether something in the part sees all time.
+    """
     unbounded = any(isinstance(module, (nn.RNNBase, *OVER_TIME)) for module in part.modules())
     known = (nn.Conv1d, nn.ConvTranspose1d, nn.RNNBase, *OVER_TIME, *POINTWISE)
     inside = {id(child) for module in part.modules() if isinstance(module, known) for child in module.modules()}
@@ -128,7 +135,7 @@ def _one_channel(module: nn.Module) -> nn.Module:
 class _NoRecurrence(nn.Module):
     """In place of a recurrent layer: its input, and no state."""
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, None]:
+    def forward(self, frames: Tensor, state: None = None) -> tuple[Tensor, None]:
         return frames, None
 
 
@@ -139,7 +146,7 @@ def _equal_weights(convolution: nn.Module) -> nn.Module:
     return convolution.double()
 
 
-def _example(network: nn.Module) -> Tensor:
+def example(network: nn.Module) -> Tensor:
     """A tensor of the type and on the device that the network takes."""
     return next(network.parameters(), torch.empty(0))
 

@@ -10,6 +10,7 @@ from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.layers.activation import Activation, make_activation
 from codeclab.codecs.layers.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
 from codeclab.codecs.layers.initialization import AUDIO_RMS, WeightInit, preserve_variance
+from codeclab.codecs.layers.streaming import LayerStream, Sum, layer_stream
 
 
 class ResidualUnit(nn.Module):
@@ -53,6 +54,10 @@ class ResidualUnit(nn.Module):
         """``[B, C, N]`` to the same shape."""
         return self.skip(audio) + self.body(audio)
 
+    def stream(self) -> LayerStream:
+        """A stream through both branches."""
+        return Sum([layer_stream(self.skip), layer_stream(self.body)])
+
 
 class SkipLSTM(nn.Module):
     """An LSTM over time whose input is added to its output (EnCodec 3.1); it starts from zeros at each call.
@@ -70,6 +75,24 @@ class SkipLSTM(nn.Module):
         """``[B, C, T]`` to the same shape."""
         output, _ = self.lstm(latent.permute(2, 0, 1))
         return output.permute(1, 2, 0) + latent
+
+    def stream(self) -> LayerStream:
+        """A stream that goes on from the LSTM's last state."""
+        return _SkipLSTMStream(self.lstm)
+
+
+class _SkipLSTMStream(LayerStream):
+    """The state of a stream through a ``SkipLSTM``."""
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        self.lstm = lstm
+        self.state: tuple[Tensor, Tensor] | None = None
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        if x.shape[-1] == 0:
+            return x
+        output, self.state = self.lstm(x.permute(2, 0, 1), self.state)
+        return output.permute(1, 2, 0) + x
 
 
 class SEANetEncoder(Encoder):
@@ -157,6 +180,10 @@ class SEANetEncoder(Encoder):
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``."""
         return self.layers(audio)
+
+    def stream(self) -> LayerStream:
+        """A stream through the layers."""
+        return layer_stream(self.layers)
 
 
 class SEANetDecoder(Decoder):
@@ -251,6 +278,10 @@ class SEANetDecoder(Decoder):
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``."""
         return self.layers(latent)
+
+    def stream(self) -> LayerStream:
+        """A stream through the layers."""
+        return layer_stream(self.layers)
 
 
 def _check(owner: SEANetEncoder | SEANetDecoder) -> None:

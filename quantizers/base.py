@@ -115,6 +115,11 @@ class Quantizer(nn.Module, ABC):
         """Numbers of codebooks it can be used with, ascending; a method that learns its one rate has one."""
         return [self.n_codebooks] if self.learns_rate else list(range(1, self.n_codebooks + 1))
 
+    @property
+    def codes_each_frame_alone(self) -> bool:
+        """Whether a frame's codes depend on that frame alone, so that a recording may be coded in pieces."""
+        return True
+
     def log_prior(self) -> Tensor | None:
         """Natural log-probabilities ``[K, size]`` of the codes where the method learns them, otherwise None."""
         return None

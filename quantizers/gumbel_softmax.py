@@ -97,6 +97,11 @@ class GumbelSoftmax(Quantizer):
         """Centroids of each codebook."""
         return [self.codebook_size] * self.n_codebooks
 
+    @property
+    def codes_each_frame_alone(self) -> bool:
+        """Not where codes are drawn: the draw depends on the frame's place."""
+        return self.choice == "argmax"
+
     def log_prior(self) -> Tensor:
         """Natural log-probabilities ``[K, size]`` of the codes, for entropy coding."""
         return (self.alpha * self.prior_logits.float()).log_softmax(-1)

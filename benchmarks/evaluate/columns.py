@@ -41,7 +41,8 @@ COLUMNS: dict[str, Column] = {
         Column("frame_rate", "Frame rate", ".4g", "Hz"),
         Column("n_codebooks", "Codebooks", ".0f"),
         Column("compression", "Compression factor", ".4g"),
-        Column("latency", "Latency", ".4g", "ms"),
+        Column("latency", "Latency at the start", ".4g", "ms"),
+        Column("latency_running", "Latency, running", ".4g", "ms"),
         Column("rtf_encoder", "RTF encoder", ".1f"),
         Column("rtf_decoder", "RTF decoder", ".1f"),
         Column("entropy_coded", "Entropy coded", ".1f", "kbps", ENTROPY_CODER),
@@ -53,7 +54,8 @@ COLUMNS: dict[str, Column] = {
 """All columns by name.
 
 ``bandwidth`` is half the sampling rate; ``compression`` the rate of 16-bit PCM at the codec's sampling rate and
-channels over its own (Improved RVQGAN, Table 1); the real-time factors and ``latency`` are EnCodec's, section 4.6.
+channels over its own (Improved RVQGAN, Table 1); the real-time factors and ``latency``, the initial one, are EnCodec's,
+section 4.6; ``latency_running`` is that of a stream that has begun.
 """
 
 

@@ -13,7 +13,7 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.receptive_field import receptive_field
+from codeclab.codecs.latency import latency
 
 PCM_BITS = 16
 """Bits of an uncompressed sample, against which papers count their compression."""
@@ -24,28 +24,6 @@ class RealTimeFactors(NamedTuple):
 
     encoder: float
     decoder: float
-
-
-def latency(codec: Codec) -> float:
-    """Seconds of audio that must be there before the first sample can be decoded, computation not counted.
-
-    EnCodec, section 4.6 ("initial latency"). A codec that cuts audio into segments needs a whole one (1 s at 48 kHz);
-    otherwise it is one more than the later samples that a decoded sample depends on: of a causal codec the product of
-    its strides, 320 samples or 13.3 ms at 24 kHz.
-
-    Args:
-        codec: any codec; only its structure counts, not its weights.
-
-    Returns:
-        Seconds; infinite where a norm over the whole recording has to see its end.
-    """
-    if codec.segment is not None:
-        return codec.segment
-    if codec.normalize or any(
-        getattr(part, "norm", "") == "time_group_norm" for part in (codec.encoder, codec.decoder)
-    ):
-        return math.inf
-    return (receptive_field(codec).samples_future + 1) / codec.sample_rate
 
 
 def real_time_factors(codec: Codec, bitrate: float, seconds: float = 4.0, repeats: int = 3) -> RealTimeFactors:
@@ -120,8 +98,9 @@ def _figures(codec: Codec, names: Sequence[str], bitrate: float) -> dict[str, fl
         "n_codebooks": float(count),
         "compression": pcm / codec.bitrate_of(count),
     }
-    if "latency" in names:
-        found["latency"] = 1000 * latency(codec)
+    if {"latency", "latency_running"} & set(names):
+        late = latency(codec)
+        found["latency"], found["latency_running"] = 1000 * late.start, 1000 * late.running
     if {"rtf_encoder", "rtf_decoder"} & set(names):
         found["rtf_encoder"], found["rtf_decoder"] = real_time_factors(codec, bitrate)
     return found

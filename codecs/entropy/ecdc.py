@@ -141,7 +141,7 @@ def _read_segments(
     device = next(codec.parameters()).device
     width = _width(codec, header.nc)
     for start, end in codec.spans(header.al):
-        frames = codec.frames_of(end - start)
+        frames = -(-(end - start) // codec.hop_length)
         if codec.normalize:
             scales.append(_read_scale(data, place).to(device))
             place += SCALE.size
@@ -217,7 +217,7 @@ def _check_codes(codes: Codes, codec: Codec) -> int:
         raise ValueError("the codes are of another codec: of another sampling rate, or with levels where it has none")
     shapes = [list(segment.shape) for segment in codes.segments]
     count = codec.quantizer.check_n_codebooks(shapes[0][1] if shapes else 0)
-    right = [[1, count, codec.frames_of(end - start)] for start, end in codec.spans(codes.length)]
+    right = [[1, count, -(-(end - start) // codec.hop_length)] for start, end in codec.spans(codes.length)]
     if shapes != right:
         raise ValueError(f"codes of {codes.length} samples should be of shapes {right[:4]} …; these are {shapes[:4]} …")
     if codes.scales is not None and len(codes.scales) != len(shapes):

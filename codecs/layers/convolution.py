@@ -1,11 +1,13 @@
 """The padded 1-D convolutions the SEANet codecs are built from (EnCodec, section 3.1)."""
 
 import math
-from typing import Literal
+from typing import Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from codeclab.codecs.layers.streaming import LayerStream, NotStreamableError, convolution_stream, transposed_stream
 
 Norm = Literal["weight_norm", "time_group_norm", "none"]
 PadMode = Literal["reflect", "constant"]
@@ -19,6 +21,18 @@ def weight_normed(convolution: nn.Module, norm: Norm) -> nn.Module:
 def output_norm(norm: Norm, channels: int) -> nn.Module:
     """What follows a convolution: one group over all channels and all time, or nothing."""
     return nn.GroupNorm(1, channels) if norm == "time_group_norm" else nn.Identity()
+
+
+def check_norm(norm: nn.Module) -> None:
+    """Refuse to stream what is normalised over time.
+
+    Raises:
+        NotStreamableError: ``norm`` is such a norm.
+    """
+    if not isinstance(norm, nn.Identity):
+        raise NotStreamableError(
+            "norm: time_group_norm takes the mean and variance of all samples, later ones too; weight_norm streams"
+        )
 
 
 def pad_time(audio: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
@@ -71,18 +85,40 @@ class PaddedConv1d(nn.Module):
         self.convolution = weight_normed(convolution, norm)
         self.norm = output_norm(norm, out_channels)
 
+    @property
+    def _after(self) -> int:
+        """Samples always padded after the last."""
+        return 0 if self.causal else max(self.window - self.stride, 0) // 2
+
     def padding(self, length: int) -> tuple[int, int]:
         """Samples before and after an input of ``length``."""
         total = max(self.window - self.stride, 0)
+        after = self._after
         full = math.ceil((length - self.window + total) / self.stride + 1)
         extra = (full - 1) * self.stride + self.window - total - length
-        after = 0 if self.causal else total // 2
         return total - after, after + max(extra, 0)
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, C', ceil(N / stride)]``."""
         left, right = self.padding(audio.shape[-1])
         return self.norm(self.convolution(pad_time(audio, left, right, self.pad_mode)))
+
+    def stream(self) -> LayerStream:
+        """A stream through the layer, which waits for what it reflects at the start.
+
+        Raises:
+            NotStreamableError: it is normalised over time.
+        """
+        check_norm(self.norm)
+        left, after = max(self.window - self.stride, 0) - self._after, self._after
+        return convolution_stream(
+            cast(nn.Conv1d, self.convolution),
+            left,
+            lambda length: self.padding(length)[1],
+            self.pad_mode,
+            most_right=after + self.stride - 1,
+            whole=self,
+        )
 
 
 class TrimmedConvTranspose1d(nn.Module):
@@ -119,3 +155,12 @@ class TrimmedConvTranspose1d(nn.Module):
         """``[B, C, N]`` to ``[B, C', N * stride]``."""
         output = self.norm(self.convolution(latent))
         return output[..., self.left : output.shape[-1] - self.right]
+
+    def stream(self) -> LayerStream:
+        """A stream through the layer.
+
+        Raises:
+            NotStreamableError: it is normalised over time.
+        """
+        check_norm(self.norm)
+        return transposed_stream(cast(nn.ConvTranspose1d, self.convolution), self.left, self.right)

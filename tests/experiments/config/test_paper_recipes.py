@@ -71,6 +71,7 @@ def weights(module: nn.Module) -> int:
 
 THEIRS = {
     "encodec_24khz": EncodecConfig(),
+    "encodec_24khz_streaming": EncodecConfig(pad_mode="constant"),
     "encodec_24khz_nonstreamable": EncodecConfig(
         use_causal_conv=False, norm_type="time_group_norm", normalize=True, chunk_length_s=1.0, overlap=0.01
     ),

@@ -196,7 +196,8 @@ def test_table_4() -> None:
 
 
 def test_table_5() -> None:
-    for line, row in zip(paper_rows("Table 5"), read_table("encodec_table5").rows, strict=True):
+    rows = [row for row in read_table("encodec_table5").rows if row.name != "EnCodec 24 kHz, zeros at the start"]
+    for line, row in zip(paper_rows("Table 5"), rows, strict=True):
         latency = numbers(line[1].replace("-", ""))
         assert figure(row, "latency") == ((1000.0,) if line[1] == "1 s" else latency)
         names_ = ["rtf_encoder", "rtf_decoder", "rtf_encoder_entropy", "rtf_decoder_entropy"]

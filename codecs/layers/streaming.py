@@ -1,0 +1,286 @@
+"""Layers that take their input in pieces of any length and give what they would give of the whole.
+
+A module that is part of a stream says how with a method ``stream()``, which returns a ``LayerStream``: the same
+weights, a state of its own. Composite modules make theirs of those of their layers (``layer_stream``, ``Chain``,
+``Sum``); layers that look at windows or overlap their output need ``SlidingWindow`` and ``OverlapAdd`` alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codeclab.codecs.layers.activation import Snake
+
+POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.Identity)
+"""Modules whose output at one time depends on their input at that time alone."""
+
+
+class NotStreamableError(ValueError):
+    """Of a codec that cannot be streamed; the message says what stands in the way."""
+
+
+class LayerStream(ABC):
+    """One stream through one layer: its state between pieces, of bounded size."""
+
+    @abstractmethod
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """What is ready after another piece.
+
+        Args:
+            x: ``[B, C, n]``; ``n`` may be 0.
+            last: whether the input ends with this piece.
+
+        Returns:
+            ``[B, C', m]``, the next outputs; ``m`` may be 0.
+        """
+
+
+def layer_stream(module: nn.Module) -> LayerStream:
+    """A new stream through a module.
+
+    Args:
+        module: one with a method ``stream()``, a ``Sequential`` of such, a pointwise layer or a plain convolution.
+
+    Raises:
+        NotStreamableError: the module says no way to stream it.
+    """
+    if isinstance(module, nn.Sequential):
+        return Chain([layer_stream(layer) for layer in module])
+    if callable(own := getattr(module, "stream", None)):
+        return own()
+    if isinstance(module, POINTWISE):
+        return Pointwise(module)
+    if isinstance(module, nn.Conv1d):
+        padding = int(module.padding[0])
+        return convolution_stream(module, padding, lambda length: padding, "constant")
+    if isinstance(module, nn.ConvTranspose1d):
+        padding, surplus = int(module.padding[0]), int(module.output_padding[0])
+        return transposed_stream(module, padding, padding - surplus)
+    raise NotStreamableError(
+        f"{type(module).__name__} does not say how it is streamed; a module does by a method stream() that returns a "
+        "LayerStream (codeclab.codecs.layers.streaming)"
+    )
+
+
+class Pointwise(LayerStream):
+    """A layer without memory.
+
+    Args:
+        function: from ``[B, C, n]`` to ``[B, C', n]``, each time step by itself.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        return self.function(x)
+
+
+class Chain(LayerStream):
+    """Layers one after another.
+
+    Args:
+        layers: in order.
+    """
+
+    def __init__(self, layers: Sequence[LayerStream]) -> None:
+        self.layers = list(layers)
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        for layer in self.layers:
+            x = layer.push(x, last)
+        return x
+
+
+class Sum(LayerStream):
+    """Branches of one input, added; one that is ahead waits for the others.
+
+    Args:
+        branches: whose outputs have one shape.
+    """
+
+    def __init__(self, branches: Sequence[LayerStream]) -> None:
+        self.branches = list(branches)
+        self.waiting: list[Tensor | None] = [None for _ in branches]
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        outputs = [
+            _joined(before, branch.push(x, last)) for branch, before in zip(self.branches, self.waiting, strict=True)
+        ]
+        ready = min(output.shape[-1] for output in outputs)
+        self.waiting = [output[..., ready:] for output in outputs]
+        total = outputs[0][..., :ready]
+        for output in outputs[1:]:
+            total = total + output[..., :ready]
+        return total
+
+
+class PadToMultiple(LayerStream):
+    """Zeros after the last sample, up to a multiple of some length.
+
+    Args:
+        multiple: samples.
+    """
+
+    def __init__(self, multiple: int) -> None:
+        self.multiple = multiple
+        self.length = 0
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        self.length += x.shape[-1]
+        return F.pad(x, (0, -self.length % self.multiple)) if last else x
+
+
+class SlidingWindow(LayerStream):
+    """A layer whose output number ``t`` depends on one window of its padded input, ``stride`` after the last.
+
+    With reflection what stands before the first sample is made of those after it, which have to be there first.
+
+    Args:
+        function: from ``[B, C, n]``, at least a window, to ``[B, C', (n - window) // stride + 1]``.
+        out_channels: ``C'``.
+        window: samples seen.
+        stride: samples from one window to the next.
+        left: samples padded before the first.
+        right: samples padded after the last, by the length of the whole input.
+        most_right: the most that ``right`` gives.
+        mode: ``reflect`` or ``constant`` (zeros).
+        whole: in place of all this, for an input too short to be reflected.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        out_channels: int,
+        window: int,
+        stride: int,
+        left: int,
+        right: Callable[[int], int],
+        most_right: int,
+        mode: str,
+        whole: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.function, self.out_channels = function, out_channels
+        self.window, self.stride = window, stride
+        self.left, self.right, self.most_right = left, right, most_right
+        self.mode, self.whole = mode, whole
+        self.needed = max(left, most_right) + 1 if mode == "reflect" and max(left, most_right) else 0
+        self.length = 0
+        self.started = False
+        self.ahead = 0
+        self.held: Tensor | None = None
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        self.length += x.shape[-1]
+        held = _joined(self.held, x)
+        if not self.started:
+            if self.length < self.needed:
+                self.held = held
+                return self._short(held) if last else self._nothing(x)
+            held = F.pad(held, (self.left, 0), mode=self.mode) if self.left else held
+            self.started = True
+        if last and (after := self.right(self.length)):
+            held = F.pad(held, (0, after), mode=self.mode)
+        count = max((held.shape[-1] - self.ahead - self.window) // self.stride + 1, 0)
+        output = self.function(held[..., self.ahead :]) if count else self._nothing(x)
+        # Where the input is reflected at its end, samples before the next window may still be needed.
+        self.ahead += count * self.stride
+        spare = min(self.ahead, max(held.shape[-1] - (self.most_right + 1), 0))
+        self.held, self.ahead = held[..., spare:], self.ahead - spare
+        return output
+
+    def _short(self, x: Tensor) -> Tensor:
+        return self.whole(x) if self.whole is not None and x.shape[-1] else self._nothing(x)
+
+    def _nothing(self, x: Tensor) -> Tensor:
+        return x.new_zeros(x.shape[0], self.out_channels, 0)
+
+
+class OverlapAdd(LayerStream):
+    """A layer whose input number ``t`` adds to a window of the output that begins at ``t * stride``.
+
+    Args:
+        function: from ``[B, C, n]`` to ``[B, C', (n - 1) * stride + window]``, without a bias.
+        out_channels: ``C'``.
+        window: samples that one input adds to, at least ``stride``.
+        stride: samples from one window to the next.
+        left: samples cut from the beginning of the sum.
+        right: samples cut from its end, at most ``window - stride``.
+        finish: what is done with finished samples, as adding the bias.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        out_channels: int,
+        window: int,
+        stride: int,
+        left: int,
+        right: int,
+        finish: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.function, self.out_channels = function, out_channels
+        self.window, self.stride = window, stride
+        self.left, self.right, self.finish = left, right, finish
+        self.tail: Tensor | None = None
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        if self.tail is None:
+            self.tail = x.new_zeros(x.shape[0], self.out_channels, self.window - self.stride)
+        added = self.tail
+        if x.shape[-1]:
+            added = self.function(x)
+            added[..., : self.tail.shape[-1]] += self.tail
+        ready = x.shape[-1] * self.stride
+        self.tail = added[..., ready:]
+        output = added[..., : added.shape[-1] - self.right] if last else added[..., :ready]
+        cut = min(self.left, output.shape[-1])
+        self.left -= cut
+        return self.finish(output[..., cut:])
+
+
+def convolution_stream(
+    convolution: nn.Conv1d,
+    left: int,
+    right: Callable[[int], int],
+    mode: str,
+    most_right: int = 0,
+    whole: Callable[[Tensor], Tensor] | None = None,
+) -> SlidingWindow:
+    """A stream through a convolution that is padded by ``left`` and ``right`` in place of its own padding."""
+    weight, bias = convolution.weight.detach(), _detached(convolution.bias)
+    (stride,), (dilation,), (taps,) = convolution.stride, convolution.dilation, convolution.kernel_size
+    groups = convolution.groups
+    window = (taps - 1) * dilation + 1
+    return SlidingWindow(
+        lambda x: F.conv1d(x, weight, bias, stride, 0, dilation, groups),
+        *(weight.shape[0], window, stride, left, right, most_right, mode, whole),
+    )
+
+
+def transposed_stream(convolution: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
+    """A stream through a transposed convolution of which ``left`` and ``right`` samples are cut."""
+    weight, bias = convolution.weight.detach(), _detached(convolution.bias)
+    (stride,), (taps,) = convolution.stride, convolution.kernel_size
+    return OverlapAdd(
+        lambda x: F.conv_transpose1d(x, weight, None, stride),
+        *(weight.shape[1], taps, stride, left, right),
+        lambda y: y if bias is None else y + bias[:, None],
+    )
+
+
+def _detached(bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.detach()
+
+
+def _joined(before: Tensor | None, x: Tensor) -> Tensor:
+    return x if before is None else torch.cat([before, x], dim=-1)

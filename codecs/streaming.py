@@ -1,0 +1,271 @@
+"""A codec in a live stream: audio in pieces of any length to codes, and these to audio, equal to the whole file's."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.codes import Codes
+from codeclab.codecs.latency import samples_ahead
+from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.codecs.segments import Segments, divided, equal_runs, triangle
+
+
+class StreamEncoder:
+    """Audio in pieces to codes.
+
+    Args:
+        codec: in evaluation mode.
+        n_codebooks: codebooks used.
+        batch: recordings that are streamed side by side.
+    """
+
+    def __init__(self, codec: Codec, n_codebooks: int, batch: int) -> None:
+        self._codec = codec
+        self._n_codebooks = n_codebooks
+        self._batch = batch
+        self._ended = False
+        cut = codec.segments
+        self._coder: _Encoder = (
+            _FrameEncoder(codec, n_codebooks) if cut is None else _SegmentEncoder(codec, cut, n_codebooks)
+        )
+
+    @torch.no_grad()
+    def push(self, audio: Tensor) -> Codes:
+        """The codes that are ready after another piece of audio.
+
+        Args:
+            audio: ``[B, C, n]`` of any floating-point type, full scale 1, at the codec's rate; ``n`` may be 0.
+
+        Returns:
+            The frames that are new, one segment ``[B, K, t]`` of which ``t`` may be 0; of a codec that cuts audio, the
+            segments that are complete. Its ``length`` is ``n``.
+
+        Raises:
+            ValueError: audio of another shape or type, not finite, or after the end.
+        """
+        self._check(audio)
+        return self._push(audio.to(next(self._codec.parameters())), last=False)
+
+    @torch.no_grad()
+    def flush(self) -> Codes:
+        """The codes that are left, now that the audio has ended.
+
+        Raises:
+            ValueError: the end was said before.
+        """
+        self._check_open()
+        self._ended = True
+        parameter = next(self._codec.parameters())
+        return self._push(parameter.new_zeros(self._batch, self._codec.channels, 0), last=True)
+
+    def _push(self, audio: Tensor, last: bool) -> Codes:
+        segments, scales = self._coder.push(audio, last)
+        codec = self._codec
+        kept = scales if codec.normalize else None
+        return Codes(segments, kept, audio.shape[-1], codec.sample_rate, codec.bitrate_of(self._n_codebooks))
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise ValueError("the stream has ended; another recording takes another codec.stream()")
+
+    def _check(self, audio: Tensor) -> None:
+        self._check_open()
+        wanted = (self._batch, self._codec.channels)
+        if not isinstance(audio, Tensor) or audio.ndim != 3 or audio.shape[:2] != wanted:
+            said = list(audio.shape) if isinstance(audio, Tensor) else f"a {type(audio).__name__}"
+            raise ValueError(f"a piece of audio should be a tensor [{wanted[0]}, {wanted[1]}, n]; this is {said}")
+        if not audio.is_floating_point() or not torch.isfinite(audio).all():
+            raise ValueError("a piece of audio should be floating point, full scale 1, without NaN or infinite values")
+
+
+class StreamDecoder:
+    """Codes in pieces to audio.
+
+    Args:
+        codec: in evaluation mode.
+        batch: recordings that are streamed side by side.
+    """
+
+    def __init__(self, codec: Codec, batch: int) -> None:
+        self._codec = codec
+        self._batch = batch
+        self._length = 0
+        self._given = 0
+        self._surplus: Tensor | None = None
+        cut = codec.segments
+        self._coder: _Decoder = _FrameDecoder(codec, batch) if cut is None else _SegmentDecoder(codec, cut, batch)
+
+    @torch.no_grad()
+    def push(self, codes: Codes) -> Tensor:
+        """The audio ``[B, C, n]`` that is ready after another piece of codes; ``n`` may be 0.
+
+        Args:
+            codes: what the encoder gave, in order.
+
+        Raises:
+            ValueError: codes of another codec or of another number of recordings.
+        """
+        codec = self._codec
+        if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
+            raise ValueError("the codes are of another codec: of another rate, or with levels where it has none")
+        if any(segment.shape[0] != self._batch for segment in codes.segments):
+            raise ValueError(f"the stream is of {self._batch} recordings; these codes are not")
+        self._length += codes.length
+        return self._told(self._coder.push(codes))
+
+    @torch.no_grad()
+    def flush(self) -> Tensor:
+        """The audio that is left, up to the exact length of what was encoded."""
+        rest = self._told(self._coder.flush())
+        missing, self._given = self._length - self._given, self._length
+        return F.pad(rest, (0, missing))
+
+    def _told(self, audio: Tensor) -> Tensor:
+        """As much as was encoded; the last frame may stand for less than its samples."""
+        audio = audio if self._surplus is None else torch.cat([self._surplus, audio], dim=-1)
+        told = max(self._length - self._given, 0)
+        self._surplus = audio[..., told:]
+        self._given += min(told, audio.shape[-1])
+        return audio[..., :told]
+
+
+class CodecStream(NamedTuple):
+    """Both ends of a stream; ``encoder, decoder = codec.stream(6.0)``."""
+
+    encoder: StreamEncoder
+    decoder: StreamDecoder
+
+
+def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> CodecStream:
+    """A new stream; see ``Codec.stream``.
+
+    Args:
+        codec: put into evaluation mode by its owner.
+        n_codebooks: codebooks used.
+        batch: recordings side by side.
+        lookahead: whether a codec that is not causal may be behind by what it sees of the future.
+
+    Raises:
+        NotStreamableError: the codec cannot be streamed; the message says why.
+    """
+    if not codec.quantizer.codes_each_frame_alone:
+        raise NotStreamableError(
+            f"{type(codec.quantizer).__name__} draws the codes of a whole recording; with choice: argmax it streams"
+        )
+    if codec.segments is None:
+        if codec.normalize:
+            raise NotStreamableError("the codec divides by the level of the whole recording; with segments it streams")
+        ahead = samples_ahead(codec)
+        if ahead >= codec.hop_length and not lookahead:
+            ms = 1000 * ahead / codec.sample_rate
+            raise NotStreamableError(
+                f"the codec is not causal: a sample depends on {ahead} later ones, {ms:.0f} ms. Build it causal or "
+                "with segments, or let it be late by these: codec.stream(…, lookahead=True)"
+            )
+    return CodecStream(StreamEncoder(codec, n_codebooks, batch), StreamDecoder(codec, batch))
+
+
+class _Encoder(Protocol):
+    def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
+        """New segments of codes and their levels."""
+
+
+class _Decoder(Protocol):
+    def push(self, codes: Codes) -> Tensor:
+        """Audio that is final."""
+
+    def flush(self) -> Tensor:
+        """The rest."""
+
+
+class _FrameEncoder:
+    """Frame after frame, for a codec that codes audio whole."""
+
+    def __init__(self, codec: Codec, n_codebooks: int) -> None:
+        self._layers = codec.encoder.stream()
+        self._quantizer, self._n_codebooks = codec.quantizer, n_codebooks
+
+    def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
+        latent = self._layers.push(audio, last)
+        if latent.shape[-1] == 0:
+            shape = (audio.shape[0], self._n_codebooks, 0)
+            return [torch.zeros(shape, dtype=torch.int64, device=audio.device)], []
+        return [self._quantizer.encode(latent, self._n_codebooks)], []
+
+
+class _SegmentEncoder:
+    """Segment after segment, each once it is complete."""
+
+    def __init__(self, codec: Codec, cut: Segments, n_codebooks: int) -> None:
+        self._codec, self._cut, self._n_codebooks = codec, cut, n_codebooks
+        self._held: Tensor | None = None
+
+    def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
+        held = audio if self._held is None else torch.cat([self._held, audio], dim=-1)
+        spans = [span for span in self._cut.spans(held.shape[-1]) if last or span[1] - span[0] == self._cut.length]
+        segments: list[Tensor] = []
+        scales: list[Tensor] = []
+        for first, end in equal_runs([stop - start for start, stop in spans]):
+            pieces = torch.cat([held[..., start:stop] for start, stop in spans[first:end]])
+            codes, levels = self._codec.encode_pieces(pieces, self._n_codebooks)
+            segments += codes.split(held.shape[0])
+            scales += [] if levels is None else levels.split(held.shape[0])
+        self._held = held[..., len(spans) * self._cut.stride :]
+        return segments, scales
+
+
+class _FrameDecoder:
+    """Frame after frame."""
+
+    def __init__(self, codec: Codec, batch: int) -> None:
+        self._layers = codec.decoder.stream()
+        self._codec, self._batch = codec, batch
+
+    def push(self, codes: Codes) -> Tensor:
+        quantizer = self._codec.quantizer
+        audio = [self._layers.push(quantizer.decode(segment)) for segment in codes.segments if segment.shape[-1]]
+        return torch.cat([self._nothing(self._codec.channels), *audio], dim=-1)
+
+    def flush(self) -> Tensor:
+        return self._layers.push(self._nothing(self._codec.decoder.dimension), last=True)
+
+    def _nothing(self, channels: int) -> Tensor:
+        return next(self._codec.parameters()).new_zeros(self._batch, channels, 0)
+
+
+class _SegmentDecoder:
+    """Overlap-add of segments as they come (``Segments.overlap_add``)."""
+
+    def __init__(self, codec: Codec, cut: Segments, batch: int) -> None:
+        self._codec, self._cut = codec, cut
+        parameter = next(codec.parameters())
+        self._added = parameter.new_zeros(batch, codec.channels, 0)
+        self._weight = parameter.new_zeros(0)
+        self._triangle: Tensor | None = None
+
+    def push(self, codes: Codes) -> Tensor:
+        ready = [self._added[..., :0]]
+        for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
+            levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
+            pieces = self._codec.decode_pieces(torch.cat(codes.segments[first:last]), levels)
+            ready += [self._add(piece) for piece in pieces.split(self._added.shape[0])]
+        return torch.cat(ready, dim=-1)
+
+    def _add(self, piece: Tensor) -> Tensor:
+        """Add the next segment; what no later one reaches is final."""
+        if self._triangle is None:
+            self._triangle = triangle(piece)
+        missing = max(piece.shape[-1], self._cut.stride) - self._weight.shape[-1]
+        self._added, self._weight = F.pad(self._added, (0, max(missing, 0))), F.pad(self._weight, (0, max(missing, 0)))
+        weights = self._triangle[: piece.shape[-1]]
+        self._added[..., : piece.shape[-1]] += piece * weights
+        self._weight[: piece.shape[-1]] += weights
+        final = divided(self._added[..., : self._cut.stride], self._weight[: self._cut.stride])
+        self._added, self._weight = self._added[..., self._cut.stride :], self._weight[self._cut.stride :]
+        return final
+
+    def flush(self) -> Tensor:
+        return divided(self._added, self._weight)
