@@ -18,7 +18,8 @@ class ResidualUnit(nn.Module):
 
     Args:
         channels: channels in and out.
-        kernel_size: taps of the first convolution; the second has one.
+        kernel_size: taps of the first convolution.
+        last_kernel_size: taps of the second.
         dilation: of the first convolution.
         compress: the hidden channels are ``channels // compress``.
         true_skip: skip with the identity instead of a convolution of one tap.
@@ -32,6 +33,7 @@ class ResidualUnit(nn.Module):
         self,
         channels: int,
         kernel_size: int,
+        last_kernel_size: int,
         dilation: int,
         compress: int,
         true_skip: bool,
@@ -46,7 +48,7 @@ class ResidualUnit(nn.Module):
             make_activation(activation, channels),
             PaddedConv1d(channels, hidden, kernel_size, 1, dilation, causal, norm, pad_mode),
             make_activation(activation, hidden),
-            PaddedConv1d(hidden, channels, 1, 1, 1, causal, norm, pad_mode),
+            PaddedConv1d(hidden, channels, last_kernel_size, 1, 1, causal, norm, pad_mode),
         )
         self.skip = nn.Identity() if true_skip else PaddedConv1d(channels, channels, 1, 1, 1, causal, norm, pad_mode)
 
@@ -107,7 +109,7 @@ class SEANetEncoder(Encoder):
         dilation_base: the residual unit number ``j`` is dilated by ``dilation_base ** j``.
         kernel_size: taps of the first convolution.
         last_kernel_size: taps of the last convolution.
-        residual_kernel_size: taps in the residual units.
+        residual_kernel_size: taps of a residual unit's first convolution.
         compress: hidden channels of a residual unit are its channels over this.
         true_skip: skip residual units with the identity instead of a convolution.
         lstm_layers: layers of the LSTM; 0 leaves it out.
@@ -117,6 +119,7 @@ class SEANetEncoder(Encoder):
         activation: before each convolution but the first.
         pad_mode: ``reflect`` or ``constant``.
         weight_init: ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns sooner.
+        residual_last_kernel_size: taps of a residual unit's second convolution (released: 1; the paper: 3).
 
     Raises:
         ValueError: sizes that make no layers; the message says which.
@@ -141,6 +144,7 @@ class SEANetEncoder(Encoder):
         activation: Activation = "elu",
         pad_mode: PadMode = "reflect",
         weight_init: WeightInit = "default",
+        residual_last_kernel_size: int = 1,
     ) -> None:
         super().__init__()
         self.dimension = dimension
@@ -152,6 +156,7 @@ class SEANetEncoder(Encoder):
         self.kernel_size = kernel_size
         self.last_kernel_size = last_kernel_size
         self.residual_kernel_size = residual_kernel_size
+        self.residual_last_kernel_size = residual_last_kernel_size
         self.compress = compress
         self.true_skip = true_skip
         self.lstm_layers = lstm_layers
@@ -198,7 +203,7 @@ class SEANetDecoder(Decoder):
         dilation_base: the residual unit number ``j`` is dilated by ``dilation_base ** j``.
         kernel_size: taps of the first convolution.
         last_kernel_size: taps of the last convolution.
-        residual_kernel_size: taps in the residual units.
+        residual_kernel_size: taps of a residual unit's first convolution.
         compress: hidden channels of a residual unit are its channels over this.
         true_skip: skip residual units with the identity instead of a convolution.
         lstm_layers: layers of the LSTM; 0 leaves it out.
@@ -209,6 +214,7 @@ class SEANetDecoder(Decoder):
         weight_init: ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns sooner.
         trim_right_ratio: where causal, share of a transposed convolution's surplus cut on the right.
         final_activation: after the last convolution.
+        residual_last_kernel_size: taps of a residual unit's second convolution (released: 1; the paper: 3).
 
     Raises:
         ValueError: sizes that make no layers; the message says which.
@@ -235,6 +241,7 @@ class SEANetDecoder(Decoder):
         trim_right_ratio: float = 1.0,
         final_activation: Literal["none", "tanh"] = "none",
         weight_init: WeightInit = "default",
+        residual_last_kernel_size: int = 1,
     ) -> None:
         super().__init__()
         self.dimension = dimension
@@ -246,6 +253,7 @@ class SEANetDecoder(Decoder):
         self.kernel_size = kernel_size
         self.last_kernel_size = last_kernel_size
         self.residual_kernel_size = residual_kernel_size
+        self.residual_last_kernel_size = residual_last_kernel_size
         self.compress = compress
         self.true_skip = true_skip
         self.lstm_layers = lstm_layers
@@ -294,6 +302,7 @@ def _check(owner: SEANetEncoder | SEANetDecoder) -> None:
         kernel_size=owner.kernel_size,
         last_kernel_size=owner.last_kernel_size,
         residual_kernel_size=owner.residual_kernel_size,
+        residual_last_kernel_size=owner.residual_last_kernel_size,
     )
     if owner.n_filters < owner.compress:
         raise ValueError(
@@ -307,6 +316,7 @@ def _residual_units(owner: SEANetEncoder | SEANetDecoder, width: int) -> list[nn
         ResidualUnit(
             width,
             owner.residual_kernel_size,
+            owner.residual_last_kernel_size,
             owner.dilation_base**layer,
             owner.compress,
             owner.true_skip,

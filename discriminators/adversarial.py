@@ -39,7 +39,7 @@ def reduced(values: list[Tensor], reduction: Reduction) -> Tensor:
 
 
 class HingeLoss(AdversarialLoss):
-    """Hinge loss (EnCodec, section 3.4; DAC, section 3.5).
+    """EnCodec's hinge loss, whose generator's side is clipped (section 3.4); ``HingeGANLoss`` is DAC's.
 
     Critics: ``max(0, 1 - D(x)) + max(0, 1 + D(x'))``; generator: ``max(0, 1 - D(x'))``. Each is averaged over a whole
     map of logits, then over sub-networks.
@@ -66,6 +66,20 @@ class HingeLoss(AdversarialLoss):
         """``max(0, 1 - D(fake))``, or ``-D(fake)`` when not clipped."""
         logits = [judgement.logits.float() for judgement in fake]
         return reduced([F.relu(1 - x).mean() if self.clipped else -x.mean() for x in logits], self.reduction)
+
+
+class HingeGANLoss(HingeLoss):
+    """The hinge loss of GANs as it is usually written, which DAC's text names (section 3.5; Lim and Ye 2017).
+
+    Critics as in ``HingeLoss``; generator: ``-D(x')``, where EnCodec clips it and DAC's released code has least squares
+    (``LeastSquaresLoss``).
+
+    Args:
+        reduction: over sub-networks.
+    """
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__(clipped=False, reduction=reduction)
 
 
 class LeastSquaresLoss(AdversarialLoss):

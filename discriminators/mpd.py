@@ -1,4 +1,4 @@
-"""HiFi-GAN's multi-period discriminator, as DAC uses it."""
+"""The multi-period discriminator of HiFi-GAN (Kong et al. 2020), AudioCraft and DAC."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,19 @@ from torch import Tensor, nn
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized
 
-GROWTH = 4
-N_LAYERS = 5
-
 
 class PeriodNetwork(nn.Module):
     """One period: the waveform folded to ``[N / period, period]``, convolutions along the first axis only.
 
     Args:
         period: samples per row.
-        n_filters: channels of the first map; each further one has four times as many, up to ``max_filters``.
+        n_filters: channels of the first map; each further one has ``growth`` times as many, up to ``max_filters``.
         max_filters: the most channels of a map.
+        growth: of the channels from map to map.
+        n_layers: convolutions before the logits.
         channels: audio channels.
         kernel_size: along the folded axis.
+        logits_kernel_size: of the convolution that gives the logits.
         stride: along the folded axis, in all convolutions but the last.
         negative_slope: of the leaky ReLU.
         pad_full_period: add a whole period where none is needed.
@@ -31,8 +31,11 @@ class PeriodNetwork(nn.Module):
         period: int,
         n_filters: int,
         max_filters: int,
+        growth: int,
+        n_layers: int,
         channels: int,
         kernel_size: int,
+        logits_kernel_size: int,
         stride: int,
         negative_slope: float,
         pad_full_period: bool,
@@ -40,11 +43,11 @@ class PeriodNetwork(nn.Module):
         super().__init__()
         self.period = period
         self.pad_full_period = pad_full_period
-        widths = [channels, *(min(n_filters * GROWTH**i, max_filters) for i in range(N_LAYERS))]
-        strides = [stride] * (N_LAYERS - 1) + [1]
-        convs = [conv2d(widths[i], widths[i + 1], (kernel_size, 1), stride=(strides[i], 1)) for i in range(N_LAYERS)]
+        widths = [channels, *(min(n_filters * growth**i, max_filters) for i in range(n_layers))]
+        strides = [stride] * (n_layers - 1) + [1]
+        convs = [conv2d(widths[i], widths[i + 1], (kernel_size, 1), stride=(strides[i], 1)) for i in range(n_layers)]
         self.stack = ConvStack(convs, negative_slope)
-        self.post = conv2d(widths[-1], 1, (3, 1))
+        self.post = conv2d(widths[-1], 1, (logits_kernel_size, 1))
 
     def forward(self, audio: Tensor) -> Judgement:
         """``[B, C, N]`` to logits ``[B, 1, L, period]`` and one map per convolution."""
@@ -60,12 +63,14 @@ class PeriodNetwork(nn.Module):
 class MultiPeriodDiscriminator(Discriminator):
     """Multi-period discriminator (HiFi-GAN; DAC section 3.4). The defaults are DAC's released code.
 
-    HiFi-GAN itself and AudioCraft are ``pad_full_period=False, normalize_input=False``. Their features also list the
-    logits; here, as in DAC's loss, features never do.
+    HiFi-GAN's own (Kong et al. 2020, section 2.3) is ``pad_full_period=False, normalize_input=False``: it hears how
+    loud the audio is, which DAC's does not. AudioCraft's is that with ``n_filters=32, negative_slope=0.3`` where its
+    arguments are ``filters=8, filters_scale=4``: its first map has already grown once. Both list the logits among their
+    features; here, as in DAC's loss, features never do.
 
     Args:
         periods: samples per row, one sub-network each.
-        n_filters: channels of the first map; each further one has four times as many, up to ``max_filters``.
+        n_filters: channels of the first map; each further one has ``growth`` times as many, up to ``max_filters``.
         max_filters: the most channels of a map.
         channels: audio channels, judged together.
         kernel_size: along the folded axis.
@@ -73,6 +78,12 @@ class MultiPeriodDiscriminator(Discriminator):
         negative_slope: of the leaky ReLU.
         pad_full_period: reflect a whole period even where the length is a multiple already.
         normalize_input: remove the mean and set the peak to 0.8 first, per item and channel.
+        growth: of the channels from map to map.
+        n_layers: convolutions before the logits.
+        logits_kernel_size: of the convolution that gives the logits, along the folded axis.
+
+    Raises:
+        ValueError: a size below 1.
     """
 
     def __init__(
@@ -86,8 +97,16 @@ class MultiPeriodDiscriminator(Discriminator):
         negative_slope: float = 0.1,
         pad_full_period: bool = True,
         normalize_input: bool = True,
+        growth: int = 4,
+        n_layers: int = 5,
+        logits_kernel_size: int = 3,
     ) -> None:
         super().__init__()
+        if min(n_filters, max_filters, growth, n_layers, logits_kernel_size) < 1:
+            raise ValueError(
+                f"n_filters {n_filters}, max_filters {max_filters}, growth {growth}, n_layers {n_layers} and "
+                f"logits_kernel_size {logits_kernel_size} must all be at least 1"
+            )
         self.periods = list(periods)
         self.n_filters = n_filters
         self.max_filters = max_filters
@@ -97,9 +116,22 @@ class MultiPeriodDiscriminator(Discriminator):
         self.negative_slope = negative_slope
         self.pad_full_period = pad_full_period
         self.normalize_input = normalize_input
+        self.growth = growth
+        self.n_layers = n_layers
+        self.logits_kernel_size = logits_kernel_size
         self.networks = nn.ModuleList(
             PeriodNetwork(
-                period, n_filters, max_filters, channels, kernel_size, stride, negative_slope, pad_full_period
+                period,
+                n_filters,
+                max_filters,
+                growth,
+                n_layers,
+                channels,
+                kernel_size,
+                logits_kernel_size,
+                stride,
+                negative_slope,
+                pad_full_period,
             )
             for period in periods
         )

@@ -13,8 +13,6 @@ from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.layers import ConvStack, check_audio, peak_normalized
 
 Downsampling = Literal["pool", "sinc"]
-FIRST_KERNEL, LAST_KERNEL, LOGITS_KERNEL = 15, 5, 3
-CHANNELS_PER_GROUP = 4
 SINC_ZEROS, SINC_ROLLOFF = 24, 0.945
 
 
@@ -54,6 +52,8 @@ class ScaleNetwork(nn.Module):
         negative_slope: of the leaky ReLU.
         first_padding: of the first convolution.
         spectral: normalise weights spectrally instead of by weight norm.
+        kernel_sizes: of the first convolution, the last one and that of the logits.
+        channels_per_group: input channels of a group of the grouped convolutions.
     """
 
     def __init__(
@@ -65,21 +65,23 @@ class ScaleNetwork(nn.Module):
         negative_slope: float,
         first_padding: Literal["reflect", "zeros"],
         spectral: bool,
+        kernel_sizes: tuple[int, int, int],
+        channels_per_group: int,
     ) -> None:
         super().__init__()
         normed = spectral_norm if spectral else weight_norm
-        side = FIRST_KERNEL // 2
-        convs = [normed(nn.Conv1d(channels, n_filters, FIRST_KERNEL, padding=side, padding_mode=first_padding))]
+        first, last, logits = kernel_sizes
+        convs = [normed(nn.Conv1d(channels, n_filters, first, padding=first // 2, padding_mode=first_padding))]
         width = n_filters
         for stride in strides:
             wider = min(width * stride, max_filters)
-            groups = max(width // CHANNELS_PER_GROUP, 1)
+            groups = max(width // channels_per_group, 1)
             convs.append(normed(nn.Conv1d(width, wider, 10 * stride + 1, stride, 5 * stride, groups=groups)))
             width = wider
         wider = min(2 * width, max_filters)
-        convs.append(normed(nn.Conv1d(width, wider, LAST_KERNEL, padding=LAST_KERNEL // 2)))
+        convs.append(normed(nn.Conv1d(width, wider, last, padding=last // 2)))
         self.stack = ConvStack(convs, negative_slope)
-        self.post = normed(nn.Conv1d(wider, 1, LOGITS_KERNEL, padding=LOGITS_KERNEL // 2))
+        self.post = normed(nn.Conv1d(wider, 1, logits, padding=logits // 2))
 
     def forward(self, audio: Tensor) -> Judgement:
         """``[B, C, N]`` to logits ``[B, 1, T]`` and one map per convolution."""
@@ -93,7 +95,7 @@ class MultiScaleDiscriminator(Discriminator):
     The full rate is normalised spectrally and lower ones by weight norm (EnCodec A.3). DAC's optional one is
     ``rates=[1, 2], downsampling="sinc", negative_slope=0.1, first_padding="zeros", spectral=False,
     normalize_input=True``. AudioCraft computes its pooled audio but gives every scale the full rate: ``rates=[1, 1]``
-    without spectral norm.
+    without spectral norm; its ``kernel_sizes`` are here the last two, and the first is their product.
 
     Args:
         rates: how many times fewer samples per second each sub-network hears.
@@ -106,9 +108,11 @@ class MultiScaleDiscriminator(Discriminator):
         first_padding: of the first convolution.
         spectral: normalise the weights of the sub-networks at full rate spectrally.
         normalize_input: remove the mean and set the peak to 0.8 first, per item and channel.
+        kernel_sizes: of the first convolution, the last one and that of the logits; odd numbers.
+        channels_per_group: input channels of a group of the grouped convolutions.
 
     Raises:
-        ValueError: a rate is not positive, or not a power of two where pooling is asked for.
+        ValueError: a rate is not positive, or not a power of two where pooling is asked for; an even kernel size.
     """
 
     def __init__(
@@ -123,8 +127,15 @@ class MultiScaleDiscriminator(Discriminator):
         first_padding: Literal["reflect", "zeros"] = "reflect",
         spectral: bool = True,
         normalize_input: bool = False,
+        kernel_sizes: tuple[int, int, int] = (15, 5, 3),
+        channels_per_group: int = 4,
     ) -> None:
         super().__init__()
+        if any(size < 1 or size % 2 == 0 for size in kernel_sizes) or channels_per_group < 1:
+            raise ValueError(
+                f"kernel_sizes are {list(kernel_sizes)} and channels_per_group {channels_per_group}; "
+                "right are odd numbers such as [15, 5, 3], and at least one channel"
+            )
         if any(rate < 1 or (downsampling == "pool" and rate & (rate - 1)) for rate in rates):
             raise ValueError(f"rates are {list(rates)}; they must be positive, and powers of two when pooled")
         self.rates = list(rates)
@@ -137,6 +148,8 @@ class MultiScaleDiscriminator(Discriminator):
         self.first_padding = first_padding
         self.spectral = spectral
         self.normalize_input = normalize_input
+        self.kernel_sizes = kernel_sizes
+        self.channels_per_group = channels_per_group
         self.networks = nn.ModuleList(
             ScaleNetwork(
                 conv_strides,
@@ -145,7 +158,9 @@ class MultiScaleDiscriminator(Discriminator):
                 channels,
                 negative_slope,
                 first_padding,
-                spectral=spectral and rate == 1,
+                spectral and rate == 1,
+                kernel_sizes,
+                channels_per_group,
             )
             for rate in rates
         )
@@ -156,7 +171,7 @@ class MultiScaleDiscriminator(Discriminator):
         Raises:
             ValueError: ``audio`` has other channels, or too few samples for the first convolution at the lowest rate.
         """
-        check_audio(audio, self.channels, (FIRST_KERNEL // 2 + 1) * max(self.rates), type(self).__name__)
+        check_audio(audio, self.channels, (self.kernel_sizes[0] // 2 + 1) * max(self.rates), type(self).__name__)
         if self.normalize_input:
             audio = peak_normalized(audio)
         return [

@@ -20,6 +20,7 @@ class STFTNetwork(nn.Module):
         kernel_size: over time and frequency.
         dilations: over time, one per strided convolution.
         negative_slope: of the leaky ReLU.
+        normalize_first: weight-normalise the first convolution, too.
     """
 
     def __init__(
@@ -31,12 +32,12 @@ class STFTNetwork(nn.Module):
         kernel_size: tuple[int, int],
         dilations: Sequence[int],
         negative_slope: float,
+        normalize_first: bool,
     ) -> None:
         super().__init__()
         self.stft = STFT(n_fft, hop_length, padding="none", normalized=True)
         square = (kernel_size[0], kernel_size[0])
-        # The released code leaves the first convolution without weight normalisation.
-        first = conv2d(2 * channels, n_filters, kernel_size, weight_normed=False)
+        first = conv2d(2 * channels, n_filters, kernel_size, weight_normed=normalize_first)
         dilated = [conv2d(n_filters, n_filters, kernel_size, stride=(1, 2), dilation=(d, 1)) for d in dilations]
         self.stack = ConvStack([first, *dilated, conv2d(n_filters, n_filters, square)], negative_slope)
         self.post = conv2d(n_filters, 1, square)
@@ -50,8 +51,9 @@ class STFTNetwork(nn.Module):
 class MSSTFTDiscriminator(Discriminator):
     """Multi-scale STFT discriminator (EnCodec, section 3.4).
 
-    Where paper and released code differ, the code is followed: kernels are 3 x 9 (paper: 3 x 8) and the slope is 0.2;
-    the number of filters is the same in every layer. The paper processes left and right separately, the released code
+    Where paper and released code differ, the defaults are the code's: kernels are 3 x 9 (paper: 3 x 8), the slope is
+    0.2, the first convolution has no weight normalisation (paper: the network has), and the number of filters is the
+    same in every layer. The paper processes left and right separately, the released code
     joins the channels in the first convolution: ``separate_channels`` chooses, the paper's way by default.
 
     Args:
@@ -64,6 +66,7 @@ class MSSTFTDiscriminator(Discriminator):
         negative_slope: of the leaky ReLU.
         separate_channels: judge every audio channel for itself, with the same weights; judgements are then
             ``[B, C, ...]``.
+        normalize_first: weight-normalise the first convolution, too.
 
     Raises:
         ValueError: ``hop_lengths`` does not match ``n_ffts``.
@@ -79,6 +82,7 @@ class MSSTFTDiscriminator(Discriminator):
         dilations: Sequence[int] = (1, 2, 4),
         negative_slope: float = 0.2,
         separate_channels: bool = True,
+        normalize_first: bool = False,
     ) -> None:
         super().__init__()
         hops = [n_fft // 4 for n_fft in n_ffts] if hop_lengths is None else list(hop_lengths)
@@ -92,9 +96,10 @@ class MSSTFTDiscriminator(Discriminator):
         self.dilations = list(dilations)
         self.negative_slope = negative_slope
         self.separate_channels = separate_channels
+        self.normalize_first = normalize_first
         judged = 1 if separate_channels else channels
         self.networks = nn.ModuleList(
-            STFTNetwork(n_fft, hop, n_filters, judged, kernel_size, dilations, negative_slope)
+            STFTNetwork(n_fft, hop, n_filters, judged, kernel_size, dilations, negative_slope, normalize_first)
             for n_fft, hop in zip(n_ffts, hops, strict=True)
         )
 

@@ -27,6 +27,9 @@ class MelDistance(nn.Module):
         n_mels: mel bands, one number per window.
         log_weight: of the distance between logarithms.
         magnitude_weight: of the distance between magnitudes.
+        f_min: lowest frequency in Hz.
+        f_max: highest frequency in Hz; None is half the sample rate.
+        floor: least magnitude in the logarithm.
 
     Raises:
         ValueError: ``n_mels`` does not match ``window_lengths``.
@@ -39,14 +42,19 @@ class MelDistance(nn.Module):
         n_mels: Sequence[int] = N_MELS,
         log_weight: float = 1.0,
         magnitude_weight: float = 0.0,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        floor: float = SMALLEST,
     ) -> None:
         super().__init__()
         if len(window_lengths) != len(n_mels) or not n_mels:
             raise ValueError(f"n_mels has {len(n_mels)} values for {len(window_lengths)} window_lengths; give one each")
         self.log_weight = log_weight
         self.magnitude_weight = magnitude_weight
+        self.floor = floor
         self.spectrograms = nn.ModuleList(
-            MelSpectrogram(sample_rate, window, mels) for window, mels in zip(window_lengths, n_mels, strict=True)
+            MelSpectrogram(sample_rate, window, mels, f_min=f_min, f_max=f_max)
+            for window, mels in zip(window_lengths, n_mels, strict=True)
         )
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
@@ -54,7 +62,7 @@ class MelDistance(nn.Module):
         return torch.stack([self._distance(mel(estimate), mel(reference)) for mel in self.spectrograms]).sum()
 
     def _distance(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        logarithms = estimate.clamp(min=SMALLEST).log10() - reference.clamp(min=SMALLEST).log10()
+        logarithms = estimate.clamp(min=self.floor).log10() - reference.clamp(min=self.floor).log10()
         distance = self.log_weight * logarithms.abs().mean()
         if self.magnitude_weight:
             distance = distance + self.magnitude_weight * (estimate - reference).abs().mean()

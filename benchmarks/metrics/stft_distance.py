@@ -24,6 +24,7 @@ class STFTDistance(nn.Module):
         window_lengths: STFT windows in samples.
         log_weight: of the distance between logarithms.
         magnitude_weight: of the distance between magnitudes.
+        floor: least magnitude in the logarithm.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class STFTDistance(nn.Module):
         window_lengths: Sequence[int] = WINDOW_LENGTHS,
         log_weight: float = 2.0,
         magnitude_weight: float = 1.0,
+        floor: float = SMALLEST,
     ) -> None:
         super().__init__()
         self.log_weight = log_weight
         self.magnitude_weight = magnitude_weight
+        self.floor = floor
         self.stfts = nn.ModuleList(STFT(window, padding="centre") for window in window_lengths)
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
@@ -42,7 +45,7 @@ class STFTDistance(nn.Module):
         return torch.stack([self._distance(stft(estimate).abs(), stft(reference).abs()) for stft in self.stfts]).sum()
 
     def _distance(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        logarithms = estimate.clamp(min=SMALLEST).log10() - reference.clamp(min=SMALLEST).log10()
+        logarithms = estimate.clamp(min=self.floor).log10() - reference.clamp(min=self.floor).log10()
         return self.log_weight * logarithms.abs().mean() + self.magnitude_weight * (estimate - reference).abs().mean()
 
 

@@ -117,6 +117,8 @@ def _check_encodec(encoder: SEANetEncoder, decoder: SEANetDecoder) -> None:
         _require(ours == other, f"{name} is {ours!r} in the encoder and {other!r} in the decoder", "one for both")
     for part in (encoder, decoder):
         _require(part.activation == "elu", f"the activation of {type(part).__name__} is {part.activation}", "elu")
+        taps = part.residual_last_kernel_size
+        _require(taps == 1, f"residual_last_kernel_size of {type(part).__name__} is {taps}", "1 in EncodecModel")
     _require(encoder.lstm_layers > 0, "lstm_layers is 0", "at least 1 in EncodecModel")
     _require(encoder.channels <= 2, f"channels is {encoder.channels}", "1 or 2 in EncodecModel")
     _require(decoder.final_activation == "none", f"final_activation is {decoder.final_activation}", "none")

@@ -12,8 +12,10 @@ from codeclab.codecs.layers.stft import STFT, Padding
 MelScale = Literal["htk", "slaney"]
 
 
-def mel_filterbank(sample_rate: int, window_length: int, n_mels: int, scale: MelScale, f_min: float = 0.0) -> Tensor:
-    """Triangular filters ``[window_length // 2 + 1, n_mels]`` from ``f_min`` Hz to half the sample rate.
+def mel_filterbank(
+    sample_rate: int, window_length: int, n_mels: int, scale: MelScale, f_min: float = 0.0, f_max: float | None = None
+) -> Tensor:
+    """Triangular filters ``[window_length // 2 + 1, n_mels]`` from ``f_min`` Hz to ``f_max``, or half the sample rate.
 
     ``htk`` has unit peaks (AudioCraft), ``slaney`` unit areas (librosa's default, DAC). Many mels on a short window
     leave filters empty; they add nothing to a distance, so torchaudio's warning about them is silenced.
@@ -23,7 +25,7 @@ def mel_filterbank(sample_rate: int, window_length: int, n_mels: int, scale: Mel
         return melscale_fbanks(
             n_freqs=window_length // 2 + 1,
             f_min=f_min,
-            f_max=sample_rate / 2,
+            f_max=sample_rate / 2 if f_max is None else f_max,
             n_mels=n_mels,
             sample_rate=sample_rate,
             norm="slaney" if scale == "slaney" else None,
@@ -43,9 +45,10 @@ class MelSpectrogram(nn.Module):
         padding: of the STFT.
         normalized: divide the spectrum by the window's L2 norm before the power is taken.
         f_min: lowest frequency in Hz.
+        f_max: highest frequency in Hz; None is half the sample rate.
 
     Raises:
-        ValueError: ``n_mels`` or ``power`` cannot work.
+        ValueError: ``n_mels``, ``power`` or the frequencies cannot work.
     """
 
     filterbank: Tensor
@@ -60,12 +63,17 @@ class MelSpectrogram(nn.Module):
         padding: Padding = "centre",
         normalized: bool = False,
         f_min: float = 0.0,
+        f_max: float | None = None,
     ) -> None:
         super().__init__()
         if n_mels < 1:
             raise ValueError(f"n_mels is {n_mels}; at least one band is needed")
         if power not in (1, 2):
             raise ValueError(f"power is {power}; it must be 1 (magnitude) or 2 (power)")
+        if not 0 <= f_min < (sample_rate / 2 if f_max is None else f_max) <= sample_rate / 2:
+            raise ValueError(
+                f"mels from f_min {f_min} Hz to f_max {f_max} Hz; right is 0 <= f_min < f_max <= {sample_rate / 2:g} Hz"
+            )
         self.sample_rate = sample_rate
         self.window_length = window_length
         self.n_mels = n_mels
@@ -74,8 +82,9 @@ class MelSpectrogram(nn.Module):
         self.padding = padding
         self.normalized = normalized
         self.f_min = f_min
+        self.f_max = f_max
         self.stft = STFT(window_length, padding=padding, normalized=normalized)
-        filterbank = mel_filterbank(sample_rate, window_length, n_mels, scale, f_min)
+        filterbank = mel_filterbank(sample_rate, window_length, n_mels, scale, f_min, f_max)
         self.register_buffer("filterbank", filterbank, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:

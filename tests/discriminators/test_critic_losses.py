@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from codeclab.discriminators.adversarial import HingeLoss, LeastSquaresLoss
+from codeclab.discriminators.adversarial import HingeGANLoss, HingeLoss, LeastSquaresLoss
 from codeclab.discriminators.base import Judgement
 from codeclab.discriminators.feature_matching import FeatureMatchingLoss
 
@@ -19,7 +19,7 @@ def seen(*networks):
 def test_bare_losses_are_audiocrafts(golden):
     tensors, _ = golden("adversarial_msstftd_audiocraft")
     logits = [Judgement(tensors["input.logits"], [])]
-    losses = {"hinge": HingeLoss(clipped=False), "hinge2": HingeLoss(), "mse": LeastSquaresLoss()}
+    losses = {"hinge": HingeGANLoss(), "hinge2": HingeLoss(), "mse": LeastSquaresLoss()}
     for name, loss in losses.items():
         real, fake = (tensors[f"output.bare.{name}.{side}"] for side in ("real", "fake"))
         torch.testing.assert_close(loss.generator(logits), tensors[f"output.bare.{name}.generator"])
@@ -33,7 +33,9 @@ def test_hinge_by_hand():
     assert float(HingeLoss(reduction="sum").critic(real, fake)) == pytest.approx(0.25 + 0.25 + 2 + 2.5)
     # clipped: (1.5 + 4) / 2 and 0; plain: 3.5 / 2 and -1.5
     assert float(HingeLoss().generator(fake)) == pytest.approx(2.75 / 2)
-    assert float(HingeLoss(clipped=False).generator(fake)) == pytest.approx((1.75 - 1.5) / 2)
+    assert float(HingeGANLoss().generator(fake)) == pytest.approx((1.75 - 1.5) / 2)
+    assert float(HingeLoss(clipped=False).generator(fake)) == float(HingeGANLoss().generator(fake))
+    assert float(HingeGANLoss().critic(real, fake)) == float(HingeLoss().critic(real, fake))
 
 
 def test_least_squares_by_hand():

@@ -9,11 +9,13 @@ used. Ours are ``networks.k.stack.convs.i`` (``networks.k.stacks.b.convs.i`` wit
 - Weight norm's ``weight_g`` and ``weight_v`` are ``parametrizations.weight.original0`` and ``original1``.
 """
 
+import math
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from codeclab.discriminators.adversarial import HingeLoss, LeastSquaresLoss
+from codeclab.discriminators.adversarial import HingeGANLoss, HingeLoss, LeastSquaresLoss
 from codeclab.discriminators.ensemble import Ensemble
 from codeclab.discriminators.feature_matching import FeatureMatchingLoss
 from codeclab.discriminators.mpd import MultiPeriodDiscriminator
@@ -55,6 +57,11 @@ def test_mpd_is_audiocrafts(golden, load_scales, worst_judgement_error, relative
     discriminator = MultiPeriodDiscriminator(
         config["periods"],
         n_filters=config["filters"] * config["filters_scale"],
+        growth=config["filters_scale"],
+        n_layers=config["n_layers"],
+        kernel_size=config["kernel_sizes"][0],
+        logits_kernel_size=config["kernel_sizes"][1],
+        stride=config["stride"],
         max_filters=config["max_filters"],
         negative_slope=0.3,
         pad_full_period=False,
@@ -142,8 +149,8 @@ def test_dac_losses_as_released(dac, relative_error):
 
 
 ADVERSARIAL = {
-    "hinge": lambda reduction: HingeLoss(clipped=False, reduction=reduction),
-    "hinge2": lambda reduction: HingeLoss(clipped=True, reduction=reduction),
+    "hinge": HingeGANLoss,
+    "hinge2": lambda reduction: HingeLoss(reduction=reduction),
     "mse": LeastSquaresLoss,
 }
 
@@ -203,6 +210,7 @@ def test_msd_is_audiocrafts(golden, load_reference, worst_judgement_error, relat
         conv_strides=config["downsample_scales"],
         negative_slope=config["activation_params"]["negative_slope"],
         spectral=False,
+        kernel_sizes=(math.prod(config["kernel_sizes"]), *config["kernel_sizes"]),
     )
     pairs = []
     for k, network in enumerate(discriminator.networks):

@@ -261,3 +261,49 @@ def test_mono_stft_has_soundstreams_shape():
         (16, 4, 9),
     ]
     assert judgement.logits.shape == (1, 1, 4, 1)
+
+
+def test_kongs_mpd_hears_the_level_and_dacs_does_not():
+    audio = torch.randn(1, 1, 600)
+    found = {}
+    for name, settings in {"kong": {"pad_full_period": False, "normalize_input": False}, "dac": {}}.items():
+        torch.manual_seed(1)
+        discriminator = MultiPeriodDiscriminator(n_filters=2, max_filters=8, **settings)
+        with torch.no_grad():
+            loud, quiet = discriminator(audio), discriminator(0.1 * audio)
+        found[name] = max(float((a.logits - b.logits).abs().max()) for a, b in zip(loud, quiet, strict=True))
+    assert found["dac"] < 1e-6
+    assert found["kong"] > 1e-3
+
+
+def test_kongs_mpd_pads_no_whole_period():
+    for pad, rows in ((False, 300), (True, 301)):
+        network = MultiPeriodDiscriminator([2], 2, 8, pad_full_period=pad, stride=1).networks[0]
+        assert network(torch.randn(1, 1, 600)).logits.shape[-2:] == (rows, 2)
+
+
+def test_depth_growth_and_kernels_are_as_said():
+    mpd = MultiPeriodDiscriminator([3], 2, 100, growth=3, n_layers=4, kernel_size=7, logits_kernel_size=5).networks[0]
+    assert [conv.out_channels for conv in mpd.stack.convs] == [2, 6, 18, 54]
+    assert [conv.kernel_size for conv in mpd.stack.convs] == [(7, 1)] * 4
+    assert [conv.stride[0] for conv in mpd.stack.convs] == [3, 3, 3, 1]
+    assert mpd.post.kernel_size == (5, 1)
+    msd = MultiScaleDiscriminator([1], 8, 64, conv_strides=[2], kernel_sizes=(21, 7, 5), channels_per_group=2).networks[
+        0
+    ]
+    assert [conv.kernel_size[0] for conv in (*msd.stack.convs, msd.post)] == [21, 21, 7, 5]
+    assert [conv.groups for conv in msd.stack.convs] == [1, 4, 1]
+    with pytest.raises(ValueError, match=r"kernel_sizes are \[15, 4, 3\].* odd numbers such as \[15, 5, 3\]"):
+        MultiScaleDiscriminator(kernel_sizes=(15, 4, 3))
+    with pytest.raises(ValueError, match="n_layers 0"):
+        MultiPeriodDiscriminator(n_layers=0)
+
+
+def test_the_papers_msstft_has_kernels_of_8_and_a_normalised_first_layer():
+    discriminator = MSSTFTDiscriminator([64], n_filters=2, kernel_size=(3, 8), normalize_first=True)
+    convs = discriminator.networks[0].stack.convs
+    assert [conv.kernel_size for conv in convs] == [(3, 8)] * 4 + [(3, 3)]
+    assert all(hasattr(conv, "parametrizations") for conv in convs)
+    assert not hasattr(MSSTFTDiscriminator([64], n_filters=2).networks[0].stack.convs[0], "parametrizations")
+    (judgement,) = discriminator(torch.randn(1, 1, 600))
+    assert bool(judgement.logits.isfinite().all())

@@ -16,16 +16,19 @@ class MultiScaleMelLoss(ReconstructionLoss):
     ``sum_i mean|S_i(x) - S_i(x')| + alpha_i mean(log10 S_i(x) - log10 S_i(x'))^2``, divided by ``sum_i (1 +
     alpha_i)`` when ``normalized``. ``S_i``: power mels, HTK scale, hop a quarter of the window. The paper writes an
     L2 norm of ``S_i`` itself; AudioCraft squares the difference of logarithms of ``floor + S_i``, and that is
-    followed here.
+    followed here. With ``as_printed`` it is eq. (1) to the letter, ``1/I sum_i |S_i(x) - S_i(x')|_1 + alpha_i |S_i(x) -
+    S_i(x')|_2`` over ``I`` windows, with norms over each channel of an item and a mean over both.
 
     Args:
         sample_rate: Hz.
         window_lengths: in samples; the paper's are 2^5 to 2^11, AudioCraft's recipe has 2^6 to 2^10.
         n_mels: mel bands of every window.
         f_min: lowest frequency in Hz (AudioCraft's recipe: 64).
+        f_max: highest frequency in Hz; None is half the sample rate.
         normalized: divide spectra by the window's L2 norm, and the sum by the weights of its terms.
         growing_alpha: ``alpha_i = sqrt(window_i - 1)`` (after Gritsenko et al.) instead of the paper's 1.
         floor: added to the mels in the logarithm.
+        as_printed: eq. (1) as the paper prints it; ``normalized`` then speaks of spectra alone.
     """
 
     def __init__(
@@ -37,18 +40,22 @@ class MultiScaleMelLoss(ReconstructionLoss):
         normalized: bool = True,
         growing_alpha: bool = False,
         floor: float = 1e-5,
+        f_max: float | None = None,
+        as_printed: bool = False,
     ) -> None:
         super().__init__()
         self.sample_rate = sample_rate
         self.window_lengths = list(window_lengths)
         self.n_mels = n_mels
         self.f_min = f_min
+        self.f_max = f_max
+        self.as_printed = as_printed
         self.normalized = normalized
         self.growing_alpha = growing_alpha
         self.floor = floor
         self.alphas = [(window - 1) ** 0.5 if growing_alpha else 1.0 for window in window_lengths]
         self.spectrograms = nn.ModuleList(
-            MelSpectrogram(sample_rate, window, n_mels, "htk", 2, "same", normalized, f_min)
+            MelSpectrogram(sample_rate, window, n_mels, "htk", 2, "same", normalized, f_min, f_max)
             for window in window_lengths
         )
 
@@ -61,8 +68,14 @@ class MultiScaleMelLoss(ReconstructionLoss):
         terms = []
         for alpha, spectrogram in zip(self.alphas, self.spectrograms, strict=True):
             mel_fake, mel_real = spectrogram(fake), spectrogram(real)
+            if self.as_printed:
+                difference = (mel_fake - mel_real).flatten(2)
+                terms.append((difference.norm(1, dim=2) + alpha * difference.norm(2, dim=2)).mean())
+                continue
             logarithms = (mel_fake + self.floor).log10() - (mel_real + self.floor).log10()
             terms.append((mel_fake - mel_real).abs().mean() + alpha * logarithms.square().mean())
+        if self.as_printed:
+            return torch.stack(terms).mean()
         total = torch.stack(terms).sum()
         return total / sum(alpha + 1 for alpha in self.alphas) if self.normalized else total
 
@@ -76,6 +89,11 @@ class MultiScaleLogMelLoss(ReconstructionLoss):
         sample_rate: Hz.
         window_lengths: in samples.
         n_mels: mel bands, one number per window.
+        log_weight: of the distance between logarithms; the released code's exponent there, ``pow``, is a factor of it.
+        magnitude_weight: of the distance between magnitudes (the paper: none).
+        f_min: lowest frequency in Hz.
+        f_max: highest frequency in Hz; None is half the sample rate.
+        floor: least magnitude in the logarithm (the released code: ``clamp_eps``).
     """
 
     def __init__(
@@ -83,12 +101,24 @@ class MultiScaleLogMelLoss(ReconstructionLoss):
         sample_rate: int,
         window_lengths: Sequence[int] = WINDOW_LENGTHS,
         n_mels: Sequence[int] = N_MELS,
+        log_weight: float = 1.0,
+        magnitude_weight: float = 0.0,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        floor: float = 1e-5,
     ) -> None:
         super().__init__()
         self.sample_rate = sample_rate
         self.window_lengths = list(window_lengths)
         self.n_mels = list(n_mels)
-        self.distance = MelDistance(sample_rate, window_lengths, n_mels)
+        self.log_weight = log_weight
+        self.magnitude_weight = magnitude_weight
+        self.f_min = f_min
+        self.f_max = f_max
+        self.floor = floor
+        self.distance = MelDistance(
+            sample_rate, window_lengths, n_mels, log_weight, magnitude_weight, f_min, f_max, floor
+        )
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         """Audio ``[B, C, N]`` twice to a scalar.

@@ -281,6 +281,7 @@ REFUSED = {
         SEANetEncoder(**SMALL), FactorizedVQ(8, 2, 16, 4), SEANetDecoder(**SMALL), 800
     ),
     "the activation of SEANetEncoder is relu": lambda: encodec_codec({"activation": "relu"}),
+    "residual_last_kernel_size of SEANetEncoder is 3": lambda: encodec_codec({"residual_last_kernel_size": 3}),
     "lstm_layers is 0": lambda: encodec_codec({"lstm_layers": 0}),
     "channels is 3": lambda: encodec_codec({"channels": 3}),
     "final_activation is tanh": lambda: encodec_codec(decoder={"final_activation": "tanh"}),
@@ -316,7 +317,15 @@ def test_a_subclass_may_compute_anything_and_is_refused():
 
 
 def test_every_setting_of_an_exportable_part_is_thought_of():
-    seanet = {*ENCODEC_SETTINGS, "strides", "true_skip", "norm", "activation", "weight_init"}
+    seanet = {
+        *ENCODEC_SETTINGS,
+        "strides",
+        "true_skip",
+        "norm",
+        "activation",
+        "weight_init",
+        "residual_last_kernel_size",
+    }
     dac = {"dimension", "channels", "n_filters", "strides", "activation", "weight_init"}
     training = {"decay", "epsilon", "kmeans_init", "kmeans_iterations", "dead_threshold", "dead_share", "seed"}
     training |= {"gradient", "commitment"}

@@ -13,7 +13,7 @@ import codeclab
 from codeclab.discriminators.mono_stft import MonoSTFTDiscriminator
 from codeclab.discriminators.msd import MultiScaleDiscriminator
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
-from codeclab.experiments.config.recipes import RECIPES, names
+from codeclab.experiments.config.recipes import RECIPES, names, read_yaml
 from codeclab.experiments.runs.build import build
 
 NEXT = sorted(set(names(RECIPES)) - {"encodec_24khz", "dac_44khz"})
@@ -145,3 +145,29 @@ def test_soundstreams_critics_are_the_papers() -> None:
     assert [type(one) for one in pair] == [MonoSTFTDiscriminator, MultiScaleDiscriminator]
     norms = [type(network.post.parametrizations.weight[0]).__name__ for network in pair[1].networks]
     assert norms == ["_SpectralNorm", "_WeightNorm", "_WeightNorm"]
+
+
+def test_the_papers_letter_differs_from_the_released_recipe_where_it_says_so() -> None:
+    letter = build("fit", ["--config", "encodec_24khz_paper", "--scale", "mini", "--dry-run"]).model
+    for part in (letter.codec.encoder, letter.codec.decoder):
+        units = [m for m in part.modules() if type(m).__name__ == "ResidualUnit"]
+        assert [m.kernel_size[0] for unit in units for m in unit.body.modules() if isinstance(m, nn.Conv1d)] == [
+            3,
+            3,
+        ] * 4
+    assert letter.codec.quantizer.commitment == "sum"
+    assert letter.spectral_loss.as_printed
+    assert type(letter.adversarial_loss).__name__ == "HingeLoss"
+    judge = letter.critics[0].discriminators[0]
+    assert list(judge.kernel_size) == [3, 8]
+    assert judge.normalize_first
+
+
+def test_each_recipe_has_the_hinge_its_source_has() -> None:
+    losses = {
+        name: read_yaml(RECIPES / f"{name}.yaml")["model"]["adversarial_loss"]["class_path"] for name in names(RECIPES)
+    }
+    assert {name for name, loss in losses.items() if loss == "HingeGANLoss"} == {"dac_44khz", "dac_44khz_ablation"}
+    assert {name for name, loss in losses.items() if loss == "LeastSquaresLoss"} == {
+        "dac_16khz", "dac_24khz", "dac_44khz_16kbps",
+    }  # fmt: skip

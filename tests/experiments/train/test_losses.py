@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from codeclab.codecs.layers.mel import MelSpectrogram
 from codeclab.experiments.train.losses.mel import MultiScaleLogMelLoss, MultiScaleMelLoss
+from codeclab.experiments.train.losses.stft import MultiScaleSTFTLoss
 from codeclab.experiments.train.losses.waveform import WaveformL1
 
 GRADIENT = 1e-4
@@ -46,6 +48,47 @@ def test_multi_scale_log_mel_is_dacs(golden):
     assert_equal(tensors, "mel.0", loss, tensors["input.fake"], tensors["input.real"])
 
 
+def test_mel_and_stft_losses_with_magnitudes_are_the_dac_packages(golden):
+    tensors, description = golden("losses_dac")
+    mel, stft = description["config"]["mel"][1], description["config"]["stft"][1]
+    fake, real = tensors["input.fake"], tensors["input.real"]
+    loss = MultiScaleLogMelLoss(44100, mel["window_lengths"], mel["n_mels"], log_weight=2.0, magnitude_weight=1.0)
+    assert_equal(tensors, "mel.1", loss, fake, real)
+    assert float(MultiScaleSTFTLoss()(fake, real)) == pytest.approx(float(tensors["output.stft.0"]), rel=1e-5)
+    weights = {"log_weight": stft["log_weight"] * stft["pow"], "magnitude_weight": stft["mag_weight"]}
+    loss = MultiScaleSTFTLoss(stft["window_lengths"], **weights)
+    assert float(loss(fake, real)) == pytest.approx(float(tensors["output.stft.1"]), rel=1e-5)
+
+
+def test_equation_1_as_printed_by_hand():
+    fake, real = (torch.randn(2, 1, 2000, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    windows = (128, 512)
+    loss = MultiScaleMelLoss(8000, windows, n_mels=8, as_printed=True)
+    expected = 0.0
+    for window in windows:
+        mel = MelSpectrogram(8000, window, 8, "htk", 2, "same", normalized=True)
+        for item in range(2):
+            difference = (mel(fake[item : item + 1]) - mel(real[item : item + 1])).double().numpy().ravel()
+            expected += (abs(difference).sum() + (difference**2).sum() ** 0.5) / 2 / len(windows)
+    assert float(loss(fake, real)) == pytest.approx(expected, rel=1e-5)
+    assert float(loss(real, real)) == 0
+
+
+def test_mels_lie_between_f_min_and_f_max():
+    t = torch.arange(4000) / 8000
+    tones = {hz: 0.5 * torch.sin(2 * torch.pi * hz * t)[None, None] for hz in (200, 1500, 3500)}
+    for build in (
+        lambda **limits: MultiScaleMelLoss(8000, [512], n_mels=8, **limits),
+        lambda **limits: MultiScaleLogMelLoss(8000, [512], [8], log_weight=0.0, magnitude_weight=1.0, **limits),
+    ):
+        narrow, wide = build(f_min=1000.0, f_max=2000.0), build()
+        heard = {hz: float(narrow(tone, 0 * tone)) / float(wide(tone, 0 * tone)) for hz, tone in tones.items()}
+        assert heard[1500] > 0.5
+        assert max(heard[200], heard[3500]) < 0.1
+        with pytest.raises(ValueError, match="f_min 3000 Hz to f_max 2000 Hz; right is 0 <= f_min < f_max <= 4000 Hz"):
+            build(f_min=3000, f_max=2000)
+
+
 def test_waveform_l1_is_dacs(golden):
     tensors, _ = golden("losses_dac")
     assert_equal(tensors, "l1", WaveformL1(), tensors["input.fake"], tensors["input.real"])
@@ -62,6 +105,8 @@ LOSSES = {
     "waveform": WaveformL1(),
     "encodec": MultiScaleMelLoss(8000, (32, 128, 512), n_mels=8),
     "dac": MultiScaleLogMelLoss(8000, (32, 128, 512), (3, 8, 20)),
+    "printed": MultiScaleMelLoss(8000, (32, 128, 512), n_mels=8, as_printed=True),
+    "stft": MultiScaleSTFTLoss((512, 128)),
     "single": MultiScaleLogMelLoss(8000, [512], [80]),
 }
 
