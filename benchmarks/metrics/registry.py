@@ -113,7 +113,7 @@ DAC's evaluation script (``scripts/evaluate.py``) computes ``stft_distance``, ``
 as the degraded signal, ``visqol_audio_swapped``; the text speaks of ``stft_distance_log``, ``si_sdr`` and ViSQOL.
 """
 
-DEFAULT_METRICS = ("visqol_audio", "si_sdr", "mel_distance", "stft_distance", "bitrate_efficiency", "codebook_usage")
+DEFAULT_METRICS = ("visqol_audio", "si_snr", "mel_distance", "stft_distance", "bitrate_efficiency", "codebook_usage")
 
 
 def metrics_named(names: Sequence[str]) -> list[Metric]:

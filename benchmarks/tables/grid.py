@@ -17,6 +17,7 @@ from codeclab.benchmarks.tables.table import Line, Row, Score, Table, best, line
 NOTHING = "—"
 """Stands where there is no figure."""
 
+IN_BOLD = "In bold: the best at its bitrate and those whose intervals meet its own, where another's lies apart."
 NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
 MARKED = f"{SINGLE_SOURCE} stands at figures read in the paper alone; another source repeats the others."
 AGAINST = "Clip by clip against"
@@ -168,8 +169,8 @@ def notes(table: Table) -> list[str]:
     open_columns = [name for name in table.columns if name not in table.own_columns]
     found += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
     found += _listening(table)
-    if measured and not table.ranked:
-        found += [NOT_RANKED] + [NOT_THE_PAPERS] * stated
+    found += [IN_BOLD] * bool(best(table, shown)) + [NOT_RANKED] * (bool(measured) and not table.ranked)
+    found += [NOT_THE_PAPERS] * (bool(measured) and stated and not table.beside_paper)
     found += [f"{finding.text}." for finding in agreement(table)]
     found += _failures(shown, table.metrics)
     for row in table.rows:

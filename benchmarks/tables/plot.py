@@ -36,8 +36,8 @@ def plot(table: Table) -> bytes:
     """Draws one panel per metric that was measured, with 95 % interval bars, or what the table's ``figure`` asks for.
 
     Args:
-        table: The table. Published figures are drawn beside curves of ranked rows alone: small codecs lie so far from
-            them that they would stretch the axes.
+        table: The table. Published figures are drawn beside curves of full-size rows alone: small codecs lie so far
+            from them that they would stretch the axes.
 
     Returns:
         A PNG file.
@@ -91,7 +91,7 @@ def _curves(table: Table, shown: Sequence[Line], names: Sequence[str]) -> Figure
     rows = list(dict.fromkeys(line.row.name for line in shown))
     styles = {row: _style(i, len(rows), table.figure == "dropout") for i, row in enumerate(rows)}
     figure, panels = _panels(table, [heading(name) for name in names], 4.2, 3.1)
-    theirs = [line for line in lines(table) if line.published and line.row.name in rows] if table.ranked else []
+    theirs = [line for line in lines(table) if line.published and line.row.name in rows] if table.beside_paper else []
     bitrates = sorted({line.bitrate for line in [*shown, *theirs] if line.bitrate is not None})
     beside = False
     for panel, name in zip(panels, names, strict=True):

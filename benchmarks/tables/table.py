@@ -111,6 +111,8 @@ class Table:
         rows: In the paper's order.
         notes: Lines to print under the table.
         ranked: Whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
+        full_size: Whether the rows are as large and trained for as long as the paper's, so that its figures can stand
+            beside theirs; None where that is so of ranked rows.
         columns: Names from ``COLUMNS``, shown after the metrics.
         margin: By metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
         figure: Kind of the picture, from ``FIGURES``; None draws every metric.
@@ -126,6 +128,7 @@ class Table:
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
     ranked: bool = False
+    full_size: bool | None = None
     columns: Sequence[str] = ()
     margin: Mapping[str, float] = field(default_factory=dict)
     figure: str | None = None
@@ -141,6 +144,11 @@ class Table:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"rows need names of their own, but {', '.join(map(repr, twice))} stands twice")
+
+    @property
+    def beside_paper(self) -> bool:
+        """Whether the paper's figures can be drawn beside these."""
+        return self.ranked if self.full_size is None else self.full_size
 
     @property
     def domains(self) -> list[str]:
@@ -232,25 +240,28 @@ def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> fl
 
 
 def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
-    """Which cells may stand in bold, as (index of line, metric): the best of at least two rows at one bitrate.
+    """Which cells may stand in bold, as (index of line, metric): the best at a bitrate and what it does not part from.
 
-    Figures that print alike are equally good. Nothing is best in a table that is not ranked.
+    Figures part where their 95 % intervals, over files and seeds, do not meet. Where the best parts from none, none is
+    the best; nor is any in a table that is not ranked, nor of figures without an interval.
 
     Args:
         table: The table.
         shown: The lines to compare.
     """
     found: set[tuple[int, str]] = set()
-    if not table.ranked:
-        return found
-    for name in table.metrics:
-        metric = METRICS[name]
+    for name in table.metrics if table.ranked else ():
         scored = [(i, line) for i, line in enumerate(shown) if name in line.scores]
         scored = [(i, line) for i, line in scored if not math.isnan(line.scores[name].mean)]
         for i, line in scored:
-            rivals = [other for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]
-            means = [other.scores[name].mean for other in rivals]
-            top = max(means) if metric.higher_is_better else min(means)
-            if len(rivals) > 1 and format(line.scores[name].mean, metric.form) == format(top, metric.form):
+            rivals = [other.scores[name] for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]
+            choose = max if METRICS[name].higher_is_better else min
+            top = choose(rivals, key=lambda score: score.mean)
+            if any(parted(top, score) for score in rivals) and not parted(top, line.scores[name]):
                 found.add((i, name))
     return found
+
+
+def parted(first: Score, second: Score) -> bool:
+    """Whether two means' 95 % intervals do not meet; never where one has none."""
+    return abs(first.mean - second.mean) > first.ci95 + second.ci95

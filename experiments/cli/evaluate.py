@@ -18,7 +18,6 @@ DEFAULT_METRICS = [
     "mel_distance",
     "stft_distance",
     "si_snr",
-    "si_sdr",
     "bitrate_efficiency",
     "codebook_usage",
 ]

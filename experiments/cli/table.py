@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from codeclab.benchmarks.tables.render import print_table, write_table
-from codeclab.experiments.config.recipes import SCALES, RecipeError, names
+from codeclab.experiments.config.recipes import SCALES, RecipeError, names, read_scale
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import corpus_title, without_synthetic
 from codeclab.experiments.runner.collect import collect
@@ -27,8 +27,8 @@ from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.process import each_note_once
 
-RANKED_SCALES = ("lab", "paper")
-"""Scales at which rows are trained for long enough to be ranked."""
+LONG_SCALES = ("lab", "paper", None)
+"""Scales at which rows are trained for long enough to be ranked by one seed."""
 
 Launcher = Callable[[Sequence[Job], bool], list[Outcome]]
 """Makes jobs, waiting for other runners or not, and returns what became of each."""
@@ -54,7 +54,12 @@ def make_parser() -> argparse.ArgumentParser:
         "(default: the table's own, else synthetic)",
     )
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="train each row N times, and print the mean")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="train each row N times, and print the mean (default: the scale's, else 1)",
+    )
     parser.add_argument("--runs", metavar="FOLDER", default="runs", help="where runs are kept (default: runs)")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes for ViSQOL (default: 2; none where rows share the cores)"
@@ -111,7 +116,7 @@ def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
     Raises:
         RecipeError: options that cannot be had, or not together.
     """
-    if options.seeds < 1 or (options.jobs is not None and options.jobs < 1):
+    if any(number is not None and number < 1 for number in (options.seeds, options.jobs)):
         raise RecipeError("--seeds and --jobs should be 1 or more")
     if options.launcher == "slurm":
         if options.devices or options.jobs:
@@ -189,12 +194,14 @@ def run(command: str, argv: list[str]) -> int:
     try:
         spec = read_table(options.name)
         chosen = choose_rows(spec, options.rows)
+        scale = options.scale or spec.scale
+        if options.seeds is None:
+            options.seeds = read_scale(scale)["seeds"] if scale else 1
         slots = choose_slots(options, sum(row.jobs(options.seeds) for row in chosen))
         launcher = choose_launcher(options, slots)
     except RecipeError as error:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
-    scale = options.scale or spec.scale
     options.data = without_synthetic(options.data or spec.data)
     began = time.monotonic()
     drafts = draft_rows(spec, chosen, scale, options, extra, slots)
@@ -207,7 +214,8 @@ def run(command: str, argv: list[str]) -> int:
     notes = _notes(spec, {row.kind for row in chosen}, scale, options.data, options.seeds)
     short = [draft for draft in drafts if draft.cut_short]
     notes += _shortness(short)
-    table = spec.printed(made, notes, ranked=(scale in RANKED_SCALES or scale is None) and not short)
+    full_size = scale in LONG_SCALES and not short
+    table = spec.printed(made, notes, full_size or (options.seeds > 1 and not short), full_size)
     output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
     with RunLock(Path(options.runs), f"table-{output.name}") as lock:
         lock.acquire(wait=True)

@@ -136,15 +136,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_scale(name: str) -> dict[str, Any]:
-    """A scale: ``parts`` (sizes per part class) and ``flags`` (dotted settings).
+    """A scale: ``parts`` (sizes per part class), ``flags`` (dotted settings), ``seeds`` (trainings of a table's row).
 
     Raises:
-        RecipeError: there is no such scale; the message lists those there are.
+        RecipeError: there is no such scale (the message lists those there are), or its seeds are no number.
     """
     if name not in names(SCALES):
         raise RecipeError(f"no scale {name!r}; there are: {', '.join(names(SCALES))}")
     content = read_yaml(SCALES / f"{name}.yaml")
-    return {"parts": content.get("parts") or {}, "flags": content.get("flags") or {}}
+    seeds = content.get("seeds", 1)
+    if not isinstance(seeds, int) or seeds < 1:
+        raise RecipeError(f"scale {name!r}: 'seeds' is how often a table trains each row, 1 or more, not {seeds!r}")
+    return {"parts": content.get("parts") or {}, "flags": content.get("flags") or {}, "seeds": seeds}
 
 
 def frame_rate(sample_rate: int, encoder: Namespace) -> float:

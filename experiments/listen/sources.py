@@ -15,7 +15,7 @@ from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.benchmarks.tables.grid import AGAINST, NOT_RANKED, notes
+from codeclab.benchmarks.tables.grid import AGAINST, NOT_RANKED, NOT_THE_PAPERS, notes
 from codeclab.benchmarks.tables.table import Figures, Row, Table
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner.collect import train_seconds
@@ -131,6 +131,7 @@ def read_table_folder(folder: Path) -> tuple[Table, list[str]]:
         metrics=[name for name in names if name in METRICS],
         rows=rows,
         ranked=NOT_RANKED not in under,
+        full_size=not {NOT_RANKED, NOT_THE_PAPERS} & set(under),
         columns=[name for name in names if name in COLUMNS and (name in measured or COLUMNS[name].open)],
     ), under
 

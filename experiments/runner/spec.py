@@ -209,13 +209,14 @@ class TableSpec:
             return list(dict.fromkeys(stated)) or table_rates
         return pick_bitrates(offered, self.bitrates if row.bitrates is None else row.bitrates)
 
-    def printed(self, rows: list[Row], notes: list[str], ranked: bool) -> Table:
+    def printed(self, rows: list[Row], notes: list[str], ranked: bool, full_size: bool | None = None) -> Table:
         """The table with rows that were made.
 
         Args:
             rows: as ``TableRow.printed`` gives them.
             notes: lines to print under the table, before the spec's own.
-            ranked: whether the rows are trained for long enough for the best figure to be set in bold.
+            ranked: whether the rows are trained often or for long enough for the best figure to be set in bold.
+            full_size: whether they are the paper's in size and training; None where that is so of ranked rows.
         """
         return Table(
             title=self.title,
@@ -224,6 +225,7 @@ class TableSpec:
             rows=rows,
             notes=[*notes, *self.notes],
             ranked=ranked,
+            full_size=full_size,
             columns=self.columns,
             margin=self.margin,
             figure=self.figure,

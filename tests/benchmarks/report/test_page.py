@@ -68,7 +68,8 @@ def test_the_table_says_what_to_sort_by_and_shows_published_figures_beside_ours(
         ["B", "all clips", "1", "-4", ""],
         ["B", "all clips", "3", "9", ""],
     ]
-    assert "<strong>10.00" in rows[1]
+    assert "<strong>2.00" in rows[0]
+    assert "<strong>" not in rows[1]  # its rival's interval meets its own
     assert 'data-domain="speech" hidden' in page
 
 

@@ -33,15 +33,20 @@ def test_published_figures_stand_beside_the_bitrate_they_hold_at(make_summary) -
     assert [(x.bitrate, x.published) for x in lines(table([Row("a", None, figures)]))] == [(None, figures)]
 
 
-def test_best_is_chosen_at_one_bitrate_and_in_the_metrics_direction(make_summary) -> None:
-    def row(name: str, sdr: float, mel: float, bitrate: float = 6.0) -> Row:
-        cells = (("all", bitrate, "si_sdr", sdr, 0.1, 9, 0), ("all", bitrate, "mel_distance", mel, 0.1, 9, 0))
+def test_the_best_is_marked_where_its_interval_lies_apart(make_summary) -> None:
+    def row(name: str, sdr: float, mel: float, bitrate: float = 6.0, ci: float = 0.1) -> Row:
+        cells = (("all", bitrate, "si_sdr", sdr, ci, 9, 0), ("all", bitrate, "mel_distance", mel, ci, 9, 0))
         return Row(name, make_summary(*cells))
 
-    rows = [row("a", 3.001, 1.2), row("b", 3.004, 0.9), row("c", NAN, 1.0), row("alone", 99.0, 0.1, 24.0)]
+    # b is the best: a's intervals meet b's, c's do not. Nothing rivals the row at 24 kbps.
+    rows = [row("a", 3.00, 1.2), row("b", 3.15, 1.1), row("c", 2.90, 1.4), row("alone", 99.0, 0.1, 24.0)]
     ranked = table(rows, ("si_sdr", "mel_distance"))
-    # 3.001 and 3.004 print alike; nothing rivals the row at 24 kbps.
-    assert best(ranked, lines(ranked)) == {(0, "si_sdr"), (1, "si_sdr"), (1, "mel_distance")}
+    marked = {(0, "si_sdr"), (1, "si_sdr"), (0, "mel_distance"), (1, "mel_distance")}
+    assert best(ranked, lines(ranked)) == marked
+    near = table([row("a", 3.0, 1.2), row("b", 3.1, 1.1), row("c", NAN, NAN)], ("si_sdr", "mel_distance"))
+    assert best(near, lines(near)) == set()
+    without = table([row("a", 3.0, 1.2, ci=NAN), row("b", 9.0, 0.1, ci=NAN)], ("si_sdr", "mel_distance"))
+    assert best(without, lines(without)) == set()
     unranked = table(rows, ("si_sdr", "mel_distance"), ranked=False)
     assert best(unranked, lines(unranked)) == set()
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.table import choose_devices, choose_slots, choose_workers, make_parser
+from codeclab.experiments.config import recipes
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner import perform
 
@@ -138,6 +139,23 @@ def test_seeds_are_runs_of_their_own_and_one_row(
     assert shown == pytest.approx(sum(means) / 2)
     assert run([*table, "--rows", "good"]) == 0
     assert "Good  trained" in capsys.readouterr().err
+
+
+def test_a_scale_says_how_often_rows_are_trained(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "SCALES", tmp_path)
+    (tmp_path / "often.yaml").write_text("seeds: 3\n")
+    (tmp_path / "wrong.yaml").write_text("seeds: many\n")
+    content = yaml.safe_load(Path(table[1]).read_text())
+    row = {"name": "Good", "flags": TINY.replace("--scale demo ", "")}
+    Path(table[1]).write_text(yaml.safe_dump(content | {"rows": [row]}))
+    assert run([*table, "--scale", "often", "--dry-run"]) == 0
+    assert "Good  3 seeds, 6 batches" in capsys.readouterr().err
+    assert run([*table, "--scale", "often", "--seeds", "1", "--dry-run"]) == 0
+    assert "Good  2 batches" in capsys.readouterr().err
+    assert run([*table, "--scale", "wrong", "--dry-run"]) == 2
+    assert "'seeds' is how often a table trains each row, 1 or more, not 'many'" in capsys.readouterr().err
 
 
 def test_gpus_are_counted_among_those_that_are_visible() -> None:
