@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 # One thread a process: the tests run two at a time, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test lint format lock clean
+.PHONY: help install demo test test-slow lint format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed  ## make .venv with the tested versions
 
@@ -21,11 +21,14 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
 	@touch $@
 
-demo: install  ## train and tabulate five small codecs on the CPU, in minutes
-	env -u OMP_NUM_THREADS $(BIN)/codeclab table demo
+demo: install  ## train small codecs on the CPU and tabulate them beside Opus, in minutes
+	env -u OMP_NUM_THREADS $(BIN)/codeclab table demo --seeds 1
 
 test: install lint  ## every check: lint, types, tests
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+
+test-slow: install  ## the tests that train for minutes
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

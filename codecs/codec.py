@@ -254,15 +254,16 @@ class Codec(nn.Module):
             self.quantizer.measured_bits = bits / frames
         return bits / frames * self.frame_rate / 1000
 
-    def save(self, directory: Path | str) -> None:
+    def save(self, directory: Path | str, half: bool = False) -> None:
         """Write ``config.json`` and ``model.safetensors`` (weight norm folded), each whole or not at all.
 
         Args:
             directory: made where it is missing.
+            half: write numbers as float16; what is loaded again computes in float32, with the rounded weights.
         """
         from codeclab.codecs.io.folder import save
 
-        save(self, Path(directory))
+        save(self, Path(directory), half)
 
     @classmethod
     def from_pretrained(cls, path: Path | str, parts: Sequence[type] = (), for_training: bool = False) -> "Codec":
@@ -288,7 +289,7 @@ class Codec(nn.Module):
 
         Args:
             name: a recipe's name, or a path to a YAML.
-            scale: ``demo``, ``mini``, ``lab`` or ``paper``; None leaves the recipe's own sizes.
+            scale: ``laptop``, ``mini``, ``lab`` or ``paper``; None leaves the recipe's own sizes.
 
         Raises:
             ValueError: there is no such recipe or scale; the message lists those there are.

@@ -141,8 +141,11 @@ class ResidualVQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Start each codebook from k-means on what those before it leave of ``frames [N, D]`` of all processes."""
-        if not self.kmeans_init:
+        """Start each codebook from k-means on what those before it leave of ``frames [N, D]`` of all processes.
+
+        Codebooks that have learnt do not start again.
+        """
+        if not self.kmeans_init or any(int(codebook.updates) for codebook in self._first(self.n_codebooks)):
             return
         with full_float32(frames.device):
             residual = all_gather_batch(frames.float())

@@ -81,5 +81,5 @@ def test_a_row_is_a_row_of_a_table(place: Path) -> None:
     row = read_table("more.yaml").rows[-1]
     assert row.name == "EnCodec, ReLU for ELU"
     assert row.published == {"si_snr": 5.9}
-    cli = build("fit", [*row.flags, "--scale", "demo", "--dry-run"])
+    cli = build("fit", [*row.flags, "--scale", "laptop", "--dry-run"])
     assert cli.config.model.encoder.init_args.activation == "relu"

@@ -113,7 +113,7 @@ def test_only_experiments_know_the_trainer_and_the_logger(folder: str) -> None:
 
 def test_who_only_wants_a_codec_imports_no_trainer_and_no_logger() -> None:
     program = (
-        "import codeclab, sys; codeclab.Codec.from_recipe('dac_44khz', scale='demo');"
+        "import codeclab, sys; codeclab.Codec.from_recipe('dac_44khz', scale='laptop');"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'lightning', 'wandb', 'transformers', 'pandas'}))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -76,7 +76,7 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
         assert (site / "codeclab" / "experiments" / kind / f"{name}.yaml").is_file()
     program = (
         "import codeclab, sys; assert codeclab.__file__.startswith(sys.argv[1]), codeclab.__file__;"
-        "codec = codeclab.Codec.from_recipe('encodec_24khz', scale='demo'); print(codec.bitrates);"
+        "codec = codeclab.Codec.from_recipe('encodec_24khz', scale='laptop'); print(codec.bitrates);"
         "from codeclab.experiments.data.module import AudioData; data = AudioData('recordings', 16000);"
         "clips = data.clips('test'); print(len(clips) >= 16, clips[0].audio.shape[0], len(data.corpus.train) > 50)"
     )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.box import BOX_FOLDER, is_box
 from codeclab.codecs.io.dac import from_original_dac, is_original_dac
 from codeclab.codecs.io.encodec import from_original_encodec, is_original_encodec
 from codeclab.codecs.io.files import replacing, write_atomically
@@ -40,18 +41,21 @@ def config_of(codec: Codec) -> dict[str, Any]:
     return config | settings | {"bitrates": codec.chosen_bitrates}
 
 
-def save(codec: Codec, directory: Path) -> None:
+def save(codec: Codec, directory: Path, half: bool = False) -> None:
     """Write a codec, each of the two files whole or not at all.
 
     Args:
         codec: whose tensors are written with weight norm folded.
         directory: made where it is missing.
+        half: write numbers in half the bytes (float16); the codec that is loaded from them has another identity.
 
     Raises:
         ValueError: a part does not keep its constructor arguments.
     """
     config = json.dumps(config_of(codec), indent=2) + "\n"
     tensors = folded_tensors(codec)
+    if half:
+        tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with replacing(directory / TENSORS) as temporary:
         save_file(tensors, temporary, {"format": "pt"})
     write_atomically(directory / CONFIG, config)
@@ -63,7 +67,8 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     Args:
         path: a folder written by ``save``, a run's folder, of which ``codec/`` is read, a folder written by
             ``transformers``' ``save_pretrained`` of EncodecModel or DacModel, a file released by the authors of
-            EnCodec (``.th``) or of DAC (``weights.pth``), or, where none is there, a hub id ``owner/name``.
+            EnCodec (``.th``) or of DAC (``weights.pth``), or, where none is there, a hub id ``owner/name``, or ``box``,
+            the codec that ships with the package.
         parts: the caller's own part classes.
         for_training: apply weight norm again where the parts have it (equal up to rounding); otherwise weights are
             plain, and codes and audio those of the saved codec bit for bit.
@@ -71,7 +76,7 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     Raises:
         ValueError: no codec there, or one that cannot be loaded; the message names what differs.
     """
-    local = Path(path)
+    local = BOX_FOLDER if is_box(path) else Path(path)
     if local.is_file():
         return _load_file(local, for_training)
     folder = _folder_of(hub_folder(str(path)) if not local.exists() and is_hub_id(str(path)) else local)

@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("run", metavar="RUN", help="a run's folder (runs/NAME), or a codec's")
     parser.add_argument("directory", metavar="DIR", help="the folder to write; made where it is missing")
     parser.add_argument("--format", choices=tuple(FILES), default="codeclab", help="for whom (default: codeclab)")
+    parser.add_argument("--half", action="store_true", help="numbers in half the bytes (for codeclab)")
     parser.add_argument(
         "--overwrite", action="store_true", help="write into DIR even if it holds anything but such an export"
     )
@@ -70,13 +71,14 @@ def check_directory(directory: Path, run: Path, form: str, overwrite: bool) -> N
         )
 
 
-def export(codec: Codec, directory: Path, form: str) -> tuple[str, list[str]]:
+def export(codec: Codec, directory: Path, form: str, half: bool = False) -> tuple[str, list[str]]:
     """Write a codec as a folder, each file whole or not at all.
 
     Args:
         codec: to be exported.
         directory: made where it is missing; files of an earlier export are replaced.
         form: ``codeclab`` or ``transformers``.
+        half: numbers in half the bytes.
 
     Returns:
         how to load it, and what should be known of it, a sentence each.
@@ -84,8 +86,10 @@ def export(codec: Codec, directory: Path, form: str) -> tuple[str, list[str]]:
     Raises:
         ValueError: a codec that this format cannot hold; the message says what could be exported.
     """
+    if half and form != "codeclab":
+        raise ValueError("--half is for codeclab's own format; transformers' from_pretrained takes dtype=torch.float16")
     if form == "codeclab":
-        codec.save(directory)
+        codec.save(directory, half)
         loader, notes = "codeclab.Codec", []
     else:
         folder = to_transformers(codec)
@@ -107,7 +111,7 @@ def run(command: str, argv: list[str]) -> int:
         for file in options.imports:
             import_file(file)
         codec = Codec.from_pretrained(options.run)
-        how, notes = export(codec, directory, options.format)
+        how, notes = export(codec, directory, options.format, options.half)
     except (RecipeError, ValueError, OSError) as error:
         print(f"codeclab export: {error}", file=sys.stderr)
         return 2

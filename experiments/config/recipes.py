@@ -17,6 +17,9 @@ from codeclab.codecs.io.parts import import_modules
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCALES = Path(__file__).parents[1] / "scales"
+RENAMED_SCALES = {"demo": "laptop"}
+"""Former name of a scale to its name now."""
+
 PART_PACKAGES = (
     "codeclab.codecs",
     "codeclab.quantizers",
@@ -136,18 +139,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_scale(name: str) -> dict[str, Any]:
-    """A scale: ``parts`` (sizes per part class), ``flags`` (dotted settings), ``seeds`` (trainings of a table's row).
+    """A scale: what ``apply_scale`` lays over a config.
+
+    ``parts`` are sizes per part class, ``flags`` dotted settings, ``encoders`` dotted settings per encoder class, and
+    ``shares`` dotted numbers of batches as shares of ``trainer.max_steps``, ``seeds`` trainings of a table's row.
 
     Raises:
         RecipeError: there is no such scale (the message lists those there are), or its seeds are no number.
     """
     if name not in names(SCALES):
-        raise RecipeError(f"no scale {name!r}; there are: {', '.join(names(SCALES))}")
+        former = f" ({name} is now {RENAMED_SCALES[name]})" if name in RENAMED_SCALES else ""
+        raise RecipeError(f"no scale {name!r}; there are: {', '.join(names(SCALES))}{former}")
     content = read_yaml(SCALES / f"{name}.yaml")
     seeds = content.get("seeds", 1)
     if not isinstance(seeds, int) or seeds < 1:
         raise RecipeError(f"scale {name!r}: 'seeds' is how often a table trains each row, 1 or more, not {seeds!r}")
-    return {"parts": content.get("parts") or {}, "flags": content.get("flags") or {}, "seeds": seeds}
+    return {key: content.get(key) or {} for key in ("parts", "flags", "encoders", "shares")} | {"seeds": seeds}
 
 
 def frame_rate(sample_rate: int, encoder: Namespace) -> float:
@@ -194,7 +201,15 @@ def apply_scale(config: Namespace, scale: dict[str, Any], explicit: set[str]) ->
         for argument, value in scale["parts"].get(part.class_path.rsplit(".", 1)[-1], {}).items():
             if f"{path}.{argument}" not in explicit:
                 part.init_args[argument] = value
-    for key, value in scale["flags"].items():
+    encoder = config.model.encoder.class_path.rsplit(".", 1)[-1]
+    _set_flags(config, scale["flags"] | scale["encoders"].get(encoder, {}), explicit)
+    if "trainer.max_steps" in config:
+        batches = {key: round(share * config.trainer.max_steps) for key, share in scale["shares"].items()}
+        _set_flags(config, batches, explicit)
+
+
+def _set_flags(config: Namespace, flags: dict[str, Any], explicit: set[str]) -> None:
+    for key, value in flags.items():
         owners = {key.rsplit(".", depth)[0] for depth in range(1, key.count(".") + 1)}
         if key in config and not ({key} | owners) & explicit:
             config[key] = value

@@ -5,7 +5,7 @@ import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -23,6 +23,7 @@ from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoi
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.loggers import make_loggers
+from codeclab.experiments.runs.precision import has_fast_bf16, trains_on_cpu
 from codeclab.experiments.runs.process import note
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.samples import SaveSamples
@@ -93,6 +94,12 @@ class CodecCLI(LightningCLI):
         parser.add_argument(
             "--init", type=str | None, default=None, help="codec or run whose weights training starts from"
         )
+        parser.add_argument(
+            "--init_parts",
+            type=list[Literal["encoder", "quantizer", "decoder"]] | None,
+            default=None,
+            help="which of its parts --init takes (default: all); the others start anew",
+        )
         parser.add_argument("--init_identity", type=str | None, default=None, help="what --init is expected to be")
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
         parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
@@ -116,7 +123,26 @@ class CodecCLI(LightningCLI):
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
         name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
         self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
+        if self.command == "fit":
+            self._choose_precision()
         self._check()
+
+    def _choose_precision(self) -> None:
+        """Where nobody chose: a run that continues keeps its precision, a new one takes what is fast on this processor.
+
+        The derived name of the run knows nothing of it: the same command finds the same run on another machine.
+        """
+        trainer = self.config.trainer
+        self.remarks: list[str] = []
+        if trainer.precision is not None:
+            return
+        if self.folder.config.is_file():
+            stored = yaml.safe_load(self.folder.config.read_text()) or {}
+            trainer.precision = (stored.get("trainer") or {}).get("precision")
+        elif trains_on_cpu(trainer.accelerator) and has_fast_bf16():
+            trainer.precision = "bf16-mixed"
+            self.remarks.append("networks compute in bfloat16 on this processor; --trainer.precision 32-true: not so")
+        self.settings["trainer"]["precision"] = trainer.precision
 
     def _check(self) -> None:
         """What can be refused before anything is built."""
@@ -206,6 +232,8 @@ class CodecCLI(LightningCLI):
             callbacks += [RunCheckpoint(self.folder, every), SaveSamples(self.folder, every=every, steps=steps)]
         kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
+        if steps > 0 and settings.log_every_n_steps:
+            kwargs["log_every_n_steps"] = min(settings.log_every_n_steps, steps)  # Lightning warns of longer ones
         if settings.strategy == "auto" and self.is_distributed:
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
         trainer = super().instantiate_trainer(**kwargs)
@@ -240,8 +268,10 @@ class CodecCLI(LightningCLI):
                 raise RunFolderError(f"no checkpoint {checkpoint}; give --ckpt_path, or --config RUN_FOLDER")
             getattr(self.trainer, self.command)(self.model, self.datamodule, ckpt_path=str(checkpoint))
             return
-        if self.origin and self.resume is None:
-            say(self.origin)
+        if self.resume is None:
+            for remark in [self.origin, *self.remarks]:
+                if remark:
+                    say(remark)
         self.datamodule.n_batches = self.config.trainer.max_steps
         self.datamodule.start_batch = self.start
         if self.start >= self.config.trainer.max_steps:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,20 +157,28 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
     Raises:
         RecipeError: tensors do not fit; the message names them, and the flags that would fit.
     """
+    roles = settings.get("init_parts") or list(ROLES)
     tensors, wanted = folded_tensors(source.codec), folded_tensors(model.codec)
-    _mark_started(tensors, wanted)
-    differences = _differences(source.codec, model.codec)
+    if "quantizer" in roles:
+        _mark_started(tensors, wanted)
+    tensors = {name: value for name, value in tensors.items() if name.partition(".")[0] in roles} | {
+        name: value for name, value in wanted.items() if name.partition(".")[0] not in roles
+    }
+    differences = _differences(source.codec, model.codec, roles)
     listed = ", ".join(f"{name} is {_text(theirs)} there and {_text(ours)} here" for name, theirs, ours in differences)
     try:
         fill(model.codec, tensors, f"--init {source.name}")
     except ValueError as error:
         flags = _flags(source.codec, model.codec, differences)
-        advice = f". {listed}; to fit it: {flags}" if differences else ""
+        other = any(name == "quantizer" for name, *_ in differences)
+        anew = "; --init_parts [encoder,decoder] lets the quantizer start anew" if other else ""
+        advice = f". {listed}{anew}; to fit it: {flags}" if differences else ""
         raise RecipeError(f"{error}{advice}") from error
     if model.average is not None:
         model.average.load_state_dict(model.codec.state_dict())
     note = f"; note that {listed}" if differences else ""
-    return f"{source.name} ({source.identity}); {_take_critics(source, model, settings)}{note}"
+    taken = "" if len(roles) == len(ROLES) else f", its {' and '.join(roles)}"
+    return f"{source.name} ({source.identity}){taken}; {_take_critics(source, model, settings)}{note}"
 
 
 def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
@@ -216,11 +225,17 @@ def _why_not(source: Source, model: CodecExperiment, settings: dict[str, Any]) -
     return f"tensors {some_of(odd)}" if odd else ""
 
 
-def _differences(theirs: Codec, ours: Codec) -> list[tuple[str, Any, Any]]:
-    """Settings in which two codecs differ: (name, there, here); of another part only the part's name."""
+def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple[str, Any, Any]]:
+    """Settings in which two codecs differ: (name, there, here); of another part only the part's name.
+
+    Args:
+        theirs: the source.
+        ours: what is built here.
+        roles: the parts that are taken, and so compared.
+    """
     before, now = config_of(theirs), config_of(ours)
     found = [(name, before[name], now[name]) for name in COMPARED if before[name] != now[name]]
-    for role in ROLES:
+    for role in roles:
         if before[role]["name"] != now[role]["name"]:
             found.append((role, before[role]["name"], now[role]["name"]))
             continue

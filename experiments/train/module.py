@@ -55,7 +55,8 @@ class CodecExperiment(TrainingLogs, Validation):
         quantizer_start: batches at the start without the quantizer: encoder and decoder learn alone.
         quantizer_start_frames: latent frames from which its codebooks then start, at least 50 an entry; 0 leaves them
             the frames of their first batch. Where a quantizer has no such start it makes no difference.
-        adversarial_start: batches at the start without critics: the codec learns from the other losses alone.
+        adversarial_start: batches at the start without critics: the codec learns from the other losses alone. Where
+            there are no critics it makes no difference.
         discriminator_warmup: batches, after those, from which only the critics learn.
         rate_sampling: who chooses the number of codebooks while training.
         waveform_loss: reconstruction loss on the waveform.
@@ -148,10 +149,12 @@ class CodecExperiment(TrainingLogs, Validation):
         for name in ("quantizer_start", "quantizer_start_frames"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it should be 0 or more")
-        for name in ("adversarial_start", "discriminator_warmup"):
-            batches = getattr(self, name)
-            if batches < 0 or (batches and not plays):
-                raise ValueError(f"{name} is {batches}; it should be 0 or, with critics, more batches")
+        if self.adversarial_start < 0:
+            raise ValueError(f"adversarial_start is {self.adversarial_start}; it should be 0 or more batches")
+        if self.discriminator_warmup < 0 or (self.discriminator_warmup and not plays):
+            raise ValueError(
+                f"discriminator_warmup is {self.discriminator_warmup}; it should be 0 or, with critics, more batches"
+            )
         if self.adversarial_start and not (self.waveform_loss or self.spectral_loss):
             raise ValueError(
                 f"until batch {self.adversarial_start} (adversarial_start) there is nothing to learn from: give a "

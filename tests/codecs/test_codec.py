@@ -219,7 +219,7 @@ def test_codes_move_between_devices():
 
 
 def test_from_recipe_is_the_experiments():
-    codec = Codec.from_recipe("encodec_24khz", scale="demo")
+    codec = Codec.from_recipe("encodec_24khz", scale="laptop")
     assert codec.sample_rate == 24000
     with pytest.raises(ValueError, match="encodec_24khz"):
         Codec.from_recipe("encodec_25khz")

@@ -43,6 +43,7 @@ COMMON = {
     "data.valid_clips": 2,
     "data.clip_seconds": 0.3,
     "trainer.accelerator": "cpu",
+    "trainer.precision": "32-true",
     "trainer.limit_val_batches": 0,
     "trainer.log_every_n_steps": 1,
 }

@@ -12,8 +12,8 @@ from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
 from codeclab.experiments.config.parts import all_slots, subclasses
 
-ENCODEC = ["--config", "encodec_24khz", "--scale", "demo"]
-DAC = ["--config", "dac_44khz", "--scale", "demo"]
+ENCODEC = ["--config", "encodec_24khz", "--scale", "laptop"]
+DAC = ["--config", "dac_44khz", "--scale", "laptop"]
 
 
 class Typed:
@@ -99,7 +99,7 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
     ("words", "answer"),
     [
         (["--config", "encodec"], "no recipe 'encodec'; there are: dac_16khz, dac_24khz, dac_44khz"),
-        ([*ENCODEC, "--scale", "big"], "no scale 'big'; there are: demo, lab, mini, paper"),
+        ([*ENCODEC, "--scale", "big"], "no scale 'big'; there are: lab, laptop, mini, paper"),
         ([*ENCODEC, "--model.decoder", "SEANet"], "no decoder 'SEANet' (did you mean SEANetDecoder?)"),
         ([*ENCODEC, "--model.quantizer.code_size", "8"], "ResidualVQ takes no argument 'code_size'"),
         ([*ENCODEC, "--model.quantizer.dimension", "8"], "set --model.encoder.dimension"),
@@ -161,7 +161,7 @@ def test_a_run_of_other_settings_is_not_continued(typed: Typed) -> None:
     status, _, err = typed("fit", *ENCODEC, "--name", "mine")
     assert status == 2
     assert "runs/mine holds a run with other settings" in err
-    assert "data.batch_size: 3 in the run, 2 now" in err
+    assert "data.batch_size: 3 in the run, 4 now" in err
     assert len(err.splitlines()) <= 16
     assert yaml.safe_load((folder / "config.yaml").read_text()) == stored
     assert [path.name for path in folder.iterdir()] == ["config.yaml"]

@@ -14,7 +14,7 @@ from codeclab.experiments.cli import main
 
 @pytest.fixture
 def codec_folder(tmp_path: Path) -> Path:
-    codec = Codec.from_recipe("encodec_24khz", scale="demo")
+    codec = Codec.from_recipe("encodec_24khz", scale="laptop")
     codec.save(tmp_path / "codec")
     return tmp_path / "codec"
 

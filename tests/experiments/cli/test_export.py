@@ -30,9 +30,9 @@ def export(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
     return typed
 
 
-def demo(recipe: str) -> Codec:
-    """A recipe's codec as small as the demo's, with codebooks among what they code."""
-    codec = Codec.from_recipe(recipe, "demo").eval()
+def untrained(recipe: str) -> Codec:
+    """A recipe's codec as small as the scale `mini`'s, with codebooks among what they code."""
+    codec = Codec.from_recipe(recipe, "mini").eval()
     with torch.no_grad():
         spread = codec.encoder(torch.randn(1, 1, 6400)).std()
         for name, buffer in codec.named_buffers():
@@ -47,8 +47,8 @@ def small() -> Codec:
     return Codec(SEANetEncoder(**shape), ResidualVQ(4, 2, 8), SEANetDecoder(**shape), 800).eval()
 
 
-def test_the_demos_encodec_for_transformers(export: Export) -> None:
-    codec = demo("encodec_24khz")
+def test_a_small_encodec_for_transformers(export: Export) -> None:
+    codec = untrained("encodec_24khz")
     codec.save("runs/mine/codec")
     status, out, err = export("runs/mine", "out", "--format", "transformers")
     assert (status, err) == (0, "")
@@ -68,8 +68,8 @@ def test_the_demos_encodec_for_transformers(export: Export) -> None:
     assert len(codes.codes.unique()) > 50
 
 
-def test_the_demos_dac_for_transformers_again_and_again(export: Export) -> None:
-    codec = demo("dac_44khz")
+def test_a_small_dac_for_transformers_again_and_again(export: Export) -> None:
+    codec = untrained("dac_44khz")
     codec.save("mine")
     for _ in range(2):
         status, out, _ = export("mine", "out", "--format", "transformers")

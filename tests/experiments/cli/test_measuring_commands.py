@@ -7,9 +7,9 @@ import pytest
 from codeclab.experiments.cli import main
 
 TINY = (
-    "--config encodec_24khz --scale demo --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
     "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.valid_clips 2 "
-    "--data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.max_steps 1 --name tiny"
+    "--data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.max_steps 1 --model.quantizer_start_frames 0 --name tiny"
 )
 
 

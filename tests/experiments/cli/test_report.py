@@ -27,7 +27,7 @@ VERSIONS = r'<script type="application/json">(.*?)</script>'
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec.from_recipe("encodec_24khz", scale="demo").eval()
+    return Codec.from_recipe("encodec_24khz", scale="laptop").eval()
 
 
 @pytest.fixture

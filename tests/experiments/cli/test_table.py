@@ -18,10 +18,11 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner import perform
 
 TINY = (
-    "--config encodec_24khz --scale demo --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
     "--model.quantizer.n_codebooks 4 --model.bitrates [1.5,3] --model.rate_sampling.bitrates [1.5,3] --model.bitrate 3 "
     "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.batch_size 2 "
-    "--data.max_test_clips 2 --data.valid_clips 2 --data.clip_seconds 0.5 --trainer.max_steps 2"
+    "--data.max_test_clips 2 --data.valid_clips 2 --data.clip_seconds 0.5 --trainer.max_steps 2 "
+    "--model.quantizer_start_frames 0"
 )
 
 
@@ -110,7 +111,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
 
 
 def test_what_rows_share_is_noted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    swapped = "--config encodec_24khz --scale demo --model.quantizer FactorizedVQ"
+    swapped = "--config encodec_24khz --scale laptop --model.quantizer FactorizedVQ"
     rows = [{"name": name, "flags": f"{swapped} --seed_everything {seed}"} for seed, name in enumerate("AB")]
     path = tmp_path / "two.yaml"
     path.write_text(yaml.safe_dump({"title": "Two", "source": "here", "metrics": ["si_snr"], "rows": rows}))

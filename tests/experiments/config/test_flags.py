@@ -52,7 +52,7 @@ def test_both_ways_of_writing_a_value() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--scale", "tiny"], "no scale 'tiny'; there are: demo, lab, mini, paper"),
+        (["--scale", "tiny"], "no scale 'tiny'; there are: lab, laptop, mini, paper"),
         (["--model.quantizer"], "--model.quantizer wants a value"),
         (["--data", "--scale"], "--data wants a value"),
         (["mini"], "'mini' is no flag; flags begin with --"),

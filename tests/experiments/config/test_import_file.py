@@ -44,7 +44,7 @@ class EvenSteps(Quantizer):
         straight = latent + (self.decode(codes) - latent).detach()
         return Quantized(straight, codes, {}, latent.new_full((len(latent),), self.bits_per_frame()))
 """
-FIT = ["fit", "--config", "encodec_24khz", "--scale", "demo", "--import", "even_steps.py", "--name", "own",
+FIT = ["fit", "--config", "encodec_24khz", "--scale", "laptop", "--import", "even_steps.py", "--name", "own",
        "--model.quantizer", "EvenSteps", "--model.quantizer.step", "0.02", "--trainer.max_steps", "2",
        "--data.batch_size", "2", "--data.seconds", "0.2", "--data.valid_clips", "1", "--data.clip_seconds", "0.5",
        "--trainer.log_every_n_steps", "1"]  # fmt: skip
@@ -153,7 +153,7 @@ def test_a_part_that_could_not_be_saved_is_refused_before_it_is_trained(
     monkeypatch.chdir(tmp_path)
     Path("forgetful.py").write_text(OWN.replace("EvenSteps", "Forgetful").replace("self.step = ", "self.width = "))
     with pytest.raises(RecipeError, match="Forgetful does not keep its argument 'step'"):
-        build("fit", ["--config", "encodec_24khz", "--scale", "demo", "--import", "forgetful.py",
+        build("fit", ["--config", "encodec_24khz", "--scale", "laptop", "--import", "forgetful.py",
                       "--model.quantizer", "Forgetful"])  # fmt: skip
     assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "__pycache__"] == []
     sys.modules.pop("forgetful")

@@ -19,7 +19,7 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 
-DEMO = ["--scale", "demo", "--dry-run"]
+DEMO = ["--scale", "laptop", "--dry-run"]
 
 
 def built(*words: str) -> CodecCLI:
@@ -178,9 +178,12 @@ SIZES = ["--model.quantizer.n_codebooks", "4", "--model.quantizer.codebook_size"
 def test_a_short_training_reaches_the_target(
     recipe: str, quantizer: str, start: float, target: float, steps: int
 ) -> None:
-    """The recipe's quantizer, optimizer and weights at demo scale, between small networks that code noise."""
+    """The recipe's quantizer, optimizer and weights at a small scale, between small networks that code noise."""
     words = ["--config", recipe, *DEMO, "--model.quantizer", quantizer, "--model.quantizer.target_bitrate",
-             str(target), *(SIZES if quantizer == "GumbelSoftmax" else []), "--model.discriminators", "[]"]  # fmt: skip
+             str(target), *(SIZES if quantizer == "GumbelSoftmax" else []), "--model.discriminators", "[]",
+             "--model.encoder.dimension", "16" if recipe == "encodec_24khz" else "64",
+             "--model.optimizer.lr", "0.001", "--model.optimizer.betas",
+             "[0.5,0.9]" if recipe == "encodec_24khz" else "[0.8,0.99]"]  # fmt: skip
     model = built(*words).model
     part, frame_rate = model.codec.quantizer, model.codec.frame_rate
     assert model.codec.bitrates == [pytest.approx(start, rel=1e-3)]

@@ -34,7 +34,7 @@ SWAPS = [
 @pytest.mark.parametrize(("recipe", "quantizer"), SWAPS)
 def test_quantizers_swap_in(recipe: str, quantizer: str) -> None:
     """Each quantizer into recipes of every family."""
-    words = ["--config", recipe, "--scale", "demo", "--dry-run", "--model.quantizer", quantizer]
+    words = ["--config", recipe, "--scale", "laptop", "--dry-run", "--model.quantizer", quantizer]
     model = build("fit", [*words, "--model.discriminators", "[]"]).model
     codec = model.codec
     assert type(codec.quantizer).__name__ == quantizer
@@ -50,8 +50,10 @@ def test_a_training_step_of_the_recipe(recipe: str, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     short = ["--data.seconds", "0.1", "--data.clip_seconds", "0.3", "--data.valid_clips", "1", "--trainer.max_steps",
              "1", "--trainer.val_check_interval", "1", "--trainer.accelerator", "cpu", "--trainer.limit_val_batches",
-             "0", "--trainer.log_every_n_steps", "1", "--model.discriminator_probability", "1"]  # fmt: skip
-    cli = build("fit", ["--config", recipe, "--scale", "demo", "--runs", str(tmp_path), "--name", "run", *short])
+             "0", "--trainer.log_every_n_steps", "1", "--model.discriminator_probability", "1",
+             "--model.quantizer_start", "0", "--model.quantizer_start_frames", "0", "--model.adversarial_start", "0",
+             ]  # fmt: skip
+    cli = build("fit", ["--config", recipe, "--scale", "laptop", "--runs", str(tmp_path), "--name", "run", *short])
     before = {name: value.clone() for name, value in cli.model.named_parameters()}
     cli.execute()
     with cli.folder.metrics.open(newline="") as file:

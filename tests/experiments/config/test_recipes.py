@@ -10,7 +10,7 @@ import codeclab
 from codeclab.experiments.config.recipes import read_scale
 from codeclab.experiments.runs.build import CodecCLI, build
 
-DEMO = ["--scale", "demo", "--dry-run"]
+DEMO = ["--scale", "laptop", "--dry-run"]
 
 
 def built(*words: str) -> CodecCLI:
@@ -77,19 +77,19 @@ def test_defaults_then_recipe_then_scale_then_flags(own: str) -> None:
     plain = ["--config", own, "--dry-run"]
     assert sizes(built(*plain)) == {"encoder": 32, "decoder": 6, "critics": [32], "batch": 3, "steps": 7}
     scaled = [*plain, "--scale", "mini"]
-    assert sizes(built(*scaled)) == {"encoder": 8, "decoder": 8, "critics": [4], "batch": 4, "steps": 400}
+    assert sizes(built(*scaled)) == {"encoder": 16, "decoder": 16, "critics": [4], "batch": 4, "steps": 1500}
     flags = ["--model.encoder.n_filters", "5", "--data.batch_size", "2", "--model.discriminators+=MSSTFTDiscriminator",
              "--model.discriminators.n_filters", "3"]  # fmt: skip
-    spoken = {"encoder": 5, "decoder": 8, "critics": [4, 3], "batch": 2, "steps": 400}
+    spoken = {"encoder": 5, "decoder": 16, "critics": [4, 3], "batch": 2, "steps": 1500}
     assert sizes(built(*scaled, *flags)) == spoken
 
 
 def test_a_scale_sizes_the_parts_that_are_swapped_in_and_the_settings_in_blocks(own: str) -> None:
-    cli = built("--config", own, "--scale", "demo", "--dry-run", "--model.encoder", "DACEncoder",
+    cli = built("--config", own, "--scale", "laptop", "--dry-run", "--model.encoder", "DACEncoder",
                 "--model.encoder.strides", "[2, 4, 5, 8]", "--model.discriminators+=MultiBandSTFTDiscriminator",
                 "--model.optimizer", "{lr: 0.5}")  # fmt: skip
-    assert cli.config.model.encoder.init_args.n_filters == read_scale("demo")["parts"]["DACEncoder"]["n_filters"]
-    assert cli.model.codec.encoder.dimension == read_scale("demo")["parts"]["DACEncoder"]["dimension"]
+    assert cli.config.model.encoder.init_args.n_filters == read_scale("laptop")["parts"]["DACEncoder"]["n_filters"]
+    assert cli.model.codec.encoder.dimension == read_scale("laptop")["parts"]["DACEncoder"]["dimension"]
     assert cli.config.model.discriminators[1].init_args.window_lengths == [1024, 512]
     assert cli.config.model.optimizer.lr == 0.5
 
@@ -110,7 +110,7 @@ def test_a_runs_config_builds_the_same_again_without_its_scale(recipe: str, tmp_
 
 @pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
 def test_from_recipe_is_what_fit_builds(recipe: str) -> None:
-    trained, plain = built("--config", recipe, *DEMO).model.codec, codeclab.Codec.from_recipe(recipe, scale="demo")
+    trained, plain = built("--config", recipe, *DEMO).model.codec, codeclab.Codec.from_recipe(recipe, scale="laptop")
     assert shapes(trained) == shapes(plain)
     assert str(trained) == str(plain)
     assert (trained.bitrates, trained.sample_rate) == (plain.bitrates, plain.sample_rate)
@@ -119,7 +119,7 @@ def test_from_recipe_is_what_fit_builds(recipe: str) -> None:
 def test_from_recipe_refuses_what_fit_refuses(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no recipe 'mimi'; there are: dac_16khz"):
         codeclab.Codec.from_recipe("mimi")
-    with pytest.raises(ValueError, match="no scale 'big'; there are: demo"):
+    with pytest.raises(ValueError, match="no scale 'big'; there are: lab, laptop"):
         codeclab.Codec.from_recipe("dac_44khz", scale="big")
     for name, content in {"empty": "", "list": "[1]", "broken": "a: [", "no_model": "data: {}"}.items():
         path = tmp_path / f"{name}.yaml"

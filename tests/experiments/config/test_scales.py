@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from codeclab.experiments.config.recipes import RECIPES, SCALES, import_parts, names
+from codeclab.experiments.config.recipes import RECIPES, SCALES, import_parts, names, read_scale
+from codeclab.experiments.runs.build import build
 
 PART_MODULES = ("codeclab.codecs.", "codeclab.quantizers.", "codeclab.discriminators.")
 
@@ -26,7 +27,7 @@ def test_a_scale_has_an_entry_for_every_part_and_for_nothing_else(scale):
     content = yaml.safe_load((SCALES / f"{scale}.yaml").read_text())
     parts = sized_parts()
     assert len(parts) >= 11
-    assert content["parts"].keys() - {"LoudnessNormalize"} == parts.keys()
+    assert content["parts"].keys() - {"LoudnessNormalize", "MultiScaleMelLoss", "MultiScaleLogMelLoss"} == parts.keys()
 
 
 def header(recipe):
@@ -64,3 +65,22 @@ def test_every_recipe_builds_at_every_scale(recipe, scale, tmp_path, monkeypatch
     assert codec.bitrates[-1] == pytest.approx(float(kbps), abs=0.005)
     decimals = len(millions.partition(".")[2])
     assert f"{count(codec) / 1e6:.{decimals}f}" == millions
+
+
+@pytest.mark.parametrize(("encoder", "rate"), [("vocos_16khz", 0.002), ("encodec_24khz", 0.001), ("dac_16khz", 0.0005)])
+def test_a_scale_knows_the_rate_at_which_an_encoder_learns(encoder, rate):
+    config = build("fit", ["--config", encoder, "--scale", "laptop", "--dry-run"]).config
+    assert config.model.optimizer.lr == rate
+
+
+def test_shares_follow_the_number_of_batches_and_a_flag_goes_first():
+    words = ["--config", "encodec_24khz", "--scale", "laptop", "--dry-run"]
+    model = build("fit", [*words, "--trainer.max_steps", "200"]).config.model
+    assert (model.quantizer_start, model.adversarial_start) == (120, 150)
+    model = build("fit", [*words, "--trainer.max_steps", "200", "--model.quantizer_start", "7"]).config.model
+    assert (model.quantizer_start, model.adversarial_start) == (7, 150)
+
+
+def test_a_scale_under_its_former_name_is_refused_with_the_new_one():
+    with pytest.raises(ValueError, match=r"no scale 'demo'; there are: .* \(demo is now laptop\)"):
+        read_scale("demo")

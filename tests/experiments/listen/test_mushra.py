@@ -37,7 +37,7 @@ SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec.from_recipe("encodec_24khz", scale="demo").eval()
+    return Codec.from_recipe("encodec_24khz", scale="laptop").eval()
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ wait();
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A test of a run at two bitrates, made by the command."""
     place = tmp_path_factory.mktemp("mushra")
-    codec = Codec.from_recipe("encodec_24khz", scale="demo").eval()
+    codec = Codec.from_recipe("encodec_24khz", scale="laptop").eval()
     home = place / "runs" / "mine"
     codec.save(home / "codec")
     (home / "config.yaml").write_text("data:\n  folder: null\n")

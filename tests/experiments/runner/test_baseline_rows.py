@@ -19,7 +19,9 @@ from codeclab.experiments.runner.spec import TableRow, TableSpec
 
 
 def make_spec(row: TableRow, bitrates: list[float] | int | None = None, sample_rate: int | None = 16000) -> TableSpec:
-    return TableSpec("t", "T", "", [row], ["si_sdr"], bitrates, "demo", sample_rate, columns=["compression", "stride"])
+    return TableSpec(
+        "t", "T", "", [row], ["si_sdr"], bitrates, "laptop", sample_rate, columns=["compression", "stride"]
+    )
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     found = measure_untrained(row, spec, audio, runs, 0, extra=["--data.clip_seconds", "0.5"])
     assert found.info["asked_kbps"] == [12]
     assert found.info["bitrates_kbps"] == [pytest.approx(12)]
-    assert len(found.per_file) == 6  # the scale's max_test_clips, of eight
+    assert len(found.per_file) == 8  # all there are: the scale takes up to 24
     assert set(found.per_file["seconds"]) == {0.5}
     assert list(found.summary["metric"].unique()) == ["si_sdr"]
     (kept,) = runs.iterdir()
@@ -75,12 +77,12 @@ def test_what_was_not_finished_is_measured_anew(audio: str, tmp_path: Path, monk
 
 
 def test_a_codec_is_measured_and_not_trained(audio: str, tmp_path: Path) -> None:
-    Codec.from_recipe("encodec_24khz", scale="demo").save(tmp_path / "mine")
+    Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "mine")
     row = TableRow("Mine", codec=str(tmp_path / "mine"))
     found = measure_untrained(row, make_spec(row, [3, 100]), audio, tmp_path / "runs", 0)
     assert found.info["bitrates_kbps"] == [3]
     assert found.info["codec"]
-    assert len(found.per_file) == 6
+    assert len(found.per_file) == 8
     assert untrained_columns(row, make_spec(row), found)["metric"].tolist() == ["compression", "stride"]
 
 
@@ -110,9 +112,9 @@ def test_a_row_that_cannot_be_measured_is_refused(
 
 
 def test_the_clips_are_those_of_the_scale() -> None:
-    assert clip_settings("demo") == {"valid_clips": 3, "max_test_clips": 6, "clip_seconds": 2.0}
+    assert clip_settings("laptop") == {"valid_clips": 6, "max_test_clips": 24, "clip_seconds": 3.0}
     flags = ["--data.max_test_clips=null", "--trainer.max_steps", "5", "--data.clip_seconds", "1.5"]
-    assert clip_settings("demo", flags) == {"valid_clips": 3, "max_test_clips": None, "clip_seconds": 1.5}
+    assert clip_settings("laptop", flags) == {"valid_clips": 6, "max_test_clips": None, "clip_seconds": 1.5}
     assert clip_settings(None) == {}
 
 
@@ -121,7 +123,7 @@ def test_a_row_whose_models_are_missing_says_so_in_its_place_and_fails_no_table(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("CODECLAB_LYRA", raising=False)
-    Codec.from_recipe("dac_16khz", scale="demo").save(tmp_path / "mine")
+    Codec.from_recipe("dac_16khz", scale="laptop").save(tmp_path / "mine")
     rows = [
         {"name": "Opus", "baseline": {"part": "Opus"}, "bitrates": [6, 12]},
         {"name": "Lyra V2", "baseline": {"part": "LyraV2"}},
@@ -151,7 +153,7 @@ def test_opus_and_lyra_on_the_recordings_that_ship(tmp_path: Path) -> None:
     found = {}
     for part, rates in (({"part": "Opus"}, [6, 12]), ({"part": "LyraV2", "folder": str(models)}, [3.2, 6, 9.2])):
         row = TableRow(part["part"], baseline=part, bitrates=rates)
-        spec = TableSpec("t", "T", "", [row], ["visqol_speech", "mel_distance"], None, "demo", 16000)
+        spec = TableSpec("t", "T", "", [row], ["visqol_speech", "mel_distance"], None, "laptop", 16000)
         summary = measure_untrained(row, spec, "recordings", tmp_path, 0).summary
         for (kbps, metric), group in summary[summary["domain"] == "all"].groupby(["bitrate_kbps", "metric"]):
             found[part["part"], round(kbps, 1), metric] = group["mean"].item()

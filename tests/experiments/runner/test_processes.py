@@ -16,10 +16,11 @@ from codeclab.experiments.runner.job import Job, Outcome, RunLock
 from codeclab.experiments.runner.processes import in_parallel
 
 TINY = (
-    "--config encodec_24khz --scale demo --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
     "--model.quantizer.n_codebooks 2 --model.bitrates [1.5] --model.rate_sampling.bitrates [1.5] --model.bitrate 1.5 "
     "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.batch_size 2 "
-    "--data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.limit_val_batches 0 --trainer.max_steps 2"
+    "--data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.limit_val_batches 0 --trainer.max_steps 2 "
+    "--model.quantizer_start_frames 0"
 )
 
 

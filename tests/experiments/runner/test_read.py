@@ -94,15 +94,15 @@ def test_a_row_says_how_it_is_made(tmp_path: Path) -> None:
 
 
 def test_sizes_keep_their_proportion_at_every_scale(tmp_path: Path) -> None:
-    """EnCodec's 32 channels are 8 at the demo's scale, DAC's 1536 are 64."""
+    """EnCodec's 32 channels are 16 at the laptop's scale, DAC's 1536 are 128."""
     rows = [{"name": "a", "flags": "--config encodec_24khz", "sizes": {"model.encoder.n_filters": 16}},
             {"name": "b", "flags": "--config=dac_44khz", "sizes": {"model.decoder.n_filters": 512}},
             {"name": "c", "flags": "--config dac_44khz", "sizes": {"model.decoder.gain": 2}},
             {"name": "d", "sizes": {"model.decoder.n_filters": 2}}]  # fmt: skip
     half, third, wrong, nameless = read_table(written(tmp_path, rows=rows)).rows
     assert half.flags_at(None) == ["--config", "encodec_24khz", "--model.encoder.n_filters", "16"]
-    assert half.flags_at("demo")[-1] == "4"
-    assert third.flags_at("demo")[-1] == "21"
+    assert half.flags_at("laptop")[-1] == "8"
+    assert third.flags_at("laptop")[-1] == "43"
     with pytest.raises(RecipeError, match="no number for model.decoder.gain"):
         wrong.flags_at(None)
     with pytest.raises(RecipeError, match="begin them with --config NAME"):

@@ -31,7 +31,7 @@ def test_a_plan_is_printed_and_no_folder_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
-        main(["fit", "--config", "encodec_24khz", "--scale", "demo", "--dry-run", "--model.quantizer", "FactorizedVQ"])
+        main(["fit", "--config", "encodec_24khz", "--scale", "mini", "--dry-run", "--model.quantizer", "FactorizedVQ"])
     out, err = capsys.readouterr()
     assert (end.value.code, list(tmp_path.iterdir())) == (0, [])
     assert err.startswith("note: quantizer is FactorizedVQ")
@@ -42,10 +42,10 @@ def test_a_plan_is_printed_and_no_folder_made(
         r"  critic 0   MSSTFTDiscriminator",
         r"  5 ensembles of critics, one per bandwidth",
         r"audio +24000 Hz, 1 channel, 320 samples a frame, 75.00 frames a second",
-        r"bitrates +1.5, 3, 6, 12, 24 kbps \(checkpoints are compared at 24\)",
+        r"bitrates +1.5, 3, 6, 12, 24 kbps \(checkpoints are compared at 6\)",
         r"receptive field +unbounded .* 213.1 ms back, 13.3 ms ahead",
         r"data +the synthetic corpus",
-        r"training +[\d,]+ batches of 2 x 0.38 s, discriminator_first",
+        r"training +[\d,]+ batches of 4 x 1.0 s, discriminator_first",
         r"memory +about \d+\.\d GiB",
         r"time +about \d+:\d\d on this machine's",
     ):
@@ -63,7 +63,7 @@ def test_the_papers_size_is_planned_on_any_machine() -> None:
 
 
 def test_an_items_cost_grows_with_its_length_and_leaves_no_gradient() -> None:
-    model = build("fit", ["--config", "encodec_24khz", "--scale", "demo", "--dry-run"]).model
+    model = build("fit", ["--config", "encodec_24khz", "--scale", "laptop", "--dry-run"]).model
     quarter, half = (measure_item(model, 0.1 * torch.randn(1, 1, length)) for length in (6000, 12000))
     assert quarter[0] > 0
     assert 1.7 < half[1] / quarter[1] < 2.3

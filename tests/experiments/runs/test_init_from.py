@@ -160,6 +160,38 @@ def test_another_part_is_answered_with_all_its_arguments(base, build, tiny, tmp_
     assert not (tmp_path / "tuned").exists()
 
 
+def test_another_quantizer_starts_anew_between_the_encoder_and_decoder_given(base, build, capsys):
+    folder = base("encodec_24khz")
+    swap = {"model__quantizer": "FactorizedVQ", "model__quantizer__codebook_dim": 2}
+    cli = build("encodec_24khz", name="tuned", init=folder, init_parts="[encoder,decoder]", **swap)
+    assert cli.origin.startswith(f"init: {folder} (v1-")
+    assert ", its encoder and decoder; critics: fresh" in cli.origin
+    theirs, ours = folded_tensors(Codec.from_pretrained(folder)), folded_tensors(cli.model.codec)
+    shared = [name for name in ours if not name.startswith("quantizer.")]
+    assert shared
+    for name in shared:
+        torch.testing.assert_close(ours[name], theirs[name])
+    fresh = build("encodec_24khz", name="fresh", **swap)
+    for name, value in folded_tensors(fresh.model.codec.quantizer).items():
+        assert value.shape == ours[f"quantizer.{name}"].shape
+
+
+def test_codebooks_of_parts_left_out_start_again(base, build):
+    """Those of the base are in use; a quantizer that is not taken starts from k-means as any other."""
+    folder = base("encodec_24khz")
+    cli = build(
+        "encodec_24khz", 1, name="tuned", init=folder, init_parts="[encoder,decoder]", model__discriminators="[]"
+    )
+    assert int(cli.model.codec.quantizer.codebooks[0].updates) == 0
+    cli.execute()
+    assert int(cli.model.codec.quantizer.codebooks[0].updates) == 1
+
+
+def test_parts_that_there_are_none_of_are_refused(base, build):
+    with pytest.raises(RecipeError, match="init_parts"):
+        build("encodec_24khz", name="tuned", init=base("encodec_24khz"), init_parts="[critics]")
+
+
 def test_what_fits_but_computes_otherwise_is_noted(base, build):
     folder = base("encodec_24khz")
     cli = build("encodec_24khz", name="tuned", init=folder, model__encoder__causal="false",
@@ -236,10 +268,13 @@ def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch,
     ("words", "answer"),
     [
         (["--init", "somewhere"], "which recipe? Give --config NAME (--init gives weights, the recipe the parts"),
-        (["--config", "dac_44khz", "--scale", "demo", "--init", "./nowhere"], "--init ./nowhere: "),
-        (["--config", "dac_44khz", "--scale", "demo", "--init", "."], "--init .: "),
+        (["--config", "dac_44khz", "--scale", "laptop", "--init", "./nowhere"], "--init ./nowhere: "),
+        (["--config", "dac_44khz", "--scale", "laptop", "--init", "."], "--init .: "),
         (["--config", "dac_44khz", "--init_identity", "v1-0"], "give --init too"),
-        (["--config", "dac_44khz", "--scale", "demo", "--model.discriminator_warmup", "-1"], "warmup is -1; it should"),
+        (
+            ["--config", "dac_44khz", "--scale", "laptop", "--model.discriminator_warmup", "-1"],
+            "warmup is -1; it should",
+        ),
     ],
 )
 def test_mistakes_are_answered_in_a_line(words, answer, tmp_path, monkeypatch, capsys):

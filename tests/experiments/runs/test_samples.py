@@ -24,7 +24,7 @@ class Measured(Validation):
 
 
 def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:
-    codec = Codec.from_recipe("encodec_24khz", scale="demo").eval()
+    codec = Codec.from_recipe("encodec_24khz", scale="laptop").eval()
     data = AudioData(sample_rate=24000, valid_clips=3, clip_seconds=0.5, workers=0)
     fit = SimpleNamespace(fn="fit")
     trainer = SimpleNamespace(is_global_zero=True, state=fit, datamodule=data, global_step=7, loggers=[])

@@ -6,7 +6,7 @@ from codeclab.experiments.runs.step_time import HEADER, PARTS, Parts, main
 from codeclab.experiments.train.update import GeneratorLosses
 
 TINY = (
-    "--config encodec_24khz --scale demo --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
     "--model.adversarial_start 0 --data.seconds 0.2 --data.batch_size 2 --data.workers 0"
 )
 

@@ -110,3 +110,11 @@ def test_an_entry_is_replaced_below_its_share_of_the_mean():
 def test_a_negative_start_is_refused(name, build):
     with pytest.raises(ValueError, match=f"{name} is -1; it should be 0 or more"):
         build("encodec_24khz", **{f"model__{name}": -1})
+
+
+def test_codebooks_that_have_learnt_do_not_start_again():
+    quantizer = ResidualVQ(8, 2, 16)
+    quantizer.start_from(torch.randn(800, 8), 100)
+    before = {name: value.clone() for name, value in quantizer.state_dict().items()}
+    quantizer.start_from(5 + torch.randn(800, 8), 100)
+    assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())

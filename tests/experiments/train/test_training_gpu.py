@@ -93,14 +93,14 @@ def test_a_run_that_stopped_goes_on(recipe, gpu, build):
 def test_batches_are_timed_and_memory_is_the_gpus(gpu, monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)
-    found = measure(["--config", "encodec_24khz", "--scale", "demo", *TINY.split()], batches=2, warm_up=2)
+    found = measure(["--config", "encodec_24khz", "--scale", "laptop", *TINY.split()], batches=2, warm_up=2)
     assert 0 < found.memory == torch.cuda.max_memory_allocated() / 2**30
     assert sum(found.shares.values()) == pytest.approx(1)
 
 
 def test_rows_of_a_table_share_a_gpu(gpu, monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    size = "--scale demo --data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.limit_val_batches 0"
+    size = "--scale laptop --data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.limit_val_batches 0"
     rows = [
         {"name": name, "flags": f"--config {recipe} {size} --trainer.max_steps 2 --data.workers 0 --data.batch_size 2"}
         for name, recipe in (("One", "encodec_24khz"), ("Two", "dac_44khz"))
