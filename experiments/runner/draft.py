@@ -67,7 +67,7 @@ class Draft:
         seconds: of a batch; None where none was timed.
         size: bytes that a run's checkpoints and codec will take.
         error: why it cannot be made.
-        usual: batches that its recipe or the scale would train; None where neither says.
+        usual: batches that its recipe or the scale would train; None where neither says, or it starts from a codec.
     """
 
     row: TableRow
@@ -144,7 +144,8 @@ def _draft_training(draft: Draft, asked: Asked, timings: Timings | None) -> None
     except ValueError as error:
         raise ValueError(shorten(str(error))) from error
     draft.size = run_size(cli)
-    draft.usual = cli.request.steps
+    # What starts from a trained codec is as long as its row says.
+    draft.usual = None if cli.settings["init"] else cli.request.steps
     if timings is not None and any(draft.left):
         if devices > 1:
             alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]

@@ -83,7 +83,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "Good" in text
     assert "out of patience" in text
     assert "Residual" in text
-    assert "Cut short: trained for 2 batches a row instead of 360." in text
+    assert "Cut short: trained for 2 batches a row instead of 1,000." in text
     assert re.search(r"  Good   2 batches, about 0:\d\d\n  Typo   cannot be made: no quantizer", captured.err)
     figures = pd.read_csv(output / "table.csv")
     assert {1.5, 3.0} <= set(figures["bitrate_kbps"].dropna())
@@ -149,7 +149,7 @@ def test_a_scale_says_how_often_rows_are_trained(
     (tmp_path / "often.yaml").write_text("seeds: 3\n")
     (tmp_path / "wrong.yaml").write_text("seeds: many\n")
     content = yaml.safe_load(Path(table[1]).read_text())
-    row = {"name": "Good", "flags": TINY.replace("--scale demo ", "")}
+    row = {"name": "Good", "flags": TINY.replace("--scale laptop ", "")}
     Path(table[1]).write_text(yaml.safe_dump(content | {"rows": [row]}))
     assert run([*table, "--scale", "often", "--dry-run"]) == 0
     assert "Good  3 seeds, 6 batches" in capsys.readouterr().err
