@@ -15,6 +15,7 @@ from codeclab.experiments.config.recipes import SCALES, RecipeError, names, read
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import corpus_title, without_synthetic
 from codeclab.experiments.runner.collect import collect
+from codeclab.experiments.runner.compute import describe_compute
 from codeclab.experiments.runner.cores import in_threads, threads_each
 from codeclab.experiments.runner.draft import Asked, Draft, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, RunLock, slug
@@ -213,6 +214,9 @@ def run(command: str, argv: list[str]) -> int:
     made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
     notes = _notes(spec, {row.kind for row in chosen}, scale, options.data, options.seeds)
     short = [draft for draft in drafts if draft.cut_short]
+    trained = [draft.compute for draft in drafts if draft.compute is not None and not draft.error]
+    seconds = [row.wall_seconds for row in made if row.wall_seconds is not None]
+    notes += describe_compute(trained, seconds, _device(), spec.compute)
     notes += _shortness(short)
     full_size = scale in LONG_SCALES and not short
     table = spec.printed(made, notes, full_size or (options.seeds > 1 and not short), full_size)
@@ -265,11 +269,14 @@ def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None
     if kinds <= {"recipe", "published"}:
         return [f"{size}; nothing was trained or measured."]
     made = "trained and measured" if "trained" in kinds else "measured"
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     rate = (
         f"against originals at {spec.sample_rate / 1000:g} kHz"
         if spec.sample_rate
         else "at each codec's own sampling rate"
     )
     often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
-    return [f"{size}, {made} on {corpus_title(data)}, on {device}; judged {rate}.{often}"]
+    return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; judged {rate}.{often}"]
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

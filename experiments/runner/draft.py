@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from codeclab.experiments.config.messages import shorten
+from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.job import Job, slug
 from codeclab.experiments.runner.read import TableRow
 from codeclab.experiments.runner.timing import Timings
@@ -68,6 +69,7 @@ class Draft:
         size: bytes that a run's checkpoints and codec will take.
         error: why it cannot be made.
         usual: batches that its recipe or the scale would train; None where neither says, or it starts from a codec.
+        compute: the size of each of its trainings; None where it is not trained.
     """
 
     row: TableRow
@@ -77,6 +79,7 @@ class Draft:
     size: int = 0
     error: str | None = None
     usual: int | None = None
+    compute: Compute | None = None
 
     @property
     def times(self) -> list[float]:
@@ -144,6 +147,7 @@ def _draft_training(draft: Draft, asked: Asked, timings: Timings | None) -> None
     except ValueError as error:
         raise ValueError(shorten(str(error))) from error
     draft.size = run_size(cli)
+    draft.compute = Compute(steps, cli.datamodule.batch_size, cli.datamodule.seconds)
     # What starts from a trained codec is as long as its row says.
     draft.usual = None if cli.settings["init"] else cli.request.steps
     if timings is not None and any(draft.left):

@@ -10,6 +10,7 @@ from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.table import FIGURES, Figures
 from codeclab.experiments.config.recipes import RecipeError, names, read_yaml
+from codeclab.experiments.runner.compute import read_compute
 from codeclab.experiments.runner.spec import TableRow, TableSpec
 from codeclab.experiments.runs.evaluate import pick_bitrates
 
@@ -18,7 +19,7 @@ __all__ = ["TABLES", "TableRow", "TableSpec", "pick_bitrates", "read_table", "ta
 TABLES = Path(__file__).parents[1] / "tables"
 KEYS = {
     *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
-    *("rows", "base", "import", "template", "against", "data"),
+    *("rows", "base", "import", "template", "against", "data", "compute"),
 }
 ROW_KEYS = {
     *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
@@ -65,6 +66,10 @@ def read_table(name: str) -> TableSpec:
     _known(path, "figure", [kind for kind in [content.get("figure")] if kind], FIGURES)
     made = [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
     _known(path, "row to compare with", [row for row in [content.get("against")] if row], [row.name for row in made])
+    try:
+        compute = read_compute(content.get("compute"))
+    except ValueError as error:
+        raise RecipeError(f"{path}: {error}") from None
     return TableSpec(
         name=path.stem,
         title=content.get("title", path.stem),
@@ -80,6 +85,7 @@ def read_table(name: str) -> TableSpec:
         notes=content.get("notes") or [],
         against=content.get("against"),
         data=content.get("data"),
+        compute=compute,
     )
 
 

@@ -8,6 +8,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.tables.table import Figures, Row, Table
 from codeclab.experiments.config.recipes import RecipeError, read_scale, read_yaml, recipe_path
+from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.evaluate import pick_bitrates
 
 
@@ -178,6 +179,7 @@ class TableSpec:
         figure: kind of the picture, from ``FIGURES``; None draws every metric.
         notes: lines to print under the table.
         against: name of the row that the others are compared with clip by clip.
+        compute: the paper's training, where it states one.
         data: the corpus used when none is asked for, as `--data` takes it; None is the synthetic corpus.
     """
 
@@ -195,6 +197,7 @@ class TableSpec:
     notes: list[str] = field(default_factory=list)
     against: str | None = None
     data: str | None = None
+    compute: Compute | None = None
 
     def rates_of(self, row: TableRow, offered: list[float]) -> list[float]:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.

@@ -43,6 +43,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         {"name": "Fails", "flags": f"{TINY} --import {bad_part} --model.waveform_loss FailsAtOnce"},
     ]
     content = {"title": "Tiny", "source": "here", "metrics": ["mel_distance", "si_snr"], "rows": rows}
+    content["compute"] = {"batches": 7, "batch_size": 64, "seconds": 1}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
     return ["table", str(tmp_path / "tiny.yaml"), "--runs", str(tmp_path / "runs"), "--workers", "0"]
 
@@ -84,6 +85,8 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "out of patience" in text
     assert "Residual" in text
     assert "Cut short: trained for 2 batches a row instead of 1,000." in text
+    assert re.search(r"Each training: 2 batches of 2 x 0.2 s, 0.00022 hours of audio heard, [\d.]+ s on ", text)
+    assert "; the paper's: 7 batches of 64 x 1 s, 0.12 hours of audio heard." in text
     assert re.search(r"  Good   2 batches, about 0:\d\d\n  Typo   cannot be made: no quantizer", captured.err)
     figures = pd.read_csv(output / "table.csv")
     assert {1.5, 3.0} <= set(figures["bitrate_kbps"].dropna())

@@ -1,0 +1,80 @@
+"""How much audio rows heard and how long that took, beside the paper's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from codeclab.benchmarks.tables.grid import duration
+
+SIZES = ("batches", "batch_size", "seconds")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The size of a training.
+
+    Attributes:
+        batches: how many.
+        batch_size: items in each, over all devices.
+        seconds: duration of an item in seconds.
+        hardware: on what, in words; empty where nobody says.
+    """
+
+    batches: int
+    batch_size: int
+    seconds: float
+    hardware: str = ""
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio that it hears."""
+        return self.batches * self.batch_size * self.seconds / 3600
+
+    @property
+    def text(self) -> str:
+        """The training in words, without its hardware."""
+        return f"{self.batches:,} batches of {self.batch_size} x {self.seconds:g} s, {_hours([self.hours])}"
+
+
+def read_compute(content: Any) -> Compute | None:
+    """What a table's YAML says of the paper's training: ``{batches, batch_size, seconds, hardware}``.
+
+    Raises:
+        ValueError: a size is missing or no positive number, or there is another key.
+    """
+    if content is None:
+        return None
+    known = isinstance(content, Mapping) and set(SIZES) <= set(content) <= {*SIZES, "hardware"}
+    if not known or not all(isinstance(content[key], int | float) and content[key] > 0 for key in SIZES):
+        raise ValueError(
+            "'compute' is the paper's training, as in {batches: 600000, batch_size: 64, seconds: 1, hardware: 8 A100 "
+            f"GPUs}} (the last may be left out), not {content!r}"
+        )
+    return Compute(**content)
+
+
+def describe_compute(
+    trained: Sequence[Compute], seconds: Sequence[float], device: str, paper: Compute | None
+) -> list[str]:
+    """A sentence for under a table; none where no row was trained.
+
+    Args:
+        trained: of each row that was trained, its training.
+        seconds: that these took, by row, as far as they are known.
+        device: what they ran on.
+        paper: the paper's training, where it states one.
+    """
+    if not trained:
+        return []
+    alike = trained[0].text if len(set(trained)) == 1 else _hours([compute.hours for compute in trained])
+    spent = [duration(found) for found in (min(seconds), max(seconds))] if seconds else []
+    time = f", {' to '.join(dict.fromkeys(spent))}" if spent else ""
+    found = f"Each training: {alike}{time} on {device}"
+    if paper is not None:
+        found += f"; the paper's: {paper.text}{f' on {paper.hardware}' if paper.hardware else ''}"
+    return [f"{found}."]
+
+
+def _hours(hours: Sequence[float]) -> str:
+    ends = [f"{found:,.0f}" if found >= 10 else f"{found:.2g}" for found in (min(hours), max(hours))]
+    return f"{' to '.join(dict.fromkeys(ends))} hours of audio heard"
