@@ -36,7 +36,10 @@ def main(rank: int, world: int, folder: Path) -> None:
         latent = plan["latents"][0]
         part = latent[rank * len(latent) // world : (rank + 1) * len(latent) // world]
         noisy[name] = (other(part).latent.detach(), other.state_dict())
+    late = ResidualVQ(**plan["arguments"])
+    late.start_from(plan["frames"].chunk(world)[rank], plan["batch_frames"] // world)
     result = {
+        "late": late.state_dict(),
         "noisy": noisy,
         "state": quantizer.state_dict(),
         "steps": steps,

@@ -61,11 +61,16 @@ def latents():
     return [torch.randn(4, 4, 40, generator=generator) ** 3 for _ in COUNTS]
 
 
+def frames_of(latents):
+    return torch.cat([latent.transpose(1, 2).flatten(0, 1) for latent in latents])
+
+
 @pytest.fixture(scope="module")
 def ranks(latents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     noisy = {name: (*NOISY[name], quantizer.state_dict()) for name, quantizer in noisy_quantizers().items()}
     plan = {"arguments": ARGUMENTS, "latents": latents, "counts": COUNTS, "noisy": noisy}
+    plan |= {"frames": frames_of(latents), "batch_frames": 40}
     torch.save(plan, folder / "plan.pt")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(WORKER)]
@@ -116,6 +121,15 @@ def test_noise_statistics_and_start_equal_those_of_one_process(ranks, latents):
         for rank in ranks:
             for tensor, value in rank["noisy"][name][1].items():
                 torch.testing.assert_close(value, quantizer.state_dict()[tensor])
+
+
+def test_a_start_from_many_batches_equals_that_of_one_process(ranks, latents):
+    quantizer = ResidualVQ(**ARGUMENTS)
+    quantizer.start_from(frames_of(latents), 40)
+    assert float(quantizer.codebooks[2].counts.sum()) == pytest.approx(40, rel=1e-4)
+    for rank in ranks:
+        for name, value in quantizer.state_dict().items():
+            torch.testing.assert_close(rank["late"][name], value, msg=name)
 
 
 def test_helpers_over_two_processes(ranks):
