@@ -115,4 +115,4 @@ def test_a_table_of_columns_alone_is_drawn_and_a_long_title_is_broken(make_summa
         )
     )
     assert "\n" in figures[0].get_suptitle()
-    assert figures[0].axes[0].get_title(loc="left") == "Latency, ms"
+    assert figures[0].axes[0].get_title(loc="left") == "Latency at the start, ms"
