@@ -156,12 +156,12 @@ def test_what_a_swap_leaves_out_is_said_in_one_line(typed: Typed) -> None:
 def test_a_run_of_other_settings_is_not_continued(typed: Typed) -> None:
     folder = Path("runs/mine")
     folder.mkdir(parents=True)
-    stored = {"model": {"quantizer": {"class_path": "FactorizedVQ"}}, "data": {"batch_size": 3}}
+    stored = {"model": {"quantizer": {"class_path": "FactorizedVQ"}}, "data": {"batch_size": 7}}
     (folder / "config.yaml").write_text(yaml.safe_dump(stored))
     status, _, err = typed("fit", *ENCODEC, "--name", "mine")
     assert status == 2
     assert "runs/mine holds a run with other settings" in err
-    assert "data.batch_size: 3 in the run, 4 now" in err
+    assert "data.batch_size: 7 in the run, 3 now" in err
     assert len(err.splitlines()) <= 16
     assert yaml.safe_load((folder / "config.yaml").read_text()) == stored
     assert [path.name for path in folder.iterdir()] == ["config.yaml"]
