@@ -204,7 +204,7 @@ def apply_scale(config: Namespace, scale: dict[str, Any], explicit: set[str]) ->
     encoder = config.model.encoder.class_path.rsplit(".", 1)[-1]
     _set_flags(config, scale["flags"] | scale["encoders"].get(encoder, {}), explicit)
     if "trainer.max_steps" in config:
-        batches = {key: round(share * config.trainer.max_steps) for key, share in scale["shares"].items()}
+        batches = {key: int(share * config.trainer.max_steps) for key, share in scale["shares"].items()}
         _set_flags(config, batches, explicit)
 
 

@@ -195,6 +195,12 @@ class CodecCLI(LightningCLI):
         """What can be refused once the parts are there, before a run folder is made."""
         if self.command == "fit" and self.config.trainer.max_steps < 1:
             raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        start, steps = self.config.model.quantizer_start, self.config.trainer.max_steps
+        if self.command == "fit" and start >= steps:
+            raise RecipeError(
+                f"quantizer_start is {start} and max_steps {steps}: the quantizer would never join; give more batches, "
+                "or --model.quantizer_start 0"
+            )
         if self.command == "fit" and self.config.model.compile:
             on_gpu = torch.cuda.is_available() and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
             if missing := missing_compiler("cuda" if on_gpu else "cpu"):

@@ -197,7 +197,8 @@ def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> Non
     shown = markdown(columns_table(make_summary))
     heading, _, first, second = shown.splitlines()[2:6]
     assert heading == (
-        "| Row | kbps | SI-SDR, dB ↑ | Latency at the start, ms | published | RTF encoder with entropy coding, published only |"
+        "| Row | kbps | SI-SDR, dB ↑ | Latency at the start, ms | published "
+        "| RTF encoder with entropy coding, published only |"
     )
     assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 1.60 |"
     assert second == "| b | — | failed | failed | — | — |"

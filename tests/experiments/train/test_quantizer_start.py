@@ -118,3 +118,8 @@ def test_codebooks_that_have_learnt_do_not_start_again():
     before = {name: value.clone() for name, value in quantizer.state_dict().items()}
     quantizer.start_from(5 + torch.randn(800, 8), 100)
     assert all(torch.equal(value, before[name]) for name, value in quantizer.state_dict().items())
+
+
+def test_a_quantizer_that_would_never_join_is_refused(build):
+    with pytest.raises(ValueError, match=r"quantizer_start is 5 and max_steps 5: the quantizer would never join"):
+        build("encodec_24khz", 5, model__quantizer_start=5)
