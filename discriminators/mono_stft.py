@@ -74,7 +74,7 @@ class ResidualUnit(nn.Module):
 
 
 class MonoSTFTDiscriminator(Discriminator):
-    """A single complex STFT through residual units (SoundStream, section III-D; EnCodec's comparison, appendix A.3).
+    """A single complex STFT through residual units (SoundStream, section III-D; EnCodec's comparison, appendix A.1).
 
     A 7 x 7 convolution, six residual units that alternate strides (1, 2) and (2, 2) while channels grow 16-fold, and
     one convolution over all frequencies left. Every layer but the first and the last is layer-normalised, separately

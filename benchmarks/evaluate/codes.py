@@ -60,7 +60,7 @@ class CodeStatistics:
         """One row per domain, bitrate and codebook, then one for all codebooks together.
 
         Bitrate efficiency is the sum of the first-order entropies over the sum of ``log2(size)`` (Improved RVQGAN,
-        section 4.3); usage together is the mean share of entries used at least once.
+        section 4.4); usage together is the mean share of entries used at least once.
         """
         rows = []
         for (domain, bitrate), counts in sorted(self._counts.items(), key=lambda item: (item[0][0] != ALL, item[0])):

@@ -59,7 +59,7 @@ def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:
     """The corpus as a codec at `sample_rate` Hz sees it: below 44.1 kHz, less is full-band.
 
     A recording is full-band for the codec if its manifest says so, or if the band measured there reaches nine tenths
-    of the codec's Nyquist frequency (Improved RVQGAN, section 3.6).
+    of the codec's Nyquist frequency (Improved RVQGAN, section 4.2).
     """
     if sample_rate >= FULL_BAND_RATE:
         return corpus

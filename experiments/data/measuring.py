@@ -62,7 +62,7 @@ def measure_band(samples: np.ndarray, sample_rate: int) -> float:
 
 
 def is_full_band(band_hz: float, sample_rate: int) -> bool:
-    """Whether energy up to `band_hz` makes a recording at `sample_rate` (Hz) full-band (Improved RVQGAN, section 3.6).
+    """Whether energy up to `band_hz` makes a recording at `sample_rate` (Hz) full-band (Improved RVQGAN, section 4.2).
 
     It does if it reaches nine tenths of the Nyquist frequency of 44.1 kHz, or of the recording's own if that is higher.
     """

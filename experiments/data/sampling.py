@@ -76,7 +76,7 @@ class UniformByFile(Sampling):
 
 
 class BalancedDomains(Sampling):
-    """Improved RVQGAN's balanced sampling: equal domains, and a full-band item in every batch (section 3.6).
+    """Improved RVQGAN's balanced sampling: equal domains, and a full-band item in every batch (section 4.2).
 
     Domains follow one another over the items, and on over the batches, so that they come out equal even where
     the batch size is no multiple of their number. Within a domain files are equally likely. One item of each batch is

@@ -142,7 +142,7 @@ def test_the_48_khz_critics_are_the_papers() -> None:
 
 
 def test_soundstreams_critics_are_the_papers() -> None:
-    """EnCodec A.1 and A.3: STFTD + MSD, spectral norm at full rate, weight norm at the others."""
+    """EnCodec A.1: STFTD + MSD, spectral norm at full rate, weight norm at the others."""
     (pair,) = critics("soundstream_24khz")
     assert [type(one) for one in pair] == [MonoSTFTDiscriminator, MultiScaleDiscriminator]
     norms = [type(network.post.parametrizations.weight[0]).__name__ for network in pair[1].networks]

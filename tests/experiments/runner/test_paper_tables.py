@@ -99,6 +99,17 @@ def test_one_codec_in_several_tables_is_trained_once() -> None:
                 assert made.setdefault(row.run_label, flags) == flags, (name, row.name)
 
 
+def test_the_table_of_quantizers_differs_in_the_quantizer_alone() -> None:
+    rows = read_table("quantizers").rows
+    settings = {row.name: dict(zip(row.flags[::2], row.flags[1::2], strict=True)) for row in rows}
+    assert {flags["--model.quantizer"] for flags in settings.values()} == {
+        *("ResidualVQ", "FactorizedVQ", "FSQ", "PackageVQ"),
+    }
+    others = [{k: v for k, v in flags.items() if not k.startswith("--model.quantizer")} for flags in settings.values()]
+    assert all(flags == others[0] for flags in others)
+    assert len({tuple(row.flags) for row in rows}) == len(rows) == 10
+
+
 # ------------------------------------------------------------------ against the papers
 
 
