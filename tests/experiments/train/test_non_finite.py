@@ -14,7 +14,7 @@ BATCHES_BEFORE = 3
 @pytest.fixture
 def spoiled_run(tiny, tmp_path, monkeypatch, capsys):
     """``spoiled_run(spoil)``: status and messages of a run whose waveform loss is ``spoil(loss)`` from batch 3 on."""
-    from codeclab.experiments.runs import build as fit
+    from codeclab.experiments.cli import fit
     from codeclab.experiments.train.losses.waveform import WaveformL1
 
     monkeypatch.setenv("WANDB_MODE", "disabled")
@@ -38,7 +38,7 @@ def spoiled_run(tiny, tmp_path, monkeypatch, capsys):
 
 
 def test_the_run_stops_and_the_same_command_continues_it(spoiled_run, tmp_path):
-    from codeclab.experiments.runs import build as fit
+    from codeclab.experiments.cli import fit
 
     status, message, batches, arguments = spoiled_run(lambda loss: loss * float("nan"))
     folder = tmp_path / "run"
