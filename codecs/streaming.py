@@ -158,8 +158,7 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
     if codec.segments is None:
         if codec.normalize:
             raise NotStreamableError("the codec divides by the level of the whole recording; with segments it streams")
-        ahead = samples_ahead(codec)
-        if ahead >= codec.hop_length and not lookahead:
+        if not lookahead and (ahead := samples_ahead(codec)) >= codec.hop_length:
             ms = 1000 * ahead / codec.sample_rate
             raise NotStreamableError(
                 f"the codec is not causal: a sample depends on {ahead} later ones, {ms:.0f} ms. Build it causal or "

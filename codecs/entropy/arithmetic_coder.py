@@ -87,8 +87,8 @@ class _Interval:
 
     def _narrow(self, symbol: int, cdf: Sequence[int]) -> list[int]:
         """Shrink to a symbol's share; the bits that thereby became final, highest first."""
-        start = cdf[symbol - 1] if symbol else 0
-        self.low, self.high = self._first(start), self._last(cdf[symbol])
+        start = int(cdf[symbol - 1]) if symbol else 0
+        self.low, self.high = self._first(start), self._last(int(cdf[symbol]))
         still_open = (self.low ^ self.high).bit_length()
         final = [self.low >> place & 1 for place in range(self.pending - 1, still_open - 1, -1)]
         mask = (1 << still_open) - 1

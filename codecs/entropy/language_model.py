@@ -83,6 +83,9 @@ class LanguageModel(nn.Module):
         self.n_codebooks = n_codebooks
         self.codebook_size = codebook_size
         self.dimension = dimension
+        self.n_layers = n_layers
+        self.n_heads = n_heads
+        self.feedforward = feedforward
         self.context = context
         self.embeddings = nn.ModuleList(nn.Embedding(codebook_size + 1, dimension) for _ in range(n_codebooks))
         self.input_norm = nn.LayerNorm(dimension)

@@ -1,0 +1,88 @@
+"""Which coder a file or a user asks for, of those that a codec has."""
+
+from pathlib import Path
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.coders import CodesCoder, PackedCoder, PriorCoder, TableCoder
+from codeclab.codecs.entropy.container import ContainerError, Header
+from codeclab.codecs.entropy.model_coder import ModelCoder
+from codeclab.codecs.entropy.model_folder import CONFIG, FittedModel, load_fitted
+
+FOLDER = "language_model"
+"""Where a fitted model (``save_fitted``) lies, in a run's or a codec's folder."""
+
+NUMBERS = {coder.name: coder.number for coder in (PackedCoder, TableCoder, PriorCoder, ModelCoder)}
+
+
+class Coders:
+    """The coders of a codec's codes.
+
+    Args:
+        codec: whose codes they code.
+        fitted: its frequencies and language model; None where there are none.
+    """
+
+    def __init__(self, codec: Codec, fitted: FittedModel | None = None) -> None:
+        self._codec, self._fitted = codec, fitted
+        self._made: dict[str, CodesCoder] = {}
+
+    @classmethod
+    def beside(cls, codec: Codec, path: Path | str) -> "Coders":
+        """The coders of a codec, with what was fitted to it and lies in ``language_model`` beside it.
+
+        Args:
+            codec: whose codes they code.
+            path: of the codec or its run.
+
+        Raises:
+            ValueError: what lies there is of another codec, or cannot be read.
+        """
+        folder = Path(path) / FOLDER
+        return cls(codec, load_fitted(folder, codec) if (folder / CONFIG).is_file() else None)
+
+    @property
+    def names(self) -> list[str]:
+        """What can be asked for."""
+        prior = ["prior"] if self._codec.quantizer.log_prior() is not None else []
+        return ["none", *prior, *(["static", "lm"] if self._fitted else [])]
+
+    def named(self, name: str) -> CodesCoder:
+        """A coder by name.
+
+        Raises:
+            ValueError: the codec has none of that name; the message lists those it has.
+        """
+        if name not in self.names:
+            more = "" if self._fitted else f"; static and lm want a fitted model in its folder {FOLDER}"
+            raise ValueError(f"the codec has no entropy coder {name!r}; it has: {', '.join(self.names)}{more}")
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> CodesCoder:
+        if name == "none":
+            return PackedCoder(self._codec.quantizer.codebook_sizes)
+        if name == "prior":
+            prior = self._codec.quantizer.log_prior()
+            assert prior is not None
+            return PriorCoder(prior.detach().double().cpu().numpy())
+        assert self._fitted is not None
+        return TableCoder(list(self._fitted.counts)) if name == "static" else ModelCoder(self._fitted.model)
+
+    def of_header(self, header: Header) -> CodesCoder:
+        """The coder that a file asks for.
+
+        Raises:
+            ContainerError: the codec has none such here.
+        """
+        for name, number in NUMBERS.items():
+            if number == header.coder:
+                if name in self.names:
+                    return self.named(name)
+                raise ContainerError(
+                    f"its codes need the entropy coder {name!r}; the codec has {', '.join(self.names)} here, and no "
+                    f"folder {FOLDER}"
+                )
+        raise ContainerError(
+            f"its codes need the entropy coder number {header.coder}, which this codeclab does not know"
+        )

@@ -1,0 +1,190 @@
+"""``.clc``, the compact file of a codec's codes, read and written piece by piece.
+
+A file is a header and chunks. Whole numbers are unsigned LEB128 ("varint") where no width is said; fixed widths are
+little-endian.
+
+    header  "CLC", format version (1 byte), coder (1 byte), first 8 bytes of the codec's identity; varints: sampling
+            rate in Hz, channels, codebooks, chunk; with an entropy coder its fingerprint (4 bytes); CRC-32 of all these
+    chunk   0xC5, or 0xC6 for the last; varint number from 0; the last: varint samples of the whole audio;
+            varint payload bytes; payload; CRC-32 of all these
+    payload of a codec that normalises the level of each segment (32-bit float); the codes of all frames, coded
+
+A chunk holds ``chunk`` frames or, of a codec that cuts audio, ``chunk`` whole segments; the last holds what is left.
+Every chunk is coded on its own: damage costs the chunk it hits, and a reader finds the next by its first byte and its
+checksum. The audio's length stands in the last chunk, so that a file can be written and read while it is made.
+"""
+
+import struct
+from dataclasses import dataclass
+from zlib import crc32
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.coders import CodesCoder
+from codeclab.codecs.io.folder import identity
+
+MAGIC = b"CLC"
+VERSION = 1
+CHUNK, LAST = 0xC5, 0xC6
+CRC = struct.Struct("<I")
+SCALE = struct.Struct("<f")
+IDENTITY_BYTES = 8
+LONGEST_HEADER = 64
+"""Bytes."""
+
+LONGEST_CHUNK = 60.0
+"""Seconds of audio; a file that claims longer chunks is refused."""
+
+CHUNK_BYTES = 2400
+"""Nominal payload that a chunk has at least, so that its own 8 bytes count little."""
+
+ENTROPY_SECONDS = 10.0
+"""Seconds of a chunk at least where a model learns from the frames before."""
+
+
+class ContainerError(ValueError):
+    """A file that cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself.
+
+    Attributes:
+        coder: number of the ``CodesCoder``.
+        identity: first bytes of the codec's identity.
+        sample_rate: Hz.
+        channels: of the audio.
+        n_codebooks: used.
+        chunk: frames, or segments of a codec that cuts audio, of a chunk.
+        fingerprint: of the coder.
+    """
+
+    coder: int
+    identity: bytes
+    sample_rate: int
+    channels: int
+    n_codebooks: int
+    chunk: int
+    fingerprint: int
+
+    @classmethod
+    def of(cls, codec: Codec, n_codebooks: int, coder: CodesCoder, chunk: int | None = None) -> "Header":
+        """The header of a file of a codec's codes.
+
+        Args:
+            codec: whose codes they are.
+            n_codebooks: used.
+            coder: of the codes.
+            chunk: frames or segments of a chunk; None takes about a thousandth overhead or more, a second at least.
+        """
+        length = chunk or default_chunk(codec, n_codebooks, coder)
+        return cls(
+            coder.number,
+            identity_bytes(codec),
+            codec.sample_rate,
+            codec.channels,
+            n_codebooks,
+            length,
+            coder.fingerprint,
+        )
+
+    def to_bytes(self) -> bytes:
+        """The header as it stands in a file."""
+        numbers = (self.sample_rate, self.channels, self.n_codebooks, self.chunk)
+        start = MAGIC + bytes([VERSION, self.coder]) + self.identity + b"".join(map(varint, numbers))
+        data = start + (CRC.pack(self.fingerprint) if self.coder else b"")
+        return data + CRC.pack(crc32(data))
+
+
+def parse_header(data: bytes) -> tuple[Header, int] | None:
+    """The header that some bytes begin with and its length; None where more bytes are needed.
+
+    Raises:
+        ContainerError: they begin with no header, or a damaged one.
+    """
+    if data[:3] != MAGIC[: len(data[:3])]:
+        raise ContainerError("it is no .clc file, which begins with CLC")
+    if len(data) > 3 and data[3] != VERSION:
+        raise ContainerError(f"it is of version {data[3]} of the format; this codeclab reads version {VERSION}")
+    if len(data) < 5 + IDENTITY_BYTES:
+        return None
+    place, numbers = 5 + IDENTITY_BYTES, []
+    for _ in range(4):
+        found = read_varint(data, place)
+        if found is None:
+            _check_length(data)
+            return None
+        number, place = found
+        numbers.append(number)
+    end = place + (CRC.size if data[4] else 0)
+    if len(data) < end + CRC.size:
+        _check_length(data)
+        return None
+    if CRC.unpack_from(data, end)[0] != crc32(data[:end]):
+        raise ContainerError("its header is damaged")
+    fingerprint = CRC.unpack_from(data, place)[0] if data[4] else 0
+    rate, channels, n_codebooks, chunk = numbers
+    header = Header(data[4], data[5 : 5 + IDENTITY_BYTES], rate, channels, n_codebooks, chunk, fingerprint)
+    return header, end + CRC.size
+
+
+def _check_length(data: bytes) -> None:
+    if len(data) > LONGEST_HEADER:
+        raise ContainerError("its header is damaged")
+
+
+def check_header(header: Header, codec: Codec) -> None:
+    """Refuse a file of another codec, or one whose numbers cannot be.
+
+    Raises:
+        ContainerError: the message says what differs.
+    """
+    if header.identity != identity_bytes(codec):
+        raise ContainerError(
+            f"its codes are of another codec ({header.sample_rate} Hz, {header.channels} channels, identity "
+            f"{header.identity.hex()}); this one has {codec.sample_rate} Hz, {codec.channels} channels, identity "
+            f"{identity_bytes(codec).hex()}"
+        )
+    if not 1 <= header.n_codebooks <= codec.quantizer.n_codebooks:
+        raise ContainerError(f"it says {header.n_codebooks} codebooks; the codec has {codec.quantizer.n_codebooks}")
+    if not 1 <= header.chunk * chunk_unit(codec) <= LONGEST_CHUNK * codec.sample_rate:
+        seconds = header.chunk * chunk_unit(codec) / codec.sample_rate
+        raise ContainerError(f"it says chunks of {seconds:.4g} s; up to {LONGEST_CHUNK:g} s are read")
+
+
+def default_chunk(codec: Codec, n_codebooks: int, coder: CodesCoder) -> int:
+    """Frames or segments of a chunk: a second at least, and enough payload that the chunk's own bytes count little."""
+    nominal = codec.bitrate_of(n_codebooks) * 1000 / 8
+    seconds = max(1.0, CHUNK_BYTES / nominal)
+    if coder.number == 3:
+        seconds = max(ENTROPY_SECONDS, 1.6 * seconds)
+    return max(1, round(min(seconds, LONGEST_CHUNK) * codec.sample_rate / chunk_unit(codec)))
+
+
+def chunk_unit(codec: Codec) -> int:
+    """Samples that one frame, or one segment of a codec that cuts audio, takes the audio forward."""
+    return codec.hop_length if codec.segments is None else codec.segments.stride
+
+
+def identity_bytes(codec: Codec) -> bytes:
+    """The first bytes of a codec's identity, which stand in a file."""
+    return bytes.fromhex(identity(codec).partition("-")[2])[:IDENTITY_BYTES]
+
+
+def varint(number: int) -> bytes:
+    """An unsigned number in groups of seven bits, the least significant first."""
+    groups = bytearray()
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes(groups + bytes([number]))
+
+
+def read_varint(data: bytes | memoryview, place: int) -> tuple[int, int] | None:
+    """The number at a place and where it ends; None where it does not end within the data or within 63 bits."""
+    number = 0
+    for count, byte in enumerate(data[place : place + 9]):
+        number |= (byte & 0x7F) << 7 * count
+        if byte < 0x80:
+            return number, place + count + 1
+    return None

@@ -1,0 +1,124 @@
+"""Codes of one recording written as a ``.clc`` file, piece by piece (``container``)."""
+
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.codes import Codes
+from codeclab.codecs.entropy.coders import CodesCoder
+from codeclab.codecs.entropy.container import CHUNK, CRC, LAST, SCALE, Header, chunk_unit, varint
+from codeclab.codecs.io.files import write_atomically
+
+
+class ContainerWriter:
+    """Makes the bytes of a file while its codes come.
+
+    Args:
+        codec: whose codes they are.
+        n_codebooks: used.
+        coder: from codes to bytes.
+        chunk: frames, or segments of a codec that cuts audio, of a chunk; None takes what keeps the overhead small.
+
+    Attributes:
+        header: of the file.
+        payload: bytes of coded codes and levels so far.
+        written: bytes so far.
+    """
+
+    def __init__(self, codec: Codec, n_codebooks: int, coder: CodesCoder, chunk: int | None = None) -> None:
+        self.header = Header.of(codec, n_codebooks, coder, chunk)
+        self.payload = 0
+        self.written = 0
+        self._codec, self._coder = codec, coder
+        self._unit = chunk_unit(codec)
+        self._whole_frames = None if codec.segments is None else -(-codec.segments.length // codec.hop_length)
+        self._units: list[tuple[NDArray[np.int64], bytes]] = []
+        self._samples = 0
+        self._chunks = 0
+
+    def push(self, codes: Codes) -> bytes:
+        """The bytes that are ready after more codes.
+
+        Args:
+            codes: of one recording, the next that ``Codec.encode`` or a stream's encoder gave.
+
+        Raises:
+            ValueError: codes of several recordings, of another codec or of other codebooks.
+        """
+        self._check(codes)
+        for index, segment in enumerate(codes.segments):
+            array = segment[0].cpu().numpy()
+            if self._whole_frames is None:
+                self._units += [(array[:, frame : frame + 1], b"") for frame in range(array.shape[1])]
+            else:
+                level = b"" if codes.scales is None else SCALE.pack(float(codes.scales[index]))
+                self._units.append((array, level))
+        self._samples += codes.length
+        ready = self._begin()
+        while self._is_ready():
+            units, self._units = self._units[: self.header.chunk], self._units[self.header.chunk :]
+            ready += self._chunk(units, bytes([CHUNK]) + varint(self._chunks))
+        return self._counted(ready)
+
+    def finish(self) -> bytes:
+        """The last chunk."""
+        start = bytes([LAST]) + varint(self._chunks) + varint(self._samples)
+        return self._counted(self._begin() + self._chunk(self._units, start))
+
+    def _begin(self) -> bytes:
+        return b"" if self.written else self.header.to_bytes()
+
+    def _counted(self, data: bytes) -> bytes:
+        self.written += len(data)
+        return data
+
+    def _is_ready(self) -> bool:
+        """Whether the next chunk is complete and the audio reaches its end, so that it need not be the last."""
+        first = self._units[: self.header.chunk]
+        whole = self._whole_frames is None or all(codes.shape[1] == self._whole_frames for codes, _ in first)
+        reached = (self._chunks + 1) * self.header.chunk * self._unit <= self._samples
+        return len(first) == self.header.chunk and whole and reached
+
+    def _chunk(self, units: list[tuple[NDArray[np.int64], bytes]], start: bytes) -> bytes:
+        self._chunks += 1
+        levels = b"".join(level for _, level in units)
+        coded = self._coder.encode(np.concatenate([codes for codes, _ in units], axis=1)) if units else b""
+        self.payload += len(levels) + len(coded)
+        data = start + varint(len(levels) + len(coded)) + levels + coded
+        return data + CRC.pack(crc32(data))
+
+    def _check(self, codes: Codes) -> None:
+        codec, count = self._codec, self.header.n_codebooks
+        if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
+            raise ValueError("the codes are of another codec: of another rate, or with levels where it has none")
+        for segment in codes.segments:
+            if segment.shape[:2] != (1, count):
+                raise ValueError(
+                    f"a file holds codes [1, {count}, T] of one recording; these are {list(segment.shape)}"
+                )
+            sizes = segment.new_tensor(codec.quantizer.codebook_sizes[:count])[:, None]
+            if ((segment < 0) | (segment >= sizes)).any():
+                raise ValueError("a code is none of its codebook's entries")
+
+
+def write_container(
+    path: Path | str, codes: Codes, codec: Codec, coder: CodesCoder, chunk: int | None = None
+) -> ContainerWriter:
+    """Write the codes of one recording, the file whole or not at all.
+
+    Args:
+        path: of the file, ``….clc``.
+        codes: what ``codec.encode`` made of audio ``[1, C, N]``.
+        codec: which made them.
+        coder: from codes to bytes.
+        chunk: see ``ContainerWriter``.
+
+    Returns:
+        the writer, which says how much was written.
+    """
+    writer = ContainerWriter(codec, codes.segments[0].shape[1], coder, chunk)
+    write_atomically(Path(path), writer.push(codes) + writer.finish())
+    return writer

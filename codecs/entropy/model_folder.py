@@ -1,0 +1,76 @@
+"""What was fitted to a codec's codes, as a folder: how frequent they are, and the language model."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.language_model import LanguageModel
+from codeclab.codecs.io.files import replacing, write_atomically
+from codeclab.codecs.io.folder import identity
+
+CONFIG = "language_model.json"
+TENSORS = "language_model.safetensors"
+FORMAT_VERSION = 1
+COUNTS = "counts"
+ARGUMENTS = ("n_codebooks", "codebook_size", "dimension", "n_layers", "n_heads", "feedforward", "context")
+
+
+@dataclass
+class FittedModel:
+    """A language model and frequencies, fitted to a codec's codes.
+
+    Attributes:
+        model: trained on the codec's codes.
+        counts: how often each entry of each codebook was seen, ``[K, size]``.
+    """
+
+    model: LanguageModel
+    counts: NDArray[np.int64]
+
+
+def save_fitted(fitted: FittedModel, folder: Path, codec: Codec) -> None:
+    """Write a model and frequencies, each of the two files whole or not at all.
+
+    Args:
+        fitted: to be written.
+        folder: made where it is missing.
+        codec: whose codes it was fitted to.
+    """
+    arguments = {name: getattr(fitted.model, name) for name in ARGUMENTS}
+    config = {"format_version": FORMAT_VERSION, "codec": identity(codec), "arguments": arguments}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.model.state_dict().items()}
+    with replacing(folder / TENSORS) as temporary:
+        save_file(tensors | {COUNTS: torch.from_numpy(fitted.counts)}, temporary, {"format": "pt"})
+    write_atomically(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+
+
+def load_fitted(folder: Path, codec: Codec) -> FittedModel:
+    """Read what ``save_fitted`` wrote.
+
+    Args:
+        folder: with both files.
+        codec: whose codes it should be fitted to.
+
+    Raises:
+        ValueError: it is of another codec, or cannot be read; the message says which.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if config["format_version"] > FORMAT_VERSION:
+            raise ValueError(f"it is of version {config['format_version']}; upgrade codeclab")
+        if config["codec"] != identity(codec):
+            raise ValueError(f"it was fitted to another codec ({config['codec']}); this one is {identity(codec)}")
+        model = LanguageModel(**{name: int(config["arguments"][name]) for name in ARGUMENTS})
+        tensors = load_file(folder / TENSORS)
+        counts = tensors.pop(COUNTS).numpy()
+        model.load_state_dict(tensors)
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder} holds no language model of this codec: {error}") from error
+    return FittedModel(model.eval(), counts)

@@ -1,0 +1,218 @@
+"""``codeclab encode``, ``decode`` and ``reconstruct``: audio files, or folders of them, through a codec."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from codeclab.benchmarks.evaluate.progress import progress_bar
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.audio_files import Coded, decode_file, encode_file, reconstruct_file
+from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.io.box import BOX
+from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.data.formats import EXTENSIONS
+
+CODES = ".clc"
+SUMMARIES = {
+    "encode": ("Code an audio file, or every one in a folder, into small .clc files.", "speech.wav speech.clc"),
+    "decode": ("Decode a .clc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
+    "reconstruct": ("Put audio through a codec, as a listener would get it.", "album/ album-6kbps/"),
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done to every file; goes to worker processes.
+
+    Attributes:
+        command: ``encode``, ``decode`` or ``reconstruct``.
+        codec: what ``Codec.from_pretrained`` reads.
+        bitrate: kbps; None takes the highest.
+        entropy: name of the coder.
+        imports: files with the user's own parts.
+        device: where the codec runs.
+    """
+
+    command: str
+    codec: str
+    bitrate: float | None
+    entropy: str
+    imports: tuple[str, ...]
+    device: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file: what was coded, or why not."""
+
+    source: Path
+    coded: Coded | None
+    error: str = ""
+
+
+def make_parser(command: str) -> argparse.ArgumentParser:
+    """The options of ``codeclab encode``, ``decode`` or ``reconstruct``."""
+    summary, example = SUMMARIES[command]
+    parser = argparse.ArgumentParser(
+        prog=f"codeclab {command}",
+        description=summary,
+        epilog=f"Example: codeclab {command} {example} --codec runs/NAME"
+        + ("" if command == "decode" else " --bitrate 6"),
+    )
+    parser.add_argument("input", metavar="IN", help="a file or a folder")
+    parser.add_argument("output", metavar="OUT", help="a file, or a folder for a folder's files")
+    parser.add_argument(
+        "--codec",
+        default=BOX,
+        metavar="CODEC",
+        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
+    )
+    if command != "decode":
+        parser.add_argument("--bitrate", type=float, metavar="KBPS", help="kbps (default: the codec's highest)")
+    if command == "encode":
+        parser.add_argument(
+            "--entropy", default="none", metavar="CODER", help="none, static, prior or lm (default: none, codes packed)"
+        )
+    if command != "encode":
+        parser.add_argument("--format", default="wav", metavar="SUFFIX", help="of a folder's audio (default: wav)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes for a folder (default: one a core)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    return parser
+
+
+def load_codec(name: str) -> Codec:
+    """A codec by what the user calls it.
+
+    Raises:
+        RecipeError: there is none of that name; the message says what can be given.
+    """
+    try:
+        return Codec.from_pretrained(name)
+    except ValueError as error:
+        raise RecipeError(f"--codec {name}: {error}") from error
+
+
+def pairs(source: Path, target: Path, command: str, suffix: str) -> list[tuple[Path, Path]]:
+    """Each file to be read and where what is made of it goes.
+
+    Raises:
+        RecipeError: there is nothing to read, or two files would go to one place.
+    """
+    if source.is_file():
+        return [(source, target / f"{source.stem}{suffix}" if target.is_dir() else target)]
+    if not source.is_dir():
+        raise RecipeError(f"there is no file or folder {source}")
+    if target.is_file():
+        raise RecipeError(f"{source} is a folder and {target} a file; OUT should be a folder, too")
+    wanted = {CODES} if command == "decode" else EXTENSIONS
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in wanted and path.is_file())
+    if not files:
+        raise RecipeError(f"there are no files that end with {', '.join(sorted(wanted))} in {source}")
+    found = [(path, target / path.relative_to(source).with_suffix(suffix)) for path in files]
+    seen: dict[Path, Path] = {}
+    for path, place in found:
+        if place in seen:
+            raise RecipeError(f"{path} and {seen[place]} would both go to {place}; rename one")
+        seen[place] = path
+    return found
+
+
+class Worker:
+    """Codes files with one codec.
+
+    Args:
+        work: what to do.
+    """
+
+    def __init__(self, work: Work) -> None:
+        for file in work.imports:
+            import_file(file)
+        self.work = work
+        self.codec = load_codec(work.codec).to(work.device).eval()
+        self.coders = Coders.beside(self.codec, work.codec)
+        self.count = self.codec.choose_codebooks(work.bitrate)
+        self.coder = self.coders.named(work.entropy)
+
+    def __call__(self, source: Path, target: Path) -> Outcome:
+        """Code one file; a file that cannot be coded does not stop the others."""
+        try:
+            if self.work.command == "encode":
+                return Outcome(source, encode_file(self.codec, source, target, self.count, self.coder))
+            if self.work.command == "decode":
+                return Outcome(source, decode_file(self.codec, source, target, self.coders.of_header))
+            return Outcome(source, reconstruct_file(self.codec, source, target, self.count))
+        except (ValueError, OSError) as error:
+            return Outcome(source, None, str(error))
+
+
+_worker: Worker | None = None
+
+
+def _start_worker(work: Work) -> None:
+    global _worker
+    torch.set_num_threads(1)
+    _worker = Worker(work)
+
+
+def _perform(source: Path, target: Path) -> Outcome:
+    assert _worker is not None
+    return _worker(source, target)
+
+
+def outcomes(work: Work, files: Sequence[tuple[Path, Path]], jobs: int) -> Iterator[Outcome]:
+    """What becomes of each file, as it is done; several at a time where there are several jobs."""
+    if jobs == 1:
+        worker = Worker(work)
+        for source, target in files:
+            yield worker(source, target)
+        return
+    Worker(work)  # what the command has wrong is said here, once
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (work,)) as pool:
+        for done in as_completed([pool.submit(_perform, source, target) for source, target in files]):
+            yield done.result()
+
+
+def summary(found: Sequence[Outcome], spent: float) -> str:
+    """A line: files, hours, kbps and times real time."""
+    coded = [outcome.coded for outcome in found if outcome.coded is not None]
+    seconds = sum(one.seconds for one in coded)
+    kbps = sum(one.kbps * one.seconds for one in coded) / seconds if seconds else 0.0
+    length = f"{seconds / 3600:.2f} hours" if seconds >= 3600 else f"{seconds:.1f} s"
+    return f"{len(coded)} files, {length}, {kbps:.3g} kbps, {seconds / spent:.1f} times real time"
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab encode|decode|reconstruct``; returns the exit status."""
+    options = make_parser(command).parse_args(argv)
+    suffix = CODES if command == "encode" else f".{options.format.lstrip('.')}"
+    bitrate, entropy = getattr(options, "bitrate", None), getattr(options, "entropy", "none")
+    work = Work(command, options.codec, bitrate, entropy, tuple(options.imports), options.device)
+    try:
+        files = pairs(Path(options.input), Path(options.output), command, suffix)
+        if options.jobs is not None and options.jobs < 1:
+            raise RecipeError(f"--jobs is {options.jobs}; it should be at least 1")
+        jobs = min(options.jobs or os.cpu_count() or 1, len(files))
+        began, found = time.perf_counter(), []
+        with progress_bar(command, len(files), len(files) > 1) as step:
+            for outcome in outcomes(work, files, jobs):
+                found.append(outcome)
+                step()
+    except (ValueError, OSError) as error:
+        print(f"codeclab {command}: {error}", file=sys.stderr)
+        return 2
+    for outcome in found:
+        if outcome.coded is None:
+            print(f"codeclab {command}: {outcome.error}", file=sys.stderr)
+        for damage in outcome.coded.damage if outcome.coded else ():
+            print(f"codeclab {command}: {outcome.source} is damaged, {damage}", file=sys.stderr)
+    print(summary(found, time.perf_counter() - began))
+    return int(any(outcome.coded is None for outcome in found))

@@ -1,0 +1,102 @@
+"""``codeclab encode``, ``decode``, ``reconstruct`` and ``stream``: files, folders and pipes through a codec."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.audio_files import audio_blocks, code_blocks, decoded_blocks
+from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.entropy.container_reader import Piece, read_container
+from codeclab.codecs.resample import resample
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.experiments.cli.code_files import run
+from codeclab.quantizers.residual_vq import ResidualVQ
+
+SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}
+
+
+def make(**settings):
+    torch.manual_seed(0)
+    parts = SEANetEncoder(**SHAPE), ResidualVQ(4, 3, 16), SEANetDecoder(**SHAPE)
+    return Codec(*parts, sample_rate=8000, **settings).eval()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make().save(tmp_path / "codec")
+    return tmp_path
+
+
+def noise(path: Path, seconds: float, rate: int = 8000, channels: int = 1) -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sound = 0.1 * np.random.default_rng(0).standard_normal((round(seconds * rate), channels)).astype(np.float32)
+    soundfile.write(path, sound, rate, "FLOAT")
+    return sound
+
+
+def test_a_file_there_and_back_is_the_librarys(folder, capsys):
+    sound = noise(folder / "a.wav", 9.3)
+    codec = ["--codec", str(folder / "codec")]
+    assert run("encode", [str(folder / "a.wav"), str(folder / "a.clc"), *codec, "--bitrate", "8"]) == 0
+    assert capsys.readouterr().out.startswith("1 files, 9.3 s, 8")
+    assert run("decode", [str(folder / "a.clc"), str(folder / "b.wav"), *codec]) == 0
+    assert run("reconstruct", [str(folder / "a.wav"), str(folder / "c.wav"), *codec, "--bitrate", "8"]) == 0
+    library = Codec.from_pretrained(folder / "codec")
+    codes, damage = read_container(folder / "a.clc", library, Coders(library).of_header)
+    whole = library.encode(sound[:, 0], bitrate=8.0)
+    assert damage == []
+    assert torch.equal(codes.codes, whole.codes)
+    for name in ("b.wav", "c.wav"):
+        decoded, rate = soundfile.read(folder / name, dtype="float32")
+        assert (rate, len(decoded)) == (8000, len(sound))
+        np.testing.assert_allclose(decoded, library.decode(whole)[0, 0].numpy(), atol=1.1 / 32768)
+    assert soundfile.info(folder / "b.wav").subtype == "PCM_16"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["missing.wav", "a.clc", "--codec", "CODEC"], "there is no file or folder missing.wav"),
+        (["a.wav", "a.clc", "--codec", "CODEC", "--bitrate", "7"], "does not offer 7 kbps; it offers 4, 8, 12 kbps"),
+        (["a.wav", "a.clc", "--codec", "nowhere"], "nowhere is not a folder"),
+        (["a.wav", "a.clc", "--codec", "CODEC", "--entropy", "magic"], "no entropy coder 'magic'; it has: none"),
+        ([".", "a.wav", "--codec", "CODEC"], "is a folder and a.wav a file"),
+        (["codec", "out", "--codec", "CODEC"], "there are no files that end with"),
+        ([".", "out", "--codec", "CODEC", "--jobs", "0"], "--jobs is 0"),
+    ],
+)
+def test_commands_that_are_wrong(folder, monkeypatch, capsys, words, message):
+    noise(folder / "a.wav", 0.1)
+    monkeypatch.chdir(folder)
+    words = [str(folder / "codec") if word == "CODEC" else word for word in words]
+    assert run("encode", words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_codes_of_a_wrong_codec_are_an_error_and_no_noise(folder, capsys):
+    noise(folder / "a.wav", 0.5)
+    torch.manual_seed(1)
+    other = Codec(SEANetEncoder(**SHAPE), ResidualVQ(4, 3, 16), SEANetDecoder(**SHAPE), sample_rate=8000)
+    other.save(folder / "other")
+    assert run("encode", [str(folder / "a.wav"), str(folder / "a.clc"), "--codec", str(folder / "codec")]) == 0
+    assert run("decode", [str(folder / "a.clc"), str(folder / "b.wav"), "--codec", str(folder / "other")]) == 1
+    assert "a.clc cannot be read: its codes are of another codec" in capsys.readouterr().err
+    assert not (folder / "b.wav").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"segment": 0.2, "overlap": 0.1, "normalize": True}, {"normalize": True}])
+def test_blocks_of_a_file_are_coded_as_the_whole(tmp_path, settings):
+    sound = noise(tmp_path / "a.wav", 10.1, 16000)
+    codec = make(**settings)
+    audio = torch.cat(list(audio_blocks(codec, tmp_path / "a.wav")), dim=-1)
+    torch.testing.assert_close(audio, resample(torch.from_numpy(sound.T)[None], 16000, 8000), rtol=0, atol=1e-5)
+    codes = list(code_blocks(codec, audio_blocks(codec, tmp_path / "a.wav"), 2))
+    whole = codec.encode(audio, n_codebooks=2)
+    found = [segment for part in codes for segment in part.segments]
+    assert torch.equal(torch.cat(found, -1), torch.cat(whole.segments, -1))
+    decoded = torch.cat(list(decoded_blocks(codec, (Piece(part) for part in codes))), dim=-1)
+    torch.testing.assert_close(decoded, codec.decode(whole), rtol=0, atol=1e-5)
