@@ -33,9 +33,7 @@ commands (`codeclab COMMAND --help` explains each):
 {commands}
 
 Begin with:
-  codeclab table demo                                    five small codecs, trained and compared in minutes on a CPU
-  codeclab fit --config encodec_24khz --scale mini       train one codec on the built-in synthetic corpus
-  codeclab fit --config dac_44khz --scale mini --data ~/audio --model.quantizer ResidualVQ
+  codeclab table demo --seeds 1    small codecs of speech, trained and compared in minutes on a CPU
 """
 
 
