@@ -1,0 +1,82 @@
+"""README.md and docs/: commands, names and links are those that exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from codeclab.experiments.cli import main
+from codeclab.experiments.cli.commands import COMMANDS
+from codeclab.experiments.config.recipes import RECIPES, names
+from codeclab.experiments.runner.read import TABLES
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PART_FLAGS = ("--model.", "--data.", "--trainer.")
+SUBCOMMANDS = ("data", "mushra")
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each `codeclab …` line in the page's shell blocks, comments left out."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.M | re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("codeclab ")]
+
+
+ALL = [words for page in PAGES for words in commands(page)]
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    return {}
+
+
+def help_of(words: list[str], helps: dict[str, str], capsys: pytest.CaptureFixture[str]) -> str:
+    asked = words[: 2 if words[0] in SUBCOMMANDS else 1]
+    name = " ".join(asked)
+    if name not in helps:
+        with pytest.raises(SystemExit):
+            main([*asked, "--help"])
+        helps[name] = capsys.readouterr().out
+    return helps[name]
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_commands_and_options_exist(
+    words: list[str], helps: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words[0] in COMMANDS
+    options = {word.split("=")[0] for word in words if word.startswith("--")}
+    known = set(re.findall(r"--[A-Za-z_][\w-]*", help_of(words, helps, capsys)))
+    assert {option for option in options if not option.startswith(PART_FLAGS)} <= known
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_recipes_and_tables_exist(words: list[str]) -> None:
+    if words[0] in ("table", "tables") and len(words) > 1 and words[1].islower():
+        assert words[1] in names(TABLES)
+    if "--config" in words and not words[words.index("--config") + 1].startswith("runs/"):
+        assert words[words.index("--config") + 1] in names(RECIPES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_readme_can_be_read_in_a_minute_and_its_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 150
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    audio = 0.1 * torch.randn(1, 1, 4001, generator=torch.Generator().manual_seed(0))
+    scope = {"audio": audio}
+    exec(code, scope)
+    assert scope["audio"].shape == (1, 1, 4001)
+    assert (tmp_path / "my-codec" / "model.safetensors").is_file()
