@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 import torch
 from pandas import DataFrame
+from torch import Tensor
 
 from codeclab.benchmarks.baselines.base import Baseline
-from codeclab.benchmarks.baselines.lyra import QUANTIZERS, SAMPLE_RATE, LyraV2
+from codeclab.benchmarks.baselines.lyra import QUANTIZERS, LyraV2
+from codeclab.benchmarks.baselines.tokens import TokenCodec
+from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
 
 PCM_BITS = 16
 SECONDS = 4.0
+TIMED = {"rtf_encoder", "rtf_decoder"}
+OF_CODES = {"n_codebooks", "frame_rate"}
 
 
 def baseline_columns(
@@ -23,7 +28,8 @@ def baseline_columns(
     Args:
         baseline: The baseline.
         names: From ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; encoder's and decoder's
-            real-time factors are told of Lyra V2, on one thread as EnCodec's section 4.6 has it.
+            real-time factors are told of Lyra V2 and of a ``TokenCodec``, on one thread of the CPU as EnCodec's section
+            4.6 has it; ``frame_rate`` where all codebooks have the same.
         bitrates: kbps really spent.
         sample_rate: Hz of the originals; None is the baseline's own.
     """
@@ -35,14 +41,46 @@ def baseline_columns(
             found["compression"] = rate * (baseline.channels or 1) * PCM_BITS / 1000 / bitrate
         if baseline.sample_rate is not None:
             found["sample_rate"], found["bandwidth"] = baseline.sample_rate / 1000, baseline.sample_rate / 2000
-        if isinstance(baseline, LyraV2) and {"rtf_encoder", "rtf_decoder"} & set(names):
-            found["rtf_encoder"], found["rtf_decoder"] = _real_time_factors(baseline, bitrate)
+        if isinstance(baseline, LyraV2) and TIMED & set(names):
+            found["rtf_encoder"], found["rtf_decoder"] = _lyra_factors(baseline, bitrate)
+        if isinstance(baseline, TokenCodec) and (TIMED | OF_CODES) & set(names):
+            found |= token_columns(baseline, bitrate)
         rows += [(ALL, bitrate, name, found[name], math.nan, 1, 0) for name in names if name in found]
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
-def _real_time_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:
-    noise = 0.1 * torch.randn(round(SECONDS * SAMPLE_RATE), generator=torch.Generator().manual_seed(0))
+def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
+    """Codebooks, frame rate in Hz and real-time factors of a codec, on four seconds of noise and one thread of the CPU.
+
+    Args:
+        codec: The codec.
+        bitrate: kbps really spent: the nearest of those it offers is run.
+    """
+    if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
+        codec = TransformersCodec(codec.model, "cpu")
+    noise = _noise(codec.channels or 1, codec.sample_rate or 1)
+    asked = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        codec.decode(codec.encode(noise, asked))  # the first call is slower
+        began = time.perf_counter()
+        tokens = codec.encode(noise, asked)
+        encoded = time.perf_counter()
+        codec.decode(tokens)
+        decoded = time.perf_counter()
+    finally:
+        torch.set_num_threads(threads)
+    found = {"rtf_encoder": SECONDS / (encoded - began), "rtf_decoder": SECONDS / (decoded - encoded)}
+    if tokens.codes:
+        found["n_codebooks"] = float(len(tokens.codes))
+    if len({len(code) for code in tokens.codes}) == 1:
+        found["frame_rate"] = len(tokens.codes[0]) / SECONDS
+    return found
+
+
+def _lyra_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:
+    noise = _noise(1, lyra.sample_rate or 1)[0]
     n_quantizers = QUANTIZERS[bitrate]
     codes = lyra.encode(noise, n_quantizers)  # the first call also loads the models
     lyra.decode(codes)
@@ -51,3 +89,7 @@ def _real_time_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:
     encoded = time.perf_counter()
     lyra.decode(codes)
     return SECONDS / (encoded - began), SECONDS / (time.perf_counter() - encoded)
+
+
+def _noise(channels: int, sample_rate: int) -> Tensor:
+    return 0.1 * torch.randn(channels, round(SECONDS * sample_rate), generator=torch.Generator().manual_seed(0))

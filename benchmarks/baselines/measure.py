@@ -8,8 +8,9 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.baselines.base import Baseline, NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.registry import describe_baseline
+from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.clip import Clip
-from codeclab.benchmarks.evaluate.codes import CODES_KBPS, rates_spent
+from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates_spent
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, Evaluation
 from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
@@ -27,7 +28,8 @@ def evaluate_baseline(
 
     ``bitrate_kbps`` is what was really spent, on average over the seconds of these clips, and the column
     ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` keeps the bitrates asked for, in the same order as
-    ``info["bitrates_kbps"]``. There are no codes: ``n_codebooks`` is missing, and so are the metrics of codes.
+    ``info["bitrates_kbps"]``. ``n_codebooks`` is missing. Metrics of codes are those of a ``TokenCodec`` alone, whose
+    weights ``info["parameters"]`` counts.
 
     Args:
         baseline: What is measured; a clip's channels are matched to its, as with a codec.
@@ -49,15 +51,20 @@ def evaluate_baseline(
     if missing:
         raise NotInstalledError(missing)
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
-    scores = DataFrame(judge(_decoded(baseline, clips, rates), chosen, workers, total, progress))
+    sizes = baseline.codebook_sizes if isinstance(baseline, TokenCodec) else []
+    codes = CodeStatistics(sizes) if sizes else None
+    scores = DataFrame(judge(_decoded(baseline, clips, rates, codes), chosen, workers, total, progress))
     spent = rates_spent(scores)
     if len(set(spent.values())) < len(spent):
         raise ValueError(
             f"of {', '.join(f'{r:g}' for r in rates)} kbps two are the same to {baseline.name}; leave one out"
         )
-    scores["bitrate_kbps"] = scores["bitrate_kbps"].replace(spent)
+    codebooks = DataFrame(columns=CODEBOOK_COLUMNS) if codes is None else codes.table()
+    for table in (scores, codebooks):
+        table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     info: dict[str, Any] = {
         "codec": None,
+        "name": baseline.name,
         "baseline": describe_baseline(baseline),
         "sample_rate": baseline.sample_rate,
         "channels": baseline.channels,
@@ -67,7 +74,9 @@ def evaluate_baseline(
         "device": f"cpu ({platform.processor() or platform.machine()})",
         **provenance(chosen, workers, ("av",)),
     }
-    return Evaluation(scores, DataFrame(columns=CODEBOOK_COLUMNS), info)
+    if isinstance(baseline, TokenCodec):
+        info["parameters"] = baseline.parameters()
+    return Evaluation(scores, codebooks, info)
 
 
 def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
@@ -86,13 +95,20 @@ def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[fl
     return sorted({float(offered_rate(baseline, rate)) for rate in asked})
 
 
-def _decoded(baseline: Baseline, clips: Iterable[Clip], rates: Sequence[float]) -> Iterator[Decoded]:
+def _decoded(
+    baseline: Baseline, clips: Iterable[Clip], rates: Sequence[float], codes: CodeStatistics | None
+) -> Iterator[Decoded]:
     for clip in named_once(clips):
         original = clip.audio.detach().cpu().float()
         channels = baseline.channels or original.shape[0]
         reference, given = match_channels(original, channels, clip.name)
         for rate in rates:
-            decoded, kbps = baseline.transcode(given, clip.sample_rate, rate)
+            if isinstance(baseline, TokenCodec):
+                decoded, kbps, tokens = baseline.code(given, clip.sample_rate, rate)
+                if codes is not None:
+                    codes.update(clip.domain, rate, [tokens.padded()])
+            else:
+                decoded, kbps = baseline.transcode(given, clip.sample_rate, rate)
             if reference.shape[0] < channels:
                 decoded = decoded.mean(dim=0, keepdim=True)
             row = {"name": clip.name, "domain": clip.domain, "seconds": clip.seconds, "bitrate_kbps": rate}

@@ -9,9 +9,27 @@ from codeclab.benchmarks.baselines.command import CommandBaseline, read_template
 from codeclab.benchmarks.baselines.lyra import LyraV2
 from codeclab.benchmarks.baselines.mp3 import MP3
 from codeclab.benchmarks.baselines.opus import Opus
+from codeclab.benchmarks.baselines.python_codec import PythonCodec
+from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
 
-BASELINES: dict[str, Callable[..., Baseline]] = {part.__name__: part for part in (Opus, MP3, LyraV2, CommandBaseline)}
+BASELINES: dict[str, Callable[..., Baseline]] = {
+    part.__name__: part for part in (Opus, MP3, LyraV2, CommandBaseline, TransformersCodec, PythonCodec)
+}
 """All baselines by the name of their class."""
+
+TRANSFORMERS = "transformers:"
+"""Before a folder or hub id that ``transformers`` is to run."""
+
+
+def named_codec(word: str) -> dict[str, Any] | None:
+    """The baseline that stands behind the name of a codec; None where ``Codec.from_pretrained`` reads it.
+
+    Args:
+        word: ``transformers:NAME_OR_FOLDER``, ``FILE.py``, or another.
+    """
+    if word.startswith(TRANSFORMERS):
+        return {"part": TransformersCodec.__name__, "model": word.removeprefix(TRANSFORMERS)}
+    return {"part": PythonCodec.__name__, "file": word} if word.endswith(".py") else None
 
 
 def make_baseline(spec: Mapping[str, Any]) -> Baseline:

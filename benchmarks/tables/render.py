@@ -239,5 +239,5 @@ def evaluation_text(evaluation: Evaluation, width: int = 120) -> str:
         evaluation: of a codec or a baseline.
         width: columns of the terminal.
     """
-    rows = [Row((evaluation.info.get("baseline") or {}).get("part", "codec"), evaluation.summary)]
+    rows = [Row(evaluation.info.get("name") or "codec", evaluation.summary)]
     return text(Table("Measured", "", evaluation.info["metrics"], rows, ranked=True), width)

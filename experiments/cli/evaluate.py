@@ -4,7 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline
+from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline, make_baseline
+from codeclab.benchmarks.baselines.columns import token_columns
+from codeclab.benchmarks.baselines.registry import named_codec
+from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.render import evaluation_text
@@ -33,7 +36,12 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(BASELINES)}, as in: --baseline Opus "
         "--data FOLDER --bitrates 6 12; --baseline LyraV2 folder=MODELS; --baseline CommandBaseline file=mine.yaml",
     )
-    parser.add_argument("run", nargs="?", help="a run's folder (runs/NAME), or what Codec.from_pretrained reads")
+    parser.add_argument(
+        "run",
+        nargs="?",
+        help="a run's folder (runs/NAME), what Codec.from_pretrained reads, any codec of transformers "
+        "(transformers:NAME_OR_FOLDER), or one in a Python file with encode and decode (FILE.py)",
+    )
     parser.add_argument(
         "--baseline", metavar="WORD", nargs="+", help="measure this instead of a run: its name, then ARGUMENT=VALUE …"
     )
@@ -89,6 +97,13 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
     return evaluate_codec(codec, data, rates, options.metrics, options.split, options.workers, options.device)
 
 
+def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
+    weights, speed = codec.parameters(), token_columns(codec, bitrate)
+    size = "weights not counted" if weights is None else f"{weights:,} weights"
+    factors = f"{speed['rtf_encoder']:.1f} encoding, {speed['rtf_decoder']:.1f} decoding"
+    return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
+
+
 def _limit(data: AudioData, options: argparse.Namespace) -> None:
     if options.clips is not None:
         data.max_test_clips = data.valid_clips = options.clips
@@ -105,9 +120,14 @@ def run(command: str, argv: list[str]) -> int:
         unknown = [name for name in options.metrics if name not in METRICS]
         if unknown:
             raise RecipeError(f"no metric {', '.join(unknown)}; there are: {', '.join(METRICS)}")
+        other = named_codec(options.run) if options.run else None
         if options.baseline:
             found = measure_baseline(read_baseline(options.baseline), options)
             beside = Path("evaluations") / options.baseline[0]
+        elif other:
+            codec = make_baseline(other)
+            found = measure_baseline(codec, options)
+            beside = Path("evaluations") / codec.name
         else:
             found = measure_codec(options)
             folder = Path(options.run)
@@ -116,12 +136,14 @@ def run(command: str, argv: list[str]) -> int:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
-        if not options.baseline:
+        if not (options.baseline or named_codec(options.run or "")):
             raise
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 1
     output = Path(options.output) if options.output else beside
     found.save(output)
     print(evaluation_text(found))
+    if other and isinstance(codec, TokenCodec):
+        print(_size_and_speed(codec, max(found.info["bitrates_kbps"])))
     print(f"written to {output}")
     return 0

@@ -14,6 +14,7 @@ from pandas import DataFrame
 from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
 from codeclab.benchmarks.baselines.columns import baseline_columns
 from codeclab.benchmarks.baselines.registry import describe_baseline
+from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.codecs.codec import Codec
@@ -65,6 +66,8 @@ def plan_measurement(
         rate, channels = spec.sample_rate or subject.sample_rate, subject.channels
     else:
         rates, described = _rates(row, spec, subject), describe_baseline(subject)
+        if isinstance(subject, TokenCodec):
+            described["fingerprint"] = subject.fingerprint
         rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
@@ -168,6 +171,8 @@ def clip_settings(scale: str | None, extra: Sequence[str] = ()) -> dict[str, Any
 def _rates(row: TableRow, spec: TableSpec, baseline: Baseline) -> list[float]:
     """The kbps that the row or the paper names, as far as they are offered, else those of the table."""
     offered = baseline.bitrates
+    if isinstance(baseline, TokenCodec) and not isinstance(row.bitrates, list):
+        return pick_bitrates(offered, spec.bitrates if row.bitrates is None else row.bitrates)
     named = spec.rates_of(row, [])
     return [rate for rate in named if not offered or pick_bitrates(offered, [rate])] or spec.rates_of(row, offered)
 
@@ -178,5 +183,6 @@ def _is_clips(key: str) -> bool:
 
 def _folder(runs: Path, row: TableRow, wanted: dict[str, Any]) -> Path:
     digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:8]
-    name = Path(row.codec).stem if row.codec is not None else wanted["of"].get("name", wanted["of"]["part"])
+    of = wanted["of"]
+    name = of.get("name") or Path(row.codec or of.get("model") or of.get("file") or of["part"]).stem
     return runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{digest}" / "evaluation"

@@ -57,7 +57,11 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
         asked = dict(zip(info["bitrates_kbps"], info.get("asked_kbps") or info["bitrates_kbps"], strict=True))
         summary = _joined([evaluation.summary, columns])
         return row.printed(
-            summary=summary, codebooks=_codebooks(evaluation), asked=asked, per_file=[evaluation.per_file]
+            summary=summary,
+            codebooks=_codebooks(evaluation),
+            parameters=info.get("parameters"),
+            asked=asked,
+            per_file=[evaluation.per_file],
         )
     kept = [measured(job) for job in made]
     seconds = [found for job in made if (found := train_seconds(job.folder)) is not None]

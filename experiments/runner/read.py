@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
@@ -125,14 +126,15 @@ def _row(path: Path, row: Any, base: list[str]) -> TableRow:
     if len(ways) > 1:
         raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; a row is made in one way")
     trained = not ways or ways == ["flags"]
+    other = named_codec(str(row["codec"])) if "codec" in row else None
     return TableRow(
         name=str(row["name"]),
         flags=[*base, *shlex.split(str(row.get("flags", "")))] if trained else [],
         published=row.get("published") or {},
         bitrate=row.get("bitrate"),
         label=row.get("label"),
-        codec=row.get("codec"),
-        baseline=row.get("baseline"),
+        codec=None if other else row.get("codec"),
+        baseline=other or row.get("baseline"),
         recipe=row.get("recipe"),
         only_published=bool(row.get("only_published", False)),
         figures=[_figures(path, row["name"], figures) for figures in row.get("figures") or []],

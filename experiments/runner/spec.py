@@ -68,7 +68,8 @@ class TableRow:
         published: the paper's figures, by metric or column: a number, or text shown as it stands.
         bitrate: kbps at which the published figures hold; None is the row's highest.
         label: the paper's name of that bitrate, such as "8 kbps".
-        codec: folder or hub id of a codec that is measured and not trained (kind "codec").
+        codec: folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
+            ``transformers:NAME_OR_FOLDER`` and ``FILE.py`` are read as the baselines that they are.
         baseline: ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
         recipe: a recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
             (kind "recipe").

@@ -1,0 +1,93 @@
+"""Codecs that give codes: what is common to all that others made."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codeclab.benchmarks.baselines.base import require
+from codeclab.codecs.resample import resample, same_length
+from codeclab.quantizers.base import ABSENT
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a codec made of one clip.
+
+    Args:
+        codes: Of each codebook, most significant first, ``int64 [T_k]``; codebooks may differ in length.
+        content: What the codec's ``decode`` takes.
+        other_bits: Bits of ``content`` that are not codes, such as levels.
+    """
+
+    codes: Sequence[Tensor]
+    content: Any
+    other_bits: float = 0.0
+
+    def padded(self) -> Tensor:
+        """The codes as ``int64 [1, K, T]``, shorter ones filled up with ``ABSENT``."""
+        longest = max(code.shape[0] for code in self.codes)
+        found = torch.full((1, len(self.codes), longest), ABSENT)
+        for k, code in enumerate(self.codes):
+            found[0, k, : code.shape[0]] = code
+        return found
+
+
+class TokenCodec(ABC):
+    """A baseline whose codes are seen: its true rate, and how well the codes fill their bits, are measured.
+
+    Attributes:
+        name: As printed.
+        bitrates: kbps offered, by which it is asked.
+        sample_rate: Hz of what ``encode`` takes.
+        decoded_rate: Hz of what ``decode`` gives.
+        channels: Channels of both.
+        codebook_sizes: Entries of each codebook; empty where the content is bytes.
+        fingerprint: Changes with whatever changes its results.
+    """
+
+    name: str
+    bitrates: list[float]
+    sample_rate: int | None
+    decoded_rate: int
+    channels: int | None
+    codebook_sizes: list[int]
+    fingerprint: str
+
+    @abstractmethod
+    def available(self) -> str | None:
+        """None where it can be run, else one line saying what is missing and how to get it."""
+
+    @abstractmethod
+    def encode(self, audio: Tensor, bitrate: float) -> Tokens:
+        """Samples ``[C, N]`` at ``sample_rate`` to codes, at one of ``bitrates`` in kbps."""
+
+    @abstractmethod
+    def decode(self, tokens: Tokens) -> Tensor:
+        """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
+
+    @abstractmethod
+    def parameters(self) -> int | None:
+        """Number of weights; None where it is not known."""
+
+    def bits(self, tokens: Tokens) -> float:
+        """Bits of what ``encode`` gave: ``log2(size)`` for every code, and what else there is."""
+        sizes = self.codebook_sizes
+        return tokens.other_bits + sum(len(c) * math.log2(s) for c, s in zip(tokens.codes, sizes, strict=False))
+
+    def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
+        """Encodes and decodes; see ``Baseline``. The kbps are those of this clip's codes."""
+        decoded, kbps, _ = self.code(audio, sample_rate, bitrate)
+        return decoded, kbps
+
+    def code(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float, Tokens]:
+        """``transcode``, and the codes it went through; arguments and errors are those of ``Baseline.transcode``."""
+        require(self, audio, bitrate, most_channels=self.channels or 1)
+        own = self.sample_rate or sample_rate
+        tokens = self.encode(resample(audio, sample_rate, own), bitrate)
+        decoded = same_length(resample(self.decode(tokens), self.decoded_rate, sample_rate), audio.shape[1])
+        return decoded, self.bits(tokens) * sample_rate / audio.shape[1] / 1000, tokens
