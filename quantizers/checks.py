@@ -62,7 +62,8 @@ def read_choice(n_codebooks: int | Tensor | None, available: int, batch: int) ->
             f"one number per item is an integer tensor of shape ({batch},)"
         )
     per_item = n_codebooks.detach().cpu().to(torch.int64)
-    low, high = int(per_item.min()), int(per_item.max())
+    numbers = per_item.tolist()
+    low, high = min(numbers), max(numbers)
     if low < 1 or high > available:
         raise ValueError(f"n_codebooks has values from {low} to {high}; this quantizer has 1 to {available}")
     return CodebookChoice(high, per_item)

@@ -57,10 +57,17 @@ def all_gather_batch(tensor: Tensor) -> Tensor:
 
 def batch_span(length: int, device: torch.device) -> tuple[int, int]:
     """Where this process's ``length`` rows start in the gathered batch, and how many rows that batch has."""
+    return batch_spans([length], device)[0]
+
+
+def batch_spans(lengths: list[int], device: torch.device) -> list[tuple[int, int]]:
+    """``batch_span`` of several batches, in one collective."""
     if not is_distributed():
-        return 0, length
-    lengths = all_gather_batch(torch.tensor([length], device=device)).tolist()
-    return sum(lengths[: dist.get_rank()]), sum(lengths)
+        return [(0, length) for length in lengths]
+    mine = torch.tensor([lengths], device=device)
+    spans = all_gather_batch(mine).T.tolist()
+    rank = dist.get_rank()
+    return [(sum(each[:rank]), sum(each)) for each in spans]
 
 
 def take_rows(tensor: Tensor, indices: Tensor, start: int) -> Tensor:

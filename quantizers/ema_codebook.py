@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from codeclab.quantizers.distributed import all_gather_batch, all_reduce_sum, batch_span, take_rows
-from codeclab.quantizers.kmeans import assigned_sums, draw_indices, kmeans, nearest
+from codeclab.quantizers.distributed import all_gather_batch
+from codeclab.quantizers.kmeans import draw_indices, kmeans, nearest
 from codeclab.quantizers.randomness import seeded_generator
 
 RANDOM_ENTRIES, KMEANS_SEEDS, REPLACEMENTS = range(3)
@@ -13,21 +13,8 @@ RANDOM_ENTRIES, KMEANS_SEEDS, REPLACEMENTS = range(3)
 class EMACodebook(nn.Module):
     """Entries that follow the vectors assigned to them (van den Oord et al. 2017, A.1; EnCodec, Section 3.2).
 
-    One update with a batch that assigns ``n_i`` vectors of sum ``s_i`` to entry ``i``::
-
-        counts_i <- decay counts_i + (1 - decay) n_i
-        sums_i   <- decay sums_i   + (1 - decay) s_i
-        entry_i   = sums_i / ((counts_i + epsilon) / (total + size epsilon) total),  total = sum_i counts_i
-
-    Entries out of use are then replaced by vectors of the batch. An entry is out of use when its running count is below
-    ``dead_threshold``, or below ``dead_share`` of the mean count where batches are so small that the mean itself is
-    near the threshold (an absolute threshold would then replace the whole codebook at every step). A replacement starts
-    with the mean count, and the sum that goes with it: it is in use at the next step, and an average in no hurry to
-    move.
-
-    In a distributed run statistics are summed over processes, and start and replacements are drawn from the vectors
-    of all of them: every process holds the codebook that one process would learn from the whole batch. Draws are a
-    function of (seed, layer, number of updates), so a resumed run draws what the uninterrupted one would have.
+    ``ema_update.learn_together`` moves them, those of all codebooks of a quantizer at once. Draws are a function of
+    (seed, layer, number of updates), so a resumed run draws what the uninterrupted one would have.
 
     Args:
         dimension: length of an entry, ``D``.
@@ -109,36 +96,9 @@ class EMACodebook(nn.Module):
         self.counts.copy_(counts * share)
         self.sums.copy_(means * self.counts[:, None])
 
-    @torch.no_grad()
-    def learn(self, vectors: Tensor, codes: Tensor, updates: int) -> None:
-        """Update the entries; a collective operation in a distributed run.
-
-        Args:
-            vectors: ``[N, D]``; a process may have none.
-            codes: ``int64 [N]``, what ``search`` gave for them.
-            updates: the value of ``self.updates``, read by the caller for all codebooks at once.
-        """
-        sums, counts = assigned_sums(vectors, codes, self.size)
-        statistics = all_reduce_sum(torch.cat([sums, counts[:, None]], dim=1))
-        self.sums.lerp_(statistics[:, :-1], 1 - self.decay)
-        self.counts.lerp_(statistics[:, -1], 1 - self.decay)
-        total = self.counts.sum()
-        smoothed = (self.counts + self.epsilon) / (total + self.size * self.epsilon) * total
-        # An entry that k-means left empty has no sum to be the mean of: it waits, unchanged, for its replacement.
-        self.entries.copy_(torch.where(self.counts[:, None] > 0, self.sums / smoothed[:, None], self.entries))
-        self._replace_unused(vectors, updates)
-        self.updates.add_(1)
-
-    def _replace_unused(self, vectors: Tensor, updates: int) -> None:
-        start, available = batch_span(len(vectors), vectors.device)
-        mean = self.counts.mean()
-        unused = self.counts < torch.clamp(mean * self.dead_share, max=self.dead_threshold)
-        # One candidate for every entry, used or not: asking how many are unused would make a GPU wait.
-        drawn = draw_indices(available, self.size, self._generator(updates, REPLACEMENTS))
-        candidates = take_rows(vectors, drawn.to(vectors.device, non_blocking=True), start)
-        self.entries.copy_(torch.where(unused[:, None], candidates, self.entries))
-        self.sums.copy_(torch.where(unused[:, None], candidates * mean, self.sums))
-        self.counts.copy_(torch.where(unused, mean, self.counts))
+    def draw_replacements(self, available: int, updates: int) -> Tensor:
+        """Positions ``int64 [size]`` on the CPU, below ``available``, of a candidate for every entry."""
+        return draw_indices(available, self.size, self._generator(updates, REPLACEMENTS))
 
     def _generator(self, updates: int, purpose: int) -> torch.Generator:
         return seeded_generator(self.seed, self.layer, updates, purpose)

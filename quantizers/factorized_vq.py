@@ -181,6 +181,8 @@ class FactorizedVQ(Quantizer):
         if dead_threshold > 0:
             self.register_buffer("counts", torch.ones(n_codebooks, codebook_size))
             self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self._known_updates: int | None = None
+        self.register_load_state_dict_post_hook(_forget_updates)
         if kmeans_init:
             self.register_buffer("started", torch.zeros((), dtype=torch.bool))
         self._start_is_due = kmeans_init  # asking the buffer makes a GPU wait: once is enough
@@ -285,6 +287,7 @@ class FactorizedVQ(Quantizer):
             codes.append(chosen)
         if restarts:
             self.updates.add_(1)
+            self._known_updates = self._read_updates() + 1
         return total, torch.stack(codes, dim=1), {"commitment": commitment, "codebook": codebook}
 
     @torch.no_grad()
@@ -293,10 +296,20 @@ class FactorizedVQ(Quantizer):
         if items is not None:
             projected, chosen = projected[items], chosen[items]
         vectors = projected.transpose(1, 2).flatten(0, 1)
-        generator = seeded_generator(self.seed, index, int(self.updates))
+        generator = seeded_generator(self.seed, index, self._read_updates())
         weight = self._first(index + 1)[-1].codebook.weight
         limits = (self.dead_threshold, self.dead_share)
         restart_unused(weight, self.counts[index], vectors, chosen.flatten(), *limits, generator)
 
+    def _read_updates(self) -> int:
+        """How many updates there were; asked of the device once, and again after weights were loaded."""
+        if self._known_updates is None:
+            self._known_updates = int(self.updates)
+        return self._known_updates
+
     def _first(self, count: int) -> list[FactorizedCodebook]:
         return [cast(FactorizedCodebook, stage) for stage in self.stages[:count]]
+
+
+def _forget_updates(quantizer: nn.Module, _: object) -> None:
+    cast(FactorizedVQ, quantizer)._known_updates = None

@@ -16,6 +16,7 @@ from codeclab.quantizers.checks import (
 )
 from codeclab.quantizers.distributed import all_gather_batch
 from codeclab.quantizers.ema_codebook import EMACodebook
+from codeclab.quantizers.ema_update import learn_together
 from codeclab.quantizers.gradient import PassThrough, check_pass_through, pass_through
 from codeclab.quantizers.precision import full_float32
 
@@ -97,6 +98,8 @@ class ResidualVQ(Quantizer):
             raise ValueError(f'commitment is "{commitment}"; it is "mean" (released) or "sum" (eq. 3)')
         self.gradient: PassThrough = gradient
         self.commitment: Literal["mean", "sum"] = commitment
+        self._updates: list[int] | None = None
+        self.register_load_state_dict_post_hook(_forget_updates)
         self.codebooks = nn.ModuleList(
             EMACodebook(
                 dimension,
@@ -145,7 +148,7 @@ class ResidualVQ(Quantizer):
 
         Codebooks that have learnt do not start again.
         """
-        if not self.kmeans_init or any(int(codebook.updates) for codebook in self._first(self.n_codebooks)):
+        if not self.kmeans_init or any(self._read_updates()):
             return
         with full_float32(frames.device):
             residual = all_gather_batch(frames.float())
@@ -153,6 +156,7 @@ class ResidualVQ(Quantizer):
             for codebook in self._first(self.n_codebooks):
                 codebook.cluster(residual, share)
                 residual = residual - codebook.lookup(codebook.search(residual))
+        self._updates = None
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
@@ -181,14 +185,14 @@ class ResidualVQ(Quantizer):
     def _quantize(self, frames: Tensor, choice: CodebookChoice, learn: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Of ``frames [B, T, D]``: the sum of entries ``[B, T, D]``, the codes ``[B, K, T]`` and the commitment."""
         batch, length, _ = frames.shape
-        residual = frames.detach().clone(memory_format=torch.contiguous_format)
+        residual = frames.detach().contiguous()
         total = torch.zeros_like(residual)
         codes = torch.full((batch, choice.most, length), ABSENT, dtype=torch.int64, device=frames.device)
         weights = self._commitment_weights(choice, batch, frames.device)
         commitment = frames.new_zeros(())
         codebooks = self._first(choice.most)
-        # Read together, so that a GPU waits once and not for each codebook.
-        updates = torch.stack([codebook.updates for codebook in codebooks]).tolist() if learn else []
+        updates = self._read_updates()[: choice.most] if learn else []
+        learnt: list[tuple[Tensor, Tensor]] = []
         for index, codebook in enumerate(codebooks):
             items = choice.items_using(index, frames.device)
             left = _rows(residual, items)
@@ -198,15 +202,25 @@ class ResidualVQ(Quantizer):
             chosen = codebook.search(vectors)
             entries = codebook.lookup(chosen).view_as(left)
             if learn:
-                codebook.learn(vectors, chosen, updates[index])
+                learnt.append((vectors, chosen))
             where = slice(None) if items is None else items
             codes[where, index] = chosen.view(left.shape[:2])
-            total[where] += entries
-            residual[where] -= entries
+            # Not in place: what this codebook is to learn is a view of the residual.
+            total = total + entries if items is None else total.index_add(0, items, entries)
+            residual = residual - entries if items is None else residual.index_add(0, items, entries, alpha=-1)
             if learn:
                 error = (_rows(frames, items) - _rows(total, items)).square().mean((1, 2))
                 commitment = commitment + (error * _rows(weights, items)).sum()
+        if learn:
+            learn_together(codebooks, *zip(*learnt, strict=True), updates)
+            self._updates = [count + (index < choice.most) for index, count in enumerate(self._read_updates())]
         return total, codes, commitment
+
+    def _read_updates(self) -> list[int]:
+        """How many updates each codebook has had; asked of the device once, and again after weights were loaded."""
+        if self._updates is None:
+            self._updates = torch.stack([book.updates for book in self._first(self.n_codebooks)]).tolist()
+        return self._updates
 
     def _commitment_weights(self, choice: CodebookChoice, batch: int, device: torch.device) -> Tensor:
         """What the mean square error of a codebook counts, by item, ``[B]``."""
@@ -216,6 +230,10 @@ class ResidualVQ(Quantizer):
 
     def _first(self, count: int) -> list[EMACodebook]:
         return [cast(EMACodebook, codebook) for codebook in self.codebooks[:count]]
+
+
+def _forget_updates(quantizer: nn.Module, _: object) -> None:
+    cast(ResidualVQ, quantizer)._updates = None
 
 
 def _rows(tensor: Tensor, items: Tensor | None) -> Tensor:

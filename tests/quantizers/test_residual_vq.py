@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codeclab.quantizers.ema_update import learn_together
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 
@@ -52,7 +53,7 @@ def test_entries_found_by_kmeans_survive_the_first_update():
     found = codebook.entries.clone()
     torch.testing.assert_close(codebook.sums, found * codebook.counts[:, None])
     codes = quantizer.encode(latent)[:, 0].flatten()
-    codebook.learn(latent.transpose(1, 2).flatten(0, 1), codes, 0)
+    learn_together([codebook], [latent.transpose(1, 2).flatten(0, 1)], [codes], [0])
     kept = codebook.counts > 0
     norms = codebook.entries.norm(dim=1) / found.norm(dim=1)
     assert bool(((norms[kept] - 1).abs() < 0.05).all())
