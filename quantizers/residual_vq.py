@@ -192,7 +192,8 @@ class ResidualVQ(Quantizer):
         commitment = frames.new_zeros(())
         codebooks = self._first(choice.most)
         updates = self._read_updates()[: choice.most] if learn else []
-        learnt: list[tuple[Tensor, Tensor]] = []
+        residuals: list[Tensor] = []
+        choices: list[Tensor] = []
         for index, codebook in enumerate(codebooks):
             items = choice.items_using(index, frames.device)
             left = _rows(residual, items)
@@ -202,7 +203,8 @@ class ResidualVQ(Quantizer):
             chosen = codebook.search(vectors)
             entries = codebook.lookup(chosen).view_as(left)
             if learn:
-                learnt.append((vectors, chosen))
+                residuals.append(vectors)
+                choices.append(chosen)
             where = slice(None) if items is None else items
             codes[where, index] = chosen.view(left.shape[:2])
             # Not in place: what this codebook is to learn is a view of the residual.
@@ -212,7 +214,7 @@ class ResidualVQ(Quantizer):
                 error = (_rows(frames, items) - _rows(total, items)).square().mean((1, 2))
                 commitment = commitment + (error * _rows(weights, items)).sum()
         if learn:
-            learn_together(codebooks, *zip(*learnt, strict=True), updates)
+            learn_together(codebooks, residuals, choices, updates)
             self._updates = [count + (index < choice.most) for index, count in enumerate(self._read_updates())]
         return total, codes, commitment
 
