@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One thread a process: the tests run two at a time, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test test-slow lint format lock clean
+.PHONY: help install demo test test-slow lint format lock docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,13 @@ lock: install  ## renew requirements.lock, torch and torchaudio held at the last
 	printf 'torch==2.11.0\ntorchaudio==2.11.0\n' > $(VENV)/pair.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url \
 		--no-annotate --no-header --upgrade -q -c $(VENV)/pair.txt -o requirements.lock
+
+docs: install  ## the documentation as pages, in build/site
+	mkdir -p build/reference
+	tar -chf - -C src --exclude='*.flac' --exclude=results codeclab | tar -xf - -C build/reference
+	@touch build/reference/codeclab/codecs/__init__.py  # the tool that reads docstrings passes by a folder without one
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 clean:  ## remove what was made here, runs excepted
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
