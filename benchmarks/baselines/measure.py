@@ -13,6 +13,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates_spent
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, Evaluation
 from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
+from codeclab.benchmarks.evaluate.sets import SetStatistics
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
 
 
@@ -53,7 +54,9 @@ def evaluate_baseline(
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
     sizes = baseline.codebook_sizes if isinstance(baseline, TokenCodec) else []
     codes = CodeStatistics(sizes) if sizes else None
-    scores = DataFrame(judge(_decoded(baseline, clips, rates, codes), chosen, workers, total, progress))
+    sets = SetStatistics(chosen)
+    decoded = sets.watched(_decoded(baseline, clips, rates, codes))
+    scores = DataFrame(judge(decoded, chosen, workers, total, progress))
     spent = rates_spent(scores)
     if len(set(spent.values())) < len(spent):
         raise ValueError(
@@ -73,6 +76,7 @@ def evaluate_baseline(
         "asked_kbps": rates,
         "device": f"cpu ({platform.processor() or platform.machine()})",
         **provenance(chosen, workers, ("av",)),
+        **sets.info(spent),
     }
     if isinstance(baseline, TokenCodec):
         info["parameters"] = baseline.parameters()

@@ -13,6 +13,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates_spent
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
+from codeclab.benchmarks.evaluate.sets import SetStatistics
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
 from codeclab.codecs.resample import resample, same_length
 
@@ -89,14 +90,17 @@ def evaluate(
     rates = offered(codec, bitrates)
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
     codes = CodeStatistics(codec.quantizer.codebook_sizes)
+    sets = SetStatistics(chosen)
     with evaluating(codec, device) as place:
-        rows = judge(_decoded(codec, clips, rates, place, codes), chosen, workers, total, progress)
+        decoded = sets.watched(_decoded(codec, clips, rates, place, codes))
+        rows = judge(decoded, chosen, workers, total, progress)
     scores, codebooks = DataFrame(rows), codes.table()
     spent = rates_spent(scores)
     for table in (scores, codebooks):
         table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     rates = {spent.get(rate, rate): count for rate, count in rates.items()}
-    return Evaluation(scores, codebooks, describe(codec, chosen, rates, place, workers))
+    info = describe(codec, chosen, rates, place, workers)
+    return Evaluation(scores, codebooks, {**info, **sets.info(spent)})
 
 
 def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[float, int]:

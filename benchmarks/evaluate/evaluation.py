@@ -28,7 +28,8 @@ class Evaluation:
         codebooks: Per domain, bitrate and codebook (and ``"all"`` together): ``size`` in entries, ``usage`` (share of
             entries used at least once), ``entropy_bits`` (first order), ``efficiency`` (entropy over ``log2(size)``)
             and ``n`` clips.
-        info: How it was made: versions, metrics, ViSQOL mapping, sample rate, device, codec identity.
+        info: How it was made: versions, metrics, ViSQOL mapping, sample rate, device, codec identity; and ``sets``, of
+            metrics of sets of clips: lists of domain, kbps, metric, figure, clips, and clips left out.
     """
 
     per_file: DataFrame
@@ -38,13 +39,18 @@ class Evaluation:
     @property
     def summary(self) -> DataFrame:
         """Means per domain, bitrate and metric, as ``summarize`` gives them, with the metrics of the codes added."""
-        wanted = [name for name in self.info["metrics"] if not METRICS[name].per_file]
-        together = self.codebooks[self.codebooks["codebook"] == TOGETHER]
-        column = {"bitrate_efficiency": "efficiency", "codebook_usage": "usage"}
-        rows = [
-            (line.domain, line.bitrate_kbps, name, getattr(line, column[name]), float("nan"), line.n, 0)
-            for line in together.itertuples()
-            for name in wanted
+        wanted = [name for name in self.info["metrics"] if METRICS[name].of_codes]
+        is_sum = self.codebooks["codebook"] == TOGETHER
+        bits = self.codebooks[~is_sum].set_index(["domain", "bitrate_kbps"])["entropy_bits"].astype(float)
+        rows = []
+        for line in self.codebooks[is_sum].itertuples():
+            own = bits.loc[[(line.domain, line.bitrate_kbps)]]
+            figures = {"bitrate_efficiency": line.efficiency, "codebook_usage": line.usage}
+            figures |= {"codebook_entropy": own.mean(), "token_perplexity": (2**own).mean()}
+            rows += [(line.domain, line.bitrate_kbps, name, figures[name], float("nan"), line.n, 0) for name in wanted]
+        rows += [
+            (domain, bitrate, name, value, float("nan"), n, failed)
+            for domain, bitrate, name, value, n, failed in self.info.get("sets", [])
         ]
         parts = [summarize(self.per_file), DataFrame(rows, columns=SUMMARY_COLUMNS)]
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor
 
+from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.visqol_port import Mapping
 
 MetricFunction = Callable[[Tensor, Tensor, int], float]
@@ -23,9 +24,12 @@ class Metric:
         form: Format specification of a score, such as ".2f".
         unit: "dB", or empty for a plain number.
         function: "module:function" of a per-file metric ``(reference [C, N], estimate [C, N], sample_rate) -> float``,
-            imported when it is first used; None for a metric of the test set's codes.
+            imported when it is first used; None for a metric of the whole test set.
         mapping: For ViSQOL, the mapping that it runs under (it is then computed in worker processes).
         swapped: For ViSQOL, whether the original is given as the degraded signal.
+        of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
+            files and of codes.
+        missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
     """
 
     name: str
@@ -36,11 +40,23 @@ class Metric:
     function: str | None = None
     mapping: Mapping | None = None
     swapped: bool = False
+    of_set: str | None = None
+    missing: str | None = None
 
     @property
     def per_file(self) -> bool:
-        """Whether it scores each file, rather than the codes of the whole test set."""
+        """Whether it scores each file, rather than the whole test set."""
         return self.function is not None
+
+    @property
+    def of_codes(self) -> bool:
+        """Whether it is one of the test set's codes."""
+        return self.function is None and self.of_set is None
+
+    def lacks(self) -> str | None:
+        """None, or what it needs and how to get it, in one line."""
+        found = _imported(self.missing)() if self.missing else None
+        return f"the metric {self.name} cannot be computed here: {found}" if found else None
 
     @property
     def heading(self) -> str:
@@ -55,12 +71,50 @@ class Metric:
             ValueError: This metric is one of the test set's codes, not of a file.
         """
         if self.function is None:
-            raise ValueError(f"{self.name} is a metric of the whole test set's codes; evaluate() computes it")
-        module, name = self.function.split(":")
-        return cast(MetricFunction, getattr(import_module(module), name))
+            raise ValueError(f"{self.name} is a metric of the whole test set; evaluate() computes it")
+        return cast(MetricFunction, _imported(self.function))
+
+    def start(self) -> Any:
+        """A new counter of a metric of a set of clips."""
+        return _imported(str(self.of_set))()
+
+
+def _imported(path: str) -> Any:
+    module, name = path.split(":")
+    return getattr(import_module(module), name)
 
 
 _HERE = "codeclab.benchmarks.metrics"
+
+
+def _other(module: str, name: str, title: str, form: str = ".2f", function: str = "", higher: bool = True) -> Metric:
+    """A metric of another package or with weights of its own, in the optional extra ``metrics``."""
+    path = f"{_HERE}.{module}:"
+    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}{module}_missing")
+
+
+OTHERS = (
+    _other("pesq", "pesq", "PESQ (wideband)", function="pesq_wideband"),
+    _other("pesq", "pesq_narrowband", "PESQ (narrowband)"),
+    _other("stoi", "stoi", "STOI", ".3f"),
+    _other("stoi", "estoi", "Extended STOI", ".3f", function="stoi_extended"),
+    _other("dnsmos", "dnsmos", "DNSMOS (overall)", function="dnsmos_overall"),
+    _other("dnsmos", "dnsmos_signal", "DNSMOS (speech)"),
+    _other("dnsmos", "dnsmos_background", "DNSMOS (background)"),
+    _other("dnsmos", "dnsmos_p808", "DNSMOS (P.808)"),
+    _other("speaker_similarity", "speaker_similarity", "Speaker similarity", ".3f"),
+    _other("word_error_rate", "word_error_rate", "Word error rate", ".1%", higher=False),
+    _other("utmos", "utmos", "UTMOS"),
+    Metric(
+        "frechet_audio_distance",
+        "Fréchet audio distance",
+        False,
+        ".3g",
+        of_set=f"{_HERE}.frechet:FrechetAudioDistance",
+        missing=f"{_HERE}.frechet:frechet_missing",
+    ),
+)
+"""Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -102,12 +156,17 @@ METRICS: dict[str, Metric] = {
         Metric("stft_distance_log", "STFT log distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance_log"),
         Metric("bitrate_efficiency", "Bitrate efficiency", True, ".1%"),
         Metric("codebook_usage", "Codebook usage", True, ".1%"),
+        Metric("codebook_entropy", "Codebook entropy", True, ".2f", "bits"),
+        Metric("token_perplexity", "Token perplexity", True, ".1f"),
+        *OTHERS,
     )
 }
 """All metrics by name. Per-file ones work at the clip's own rate, except ViSQOL, which resamples to its mode's rate.
 
 ``bitrate_efficiency`` is the sum of the codebooks' first-order entropies over the test set, divided by the sum of
-``log2(size)`` (Improved RVQGAN, section 4.4); ``codebook_usage`` the mean share of entries used at least once.
+``log2(size)`` (Improved RVQGAN, section 4.4); ``codebook_usage`` the mean share of entries used at least once;
+``codebook_entropy`` the mean of those entropies and ``token_perplexity`` that of ``2^entropy``, the number of equally
+frequent entries of that entropy.
 
 DAC's evaluation script (``scripts/evaluate.py``) computes ``stft_distance``, ``si_sdr_negated`` and, with the original
 as the degraded signal, ``visqol_audio_swapped``; the text speaks of ``stft_distance_log``, ``si_sdr`` and ViSQOL.
@@ -121,10 +180,15 @@ def metrics_named(names: Sequence[str]) -> list[Metric]:
 
     Raises:
         ValueError: A name is unknown or given twice.
+        MetricMissingError: A metric's package or weights are not here.
     """
     unknown = [name for name in names if name not in METRICS]
     if unknown:
         raise ValueError(f"unknown metric {', '.join(map(repr, unknown))}; known: {', '.join(METRICS)}")
     if len(set(names)) < len(names):
         raise ValueError(f"a metric is named twice in {list(names)}")
-    return [METRICS[name] for name in names]
+    found = [METRICS[name] for name in names]
+    for metric in found:
+        if lacks := metric.lacks():
+            raise MetricMissingError(lacks)
+    return found

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from codeclab.benchmarks.metrics.errors import MetricMissingError
+from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.experiments.config.recipes import SCALES, RecipeError, names, read_scale
 from codeclab.experiments.data.cores import usable_cores
@@ -200,7 +202,9 @@ def run(command: str, argv: list[str]) -> int:
             options.seeds = read_scale(scale)["seeds"] if scale else 1
         slots = choose_slots(options, sum(row.jobs(options.seeds) for row in chosen))
         launcher = choose_launcher(options, slots)
-    except RecipeError as error:
+        if not options.dry_run:
+            metrics_named(spec.metrics)
+    except (RecipeError, MetricMissingError) as error:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
     options.data = without_synthetic(options.data or spec.data)

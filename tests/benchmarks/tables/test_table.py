@@ -84,8 +84,8 @@ def test_agreement_does_not_depend_on_the_metrics_direction(make_summary) -> Non
 
 
 def test_refusals(make_summary) -> None:
-    with pytest.raises(ValueError, match="unknown metric 'pesq'"):
-        table([], ("pesq",))
+    with pytest.raises(ValueError, match="unknown metric 'mos'"):
+        table([], ("mos",))
     with pytest.raises(ValueError, match="'a' stands twice"):
         table([Row("a"), Row("b"), Row("a")])
 

@@ -1,0 +1,63 @@
+"""What the metrics of other people's packages share: whether they can be had, and what they are given."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from codeclab.benchmarks.metrics.errors import MetricError
+from codeclab.benchmarks.metrics.signals import is_silent
+from codeclab.codecs.resample import resample
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+INSTALL = "pip install 'codeclab[metrics]'"
+
+
+def lacking(*packages: str) -> str | None:
+    """None, or the packages of these import names that are not installed, and how to get them."""
+    missing = [package for package in packages if find_spec(package) is None]
+    return f"{' and '.join(missing)} not installed: {INSTALL}" if missing else None
+
+
+def weights(variable: str, what: str) -> tuple[str, str | None]:
+    """What an environment variable names, and why that cannot be used, if it cannot.
+
+    Args:
+        variable: Its name.
+        what: What it should name, for the message, with an example.
+    """
+    found = os.environ.get(variable, "")
+    return found, None if found else f"it needs weights, which do not come along: set {variable} to {what}"
+
+
+def file_weights(variable: str, what: str) -> tuple[str, str | None]:
+    """As ``weights``, of a file that has to be there."""
+    found, missing = weights(variable, what)
+    if missing is None and not Path(found).is_file():
+        missing = f"{variable} names {found}, where there is no file; it should be {what}"
+    return found, missing
+
+
+def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[float32]":
+    """Mono samples ``[N]`` at ``wanted`` Hz.
+
+    Args:
+        audio: Samples ``[C, N]``; channels are averaged.
+        sample_rate: Hz of these.
+        wanted: Hz.
+        role: "reference" or "estimate", for the message.
+
+    Raises:
+        MetricError: They are silent or not finite.
+    """
+    found = resample(audio.detach().float().cpu().mean(dim=0), sample_rate, wanted)
+    if not bool(found.isfinite().all()):
+        raise MetricError(f"the {role} is not finite")
+    if is_silent(found):
+        raise MetricError(f"the {role} is silent")
+    return found.contiguous().numpy()

@@ -1,0 +1,43 @@
+"""UTMOS: listeners' scores of speech, estimated from the decoded audio alone, through ``utmos-pytorch``."""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codeclab.benchmarks.metrics.optional import file_weights, lacking, mono
+
+SAMPLE_RATE = 16000
+VARIABLE = "CODECLAB_UTMOS"
+WHAT = "utmos_state_dict.pt of the hub's Blinorot/UTMOS-PyTorch (`hf download Blinorot/UTMOS-PyTorch`)"
+
+
+def utmos_missing() -> str | None:
+    """None, or how to get the package or its weights."""
+    return lacking("utmos_pytorch") or file_weights(VARIABLE, WHAT)[1]
+
+
+@torch.no_grad()
+def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """UTMOS (strong learner), 1 to 5, higher is better; channels averaged, at 16 kHz.
+
+    Args:
+        reference: Unused: the score is of the decoded audio alone.
+        estimate: Decoded samples ``[C, N]``.
+        sample_rate: Hz.
+
+    Raises:
+        MetricError: The audio is silent or not finite.
+
+    Source: Saeki et al. 2022, "UTMOS: UTokyo-SaruLab system for VoiceMOS challenge 2022".
+    """
+    samples = torch.from_numpy(mono(estimate, sample_rate, SAMPLE_RATE, "estimate"))
+    return float(_scorer(file_weights(VARIABLE, WHAT)[0]).score(samples[None]))
+
+
+@lru_cache(maxsize=1)
+def _scorer(file: str) -> Any:
+    from utmos_pytorch import UTMOSScoreTorch
+
+    return UTMOSScoreTorch(ckpt_path=file, device="cpu")

@@ -1,0 +1,66 @@
+"""How many words a recognizer hears differently after coding, through ``transformers`` and ``jiwer``."""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor
+
+from codeclab.benchmarks.metrics.errors import MetricError
+from codeclab.benchmarks.metrics.optional import lacking, mono, weights
+
+VARIABLE = "CODECLAB_ASR"
+WHAT = "a recognizer of transformers, by folder or hub id, such as openai/whisper-base.en"
+
+
+def word_error_rate_missing() -> str | None:
+    """None, or how to get the packages or the recognizer."""
+    return lacking("jiwer", "transformers") or weights(VARIABLE, WHAT)[1]
+
+
+def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """Word error rate of the decoded speech against what the same recognizer hears in the original, lower is better.
+
+    No transcript is needed: words that the recognizer mishears in the original do not count against the codec. Words
+    are compared in lower case, without punctuation.
+
+    Args:
+        reference: Original samples ``[C, N]``.
+        estimate: Decoded samples ``[C, N]``.
+        sample_rate: Hz of both.
+
+    Returns:
+        Substitutions, deletions and insertions over the original's words; 0 where both are heard alike.
+
+    Raises:
+        MetricError: A signal is silent or not finite, or no word is heard in the original.
+    """
+    heard = [_words(audio, sample_rate, role) for audio, role in ((reference, "reference"), (estimate, "estimate"))]
+    return words_wrong(*heard)
+
+
+def words_wrong(said: str, heard: str) -> float:
+    """Word error rate of one text against another.
+
+    Raises:
+        MetricError: There is no word in ``said``.
+    """
+    import jiwer
+
+    said, heard = (" ".join(re.findall(r"[\w']+", text.lower())) for text in (said, heard))
+    if not said:
+        raise MetricError("the recognizer hears no word in the reference")
+    return float(jiwer.wer(said, heard))
+
+
+def _words(audio: Tensor, sample_rate: int, role: str) -> str:
+    recognizer = _recognizer(weights(VARIABLE, WHAT)[0])
+    rate = int(recognizer.feature_extractor.sampling_rate)
+    return str(recognizer({"raw": mono(audio, sample_rate, rate, role), "sampling_rate": rate})["text"])
+
+
+@lru_cache(maxsize=1)
+def _recognizer(model: str) -> Any:
+    from transformers import pipeline
+
+    return pipeline("automatic-speech-recognition", model=model)
