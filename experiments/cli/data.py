@@ -3,7 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from codeclab.experiments.data.manifest import (
     read_rows,
     write_rows,
 )
+from codeclab.experiments.data.named import open_corpus
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.scanning import write_manifest
+from codeclab.experiments.data.segments import RULES, draw_segments, manifest_row, segments_like
 
 INTERRUPTED = 130
 NAMES_SHOWN = 5
@@ -49,11 +52,27 @@ def make_parser() -> argparse.ArgumentParser:
     )
     prepare.add_argument("name", metavar="NAME", choices=list(DATASETS), help=", ".join(DATASETS))
     prepare.add_argument("folder", metavar="FOLDER", help="your copy of it")
+    segments = commands.add_parser(
+        "segments",
+        help="a paper's test set: segments of the test files",
+        description="Draw a test set from the test files of a corpus: segments of equal length, seeded, several of a "
+        "file, without overlap, none silent. What is written is the corpus' manifest with these in place of its test "
+        "files: --data takes it for training and measuring alike.",
+        epilog="\n".join(f"{name}: {rule.source}" for name, rule in RULES.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    segments.add_argument("folder", metavar="FOLDER", help="a folder of audio, or a manifest")
+    segments.add_argument("--rule", choices=list(RULES), default="dac", help="whose test set (default: dac)")
+    segments.add_argument("--seconds", type=float, metavar="S", help="length of a segment (default: the rule's)")
+    segments.add_argument("--count", type=int, metavar="N", help="segments of each domain (default: the rule's)")
+    segments.add_argument("--seed", type=int, default=0, metavar="N", help="of all draws (default: 0)")
+    segments.add_argument("--overlap", action="store_true", help="fill up domains that are too short for so many")
+    segments.add_argument("--like", metavar="CSV", help="the segments of somebody else's test set, by their names")
     join = commands.add_parser(
         "join", help="several manifests as one", description="Join manifests, such as those of a paper's datasets."
     )
     join.add_argument("manifests", metavar="MANIFEST", nargs="+", help="manifests that codeclab data wrote")
-    for command in (scan, prepare, join):
+    for command in (scan, prepare, segments, join):
         default = f"FOLDER/{MANIFEST_NAME}" if command is scan else None
         command.add_argument(
             "-o",
@@ -63,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
             help="the manifest to write" + (f" (default: {default})" if default else ""),
         )
         command.add_argument("--overwrite", action="store_true", help="replace a manifest that is there")
-        if command is not join:
+        if command in (scan, prepare):
             command.add_argument(
                 "--workers",
                 type=int,
@@ -81,6 +100,8 @@ def run(command: str, argv: list[str]) -> int:
         output = _output(options)
         if options.action == "join":
             rows: list[dict[str, Any]] = join_manifests([Path(name).expanduser() for name in options.manifests], output)
+        elif options.action == "segments":
+            rows = write_segments(options, output)
         else:
             skipped: list[tuple[str, str]] = []
             listed = _list_files(options, skipped)
@@ -100,6 +121,29 @@ def run(command: str, argv: list[str]) -> int:
     return 0
 
 
+def write_segments(options: argparse.Namespace, output: Path) -> list[dict[str, Any]]:
+    """Writes a corpus' manifest with a test set of segments in place of its test files.
+
+    Raises:
+        DataError: If there is no such corpus, a size is not positive, or a category cannot be drawn.
+    """
+    rule = RULES[options.rule]
+    rule = replace(rule, seconds=options.seconds or rule.seconds, count=options.count or rule.count)
+    if rule.seconds <= 0 or rule.count <= 0 or options.seed < 0:
+        raise DataError("--seconds and --count should be above 0, and --seed not below")
+    corpus = open_corpus(options.folder)
+    remarks: list[str] = []
+    if options.like:
+        segments = segments_like(Path(options.like).expanduser(), corpus.split("all"))
+    else:
+        segments, remarks = draw_segments(corpus.split("test"), rule, options.seed, options.overlap)
+    rows = [manifest_row(recording) for recording in [*corpus.train, *corpus.valid, *segments]]
+    write_atomically(output, write_rows(rows))
+    for remark in remarks:
+        print(remark)
+    return rows
+
+
 def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, Any]]:
     """Writes one manifest with the rows of several, in their order.
 
@@ -114,10 +158,15 @@ def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, An
             name = row.get("name") or row["path"]
             if name in joined:
                 raise DataError(f"{name} is in two manifests, the second of them {manifest}")
-            path = Path(os.path.abspath(manifest.parent / row["path"])).as_posix()
-            joined[name] = {**row, "path": path, "name": name}
+            joined[name] = {**row, **absolute_paths(row, manifest.parent), "name": name}
     write_atomically(output, write_rows(joined.values()))
     return list(joined.values())
+
+
+def absolute_paths(row: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The paths of a manifest's row, relative ones taken from the manifest's folder."""
+    keys = [key for key in ("path", "mix_path") if row.get(key)]
+    return {key: Path(os.path.abspath(folder / row[key])).as_posix() for key in keys}
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> str:

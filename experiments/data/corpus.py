@@ -5,13 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from codeclab.experiments.data.formats import EXTENSIONS, read_header
+from codeclab.experiments.data.formats import EXTENSIONS, Header, read_header
 from codeclab.experiments.data.manifest import MANIFEST_NAME, assign_splits, is_manifest, list_tree, read_manifest
 from codeclab.experiments.data.measuring import FULL_BAND_RATE, FULL_BAND_SHARE
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
 
 NAMES_IN_WARNING = 3
+SLACK_SECONDS = 0.1
+"""By which a segment may end after its file: decoders differ in how much they give of one."""
 logger = logging.getLogger(__name__)
 
 
@@ -85,15 +87,29 @@ def _check_all(listed: list[Recording], skipped: list[tuple[str, str]]) -> list[
 
 
 def _check(recording: Recording) -> Recording | str:
+    other = recording.mixed
+    if other is not None and not other.sample_rate:
+        added = _read_header(other.path)
+        if isinstance(added, str):
+            return f"{other.path.name}, which is mixed into it, is {added}"
+        recording = replace(recording, mixed=replace(other, sample_rate=added.sample_rate))
     if recording.sample_rate:
         return recording
+    header = _read_header(recording.path)
+    if isinstance(header, str):
+        return header
+    seconds = recording.seconds or header.seconds - recording.start
+    if recording.start + seconds > header.seconds + SLACK_SECONDS:
+        return f"a segment up to {recording.start + seconds:.2f} s of a file of {header.seconds:.2f} s"
+    return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=seconds)
+
+
+def _read_header(path: Path) -> Header | str:
     try:
-        header = read_header(recording.path)
+        header = read_header(path)
     except OSError as error:
         return f"unreadable: {error}"
-    if header.problem:
-        return header.problem
-    return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=header.seconds)
+    return header.problem or header
 
 
 def _skip_message(root: Path, skipped: list[tuple[str, str]], usable: int) -> str:

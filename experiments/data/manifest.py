@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from codeclab.experiments.data.formats import EXTENSIONS
-from codeclab.experiments.data.recording import SPLITS, DataError, Recording
+from codeclab.experiments.data.recording import SPLITS, DataError, Recording, Source
 
 TEST_SHARE = 0.05
 
@@ -136,6 +136,9 @@ COLUMNS = (
 )  # fmt: skip
 """What the suite itself writes; only `path` is needed."""
 
+SEGMENT_COLUMNS = ("part_of", "start", "length", "gain_db", "mix_part_of", "mix_path", "mix_start", "mix_gain_db")
+"""Of rows that are segments: the recording's name, seconds into it and long, gain in dB, and what is mixed into it."""
+
 
 def is_manifest(path: Path) -> bool:
     """Whether the file is a CSV whose header names a `path` column."""
@@ -168,10 +171,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def read_manifest(path: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
     """Lists the rows of a manifest; paths are relative to its folder.
 
-    Columns: `path`, and as far as known `name`, `split`, `domain`, `full_band`. Sampling rate, channels and duration
-    may be given for the reader's sake; what the files' own headers say is used, unless the suite wrote the row
-    (`codeclab data scan`) and the file has the size it had then (`bytes`). Rows with a `problem`, and those of
-    other splits than train, valid and test (or their synonyms), are left out.
+    Columns: `path`, and as far as known `name`, `split`, `domain`, `full_band`, and those of segments. Sampling
+    rate, channels and duration may be given for the reader's sake; what the files' own headers say is used, unless the
+    suite wrote the row (`codeclab data scan`) and the file has the size it had then (`bytes`). Rows with a `problem`,
+    and those of other splits than train, valid and test (or their synonyms), are left out.
 
     Args:
         path: The CSV file.
@@ -203,13 +206,26 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         )
         known = (int(rate), int(channels), seconds)
     band, level = _parse_number(row, "band_hz", where), _parse_number(row, "rms_db", where)
-    return Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
+    found = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
+    numbers = ("start", "length", "gain_db", "mix_start", "mix_gain_db")
+    given = {key: _parse_number(row, key, where) for key in numbers}
+    if any(row.get(key) for key in SEGMENT_COLUMNS):
+        other = root / row["mix_path"] if row.get("mix_path") else None
+        place = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
+        mixed = Source(other, 0, *place) if other else None
+        found = replace(
+            found, start=given["start"] or 0.0, gain_db=given["gain_db"] or 0.0, mixed=mixed,
+            seconds=given["length"] or 0.0, sample_rate=0, part_of=row.get("part_of", ""),
+        )  # fmt: skip
+    return found
 
 
 def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """The text of a manifest: the suite's columns, `name` only where a row has one; a flag as true or false."""
+    """The text of a manifest: the suite's columns, `name` and those of segments where a row has one; flags in words."""
     listed = [{key: str(value).lower() if isinstance(value, bool) else value for key, value in r.items()} for r in rows]
-    columns = [column for column in COLUMNS if column != "name" or any(row.get("name") for row in listed)]
+    rare = ("name", *SEGMENT_COLUMNS)
+    every = (*COLUMNS, *SEGMENT_COLUMNS)
+    columns = [column for column in every if column not in rare or any(row.get(column) for row in listed)]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="", lineterminator="\n")
     writer.writeheader()

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from math import ceil, gcd
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,14 +19,14 @@ MAX_PHASES = 2000
 
 
 def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int) -> Tensor:
-    """Reads part of a file without decoding the rest.
+    """Reads part of a recording without decoding the rest of its file, and adds what is mixed into it.
 
     The excerpt equals the same samples of the whole file after resampling: it is read with a margin for
     the filter, from a place where input and output samples coincide. What lies beyond the file is zero.
 
     Args:
-        recording: The file.
-        start_seconds: Where the excerpt begins; it is rounded to an output sample.
+        recording: The file, or a segment of it.
+        start_seconds: Where the excerpt begins, within the recording; it is rounded to an output sample.
         seconds: Length of the excerpt.
         sample_rate: Hz, of the result.
         channels: Channels of the result; see `convert_channels`.
@@ -38,14 +39,28 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
     """
     if start_seconds < 0:
         raise DataError(f"an excerpt starts at 0 s or later, got {start_seconds}")
+    where = (seconds, sample_rate, channels)
+    audio = _read_file(recording.path, recording.sample_rate, recording.start + start_seconds, *where)
+    if recording.gain_db:
+        audio = audio * 10 ** (recording.gain_db / 20)
+    other = recording.mixed
+    if other is not None:
+        added = _read_file(other.path, other.sample_rate, other.start + start_seconds, *where)
+        audio = audio + added * 10 ** (other.gain_db / 20)
+    return audio
+
+
+def _read_file(
+    path: Path, stored_rate: int, start_seconds: float, seconds: float, sample_rate: int, channels: int
+) -> Tensor:
     start, length = round(start_seconds * sample_rate), round(seconds * sample_rate)
-    common = gcd(recording.sample_rate, sample_rate)
-    old, new = recording.sample_rate // common, sample_rate // common
+    common = gcd(stored_rate, sample_rate)
+    old, new = stored_rate // common, sample_rate // common
     margin = ceil(2 * FILTER_ZEROS * max(old, new) / new / old) if old != new else 0
     first = max(start // new - margin, 0)
     last = -(-(start + length) // new) + margin
-    samples = decode(recording.path, recording.sample_rate, first * old, (last - first) * old)
-    audio = resample(convert_channels(torch.from_numpy(samples), channels), recording.sample_rate, sample_rate)
+    samples = decode(path, stored_rate, first * old, (last - first) * old)
+    audio = resample(convert_channels(torch.from_numpy(samples), channels), stored_rate, sample_rate)
     audio = audio[:, start - first * new :][:, :length]
     return torch.nn.functional.pad(audio, (0, length - audio.shape[-1])).contiguous()
 

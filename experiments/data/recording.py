@@ -16,6 +16,25 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
+class Source:
+    """What is mixed into a recording when it is read.
+
+    Args:
+        path: The audio file.
+        sample_rate: Hz, as stored; 0 until its header is read.
+        start: Seconds into the file.
+        gain_db: Gain in dB.
+        name: Of the recording that it is, as in `Recording`.
+    """
+
+    path: Path
+    sample_rate: int
+    start: float = 0.0
+    gain_db: float = 0.0
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Recording:
     """One piece of audio that excerpts are drawn from.
 
@@ -31,6 +50,10 @@ class Recording:
         name: What it is called in results: its path below the corpus, unique there.
         band_hz: Up to where its energy reaches, as `codeclab data scan` measures it; None if it did not.
         rms_db: Level of the whole file in dB relative to full scale, over all its channels; None if not measured.
+        part_of: Of a segment, the name of the recording that it was cut from; empty for a whole file.
+        start: Seconds into the file at which a segment begins, `seconds` long; 0 for a whole file.
+        gain_db: Gain in dB with which it is read.
+        mixed: What is added to it.
     """
 
     path: Path
@@ -43,6 +66,10 @@ class Recording:
     name: str = ""
     band_hz: float | None = None
     rms_db: float | None = None
+    part_of: str = ""
+    start: float = 0.0
+    gain_db: float = 0.0
+    mixed: Source | None = None
 
 
 ReadExcerpt = Callable[[Recording, float, float, int, int], "Tensor"]

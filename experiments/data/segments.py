@@ -1,0 +1,250 @@
+"""Test sets of segments: several of a file, seeded, without overlap, as rows of a manifest."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from codeclab.experiments.data.augmentation import RandomGain
+from codeclab.experiments.data.formats import SILENCE
+from codeclab.experiments.data.manifest import draw_position, read_manifest
+from codeclab.experiments.data.reader import read_excerpt
+from codeclab.experiments.data.recording import DataError, Recording, Source
+
+LEAST_SHARE = 0.9
+"""Of a segment's seconds that a shorter file must have to be one by itself: AudioSet's clips of 10 s are often 9.9."""
+ATTEMPTS = 64
+MOST_DRAWS = 100_000
+
+
+@dataclass(frozen=True)
+class Category:
+    """One category of a test set.
+
+    Args:
+        name: The domain its segments stand under.
+        datasets: Names of datasets whose recordings it takes, as ``codeclab data prepare`` names them.
+        domain: The domain it takes where the corpus has none of these datasets.
+        added: What is mixed into it, a category of its own; None leaves it as it is.
+    """
+
+    name: str
+    datasets: tuple[str, ...]
+    domain: str
+    added: "Category | None" = None
+
+    def chosen(self, recordings: Sequence[Recording]) -> list[Recording]:
+        """Its recordings."""
+        named = [r for r in recordings if r.name.split("/")[0] in self.datasets]
+        return named or [r for r in recordings if r.domain == self.domain]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a paper draws its test set.
+
+    Args:
+        seconds: Length of a segment.
+        count: Segments of each category.
+        categories: None takes every domain there is as it is.
+        source: Where the paper says so.
+    """
+
+    seconds: float
+    count: int
+    categories: tuple[Category, ...] | None
+    source: str
+
+
+_SPEECH = Category("clean speech", ("dns",), "speech")
+RULES = {
+    "dac": Rule(10.0, 1000, None, "Improved RVQGAN, section 4.1: 3,000 segments of 10 s, 1,000 of each domain"),
+    "encodec": Rule(
+        5.0,
+        50,
+        (
+            _SPEECH,
+            replace(_SPEECH, name="noisy speech", added=Category("noise", ("fsd50k",), "general")),
+            Category("music set 1", ("jamendo",), "music"),
+        ),
+        "EnCodec, sections 4.1 and 4.3: 50 segments of 5 s each of clean speech of DNS, of the same mixed with FSD50K, "
+        "and of Jamendo (its second set of music is not public)",
+    ),
+}
+"""By the name ``codeclab data segments --rule`` knows them by."""
+
+
+def draw_segments(
+    recordings: Sequence[Recording], rule: Rule, seed: int = 0, overlap: bool = False
+) -> tuple[list[Recording], list[str]]:
+    """The segments of a test set.
+
+    A file of ``k`` whole segments gives ``k``, which begin at a random place in its first remainder; from all of a
+    category's files those with the lowest hash of seed and name are taken, so that a smaller set is the beginning of a
+    larger one, and silent ones are passed over. What is mixed is brought, source by source, to the level and the random
+    gain that EnCodec trains with (section 4.1), and drawn anew where it clips.
+
+    Args:
+        recordings: Of the test split.
+        rule: How long and how many.
+        seed: Of all draws.
+        overlap: Whether a category that is too short is filled up with segments that overlap.
+
+    Returns:
+        The segments as recordings, and a line for each category that has fewer than the rule wants.
+
+    Raises:
+        DataError: A category has no recordings, or none long enough.
+    """
+    domains = sorted({r.domain for r in recordings})
+    categories = rule.categories or tuple(Category(domain, (), domain) for domain in domains)
+    found: list[Recording] = []
+    remarks = []
+    for category in categories:
+        chosen = category.chosen(recordings)
+        noises = category.added.chosen(recordings) if category.added else []
+        wanted = category if category.added is None or not chosen else category.added
+        if not chosen or (category.added and not noises):
+            sets = f"recordings of {' or '.join(wanted.datasets)}, or " if wanted.datasets else ""
+            raise DataError(
+                f"{category.name} needs {sets}the domain {wanted.domain!r} in the test split; there are: "
+                f"{', '.join(domains)}"
+            )
+        cut = _cut(chosen, rule.seconds, seed)
+        if not cut:
+            raise DataError(f"{category.name}: no test file is {rule.seconds:g} s long")
+        segments = _taken(cut, rule.count)
+        if len(segments) < rule.count:
+            short = f"{category.name}: {len(segments)} of {rule.count} segments of {rule.seconds:g} s fit"
+            if overlap:
+                more = _taken(_anywhere(chosen, rule.seconds, seed), rule.count - len(segments))
+                segments += more
+                remarks.append(f"{short}; {len(more)} more overlap them")
+            else:
+                remarks.append(f"{short} without overlap; --overlap fills up with some that overlap")
+        if noises:
+            segments = [_mixed(segment, noises, rule.seconds, seed) for segment in segments]
+        found += [replace(segment, domain=category.name, split="test") for segment in segments]
+    return found, remarks
+
+
+def _cut(recordings: Sequence[Recording], seconds: float, seed: int) -> list[Recording]:
+    """All segments that fit side by side, by the hash of their names."""
+    found = []
+    for recording in recordings:
+        count = int(recording.seconds / seconds + 1e-6)
+        if count == 0 and recording.seconds >= LEAST_SHARE * seconds:
+            found.append((draw_position(seed, f"{recording.name}#0"), _segment(recording, 0.0, recording.seconds)))
+        slack = max(recording.seconds - count * seconds, 0.0)
+        first = slack * draw_position(seed, f"{recording.name}#first")
+        for index in range(count):
+            position = draw_position(seed, f"{recording.name}#{index}")
+            found.append((position, _segment(recording, first + index * seconds, seconds)))
+    return [segment for _, segment in sorted(found, key=lambda pair: (pair[0], pair[1].name))]
+
+
+def _anywhere(recordings: Sequence[Recording], seconds: float, seed: int) -> Iterator[Recording]:
+    """Segments that begin anywhere, every second equally likely; not without end, as all may be silent."""
+    rng = np.random.default_rng([seed, 1])
+    long = [recording for recording in recordings if recording.seconds > seconds]
+    weights = np.array([recording.seconds - seconds for recording in long])
+    for _ in range(MOST_DRAWS if long else 0):
+        recording = long[int(rng.choice(len(long), p=weights / weights.sum()))]
+        yield _segment(recording, float(rng.uniform(0, recording.seconds - seconds)), seconds)
+
+
+def _taken(segments: Iterable[Recording], count: int) -> list[Recording]:
+    """The first that are not silent."""
+    found: dict[str, Recording] = {}
+    for segment in segments if count else ():
+        if _peak(segment) > SILENCE:
+            found[segment.name] = segment
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _segment(recording: Recording, start: float, seconds: float) -> Recording:
+    start = round(start, 3)
+    name = f"{recording.name}@{start:.3f}"
+    return replace(recording, start=recording.start + start, seconds=seconds, name=name, part_of=recording.name)
+
+
+def _mixed(segment: Recording, noises: Sequence[Recording], seconds: float, seed: int) -> Recording:
+    """A segment with a noise in it, both normalised and with a gain as EnCodec's training mixes them."""
+    rng = np.random.default_rng([seed, int(2**32 * draw_position(seed, segment.name))])
+    gain = RandomGain()
+    for _ in range(ATTEMPTS):
+        noise = noises[int(rng.integers(len(noises)))]
+        start = round(float(rng.uniform(0.0, max(noise.seconds - seconds, 0.0))), 3)
+        gains = [_gain_db(gain, part, begin, seconds, rng) for part, begin in ((segment, 0.0), (noise, start))]
+        source = Source(noise.path, noise.sample_rate, noise.start + start, round(gains[1], 2), noise.name)
+        name = f"{segment.name}+{noise.name}@{start:.3f}"
+        found = replace(segment, gain_db=round(gains[0], 2), mixed=source, name=name)
+        if _peak(found) <= 1.0 and _peak(noise, start, seconds) > SILENCE:
+            return found
+    raise DataError(f"{segment.name} clips, or is mixed with silence, in {ATTEMPTS} draws")
+
+
+def _gain_db(gain: RandomGain, part: Recording, start: float, seconds: float, rng: np.random.Generator) -> float:
+    level = part.rms_db
+    if level is None:
+        audio = read_excerpt(part, start, min(seconds, part.seconds - start), part.sample_rate, part.channels)
+        level = 20 * float(np.log10(max(float(audio.square().mean().sqrt()), SILENCE)))
+    return gain.target_db - level + float(rng.uniform(gain.low_db, gain.high_db))
+
+
+def _peak(part: Recording, start: float = 0.0, seconds: float | None = None) -> float:
+    long = min(part.seconds - start, seconds or part.seconds)
+    return float(read_excerpt(part, start, long, part.sample_rate, part.channels).abs().max())
+
+
+def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recording]:
+    """The segments of somebody else's test set, in one's own copy of the recordings.
+
+    Args:
+        manifest: What `codeclab data segments` wrote elsewhere; its paths are not looked at.
+        recordings: One's own, by the same names.
+
+    Raises:
+        DataError: It lists no segments, or one of a recording that is not here.
+    """
+    own = {recording.name: recording for recording in recordings}
+    found = []
+    for listed in read_manifest(manifest, []):
+        if not listed.part_of:
+            continue
+        other = listed.mixed
+        for name in (listed.part_of, other.name if other else listed.part_of):
+            if name not in own:
+                raise DataError(f"{manifest} has a segment of {name}, which this corpus has not")
+        recording = own[listed.part_of]
+        if other is not None:
+            other = replace(other, path=own[other.name].path, sample_rate=own[other.name].sample_rate)
+        found.append(
+            replace(
+                listed, path=recording.path, sample_rate=recording.sample_rate, channels=recording.channels, mixed=other
+            )
+        )
+    if not found:
+        raise DataError(f"{manifest} lists no segments; `codeclab data segments` writes them")
+    return found
+
+
+def manifest_row(recording: Recording) -> dict[str, object]:
+    """The row of a file or a segment, with absolute paths; ``write_rows`` makes text of it."""
+    row: dict[str, object] = {
+        "path": recording.path.absolute().as_posix(), "name": recording.name, "split": recording.split,
+        "domain": recording.domain, "sample_rate": recording.sample_rate, "channels": recording.channels,
+        "seconds": f"{recording.seconds:.3f}", "full_band": recording.full_band, "band_hz": recording.band_hz,
+        "rms_db": recording.rms_db,
+    }  # fmt: skip
+    other = recording.mixed
+    if recording.part_of:
+        row |= {"part_of": recording.part_of, "start": f"{recording.start:.3f}", "length": f"{recording.seconds:.3f}"}
+        row |= {"gain_db": f"{recording.gain_db:.2f}"} if recording.gain_db else {}
+    if other is not None:
+        row |= {"mix_part_of": other.name, "mix_path": other.path.absolute().as_posix()}
+        row |= {"mix_start": f"{other.start:.3f}", "mix_gain_db": f"{other.gain_db:.2f}"}
+    return {key: value for key, value in row.items() if value is not None}
