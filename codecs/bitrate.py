@@ -1,7 +1,11 @@
-"""When two bitrates are one: papers and users round them."""
+"""When two bitrates are one, as papers and users round them; and what a bitrate costs where audio is cut."""
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codeclab.codecs.codec import Codec
 
 TOLERANCE = 0.01
 """DAC's "8 kbps" is 7.75, but its "6" and EnCodec's are what they are called within 1 %."""
@@ -15,3 +19,11 @@ def same_bitrate(first: float | None, second: float | None) -> bool:
 def is_among(bitrate: float, offered: Iterable[float]) -> bool:
     """Whether a bitrate in kbps is one of those offered."""
     return any(same_bitrate(bitrate, one) for one in offered)
+
+
+def spent_bitrate(codec: "Codec", n_codebooks: int) -> float:
+    """The kbps of a number of codebooks with what cutting audio adds, overlaps and levels; else the nominal one."""
+    if codec.segments is None:
+        return codec.bitrate_of(n_codebooks)
+    bits = codec.quantizer.bits_per_frame(n_codebooks)
+    return codec.segments.bitrate(bits, codec.hop_length, codec.sample_rate, codec.normalize)

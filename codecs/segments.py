@@ -9,6 +9,9 @@ from torch import Tensor
 SEGMENTS_AT_ONCE = 8
 """Segments that are coded as one batch."""
 
+LEVEL_BITS = 32
+"""Of a segment's level where a codec normalises: a float, as EnCodec's released files have it."""
+
 
 @dataclass(frozen=True)
 class Segments:
@@ -32,6 +35,18 @@ class Segments:
         """First sample and the one after the last, of each segment of ``total`` samples."""
         for start in range(0, total, self.stride):
             yield start, min(start + self.length, total)
+
+    def bitrate(self, bits_per_frame: float, hop_length: int, sample_rate: int, levels: bool) -> float:
+        """The kbps that segments cost: what overlaps is coded twice, and each may have a level of its own.
+
+        Args:
+            bits_per_frame: bits of the codes of a frame.
+            hop_length: samples of a frame.
+            sample_rate: Hz.
+            levels: whether each has a level.
+        """
+        bits = -(-self.length // hop_length) * bits_per_frame + LEVEL_BITS * levels
+        return bits * sample_rate / self.stride / 1000
 
     def overlap_add(self, pieces: Sequence[Tensor]) -> Tensor:
         """Decoded segments put together: each weighted by a triangle, their sum divided by the summed weights.

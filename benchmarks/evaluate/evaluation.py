@@ -41,10 +41,11 @@ class Evaluation:
         """Means per domain, bitrate and metric, as ``summarize`` gives them, with the metrics of the codes added."""
         wanted = [name for name in self.info["metrics"] if METRICS[name].of_codes]
         is_sum = self.codebooks["codebook"] == TOGETHER
-        bits = self.codebooks[~is_sum].set_index(["domain", "bitrate_kbps"])["entropy_bits"].astype(float)
+        alone = self.codebooks[~is_sum]
+        bits = {key: group["entropy_bits"].astype(float) for key, group in alone.groupby(["domain", "bitrate_kbps"])}
         rows = []
         for line in self.codebooks[is_sum].itertuples():
-            own = bits.loc[[(line.domain, line.bitrate_kbps)]]
+            own = bits[line.domain, line.bitrate_kbps]
             figures = {"bitrate_efficiency": line.efficiency, "codebook_usage": line.usage}
             figures |= {"codebook_entropy": own.mean(), "token_perplexity": (2**own).mean()}
             rows += [(line.domain, line.bitrate_kbps, name, figures[name], float("nan"), line.n, 0) for name in wanted]

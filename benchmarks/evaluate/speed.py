@@ -12,6 +12,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
+from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.latency import latency
 
@@ -96,6 +97,7 @@ def _figures(codec: Codec, names: Sequence[str], bitrate: float) -> dict[str, fl
         "stride": float(codec.hop_length),
         "frame_rate": codec.frame_rate,
         "n_codebooks": float(count),
+        "bitrate_spent": spent_bitrate(codec, count),
         "compression": pcm / codec.bitrate_of(count),
     }
     if {"latency", "latency_running"} & set(names):

@@ -83,6 +83,7 @@ RELEASED_SIZES: dict[str, Any] = {
     "kernel_size": 7,
     "last_kernel_size": 7,
     "residual_kernel_size": 3,
+    "residual_last_kernel_size": 1,
     "compress": 2,
     "true_skip": False,
     "lstm_layers": 2,
@@ -139,12 +140,16 @@ def from_original_encodec(tensors: dict[str, Tensor], source: str, for_training:
 def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str, Any]]:
     """Audio channels, norm and SEANet's sizes, from the encoder's tensors."""
     outer = _weights(tensors, r"encoder\.model\.(\d+)\.conv\.conv\.weight(?:_v)?", source)
-    inner = _weights(tensors, r"encoder\.model\.(\d+)\.block\.1\.conv\.conv\.weight(?:_v)?", source)
-    if len(outer) < 3 or not inner:
+    inner, second = (
+        _weights(tensors, rf"encoder\.model\.(\d+)\.block\.{place}\.conv\.conv\.weight(?:_v)?", source)
+        for place in (1, 3)
+    )
+    if len(outer) < 3 or not inner or len(inner) != len(second):
         raise ValueError(
             f"{source} lacks convolutions of the encoder (encoder.model.….conv.conv.weight or weight_v, and those of "
-            f"encoder.model.….block.1); it has {len(outer)} and {len(inner)} of them"
+            f"encoder.model.….block.1 and .3); it has {len(outer)}, {len(inner)} and {len(second)} of them"
         )
+    _check_widths(first=outer[0], downs=outer[1:-1], inner=inner, source=source)
     first, *downs, last = outer
     norm: Norm = "none"
     if "encoder.model.0.conv.norm.weight" in tensors:
@@ -162,6 +167,7 @@ def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str
             "kernel_size": first.shape[2],
             "last_kernel_size": last.shape[2],
             "residual_kernel_size": inner[0].shape[2],
+            "residual_last_kernel_size": second[0].shape[2],
             "compress": inner[0].shape[1] // inner[0].shape[0],
             "true_skip": not any(".shortcut." in name for name in tensors),
             "lstm_layers": sum(
@@ -169,6 +175,27 @@ def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str
             ),
         },
     )
+
+
+def _check_widths(first: Tensor, downs: list[Tensor], inner: list[Tensor], source: str) -> None:
+    """Refuses an encoder whose widths are no SEANet's: it doubles them, strides are half the kernels.
+
+    Raises:
+        ValueError: A layer has another width; the message says which, and what would be right.
+    """
+    width = first.shape[0]
+    for place, down in enumerate(downs):
+        wanted = [width * 2 ** (place + 1), width * 2**place]
+        if list(down.shape[:2]) != wanted or down.shape[2] % 2:
+            raise ValueError(
+                f"downsampling {place + 1} of {source} is {list(down.shape)}; a SEANet that begins with {width} "
+                f"channels has [{wanted[0]}, {wanted[1]}, twice the stride] there"
+            )
+    if len(inner) % len(downs) or inner[0].shape[1] % inner[0].shape[0]:
+        raise ValueError(
+            f"{source} has {len(inner)} residual units, the first of {list(inner[0].shape)}, for {len(downs)} "
+            "downsamplings; a SEANet has as many for each, and their width divides that of the layer"
+        )
 
 
 def _codebooks(tensors: dict[str, Tensor], source: str) -> tuple[int, int]:

@@ -2,10 +2,12 @@
 
 import math
 import re
+import warnings
 from typing import Any
 
 from torch import Tensor
 
+from codeclab.codecs.bitrate import same_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.dac import dac_layer
 from codeclab.codecs.io.encodec import started_as_count
@@ -140,7 +142,7 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
         ResidualVQ(config["hidden_size"], count, config["codebook_size"]),
         SEANetDecoder(**shape, trim_right_ratio=config["trim_right_ratio"]),
         config["sampling_rate"],
-        bitrates=_bitrates(config),
+        bitrates=_bitrates(config, count),
         segment=config["chunk_length_s"],
         overlap=0.01 if config["overlap"] is None else config["overlap"],
         normalize=config["normalize"],
@@ -148,10 +150,25 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
     return codec, named
 
 
-def _bitrates(config: dict[str, Any]) -> list[float]:
-    """The kbps of a model's bandwidths: EncodecModel counts a started frame per second as a whole one, a codec not."""
+def _bitrates(config: dict[str, Any], n_codebooks: int) -> list[float]:
+    """The true kbps of a model's bandwidths.
+
+    EncodecModel counts a started frame per second as a whole one, and rounds codebooks down (one at least); a warning
+    names the rate where a bandwidth is not what it is called.
+    """
     frame_rate = config["sampling_rate"] / math.prod(config["upsampling_ratios"])
-    return [bandwidth * frame_rate / math.ceil(frame_rate) for bandwidth in config["target_bandwidths"]]
+    bits = math.log2(config["codebook_size"])
+    found = {}
+    for bandwidth in sorted(config["target_bandwidths"]):
+        fitting = int(bandwidth * 1000 // (math.ceil(frame_rate) * math.ceil(bits)))
+        used = min(max(fitting, 1), n_codebooks)
+        found[used] = used * bits * frame_rate / 1000
+        if not same_bitrate(found[used], bandwidth):
+            warnings.warn(
+                f"the model's bandwidth of {bandwidth:g} kbps takes {used} codebooks, and is {found[used]:.4g} kbps",
+                stacklevel=5,
+            )
+    return list(found.values())
 
 
 def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:

@@ -56,6 +56,11 @@ class Clips(Sequence[Clip]):
         """How many clips there are."""
         return len(self.recordings)
 
+    @property
+    def longest(self) -> float:
+        """Duration of the longest clip in seconds."""
+        return max(min(self.seconds, recording.seconds) for recording in self.recordings)
+
     @overload
     def __getitem__(self, index: int) -> Clip: ...
 

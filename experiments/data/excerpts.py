@@ -84,7 +84,11 @@ class TrainExcerpts(Dataset[TrainBatch]):
         return {"audio": audio, "batch": batch, "item": torch.tensor(self.items, dtype=torch.int64)}
 
     def draw_item(self, batch: int, item: int) -> Tensor:
-        """Draws one item, float32 `[C, N]`.
+        """Draws one item, float32 `[C, N]`; see `draw_sources`."""
+        return self.draw_sources(batch, item)[0]
+
+    def draw_sources(self, batch: int, item: int) -> tuple[Tensor, list[Recording]]:
+        """Draws one item, float32 `[C, N]`, and says what it is made of.
 
         Silent, rejected and unreadable excerpts are drawn anew, 64 times at most; if nothing but silence came,
         silence it is.
@@ -93,11 +97,12 @@ class TrainExcerpts(Dataset[TrainBatch]):
             DataError: If every excerpt was rejected or unreadable.
         """
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, batch, item]))
-        silent: Tensor | None = None
+        silent: tuple[Tensor, list[Recording]] | None = None
         reason = ""
         draw = self.sampling.plan(rng, batch, item, self.batch_size)
         for _ in range(ATTEMPTS):
             chosen = draw(rng)
+            recordings = [self.recordings[index] for index in chosen]
             try:
                 sources = [self._draw_source(index, rng) for index in chosen]
             except (DataError, OSError) as error:
@@ -105,11 +110,11 @@ class TrainExcerpts(Dataset[TrainBatch]):
                 self._report(reason)
                 continue
             if all(float(source.abs().max()) <= SILENCE for source in sources):
-                silent = sources[0]
+                silent = sources[0], recordings
                 continue
-            audio = self._mix(sources, [self.recordings[index] for index in chosen], rng)
+            audio = self._mix(sources, recordings, rng)
             if audio is not None:
-                return audio
+                return audio, recordings
             reason = "the augmentations rejected the excerpt, or a mixture clipped"
         if silent is not None:
             return silent

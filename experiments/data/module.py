@@ -3,6 +3,8 @@
 import itertools
 import logging
 from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -14,6 +16,7 @@ from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choo
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.corpus import judge_band
 from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
+from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 from codeclab.experiments.data.reverberation import Reverberation
@@ -47,6 +50,7 @@ class AudioData(LightningDataModule):
         clip_seconds: Longest duration of a validation or test clip in seconds.
         max_test_clips: Test clips, at most; None takes one of every test file.
         room_responses: A folder of room responses, for `Reverberation`; None adds none.
+        mix_valid: Whether validation clips are drawn, mixed and changed as training excerpts are (`MixedClips`).
 
     Raises:
         ValueError: If a size is not positive or the seed is negative.
@@ -69,6 +73,7 @@ class AudioData(LightningDataModule):
         clip_seconds: float = 10.0,
         max_test_clips: int | None = None,
         room_responses: str | None = None,
+        mix_valid: bool = False,
     ) -> None:
         super().__init__()
         _require_positive(
@@ -92,6 +97,7 @@ class AudioData(LightningDataModule):
         self.clip_seconds = clip_seconds
         self.max_test_clips = max_test_clips
         self.room_responses = room_responses
+        self.mix_valid = mix_valid
         self.start_batch = 0
         self._corpus: Corpus | None = None
 
@@ -192,7 +198,7 @@ class AudioData(LightningDataModule):
         if not getattr(self.corpus, split):
             return []
         clips = self.clips(split)
-        longest = max(min(self.clip_seconds, recording.seconds) for recording in clips.recordings)
+        longest = clips.longest
         padded = PaddedClips(clips, round(longest * self.sample_rate))
         per_device = self.batch_size * self.seconds / self._rank_and_world()[1]
         # A DistributedSampler, so that Lightning puts none of its own, which would share out and repeat clips.
@@ -216,9 +222,20 @@ class AudioData(LightningDataModule):
         Raises:
             DataError: If the split holds nothing.
         """
+        if split == "valid" and self.mix_valid:
+            return self._mixed_clips()
         limit = self.max_test_clips if split in ("test", "all") else self.valid_clips
         chosen = choose_balanced(self.corpus.split(split), limit)
         return Clips(chosen, self.corpus.read, self.sample_rate, self.channels, self.clip_seconds)
+
+    def _mixed_clips(self) -> MixedClips:
+        corpus = replace(self.corpus, train=self.corpus.split("valid"))
+        sampling = deepcopy(self.sampling)  # which is prepared for the training recordings
+        excerpts = TrainExcerpts(
+            corpus, sampling, self.augmentations, self.sample_rate, self.channels, self.clip_seconds,
+            self.valid_clips, range(self.valid_clips), self.split_seed, 1,
+        )  # fmt: skip
+        return MixedClips(excerpts, self.valid_clips)
 
     def summary(self) -> str:
         """Files and hours by split and domain, sampling rates, and how many files were left out."""

@@ -127,6 +127,46 @@ class BalancedDomains(Sampling):
         return 0
 
 
+class OnlyDomains(Sampling):
+    """Recordings of some domains alone: EnCodec at 48 kHz is trained on music only (section 4.1).
+
+    Every second of theirs is equally likely. A corpus that has none of them is used whole, and says so.
+
+    Args:
+        domains: Those that are used.
+
+    Raises:
+        ValueError: If there are none.
+    """
+
+    def __init__(self, domains: tuple[str, ...] = ("music", "music-like")) -> None:
+        if not domains:
+            raise ValueError("OnlyDomains needs at least one domain, as [music]")
+        self.domains = domains
+
+    def prepare(self, recordings: Sequence[Recording]) -> None:
+        """Sorts out the others."""
+        own = [i for i, recording in enumerate(recordings) if recording.domain in self.domains]
+        self._left_out = len(recordings) - len(own)
+        self._found = sorted({recording.domain for recording in recordings})
+        self._has_own = bool(own)
+        places = own or range(len(recordings))
+        self._choice = WeightedChoice(list(places), [recordings[i].seconds for i in places])
+
+    def remark(self) -> str:
+        """What is left out, or that nothing is."""
+        wanted = ", ".join(self.domains)
+        if not self._has_own:
+            return f"OnlyDomains: no recording is of {wanted}; all of {', '.join(self._found)} are trained on"
+        return f"OnlyDomains: {self._left_out} recordings of other domains than {wanted} are left out" * (
+            self._left_out > 0
+        )
+
+    def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
+        """One recording, with a probability proportional to its duration."""
+        return [self._choice.draw(rng)]
+
+
 class EnCodecMixing(Sampling):
     """EnCodec's mixing strategies s1 to s4 (section 4.1), whose probabilities are the argument's default.
 

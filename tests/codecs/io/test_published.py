@@ -15,6 +15,8 @@ from codeclab.codecs.io.hub import is_hub_id
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.residual_vq import ResidualVQ
 
+DOWN = "encoder.model.3.conv.conv.weight_v"
+UNIT = "encoder.model.1.block.1.conv.conv.weight_v"
 SMALL = {"dimension": 4, "n_filters": 2, "strides": [2, 2]}
 
 
@@ -108,7 +110,12 @@ def stereo(n_codebooks=2, size=8, **sizes):
 
 
 @pytest.mark.parametrize(
-    "make", [mono, stereo, lambda: mono(strides=[3, 2], n_residual_layers=2, lstm_layers=1, kernel_size=5, compress=1)]
+    "make",
+    [
+        *(mono, stereo, lambda: mono(strides=[3, 2], n_residual_layers=2, lstm_layers=1, kernel_size=5, compress=1)),
+        lambda: mono(n_filters=6, dimension=10, residual_last_kernel_size=3),
+        lambda: stereo(n_filters=4, dimension=3, strides=[4], lstm_layers=0),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:.*is not of the released sizes:UserWarning")
 def test_sizes_follow_from_the_tensors(make, tmp_path):
@@ -146,6 +153,9 @@ def test_the_released_sizes_offer_the_released_bitrates(tmp_path, monkeypatch, m
         (lambda s: s.update({"encoder.model.0.conv.conv.weight_v": torch.ones(2, 2, 7)}), "of 2 channels with norm"),
         (lambda s: [s.pop(name) for name in list(s) if "_codebook" in name], "lacks codebooks"),
         (lambda s: [s.pop(name) for name in list(s) if ".block." in name], "lacks convolutions of the encoder"),
+        (lambda s: s.update({DOWN: torch.ones(6, 2, 4)}), r"downsampling 1 of .* is \[6, 2, 4\]; a SEANet that begins"),
+        (lambda s: s.update({DOWN: torch.ones(4, 2, 3)}), r"has \[4, 2, twice the stride\] there"),
+        (lambda s: s.update({UNIT: torch.ones(3, 2, 3)}), "2 residual units, the first of .* for 2 downsamplings"),
         (lambda s: s.update({"epoch": 3}), "should hold tensors by name.*not so: epoch"),
         (lambda s: [s.pop(name) for name in list(s) if name.startswith("encoder")], "is neither EnCodec's state dict"),
     ],

@@ -261,7 +261,6 @@ def test_folders_that_cannot_be_read(shared, tmp_path, change, message):
             {"num_filters": 4},
             r"decoder.layers.0.convolution.weight is \[8, 8, 7\] instead of \[16, 8, 7\]",
         ),
-        ({"target_bandwidths": [0.4, 1.0]}, "1 kbps cannot be reached; these parts give 0.4, 0.8"),
     ],
 )
 def test_encodec_settings_that_our_parts_lack(tmp_path, change, message):
@@ -270,6 +269,31 @@ def test_encodec_settings_that_our_parts_lack(tmp_path, change, message):
     (tmp_path / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(ValueError, match=message):
         Codec.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "true"),
+    [
+        # 100 frames/s of 4 bits: 0.4 kbps a codebook, so that 1 and 1.5 kbps are two and three of them.
+        ({"target_bandwidths": [0.2, 1.0, 1.5]}, [0.4, 0.8, 1.2]),
+        # 750 / 8 = 93.75 frames/s, counted as 94: 0.376 kbps a codebook there, 0.375 here.
+        ({"sampling_rate": 750, "target_bandwidths": [0.376, 1.0, 1.504]}, [0.375, 0.75, 1.5]),
+        # 16 / 12.5: twelve and a half frames a second are counted as 13.
+        ({"sampling_rate": 100, "target_bandwidths": [0.052, 0.11, 0.208]}, [0.05, 0.1, 0.2]),
+    ],
+)
+def test_bandwidths_that_codebooks_do_not_divide_are_rounded_down_as_the_reference_does(tmp_path, change, true):
+    model = encodec_model(SMALL_ENCODEC | change)
+    model.save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match=r"bandwidth of [\d.]+ kbps takes \d codebooks, and is [\d.]+ kbps"):
+        codec = Codec.from_pretrained(tmp_path)
+    assert codec.bitrates == pytest.approx(true)
+    audio = torch.randn(1, 1, 200)
+    for bandwidth, rate in zip(change["target_bandwidths"], true, strict=True):
+        with torch.no_grad():
+            theirs = model.encode(audio, bandwidth=bandwidth).audio_codes[0]
+        assert torch.equal(codec.encode(audio, rate).codes, theirs)
+        assert codec.encode(audio, rate * 1.004).codes.shape == theirs.shape
 
 
 def test_a_dac_tensor_of_no_layer_is_named(tmp_path):

@@ -1,0 +1,55 @@
+"""Validation clips that are drawn and mixed as training excerpts are."""
+
+from typing import overload
+
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.data.excerpts import TrainExcerpts
+
+MIXTURE = "mixture"
+"""The domain of a clip of several sources."""
+
+
+class MixedClips(Clips):
+    """Clips by the sampling and the augmentations of training, from other recordings; the same in every run.
+
+    EnCodec validates so: "for training and validation, we define a mixing strategy" (section 4.1). Clip ``i`` is item
+    ``i`` of the first batch. A clip of one source stands under its domain, one of several under "mixture".
+
+    Args:
+        excerpts: What draws them: the recordings, the sampling and the augmentations.
+        n_clips: How many there are.
+    """
+
+    def __init__(self, excerpts: TrainExcerpts, n_clips: int) -> None:
+        super().__init__([], excerpts.read, excerpts.sample_rate, excerpts.channels, excerpts.seconds)
+        self.excerpts = excerpts
+        self.n_clips = n_clips
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+        return self.n_clips
+
+    @property
+    def longest(self) -> float:
+        """Duration of every clip in seconds."""
+        return self.seconds
+
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Clips": ...
+
+    def __getitem__(self, index: int | slice) -> "Clip | Clips":
+        """Draws one clip; of a slice only the beginning can be had."""
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self.n_clips)
+            if (start, step) != (0, 1):
+                raise ValueError("mixed clips are drawn in their order: a slice of them begins at 0")
+            return MixedClips(self.excerpts, stop)
+        if not 0 <= index < self.n_clips:
+            raise IndexError(f"there are {self.n_clips} clips, and no number {index}")
+        audio, recordings = self.excerpts.draw_sources(0, index)
+        domain = recordings[0].domain if len(recordings) == 1 else MIXTURE
+        return Clip(f"mixed-{index:03}", domain, audio, self.sample_rate)
