@@ -11,6 +11,7 @@ from codeclab.codecs.base import Encoder, check_sizes
 from codeclab.codecs.layers.convnext import make_blocks
 from codeclab.codecs.layers.convolution import PaddedConv1d
 from codeclab.codecs.layers.stft import STFT
+from codeclab.codecs.layers.streaming import Chain, LayerStream, SlidingWindow, layer_stream
 
 COMPRESSION = 0.4
 """Exponent of the magnitudes: loud and quiet bins come near each other."""
@@ -96,14 +97,32 @@ class SpectralEncoder(Encoder):
         """``[B, C, N]`` to ``[B, D, ceil(N / hop_length)]``."""
         return self.project(self.blocks(self.embed(self._features(audio))))
 
-    def _features(self, audio: Tensor) -> Tensor:
-        """What the first layer sees of ``[B, C, N]``: ``[B, 3 C F, T]``."""
+    def _padding(self, length: int) -> tuple[int, int]:
+        """Zeros before and after audio of ``length`` samples."""
         overlap = self.n_fft - self.stft.hop_length
         before = overlap if self.causal else overlap // 2
-        fill = -audio.shape[-1] % self.hop_length
-        spectrum = self.stft(F.pad(audio, (before, overlap - before + fill)))
+        return before, overlap - before - length % -self.hop_length
+
+    def _features(self, audio: Tensor) -> Tensor:
+        """What the first layer sees of ``[B, C, N]``: ``[B, 3 C F, T]``."""
+        return self._compressed(F.pad(audio, self._padding(audio.shape[-1])))
+
+    def _compressed(self, audio: Tensor) -> Tensor:
+        """The features of whole windows of ``[B, C, N]``."""
+        spectrum = self.stft(audio)
         with torch.autocast(audio.device.type, enabled=False):
             magnitude = spectrum.abs().clamp_min(QUIETEST)
             compressed = spectrum * magnitude.pow(COMPRESSION - 1)
             features = torch.cat([compressed.real, compressed.imag, 0.3 * magnitude.log()], dim=-1)
         return features.transpose(2, 3).flatten(1, 2)
+
+    def stream(self) -> LayerStream:
+        """A stream through the spectra and the layers."""
+        before, after = self._padding(0)
+        windows = SlidingWindow(
+            self._compressed,
+            *(self.embed.in_channels, self.n_fft, self.stft.hop_length, before),
+            lambda length: self._padding(length)[1],
+            *(after + self.hop_length - 1, "constant"),
+        )
+        return Chain([windows, layer_stream(self.embed), layer_stream(self.blocks), layer_stream(self.project)])

@@ -11,6 +11,7 @@ from codeclab.codecs.base import Decoder, check_sizes
 from codeclab.codecs.layers.convnext import ChannelNorm, make_blocks
 from codeclab.codecs.layers.convolution import PaddedConv1d, TrimmedConvTranspose1d
 from codeclab.codecs.layers.inverse_stft import InverseSTFT
+from codeclab.codecs.layers.streaming import Begin, Chain, LayerStream, Pointwise, layer_stream
 from codeclab.codecs.spectral import stft_hop
 
 LOUDEST = 1e2
@@ -97,14 +98,38 @@ class VocosDecoder(Decoder):
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]``."""
-        before = -(-self.istft.frames_before // self.up)
-        frames = self.blocks(self.embed(F.pad(latent, (before, 0))))
-        numbers = self.head(self.final_norm(frames.transpose(1, 2)))
-        surplus = before * self.up - self.istft.frames_before
-        return self.istft(self._spectrum(numbers)[..., surplus:])
+        frames = self.blocks(self.embed(F.pad(latent, (self._before, 0))))
+        return self.istft(self._spectrum(self._numbers(frames))[..., self._surplus :])
+
+    @property
+    def _before(self) -> int:
+        """Latent frames of zeros before the first, of which the spectra are made that come before the audio."""
+        return -(-self.istft.frames_before // self.up)
+
+    @property
+    def _surplus(self) -> int:
+        """Spectra that these give beyond those."""
+        return self._before * self.up - self.istft.frames_before
+
+    def stream(self) -> LayerStream:
+        """A stream through the layers and the overlap-add."""
+        return Chain(
+            [
+                Begin(added=self._before),
+                layer_stream(self.embed),
+                layer_stream(self.blocks),
+                Pointwise(self._numbers),
+                Begin(cut=self._surplus),
+                self.istft.stream(self._spectrum, self.channels),
+            ]
+        )
+
+    def _numbers(self, frames: Tensor) -> Tensor:
+        """The head's output, log-magnitudes and angles, ``[B, 2 C F, T]``."""
+        return self.head(self.final_norm(frames.transpose(1, 2))).transpose(1, 2)
 
     def _spectrum(self, numbers: Tensor) -> Tensor:
-        """The head's output ``[B, T, 2 C F]``, log-magnitudes and angles, as a complex spectrum ``[B, C, F, T]``."""
+        """The head's output ``[B, 2 C F, T]`` as a complex spectrum ``[B, C, F, T]``."""
         with torch.autocast(numbers.device.type, enabled=False):
-            magnitudes, angles = numbers.float().transpose(1, 2).unflatten(1, (2, self.channels, -1)).unbind(1)
+            magnitudes, angles = numbers.float().unflatten(1, (2, self.channels, -1)).unbind(1)
             return torch.polar(magnitudes.exp().clamp(max=LOUDEST), angles)

@@ -27,6 +27,7 @@ ORDER = (
     "experiments.config",
     "experiments.tracking",
     "experiments.runs",
+    "experiments.language_model",
     "experiments.runner",
     "experiments.listen",
     "experiments.cli",

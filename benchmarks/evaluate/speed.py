@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import NamedTuple
@@ -10,11 +10,22 @@ from typing import NamedTuple
 import torch
 from pandas import DataFrame
 
-from codeclab.benchmarks.evaluate.columns import COLUMNS
+from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.entropy import entropy_rates
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.codes import Codes
+from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.entropy.coders import CodesCoder
+from codeclab.codecs.entropy.language_model import LanguageModel
+from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.latency import latency
+
+RECEPTIVE_SECONDS = 3.5
+"""What the paper's language model sees (EnCodec 3.3)."""
+
+TIMED_ENTROPY = {"rtf_encoder_entropy", "rtf_decoder_entropy"}
 
 PCM_BITS = 16
 """Bits of an uncompressed sample, against which papers count their compression."""
@@ -27,7 +38,9 @@ class RealTimeFactors(NamedTuple):
     decoder: float
 
 
-def real_time_factors(codec: Codec, bitrate: float, seconds: float = 4.0, repeats: int = 3) -> RealTimeFactors:
+def real_time_factors(
+    codec: Codec, bitrate: float, coder: CodesCoder | None = None, seconds: float = 4.0, repeats: int = 3
+) -> RealTimeFactors:
     """Real-time factors of encoder and decoder on one thread of this machine's CPU.
 
     "The ratio between the duration of the audio and the processing time [...] on a single thread", at one bitrate
@@ -37,15 +50,36 @@ def real_time_factors(codec: Codec, bitrate: float, seconds: float = 4.0, repeat
     Args:
         codec: any codec; it is put back on its device and into its mode afterwards.
         bitrate: kbps.
+        coder: from codes to bytes and back, which then belongs to both sides, too; None leaves it out.
         seconds: of audio coded in each run.
         repeats: runs that count.
     """
     noise = torch.randn(1, codec.channels, int(seconds * codec.sample_rate), generator=torch.Generator().manual_seed(0))
+
+    def encode() -> tuple[Codes, list[bytes]]:
+        found = codec.encode(0.1 * noise, bitrate=bitrate)
+        return found, [] if coder is None else [coder.encode(part[0].numpy()) for part in found.segments]
+
     with _alone_on_cpu(codec):
-        codes = codec.encode(0.1 * noise, bitrate=bitrate)
-        encoding = _seconds_taken(lambda: codec.encode(0.1 * noise, bitrate=bitrate), repeats)
-        decoding = _seconds_taken(lambda: codec.decode(codes), repeats)
+        codes, coded = encode()
+
+        def decode() -> None:
+            for part, data in zip(codes.segments, coded, strict=False):
+                assert coder is not None
+                coder.decode(data, part.shape[1], part.shape[2])
+            codec.decode(codes)
+
+        encoding, decoding = _seconds_taken(encode, repeats), _seconds_taken(decode, repeats)
     return RealTimeFactors(seconds / encoding, seconds / decoding)
+
+
+def papers_coder(codec: Codec) -> ModelCoder | None:
+    """A coder by an untrained language model of the paper's size, as fast as a trained one; None where none fits."""
+    sizes = set(codec.quantizer.codebook_sizes)
+    if len(sizes) > 1:
+        return None
+    context = max(1, int(RECEPTIVE_SECONDS * codec.frame_rate))
+    return ModelCoder(LanguageModel(codec.quantizer.n_codebooks, sizes.pop(), context=context).eval())
 
 
 def _seconds_taken(work: Callable[[], object], repeats: int) -> float:
@@ -70,25 +104,39 @@ def _alone_on_cpu(codec: Codec) -> Iterator[None]:
         codec.to(home).train(training)
 
 
-def codec_columns(codec: Codec, names: Sequence[str], bitrates: Sequence[float]) -> DataFrame:
+def codec_columns(
+    codec: Codec,
+    names: Sequence[str],
+    bitrates: Sequence[float],
+    coders: Coders | None = None,
+    clips: Iterable[Clip] = (),
+) -> DataFrame:
     """A table's columns of one codec, as lines to append to its summary.
 
     Args:
-        codec: trained or not: no column depends on its weights.
+        codec: trained or not: no column but ``entropy_coded`` depends on its weights.
         names: from ``COLUMNS``; those the suite has no figures for are left out. Timing is done where one needs it.
         bitrates: kbps, as the codec offers them; every column is given at each.
+        coders: of the codec; with a language model among them there is ``entropy_coded``.
+        clips: on which that is measured.
 
     Returns:
         The columns of ``summarize``: one line per name and bitrate, with no interval.
     """
     rows = []
+    coder = papers_coder(codec) if TIMED_ENTROPY & set(names) else None
     for bitrate in bitrates:
-        found = _figures(codec, names, bitrate)
-        rows += [(ALL, bitrate, name, found[name], math.nan, 1, 0) for name in names if COLUMNS[name].open is None]
+        found = _figures(codec, names, bitrate, coder)
+        rows += [(ALL, bitrate, name, found[name], math.nan, 1, 0) for name in names if name in found]
+    if "entropy_coded" in names and coders is not None and "lm" in coders.names:
+        spent = entropy_rates(codec, {name: coders.named(name) for name in ("none", "lm")}, clips, bitrates)
+        ours = spent[(spent["coder"] == "lm") & (spent["domain"] == ALL)]
+        figures = zip(*(ours[name].tolist() for name in ("bitrate_kbps", "kbps", "n")), strict=True)
+        rows += [(ALL, bitrate, "entropy_coded", kbps, math.nan, n, 0) for bitrate, kbps, n in figures]
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
-def _figures(codec: Codec, names: Sequence[str], bitrate: float) -> dict[str, float]:
+def _figures(codec: Codec, names: Sequence[str], bitrate: float, coder: CodesCoder | None) -> dict[str, float]:
     pcm = codec.sample_rate * codec.channels * PCM_BITS / 1000
     count = codec.n_codebooks_for(bitrate)
     found = {
@@ -105,4 +153,6 @@ def _figures(codec: Codec, names: Sequence[str], bitrate: float) -> dict[str, fl
         found["latency"], found["latency_running"] = 1000 * late.start, 1000 * late.running
     if {"rtf_encoder", "rtf_decoder"} & set(names):
         found["rtf_encoder"], found["rtf_decoder"] = real_time_factors(codec, bitrate)
+    if coder is not None:
+        found["rtf_encoder_entropy"], found["rtf_decoder_entropy"] = real_time_factors(codec, bitrate, coder)
     return found

@@ -1,17 +1,39 @@
 """Which coder a file or a user asks for, of those that a codec has."""
 
+import hashlib
 from pathlib import Path
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.coders import CodesCoder, PackedCoder, PriorCoder, TableCoder
 from codeclab.codecs.entropy.container import ContainerError, Header
 from codeclab.codecs.entropy.model_coder import ModelCoder
-from codeclab.codecs.entropy.model_folder import CONFIG, FittedModel, load_fitted
+from codeclab.codecs.entropy.model_folder import CONFIG, TENSORS, FittedModel, load_fitted
+from codeclab.codecs.io.box import BOX_FOLDER, is_box
 
 FOLDER = "language_model"
 """Where a fitted model (``save_fitted``) lies, in a run's or a codec's folder."""
 
 NUMBERS = {coder.name: coder.number for coder in (PackedCoder, TableCoder, PriorCoder, ModelCoder)}
+
+
+def language_model_folder(path: Path | str) -> Path:
+    """Where what was fitted to a codec's codes lies: in the folder of the codec, or of its run.
+
+    Args:
+        path: of the codec or its run, or ``box``; a file's is beside it, a hub id's below the working directory.
+    """
+    local = BOX_FOLDER if is_box(path) else Path(path)
+    return local.parent / f"{local.stem}.{FOLDER}" if local.is_file() else local / FOLDER
+
+
+def fitted_identity(path: Path | str) -> str | None:
+    """A name for what was fitted to a codec, of the bytes of its tensors; None where nothing was.
+
+    Args:
+        path: of the codec or its run.
+    """
+    tensors = language_model_folder(path) / TENSORS
+    return hashlib.sha256(tensors.read_bytes()).hexdigest()[:32] if tensors.is_file() else None
 
 
 class Coders:
@@ -37,7 +59,7 @@ class Coders:
         Raises:
             ValueError: what lies there is of another codec, or cannot be read.
         """
-        folder = Path(path) / FOLDER
+        folder = language_model_folder(path)
         return cls(codec, load_fitted(folder, codec) if (folder / CONFIG).is_file() else None)
 
     @property

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codeclab.codecs.layers.streaming import Chain, LayerStream, Pointwise, Sum, convolution_stream
+
 
 class ChannelNorm(nn.LayerNorm):
     """Layer normalisation of every frame over its channels, ``[B, C, T]``.
@@ -18,6 +20,10 @@ class ChannelNorm(nn.LayerNorm):
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, C, T]`` to the same shape."""
         return super().forward(latent.transpose(1, 2)).transpose(1, 2)
+
+    def stream(self) -> LayerStream:
+        """A stream through the layer, which has no memory."""
+        return Pointwise(self)
 
 
 class ConvNeXtBlock(nn.Module):
@@ -43,9 +49,18 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, C, T]`` to the same shape."""
-        frames = self.norm(self.depthwise(F.pad(latent, self.padding)).transpose(1, 2))
-        branch = self.project(F.gelu(self.expand(frames)))
-        return latent + (self.layer_scale * branch).transpose(1, 2)
+        return latent + self._after(self.depthwise(F.pad(latent, self.padding)))
+
+    def _after(self, mixed: Tensor) -> Tensor:
+        """What the branch does after its depthwise convolution, ``[B, C, T]`` to the same shape."""
+        branch = self.project(F.gelu(self.expand(self.norm(mixed.transpose(1, 2)))))
+        return (self.layer_scale * branch).transpose(1, 2)
+
+    def stream(self) -> LayerStream:
+        """A stream through the branch, for which the input waits."""
+        before, after = self.padding
+        mixed = convolution_stream(self.depthwise, before, lambda length: after, "constant")
+        return Sum([Pointwise(nn.Identity()), Chain([mixed, Pointwise(self._after)])])
 
 
 def make_blocks(channels: int, count: int, expansion: float, kernel_size: int, causal: bool) -> nn.Sequential:

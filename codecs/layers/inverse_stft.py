@@ -1,8 +1,12 @@
 """The inverse short-time Fourier transform, by overlap-add."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from codeclab.codecs.layers.streaming import LayerStream, OverlapAdd
 
 
 class InverseSTFT(nn.Module):
@@ -43,17 +47,41 @@ class InverseSTFT(nn.Module):
     def forward(self, spectrum: Tensor) -> Tensor:
         """``[B, C, F, T + frames_before]``, ``F = window_length // 2 + 1``, to audio ``[B, C, T * hop_length]``."""
         with torch.autocast(spectrum.device.type, enabled=False):
-            count = spectrum.shape[-1]
-            frames = torch.fft.irfft(spectrum.flatten(0, 1), self.window_length, dim=1) * self.window[:, None]
-            added = self._overlap_add(frames)
-            weight = self._overlap_add(self.window.square()[None, :, None].expand(1, -1, count))
-            if self.causal:
-                begin, end = self.frames_before * self.hop_length, count * self.hop_length
-            else:
-                begin = (self.window_length - self.hop_length) // 2
-                end = begin + count * self.hop_length
-            audio = added[:, begin:end] / weight[:, begin:end]
-        return audio.unflatten(0, spectrum.shape[:2])
+            added = self._added(spectrum)
+            audio = added[..., self._begin : added.shape[-1] - self._end]
+            return audio[:, :-1] / audio[:, -1:]
+
+    @property
+    def _begin(self) -> int:
+        """Samples of the sum before the audio."""
+        if self.causal:
+            return self.frames_before * self.hop_length
+        return (self.window_length - self.hop_length) // 2
+
+    @property
+    def _end(self) -> int:
+        """Samples of the sum after the audio."""
+        return self.window_length - self.hop_length - (0 if self.causal else self._begin)
+
+    def _added(self, spectrum: Tensor) -> Tensor:
+        """The frames of ``[B, C, F, T]`` added up, and the squared windows: ``[B, C + 1, (T - 1) * hop + window]``."""
+        frames = torch.fft.irfft(spectrum.flatten(0, 1), self.window_length, dim=1) * self.window[:, None]
+        squares = self.window.square()[None, :, None].expand(len(spectrum), -1, spectrum.shape[-1])
+        added = self._overlap_add(frames).unflatten(0, spectrum.shape[:2])
+        return torch.cat([added, self._overlap_add(squares)[:, None]], dim=1)
+
+    def stream(self, spectrum_of: Callable[[Tensor], Tensor], channels: int) -> LayerStream:
+        """A stream from what a spectrum is made of to audio.
+
+        Args:
+            spectrum_of: from ``[B, K, T]``, numbers, to a complex spectrum ``[B, C, F, T]``.
+            channels: ``C``.
+        """
+        return OverlapAdd(
+            lambda numbers: self._added(spectrum_of(numbers)),
+            *(channels + 1, self.window_length, self.hop_length, self._begin, self._end),
+            lambda added: added[:, :-1] / added[:, -1:],
+        )
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """Frames ``[B, window, T]`` added one hop apart, ``[B, (T - 1) * hop + window]``."""

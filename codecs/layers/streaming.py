@@ -121,6 +121,25 @@ class Sum(LayerStream):
         return total
 
 
+class Begin(LayerStream):
+    """What stands before the first time step: zeros put there, and then steps taken away.
+
+    Args:
+        added: zeros before the first.
+        cut: steps taken away after that, from the first on.
+    """
+
+    def __init__(self, added: int = 0, cut: int = 0) -> None:
+        self.added, self.cut = added, cut
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        x, self.added = F.pad(x, (self.added, 0)), 0
+        cut = min(self.cut, x.shape[-1])
+        self.cut -= cut
+        return x[..., cut:]
+
+
 class PadToMultiple(LayerStream):
     """Zeros after the last sample, up to a multiple of some length.
 

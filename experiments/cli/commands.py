@@ -9,6 +9,7 @@ from codeclab.experiments.runs.process import keep_freed_memory, quiet
 
 COMMANDS = {
     "fit": ("train a codec from a recipe, or continue a run", "codeclab.experiments.cli.fit"),
+    "fit-lm": ("train the language model that codes a codec's codes in fewer bits", "codeclab.experiments.cli.fit_lm"),
     "validate": ("measure a run's checkpoint on the validation clips", "codeclab.experiments.cli.fit"),
     "test": ("measure a run's checkpoint on the test clips", "codeclab.experiments.cli.fit"),
     "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.cli.evaluate"),
@@ -18,6 +19,7 @@ COMMANDS = {
     "encode": ("code audio into small files", "codeclab.experiments.cli.code_files"),
     "decode": ("turn such files into audio again", "codeclab.experiments.cli.code_files"),
     "reconstruct": ("audio as a listener would get it, through a codec", "codeclab.experiments.cli.code_files"),
+    "stream": ("raw PCM from standard input through a codec, live", "codeclab.experiments.cli.stream"),
     "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.cli.export"),
     "dashboard": ("arrange a W&B project for comparing codecs", "codeclab.experiments.cli.dashboard"),
     "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.cli.data"),

@@ -8,10 +8,13 @@ from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline
 from codeclab.benchmarks.baselines.columns import token_columns
 from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.benchmarks.baselines.tokens import TokenCodec
+from codeclab.benchmarks.evaluate.entropy import entropy_rates, entropy_text
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates, read_baseline
@@ -59,7 +62,14 @@ def make_parser() -> argparse.ArgumentParser:
         help="which part (default: test; a folder without split folders is split by a seeded hash)",
     )
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
-    parser.add_argument("--metrics", nargs="+", metavar="NAME", default=DEFAULT_METRICS, help="what to measure")
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="NAME", help=f"what to measure (default: {' '.join(DEFAULT_METRICS)})"
+    )
+    parser.add_argument(
+        "--entropy",
+        action="store_true",
+        help="kbps by each of the codec's entropy coders (codeclab fit-lm), alone where no --metrics are named",
+    )
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
     parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
@@ -97,6 +107,30 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
     return evaluate_codec(codec, data, rates, options.metrics, options.split, options.workers, options.device)
 
 
+def _beside(options: argparse.Namespace) -> Path:
+    """Where figures of a codec are written."""
+    folder = Path(options.run)
+    usual = folder / "evaluation" if folder.is_dir() else Path("evaluations") / folder.stem
+    return Path(options.output) if options.output else usual
+
+
+def measure_entropy(options: argparse.Namespace, output: Path) -> None:
+    """Print what the codec's coders spend, and write it as ``entropy.csv``."""
+    for file in options.imports:
+        import_file(file)
+    codec = Codec.from_pretrained(options.run)
+    coders = Coders.beside(codec, options.run)
+    if coders.names == ["none"]:
+        raise RecipeError(f"no entropy coder was fitted to this codec: codeclab fit-lm --codec {options.run} fits two")
+    data = data_of(Path(options.run), options.data, codec, options.sample_rate)
+    _limit(data, options)
+    named = {name: coders.named(name) for name in coders.names}
+    rates = pick_bitrates(codec.bitrates, options.bitrates)
+    found = entropy_rates(codec, named, data.clips(options.split), rates, options.device, progress=True)
+    write_atomically(output / "entropy.csv", found.to_csv(index=False, lineterminator="\n"))
+    print(entropy_text(found))
+
+
 def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     weights, speed = codec.parameters(), token_columns(codec, bitrate)
     size = "weights not counted" if weights is None else f"{weights:,} weights"
@@ -117,10 +151,17 @@ def run(command: str, argv: list[str]) -> int:
     try:
         if (options.run is None) == (options.baseline is None):
             raise RecipeError("name one thing to measure: a run, or a --baseline")
+        entropy_alone = options.entropy and options.metrics is None
+        options.metrics = options.metrics or DEFAULT_METRICS
         unknown = [name for name in options.metrics if name not in METRICS]
         if unknown:
             raise RecipeError(f"no metric {', '.join(unknown)}; there are: {', '.join(METRICS)}")
         other = named_codec(options.run) if options.run else None
+        if options.entropy and (options.baseline or other):
+            raise RecipeError("--entropy is for a codec of this package, whose coders it measures; name a run")
+        if entropy_alone:
+            measure_entropy(options, _beside(options))
+            return 0
         if options.baseline:
             found = measure_baseline(read_baseline(options.baseline), options)
             beside = Path("evaluations") / options.baseline[0]
@@ -130,8 +171,7 @@ def run(command: str, argv: list[str]) -> int:
             beside = Path("evaluations") / codec.name
         else:
             found = measure_codec(options)
-            folder = Path(options.run)
-            beside = folder / "evaluation" if folder.is_dir() else Path("evaluations") / folder.stem
+            beside = _beside(options)
     except (RecipeError, ValueError) as error:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 2
@@ -145,5 +185,7 @@ def run(command: str, argv: list[str]) -> int:
     print(evaluation_text(found))
     if other and isinstance(codec, TokenCodec):
         print(_size_and_speed(codec, max(found.info["bitrates_kbps"])))
+    if options.entropy:
+        measure_entropy(options, output)
     print(f"written to {output}")
     return 0

@@ -1,9 +1,9 @@
 """Training batches, each a function of (seed, batch index) alone."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from math import prod
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -167,8 +167,8 @@ class BatchSchedule(DistributedSampler[int]):
         start: First batch, that of the checkpoint when a run is resumed.
     """
 
-    def __init__(self, batches: TrainExcerpts, start: int) -> None:
-        super().__init__(batches, num_replicas=1, rank=0, shuffle=False)
+    def __init__(self, batches: Sized, start: int) -> None:
+        super().__init__(cast(Dataset[Any], batches), num_replicas=1, rank=0, shuffle=False)
         self.n_batches = len(batches)
         self.start = start
 

@@ -20,6 +20,7 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.tables.table import ABSENT
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.choice import Coders, fitted_identity
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.recipes import RecipeError
@@ -149,7 +150,8 @@ def measure(job: Job, spec: TableSpec, row: TableRow) -> None:
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"
     evaluate_codec(codec, data_module, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
-    columns = codec_columns(codec, spec.columns, rates)
+    coders, clips = Coders.beside(codec, job.folder.path), data_module.clips("test")
+    columns = codec_columns(codec, spec.columns, rates, coders, clips)
     write_atomically(job.evaluation / "columns.csv", columns.to_csv(index=False, lineterminator="\n"))
     write_atomically(stamp, json.dumps(wanted))
 
@@ -170,7 +172,8 @@ def is_made(job: Job, spec: TableSpec, row: TableRow) -> bool:
 def _wanted(job: Job, spec: TableSpec, row: TableRow, codec: Codec) -> dict[str, Any]:
     """What the figures of a job depend on; kept beside them."""
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
-    return {
+    fitted = fitted_identity(job.folder.path) if "entropy_coded" in spec.columns else None
+    return ({} if fitted is None else {"language_model": fitted}) | {
         "codec": identity(codec),
         "metrics": spec.metrics,
         "columns": spec.columns,

@@ -11,6 +11,8 @@ from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.latency import latency
 from codeclab.codecs.layers.streaming import NotStreamableError
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.codecs.spectral import SpectralEncoder
+from codeclab.codecs.vocos import VocosDecoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.residual_vq import ResidualVQ
@@ -52,6 +54,13 @@ def dac(strides=(2, 4)):
     return Codec(parts[0], FactorizedVQ(8, 3, 16, 4), parts[1], sample_rate=RATE).eval()
 
 
+def vocos(**more):
+    torch.manual_seed(0)
+    shape = {"dimension": 8, "n_fft": 16, "width": 8, "n_blocks": 2, "strides": [8]} | more
+    parts = SpectralEncoder(**shape), ResidualVQ(8, 3, 16), VocosDecoder(**shape)
+    return with_entries(Codec(*parts, sample_rate=RATE).eval())
+
+
 def segmented(**more):
     norm = {"channels": 2, "causal": False, "norm": "time_group_norm"}
     return seanet(norm, norm, **{"segment": 0.1, "overlap": 0.1, "normalize": True} | more)
@@ -61,6 +70,10 @@ MADE = {
     **{name: (lambda pair=pair: seanet(*pair)) for name, pair in CODECS.items()},
     "dac": dac,
     "dac-odd": lambda: dac((2, 3)),
+    "vocos": vocos,
+    "vocos-causal": lambda: vocos(causal=True),
+    "vocos-two-rates": lambda: vocos(strides=[4, 3], hop=4, channels=2),
+    "vocos-two-rates-causal": lambda: vocos(strides=[4, 3], hop=4, causal=True),
     "segments": segmented,
     "segments-apart": lambda: segmented(overlap=0.0, normalize=False),
 }

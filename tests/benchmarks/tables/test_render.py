@@ -184,25 +184,26 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -
 def columns_table(make_summary) -> Table:
     """EnCodec's Table 5 in small: a codec that was timed, and figures nobody here has."""
     summary = make_summary(("all", 6.0, "latency", 13.333, NAN, 1, 0), ("all", 6.0, "si_sdr", 1.0, 0.5, 8, 0))
-    published = {"latency": 13, "rtf_encoder_entropy": 1.6}
+    published = {"latency": 13, "entropy_coded": 4.1}
     rows = [
         Row("a", summary, published, bitrate=6.0, seeds=3),
         Row("Reference", figures=[Figures({"mushra": "95.5 ± 1.6"}, domain="clean speech")]),
         Row("b", None, figures=[Figures({"mushra": "49.2 ± 2.4"}, 1.5, domain="clean speech")], error="not installed"),
     ]
-    return Table("t", "EnCodec", ["si_sdr"], rows, columns=["latency", "rtf_encoder_entropy", "mushra"])
+    return Table("t", "EnCodec", ["si_sdr"], rows, columns=["latency", "entropy_coded", "mushra"])
 
 
 def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> None:
     shown = markdown(columns_table(make_summary))
     heading, _, first, second = shown.splitlines()[2:6]
     assert heading == (
-        "| Row | kbps | SI-SDR, dB ↑ | Latency at the start, ms | published "
-        "| RTF encoder with entropy coding, published only |"
+        "| Row | kbps | SI-SDR, dB ↑ | Latency at the start, ms | published | Entropy coded, published only |"
     )
-    assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 1.60 |"
+    assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 4.10 |"
     assert second == "| b | — | failed | failed | — | — |"
-    assert "* RTF encoder with entropy coding: ours stay open until the suite has its entropy coder." in shown
+    assert (
+        "* Entropy coded: ours are of runs that a language model was fitted to: codeclab fit-lm --codec RUN." in shown
+    )
     assert "* MUSHRA: ours stay open until a listening test is held." in shown
     assert "over 8 files and 3 seeds" in shown
     assert "* Figures at this scale do not stand as the paper's" in shown

@@ -1,0 +1,232 @@
+"""``codeclab stream encode|decode|both``: raw PCM from standard input through a codec, live, to standard output."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.audio_files import decoded_blocks
+from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.entropy.container import ContainerError, chunk_unit
+from codeclab.codecs.entropy.container_reader import ContainerReader, Piece
+from codeclab.codecs.entropy.container_writer import ContainerWriter
+from codeclab.codecs.io.box import BOX
+from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.experiments.cli.code_files import load_codec
+from codeclab.experiments.config.recipes import RecipeError, import_file
+
+READ_BYTES = 1 << 16
+CHUNK_SECONDS = 0.2
+"""Of a chunk in a live stream: what it delays, against its eight bytes."""
+
+FORMATS: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
+"""What raw PCM is made of, by ffmpeg's names."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab stream``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab stream",
+        description="Put raw PCM (interleaved, at the codec's sampling rate and channels) from standard input through "
+        "a codec while it comes: encode to .clc chunks, decode these, or both.",
+        epilog="Example: arecord -t raw -f S16_LE -r 24000 | codeclab stream encode --codec runs/NAME --bitrate 6 | "
+        "codeclab stream decode --codec runs/NAME | aplay -t raw -f S16_LE -r 24000",
+    )
+    parser.add_argument("direction", choices=("encode", "decode", "both"))
+    parser.add_argument(
+        "--codec",
+        default=BOX,
+        metavar="CODEC",
+        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
+    )
+    parser.add_argument("--bitrate", type=float, metavar="KBPS", help="kbps (default: the codec's highest)")
+    parser.add_argument("--format", default="s16le", choices=tuple(FORMATS), help="of PCM samples (default: s16le)")
+    parser.add_argument(
+        "--lookahead", action="store_true", help="let a codec that is not causal be late by what it sees of the future"
+    )
+    parser.add_argument("--entropy", default="none", metavar="CODER", help="none, static, prior or lm (default: none)")
+    parser.add_argument(
+        "--chunk",
+        type=float,
+        default=CHUNK_SECONDS,
+        metavar="S",
+        help=f"seconds that are sent together, at 8 bytes more each (default: {CHUNK_SECONDS:g}; 0: as in a file)",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    return parser
+
+
+class Pcm:
+    """Raw PCM to audio and back.
+
+    Args:
+        name: one of ``FORMATS``.
+        channels: interleaved.
+    """
+
+    def __init__(self, name: str, channels: int) -> None:
+        self.kind, self.channels = FORMATS[name], channels
+        self._held = b""
+
+    def audio(self, data: bytes) -> Tensor:
+        """The whole samples ``[1, C, n]`` after more bytes; what is left of one waits for the rest of it."""
+        data = self._held + data
+        whole = len(data) - len(data) % (self.kind.itemsize * self.channels)
+        self._held = data[whole:]
+        samples: NDArray[np.float32] = np.frombuffer(data[:whole], self.kind).astype(np.float32)
+        if self.kind.kind == "i":
+            samples /= 32768
+        return torch.from_numpy(samples.reshape(-1, self.channels).T.copy())[None]
+
+    def bytes(self, audio: Tensor) -> bytes:
+        """Audio ``[1, C, n]``, cut at full scale where samples are whole numbers."""
+        samples = audio[0].T.cpu().numpy()
+        if self.kind.kind == "i":
+            samples = np.rint(np.clip(samples * 32768, -32768, 32767))
+        return samples.astype(self.kind).tobytes()
+
+    def check_end(self) -> None:
+        """Refuse an end within a sample.
+
+        Raises:
+            RecipeError: the input ended so; the message says what was expected.
+        """
+        if self._held:
+            raise RecipeError(
+                f"the input ends {len(self._held)} bytes into a sample of {self.channels} channels of "
+                f"{self.kind.itemsize} bytes; is it of another --format, or other channels?"
+            )
+
+
+def arriving(source: BinaryIO) -> Iterator[bytes]:
+    """What comes, as soon as it comes, until the end."""
+    while data := os.read(source.fileno(), READ_BYTES):
+        yield data
+
+
+class Live:
+    """One command's work, with the seconds it computed and the samples it gave.
+
+    Args:
+        codec: in evaluation mode.
+        options: of the command.
+    """
+
+    def __init__(self, codec: Codec, options: argparse.Namespace) -> None:
+        self.codec, self.options = codec, options
+        self.pcm = Pcm(options.format, codec.channels)
+        self.count = codec.choose_codebooks(options.bitrate)
+        self.stream = codec.stream(n_codebooks=self.count, lookahead=options.lookahead)
+        self.coders = Coders.beside(codec, options.codec)
+        self.coder = self.coders.named(options.entropy)
+        self.reader = ContainerReader(codec, self.coders.of_header)
+        self.samples = 0
+
+    def encode(self, source: Iterator[bytes]) -> Iterator[bytes]:
+        """PCM to the bytes of a ``.clc`` file."""
+        writer = ContainerWriter(self.codec, self.count, self.coder, self._chunk())
+        for data in source:
+            audio = self.pcm.audio(data)
+            self.samples += audio.shape[-1]
+            yield writer.push(self.stream.encoder.push(audio))
+        self.pcm.check_end()
+        yield writer.push(self.stream.encoder.flush()) + writer.finish()
+
+    def decode(self, source: Iterator[bytes]) -> Iterator[bytes]:
+        """The bytes of a ``.clc`` file to PCM; where they are damaged, silence."""
+        for audio in decoded_blocks(self.codec, self._pieces(source)):
+            self.samples += audio.shape[-1]
+            yield self.pcm.bytes(audio)
+
+    def both(self, source: Iterator[bytes]) -> Iterator[bytes]:
+        """PCM to PCM, as a listener would get it."""
+        encoder, decoder = self.stream
+        for data in source:
+            audio = self.pcm.audio(data)
+            self.samples += audio.shape[-1]
+            yield self.pcm.bytes(decoder.push(encoder.push(audio)))
+        self.pcm.check_end()
+        yield self.pcm.bytes(decoder.push(encoder.flush())) + self.pcm.bytes(decoder.flush())
+
+    def _pieces(self, source: Iterator[bytes]) -> Iterator[Piece]:
+        said = 0
+        for data in source:
+            yield from self.reader.feed(data)
+            for damage in self.reader.damage[said:]:
+                print(f"codeclab stream: damaged, {damage}", file=sys.stderr, flush=True)
+            said = len(self.reader.damage)
+        yield from self.reader.finish()
+        for damage in self.reader.damage[said:]:
+            print(f"codeclab stream: damaged, {damage}", file=sys.stderr, flush=True)
+
+    def _chunk(self) -> int | None:
+        """Frames or segments of a chunk."""
+        seconds = self.options.chunk
+        return max(1, round(seconds * self.codec.sample_rate / chunk_unit(self.codec))) if seconds else None
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab stream``; returns the exit status."""
+    options = make_parser().parse_args(argv)
+    try:
+        if options.chunk < 0:
+            raise RecipeError(f"--chunk is {options.chunk:g} s; it should be at least 0")
+        for file in options.imports:
+            import_file(file)
+        codec = load_codec(options.codec).to(options.device).eval()
+        live = Live(codec, options)
+        print(
+            f"codeclab stream {options.direction}: {codec.sample_rate} Hz, {codec.channels} channels, "
+            f"{options.format}, {codec.bitrate_of(live.count):.4g} kbps",
+            file=sys.stderr,
+            flush=True,
+        )
+        return _pipe(live, options.direction)
+    except NotStreamableError as error:
+        said = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
+        print(f"codeclab stream: {said}", file=sys.stderr)
+        return 2
+    except ContainerError as error:
+        print(f"codeclab stream: the input cannot be read: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"codeclab stream: {error}", file=sys.stderr)
+        return 2
+
+
+def _pipe(live: Live, direction: str) -> int:
+    """Work until the input ends, or nobody reads the output any more."""
+    target = sys.stdout.buffer
+    waited = [0.0]
+
+    def timed() -> Iterator[bytes]:
+        source = arriving(sys.stdin.buffer)
+        while True:
+            before = time.perf_counter()
+            data = next(source, b"")
+            waited[0] += time.perf_counter() - before
+            if not data:
+                return
+            yield data
+
+    began = time.perf_counter()
+    try:
+        for data in getattr(live, direction)(timed()):
+            target.write(data)
+            target.flush()
+    except BrokenPipeError:
+        # What is still buffered would raise once more when the interpreter closes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    seconds, spent = live.samples / live.codec.sample_rate, time.perf_counter() - began - waited[0]
+    print(f"codeclab stream {direction}: {seconds:.2f} s of audio, {spent:.2f} s of work", file=sys.stderr)
+    return 0

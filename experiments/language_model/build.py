@@ -1,0 +1,163 @@
+"""A language model's run, built from a command's words: LightningCLI over its recipe, a run folder around it."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import yaml
+from jsonargparse import ArgumentError
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.folder import identity
+from codeclab.experiments.config.flags import pairs
+from codeclab.experiments.config.messages import explain, shorten
+from codeclab.experiments.config.recipes import RECIPES, RecipeError, names
+from codeclab.experiments.data.named import without_synthetic
+from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
+from codeclab.experiments.language_model.module import LanguageModelExperiment
+from codeclab.experiments.language_model.sequences import CodesData
+from codeclab.experiments.language_model.start import start_from_codec
+from codeclab.experiments.runs.build import TRAINER_DEFAULTS, say
+from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
+from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
+from codeclab.experiments.runs.loggers import make_loggers
+from codeclab.experiments.runs.progress import RunProgress
+
+LANGUAGE_MODELS = RECIPES / "language_model"
+"""Recipes of language models."""
+
+OF_THE_CODEC = ("n_codebooks", "codebook_size", "frame_rate", "bandwidths")
+
+
+def recipe_text(name: str) -> str:
+    """A recipe's YAML, by its name or a path.
+
+    Raises:
+        RecipeError: there is no such recipe; the message lists those there are.
+    """
+    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else LANGUAGE_MODELS / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(names(LANGUAGE_MODELS))
+        raise RecipeError(f"no recipe {name!r} of a language model; there are: {known} (or a path to a .yaml file)")
+    return path.read_text(encoding="utf-8")
+
+
+def sizes_of(codec: Codec) -> dict[str, Any]:
+    """What a language model has to know of a codec.
+
+    Raises:
+        RecipeError: its codebooks differ in size.
+    """
+    sizes = set(codec.quantizer.codebook_sizes)
+    if len(sizes) > 1:
+        raise RecipeError(
+            "the language model is for codebooks of one size (EnCodec 3.3); this codec's "
+            f"{type(codec.quantizer).__name__} has sizes {sorted(sizes)}"
+        )
+    return {
+        "n_codebooks": codec.quantizer.n_codebooks,
+        "codebook_size": sizes.pop(),
+        "frame_rate": codec.frame_rate,
+        "bandwidths": sorted({codec.n_codebooks_for(rate) for rate in codec.bitrates}),
+    }
+
+
+class LanguageModelCLI(LightningCLI):
+    """LightningCLI with what the codec says put in, and a run folder; it builds, and runs nothing.
+
+    Args:
+        codec: whose codes are learnt.
+        folder: of the run.
+        recipe: its name or path.
+        words: flags, ``--data FOLDER`` as a short form.
+    """
+
+    def __init__(self, codec: Codec, folder: Path, recipe: str, words: list[str]) -> None:
+        self.codec = codec
+        self.folder = RunFolder(folder)
+        self.recipe = Path(recipe).stem
+        flags = [("data.folder", without_synthetic(v) or "null") if f == "data" else (f, v) for f, v in pairs(words)]
+        taken = [flag for flag, _ in flags if flag.removeprefix("model.") in OF_THE_CODEC]
+        if taken:
+            raise RecipeError(f"--{taken[0]} is the codec's and cannot be set")
+        argv = [f"--config={recipe_text(recipe)}", *(f"--{flag}={value}" for flag, value in flags)]
+        with warnings.catch_warnings():
+            # Programs under test give their own arguments whatever sys.argv holds.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().__init__(
+                LanguageModelExperiment,
+                CodesData,
+                args=argv,
+                run=False,
+                save_config_callback=None,
+                seed_everything_default=0,
+                trainer_defaults=TRAINER_DEFAULTS,
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": "codeclab fit-lm"},
+                load_from_checkpoint_support=False,
+                auto_configure_optimizers=False,
+            )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """One seed for all draws."""
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, put in what the codec says, and refuse to continue another experiment."""
+        try:
+            config = parser.parse_args(args)
+        except ArgumentError as error:
+            raise RecipeError(explain(str(error), [action.dest for action in parser._actions])) from error
+        for name, value in sizes_of(self.codec).items():
+            config.model[name] = value
+        if config.trainer.max_steps < 1:
+            raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        self.config = config
+        settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
+        self.settings = settings | {"codec": identity(self.codec)}
+        owners = {"model": LanguageModelExperiment, "data": CodesData, "trainer": lightning.Trainer}
+        try:
+            self.folder.refuse_differences(self.settings, class_defaults(self.settings, owners))
+        except RunFolderError as error:
+            raise RunFolderError(shorten(str(error))) from error
+
+    def instantiate_classes(self) -> None:
+        """Build the data, whose codes are extracted where they are not kept, the model and the trainer."""
+        self.config_init = self.parser.instantiate(self.config)
+        self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
+        self.datamodule.codec, self.datamodule.cache = self.codec, self.folder.path
+        self.datamodule.prepare_data()
+        self.trainer = self.instantiate_trainer()
+
+    def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
+        """The trainer with the run's loggers, checkpoints and progress."""
+        settings = self.config.trainer
+        steps = settings.max_steps
+        every = min(int(settings.val_check_interval or steps), steps)
+        counts = self.datamodule.codes("train").counts(self.codec.quantizer.codebook_sizes)
+        callbacks = [RunProgress(self.folder), LanguageModelCheckpoint(self.folder, every, self.codec, counts)]
+        kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
+        kwargs |= {"default_root_dir": str(self.folder.path)}
+        kwargs |= {"log_every_n_steps": min(settings.log_every_n_steps or 10, steps)}
+        if settings.strategy == "auto" and str(settings.devices) not in ("1", "auto"):
+            # Codebooks above a batch's bandwidth get no gradient.
+            kwargs["strategy"] = "ddp_find_unused_parameters_true"
+        trainer = super().instantiate_trainer(**kwargs)
+        if self.model.start == "codec":
+            start_from_codec(self.model.model, self.codec, counts, self.model.seed)
+        self.resume = self.folder.open(self.settings)
+        self.start = self.folder.steps if self.resume is not None else 0
+        trainer.loggers = make_loggers(self.folder, self.settings, self.start, f"language_model_{self.recipe}")
+        return trainer
+
+    def execute(self) -> None:
+        """Train, or go on where the run stopped."""
+        self.datamodule.start_batch = self.start
+        if self.start >= self.config.trainer.max_steps:
+            say(f"{self.folder.path} is finished: {self.start} batches")
+            return
+        self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
+        if self.trainer.global_step >= self.config.trainer.max_steps:
+            say(f"{self.folder.path} is trained; to code by it: codeclab encode IN OUT --entropy lm")

@@ -1,0 +1,204 @@
+"""``codeclab fit-lm``: codes extracted once, the paper's draws, exact resume, and coders found beside the codec."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.entropy.coders import TableCoder
+from codeclab.codecs.entropy.model_coder import ModelCoder
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.experiments.cli.code_files import run as code_files
+from codeclab.experiments.cli.fit_lm import run
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.language_model.build import LANGUAGE_MODELS, sizes_of
+from codeclab.experiments.language_model.extraction import SplitCodes
+from codeclab.experiments.language_model.module import LanguageModelExperiment
+from codeclab.experiments.language_model.sequences import TrainSequences, ValidChunks, chunked
+from codeclab.experiments.language_model.start import start_from_codec, vectors_of
+from codeclab.experiments.train.settings import OptimizerSettings
+from codeclab.quantizers.base import ABSENT
+from codeclab.quantizers.residual_vq import ResidualVQ
+
+SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}
+SMALL = "--model.dimension 8 --model.n_heads 2 --model.n_layers 1 --model.feedforward 16 --model.receptive_seconds 0.1"
+SETTINGS = [
+    *SMALL.split(), "--data.seconds", "0.05", "--data.batch_size", "4", "--trainer.accelerator", "cpu",
+    "--trainer.val_check_interval", "2", "--trainer.log_every_n_steps", "2",
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    torch.manual_seed(0)
+    parts = SEANetEncoder(**SHAPE), ResidualVQ(4, 3, 16), SEANetDecoder(**SHAPE)
+    Codec(*parts, sample_rate=8000, bitrates=[4.0, 12.0]).save(tmp_path / "codec")
+    rng = np.random.default_rng(0)
+    for split in ("train", "valid", "test"):
+        for index in range(2):
+            path = tmp_path / "audio" / split / "noise" / f"{index}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, 0.1 * rng.standard_normal(2000 + 900 * index), 8000)
+    return tmp_path
+
+
+def fit(folder: Path, steps: int, output: str, *more: str) -> int:
+    words = ["--codec", str(folder / "codec"), "--config", "laptop", "--data", str(folder / "audio"), *SETTINGS]
+    return run("fit-lm", [*words, "--output", str(folder / output), "--trainer.max_steps", str(steps), *more])
+
+
+def test_a_run_that_was_stopped_goes_on_exactly_and_extracts_nothing_again(folder):
+    # A constant rate: the recipe's falls to zero at the last batch, which would not be the same one.
+    constant = ("--model.optimizer.schedule", "exponential")
+    assert fit(folder, 4, "whole", *constant) == 0
+    assert fit(folder, 2, "parts", *constant) == 0
+    kept = (folder / "parts" / "codes_train.safetensors").stat().st_mtime_ns
+    assert fit(folder, 4, "parts", *constant) == 0
+    assert (folder / "parts" / "codes_train.safetensors").stat().st_mtime_ns == kept
+    assert (folder / "whole" / "metrics.csv").read_text() == (folder / "parts" / "metrics.csv").read_text()
+    whole, parts = (
+        torch.load(folder / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "parts")
+    )
+    assert all(torch.equal(tensor, parts[name]) for name, tensor in whole.items())
+    rows = list(csv.DictReader((folder / "whole" / "metrics.csv").read_text().splitlines()))
+    measured = next(row for row in rows if row["valid/bits"])
+    # Bits of each of three codebooks, and 1,000 frames a second of one and of all of them.
+    assert {"valid/bits_00", "valid/bits_01", "valid/bits_02", "valid/kbps_01", "valid/kbps_03"} <= set(measured)
+    each = [float(measured[f"valid/bits_{k:02d}"]) for k in range(3)]
+    assert float(measured["valid/kbps_03"]) == pytest.approx(sum(each), rel=1e-5)
+
+
+def test_its_model_codes_files_beside_the_codec(folder, capsys):
+    assert fit(folder, 2, "codec/language_model") == 0
+    codec = Codec.from_pretrained(folder / "codec")
+    assert Coders.beside(codec, folder / "codec").names == ["none", "static", "lm"]
+    tensors = load_file(folder / "codec" / "language_model" / "language_model.safetensors")
+    assert tensors["counts"].sum(1).tolist() == [613] * 3  # frames of 2,000 and 2,900 samples
+    source, words = str(folder / "audio" / "valid" / "noise" / "1.wav"), ["--codec", str(folder / "codec")]
+    for coder in ("none", "static", "lm"):
+        assert code_files("encode", [source, str(folder / f"{coder}.clc"), *words, "--entropy", coder]) == 0
+        assert code_files("decode", [str(folder / f"{coder}.clc"), str(folder / f"{coder}.wav"), *words]) == 0
+        assert (folder / f"{coder}.wav").read_bytes() == (folder / "none.wav").read_bytes()
+
+
+def test_what_is_wrong_is_said(folder, capsys):
+    assert fit(folder, 2, "run") == 0
+    assert fit(folder, 2, "run", "--model.optimizer.lr", "0.5") == 2
+    assert "holds a run with other settings" in capsys.readouterr().err
+    assert fit(folder, 2, "other", "--model.n_codebooks", "2") == 2
+    assert "--model.n_codebooks is the codec's" in capsys.readouterr().err
+    assert fit(folder, 2, "other", "--config", "nothing") == 2
+    assert "no recipe 'nothing' of a language model; there are: encodec, laptop" in capsys.readouterr().err
+    assert run("fit-lm", ["--codec", str(folder / "codec")]) == 2
+    assert "which audio? Give --data FOLDER" in capsys.readouterr().err
+    assert not (folder / "other").exists()
+    codec = SimpleNamespace(quantizer=SimpleNamespace(codebook_sizes=[8, 16]))
+    with pytest.raises(RecipeError, match=r"codebooks of one size .*has sizes \[8, 16\]"):
+        sizes_of(codec)
+
+
+def cycle(frames: int) -> SplitCodes:
+    """Codes that follow from those before, and as frequent as each other: 3 bits a code by their frequencies."""
+    row = np.arange(frames, dtype=np.int32) * 3 % 8
+    return SplitCodes(np.stack([row, 7 - row]), np.array([0, frames // 2, frames]), ["a", "b"])
+
+
+def test_it_learns_what_frequencies_do_not_know():
+    codes = cycle(400)
+    torch.manual_seed(0)
+    small = {"dimension": 16, "n_layers": 1, "n_heads": 2, "feedforward": 32, "most_offset": 20}
+    made = LanguageModelExperiment(2, 8, 50.0, [1, 2], receptive_seconds=0.5, **small)
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.01)
+    batches = TrainSequences(codes, 30, 4, range(4), seed=0, n_batches=60)
+    for index in range(60):
+        batch = batches[index]
+        spent, steps = made.bits(batch["codes"][:, : made.bandwidth(index)], made.offsets(index, batch["item"]))
+        optimizer.zero_grad()
+        (spent / steps).mean().backward()
+        optimizer.step()
+    test = codes.codes[:, 100:180].astype(np.int64)
+    assert TableCoder(list(codes.counts([8, 8]))).bits(test) == pytest.approx(2 * 80 * 3, rel=1e-3)
+    spent, steps = made.bits(torch.from_numpy(test)[None])
+    coder = ModelCoder(made.model.eval())
+    assert int(steps) == 80
+    assert coder.bits(test) == pytest.approx(float(spent.sum().detach()), rel=0.05)
+    assert coder.bits(test) < 0.25 * 2 * 80 * 3
+
+
+def test_a_start_from_the_codec_begins_where_frequencies_end():
+    torch.manual_seed(0)
+    codec = Codec(SEANetEncoder(**SHAPE), ResidualVQ(4, 3, 16), SEANetDecoder(**SHAPE), sample_rate=8000)
+    entries = vectors_of(codec.quantizer, 1)
+    torch.testing.assert_close(entries, codec.quantizer.codebooks[1].entries)
+    counts = np.tile(2 ** np.arange(16), (3, 1))
+    codes = torch.multinomial(torch.from_numpy(counts[0]).double(), 3 * 500, replacement=True).view(1, 3, 500)
+    static = TableCoder(list(counts)).bits(codes[0].numpy())
+    made = LanguageModelExperiment(3, 16, 50.0, dimension=16, n_layers=1, n_heads=2, feedforward=8)
+    before = float(made.bits(codes)[0].sum().detach())
+    start_from_codec(made.model, codec, counts, seed=0)
+    after = float(made.bits(codes)[0].sum().detach())
+    assert after == pytest.approx(static, rel=0.03)
+    assert before > 1.5 * static
+    # Entries of a codebook stand to each other in the model as they stand in the codec.
+    learnt = made.model.embeddings[1].weight[1:].detach()
+    apart, wanted = torch.cdist(learnt, learnt), torch.cdist(entries, entries)
+    assert np.corrcoef(apart.flatten(), wanted.flatten())[0, 1] > 0.9
+
+
+def test_absent_codes_cost_nothing():
+    made = LanguageModelExperiment(2, 8, 50.0, dimension=8, n_layers=1, n_heads=2, feedforward=8)
+    codes = torch.randint(0, 8, (3, 2, 10))
+    short = codes.clone()
+    short[1:, :, 6:] = ABSENT
+    spent, steps = made.bits(short)
+    apart = made.bits(codes[:1])[0] + made.bits(codes[1:, :, :6])[0]
+    assert int(steps) == 10 + 6 + 6
+    torch.testing.assert_close(spent, apart)
+
+
+def test_draws_are_the_papers():
+    made = LanguageModelExperiment(4, 8, 50.0, [1, 2, 4], dimension=8, n_layers=1, n_heads=2, feedforward=8, seed=3)
+    counts = [made.bandwidth(batch) for batch in range(300)]
+    assert {count: counts.count(count) > 70 for count in set(counts)} == {1: True, 2: True, 4: True}
+    assert made.bandwidth(7) == counts[7]
+    offsets = torch.cat([made.offsets(batch, torch.arange(16)) for batch in range(20)])
+    assert offsets.min() >= 0
+    assert 8000 < int(offsets.max()) < 10000
+    assert torch.equal(made.offsets(5, torch.tensor([3])), made.offsets(5, torch.arange(16))[3:4])
+
+
+def test_sequences_cross_into_other_recordings_and_chunks_do_not():
+    codes = cycle(40)
+    batches = TrainSequences(codes, 25, 64, range(2, 5), seed=0, n_batches=9)
+    assert len(batches) == 9
+    assert batches[3]["codes"].shape == (3, 2, 25)
+    assert torch.equal(batches[3]["codes"][1], batches[3]["codes"][1])
+    alone = TrainSequences(codes, 25, 64, range(3, 4), seed=0, n_batches=9)[3]["codes"]
+    assert torch.equal(alone[0], batches[3]["codes"][1])
+    pieces = chunked(codes, 12)
+    assert [piece.shape[1] for piece in pieces] == [12, 8, 12, 8]
+    assert np.array_equal(np.concatenate(pieces, 1), codes.codes)
+    assert [piece.shape[1] for piece in chunked(codes, 12, most=2)] == [12, 12]
+    padded = ValidChunks(pieces)[1]
+    assert padded.shape == (2, 12)
+    assert (padded[:, 8:] == ABSENT).all()
+
+
+def test_the_papers_recipe_says_what_section_3_3_says():
+    settings = yaml.safe_load((LANGUAGE_MODELS / "encodec.yaml").read_text())
+    model, data = settings["model"], settings["data"]
+    sizes = [model[name] for name in ("n_layers", "n_heads", "dimension", "feedforward", "receptive_seconds")]
+    assert sizes == [5, 8, 200, 800, 3.5]
+    assert (data["seconds"], data["batch_size"], settings["trainer"]["max_steps"]) == (5.0, 64, 300 * 2000)
+    assert OptimizerSettings(**model["optimizer"]).betas == [0.5, 0.9]
+    assert LanguageModelExperiment(frame_rate=75.0, n_codebooks=1).model.context == 262  # 3.5 s at 75 Hz
