@@ -74,6 +74,7 @@ class ListeningTest:
         lufs: Loudness of every stimulus (ITU-R BS.1770).
         sample_rate: Hz.
         digest: Of the sound; with it, tests of one ``id`` sound the same.
+        lowest: Of the ratings: 0 (BS.1534, DAC) or 1 (EnCodec); the highest is 100.
     """
 
     title: str
@@ -85,11 +86,15 @@ class ListeningTest:
     lufs: float = -23.0
     sample_rate: int = 24000
     digest: str = ""
+    lowest: int = 0
 
     @cached_property
     def id(self) -> str:
         """A name made of all that the test is."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        told = asdict(self)
+        if self.lowest == 0:
+            del told["lowest"]  # tests that were made before there was a choice keep their ids
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
     def page(self, name: str) -> Page | None:
         """The rated page with an id."""

@@ -24,6 +24,7 @@ def render(test: ListeningTest) -> str:
         "id": test.id,
         "clips": test.clips_per_listener,
         "listen": test.listen,
+        "lowest": test.lowest,
         "practice": _told(test.practice),
         "pages": [_told(page) | {"clip": clips[page.clip], "kind": kinds[page.domain]} for page in test.pages],
     }
@@ -36,6 +37,7 @@ def render(test: ListeningTest) -> str:
         "test": json.dumps(told).replace("</", "<\\/"),
         "version": escape(__version__),
         "longest": str(LONGEST_NAME),
+        "lowest": str(test.lowest),
     }
     return fill(resource(here, "page.html"), parts)
 

@@ -30,7 +30,7 @@ class Ratings:
     Args:
         listener: Id that the page drew.
         name: What the listener called herself; may be empty.
-        pages: By page and stimulus, the rating from 0 to 100.
+        pages: By page and stimulus, the rating from the test's lowest to 100.
     """
 
     listener: str
@@ -93,8 +93,9 @@ def _page(content: Any, test: ListeningTest, called: str) -> tuple[str, dict[str
     if not _number(content["seconds"]) or content["seconds"] < 0:
         raise ValueError(f"{called} ({page.id}): 'seconds' should be a number from 0")
     for stimulus, score in ratings.items():
-        if not _number(score) or not 0 <= score <= 100:
-            raise ValueError(f"{called} ({page.id}): the rating of {stimulus} should be from 0 to 100, not {score!r}")
+        if not _number(score) or not test.lowest <= score <= 100:
+            scale = f"from {test.lowest} to 100"
+            raise ValueError(f"{called} ({page.id}): the rating of {stimulus} should be {scale}, not {score!r}")
     return page.id, {stimulus: float(score) for stimulus, score in ratings.items()}
 
 

@@ -9,10 +9,10 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.listening.analysis import SIGNIFICANT, Pair, means, pairs
-from codeclab.benchmarks.listening.design import ListeningTest
+from codeclab.benchmarks.listening.design import LOW_ANCHOR, ListeningTest
 from codeclab.benchmarks.listening.plot import plot
 from codeclab.benchmarks.listening.ratings import Ratings, scores
-from codeclab.benchmarks.listening.screening import Screened, screen
+from codeclab.benchmarks.listening.screening import SCREENINGS, Screened, Screening, screen
 from codeclab.benchmarks.tables.render import escape_markdown
 from codeclab.codecs.io.files import write_atomically
 
@@ -31,6 +31,7 @@ class Results:
         scores: Ratings of those that count, one a line.
         means: As ``analysis.means`` gives them.
         pairs: As ``analysis.pairs`` gives them.
+        screening: By which rule the listeners were judged.
     """
 
     test: ListeningTest
@@ -39,6 +40,7 @@ class Results:
     scores: DataFrame
     means: DataFrame
     pairs: list[Pair]
+    screening: Screening = SCREENINGS["encodec"]
 
     @property
     def counted(self) -> int:
@@ -53,24 +55,26 @@ class Results:
         return f"listening test {self.test.id}, {count}" + (f", {out} screened out" if out else "")
 
 
-def analyse(ratings: Sequence[Ratings], test: ListeningTest) -> Results:
+def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screening = SCREENINGS["encodec"]) -> Results:
     """Screens the listeners, and computes means and tests of the others.
 
     Args:
         ratings: Of all listeners.
         test: What they rated.
+        screening: Which listeners count.
 
     Raises:
         ValueError: No listener is left.
     """
     every = scores(ratings, test)
-    screened = screen(every)
+    screened = screen(every, screening)
     named = {one.listener: one.called for one in ratings}
     kept = every[every["listener"].isin([one.listener for one in screened if one.reason is None])]
     if kept.empty:
         told = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
         raise ValueError(f"no listener is left after screening: {told}")
-    return Results(test, named, screened, kept, means(kept, test.conditions), pairs(kept, test.conditions))
+    found = means(kept, test.conditions), pairs(kept, test.conditions)
+    return Results(test, named, screened, kept, *found, screening)
 
 
 def markdown(results: Results) -> str:
@@ -95,6 +99,9 @@ def notes(results: Results) -> list[str]:
     found += [
         f"{results.listeners[one.listener]} was screened out: {one.reason}." for one in results.screened if one.reason
     ]
+    found.append(f"Which listeners count: {results.screening.said}.")
+    if not any(condition.kind == LOW_ANCHOR for condition in results.test.conditions):
+        found.append("There was no low anchor: figures of tests with one are not comparable.")
     if low < PAPERS_RATINGS:
         found.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
     pages = {page.clip for page in results.test.pages}

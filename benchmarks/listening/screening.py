@@ -1,13 +1,42 @@
-"""Which listeners' ratings count: EnCodec's screening afterwards."""
+"""Which listeners' ratings count: the papers' screenings afterwards, and the recommendation's."""
 
+import math
 from dataclasses import dataclass
 
 from pandas import DataFrame
 
 from codeclab.benchmarks.listening.design import LOW_ANCHOR, REFERENCE
 
-REFERENCE_BELOW, REFERENCE_SHARE = 90, 0.20
-ANCHOR_ABOVE, ANCHOR_SHARE = 80, 0.50
+
+@dataclass(frozen=True)
+class Screening:
+    """A rule by which listeners are left out.
+
+    Args:
+        said: What it is, for the notes.
+        reference_below: A hidden reference rated below this counts against a listener; None counts nothing.
+        reference_percent: Of her references that may be so.
+        inclusive: Whether a listener at just that share is left out.
+        anchor_above: A low anchor rated above this counts against a listener; None counts nothing.
+        anchor_percent: Of her anchors that may be so.
+    """
+
+    said: str
+    reference_below: float | None = None
+    reference_percent: int = 0
+    inclusive: bool = False
+    anchor_above: float | None = None
+    anchor_percent: int = 0
+
+
+SCREENINGS = {
+    "encodec": Screening("EnCodec's screening (section 4.3)", 90, 20, True, 80, 50),
+    "dac": Screening("no screening, as in Improved RVQGAN (section 4.4), whose ten listeners were experts"),
+    "bs1534": Screening("the screening of ITU-R BS.1534", 90, 15),
+}
+"""By name. EnCodec: "we remove annotators who rate the reference recordings less than 90 in at least 20% of the cases,
+or rate the low-anchor recording above 80 more than 50% of the time"; of a test without that anchor the first half is
+left. BS.1534-3, section 4.1.2: not who rates the hidden reference below 90 for more than 15 % of the items."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +45,8 @@ class Screened:
 
     Args:
         listener: Id.
-        reference_below: Share of the hidden references rated below 90.
-        anchor_above: Share of the low anchors rated above 80.
+        reference_below: Share of the hidden references rated below the screening's limit.
+        anchor_above: Share of the low anchors rated above it; NaN where there were none.
         reason: Why the ratings do not count; None where they do.
     """
 
@@ -27,26 +56,30 @@ class Screened:
     reason: str | None
 
 
-def screen(scores: DataFrame) -> list[Screened]:
+def screen(scores: DataFrame, screening: Screening = SCREENINGS["encodec"]) -> list[Screened]:
     """Judges every listener.
-
-    "We remove annotators who rate the reference recordings less than 90 in at least 20% of the cases, or rate the
-    low-anchor recording above 80 more than 50% of the time" (EnCodec, section 4.3).
 
     Args:
         scores: As ``ratings.scores`` gives them.
+        screening: By which rule.
     """
-    return [_judge(str(listener), own) for listener, own in scores.groupby("listener", sort=False)]
+    return [_judge(str(listener), own, screening) for listener, own in scores.groupby("listener", sort=False)]
 
 
-def _judge(listener: str, own: DataFrame) -> Screened:
+def _judge(listener: str, own: DataFrame, rule: Screening) -> Screened:
     references = own.loc[own["kind"] == REFERENCE, "score"]
     anchors = own.loc[own["kind"] == LOW_ANCHOR, "score"]
-    low, high = int((references < REFERENCE_BELOW).sum()), int((anchors > ANCHOR_ABOVE).sum())
     reasons = []
-    # Shares are compared as counts: 0.2 is no binary fraction.
-    if low and 100 * low >= round(100 * REFERENCE_SHARE) * len(references):
-        reasons.append(f"rated {low} of {len(references)} hidden references below {REFERENCE_BELOW}")
-    if 100 * high > round(100 * ANCHOR_SHARE) * len(anchors):
-        reasons.append(f"rated {high} of {len(anchors)} low anchors above {ANCHOR_ABOVE}")
-    return Screened(listener, low / len(references), high / len(anchors), " and ".join(reasons) or None)
+    low = high = 0
+    if rule.reference_below is not None:
+        low = int((references < rule.reference_below).sum())
+        # Shares are compared as counts: 0.2 is no binary fraction.
+        excess = 100 * low - rule.reference_percent * len(references)
+        if low and (excess > 0 or (excess == 0 and rule.inclusive)):
+            reasons.append(f"rated {low} of {len(references)} hidden references below {rule.reference_below:g}")
+    if rule.anchor_above is not None:
+        high = int((anchors > rule.anchor_above).sum())
+        if 100 * high > rule.anchor_percent * len(anchors):
+            reasons.append(f"rated {high} of {len(anchors)} low anchors above {rule.anchor_above:g}")
+    shares = (low / len(references) if len(references) else math.nan, high / len(anchors) if len(anchors) else math.nan)
+    return Screened(listener, *shares, " and ".join(reasons) or None)

@@ -139,7 +139,8 @@ class Steps {
     };
     const { seconds } = page;
     const element = this.main.querySelector(".trial");
-    this.trial = new Trial(element, { order, buffers, seconds, kept, listen: this.test.listen, keep, next });
+    const { listen, lowest } = this.test;
+    this.trial = new Trial(element, { order, buffers, seconds, kept, listen, lowest, keep, next });
   }
 
   // The listener's file, as the analysis reads it.

@@ -3,8 +3,8 @@ class Trial {
   static BANDS = ["bad", "poor", "fair", "good", "excellent"];
 
   // `kept` holds the ratings and what was heard; `keep` is called when they change, `next` when all is done.
-  constructor(element, { order, buffers, seconds, kept, listen, keep, next }) {
-    Object.assign(this, { element, order, kept, listen, keep });
+  constructor(element, { order, buffers, seconds, kept, listen, lowest, keep, next }) {
+    Object.assign(this, { element, order, kept, listen, lowest, keep });
     this.part = (name) => element.querySelector(name);
     this.names = ["reference", ...order];
     this.letters = order.map((_, index) => String.fromCharCode(65 + index));
@@ -30,7 +30,7 @@ class Trial {
     const letter = this.letters[index];
     const stimulus = document.createElement("div");
     stimulus.className = "stimulus";
-    stimulus.innerHTML = `<output aria-hidden="true"></output><div class="lane"><input class="rate" type="range" min="0" max="100" step="1"
+    stimulus.innerHTML = `<output aria-hidden="true"></output><div class="lane"><input class="rate" type="range" min="${this.lowest}" max="100" step="1"
       aria-label="Quality of ${letter}"></div><button type="button" class="version" data-version="${index + 1}" aria-pressed="false"
       aria-label="Version ${letter}"><span>${letter}</span><i aria-hidden="true"></i></button>`;
     this.part(".board").append(stimulus);

@@ -19,10 +19,9 @@ from codeclab.experiments.data.manifest import (
     read_rows,
     write_rows,
 )
-from codeclab.experiments.data.named import open_corpus
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.scanning import write_manifest
-from codeclab.experiments.data.segments import RULES, draw_segments, manifest_row, segments_like
+from codeclab.experiments.data.segment_rules import RULES
 
 INTERRUPTED = 130
 NAMES_SHOWN = 5
@@ -127,6 +126,10 @@ def write_segments(options: argparse.Namespace, output: Path) -> list[dict[str, 
     Raises:
         DataError: If there is no such corpus, a size is not positive, or a category cannot be drawn.
     """
+    # They import torch, which the processes of a scan do without.
+    from codeclab.experiments.data.named import open_corpus
+    from codeclab.experiments.data.segments import draw_segments, manifest_row, segments_like
+
     rule = RULES[options.rule]
     rule = replace(rule, seconds=options.seconds or rule.seconds, count=options.count or rule.count)
     if rule.seconds <= 0 or rule.count <= 0 or options.seed < 0:

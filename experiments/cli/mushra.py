@@ -9,6 +9,10 @@ from codeclab.experiments.config.recipes import RecipeError, import_file
 
 DEFAULT = "mushra"
 PORT = 8750
+SCALES = {"0-100": 0, "1-100": 1}
+"""The lowest rating of each scale."""
+SCREENINGS = ("encodec", "dac", "bs1534")
+"""As ``benchmarks.listening.screening`` has them, which is imported where it is needed."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -31,6 +35,14 @@ def make_parser() -> argparse.ArgumentParser:
     analyse = steps.add_parser("analyse", help="screen the listeners, and say what they found", description=told)
     analyse.add_argument(
         "folder", metavar="DIR", help="what `prepare` wrote, with the listeners' files in its ratings/"
+    )
+    analyse.add_argument(
+        "--screening",
+        choices=SCREENINGS,
+        default="encodec",
+        help="which listeners count: encodec (default): not who rates the reference below 90 in 20 %% of the cases, or "
+        "the low anchor above 80 in more than half; dac: all, as its experts; bs1534: not who rates the reference "
+        "below 90 in more than 15 %%",
     )
     return parser
 
@@ -60,6 +72,12 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a clip (default: 5)")
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all measured)")
     parser.add_argument("--mid-anchor", action="store_true", help="a 7 kHz anchor beside that of 3.5 kHz")
+    parser.add_argument(
+        "--no-low-anchor", dest="low_anchor", action="store_false", help="no 3.5 kHz anchor, as DAC's tests have none"
+    )
+    parser.add_argument(
+        "--scale", choices=list(SCALES), default="0-100", help="of the ratings (default: 0-100; EnCodec's paper: 1-100)"
+    )
     parser.add_argument(
         "--clips-per-listener", type=int, metavar="N", help="each listener hears N clips, drawn for her (default: all)"
     )
@@ -93,6 +111,8 @@ def prepare(options: argparse.Namespace) -> int:
         seconds=options.seconds,
         bitrates=options.bitrates,
         mid_anchor=options.mid_anchor,
+        low_anchor=options.low_anchor,
+        lowest=SCALES[options.scale],
         clips_per_listener=options.clips_per_listener,
         lufs=options.lufs,
         listen=options.listen,
@@ -134,11 +154,12 @@ def analyse(options: argparse.Namespace) -> int:
     from codeclab.benchmarks.listening.ratings import read_folder
     from codeclab.benchmarks.listening.results import analyse as analysed
     from codeclab.benchmarks.listening.results import markdown, write_results
+    from codeclab.benchmarks.listening.screening import SCREENINGS as RULES
     from codeclab.experiments.runner.listening import keep_figures
 
     folder = Path(options.folder)
     test = ListeningTest.load(folder)
-    results = analysed(read_folder(folder, test), test)
+    results = analysed(read_folder(folder, test), test, RULES[options.screening])
     files = write_results(results, folder)
     print(markdown(results))
     for line in keep_figures(results, folder):

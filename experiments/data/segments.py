@@ -1,7 +1,7 @@
 """Test sets of segments: several of a file, seeded, without overlap, as rows of a manifest."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,68 +11,12 @@ from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.manifest import draw_position, read_manifest
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording, Source
+from codeclab.experiments.data.segment_rules import Category, Rule
 
 LEAST_SHARE = 0.9
 """Of a segment's seconds that a shorter file must have to be one by itself: AudioSet's clips of 10 s are often 9.9."""
 ATTEMPTS = 64
 MOST_DRAWS = 100_000
-
-
-@dataclass(frozen=True)
-class Category:
-    """One category of a test set.
-
-    Args:
-        name: The domain its segments stand under.
-        datasets: Names of datasets whose recordings it takes, as ``codeclab data prepare`` names them.
-        domain: The domain it takes where the corpus has none of these datasets.
-        added: What is mixed into it, a category of its own; None leaves it as it is.
-    """
-
-    name: str
-    datasets: tuple[str, ...]
-    domain: str
-    added: "Category | None" = None
-
-    def chosen(self, recordings: Sequence[Recording]) -> list[Recording]:
-        """Its recordings."""
-        named = [r for r in recordings if r.name.split("/")[0] in self.datasets]
-        return named or [r for r in recordings if r.domain == self.domain]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a paper draws its test set.
-
-    Args:
-        seconds: Length of a segment.
-        count: Segments of each category.
-        categories: None takes every domain there is as it is.
-        source: Where the paper says so.
-    """
-
-    seconds: float
-    count: int
-    categories: tuple[Category, ...] | None
-    source: str
-
-
-_SPEECH = Category("clean speech", ("dns",), "speech")
-RULES = {
-    "dac": Rule(10.0, 1000, None, "Improved RVQGAN, section 4.1: 3,000 segments of 10 s, 1,000 of each domain"),
-    "encodec": Rule(
-        5.0,
-        50,
-        (
-            _SPEECH,
-            replace(_SPEECH, name="noisy speech", added=Category("noise", ("fsd50k",), "general")),
-            Category("music set 1", ("jamendo",), "music"),
-        ),
-        "EnCodec, sections 4.1 and 4.3: 50 segments of 5 s each of clean speech of DNS, of the same mixed with FSD50K, "
-        "and of Jamendo (its second set of music is not public)",
-    ),
-}
-"""By the name ``codeclab data segments --rule`` knows them by."""
 
 
 def draw_segments(

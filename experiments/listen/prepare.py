@@ -37,7 +37,7 @@ def prepare_test(asked: Asked, folder: Path) -> list[str]:
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:
         building.chmod(0o755)
-        conditions = make_conditions(subjects, asked.mid_anchor, folder)
+        conditions = make_conditions(subjects, asked.cutoffs, folder)
         pool = building / "pool"
         pool.mkdir()
         practice = [] if any(clip is chosen.practice for clip in chosen.clips) else [chosen.practice]

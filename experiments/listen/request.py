@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codeclab.benchmarks.listening.anchors import LOW, MID
 from codeclab.experiments.config.recipes import RecipeError
 
 
@@ -18,6 +19,8 @@ class Asked:
         seconds: length of a clip.
         bitrates: kbps; None is all.
         mid_anchor: whether there is one of 7 kHz.
+        low_anchor: whether there is one of 3.5 kHz.
+        lowest: of the ratings, 0 or 1.
         clips_per_listener: None is all.
         lufs: loudness wanted.
         listen: seconds that each stimulus must at least be heard.
@@ -33,12 +36,19 @@ class Asked:
     seconds: float = 5.0
     bitrates: Sequence[float] | None = None
     mid_anchor: bool = False
+    low_anchor: bool = True
+    lowest: int = 0
     clips_per_listener: int | None = None
     lufs: float = -23.0
     listen: float = 1.0
     seed: int = 0
     title: str = "Listening test"
     device: str | None = None
+
+    @property
+    def cutoffs(self) -> list[int]:
+        """Hz up to which the anchors reach."""
+        return [LOW] * self.low_anchor + [MID] * self.mid_anchor
 
     def check(self) -> None:
         """Refuses what no test can be made of.

@@ -104,16 +104,17 @@ class Stimuli:
         return [key for key, one in self.measured.items() if one.lufs < QUIETEST_LUFS]
 
 
-def make_conditions(subjects: Sequence[Subject], mid_anchor: bool, folder: Path) -> list[Condition]:
+def make_conditions(subjects: Sequence[Subject], cutoffs: Sequence[int], folder: Path) -> list[Condition]:
     """The reference, the anchors, and each system at each bitrate.
 
     Args:
         subjects: the systems.
-        mid_anchor: whether there is one of 7 kHz.
+        cutoffs: of the anchors, Hz.
         folder: of the test, from which the runs' folders are told.
     """
-    conditions = [Condition("Reference", REFERENCE), Condition(f"Anchor, {LOW / 1000:g} kHz", LOW_ANCHOR)]
-    conditions += [Condition(f"Anchor, {MID / 1000:g} kHz", MID_ANCHOR)] if mid_anchor else []
+    kinds = {LOW: LOW_ANCHOR, MID: MID_ANCHOR}
+    conditions = [Condition("Reference", REFERENCE)]
+    conditions += [Condition(f"Anchor, {cutoff / 1000:g} kHz", kinds[cutoff]) for cutoff in cutoffs]
     for subject in subjects:
         of: Any = subject.baseline if subject.codec is None else identity(Codec.from_pretrained(subject.codec))
         run = os.path.relpath(subject.source.folder.path, folder) if subject.source else None
@@ -131,11 +132,11 @@ def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject],
         pool: where they wait.
         clips: the originals.
         subjects: the systems.
-        asked: for the mid anchor and the device.
+        asked: for the anchors and the device.
     """
     device = torch.device(asked.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     stimuli = Stimuli(pool, clips[0].sample_rate)
-    cutoffs = (LOW, MID) if asked.mid_anchor else (LOW,)
+    cutoffs = asked.cutoffs
     for clip in clips:
         stimuli.add(clip.name, 0, clip.audio)
         for place, cutoff in enumerate(cutoffs, 1):

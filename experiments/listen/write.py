@@ -44,6 +44,7 @@ def write_test(
         clips_per_listener=asked.clips_per_listener,
         listen=asked.listen,
         lufs=level,
+        lowest=asked.lowest,
         sample_rate=stimuli.sample_rate,
         digest=_write_sound(folder / PAGES / "audio", [*pages, practice], stimuli, level),
     )

@@ -11,7 +11,7 @@ from scipy import stats
 from codeclab.benchmarks.listening.analysis import holm, means, pairs, signed_rank
 from codeclab.benchmarks.listening.design import LOW_ANCHOR, REFERENCE, SYSTEM, Condition
 from codeclab.benchmarks.listening.ratings import SCORE_COLUMNS
-from codeclab.benchmarks.listening.screening import screen
+from codeclab.benchmarks.listening.screening import SCREENINGS, screen
 
 CONDITIONS = [
     Condition("Reference", REFERENCE),
@@ -69,6 +69,22 @@ def test_screening_is_encodecs_at_its_very_edges() -> None:
     }
     assert found[1].reference_below == 0.2
     assert found[4].anchor_above == 0.6
+
+
+def test_other_screenings_and_tests_without_a_low_anchor() -> None:
+    rows = scores(
+        listener("three-in-twenty", [89] * 3 + [100] * 17, [90] * 20),
+        listener("four-in-twenty", [89] * 4 + [100] * 16, [0] * 20),
+    )
+    reasons = {name: [one.reason for one in screen(rows, rule)] for name, rule in SCREENINGS.items()}
+    assert reasons == {
+        "encodec": ["rated 20 of 20 low anchors above 80", "rated 4 of 20 hidden references below 90"],
+        "dac": [None, None],
+        "bs1534": [None, "rated 4 of 20 hidden references below 90"],
+    }
+    found = screen(rows[rows["kind"] != LOW_ANCHOR])
+    assert [one.reason for one in found] == [None, "rated 4 of 20 hidden references below 90"]
+    assert math.isnan(found[0].anchor_above)
 
 
 def test_means_by_hand() -> None:

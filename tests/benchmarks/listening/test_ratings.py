@@ -3,6 +3,8 @@
 import csv
 import json
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,8 +12,10 @@ from typing import Any
 import pytest
 
 from codeclab.benchmarks.listening.design import MOST, ListeningTest, make_page, spread
+from codeclab.benchmarks.listening.page import render
 from codeclab.benchmarks.listening.ratings import read_folder, read_ratings, scores
 from codeclab.benchmarks.listening.results import analyse, markdown, write_results
+from codeclab.benchmarks.listening.screening import SCREENINGS
 
 
 def test_a_test_is_read_back_and_named_by_all_that_it_is(mushra_test: ListeningTest, tmp_path: Path) -> None:
@@ -24,6 +28,46 @@ def test_a_test_is_read_back_and_named_by_all_that_it_is(mushra_test: ListeningT
         ListeningTest.load(tmp_path)
     with pytest.raises(ValueError, match="holds no listening test; `codeclab mushra prepare` makes one"):
         ListeningTest.load(tmp_path / "nowhere")
+
+
+def test_a_scale_from_1_to_100(mushra_test: ListeningTest, mushra_file: Callable[..., str], tmp_path: Path) -> None:
+    from_one = replace(mushra_test, lowest=1)
+    assert from_one.id != mushra_test.id
+    from_one.save(tmp_path)
+    assert ListeningTest.load(tmp_path) == from_one
+    text = mushra_file(100, 0, 40, 60).replace(mushra_test.id, from_one.id)
+    with pytest.raises(ValueError, match=r"should be from 1 to 100, not 0"):
+        read_ratings(text, from_one)
+    read_ratings(mushra_file(100, 0, 40, 60), mushra_test)
+    assert "quality from 1 to 100." in render(from_one)
+    assert '"lowest": 1' in render(from_one)
+    assert "quality from 0 to 100." in render(mushra_test)
+
+
+def test_a_test_of_before_there_was_a_choice_of_scale_keeps_its_name(
+    mushra_test: ListeningTest, tmp_path: Path
+) -> None:
+    mushra_test.save(tmp_path)
+    content = json.loads((tmp_path / "key.json").read_text())
+    del content["lowest"]
+    (tmp_path / "key.json").write_text(json.dumps(content))
+    assert ListeningTest.load(tmp_path) == mushra_test
+
+
+def test_the_results_name_the_screening_and_a_missing_anchor(
+    mushra_test: ListeningTest, mushra_file: Callable[..., str]
+) -> None:
+    ratings = [read_ratings(mushra_file(80, 95, 40, 60, listener=n), mushra_test) for n in (1, 2)]
+    with pytest.raises(ValueError, match="no listener is left after screening"):
+        analyse(ratings, mushra_test)
+    found = analyse(ratings, mushra_test, SCREENINGS["dac"])
+    assert found.counted == 2
+    assert "Which listeners count: no screening, as in Improved RVQGAN (section 4.4)" in markdown(found)
+    assert "There was no low anchor" not in markdown(found)
+    conditions = [replace(c, kind="system") if c.kind == "low anchor" else c for c in mushra_test.conditions]
+    bare = replace(mushra_test, conditions=conditions)
+    renamed = [read_ratings(mushra_file(95, 95, 40, 60).replace(mushra_test.id, bare.id), bare)]
+    assert "There was no low anchor: figures of tests with one are not comparable." in markdown(analyse(renamed, bare))
 
 
 def test_systems_are_spread_evenly_and_every_pair_meets() -> None:

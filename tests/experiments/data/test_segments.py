@@ -13,7 +13,8 @@ from codeclab.experiments.data.corpus import scan
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording
-from codeclab.experiments.data.segments import RULES, Rule, draw_segments
+from codeclab.experiments.data.segment_rules import RULES, Rule
+from codeclab.experiments.data.segments import draw_segments
 
 RATE = 800
 

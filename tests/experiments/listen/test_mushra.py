@@ -71,6 +71,14 @@ def stimulus(folder: Path, name: str) -> tuple[torch.Tensor, int]:
     return torch.from_numpy(samples.T.copy()), rate
 
 
+def test_without_the_low_anchor_and_from_one_as_the_papers_differ(runs: Path, tmp_path: Path) -> None:
+    words = ["--bitrates", 1.5, "--clips", 1, "--no-low-anchor", "--scale", "1-100"]
+    test = prepared(tmp_path / "test", runs / "one", *words)
+    assert [one.kind for one in test.conditions] == ["reference", "system"]
+    assert test.lowest == 1
+    assert all(sorted(page.stimuli.values()) == [0, 1] for page in test.pages)
+
+
 def test_every_system_stands_beside_reference_and_anchors_at_one_loudness(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

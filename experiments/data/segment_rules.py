@@ -1,0 +1,63 @@
+"""The papers' test sets: how long their segments are, how many, and of what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from codeclab.experiments.data.recording import Recording
+
+
+@dataclass(frozen=True)
+class Category:
+    """One category of a test set.
+
+    Args:
+        name: The domain its segments stand under.
+        datasets: Names of datasets whose recordings it takes, as ``codeclab data prepare`` names them.
+        domain: The domain it takes where the corpus has none of these datasets.
+        added: What is mixed into it, a category of its own; None leaves it as it is.
+    """
+
+    name: str
+    datasets: tuple[str, ...]
+    domain: str
+    added: "Category | None" = None
+
+    def chosen(self, recordings: Sequence[Recording]) -> list[Recording]:
+        """Its recordings."""
+        named = [r for r in recordings if r.name.split("/")[0] in self.datasets]
+        return named or [r for r in recordings if r.domain == self.domain]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a paper draws its test set.
+
+    Args:
+        seconds: Length of a segment.
+        count: Segments of each category.
+        categories: None takes every domain there is as it is.
+        source: Where the paper says so.
+    """
+
+    seconds: float
+    count: int
+    categories: tuple[Category, ...] | None
+    source: str
+
+
+_SPEECH = Category("clean speech", ("dns",), "speech")
+RULES = {
+    "dac": Rule(10.0, 1000, None, "Improved RVQGAN, section 4.1: 3,000 segments of 10 s, 1,000 of each domain"),
+    "encodec": Rule(
+        5.0,
+        50,
+        (
+            _SPEECH,
+            replace(_SPEECH, name="noisy speech", added=Category("noise", ("fsd50k",), "general")),
+            Category("music set 1", ("jamendo",), "music"),
+        ),
+        "EnCodec, sections 4.1 and 4.3: 50 segments of 5 s each of clean speech of DNS, of the same mixed with FSD50K, "
+        "and of Jamendo (its second set of music is not public)",
+    ),
+}
+"""By the name ``codeclab data segments --rule`` knows them by."""
