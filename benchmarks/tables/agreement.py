@@ -1,12 +1,20 @@
 """How many of a paper's orderings between rows were found again."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from codeclab.benchmarks.evaluate.columns import form, title, unit
+from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, lines
+
+ENTROPY = "entropy of a codebook"
+"""What the paper's bits per code of each codebook are called, as those of DAC's Figure 1."""
+
+TOGETHER = "all figures"
+"""What the count over all of a table's metrics is called."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +22,7 @@ class Agreement:
     """Of the pairs of rows that a paper orders by a metric, how many stand in the same order here.
 
     Args:
-        metric: Name of the metric or column.
+        metric: Name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
         found: Pairs in the paper's order. A tie here is not.
         pairs: Pairs whose published figures differ by more than the margin and which were both measured.
         margin: In the metric's own unit.
@@ -33,34 +41,59 @@ class Agreement:
     @property
     def text(self) -> str:
         """The finding in one sentence, with the margin and the chance level."""
+        called = title(self.metric)[0].upper() + title(self.metric)[1:]
         percent = form(self.metric).endswith("%")
         size = f"{100 * self.margin:g} %" if percent else f"{self.margin:g} {unit(self.metric)}".rstrip()
         margin = f" by more than {size}" if self.margin else ""
         orderings = f"{self.found} of {self.pairs} of the paper's orderings{margin}"
-        return f"{title(self.metric)}: found {orderings} (chance: {self.chance:g})"
+        return f"{called}: found {orderings} (chance: {self.chance:g})"
 
 
 def agreement(table: Table) -> list[Agreement]:
     """Counts, per metric, the paper's orderings found again; metrics without such a pair are left out.
 
-    Every row takes part at each bitrate of its published figures, as they are rows of the paper's table; a pair counts
-    where those figures differ by more than the table's margin. The order does not depend on whether higher is better:
+    Every row takes part at each bitrate of its published figures, as they are rows of the paper's table, and so it does
+    in each domain that the paper has figures of: pairs are within one. Of plotted entropies every codebook of every row
+    takes part. A pair counts where the figures differ by more than the table's margin. Of several metrics the last
+    finding is the sum. The order does not depend on whether higher is better:
     only on whether the paper's larger figure is the larger one here. Pairs are not independent of each other: the
     chance level is what a random order finds on average, not a threshold of significance.
 
     Args:
         table: Rows measured, with published figures beside them.
     """
-    shown = lines(table)
+    shown = [lines(table, domain) for domain in (ALL, *table.domains)]
     results = []
     for name in (*table.metrics, *table.own_columns):
-        margin = table.margin.get(name, 0.0)
-        both = [pair for line in shown if (pair := _figures(line, name)) is not None]
-        ordered = [(a, b) for a, b in combinations(both, 2) if abs(a[1] - b[1]) > margin]
-        found = sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in ordered)
-        if ordered:
-            results.append(Agreement(name, found, len(ordered), margin))
+        points = [[pair for line in group if (pair := _figures(line, name)) is not None] for group in shown]
+        results.append(_counted(name, points, table.margin.get(name, 0.0)))
+    results.append(_counted(ENTROPY, [_entropies(table)], 0.0))
+    results = [result for result in results if result.pairs]
+    if len(results) > 1:
+        results.append(Agreement(TOGETHER, sum(r.found for r in results), sum(r.pairs for r in results)))
     return results
+
+
+def _counted(name: str, groups: Sequence[Sequence[tuple[float, float]]], margin: float) -> Agreement:
+    """The pairs within each group of (ours, the paper's)."""
+    ordered = [(a, b) for both in groups for a, b in combinations(both, 2) if abs(a[1] - b[1]) > margin]
+    return Agreement(name, sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in ordered), len(ordered), margin)
+
+
+def _entropies(table: Table) -> list[tuple[float, float]]:
+    """Ours and the paper's bits of every codebook that has both, at each row's highest bitrate."""
+    found = []
+    for row in table.rows:
+        if row.codebooks is None or not row.entropies:
+            continue
+        own = row.codebooks[(row.codebooks["domain"] == ALL) & (row.codebooks["codebook"] != ALL)]
+        own = own[own["bitrate_kbps"] == own["bitrate_kbps"].max()]
+        bits = dict(zip(own["codebook"].astype(int), own["entropy_bits"].astype(float), strict=True))
+        theirs = enumerate(row.entropies, start=1)
+        found += [
+            (bits[k], float(bit)) for k, bit in theirs if bit is not None and not math.isnan(bits.get(k, math.nan))
+        ]
+    return found
 
 
 def _figures(line: Line, metric: str) -> tuple[float, float] | None:

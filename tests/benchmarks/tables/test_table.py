@@ -1,7 +1,9 @@
 import math
 
+import pandas as pd
 import pytest
 
+from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS
 from codeclab.benchmarks.tables.agreement import agreement
 from codeclab.benchmarks.tables.grid import kbps, notes
 from codeclab.benchmarks.tables.table import Figures, Row, Table, best, lines
@@ -83,6 +85,27 @@ def test_agreement_does_not_depend_on_the_metrics_direction(make_summary) -> Non
     assert (finding.found, finding.pairs) == (1, 1)
 
 
+def test_agreement_counts_domains_and_plotted_entropies_and_their_sum(make_summary) -> None:
+    def row(name: str, speech: tuple[float, float], music: tuple[float, float], bits: list[float]) -> Row:
+        ours = [("speech", 6.0, "si_sdr", speech[0], 0.1, 9, 0), ("music", 6.0, "si_sdr", music[0], 0.1, 9, 0)]
+        theirs = [Figures({"si_sdr": speech[1]}, 6, domain="speech"), Figures({"si_sdr": music[1]}, 6, domain="music")]
+        lines = [("all", 6.0, str(k), 16, 1.0, own, own / 4, 9) for k, own in enumerate(bits[:2], 1)]
+        codes = pd.DataFrame([*lines, ("all", 6.0, "all", 32, 1.0, 9.0, 1.0, 9)], columns=CODEBOOK_COLUMNS)
+        return Row(name, make_summary(*ours), figures=theirs, codebooks=codes, entropies=bits[2:])
+
+    rows = [
+        row("a", (1.0, 5.0), (4.0, 5.0), [1.0, 2.0, 9.0, 9.5]),
+        row("b", (2.0, 6.0), (3.0, 7.0), [3.0, 2.5, 9.9, None]),
+    ]
+    by_domain, entropy, together = agreement(table(rows))
+    # Within speech kept, within music turned; never across.
+    assert (by_domain.metric, by_domain.found, by_domain.pairs) == ("si_sdr", 1, 2)
+    # a1 < a2 < b1 in the paper, where b2 is not told; here 1, 2 and 3.
+    assert (entropy.found, entropy.pairs) == (3, 3)
+    assert entropy.text == "Entropy of a codebook: found 3 of 3 of the paper's orderings (chance: 1.5)"
+    assert together.text == "All figures: found 4 of 5 of the paper's orderings (chance: 2.5)"
+
+
 def test_refusals(make_summary) -> None:
     with pytest.raises(ValueError, match="unknown metric 'mos'"):
         table([], ("mos",))
@@ -157,5 +180,6 @@ def test_agreement_counts_figures_with_a_mark_or_an_interval_and_columns_of_a_li
     assert [(found.metric, found.found, found.pairs) for found in agreement(shown)] == [
         ("si_sdr", 1, 1),
         ("mushra", 1, 1),
+        ("all figures", 2, 2),
     ]
     assert agreement(shown)[1].text == "MUSHRA: found 1 of 1 of the paper's orderings (chance: 0.5)"
