@@ -58,8 +58,8 @@ COLUMNS: dict[str, Column] = {
 channels over its own (Improved RVQGAN, Table 1); ``bitrate_spent`` the kbps with what a codec that cuts audio adds:
 overlaps are coded twice, and a level goes with each segment (EnCodec, section 3.1). The real-time factors and
 ``latency``, the initial one, are EnCodec's, section 4.6; ``latency_running`` is that of a stream that has begun.
-``entropy_coded`` is what a language model spends on the codes of the test clips, chunk by chunk; the factors with entropy
-coding are of the paper's language model.
+``entropy_coded`` is what a language model spends on the codes of the test clips, chunk by chunk; the factors with
+entropy coding are of the paper's language model.
 """
 
 

@@ -27,12 +27,12 @@ class MelDistance(nn.Module):
         n_mels: mel bands, one number per window.
         log_weight: of the distance between logarithms.
         magnitude_weight: of the distance between magnitudes.
-        f_min: lowest frequency in Hz.
-        f_max: highest frequency in Hz; None is half the sample rate.
+        f_min: lowest frequency in Hz, of all windows or one each.
+        f_max: highest frequency in Hz, likewise; None is half the sample rate.
         floor: least magnitude in the logarithm.
 
     Raises:
-        ValueError: ``n_mels`` does not match ``window_lengths``.
+        ValueError: ``n_mels``, or a list of frequencies, does not match ``window_lengths``.
     """
 
     def __init__(
@@ -42,19 +42,24 @@ class MelDistance(nn.Module):
         n_mels: Sequence[int] = N_MELS,
         log_weight: float = 1.0,
         magnitude_weight: float = 0.0,
-        f_min: float = 0.0,
-        f_max: float | None = None,
+        f_min: float | Sequence[float] = 0.0,
+        f_max: float | Sequence[float | None] | None = None,
         floor: float = SMALLEST,
     ) -> None:
         super().__init__()
-        if len(window_lengths) != len(n_mels) or not n_mels:
-            raise ValueError(f"n_mels has {len(n_mels)} values for {len(window_lengths)} window_lengths; give one each")
+        lowest = list(f_min) if isinstance(f_min, Sequence) else [f_min] * len(window_lengths)
+        highest = list(f_max) if isinstance(f_max, Sequence) else [f_max] * len(window_lengths)
+        for name, given in (("n_mels", n_mels), ("f_min", lowest), ("f_max", highest)):
+            if len(window_lengths) != len(given) or not given:
+                raise ValueError(
+                    f"{name} has {len(given)} values for {len(window_lengths)} window_lengths; give one each"
+                )
         self.log_weight = log_weight
         self.magnitude_weight = magnitude_weight
         self.floor = floor
         self.spectrograms = nn.ModuleList(
-            MelSpectrogram(sample_rate, window, mels, f_min=f_min, f_max=f_max)
-            for window, mels in zip(window_lengths, n_mels, strict=True)
+            MelSpectrogram(sample_rate, window, mels, f_min=low, f_max=high)
+            for window, mels, low, high in zip(window_lengths, n_mels, lowest, highest, strict=True)
         )
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:

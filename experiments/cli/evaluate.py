@@ -166,7 +166,8 @@ def run(command: str, argv: list[str]) -> int:
             found = measure_baseline(read_baseline(options.baseline), options)
             beside = Path("evaluations") / options.baseline[0]
         elif other:
-            codec = make_baseline(other)
+            placed = {"device": options.device} if options.device and "model" in other else {}
+            codec = make_baseline(other | placed)
             found = measure_baseline(codec, options)
             beside = Path("evaluations") / codec.name
         else:

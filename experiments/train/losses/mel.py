@@ -91,8 +91,8 @@ class MultiScaleLogMelLoss(ReconstructionLoss):
         n_mels: mel bands, one number per window.
         log_weight: of the distance between logarithms; the released code's exponent there, ``pow``, is a factor of it.
         magnitude_weight: of the distance between magnitudes (the paper: none).
-        f_min: lowest frequency in Hz.
-        f_max: highest frequency in Hz; None is half the sample rate.
+        f_min: lowest frequency in Hz, of all windows or one each, as the DAC package has it.
+        f_max: highest frequency in Hz, likewise; None is half the sample rate.
         floor: least magnitude in the logarithm (the released code: ``clamp_eps``).
     """
 
@@ -103,8 +103,8 @@ class MultiScaleLogMelLoss(ReconstructionLoss):
         n_mels: Sequence[int] = N_MELS,
         log_weight: float = 1.0,
         magnitude_weight: float = 0.0,
-        f_min: float = 0.0,
-        f_max: float | None = None,
+        f_min: float | list[float] = 0.0,
+        f_max: float | list[float | None] | None = None,
         floor: float = 1e-5,
     ) -> None:
         super().__init__()

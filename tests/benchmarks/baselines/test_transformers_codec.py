@@ -37,6 +37,7 @@ DAC = {
     **{"encoder_hidden_size": 4, "decoder_hidden_size": 16, "downsampling_ratios": [2, 4], "n_codebooks": 3},
     **{"codebook_size": 16, "codebook_dim": 4, "sampling_rate": RATE},
 }
+XCODEC_ACOUSTIC = {"downsampling_ratios": [8, 5, 4, 2], "upsampling_ratios": [8, 5, 4, 2], "hidden_size": 16}
 HEARING = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 XCODEC2 = {**SMALL, "num_key_value_heads": 2, "encoder_hidden_size": 4, "quantization_levels": [4, 4, 4]}
 
@@ -49,6 +50,15 @@ def settings(kind: str) -> Any:
             return transformers.EncodecConfig(**SEANET, **STEREO)
         case "dac":
             return transformers.DacConfig(**DAC)
+        case "xcodec":
+            hubert = transformers.HubertConfig(**HEARING, conv_dim=[8] * 7, num_conv_pos_embedding_groups=2)
+            acoustic = transformers.DacConfig(**(DAC | XCODEC_ACOUSTIC))
+            return transformers.XcodecConfig(
+                acoustic_model_config=acoustic.to_dict(),
+                semantic_model_config=hubert.to_dict(),
+                codebook_size=16,
+                target_bandwidths=[0.2, 0.4, 0.8],
+            )
     semantic = transformers.Wav2Vec2BertConfig(**HEARING, feature_projection_input_dim=160)
     return transformers.Xcodec2Config(**XCODEC2, quantization_dim=48, semantic_model_config=semantic.to_dict())
 
@@ -61,6 +71,8 @@ def extractor(kind: str) -> Any:
             return transformers.EncodecFeatureExtractor(2, RATE, chunk_length_s=0.5, overlap=0.04)
         case "dac":
             return transformers.DacFeatureExtractor(sampling_rate=RATE, hop_length=8)
+        case "xcodec":
+            return transformers.DacFeatureExtractor(sampling_rate=16000, hop_length=320)
     return transformers.Xcodec2FeatureExtractor()
 
 
@@ -92,6 +104,7 @@ def codec_in(kind: str, folder: Path) -> tuple[TokenCodec, Any]:
         ("mimi", {"num_quantizers": 3}, 0.6, 3, 4, 101),
         ("dac", {"n_quantizers": 2}, 0.8, 2, 4, 202),
         ("xcodec2", {}, 0.3, 1, 6, 101),
+        ("xcodec", {"bandwidth": 0.4}, 0.4, 2, 4, 101),
     ],
 )
 def test_it_is_the_package_itself(

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.experiments.cli.data import run
 from codeclab.experiments.data.corpus import scan
 from codeclab.experiments.data.module import AudioData
@@ -15,6 +16,7 @@ from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.segment_rules import RULES, Rule
 from codeclab.experiments.data.segments import draw_segments
+from codeclab.experiments.runner.read import read_table
 
 RATE = 800
 
@@ -122,6 +124,14 @@ def test_a_test_set_is_shared_by_its_names(corpus: Path, tmp_path: Path) -> None
     joined.parent.mkdir()
     assert run("data", ["join", str(second), "-o", str(joined)]) == 0
     assert [r.mixed for r in scan(joined).test] == [r.mixed for r in scan(second).test]
+
+
+def test_encodecs_categories_are_those_of_its_table_1() -> None:
+    rows = read_table("encodec_table1").rows
+    published = {figures.domain for row in rows for figures in row.figures} - {ALL}
+    drawn = {category.name for category in RULES["encodec"].categories or ()}
+    assert published - drawn == {"music set 2"}  # which is not public
+    assert drawn < published
 
 
 def test_datasets_go_before_domains() -> None:

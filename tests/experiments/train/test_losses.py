@@ -74,6 +74,16 @@ def test_equation_1_as_printed_by_hand():
     assert float(loss(real, real)) == 0
 
 
+def test_every_window_may_have_its_own_mels_as_in_the_dac_package():
+    fake, real = 0.1 * torch.randn(2, 2, 1, 4000)
+    both = MultiScaleLogMelLoss(8000, [512, 128], [20, 10], f_min=[100.0, 0.0], f_max=[None, 3000.0])
+    first = MultiScaleLogMelLoss(8000, [512], [20], f_min=100.0)
+    second = MultiScaleLogMelLoss(8000, [128], [10], f_max=3000.0)
+    assert float(both(fake, real)) == pytest.approx(float(first(fake, real) + second(fake, real)))
+    with pytest.raises(ValueError, match="f_max has 1 values for 2 window_lengths; give one each"):
+        MultiScaleLogMelLoss(8000, [512, 128], [20, 10], f_max=[3000.0])
+
+
 def test_mels_lie_between_f_min_and_f_max():
     t = torch.arange(4000) / 8000
     tones = {hz: 0.5 * torch.sin(2 * torch.pi * hz * t)[None, None] for hz in (200, 1500, 3500)}
