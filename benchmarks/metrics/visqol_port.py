@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from codeclab.benchmarks.metrics.errors import MetricError
+from codeclab.codecs.io.workers import leave_signals_to_parent
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -68,5 +69,6 @@ def _api(mapping: Mapping) -> "VisqolApi":
 
 def start_worker() -> None:
     """Holds a worker process to one thread; must run before NumPy and Numba are imported there."""
+    leave_signals_to_parent()
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = "1"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from codeclab import __version__
-from codeclab.experiments.runs.process import keep_freed_memory, quiet
+from codeclab.experiments.runs.stopping import Stopped, listening
 
 COMMANDS = {
     "fit": ("train a codec from a recipe, or continue a run", "codeclab.experiments.cli.fit"),
@@ -26,6 +26,11 @@ COMMANDS = {
     "recipes": ("list the recipes", "codeclab.experiments.cli.listing"),
     "tables": ("list the tables", "codeclab.experiments.cli.listing"),
 }
+
+AGAIN = "begins again"
+"""What a command that was stopped does when it is given again."""
+
+AFTER_STOP = dict.fromkeys(("fit", "table", "data"), "continues it")
 
 HELP = """usage: codeclab COMMAND [options]
 
@@ -58,7 +63,15 @@ def main(argv: list[str] | None = None) -> None:
     if command not in COMMANDS:
         print(f"codeclab: no command {command!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
-    quiet()
-    keep_freed_memory()
-    run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
-    raise SystemExit(run(command, rest))
+    try:
+        with listening():
+            # Imported here, as everything heavy is: what is asked for help, or to stop, answers at once.
+            process = import_module("codeclab.experiments.runs.process")
+            process.quiet()
+            process.keep_freed_memory()
+            run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
+            raise SystemExit(run(command, rest))
+    except Stopped as stopped:
+        if not stopped.told:
+            print(f"codeclab {command}: stopped; the same command {AFTER_STOP.get(command, AGAIN)}", file=sys.stderr)
+        raise

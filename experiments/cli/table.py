@@ -20,7 +20,7 @@ from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.compute import describe_compute
 from codeclab.experiments.runner.cores import in_threads, threads_each
 from codeclab.experiments.runner.draft import Asked, Draft, draft_row
-from codeclab.experiments.runner.job import Job, Outcome, RunLock, slug
+from codeclab.experiments.runner.job import Job, Outcome, slug
 from codeclab.experiments.runner.perform import find_row, is_made, perform, sweep
 from codeclab.experiments.runner.plan import describe_plan
 from codeclab.experiments.runner.processes import in_parallel
@@ -28,6 +28,7 @@ from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
 from codeclab.experiments.runner.schedule import longest_first
 from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runner.wandb_table import log_table
+from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import each_note_once
 
 LONG_SCALES = ("lab", "paper", None)
@@ -225,7 +226,7 @@ def run(command: str, argv: list[str]) -> int:
     full_size = scale in LONG_SCALES and not short
     table = spec.printed(made, notes, full_size or (options.seeds > 1 and not short), full_size)
     output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
-    with RunLock(Path(options.runs), f"table-{output.name}") as lock:
+    with RunLock(Path(options.runs), output.name, "table") as lock:
         lock.acquire(wait=True)
         sweep(output)
         write_table(table, output)

@@ -11,6 +11,7 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
+from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
 from codeclab.experiments.data.cores import usable_cores
@@ -286,6 +287,7 @@ def _say_once(remark: str) -> None:
 
 def _init_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    leave_signals_to_parent()
 
 
 def _require_positive(**sizes: float | None) -> None:

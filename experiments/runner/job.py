@@ -1,15 +1,12 @@
-"""One thing for a runner to make, its lock, and what became of it; it travels between processes as JSON."""
+"""One thing for a runner to make, and what became of it; it travels between processes as JSON."""
 
 import ctypes
-import fcntl
 import json
-import os
 import platform
 import re
 import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 
 from codeclab.experiments.runs.folder import RunFolder
 
@@ -72,7 +69,7 @@ class Job:
     def is_trained(self) -> bool:
         """Whether nothing is left to train: the last checkpoint and the codec are there."""
         folder = self.folder
-        return folder.steps >= self.steps and (folder.codec / "config.json").is_file()
+        return folder.is_finished(self.steps) and (folder.codec / "config.json").is_file()
 
     def dump(self) -> str:
         """The job as JSON."""
@@ -109,50 +106,3 @@ def die_with_parent() -> None:
     """Have the kernel tell this process to end (SIGTERM) when its parent ends, by SIGKILL too; Linux only."""
     if platform.system() == "Linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-LOCKS = ".locks"
-"""Folder beside the runs that holds an empty file for each; they stay, because removing a lock file is a race."""
-
-
-class RunLock:
-    """The lock of a run: ``flock`` on a file, which the kernel releases however its holder ends, by SIGKILL too.
-
-    On a file system shared by several machines it holds where ``flock`` does (NFS 4, Lustre mounted with ``flock``).
-
-    Args:
-        runs: the folder of runs.
-        name: the run's name.
-    """
-
-    def __init__(self, runs: Path, name: str) -> None:
-        self.path = runs / LOCKS / name
-        self.descriptor: int | None = None
-
-    def __enter__(self) -> "RunLock":
-        """Open the lock file; nothing is locked yet."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Release; a process that was given the descriptor holds on until it ends."""
-        assert self.descriptor is not None
-        os.close(self.descriptor)
-        self.descriptor = None
-
-    def acquire(self, wait: bool) -> bool:
-        """Lock the run.
-
-        Args:
-            wait: until another runner has let it go, however long that takes.
-
-        Returns:
-            whether it is locked; False only without ``wait``.
-        """
-        assert self.descriptor is not None
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        return True

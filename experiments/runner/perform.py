@@ -3,11 +3,11 @@
 import gc
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
-from codeclab.experiments.runner.job import Job, Outcome, RunLock, die_with_parent
+from codeclab.experiments.runner.job import Job, Outcome, die_with_parent
 from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
+from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.non_finite import report_non_finite
+from codeclab.experiments.runs.stopping import Stopped, asked
 from codeclab.experiments.tracking.describe_run import labelled
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
@@ -41,19 +43,22 @@ def perform(job: Job, wait: bool) -> Outcome:
         job: what to make.
         wait: for another runner that is making it; else the outcome is ``busy``.
     """
-    with RunLock(job.folder.path.parent, job.name) as lock:
-        if not lock.acquire(wait=False):
-            if not wait:
-                return Outcome(busy=True)
-            print(f"{job.title}: another runner is making it; waiting for that", file=sys.stderr)
-            lock.acquire(wait=True)
+    with ExitStack() as locks:
+        # A run on several devices is trained by a process of its own, which takes the second one.
+        for purpose in ("row", "train") if job.flags and job.devices == 1 else ("row",):
+            lock = locks.enter_context(RunLock(job.folder.path.parent, job.name, purpose))
+            if not lock.acquire():
+                if not wait:
+                    return Outcome(busy=True)
+                print(f"{job.title}: waiting for {lock.holder or 'another process'}, which makes it", file=sys.stderr)
+                lock.acquire(wait=True)
         began = time.monotonic()
         try:
             spec, row = find_row(job)
             if row.kind == "trained":
                 sweep(job.folder.path)
                 with labelled(job.table, job.row, job.seed):
-                    train(job, lock)
+                    train(job)
                 measure(job, spec, row)
             else:
                 measure_other(job, spec, row)
@@ -91,18 +96,17 @@ def sweep(folder: Path) -> None:
         leftover.unlink()
 
 
-def train(job: Job, lock: RunLock | None = None) -> None:
+def train(job: Job) -> None:
     """Train a job to its end, or continue it where it stopped.
 
     Args:
         job: what to train.
-        lock: of the run; a process of its own, which a row on several devices gets, holds on to it.
     """
     if job.is_trained:
         return
     print(f"{job.title}: training, {job.steps - job.folder.steps:,} batches", file=sys.stderr)
     if job.devices > 1:
-        _train_in_process(job, lock)
+        _train_in_process(job)
         return
     cli = build("fit", list(job.flags))
     try:
@@ -110,27 +114,32 @@ def train(job: Job, lock: RunLock | None = None) -> None:
     except NonFiniteLossError as error:
         print(report_non_finite(error, cli.folder), file=sys.stderr)
         raise
-    except RuntimeError:
-        if cli.trainer.received_sigterm:
-            # A scheduler ends a job by telling all its processes: what failed is a loader that heard it first.
-            raise SystemExit(128 + signal.SIGTERM) from None
-        raise
 
 
-def _train_in_process(job: Job, lock: RunLock | None) -> None:
+def _train_in_process(job: Job) -> None:
     """Train on several devices: Lightning starts the other processes by repeating the command of the first."""
-    held = (lock.descriptor,) if lock is not None and lock.descriptor is not None else ()
     command = [sys.executable, "-m", "codeclab.experiments", "fit", *job.flags]
     # Inside a job of Slurm, Lightning would expect srun to have started a process for each device.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     last = ""
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, pass_fds=held, env=environment, preexec_fn=die_with_parent
-    ) as process:
+    with (
+        subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            preexec_fn=die_with_parent,
+            start_new_session=True,
+        ) as process,
+        asked().held() as stop,
+    ):
         assert process.stderr is not None
-        for line in process.stderr:
-            print(line, end="", file=sys.stderr)
-            last = line.strip() or last
+        with stop.passed_on(process.send_signal):
+            for line in process.stderr:
+                print(line, end="", file=sys.stderr)
+                last = line.strip() or last
+    if stop.number is not None:
+        raise Stopped(stop.number, told=True)
     if process.returncode:
         raise RuntimeError(f"codeclab fit ended with status {process.returncode}: {last}")
 

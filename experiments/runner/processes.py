@@ -11,12 +11,14 @@ from contextlib import suppress
 
 from codeclab.experiments.runner.cores import hold_to, threads_each
 from codeclab.experiments.runner.job import Job, Outcome
+from codeclab.experiments.runs.stopping import Stopped, asked
 
 
 class Worker:
     """A process that makes jobs, one after another; what it says is passed on line by line.
 
-    It ends with the thread that started it (``die_with_parent``), which should therefore be one that stays.
+    It ends with the thread that started it (``die_with_parent``), which should therefore be one that stays. Ctrl-C in
+    the terminal does not reach it: who started it passes on what it hears.
 
     Args:
         environment: of the process, whole.
@@ -26,7 +28,7 @@ class Worker:
         command = [sys.executable, "-m", "codeclab.experiments.runner.worker"]
         self.process = subprocess.Popen(
             command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True,
+            text=True, start_new_session=True,
         )  # fmt: skip
         self._said = threading.Thread(target=self._pass_on, daemon=True)
         self._said.start()
@@ -59,6 +61,10 @@ class Worker:
         how = f"signal {-status}" if status < 0 else f"status {status}"
         return Outcome(error=f"its process ended with {how} before the row was done")
 
+    def tell(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
     def close(self) -> None:
         """Let it end, as there are no more jobs, and hear what it still says."""
         with self.process:  # closes the pipes and waits
@@ -72,9 +78,13 @@ def run_in_process(job: Job, wait: bool, environment: Mapping[str, str]) -> Outc
     """Make one job in a process of its own; see ``Worker``."""
     worker = Worker(environment)
     try:
-        return worker.make(job, wait)
+        with asked().held() as stop, stop.passed_on(worker.tell):
+            outcome = worker.make(job, wait)
     finally:
         worker.close()
+    if stop.number is not None:
+        raise Stopped(stop.number, told=True)
+    return outcome
 
 
 def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) -> list[Outcome]:
@@ -97,26 +107,38 @@ def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) ->
     }
     pending = [index for index in range(len(jobs)) if index not in outcomes]
     idle: list[Worker] = []
+    working: set[Worker] = set()
+
+    def tell(number: int) -> None:
+        for worker in [*working, *idle]:
+            worker.tell(number)
 
     def make(index: int, taken: list[str | None], worker: Worker) -> None:
         ended.put((index, taken, worker, worker.make(jobs[index], wait)))
 
-    while len(outcomes) < len(jobs):
-        for index in list(pending):
-            taken = _slots_for(jobs[index], free)
-            if taken is not None:
-                for slot in taken:
-                    free.remove(slot)
-                pending.remove(index)
-                worker = idle.pop() if idle else Worker(_environment(taken, len(slots)))
-                threading.Thread(target=make, args=(index, taken, worker), daemon=True).start()
-        index, returned, worker, outcomes[index] = ended.get()
-        free += returned
-        # On the cores the next job saves seconds of imports; on a GPU a process that waits would keep its memory.
-        if pending and worker.alive and returned == [None]:
-            idle.append(worker)
-        else:
-            worker.close()
+    with asked().held() as stop, stop.passed_on(tell):
+        while len(outcomes) < len(jobs) and (working or stop.number is None):
+            for index in list(pending) if stop.number is None else ():
+                taken = _slots_for(jobs[index], free)
+                if taken is not None:
+                    for slot in taken:
+                        free.remove(slot)
+                    pending.remove(index)
+                    worker = idle.pop() if idle else Worker(_environment(taken, len(slots)))
+                    working.add(worker)
+                    threading.Thread(target=make, args=(index, taken, worker), daemon=True).start()
+            index, returned, worker, outcomes[index] = ended.get()
+            working.discard(worker)
+            free += returned
+            # On the cores the next job saves seconds of imports; on a GPU a process that waits would keep its memory.
+            if pending and worker.alive and returned == [None]:
+                idle.append(worker)
+            else:
+                worker.close()
+        if stop.number is not None:
+            for worker in idle:
+                worker.close()
+            raise Stopped(stop.number, told=True)
     return [outcomes[index] for index in range(len(jobs))]
 
 

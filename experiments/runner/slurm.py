@@ -15,8 +15,9 @@ import yaml
 
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.runner.job import Job, Outcome, RunLock
+from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.processes import run_in_process
+from codeclab.experiments.runs.lock import RunLock
 
 FOLDER = ".slurm"
 """Folder beside the runs that keeps what was submitted, its logs, and the number of each run's job."""

@@ -8,6 +8,7 @@ import os
 
 from codeclab.experiments.runner.job import Job, die_with_parent
 from codeclab.experiments.runs.process import keep_freed_memory, planned, quiet
+from codeclab.experiments.runs.stopping import listening
 
 
 def main() -> None:
@@ -22,13 +23,14 @@ def main() -> None:
     from codeclab.experiments.config.flags import read_request
     from codeclab.experiments.runner.perform import perform
 
-    for line in requests:
-        asked = json.loads(line)
-        job = Job.load(asked["job"])
-        if job.flags:
-            read_request(list(job.flags))  # imports the user's own parts, which the codec of a trained row needs, too
-        outcome = perform(job, wait=asked["wait"])
-        os.write(report, f"{outcome.dump()}\n".encode())
+    with listening():
+        for line in requests:
+            asked = json.loads(line)
+            job = Job.load(asked["job"])
+            if job.flags:
+                read_request(list(job.flags))  # imports the user's own parts, which a trained row's codec needs, too
+            outcome = perform(job, wait=asked["wait"])
+            os.write(report, f"{outcome.dump()}\n".encode())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import lightning
 import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
+from jsonargparse.typing import NonNegativeFloat
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -19,10 +20,12 @@ from codeclab.experiments.config.flags import Request, leave_out_rates, read_req
 from codeclab.experiments.config.messages import explain, shorten
 from codeclab.experiments.config.recipes import RecipeError, apply_scale, link_parts, read_scale
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs import stopping
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
-from codeclab.experiments.runs.loggers import make_loggers
+from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
 from codeclab.experiments.runs.precision import has_fast_bf16, trains_on_cpu
 from codeclab.experiments.runs.process import note
 from codeclab.experiments.runs.progress import RunProgress
@@ -101,6 +104,15 @@ class CodecCLI(LightningCLI):
             help="which of its parts --init takes (default: all); the others start anew",
         )
         parser.add_argument("--init_identity", type=str | None, default=None, help="what --init is expected to be")
+        parser.add_argument(
+            "--checkpoint_minutes",
+            type=NonNegativeFloat,
+            default=15.0,
+            help="write last.ckpt at least this often, besides before and after each validation; 0: only then",
+        )
+        parser.add_argument(
+            "--losses", type=Literal["main", "all"], default="main", help="which ones the progress shows"
+        )
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
         parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
 
@@ -233,9 +245,12 @@ class CodecCLI(LightningCLI):
         fits = self.command == "fit" and not self.request.dry_run
         steps = settings.max_steps
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
-        callbacks: list[Any] = [RunProgress(self.folder)]
+        latest = LatestFigures()
+        callbacks: list[Any] = [RunProgress(self.folder, latest if self.config.losses == "all" else None)]
         if fits:
-            callbacks += [RunCheckpoint(self.folder, every), SaveSamples(self.folder, every=every, steps=steps)]
+            callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
+            # Last, because it may end the training: by then the others have done what a batch or a validation is due.
+            callbacks.append(RunCheckpoint(self.folder, every, steps, self.config.checkpoint_minutes))
         kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
         if steps > 0 and settings.log_every_n_steps:
@@ -247,6 +262,7 @@ class CodecCLI(LightningCLI):
         self.start = 0
         if fits:
             self._open_folder(trainer)
+            trainer.loggers = [*trainer.loggers, latest]
         return trainer
 
     def _begin(self) -> None:
@@ -260,11 +276,15 @@ class CodecCLI(LightningCLI):
 
     def _open_folder(self, trainer: lightning.Trainer) -> None:
         """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
+        self.lock = RunLock(self.folder.path.parent, self.folder.path.name, "train")
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            self.lock.hold(str(self.folder.path), "choose another --name")
         self.resume = self.folder.open(self.settings)
         if self.resume is not None:
             self.start = self.folder.steps
         asked = self.request
-        trainer.loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale)
+        due = self.folder.validation_due
+        trainer.loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale, due)
 
     def execute(self) -> None:
         """Run the command."""
@@ -280,12 +300,31 @@ class CodecCLI(LightningCLI):
                     say(remark)
         self.datamodule.n_batches = self.config.trainer.max_steps
         self.datamodule.start_batch = self.start
-        if self.start >= self.config.trainer.max_steps:
+        try:
+            self._train()
+        finally:
+            self.lock.release()
+
+    def _train(self) -> None:
+        """Train what is left; all of it is kept before the command ends because it was asked to.
+
+        Raises:
+            Stopped: a signal asked for it.
+        """
+        steps = self.config.trainer.max_steps
+        if self.folder.is_finished(steps):
             say(f"{self.folder.path} is finished: {self.start} batches. Its codec: {self.folder.codec}")
             return
-        self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
-        if self.trainer.global_step >= self.config.trainer.max_steps:
+        if self.start >= steps:
+            self.trainer.fit_loop.epoch_loop.max_steps = self.start + 1  # to begin at all, for the validation that is left
+        # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
+        setattr(self.trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
+        with stopping.asked().held() as stop:
+            self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
+        if self.trainer.global_step >= steps:
             say(f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}")
+        if stop.number is not None:
+            raise stopping.Stopped(stop.number, told=True)
 
 
 def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:

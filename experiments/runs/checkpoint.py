@@ -1,6 +1,10 @@
 """Checkpoints of a run, written so that a kill at any moment leaves the last good one."""
 
+import shutil
+import sys
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +16,15 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import replacing
-from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.folder import CHECKPOINT_STATE, VALIDATION_DUE, RunFolder
+from codeclab.experiments.runs.stopping import REQUEUE, Stopped, asked, requeue
 from codeclab.experiments.train.validation import Validation
+
+AGAIN = 60.0
+"""Seconds after which a checkpoint that could not be written is tried again."""
+
+WRITE_ERRORS = (OSError, RuntimeError)
+"""What ``torch.save`` raises where a disk is full or gone; its zip writer hides the system's error in a RuntimeError."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -28,36 +39,87 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class RunCheckpoint(Callback):
     """Keeps ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the codec folder of a run.
 
+    ``last.ckpt`` is written before each validation and after it, every so many minutes, and when the command is asked
+    to stop, which it then does. One written before a validation says so: the run that continues from it validates first.
+
     Args:
         folder: the run.
-        every: batches between two ``last.ckpt``.
+        every: batches between two validations.
+        steps: batches of the whole run.
+        minutes: between two ``last.ckpt`` at most; 0 writes none by time.
+        clock: seconds, ever growing.
     """
 
-    def __init__(self, folder: RunFolder, every: int) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        every: int,
+        steps: int,
+        minutes: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.folder = folder
         self.every = every
+        self.steps = steps
+        self.minutes = minutes
+        self.clock = clock
         self.best_score: float | None = None
         self.saved_at = -1
+        self.validation_due = False
+        self._next = float("inf")
+
+    @property
+    def state_key(self) -> str:
+        """Under which a checkpoint keeps the state of this callback."""
+        return CHECKPOINT_STATE
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback."""
-        return {"best_score": self.best_score}
+        return {"best_score": self.best_score, VALIDATION_DUE: self.validation_due}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what ``state_dict`` kept."""
         self.best_score = state_dict["best_score"]
+        self.validation_due = bool(state_dict.get(VALIDATION_DUE, False))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep Lightning from warning of a resume that it cannot see is exact."""
+        """Validate first, where the run was ended in or before a validation."""
         # It looks for a loader with a state; ours begins at the checkpoint's batch instead.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
+        self._next = self.clock() + self.minutes * 60 if self.minutes else float("inf")
+        if self.validation_due:
+            loop = trainer.fit_loop.epoch_loop.val_loop
+            loop.restarting = False  # it begins anew, whatever the one before had counted
+            trainer.validating = True
+            loop.run()
+            trainer.training = True
+            # Where nothing but this was left, the run was let begin by one batch more.
+            trainer.fit_loop.epoch_loop.max_steps = self.steps
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save ``last.ckpt`` every so many batches, where no validation follows that will."""
-        if trainer.global_step % self.every == 0 and sum(trainer.num_val_batches) == 0:
-            self._save_last(trainer)
+        """Save ``last.ckpt`` where it is time to, and stop where the command was asked to."""
+        step = trainer.global_step
+        stops = self._any(trainer, asked().number is not None)
+        late = self._any(trainer, self.clock() >= self._next)
+        validates = step % self.every == 0 and sum(trainer.num_val_batches) > 0
+        if step >= trainer.max_steps and not validates:
+            return  # on_train_end comes next, and saves the codec, too
+        if stops or late or step % self.every == 0:
+            self.validation_due = validates
+            self._save_last(trainer, must=stops)
+        if stops:
+            self._stop(trainer)
+
+    def on_validation_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        """Stop where the command was asked to; what was trained is saved before a validation begins."""
+        if trainer.state.fn == "fit" and self._any(trainer, asked().number is not None):
+            if self.saved_at != trainer.global_step:
+                self._save_last(trainer, must=True)
+            self._stop(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save ``best.ckpt`` and the codec when the monitored metric is the best so far; then ``last.ckpt``.
@@ -66,16 +128,25 @@ class RunCheckpoint(Callback):
         """
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
+        self.validation_due = False
         name = cast(Validation, pl_module).monitored
         value = trainer.callback_metrics.get(f"valid/{name}")
         if value is not None:
             score = float(value) if METRICS[name].higher_is_better else -float(value)
             if self.best_score is None or score > self.best_score:
-                self.best_score = score
-                trainer.save_checkpoint(self.folder.best, weights_only=False)
-                if trainer.is_global_zero:
-                    self._save_codec(pl_module)
-        self._save_last(trainer)
+                self._keep_best(trainer, pl_module, score)
+        if trainer.global_step < trainer.max_steps:
+            self._save_last(trainer)
+
+    def _keep_best(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, score: float) -> None:
+        before, self.best_score = self.best_score, score
+        try:
+            trainer.save_checkpoint(self.folder.best, weights_only=False)
+            if trainer.is_global_zero:
+                self._save_codec(pl_module)
+        except WRITE_ERRORS as error:
+            self.best_score = before
+            self._say_unwritten(self.folder.best, error)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save the final state; the codec folder holds the best codec, or the last where nothing was validated.
@@ -84,18 +155,89 @@ class RunCheckpoint(Callback):
         """
         if trainer.interrupted:
             return
+        self.validation_due = False
         if trainer.is_global_zero and self.best_score is None:
             validation = cast(Validation, pl_module)
             # Without validation nothing has measured a learnt rate yet.
             if validation.measure_rate("valid") is None:
                 validation.measure_rate("train")
             self._save_codec(pl_module)
-        if trainer.global_step != self.saved_at:
-            self._save_last(trainer)
+        self._save_last(trainer, must=True)
 
-    def _save_last(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self.folder.last, weights_only=False)
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Keep what was trained before a fault between two batches, in the data or in validation."""
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current
+        between = progress.ready == progress.completed and trainer.state.fn == "fit"
+        if isinstance(exception, Stopped) or not between or trainer.world_size > 1:
+            return
+        if 0 < trainer.global_step != self.saved_at and self._save_last(trainer):
+            print(f"{self.folder.path.name}: saved after batch {trainer.global_step:,}", file=sys.stderr)
+
+    def _stop(self, trainer: lightning.Trainer) -> None:
+        number, step = self._number(trainer), trainer.global_step
+        if trainer.is_global_zero:
+            name = self.folder.path.name
+            print(f"{name}: stopped after batch {step:,}; the same command continues it", file=sys.stderr)
+            if number == REQUEUE:
+                requeue()
+        stopped = Stopped(number, told=True)
+        if not trainer.is_global_zero:
+            stopped.code = 0  # Lightning kills all processes as soon as one ends with another status
+        raise stopped
+
+    @staticmethod
+    def _number(trainer: lightning.Trainer) -> int:
+        """The signal; of a run on several devices, what the first process heard, or else this one."""
+        own = asked().number or 0
+        return int(trainer.strategy.broadcast(own)) or own or int(REQUEUE)
+
+    @staticmethod
+    def _any(trainer: lightning.Trainer, condition: bool) -> bool:
+        """Whether it is so on any process, so that all do the same."""
+        if trainer.world_size == 1:
+            return condition
+        return bool(trainer.strategy.reduce_boolean_decision(condition, all=False))
+
+    def _save_last(self, trainer: lightning.Trainer, must: bool = False) -> bool:
+        """Write ``last.ckpt``.
+
+        Args:
+            trainer: of the run.
+            must: whether there is no other occasion; else a full disk is said, and tried again in a minute.
+
+        Returns:
+            whether it is written.
+
+        Raises:
+            OSError: it must be, and cannot.
+        """
+        self._next = self.clock() + self.minutes * 60 if self.minutes else float("inf")
+        try:
+            trainer.save_checkpoint(self.folder.last, weights_only=False)
+        except WRITE_ERRORS as error:
+            if must:
+                raise OSError(f"{self._unwritten(self.folder.last, error)}. {self._kept()}") from error
+            self._say_unwritten(self.folder.last, error)
+            self._next = self.clock() + AGAIN
+            return False
         self.saved_at = trainer.global_step
+        return True
+
+    def _unwritten(self, path: Path, error: Exception) -> str:
+        there = next(folder for folder in path.absolute().parents if folder.is_dir())
+        full = "the disk is full" if shutil.disk_usage(there).free < 2**20 else str(error).splitlines()[0]
+        return f"{path} cannot be written ({full})"
+
+    def _say_unwritten(self, path: Path, error: Exception) -> None:
+        name = self.folder.path.name
+        print(f"{name}: {self._unwritten(path, error)}; training goes on, and tries again", file=sys.stderr)
+
+    def _kept(self) -> str:
+        if not self.folder.last.is_file():
+            return "No checkpoint has been written yet."
+        return f"The last one is of batch {self.folder.steps:,}: with room for it, the same command continues from there"
 
     def _save_codec(self, pl_module: lightning.LightningModule) -> None:
         with torch.no_grad():

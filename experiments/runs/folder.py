@@ -31,12 +31,21 @@ MACHINE_KEYS = (
     "data.workers",
     "name",
     "runs",
+    "checkpoint_minutes",
+    "losses",
     "ckpt_path",
     "init",  # its identity counts, wherever it lies
     "config",
     "weights_only",
 )
 """Settings of the machine, not of the experiment: they neither name a run nor forbid to continue it."""
+
+
+CHECKPOINT_STATE = "RunCheckpoint"
+"""Under which a checkpoint keeps the state of the callback that wrote it."""
+
+VALIDATION_DUE = "validation_due"
+"""In that state: whether the validation at the checkpoint's batch is still to come."""
 
 
 class RunFolderError(ValueError):
@@ -99,6 +108,18 @@ class RunFolder:
             return 0
         # Mapped, so that of a large checkpoint only this number is read.
         return int(torch.load(self.last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether the last checkpoint was written before a validation that was not finished."""
+        if not self.last.is_file():
+            return False
+        callbacks = torch.load(self.last, map_location="cpu", weights_only=True, mmap=True).get("callbacks", {})
+        return bool(callbacks.get(CHECKPOINT_STATE, {}).get(VALIDATION_DUE, False))
+
+    def is_finished(self, steps: int) -> bool:
+        """Whether so many batches are trained and nothing is left of their end."""
+        return self.steps >= steps and not self.validation_due
 
     def differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> list[str]:
         """Lines that say where a config differs from the stored one; empty when it may be continued.

@@ -1,6 +1,8 @@
 """Where a run's figures go: ``metrics.csv`` always, W&B where it is installed."""
 
 import csv
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,18 +25,22 @@ class MetricsCSV(Logger):
     Args:
         path: the CSV file.
         start: batches already done; rows of later steps are cut.
+        validates: whether the validation at that batch is done again; then its row is cut, too.
     """
 
-    def __init__(self, path: Path, start: int) -> None:
+    def __init__(self, path: Path, start: int, validates: bool = False) -> None:
         super().__init__()
         self.path = path
         self.columns = ["step"]
+        self._waiting: list[dict[str, str]] = []
         rows: list[dict[str, str]] = []
         if path.is_file():
             with path.open(newline="") as file:
                 reader = csv.DictReader(file)
                 self.columns = list(reader.fieldnames or ["step"])
-                rows = [row for row in reader if row["step"].isdigit() and int(row["step"]) <= start]
+                rows = [row for row in reader if (row["step"] or "").isdigit() and int(row["step"]) <= start]
+            if validates:
+                rows = [row for row in rows if int(row["step"]) < start or not _is_validation(row)]
         if getattr(rank_zero_only, "rank", 0) == 0:
             self._rewrite(rows)
 
@@ -55,28 +61,90 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append one row; a metric seen for the first time gets a column."""
+        """Append one row; a metric seen for the first time gets a column.
+
+        On a disk that is full rows wait, and follow as soon as there is room.
+        """
         row = {"step": str(step if step is not None else 0)}
         kept = {key: value for key, value in metrics.items() if not key.startswith(OF_THE_MACHINE)}
         row |= {key: f"{float(value):.8g}" for key, value in kept.items() if key != "epoch"}
         if len(row) == 1:
             return
-        new = [key for key in row if key not in self.columns]
+        self._waiting.append(row)
+        try:
+            self._append()
+        except OSError as error:
+            if len(self._waiting) == 1:
+                print(f"{self.path} cannot be written ({error.strerror}); its rows wait", file=sys.stderr)
+        else:
+            self._waiting.clear()
+
+    def _append(self) -> None:
+        new = dict.fromkeys(key for row in self._waiting for key in row if key not in self.columns)
         if new:
             with self.path.open(newline="") as file:
                 rows = list(csv.DictReader(file))
-            self.columns += new
-            self._rewrite(rows)
-        with self.path.open("a") as file:
-            file.write(",".join(row.get(column, "") for column in self.columns) + "\n")
+            before, self.columns = self.columns, [*self.columns, *new]
+            try:
+                self._rewrite([*rows, *self._waiting])
+            except OSError:
+                self.columns = before
+                raise
+            return
+        size = self.path.stat().st_size
+        lines = [",".join(row.get(column, "") for column in self.columns) for row in self._waiting]
+        try:
+            with self.path.open("a") as file:
+                file.write("\n".join(lines) + "\n")
+        except OSError:
+            os.truncate(self.path, size)  # of a row that went in half, nothing stays
+            raise
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The config is in ``config.yaml``."""
 
 
+def _is_validation(row: Mapping[str, str]) -> bool:
+    return any(value for key, value in row.items() if key.startswith("valid/"))
+
+
+class LatestFigures(Logger):
+    """Keeps what was logged last, by name, for whoever shows it.
+
+    Attributes:
+        values: of training, validation and speed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, float] = {}
+
+    @property
+    def name(self) -> str:
+        """The logger's name."""
+        return "latest"
+
+    @property
+    def version(self) -> str:
+        """There is one."""
+        return ""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Keep them."""
+        self.values |= {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """They are no figures."""
+
+
 def make_loggers(
-    folder: RunFolder, config: dict[str, Any], start: int, recipe: str = "", scale: str | None = None
+    folder: RunFolder,
+    config: dict[str, Any],
+    start: int,
+    recipe: str = "",
+    scale: str | None = None,
+    validates: bool = False,
 ) -> list[Logger]:
     """The loggers of a run that continues after ``start`` batches.
 
@@ -86,8 +154,9 @@ def make_loggers(
         start: batches already done.
         recipe: name of its recipe.
         scale: name of its scale, or None.
+        validates: whether it begins with the validation that ``start`` is due.
     """
-    loggers: list[Logger] = [MetricsCSV(folder.metrics, start)]
+    loggers: list[Logger] = [MetricsCSV(folder.metrics, start, validates)]
     if is_wanted():
         described = describe_run(config, recipe, scale)
         loggers.append(RunWandb(folder.path, described, folder.codec, folder.best))

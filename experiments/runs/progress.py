@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -12,6 +13,7 @@ from rich.progress import Progress, TextColumn
 from codeclab.benchmarks.evaluate.progress import bar_columns
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.loggers import LatestFigures
 
 
 def training_bar() -> Progress:
@@ -31,24 +33,35 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+FIRST_LINE = 10
+"""Batches after which a log gets its first line."""
+
+BETWEEN_LINES = 120.0
+"""Seconds between two lines of a log, at least."""
+
+
 class RunProgress(Callback):
-    """Shows how far a run is.
+    """Shows how far a run is, how fast it goes and what it learns.
 
     Args:
         folder: the run; ``timing.json`` in it says how long its training took, over all its continuations.
-        lines: how many lines a whole run writes where there is no terminal.
+        latest: where all figures are found; None shows the main losses alone.
+        clock: seconds, ever growing.
     """
 
-    def __init__(self, folder: RunFolder, lines: int = 5) -> None:
+    def __init__(
+        self, folder: RunFolder, latest: LatestFigures | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.folder = folder
+        self.latest = latest
+        self.clock = clock
         self.name = folder.path.name
         self.seconds = 0.0
-        self.lines = lines
         self.bar = training_bar()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback: seconds of training so far."""
-        return {"seconds": self.seconds + time.monotonic() - self.began}
+        return {"seconds": self.seconds + self.clock() - self.began}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what ``state_dict`` kept."""
@@ -56,36 +69,44 @@ class RunProgress(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the bar."""
-        self.began, self.first = time.monotonic(), trainer.global_step
+        self.began, self.first = self.clock(), trainer.global_step
+        self._said, self._said_at = self.began, self.first
         if trainer.is_global_zero:
             self.bar.start()
             self.task = self.bar.add_task(self.name, total=trainer.max_steps, completed=trainer.global_step, figures="")
             if self.first:
-                print(f"{self.name}: continuing after batch {self.first}", file=sys.stderr)
+                print(f"{self.name}: continuing after batch {self.first}", file=sys.stderr, flush=True)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar, or write a line."""
+        """Move the bar, or write a line: after ten batches, then every two minutes, and after the last."""
         if not trainer.is_global_zero:
             return
-        step, total = trainer.global_step, trainer.max_steps
+        step, total, now = trainer.global_step, trainer.max_steps, self.clock()
+        done = step - self.first
         if not self.bar.disable:
-            self.bar.update(self.task, completed=step, figures=self._figures(trainer))
-        elif step % max(1, total // self.lines) == 0 or step == total:
-            spent = time.monotonic() - self.began
-            left = spent / (step - self.first) * (total - step)
-            times = f"{clock(spent)} spent, {clock(left)} left"
-            print(f"{self.name}: batch {step}/{total}, {times}, {self._figures(trainer)}", file=sys.stderr)
+            speed = pace(done, now - self.began)
+            self.bar.update(self.task, completed=step, figures="  ".join([speed, *self._figures(trainer)]))
+        elif done == FIRST_LINE or now - self._said >= BETWEEN_LINES or step == total:
+            speed = pace(step - self._said_at, now - self._said)
+            left = (now - self.began) / done * (total - step)
+            parts = [f"{self.name}: batch {step}/{total}", speed, f"{clock(now - self.began)} spent"]
+            print(", ".join([*parts, f"{clock(left)} left", *self._figures(trainer)]), file=sys.stderr, flush=True)
+            self._said, self._said_at = now, step
 
-    def _figures(self, trainer: lightning.Trainer) -> str:
-        return "  ".join(f"{name} {float(value):.3g}" for name, value in trainer.progress_bar_metrics.items())
+    def _figures(self, trainer: lightning.Trainer) -> list[str]:
+        shown = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
+        if self.latest is not None:
+            losses = {key[6:]: value for key, value in self.latest.values.items() if key.startswith("train/")}
+            shown = losses | {name: value for name, value in shown.items() if "/" in name}
+        return [f"{name} {value:.3g}" for name, value in shown.items()]
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Close the bar, and write how long training took."""
         self.bar.stop()
         if trainer.is_global_zero and self.folder.path.is_dir():
-            timing = {"train_seconds": round(self.seconds + time.monotonic() - self.began, 1)}
+            timing = {"train_seconds": round(self.seconds + self.clock() - self.began, 1)}
             write_atomically(self.folder.path / "timing.json", json.dumps(timing))
 
     def on_exception(
@@ -93,3 +114,11 @@ class RunProgress(Callback):
     ) -> None:
         """Close the bar."""
         self.bar.stop()
+
+
+def pace(batches: int, seconds: float) -> str:
+    """Batches in so many seconds, as ``4.2 batches/s`` or, where they are slow, ``7.5 s/batch``."""
+    if batches <= 0 or seconds <= 0:
+        return "- batches/s"
+    rate = batches / seconds
+    return f"{rate:.3g} batches/s" if rate >= 1 else f"{1 / rate:.3g} s/batch"

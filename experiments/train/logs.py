@@ -95,8 +95,8 @@ class TrainingLogs(lightning.LightningModule):
     _codes: Tensor
     _sizes: list[int]
 
-    def on_train_start(self) -> None:
-        """Start the clocks."""
+    def on_fit_start(self) -> None:
+        """Start the clocks, before a run that continues validates first."""
         self._throughput = Throughput()
         self._throughput.fetch()
 

@@ -131,12 +131,14 @@ def test_a_command_killed_at_any_moment_is_continued_by_itself(here: Path) -> No
     for log in ("training", "checkpoint", "evaluation", "result", "table"):
         assert ends[log] == -9, f"{log}: {logs[log]}"
     assert (ends["last"], ends["whole"]) == (0, 0), logs["last"] + logs["whole"]
-    trained = {log: re.findall(r"batch (\d)/4", text) for log, text in logs.items() if log not in ("first", "second")}
+    begun = {log: re.findall(r"training, (\d) batches", text) for log, text in logs.items()}
     # Killed in its fourth batch, then again while it wrote the checkpoint after it: both times two batches were kept.
-    assert trained["training"] == ["1", "2", "3"]
-    assert trained["checkpoint"] == trained["evaluation"] == ["3", "4"]
+    assert begun["training"] == ["4"]
+    assert begun["checkpoint"] == begun["evaluation"] == ["2"]
+    assert "batch 4/4" in logs["evaluation"]
+    assert begun["result"] == begun["table"] == begun["last"] == []
+    trained = set(logs) - {"first", "second"}
     assert "One  2 of 4 batches" in logs["evaluation"]
-    assert trained["result"] == trained["table"] == trained["last"] == []
     # What was measured but not written whole is measured again, and what was is not.
     assert {log for log in trained if "measuring: done" in logs[log]} == {"result", "table", "whole"}
 

@@ -12,7 +12,7 @@ import yaml
 
 from codeclab.experiments.cli import main
 from codeclab.experiments.runner import perform, processes
-from codeclab.experiments.runner.job import Job, Outcome, RunLock
+from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.processes import in_parallel
 
 TINY = (
@@ -151,23 +151,20 @@ def test_rows_in_processes_and_one_that_is_killed(
     assert set(figures.query("row == 'Killed'")["error"]) == {"its process ended with signal 9 before the row was done"}
 
 
-def test_a_row_on_two_devices_is_a_process_that_holds_the_lock(
+def test_a_row_on_two_devices_is_a_process_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stub = tmp_path / "python"
     stub.write_text(
-        f'#!/bin/sh\necho "$@" > {tmp_path}/words\nls -l /proc/$$/fd > {tmp_path}/open\n'
+        f'#!/bin/sh\necho "$@" > {tmp_path}/words\n'
         "env > " + f"{tmp_path}/environment\n" + "echo first >&2\necho the reason >&2\nexit 3\n"
     )
     stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(stub))
     monkeypatch.setenv("SLURM_NTASKS", "1")
     row = Job("t", "Two", "two", str(tmp_path), ("--trainer.devices", "2"), steps=1, devices=2)
-    with RunLock(tmp_path, "two") as lock:
-        assert lock.acquire(wait=False)
-        with pytest.raises(RuntimeError, match="codeclab fit ended with status 3: the reason"):
-            perform.train(row, lock)
+    with pytest.raises(RuntimeError, match="codeclab fit ended with status 3: the reason"):
+        perform.train(row)
     assert (tmp_path / "words").read_text() == "-m codeclab.experiments fit --trainer.devices 2\n"
-    assert str(tmp_path / ".locks" / "two") in (tmp_path / "open").read_text()
     assert "SLURM_" not in (tmp_path / "environment").read_text()
     assert capsys.readouterr().err == "Two: training, 1 batches\nfirst\nthe reason\n"
