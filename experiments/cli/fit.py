@@ -1,5 +1,6 @@
 """``codeclab fit``, ``validate`` and ``test``: train a codec from a recipe, or measure a run's checkpoint."""
 
+import re
 import sys
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -88,4 +89,21 @@ def run(command: str, argv: list[str]) -> int:
     except NonFiniteLossError as error:
         print(report_non_finite(error, cli.folder), file=sys.stderr)
         return 1
+    except (OSError, RuntimeError) as error:
+        reason = loader_died(error) or (str(error) if isinstance(error, OSError) else "")
+        if not reason:
+            raise
+        print(f"codeclab {command}: {reason}", file=sys.stderr)
+        return 1
     return 0
+
+
+def loader_died(error: BaseException) -> str:
+    """What became of a process that reads audio, where that is the error; empty where it is another."""
+    found = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.+)", str(error))
+    if found is None:
+        return ""
+    return (
+        f"a process that reads audio ({found[1]}) {found[2].rstrip('.')}: often the memory is full, then "
+        "--data.workers with a smaller number helps; the same command continues the run"
+    )

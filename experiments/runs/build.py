@@ -316,7 +316,9 @@ class CodecCLI(LightningCLI):
             say(f"{self.folder.path} is finished: {self.start} batches. Its codec: {self.folder.codec}")
             return
         if self.start >= steps:
-            self.trainer.fit_loop.epoch_loop.max_steps = self.start + 1  # to begin at all, for the validation that is left
+            self.trainer.fit_loop.epoch_loop.max_steps = (
+                self.start + 1
+            )  # to begin at all, for the validation that is left
         # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
         setattr(self.trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
         with stopping.asked().held() as stop:

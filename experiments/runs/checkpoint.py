@@ -237,7 +237,9 @@ class RunCheckpoint(Callback):
     def _kept(self) -> str:
         if not self.folder.last.is_file():
             return "No checkpoint has been written yet."
-        return f"The last one is of batch {self.folder.steps:,}: with room for it, the same command continues from there"
+        return (
+            f"The last one is of batch {self.folder.steps:,}: with room for it, the same command continues from there"
+        )
 
     def _save_codec(self, pl_module: lightning.LightningModule) -> None:
         with torch.no_grad():
