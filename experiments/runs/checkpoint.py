@@ -24,7 +24,7 @@ AGAIN = 60.0
 """Seconds after which a checkpoint that could not be written is tried again."""
 
 WRITE_ERRORS = (OSError, RuntimeError)
-"""What ``torch.save`` raises where a disk is full or gone; its zip writer hides the system's error in a RuntimeError."""
+"""What ``torch.save`` raises where a disk is full or gone; its zip writer hides the error in a RuntimeError."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -40,7 +40,7 @@ class RunCheckpoint(Callback):
     """Keeps ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the codec folder of a run.
 
     ``last.ckpt`` is written before each validation and after it, every so many minutes, and when the command is asked
-    to stop, which it then does. One written before a validation says so: the run that continues from it validates first.
+    to stop, which it then does. One written before a validation says so: who continues from it validates first.
 
     Args:
         folder: the run.

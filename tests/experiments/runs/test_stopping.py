@@ -163,15 +163,17 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again(build, tmp_path, mon
     assert cli.folder.is_finished(4)
 
 
+def send_self(number):
+    os.kill(os.getpid(), number)
+    time.sleep(0.01)  # for the handler to be run
+
+
 def test_work_that_holds_signals_back_only_notes_the_first():
-    with listening() as stop:
-        with stop.held():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.01)
-            assert asked().number == signal.SIGTERM
-    with listening() as stop, pytest.raises(Stopped) as ended:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.01)
+    with listening() as stop, stop.held():
+        send_self(signal.SIGTERM)
+        assert asked().number == signal.SIGTERM
+    with listening(), pytest.raises(Stopped) as ended:
+        send_self(signal.SIGINT)
     assert ended.value.code == 130
     assert asked().number is None
 
