@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.io.locks import Lock, LockedError
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.datasets import DATASETS, describe_all
 from codeclab.experiments.data.manifest import (
@@ -23,7 +24,6 @@ from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.scanning import write_manifest
 from codeclab.experiments.data.segment_rules import RULES
 
-INTERRUPTED = 130
 NAMES_SHOWN = 5
 
 
@@ -104,15 +104,14 @@ def run(command: str, argv: list[str]) -> int:
         else:
             skipped: list[tuple[str, str]] = []
             listed = _list_files(options, skipped)
-            rows = write_manifest(listed, output, options.workers)
+            with Lock(output.with_name(f".{output.name}.lock")) as lock:
+                lock.hold(str(output), "name another with -o")
+                rows = write_manifest(listed, output, options.workers)
             if skipped:
                 print(f"not listed: {_names([f'{name} ({reason})' for name, reason in skipped])}")
-    except (DataError, OSError) as error:
+    except (DataError, LockedError, OSError) as error:
         print(f"codeclab data {options.action}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"codeclab data {options.action}: stopped; the same command goes on", file=sys.stderr)
-        return INTERRUPTED
     print(summarize(rows))
     print(f"written to {output}")
     if options.action == "scan" and output == Path(options.folder).expanduser() / MANIFEST_NAME:

@@ -1,6 +1,7 @@
 """The fixed pieces of audio that validation and test measure on."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from typing import TypedDict, overload
 
 import torch
@@ -9,24 +10,34 @@ from torch.utils.data import Dataset
 
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.experiments.data.formats import SILENCE
-from codeclab.experiments.data.manifest import draw_position
-from codeclab.experiments.data.recording import ReadExcerpt, Recording
+from codeclab.experiments.data.reader import ShorterError, as_it_is
+from codeclab.experiments.data.recording import DataError, ReadExcerpt, Recording
+from codeclab.experiments.data.splits import draw_position
+
+logger = logging.getLogger(__name__)
 
 PLACES = (0.5, 0.0, 0.25, 0.75, 1.0)
 ORDER_SEED = 0
 
 
-PaddedClip = tuple[str, str, Tensor, int]
-"""Name, domain, audio `[C, N]` and its number of samples before the padding."""
+LeftOut = tuple[str, str]
+"""A name, and why it is left out."""
+
+PaddedClip = tuple[str, str, Tensor, int] | LeftOut
+"""Name, domain, audio `[C, N]` and its number of samples before the padding; or a clip that cannot be read."""
 
 
 class ValidBatch(TypedDict):
-    """What the validation step gets: `audio` float32 `[b, C, N]`, padded to one length, with names and domains."""
+    """What the validation step gets: `audio` float32 `[b, C, N]`, padded to one length, with names and domains.
+
+    `left_out` has (name, reason) of clips that could not be read; there may be no other.
+    """
 
     audio: Tensor
     name: list[str]
     domain: list[str]
     length: Tensor
+    left_out: list[tuple[str, str]]
 
 
 class Clips(Sequence[Clip]):
@@ -41,6 +52,9 @@ class Clips(Sequence[Clip]):
         sample_rate: Hz.
         channels: Channels of the clips.
         seconds: Longest duration in seconds.
+
+    Attributes:
+        left_out: Names of clips that could not be read, with the reason.
     """
 
     def __init__(
@@ -51,6 +65,7 @@ class Clips(Sequence[Clip]):
         self.sample_rate = sample_rate
         self.channels = channels
         self.seconds = seconds
+        self.left_out: dict[str, str] = {}
 
     def __len__(self) -> int:
         """How many clips there are."""
@@ -72,7 +87,27 @@ class Clips(Sequence[Clip]):
         if isinstance(index, slice):
             return Clips(self.recordings[index], self.read, self.sample_rate, self.channels, self.seconds)
         recording = self.recordings[index]
-        return Clip(recording.name, recording.domain, self._read(recording), self.sample_rate)
+        try:
+            audio = self._read(recording)
+        except ShorterError as error:
+            audio = self._read(as_it_is(recording, error))
+        return Clip(recording.name, recording.domain, audio, self.sample_rate)
+
+    def __iter__(self) -> Iterator[Clip]:
+        """The clips that can be read; the others are noted in ``left_out``, and end nothing."""
+        for index, recording in enumerate(self.recordings):
+            try:
+                clip = self[index]
+            except (DataError, OSError) as error:
+                self.note(recording.name, str(error))
+            else:
+                yield clip
+
+    def note(self, name: str, reason: str) -> None:
+        """Note a clip that cannot be read, and say so once."""
+        if name not in self.left_out:
+            self.left_out[name] = reason
+            logger.warning("left out: %s (%s)", name, reason)
 
     def _read(self, recording: Recording) -> Tensor:
         seconds = min(self.seconds, recording.seconds)
@@ -105,7 +140,10 @@ class PaddedClips(Dataset[PaddedClip]):
 
     def __getitem__(self, index: int) -> PaddedClip:
         """Reads one clip."""
-        clip = self.clips[index]
+        try:
+            clip = self.clips[index]
+        except (DataError, OSError) as error:
+            return self.clips.recordings[index].name, str(error)
         samples = clip.audio.shape[-1]
         audio = torch.nn.functional.pad(clip.audio, (0, self.length - samples))
         return clip.name, clip.domain, audio, samples
@@ -113,12 +151,14 @@ class PaddedClips(Dataset[PaddedClip]):
 
 def collate_clips(items: list[PaddedClip]) -> ValidBatch:
     """Joins padded clips into a batch."""
-    names, domains, audio, lengths = zip(*items, strict=True)
+    whole = [item for item in items if len(item) == 4]
+    audio = [item[2] for item in whole]
     return {
-        "audio": torch.stack(audio),
-        "name": list(names),
-        "domain": list(domains),
-        "length": torch.tensor(lengths, dtype=torch.int64),
+        "audio": torch.stack(audio) if audio else torch.empty(0, 0, 0),
+        "name": [item[0] for item in whole],
+        "domain": [item[1] for item in whole],
+        "length": torch.tensor([item[3] for item in whole], dtype=torch.int64),
+        "left_out": [item for item in items if len(item) == 2],
     }
 
 

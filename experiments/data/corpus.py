@@ -1,23 +1,24 @@
 """A folder of audio, or a manifest of one, as a corpus."""
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from codeclab.experiments.data.formats import EXTENSIONS, Header, read_header
-from codeclab.experiments.data.manifest import MANIFEST_NAME, assign_splits, is_manifest, list_tree, read_manifest
+from codeclab.experiments.data.formats import EXTENSIONS, Header
+from codeclab.experiments.data.headers import headers_of
+from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest
 from codeclab.experiments.data.measuring import FULL_BAND_RATE, FULL_BAND_SHARE
-from codeclab.experiments.data.reader import read_excerpt
+from codeclab.experiments.data.reader import SLACK, read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
+from codeclab.experiments.data.splits import assign_splits, split_remark
 
 NAMES_IN_WARNING = 3
-SLACK_SECONDS = 0.1
-"""By which a segment may end after its file: decoders differ in how much they give of one."""
 logger = logging.getLogger(__name__)
 
 
-def scan(folder: str | Path, seed: int = 0) -> Corpus:
+def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = None, floor: bool = True) -> Corpus:
     """Finds the recordings of a folder or of a CSV manifest and splits them by file.
 
     A folder that holds a `manifest.csv` with a `path` column is read by it. Otherwise every audio file below the
@@ -28,12 +29,15 @@ def scan(folder: str | Path, seed: int = 0) -> Corpus:
     Args:
         folder: Folder or CSV file.
         seed: Of the split of those files that are in none.
+        known: Splits that files had before, by name: what a run was trained on stays so, whatever came since.
+        floor: See `assign_splits`.
 
     Raises:
         DataError: If it does not exist, is no CSV manifest, or holds no usable audio.
     """
     root = Path(folder).expanduser()
     skipped: list[tuple[str, str]] = []
+    home = Path(os.path.abspath(root if root.is_dir() else root.parent))
     if root.is_file():
         if not is_manifest(root):
             raise DataError(
@@ -48,13 +52,16 @@ def scan(folder: str | Path, seed: int = 0) -> Corpus:
         raise DataError(f"there is no folder or manifest {root}")
     if not listed and not skipped:
         raise DataError(f"no audio in {root}: looked in all its folders for {' '.join(sorted(EXTENSIONS))}")
-    recordings = assign_splits(_check_all(listed, skipped), seed)
+    usable = _check_all(root, listed, skipped)
+    recordings = assign_splits(usable, seed, known, floor)
+    if known is None and (remark := split_remark(usable, recordings)):
+        logger.warning(f"{root}: {remark}")
     if skipped:
         logger.warning(_skip_message(root, skipped, len(recordings)))
     if not recordings:
         raise DataError(f"no usable audio in {root}: {_skip_message(root, skipped, 0)}")
     by_split = {split: [r for r in recordings if r.split == split] for split in SPLITS}
-    return Corpus(str(root), read_excerpt, by_split["train"], by_split["valid"], by_split["test"], skipped)
+    return Corpus(str(root), read_excerpt, by_split["train"], by_split["valid"], by_split["test"], skipped, home)
 
 
 def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:
@@ -73,12 +80,15 @@ def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:
     return replace(corpus, train=judge(corpus.train), valid=judge(corpus.valid), test=judge(corpus.test))
 
 
-def _check_all(listed: list[Recording], skipped: list[tuple[str, str]]) -> list[Recording]:
-    """Fills in what the headers say, where the manifest does not know it, and drops what is of no use."""
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        checked = list(pool.map(_check, listed))
+def _check_all(root: Path, listed: list[Recording], skipped: list[tuple[str, str]]) -> list[Recording]:
+    """Fills in what the files hold, where the manifest does not know it, and drops what is of no use."""
+    paths = [recording.path for recording in listed if not recording.sample_rate]
+    paths += [one.mixed.path for one in listed if one.mixed is not None and not one.mixed.sample_rate]
+    unknown = list(dict.fromkeys(paths))
+    headers = dict(zip(unknown, headers_of(root, unknown), strict=True))
     usable = []
-    for recording, result in zip(listed, checked, strict=True):
+    for recording in listed:
+        result = _with_headers(recording, headers)
         if isinstance(result, str):
             skipped.append((recording.name, result))
         else:
@@ -86,30 +96,29 @@ def _check_all(listed: list[Recording], skipped: list[tuple[str, str]]) -> list[
     return usable
 
 
-def _check(recording: Recording) -> Recording | str:
+def _with_headers(recording: Recording, headers: Mapping[Path, Header | str]) -> Recording | str:
+    """The recording as its file has it, and what is mixed into it, or why it is of no use."""
     other = recording.mixed
     if other is not None and not other.sample_rate:
-        added = _read_header(other.path)
+        added = _usable(headers[other.path])
         if isinstance(added, str):
             return f"{other.path.name}, which is mixed into it, is {added}"
         recording = replace(recording, mixed=replace(other, sample_rate=added.sample_rate))
     if recording.sample_rate:
         return recording
-    header = _read_header(recording.path)
+    header = _usable(headers[recording.path])
     if isinstance(header, str):
         return header
-    seconds = recording.seconds or header.seconds - recording.start
-    if recording.start + seconds > header.seconds + SLACK_SECONDS:
+    left = header.seconds - recording.start
+    seconds = recording.seconds or left
+    if seconds > left + SLACK or left <= 0:
         return f"a segment up to {recording.start + seconds:.2f} s of a file of {header.seconds:.2f} s"
-    return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=seconds)
+    return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=min(seconds, left))
 
 
-def _read_header(path: Path) -> Header | str:
-    try:
-        header = read_header(path)
-    except OSError as error:
-        return f"unreadable: {error}"
-    return header.problem or header
+def _usable(header: Header | str) -> Header | str:
+    """A header, or why its file is of no use."""
+    return header if isinstance(header, str) else header.problem or header
 
 
 def _skip_message(root: Path, skipped: list[tuple[str, str]], usable: int) -> str:

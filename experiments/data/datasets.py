@@ -7,8 +7,9 @@ from pathlib import Path
 from textwrap import indent
 from typing import TypeVar
 
-from codeclab.experiments.data.manifest import draw_position, walk
+from codeclab.experiments.data.manifest import walk
 from codeclab.experiments.data.recording import DataError, Recording
+from codeclab.experiments.data.splits import draw_position
 
 Item = TypeVar("Item")
 

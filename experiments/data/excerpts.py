@@ -1,6 +1,7 @@
 """Training batches, each a function of (seed, batch index) alone."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence, Sized
 from math import prod
 from typing import Any, TypedDict, cast
@@ -12,19 +13,30 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.formats import SILENCE
+from codeclab.experiments.data.reader import ShorterError, as_it_is
 from codeclab.experiments.data.recording import Corpus, DataError, Recording
 from codeclab.experiments.data.sampling import Sampling
 
 ATTEMPTS = 64
+
+PATIENCE = 300
+"""Seconds that a corpus may be gone."""
+
+PAUSE = 1.0
+
 logger = logging.getLogger(__name__)
 
 
 class TrainBatch(TypedDict):
-    """What the training step gets: `audio` float32 `[b, C, N]`, `batch` its number, `item` int64 `[b]`."""
+    """What the training step gets: `audio` float32 `[b, C, N]`, `batch` its number, `item` int64 `[b]`.
+
+    `left_out` has (name, reason) of files that could not be read for it, for which others were drawn.
+    """
 
     audio: Tensor
     batch: int
     item: Tensor
+    left_out: list[tuple[str, str]]
 
 
 class TrainExcerpts(Dataset[TrainBatch]):
@@ -72,7 +84,8 @@ class TrainExcerpts(Dataset[TrainBatch]):
         self.items = items
         self.seed = seed
         self.n_batches = n_batches
-        self._unreadable: set[str] = set()
+        self.folder = corpus.folder
+        self._unreadable: dict[str, str] = {}
 
     def __len__(self) -> int:
         """Batches in all."""
@@ -80,8 +93,20 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def __getitem__(self, batch: int) -> TrainBatch:
         """This rank's share of a batch."""
+        before = len(self._unreadable)
         audio = torch.stack([self.draw_item(batch, item) for item in self.items])
-        return {"audio": audio, "batch": batch, "item": torch.tensor(self.items, dtype=torch.int64)}
+        if float(audio.abs().max()) <= SILENCE:
+            raise DataError(
+                f"batch {batch} is silent: {ATTEMPTS} excerpts in a row held no sound for each of its items; "
+                f"`codeclab data scan` says which files are silent"
+            )
+        left_out = list(self._unreadable.items())[before:]
+        return {
+            "audio": audio,
+            "batch": batch,
+            "item": torch.tensor(self.items, dtype=torch.int64),
+            "left_out": left_out,
+        }
 
     def draw_item(self, batch: int, item: int) -> Tensor:
         """Draws one item, float32 `[C, N]`; see `draw_sources`."""
@@ -91,10 +116,10 @@ class TrainExcerpts(Dataset[TrainBatch]):
         """Draws one item, float32 `[C, N]`, and says what it is made of.
 
         Silent, rejected and unreadable excerpts are drawn anew, 64 times at most; if nothing but silence came,
-        silence it is.
+        silence it is. A corpus that is gone is waited for, five minutes at most.
 
         Raises:
-            DataError: If every excerpt was rejected or unreadable.
+            DataError: If every excerpt was rejected or unreadable, or the corpus stays away.
         """
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, batch, item]))
         silent: tuple[Tensor, list[Recording]] | None = None
@@ -107,7 +132,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
                 sources = [self._draw_source(index, rng) for index in chosen]
             except (DataError, OSError) as error:
                 reason = str(error)
-                self._report(reason)
+                self._report([self.recordings[index].name for index in chosen], reason)
                 continue
             if all(float(source.abs().max()) <= SILENCE for source in sources):
                 silent = sources[0], recordings
@@ -127,7 +152,32 @@ class TrainExcerpts(Dataset[TrainBatch]):
         rate = round(self.sample_rate / speed)
         seconds = self.seconds * self.sample_rate / rate
         start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
-        return self.read(recording, start, seconds, rate, self.channels)
+        try:
+            return self._read_when_there(recording, start, seconds, rate)
+        except ShorterError as error:
+            # Drawn in what there is, after the one in what there should be: always the same, whoever knows.
+            recording = as_it_is(recording, error)
+            start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
+            return self.read(recording, start, seconds, rate, self.channels)
+
+    def _read_when_there(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
+        """Reads an excerpt; where the whole corpus is gone, as a mount may be for a while, waits for it.
+
+        Another file drawn instead would make another run of it, and a run without any would end.
+        """
+        began = 0.0
+        while True:
+            try:
+                return self.read(recording, start, seconds, rate, self.channels)
+            except (DataError, OSError):
+                if self.folder is None or recording.path.exists() or self.folder.exists():
+                    raise
+                if not began:
+                    began = time.monotonic()
+                    logger.warning("%s is gone; waiting for it, %d s at most", self.folder, PATIENCE)
+                elif time.monotonic() - began > PATIENCE:
+                    raise DataError(f"{self.folder} is gone, and did not come back in {PATIENCE} s") from None
+                time.sleep(PAUSE)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []
@@ -151,9 +201,10 @@ class TrainExcerpts(Dataset[TrainBatch]):
             audio = result
         return audio
 
-    def _report(self, reason: str) -> None:
-        if reason not in self._unreadable:
-            self._unreadable.add(reason)
+    def _report(self, names: list[str], reason: str) -> None:
+        name = next((name for name in names if name in reason), names[0])
+        if name not in self._unreadable:
+            self._unreadable[name] = reason
             logger.warning("left out while training: %s", reason)
 
 

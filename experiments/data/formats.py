@@ -15,6 +15,9 @@ SILENCE = 1e-4
 """A file or excerpt whose samples never exceed this (-80 dBFS) is called silent."""
 
 
+NOT_FINITE = "holds samples that are NaN or infinite"
+
+
 @dataclass(frozen=True)
 class Header:
     """What a file says about itself.
@@ -23,13 +26,17 @@ class Header:
         sample_rate: Hz.
         channels: Number of channels.
         seconds: Duration in seconds.
-        problem: Why the file is of no use ("empty", "silent"), or None.
+        problem: Why the file is of no use ("empty", "silent", "holds NaN …"), or None.
+        peak: Highest sample; 0 where not all were looked at.
+        measured: Whether the file was decoded to its end, and this is what was found, not what its header says.
     """
 
     sample_rate: int
     channels: int
     seconds: float
     problem: str | None = None
+    peak: float = 0.0
+    measured: bool = False
 
 
 Read = TypeVar("Read")
@@ -38,7 +45,7 @@ PREROLL_SECONDS = 0.25
 
 
 def ffmpeg_header(path: Path) -> Header:
-    """A file's header; decoding stops at the first frame with a sample above ``SILENCE``.
+    """What a file holds, decoded to its end: its header's length is a guess in some formats (AAC in ADTS).
 
     Raises:
         OSError: FFmpeg cannot read it, or PyAV is not installed.
@@ -62,6 +69,8 @@ def _told(read: Callable[[Path], Read], path: Path) -> Read:
         raise OSError("libsndfile cannot read it; FFmpeg's reader is not installed: pip install av") from None
     try:
         return read(path)
+    except DataError:
+        raise
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise OSError(f"neither libsndfile nor FFmpeg can read it ({error})") from error
 
@@ -69,24 +78,32 @@ def _told(read: Callable[[Path], Read], path: Path) -> Read:
 def _header(path: Path) -> Header:
     import av
 
+    rate = channels = frames = 0
+    peak, finite = 0.0, True
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         rate, channels = stream.rate, stream.channels
-        silent, decoded = True, 0
         for frame in container.decode(stream):
-            decoded += frame.samples
-            if np.abs(frame_samples(frame)).max(initial=0.0) > SILENCE:
-                silent = False
-                break
-        if decoded == 0:
-            return Header(rate, channels, 0.0, "empty")
-        if stream.duration is not None and stream.time_base is not None:
-            seconds = float(stream.duration * stream.time_base)
-        elif container.duration is not None:
-            seconds = container.duration / av.time_base
-        else:
-            raise ValueError("its duration is unknown")
-    return Header(rate, channels, seconds, "silent" if silent else None)
+            samples = frame_samples(frame)
+            frames += samples.shape[1]
+            peak, finite = _looked_at(samples, peak, finite)
+    return Header(rate, channels, frames / rate, _problem(frames, peak, finite), peak, measured=True)
+
+
+def _looked_at(samples: np.ndarray, peak: float, finite: bool) -> tuple[float, bool]:
+    """The peak, and whether all is finite, with one more block."""
+    highest = float(np.abs(samples).max(initial=0.0))
+    if not np.isfinite(highest):
+        return peak, False
+    return max(peak, highest), finite
+
+
+def _problem(frames: int, peak: float, finite: bool) -> str | None:
+    if frames == 0:
+        return "empty"
+    if not finite:
+        return NOT_FINITE
+    return "silent" if peak <= SILENCE else None
 
 
 def _decode(path: Path, first: int, count: int, rate: int) -> np.ndarray:
@@ -96,10 +113,13 @@ def _decode(path: Path, first: int, count: int, rate: int) -> np.ndarray:
         stream = container.streams.audio[0]
         if stream.time_base is None:
             raise ValueError("its stream has no time base")
+        if stream.rate != rate:
+            raise RateChangedError(path, rate, stream.rate)
         origin = stream.start_time or 0
         # A lossy decoder needs some frames before its output is the one of a continuous decode.
         target = max(first / rate - PREROLL_SECONDS, 0.0)
-        if target > 0:
+        # A seek in raw AAC goes where the guessed bitrate says, seconds off.
+        if target > 0 and container.format.name != "aac":
             container.seek(origin + int(target / stream.time_base), stream=stream)
         out = np.zeros((stream.channels, count), dtype=np.float32)
         end = 0
@@ -128,32 +148,102 @@ EXTENSIONS = frozenset(
 BLOCK_FRAMES = 65536
 
 
-def read_header(path: Path) -> Header:
-    """Reads a file's header and looks whether it holds any sound.
+SIZED = frozenset({"WAV", "WAVEX", "AIFF", "AU", "W64", "RF64", "CAF", "OGG"})
+"""Formats of libsndfile whose length follows from their size, or from their last page."""
 
-    Decoding stops at the first block with a sample above `SILENCE`, so only silent files are decoded
-    whole. libsndfile (soundfile) is asked first, FFmpeg (PyAV) for what it cannot read.
+MOST_FRAMES = 2**40
+"""No file is longer; one that says so does not know (a FLAC written by a pipe says 2^63 - 1)."""
+
+TAIL = 4096
+"""Samples at the end that are read to see whether a file is whole."""
+
+
+def read_header(path: Path) -> Header:
+    """A file's length, rate and channels, and whether it holds sound: by its header where that can be trusted.
+
+    Where it cannot, the file is decoded to its end: a compressed one whose header only promises its length (MP3, AAC),
+    a FLAC that does not know its own or whose end cannot be read, and samples in floating point, which may be NaN. Of
+    the others, decoding stops at the first block with a sample above `SILENCE`. libsndfile is asked first, FFmpeg
+    (PyAV) for what it cannot read.
 
     Raises:
-        OSError: If neither library can read the file, or FFmpeg is wanted and not installed.
+        OSError: If neither library can read the file to its end, or FFmpeg is wanted and not installed.
     """
+    return _read(path, _soundfile_header)
+
+
+def measure_header(path: Path) -> Header:
+    """As `read_header`, of every file decoded to its end."""
+    return _read(path, _soundfile_measured)
+
+
+def _read(path: Path, by_soundfile: Callable[[Path], Header]) -> Header:
     try:
-        return _soundfile_header(path)
-    except (soundfile.SoundFileError, TypeError):
-        return ffmpeg_header(path)
+        return by_soundfile(path)
+    except (soundfile.SoundFileError, TypeError) as error:
+        try:
+            return ffmpeg_header(path)
+        except OSError as second:
+            raise OSError(f"{second}; libsndfile: {_words(error)}") from second
+
+
+def _words(error: Exception) -> str:
+    """What libsndfile says, without the path, which the user is told anyway."""
+    return str(error).rpartition("': ")[2].strip().removeprefix("Error : ").rstrip(".")
 
 
 def _soundfile_header(path: Path) -> Header:
     with soundfile.SoundFile(path) as file:
-        header = Header(file.samplerate, file.channels, file.frames / file.samplerate)
         if file.frames == 0:
             return Header(file.samplerate, file.channels, 0.0, "empty")
-        frames = 4096
+        promises = file.format not in SIZED or file.subtype in ("FLOAT", "DOUBLE")
+        if promises and not (file.format == "FLAC" and _has_its_end(file)):
+            return _soundfile_measured(path)
+        header = Header(file.samplerate, file.channels, file.frames / file.samplerate)
+        frames = TAIL
         while len(block := file.read(frames, dtype="float32")):
             if np.abs(block).max() > SILENCE:
                 return header
             frames = BLOCK_FRAMES
     return Header(header.sample_rate, header.channels, header.seconds, "silent")
+
+
+def _has_its_end(file: soundfile.SoundFile) -> bool:
+    if file.frames > MOST_FRAMES:
+        return False
+    try:
+        file.seek(max(file.frames - TAIL, 0))
+        whole = len(file.read(TAIL, dtype="float32")) == min(TAIL, file.frames)
+        file.seek(0)
+    except soundfile.SoundFileError:
+        return False
+    return whole
+
+
+def _soundfile_measured(path: Path) -> Header:
+    with soundfile.SoundFile(path) as file:
+        if file.frames > MOST_FRAMES:
+            raise soundfile.SoundFileRuntimeError("its length is unknown")  # libsndfile cannot seek in it
+        frames, peak, finite = 0, 0.0, True
+        while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+            frames += len(block)
+            peak, finite = _looked_at(block, peak, finite)
+        rate, channels = file.samplerate, file.channels
+    return Header(rate, channels, frames / rate, _problem(frames, peak, finite), peak, measured=True)
+
+
+class RateChangedError(DataError):
+    """A file has another sampling rate than it had.
+
+    Args:
+        path: The file.
+        known: Hz it is listed with.
+        found: Hz it has.
+    """
+
+    def __init__(self, path: Path, known: int, found: int) -> None:
+        super().__init__(f"{path} has {found} Hz, and is listed with {known} Hz")
+        self.found = found
 
 
 def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
@@ -166,21 +256,25 @@ def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
         count: How many are wanted; fewer come where the file ends.
 
     Raises:
-        DataError: If the file cannot be read or holds samples that are no numbers.
+        DataError: If the file cannot be read, has another rate, or holds samples that are no numbers.
     """
     try:
-        samples = _decode_soundfile(path, first, count)
+        samples = _decode_soundfile(path, sample_rate, first, count)
     except soundfile.SoundFileError:
         try:
             samples = ffmpeg_decode(path, sample_rate, first, count)
         except OSError as error:
             raise DataError(f"{path} can no longer be read: {error}") from error
     if not np.isfinite(samples).all():
-        raise DataError(f"{path} holds samples that are not finite numbers")
+        raise DataError(f"{path} {NOT_FINITE}")
     return samples
 
 
-def _decode_soundfile(path: Path, first: int, count: int) -> np.ndarray:
+def _decode_soundfile(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
     with soundfile.SoundFile(path) as file:
+        if file.samplerate != sample_rate:
+            raise RateChangedError(path, sample_rate, file.samplerate)
+        if file.frames > MOST_FRAMES:
+            raise soundfile.SoundFileRuntimeError("its length is unknown")
         file.seek(min(first, file.frames))
         return np.ascontiguousarray(file.read(count, dtype="float32", always_2d=True).T)

@@ -1,19 +1,13 @@
-"""The recordings of a corpus, from a folder's tree or a CSV file, and which split each belongs to."""
+"""The recordings of a corpus, from a folder's tree or a CSV file."""
 
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from codeclab.experiments.data.formats import EXTENSIONS
-from codeclab.experiments.data.recording import SPLITS, DataError, Recording, Source
-
-TEST_SHARE = 0.05
-
-VALID_SHARE = 0.05
+from codeclab.experiments.data.recording import DataError, Recording, Source
 
 FOLDER_SPLITS = {
     "train": "train",
@@ -29,58 +23,6 @@ FOLDER_SPLITS = {
 """Folder names, and names in a manifest, that say which split a file belongs to."""
 
 
-def draw_position(seed: int, name: str) -> float:
-    """A file's place in [0, 1), from the seed and its name alone."""
-    digest = sha256(f"{seed}:{name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
-def assign_splits(recordings: Sequence[Recording], seed: int) -> list[Recording]:
-    """Gives every recording without a split one.
-
-    A file goes where the hash of (seed, name) puts it: 5 % test, 5 % validation, the rest training. Adding
-    files therefore moves no other. Where some splits are given and others are not (a train and a test
-    folder, say), the missing ones are cut from the training files by the same rule. With three files or more no
-    split stays empty: it is given one of the largest split's files, the one with the lowest position.
-
-    Args:
-        recordings: All of them; splits that are given are kept.
-        seed: Of the split, not of the training: runs that are compared must share it.
-    """
-    named = {recording.split for recording in recordings} - {None}
-    missing = set(SPLITS) - named
-    assigned = []
-    for recording in recordings:
-        split = recording.split
-        if split is None:
-            split = _by_position(draw_position(seed, recording.name))
-        elif split == "train" and missing:
-            drawn = _by_position(draw_position(seed, recording.name))
-            split = drawn if drawn in missing else split
-        assigned.append(replace(recording, split=split))
-    if "train" in named or any(recording.split is None for recording in recordings):
-        donors = [split for split in SPLITS if split == "train" or split in missing]
-        _fill_empty(assigned, donors, seed)
-    return assigned
-
-
-def _by_position(position: float) -> str:
-    if position < TEST_SHARE:
-        return "test"
-    return "valid" if position < TEST_SHARE + VALID_SHARE else "train"
-
-
-def _fill_empty(recordings: list[Recording], donors: list[str], seed: int) -> None:
-    """Moves single files into empty splits, from the largest split that may give some and keeps one."""
-    for target in SPLITS:
-        held = {split: [i for i, r in enumerate(recordings) if r.split == split] for split in SPLITS}
-        donor = max(donors, key=lambda split: len(held[split]))
-        if held[target] or len(held[donor]) < 2:
-            continue
-        nearest = min(held[donor], key=lambda i: draw_position(seed, recordings[i].name))
-        recordings[nearest] = replace(recordings[nearest], split=target)
-
-
 def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
     """All audio files below a folder, sorted by name, headers not yet read.
 
@@ -90,7 +32,12 @@ def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
         root: The folder.
         skipped: Takes (name, reason) of every file left out.
     """
-    paths = sorted(walk(root), key=lambda path: path.relative_to(root).as_posix())
+    paths = []
+    for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
+        if path.is_file() or not path.exists():  # a link to nothing is found unreadable later
+            paths.append(path)
+        else:
+            skipped.append((path.relative_to(root).as_posix(), "no file but a pipe, device or folder"))
     tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
     named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
     # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.
@@ -131,8 +78,8 @@ TRUE = frozenset({"true", "1", "yes"})
 FALSE = frozenset({"false", "0", "no"})
 
 COLUMNS = (
-    "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
-    "peak_db", "bytes", "problem",
+    "path", "name", "start", "end", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz",
+    "rms_db", "peak_db", "bytes", "problem",
 )  # fmt: skip
 """What the suite itself writes; only `path` is needed."""
 
@@ -141,59 +88,103 @@ SEGMENT_COLUMNS = ("part_of", "start", "length", "gain_db", "mix_part_of", "mix_
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether the file is a CSV whose header names a `path` column."""
+    """Whether the file is a CSV whose header names a `path` column, in UTF-8 or not."""
     if not path.is_file():
         return False
+    with path.open("rb") as file:
+        first = file.readline(65536)
+    if first.startswith(OTHER_ENCODINGS):
+        return True  # it will be refused by name, and not be overlooked
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
-    except (UnicodeDecodeError, csv.Error):
+        header = next(csv.reader([first.decode("utf-8-sig", errors="replace")], skipinitialspace=True), [])
+    except csv.Error:
         return False
     return "path" in [name.strip() for name in header]
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a manifest as they are written, without spaces about the values.
+OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
+"""How UTF-16, as spreadsheets write it, begins."""
+
+
+def _text(path: Path) -> str:
+    """A manifest's text.
 
     Raises:
-        DataError: If a row has no path.
+        DataError: If it is not UTF-8; the message names the line.
+    """
+    raw = path.read_bytes()
+    if raw.startswith(OTHER_ENCODINGS):
+        raise DataError(f"{path}, line 1: not UTF-8 but UTF-16; save it as UTF-8")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}, line {line}: not UTF-8; save it as UTF-8") from None
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a manifest as they are written, without blanks about the values; a quoted path or name keeps its own.
+
+    Raises:
+        DataError: If it is not UTF-8, or a row has no path.
     """
     rows = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for line, raw in enumerate(csv.DictReader(file, skipinitialspace=True), start=2):
-            row = {key.strip(): (value or "").strip() for key, value in raw.items() if isinstance(key, str)}
-            if not row.get("path"):
-                raise DataError(f"{path}, line {line}: the path is empty")
-            rows.append(row)
+    for line, raw in enumerate(csv.DictReader(io.StringIO(_text(path), newline=""), skipinitialspace=True), start=2):
+        row = {key.strip(): value or "" for key, value in raw.items() if isinstance(key, str)}
+        row = {key: value if key in ("path", "name") else value.strip() for key, value in row.items()}
+        if not row.get("path", "").strip():
+            raise DataError(f"{path}, line {line}: the path is empty")
+        for key in ("path", "name"):
+            if row.get(key, "") != row.get(key, "").strip() and not (path.parent / row["path"]).exists():
+                row[key] = row[key].strip()
+        rows.append(row)
     return rows
 
 
 def read_manifest(path: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
     """Lists the rows of a manifest; paths are relative to its folder.
 
-    Columns: `path`, and as far as known `name`, `split`, `domain`, `full_band`, and those of segments. Sampling
-    rate, channels and duration may be given for the reader's sake; what the files' own headers say is used, unless the
-    suite wrote the row (`codeclab data scan`) and the file has the size it had then (`bytes`). Rows with a `problem`,
-    and those of other splits than train, valid and test (or their synonyms), are left out.
+    Columns: `path`, and as far as known `name`, `split`, `domain`, `full_band`, and those of segments (`start` and
+    `length`, or `end`, in seconds). Sampling rate, channels and duration may be given for the reader's sake; what the
+    files hold is used, unless the suite wrote the row (`codeclab data scan`) and the file has the size it had then
+    (`bytes`). Rows with a `problem`, and those of other splits than train, valid and test (or their synonyms), are left
+    out.
 
     Args:
         path: The CSV file.
         skipped: Takes (name, reason) of every row left out.
 
     Raises:
-        DataError: If a row has no path, or a value that its column cannot have.
+        DataError: If it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
+            not the same have one name.
     """
-    recordings: dict[str, Recording] = {}
+    recordings: dict[str, tuple[int, dict[str, str], Recording]] = {}
     for line, row in enumerate(read_rows(path), start=2):
-        name = row.get("name") or row["path"]
+        name = row.get("name") or row["path"] + _part(row)
         split = FOLDER_SPLITS.get(row.get("split", "").lower())
         if row.get("problem"):
             skipped.append((name, row["problem"]))
         elif row.get("split") and split is None:
             skipped.append((name, f"split {row['split']!r} is none of train, valid, test"))
+        elif name not in recordings:
+            recordings[name] = line, row, _parse_row(row, path.parent, name, split, f"{path}, line {line}")
+        elif recordings[name][1] == row:
+            skipped.append((name, f"listed twice, in lines {recordings[name][0]} and {line}"))
         else:
-            recordings[name] = _parse_row(row, path.parent, name, split, f"{path}, line {line}")
-    return list(recordings.values())
+            how = "the column 'name'" if row.get("name") else "the path, without 'start' and 'end',"
+            raise DataError(
+                f"{path}, line {line}: the name {name!r} is that of line {recordings[name][0]}, too; {how} tells "
+                "recordings apart, and no two may share one (who speaks belongs into 'domain', or a column of your own)"
+            )
+    return [recording for _, _, recording in recordings.values()]
+
+
+def _part(row: Mapping[str, str]) -> str:
+    """What a path's name gets where the row is a segment of it."""
+    if not any(row.get(key) for key in ("start", "length", "end")):
+        return ""
+    till = f"-{row['end']}" if row.get("end") else f"+{row['length']}" if row.get("length") else "-"
+    return f" [{row.get('start') or '0'}{till} s]"
 
 
 def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, where: str) -> Recording:
@@ -207,15 +198,23 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         known = (int(rate), int(channels), seconds)
     band, level = _parse_number(row, "band_hz", where), _parse_number(row, "rms_db", where)
     found = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
-    numbers = ("start", "length", "gain_db", "mix_start", "mix_gain_db")
+    numbers = ("start", "length", "end", "gain_db", "mix_start", "mix_gain_db")
     given = {key: _parse_number(row, key, where) for key in numbers}
-    if any(row.get(key) for key in SEGMENT_COLUMNS):
+    if any(row.get(key) for key in (*SEGMENT_COLUMNS, "end")):
+        start, length, end = given["start"] or 0.0, given["length"], given["end"]
+        if start < 0 or (length is not None and length <= 0) or (end is not None and end <= start):
+            raise DataError(
+                f"{where}: a segment has start 0 or more, and a length above 0 or an end after its start, in seconds; "
+                f"got start {row.get('start', '')!r}, length {row.get('length', '')!r}, end {row.get('end', '')!r}"
+            )
+        if length is None:
+            length = end - start if end is not None else 0.0
         other = root / row["mix_path"] if row.get("mix_path") else None
         place = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
         mixed = Source(other, 0, *place) if other else None
         found = replace(
-            found, start=given["start"] or 0.0, gain_db=given["gain_db"] or 0.0, mixed=mixed,
-            seconds=given["length"] or 0.0, sample_rate=0, part_of=row.get("part_of", ""),
+            found, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
+            part_of=row.get("part_of", ""),
         )  # fmt: skip
     return found
 
@@ -226,11 +225,19 @@ def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
     rare = ("name", *SEGMENT_COLUMNS)
     every = (*COLUMNS, *SEGMENT_COLUMNS)
     columns = [column for column in every if column not in rare or any(row.get(column) for row in listed)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(listed)
-    return text.getvalue()
+    lines = [columns, *([_text_of(row.get(column)) for column in columns] for row in listed)]
+    return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
+
+
+def _text_of(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _cell(value: str) -> str:
+    """A value as CSV has it; in quotes also where blanks at its ends belong to it."""
+    if value != value.strip() or any(mark in value for mark in ',"\r\n'):
+        return '"' + value.replace('"', '""') + '"'
+    return value
 
 
 def _parse_number(row: dict[str, str], column: str, where: str) -> float | None:

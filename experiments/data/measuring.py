@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.fft import rfft
 
-from codeclab.experiments.data.formats import decode, read_header
+from codeclab.experiments.data.formats import decode, measure_header
 from codeclab.experiments.data.recording import DataError
 
 FRAME = 2048
@@ -107,21 +107,21 @@ class Measured:
 def measure_file(path: Path) -> Measured:
     """Measures a file; what is wrong with it is in the result, never raised.
 
-    Level and band are those of all its samples, or of a minute of a longer file.
+    It is decoded to its end: length, rate, channels, peak, silence and samples that are no numbers are measured,
+    whatever its header says. Level and band are those of all its samples, or of a minute of a longer file.
     """
     try:
-        header = read_header(path)
+        header = measure_header(path)
         if header.problem:
             return Measured(header.sample_rate, header.channels, round(header.seconds, 3), problem=header.problem)
         samples = _read_pieces(path, header.sample_rate, header.seconds)
     except (OSError, DataError) as error:
         return Measured(problem=f"unreadable: {_one_line(error, path)}")
     power = float(np.square(samples, dtype=np.float64).mean()) if samples.size else 0.0
-    peak = float(np.abs(samples).max(initial=0.0))
     band = measure_band(samples, header.sample_rate) if samples.size else 0.0
     return Measured(
         header.sample_rate, header.channels, round(header.seconds, 3), round(band),
-        is_full_band(band, header.sample_rate), _decibel(power, 10), _decibel(peak, 20),
+        is_full_band(band, header.sample_rate), _decibel(power, 10), _decibel(header.peak, 20),
     )  # fmt: skip
 
 

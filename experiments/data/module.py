@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -11,6 +12,8 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
+from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.evaluate.wording import counted
 from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
@@ -19,11 +22,14 @@ from codeclab.experiments.data.corpus import judge_band
 from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
 from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
-from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, of_no_use
 from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
 
 ENDLESS = 2**31 - 1
+NAMES_IN_ERROR = 5
+NO_DOMAIN = "no domain"
+"""What results call the domain of files in no domain's folder, or in one named "all", where there are others."""
 MOST_WORKERS = 8
 logger = logging.getLogger(__name__)
 
@@ -52,6 +58,13 @@ class AudioData(LightningDataModule):
         max_test_clips: Test clips, at most; None takes one of every test file.
         room_responses: A folder of room responses, for `Reverberation`; None adds none.
         mix_valid: Whether validation clips are drawn, mixed and changed as training excerpts are (`MixedClips`).
+        max_left_out: Share of the files that may be of no use; more of them, and more than one, end the command before
+            it has begun.
+
+    Attributes:
+        start_batch: The batch that the loader begins with.
+        kept_splits: Splits of files by name, as the run that is continued began with; None draws them.
+        split_floor: See `assign_splits`.
 
     Raises:
         ValueError: If a size is not positive or the seed is negative.
@@ -75,6 +88,7 @@ class AudioData(LightningDataModule):
         max_test_clips: int | None = None,
         room_responses: str | None = None,
         mix_valid: bool = False,
+        max_left_out: float = 0.05,
     ) -> None:
         super().__init__()
         _require_positive(
@@ -99,7 +113,12 @@ class AudioData(LightningDataModule):
         self.max_test_clips = max_test_clips
         self.room_responses = room_responses
         self.mix_valid = mix_valid
+        if not 0 <= max_left_out <= 1:
+            raise DataError(f"max_left_out is a share of the files, 0 to 1, got {max_left_out}")
+        self.max_left_out = max_left_out
         self.start_batch = 0
+        self.kept_splits: dict[str, str] | None = None
+        self.split_floor = True
         self._corpus: Corpus | None = None
 
     @property
@@ -110,7 +129,7 @@ class AudioData(LightningDataModule):
             DataError: If the folder holds no usable audio.
         """
         if self._corpus is None:
-            self._corpus = judge_band(_open_once(self.folder, self.split_seed), self.sample_rate)
+            self._corpus = judge_band(self._open(), self.sample_rate)
         return self._corpus
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
@@ -123,12 +142,30 @@ class AudioData(LightningDataModule):
             DataError: If one holds nothing, the sampling finds no recordings it needs, or there are no room responses
                 where they should be.
         """
+        self._check_left_out()
         for split in splits:
             recordings = self.corpus.split(split)
             if split == "train":
                 self.sampling.prepare(recordings)
                 for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
                     _say_once(remark)
+
+    def _open(self) -> Corpus:
+        known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
+        return _open_once(self.folder, self.split_seed, known, self.split_floor)
+
+    def _check_left_out(self) -> None:
+        corpus = self.corpus
+        useless = of_no_use(corpus.skipped)
+        files = len(useless) + len(corpus.train) + len(corpus.valid) + len(corpus.test)
+        if len(useless) > 1 and len(useless) > self.max_left_out * files:
+            listed = "; ".join(f"{name} ({reason})" for name, reason in useless[:NAMES_IN_ERROR])
+            more = f"; and {len(useless) - NAMES_IN_ERROR} more" if len(useless) > NAMES_IN_ERROR else ""
+            enough = math.ceil(100 * len(useless) / files) / 100
+            raise DataError(
+                f"{len(useless)} of {files} files in {corpus.name} are of no use, more than {self.max_left_out:.0%}: "
+                f"{listed}{more}. --data.max_left_out {enough:g} goes on without them"
+            )
 
     def _prepare_rooms(self) -> list[str]:
         """Measures the room responses; answers with what there is to say of them."""
@@ -227,6 +264,9 @@ class AudioData(LightningDataModule):
             return self._mixed_clips()
         limit = self.max_test_clips if split in ("test", "all") else self.valid_clips
         chosen = choose_balanced(self.corpus.split(split), limit)
+        if len({recording.domain for recording in self.corpus.split("all")}) > 1:
+            # Results call all clips together "all".
+            chosen = [replace(one, domain=NO_DOMAIN) if one.domain == ALL else one for one in chosen]
         return Clips(chosen, self.corpus.read, self.sample_rate, self.channels, self.clip_seconds)
 
     def _mixed_clips(self) -> MixedClips:
@@ -252,7 +292,7 @@ class AudioData(LightningDataModule):
                     f"{', '.join(f'{rate / 1000:g}' for rate in rates)} kHz"
                 )
         if self.corpus.skipped:
-            lines.append(f"  left out: {len(self.corpus.skipped)} files")
+            lines.append(f"  left out: {counted(len(self.corpus.skipped), 'file')}")
         return "\n".join(lines)
 
     def _rank_and_world(self) -> tuple[int, int]:
@@ -274,9 +314,9 @@ class AudioData(LightningDataModule):
 
 
 @lru_cache(maxsize=4)
-def _open_once(folder: str | None, split_seed: int) -> Corpus:
+def _open_once(folder: str | None, split_seed: int, known: tuple[tuple[str, str], ...] | None, floor: bool) -> Corpus:
     """A process reads a folder's headers, and names what it leaves out, once, however many runs it makes."""
-    return open_corpus(folder, split_seed)
+    return open_corpus(folder, split_seed, None if known is None else dict(known), floor)
 
 
 @lru_cache(maxsize=64)

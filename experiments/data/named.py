@@ -1,6 +1,7 @@
 """Corpora that a word names: the recordings in the package, and the sounds made in memory."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,13 +35,17 @@ def corpus_title(folder: str | None) -> str:
     return TITLES[named] if named else Path(folder or SYNTHETIC).name
 
 
-def open_corpus(folder: str | None, seed: int = 0) -> Corpus:
+def open_corpus(
+    folder: str | None, seed: int = 0, known: Mapping[str, str] | None = None, floor: bool = True
+) -> Corpus:
     """The corpus of a path or a word.
 
     Args:
         folder: A folder of audio, a CSV manifest of one, "recordings" for those that ship with the package, or
             "synthetic" (or None) for the one made in memory. A path of such a name goes first, with a note.
         seed: Of the split of those files that are in none.
+        known: Splits that files had before, by name, which they keep.
+        floor: Whether domains have their least numbers of test files; see `assign_splits`.
 
     Raises:
         DataError: If it does not exist, is no CSV manifest, or holds no usable audio.
@@ -48,7 +53,7 @@ def open_corpus(folder: str | None, seed: int = 0) -> Corpus:
     if folder is None or is_named(folder, SYNTHETIC):
         return make_synthetic_corpus()
     if is_named(folder, RECORDINGS):
-        return replace(scan(RECORDINGS_FOLDER, seed), name=TITLES[RECORDINGS])
+        return replace(scan(RECORDINGS_FOLDER, seed, known, floor), name=TITLES[RECORDINGS])
     if folder in TITLES:
         logger.warning(f"{Path(folder).resolve()} is there, and is read in place of {TITLES[folder]}")
-    return scan(folder, seed)
+    return scan(folder, seed, known, floor)

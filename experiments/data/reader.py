@@ -1,5 +1,7 @@
 """Excerpts of audio files, read by seeking, at any sampling rate and number of channels."""
 
+import logging
+from dataclasses import replace
 from functools import lru_cache
 from math import ceil, gcd
 from pathlib import Path
@@ -10,19 +12,23 @@ from scipy.signal import resample_poly
 from torch import Tensor
 from torchaudio.transforms import Resample
 
-from codeclab.experiments.data.formats import decode
+from codeclab.experiments.data.formats import RateChangedError, decode, measure_header
 from codeclab.experiments.data.recording import DataError, Recording
 
 FILTER_ZEROS = 24
 ROLLOFF = 0.945
 MAX_PHASES = 2000
+SLACK = 0.1
+"""Seconds by which decoders and headers may differ about a length: lossy ones pad, and time stamps are rounded."""
+
+logger = logging.getLogger(__name__)
 
 
 def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int) -> Tensor:
     """Reads part of a recording without decoding the rest of its file, and adds what is mixed into it.
 
     The excerpt equals the same samples of the whole file after resampling: it is read with a margin for
-    the filter, from a place where input and output samples coincide. What lies beyond the file is zero.
+    the filter, from a place where input and output samples coincide. What lies beyond a recording's end is zero.
 
     Args:
         recording: The file, or a segment of it.
@@ -35,12 +41,19 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
         float32 `[C, round(seconds * sample_rate)]`.
 
     Raises:
+        ShorterError: If the file ends before the excerpt does, and should not.
         DataError: If the start is negative, or the file cannot be read or holds samples that are no numbers.
     """
     if start_seconds < 0:
         raise DataError(f"an excerpt starts at 0 s or later, got {start_seconds}")
     where = (seconds, sample_rate, channels)
-    audio = _read_file(recording.path, recording.sample_rate, recording.start + start_seconds, *where)
+    ends = recording.start + recording.seconds
+    try:
+        audio = _read_file(
+            recording.path, recording.sample_rate, recording.start + start_seconds, *where, round(ends, 9)
+        )
+    except ShorterError as error:
+        raise ShorterError(recording.path, error.seconds - recording.start, recording.seconds) from error
     if recording.gain_db:
         audio = audio * 10 ** (recording.gain_db / 20)
     other = recording.mixed
@@ -51,7 +64,35 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
 
 
 def _read_file(
-    path: Path, stored_rate: int, start_seconds: float, seconds: float, sample_rate: int, channels: int
+    path: Path,
+    stored_rate: int,
+    start_seconds: float,
+    seconds: float,
+    sample_rate: int,
+    channels: int,
+    ends: float | None = None,
+) -> Tensor:
+    """An excerpt of a file; of what lies after ``ends`` seconds nothing, which the file should reach."""
+    try:
+        return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends)
+    except RateChangedError as error:
+        _say_once(f"{error}; it is read at {error.found} Hz")
+        return _read_at(path, error.found, start_seconds, seconds, sample_rate, channels, ends)
+
+
+@lru_cache(maxsize=256)
+def _say_once(text: str) -> None:
+    logger.warning(text)
+
+
+def _read_at(
+    path: Path,
+    stored_rate: int,
+    start_seconds: float,
+    seconds: float,
+    sample_rate: int,
+    channels: int,
+    ends: float | None,
 ) -> Tensor:
     start, length = round(start_seconds * sample_rate), round(seconds * sample_rate)
     common = gcd(stored_rate, sample_rate)
@@ -60,9 +101,49 @@ def _read_file(
     first = max(start // new - margin, 0)
     last = -(-(start + length) // new) + margin
     samples = decode(path, stored_rate, first * old, (last - first) * old)
+    held = length
+    if ends is not None:
+        # Of a segment, nothing that follows it; of a whole file, there is nothing.
+        held = min(length, max(round((ends - start_seconds) * sample_rate), 0))
+        there = (first * old + samples.shape[1]) / stored_rate
+        if there < min(start_seconds + seconds, ends) - SLACK:
+            raise ShorterError(path, there if samples.shape[1] else _measured_seconds(path), ends)
     audio = resample(convert_channels(torch.from_numpy(samples), channels), stored_rate, sample_rate)
-    audio = audio[:, start - first * new :][:, :length]
+    audio = audio[:, start - first * new :][:, :held]
     return torch.nn.functional.pad(audio, (0, length - audio.shape[-1])).contiguous()
+
+
+class ShorterError(DataError):
+    """A file ends before it should; an excerpt of it would be padded with zeros that nobody recorded.
+
+    Args:
+        path: The file.
+        seconds: How long it is, or what is left of a segment.
+        listed: How long it should be.
+    """
+
+    def __init__(self, path: Path, seconds: float, listed: float) -> None:
+        super().__init__(f"{path} ends after {max(seconds, 0.0):.3f} s, and is listed with {listed:.3f} s")
+        self.seconds = seconds
+
+
+@lru_cache(maxsize=4096)
+def _measured_seconds(path: Path) -> float:
+    try:
+        return measure_header(path).seconds
+    except OSError as error:
+        raise DataError(f"{path} can no longer be read: {error}") from error
+
+
+def as_it_is(recording: Recording, error: ShorterError) -> Recording:
+    """A recording with the length that its file has.
+
+    Raises:
+        DataError: There is nothing left of it.
+    """
+    if error.seconds <= SLACK:
+        raise error
+    return replace(recording, seconds=error.seconds)
 
 
 def read_whole(recording: Recording, sample_rate: int, channels: int, max_seconds: float | None = None) -> Tensor:

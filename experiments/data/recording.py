@@ -1,6 +1,6 @@
 """What a corpus is made of: recordings, their split, and how they are read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,15 @@ class Recording:
     mixed: Source | None = None
 
 
+DELIBERATE = ("beside the split folders", "split ", "listed twice")
+"""How the reasons begin for which a file is left out as the user has it, not because it is of no use."""
+
+
+def of_no_use(left_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of the files left out (name, reason), those that cannot be used."""
+    return [(name, reason) for name, reason in left_out if not reason.startswith(DELIBERATE)]
+
+
 ReadExcerpt = Callable[[Recording, float, float, int, int], "Tensor"]
 """Reads (recording, start in seconds, seconds, sample rate in Hz, channels) as float32 `[C, N]`."""
 
@@ -87,6 +96,7 @@ class Corpus:
         valid: Recordings to watch the training with.
         test: Recordings to report results on.
         skipped: Files left out, each with the reason.
+        folder: The folder that the files lie in; None where they lie in none.
     """
 
     name: str
@@ -95,6 +105,7 @@ class Corpus:
     valid: list[Recording] = field(default_factory=list)
     test: list[Recording] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    folder: Path | None = None
 
     def split(self, name: str) -> list[Recording]:
         """The recordings of one split, or of all of them together for ``"all"``.

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,11 +15,12 @@ from typing import Any
 
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.experiments.data.manifest import write_rows
 from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording
 
-VERSION = 1
+VERSION = 2
 """Of what is measured: a journal of another version is not continued."""
 WAITING = 4
 """Files handed out per process before one comes back."""
@@ -104,6 +104,7 @@ def write_manifest(listed: Sequence[Recording], output: Path, workers: int, show
             advance()
     rows = [
         _place(recording, output.parent)
+        | _of_part(recording)
         | {"split": recording.split or "", "domain": recording.domain, "bytes": keys[recording.name][1]}
         | known[keys[recording.name]]
         for recording in sorted(listed, key=lambda recording: recording.name)
@@ -127,6 +128,13 @@ def _place(recording: Recording, folder: Path) -> Row:
         path = real.relative_to(root).as_posix()
         return {"path": path, "name": "" if path == recording.name else recording.name}
     return {"path": real.as_posix(), "name": recording.name}
+
+
+def _of_part(recording: Recording) -> Row:
+    """Where a recording lies in its file, where it is not all of it."""
+    if recording.sample_rate or not (recording.start or recording.seconds):
+        return {}
+    return {"start": f"{recording.start:g}", "length": f"{recording.seconds:g}" if recording.seconds else ""}
 
 
 def _blank_unmeasured(row: Row) -> Row:
@@ -165,8 +173,8 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
 
 
 def _prepare_worker() -> None:
-    """Leaves Ctrl-C to the parent, and ends with it: a process whose parent was killed would wait for work for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leaves signals to the parent, and ends with it: a process whose parent was killed would wait for ever."""
+    leave_signals_to_parent()
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -22,8 +22,10 @@ from codeclab.experiments.config.recipes import RecipeError, apply_scale, link_p
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs import stopping
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
+from codeclab.experiments.runs.left_out import CountLeftOut
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
 from codeclab.experiments.runs.precision import has_fast_bf16, trains_on_cpu
@@ -185,6 +187,7 @@ class CodecCLI(LightningCLI):
             # As LightningCLI does it, but by jsonargparse's present name.
             self.config_init = self.parser.instantiate(self.config)
             self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
+            keep_splits(self.datamodule, self.folder)
             self.trainer = self.instantiate_trainer()
         except RecipeError:
             raise
@@ -247,6 +250,7 @@ class CodecCLI(LightningCLI):
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
         latest = LatestFigures()
         callbacks: list[Any] = [RunProgress(self.folder, latest if self.config.losses == "all" else None)]
+        callbacks.append(CountLeftOut(self.folder.path.name))
         if fits:
             callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
             # Last, because it may end the training: by then the others have done what a batch or a validation is due.
@@ -282,6 +286,11 @@ class CodecCLI(LightningCLI):
         self.resume = self.folder.open(self.settings)
         if self.resume is not None:
             self.start = self.folder.steps
+        listed = list_corpus(self.datamodule.corpus)
+        if changed := differences(read_record(self.folder.corpus), listed):
+            note(changed)
+        if self.resume is None or self.folder.corpus.is_file():
+            write_record(self.folder.corpus, listed)
         asked = self.request
         due = self.folder.validation_due
         trainer.loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale, due)
@@ -327,6 +336,15 @@ class CodecCLI(LightningCLI):
             say(f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}")
         if stop.number is not None:
             raise stopping.Stopped(stop.number, told=True)
+
+
+def keep_splits(data: AudioData, folder: RunFolder) -> None:
+    """Have the data of a run that is there split as the run began; one that began before splits were kept, as then."""
+    kept = read_record(folder.corpus)
+    if kept:
+        data.kept_splits = {name: one.split for name, one in kept.items()}
+    elif folder.config.is_file():
+        data.split_floor = False
 
 
 def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:

@@ -29,6 +29,7 @@ MACHINE_KEYS = (
     "trainer.logger",
     "trainer.callbacks",
     "data.workers",
+    "data.max_left_out",
     "name",
     "runs",
     "checkpoint_minutes",
@@ -100,6 +101,7 @@ class RunFolder:
         self.codec = path / "codec"
         self.metrics = path / "metrics.csv"
         self.samples = path / "samples"
+        self.corpus = path / "corpus.csv"
 
     @property
     def steps(self) -> int:

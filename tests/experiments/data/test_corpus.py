@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from codeclab.experiments.data.corpus import scan
-from codeclab.experiments.data.manifest import assign_splits
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
+from codeclab.experiments.data.splits import assign_splits
 
 
 def _write(path: Path, seconds: float = 0.1, level: float = 0.1, rate: int = 16000, channels: int = 1) -> None:

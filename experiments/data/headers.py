@@ -1,0 +1,90 @@
+"""What files hold, found out in parallel, and kept for the next time where it took decoding."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from codeclab.benchmarks.evaluate.progress import progress_bar
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.data.formats import Header, read_header
+
+MANY = 500
+"""Files from which on a bar is shown."""
+
+VERSION = 1
+
+
+def cache_folder() -> Path:
+    """Where what was decoded once is kept: ``$XDG_CACHE_HOME/codeclab``, or ``~/.cache/codeclab``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "codeclab" / "headers"
+
+
+class HeaderCache:
+    """Headers of a corpus that took decoding, by path, size and time of change.
+
+    Args:
+        root: The corpus: each has its own file.
+    """
+
+    def __init__(self, root: Path) -> None:
+        digest = hashlib.sha256(os.fsencode(os.path.abspath(root))).hexdigest()[:16]
+        self.path = cache_folder() / f"{digest}.json"
+        self._new: dict[str, list[object]] = {}
+        self._known: dict[str, list[object]] = {}
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            self._known = content["files"] if content["version"] == VERSION else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            self._known = {}
+
+    def header(self, path: Path) -> Header | str:
+        """A file's header, or why it has none."""
+        try:
+            status = path.stat()
+            key, stamp = str(path), [status.st_size, status.st_mtime_ns]
+            kept = self._known.get(key)
+            if kept is not None and kept[:2] == stamp:
+                found = kept[2]
+                return Header(**found) if isinstance(found, dict) else str(found)
+            header = read_header(path)
+            if header.measured:
+                self._new[key] = [*stamp, asdict(header)]
+            return header
+        except OSError as error:
+            return f"unreadable: {error}"
+
+    def save(self) -> None:
+        """Keep what is new; where that cannot be written, it is found out again next time."""
+        if not self._new:
+            return
+        try:
+            content = {"version": VERSION, "files": self._known | self._new}
+            write_atomically(self.path, json.dumps(content, ensure_ascii=True))
+        except OSError:
+            return
+
+
+def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
+    """The headers of many files, in their order; of one that cannot be used, why.
+
+    Args:
+        root: The corpus they belong to.
+        paths: The files.
+    """
+    cache = HeaderCache(root)
+    with (
+        ThreadPoolExecutor(max(8, usable_cores())) as pool,
+        progress_bar(f"{root}: looking at {len(paths)} files", len(paths), len(paths) >= MANY) as advance,
+    ):
+        found = []
+        for header in pool.map(cache.header, paths):
+            found.append(header)
+            advance()
+    cache.save()
+    return found

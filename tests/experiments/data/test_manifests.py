@@ -1,0 +1,155 @@
+"""Manifests and folders as people have them: each works or is refused by name and line; nothing is dropped silently."""
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from codeclab.experiments.cli import main
+from codeclab.experiments.data.corpus import scan
+from codeclab.experiments.data.manifest import read_rows, write_rows
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
+from codeclab.experiments.data.splits import assign_splits, split_remark
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def write(path: Path, seconds: float = 1.0, rate: int = 16000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * np.random.default_rng(len(path.name)).standard_normal(round(seconds * rate)), rate)
+
+
+def every(corpus: Corpus) -> list[Recording]:
+    return corpus.split("all")
+
+
+def test_rows_that_share_a_name_are_refused(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.wav")
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("path,name\na.wav,alice\nb.wav,alice\nc.wav,bob\n")
+    with pytest.raises(DataError, match=r"line 3: the name 'alice' is that of line 2, too; .* tells recordings apart"):
+        scan(tmp_path)
+    manifest.write_text("path,domain\na.wav,speech\na.wav,music\nc.wav,music\n")
+    with pytest.raises(DataError, match=r"line 3: the name 'a.wav' is that of line 2"):
+        scan(tmp_path)
+    manifest.write_text("path\na.wav\nb.wav\nc.wav\na.wav\n")
+    corpus = scan(tmp_path)
+    assert len(every(corpus)) == 3
+    assert corpus.skipped == [("a.wav", "listed twice, in lines 2 and 5")]
+
+
+def test_parts_of_one_file_are_recordings_of_their_own(tmp_path: Path) -> None:
+    ramp = np.linspace(-0.9, 0.9, 10 * 16000)
+    soundfile.write(tmp_path / "a.wav", ramp, 16000, subtype="PCM_16")
+    (tmp_path / "manifest.csv").write_text(
+        "path,start,end,split\na.wav,,2.5,train\na.wav,2.5,5,train\na.wav,5,,valid\na.wav,8,12,test\n"
+    )
+    corpus = scan(tmp_path)
+    assert [(r.name, r.seconds) for r in every(corpus)] == [
+        ("a.wav [0-2.5 s]", 2.5), ("a.wav [2.5-5 s]", 2.5), ("a.wav [5- s]", 5.0)
+    ]  # fmt: skip
+    assert corpus.skipped == [("a.wav [8-12 s]", "ends at 12 s, and the file at 10.000 s")]
+    audio = corpus.read(corpus.train[1], 2.0, 1.0, 16000, 1)
+    expected = torch.from_numpy(ramp[round(4.5 * 16000) : 5 * 16000]).float()
+    torch.testing.assert_close(audio[0, :8000], expected, atol=1e-4, rtol=0)
+    assert not audio[0, 8000:].any()  # of what follows the part in its file, nothing
+    (tmp_path / "manifest.csv").write_text("path,start,end\na.wav,5,2\n")
+    with pytest.raises(DataError, match="line 2: start and end are seconds, 0 <= start < end, got '5' and '2'"):
+        scan(tmp_path)
+
+
+def test_a_manifest_that_is_not_utf_8_is_refused_by_line_and_never_ignored(tmp_path: Path) -> None:
+    write(tmp_path / "ä.wav")
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_bytes(b"path,domain\n" + b"x.wav,speech\n" * 2000 + "x.wav,wörter\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"manifest.csv, line 2002: not UTF-8; save it as UTF-8"):
+        scan(tmp_path)
+    manifest.write_text("path\nä.wav\n", encoding="utf-16")
+    with pytest.raises(DataError, match=r"line 1: not UTF-8 but UTF-16"):
+        scan(tmp_path)
+    manifest.write_text("path\nä.wav\n", encoding="utf-8-sig")
+    assert [r.name for r in every(scan(tmp_path))] == ["ä.wav"]
+
+
+def test_names_with_blanks_are_scanned_and_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (" a.wav", "b .wav", 'c, "d".wav', "e.wav "):
+        write(tmp_path / f"{name}".replace("e.wav ", "e .wav"))
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "scan", str(tmp_path), "--workers", "1"])
+    assert ended.value.code == 0, capsys.readouterr().err
+    assert sorted(r.name for r in every(scan(tmp_path))) == [" a.wav", "b .wav", 'c, "d".wav', "e .wav"]
+    assert read_rows(tmp_path / "manifest.csv") == read_rows(tmp_path / "manifest.csv")
+    assert write_rows([{"path": " x"}]).splitlines()[1].startswith('" x"')
+
+
+def test_pipes_and_devices_in_a_folder_are_named_and_not_opened(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "null.wav").symlink_to("/dev/null")
+    (tmp_path / "folder.wav").mkdir()
+    corpus = scan(tmp_path)
+    assert [r.name for r in every(corpus)] == ["a.wav"]
+    assert sorted(corpus.skipped) == [
+        ("null.wav", "no file but a pipe, device or folder"),
+        ("pipe.wav", "no file but a pipe, device or folder"),
+    ]
+
+
+def test_a_domain_called_all_stands_apart_from_all_clips(tmp_path: Path) -> None:
+    for name in ("test/all/a.wav", "test/speech/b.wav", "test/c.wav", "train/x.wav"):
+        write(tmp_path / name)
+    clips = AudioData(str(tmp_path), sample_rate=16000).clips("test")
+    assert sorted((clip.name, clip.domain) for clip in clips) == [
+        ("test/all/a.wav", "no domain"), ("test/c.wav", "no domain"), ("test/speech/b.wav", "speech")
+    ]  # fmt: skip
+
+
+def listed(domains: dict[str, int]) -> list[Recording]:
+    return [
+        Recording(Path(f"{domain}{i}"), domain, 16000, 1, 1.0, name=f"{domain}/{i}.wav")
+        for domain, count in domains.items()
+        for i in range(count)
+    ]
+
+
+def test_each_domain_of_eight_files_has_four_to_test_on_and_it_is_said() -> None:
+    found = listed({"speech": 8, "music": 300, "noise": 3})
+    assigned = assign_splits(found, seed=0)
+    tested = {d: sum(r.domain == d and r.split == "test" for r in assigned) for d in ("speech", "music", "noise")}
+    valid = {d: sum(r.domain == d and r.split == "valid" for r in assigned) for d in ("speech", "music")}
+    assert tested["speech"] == 4
+    assert tested["music"] == sum(r.split == "test" for r in assign_splits(listed({"music": 300}), 0, floor=False)) > 4
+    assert valid["speech"] == 1
+    assert tested["noise"] < 4
+    remark = split_remark(found, assigned)
+    assert remark.startswith("split by file, as there are no train, valid and test folders: ")
+    assert f"{tested['noise']} of noise" in remark
+    assert "put more into a test/ folder beside a train/ folder" in remark
+    enough = listed({"speech": 20, "music": 20})
+    assert "too few" not in split_remark(enough, assign_splits(enough, 0))
+    given = [Recording(Path("a"), "all", 1, 1, 1.0, split="train", name="a")]
+    assert split_remark(given, assign_splits(given, 0)) == ""
+
+
+def test_files_that_a_run_knows_keep_their_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for index in range(12):
+        write(tmp_path / f"{index}.wav", 0.1)
+    with caplog.at_level(logging.WARNING):
+        before = {r.name: str(r.split) for r in every(scan(tmp_path))}
+    assert "4 test" in caplog.text
+    for index in range(12, 40):
+        write(tmp_path / f"{index}.wav", 0.1)
+    anew = {r.name: r.split for r in every(scan(tmp_path))}
+    kept = {r.name: r.split for r in every(scan(tmp_path, known=before))}
+    assert {name: kept[name] for name in before} == before
+    assert {name: anew[name] for name in before} != before  # a floor's lowest positions move as files come
+    assert set(kept.values()) <= set(SPLITS)
