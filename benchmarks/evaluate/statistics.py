@@ -13,7 +13,13 @@ from scipy.stats import t as student
 ALL = "all"
 """The domain that stands for every clip."""
 
-IDENTITY_COLUMNS = ("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "codes_kbps", "failures")
+ASKED_KBPS = "asked_kbps"
+"""Column of a per-file table: the kbps that a baseline was asked for, where it spends others."""
+
+IDENTITY_COLUMNS = (
+    *("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "codes_kbps", ASKED_KBPS),
+    "failures",
+)
 """Columns of a per-file table that are not metrics."""
 
 SUMMARY_COLUMNS = ["domain", "bitrate_kbps", "metric", "mean", "ci95", "n", "failed"]
@@ -62,7 +68,7 @@ def summarize(per_file: DataFrame) -> DataFrame:
         Columns ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; ``failed`` counts the clips without a score.
     """
     rows = []
-    for domain in [ALL, *sorted(per_file["domain"].unique())]:
+    for domain in [ALL, *sorted(set(per_file["domain"]) - {ALL})]:
         of_domain = per_file if domain == ALL else per_file[per_file["domain"] == domain]
         for bitrate, group in of_domain.groupby("bitrate_kbps"):
             for metric in metric_columns(per_file):
@@ -124,7 +130,7 @@ def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) ->
         raise ValueError("the seeds were measured on different clips or at different bitrates; measure all on the same")
     joined = pd.concat([table.assign(seed=seed) for seed, table in enumerate(per_file)], ignore_index=True)
     rows = []
-    for domain in [ALL, *sorted(joined["domain"].unique())]:
+    for domain in [ALL, *sorted(set(joined["domain"]) - {ALL})]:
         of_domain = joined if domain == ALL else joined[joined["domain"] == domain]
         for bitrate, group in of_domain.groupby("bitrate_kbps"):
             for metric in metric_columns(joined.drop(columns="seed")):

@@ -239,5 +239,7 @@ def evaluation_text(evaluation: Evaluation, width: int = 120) -> str:
         evaluation: of a codec or a baseline.
         width: columns of the terminal.
     """
-    rows = [Row(evaluation.info.get("name") or "codec", evaluation.summary)]
-    return text(Table("Measured", "", evaluation.info["metrics"], rows, ranked=True), width)
+    info = evaluation.info
+    asked = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True)) if "asked_kbps" in info else {}
+    rows = [Row(info.get("name") or "codec", evaluation.summary, asked=asked)]
+    return text(Table("Measured", "", info["metrics"], rows, ranked=True), width)

@@ -18,6 +18,7 @@ from codeclab.codecs.io.dac import from_original_dac, is_original_dac
 from codeclab.codecs.io.encodec import from_original_encodec, is_original_encodec
 from codeclab.codecs.io.files import replacing, write_atomically
 from codeclab.codecs.io.hub import OLDER_FILE, hub_folder, is_hub_id
+from codeclab.codecs.io.missing import is_local, missing
 from codeclab.codecs.io.parts import ROLES, arguments_of, build_part, tensor_name_now
 from codeclab.codecs.io.torch_file import read_torch_file
 from codeclab.codecs.io.transformers import from_transformers
@@ -79,6 +80,8 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     local = BOX_FOLDER if is_box(path) else Path(path)
     if local.is_file():
         return _load_file(local, for_training)
+    if not local.exists() and is_local(str(path)):
+        raise ValueError(missing(str(path)))
     folder = _folder_of(hub_folder(str(path)) if not local.exists() and is_hub_id(str(path)) else local)
     config = _read_config(folder / CONFIG)
     tensors = _read_tensors(folder)

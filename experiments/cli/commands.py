@@ -13,6 +13,7 @@ COMMANDS = {
     "validate": ("measure a run's checkpoint on the validation clips", "codeclab.experiments.cli.fit"),
     "test": ("measure a run's checkpoint on the test clips", "codeclab.experiments.cli.fit"),
     "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.cli.evaluate"),
+    "compare": ("runs, codecs and baselines in one table, clip by clip", "codeclab.experiments.cli.compare"),
     "table": ("train, measure and compare every row of a table", "codeclab.experiments.cli.table"),
     "report": ("compare runs on one page, with players", "codeclab.experiments.cli.report"),
     "mushra": ("prepare, serve and analyse a listening test", "codeclab.experiments.cli.mushra"),

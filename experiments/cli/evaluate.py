@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline, make_baseline
 from codeclab.benchmarks.baselines.columns import token_columns
-from codeclab.benchmarks.baselines.registry import named_codec
+from codeclab.benchmarks.baselines.registry import describe_baseline, named_codec
 from codeclab.benchmarks.baselines.tokens import TokenCodec
+from codeclab.benchmarks.evaluate.adding import BASIS
 from codeclab.benchmarks.evaluate.entropy import entropy_rates, entropy_text
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import METRICS
@@ -15,9 +17,20 @@ from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.parts import did_you_mean
 from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates, read_baseline
+from codeclab.experiments.runs.evaluate import (
+    FULL_BAND,
+    data_of,
+    evaluate_codec,
+    pick_bitrates,
+    read_baseline,
+    trained_on,
+)
+from codeclab.experiments.runs.keep_evaluation import basis, keep
+from codeclab.experiments.runs.left_out import left_out_line
 
 DEFAULT_METRICS = [
     "visqol_audio",
@@ -29,13 +42,17 @@ DEFAULT_METRICS = [
 ]
 
 
+SAME = ({"si_snr", "si_sdr"},)
+"""Metrics that are one by definition: the two names are two papers'."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The options of ``codeclab evaluate``."""
     parser = argparse.ArgumentParser(
         prog="codeclab evaluate",
         description="Measure a trained codec at every bitrate it offers, or a baseline at those asked for, per file, "
         "per domain and overall, with 95 % intervals. Writes per_file.csv, codebooks.csv, summary.csv and "
-        "evaluation.json.",
+        "evaluation.json; what is measured later is added to them.",
         epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(BASELINES)}, as in: --baseline Opus "
         "--data FOLDER --bitrates 6 12; --baseline LyraV2 folder=MODELS; --baseline CommandBaseline file=mine.yaml",
     )
@@ -57,9 +74,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--split",
-        default="test",
         choices=("train", "valid", "test", "all"),
-        help="which part (default: test; a folder without split folders is split by a seeded hash)",
+        help="which part (default: test; all where nothing was trained on the folder, as of a baseline)",
     )
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
     parser.add_argument(
@@ -84,27 +100,34 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure_baseline(baseline: Baseline, options: argparse.Namespace) -> Evaluation:
-    """Measure a baseline as the options of ``codeclab evaluate`` say."""
+def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
+    """Measure a baseline as the options of ``codeclab evaluate`` say; ``name`` is what its row is called."""
     rate = options.sample_rate or baseline.sample_rate or FULL_BAND
     data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
     _limit(data, options)
-    clips = data.clips(options.split)
-    return evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
+    clips = data.clips(options.split or "all")  # nothing was trained on any of them
+    found = evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
+    _say_left_out(clips)
+    found.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data)}
+    return found
 
 
 def measure_codec(options: argparse.Namespace) -> Evaluation:
     """Measure a codec as the options of ``codeclab evaluate`` say."""
     for file in options.imports:
         import_file(file)
+    run = Path(options.run)
     codec = Codec.from_pretrained(options.run)
-    data = data_of(Path(options.run), options.data, codec, options.sample_rate)
+    data = data_of(run, options.data, codec, options.sample_rate)
     _limit(data, options)
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
         raise RecipeError(f"the codec offers none of these bitrates; it offers {offered} kbps")
-    return evaluate_codec(codec, data, rates, options.metrics, options.split, options.workers, options.device)
+    split = options.split or ("test" if trained_on(run, data.folder) else "all")
+    found = evaluate_codec(codec, data, rates, options.metrics, split, options.workers, options.device)
+    found.info |= {"name": run.name if run.is_dir() else run.stem, BASIS: basis(found.info["codec"], data)}
+    return found
 
 
 def _beside(options: argparse.Namespace) -> Path:
@@ -126,7 +149,8 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> None:
     _limit(data, options)
     named = {name: coders.named(name) for name in coders.names}
     rates = pick_bitrates(codec.bitrates, options.bitrates)
-    found = entropy_rates(codec, named, data.clips(options.split), rates, options.device, progress=True)
+    split = options.split or ("test" if trained_on(Path(options.run), data.folder) else "all")
+    found = entropy_rates(codec, named, data.clips(split), rates, options.device, progress=True)
     write_atomically(output / "entropy.csv", found.to_csv(index=False, lineterminator="\n"))
     print(entropy_text(found))
 
@@ -136,6 +160,9 @@ def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     size = "weights not counted" if weights is None else f"{weights:,} weights"
     factors = f"{speed['rtf_encoder']:.1f} encoding, {speed['rtf_decoder']:.1f} decoding"
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
+def _say_left_out(clips: Clips) -> None:
+    if line := left_out_line(clips.left_out, len(clips)):
+        print(f"codeclab evaluate: {line}", file=sys.stderr)
 
 
 def _limit(data: AudioData, options: argparse.Namespace) -> None:
@@ -145,6 +172,27 @@ def _limit(data: AudioData, options: argparse.Namespace) -> None:
         data.clip_seconds = options.seconds
 
 
+def check_metrics(names: Sequence[str]) -> list[str]:
+    """The metrics to measure: each once, and of two that are the same by definition the first.
+
+    Raises:
+        RecipeError: there is none of a name; the message lists those there are.
+    """
+    unknown = [name for name in names if name not in METRICS]
+    if unknown:
+        near = did_you_mean(unknown[0], METRICS)
+        raise RecipeError(f"no metric {', '.join(unknown)}{near}; there are: {', '.join(METRICS)}")
+    kept: list[str] = []
+    for name in dict.fromkeys(names):
+        same = next((other for other in kept if {name, other} in SAME), None)
+        if same is None:
+            kept.append(name)
+        else:
+            titles = f"{METRICS[name].title} is {METRICS[same].title}"
+            print(f"note: {titles} by definition, both without the mean: one column", file=sys.stderr)
+    return kept
+
+
 def run(command: str, argv: list[str]) -> int:
     """``codeclab evaluate``; returns the exit status."""
     options = make_parser().parse_args(argv)
@@ -152,10 +200,7 @@ def run(command: str, argv: list[str]) -> int:
         if (options.run is None) == (options.baseline is None):
             raise RecipeError("name one thing to measure: a run, or a --baseline")
         entropy_alone = options.entropy and options.metrics is None
-        options.metrics = options.metrics or DEFAULT_METRICS
-        unknown = [name for name in options.metrics if name not in METRICS]
-        if unknown:
-            raise RecipeError(f"no metric {', '.join(unknown)}; there are: {', '.join(METRICS)}")
+        options.metrics = check_metrics(options.metrics or DEFAULT_METRICS)
         other = named_codec(options.run) if options.run else None
         if options.entropy and (options.baseline or other):
             raise RecipeError("--entropy is for a codec of this package, whose coders it measures; name a run")
@@ -163,12 +208,13 @@ def run(command: str, argv: list[str]) -> int:
             measure_entropy(options, _beside(options))
             return 0
         if options.baseline:
-            found = measure_baseline(read_baseline(options.baseline), options)
-            beside = Path("evaluations") / options.baseline[0]
+            name = options.baseline[0]
+            found = measure_baseline(read_baseline(options.baseline), options, name)
+            beside = Path("evaluations") / name
         elif other:
             placed = {"device": options.device} if options.device and "model" in other else {}
             codec = make_baseline(other | placed)
-            found = measure_baseline(codec, options)
+            found = measure_baseline(codec, options, codec.name)
             beside = Path("evaluations") / codec.name
         else:
             found = measure_codec(options)
@@ -177,16 +223,16 @@ def run(command: str, argv: list[str]) -> int:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
-        if not (options.baseline or named_codec(options.run or "")):
+        if not options.baseline:
             raise
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 1
     output = Path(options.output) if options.output else beside
-    found.save(output)
-    print(evaluation_text(found))
+    whole, said = keep(found, output)
+    print(evaluation_text(whole))
     if other and isinstance(codec, TokenCodec):
         print(_size_and_speed(codec, max(found.info["bitrates_kbps"])))
     if options.entropy:
         measure_entropy(options, output)
-    print(f"written to {output}")
+    print(f"written to {output}" + (f" ({said})" if said else ""))
     return 0

@@ -23,6 +23,7 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs import stopping
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
+from codeclab.experiments.runs.evaluate import keep_splits
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.left_out import CountLeftOut
@@ -336,15 +337,6 @@ class CodecCLI(LightningCLI):
             say(f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}")
         if stop.number is not None:
             raise stopping.Stopped(stop.number, told=True)
-
-
-def keep_splits(data: AudioData, folder: RunFolder) -> None:
-    """Have the data of a run that is there split as the run began; one that began before splits were kept, as then."""
-    kept = read_record(folder.corpus)
-    if kept:
-        data.kept_splits = {name: one.split for name, one in kept.items()}
-    elif folder.config.is_file():
-        data.split_floor = False
 
 
 def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:

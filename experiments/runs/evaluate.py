@@ -1,5 +1,6 @@
 """Measuring a trained codec: on which data, at which bitrates."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.corpus_record import read_record
+from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.left_out import left_out_line
 
 FULL_BAND = 48000
 """Hz at which a baseline is judged that takes any rate."""
@@ -37,7 +41,29 @@ def data_of(run: Path, folder: str | None, codec: Codec, sample_rate: int | None
     if folder is not None:
         settings["folder"] = folder
     rate = sample_rate or codec.sample_rate
-    return AudioData(sample_rate=rate, channels=codec.channels, batch_size=1, workers=0, **settings)
+    data = AudioData(sample_rate=rate, channels=codec.channels, batch_size=1, workers=0, **settings)
+    if trained_on(run, data.folder):
+        keep_splits(data, RunFolder(run))
+    return data
+
+
+def trained_on(run: Path, folder: str | None) -> bool:
+    """Whether a run was trained on the corpus that ``folder`` names; what is no run was trained on none."""
+    if not (run / "config.yaml").is_file():
+        return False
+    stored = yaml.safe_load((run / "config.yaml").read_text())["data"].get("folder")
+    if stored is None or folder is None:
+        return stored == folder
+    return Path(stored).expanduser().absolute() == Path(folder).expanduser().absolute()
+
+
+def keep_splits(data: AudioData, folder: RunFolder) -> None:
+    """Have the data of a run that is there split as the run began; one that began before splits were kept, as then."""
+    kept = read_record(folder.corpus)
+    if kept:
+        data.kept_splits = {name: one.split for name, one in kept.items()}
+    elif folder.last.is_file():
+        data.split_floor = False
 
 
 def evaluate_codec(
@@ -52,8 +78,11 @@ def evaluate_codec(
 ) -> Evaluation:
     """Measure ``codec`` on a split's clips at ``bitrates`` (kbps); ``title`` is what its progress is called."""
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    found = evaluate(codec, data.clips(split), bitrates, metrics, workers=workers, device=place, progress=title)
+    clips = data.clips(split)
+    found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=place, progress=title)
     found.info["codec"] = identity(codec)
+    if line := left_out_line(clips.left_out, len(clips)):
+        print(f"{title}: {line}", file=sys.stderr)
     return found
 
 

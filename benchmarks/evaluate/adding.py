@@ -1,0 +1,103 @@
+"""One evaluation added to another of the same codec on the same audio: more bitrates, metrics or clips."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.codes import CODES_KBPS, rates_spent
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.statistics import ALL, ASKED_KBPS, IDENTITY_COLUMNS, metric_columns
+
+BASIS = "basis"
+"""In an evaluation's ``info``: what must be the same in two of them that are added, as a mapping."""
+
+
+def added(before: Evaluation, found: Evaluation) -> Evaluation:
+    """Both evaluations as one: every clip, bitrate and metric of either; where both have a score, the later one.
+
+    The kbps that a learnt rate or a baseline spent is taken anew over all its clips. Of the codes' statistics at one
+    bitrate, those of more clips stay.
+
+    Args:
+        before: what was kept.
+        found: measured on the same basis.
+
+    Raises:
+        ValueError: the two have not the same basis.
+    """
+    if before.info.get(BASIS) != found.info.get(BASIS):
+        raise ValueError("the two evaluations are of other codecs or other audio, and cannot be added")
+    rate = rate_column(before.per_file, found.per_file)
+    per_file = _joined(before.per_file, found.per_file, rate)
+    codebooks = _codebooks(before.codebooks, found.codebooks)
+    info = _joined_info(before.info, found.info)
+    if CODES_KBPS in per_file:
+        spent = {key: rates_spent(group.assign(bitrate_kbps=0.0))[0.0] for key, group in per_file.groupby(rate)}
+        # Two calls spent slightly different means at one rate; the codes' statistics follow.
+        moved = dict(zip(per_file["bitrate_kbps"], per_file[rate].map(spent), strict=True))
+        codebooks["bitrate_kbps"] = codebooks["bitrate_kbps"].replace(moved)
+        per_file["bitrate_kbps"] = per_file[rate].map(spent)
+        info["bitrates_kbps"] = [spent[key] for key in sorted(spent)]
+        if rate == ASKED_KBPS:
+            info["asked_kbps"] = sorted(spent)
+    else:
+        info["bitrates_kbps"] = sorted(per_file["bitrate_kbps"].unique())
+    return Evaluation(per_file, codebooks, info)
+
+
+def rate_column(*tables: DataFrame) -> str:
+    """The column that says at which bitrate a row was measured, whatever it spent there."""
+    if all(ASKED_KBPS in table for table in tables):
+        return ASKED_KBPS
+    return "n_codebooks" if all(CODES_KBPS in table for table in tables) else "bitrate_kbps"
+
+
+def _joined(before: DataFrame, found: DataFrame, rate: str) -> DataFrame:
+    keys = ["name", rate]
+    old, new = before.set_index(keys), found.set_index(keys)
+    joined = new.combine_first(old)
+    order = [*old.index, *(key for key in new.index if key not in old.index)]
+    joined = joined.loc[order].reset_index()
+    named = [column for column in IDENTITY_COLUMNS if column in joined and column != "failures"]
+    metrics = list(dict.fromkeys([*metric_columns(before), *metric_columns(found)]))
+    both = (before.set_index(keys)["failures"], found.set_index(keys)["failures"])
+    joined["failures"] = [_failures(line, metrics, both, (line["name"], line[rate])) for _, line in joined.iterrows()]
+    return joined[[*named, *metrics, "failures"]]
+
+
+def _failures(line: "pd.Series[Any]", metrics: Sequence[str], said: Sequence["pd.Series[Any]"], key: Any) -> str:
+    """Reasons of the metrics that have no score here, from whichever evaluation tried them."""
+    reasons: dict[str, str] = {}
+    for failures in said:
+        for text in str(failures.get(key, "")).split("; "):
+            name, colon, reason = text.partition(": ")
+            if colon:
+                reasons[name] = reason
+    return "; ".join(f"{name}: {reasons[name]}" for name in metrics if pd.isna(line[name]) and name in reasons)
+
+
+def _codebooks(before: DataFrame, found: DataFrame) -> DataFrame:
+    if before.empty or found.empty:
+        return (found if before.empty else before).copy()
+    kept = []
+    for rate in sorted({*before["bitrate_kbps"], *found["bitrate_kbps"]}):
+        choices = [table[table["bitrate_kbps"] == rate] for table in (found, before)]
+        kept.append(
+            max(choices, key=lambda table: int(table.loc[table["domain"] == ALL, "n"].max() if len(table) else 0))
+        )
+    return pd.concat(kept, ignore_index=True)
+
+
+def _clips(table: DataFrame) -> int:
+    """Of how many clips the statistics at one bitrate are."""
+    return int(table.loc[table["domain"] == ALL, "n"].max()) if len(table) else 0
+
+
+def _joined_info(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    info = {**before, **found}
+    info["metrics"] = list(dict.fromkeys([*before["metrics"], *found["metrics"]]))
+    for key in ("visqol_mapping", "titles"):
+        info[key] = {**before.get(key, {}), **found.get(key, {})}
+    return info

@@ -1,0 +1,227 @@
+"""``codeclab compare A B Opus``: runs, codecs and baselines on the same clips, in one table with paired differences."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline
+from codeclab.benchmarks.baselines.base import NotInstalledError
+from codeclab.benchmarks.baselines.registry import describe_baseline
+from codeclab.benchmarks.evaluate.adding import BASIS, added
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.statistics import ASKED_KBPS
+from codeclab.benchmarks.tables.render import print_table, write_table
+from codeclab.benchmarks.tables.table import ABSENT, NEAR, Row, Table
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.cli.evaluate import check_metrics
+from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.named import corpus_title
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, read_baseline, trained_on
+from codeclab.experiments.runs.keep_evaluation import basis, keep
+
+METRICS = ["mel_distance", "stft_distance", "si_snr"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One of what is compared.
+
+    Attributes:
+        name: what its row is called: the run's name, the codec's or the baseline's.
+        path: the run's folder, or what ``Codec.from_pretrained`` read.
+        what: the codec or baseline.
+    """
+
+    name: str
+    path: Path
+    what: Codec | Baseline
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab compare``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab compare",
+        description="Measure runs, codecs and baselines on the same clips against the same originals, and print one "
+        "table: figures with 95 % intervals, and the differences to the first of them, clip by clip. What was measured "
+        "before is kept, and added to.",
+        epilog=f"Example: codeclab compare runs/A runs/B Opus --bitrates 6 --data FOLDER. Baselines: "
+        f"{', '.join(BASELINES)}.",
+    )
+    parser.add_argument("subjects", nargs="+", metavar="WHAT", help="a run (runs/NAME), a codec, or a baseline's name")
+    parser.add_argument(
+        "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all the codecs offer)"
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the first run has)")
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "test", "all"),
+        help="which part (default: test; all where none of them was trained on the folder)",
+    )
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", default=METRICS, help=f"default: {' '.join(METRICS)}")
+    parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of the originals (default: the highest codec's)")
+    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: 10)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")
+    return parser
+
+
+def read_subjects(words: Sequence[str]) -> list[Subject]:
+    """What the words name, each under a name of its own.
+
+    Raises:
+        RecipeError: one stands twice.
+        ValueError: there is no such run, codec or baseline.
+    """
+    found: list[Subject] = []
+    for word in words:
+        path = Path(word)
+        if word in BASELINES and not path.exists():
+            found.append(Subject(word, path, read_baseline([word])))
+        else:
+            name = path.resolve().name if path.is_dir() else path.stem
+            found.append(Subject(name, path, Codec.from_pretrained(word)))
+    names = [subject.name for subject in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise RecipeError(f"{twice[0]} is named twice; rows need names of their own")
+    return found
+
+
+def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple[AudioData, str]:
+    """The audio that all are measured on, and which part of it."""
+    codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
+    rate = options.sample_rate or max((codec.sample_rate for codec in codecs), default=FULL_BAND)
+    runs = [subject for subject in subjects if (subject.path / "config.yaml").is_file()]
+    if runs and isinstance(runs[0].what, Codec):
+        data = data_of(runs[0].path, options.data, runs[0].what, rate)
+    else:
+        data = AudioData(options.data, sample_rate=rate, batch_size=1, workers=0)
+    data.channels = min((codec.channels for codec in codecs), default=1)
+    if options.clips is not None:
+        data.max_test_clips = data.valid_clips = options.clips
+    if options.seconds is not None:
+        data.clip_seconds = options.seconds
+    trained = any(trained_on(subject.path, data.folder) for subject in subjects)
+    return data, options.split or ("test" if trained else "all")
+
+
+def rates_for(subjects: Sequence[Subject], asked: Sequence[float] | None) -> list[float]:
+    """The kbps to compare at.
+
+    Raises:
+        RecipeError: nothing says which.
+    """
+    if asked:
+        return sorted(asked)
+    codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
+    offered = sorted({rate for codec in codecs for rate in codec.bitrates})
+    if not offered:
+        raise RecipeError("a baseline takes any bitrate: say which, as in --bitrates 6 12")
+    return offered
+
+
+def measure(
+    subject: Subject, data: AudioData, split: str, rates: Sequence[float], options: argparse.Namespace
+) -> Evaluation:
+    """One subject, at those of the rates that it offers.
+
+    Raises:
+        RecipeError: it offers none of them.
+        RuntimeError: a baseline that is not installed, or failed.
+    """
+    title = f"{subject.name}, measuring"
+    if isinstance(subject.what, Codec):
+        own = [r for r in subject.what.bitrates if any(abs(r - rate) <= NEAR * rate for rate in rates)]
+        if not own:
+            offered = ", ".join(f"{rate:.4g}" for rate in subject.what.bitrates)
+            raise RecipeError(f"it offers {offered} kbps, none of those asked for")
+        found = evaluate_codec(
+            subject.what, data, own, options.metrics, split, options.workers, options.device, title=title
+        )
+        found.info[BASIS] = basis(found.info["codec"], data)
+    else:
+        offered_rates = subject.what.bitrates
+        wanted = [
+            rate for rate in rates if not offered_rates or any(abs(rate - r) <= NEAR * rate for r in offered_rates)
+        ]
+        if not wanted:
+            offered = ", ".join(f"{rate:.4g}" for rate in offered_rates)
+            raise RecipeError(f"it offers {offered} kbps, none of those asked for")
+        found = measure_at_each(subject.what, data.clips(split), wanted, options, title)
+        found.info[BASIS] = basis(describe_baseline(subject.what), data)
+    found.info["name"] = subject.name
+    return found
+
+
+def measure_at_each(
+    baseline: Baseline, clips: Clips, rates: Sequence[float], options: argparse.Namespace, title: str
+) -> Evaluation:
+    """A baseline at those of the rates that it can code at, which some know only when they are asked.
+
+    Raises:
+        ValueError: it can code at none.
+    """
+    found: Evaluation | None = None
+    refused: ValueError | None = None
+    for rate in rates:
+        try:
+            one = evaluate_baseline(baseline, clips, [rate], options.metrics, options.workers, progress=title)
+        except ValueError as error:
+            refused = error
+        else:
+            found = one if found is None else added(found, one)
+    if found is None:
+        assert refused is not None
+        raise refused
+    return found
+
+
+def row_of(subject: Subject, found: Evaluation) -> Row:
+    """A table's row; a baseline stands clip by clip beside what was asked of it, whatever it spent."""
+    info, per_file = found.info, found.per_file
+    asked = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True)) if "asked_kbps" in info else {}
+    if ASKED_KBPS in per_file:
+        per_file = per_file.assign(bitrate_kbps=per_file[ASKED_KBPS])
+    return Row(subject.name, found.summary, asked=asked, per_file=[per_file])
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab compare``; returns the exit status."""
+    options = make_parser().parse_args(argv)
+    try:
+        for file in options.imports:
+            import_file(file)
+        options.metrics = check_metrics(options.metrics)
+        subjects = read_subjects(options.subjects)
+        data, split = clips_for(subjects, options)
+        rates = rates_for(subjects, options.bitrates)
+        data.corpus.split(split)
+    except (ValueError, NotInstalledError) as error:
+        print(f"codeclab compare: {error}", file=sys.stderr)
+        return 2
+    names = [subject.name for subject in subjects]
+    output = Path(options.output) if options.output else Path("comparisons") / "-".join(names)
+    rows = []
+    for subject in subjects:
+        try:
+            found, _ = keep(measure(subject, data, split, rates, options), output / subject.name)
+            rows.append(row_of(subject, found))
+        except NotInstalledError as error:
+            rows.append(Row(subject.name, error=f"{ABSENT}{error}"))
+        except (ValueError, RuntimeError, OSError) as error:
+            rows.append(Row(subject.name, error=f"{type(error).__name__}: {error}"))
+    clips = "all clips" if split == "all" else f"{split} clips"
+    note = f"Measured on {clips} of {corpus_title(data.folder)} against originals at {data.sample_rate / 1000:g} kHz."
+    against = next((row.name for row in rows if row.per_file), None)
+    table = Table(", ".join(names), "", options.metrics, rows, [note], ranked=True, against=against)
+    write_table(table, output)
+    print_table(table)
+    print(f"written to {output}: table.md, table.csv, table.tex, table.png")
+    return 1 if any(row.error is not None and not row.absent for row in rows) else 0
