@@ -1,5 +1,8 @@
 """Words that messages share."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 def counted(number: int, thing: str, things: str | None = None) -> str:
     """A number of things, such as "1 file" or "2,000 files".
@@ -10,3 +13,11 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
         things: what several are called, where an s does not make it.
     """
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name closest to a wrong one; empty where none is close."""
+    known = list(known)
+    same = [one for one in known if one.rpartition(".")[2].lower() == name.rpartition(".")[2].lower()]
+    close = same or get_close_matches(name, known, n=1)
+    return f" (did you mean {'--' if '.' in close[0] else ''}{close[0]}?)" if close else ""

@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from codeclab.benchmarks.evaluate.console import console as standard_output
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.grid import Cell, Grid, further_grids, main_grid, notes
@@ -119,7 +120,7 @@ def print_table(table: Table, console: Console | None = None) -> None:
         table: The table.
         console: Where; standard output where it is None.
     """
-    console = console or Console()
+    console = console or standard_output()
     console.print(terminal(table, console.width))
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from importlib import import_module
 
 from codeclab import __version__
+from codeclab.benchmarks.evaluate.console import speak_any_encoding
+from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.experiments.runs.stopping import Stopped, listening
 
 COMMANDS = {
@@ -27,6 +29,9 @@ COMMANDS = {
     "recipes": ("list the recipes", "codeclab.experiments.cli.listing"),
     "tables": ("list the tables", "codeclab.experiments.cli.listing"),
 }
+
+LISTS = ("recipes", "tables")
+"""Commands that need no torch."""
 
 AGAIN = "begins again"
 """What a command that was stopped does when it is given again."""
@@ -54,6 +59,7 @@ def help_text() -> str:
 def main(argv: list[str] | None = None) -> None:
     """Run one command; exits with 0, with 1 where the work failed, with 2 where the command was wrong."""
     words = sys.argv[1:] if argv is None else argv
+    speak_any_encoding()
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text(), end="")
         raise SystemExit(0 if words else 2)
@@ -62,14 +68,16 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(0)
     command, rest = words[0], list(words[1:])
     if command not in COMMANDS:
-        print(f"codeclab: no command {command!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        near = did_you_mean(command, COMMANDS)
+        print(f"codeclab: no command {command!r}{near}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
     try:
         with listening():
             # Imported here, as everything heavy is: what is asked for help, or to stop, answers at once.
-            process = import_module("codeclab.experiments.runs.process")
-            process.quiet()
-            process.keep_freed_memory()
+            if command not in LISTS:
+                process = import_module("codeclab.experiments.runs.process")
+                process.quiet()
+                process.keep_freed_memory()
             run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
             raise SystemExit(run(command, rest))
     except Stopped as stopped:

@@ -12,12 +12,12 @@ from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.adding import BASIS
 from codeclab.benchmarks.evaluate.entropy import entropy_rates, entropy_text
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.io.files import write_atomically
-from codeclab.experiments.config.parts import did_you_mean
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData

@@ -2,14 +2,16 @@
 
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from codeclab.experiments.config.recipes import RECIPES, RecipeError, names
-from codeclab.experiments.runner.read import TABLES, read_table
-from codeclab.experiments.runner.spec import TableRow
+from codeclab.benchmarks.evaluate.console import console
+from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml
+
+if TYPE_CHECKING:  # a table's rows are read by what imports torch, which a list of tables does not need
+    from codeclab.experiments.runner.spec import TableRow
 
 HELP = {
     "recipes": "usage: codeclab recipes\n\nLists the recipes: what each trains, at which rates. Train one with "
@@ -25,7 +27,7 @@ def recipe_summary(name: str) -> tuple[str, str]:
     return header[0], header[1]
 
 
-def made_of(row: TableRow) -> str:
+def made_of(row: "TableRow") -> str:
     """What makes a row, in a few words or as its flags."""
     if row.kind == "baseline":
         return "baseline: " + ", ".join(str(value) for value in (row.baseline or {}).values())
@@ -43,16 +45,17 @@ def list_recipes() -> None:
     table = _table("recipe", "what", "figures")
     for name in names(RECIPES):
         table.add_row(name, *recipe_summary(name))
-    Console().print(table)
+    console().print(table)
 
 
 def list_tables() -> None:
     """Prints every table with its title, how many rows it has, and its source."""
     table = _table("table", "title", "rows", "source")
     for name in names(TABLES):
-        spec = read_table(name)
-        table.add_row(name, spec.title, str(len(spec.rows)), spec.source)
-    Console().print(table)
+        content = read_yaml(TABLES / f"{name}.yaml")
+        rows, source = len(content.get("rows", ())), str(content.get("source", ""))
+        table.add_row(name, str(content.get("title", name)), str(rows), source)
+    console().print(table)
 
 
 def list_rows(name: str) -> None:
@@ -61,13 +64,15 @@ def list_rows(name: str) -> None:
     Raises:
         RecipeError: there is no such table.
     """
+    from codeclab.experiments.runner.read import read_table
+
     spec = read_table(name)
     table = _table("row", "made of")
     for row in spec.rows:
         table.add_row(Text(row.name), Text(made_of(row)))
-    console = Console()
-    console.print(Text(f"{spec.title}\n{spec.source}"))
-    console.print(table)
+    out = console()
+    out.print(Text(f"{spec.title}\n{spec.source}"))
+    out.print(table)
 
 
 def _table(*columns: str) -> Table:

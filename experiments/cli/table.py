@@ -12,6 +12,7 @@ import torch
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import metrics_named
+from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.experiments.config.recipes import SCALES, RecipeError, names, read_scale
 from codeclab.experiments.data.cores import usable_cores
@@ -104,9 +105,9 @@ def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[TableRow]:
     by_name = {key: row for row in spec.rows for key in (row.name, slug(row.name))}
     unknown = [name for name in wanted if name not in by_name]
     if unknown:
-        raise RecipeError(
-            f"table {spec.name!r} has no row {', '.join(unknown)}; it has: {', '.join(r.name for r in spec.rows)}"
-        )
+        known = [row.name for row in spec.rows]
+        near = did_you_mean(unknown[0], known)
+        raise RecipeError(f"table {spec.name!r} has no row {', '.join(unknown)}{near}; it has: {', '.join(known)}")
     return [by_name[name] for name in wanted]
 
 

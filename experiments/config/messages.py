@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from codeclab.experiments.config.parts import did_you_mean
+from codeclab.benchmarks.evaluate.wording import did_you_mean
 
 SHOWN = 40
 """Most names listed in a message."""

@@ -1,14 +1,13 @@
 """The places a part can stand in, the classes that fit there, and which of their arguments are not free."""
 
-import difflib
 import inspect
 import types
 import typing
-from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
+from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.codecs.io.parts import concrete_subclasses
 from codeclab.experiments.config.recipes import RecipeError, moved
 
@@ -58,14 +57,6 @@ def all_slots() -> dict[str, type]:
 
     found = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
     return found | {f"data.{name}": base for name, base in slots(AudioData).items()}
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint at the known name closest to a wrong one; empty where none is close."""
-    known = list(known)
-    same = [one for one in known if one.rpartition(".")[2].lower() == name.rpartition(".")[2].lower()]
-    close = same or difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {'--' if '.' in close[0] else ''}{close[0]}?)" if close else ""
 
 
 def arguments(part: type) -> list[str]:

@@ -9,14 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.parts import import_modules
+from codeclab.experiments.config.files import RECIPES, SCALES, RecipeError, listed, names, read_yaml, recipe_path
 
-RECIPES = Path(__file__).parents[1] / "recipes"
-SCALES = Path(__file__).parents[1] / "scales"
+__all__ = ["RECIPES", "SCALES", "RecipeError", "names", "read_yaml", "recipe_path"]
+
 RENAMED_SCALES = {"demo": "laptop"}
 """Former name of a scale to its name now."""
 
@@ -49,10 +49,6 @@ def moved(path: str, back: bool = False) -> str:
         if f"{path}.".startswith(f"{old}."):
             return new + path.removeprefix(old)
     return path
-
-
-class RecipeError(ValueError):
-    """A recipe, scale or flag that cannot work; the message says what would."""
 
 
 def import_parts() -> None:
@@ -100,44 +96,6 @@ def _is_taken(file: Path) -> bool:
     return found is not None and (found.origin is None or Path(found.origin).resolve() != file)
 
 
-def names(folder: Path) -> list[str]:
-    """Names of the YAML files of a folder, sorted."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
-
-
-def recipe_path(name: str) -> Path:
-    """The YAML file of a recipe given by name or by path.
-
-    Raises:
-        RecipeError: there is no such recipe; the message lists those there are.
-    """
-    if Path(name).suffix in (".yaml", ".yml"):
-        if not Path(name).is_file():
-            raise RecipeError(f"no file {name}; the built-in recipes are: {', '.join(names(RECIPES))}")
-        return Path(name)
-    path = RECIPES / f"{name}.yaml"
-    if not path.is_file():
-        raise RecipeError(
-            f"no recipe {name!r}; there are: {', '.join(names(RECIPES))} (or give a path to a .yaml file)"
-        )
-    return path
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
-
-    Raises:
-        RecipeError: it is not YAML, or holds something else.
-    """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path} should hold a mapping, like the built-in recipes do")
-    return content
-
-
 def read_scale(name: str) -> dict[str, Any]:
     """A scale: what ``apply_scale`` lays over a config.
 
@@ -149,7 +107,7 @@ def read_scale(name: str) -> dict[str, Any]:
     """
     if name not in names(SCALES):
         former = f" ({name} is now {RENAMED_SCALES[name]})" if name in RENAMED_SCALES else ""
-        raise RecipeError(f"no scale {name!r}; there are: {', '.join(names(SCALES))}{former}")
+        raise RecipeError(f"no scale {name!r}{listed(name, names(SCALES))}{former}")
     content = read_yaml(SCALES / f"{name}.yaml")
     seeds = content.get("seeds", 1)
     if not isinstance(seeds, int) or seeds < 1:

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from codeclab.experiments.data.formats import EXTENSIONS
@@ -78,8 +79,8 @@ TRUE = frozenset({"true", "1", "yes"})
 FALSE = frozenset({"false", "0", "no"})
 
 COLUMNS = (
-    "path", "name", "start", "end", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz",
-    "rms_db", "peak_db", "bytes", "problem",
+    "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
+    "peak_db", "bytes", "problem",
 )  # fmt: skip
 """What the suite itself writes; only `path` is needed."""
 

@@ -10,14 +10,13 @@ from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.table import FIGURES, Figures
-from codeclab.experiments.config.recipes import RecipeError, names, read_yaml
+from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, table_path
 from codeclab.experiments.runner.compute import read_compute
 from codeclab.experiments.runner.spec import TableRow, TableSpec
 from codeclab.experiments.runs.evaluate import pick_bitrates
 
 __all__ = ["TABLES", "TableRow", "TableSpec", "pick_bitrates", "read_table", "table_path"]
 
-TABLES = Path(__file__).parents[1] / "tables"
 KEYS = {
     *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
     *("rows", "base", "import", "template", "against", "data", "compute"),
@@ -27,18 +26,6 @@ ROW_KEYS = {
     *("published", "bitrate", "label", "figures", "bitrates", "entropies"),
 }
 FIGURES_KEYS = {"published", "bitrate", "label", "domain"}
-
-
-def table_path(name: str) -> Path:
-    """The YAML of a table given by name or by path.
-
-    Raises:
-        RecipeError: there is no such table; the message lists those there are.
-    """
-    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else TABLES / f"{name}.yaml"
-    if not path.is_file():
-        raise RecipeError(f"no table {name!r}; there are: {', '.join(names(TABLES))} (or give a path to a .yaml file)")
-    return path
 
 
 def read_table(name: str) -> TableSpec:
@@ -93,7 +80,7 @@ def read_table(name: str) -> TableSpec:
 def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:
     wrong = [name for name in given if name not in set(known)]
     if wrong:
-        raise RecipeError(f"{path}: no {what} {', '.join(wrong)}; there are: {', '.join(known)}")
+        raise RecipeError(f"{path}: no {what} {', '.join(wrong)}{listed(wrong[0], known)}")
 
 
 def _filled(path: Path, template: Any, row: Any) -> Any:

@@ -101,8 +101,7 @@ def test_useless_files_are_left_out_and_named_once(tmp_path: Path, caplog: pytes
     assert reasons["broken.flac"].startswith("unreadable")
     assert reasons["text.mp3"].startswith("unreadable")
     assert sum(len(files) for files in _names(corpus).values()) == 3
-    assert len(caplog.records) == 1
-    message = caplog.records[0].getMessage()
+    (message,) = [text for text in caplog.messages if "left out" in text]
     assert "left out 4 of 7 files" in message
     assert "broken.flac" in message
     assert "and 1 more" in message
@@ -159,7 +158,7 @@ def test_a_manifest_says_split_domain_and_band(tmp_path: Path) -> None:
         ("speech", True), ("all", False), ("music", None)
     ]  # fmt: skip
     assert corpus.train[0].sample_rate == 16000
-    assert {name for name, _ in corpus.skipped} == {"gone.wav", "c.wav"}
+    assert {name for name, _ in corpus.skipped} == {"gone.wav", "c.wav", "x/a.wav"}
     assert _names(scan(tmp_path / "manifest.csv")) == _names(corpus)
     (tmp_path / "manifest.csv").write_text("path,full_band\nb.wav,perhaps\n")
     with pytest.raises(DataError, match="line 2: full_band must be true, false or empty, got 'perhaps'"):

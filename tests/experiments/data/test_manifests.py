@@ -51,19 +51,19 @@ def test_parts_of_one_file_are_recordings_of_their_own(tmp_path: Path) -> None:
     ramp = np.linspace(-0.9, 0.9, 10 * 16000)
     soundfile.write(tmp_path / "a.wav", ramp, 16000, subtype="PCM_16")
     (tmp_path / "manifest.csv").write_text(
-        "path,start,end,split\na.wav,,2.5,train\na.wav,2.5,5,train\na.wav,5,,valid\na.wav,8,12,test\n"
+        "path,start,end,split\na.wav,,2.5,train\na.wav,2.5,5,train\na.wav,5,,valid\na.wav,1,2,test\na.wav,8,12,test\n"
     )
     corpus = scan(tmp_path)
     assert [(r.name, r.seconds) for r in every(corpus)] == [
-        ("a.wav [0-2.5 s]", 2.5), ("a.wav [2.5-5 s]", 2.5), ("a.wav [5- s]", 5.0)
+        ("a.wav [0-2.5 s]", 2.5), ("a.wav [2.5-5 s]", 2.5), ("a.wav [5- s]", 5.0), ("a.wav [1-2 s]", 1.0)
     ]  # fmt: skip
-    assert corpus.skipped == [("a.wav [8-12 s]", "ends at 12 s, and the file at 10.000 s")]
+    assert corpus.skipped == [("a.wav [8-12 s]", "a segment up to 12.00 s of a file of 10.00 s")]
     audio = corpus.read(corpus.train[1], 2.0, 1.0, 16000, 1)
     expected = torch.from_numpy(ramp[round(4.5 * 16000) : 5 * 16000]).float()
     torch.testing.assert_close(audio[0, :8000], expected, atol=1e-4, rtol=0)
     assert not audio[0, 8000:].any()  # of what follows the part in its file, nothing
     (tmp_path / "manifest.csv").write_text("path,start,end\na.wav,5,2\n")
-    with pytest.raises(DataError, match="line 2: start and end are seconds, 0 <= start < end, got '5' and '2'"):
+    with pytest.raises(DataError, match="line 2: a segment has start 0 or more.*got start '5', length '', end '2'"):
         scan(tmp_path)
 
 

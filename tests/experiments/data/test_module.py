@@ -266,5 +266,5 @@ def test_the_summary_counts_files_and_hours(folder: Path) -> None:
     lines = _data(folder).summary().splitlines()
     assert lines[0] == str(folder)
     assert lines[1].split() == ["train", "music", "2", "files", "0.002", "h", "16", "kHz"]
-    assert lines[-1].strip() == "left out: 1 files"
+    assert lines[-1].strip() == "left out: 1 file"
     assert len(lines) == 8

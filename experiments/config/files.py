@@ -1,0 +1,74 @@
+"""The recipes, scales and tables there are, by name; read without torch, so that lists of them come at once."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codeclab.benchmarks.evaluate.wording import did_you_mean
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+SCALES = Path(__file__).parents[1] / "scales"
+TABLES = Path(__file__).parents[1] / "tables"
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""As ``yaml.safe_load``; libyaml's, where it is there, is ten times as fast."""
+
+
+class RecipeError(ValueError):
+    """A recipe, scale or flag that cannot work; the message says what would."""
+
+
+def names(folder: Path) -> list[str]:
+    """Names of the YAML files of a folder, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def listed(name: str, known: Iterable[str]) -> str:
+    """The end of a message that there is no such name: the closest one, and all there are."""
+    known = list(known)
+    return f"{did_you_mean(name, known)}; there are: {', '.join(known)}"
+
+
+def recipe_path(name: str) -> Path:
+    """The YAML file of a recipe given by name or by path.
+
+    Raises:
+        RecipeError: there is no such recipe; the message lists those there are.
+    """
+    if Path(name).suffix in (".yaml", ".yml"):
+        if not Path(name).is_file():
+            raise RecipeError(f"no file {name}; the built-in recipes are: {', '.join(names(RECIPES))}")
+        return Path(name)
+    path = RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        raise RecipeError(f"no recipe {name!r}{listed(name, names(RECIPES))} (or give a path to a .yaml file)")
+    return path
+
+
+def table_path(name: str) -> Path:
+    """The YAML of a table given by name or by path.
+
+    Raises:
+        RecipeError: there is no such table; the message lists those there are.
+    """
+    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else TABLES / f"{name}.yaml"
+    if not path.is_file():
+        raise RecipeError(f"no table {name!r}{listed(name, names(TABLES))} (or give a path to a .yaml file)")
+    return path
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Raises:
+        RecipeError: it is not YAML, or holds something else.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} should hold a mapping, like the built-in recipes do")
+    return content

@@ -1,0 +1,84 @@
+"""``codeclab evaluate`` that adds, and ``codeclab compare``: asked and spent, paired, named by the run."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.cli import main
+
+CLIPS = ["--clips", "3", "--seconds", "0.5", "--workers", "0", "--data", "recordings", "--split", "test"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def codecs(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "runs" / name / "codec")
+
+
+def test_a_baseline_shows_what_was_asked_and_spent_and_a_second_call_adds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["evaluate", "--baseline", "Opus", "--sample-rate", "16000", *CLIPS]
+    assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "si_sdr") == 0
+    said = capsys.readouterr()
+    assert "(6 asked)" in said.out
+    assert "SI-SDR is SI-SNR by definition, both without the mean: one column" in said.err
+    assert "SI-SDR" not in said.out
+    assert run(*base, "--bitrates", "12", "--metrics", "mel_distance") == 0
+    said = capsys.readouterr()
+    assert "added to what was measured before" in said.out
+    assert "(6 asked)" in said.out
+    assert "(12 asked)" in said.out
+    assert " Opus" in said.out  # the label
+    kept = Evaluation.load(tmp_path / "evaluations" / "Opus")
+    assert kept.info["asked_kbps"] == [6.0, 12.0]
+    assert kept.per_file.groupby("asked_kbps")[["si_snr", "mel_distance"]].count().values.tolist() == [[3, 0], [0, 3]]
+    assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "--seconds", "0.7") == 0
+    assert "is of another codec or other audio, and is now in evaluations/Opus-" in capsys.readouterr().out
+    (aside,) = (tmp_path / "evaluations").glob("Opus-*")
+    assert Evaluation.load(aside).info["asked_kbps"] == [6.0, 12.0]
+
+
+@pytest.mark.usefixtures("codecs")
+def test_runs_and_baselines_in_one_table_with_paired_differences(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", "runs/first", "runs/second", "Opus", "--bitrates", "1.5", "6", *CLIPS]
+    assert run(*words, "--metrics", "mel_distance", "-o", "out") == 0
+    said = capsys.readouterr()
+    assert "Clip by clip against first" in said.out
+    assert "test clips of the recordings that ship with codeclab against originals at" in " ".join(said.out.split())
+    figures = pd.read_csv(tmp_path / "out" / "table.csv")
+    assert set(figures["row"]) == {"first", "second", "Opus"}
+    paired = (tmp_path / "out" / "table.md").read_text().split("Clip by clip against first")[1]
+    assert "| second | 1.5 |" in paired
+    assert "| Opus | 6 |" in paired  # by what was asked; what was spent is a tenth off
+    info = json.loads((tmp_path / "out" / "Opus" / "evaluation.json").read_text())
+    assert info["asked_kbps"] == [6.0]  # Opus cannot do 1.5
+
+
+def test_what_is_not_there_is_said_with_what_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs" / "good-run").mkdir(parents=True)
+    assert run("compare", "runs/god-run", "Opus") == 2
+    assert capsys.readouterr().err.strip() == (
+        "codeclab compare: there is no runs/god-run (did you mean runs/good-run?); in runs lies: good-run"
+    )
+    assert run("evaluate", "runs/x", "--metrics", "si_srn") == 2
+    assert "no metric si_srn (did you mean si_snr?)" in capsys.readouterr().err
+    assert run("compare", "Opus") == 2
+    assert "say which, as in --bitrates 6 12" in capsys.readouterr().err
