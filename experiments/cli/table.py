@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
+from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import metrics_named
-from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.experiments.config.recipes import SCALES, RecipeError, names, read_scale
 from codeclab.experiments.data.cores import usable_cores
