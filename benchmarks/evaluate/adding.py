@@ -17,8 +17,8 @@ BASIS = "basis"
 def added(before: Evaluation, found: Evaluation) -> Evaluation:
     """Both evaluations as one: every clip, bitrate and metric of either; where both have a score, the later one.
 
-    The kbps that a learnt rate or a baseline spent is taken anew over all its clips. Of the codes' statistics at one
-    bitrate, those of more clips stay.
+    The kbps that a learnt rate or a baseline spent is taken anew over all its clips. Of the statistics of
+    codes and of sets of clips at one bitrate, those of more clips stay.
 
     Args:
         before: what was kept.
@@ -40,10 +40,12 @@ def added(before: Evaluation, found: Evaluation) -> Evaluation:
         codebooks["bitrate_kbps"] = codebooks["bitrate_kbps"].replace(moved)
         per_file["bitrate_kbps"] = per_file[rate].map(spent)
         info["bitrates_kbps"] = [spent[key] for key in sorted(spent)]
+        if "sets" in info:
+            info["sets"] = [[line[0], moved.get(line[1], line[1]), *line[2:]] for line in info["sets"]]
         if rate == ASKED_KBPS:
             info["asked_kbps"] = sorted(spent)
     else:
-        info["bitrates_kbps"] = sorted(per_file["bitrate_kbps"].unique())
+        info["bitrates_kbps"] = sorted(float(kbps) for kbps in per_file["bitrate_kbps"].unique())
     return Evaluation(per_file, codebooks, info)
 
 
@@ -98,6 +100,13 @@ def _clips(table: DataFrame) -> int:
 def _joined_info(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     info = {**before, **found}
     info["metrics"] = list(dict.fromkeys([*before["metrics"], *found["metrics"]]))
-    for key in ("visqol_mapping", "titles"):
-        info[key] = {**before.get(key, {}), **found.get(key, {})}
+    sets: dict[tuple[Any, ...], list[Any]] = {}
+    for line in [*before.get("sets", []), *found.get("sets", [])]:
+        key = tuple(line[:3])
+        if key not in sets or line[4] >= sets[key][4]:  # of more clips, or of as many and later
+            sets[key] = list(line)
+    if sets:
+        info["sets"] = list(sets.values())
+    for name in ("visqol_mapping", "titles"):
+        info[name] = {**before.get(name, {}), **found.get(name, {})}
     return info

@@ -160,6 +160,8 @@ def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     size = "weights not counted" if weights is None else f"{weights:,} weights"
     factors = f"{speed['rtf_encoder']:.1f} encoding, {speed['rtf_decoder']:.1f} decoding"
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
+
+
 def _say_left_out(clips: Clips) -> None:
     if line := left_out_line(clips.left_out, len(clips)):
         print(f"codeclab evaluate: {line}", file=sys.stderr)

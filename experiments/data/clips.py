@@ -95,13 +95,17 @@ class Clips(Sequence[Clip]):
 
     def __iter__(self) -> Iterator[Clip]:
         """The clips that can be read; the others are noted in ``left_out``, and end nothing."""
-        for index, recording in enumerate(self.recordings):
+        for index in range(len(self)):
             try:
                 clip = self[index]
             except (DataError, OSError) as error:
-                self.note(recording.name, str(error))
+                self.note(self.name_of(index), str(error))
             else:
                 yield clip
+
+    def name_of(self, index: int) -> str:
+        """What a clip is called, whether or not it can be read."""
+        return self.recordings[index].name
 
     def note(self, name: str, reason: str) -> None:
         """Note a clip that cannot be read, and say so once."""
@@ -143,7 +147,7 @@ class PaddedClips(Dataset[PaddedClip]):
         try:
             clip = self.clips[index]
         except (DataError, OSError) as error:
-            return self.clips.recordings[index].name, str(error)
+            return self.clips.name_of(index), str(error)
         samples = clip.audio.shape[-1]
         audio = torch.nn.functional.pad(clip.audio, (0, self.length - samples))
         return clip.name, clip.domain, audio, samples

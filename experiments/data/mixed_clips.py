@@ -30,6 +30,10 @@ class MixedClips(Clips):
         """How many clips there are."""
         return self.n_clips
 
+    def name_of(self, index: int) -> str:
+        """Its number: a clip of several recordings has no name of its own."""
+        return f"mixed-{index:03}"
+
     @property
     def longest(self) -> float:
         """Duration of every clip in seconds."""
@@ -52,4 +56,4 @@ class MixedClips(Clips):
             raise IndexError(f"there are {self.n_clips} clips, and no number {index}")
         audio, recordings = self.excerpts.draw_sources(0, index)
         domain = recordings[0].domain if len(recordings) == 1 else MIXTURE
-        return Clip(f"mixed-{index:03}", domain, audio, self.sample_rate)
+        return Clip(self.name_of(index), domain, audio, self.sample_rate)

@@ -8,10 +8,11 @@ import numpy as np
 
 from codeclab.experiments.data.augmentation import RandomGain
 from codeclab.experiments.data.formats import SILENCE
-from codeclab.experiments.data.manifest import draw_position, read_manifest
+from codeclab.experiments.data.manifest import read_manifest
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording, Source
 from codeclab.experiments.data.segment_rules import Category, Rule
+from codeclab.experiments.data.splits import draw_position
 
 LEAST_SHARE = 0.9
 """Of a segment's seconds that a shorter file must have to be one by itself: AudioSet's clips of 10 s are often 9.9."""

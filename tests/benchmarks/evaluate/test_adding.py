@@ -8,6 +8,11 @@ import pytest
 from codeclab.benchmarks.evaluate.adding import BASIS, added
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, Evaluation
 
+
+def books(kbps: float, n: int) -> list[tuple]:
+    return [("all", kbps, name, 16, 0.5, 3.0, 0.3, n) for name in ("1", "all")]
+
+
 FAILED = "mel_distance: x"
 
 
@@ -22,7 +27,7 @@ def test_bitrates_metrics_and_clips_of_either_are_there() -> None:
     first = evaluation(
         [{"name": n, "bitrate_kbps": 1.5, "n_codebooks": 2, "si_snr": s} for n, s in (("a", 1.0), ("b", 2.0))],
         ["si_snr"],
-        [("all", 1.5, "all", 32, 0.5, 3.0, 0.3, 2)],
+        books(1.5, 2),
     )
     second = evaluation(
         [
@@ -37,7 +42,7 @@ def test_bitrates_metrics_and_clips_of_either_are_there() -> None:
             {"name": "c", "bitrate_kbps": 3.0, "n_codebooks": 4, "mel_distance": 0.7},
         ],
         ["mel_distance"],
-        [("all", 1.5, "all", 32, 0.9, 4.0, 0.9, 1), ("all", 3.0, "all", 64, 0.5, 3.0, 0.3, 2)],
+        [*books(1.5, 1), *books(3.0, 2)],
     )
     whole = added(first, second)
     kept = whole.per_file.set_index(["name", "bitrate_kbps"])
@@ -47,7 +52,8 @@ def test_bitrates_metrics_and_clips_of_either_are_there() -> None:
     assert kept["failures"].tolist() == ["", "", "mel_distance: x", ""]
     assert whole.info["metrics"] == ["si_snr", "mel_distance"]
     assert whole.info["bitrates_kbps"] == [1.5, 3.0]
-    assert whole.codebooks.set_index("bitrate_kbps")["n"].to_dict() == {1.5: 2, 3.0: 2}  # of more clips, not of later
+    # Of more clips, not of later.
+    assert whole.codebooks.set_index("bitrate_kbps")["n"].to_dict() == {1.5: 2, 3.0: 2}
     means = whole.summary.set_index(["domain", "bitrate_kbps", "metric"])["mean"]
     assert means["all", 1.5, "si_snr"] == 1.5
 

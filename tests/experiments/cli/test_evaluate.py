@@ -58,7 +58,7 @@ def test_figures_per_file_and_domain(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--metrics", "mos"], "no metric mos; there are: visqol_audio"),
+        (["--metrics", "mos"], "no metric mos (did you mean utmos?); there are: visqol_audio"),
         (["--bitrates", "5"], "the codec offers none of these bitrates; it offers 1.5, 3, 6, 12, 24 kbps"),
         (["--data", "nowhere"], "nowhere"),
     ],
