@@ -34,7 +34,8 @@ def added(before: Evaluation, found: Evaluation) -> Evaluation:
     codebooks = _codebooks(before.codebooks, found.codebooks)
     info = _joined_info(before.info, found.info)
     if CODES_KBPS in per_file:
-        spent = {key: rates_spent(group.assign(bitrate_kbps=0.0))[0.0] for key, group in per_file.groupby(rate)}
+        groups = {float(kbps): per_file[per_file[rate] == kbps] for kbps in per_file[rate].unique()}
+        spent = {key: rates_spent(group.assign(bitrate_kbps=0.0))[0.0] for key, group in groups.items()}
         # Two calls spent slightly different means at one rate; the codes' statistics follow.
         moved = dict(zip(per_file["bitrate_kbps"], per_file[rate].map(spent), strict=True))
         codebooks["bitrate_kbps"] = codebooks["bitrate_kbps"].replace(moved)
