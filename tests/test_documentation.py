@@ -58,7 +58,8 @@ def test_recipes_and_tables_exist(words: list[str]) -> None:
     if words[0] in ("table", "tables") and len(words) > 1 and words[1].islower():
         assert words[1] in names(TABLES)
     if "--config" in words and not words[words.index("--config") + 1].startswith("runs/"):
-        assert words[words.index("--config") + 1] in names(RECIPES)
+        recipes = RECIPES / "language_model" if words[0] == "fit-lm" else RECIPES
+        assert words[words.index("--config") + 1] in names(recipes)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

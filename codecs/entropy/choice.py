@@ -6,6 +6,7 @@ from pathlib import Path
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.coders import CodesCoder, PackedCoder, PriorCoder, TableCoder
 from codeclab.codecs.entropy.container import ContainerError, Header
+from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.entropy.model_folder import CONFIG, TENSORS, FittedModel, load_fitted
 from codeclab.codecs.io.box import BOX_FOLDER, is_box
@@ -49,18 +50,26 @@ class Coders:
         self._made: dict[str, CodesCoder] = {}
 
     @classmethod
-    def beside(cls, codec: Codec, path: Path | str) -> "Coders":
+    def beside(cls, codec: Codec, path: Path | str, folder: Path | None = None) -> "Coders":
         """The coders of a codec, with what was fitted to it and lies in ``language_model`` beside it.
 
         Args:
             codec: whose codes they code.
             path: of the codec or its run.
+            folder: where it lies in place of that.
 
         Raises:
-            ValueError: what lies there is of another codec, or cannot be read.
+            ValueError: what lies there is of another codec, or cannot be read; a ``folder`` is given and holds nothing.
         """
+        if folder is not None:
+            return cls(codec, load_fitted(folder, codec))
         folder = language_model_folder(path)
         return cls(codec, load_fitted(folder, codec) if (folder / CONFIG).is_file() else None)
+
+    @property
+    def model(self) -> LanguageModel | None:
+        """The language model, in floating point; None where there is none."""
+        return None if self._fitted is None else self._fitted.model
 
     @property
     def names(self) -> list[str]:

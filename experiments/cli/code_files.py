@@ -16,14 +16,26 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.audio_files import Coded, decode_file, encode_file, reconstruct_file
 from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.entropy.ecdc_files import (
+    SUFFIX,
+    decode_ecdc,
+    encode_ecdc,
+    published_name,
+    released_language_model,
+)
 from codeclab.codecs.io.box import BOX
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.formats import EXTENSIONS
 
-CODES = ".clc"
+CODES = (".clc", SUFFIX)
+"""Files of codes: ours, and those of the encodec package."""
+
 SUMMARIES = {
-    "encode": ("Code an audio file, or every one in a folder, into small .clc files.", "speech.wav speech.clc"),
-    "decode": ("Decode a .clc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
+    "encode": (
+        "Code an audio file, or every one in a folder, into small files.",
+        "speech.wav speech.clc",
+    ),
+    "decode": ("Decode a .clc or .ecdc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
     "reconstruct": ("Put audio through a codec, as a listener would get it.", "album/ album-6kbps/"),
 }
 
@@ -37,6 +49,7 @@ class Work:
         codec: what ``Codec.from_pretrained`` reads.
         bitrate: kbps; None takes the highest.
         entropy: name of the coder.
+        language_model: where what was fitted to the codec lies, or a file of the encodec package's; None: beside it.
         imports: files with the user's own parts.
         device: where the codec runs.
     """
@@ -45,6 +58,7 @@ class Work:
     codec: str
     bitrate: float | None
     entropy: str
+    language_model: str | None
     imports: tuple[str, ...]
     device: str
 
@@ -81,8 +95,16 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         parser.add_argument(
             "--entropy", default="none", metavar="CODER", help="none, static, prior or lm (default: none, codes packed)"
         )
-    if command != "encode":
+        parser.add_argument("--format", default="clc", choices=("clc", "ecdc"), help="of a folder's (default: clc)")
+    else:
         parser.add_argument("--format", default="wav", metavar="SUFFIX", help="of a folder's audio (default: wav)")
+    if command != "reconstruct":
+        parser.add_argument(
+            "--language-model",
+            metavar="PATH",
+            help="of codeclab fit-lm --output, or for .ecdc a file of the encodec package (encodec_lm_24khz-….th) "
+            "(default: language_model in the codec's folder)",
+        )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes for a folder (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
@@ -113,7 +135,7 @@ def pairs(source: Path, target: Path, command: str, suffix: str) -> list[tuple[P
         raise RecipeError(f"there is no file or folder {source}")
     if target.is_file():
         raise RecipeError(f"{source} is a folder and {target} a file; OUT should be a folder, too")
-    wanted = {CODES} if command == "decode" else EXTENSIONS
+    wanted = set(CODES) if command == "decode" else EXTENSIONS
     files = sorted(path for path in source.rglob("*") if path.suffix.lower() in wanted and path.is_file())
     if not files:
         raise RecipeError(f"there are no files that end with {', '.join(sorted(wanted))} in {source}")
@@ -138,20 +160,39 @@ class Worker:
             import_file(file)
         self.work = work
         self.codec = load_codec(work.codec).to(work.device).eval()
-        self.coders = Coders.beside(self.codec, work.codec)
+        given = None if work.language_model is None else Path(work.language_model)
+        released = given is not None and given.is_file()
+        self.coders = Coders.beside(self.codec, work.codec, None if released else given)
         self.count = self.codec.choose_codebooks(work.bitrate)
-        self.coder = self.coders.named(work.entropy)
+        # A file of the encodec package codes .ecdc files alone.
+        self.coder = self.coders.named("none" if released else work.entropy)
+        self.model = released_language_model(given, self.codec) if given and released else self.coders.model
+        self.name = published_name(work.codec, self.codec)
 
     def __call__(self, source: Path, target: Path) -> Outcome:
         """Code one file; a file that cannot be coded does not stop the others."""
         try:
+            if SUFFIX in (source.suffix.lower(), target.suffix.lower()) and self.work.command != "reconstruct":
+                return Outcome(source, self._ecdc(source, target))
             if self.work.command == "encode":
+                if self.work.entropy != self.coder.name:
+                    raise ValueError(f"{self.work.language_model} codes .ecdc files alone; fit one: codeclab fit-lm")
                 return Outcome(source, encode_file(self.codec, source, target, self.count, self.coder))
             if self.work.command == "decode":
                 return Outcome(source, decode_file(self.codec, source, target, self.coders.of_header))
             return Outcome(source, reconstruct_file(self.codec, source, target, self.count))
         except (ValueError, OSError) as error:
             return Outcome(source, None, str(error))
+
+    def _ecdc(self, source: Path, target: Path) -> Coded:
+        if self.work.command == "decode":
+            return decode_ecdc(self.codec, source, target, self.model, self.name)
+        if self.work.entropy not in ("none", "lm"):
+            raise ValueError(f".ecdc files know --entropy none and lm, not {self.work.entropy}")
+        if self.work.entropy == "lm" and self.model is None:
+            raise ValueError("--entropy lm wants a --language-model, or one that codeclab fit-lm put beside the codec")
+        model = self.model if self.work.entropy == "lm" else None
+        return encode_ecdc(self.codec, source, target, self.count, model, self.name)
 
 
 _worker: Worker | None = None
@@ -193,9 +234,10 @@ def summary(found: Sequence[Outcome], spent: float) -> str:
 def run(command: str, argv: list[str]) -> int:
     """``codeclab encode|decode|reconstruct``; returns the exit status."""
     options = make_parser(command).parse_args(argv)
-    suffix = CODES if command == "encode" else f".{options.format.lstrip('.')}"
+    suffix = f".{options.format.lstrip('.')}"
     bitrate, entropy = getattr(options, "bitrate", None), getattr(options, "entropy", "none")
-    work = Work(command, options.codec, bitrate, entropy, tuple(options.imports), options.device)
+    model = getattr(options, "language_model", None)
+    work = Work(command, options.codec, bitrate, entropy, model, tuple(options.imports), options.device)
     try:
         files = pairs(Path(options.input), Path(options.output), command, suffix)
         if options.jobs is not None and options.jobs < 1:

@@ -86,6 +86,9 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="kbps by each of the codec's entropy coders (codeclab fit-lm), alone where no --metrics are named",
     )
+    parser.add_argument(
+        "--language-model", metavar="FOLDER", help="of codeclab fit-lm --output (default: that in the codec's folder)"
+    )
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
     parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
@@ -142,7 +145,8 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> None:
     for file in options.imports:
         import_file(file)
     codec = Codec.from_pretrained(options.run)
-    coders = Coders.beside(codec, options.run)
+    fitted = None if options.language_model is None else Path(options.language_model)
+    coders = Coders.beside(codec, options.run, fitted)
     if coders.names == ["none"]:
         raise RecipeError(f"no entropy coder was fitted to this codec: codeclab fit-lm --codec {options.run} fits two")
     data = data_of(Path(options.run), options.data, codec, options.sample_rate)

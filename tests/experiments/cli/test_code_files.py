@@ -1,5 +1,8 @@
 """``codeclab encode``, ``decode``, ``reconstruct`` and ``stream``: files, folders and pipes through a codec."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +89,49 @@ def test_codes_of_a_wrong_codec_are_an_error_and_no_noise(folder, capsys):
     assert run("decode", [str(folder / "a.clc"), str(folder / "b.wav"), "--codec", str(folder / "other")]) == 1
     assert "a.clc cannot be read: its codes are of another codec" in capsys.readouterr().err
     assert not (folder / "b.wav").exists()
+
+
+def test_a_damaged_chunk_is_silent_and_its_time_is_told(folder, capsys):
+    noise(folder / "a.wav", 60.0)
+    words = ["--codec", str(folder / "codec")]
+    assert run("encode", [str(folder / "a.wav"), str(folder / "a.clc"), *words, "--bitrate", "8"]) == 0
+    data = bytearray((folder / "a.clc").read_bytes())
+    payload = 60 * 8000 / 8
+    assert payload < len(data) < 1.01 * payload  # a minute's framing is below a percent
+    assert run("decode", [str(folder / "a.clc"), str(folder / "whole.wav"), *words]) == 0
+    data[len(data) // 2] ^= 1
+    (folder / "b.clc").write_bytes(data)
+    capsys.readouterr()
+    assert run("decode", [str(folder / "b.clc"), str(folder / "b.wav"), *words]) == 0
+    told = capsys.readouterr().err
+    span = re.search(r"b\.clc is damaged, (\d+\.\d\d) s to (\d+\.\d\d) s: damaged", told)
+    assert span, told
+    start, end = (round(float(second) * 8000) for second in span.groups())
+    assert 0 < end - start < 4 * 8000
+    whole, hurt = (soundfile.read(folder / name)[0] for name in ("whole.wav", "b.wav"))
+    assert len(whole) == len(hurt) == 60 * 8000
+    assert not hurt[start:end].any()
+    assert np.array_equal(hurt[:start], whole[:start])
+    assert not np.array_equal(hurt[start:end], whole[start:end])
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_length(folder):
+    words = ["--codec", str(folder / "codec"), "--jobs", "1"]
+    most = []
+    for seconds in (60, 1200):
+        noise(folder / "a.wav", seconds)
+        program = (
+            "import sys, resource; from codeclab.experiments.cli.code_files import run;"
+            "assert run('encode', sys.argv[1:3] + sys.argv[4:]) == 0;"
+            "assert run('decode', sys.argv[2:]) == 0;"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        files = [str(folder / name) for name in ("a.wav", "a.clc", "b.wav")]
+        done = subprocess.run([sys.executable, "-c", program, *files, *words], capture_output=True, text=True)
+        most.append(int(done.stdout.splitlines()[-1]))
+    # KiB; nineteen minutes more of audio alone would be 35 MiB.
+    assert most[1] - most[0] < 12 * 1024
 
 
 @pytest.mark.parametrize("settings", [{}, {"segment": 0.2, "overlap": 0.1, "normalize": True}, {"normalize": True}])
