@@ -157,7 +157,7 @@ def notes(table: Table) -> list[str]:
         spent = ", those of baselines as spent" if any(row.asked for row in table.rows) else ""
         found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     paired = [PAIRED.format(title) for title in paired_grids(table)]
-    alone = any(row.seeds == 1 and row.parameters is not None for row in table.rows)
+    alone = any(row.seeds == 1 and row.wall_seconds is not None for row in table.rows)  # a training takes time
     found += paired + [ONE_SEED] * (bool(paired) and alone)
     stated = any(row.stated for row in table.rows)
     if table.source and stated:

@@ -53,7 +53,7 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         nargs="+",
         help="a run's folder, the folder that `codeclab table` wrote, with all its rows, or what Codec.from_pretrained "
-        "reads (a folder, a file, a hub id)",
+        "reads (a folder, a file, a hub id), transformers:NAME_OR_FOLDER, or FILE.py with encode and decode",
     )
     parser.add_argument("-o", "--output", metavar="DIR", default=DEFAULT, help=f"where to write (default: {DEFAULT})")
     parser.add_argument(

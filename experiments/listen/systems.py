@@ -10,7 +10,7 @@ from torch import Tensor
 
 from codeclab.benchmarks.baselines import Baseline, make_baseline
 from codeclab.benchmarks.baselines.measure import asked_rates
-from codeclab.benchmarks.baselines.registry import describe_baseline
+from codeclab.benchmarks.baselines.registry import describe_baseline, named_codec
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import evaluating, offered
 from codeclab.benchmarks.evaluate.judge import match_channels
@@ -100,7 +100,7 @@ def read_subjects(
     """The systems of a test.
 
     Args:
-        words: runs, a table's folder, or what ``Codec.from_pretrained`` reads.
+        words: runs, a table's folder, what ``Codec.from_pretrained`` reads, or ``transformers:NAME`` and ``FILE.py``.
         baselines: each a name and ``ARGUMENT=VALUE`` words.
         bitrates: kbps wanted; None is all that were measured, or are offered.
 
@@ -130,6 +130,12 @@ def read_subjects(
 
 def _named(word: str, unheard: Sequence[Source]) -> Subject:
     """A codec that was not measured, or whose figures lie elsewhere."""
+    other = named_codec(word)
+    if other is not None:
+        try:
+            return _subject(make_baseline(other), None)
+        except RuntimeError as error:
+            raise RecipeError(str(error)) from error
     codec = Codec.from_pretrained(word)
     path = Path(word)
     rates = {kbps: float(count) for kbps, count in offered(codec, None).items()}
@@ -146,6 +152,10 @@ def _baseline(words: Sequence[str], bitrates: Sequence[float] | None) -> Subject
         baseline = read_baseline(list(words))
     except RuntimeError as error:
         raise RecipeError(str(error)) from error
+    return _subject(baseline, bitrates)
+
+
+def _subject(baseline: Baseline, bitrates: Sequence[float] | None) -> Subject:
     asked = asked_rates(baseline, bitrates)
     return Subject(baseline.name, {rate: rate for rate in asked}, baseline=describe_baseline(baseline))
 

@@ -81,6 +81,7 @@ def evaluate_codec(
     clips = data.clips(split)
     found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=place, progress=title)
     found.info["codec"] = identity(codec)
+    found.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
     if line := left_out_line(clips.left_out, len(clips)):
         print(f"{title}: {line}", file=sys.stderr)
     return found

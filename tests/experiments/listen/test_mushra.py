@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 
+from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.codes import CodeStatistics
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
@@ -22,9 +23,11 @@ from codeclab.benchmarks.tables.table import Figures, Row, Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.cli.mushra import run
+from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.augmentation import measure_lufs
 from codeclab.experiments.listen.sources import read_sources
 from codeclab.experiments.listen.stimuli import Stimuli
+from codeclab.experiments.listen.systems import read_subjects
 from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
@@ -69,6 +72,20 @@ def stimulus(folder: Path, name: str) -> tuple[torch.Tensor, int]:
     text = (folder / "listen" / "audio" / f"{name}.js").read_text()
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(text.split('"')[3])), dtype="float32", always_2d=True)
     return torch.from_numpy(samples.T.copy()), rate
+
+
+def test_other_peoples_codecs_are_heard_by_their_names(tmp_path: Path) -> None:
+    text = "sample_rate, codebook_sizes, bitrates = 800, [256], [6.4]\n"
+    text += "def encode(audio):\n    return ((audio + 1) * 127.5).round().long()\n"
+    (tmp_path / "mine.py").write_text(text + "def decode(codes):\n    return codes / 127.5 - 1\n")
+    (subject,), _ = read_subjects([str(tmp_path / "mine.py")], [], None)
+    assert (subject.name, subject.rates) == ("mine", {6.4: 6.4})
+    clip = Clip("a", "speech", torch.rand(1, 800) - 0.5, 800)
+    ((place, kbps, audio),) = subject.decoded([clip], torch.device("cpu"))
+    assert (place, kbps) == (0, 6.4)
+    assert float((audio - clip.audio).abs().max()) <= 1 / 255 + 1e-6
+    with pytest.raises(RecipeError, match="cannot be had from the hub"):
+        read_subjects([f"transformers:{tmp_path / 'nothing'}"], [], None)
 
 
 def test_without_the_low_anchor_and_from_one_as_the_papers_differ(runs: Path, tmp_path: Path) -> None:
