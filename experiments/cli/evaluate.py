@@ -229,7 +229,7 @@ def run(command: str, argv: list[str]) -> int:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
-        if not options.baseline:
+        if not options.baseline and named_codec(options.run) is None:
             raise
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 1
