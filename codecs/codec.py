@@ -266,7 +266,9 @@ class Codec(nn.Module):
         save(self, Path(directory), half)
 
     @classmethod
-    def from_pretrained(cls, path: Path | str, parts: Sequence[type] = (), for_training: bool = False) -> "Codec":
+    def from_pretrained(
+        cls, path: Path | str, parts: Sequence[type] = (), for_training: bool = False, run_code: bool = False
+    ) -> "Codec":
         """Load a codec.
 
         Args:
@@ -275,12 +277,21 @@ class Codec(nn.Module):
                 (``facebook/encodec_24khz``), which is downloaded unless it is in the hub's cache.
             parts: the user's own part classes, where the codec was built from some.
             for_training: with weight norm, which saving folds into the weights, as the parts are built with.
+            run_code: import the Python files that the run keeps of its own parts (``imports/``), although they have
+                never been brought by ``--import`` on this machine. It runs code that came with the run.
 
         Raises:
             ValueError: no codec there, or one that cannot be loaded; the message names what differs.
         """
         from codeclab.codecs.io.folder import load
+        from codeclab.codecs.io.parts import UnknownPartError
 
+        try:
+            return load(path, parts, for_training)
+        except UnknownPartError:
+            # Files of Python belong to the experiments, which import this module.
+            if not import_module("codeclab.experiments.config.own_code").import_from(path, run_code):
+                raise
         return load(path, parts, for_training)
 
     @classmethod

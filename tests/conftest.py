@@ -23,6 +23,23 @@ FLAGS = (
 Golden = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--codeclab-import FILE.py``: hold the parts and metrics of a file to the contracts of ``test_contracts.py``."""
+    parser.addoption(
+        "--codeclab-import", action="append", default=[], metavar="FILE.py", help="your parts, for test_contracts.py"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import the files before tests are collected: the contracts run over every part that is known then."""
+    files = config.getoption("--codeclab-import")
+    if files:
+        from codeclab.experiments.config.recipes import import_file
+
+        for file in files:
+            import_file(file)
+
+
 @pytest.fixture
 def golden() -> Callable[[str], Golden]:
     """Reads a golden case: ``golden(name) -> (tensors, description)``; see tests/golden/README.md.
@@ -73,6 +90,14 @@ def exact_gpu(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> torch.devic
     """A CUDA device whose convolutions do not round to TF32, so that it can be held against a CPU."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     return gpu
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests bring by ``--import`` is not remembered beyond them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data-home")))
+        yield
 
 
 @pytest.fixture(autouse=True)

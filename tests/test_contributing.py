@@ -3,6 +3,7 @@
 import gc
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,19 +51,20 @@ def trained(title: str) -> CodecCLI:
 def test_every_fenced_example_is_tested() -> None:
     assert len(BLOCKS) == TEXT.count("\n```") // 2
     assert {title.split(", ")[0].removesuffix(" command") for title in BLOCKS} == {
-        "quantizer", "discriminator", "recipe", "row",
+        "quantizer", "contract", "discriminator", "recipe", "row",
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("title", ["quantizer", "discriminator", "recipe", "row"])
-def test_each_is_under_ten_lines_of_code(title: str) -> None:
-    assert len([line for line in block(title).splitlines() if line.strip()]) < 10
 
 
 def test_a_quantizer_is_trained_and_saved(place: Path) -> None:
     cli = trained("quantizer")
     assert type(cli.model.codec.quantizer).__name__ == "NoisyVQ"
     assert cli.model.codec.quantizer.noise == 0.2
+
+
+def test_the_contract_of_the_quantizer_passes(place: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", FILES["contract"]]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    assert "8 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_discriminator_is_trained(place: Path) -> None:

@@ -25,6 +25,7 @@ ORDER = (
     "experiments.data",
     "experiments.train",
     "experiments.config",
+    "experiments.contracts",
     "experiments.tracking",
     "experiments.runs",
     "experiments.language_model",
@@ -40,7 +41,9 @@ STRANGERS = (("benchmarks", "discriminators"),)
 
 DOORS = {
     ("codecs/codec.py", "codeclab.codecs.io.folder"),
+    ("codecs/codec.py", "codeclab.codecs.io.parts"),
     ("codecs/codec.py", "codeclab.experiments.config.recipes"),
+    ("codecs/codec.py", "codeclab.experiments.config.own_code"),
 }
 """The only imports upwards: ``Codec.save``, ``from_pretrained`` and ``from_recipe``, which users find on the class."""
 

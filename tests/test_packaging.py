@@ -90,5 +90,5 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
 
 def test_public_names_are_found_and_others_are_refused_with_a_list() -> None:
     assert codeclab.Codec.__module__ == "codeclab.codecs.codec"
-    with pytest.raises(AttributeError, match="public names: Codec, Codes"):
+    with pytest.raises(AttributeError, match="it has .*Codec, .*Codes"):
         _ = codeclab.Nothing

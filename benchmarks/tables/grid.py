@@ -12,7 +12,8 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.agreement import agreement
 from codeclab.benchmarks.tables.paired import compared, is_clear
 from codeclab.benchmarks.tables.published import SINGLE_SOURCE, is_single_source, published_number
-from codeclab.benchmarks.tables.table import Line, Row, Score, Table, best, lines
+from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.table import Line, Score, Table, best, lines
 
 NOTHING = "—"
 """Stands where there is no figure."""
@@ -73,22 +74,22 @@ def further_grids(table: Table) -> dict[str, Grid]:
 
 def codebook_grids(table: Table) -> dict[str, Grid]:
     """Entropy of each codebook at every row's highest bitrate beside the paper's, where the table is about that."""
-    rows = [row for row in table.rows if row.entropies]
+    rows = [row for row in table.rows if row.spec.entropies]
     if not rows:
         return {}
-    most = max(len(row.entropies) for row in rows)
+    most = max(len(row.spec.entropies) for row in rows)
     cells = [[Cell(str(place + 1))] for place in range(most)]
     for row in rows:
         own = codebook_entropies(row)
         for place, line in enumerate(cells):
-            theirs = row.entropies[place] if place < len(row.entropies) else None
+            theirs = row.spec.entropies[place] if place < len(row.spec.entropies) else None
             line += [Cell(f"{own[place]:.3f}" if place < len(own) else NOTHING)]
             line += [Cell(NOTHING if theirs is None else f"{theirs:.3f}")]
     headings = ["Codebook", *(heading for row in rows for heading in (row.name, "published"))]
     return {"Entropy of each codebook, bits": Grid(headings, cells)}
 
 
-def codebook_entropies(row: Row) -> list[float]:
+def codebook_entropies(row: RowResult) -> list[float]:
     """Bits per code of each codebook over all clips at a row's highest bitrate; empty where it was not measured."""
     if row.codebooks is None or row.codebooks.empty:
         return []

@@ -7,10 +7,11 @@ import pandas as pd
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
-from codeclab.benchmarks.tables.table import NEAR, Row, Score, Table
+from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.table import NEAR, Score, Table
 
 
-def paired_scores(row: Row, other: Row) -> dict[float, dict[str, Score]]:
+def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Score]]:
     """Means over files of ``row``'s scores minus ``other``'s, by row's bitrate in kbps and by metric.
 
     Files differ far more than codecs do, and that spread is in both rows: taking it out makes the interval as narrow as
@@ -61,9 +62,9 @@ def _subtracted(first: DataFrame, second: DataFrame, own: float, theirs: float) 
     return pd.DataFrame({name: both[name] for name in keys} | {"bitrate_kbps": 0.0} | differences)
 
 
-def compared(table: Table) -> list[tuple[Row, float, dict[str, Score]]]:
+def compared(table: Table) -> list[tuple[RowResult, float, dict[str, Score]]]:
     """Every row beside the one that the table compares with: row, kbps, differences; empty without such a row."""
-    reference: Sequence[Row] = [row for row in table.rows if row.name == table.against and row.per_file]
+    reference: Sequence[RowResult] = [row for row in table.rows if row.name == table.against and row.per_file]
     if not reference:
         return []
     return [

@@ -19,7 +19,8 @@ from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.grid import NOT_RANKED
 from codeclab.benchmarks.tables.published import published_number
-from codeclab.benchmarks.tables.table import Line, Row, Table, lines
+from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.table import Line, Table, lines
 from codeclab.codecs.bitrate import same_bitrate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -144,7 +145,7 @@ def _legend(figure: Figure, panel: Axes, entries: int, footnote: str) -> None:
     legend.get_title().set_color(PALE_INK)
 
 
-def _codebooks(table: Table, rows: Sequence[Row]) -> Figure:
+def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
     """Entropy and use of each codebook at the highest bitrate (Improved RVQGAN, Figure 1)."""
     figure, panels = _panels(table, ["Entropy of each codebook, bits ↑", "Entries used ↑"], 4.6, 3.1)
     most = 0.0
@@ -158,8 +159,8 @@ def _codebooks(table: Table, rows: Sequence[Row]) -> Figure:
         look = _style(i, len(rows), False) | {"markeredgecolor": "white", "label": row.name}
         for panel, column in zip(panels, ("entropy_bits", "usage"), strict=True):
             panel.plot(numbers, codes[column].tolist(), linewidth=1.8, markersize=6, **look)
-        if row.entropies:
-            theirs = {place: bits for place, bits in enumerate(row.entropies, 1) if bits is not None}
+        if row.spec.entropies:
+            theirs = {place: bits for place, bits in enumerate(row.spec.entropies, 1) if bits is not None}
             beside = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": look["color"]}
             panels[0].plot(list(theirs), list(theirs.values()), marker=look["marker"], markersize=6, **beside)
     panels[0].axhline(most, color=PALE_INK, linewidth=0.8, linestyle=":")
@@ -171,7 +172,7 @@ def _codebooks(table: Table, rows: Sequence[Row]) -> Figure:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("codebook", fontsize=9, color=INK)
     unranked = "" if table.ranked else f" {NOT_RANKED.split(':')[0]}."
-    hollow = " Hollow: published." if any(row.entropies for row in rows) else ""
+    hollow = " Hollow: published." if any(row.spec.entropies for row in rows) else ""
     footnote = f"At each row's highest bitrate. Dotted: all entries equally often.{hollow}{unranked}"
     _legend(figure, panels[0], len(rows), footnote)
     return figure

@@ -16,7 +16,9 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.grid import Cell, Grid, further_grids, main_grid, notes
 from codeclab.benchmarks.tables.plot import plot
-from codeclab.benchmarks.tables.table import Row, Table, lines
+from codeclab.benchmarks.tables.record import write_record
+from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.table import Table, lines
 from codeclab.codecs.io.files import write_atomically
 
 CSV_COLUMNS = (
@@ -137,7 +139,7 @@ def text(table: Table, width: int = 120) -> str:
 
 
 def write_table(table: Table, folder: Path | str) -> None:
-    """Writes ``table.md``, ``table.csv``, ``table.tex`` and ``table.png``, each atomically.
+    """Writes ``table.md``, ``table.csv``, ``table.tex``, ``table.png`` and, last, ``table.json``, each atomically.
 
     Args:
         table: The table.
@@ -152,6 +154,7 @@ def write_table(table: Table, folder: Path | str) -> None:
     }
     for ending, content in contents.items():
         write_atomically(folder / f"table.{ending}", content)
+    write_record(table, folder)
 
 
 def escape_markdown(text: str) -> str:
@@ -242,5 +245,5 @@ def evaluation_text(evaluation: Evaluation, width: int = 120) -> str:
     """
     info = evaluation.info
     asked = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True)) if "asked_kbps" in info else {}
-    rows = [Row(info.get("name") or "codec", evaluation.summary, asked=asked)]
+    rows = [RowResult.named(info.get("name") or "codec", evaluation.summary, asked=asked)]
     return text(Table("Measured", "", info["metrics"], rows, ranked=True), width)

@@ -5,99 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pandas import DataFrame
-
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
+from codeclab.benchmarks.tables.row import RowResult
 from codeclab.codecs.bitrate import same_bitrate
 
 NEAR = 0.05
 """A published bitrate is a line's when within 5 %: papers round (DAC's "8 kbps" is 7.75)."""
 
 
-ABSENT = "not here: "
-"""How the error of a row begins that only lacks a program or models on this machine: it fails no table."""
-
 FIGURES = ("rate_quality", "dropout", "codebook_usage")
 """Kinds of picture: curves over the bitrate; the same of rows that differ by degrees; entropy of each codebook."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Some of a paper's figures for a row.
-
-    Args:
-        published: By metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
-        bitrate: kbps at which they hold; None is the row's highest.
-        label: The paper's name of that bitrate, such as "8 kbps".
-        domain: The paper's category of sound; ``"all"`` is the whole test set.
-    """
-
-    published: dict[str, float | str]
-    bitrate: float | None = None
-    label: str | None = None
-    domain: str = ALL
-
-
-@dataclass
-class Row:
-    """One row of a table.
-
-    Args:
-        name: What the row is called.
-        summary: ``Evaluation.summary`` of its codec; None where it was not measured.
-        published: The paper's figures by metric name: numbers in the metric's own unit (shares as 0 to 1), or text that
-            is shown as it stands. Names that are not metrics (``mushra``) get a column of their own.
-        bitrate: kbps at which the published figures hold; None is the row's highest.
-        label: The paper's name of that bitrate, such as "8 kbps".
-        wall_seconds: Seconds it took to train.
-        parameters: Number of weights of the codec.
-        error: Why there is nothing to show, in one line.
-        figures: More of the paper's figures, where they hold at several bitrates or for single domains.
-        codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
-        seeds: How many trainings, with other seeds, its figures are means of.
-        asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
-        listened: The listening test that its MUSHRA figures are of, in words.
-        per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
-        entropies: The paper's bits per code of each codebook; None for one that it does not tell.
-    """
-
-    name: str
-    summary: DataFrame | None = None
-    published: dict[str, float | str] = field(default_factory=dict)
-    bitrate: float | None = None
-    label: str | None = None
-    wall_seconds: float | None = None
-    parameters: int | None = None
-    error: str | None = None
-    figures: list[Figures] = field(default_factory=list)
-    codebooks: DataFrame | None = None
-    seeds: int = 1
-    asked: dict[float, float] = field(default_factory=dict)
-    listened: str | None = None
-    per_file: Sequence[DataFrame] = ()
-    entropies: Sequence[float | None] = ()
-
-    @property
-    def stated(self) -> list[Figures]:
-        """All of the paper's figures for this row."""
-        whole = [Figures(self.published, self.bitrate, self.label)] if self.published else []
-        return [*whole, *self.figures]
-
-    @property
-    def absent(self) -> bool:
-        """Whether there is nothing to show because a program or models are not on this machine."""
-        return self.error is not None and self.error.startswith(ABSENT)
-
-    @property
-    def trouble(self) -> str:
-        """What stands in place of the figures of a row that has an error."""
-        return ABSENT.rstrip(": ") if self.absent else "failed"
-
-    def asked_for(self, bitrate: float) -> float:
-        """The kbps asked for where so many were really spent; a file of figures may have rounded those."""
-        return next((asked for spent, asked in self.asked.items() if math.isclose(spent, bitrate)), bitrate)
 
 
 @dataclass
@@ -125,7 +44,7 @@ class Table:
     title: str
     source: str
     metrics: Sequence[str]
-    rows: list[Row]
+    rows: list[RowResult]
     notes: list[str] = field(default_factory=list)
     ranked: bool = False
     full_size: bool | None = None
@@ -183,10 +102,10 @@ class Score(NamedTuple):
 class Line:
     """One row at one bitrate (true kbps; None where it was not measured and the paper's is not given)."""
 
-    row: Row
+    row: RowResult
     bitrate: float | None
     scores: dict[str, Score]
-    published: dict[str, float | str]
+    published: Mapping[str, float | str]
     label: str | None = None
 
 
@@ -201,7 +120,7 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
     return [line for row in table.rows for line in _lines_of(row, domain, names)]
 
 
-def _lines_of(row: Row, domain: str, names: Sequence[str]) -> list[Line]:
+def _lines_of(row: RowResult, domain: str, names: Sequence[str]) -> list[Line]:
     scores = _scores(row, domain, names)
     stated = [figures for figures in row.stated if figures.domain == domain]
     homes = [_published_bitrate(figures.bitrate, {b: row.asked_for(b) for b in scores}) for figures in stated]
@@ -214,12 +133,12 @@ def _lines_of(row: Row, domain: str, names: Sequence[str]) -> list[Line]:
     away = [figures for figures, home in zip(stated, homes, strict=True) if home is None]
     found += [Line(row, figures.bitrate, {}, figures.published, figures.label) for figures in away]
     if not found and domain == ALL and (row.error or not row.stated):
-        found.append(Line(row, row.bitrate, {}, {}))
+        found.append(Line(row, row.spec.bitrate, {}, {}))
     # Lines without a bitrate have it from nowhere: they are alone.
     return sorted(found, key=lambda line: line.bitrate or 0.0)
 
 
-def _scores(row: Row, domain: str, names: Sequence[str]) -> dict[float, dict[str, Score]]:
+def _scores(row: RowResult, domain: str, names: Sequence[str]) -> dict[float, dict[str, Score]]:
     scores: dict[float, dict[str, Score]] = {}
     if row.summary is not None:
         for cell in row.summary[row.summary["domain"] == domain].to_dict("records"):

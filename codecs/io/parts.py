@@ -27,6 +27,10 @@ RENAMED_TENSORS: dict[str, dict[str, str]] = {}
 """By part: former beginning of its tensors' names to the beginning now."""
 
 
+class UnknownPartError(ValueError):
+    """A part's name that no class has; the message lists those there are."""
+
+
 def import_modules(packages: Sequence[str]) -> None:
     """Import every module of some packages, so that the classes in them are known."""
     for package in packages:
@@ -72,12 +76,12 @@ def find_part(role: str, name: str, parts: Sequence[type] = ()) -> type[nn.Modul
     """The class of a role by its short name, or by a name it had formerly.
 
     Raises:
-        ValueError: there is none; the message lists those there are.
+        UnknownPartError: there is none; the message lists those there are.
     """
     known = known_parts(role, parts)
     name = name if name in known else RENAMED_PARTS.get(name, name)
     if name not in known:
-        raise ValueError(
+        raise UnknownPartError(
             f"no {role} is called {name!r}; there are: {', '.join(sorted(known))} "
             "(bring your own: --import FILE.py on the command line, `parts` in Python)"
         )

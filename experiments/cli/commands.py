@@ -30,6 +30,8 @@ COMMANDS = {
     "tables": ("list the tables", "codeclab.experiments.cli.listing"),
 }
 
+RUN_CODE = "--run-code"
+
 LISTS = ("recipes", "tables")
 """Commands that need no torch."""
 
@@ -45,6 +47,8 @@ Neural audio codecs assembled from interchangeable parts, trained from recipes, 
 commands (`codeclab COMMAND --help` explains each):
 {commands}
 
+`--run-code` lets a command run the Python files that come with a run from elsewhere: look at its imports/ first.
+
 Begin with:
   codeclab table demo --seeds 1    small codecs of speech, trained and compared in minutes on a CPU
 """
@@ -54,6 +58,18 @@ def help_text() -> str:
     """What ``codeclab --help`` prints."""
     width = max(map(len, COMMANDS))
     return HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (text, _) in COMMANDS.items()))
+
+
+def let_run(command: str, words: list[str]) -> list[str]:
+    """Import the Python files that come with the runs among a command's words; returns the words."""
+    own_code = import_module("codeclab.experiments.config.own_code")
+    try:
+        for word in words:
+            own_code.import_from(word.rpartition("=")[2], run_code=True)
+    except own_code.RecipeError as error:
+        print(f"codeclab {command}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    return words
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -78,6 +94,8 @@ def main(argv: list[str] | None = None) -> None:
                 process = import_module("codeclab.experiments.runs.process")
                 process.quiet()
                 process.keep_freed_memory()
+            if RUN_CODE in rest:
+                rest = let_run(command, [word for word in rest if word != RUN_CODE])
             run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
             raise SystemExit(run(command, rest))
     except Stopped as stopped:

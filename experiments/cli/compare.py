@@ -13,7 +13,8 @@ from codeclab.benchmarks.evaluate.adding import BASIS, added
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import ASKED_KBPS
 from codeclab.benchmarks.tables.render import print_table, write_table
-from codeclab.benchmarks.tables.table import ABSENT, NEAR, Row, Table
+from codeclab.benchmarks.tables.row import ABSENT, RowResult
+from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli.evaluate import check_metrics
 from codeclab.experiments.config.recipes import RecipeError, import_file
@@ -183,13 +184,13 @@ def measure_at_each(
     return found
 
 
-def row_of(subject: Subject, found: Evaluation) -> Row:
+def row_of(subject: Subject, found: Evaluation) -> RowResult:
     """A table's row; a baseline stands clip by clip beside what was asked of it, whatever it spent."""
     info, per_file = found.info, found.per_file
     asked = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True)) if "asked_kbps" in info else {}
     if ASKED_KBPS in per_file:
         per_file = per_file.assign(bitrate_kbps=per_file[ASKED_KBPS])
-    return Row(subject.name, found.summary, asked=asked, per_file=[per_file])
+    return RowResult.named(subject.name, found.summary, asked=asked, per_file=[per_file])
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -214,9 +215,9 @@ def run(command: str, argv: list[str]) -> int:
             found, _ = keep(measure(subject, data, split, rates, options), output / subject.name)
             rows.append(row_of(subject, found))
         except NotInstalledError as error:
-            rows.append(Row(subject.name, error=f"{ABSENT}{error}"))
+            rows.append(RowResult.named(subject.name, error=f"{ABSENT}{error}"))
         except (ValueError, RuntimeError, OSError) as error:
-            rows.append(Row(subject.name, error=f"{type(error).__name__}: {error}"))
+            rows.append(RowResult.named(subject.name, error=f"{type(error).__name__}: {error}"))
     clips = "all clips" if split == "all" else f"{split} clips"
     note = f"Measured on {clips} of {corpus_title(data.folder)} against originals at {data.sample_rate / 1000:g} kHz."
     against = next((row.name for row in rows if row.per_file), None)

@@ -16,6 +16,7 @@ from codeclab.experiments.config.recipes import (
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.folder import RunFolderError
 from codeclab.experiments.runs.non_finite import report_non_finite
+from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 HELP = """usage: codeclab {command} --config RECIPE [options]
@@ -72,7 +73,7 @@ def run(command: str, argv: list[str]) -> int:
         return 0 if argv else 2
     if "--help-all" in argv or any(word.partition("=")[0].endswith(".help") for word in argv):
         import_parts()
-        CodecCLI(command, Request(["--help" if word == "--help-all" else word for word in argv]))
+        CodecCLI(command, Request(["--help" if word == "--help-all" else word for word in argv]), Notes())
     try:
         cli = build(command, argv)
         if cli.request.dry_run:

@@ -11,7 +11,7 @@ from codeclab.benchmarks.evaluate.console import console
 from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml
 
 if TYPE_CHECKING:  # a table's rows are read by what imports torch, which a list of tables does not need
-    from codeclab.experiments.runner.spec import TableRow
+    from codeclab.benchmarks.tables.row import RowSpec
 
 HELP = {
     "recipes": "usage: codeclab recipes\n\nLists the recipes: what each trains, at which rates. Train one with "
@@ -27,12 +27,14 @@ def recipe_summary(name: str) -> tuple[str, str]:
     return header[0], header[1]
 
 
-def made_of(row: "TableRow") -> str:
+def made_of(row: "RowSpec") -> str:
     """What makes a row, in a few words or as its flags."""
     if row.kind == "baseline":
         return "baseline: " + ", ".join(str(value) for value in (row.baseline or {}).values())
     if row.kind == "trained":
-        return shlex.join([*row.flags_at(None)])
+        from codeclab.experiments.runner.spec import flags_at
+
+        return shlex.join(flags_at(row, None))
     return {
         "codec": f"codec: {row.codec}",
         "recipe": f"recipe, not trained: {row.recipe}",

@@ -99,11 +99,11 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
 def prepare(options: argparse.Namespace) -> int:
     """Make the test."""
     from codeclab.experiments.listen.prepare import prepare_test
-    from codeclab.experiments.listen.request import Asked
+    from codeclab.experiments.listen.request import ListeningRequest
 
     for file in options.imports:
         import_file(file)
-    asked = Asked(
+    asked = ListeningRequest(
         runs=options.runs,
         baselines=options.baselines,
         data=options.data,

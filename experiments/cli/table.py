@@ -4,39 +4,23 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import metrics_named
-from codeclab.benchmarks.tables.render import print_table, write_table
+from codeclab.benchmarks.tables.render import print_table
 from codeclab.experiments.config.recipes import SCALES, RecipeError, names, read_scale
 from codeclab.experiments.data.cores import usable_cores
-from codeclab.experiments.data.named import corpus_title, without_synthetic
-from codeclab.experiments.runner.collect import collect
-from codeclab.experiments.runner.compute import describe_compute
-from codeclab.experiments.runner.cores import in_threads, threads_each
-from codeclab.experiments.runner.draft import Asked, Draft, draft_row
-from codeclab.experiments.runner.job import Job, Outcome, slug
-from codeclab.experiments.runner.perform import find_row, is_made, perform, sweep
-from codeclab.experiments.runner.plan import describe_plan
+from codeclab.experiments.data.named import without_synthetic
+from codeclab.experiments.runner.draft import TableRequest
+from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, make_table
+from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.processes import in_parallel
-from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
-from codeclab.experiments.runner.schedule import longest_first
-from codeclab.experiments.runner.timing import Timings
-from codeclab.experiments.runner.wandb_table import log_table
-from codeclab.experiments.runs.lock import RunLock
-from codeclab.experiments.runs.process import each_note_once
-
-LONG_SCALES = ("lab", "paper", None)
-"""Scales at which rows are trained for long enough to be ranked by one seed."""
-
-Launcher = Callable[[Sequence[Job], bool], list[Outcome]]
-"""Makes jobs, waiting for other runners or not, and returns what became of each."""
+from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runs.process import Notes
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -94,23 +78,6 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[TableRow]:
-    """The rows asked for, all by default.
-
-    Raises:
-        RecipeError: a row that the table does not have.
-    """
-    if not wanted:
-        return spec.rows
-    by_name = {key: row for row in spec.rows for key in (row.name, slug(row.name))}
-    unknown = [name for name in wanted if name not in by_name]
-    if unknown:
-        known = [row.name for row in spec.rows]
-        near = did_you_mean(unknown[0], known)
-        raise RecipeError(f"table {spec.name!r} has no row {', '.join(unknown)}{near}; it has: {', '.join(known)}")
-    return [by_name[name] for name in wanted]
-
-
 def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
     """What rows that are made at the same time have each: a GPU, or None for a share of the cores; empty for one row.
 
@@ -161,7 +128,7 @@ def choose_devices(asked: str, count: int, visible: str | None) -> list[str]:
     return [named[number].strip() for number in numbers]
 
 
-def choose_launcher(options: argparse.Namespace, slots: list[str | None]) -> Launcher:
+def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes: Notes) -> Launcher:
     """Who makes the jobs.
 
     Raises:
@@ -173,7 +140,7 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None]) -> Lau
         return SlurmLauncher(Path(options.runs), options.slurm)
     if slots:
         return lambda jobs, wait: in_parallel(jobs, wait, slots)
-    return lambda jobs, wait: [perform(job, wait) for job in jobs]
+    return lambda jobs, wait: [perform(job, wait, notes) for job in jobs]
 
 
 def choose_workers(asked: int | None, slots: Sequence[str | None]) -> int:
@@ -183,16 +150,6 @@ def choose_workers(asked: int | None, slots: Sequence[str | None]) -> int:
     return 0 if None in slots or usable_cores() < 2 else 2
 
 
-def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
-    """Make jobs; those that another runner is making come last, when that one has let them go."""
-    outcomes = {job: Outcome() for job in jobs if is_made(job, *find_row(job))}
-    for wait in (False, True):
-        left = [job for job in jobs if job not in outcomes or outcomes[job].busy]
-        outcomes |= dict(zip(left, launcher(left, wait), strict=True))
-    return outcomes
-
-
-@each_note_once()
 def run(command: str, argv: list[str]) -> int:
     """``codeclab table``; returns the exit status: 0 when every row was made."""
     options, extra = make_parser().parse_known_args(argv)
@@ -203,86 +160,33 @@ def run(command: str, argv: list[str]) -> int:
         if options.seeds is None:
             options.seeds = read_scale(scale)["seeds"] if scale else 1
         slots = choose_slots(options, sum(row.jobs(options.seeds) for row in chosen))
-        launcher = choose_launcher(options, slots)
+        notes = Notes()
+        launcher = choose_launcher(options, slots, notes)
         if not options.dry_run:
             metrics_named(spec.metrics)
     except (RecipeError, MetricMissingError) as error:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
-    options.data = without_synthetic(options.data or spec.data)
     began = time.monotonic()
-    drafts = draft_rows(spec, chosen, scale, options, extra, slots)
+    elsewhere = options.launcher == "slurm"
+    request = TableRequest(
+        spec,
+        scale,
+        data=without_synthetic(options.data or spec.data),
+        runs=options.runs,
+        workers=choose_workers(options.workers, slots),
+        seeds=options.seeds,
+        extra=tuple(extra),
+        alone=bool(slots) or elsewhere,
+        on_cores=None in slots,
+        elsewhere=elsewhere,
+    )
+    drafts = draft_rows(request, chosen, slots, notes)
     if all(draft.error for draft in drafts):
         return 2
     if options.dry_run:
         return 1 if any(draft.error for draft in drafts) else 0
-    outcomes = launch(longest_first(drafts) if slots else [job for draft in drafts for job in draft.jobs], launcher)
-    made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
-    notes = _notes(spec, {row.kind for row in chosen}, scale, options.data, options.seeds)
-    short = [draft for draft in drafts if draft.cut_short]
-    trained = [draft.compute for draft in drafts if draft.compute is not None and not draft.error]
-    seconds = [row.wall_seconds for row in made if row.wall_seconds is not None]
-    notes += describe_compute(trained, seconds, _device(), spec.compute)
-    notes += _shortness(short)
-    full_size = scale in LONG_SCALES and not short
-    table = spec.printed(made, notes, full_size or (options.seeds > 1 and not short), full_size)
-    output = Path(options.output) if options.output else Path(options.runs) / f"{spec.name}-{scale or 'paper'}"
-    with RunLock(Path(options.runs), output.name, "table") as lock:
-        lock.acquire(wait=True)
-        sweep(output)
-        write_table(table, output)
-    print_table(table)
-    log_table(table, {row.name: draft.jobs for row, draft in zip(made, drafts, strict=True)}, output)
-    print(f"{time.monotonic() - began:.0f} s. Written to {output}: table.md, table.csv, table.tex, table.png")
-    return 0 if all(row.error is None or row.absent for row in made) else 1
-
-
-def draft_rows(
-    spec: TableSpec,
-    chosen: list[TableRow],
-    scale: str | None,
-    options: argparse.Namespace,
-    extra: list[str],
-    slots: list[str | None],
-) -> list[Draft]:
-    """Build and check every row, time its batches, and say the plan."""
-    elsewhere = options.launcher == "slurm"
-    on_cores = None in slots
-    asked = Asked(
-        options.name, scale, options.data, options.runs, choose_workers(options.workers, slots), options.seeds,
-        tuple(extra), bool(slots) or elsewhere, on_cores, elsewhere,
-    )  # fmt: skip
-    timings = None if elsewhere else Timings(Path(options.runs))
-    with in_threads(threads_each(len(slots))) if on_cores else nullcontext():
-        drafts = [draft_row(row, asked, timings) for row in chosen]
-    print(f"{spec.title}: {len(chosen)} rows at scale {scale or 'paper'}", file=sys.stderr)
-    print(describe_plan(drafts, Path(options.runs), slots, elsewhere), file=sys.stderr)
-    return drafts
-
-
-def _shortness(short: Sequence[Draft]) -> list[str]:
-    """A sentence on rows that a flag has trained for less than their recipe or scale would."""
-    if not short:
-        return []
-    trained = sorted({job.steps for draft in short for job in draft.jobs})
-    usual = sorted({draft.usual for draft in short if draft.usual is not None})
-    spans = [f"{min(counts):,}" + (f" to {max(counts):,}" if len(counts) > 1 else "") for counts in (trained, usual)]
-    return [f"Cut short: trained for {spans[0]} batches a row instead of {spans[1]}."]
-
-
-def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None, seeds: int) -> list[str]:
-    size = f"Scale {scale or 'paper'}"
-    if kinds <= {"recipe", "published"}:
-        return [f"{size}; nothing was trained or measured."]
-    made = "trained and measured" if "trained" in kinds else "measured"
-    rate = (
-        f"against originals at {spec.sample_rate / 1000:g} kHz"
-        if spec.sample_rate
-        else "at each codec's own sampling rate"
-    )
-    often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
-    return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; judged {rate}.{often}"]
-
-
-def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    made = make_table(request, drafts, slots, launcher, Path(options.output) if options.output else None)
+    print_table(made.table)
+    print(f"{time.monotonic() - began:.0f} s. Written to {made.folder}: table.md, .csv, .tex, .png and .json")
+    return 0 if all(row.error is None or row.absent for row in made.table.rows) else 1

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace
 
+from codeclab.experiments.config.own_code import bring, import_from
 from codeclab.experiments.config.parts import (
     SHARED,
     all_slots,
@@ -22,7 +23,6 @@ from codeclab.experiments.config.parts import (
 from codeclab.experiments.config.recipes import (
     RECIPES,
     RecipeError,
-    import_file,
     import_parts,
     moved,
     names,
@@ -134,6 +134,7 @@ def read_request(argv: list[str]) -> Request:
     flags: list[tuple[str, str]] = []
     configs: list[dict[str, Any]] = []
     imports: list[str] = []
+    brought: set[str] = set()
     for flag, value in pairs(words):
         if flag == "scale":
             read_scale(value)
@@ -142,8 +143,11 @@ def read_request(argv: list[str]) -> Request:
             path = Path(value) / "config.yaml" if Path(value).is_dir() else recipe_path(value)
             request.folder = path.parent if path.name == "config.yaml" else None
             request.recipe = path.parent.name if request.folder else path.stem
-            configs.append(_at_present(read_yaml(path)))
-            imports += [_beside(path, file) for file in configs[-1].pop("import", None) or []]
+            configs.append(at_present(read_yaml(path)))
+            named = [_beside(path, file) for file in configs[-1].pop("import", None) or []]
+            imports += named
+            if request.folder and import_from(request.folder):
+                brought.update(named)  # the run's own copies
         elif flag == "import":
             imports.append(value)
         else:
@@ -157,7 +161,8 @@ def read_request(argv: list[str]) -> Request:
         _as_recipes(request, configs, "init" in given)
     imports = list(dict.fromkeys(imports))
     for file in imports:
-        import_file(file)
+        if file not in brought:
+            bring(file)
     assembly = _Assembly(request, all_slots())
     for config in configs:
         assembly.add_config(copy.deepcopy(config))
@@ -182,16 +187,17 @@ def _as_recipes(request: Request, configs: list[dict[str, Any]], starts: bool) -
     """Make a run's config, given for a run of another name or start, a recipe: it names no folder of its own."""
     request.folder = None
     for config in configs:
-        config.pop("name", None)
+        for own in ("name", "made_for"):
+            config.pop(own, None)
         if starts:
             config.pop("init_identity", None)
 
 
-def _at_present(config: Any) -> Any:
+def at_present(config: Any) -> Any:
     """A config with its parts where they are now: that of an older run names where they were."""
     if isinstance(config, dict):
-        return {k: moved(v) if k == "class_path" and isinstance(v, str) else _at_present(v) for k, v in config.items()}
-    return [_at_present(item) for item in config] if isinstance(config, list) else config
+        return {k: moved(v) if k == "class_path" and isinstance(v, str) else at_present(v) for k, v in config.items()}
+    return [at_present(item) for item in config] if isinstance(config, list) else config
 
 
 def _beside(config: Path, file: str) -> str:

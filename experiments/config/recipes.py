@@ -5,29 +5,20 @@ import inspect
 import math
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+import codeclab
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.io.parts import import_modules
 from codeclab.experiments.config.files import RECIPES, SCALES, RecipeError, listed, names, read_yaml, recipe_path
+from codeclab.experiments.train.parts import import_parts
 
-__all__ = ["RECIPES", "SCALES", "RecipeError", "names", "read_yaml", "recipe_path"]
+__all__ = ["RECIPES", "SCALES", "RecipeError", "import_parts", "names", "read_yaml", "recipe_path"]
 
 RENAMED_SCALES = {"demo": "laptop"}
 """Former name of a scale to its name now."""
-
-PART_PACKAGES = (
-    "codeclab.codecs",
-    "codeclab.quantizers",
-    "codeclab.discriminators",
-    "codeclab.experiments.train.losses",
-)
-PART_MODULES = ("codeclab.experiments.train.rate_sampling", "codeclab.experiments.train.balancer")
-
 
 MOVED = {
     "codeclab.experiments.losses": "codeclab.experiments.train.losses",
@@ -44,18 +35,14 @@ def moved(path: str, back: bool = False) -> str:
         path: of a class or module, or any other name, which stays.
         back: from now to then.
     """
+    package, _, name = path.partition(".")
+    if package == "codeclab" and name.isidentifier() and isinstance(part := getattr(codeclab, name, None), type):
+        path = f"{part.__module__}.{part.__qualname__}"  # the parser's shortest way to it leads over the package's face
     for former, now in MOVED.items():
         old, new = (now, former) if back else (former, now)
         if f"{path}.".startswith(f"{old}."):
             return new + path.removeprefix(old)
     return path
-
-
-def import_parts() -> None:
-    """Import every module that defines parts, so that short class names resolve."""
-    import_modules(PART_PACKAGES)
-    for module_name in PART_MODULES:
-        import_module(module_name)
 
 
 def import_file(path: str) -> None:

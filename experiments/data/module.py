@@ -38,7 +38,7 @@ class AudioData(LightningDataModule):
     """Training batches, validation batches, and test clips of one corpus.
 
     Training has no epochs: batch `i` is a function of (seed, i). `start_batch`, an attribute, is the batch the
-    loader begins with; set it before the loader is made to resume a run.
+    loader begins with; a checkpoint keeps it, so that a training that is continued goes on with the next batch.
 
     Args:
         folder: A folder of audio, a CSV manifest of one, or a word (see `open_corpus`): "recordings" ship with the
@@ -176,6 +176,19 @@ class AudioData(LightningDataModule):
                 "--data.augmentations+=Reverberation adds the one that does"
             )
         return [augmentation.prepare(self.room_responses) for augmentation in using]
+
+    def state_dict(self) -> dict[str, int]:
+        """What a checkpoint keeps: the batch that comes next."""
+        return {"next_batch": self.start_batch if self.trainer is None else self.trainer.global_step}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on with the batch that ``state_dict`` kept."""
+        self.start_batch = state_dict["next_batch"]
+
+    def teardown(self, stage: str) -> None:
+        """The next training begins with its first batch, unless it continues another."""
+        if stage == "fit":
+            self.start_batch = 0
 
     def setup(self, stage: str | None = None) -> None:
         """Scans the corpus; Lightning calls it before the loaders."""

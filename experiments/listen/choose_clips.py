@@ -45,16 +45,17 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
         RecipeError: the runs have different test clips, and no folder is given.
     """
     codecs = [(subject, Codec.from_pretrained(subject.codec)) for subject in subjects if subject.codec is not None]
-    stated = [subject.source.stamp.get("sample_rate") for subject in subjects if subject.source is not None]
-    rates = [rate for rate in stated if rate] or [codec.sample_rate for _, codec in codecs] or [FULL_BAND]
+    stamps = {subject.name: subject.source.stamp for subject in subjects if subject.source is not None}
+    rates = [stamp.sample_rate for stamp in stamps.values() if stamp]
+    rates = rates or [codec.sample_rate for _, codec in codecs] or [FULL_BAND]
     channels = max((codec.channels for _, codec in codecs), default=1)
     found = [
         (subject, _of_run(subject, codec, data, max(rates), channels, seconds))
         for subject, codec in codecs
-        if subject.source is not None and (subject.source.folder.config.is_file() or "folder" in subject.source.stamp)
+        if subject.source is not None and (subject.source.folder.config.is_file() or stamps[subject.name])
     ]
     if not found:
-        measured = (subject.source.stamp.get("folder") for subject in subjects if subject.source is not None)
+        measured = (stamp.folder for stamp in stamps.values() if stamp)
         folder = data or next(filter(None, measured), None)
         alone = AudioData(
             folder, sample_rate=max(rates), channels=channels, batch_size=1, workers=0, clip_seconds=seconds
@@ -71,7 +72,8 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
 
 def _of_run(subject: Subject, codec: Codec, data: str | None, sample_rate: int, channels: int, seconds: float) -> Clips:
     assert subject.source is not None
-    folder = data or subject.source.stamp.get("folder")
+    stamp = subject.source.stamp
+    folder = data or (stamp.folder if stamp else None)
     module = data_of(Path(subject.source.folder.path), folder, codec, sample_rate)
     module.max_test_clips, module.clip_seconds, module.channels = None, seconds, channels
     return module.clips("test")

@@ -8,13 +8,13 @@ from pathlib import Path
 from codeclab.benchmarks.listening.design import ListeningTest
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.listen.choose_clips import available_clips, choose_clips
-from codeclab.experiments.listen.request import Asked
+from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.stimuli import make_conditions, make_stimuli
 from codeclab.experiments.listen.systems import read_subjects
 from codeclab.experiments.listen.write import write_test
 
 
-def prepare_test(asked: Asked, folder: Path) -> list[str]:
+def prepare_test(asked: ListeningRequest, folder: Path) -> list[str]:
     """Make a test.
 
     Args:

@@ -32,7 +32,11 @@ class ReportClips:
         self.messages: list[str] = []
         self.subjects = [subject for source in sources if (subject := self._subject(source))]
         codecs = [(subject, subject.source) for subject in self.subjects if subject.codec and subject.source]
-        rates = [source.stamp.get("sample_rate") or source.evaluation.info["sample_rate"] for _, source in codecs]
+        stamps = [source.stamp for _, source in codecs]
+        rates = [
+            stamp.sample_rate if stamp else source.evaluation.info["sample_rate"]
+            for stamp, (_, source) in zip(stamps, codecs, strict=True)
+        ]
         self.clips = self._clips(codecs[0][0], max(rates)) if codecs else None
 
     def _subject(self, source: Source) -> Subject | None:
@@ -46,7 +50,8 @@ class ReportClips:
         source = subject.source
         assert source is not None
         assert subject.codec is not None
-        folder = self.data or source.stamp.get("folder")
+        stamp = source.stamp
+        folder = self.data or (stamp.folder if stamp else None)
         return data_of(source.folder.path, folder, Codec.from_pretrained(subject.codec), sample_rate).clips("test")
 
     def fitting(self, limit: int | None, room: int) -> list[int]:

@@ -8,7 +8,7 @@ from codeclab.experiments.config.recipes import RecipeError
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListeningRequest:
     """What ``codeclab mushra prepare`` is asked for.
 
     Attributes:

@@ -18,7 +18,7 @@ from codeclab.benchmarks.listening.design import LOW_ANCHOR, MID_ANCHOR, REFEREN
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
-from codeclab.experiments.listen.request import Asked
+from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.systems import Subject
 
 CEILING = 10 ** (-0.1 / 20)
@@ -125,7 +125,7 @@ def make_conditions(subjects: Sequence[Subject], cutoffs: Sequence[int], folder:
     return conditions
 
 
-def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], asked: Asked) -> Stimuli:
+def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], asked: ListeningRequest) -> Stimuli:
     """Every clip under every condition, in the order of ``make_conditions``.
 
     Args:

@@ -13,12 +13,12 @@ from codeclab.benchmarks.listening.server import PAGES
 from codeclab.benchmarks.listening.sound import script, wav
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.listen.choose_clips import Chosen
-from codeclab.experiments.listen.request import Asked
+from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.stimuli import Stimuli
 
 
 def write_test(
-    folder: Path, conditions: Sequence[Condition], chosen: Chosen, stimuli: Stimuli, asked: Asked
+    folder: Path, conditions: Sequence[Condition], chosen: Chosen, stimuli: Stimuli, asked: ListeningRequest
 ) -> tuple[ListeningTest, list[str]]:
     """Pages, sound and key.
 

@@ -1,9 +1,8 @@
 """Rows of a table that are measured and not trained: baselines, and published or own codecs."""
 
-import hashlib
-import json
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,14 @@ from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
+from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runner.read import TableRow, TableSpec
+from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.evaluate import evaluate_codec, pick_bitrates
-
-STAMP = "table.json"
-"""File beside figures that are whole: what they depend on."""
 
 CLIP_SETTINGS = ("valid_clips", "max_test_clips", "clip_seconds")
 """The data settings that say which clips a row is measured on, besides the folder."""
@@ -40,57 +37,53 @@ class Measurement:
         subject: the codec or baseline.
         bitrates: kbps.
         clips: the data it is measured on.
-        wanted: all that its figures depend on.
+        stamp: all that its figures depend on.
         folder: where they are kept, named by that.
     """
 
     subject: Codec | Baseline
     bitrates: list[float]
     clips: AudioData
-    wanted: dict[str, Any]
+    stamp: Stamp
     folder: Path
 
     @property
     def is_kept(self) -> bool:
         """Whether it was measured before."""
-        return (self.folder / STAMP).is_file()
+        return Stamp.read(self.folder) is not None
 
 
 def plan_measurement(
-    row: TableRow, spec: TableSpec, data: str | None, runs: Path | str, scale: str | None, extra: Sequence[str] = ()
+    row: RowSpec, spec: TableSpec, data: str | None, runs: Path | str, clips: Mapping[str, Any]
 ) -> Measurement:
     """What ``measure_untrained`` will measure; arguments and errors are its own."""
     subject = untrained(row)
+    of: str | dict[str, Any]
     if isinstance(subject, Codec):
-        rates, described = spec.rates_of(row, subject.bitrates), {"codec": identity(subject)}
+        rates, of = spec.rates_of(row, subject.bitrates), identity(subject)
         rate, channels = spec.sample_rate or subject.sample_rate, subject.channels
     else:
-        rates, described = _rates(row, spec, subject), describe_baseline(subject)
+        rates, of = _rates(row, spec, subject), describe_baseline(subject)
         if isinstance(subject, TokenCodec):
-            described["fingerprint"] = subject.fingerprint
+            of["fingerprint"] = subject.fingerprint
         rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
         raise RecipeError(f"{row.name}: none of the table's bitrates; it offers {offered} kbps: say 'bitrates'")
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are judged")
-    settings = clip_settings(scale or spec.scale, extra)
-    wanted = {
-        **{"of": described, "metrics": list(spec.metrics), "bitrates": rates, "folder": data},
-        **{"sample_rate": rate, "channels": channels, "clips": settings},
-    }
-    clips = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
-    return Measurement(subject, rates, clips, wanted, _folder(Path(runs), row, wanted))
+    stamp = Stamp(of, list(spec.metrics), rates, data, rate, [], channels, dict(clips))
+    module = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **clips)
+    return Measurement(subject, rates, module, stamp, _folder(Path(runs), row, stamp))
 
 
 def measure_untrained(
-    row: TableRow,
+    row: RowSpec,
     spec: TableSpec,
     data: str | None,
     runs: Path | str,
     workers: int,
-    scale: str | None = None,
-    extra: Sequence[str] = (),
+    clips: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Measure a row that has a ``codec`` or a ``baseline``, on the clips that the table's trained rows are measured on.
 
@@ -102,8 +95,7 @@ def measure_untrained(
         data: folder of audio; None is the synthetic corpus.
         runs: folder of runs.
         workers: processes for ViSQOL.
-        scale: the scale of the table's rows, which limits their clips; None is the table's own.
-        extra: flags of ``codeclab fit`` for every row; of these ``--data.clip_seconds`` and the like matter here.
+        clips: settings of ``AudioData`` that choose the clips, as ``clip_settings`` gives them; None: its defaults.
 
     Raises:
         RecipeError: the row offers none of the bitrates, or nothing says at what rate it is judged.
@@ -111,21 +103,21 @@ def measure_untrained(
         NotInstalledError: the baseline's program or models are missing (the message says how to get them).
         RuntimeError: the baseline failed.
     """
-    plan = plan_measurement(row, spec, data, runs, scale, extra)
+    plan = plan_measurement(row, spec, data, runs, clips or {})
     if plan.is_kept:
         return Evaluation.load(plan.folder)
     title = f"{row.name}, measuring"
     if isinstance(plan.subject, Codec):
         found = evaluate_codec(plan.subject, plan.clips, plan.bitrates, spec.metrics, workers=workers, title=title)
     else:
-        clips = plan.clips.clips("test")
-        found = evaluate_baseline(plan.subject, clips, plan.bitrates, spec.metrics, workers, progress=title)
+        test = plan.clips.clips("test")
+        found = evaluate_baseline(plan.subject, test, plan.bitrates, spec.metrics, workers, progress=title)
     found.save(plan.folder)
-    write_atomically(plan.folder / STAMP, json.dumps(plan.wanted))
+    plan.stamp.write(plan.folder)
     return found
 
 
-def untrained_columns(row: TableRow, spec: TableSpec, found: Evaluation) -> DataFrame:
+def untrained_columns(row: RowSpec, spec: TableSpec, found: Evaluation) -> DataFrame:
     """The table's columns of a row that is not trained, as lines to append to its summary.
 
     Args:
@@ -140,7 +132,7 @@ def untrained_columns(row: TableRow, spec: TableSpec, found: Evaluation) -> Data
     return baseline_columns(subject, spec.columns, rates, spec.sample_rate)
 
 
-def untrained(row: TableRow) -> Codec | Baseline:
+def untrained(row: RowSpec) -> Codec | Baseline:
     """What a row that is not trained measures.
 
     Raises:
@@ -162,13 +154,13 @@ def clip_settings(scale: str | None, extra: Sequence[str] = ()) -> dict[str, Any
     """
     flags = dict(read_scale(scale)["flags"]) if scale else {}
     words = [part for word in extra for part in word.split("=", 1)]
-    flags |= {
-        name[2:]: yaml.safe_load(value) for name, value in zip(words, words[1:], strict=False) if _is_clips(name[2:])
-    }
+    for name, value in itertools.pairwise(words):
+        if _is_clips(name.removeprefix("--")):
+            flags[name.removeprefix("--")] = yaml.safe_load(value)
     return {key.removeprefix("data."): value for key, value in flags.items() if _is_clips(key)}
 
 
-def _rates(row: TableRow, spec: TableSpec, baseline: Baseline) -> list[float]:
+def _rates(row: RowSpec, spec: TableSpec, baseline: Baseline) -> list[float]:
     """The kbps that the row or the paper names, as far as they are offered, else those of the table."""
     offered = baseline.bitrates
     if isinstance(baseline, TokenCodec) and not isinstance(row.bitrates, list):
@@ -181,8 +173,10 @@ def _is_clips(key: str) -> bool:
     return key.startswith("data.") and key.removeprefix("data.") in CLIP_SETTINGS
 
 
-def _folder(runs: Path, row: TableRow, wanted: dict[str, Any]) -> Path:
-    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:8]
-    of = wanted["of"]
-    name = of.get("name") or Path(row.codec or of.get("model") or of.get("file") or of["part"]).stem
-    return runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{digest}" / "evaluation"
+def _folder(runs: Path, row: RowSpec, stamp: Stamp) -> Path:
+    of = stamp.of
+    if isinstance(of, str):
+        name = Path(str(row.codec)).stem
+    else:
+        name = of.get("name") or Path(of.get("model") or of.get("file") or of["part"]).stem
+    return runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{stamp.digest}" / "evaluation"

@@ -11,18 +11,18 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
-from codeclab.benchmarks.tables.table import Row
+from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.runner.baseline_rows import untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
-from codeclab.experiments.runner.listening import add_figures
-from codeclab.experiments.runner.perform import measure_other, measured
-from codeclab.experiments.runner.read import TableSpec
+from codeclab.experiments.runner.listening import with_figures
+from codeclab.experiments.runner.perform import measure_other, measured, measurement
+from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.folder import RunFolder
 
 
-def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
+def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowResult:
     """A row as the table prints it: its figures, or why there are none.
 
     Args:
@@ -32,40 +32,42 @@ def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
     """
     try:
         row = _collect(draft, outcomes, spec)
-        if "mushra" in spec.columns:
-            _add_listening(row, draft, outcomes, spec)
-        return row
+        return _with_listening(row, draft, outcomes) if "mushra" in spec.columns else row
     except (ValueError, RuntimeError, OSError) as error:
-        return draft.row.printed(error=f"{type(error).__name__}: {error}")
+        return RowResult(draft.row, error=f"{type(error).__name__}: {error}")
 
 
-def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
+def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowResult:
     row = draft.row
     if draft.error:
-        return row.printed(error=draft.error)
+        return RowResult(row, error=draft.error)
     if row.kind == "recipe":
         return _computed(draft, spec)
     failed = [(job, outcome.error) for job, outcome in zip(draft.jobs, outcomes, strict=True) if outcome.error]
     made = [job for job, outcome in zip(draft.jobs, outcomes, strict=True) if not outcome.error]
     error = "; ".join(f"seed {job.seed}: {why}" if len(draft.jobs) > 1 else str(why) for job, why in failed) or None
     if not made:
-        return row.printed(error=error)
+        return RowResult(row, error=error)
     if row.kind != "trained":
-        evaluation = measure_other(made[0], spec, row)
+        evaluation = measure_other(made[0])
+        folder = measurement(made[0]).folder
         columns = untrained_columns(row, spec, evaluation)
         info = evaluation.info
         asked = dict(zip(info["bitrates_kbps"], info.get("asked_kbps") or info["bitrates_kbps"], strict=True))
         summary = _joined([evaluation.summary, columns])
-        return row.printed(
+        return RowResult(
+            row,
             summary=summary,
             codebooks=_codebooks(evaluation),
             parameters=info.get("parameters"),
             asked=asked,
             per_file=[evaluation.per_file],
+            origins=[Origin(folder.parent, folder)],
         )
     kept = [measured(job) for job in made]
     seconds = [found for job in made if (found := train_seconds(job.folder)) is not None]
-    return row.printed(
+    return RowResult(
+        row,
         summary=summary_over_seeds(kept),
         codebooks=_codebooks(kept[0][0]),
         wall_seconds=float(np.mean(seconds)) if seconds else None,
@@ -73,16 +75,17 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> Row:
         error=error,
         seeds=len(made),
         per_file=[evaluation.per_file for evaluation, _ in kept],
+        origins=[Origin(job.folder.path, job.evaluation) for job in made],
     )
 
 
-def _add_listening(row: Row, draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> None:
-    """What listeners found about the codec, or of several seeds about the first that was heard."""
+def _with_listening(row: RowResult, draft: Draft, outcomes: Sequence[Outcome]) -> RowResult:
+    """With what listeners found about the codec, or of several seeds about the first that was heard."""
     for job, outcome in zip(draft.jobs, outcomes, strict=True):
         if not outcome.error and row.listened is None:
-            trained = draft.row.kind == "trained"
-            info = (measured(job)[0] if trained else measure_other(job, spec, draft.row)).info
-            add_figures(row, Path(job.runs), info["codec"] or info.get("baseline"))
+            info = (measure_other(job) if job.config is None else measured(job)[0]).info
+            row = with_figures(row, Path(job.runs), info["codec"] or info.get("baseline"))
+    return row
 
 
 def train_seconds(folder: RunFolder) -> float | None:
@@ -121,8 +124,8 @@ def _codebooks(evaluation: Evaluation) -> DataFrame | None:
     return evaluation.codebooks if len(evaluation.codebooks) else None
 
 
-def _computed(draft: Draft, spec: TableSpec) -> Row:
+def _computed(draft: Draft, spec: TableSpec) -> RowResult:
     """A row of a codec that is only built: the columns that depend on no weights."""
     codec = Codec.from_recipe(str(draft.row.recipe))
     rates = spec.rates_of(draft.row, codec.bitrates)
-    return draft.row.printed(summary=codec_columns(codec, spec.columns, rates))
+    return RowResult(draft.row, summary=codec_columns(codec, spec.columns, rates))

@@ -1,29 +1,33 @@
 """Rows built and checked before any is trained: what each needs, and what is wrong with it."""
 
 import gc
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 
+from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.experiments.config.flags import pairs
 from codeclab.experiments.config.messages import shorten
+from codeclab.experiments.runner.baseline_rows import clip_settings
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.job import Job, slug
-from codeclab.experiments.runner.read import TableRow
+from codeclab.experiments.runner.spec import TableSpec, flags_at
 from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.dry_run import parameters
+from codeclab.experiments.runs.process import Notes
+from codeclab.experiments.tracking.describe_run import MadeFor
 
 FLOAT = 4
 """Bytes of a number in a checkpoint."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class TableRequest:
     """What the command asks of every row.
 
     Attributes:
-        table: name or path of the table.
+        spec: the table.
         scale: name of the scale; None leaves the recipes' own sizes.
         data: folder of audio; None is the synthetic corpus.
         runs: folder of runs.
@@ -35,7 +39,7 @@ class Asked:
         elsewhere: rows run on other machines, which may have what this one lacks.
     """
 
-    table: str
+    spec: TableSpec
     scale: str | None = None
     data: str | None = None
     runs: str = "runs"
@@ -46,15 +50,19 @@ class Asked:
     on_cores: bool = False
     elsewhere: bool = False
 
-    def flags(self, row: TableRow) -> list[str]:
+    def flags(self, row: RowSpec) -> list[str]:
         """The arguments of ``codeclab fit`` that make a row at its own seed."""
         shared = ["--runs", self.runs]
         shared += ["--scale", self.scale] if self.scale else []
         shared += ["--data", self.data] if self.data else []
-        flags = row.flags_at(self.scale)
+        flags = flags_at(row, self.scale)
         machine = ["--trainer.devices", "1"] if self.alone else []
         machine += ["--data.workers", "0"] if self.on_cores else []
         return [*machine, *flags, *shared, *self.extra]
+
+    def of(self, row: RowSpec) -> TableSpec:
+        """The table, of its rows one alone."""
+        return replace(self.spec, rows=[row])
 
 
 @dataclass
@@ -72,7 +80,7 @@ class Draft:
         compute: the size of each of its trainings; None where it is not trained.
     """
 
-    row: TableRow
+    row: RowSpec
     jobs: list[Job] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     seconds: float | None = None
@@ -92,23 +100,24 @@ class Draft:
         return self.usual is not None and any(job.steps < self.usual for job in self.jobs if job.steps)
 
 
-def draft_row(row: TableRow, asked: Asked, timings: Timings | None = None) -> Draft:
+def draft_row(row: RowSpec, asked: TableRequest, timings: Timings | None = None, notes: Notes | None = None) -> Draft:
     """Build a row's parts and drop them again; what is wrong is said before any row is trained.
 
     Args:
         row: of the table.
         asked: what the command asks of every row.
         timings: where batches are timed; None times none.
+        notes: where it is said what the row leaves out of its recipe; shared by rows, nothing is said twice.
     """
     draft = Draft(row)
     try:
         if row.kind == "trained":
-            _draft_training(draft, asked, timings)
+            _draft_training(draft, asked, timings, notes or Notes())
         elif row.kind in ("codec", "baseline"):
-            name = f"{slug(Path(asked.table).stem)}-{slug(row.name)}"
-            job = Job(asked.table, row.name, name, asked.runs, scale=asked.scale, extra=asked.extra)
-            draft.jobs = [replace(job, data=asked.data, workers=asked.workers)]
-            draft.left = [0]
+            name = f"{slug(asked.spec.name)}-{slug(row.name)}"
+            clips = clip_settings(asked.scale or asked.spec.scale, asked.extra)
+            job = Job(asked.of(row), name, asked.runs, data=asked.data, clips=clips, workers=asked.workers)
+            draft.jobs, draft.left = [job], [0]
     except ValueError as error:
         draft.error = str(error)
     except Exception as error:
@@ -116,23 +125,24 @@ def draft_row(row: TableRow, asked: Asked, timings: Timings | None = None) -> Dr
     return draft
 
 
-def _draft_training(draft: Draft, asked: Asked, timings: Timings | None) -> None:
+def _draft_training(draft: Draft, asked: TableRequest, timings: Timings | None, notes: Notes) -> None:
     flags = asked.flags(draft.row)
     # A row for another machine is built here, but for what this one has.
     here = ["--trainer.accelerator", "cpu"] if asked.elsewhere else []
-    cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label))
+    cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
     first = int(cli.config.seed_everything)
     name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
+    accelerator = dict(pairs(flags)).get("trainer.accelerator", "auto")
     for seed in range(asked.seeds):
-        own = [f"--name={name}-seed{seed}", f"--seed_everything={first + seed}"] if seed else [f"--name={name}"]
+        own = f"{name}-seed{seed}" if seed else name
+        made_for = MadeFor(asked.spec.name, draft.row.name, seed, cli.request.recipe, cli.request.scale)
+        config = {**cli.requested, "name": own, "seed_everything": first + seed, "made_for": asdict(made_for)}
+        config["trainer"] = {**config["trainer"], "accelerator": accelerator}
         job = Job(
-            table=asked.table,
-            row=draft.row.name,
-            name=f"{name}-seed{seed}" if seed else name,
+            spec=asked.of(draft.row),
+            name=own,
             runs=asked.runs,
-            flags=(*flags, *own),
-            scale=asked.scale,
-            extra=asked.extra,
+            config=config,
             seed=seed,
             steps=steps,
             devices=devices,
@@ -153,7 +163,7 @@ def _draft_training(draft: Draft, asked: Asked, timings: Timings | None) -> None
     if timings is not None and any(draft.left):
         if devices > 1:
             alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
-            cli = build("fit", [*flags, *alone, "--dry-run"], label=slug(draft.row.run_label))
+            cli = build("fit", [*flags, *alone, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
         draft.seconds = timings.seconds(cli, devices)
     del cli
     gc.collect()

@@ -5,9 +5,12 @@ import json
 import platform
 import re
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
+from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.folder import RunFolder
 
 
@@ -16,39 +19,42 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """One row of a table at one seed: trained where it has flags, then measured.
+    """One row of a table at one seed: trained where it has a config, then measured.
+
+    It holds all it needs: neither the table, nor the recipe, nor the scale is read again, whatever becomes of them.
 
     Attributes:
-        table: the table's name or path.
-        row: the row's name.
+        spec: the table, of its rows this one alone.
         name: the run's name, under which it is locked, too.
         runs: the folder of runs.
-        flags: arguments of ``codeclab fit``; empty for a row that is measured and not trained.
-        scale: name of the scale; None is the recipes' own sizes.
-        extra: those of the flags that go to every row.
+        config: the run's resolved settings; None for a row that is measured and not trained.
         seed: which of the row's seeds, from 0.
         steps: batches to train.
         devices: how many it is trained on.
         parameters: number of the codec's weights.
         data: folder of audio; None is the synthetic corpus.
+        clips: settings of ``AudioData`` that choose the clips of a row that is not trained.
         workers: processes for ViSQOL.
     """
 
-    table: str
-    row: str
+    spec: TableSpec
     name: str
     runs: str
-    flags: tuple[str, ...] = ()
-    scale: str | None = None
-    extra: tuple[str, ...] = ()
+    config: dict[str, Any] | None = None
     seed: int = 0
     steps: int = 0
     devices: int = 1
     parameters: int | None = None
     data: str | None = None
+    clips: dict[str, Any] = field(default_factory=dict)
     workers: int = 2
+
+    @property
+    def row(self) -> RowSpec:
+        """What is asked."""
+        return self.spec.rows[0]
 
     @property
     def folder(self) -> RunFolder:
@@ -58,12 +64,12 @@ class Job:
     @property
     def evaluation(self) -> Path:
         """Where the figures of a trained row are kept: other tables measure the same run in other ways."""
-        return self.folder.path / "tables" / f"{Path(self.table).stem}-{slug(self.row)}"
+        return self.folder.path / "tables" / f"{self.spec.name}-{slug(self.row.name)}"
 
     @property
     def title(self) -> str:
         """What messages call it."""
-        return f"{self.row} (seed {self.seed})" if self.seed else self.row
+        return f"{self.row.name} (seed {self.seed})" if self.seed else self.row.name
 
     @property
     def is_trained(self) -> bool:
@@ -73,13 +79,14 @@ class Job:
 
     def dump(self) -> str:
         """The job as JSON."""
-        return json.dumps(asdict(self))
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "spec"}
+        return json.dumps({"spec": self.spec.plain(), **own})
 
     @classmethod
     def load(cls, text: str) -> "Job":
         """What ``dump`` wrote."""
         content = json.loads(text)
-        return cls(**content | {name: tuple(content[name]) for name in ("flags", "extra")})
+        return cls(**{**content, "spec": TableSpec.of(content["spec"])})
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
 from codeclab.benchmarks.listening.design import SYSTEM
 from codeclab.benchmarks.listening.results import Results
-from codeclab.benchmarks.tables.table import Row
+from codeclab.benchmarks.tables.row import RowResult
 from codeclab.codecs.bitrate import same_bitrate
 from codeclab.codecs.io.files import write_atomically
 
@@ -72,8 +73,8 @@ def _content(results: Results, places: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def add_figures(row: Row, runs: Path, of: Any) -> None:
-    """Give a row of a table what listeners found about its codec, at the bitrates the row has.
+def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
+    """A row of a table with what listeners found about its codec, at the bitrates the row has.
 
     Args:
         row: with its summary.
@@ -81,11 +82,9 @@ def add_figures(row: Row, runs: Path, of: Any) -> None:
         of: the codec's identity, or the baseline with its arguments: figures of another codec that lay in the folder
             before are none of this one.
     """
-    if row.summary is None or of is None:
-        return
-    found = _newest(runs, of)
-    if found is None:
-        return
+    found = _newest(runs, of) if row.summary is not None and of is not None else None
+    if row.summary is None or found is None:
+        return row
     rates = sorted(row.summary["bitrate_kbps"].unique())
     lines = []
     for figure in found["figures"]:
@@ -94,11 +93,11 @@ def add_figures(row: Row, runs: Path, of: Any) -> None:
             half = float("nan") if figure["ci95"] is None else figure["ci95"]
             lines.append((figure["domain"], home, "mushra", figure["mean"], half, figure["n"], 0))
     if not lines:
-        return
+        return row
     out = f", {found['screened_out']} screened out" if found["screened_out"] else ""
     count = f"{found['listeners']} listener{'' if found['listeners'] == 1 else 's'}"
-    row.summary = pd.concat([row.summary, DataFrame(lines, columns=SUMMARY_COLUMNS)], ignore_index=True)
-    row.listened = f"listening test {found['test']}, {count}{out}"
+    summary = pd.concat([row.summary, DataFrame(lines, columns=SUMMARY_COLUMNS)], ignore_index=True)
+    return replace(row, summary=summary, listened=f"listening test {found['test']}, {count}{out}")
 
 
 def _newest(runs: Path, of: Any) -> dict[str, Any] | None:

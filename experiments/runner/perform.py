@@ -1,7 +1,6 @@
 """A job from its first batch to its figures, begun or continued."""
 
 import gc
-import json
 import os
 import subprocess
 import sys
@@ -9,43 +8,47 @@ import time
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
+import yaml
 from pandas import DataFrame
 
 from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
-from codeclab.benchmarks.tables.table import ABSENT
+from codeclab.benchmarks.tables.row import ABSENT
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders, fitted_identity
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
-from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
+from codeclab.experiments.config.recipes import RecipeError, import_file, import_parts
+from codeclab.experiments.runner.baseline_rows import Measurement, measure_untrained, plan_measurement
 from codeclab.experiments.runner.job import Job, Outcome, die_with_parent
-from codeclab.experiments.runner.read import TableRow, TableSpec, read_table
-from codeclab.experiments.runs.build import build
+from codeclab.experiments.runner.stamp import Stamp
+from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.non_finite import report_non_finite
+from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.stopping import Stopped, asked
-from codeclab.experiments.tracking.describe_run import labelled
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
+SETTINGS = ".settings"
+"""Folder beside the runs with the settings of those that processes of their own train."""
 
-def perform(job: Job, wait: bool) -> Outcome:
+
+def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
     """Make one job under its lock: train what is missing, measure what is not measured.
 
     Args:
         job: what to make.
         wait: for another runner that is making it; else the outcome is ``busy``.
+        notes: where it is said what a row leaves out of its recipe; None says nothing.
     """
     with ExitStack() as locks:
         # A run on several devices is trained by a process of its own, which takes the second one.
-        for purpose in ("row", "train") if job.flags and job.devices == 1 else ("row",):
+        for purpose in ("row", "train") if job.config is not None and job.devices == 1 else ("row",):
             lock = locks.enter_context(RunLock(job.folder.path.parent, job.name, purpose))
             if not lock.acquire():
                 if not wait:
@@ -54,14 +57,15 @@ def perform(job: Job, wait: bool) -> Outcome:
                 lock.acquire(wait=True)
         began = time.monotonic()
         try:
-            spec, row = find_row(job)
-            if row.kind == "trained":
+            if job.config is not None:
+                import_parts()
+                for file in job.config.get("import") or []:
+                    import_file(file)
                 sweep(job.folder.path)
-                with labelled(job.table, job.row, job.seed):
-                    train(job)
-                measure(job, spec, row)
+                train(job, notes)
+                measure(job)
             else:
-                measure_other(job, spec, row)
+                measure_other(job)
         except NotInstalledError as error:
             print(f"{job.title}: {ABSENT}{error}", file=sys.stderr)
             return Outcome(error=f"{ABSENT}{error}")
@@ -84,23 +88,18 @@ def _explain(job: Job, error: Exception) -> str:
     return message
 
 
-def find_row(job: Job) -> tuple[TableSpec, TableRow]:
-    """The table of a job, read anew, and its row in it."""
-    spec = read_table(job.table)
-    return spec, next(row for row in spec.rows if row.name == job.row)
-
-
 def sweep(folder: Path) -> None:
     """Remove what a killed process had not finished writing; only for who holds the folder's lock."""
     for leftover in folder.rglob(".*.tmp"):
         leftover.unlink()
 
 
-def train(job: Job) -> None:
+def train(job: Job, notes: Notes | None = None) -> None:
     """Train a job to its end, or continue it where it stopped.
 
     Args:
         job: what to train.
+        notes: where it is said what a row leaves out of its recipe; None says nothing.
     """
     if job.is_trained:
         return
@@ -108,7 +107,8 @@ def train(job: Job) -> None:
     if job.devices > 1:
         _train_in_process(job)
         return
-    cli = build("fit", list(job.flags))
+    assert job.config is not None
+    cli = build_resolved(job.config, notes)
     try:
         cli.execute()
     except NonFiniteLossError as error:
@@ -118,7 +118,9 @@ def train(job: Job) -> None:
 
 def _train_in_process(job: Job) -> None:
     """Train on several devices: Lightning starts the other processes by repeating the command of the first."""
-    command = [sys.executable, "-m", "codeclab.experiments", "fit", *job.flags]
+    settings = Path(job.runs) / SETTINGS / f"{job.name}.yaml"
+    write_atomically(settings, yaml.safe_dump(job.config, sort_keys=False))
+    command = [sys.executable, "-m", "codeclab.experiments", "fit", "--config", str(settings)]
     # Inside a job of Slurm, Lightning would expect srun to have started a process for each device.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     last = ""
@@ -144,56 +146,53 @@ def _train_in_process(job: Job) -> None:
         raise RuntimeError(f"codeclab fit ended with status {process.returncode}: {last}")
 
 
-def measure(job: Job, spec: TableSpec, row: TableRow) -> None:
+def measure(job: Job) -> None:
     """Measure a job's codec: not at all where the figures kept are of this codec and these settings."""
-    codec = Codec.from_pretrained(job.folder.codec)
-    wanted = _wanted(job, spec, row, codec)
-    stamp = job.evaluation / "table.json"
-    if _is_stamped(stamp, wanted):
+    codec, spec = Codec.from_pretrained(job.folder.codec), job.spec
+    wanted = _wanted(job, codec)
+    if Stamp.read(job.evaluation) == wanted:
         return
-    rates = wanted["bitrates"]
+    rates = wanted.bitrates
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
         raise RecipeError(f"none of the table's bitrates; it offers {offered} kbps: say 'bitrates' in the row")
-    stamp.unlink(missing_ok=True)
+    Stamp.remove(job.evaluation)
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"
     evaluate_codec(codec, data_module, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
     coders, clips = Coders.beside(codec, job.folder.path), data_module.clips("test")
     columns = codec_columns(codec, spec.columns, rates, coders, clips)
     write_atomically(job.evaluation / "columns.csv", columns.to_csv(index=False, lineterminator="\n"))
-    write_atomically(stamp, json.dumps(wanted))
+    wanted.write(job.evaluation)
 
 
-def is_made(job: Job, spec: TableSpec, row: TableRow) -> bool:
+def is_made(job: Job) -> bool:
     """Whether nothing is left to do for a job."""
-    if row.kind != "trained":
+    if job.config is None:
         try:
-            return plan_measurement(row, spec, job.data, job.runs, job.scale, job.extra).is_kept
+            return measurement(job).is_kept
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
     if not job.is_trained:
         return False
-    codec = Codec.from_pretrained(job.folder.codec)
-    return _is_stamped(job.evaluation / "table.json", _wanted(job, spec, row, codec))
+    return Stamp.read(job.evaluation) == _wanted(job, Codec.from_pretrained(job.folder.codec))
 
 
-def _wanted(job: Job, spec: TableSpec, row: TableRow, codec: Codec) -> dict[str, Any]:
+def _wanted(job: Job, codec: Codec) -> Stamp:
     """What the figures of a job depend on; kept beside them."""
+    spec = job.spec
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
+    rates = spec.rates_of(job.row, codec.bitrates)
     fitted = fitted_identity(job.folder.path) if "entropy_coded" in spec.columns else None
-    return ({} if fitted is None else {"language_model": fitted}) | {
-        "codec": identity(codec),
-        "metrics": spec.metrics,
-        "columns": spec.columns,
-        "bitrates": spec.rates_of(row, codec.bitrates),
-        "folder": data_module.folder,
-        "sample_rate": data_module.sample_rate,
-    }
-
-
-def _is_stamped(stamp: Path, wanted: dict[str, Any]) -> bool:
-    return stamp.is_file() and json.loads(stamp.read_text()) == wanted
+    return Stamp(
+        identity(codec),
+        spec.metrics,
+        rates,
+        data_module.folder,
+        data_module.sample_rate,
+        columns=spec.columns,
+        language_model=fitted,
+    )
 
 
 def measured(job: Job) -> tuple[Evaluation, DataFrame]:
@@ -201,6 +200,11 @@ def measured(job: Job) -> tuple[Evaluation, DataFrame]:
     return Evaluation.load(job.evaluation), pd.read_csv(job.evaluation / "columns.csv")
 
 
-def measure_other(job: Job, spec: TableSpec, row: TableRow) -> Evaluation:
+def measurement(job: Job) -> Measurement:
+    """What a published codec or a baseline is measured as, and where its figures are kept."""
+    return plan_measurement(job.row, job.spec, job.data, job.runs, job.clips)
+
+
+def measure_other(job: Job) -> Evaluation:
     """Measure a published codec or a baseline; figures kept are not measured again."""
-    return measure_untrained(row, spec, job.data, job.runs, job.workers, job.scale, job.extra)
+    return measure_untrained(job.row, job.spec, job.data, job.runs, job.workers, job.clips)

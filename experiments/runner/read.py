@@ -9,13 +9,11 @@ from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.benchmarks.tables.table import FIGURES, Figures
-from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, table_path
+from codeclab.benchmarks.tables.row import Figures, RowSpec
+from codeclab.benchmarks.tables.table import FIGURES
+from codeclab.experiments.config.files import RecipeError, listed, read_yaml, table_path
 from codeclab.experiments.runner.compute import read_compute
-from codeclab.experiments.runner.spec import TableRow, TableSpec
-from codeclab.experiments.runs.evaluate import pick_bitrates
-
-__all__ = ["TABLES", "TableRow", "TableSpec", "pick_bitrates", "read_table", "table_path"]
+from codeclab.experiments.runner.spec import TableSpec
 
 KEYS = {
     *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
@@ -102,7 +100,7 @@ def _flag_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _row(path: Path, row: Any, base: list[str]) -> TableRow:
+def _row(path: Path, row: Any, base: list[str]) -> RowSpec:
     if not isinstance(row, dict) or "name" not in row or set(row) - ROW_KEYS:
         raise RecipeError(
             f"{path}: a row has a 'name', 'flags' (or a 'codec', 'baseline', 'recipe' or 'only_published') and, where "
@@ -114,7 +112,7 @@ def _row(path: Path, row: Any, base: list[str]) -> TableRow:
         raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; a row is made in one way")
     trained = not ways or ways == ["flags"]
     other = named_codec(str(row["codec"])) if "codec" in row else None
-    return TableRow(
+    return RowSpec(
         name=str(row["name"]),
         flags=[*base, *shlex.split(str(row.get("flags", "")))] if trained else [],
         published=row.get("published") or {},

@@ -7,7 +7,7 @@ import json
 import os
 
 from codeclab.experiments.runner.job import Job, die_with_parent
-from codeclab.experiments.runs.process import keep_freed_memory, planned, quiet
+from codeclab.experiments.runs.process import keep_freed_memory, quiet, silence_corpora
 from codeclab.experiments.runs.stopping import listening
 
 
@@ -18,18 +18,14 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     quiet()
-    planned()
+    silence_corpora()
     keep_freed_memory()
-    from codeclab.experiments.config.flags import read_request
     from codeclab.experiments.runner.perform import perform
 
     with listening():
         for line in requests:
             asked = json.loads(line)
-            job = Job.load(asked["job"])
-            if job.flags:
-                read_request(list(job.flags))  # imports the user's own parts, which a trained row's codec needs, too
-            outcome = perform(job, wait=asked["wait"])
+            outcome = perform(Job.load(asked["job"]), wait=asked["wait"])
             os.write(report, f"{outcome.dump()}\n".encode())
 
 

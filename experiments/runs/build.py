@@ -1,5 +1,6 @@
 """An experiment built from a command's words: LightningCLI over a recipe, a run folder around it."""
 
+import copy
 import json
 import re
 import sys
@@ -16,9 +17,16 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.io.parts import arguments_of
-from codeclab.experiments.config.flags import Request, leave_out_rates, read_request
+from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
 from codeclab.experiments.config.messages import explain, shorten
-from codeclab.experiments.config.recipes import RecipeError, apply_scale, link_parts, read_scale
+from codeclab.experiments.config.own_code import bring
+from codeclab.experiments.config.recipes import (
+    RecipeError,
+    apply_scale,
+    import_parts,
+    link_parts,
+    read_scale,
+)
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs import stopping
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
@@ -30,11 +38,14 @@ from codeclab.experiments.runs.left_out import CountLeftOut
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
 from codeclab.experiments.runs.precision import has_fast_bf16, trains_on_cpu
-from codeclab.experiments.runs.process import note
+from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.samples import SaveSamples
+from codeclab.experiments.tracking.describe_run import MadeFor
 from codeclab.experiments.train.compile import missing_compiler
+from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.module import CodecExperiment
+from codeclab.experiments.train.validation import Validation
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,
@@ -66,11 +77,13 @@ class CodecCLI(LightningCLI):
     Args:
         command: ``fit``, ``validate`` or ``test``.
         request: what the command line asked for.
+        notes: where it is said what is left out.
     """
 
-    def __init__(self, command: str, request: Request) -> None:
+    def __init__(self, command: str, request: Request, notes: Notes) -> None:
         self.command = command
         self.request = request
+        self.notes = notes
         with warnings.catch_warnings():
             # Programs under test and rows of a table give their own arguments whatever sys.argv holds.
             warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
@@ -117,6 +130,7 @@ class CodecCLI(LightningCLI):
             "--losses", type=Literal["main", "all"], default="main", help="which ones the progress shows"
         )
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
+        parser.add_argument("--made_for", type=MadeFor | None, default=None, help="the row of a table that this makes")
         parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -127,17 +141,19 @@ class CodecCLI(LightningCLI):
                 apply_scale(config, read_scale(self.request.scale), self.request.explicit)
                 config = parser.parse_object(config)
             for line in leave_out_rates(config, self.request.swapped, self.request.explicit):
-                note(line)
+                self.notes(line)
         except ArgumentError as error:
             known = [action.dest for action in parser._actions]
             raise RecipeError(explain(str(error), known)) from error
         self.config = config
-        self.settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
+        self.settings: dict[str, Any] = at_present(yaml.safe_load(parser.dump(config, skip_unset=False)))
         own = self.request.folder or (Path(config.runs) / config.name if config.name else None)
         self.source = find_source(self.settings, RunFolder(own) if own else None) if self.command == "fit" else None
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
         name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
         self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
+        # What is asked, before this machine chooses anything: from this, the run is built anew anywhere.
+        self.requested: dict[str, Any] = copy.deepcopy(self.settings)
         if self.command == "fit":
             self._choose_precision()
         self._check()
@@ -250,7 +266,9 @@ class CodecCLI(LightningCLI):
         steps = settings.max_steps
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
         latest = LatestFigures()
-        callbacks: list[Any] = [RunProgress(self.folder, latest if self.config.losses == "all" else None)]
+        # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
+        callbacks: list[Any] = [TrainingLogs(), Validation()]
+        callbacks.append(RunProgress(self.folder, latest if self.config.losses == "all" else None))
         callbacks.append(CountLeftOut(self.folder.path.name))
         if fits:
             callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
@@ -289,7 +307,7 @@ class CodecCLI(LightningCLI):
             self.start = self.folder.steps
         listed = list_corpus(self.datamodule.corpus)
         if changed := differences(read_record(self.folder.corpus), listed):
-            note(changed)
+            self.notes(changed)
         if self.resume is None or self.folder.corpus.is_file():
             write_record(self.folder.corpus, listed)
         asked = self.request
@@ -339,13 +357,14 @@ class CodecCLI(LightningCLI):
             raise stopping.Stopped(stop.number, told=True)
 
 
-def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:
+def build(command: str, argv: list[str], label: str | None = None, notes: Notes | None = None) -> CodecCLI:
     """Everything a command needs, built and checked.
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
         argv: its arguments.
         label: what a derived run name begins with; None takes the recipe's and the scale's names.
+        notes: where it is said what is left out; None says each thing once.
 
     Raises:
         RecipeError: a part, argument, recipe or scale that does not exist or cannot work.
@@ -353,6 +372,27 @@ def build(command: str, argv: list[str], label: str | None = None) -> CodecCLI:
     """
     request = read_request(argv)
     request.label = label
+    notes = notes or Notes()
     for line in request.dropped:
-        note(line)
-    return CodecCLI(command, request)
+        notes(line)
+    return CodecCLI(command, request, notes)
+
+
+def build_resolved(config: dict[str, Any], notes: Notes | None = None) -> CodecCLI:
+    """A training from its resolved settings, as ``CodecCLI.requested`` holds them: no recipe or scale is read.
+
+    Args:
+        config: the settings.
+        notes: where it is said what is left out; None says nothing, as it was said when they were resolved.
+
+    Raises:
+        RecipeError: they cannot work here.
+        RunFolderError: the run's folder holds another experiment.
+    """
+    import_parts()
+    for file in config.get("import") or []:
+        bring(file)
+    made_for = config.get("made_for") or {}
+    request = Request([f"--config={yaml.safe_dump(config, sort_keys=False)}"])
+    request.recipe = made_for.get("recipe") or "run"
+    return CodecCLI("fit", request, notes or Notes(silent=True))

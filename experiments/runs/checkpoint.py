@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import lightning
 import torch
@@ -18,7 +18,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import replacing
 from codeclab.experiments.runs.folder import CHECKPOINT_STATE, VALIDATION_DUE, RunFolder
 from codeclab.experiments.runs.stopping import REQUEUE, Stopped, asked, requeue
-from codeclab.experiments.train.validation import Validation
+from codeclab.experiments.train.module import experiment_of
 
 AGAIN = 60.0
 """Seconds after which a checkpoint that could not be written is tried again."""
@@ -42,23 +42,26 @@ class RunCheckpoint(Callback):
     ``last.ckpt`` is written before each validation and after it, every so many minutes, and when the command is asked
     to stop, which it then does. One written before a validation says so: who continues from it validates first.
 
+    Any trainer of a ``CodecExperiment`` takes it. With ``AtomicCheckpointIO`` among the trainer's plugins a kill at any
+    moment leaves the last good checkpoint.
+
     Args:
-        folder: the run.
-        every: batches between two validations.
-        steps: batches of the whole run.
+        folder: the run's, made where it is missing.
+        every: batches between two validations; None writes nothing before one.
+        steps: batches of the whole run; None takes the trainer's.
         minutes: between two ``last.ckpt`` at most; 0 writes none by time.
         clock: seconds, ever growing.
     """
 
     def __init__(
         self,
-        folder: RunFolder,
-        every: int,
-        steps: int,
+        folder: RunFolder | Path | str,
+        every: int | None = None,
+        steps: int | None = None,
         minutes: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.folder = folder
+        self.folder = folder if isinstance(folder, RunFolder) else RunFolder(Path(folder))
         self.every = every
         self.steps = steps
         self.minutes = minutes
@@ -94,7 +97,7 @@ class RunCheckpoint(Callback):
             loop.run()
             trainer.training = True
             # Where nothing but this was left, the run was let begin by one batch more.
-            trainer.fit_loop.epoch_loop.max_steps = self.steps
+            trainer.fit_loop.epoch_loop.max_steps = self.steps or trainer.max_steps
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -103,10 +106,11 @@ class RunCheckpoint(Callback):
         step = trainer.global_step
         stops = self._any(trainer, asked().number is not None)
         late = self._any(trainer, self.clock() >= self._next)
-        validates = step % self.every == 0 and sum(trainer.num_val_batches) > 0
+        due = self.every is not None and step % self.every == 0
+        validates = due and sum(trainer.num_val_batches) > 0
         if step >= trainer.max_steps and not validates:
             return  # on_train_end comes next, and saves the codec, too
-        if stops or late or step % self.every == 0:
+        if stops or late or due:
             self.validation_due = validates
             self._save_last(trainer, must=stops)
         if stops:
@@ -129,7 +133,7 @@ class RunCheckpoint(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         self.validation_due = False
-        name = cast(Validation, pl_module).monitored
+        name = experiment_of(pl_module).monitored
         value = trainer.callback_metrics.get(f"valid/{name}")
         if value is not None:
             score = float(value) if METRICS[name].higher_is_better else -float(value)
@@ -157,10 +161,10 @@ class RunCheckpoint(Callback):
             return
         self.validation_due = False
         if trainer.is_global_zero and self.best_score is None:
-            validation = cast(Validation, pl_module)
+            experiment = experiment_of(pl_module)
             # Without validation nothing has measured a learnt rate yet.
-            if validation.measure_rate("valid") is None:
-                validation.measure_rate("train")
+            if experiment.measure_rate("valid") is None:
+                experiment.measure_rate("train")
             self._save_codec(pl_module)
         self._save_last(trainer, must=True)
 
@@ -243,4 +247,4 @@ class RunCheckpoint(Callback):
 
     def _save_codec(self, pl_module: lightning.LightningModule) -> None:
         with torch.no_grad():
-            cast(Validation, pl_module).deployed_codec.save(self.folder.codec)
+            experiment_of(pl_module).deployed_codec.save(self.folder.codec)

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.own_code import FOLDER
 from codeclab.experiments.config.recipes import moved
 
 MACHINE_KEYS = (
@@ -38,6 +39,7 @@ MACHINE_KEYS = (
     "init",  # its identity counts, wherever it lies
     "config",
     "weights_only",
+    "made_for",
 )
 """Settings of the machine, not of the experiment: they neither name a run nor forbid to continue it."""
 
@@ -102,6 +104,7 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.samples = path / "samples"
         self.corpus = path / "corpus.csv"
+        self.imports = path / FOLDER
 
     @property
     def steps(self) -> int:
@@ -174,6 +177,10 @@ class RunFolder:
         """Start or continue the run; returns the checkpoint to continue from, None at the start."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
+        for file in map(Path, config.get("import") or []):
+            # Where it is there no more, the run's copy of it was imported.
+            if file.expanduser().is_file():
+                write_atomically(self.imports / file.name, file.expanduser().read_bytes())
         return self.last if self.last.is_file() else None
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import lightning
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -24,25 +26,31 @@ class MetricsCSV(Logger):
 
     Args:
         path: the CSV file.
-        start: batches already done; rows of later steps are cut.
+        start: batches already done; rows of later steps are cut. None learns it from the first step that is logged.
         validates: whether the validation at that batch is done again; then its row is cut, too.
     """
 
-    def __init__(self, path: Path, start: int, validates: bool = False) -> None:
+    def __init__(self, path: Path | str, start: int | None = None, validates: bool = False) -> None:
         super().__init__()
-        self.path = path
+        self.path = Path(path)
         self.columns = ["step"]
         self._waiting: list[dict[str, str]] = []
+        self._is_open = False
+        if start is not None and getattr(rank_zero_only, "rank", 0) == 0:
+            self._open(start, validates)
+
+    def _open(self, start: int, validates: bool = False) -> None:
+        """Cut the rows after a step, and be ready to append."""
         rows: list[dict[str, str]] = []
-        if path.is_file():
-            with path.open(newline="") as file:
+        if self.path.is_file():
+            with self.path.open(newline="") as file:
                 reader = csv.DictReader(file)
                 self.columns = list(reader.fieldnames or ["step"])
                 rows = [row for row in reader if (row["step"] or "").isdigit() and int(row["step"]) <= start]
             if validates:
                 rows = [row for row in rows if int(row["step"]) < start or not _is_validation(row)]
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            self._rewrite(rows)
+        self._rewrite(rows)
+        self._is_open = True
 
     @property
     def name(self) -> str:
@@ -70,6 +78,8 @@ class MetricsCSV(Logger):
         row |= {key: f"{float(value):.8g}" for key, value in kept.items() if key != "epoch"}
         if len(row) == 1:
             return
+        if not self._is_open:
+            self._open(int(row["step"]) - 1)
         self._waiting.append(row)
         try:
             self._append()
@@ -136,6 +146,23 @@ class LatestFigures(Logger):
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """They are no figures."""
+
+
+class SaveMetrics(Callback):
+    """Has any trainer write what is logged to ``metrics.csv``; a training that is continued appends to it.
+
+    Args:
+        folder: the run's, made where it is missing.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.path = RunFolder(Path(folder)).metrics
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Add the logger."""
+        if stage == "fit" and not any(isinstance(logger, MetricsCSV) for logger in trainer.loggers):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            trainer.loggers = [*trainer.loggers, MetricsCSV(self.path)]
 
 
 def make_loggers(

@@ -5,44 +5,34 @@ import logging
 import platform
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from lightning.pytorch.utilities import rank_zero_only
 
 PLANNED = ("codeclab.experiments.data.corpus", "codeclab.experiments.data.module")
 """Loggers of what is known of a corpus before anything is trained."""
 
-_told: set[str] | None = None
 
-_planned = False
+class Notes:
+    """Says what the user may want to know, on standard error, and nothing twice; one process of several speaks.
 
+    Args:
+        silent: say nothing: this process does what another has planned and told.
+    """
 
-@rank_zero_only
-def note(text: str) -> None:
-    """Say something that the user may want to know, on standard error; one process of several speaks."""
-    if _planned or (_told is not None and text in _told):
-        return
-    if _told is not None:
-        _told.add(text)
-    print(f"note: {text}", file=sys.stderr)
+    def __init__(self, silent: bool = False) -> None:
+        self.silent = silent
+        self._said: set[str] = set()
 
-
-@contextmanager
-def each_note_once() -> Iterator[None]:
-    """Say no note twice inside: a table's rows share flags, and each is built to be planned, timed and trained."""
-    global _told
-    before, _told = _told, set()
-    try:
-        yield
-    finally:
-        _told = before
+    @rank_zero_only
+    def __call__(self, text: str) -> None:
+        """Say one thing."""
+        if not self.silent and text not in self._said:
+            self._said.add(text)
+            print(f"note: {text}", file=sys.stderr)
 
 
-def planned() -> None:
-    """Say no note at all from now on, nor what a corpus holds: this process does what another has planned and told."""
-    global _planned
-    _planned = True
+def silence_corpora() -> None:
+    """Let this process say nothing of what a corpus holds: another has planned and told it."""
     for name in PLANNED:
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -18,7 +18,8 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.tracking.wandb_run import RunWandb
-from codeclab.experiments.train.validation import Validation, spread_rates
+from codeclab.experiments.train.module import experiment_of
+from codeclab.experiments.train.validation import spread_rates
 
 N_FFT = 1024
 
@@ -74,14 +75,14 @@ class SaveSamples(Callback):
     W&B gets the same clips at several bitrates with spectrograms, at most ``OCCASIONS`` times, the last at the end.
 
     Args:
-        folder: the run.
+        folder: the run's.
         clips: how many clips.
         every: batches between two validations.
         steps: batches of the whole run.
     """
 
-    def __init__(self, folder: RunFolder, clips: int = 3, every: int = 1, steps: int = 1) -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder | Path | str, clips: int = 3, every: int = 1, steps: int = 1) -> None:
+        self.folder = folder if isinstance(folder, RunFolder) else RunFolder(Path(folder))
         self.clips = clips
         self.every = every
         self.steps = steps
@@ -97,13 +98,13 @@ class SaveSamples(Callback):
         data = getattr(trainer, "datamodule", None)
         if not trainer.is_global_zero or trainer.state.fn != "fit" or data is None or not data.corpus.valid:
             return
-        assert isinstance(pl_module, Validation)
-        codec, step = pl_module.deployed_codec, trainer.global_step
+        experiment = experiment_of(pl_module)
+        codec, step = experiment.deployed_codec, trainer.global_step
         online = next((logger for logger in trainer.loggers if isinstance(logger, RunWandb)), None)
         media: dict[str, Any] = {}
         for clip in data.clips("valid")[: self.clips]:
             name = re.sub(r"[^\w.-]+", "_", clip.name)
-            coded = code(codec, clip, pl_module.main_codebooks)
+            coded = code(codec, clip, experiment.main_codebooks)
             original = self.folder.samples / f"{name}.original.flac"
             if not original.is_file():
                 write_audio(original, clip.audio, clip.sample_rate)

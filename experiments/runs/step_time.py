@@ -21,7 +21,9 @@ from lightning.pytorch.callbacks import Callback
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import keep_freed_memory, quiet
 from codeclab.experiments.train.logs import memory_figures
-from codeclab.experiments.train.update import GeneratorLosses
+from codeclab.experiments.train.orders import GeneratorLosses
+from codeclab.experiments.train.player import Player
+from codeclab.experiments.train.update import Update
 
 PARTS = ("data", "codec forward", "losses", "critics forward", "output gradients", "balancer", "backward", "optimizers")
 """Where a batch's time is looked for; what lies between them is the rest."""
@@ -120,16 +122,20 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
 
     parts = Parts(now)
     parts.wrap(model.codec, "forward", "codec forward")
-    parts.wrap(model, "output_losses", "losses")
     for ensemble in model.critics:
         parts.wrap(ensemble, "forward", "critics forward")
     if model.balancer is not None:
         parts.wrap(model.balancer, "combine", "balancer")
-    parts.wrap(model, "_backward", "backward")
-    parts.wrap(model, "_step", "optimizers")
-    originals = {name: getattr(GeneratorLosses, name) for name in ("gradients", "weighted_gradient")}
-    for name in originals:
-        parts.wrap(GeneratorLosses, name, "output gradients")
+    seams = [
+        (GeneratorLosses, "gradients", "output gradients"),
+        (GeneratorLosses, "weighted_gradient", "output gradients"),
+        (Update, "measure", "losses"),
+        (Update, "teach", "backward"),
+        (Player, "step", "optimizers"),
+    ]
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in seams]
+    for owner, name, part in seams:
+        parts.wrap(owner, name, part)
     clock = _clock(parts, warm_up, batches)
     # Of the trainer's own callbacks none may act: they would write into the run's folder.
     setattr(trainer, "callbacks", [clock])  # noqa: B010 (its stubs do not know the attribute)
@@ -138,8 +144,8 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
     try:
         trainer.fit(model, cli.datamodule)
     finally:
-        for name, method in originals.items():
-            setattr(GeneratorLosses, name, method)
+        for owner, name, method in originals:
+            setattr(owner, name, method)
     figures = memory_figures(trainer.strategy.root_device)
     memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
     total = sum(parts.seconds.values())

@@ -1,43 +1,37 @@
 """What W&B is told about a run: its settings by short names, its group, its tags."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-LABELS = ("table", "row", "seed")
+LABELS = ("table", "row", "seed", "recipe", "scale")
 
 
-@contextmanager
-def labelled(table: str, row: str, seed: int) -> Iterator[None]:
-    """Say which row of which table is made inside, to this process and to those it starts.
+@dataclass(frozen=True)
+class MadeFor:
+    """The row of a table that a run is made for.
 
-    Args:
-        table: the table's name or path.
+    Attributes:
+        table: the table's name.
         row: the row's name.
         seed: which of the row's seeds, from 0.
+        recipe: the name of its recipe.
+        scale: the name of its scale; None is the recipe's own sizes.
     """
-    values = {"table": Path(table).stem, "row": row, "seed": str(seed)}
-    before = {name: os.environ.get(_variable(name)) for name in values}
-    os.environ.update({_variable(name): value for name, value in values.items()})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(_variable(name), None)
-            else:
-                os.environ[_variable(name)] = value
+
+    table: str
+    row: str
+    seed: int = 0
+    recipe: str = ""
+    scale: str | None = None
 
 
-def _variable(name: str) -> str:
-    return f"CODECLAB_{name.upper()}"
-
-
-def labels() -> dict[str, str]:
-    """The table, row and seed that are being made; empty outside of a table."""
-    return {name: os.environ[_variable(name)] for name in LABELS if _variable(name) in os.environ}
+def labels(config: dict[str, Any]) -> dict[str, str]:
+    """What a run is made for; empty outside of a table."""
+    made_for = config.get("made_for")
+    if not made_for:
+        return {}
+    return {key: "paper" if made_for[key] is None else str(made_for[key]) for key in LABELS}
 
 
 def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict[str, Any]:
@@ -46,11 +40,11 @@ def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict
     Runs are grouped by table, outside of a table by recipe; tags are recipe, scale, table and row.
 
     Args:
-        config: a run's resolved settings, parts as ``class_path`` and ``init_args``.
+        config: a run's resolved settings, parts as ``class_path`` and ``init_args``, ``made_for`` as of ``MadeFor``.
         recipe: the recipe's name.
         scale: the scale's name, or None.
     """
-    names = {"recipe": recipe, "scale": scale or "paper"} | labels()
+    names = {"recipe": recipe, "scale": scale or "paper"} | labels(config)
     tags = [names[key] for key in ("recipe", "scale", "table", "row") if names.get(key)]
     chosen = {
         "group": ("WANDB_RUN_GROUP", names.get("table", recipe)),

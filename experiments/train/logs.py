@@ -1,16 +1,16 @@
-"""The part of the LightningModule that logs its training: losses, speed, memory, codebooks."""
+"""The callback that logs training: losses, speed, memory, codebooks."""
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from codeclab.experiments.train.balancer import Balancer
-from codeclab.experiments.train.settings import OptimizerSettings
+from codeclab.experiments.train.step_output import StepOutput
 from codeclab.quantizers.usage import codebook_statistics
 
 GIB = 2**30
@@ -83,63 +83,67 @@ def memory_figures(device: torch.device) -> dict[str, float]:
     return figures
 
 
-class TrainingLogs(lightning.LightningModule):
-    """Sends what a batch showed to the loggers; the trainer's module inherits this and keeps the last batch's codes.
+class TrainingLogs(Callback):
+    """Sends what a batch gave to the trainer's loggers, at the first one and every ``log_every_n_steps`` batches.
 
-    Figures stay on the device until ``log_every_n_steps`` asks for them; then one transfer brings them all.
+    What is on the device stays there until then; one transfer brings it all.
     """
 
-    optimizer_settings: OptimizerSettings
-    discriminator_optimizer_settings: OptimizerSettings
-    balancer: Balancer | None
-    _codes: Tensor
-    _sizes: list[int]
+    def __init__(self) -> None:
+        self._throughput = Throughput()
 
-    def on_fit_start(self) -> None:
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clocks, before a run that continues validates first."""
         self._throughput = Throughput()
         self._throughput.fetch()
 
-    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """The wait for data is over."""
         self._throughput.begin()
 
-    def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
-        """The wait for the next batch begins; a validation between them restarts it."""
-        self._throughput.end(len(batch["audio"]) * self.trainer.world_size)
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the batch; the wait for the next begins, and a validation between them restarts it."""
+        output = StepOutput.of(outputs)
+        if output is not None:
+            self._throughput.end(output.n_items * trainer.world_size)
+            self._log(trainer, pl_module, output)
         self._throughput.fetch()
 
-    def on_validation_end(self) -> None:
+    def _log(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, output: StepOutput) -> None:
+        step = trainer.global_step
+        if step % trainer.log_every_n_steps == 0 or step == 1:  # type: ignore[attr-defined]
+            values = training_figures(output) | self._throughput.read() | memory_figures(pl_module.device)
+            for logger in trainer.loggers:
+                logger.log_metrics(values, step)
+            shown = {"spectral": output.losses.get("spectral"), "critic": output.losses.get("discriminator")}
+            for name, value in shown.items():
+                if value is not None:
+                    pl_module.log(name, value, prog_bar=True, logger=False)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Leave the validation out of the wait for data."""
-        if self.trainer.state.fn == "fit":
+        if trainer.state.fn == "fit":
             self._throughput.fetch()
 
-    def log_training(self, logs: dict[str, float]) -> None:
-        """Send a batch's figures to the loggers, at the first one and every ``log_every_n_steps`` batches.
 
-        Args:
-            logs: losses, gradient norms, scores and bitrate, by name.
-        """
-        step = self.global_step
-        if step % self.trainer.log_every_n_steps and step != 1:  # type: ignore[attr-defined]
-            return
-        values = {f"train/{name}": value for name, value in logs.items()}
-        batches = self.trainer.max_steps
-        values["train/lr"] = self.optimizer_settings.rate(step - 1, batches)
-        if "discriminator" in logs:
-            values["train/discriminator_lr"] = self.discriminator_optimizer_settings.rate(step - 1, batches)
-        shares = self.balancer.last_shares if self.balancer is not None else {}
-        values |= as_numbers({f"share/{name}": share for name, share in shares.items()})
-        if self._codes.shape[1]:
-            values |= codebook_logs(self._codes, self._sizes)
-        values |= self._throughput.read() | memory_figures(self.device)
-        for logger in self.loggers:
-            logger.log_metrics(values, step)
-        shown = {"spectral": values.get("train/spectral"), "critic": values.get("train/discriminator")}
-        self.log_dict({k: v for k, v in shown.items() if v is not None}, prog_bar=True, logger=False)
+def training_figures(output: StepOutput) -> dict[str, float]:
+    """What is logged of a batch, by the names it is logged under."""
+    named = output.figures()
+    named["lr"] = output.learning_rates["generator"]
+    if "discriminator" in output.losses:
+        named["discriminator_lr"] = output.learning_rates["discriminator"]
+    values = {f"train/{name}": value for name, value in named.items()}
+    values |= as_numbers({f"share/{name}": share for name, share in output.shares.items()})
+    if output.codes.shape[1]:
+        values |= codebook_logs(output.codes, output.sizes)
+    return values
 
 
-def as_numbers(figures: dict[str, Tensor]) -> dict[str, float]:
+def as_numbers(figures: Mapping[str, Tensor]) -> dict[str, float]:
     """0-d tensors as numbers, in one transfer."""
     if not figures:
         return {}

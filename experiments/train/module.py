@@ -1,11 +1,12 @@
 """The one LightningModule: a codec against its critics."""
 
 import copy
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Self
 
+import lightning
 import numpy as np
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from codeclab.codecs.base import Decoder, Encoder
@@ -14,30 +15,35 @@ from codeclab.discriminators.adversarial import AdversarialLoss, HingeLoss
 from codeclab.discriminators.base import Discriminator
 from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.train.arguments import check_arguments
 from codeclab.experiments.train.balancer import Balancer
+from codeclab.experiments.train.batch import training_batch, validation_batch
+from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
 from codeclab.experiments.train.compile import compile_networks
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
-from codeclab.experiments.train.non_finite import finite_figures
+from codeclab.experiments.train.orders import Critics, standing_still
+from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.quantizer_start import audio_from, start_codebooks
 from codeclab.experiments.train.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
 from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
-from codeclab.experiments.train.update import (
-    Critics,
-    GeneratorLosses,
-    critic_loss,
-    meet_updated_critics,
-    share_one_pass,
-    standing_still,
+from codeclab.experiments.train.step_output import OUTPUT, StepOutput
+from codeclab.experiments.train.update import Coded, PartOutput, Update, UpdateOrder, mean_of_parts
+from codeclab.experiments.train.validation import (
+    Validation,
+    ValidationOutput,
+    decode_clips,
+    measured_rates,
+    most_telling,
 )
-from codeclab.experiments.train.validation import Validation
-from codeclab.quantizers.base import Quantized, Quantizer
+from codeclab.quantizers.base import Quantizer
 
 UPDATE_DRAW = 1
 """Stream number of the draw that decides whether the critics learn from a batch."""
 
 
-class CodecExperiment(TrainingLogs, Validation):
+class CodecExperiment(lightning.LightningModule):
     """Trains a codec assembled from parts against discriminators; manual optimization, two optimizers.
 
     Args:
@@ -103,7 +109,7 @@ class CodecExperiment(TrainingLogs, Validation):
         balancer: Balancer | None = None,
         optimizer: OptimizerSettings = OptimizerSettings(),  # noqa: B008 (read only)
         discriminator_optimizer: OptimizerSettings | None = None,
-        update_order: Literal["discriminator_first", "joint"] = "discriminator_first",
+        update_order: UpdateOrder = "discriminator_first",
         average_decay: float | None = None,
         accumulate: int = 1,
         bitrate: float | None = None,
@@ -111,7 +117,9 @@ class CodecExperiment(TrainingLogs, Validation):
         compile: bool = False,
         seed: int = 0,
     ) -> None:
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__()
+        self.arguments = arguments
         self.automatic_optimization = False
         self.codec = Codec(encoder, quantizer, decoder, sample_rate, bitrates, segment, overlap, normalize)
         self.rate_sampling = rate_sampling or AllCodebooks()
@@ -137,45 +145,12 @@ class CodecExperiment(TrainingLogs, Validation):
         self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
         self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
         plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
-        self._check_arguments(plays, ensemble_per_bandwidth)
+        check_arguments(self, plays, ensemble_per_bandwidth)
         self.critics = self._ensembles(discriminators or [], ensemble_per_bandwidth) if plays else nn.ModuleList()
         self.average = copy.deepcopy(self.codec).requires_grad_(False) if average_decay is not None else None
         if compile:
             compile_networks(self.codec, self.critics)
-
-    def _check_arguments(self, plays: bool, ensemble_per_bandwidth: bool) -> None:
-        if not 0 <= self.discriminator_probability <= 1:
-            raise ValueError(f"discriminator_probability is {self.discriminator_probability}; it should be 0 to 1")
-        for name in ("quantizer_start", "quantizer_start_frames"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it should be 0 or more")
-        if self.adversarial_start < 0:
-            raise ValueError(f"adversarial_start is {self.adversarial_start}; it should be 0 or more batches")
-        if self.discriminator_warmup < 0 or (self.discriminator_warmup and not plays):
-            raise ValueError(
-                f"discriminator_warmup is {self.discriminator_warmup}; it should be 0 or, with critics, more batches"
-            )
-        if self.adversarial_start and not (self.waveform_loss or self.spectral_loss):
-            raise ValueError(
-                f"until batch {self.adversarial_start} (adversarial_start) there is nothing to learn from: give a "
-                "waveform_loss or a spectral_loss with a positive weight"
-            )
-        if self.accumulate < 1:
-            raise ValueError(f"accumulate is {self.accumulate}; it should be at least 1")
-        if self.accumulate > 1 and plays and self.update_order != "joint":
-            raise ValueError(
-                f"accumulate {self.accumulate} needs update_order joint: with discriminator_first every part's graph "
-                "would have to be held until the critics have seen the whole batch"
-            )
-        if ensemble_per_bandwidth and not isinstance(self.rate_sampling, PerBatchBandwidth):
-            raise ValueError(
-                f"ensemble_per_bandwidth needs one bandwidth per batch, but rate_sampling is "
-                f"{type(self.rate_sampling).__name__}; use PerBatchBandwidth, or ensemble_per_bandwidth false"
-            )
-        if not (plays or self.waveform_loss or self.spectral_loss):
-            raise ValueError(
-                "nothing to learn from: give discriminators, a waveform_loss or a spectral_loss, and a positive weight"
-            )
+        self.update = Update(update_order, weights, balancer, self.output_losses, self.manual_backward)
 
     def _ensembles(self, discriminators: list[Discriminator], per_bandwidth: bool) -> nn.ModuleList:
         first = Ensemble(discriminators)
@@ -227,124 +202,68 @@ class CodecExperiment(TrainingLogs, Validation):
             losses["spectral"] = self.spectral_loss(fake, real)
         return losses
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """One batch for both players; ``batch`` is what ``AudioData`` yields."""
-        index = int(batch["batch"])
+    def players(self) -> dict[str, Player]:
+        """The generator and, where there are critics, the discriminators; once a trainer has made the optimizers."""
+        wrapped = self.optimizers()
+        optimizers = wrapped if isinstance(wrapped, list) else [wrapped]
+        modules = {"generator": self.codec, "discriminator": self.critics}
+        settings = (self.optimizer_settings, self.discriminator_optimizer_settings)
+        batches = self.trainer.max_steps
+        return {
+            name: Player(module, optimizer, one, batches, counts_batches=name == "generator")
+            for (name, module), optimizer, one in zip(modules.items(), optimizers, settings, strict=False)
+        }
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, StepOutput]:
+        """One batch for both players; ``batch`` is what ``AudioData`` yields, or audio ``[B, C, N]``."""
+        given = training_batch(batch, self.codec.channels, self.global_step, self.global_rank)
+        index, audio, items = given.index, given.audio, given.items
         if index == self.quantizer_start and self.quantizer_start_frames:
-            start_codebooks(self.codec, audio_from(batch, self.trainer), self.quantizer_start_frames)
-        judged = self.critics_of(index) is not None
-        warming = judged and index < self.adversarial_start + self.discriminator_warmup
-        learn = judged and (warming or self.critics_learn(index))
-        audio, items = batch["audio"], batch["item"]
-        parts = min(self.accumulate, len(audio))
-        figures: dict[str, Tensor] = {}
-        for part_audio, part_items in zip(audio.chunk(parts), items.chunk(parts), strict=True):
-            share = len(part_audio) / len(audio)
-            if warming:
-                played = self._show_critics(part_audio, part_items, index, share)
+            later = audio_from(given, self.trainer, self.codec.channels)
+            start_codebooks(self.codec, later, self.quantizer_start_frames)
+        players = self.players()
+        critics = self.critics_of(index)
+        warming = critics is not None and index < self.adversarial_start + self.discriminator_warmup
+        learner = players["discriminator"] if critics and (warming or self.critics_learn(index)) else None
+        n_parts = min(self.accumulate, len(audio))
+        parts: list[tuple[float, PartOutput]] = []
+        for part, part_items in zip(audio.chunk(n_parts), items.chunk(n_parts), strict=True):
+            share = len(part) / len(audio)
+            if warming and critics is not None:
+                with standing_still(self.codec):  # its codebooks, too
+                    coded = self.code(part, part_items, index)
+                parts.append((share, self.update.discriminators_alone(coded, critics, share)))
             else:
-                played = self._play(part_audio, part_items, index, learn, share)
-            figures = {name: figures.get(name, 0) + share * value for name, value in played.items()}
-        critics_step = learn and (warming or self.update_order == "joint")
-        if critics_step:
-            figures["discriminator_grad_norm"] = self._clip(1)
+                coded = self.code(part, part_items, index)
+                parts.append((share, self.update.both(coded, critics, learner, index, share)))
+        whole = mean_of_parts(parts)
+        moves_now = learner is not None and (warming or self.update_order == "joint")
+        if moves_now:
+            whole.norms["discriminator"] = players["discriminator"].clip()
         if not warming:
-            figures["generator_grad_norm"] = self._clip(0)
-        logs = finite_figures(figures, index, audio)
-        if critics_step:
-            self._step(1)
-        self._step(0)  # without gradients it moves nothing and counts the batch
+            whole.norms["generator"] = players["generator"].clip()
+        output = whole.finished(index, audio, players, self.balancer)
+        if moves_now:
+            players["discriminator"].step(index)
+        players["generator"].step(index)  # without gradients it moves nothing and counts the batch
         if not warming:
             self._update_average()
-        self.log_training(logs)
+        return {OUTPUT: output}
 
-    def _reconstruct(self, real: Tensor, items: Tensor, index: int) -> tuple[Tensor, Quantized]:
-        """The codec's pass over one part of a batch ``[B, C, N]``, at the rates drawn for it."""
+    def code(self, real: Tensor, items: Tensor, index: int) -> Coded:
+        """The codec's pass over one part of a batch, at the rates drawn for it.
+
+        Args:
+            real: ``[B, C, N]``.
+            items: positions of its items in the whole batch, over all processes, ``int64 [B]``.
+            index: the batch, counted from 0.
+        """
         n_codebooks = self.rate_sampling.sample(self.seed, index, items, self.codec)
         if isinstance(n_codebooks, Tensor):
             n_codebooks = n_codebooks.to(real.device)
-        # Of these codes: a learnt bitrate has others once the optimizer has stepped.
-        self._sizes = self.codec.quantizer.codebook_sizes
+        sizes = self.codec.quantizer.codebook_sizes
         fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
-        return fake.float(), quantized
-
-    def _show_critics(self, real: Tensor, items: Tensor, index: int, share: float) -> dict[str, Tensor]:
-        """The critics' backward pass on one part of a batch of their warm-up; the codec stands still, codebooks too."""
-        with standing_still(self.codec):
-            fake, quantized = self._reconstruct(real, items, index)
-        critics = self.critics_of(index)
-        assert critics is not None
-        loss = critic_loss(critics, real, fake)
-        self._backward(loss * share)
-        self._codes = quantized.codes
-        return {"discriminator": loss.detach(), **critics.scores}
-
-    def _play(self, real: Tensor, items: Tensor, index: int, learn: bool, share: float) -> dict[str, Tensor]:
-        """Both players' backward passes on one part of a batch; returns what to log."""
-        fake, quantized = self._reconstruct(real, items, index)
-        critics = self.critics_of(index)
-        norms: dict[str, Tensor] = {}
-        critics_loss = None
-        if critics is None:
-            leaf = fake.detach().requires_grad_()
-            players = GeneratorLosses(leaf, self.output_losses(leaf, real))
-        elif self.update_order == "joint":
-            players, critics_loss = share_one_pass(critics, real, fake, lambda x: self.output_losses(x, real), learn)
-        else:
-            if learn:
-                critics_loss = critic_loss(critics, real, fake)
-                self._backward(critics_loss)
-                norms["discriminator_grad_norm"] = self._clip(1)
-                self._step(1)
-            players = meet_updated_critics(critics, real, fake, lambda x: self.output_losses(x, real))
-        gradient = self._output_gradient(players, share)
-        if critics_loss is not None and self.update_order == "joint":
-            self._backward(critics_loss * share)
-        latent = [getattr(self.weights, name, 1.0) * loss for name, loss in quantized.losses.items()]
-        self._backward(((fake * gradient).sum() + sum(latent)) * share)
-        self._codes = quantized.codes
-        # In the order they are computed, so that the first that is not finite is the cause of the others.
-        losses = {} if critics_loss is None else {"discriminator": critics_loss}
-        losses |= players.losses | quantized.losses | norms | (critics.scores if critics else {})
-        losses["bitrate"] = quantized.bits.mean() * self.codec.frame_rate / 1000
-        return {name: loss.detach() for name, loss in losses.items()}
-
-    def _backward(self, loss: Tensor) -> None:
-        # Lightning runs the step under autocast, which would round the backward pass of float32 losses, too.
-        with torch.autocast(loss.device.type, enabled=False):
-            self.manual_backward(loss)
-
-    def _output_gradient(self, players: GeneratorLosses, share: float) -> Tensor:
-        weights = {name: getattr(self.weights, name) for name in players.losses}
-        with torch.autocast(players.leaf.device.type, enabled=False):
-            if self.balancer is None:
-                return players.weighted_gradient(weights)
-            gradient = self.balancer.combine(players.gradients(), weights)
-        # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
-        return gradient / share if self.balancer.enabled else gradient
-
-    def _clip(self, player: int) -> Tensor:
-        """Scale a player's gradients (0 generator, 1 critics) down to their largest norm; returns that before."""
-        settings = (self.optimizer_settings, self.discriminator_optimizer_settings)[player]
-        module = (self.codec, self.critics)[player]
-        parameters = [p for p in module.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if settings.clip_norm:
-            nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
-        return norm
-
-    def _step(self, player: int) -> None:
-        """Schedule and step one player, and leave it without gradients."""
-        settings = (self.optimizer_settings, self.discriminator_optimizer_settings)[player]
-        optimizers = self.optimizers()
-        wrapped = optimizers[player] if isinstance(optimizers, list) else optimizers
-        assert isinstance(wrapped, LightningOptimizer)
-        for group in wrapped.param_groups:
-            group["lr"] = settings.rate(self.global_step, self.trainer.max_steps)
-        # Lightning counts every step of a wrapped optimizer: only the generator's may advance global_step,
-        # so that it counts batches even when a batch leaves the critics alone.
-        (wrapped if player == 0 else wrapped.optimizer).step()
-        wrapped.optimizer.zero_grad(set_to_none=True)
+        return Coded(real, fake.float(), quantized, sizes, self.codec.frame_rate)
 
     def _update_average(self) -> None:
         if self.average is None or self.average_decay is None:
@@ -354,3 +273,80 @@ class CodecExperiment(TrainingLogs, Validation):
         decay = min(self.average_decay, (1 + batches) / (10 + batches))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.codec.parameters()), 1 - decay)
+
+    # ------------------------------------------------------------------ validation and test
+
+    @property
+    def monitored(self) -> str:
+        """The metric by which checkpoints are compared."""
+        return most_telling(self.validation_metrics)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, ValidationOutput]:
+        """A batch of validation clips as the deployed codec gives them; ``Validation`` measures them."""
+        fits = self.trainer.state.fn == "fit"
+        joined = not fits or self.global_step > self.quantizer_start or self.quantizer_start == 0
+        rates = measured_rates(self.deployed_codec, self.main_codebooks, fits, joined)
+        return self._decoded(batch, rates)
+
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, ValidationOutput]:
+        """A batch of test clips as the deployed codec gives them; ``Validation`` measures them."""
+        return self._decoded(batch, measured_rates(self.deployed_codec, self.main_codebooks))
+
+    def _decoded(self, batch: Any, rates: dict[str, int | None]) -> dict[str, ValidationOutput]:
+        codec = self.deployed_codec
+        clips = validation_batch(batch, codec.channels)
+        decoded = decode_clips(codec, clips.audio, rates)
+        return {OUTPUT: ValidationOutput(clips, decoded, codec.sample_rate, self.validation_metrics, self.monitored)}
+
+    def measure_rate(self, split: str) -> float | None:
+        """The kbps that a learnt-rate codec's codes of a split's clips cost, which it offers from then on.
+
+        None where the rate is not learnt, or there are no such clips.
+        """
+        codec, data = self.deployed_codec, getattr(self.trainer, "datamodule", None)
+        if not codec.quantizer.learns_rate or not isinstance(data, AudioData) or not getattr(data.corpus, split):
+            return None
+        with torch.autocast(device_type=self.device.type, enabled=False):
+            return codec.measure_rate(clip.audio[None].to(self.device) for clip in data.clips(split))
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the experiment is built from, as plain values."""
+        checkpoint[EXPERIMENT] = describe_arguments(self.arguments)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # Lightning's is a descriptor of its own
+        cls, checkpoint_path: str | Path, map_location: Any = None, strict: bool = True, **arguments: Any
+    ) -> Self:
+        """An experiment from a checkpoint alone: its parts, and their weights. No pickled class is loaded.
+
+        Args:
+            checkpoint_path: of this suite.
+            map_location: where tensors go, as for ``torch.load``.
+            strict: refuse a checkpoint with other tensors than the parts have.
+            arguments: the constructor's, in place of those kept.
+
+        Raises:
+            ValueError: the checkpoint does not hold how a part was built, or a class is not known.
+        """
+        content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        experiment = cls(**read_arguments(cls, content, str(checkpoint_path), arguments))
+        experiment.load_state_dict(content["state_dict"], strict=strict)
+        return experiment
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """What logs and measures, unless the trainer has it already; so under any trainer."""
+        present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
+        return [kind() for kind in (TrainingLogs, Validation) if kind not in present]
+
+
+def experiment_of(module: lightning.LightningModule) -> CodecExperiment:
+    """A callback's module, which has to be a ``CodecExperiment``.
+
+    Raises:
+        TypeError: it is another.
+    """
+    if not isinstance(module, CodecExperiment):
+        raise TypeError(f"this callback is for a CodecExperiment, not for {type(module).__name__}")
+    return module

@@ -1,7 +1,6 @@
 """A quantizer that joins once there is something to quantize, its codebooks started from many batches."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import lightning
 import torch
@@ -9,7 +8,8 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.train.update import standing_still
+from codeclab.experiments.train.batch import TrainingBatch, find_audio
+from codeclab.experiments.train.orders import standing_still
 from codeclab.quantizers.distributed import world_size
 
 
@@ -35,14 +35,14 @@ def start_codebooks(codec: Codec, audio: Iterator[Tensor], n_frames: int) -> Non
         codec.quantizer.start_from(torch.cat(frames), len(frames[0]))
 
 
-def audio_from(batch: dict[str, Any], trainer: lightning.Trainer) -> Iterator[Tensor]:
+def audio_from(batch: TrainingBatch, trainer: lightning.Trainer, channels: int) -> Iterator[Tensor]:
     """The audio ``[B, C, N]`` of a training batch and of those after it, read ahead: the training gets them again.
 
     They are a function of the batch's number alone where the data is an ``AudioData``, so a run that is stopped here
     and continued starts from the same frames. Of any other loader a fresh pass is taken.
     """
-    yield batch["audio"]
+    yield batch.audio
     data = getattr(trainer, "datamodule", None)
-    later = data.batches(int(batch["batch"]) + 1) if isinstance(data, AudioData) else trainer.train_dataloader
+    later = data.batches(batch.index + 1) if isinstance(data, AudioData) else trainer.train_dataloader
     for other in later or ():
-        yield other["audio"]
+        yield find_audio(other, channels)

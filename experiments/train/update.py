@@ -1,145 +1,208 @@
-"""The two orders in which the players learn from one batch (design: training step)."""
+"""Both players' backward passes on a batch, part by part, and what they gave."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from codeclab.discriminators.adversarial import AdversarialLoss
-from codeclab.discriminators.base import Discriminator, Judgement
-from codeclab.discriminators.feature_matching import FeatureLoss
+from codeclab.experiments.train.balancer import Balancer
+from codeclab.experiments.train.non_finite import finite_figures
+from codeclab.experiments.train.orders import (
+    Critics,
+    GeneratorLosses,
+    critic_loss,
+    meet_updated_critics,
+    share_one_pass,
+)
+from codeclab.experiments.train.player import Player
+from codeclab.experiments.train.settings import LossWeights
+from codeclab.experiments.train.step_output import StepOutput, in_order
+from codeclab.quantizers.base import Quantized
 
-OutputLosses = Callable[[Tensor], dict[str, Tensor]]
-
-
-@dataclass
-class Critics:
-    """One ensemble and the losses played against it.
-
-    Attributes:
-        ensemble: judges ``[B, C, N]``.
-        adversarial: both players' adversarial losses.
-        feature: feature matching; None leaves it out.
-        adversarial_active: whether the generator's adversarial loss counts.
-        scores: mean logits on real and on fake audio of the latest pass that judged both, 0-d tensors, for logging.
-    """
-
-    ensemble: Discriminator
-    adversarial: AdversarialLoss
-    feature: FeatureLoss | None
-    adversarial_active: bool
-    scores: dict[str, Tensor] = field(default_factory=dict)
-
-    def loss(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
-        """The critics' loss from their judgements of real and of fake audio."""
-        self.note(real, fake)
-        return self.adversarial.critic(real, fake)
-
-    def note(self, real: list[Judgement], fake: list[Judgement]) -> None:
-        """Keep the mean logits, each sub-network counted once; they stay on the device."""
-        self.scores = {"score_real": mean_logit(real), "score_fake": mean_logit(fake)}
+UpdateOrder = Literal["discriminator_first", "joint"]
 
 
-@dataclass
-class GeneratorLosses:
-    """The generator's losses on the decoder's output, and the graph they hang on.
+@dataclass(frozen=True)
+class Coded:
+    """What the codec made of one part of a batch.
 
     Attributes:
-        leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
-        losses: named scalars that depend on ``leaf``.
+        real: the audio, ``[B, C, N]``.
+        fake: its reconstruction, ``[B, C, N]``, float32.
+        quantized: the quantizer's latent, codes, losses and bits.
+        sizes: entries of each codebook when the codes were made.
+        frame_rate: latent frames per second, Hz.
     """
 
-    leaf: Tensor
+    real: Tensor
+    fake: Tensor
+    quantized: Quantized
+    sizes: list[int]
+    frame_rate: float
+
+
+@dataclass(frozen=True)
+class PartOutput:
+    """What one part of a batch gave; all scalars are 0-d tensors without gradient, on the device.
+
+    Attributes:
+        losses: by name, in the order they are computed.
+        scores: the discriminators' mean logits.
+        norms: gradient norms by player, as far as they have learned.
+        bitrate: kbps; None where only the discriminators learned.
+        codes: ``int64 [B, K, T]``.
+        sizes: entries of each codebook.
+    """
+
     losses: dict[str, Tensor]
+    scores: dict[str, Tensor]
+    norms: dict[str, Tensor]
+    bitrate: Tensor | None
+    codes: Tensor
+    sizes: list[int]
 
-    def gradients(self) -> dict[str, Tensor]:
-        """Each loss's gradient at ``leaf``, ``[B, C, N]``."""
-        return {name: torch.autograd.grad(loss, self.leaf, retain_graph=True)[0] for name, loss in self.losses.items()}
+    def figures(self) -> dict[str, Tensor]:
+        """All scalars by the names they are logged under."""
+        return in_order(self.losses, self.scores, self.norms, self.bitrate)
 
-    def weighted_gradient(self, weights: dict[str, float]) -> Tensor:
-        """The gradient of the weighted sum in one backward pass, ``[B, C, N]``."""
-        total = torch.stack([weights[name] * loss for name, loss in self.losses.items()]).sum()
-        return torch.autograd.grad(total, self.leaf, retain_graph=True)[0]
+    def finished(
+        self, index: int, audio: Tensor, players: Mapping[str, Player], balancer: Balancer | None
+    ) -> StepOutput:
+        """The whole batch's output, from the mean of its parts; waits for the device once.
 
+        Args:
+            index: the batch, counted from 0.
+            audio: this process's share of it, ``[B, C, N]``.
+            players: both, by the names of ``norms``.
+            balancer: of the losses.
 
-def mean_logit(judgements: list[Judgement]) -> Tensor:
-    """The mean over sub-networks of each one's mean logit, a 0-d tensor without gradient."""
-    return torch.stack([judgement.logits.detach().float().mean() for judgement in judgements]).mean()
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Keep a module's parameters out of the graphs built inside."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-@contextmanager
-def standing_still(module: nn.Module) -> Iterator[None]:
-    """Use a module in evaluation mode and without gradient: nothing it keeps, running averages included, moves."""
-    training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        module.train(training)
+        Raises:
+            NonFiniteLossError: a scalar is NaN or infinite.
+        """
+        numbers = finite_figures(self.figures(), index, audio)
+        return StepOutput(
+            losses={name: numbers[name] for name in self.losses},
+            scores={name: numbers[name] for name in self.scores},
+            gradient_norms={player: numbers[f"{player}_grad_norm"] for player in self.norms},
+            learning_rates={name: player.learning_rate(index) for name, player in players.items()},
+            bitrate=numbers.get("bitrate"),
+            codes=self.codes,
+            sizes=self.sizes,
+            n_items=len(audio),
+            shares={} if balancer is None else dict(balancer.last_shares),
+        )
 
 
-def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
-    """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``."""
-    return critics.loss(critics.ensemble(real), critics.ensemble(fake.detach()))
+def mean_of_parts(parts: list[tuple[float, PartOutput]]) -> PartOutput:
+    """The parts of a batch as one, each with its share of the batch's items; codes are the last part's."""
+    figures: dict[str, Tensor] = {}
+    for share, part in parts:
+        figures = {name: figures.get(name, 0) + share * value for name, value in part.figures().items()}
+    last = parts[-1][1]
+    return replace(
+        last,
+        losses={name: figures[name] for name in last.losses},
+        scores={name: figures[name] for name in last.scores},
+        norms={player: figures[f"{player}_grad_norm"] for player in last.norms},
+        bitrate=figures.get("bitrate"),
+    )
 
 
-def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses) -> GeneratorLosses:
-    """``discriminator_first``: the generator meets critics that have already learned from this batch.
+@dataclass(frozen=True)
+class Update:
+    """Both players' backward passes on one part of a batch.
 
-    The released codes' order: real features without gradient, the fake pass with the critics' weights frozen.
+    Attributes:
+        order: ``discriminator_first`` or ``joint``.
+        weights: how much each loss counts.
+        balancer: balances the losses at the decoder's output; None weighs them as they are.
+        output_losses: the reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``, by name.
+        backward: the backward pass of a 0-d tensor; Lightning's, which knows of precision and of other processes.
     """
-    leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf)
-    if critics.adversarial_active or critics.feature is not None:
-        with torch.no_grad():
-            real_judgements = critics.ensemble(real) if critics.feature is not None else []
-        with frozen(critics.ensemble):
-            fake_judgements = critics.ensemble(leaf)
-        if critics.adversarial_active:
-            losses["adversarial"] = critics.adversarial.generator(fake_judgements)
-        if critics.feature is not None:
-            losses["feature"] = critics.feature(real_judgements, fake_judgements)
-    return GeneratorLosses(leaf, losses)
 
+    order: UpdateOrder
+    weights: LossWeights
+    balancer: Balancer | None
+    output_losses: Callable[[Tensor, Tensor], dict[str, Tensor]]
+    backward: Callable[[Tensor], None]
 
-def share_one_pass(
-    critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses, update_critics: bool
-) -> tuple[GeneratorLosses, Tensor | None]:
-    """``joint``: both players' losses from one pass of the critics over ``real`` and one over ``fake``.
+    def discriminators_alone(self, coded: Coded, critics: Critics, share: float) -> PartOutput:
+        """The discriminators learn, in their warm-up; the codec made its part standing still.
 
-    The critics are as they were before this batch, for both players. The critics' loss is None where they are not to
-    be updated; their passes then keep no graph for the weights.
-    """
-    leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf)
-    if update_critics:
-        real_judgements, fake_judgements = critics.ensemble(real), critics.ensemble(leaf)
-        critics_loss = critics.loss(real_judgements, fake_judgements)
-    else:
-        with torch.no_grad():
-            real_judgements = critics.ensemble(real)
-        with frozen(critics.ensemble):
-            fake_judgements = critics.ensemble(leaf)
-        critics.note(real_judgements, fake_judgements)
+        Args:
+            coded: a part of the batch.
+            critics: the ensemble that learns.
+            share: the part's share of the batch's items.
+        """
+        loss = critic_loss(critics, coded.real, coded.fake)
+        self.teach(loss * share)
+        losses = {"discriminator": loss.detach()}
+        return PartOutput(losses, critics.scores, {}, None, coded.quantized.codes, coded.sizes)
+
+    def both(
+        self, coded: Coded, critics: Critics | None, learner: Player | None, index: int, share: float
+    ) -> PartOutput:
+        """The generator learns, and the discriminators where they are to.
+
+        With ``discriminator_first`` they step here, before the generator meets them; with ``joint`` after all parts.
+
+        Args:
+            coded: a part of the batch.
+            critics: the ensemble that judges it; None without discriminators.
+            learner: the discriminators as a player; None where they do not learn from this batch.
+            index: the batch, counted from 0.
+            share: the part's share of the batch's items.
+        """
+        real, fake, quantized = coded.real, coded.fake, coded.quantized
+        norms: dict[str, Tensor] = {}
         critics_loss = None
-    if critics.adversarial_active:
-        losses["adversarial"] = critics.adversarial.generator(fake_judgements)
-    if critics.feature is not None:
-        losses["feature"] = critics.feature(real_judgements, fake_judgements)
-    return GeneratorLosses(leaf, losses), critics_loss
+        if critics is None:
+            leaf = fake.detach().requires_grad_()
+            players = GeneratorLosses(leaf, self.measure(leaf, real))
+        elif self.order == "joint":
+            players, critics_loss = share_one_pass(
+                critics, real, fake, lambda x: self.measure(x, real), learner is not None
+            )
+        else:
+            if learner is not None:
+                critics_loss = critic_loss(critics, real, fake)
+                self.teach(critics_loss)
+                norms["discriminator"] = learner.clip()
+                learner.step(index)
+            players = meet_updated_critics(critics, real, fake, lambda x: self.measure(x, real))
+        gradient = self._output_gradient(players, share)
+        if critics_loss is not None and self.order == "joint":
+            self.teach(critics_loss * share)
+        latent = [getattr(self.weights, name, 1.0) * loss for name, loss in quantized.losses.items()]
+        self.teach(((fake * gradient).sum() + sum(latent)) * share)
+        losses = {} if critics_loss is None else {"discriminator": critics_loss}
+        losses |= players.losses | quantized.losses
+        return PartOutput(
+            losses={name: loss.detach() for name, loss in losses.items()},
+            scores=critics.scores if critics else {},
+            norms=norms,
+            bitrate=quantized.bits.detach().mean() * coded.frame_rate / 1000,
+            codes=quantized.codes,
+            sizes=coded.sizes,
+        )
+
+    def measure(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``, by name."""
+        return self.output_losses(fake, real)
+
+    def teach(self, loss: Tensor) -> None:
+        """The backward pass of one player's loss, a 0-d tensor, in float32."""
+        # Lightning runs the step under autocast, which would round the backward pass of float32 losses, too.
+        with torch.autocast(loss.device.type, enabled=False):
+            self.backward(loss)
+
+    def _output_gradient(self, players: GeneratorLosses, share: float) -> Tensor:
+        weights = {name: getattr(self.weights, name) for name in players.losses}
+        with torch.autocast(players.leaf.device.type, enabled=False):
+            if self.balancer is None:
+                return players.weighted_gradient(weights)
+            gradient = self.balancer.combine(players.gradients(), weights)
+        # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
+        return gradient / share if self.balancer.enabled else gradient

@@ -1,14 +1,18 @@
-"""The half of the LightningModule that measures, in validation and in test."""
+"""What is measured in validation and in test, and the callback that measures and logs it."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.train.batch import ValidationBatch
+from codeclab.experiments.train.step_output import OUTPUT
 
 MOST_RATES = 5
 """How many of a codec's bitrates are measured and played while it trains."""
@@ -17,108 +21,146 @@ MOST_RATES = 5
 def spread_rates(offered: Sequence[float]) -> list[float]:
     """The lowest and the highest of the bitrates offered, kbps, and at most three between, evenly spread."""
     count = min(len(offered), MOST_RATES)
-    places = [round(index * (len(offered) - 1) / max(count - 1, 1)) for index in range(count)]
-    return [offered[place] for place in places]
+    indices = [round(index * (len(offered) - 1) / max(count - 1, 1)) for index in range(count)]
+    return [offered[index] for index in indices]
 
 
-class Validation(lightning.LightningModule):
-    """Measures ``deployed_codec`` on fixed clips; the trainer's module inherits this."""
+def most_telling(metrics: Sequence[str]) -> str:
+    """The metric by which checkpoints are compared: ViSQOL where it is run, else mel distance, else the first."""
+    preferred = [name for name in ("visqol_audio", "visqol_speech", "mel_distance") if name in metrics]
+    return (preferred or list(metrics))[0]
 
-    main_codebooks: int
-    quantizer_start: int
-    validation_metrics: list[str]
 
-    @property
-    def deployed_codec(self) -> Codec:
-        """The codec that is measured."""
-        raise AttributeError("the class that inherits Validation has the codec")
+def measured_rates(codec: Codec, main_codebooks: int, fits: bool = False, joined: bool = True) -> dict[str, int | None]:
+    """The numbers of codebooks that clips are coded with, by the suffix of their metrics' names.
 
-    @property
-    def monitored(self) -> str:
-        """The metric by which checkpoints are compared: ViSQOL where it is run, else mel distance, else the first."""
-        wanted = [name for name in ("visqol_audio", "visqol_speech", "mel_distance") if name in self.validation_metrics]
-        return (wanted or self.validation_metrics)[0]
+    Args:
+        codec: what is measured.
+        main_codebooks: the number at which checkpoints are compared; its metrics have no suffix.
+        fits: whether it is being trained: then at more than two bitrates.
+        joined: whether its quantizer takes part in the training yet; until then the number is None: the codec is
+            measured without it, and is no candidate for the best.
+    """
+    if not joined:
+        return {"@unquantized": None}
+    rates: dict[str, int | None] = {"": main_codebooks}
+    lowest = codec.n_codebooks_for(codec.bitrates[0])
+    if lowest < main_codebooks:
+        rates["@lowest"] = lowest
+    if fits:
+        others = {rate: codec.n_codebooks_for(rate) for rate in spread_rates(codec.bitrates)}
+        rates |= {f"@{rate:.3g}kbps": n for rate, n in others.items() if n not in (main_codebooks, lowest)}
+    return rates
 
-    def _rates(self) -> dict[str, int | None]:
-        """The numbers of codebooks measured, by the suffix of their figures; while training, more than two.
 
-        Before the quantizer has joined it is None: the codec is measured without it, and is no candidate for the best.
-        """
-        codec = self.deployed_codec
-        if self.trainer.state.fn == "fit" and self.global_step <= self.quantizer_start > 0:
-            return {"@unquantized": None}
-        rates: dict[str, int | None] = {"": self.main_codebooks}
-        lowest = codec.n_codebooks_for(codec.bitrates[0])
-        if lowest < self.main_codebooks:
-            rates["@lowest"] = lowest
-        if self.trainer.state.fn == "fit":
-            others = {rate: codec.n_codebooks_for(rate) for rate in spread_rates(codec.bitrates)}
-            rates |= {f"@{rate:.3g}kbps": n for rate, n in others.items() if n not in (self.main_codebooks, lowest)}
-        return rates
+def decode_clips(codec: Codec, audio: Tensor, rates: dict[str, int | None]) -> dict[str, Tensor]:
+    """Clips ``[B, C, N]``, encoded and decoded at each of ``measured_rates``, by its suffix; in float32."""
+    decoded: dict[str, Tensor] = {}
+    with torch.autocast(device_type=audio.device.type, enabled=False):
+        for suffix, n_codebooks in rates.items():
+            if n_codebooks is None:
+                decoded[suffix] = codec(audio, quantize=False)[0]
+            else:
+                decoded[suffix] = codec.decode(codec.encode(audio, n_codebooks=n_codebooks))
+    return decoded
 
-    def _measure(self, batch: dict[str, Any], stage: str) -> None:
-        codec, audio = self.deployed_codec, batch["audio"]
-        lengths = batch["length"].tolist()
-        for suffix, n_codebooks in self._rates().items():
-            with torch.autocast(device_type=audio.device.type, enabled=False):
-                if n_codebooks is None:
-                    decoded = codec(audio, quantize=False)[0]
-                else:
-                    decoded = codec.decode(codec.encode(audio, n_codebooks=n_codebooks))
-            for name in self.validation_metrics:
-                if suffix.endswith("kbps") and name.startswith("visqol"):
-                    continue  # seconds a clip: at the main bitrate and the lowest alone
-                metric = METRICS[name].load()
-                scores = [
-                    metric(original[:, :length].cpu(), coded[:, :length].cpu(), codec.sample_rate)
-                    for original, coded, length in zip(audio, decoded, lengths, strict=True)
-                ]
-                self._log_scores(f"{stage}/{name}{suffix}", scores, batch["domain"], name == self.monitored)
 
-    def _log_scores(self, name: str, scores: list[float], domains: list[str], monitored: bool) -> None:
-        """Log the mean of a batch's scores that are numbers and, while training, the mean of each domain's."""
-        finite = [(score, domain) for score, domain in zip(scores, domains, strict=True) if score == score]
-        groups = {name: [score for score, _ in finite]}
-        if self.trainer.state.fn == "fit":
-            for score, domain in finite:
-                groups.setdefault(f"{name}/{domain}", []).append(score)
-        for key, values in groups.items():
-            if values:
-                shown = monitored and key == name and "@" not in name
-                mean = sum(values) / len(values)
-                self.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=shown)
+@dataclass(frozen=True)
+class ValidationOutput:
+    """A batch of clips as a codec gives them.
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Measure one batch of validation clips."""
-        # Named "step", it tells Lightning the row to log under, which would else be one batch behind.
-        self.log("step", float(self.global_step), batch_size=1, sync_dist=True)
-        self._measure(batch, "valid")
+    Attributes:
+        clips: the originals.
+        decoded: ``[B, C, N]`` by the suffix of the metrics' names.
+        sample_rate: Hz.
+        metrics: names of those wanted.
+        monitored: the one by which checkpoints are compared.
+    """
 
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Measure one batch of test clips."""
-        self._measure(batch, "test")
+    clips: ValidationBatch
+    decoded: dict[str, Tensor]
+    sample_rate: int
+    metrics: Sequence[str]
+    monitored: str
+
+
+class LearnsRate(Protocol):
+    """A module that can measure what a learnt bitrate costs."""
 
     def measure_rate(self, split: str) -> float | None:
-        """The kbps that a learnt-rate codec's codes of a split's clips cost, which it offers from then on.
+        """The kbps on a split's clips; None where the rate is not learnt."""
 
-        None where the rate is not learnt, or there are no such clips.
-        """
-        codec, data = self.deployed_codec, getattr(self.trainer, "datamodule", None)
-        if not codec.quantizer.learns_rate or not isinstance(data, AudioData) or not getattr(data.corpus, split):
-            return None
-        with torch.autocast(device_type=self.device.type, enabled=False):
-            return codec.measure_rate(clip.audio[None].to(self.device) for clip in data.clips(split))
 
-    def on_validation_epoch_end(self) -> None:
+class Validation(Callback):
+    """Measures every batch of validation and test clips and logs the means, while training also by domain."""
+
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Measure one batch of validation clips."""
+        # Named "step", it tells Lightning the row to log under, which would else be one batch behind.
+        pl_module.log("step", float(trainer.global_step), batch_size=1, sync_dist=True)
+        _measure(pl_module, outputs[OUTPUT], "valid", by_domain=trainer.state.fn == "fit")
+
+    def on_test_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Measure one batch of test clips."""
+        _measure(pl_module, outputs[OUTPUT], "test", by_domain=False)
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Measure a learnt rate."""
-        self._log_rate("valid")
+        _log_rate(pl_module, "valid")
 
-    def on_test_epoch_end(self) -> None:
+    def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Measure a learnt rate."""
-        self._log_rate("test")
+        _log_rate(pl_module, "test")
 
-    def _log_rate(self, split: str) -> None:
-        kbps = self.measure_rate(split)
-        if kbps is not None:
-            # Every process measures all clips.
-            self.log(f"{split}/bitrate", kbps, rank_zero_only=True)
+
+def _measure(module: lightning.LightningModule, output: ValidationOutput, stage: str, by_domain: bool) -> None:
+    clips = output.clips
+    for suffix, decoded in output.decoded.items():
+        for name in output.metrics:
+            if suffix.endswith("kbps") and name.startswith("visqol"):
+                continue  # seconds a clip: at the main bitrate and the lowest alone
+            metric = METRICS[name].load()
+            scores = [
+                metric(original[:, :length].cpu(), coded[:, :length].cpu(), output.sample_rate)
+                for original, coded, length in zip(clips.audio, decoded, clips.lengths, strict=True)
+            ]
+            shown = name == output.monitored and suffix == ""
+            domains = clips.domains if by_domain else None
+            _log_scores(module, f"{stage}/{name}{suffix}", scores, domains, shown)
+
+
+def _log_scores(
+    module: lightning.LightningModule, name: str, scores: list[float], domains: Sequence[str] | None, shown: bool
+) -> None:
+    """Log the mean of a batch's scores that are numbers and, where domains are given, the mean of each domain's."""
+    groups = {name: [score for score in scores if score == score]}
+    for score, domain in zip(scores, domains or [], strict=False):
+        if score == score:
+            groups.setdefault(f"{name}/{domain}", []).append(score)
+    for key, values in groups.items():
+        if values:
+            mean = sum(values) / len(values)
+            module.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=shown and key == name)
+
+
+def _log_rate(module: lightning.LightningModule, split: str) -> None:
+    kbps = cast(LearnsRate, module).measure_rate(split)
+    if kbps is not None:
+        # Every process measures all clips.
+        module.log(f"{split}/bitrate", kbps, rank_zero_only=True)

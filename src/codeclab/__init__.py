@@ -1,5 +1,15 @@
-"""codeclab: neural audio codecs assembled from interchangeable parts, trained from recipes and judged in tables."""
+"""codeclab: neural audio codecs assembled from interchangeable parts, trained from recipes and judged in tables.
 
+    import codeclab
+    run = codeclab.train("encodec_24khz", scale="laptop", model__quantizer="FSQ")
+    found = codeclab.evaluate(run.codec, data="recordings", metrics=["si_sdr"])
+
+Every part, loss and metric is here by its name (``codeclab.ResidualVQ``, ``codeclab.si_sdr``), imported when it is
+first asked for; ``dir(codeclab)`` lists them.
+"""
+
+import ast
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,18 +17,133 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from codeclab.benchmarks.evaluate.evaluation import Evaluation
+    from codeclab.benchmarks.metrics.registry import METRICS
     from codeclab.codecs.codec import Codec, Codes
+    from codeclab.experiments.data.module import AudioData
+    from codeclab.experiments.library import TrainedRun, evaluate, table, train
+    from codeclab.experiments.runner.make_table import MadeTable
+    from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
+    from codeclab.experiments.runs.loggers import MetricsCSV, SaveMetrics
+    from codeclab.experiments.runs.samples import SaveSamples
+    from codeclab.experiments.train.logs import TrainingLogs
+    from codeclab.experiments.train.module import CodecExperiment
+    from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
+    from codeclab.experiments.train.step_output import StepOutput
+    from codeclab.experiments.train.validation import Validation
 
 _here = Path(__file__).parent
 if not (_here / "codecs").is_dir():  # a checkout that lost its symlinks (zip, Windows): look at the root
     __path__.append(str(_here.parents[1]))
 
-_PUBLIC = {"Codec": "codeclab.codecs.codec", "Codes": "codeclab.codecs.codec"}
-__all__ = ["Codec", "Codes", "__version__"]
+_PUBLIC = {
+    "AtomicCheckpointIO": "codeclab.experiments.runs.checkpoint",
+    "AudioData": "codeclab.experiments.data.module",
+    "Codec": "codeclab.codecs.codec",
+    "CodecExperiment": "codeclab.experiments.train.module",
+    "Codes": "codeclab.codecs.codec",
+    "Evaluation": "codeclab.benchmarks.evaluate.evaluation",
+    "LossWeights": "codeclab.experiments.train.settings",
+    "METRICS": "codeclab.benchmarks.metrics.registry",
+    "MadeTable": "codeclab.experiments.runner.make_table",
+    "MetricsCSV": "codeclab.experiments.runs.loggers",
+    "OptimizerSettings": "codeclab.experiments.train.settings",
+    "RunCheckpoint": "codeclab.experiments.runs.checkpoint",
+    "SaveMetrics": "codeclab.experiments.runs.loggers",
+    "SaveSamples": "codeclab.experiments.runs.samples",
+    "StepOutput": "codeclab.experiments.train.step_output",
+    "TrainedRun": "codeclab.experiments.library",
+    "TrainingLogs": "codeclab.experiments.train.logs",
+    "Validation": "codeclab.experiments.train.validation",
+    "evaluate": "codeclab.experiments.library",
+    "table": "codeclab.experiments.library",
+    "train": "codeclab.experiments.library",
+}
+_FILES = (
+    *("codecs/*.py", "quantizers/*.py", "discriminators/*.py", "benchmarks/baselines/*.py", "experiments/data/*.py"),
+    *("experiments/train/losses/*.py", "experiments/train/rate_sampling.py", "experiments/train/balancer.py"),
+)
+"""Where parts are; those derived from these classes, at any depth, are here by name, and so are the classes."""
+_BASES = (
+    *("Encoder", "Decoder", "Quantizer", "Discriminator", "AdversarialLoss", "FeatureLoss", "ReconstructionLoss"),
+    *("RateSampling", "Balancer", "Augmentation", "Sampling", "Baseline"),
+)
+_METRICS = "codeclab.benchmarks.metrics.registry"
+
+__all__ = [
+    "AtomicCheckpointIO",
+    "AudioData",
+    "Codec",
+    "CodecExperiment",
+    "Codes",
+    "Evaluation",
+    "LossWeights",
+    "METRICS",
+    "MadeTable",
+    "MetricsCSV",
+    "OptimizerSettings",
+    "RunCheckpoint",
+    "SaveMetrics",
+    "SaveSamples",
+    "StepOutput",
+    "TrainedRun",
+    "TrainingLogs",
+    "Validation",
+    "__version__",
+    "evaluate",
+    "table",
+    "train",
+]
+
+
+@cache
+def _part_names() -> dict[str, str]:
+    """The module of each part's class, and of the metrics; nothing is imported."""
+    root = next(Path(folder) for folder in __path__ if (Path(folder) / "codecs").is_dir())
+    classes = {
+        node.name: (
+            file,
+            {ast.unparse(base).rpartition(".")[2] for base in node.bases},
+            {method.name for method in node.body if isinstance(method, ast.FunctionDef)},
+        )
+        for pattern in _FILES
+        for file in sorted(root.glob(pattern))
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    }
+    parts = {*_BASES, *(name for name, (_, _, methods) in classes.items() if "transcode" in methods)}  # baselines
+    while more := {name for name, (_, bases, _) in classes.items() if bases & parts} - parts:
+        parts |= more
+    found = {name: _module(root, classes[name][0]) for name in parts if name in classes and not name.startswith("_")}
+    registry = root.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
+    for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
+        # Metric("name", ...) or _other("module", "name", ...)
+        place = {"Metric": 0, "_other": 1}.get(ast.unparse(node.func)) if isinstance(node, ast.Call) else None
+        if isinstance(node, ast.Call) and place is not None and isinstance(node.args[place], ast.Constant):
+            found[str(ast.literal_eval(node.args[place]))] = _METRICS
+    return found
+
+
+def _module(root: Path, file: Path) -> str:
+    return ".".join(["codeclab", *file.relative_to(root).with_suffix("").parts])
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that ``import codeclab`` stays instant."""
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'codeclab' has no attribute {name!r}; public names: {', '.join(sorted(_PUBLIC))}")
+    module = _PUBLIC.get(name)
+    if module is None and not name.startswith("_"):
+        module = _part_names().get(name)
+    if module is None:
+        raise AttributeError(
+            f"module 'codeclab' has no attribute {name!r}; it has {', '.join(sorted(_PUBLIC))}, and every part, loss "
+            "and metric by its name: see dir(codeclab)"
+        )
+    if module == _METRICS and name != "METRICS":
+        metric = import_module(module).METRICS[name]
+        return metric.load() if metric.per_file else metric
+    return getattr(import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    """All public names, parts and metrics included."""
+    return sorted({*__all__, *_part_names()})

@@ -81,21 +81,32 @@ class Watch(lightning.Callback):
         self.gradients = []
         self.states = []
         self.model = model
-        self.step = model._step
-        model._step = self.record
+        self.players = model.players
+        model.players = lambda: {name: Watched(player, name, self) for name, player in self.players().items()}
 
-    def record(self, player):
+    def record(self, name):
         named = {f"codec.{name}": p.grad for name, p in self.model.codec.named_parameters()}
         named |= {f"critics.{name}": p.grad for name, p in self.model.critics.named_parameters()}
         kept = {name: grad.clone() for name, grad in named.items() if grad is not None}
-        self.gradients.append((player, self.model.global_step, kept))
-        self.step(player)
+        self.gradients.append((int(name == "discriminator"), self.model.global_step, kept))
 
     def on_train_start(self, trainer, pl_module):
         self.states = [copy.deepcopy(pl_module.state_dict())]
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.states.append(copy.deepcopy(pl_module.state_dict()))
+
+
+class Watched:
+    """A player that tells a ``Watch`` before it steps."""
+
+    def __init__(self, player, name, watch):
+        self.player, self.name, self.watch = player, name, watch
+        self.clip, self.learning_rate = player.clip, player.learning_rate
+
+    def step(self, batch):
+        self.watch.record(self.name)
+        self.player.step(batch)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
 from codeclab.benchmarks.report import PlayedClip, Report, Stimulus, render
 from codeclab.benchmarks.report.sound import opus, spectrogram
-from codeclab.benchmarks.tables.table import Row, Table
+from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.table import Table
 
 TONES = {"Original": 500.0, "A1": 1000.0, "A3": 1500.0, "B1": 2000.0}
 HEARD = """
@@ -39,7 +40,12 @@ def page(browser: Any, report: str, tmp_path: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def report() -> str:
-    table = Table("Two codecs", "", ["si_snr"], [Row("A", scored(3.0, 12.0)), Row("B", scored(20.0, -4.0))])
+    table = Table(
+        "Two codecs",
+        "",
+        ["si_snr"],
+        [RowResult.named("A", scored(3.0, 12.0)), RowResult.named("B", scored(20.0, -4.0))],
+    )
     names = {"Original": (None, None), "A1": ("A", 1.0), "A3": ("A", 3.0), "B1": ("B", 1.0)}
     versions = []
     for name, (row, kbps) in names.items():

@@ -16,7 +16,8 @@ from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
 from codeclab.benchmarks.report import PlayedClip, Report, Stimulus, render
 from codeclab.benchmarks.report.chart import Series, chart
 from codeclab.benchmarks.report.sound import BANDS, decibels, mel, opus, picture, spectrogram
-from codeclab.benchmarks.tables.table import Figures, Row, Table
+from codeclab.benchmarks.tables.row import Figures, RowResult
+from codeclab.benchmarks.tables.table import Table
 
 
 def summary(scores: dict[tuple[str, float], float]) -> DataFrame:
@@ -32,7 +33,7 @@ def table() -> Table:
         "A & B </script>",
         "a paper",
         ["si_snr"],
-        [Row("A", ours, figures=[Figures({"si_snr": 6.5}, 3.0)]), Row("B", theirs)],
+        [RowResult.named("A", ours, figures=[Figures({"si_snr": 6.5}, 3.0)]), RowResult.named("B", theirs)],
         ranked=True,
     )
 

@@ -1,5 +1,7 @@
 """Rows clip by clip: worked by hand, against ``paired_difference``, and over seeds."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from scipy.stats import t as student
@@ -8,7 +10,8 @@ from codeclab.benchmarks.evaluate.statistics import over_seeds, paired_differenc
 from codeclab.benchmarks.tables.grid import further_grids, notes, paired_grids
 from codeclab.benchmarks.tables.paired import paired_scores
 from codeclab.benchmarks.tables.render import latex, markdown
-from codeclab.benchmarks.tables.table import Row, Table
+from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.table import Table
 
 
 def per_file(mel: list[float], si_sdr: list[float], rate: float = 6.0, names: str = "abcdef") -> pd.DataFrame:
@@ -26,8 +29,8 @@ BASE = per_file([1.0, 2.0, 3.0, 4.0], [0.0, 5.0, -3.0, 9.0])
 WORSE = per_file([1.2, 2.1, 3.2, 4.1], [0.0, 5.0, -3.0, 9.0])
 
 
-def row(name: str, *tables: pd.DataFrame) -> Row:
-    return Row(name, summary=over_seeds(tables), per_file=tables, seeds=len(tables))
+def row(name: str, *tables: pd.DataFrame) -> RowResult:
+    return RowResult.named(name, over_seeds(tables), per_file=tables, seeds=len(tables))
 
 
 def test_differences_by_hand() -> None:
@@ -72,11 +75,11 @@ def test_only_bitrates_that_are_near_are_compared() -> None:
     assert found[2.9]["mel_distance"].mean == pytest.approx(0.45)
     assert paired_scores(row("Far", per_file([1.0], [0], 4.0)), row("Several", several)) == {}
     assert paired_scores(row("Others", per_file([1.0], [0], names="z")), row("Base", BASE)) == {}
-    assert paired_scores(Row("Failed", error="why"), row("Base", BASE)) == {}
+    assert paired_scores(RowResult.named("Failed", error="why"), row("Base", BASE)) == {}
 
 
 def test_differences_stand_below_the_table_in_bold_where_they_are_clear() -> None:
-    rows = [row("Base", BASE), row("Worse & longer", WORSE), Row("Failed", error="out of memory")]
+    rows = [row("Base", BASE), row("Worse & longer", WORSE), RowResult.named("Failed", error="out of memory")]
     table = Table("T", "", ["mel_distance", "si_sdr"], rows, against="Base")
     ((heading, grid),) = paired_grids(table).items()
     assert heading == "Clip by clip against Base"
@@ -87,9 +90,9 @@ def test_differences_stand_below_the_table_in_bold_where_they_are_clear() -> Non
     assert list(further_grids(table)) == [heading, "music", "speech"]
     assert any(note.startswith(f"{heading}: means of the differences") for note in notes(table))
     assert not any("another seed" in note for note in notes(table))
-    rows[1].parameters = 7  # of any codec whose weights are counted
+    table.rows[1] = replace(rows[1], parameters=7)  # of any codec whose weights are counted
     assert not any("another seed" in note for note in notes(table))
-    rows[1].wall_seconds = 60.0  # of one that was trained
+    table.rows[1] = replace(rows[1], wall_seconds=60.0)  # of one that was trained
     assert any("another seed" in note for note in notes(table))
     text = markdown(table)
     assert text.index(f"### {heading}") < text.index("### music")

@@ -1,5 +1,6 @@
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from matplotlib.image import imread
@@ -8,7 +9,8 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS
 from codeclab.benchmarks.tables import plot as module
 from codeclab.benchmarks.tables.plot import plot
-from codeclab.benchmarks.tables.table import Figures, Row, Table
+from codeclab.benchmarks.tables.row import Figures, RowResult, RowSpec
+from codeclab.benchmarks.tables.table import Table
 
 
 @pytest.fixture
@@ -25,13 +27,13 @@ def figures(monkeypatch) -> list:
     return drawn
 
 
-def row(make_summary, name: str, *bitrates: float) -> Row:
+def row(make_summary, name: str, *bitrates: float) -> RowResult:
     cells = [("all", b, "si_sdr", b / 2, 0.25, 9, 0) for b in bitrates]
-    return Row(name, make_summary(*cells, ("all", bitrates[0], "mel_distance", math.nan, math.nan, 0, 9)))
+    return RowResult.named(name, make_summary(*cells, ("all", bitrates[0], "mel_distance", math.nan, math.nan, 0, 9)))
 
 
 def test_quality_against_bitrate(make_summary, figures) -> None:
-    rows = [row(make_summary, "a", 6.0, 1.5), row(make_summary, "b", 3.0), Row("broken", error="no")]
+    rows = [row(make_summary, "a", 6.0, 1.5), row(make_summary, "b", 3.0), RowResult.named("broken", error="no")]
     image = imread(io.BytesIO(plot(Table("t", "s", ["mel_distance", "si_sdr"], rows))))
     assert image.std() > 0.01
     (panel,) = figures[0].axes  # nothing was measured of the mel distance
@@ -55,13 +57,13 @@ def test_one_bitrate_gives_one_dot_a_row(make_summary, figures) -> None:
 
 
 def test_nothing_measured_is_said(figures) -> None:
-    plot(Table("t", "s", ["si_sdr"], [Row("a", None, {"si_sdr": 1.0})]))
+    plot(Table("t", "s", ["si_sdr"], [RowResult.named("a", None, published={"si_sdr": 1.0})]))
     assert figures[0].texts[0].get_text() == "nothing was measured"
 
 
 def test_published_figures_are_hollow_beside_ranked_curves_only(make_summary, figures) -> None:
-    one = row(make_summary, "a", 6.0, 1.5)
-    one.figures = [Figures({"si_sdr": 9.0}, 6.0), Figures({"si_sdr": "about 8"}, 1.5)]
+    stated = [Figures({"si_sdr": 9.0}, 6.0), Figures({"si_sdr": "about 8"}, 1.5)]
+    one = replace(row(make_summary, "a", 6.0, 1.5), spec=RowSpec("a", figures=stated))
     table = Table("t", "s", ["si_sdr"], [one], ranked=True, figure="rate_quality")
     plot(table)
     (panel,) = figures[0].axes
@@ -89,7 +91,11 @@ def test_codebooks_at_the_highest_bitrate(figures) -> None:
         other = [("all", 3.0, "1", 1024, 0.1, 1.0, 0.1, 3), ("all", 6.0, "all", 1024, 0.1, 1.0, 0.1, 3)]
         return DataFrame([*other, *lines, ("music", 6.0, "1", 1024, 0.1, 2.0, 0.2, 3)], columns=CODEBOOK_COLUMNS)
 
-    rows = [Row("a", codebooks=codes(9.5, 8.0)), Row("b", codebooks=codes(7.0)), Row("broken", error="no")]
+    rows = [
+        RowResult.named("a", codebooks=codes(9.5, 8.0)),
+        RowResult.named("b", codebooks=codes(7.0)),
+        RowResult.named("broken", error="no"),
+    ]
     plot(Table("t", "s", ["codebook_usage"], rows, figure="codebook_usage"))
     entropy, usage = figures[0].axes
     assert [line.get_xydata().tolist() for line in entropy.lines[:2]] == [[[1, 9.5], [2, 8.0]], [[1, 7.0]]]
@@ -99,7 +105,7 @@ def test_codebooks_at_the_highest_bitrate(figures) -> None:
 
 def test_the_papers_entropies_stand_hollow_beside_ours(figures) -> None:
     codes = DataFrame([("all", 6.0, "1", 1024, 0.5, 9.5, 0.9, 3)], columns=CODEBOOK_COLUMNS)
-    rows = [Row("a", codebooks=codes, entropies=[9.7, None, 9.9])]
+    rows = [RowResult.named("a", entropies=[9.7, None, 9.9], codebooks=codes)]
     plot(Table("t", "s", ["codebook_usage"], rows, figure="codebook_usage"))
     ours, theirs = figures[0].axes[0].lines[:2]
     assert ours.get_xydata().tolist() == [[1, 9.5]]
@@ -111,7 +117,11 @@ def test_a_table_of_columns_alone_is_drawn_and_a_long_title_is_broken(make_summa
     summary = make_summary(("all", 6.0, "latency", 13.3, math.nan, 1, 0))
     plot(
         Table(
-            "A title of many words that is much wider than one panel", "s", [], [Row("a", summary)], columns=["latency"]
+            "A title of many words that is much wider than one panel",
+            "s",
+            [],
+            [RowResult.named("a", summary)],
+            columns=["latency"],
         )
     )
     assert "\n" in figures[0].get_suptitle()

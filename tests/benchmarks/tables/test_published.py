@@ -6,7 +6,8 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS
 from codeclab.benchmarks.tables.grid import MARKED, further_grids, notes, published
 from codeclab.benchmarks.tables.published import is_single_source, published_number
-from codeclab.benchmarks.tables.table import Row, Table
+from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.table import Table
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,9 @@ def test_marks_are_shown_in_the_metrics_own_form_and_explained() -> None:
     assert published("95.5 ± 1.6", "mushra") == "95.5 ± 1.6"
     assert not is_single_source("95.5 ± 1.6")
     for figure, said in ((1.8, False), ("1.8°", True)):
-        assert (MARKED in notes(Table("t", "s", ["si_sdr"], [Row("a", published={"si_sdr": figure})]))) == said
+        assert (
+            MARKED in notes(Table("t", "s", ["si_sdr"], [RowResult.named("a", published={"si_sdr": figure})]))
+        ) == said
 
 
 def test_entropies_stand_beside_the_papers() -> None:
@@ -43,7 +46,11 @@ def test_entropies_stand_beside_the_papers() -> None:
         others = [("all", 3.0, "1", 1024, 0.5, 1.0, 0.1, 3), ("all", 6.0, "all", 1024, 0.5, 1.0, 0.1, 3)]
         return DataFrame([*others, *lines, ("music", 6.0, "1", 1024, 0.5, 2.0, 0.2, 3)], columns=CODEBOOK_COLUMNS)
 
-    rows = [Row("a", codebooks=codes(9.5, 8.0), entropies=[9.7, None, 9.9]), Row("b", entropies=[9.0]), Row("c")]
+    rows = [
+        RowResult.named("a", entropies=[9.7, None, 9.9], codebooks=codes(9.5, 8.0)),
+        RowResult.named("b", entropies=[9.0]),
+        RowResult.named("c"),
+    ]
     (grid,) = further_grids(Table("t", "s", ["codebook_usage"], rows)).values()
     assert grid.headings == ["Codebook", "a", "published", "b", "published"]
     assert [[cell.text for cell in row] for row in grid.rows] == [

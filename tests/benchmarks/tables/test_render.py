@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ import pytest
 from codeclab.benchmarks.tables import render
 from codeclab.benchmarks.tables.grid import count, duration, published
 from codeclab.benchmarks.tables.render import csv_long, latex, markdown, text, write_table
-from codeclab.benchmarks.tables.table import Figures, Row, Table
+from codeclab.benchmarks.tables.row import Figures, RowResult
+from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.io.files import write_atomically
 
 NAN = math.nan
@@ -26,9 +28,17 @@ def small(make_summary) -> Table:
     )
     published = {"si_sdr": 9.12, "mushra": "~60 ± 2", "bitrate_efficiency": 0.99}
     rows = [
-        Row("a|b_c", first, published, bitrate=8.0, label="8 kbps", wall_seconds=185, parameters=14_900_000),
-        Row("50% {d}", second),
-        Row("broken", error="loss was\nnot finite."),
+        RowResult.named(
+            "a|b_c",
+            first,
+            published=published,
+            bitrate=8.0,
+            label="8 kbps",
+            wall_seconds=185,
+            parameters=14_900_000,
+        ),
+        RowResult.named("50% {d}", second),
+        RowResult.named("broken", error="loss was\nnot finite."),
     ]
     metrics = ["si_sdr", "visqol_speech", "bitrate_efficiency"]
     return Table("Swap & see", "DAC_2023, Table 2", metrics, rows, ["100 steps."], ranked=True)
@@ -127,7 +137,10 @@ def test_short_rows_are_not_ranked(small) -> None:
 
 def test_each_domain_has_a_section(make_summary) -> None:
     cells = [(domain, 6.0, "si_sdr", mean, 0.5, 2, 0) for domain, mean in (("all", 2), ("music", 1), ("speech", 3))]
-    rows = [Row("a", make_summary(*cells), {"si_sdr": 1.0}), Row("b", None, {"si_sdr": 2.0})]
+    rows = [
+        RowResult.named("a", make_summary(*cells), published={"si_sdr": 1.0}),
+        RowResult.named("b", None, published={"si_sdr": 2.0}),
+    ]
     shown = markdown(Table("t", "s", ["si_sdr"], rows))
     assert "| b | — | — | 2.00 |" in shown
     music = "### music\n\n| Row | kbps | SI-SDR, dB ↑ |\n| :--- | ---: | ---: |\n| a | 6 | 1.00 ± 0.50 |\n"
@@ -154,7 +167,7 @@ def test_counts_and_times_read_well() -> None:
 def test_files_are_written_whole_or_not_at_all(small, tmp_path: Path, monkeypatch) -> None:
     write_table(small, tmp_path / "new" / "t")
     written = {path.name: path.read_bytes() for path in (tmp_path / "new" / "t").iterdir()}
-    assert sorted(written) == ["table.csv", "table.md", "table.png", "table.tex"]
+    assert sorted(written) == ["table.csv", "table.json", "table.md", "table.png", "table.tex"]
     assert written["table.md"].decode() == MARKDOWN
     assert written["table.png"].startswith(b"\x89PNG\r\n")
 
@@ -186,9 +199,14 @@ def columns_table(make_summary) -> Table:
     summary = make_summary(("all", 6.0, "latency", 13.333, NAN, 1, 0), ("all", 6.0, "si_sdr", 1.0, 0.5, 8, 0))
     published = {"latency": 13, "entropy_coded": 4.1}
     rows = [
-        Row("a", summary, published, bitrate=6.0, seeds=3),
-        Row("Reference", figures=[Figures({"mushra": "95.5 ± 1.6"}, domain="clean speech")]),
-        Row("b", None, figures=[Figures({"mushra": "49.2 ± 2.4"}, 1.5, domain="clean speech")], error="not installed"),
+        RowResult.named("a", summary, published=published, bitrate=6.0, seeds=3),
+        RowResult.named("Reference", figures=[Figures({"mushra": "95.5 ± 1.6"}, domain="clean speech")]),
+        RowResult.named(
+            "b",
+            None,
+            figures=[Figures({"mushra": "49.2 ± 2.4"}, 1.5, domain="clean speech")],
+            error="not installed",
+        ),
     ]
     return Table("t", "EnCodec", ["si_sdr"], rows, columns=["latency", "entropy_coded", "mushra"])
 
@@ -212,7 +230,9 @@ def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> Non
 
 def test_a_domain_of_the_paper_has_its_own_part(make_summary) -> None:
     table = columns_table(make_summary)
-    table.rows[0].figures = [Figures({"mushra": 83.1}, 6.0, domain="music set 1")]
+    first = table.rows[0]
+    stated = [Figures({"mushra": 83.1}, 6.0, domain="music set 1")]
+    table.rows[0] = replace(first, spec=replace(first.spec, figures=stated))
     shown = markdown(table)
     assert "### clean speech" in shown
     assert "| Reference | — | 95.5 ± 1.6 |" in shown

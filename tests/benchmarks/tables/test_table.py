@@ -6,39 +6,42 @@ import pytest
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS
 from codeclab.benchmarks.tables.agreement import agreement
 from codeclab.benchmarks.tables.grid import kbps, notes
-from codeclab.benchmarks.tables.table import Figures, Row, Table, best, lines
+from codeclab.benchmarks.tables.row import Figures, RowResult
+from codeclab.benchmarks.tables.table import Table, best, lines
 
 NAN = math.nan
 
 
-def table(rows: list[Row], metrics=("si_sdr",), ranked: bool = True) -> Table:
+def table(rows: list[RowResult], metrics=("si_sdr",), ranked: bool = True) -> Table:
     return Table("t", "s", metrics, rows, ranked=ranked)
 
 
 def test_published_figures_stand_beside_the_bitrate_they_hold_at(make_summary) -> None:
     summary = make_summary(("all", 7.75, "si_sdr", 1.0, 0.1, 9, 0), ("all", 2.67, "si_sdr", 0.5, 0.1, 9, 0))
     figures = {"si_sdr": 9.12}
-    assert [(x.bitrate, x.published) for x in lines(table([Row("a", summary, figures)]))] == [
+    assert [(x.bitrate, x.published) for x in lines(table([RowResult.named("a", summary, published=figures)]))] == [
         (2.67, {}),
         (7.75, figures),
     ]
-    at_label = lines(table([Row("a", summary, figures, bitrate=8.0)]))  # the paper rounds 7.75 up
+    at_label = lines(table([RowResult.named("a", summary, published=figures, bitrate=8.0)]))  # the paper rounds 7.75 up
     assert [(x.bitrate, x.published) for x in at_label] == [(2.67, {}), (7.75, figures)]
-    low = lines(table([Row("a", summary, figures, bitrate=2.67)]))
+    low = lines(table([RowResult.named("a", summary, published=figures, bitrate=2.67)]))
     assert [(x.bitrate, x.published) for x in low] == [(2.67, figures), (7.75, {})]
-    unmeasured = lines(table([Row("a", summary, figures, bitrate=24.0)]))
+    unmeasured = lines(table([RowResult.named("a", summary, published=figures, bitrate=24.0)]))
     assert [(x.bitrate, bool(x.scores), x.published) for x in unmeasured] == [
         (2.67, True, {}),
         (7.75, True, {}),
         (24.0, False, figures),
     ]
-    assert [(x.bitrate, x.published) for x in lines(table([Row("a", None, figures)]))] == [(None, figures)]
+    assert [(x.bitrate, x.published) for x in lines(table([RowResult.named("a", None, published=figures)]))] == [
+        (None, figures)
+    ]
 
 
 def test_the_best_is_marked_where_its_interval_lies_apart(make_summary) -> None:
-    def row(name: str, sdr: float, mel: float, bitrate: float = 6.0, ci: float = 0.1) -> Row:
+    def row(name: str, sdr: float, mel: float, bitrate: float = 6.0, ci: float = 0.1) -> RowResult:
         cells = (("all", bitrate, "si_sdr", sdr, ci, 9, 0), ("all", bitrate, "mel_distance", mel, ci, 9, 0))
-        return Row(name, make_summary(*cells))
+        return RowResult.named(name, make_summary(*cells))
 
     # b is the best: a's intervals meet b's, c's do not. Nothing rivals the row at 24 kbps.
     rows = [row("a", 3.00, 1.2), row("b", 3.15, 1.1), row("c", 2.90, 1.4), row("alone", 99.0, 0.1, 24.0)]
@@ -54,9 +57,9 @@ def test_the_best_is_marked_where_its_interval_lies_apart(make_summary) -> None:
 
 
 def test_agreement_by_hand(make_summary) -> None:
-    def row(name: str, ours: float, theirs: float | str | None) -> Row:
+    def row(name: str, ours: float, theirs: float | str | None) -> RowResult:
         figures = {} if theirs is None else {"si_sdr": theirs}
-        return Row(name, make_summary(("all", 6.0, "si_sdr", ours, 0.1, 9, 0)), figures)
+        return RowResult.named(name, make_summary(("all", 6.0, "si_sdr", ours, 0.1, 9, 0)), published=figures)
 
     rows = [
         row("a", 1.0, 5.99),
@@ -67,7 +70,7 @@ def test_agreement_by_hand(make_summary) -> None:
         row("text", 9.0, "about 8"),
         row("none", 9.0, None),
         row("failed", NAN, 3.0),
-        Row("not measured", None, {"si_sdr": 2.0}),
+        RowResult.named("not measured", None, published={"si_sdr": 2.0}),
     ]
     # Of the ten pairs of the first five rows, a and its double are equal in the paper. Kept: a<b, a<c, a<t, b>s, c>s,
     # t>s, c>t. Turned: b and c. Tied here: b and t.
@@ -78,20 +81,24 @@ def test_agreement_by_hand(make_summary) -> None:
 
 
 def test_agreement_does_not_depend_on_the_metrics_direction(make_summary) -> None:
-    def row(name: str, ours: float, theirs: float) -> Row:
-        return Row(name, make_summary(("all", 6.0, "mel_distance", ours, 0.1, 9, 0)), {"mel_distance": theirs})
+    def row(name: str, ours: float, theirs: float) -> RowResult:
+        return RowResult.named(
+            name,
+            make_summary(("all", 6.0, "mel_distance", ours, 0.1, 9, 0)),
+            published={"mel_distance": theirs},
+        )
 
     (finding,) = agreement(table([row("a", 1.0, 0.9), row("b", 2.0, 1.1)], ("mel_distance",)))
     assert (finding.found, finding.pairs) == (1, 1)
 
 
 def test_agreement_counts_domains_and_plotted_entropies_and_their_sum(make_summary) -> None:
-    def row(name: str, speech: tuple[float, float], music: tuple[float, float], bits: list[float]) -> Row:
+    def row(name: str, speech: tuple[float, float], music: tuple[float, float], bits: list[float]) -> RowResult:
         ours = [("speech", 6.0, "si_sdr", speech[0], 0.1, 9, 0), ("music", 6.0, "si_sdr", music[0], 0.1, 9, 0)]
         theirs = [Figures({"si_sdr": speech[1]}, 6, domain="speech"), Figures({"si_sdr": music[1]}, 6, domain="music")]
         lines = [("all", 6.0, str(k), 16, 1.0, own, own / 4, 9) for k, own in enumerate(bits[:2], 1)]
         codes = pd.DataFrame([*lines, ("all", 6.0, "all", 32, 1.0, 9.0, 1.0, 9)], columns=CODEBOOK_COLUMNS)
-        return Row(name, make_summary(*ours), figures=theirs, codebooks=codes, entropies=bits[2:])
+        return RowResult.named(name, make_summary(*ours), figures=theirs, codebooks=codes, entropies=bits[2:])
 
     rows = [
         row("a", (1.0, 5.0), (4.0, 5.0), [1.0, 2.0, 9.0, 9.5]),
@@ -110,7 +117,7 @@ def test_refusals(make_summary) -> None:
     with pytest.raises(ValueError, match="unknown metric 'mos'"):
         table([], ("mos",))
     with pytest.raises(ValueError, match="'a' stands twice"):
-        table([Row("a"), Row("b"), Row("a")])
+        table([RowResult.named("a"), RowResult.named("b"), RowResult.named("a")])
 
 
 def test_figures_at_several_bitrates_and_in_domains(make_summary) -> None:
@@ -125,8 +132,13 @@ def test_figures_at_several_bitrates_and_in_domains(make_summary) -> None:
         Figures({"mushra": "83.1 ± 2.7"}, 6.0, None, "clean speech"),
         Figures({"si_sdr": 9.0}, 24.0),
     ]
-    row = Row("a", summary, figures=figures)
-    shown = Table("t", "s", ["si_sdr"], [row, Row("Reference", figures=[Figures({"mushra": 95.5}, domain="speech")])])
+    row = RowResult.named("a", summary, figures=figures)
+    shown = Table(
+        "t",
+        "s",
+        ["si_sdr"],
+        [row, RowResult.named("Reference", figures=[Figures({"mushra": 95.5}, domain="speech")])],
+    )
     shown.columns = ["latency", "mushra"]
     assert [(x.bitrate, x.label, x.published, sorted(x.scores)) for x in lines(shown)] == [
         (3.0, "3 kbps", {"si_sdr": 1.0}, ["si_sdr"]),
@@ -149,16 +161,18 @@ def test_figures_at_several_bitrates_and_in_domains(make_summary) -> None:
 def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> None:
     """An encoder of variable bitrate spends 7.1 kbps where 6 are asked for."""
     summary = make_summary(("all", 7.1, "si_sdr", 1.0, 0.1, 9, 0), ("all", 12.9, "si_sdr", 2.0, 0.1, 9, 0))
-    row = Row("Opus", summary, {"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9 + 1e-14: 12.0})
+    row = RowResult.named(
+        "Opus", summary, published={"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9 + 1e-14: 12.0}
+    )
     assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
     assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 asked)", "12.9 (12 asked)"]
     assert notes(table([row]))[0].endswith("kbps are nominal, those of baselines as spent.")
 
 
 def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary) -> None:
-    def row(name: str, *cells: tuple[float, float, float]) -> Row:
+    def row(name: str, *cells: tuple[float, float, float]) -> RowResult:
         summary = make_summary(*(("all", rate, "si_sdr", ours, 0.1, 9, 0) for rate, ours, _ in cells))
-        return Row(name, summary, figures=[Figures({"si_sdr": theirs}, rate) for rate, _, theirs in cells])
+        return RowResult.named(name, summary, figures=[Figures({"si_sdr": theirs}, rate) for rate, _, theirs in cells])
 
     rows = [row("a", (3.0, 1.0, 4.0), (6.0, 2.0, 8.0)), row("b", (3.0, 1.5, 4.05), (6.0, 0.5, 6.0))]
     everything = table(rows)
@@ -172,9 +186,11 @@ def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary)
 
 
 def test_agreement_counts_figures_with_a_mark_or_an_interval_and_columns_of_a_listening_test(make_summary) -> None:
-    def row(name: str, ours: float, theirs: str) -> Row:
+    def row(name: str, ours: float, theirs: str) -> RowResult:
         cells = [("all", 6.0, metric, ours, 0.1, 9, 0) for metric in ("si_sdr", "mushra")]
-        return Row(name, make_summary(*cells), {"si_sdr": f"{theirs}°", "mushra": f"{theirs} (1 to 90)"})
+        return RowResult.named(
+            name, make_summary(*cells), published={"si_sdr": f"{theirs}°", "mushra": f"{theirs} (1 to 90)"}
+        )
 
     shown = Table("t", "s", ["si_sdr"], [row("a", 1.0, "2.5"), row("b", 2.0, "13.1")], columns=["mushra"])
     assert [(found.metric, found.found, found.pairs) for found in agreement(shown)] == [

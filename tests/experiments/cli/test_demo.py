@@ -6,12 +6,12 @@ import pytest
 
 from codeclab.benchmarks.metrics.mel_distance import mel_distance
 from codeclab.benchmarks.metrics.si_snr import si_snr
+from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runner.draft import Asked, draft_row
+from codeclab.experiments.runner.draft import TableRequest, draft_row
 from codeclab.experiments.runner.perform import train
 from codeclab.experiments.runner.read import read_table
-from codeclab.experiments.runner.spec import TableRow
 
 DEMO = read_table("demo")
 TRAINED = [row for row in DEMO.rows if row.kind == "trained"]
@@ -37,8 +37,8 @@ def scores(codec: Codec, bitrate: float) -> tuple[float, float]:
     return sum(snr) / len(snr), sum(mel) / len(mel)
 
 
-def check(row: TableRow, folder: Path) -> None:
-    (job,) = draft_row(row, Asked("demo", "laptop", data="recordings", runs=str(folder))).jobs
+def check(row: RowSpec, folder: Path) -> None:
+    (job,) = draft_row(row, TableRequest(read_table("demo"), "laptop", data="recordings", runs=str(folder))).jobs
     train(job)
     codec = Codec.from_pretrained(job.folder.path).eval()
     (low_snr, low_mel), (high_snr, high_mel) = (scores(codec, codec.bitrates[index]) for index in (0, -1))
@@ -57,6 +57,6 @@ def test_the_box_with_codebooks_anew_follows_the_waveform_without_a_step(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in TRAINED if row is not START], ids=lambda row: row.name)
-def test_each_trained_row_follows_the_waveform(row: TableRow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_trained_row_follows_the_waveform(row: RowSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     check(row, tmp_path)

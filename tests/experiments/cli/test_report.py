@@ -14,11 +14,12 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import summarize
 from codeclab.benchmarks.report.sound import opus
 from codeclab.benchmarks.tables.render import write_table
-from codeclab.benchmarks.tables.table import Figures, Row, Table, lines
+from codeclab.benchmarks.tables.row import Figures, Origin, RowResult
+from codeclab.benchmarks.tables.table import Table, lines
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import report
 from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.listen.sources import read_sources, read_table_folder
+from codeclab.experiments.listen.sources import read_sources
 from codeclab.experiments.runs.evaluate import data_of
 
 SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
@@ -52,8 +53,13 @@ def runs(codec: Codec, tmp_path: Path) -> Path:
         evaluations[name] = Evaluation(pd.DataFrame(per_file), codes, info)
         evaluations[name].save(folder / "tables" / f"mine-{'deep-odd' if name == 'two' else 'plain'}")
     rows = [
-        Row("Deep, odd", evaluations["two"].summary, figures=[Figures({"si_snr": 7.25}, many, "high")]),
-        Row("Theirs", figures=[Figures({"si_snr": 3.0, "mushra": "80 ± 2"}, 6.0)]),
+        RowResult.named(
+            "Deep, odd",
+            evaluations["two"].summary,
+            figures=[Figures({"si_snr": 7.25}, many, "high")],
+            origins=[Origin(tmp_path / "runs" / "two", tmp_path / "runs" / "two" / "tables" / "mine-deep-odd")],
+        ),
+        RowResult.named("Theirs", figures=[Figures({"si_snr": 3.0, "mushra": "80 ± 2"}, 6.0)]),
     ]
     write_table(Table("A | title", "a paper", ["si_snr"], rows), tmp_path / "runs" / "mine-demo")
     return tmp_path / "runs"
@@ -67,16 +73,17 @@ def made(arguments: list[Any], output: Path) -> str:
 def test_what_is_said_of_rows_clip_by_clip_is_not_on_the_page(tmp_path: Path) -> None:
     columns = ["name", "domain", "seconds", "bitrate_kbps", "si_snr"]
     scores = [pd.DataFrame([("a", "d", 1.0, 6.0, 1.0 + i), ("b", "d", 1.0, 6.0, 2.0)], columns=columns) for i in (0, 1)]
-    rows = [Row(name, summary=summarize(one), per_file=[one]) for name, one in zip("AB", scores, strict=True)]
+    rows = [RowResult.named(name, summarize(one), per_file=[one]) for name, one in zip("AB", scores, strict=True)]
     write_table(Table("T", "", ["si_snr"], rows, against="A"), tmp_path)
     assert "Clip by clip against A: " in (tmp_path / "table.md").read_text()
-    _, under = read_table_folder(tmp_path)
+    under = read_sources([tmp_path]).notes
     assert under
     assert not any("Clip by clip" in line for line in under)
 
 
 def test_a_table_is_read_back_as_it_was_written(runs: Path) -> None:
-    table, under = read_table_folder(runs / "mine-demo")
+    sources = read_sources([runs / "mine-demo"])
+    table, under = sources.table, sources.notes
     assert table.title == "A | title"
     assert "Published figures: a paper." in under
     assert not table.ranked
@@ -137,6 +144,9 @@ def test_what_cannot_be_shown_is_said_in_one_line(
     assert "is no folder" in capsys.readouterr().err
     with pytest.raises(RecipeError, match="both tables"):
         read_sources([runs / "mine-demo", write_again(runs)])
+    (runs / "mine-demo" / "table.json").unlink()
+    assert report.run("report", [str(runs / "mine-demo")]) == 2
+    assert "has no table.json, which says the run behind each row; the same `codeclab table`" in capsys.readouterr().err
     assert report.run("report", [str(runs / "one"), "--max-mb", "0.001"]) == 2
     assert "without any clip; give --max-mb" in capsys.readouterr().err
 

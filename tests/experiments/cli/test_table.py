@@ -80,7 +80,8 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "no quantizer 'Residual'" in captured.err
     assert "out of patience" in captured.err
     output = tmp_path / "runs" / "tiny-paper"
-    assert {path.name for path in output.iterdir()} == {"table.md", "table.csv", "table.tex", "table.png"}
+    endings = ("md", "csv", "tex", "png", "json")
+    assert {path.name for path in output.iterdir()} == {f"table.{ending}" for ending in endings}
     text = (output / "table.md").read_text()
     assert "Good" in text
     assert "out of patience" in text

@@ -2,14 +2,17 @@
 
 import gc
 import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.runs.build import build
@@ -85,24 +88,53 @@ def test_it_is_trained_and_saved(run_folder: Path) -> None:
     assert config["import"] == ["even_steps.py"]
 
 
-def test_evaluate_wants_the_file_too(
-    run_folder: Path,
-    place: Path,
-    command: Callable[..., subprocess.CompletedProcess[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """The file's module leaves with the test."""
+    yield
+    sys.modules.pop("even_steps", None)
+    gc.collect()
+
+
+def test_the_run_keeps_the_file_and_later_commands_find_it(
+    run_folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
 ) -> None:
-    done = command(*EVALUATE, "--import", "even_steps.py")
-    assert done.returncode == 0, done.stderr
-    assert (run_folder / "evaluation" / "summary.csv").is_file()
+    assert (run_folder / "imports" / "even_steps.py").read_text() == OWN
     monkeypatch.chdir(place)
     with pytest.raises(SystemExit) as end:
-        main(EVALUATE)
-    said = capsys.readouterr().err
-    assert end.value.code == 2
-    assert "EvenSteps" in said
-    assert "import" in said
-    assert "Traceback" not in said
+        main([*EVALUATE, "--workers", "0"])
+    assert end.value.code == 0
+    assert (run_folder / "evaluation" / "summary.csv").is_file()
+    assert sys.modules["even_steps"].__file__ == str(run_folder / "imports" / "even_steps.py")
+
+
+def test_code_from_elsewhere_runs_only_when_it_is_let(
+    run_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    forgotten: None,
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "another user"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run_folder, tmp_path / "runs" / "own")
+    for words in (EVALUATE, ["fit", "--config", "runs/own", "--dry-run"]):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        said = capsys.readouterr().err
+        assert end.value.code == 2
+        assert re.search(r"brings code that has not been run here before: .*imports/even_steps.py.* --run-code", said)
+        assert "even_steps" not in sys.modules
+    for path in ("runs/own", "runs/own/codec"):
+        with pytest.raises(ValueError, match="run_code=True in Python"):
+            Codec.from_pretrained(path)
+        assert type(Codec.from_pretrained(path, run_code=True).quantizer).__name__ == "EvenSteps"
+        sys.modules.pop("even_steps")
+        gc.collect()
+    with pytest.raises(SystemExit) as end:
+        main([*EVALUATE, "--workers", "0", "--run-code"])
+    assert end.value.code == 0
+    assert not (tmp_path / "another user").exists()  # let once, it is not remembered
 
 
 def test_the_runs_config_brings_it_again(run_folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
 from codeclab.benchmarks.listening.anchors import anchor
 from codeclab.benchmarks.listening.design import ListeningTest
 from codeclab.benchmarks.tables.render import markdown
-from codeclab.benchmarks.tables.table import Figures, Row, Table
+from codeclab.benchmarks.tables.row import Figures, RowResult, RowSpec
+from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.cli.mushra import run
@@ -31,8 +33,8 @@ from codeclab.experiments.listen.systems import read_subjects
 from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runner.listening import add_figures
-from codeclab.experiments.runner.read import TableRow, TableSpec
+from codeclab.experiments.runner.listening import with_figures
+from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.evaluate import data_of
 
 SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
@@ -252,11 +254,10 @@ def test_a_table_shows_what_listeners_found_beside_what_the_paper_says(
         [("all", rate, "si_snr", 1.0, 0.5, 3, 0) for rate in (1.5, 6.0, 24.0)], columns=SUMMARY_COLUMNS
     )
     rows = [
-        Row("EnCodec", summary, figures=[Figures({"mushra": "49.2 ± 2.4"}, 1.5)]),
-        Row("Trained anew", summary.copy()),
+        RowResult.named("EnCodec", summary, figures=[Figures({"mushra": "49.2 ± 2.4"}, 1.5)]),
+        RowResult.named("Trained anew", summary.copy()),
     ]
-    add_figures(rows[0], runs, identity(codec))
-    add_figures(rows[1], runs, "v1-another")
+    rows = [with_figures(rows[0], runs, identity(codec)), with_figures(rows[1], runs, "v1-another")]
     table = Table("t", "EnCodec, Table 1", ["si_snr"], rows, columns=["mushra"])
     assert table.own_columns == ["mushra"]
     shown = markdown(table)
@@ -275,9 +276,9 @@ def test_a_table_shows_what_listeners_found_beside_what_the_paper_says(
 
 def test_the_runner_finds_what_listeners_said_of_any_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The codec of the second seed was heard, that of the first was trained anew since."""
-    row = TableRow("EnCodec", published={"mushra": "77.5 ± 1.8"}, bitrate=6)
+    row = RowSpec("EnCodec", published={"mushra": "77.5 ± 1.8"}, bitrate=6)
     spec = TableSpec("t", "T", "", [row], ["si_snr"], None, None, None, columns=["mushra"])
-    jobs = [Job("t", "EnCodec", f"run{seed}", str(tmp_path), ("--x",), seed=seed) for seed in (0, 1)]
+    jobs = [Job(spec, f"run{seed}", str(tmp_path), {}, seed=seed) for seed in (0, 1)]
     for job, of in zip(jobs, ("v1-before", "v1-1"), strict=True):
         content = {"format": "codeclab mushra figures", "version": 1, "test": f"of-{of}", "title": "t", "of": of}
         content |= {"listeners": 12, "screened_out": 0}
@@ -297,7 +298,7 @@ def test_the_runner_finds_what_listeners_said_of_any_seed(tmp_path: Path, monkey
     assert found.listened == "listening test of-v1-1, 12 listeners"
     shown = markdown(spec.printed([found], [], ranked=True))
     assert "| 70.0 ± 2.0 | 77.5 ± 1.8 |" in shown
-    spec.columns = []
+    spec = replace(spec, columns=[])
     assert collecting.collect(Draft(row, jobs), [Outcome(), Outcome()], spec).listened is None
 
 
@@ -310,8 +311,7 @@ def test_figures_of_several_tests_are_told_apart(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "mushra.json").write_text(json.dumps(content))
         summary = pd.DataFrame([("all", 6.0, "si_snr", 1.0, 0.5, 3, 0)], columns=SUMMARY_COLUMNS)
-        rows.append(Row(name, summary))
-        add_figures(rows[-1], tmp_path, name)
+        rows.append(with_figures(RowResult.named(name, summary), tmp_path, name))
     shown = markdown(Table("t", "", ["si_snr"], rows, columns=["mushra"]))
     assert "| a | 6 | 1.00 ± 0.50 | 50.0 |" in shown
     assert "* MUSHRA of a: listening test test-a, 1 listener; ± over ratings." in shown
@@ -319,7 +319,7 @@ def test_figures_of_several_tests_are_told_apart(tmp_path: Path) -> None:
     assert "* MUSHRA of different listening tests cannot be compared." in shown
     (tmp_path / "b" / "mushra.json").write_text("{")
     with pytest.raises(ValueError, match="mushra.json cannot be read .*`codeclab mushra analyse` makes it anew"):
-        add_figures(Row("b", rows[1].summary), tmp_path, "b")
+        with_figures(RowResult.named("b", rows[1].summary), tmp_path, "b")
 
 
 def test_a_baseline_is_heard_as_asked(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,15 +10,16 @@ import soundfile
 import yaml
 
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner import baseline_rows
 from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, untrained_columns
-from codeclab.experiments.runner.spec import TableRow, TableSpec
+from codeclab.experiments.runner.spec import TableSpec
 
 
-def make_spec(row: TableRow, bitrates: list[float] | int | None = None, sample_rate: int | None = 16000) -> TableSpec:
+def make_spec(row: RowSpec, bitrates: list[float] | int | None = None, sample_rate: int | None = 16000) -> TableSpec:
     return TableSpec(
         "t", "T", "", [row], ["si_sdr"], bitrates, "laptop", sample_rate, columns=["compression", "stride"]
     )
@@ -47,9 +48,9 @@ def refuse_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = TableRow("Opus", baseline={"part": "Opus", "rate": "constant"}, bitrate=12, published={"si_sdr": 1.0})
+    row = RowSpec("Opus", baseline={"part": "Opus", "rate": "constant"}, bitrate=12, published={"si_sdr": 1.0})
     spec, runs = make_spec(row, [6, 24]), tmp_path / "runs"
-    found = measure_untrained(row, spec, audio, runs, 0, extra=["--data.clip_seconds", "0.5"])
+    found = measure_untrained(row, spec, audio, runs, 0, clips=clip_settings("laptop", ["--data.clip_seconds", "0.5"]))
     assert found.info["asked_kbps"] == [12]
     assert found.info["bitrates_kbps"] == [pytest.approx(12)]
     assert len(found.per_file) == 8  # all there are: the scale takes up to 24
@@ -60,16 +61,16 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     columns = untrained_columns(row, spec, found).set_index("metric")["mean"]
     assert columns.to_dict() == {"compression": pytest.approx(256 / 12)}
     refuse_to_measure(monkeypatch)
-    again = measure_untrained(row, spec, audio, runs, 0, extra=["--data.clip_seconds=0.5"])
+    again = measure_untrained(row, spec, audio, runs, 0, clips=clip_settings("laptop", ["--data.clip_seconds=0.5"]))
     assert again.summary.equals(found.summary)
     with pytest.raises(AssertionError, match="measured again"):
         measure_untrained(row, spec, audio, runs, 0)
 
 
 def test_what_was_not_finished_is_measured_anew(audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = TableRow("MP3", baseline={"part": "MP3"}, bitrates=[64])
+    row = RowSpec("MP3", baseline={"part": "MP3"}, bitrates=[64])
     measure_untrained(row, make_spec(row), audio, tmp_path, 0)
-    (stamp,) = tmp_path.glob("mp3-*/evaluation/table.json")
+    (stamp,) = tmp_path.glob("mp3-*/evaluation/measured_as.json")
     stamp.unlink()
     refuse_to_measure(monkeypatch)
     with pytest.raises(AssertionError, match="measured again"):
@@ -78,7 +79,7 @@ def test_what_was_not_finished_is_measured_anew(audio: str, tmp_path: Path, monk
 
 def test_a_codec_is_measured_and_not_trained(audio: str, tmp_path: Path) -> None:
     Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "mine")
-    row = TableRow("Mine", codec=str(tmp_path / "mine"))
+    row = RowSpec("Mine", codec=str(tmp_path / "mine"))
     found = measure_untrained(row, make_spec(row, [3, 100]), audio, tmp_path / "runs", 0)
     assert found.info["bitrates_kbps"] == [3]
     assert found.info["codec"]
@@ -88,7 +89,7 @@ def test_a_codec_is_measured_and_not_trained(audio: str, tmp_path: Path) -> None
 
 def test_the_row_says_what_is_missing(audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    evs = TableRow("EVS", baseline={"part": "CommandBaseline", "file": "evs"}, bitrate=5.9, published={"si_sdr": 1})
+    evs = RowSpec("EVS", baseline={"part": "CommandBaseline", "file": "evs"}, bitrate=5.9, published={"si_sdr": 1})
     with pytest.raises(RuntimeError, match="EVS needs EVS_cod and EVS_dec on the PATH"):
         measure_untrained(evs, make_spec(evs, [6]), audio, tmp_path, 0)
     assert not list(tmp_path.glob("evs-*"))
@@ -97,15 +98,15 @@ def test_the_row_says_what_is_missing(audio: str, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("row", "bitrates", "sample_rate", "message"),
     [
-        (TableRow("Opus", baseline={"part": "Opus"}), None, 16000, "none of the table's bitrates; it offers any kbps"),
-        (TableRow("Lyra", baseline={"part": "LyraV2"}), [12], 16000, "it offers 3.2, 6, 9.2 kbps: say 'bitrates'"),
-        (TableRow("Opus", baseline={"part": "Opus"}), [12], None, "the table needs a 'sample_rate'"),
-        (TableRow("Opus", baseline={"part": "Opera"}), [12], 16000, "no baseline 'Opera'; there are: Opus"),
-        (TableRow("ReLU", flags=["--config", "x"]), [12], 16000, "has a 'codec' or a 'baseline'"),
+        (RowSpec("Opus", baseline={"part": "Opus"}), None, 16000, "none of the table's bitrates; it offers any kbps"),
+        (RowSpec("Lyra", baseline={"part": "LyraV2"}), [12], 16000, "it offers 3.2, 6, 9.2 kbps: say 'bitrates'"),
+        (RowSpec("Opus", baseline={"part": "Opus"}), [12], None, "the table needs a 'sample_rate'"),
+        (RowSpec("Opus", baseline={"part": "Opera"}), [12], 16000, "no baseline 'Opera'; there are: Opus"),
+        (RowSpec("ReLU", flags=["--config", "x"]), [12], 16000, "has a 'codec' or a 'baseline'"),
     ],
 )
 def test_a_row_that_cannot_be_measured_is_refused(
-    row: TableRow, bitrates: list[float] | None, sample_rate: int | None, message: str, tmp_path: Path
+    row: RowSpec, bitrates: list[float] | None, sample_rate: int | None, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises((RecipeError, ValueError), match=message):
         measure_untrained(row, make_spec(row, bitrates, sample_rate), None, tmp_path, 0)
@@ -152,7 +153,7 @@ def test_opus_and_lyra_on_the_recordings_that_ship(tmp_path: Path) -> None:
         pytest.skip("needs ../shared/baselines/lyra_v2 and LiteRT")
     found = {}
     for part, rates in (({"part": "Opus"}, [6, 12]), ({"part": "LyraV2", "folder": str(models)}, [3.2, 6, 9.2])):
-        row = TableRow(part["part"], baseline=part, bitrates=rates)
+        row = RowSpec(part["part"], baseline=part, bitrates=rates)
         spec = TableSpec("t", "T", "", [row], ["visqol_speech", "mel_distance"], None, "laptop", 16000)
         summary = measure_untrained(row, spec, "recordings", tmp_path, 0).summary
         for (kbps, metric), group in summary[summary["domain"] == "all"].groupby(["bitrate_kbps", "metric"]):

@@ -8,10 +8,10 @@ import pytest
 from codeclab.benchmarks.baselines import make_baseline
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.published import is_single_source, published_number
-from codeclab.benchmarks.tables.table import Figures
+from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.experiments.config.recipes import RECIPES, names
 from codeclab.experiments.runner.read import TABLES, read_table
-from codeclab.experiments.runner.spec import TableRow, TableSpec
+from codeclab.experiments.runner.spec import TableSpec, flags_at
 from codeclab.experiments.runs.build import build
 
 SHARED = Path(__file__).parents[4] / "shared"
@@ -31,12 +31,12 @@ def different_rows() -> list[tuple[str, str]]:
     for name in PAPER_TABLES:
         for row in read_table(name).rows:
             if row.kind == "trained":
-                shape = re.sub(NUMBERS, r"\1 #", " ".join(row.flags_at("laptop")))
+                shape = re.sub(NUMBERS, r"\1 #", " ".join(flags_at(row, "laptop")))
                 found.setdefault(shape, (name, row.name))
     return list(found.values())
 
 
-def row_named(table: str, name: str) -> tuple[TableSpec, TableRow]:
+def row_named(table: str, name: str) -> tuple[TableSpec, RowSpec]:
     spec = read_table(table)
     return spec, next(row for row in spec.rows if row.name == name)
 
@@ -44,12 +44,12 @@ def row_named(table: str, name: str) -> tuple[TableSpec, TableRow]:
 @pytest.mark.parametrize(("table", "name"), different_rows())
 def test_every_row_builds_and_offers_the_rates_it_is_measured_at(table: str, name: str) -> None:
     spec, row = row_named(table, name)
-    cli = build("fit", [*row.flags_at("laptop"), "--scale", "laptop", "--dry-run", "--trainer.accelerator", "cpu"])
+    cli = build("fit", [*flags_at(row, "laptop"), "--scale", "laptop", "--dry-run", "--trainer.accelerator", "cpu"])
     codec = cli.model.codec
     rates = spec.rates_of(row, codec.bitrates)
     assert rates
     if not codec.quantizer.learns_rate:
-        stated = [figures.bitrate for figures in row.printed().stated if figures.bitrate is not None]
+        stated = [figures.bitrate for figures in row.stated if figures.bitrate is not None]
         assert all(any(abs(rate - one) < 0.05 * one for rate in rates) for one in stated)
 
 
@@ -58,7 +58,7 @@ def test_the_numbers_of_the_others_are_sensible() -> None:
         (flag, float(number))
         for name in PAPER_TABLES
         for row in read_table(name).rows
-        for flag, number in re.findall(NUMBERS, " ".join(row.flags_at("laptop")))
+        for flag, number in re.findall(NUMBERS, " ".join(flags_at(row, "laptop")))
     }
     assert {number for flag, number in found if flag.endswith("codebook_dim")} == {2, 4, 32, 256}
     assert {number for flag, number in found if flag.endswith(".p")} == {0, 0.25, 0.5, 1}
@@ -95,7 +95,7 @@ def test_one_codec_in_several_tables_is_trained_once() -> None:
     for name in PAPER_TABLES:
         for row in read_table(name).rows:
             if row.kind == "trained":
-                flags = " ".join(row.flags_at(None)).replace("--model.rate_sampling.p 1.0", "").strip()
+                flags = " ".join(flags_at(row, None)).replace("--model.rate_sampling.p 1.0", "").strip()
                 assert made.setdefault(row.run_label, flags) == flags, (name, row.name)
 
 
@@ -138,11 +138,11 @@ def paper_rows(title: str) -> list[list[str]]:
     return [line.split("\t") for line in block]
 
 
-def stated(row: TableRow) -> list[Figures]:
-    return row.printed().stated
+def stated(row: RowSpec) -> list[Figures]:
+    return row.stated
 
 
-def figure(row: TableRow, name: str, bitrate: float | None = None, domain: str = ALL) -> tuple[float, ...]:
+def figure(row: RowSpec, name: str, bitrate: float | None = None, domain: str = ALL) -> tuple[float, ...]:
     """Our copy of a figure as the numbers in it; empty where there is none."""
     for figures in stated(row):
         if figures.domain == domain and (bitrate is None or figures.bitrate == bitrate) and name in figures.published:

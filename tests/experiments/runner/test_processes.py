@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.cli import main
 from codeclab.experiments.runner import perform, processes
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.processes import in_parallel
+from codeclab.experiments.runner.spec import TableSpec
 
 TINY = (
     "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
@@ -25,7 +27,7 @@ TINY = (
 
 
 def job(name: str, devices: int = 1) -> Job:
-    return Job("table", name, name, "runs", devices=devices)
+    return Job(TableSpec("table", "T", "", [RowSpec(name)]), name, "runs", devices=devices)
 
 
 @pytest.fixture
@@ -162,9 +164,12 @@ def test_a_row_on_two_devices_is_a_process_of_its_own(
     stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(stub))
     monkeypatch.setenv("SLURM_NTASKS", "1")
-    row = Job("t", "Two", "two", str(tmp_path), ("--trainer.devices", "2"), steps=1, devices=2)
+    spec, config = TableSpec("t", "T", "", [RowSpec("Two")]), {"trainer": {"devices": 2}}
+    row = Job(spec, "two", str(tmp_path), config, steps=1, devices=2)
     with pytest.raises(RuntimeError, match="codeclab fit ended with status 3: the reason"):
         perform.train(row)
-    assert (tmp_path / "words").read_text() == "-m codeclab.experiments fit --trainer.devices 2\n"
+    settings = tmp_path / ".settings" / "two.yaml"
+    assert (tmp_path / "words").read_text() == f"-m codeclab.experiments fit --config {settings}\n"
+    assert yaml.safe_load(settings.read_text()) == config
     assert "SLURM_" not in (tmp_path / "environment").read_text()
     assert capsys.readouterr().err == "Two: training, 1 batches\nfirst\nthe reason\n"

@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from codeclab.benchmarks.tables.row import RowResult
 from codeclab.experiments.cli.listing import run
 from codeclab.experiments.config.recipes import RecipeError, names
 from codeclab.experiments.runner.read import TABLES, read_table
+from codeclab.experiments.runner.spec import flags_at
 from codeclab.experiments.runs.evaluate import pick_bitrates
 
 RATES = [1.5, 3.0, 6.0, 12.0, 24.0]
@@ -88,7 +90,7 @@ def test_a_row_says_how_it_is_made(tmp_path: Path) -> None:
     assert spec.rates_of(trained, RATES) == spec.rates_of(hub, RATES) == [3.0]
     assert spec.rates_of(opus, []) == [6]
     assert spec.rates_of(built, [0.86, 7.75]) == [7.75]
-    printed = spec.printed([row.printed() for row in spec.rows], ["here"], ranked=False)
+    printed = spec.printed([RowResult(row) for row in spec.rows], ["here"], ranked=False)
     assert printed.columns == ["latency"]
     assert printed.rows[2].stated[0].published == {"mushra": "30 ± 2"}
 
@@ -100,13 +102,13 @@ def test_sizes_keep_their_proportion_at_every_scale(tmp_path: Path) -> None:
             {"name": "c", "flags": "--config dac_44khz", "sizes": {"model.decoder.gain": 2}},
             {"name": "d", "sizes": {"model.decoder.n_filters": 2}}]  # fmt: skip
     half, third, wrong, nameless = read_table(written(tmp_path, rows=rows)).rows
-    assert half.flags_at(None) == ["--config", "encodec_24khz", "--model.encoder.n_filters", "16"]
-    assert half.flags_at("laptop")[-1] == "8"
-    assert third.flags_at("laptop")[-1] == "43"
+    assert flags_at(half, None) == ["--config", "encodec_24khz", "--model.encoder.n_filters", "16"]
+    assert flags_at(half, "laptop")[-1] == "8"
+    assert flags_at(third, "laptop")[-1] == "43"
     with pytest.raises(RecipeError, match="no number for model.decoder.gain"):
-        wrong.flags_at(None)
+        flags_at(wrong, None)
     with pytest.raises(RecipeError, match="begin them with --config NAME"):
-        nameless.flags_at(None)
+        flags_at(nameless, None)
 
 
 def test_a_template_is_filled_with_each_rows_values(tmp_path: Path) -> None:

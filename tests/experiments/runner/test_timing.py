@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.runner import timing
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.plan import describe_plan
-from codeclab.experiments.runner.read import TableRow
 from codeclab.experiments.runner.schedule import longest_first, makespan
+from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.timing import Timings, architecture, time_batch
 
 
@@ -86,14 +87,14 @@ def test_what_cannot_be_timed_is_left_to_training_to_report(planned, monkeypatch
 
 
 def job(name: str, runs: Path) -> Job:
-    return Job("t", name, name, str(runs), ("--config", "x"), steps=100)
+    return Job(TableSpec("t", "T", "", [RowSpec(name)]), name, str(runs), {}, steps=100)
 
 
 def test_the_plan_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 3 * 2**30})())
-    first = Draft(TableRow("First"), [job("a", tmp_path), job("a-seed1", tmp_path)], [100, 40], 30.0, 2**30)
-    second = Draft(TableRow("Second one"), [job("b", tmp_path)], [100], 60.0, 2**30)
-    drafts = [first, second, Draft(TableRow("Bad"), error="no such part"), Draft(TableRow("P", only_published=True))]
+    first = Draft(RowSpec("First"), [job("a", tmp_path), job("a-seed1", tmp_path)], [100, 40], 30.0, 2**30)
+    second = Draft(RowSpec("Second one"), [job("b", tmp_path)], [100], 60.0, 2**30)
+    drafts = [first, second, Draft(RowSpec("Bad"), error="no such part"), Draft(RowSpec("P", only_published=True))]
     lines = describe_plan(drafts, tmp_path / "not yet" / "there", [], elsewhere=False).splitlines()
     assert lines[:4] == [
         "  First       2 seeds, 140 of 200 batches, about 1:10:00",
@@ -111,16 +112,16 @@ def test_the_plan_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     shared = describe_plan(drafts, tmp_path, ["0", "0"], elsewhere=False)
     assert "takes at most about 2:50:00 on" in shared
     assert ", 2 rows at a time" in shared
-    untimed = Draft(TableRow("C"), [job("c", tmp_path)], [100])
+    untimed = Draft(RowSpec("C"), [job("c", tmp_path)], [100])
     assert "not timed here" in describe_plan([untimed], tmp_path, [], elsewhere=True)
 
 
 def test_long_rows_come_first_and_the_plan_knows_when_the_last_one_ends(tmp_path: Path) -> None:
     drafts = [
-        Draft(TableRow("Measured"), [job("m", tmp_path)], [0]),
-        Draft(TableRow("Short"), [job("s0", tmp_path), job("s1", tmp_path)], [100, 100], 1.0),
-        Draft(TableRow("Long"), [job("l", tmp_path)], [100], 3.0),
-        Draft(TableRow("Untimed"), [job("u", tmp_path)], [100]),
+        Draft(RowSpec("Measured"), [job("m", tmp_path)], [0]),
+        Draft(RowSpec("Short"), [job("s0", tmp_path), job("s1", tmp_path)], [100, 100], 1.0),
+        Draft(RowSpec("Long"), [job("l", tmp_path)], [100], 3.0),
+        Draft(RowSpec("Untimed"), [job("u", tmp_path)], [100]),
     ]
     assert [made.name for made in longest_first(drafts)] == ["l", "s0", "s1", "m", "u"]
     # 300 beside 100 + 100, not 100 + 300 beside 100; three of equal length take two rounds on two cores.

@@ -8,19 +8,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.samples import SaveSamples
-from codeclab.experiments.train.validation import Validation
-
-
-class Measured(Validation):
-    main_codebooks = 8
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__()
-        self.codec = codec
-
-    @property
-    def deployed_codec(self) -> Codec:
-        return self.codec
+from codeclab.experiments.train.losses.waveform import WaveformL1
+from codeclab.experiments.train.module import CodecExperiment
+from codeclab.experiments.train.settings import LossWeights
 
 
 def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:
@@ -28,7 +18,10 @@ def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:
     data = AudioData(sample_rate=24000, valid_clips=3, clip_seconds=0.5, workers=0)
     fit = SimpleNamespace(fn="fit")
     trainer = SimpleNamespace(is_global_zero=True, state=fit, datamodule=data, global_step=7, loggers=[])
-    module = Measured(codec)
+    module = CodecExperiment(
+        codec.encoder, codec.quantizer, codec.decoder, 24000, codec.bitrates, waveform_loss=WaveformL1(),
+        weights=LossWeights(waveform=1.0), bitrate=6.0,
+    ).eval()  # fmt: skip
     SaveSamples(RunFolder(tmp_path), clips=2).on_validation_end(trainer, module)
     names = sorted(path.name for path in (tmp_path / "samples").iterdir())
     assert len(names) == 4

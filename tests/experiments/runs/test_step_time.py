@@ -3,7 +3,7 @@
 import pytest
 
 from codeclab.experiments.runs.step_time import HEADER, PARTS, Parts, main
-from codeclab.experiments.train.update import GeneratorLosses
+from codeclab.experiments.train.orders import GeneratorLosses
 
 TINY = (
     "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "

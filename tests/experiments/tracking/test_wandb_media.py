@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from codeclab.benchmarks.tables.table import Figures, Row, Table
+from codeclab.benchmarks.tables.row import Figures, RowResult
+from codeclab.benchmarks.tables.table import Table
 from codeclab.experiments.cli import dashboard
 from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.folder import RunFolder
@@ -85,8 +86,8 @@ def table_of(name="A row"):
             for rate, mean in ((1.5, 2.5), (6.0, 4.5))
         ]
     )
-    row = Row(name, summary, {"si_snr": 6.0, "mushra": "91"}, bitrate=6.0, wall_seconds=12.0)
-    lost = Row("Another", error="it failed", figures=[Figures({"mushra": 50.0})])
+    row = RowResult.named(name, summary, published={"si_snr": 6.0, "mushra": "91"}, bitrate=6.0, wall_seconds=12.0)
+    lost = RowResult.named("Another", figures=[Figures({"mushra": 50.0})], error="it failed")
     return Table("A title", "A paper", ["si_snr"], [row, lost])
 
 

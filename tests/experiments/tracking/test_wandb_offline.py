@@ -7,9 +7,11 @@ import torch
 from click.testing import CliRunner
 from wandb.cli.cli import cli as wandb_command
 
-from codeclab.benchmarks.tables.table import Row, Table
+from codeclab.benchmarks.tables.row import RowResult, RowSpec
+from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.wandb_table import log_table
 
 
@@ -103,8 +105,8 @@ def test_the_codec_is_an_artifact(logs):
 def test_a_table_is_one_wandb_table_with_the_papers_figures_and_clips(logs, read_wandb, tmp_path, monkeypatch):
     _, run = logs
     monkeypatch.setenv("WANDB_MODE", "offline")
-    job = Job("encodec_table2", "MPD", run.name, str(run.parent))
-    made = Row("MPD", published={"si_snr": 7.35, "mushra": "60.7 ± 2.8"}, bitrate=6, wall_seconds=3.0)
+    job = Job(TableSpec("encodec_table2", "T", "", [RowSpec("MPD")]), run.name, str(run.parent))
+    made = RowResult.named("MPD", published={"si_snr": 7.35, "mushra": "60.7 ± 2.8"}, bitrate=6, wall_seconds=3.0)
     log_table(Table("A title", "A source", ["si_snr"], [made]), {"MPD": [job]}, tmp_path)
     (log,) = read_wandb(tmp_path)
     (row,) = log.rows.values()

@@ -6,11 +6,13 @@ import socket
 import threading
 import time
 
+import lightning
 import pytest
 import torch
 
 from codeclab.experiments.tracking.describe_run import describe_run
 from codeclab.experiments.tracking.wandb_run import RunWandb, server_problem, wandb_mode
+from codeclab.experiments.train.step_output import StepOutput
 from codeclab.quantizers.usage import codebook_statistics
 
 
@@ -117,10 +119,17 @@ def test_the_users_own_group_and_tags_are_obeyed(monkeypatch):
 def test_the_codebooks_figures_are_those_of_the_statistics(build):
     """Of the last batch, in one transfer."""
     cli = build("encodec_24khz", 1)
+    outputs = []
+
+    class Keep(lightning.Callback):
+        def on_train_batch_end(self, trainer, pl_module, output, batch, batch_idx):
+            outputs.append(StepOutput.of(output))
+
+    cli.trainer.callbacks.append(Keep())
     cli.execute()
     logged = (cli.folder.metrics).read_text().splitlines()
     row = dict(zip(logged[0].split(","), logged[1].split(","), strict=True))
-    expected = codebook_statistics(cli.model._codes, cli.model._sizes)
+    expected = codebook_statistics(outputs[0].codes, outputs[0].sizes)
     for name, values in expected.items():
         found = torch.tensor([float(row[f"codebooks/{name}_{k:02d}"]) for k in range(len(values))])
         assert torch.allclose(found, values.float(), atol=1e-6)

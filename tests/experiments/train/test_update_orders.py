@@ -1,5 +1,7 @@
 """The two update orders, and parts of a batch, against what plain autograd gives."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -50,10 +52,10 @@ def test_orders_agree_on_what_the_critics_learn(recipe, watched):
 def test_the_generators_gradient_is_that_of_the_weighted_loss(order, build):
     """Without a balancer, backward through ``(fake * gradient).sum()`` is backward of ``sum_i w_i loss_i``."""
     model = build("dac_44khz", model__update_order=order).model
-    model.manual_backward = torch.Tensor.backward
+    update = dataclasses.replace(model.update, backward=torch.Tensor.backward)
     real = 0.3 * torch.randn(2, 1, 4096, generator=torch.Generator().manual_seed(3))
     items = torch.arange(2)
-    model._play(real, items, 0, learn=False, share=1.0)
+    update.both(model.code(real, items, 0), model.critics_of(0), None, 0, share=1.0)
     ours = {name: p.grad.clone() for name, p in model.codec.named_parameters()}
 
     model.zero_grad(set_to_none=True)

@@ -1,0 +1,127 @@
+"""``table.json``: a table as it was made, and which run stands behind each row; reports and listening tests read it.
+
+Schema, version 1: ``format`` and ``version``; ``table`` with title, source, metrics, columns, margin, figure, against,
+ranked, full_size and notes; ``rows``, each with ``spec`` (what was asked, as in the table's YAML), ``summary`` (lines
+of ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; null where nothing was measured), ``wall_seconds``,
+``parameters``, ``error``, ``seeds``, ``asked`` (pairs of kbps spent and kbps asked for), ``listened`` and ``origins``:
+of each seed ``run`` and ``evaluation``, folders relative to the file.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
+from codeclab.benchmarks.tables.row import Origin, RowResult, RowSpec
+from codeclab.benchmarks.tables.table import Table
+from codeclab.codecs.io.files import write_atomically
+
+FILE = "table.json"
+FORMAT = "codeclab table"
+VERSION = 1
+OF_THE_TABLE = (
+    *("title", "source", "metrics", "columns", "margin", "figure", "against", "ranked", "full_size", "notes"),
+)
+OF_A_RESULT = ("wall_seconds", "parameters", "error", "seeds", "listened")
+
+
+class TableRecordError(ValueError):
+    """A folder whose table cannot be read back; the message says why and what would work."""
+
+
+def write_record(table: Table, folder: Path) -> None:
+    """Write ``table.json``.
+
+    Args:
+        table: as it was made.
+        folder: where; origins are told relative to it.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "table": {name: getattr(table, name) for name in OF_THE_TABLE},
+        "rows": [_plain(row, folder) for row in table.rows],
+    }
+    write_atomically(folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=dict) + "\n")
+
+
+def _plain(row: RowResult, folder: Path) -> dict[str, Any]:
+    origins = [
+        {"run": os.path.relpath(origin.run, folder), "evaluation": os.path.relpath(origin.evaluation, folder)}
+        for origin in row.origins
+    ]
+    return {
+        "spec": row.spec.plain(),
+        "summary": _lines(row.summary),
+        **{name: getattr(row, name) for name in OF_A_RESULT},
+        "asked": [list(pair) for pair in row.asked.items()],
+        "origins": origins,
+    }
+
+
+def _lines(summary: DataFrame | None) -> list[list[Any]] | None:
+    """The lines of a summary; a mean or an interval that is no number, for which JSON has no word, is null."""
+    if summary is None:
+        return None
+    plain = summary[SUMMARY_COLUMNS].astype(object)
+    lines: list[list[Any]] = plain.where(plain.notna(), None).to_numpy().tolist()
+    return lines
+
+
+def is_table(folder: Path) -> bool:
+    """Whether a folder is one that ``codeclab table`` wrote, now or in an older version."""
+    return (folder / FILE).is_file() or (folder / "table.csv").is_file()
+
+
+def read_record(folder: Path) -> Table:
+    """The table that was written to a folder.
+
+    Args:
+        folder: with ``table.json``.
+
+    Raises:
+        TableRecordError: an older version wrote the folder, or the file is damaged.
+    """
+    path = folder / FILE
+    again = "the same `codeclab table` command writes it anew and trains nothing again"
+    if not path.is_file():
+        raise TableRecordError(f"{folder} has no {FILE}, which says the run behind each row; {again}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (content["format"], content["version"]) != (FORMAT, VERSION):
+            raise TableRecordError(
+                f"{path} is {content['format']!r} of version {content['version']}; this codeclab reads "
+                f"{FORMAT!r} of version {VERSION}; {again}"
+            )
+        rows = [_result(row, folder) for row in content["rows"]]
+        return Table(rows=rows, **content["table"])
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, TableRecordError):
+            raise
+        raise TableRecordError(f"{path} is damaged ({error}); {again}") from error
+
+
+def _result(plain: dict[str, Any], folder: Path) -> RowResult:
+    return RowResult(
+        spec=RowSpec.of(plain["spec"]),
+        summary=None if plain["summary"] is None else _summary(plain["summary"]),
+        asked=dict(plain["asked"]),
+        origins=[_origin(origin, folder) for origin in plain["origins"]],
+        **{name: plain[name] for name in OF_A_RESULT},
+    )
+
+
+def _origin(plain: dict[str, str], folder: Path) -> Origin:
+    return Origin(*(Path(os.path.normpath(folder / plain[name])) for name in ("run", "evaluation")))
+
+
+def _summary(lines: Sequence[Sequence[Any]]) -> DataFrame:
+    summary = DataFrame(lines, columns=SUMMARY_COLUMNS)
+    for column in ("bitrate_kbps", "mean", "ci95"):
+        summary[column] = pd.to_numeric(summary[column]).astype(float)
+    return summary

@@ -1,0 +1,193 @@
+"""A row of a table: what is asked of it, and what came out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pandas import DataFrame
+
+from codeclab.benchmarks.evaluate.statistics import ALL
+
+ABSENT = "not here: "
+"""How the error of a row begins that only lacks a program or models on this machine: it fails no table."""
+
+JOBS = {"trained": None, "codec": 1, "baseline": 1, "recipe": 0, "published": 0}
+"""What makes a row, with the number of jobs that takes; None is one for each seed."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Some of a paper's figures for a row.
+
+    Attributes:
+        published: By metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
+        bitrate: kbps at which they hold; None is the row's highest.
+        label: The paper's name of that bitrate, such as "8 kbps".
+        domain: The paper's category of sound; ``"all"`` is the whole test set.
+    """
+
+    published: Mapping[str, float | str]
+    bitrate: float | None = None
+    label: str | None = None
+    domain: str = ALL
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """What is asked of a row; how its figures are found is its ``kind``.
+
+    Attributes:
+        name: As printed.
+        flags: What makes it: the arguments of ``codeclab fit`` (kind "trained").
+        published: The paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
+            shown as it stands. Names that are neither get a column of their own.
+        bitrate: kbps at which the published figures hold; None is the row's highest.
+        label: The paper's name of that bitrate, such as "8 kbps".
+        codec: Folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
+            ``transformers:NAME_OR_FOLDER`` and ``FILE.py`` are read as the baselines that they are.
+        baseline: ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
+        recipe: A recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
+            (kind "recipe").
+        only_published: Nothing here makes this row; it shows the paper's figures (kind "published").
+        figures: The paper's figures where they hold at several bitrates or for single domains.
+        bitrates: kbps to measure this row at, instead of the table's.
+        sizes: Sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
+        run: What the folder of its run is named after, so that a codec that stands in several tables under several
+            names is trained once; None takes the row's name.
+        entropies: The paper's bits per code of each codebook; None for one that it does not tell.
+    """
+
+    name: str
+    flags: Sequence[str] = ()
+    published: Mapping[str, float | str] = field(default_factory=dict)
+    bitrate: float | None = None
+    label: str | None = None
+    codec: str | None = None
+    baseline: Mapping[str, Any] | None = None
+    recipe: str | None = None
+    only_published: bool = False
+    figures: Sequence[Figures] = ()
+    bitrates: list[float] | int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    run: str | None = None
+    entropies: Sequence[float | None] = ()
+
+    @property
+    def stated(self) -> list[Figures]:
+        """All of the paper's figures for this row."""
+        whole = [Figures(self.published, self.bitrate, self.label)] if self.published else []
+        return [*whole, *self.figures]
+
+    @property
+    def run_label(self) -> str:
+        """What the folder of its run is named after."""
+        return self.run or self.name
+
+    @property
+    def kind(self) -> str:
+        """What makes the row: "trained", "codec", "baseline", "recipe" or "published"."""
+        if self.only_published:
+            return "published"
+        given = [kind for kind in ("codec", "baseline", "recipe") if getattr(self, kind) is not None]
+        return given[0] if given else "trained"
+
+    def jobs(self, seeds: int) -> int:
+        """How many jobs make it: one a seed where it is trained, one where it is measured, none where it is shown."""
+        count = JOBS[self.kind]
+        return seeds if count is None else count
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "RowSpec":
+        """What ``plain`` gave."""
+        return cls(**{**plain, "figures": [Figures(**figures) for figures in plain["figures"]]})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one training's or measurement's figures come from.
+
+    Attributes:
+        run: Folder of the run, or of a baseline's or published codec's figures.
+        evaluation: Folder of the evaluation.
+    """
+
+    run: Path
+    evaluation: Path
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """What came out of a row.
+
+    Attributes:
+        spec: What was asked.
+        summary: ``Evaluation.summary`` of its codec; None where it was not measured.
+        wall_seconds: Seconds it took to train.
+        parameters: Number of weights of the codec.
+        error: Why there is nothing to show, in one line.
+        codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
+        seeds: How many trainings, with other seeds, its figures are means of.
+        asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
+        listened: The listening test that its MUSHRA figures are of, in words.
+        per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
+        origins: Of each seed, its run and evaluation.
+    """
+
+    spec: RowSpec
+    summary: DataFrame | None = None
+    wall_seconds: float | None = None
+    parameters: int | None = None
+    error: str | None = None
+    codebooks: DataFrame | None = None
+    seeds: int = 1
+    asked: Mapping[float, float] = field(default_factory=dict)
+    listened: str | None = None
+    per_file: Sequence[DataFrame] = ()
+    origins: Sequence[Origin] = ()
+
+    @classmethod
+    def named(cls, name: str, summary: DataFrame | None = None, **more: Any) -> "RowResult":
+        """The result of a row that no table's YAML asked for, as of a single run.
+
+        Args:
+            name: As printed.
+            summary: ``Evaluation.summary``.
+            more: Attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
+        """
+        asked = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
+        return cls(RowSpec(name, **asked), summary, **more)
+
+    @property
+    def name(self) -> str:
+        """As printed."""
+        return self.spec.name
+
+    @property
+    def stated(self) -> list[Figures]:
+        """All of the paper's figures for this row."""
+        return self.spec.stated
+
+    @property
+    def entropies(self) -> Sequence[float | None]:
+        """The paper's bits per code of each codebook; None for one that it does not tell."""
+        return self.spec.entropies
+
+    @property
+    def absent(self) -> bool:
+        """Whether there is nothing to show because a program or models are not on this machine."""
+        return self.error is not None and self.error.startswith(ABSENT)
+
+    @property
+    def trouble(self) -> str:
+        """What stands in place of the figures of a row that has an error."""
+        return ABSENT.rstrip(": ") if self.absent else "failed"
+
+    def asked_for(self, bitrate: float) -> float:
+        """The kbps asked for where so many were really spent; a file of figures may have rounded those."""
+        return next((asked for spent, asked in self.asked.items() if math.isclose(spent, bitrate)), bitrate)

@@ -1,0 +1,232 @@
+"""The suite from Python: ``codeclab.train``, ``codeclab.evaluate`` and ``codeclab.table``, with what they return."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from codeclab.benchmarks.baselines import Baseline, evaluate_baseline
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.metrics.registry import metrics_named
+from codeclab.codecs.codec import Codec
+from codeclab.experiments.config.recipes import RecipeError, read_scale
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.named import without_synthetic
+from codeclab.experiments.runner.draft import TableRequest
+from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, make_table
+from codeclab.experiments.runner.perform import perform
+from codeclab.experiments.runner.processes import in_parallel
+from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates
+from codeclab.experiments.runs.process import Notes
+from codeclab.experiments.train.module import CodecExperiment
+
+Flag = str | int | float | bool | None | type | Sequence[Any] | Mapping[str, Any]
+"""A setting's value: a number, text, a part's name or class, a list or mapping of these; None is the YAML's null."""
+
+DEFAULT_METRICS = ("mel_distance", "stft_distance", "si_sdr", "bitrate_efficiency", "codebook_usage")
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A training that has ended.
+
+    Attributes:
+        folder: the run's: ``config.yaml``, ``checkpoints/``, ``codec/``, ``metrics.csv``, ``samples/``.
+        experiment: the LightningModule, with the weights of the last batch.
+        steps: batches trained, over all its continuations.
+    """
+
+    folder: Path
+    experiment: CodecExperiment
+    steps: int
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The saved codec: that of the best validation, or of the last batch where nothing was validated."""
+        return Codec.from_pretrained(self.folder)
+
+    @cached_property
+    def metrics(self) -> DataFrame:
+        """What was logged, a row per logged batch: ``step``, ``train/...``, ``valid/...``."""
+        return pd.read_csv(self.folder / "metrics.csv")
+
+
+def train(
+    recipe: str | Path,
+    data: str | Path | None = None,
+    run: str | None = None,
+    *,
+    scale: str | None = None,
+    runs: str | Path = "runs",
+    imports: Sequence[str | Path] = (),
+    **flags: Flag,
+) -> TrainedRun:
+    """Train a codec, or continue the run: what ``codeclab fit`` does.
+
+        run = codeclab.train("encodec_24khz", scale="laptop", model__quantizer=MyVQ, trainer__max_steps=100)
+        audio = run.codec.decode(run.codec.encode(audio, bitrate=6.0))
+
+    Args:
+        recipe: a recipe's name, a YAML file, or a run's folder.
+        data: a folder of audio, a manifest, or ``recordings``; None is the recipe's, or the synthetic corpus.
+        run: the run's name; None derives it from the settings. The same call continues a run.
+        scale: sizes, batch and steps: ``laptop``, ``mini``, ``lab``, ``paper``; None is the recipe's own.
+        runs: the folder of runs.
+        imports: Python files with parts of your own, which the run remembers.
+        flags: settings by the names that ``codeclab fit`` has for them, ``__`` for a dot
+            (``model__quantizer__codebook_dim=8``), or as they are (``**{"model.quantizer": "FSQ"}``). A part is its
+            name or its class.
+
+    Raises:
+        ValueError: a recipe, part or setting that does not exist or cannot work, or a run with other settings.
+        NonFiniteLossError: a loss became NaN or infinite.
+    """
+    words = ["--config", str(recipe), "--runs", str(runs)]
+    for name, value in {"data": data, "name": run, "scale": scale}.items():
+        words += [] if value is None else [f"--{name}", str(value)]
+    words += [word for file in imports for word in ("--import", str(file))]
+    cli = build("fit", [*words, *flag_words(flags)])
+    cli.execute()
+    return TrainedRun(cli.folder.path, cli.model, cli.folder.steps)
+
+
+def flag_words(flags: Mapping[str, Flag]) -> list[str]:
+    """Settings as the words of a command line."""
+    plain = {name.replace("__", "."): _plain(value) for name, value in flags.items()}
+    return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in plain.items()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def evaluate(
+    codec: Codec | Baseline | str | Path,
+    data: str | Path | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    *,
+    bitrates: Sequence[float] | int | None = None,
+    split: str = "test",
+    clips: int | None = None,
+    seconds: float | None = None,
+    sample_rate: int | None = None,
+    workers: int = 0,
+    device: str | None = None,
+) -> Evaluation:
+    """Measure a codec or a baseline: what ``codeclab evaluate`` does, without writing it.
+
+        found = codeclab.evaluate("runs/mine", data="recordings", metrics=["si_sdr", "visqol_speech"], bitrates=2)
+        found.summary  # means with 95 % intervals, by bitrate, domain and metric
+
+    Args:
+        codec: a ``Codec``, what ``Codec.from_pretrained`` reads, or a baseline such as ``Opus()``.
+        data: a folder of audio, a manifest, ``recordings`` or ``synthetic``; None is what a run was trained on, or the
+            synthetic corpus.
+        metrics: names, from ``codeclab.METRICS``.
+        bitrates: kbps; a number n stands for n of those offered, from lowest to highest; None for all.
+        split: ``test``, ``valid``, ``train`` or ``all``.
+        clips: how many at most, balanced over the domains; None is the run's own limit.
+        seconds: length a clip is cut to; None is the run's.
+        sample_rate: Hz of the originals; None is the codec's, or 48 kHz for a baseline that takes any.
+        workers: processes for ViSQOL; 0 computes it here.
+        device: where a codec runs; None takes a GPU where there is one.
+
+    Raises:
+        ValueError: an unknown codec or metric, one whose package is missing, a bitrate not offered, or no clips.
+    """
+    metrics_named(metrics)
+    folder = None if data is None else without_synthetic(str(data))
+    if isinstance(codec, str | Path):
+        module_folder, codec = Path(codec), Codec.from_pretrained(codec)
+    else:
+        module_folder = Path()
+    if isinstance(codec, Codec):
+        module = data_of(module_folder, folder, codec, sample_rate)
+    else:
+        rate, channels = sample_rate or codec.sample_rate or FULL_BAND, codec.channels or 1
+        module = AudioData(folder, sample_rate=rate, channels=channels, batch_size=1, workers=0)
+    if clips is not None:
+        module.max_test_clips = module.valid_clips = clips
+    if seconds is not None:
+        module.clip_seconds = seconds
+    wanted = bitrates if bitrates is None or isinstance(bitrates, int) else list(bitrates)
+    rates = pick_bitrates(codec.bitrates, wanted) if codec.bitrates else wanted
+    if not rates or isinstance(rates, int):
+        offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates) or "any: name some, as in bitrates=[6.0, 12.0]"
+        raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
+    if isinstance(codec, Codec):
+        return evaluate_codec(codec, module, rates, list(metrics), split, workers, device)
+    return evaluate_baseline(codec, module.clips(split), rates, list(metrics), workers)
+
+
+def table(
+    name: str | Path,
+    data: str | Path | None = None,
+    *,
+    scale: str | None = None,
+    rows: Sequence[str] | None = None,
+    seeds: int | None = None,
+    runs: str | Path = "runs",
+    jobs: int = 1,
+    workers: int = 0,
+    output: str | Path | None = None,
+    **flags: Flag,
+) -> MadeTable:
+    """Train every row of a table that is not trained yet, and measure all: what ``codeclab table`` does.
+
+        made = codeclab.table("demo", rows=["Opus"])
+        made.table.rows[0].summary
+
+    Args:
+        name: a table's name, or a YAML file.
+        data: audio to train and measure on; None is the table's own, or the synthetic corpus.
+        scale: None is the table's own, else the recipes'.
+        rows: names; None is all.
+        seeds: how often each row is trained; None is the scale's, else once.
+        runs: the folder of runs.
+        jobs: rows made at a time, on the CPU, each in a process of its own; 1 makes them here, one after another.
+        workers: processes for ViSQOL, of each row.
+        output: where the table is written; None names a folder of runs after the table and its scale.
+        flags: settings of every row, as for ``train``.
+
+    Raises:
+        ValueError: there is no such table, row or scale. A row that cannot be made is one with an ``error``.
+    """
+    if min(jobs, 1 if seeds is None else seeds) < 1:
+        raise RecipeError(f"jobs and seeds should be 1 or more; they are {jobs} and {seeds}")
+    spec = read_table(str(name))
+    scale = scale or spec.scale
+    slots = [None] * jobs if jobs > 1 else []
+    request = TableRequest(
+        spec,
+        scale,
+        data=without_synthetic(str(data) if data is not None else spec.data),
+        runs=str(runs),
+        workers=workers,
+        seeds=seeds or (read_scale(scale)["seeds"] if scale else 1),
+        extra=tuple(flag_words(flags)),
+        alone=bool(slots),
+        on_cores=bool(slots),
+    )
+    notes = Notes()
+    drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)
+    if slots:
+        return make_table(request, drafts, slots, lambda todo, wait: in_parallel(todo, wait, slots), _path(output))
+    return make_table(request, drafts, slots, lambda todo, wait: [perform(j, wait, notes) for j in todo], _path(output))
+
+
+def _path(output: str | Path | None) -> Path | None:
+    return None if output is None else Path(output)

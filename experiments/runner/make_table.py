@@ -1,0 +1,157 @@
+"""A table made: rows drafted and planned, trained and measured where that is missing, collected and written."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from codeclab.benchmarks.evaluate.wording import did_you_mean
+from codeclab.benchmarks.tables.render import write_table
+from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.benchmarks.tables.table import Table
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.data.named import corpus_title
+from codeclab.experiments.runner.collect import collect
+from codeclab.experiments.runner.compute import describe_compute
+from codeclab.experiments.runner.cores import in_threads, threads_each
+from codeclab.experiments.runner.draft import Draft, TableRequest, draft_row
+from codeclab.experiments.runner.job import Job, Outcome, slug
+from codeclab.experiments.runner.perform import is_made, sweep
+from codeclab.experiments.runner.plan import describe_plan
+from codeclab.experiments.runner.schedule import longest_first
+from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runner.timing import Timings
+from codeclab.experiments.runner.wandb_table import log_table
+from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.process import Notes
+
+LONG_SCALES = ("lab", "paper", None)
+"""Scales at which rows are trained for long enough to be ranked by one seed."""
+
+Launcher = Callable[[Sequence[Job], bool], list[Outcome]]
+"""Makes jobs, waiting for other runners or not, and returns what became of each."""
+
+Slots = Sequence[str | None]
+"""Of each row that is made at the same time, its GPU, or None for a share of the cores; empty for one row."""
+
+
+@dataclass(frozen=True)
+class MadeTable:
+    """A table that was made.
+
+    Attributes:
+        table: rows, each with what was asked and what came out of it.
+        folder: where it is written: ``table.md``, ``.csv``, ``.tex``, ``.png`` and ``.json``.
+    """
+
+    table: Table
+    folder: Path
+
+
+def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[RowSpec]:
+    """The rows asked for, all by default.
+
+    Raises:
+        RecipeError: a row that the table does not have.
+    """
+    if not wanted:
+        return spec.rows
+    by_name = {key: row for row in spec.rows for key in (row.name, slug(row.name))}
+    unknown = [name for name in wanted if name not in by_name]
+    if unknown:
+        known = [row.name for row in spec.rows]
+        near = did_you_mean(unknown[0], known)
+        raise RecipeError(f"table {spec.name!r} has no row {', '.join(unknown)}{near}; it has: {', '.join(known)}")
+    return [by_name[name] for name in wanted]
+
+
+def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
+    """Make jobs; those that another runner is making come last, when that one has let them go."""
+    outcomes = {job: Outcome() for job in jobs if is_made(job)}
+    for wait in (False, True):
+        left = [job for job in jobs if job not in outcomes or outcomes[job].busy]
+        outcomes |= dict(zip(left, launcher(left, wait), strict=True))
+    return outcomes
+
+
+def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, notes: Notes) -> list[Draft]:
+    """Build and check every row, time its batches, and say the plan.
+
+    Args:
+        request: what is asked of every row.
+        chosen: the rows.
+        slots: what rows that are made at the same time have each.
+        notes: where it is said what rows leave out of their recipes.
+    """
+    runs = Path(request.runs)
+    timings = None if request.elsewhere else Timings(runs)
+    with in_threads(threads_each(len(slots))) if request.on_cores else nullcontext():
+        drafts = [draft_row(row, request, timings, notes) for row in chosen]
+    print(f"{request.spec.title}: {len(chosen)} rows at scale {request.scale or 'paper'}", file=sys.stderr)
+    print(describe_plan(drafts, runs, slots, request.elsewhere), file=sys.stderr)
+    return drafts
+
+
+def make_table(
+    request: TableRequest, drafts: Sequence[Draft], slots: Slots, launcher: Launcher, output: Path | None = None
+) -> MadeTable:
+    """Train what is not trained yet, measure what is not measured, and write the table.
+
+    Args:
+        request: what is asked of every row.
+        drafts: the rows.
+        slots: what rows that are made at the same time have each.
+        launcher: makes the jobs.
+        output: where the table is written; None names a folder of runs after the table and its scale.
+    """
+    spec, scale = request.spec, request.scale
+    jobs = longest_first(drafts) if slots else [job for draft in drafts for job in draft.jobs]
+    outcomes = launch(jobs, launcher)
+    made = [collect(draft, [outcomes[job] for job in draft.jobs], spec) for draft in drafts]
+    under = _notes(spec, {draft.row.kind for draft in drafts}, scale, request.data, request.seeds)
+    short = [draft for draft in drafts if draft.cut_short]
+    trained = [draft.compute for draft in drafts if draft.compute is not None and not draft.error]
+    seconds = [row.wall_seconds for row in made if row.wall_seconds is not None]
+    under += describe_compute(trained, seconds, _device(), spec.compute)
+    under += _shortness(short)
+    full_size = scale in LONG_SCALES and not short
+    table = spec.printed(made, under, full_size or (request.seeds > 1 and not short), full_size)
+    runs = Path(request.runs)
+    folder = output or runs / f"{spec.name}-{scale or 'paper'}"
+    with RunLock(runs, folder.name, "table") as lock:
+        lock.acquire(wait=True)
+        sweep(folder)
+        write_table(table, folder)
+    log_table(table, {row.name: draft.jobs for row, draft in zip(made, drafts, strict=True)}, folder)
+    return MadeTable(table, folder)
+
+
+def _shortness(short: Sequence[Draft]) -> list[str]:
+    """A sentence on rows that a flag has trained for less than their recipe or scale would."""
+    if not short:
+        return []
+    trained = sorted({job.steps for draft in short for job in draft.jobs})
+    usual = sorted({draft.usual for draft in short if draft.usual is not None})
+    spans = [f"{min(counts):,}" + (f" to {max(counts):,}" if len(counts) > 1 else "") for counts in (trained, usual)]
+    return [f"Cut short: trained for {spans[0]} batches a row instead of {spans[1]}."]
+
+
+def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None, seeds: int) -> list[str]:
+    size = f"Scale {scale or 'paper'}"
+    if kinds <= {"recipe", "published"}:
+        return [f"{size}; nothing was trained or measured."]
+    made = "trained and measured" if "trained" in kinds else "measured"
+    rate = (
+        f"against originals at {spec.sample_rate / 1000:g} kHz"
+        if spec.sample_rate
+        else "at each codec's own sampling rate"
+    )
+    often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
+    return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; judged {rate}.{often}"]
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"

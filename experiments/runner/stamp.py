@@ -1,0 +1,76 @@
+"""What an evaluation's figures depend on, kept beside them, so that none are measured twice and none are stale."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codeclab.codecs.io.files import write_atomically
+
+FILE = "measured_as.json"
+FORMAT = "codeclab figures"
+VERSION = 1
+FORMER_FILE = "table.json"
+"""What it was called, without a version, before a table's own record took the name."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What figures depend on.
+
+    Attributes:
+        of: a codec's identity, or a baseline with its arguments.
+        metrics: names.
+        bitrates: kbps measured.
+        folder: of the audio; None is the synthetic corpus.
+        sample_rate: Hz of the originals.
+        columns: names of a table's columns; empty where they are computed when the table is printed.
+        channels: of the originals; None where they are the codec's.
+        clips: settings that choose the clips; None where they are the run's.
+        language_model: identity of the one whose entropy-coded rate is a column; None without.
+    """
+
+    of: str | Mapping[str, Any]
+    metrics: list[str]
+    bitrates: list[float]
+    folder: str | None
+    sample_rate: int
+    columns: list[str]
+    channels: int | None = None
+    clips: Mapping[str, Any] | None = None
+    language_model: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Eight characters that differ where anything does, for the name of a folder."""
+        named = {"codec": self.of} if isinstance(self.of, str) else self.of
+        parts: dict[str, Any] = {"of": named, "metrics": self.metrics, "bitrates": self.bitrates, "folder": self.folder}
+        parts |= {"sample_rate": self.sample_rate, "channels": self.channels, "clips": self.clips}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+
+    def write(self, folder: Path) -> None:
+        """Keep it in the folder of the figures; last of all, as it says that they are whole."""
+        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        write_atomically(folder / FILE, json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Stamp | None":
+        """The stamp of a folder's figures; None where they are not whole, or of another version of the schema."""
+        if (folder / FILE).is_file():
+            content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            if (content.pop("format", None), content.pop("version", None)) != (FORMAT, VERSION):
+                return None
+            return cls(**content)
+        if (folder / FORMER_FILE).is_file():
+            content = json.loads((folder / FORMER_FILE).read_text(encoding="utf-8"))
+            of = content.pop("codec", None) or content.pop("of")
+            return cls(**{"columns": [], **content, "of": of.get("codec", of) if isinstance(of, dict) else of})
+        return None
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Take the stamp away, before figures are measured anew."""
+        for name in (FILE, FORMER_FILE):
+            (folder / name).unlink(missing_ok=True)

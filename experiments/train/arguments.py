@@ -1,0 +1,68 @@
+"""Arguments of an experiment that cannot work, alone or together, refused before anything is trained."""
+
+from typing import Protocol
+
+from codeclab.experiments.train.losses.base import ReconstructionLoss
+from codeclab.experiments.train.rate_sampling import PerBatchBandwidth, RateSampling
+from codeclab.experiments.train.update import UpdateOrder
+
+
+class Arguments(Protocol):
+    """What is checked of a ``CodecExperiment``; its docstring says what each is."""
+
+    discriminator_probability: float
+    quantizer_start: int
+    quantizer_start_frames: int
+    adversarial_start: int
+    discriminator_warmup: int
+    accumulate: int
+    update_order: UpdateOrder
+    rate_sampling: RateSampling
+    waveform_loss: ReconstructionLoss | None
+    spectral_loss: ReconstructionLoss | None
+
+
+def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool) -> None:
+    """Refuse arguments that cannot work.
+
+    Args:
+        given: the experiment, its arguments set.
+        plays: whether there are discriminators with a weight on them.
+        ensemble_per_bandwidth: whether each bandwidth is to have an ensemble.
+
+    Raises:
+        ValueError: the message says what is wrong and what would work.
+    """
+    if not 0 <= given.discriminator_probability <= 1:
+        raise ValueError(f"discriminator_probability is {given.discriminator_probability}; it should be 0 to 1")
+    for name in ("quantizer_start", "quantizer_start_frames"):
+        if getattr(given, name) < 0:
+            raise ValueError(f"{name} is {getattr(given, name)}; it should be 0 or more")
+    if given.adversarial_start < 0:
+        raise ValueError(f"adversarial_start is {given.adversarial_start}; it should be 0 or more batches")
+    if given.discriminator_warmup < 0 or (given.discriminator_warmup and not plays):
+        raise ValueError(
+            f"discriminator_warmup is {given.discriminator_warmup}; it should be 0 or, with critics, more batches"
+        )
+    reconstructs = given.waveform_loss is not None or given.spectral_loss is not None
+    if given.adversarial_start and not reconstructs:
+        raise ValueError(
+            f"until batch {given.adversarial_start} (adversarial_start) there is nothing to learn from: give a "
+            "waveform_loss or a spectral_loss with a positive weight"
+        )
+    if given.accumulate < 1:
+        raise ValueError(f"accumulate is {given.accumulate}; it should be at least 1")
+    if given.accumulate > 1 and plays and given.update_order != "joint":
+        raise ValueError(
+            f"accumulate {given.accumulate} needs update_order joint: with discriminator_first every part's graph "
+            "would have to be held until the critics have seen the whole batch"
+        )
+    if ensemble_per_bandwidth and not isinstance(given.rate_sampling, PerBatchBandwidth):
+        raise ValueError(
+            f"ensemble_per_bandwidth needs one bandwidth per batch, but rate_sampling is "
+            f"{type(given.rate_sampling).__name__}; use PerBatchBandwidth, or ensemble_per_bandwidth false"
+        )
+    if not (plays or reconstructs):
+        raise ValueError(
+            "nothing to learn from: give discriminators, a waveform_loss or a spectral_loss, and a positive weight"
+        )

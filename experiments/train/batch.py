@@ -1,0 +1,90 @@
+"""What a training or a validation step takes: the batches of ``AudioData``, and those of anybody's loader."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """A batch of audio to train on.
+
+    Attributes:
+        audio: ``[B, C, N]`` in [-1, 1].
+        items: positions of its items in the whole batch, over all processes, ``int64 [B]``.
+        index: the batch, counted from 0.
+    """
+
+    audio: Tensor
+    items: Tensor
+    index: int
+
+
+@dataclass(frozen=True)
+class ValidationBatch:
+    """A batch of clips to measure.
+
+    Attributes:
+        audio: ``[B, C, N]``, padded to one length.
+        lengths: of each clip, samples.
+        domains: of each clip; None where the loader does not tell.
+    """
+
+    audio: Tensor
+    lengths: list[int]
+    domains: list[str] | None
+
+
+def training_batch(given: Any, channels: int, index: int, rank: int = 0) -> TrainingBatch:
+    """A batch as a loader gives it.
+
+    Args:
+        given: audio ``[B, C, N]`` on its own, alone in a list or tuple (as ``TensorDataset`` gives it), or as ``audio``
+            in a mapping, which may hold ``item`` and ``batch`` too, as those of ``AudioData`` do.
+        channels: of the codec.
+        index: batches before this one; where the mapping has a ``batch``, that counts.
+        rank: of this process; without an ``item``, processes are taken to have batches of one size.
+
+    Raises:
+        TypeError: there is no audio in it, or not of this shape.
+    """
+    audio = find_audio(given, channels)
+    if isinstance(given, Mapping):
+        index = int(given.get("batch", index))
+        if "item" in given:
+            return TrainingBatch(audio, given["item"], index)
+    items = rank * len(audio) + torch.arange(len(audio))
+    return TrainingBatch(audio, items, index)
+
+
+def validation_batch(given: Any, channels: int) -> ValidationBatch:
+    """A batch of clips as a loader gives it; arguments and errors are those of ``training_batch``.
+
+    A mapping may hold ``length`` and ``domain`` too, as those of ``AudioData`` do.
+    """
+    audio = find_audio(given, channels)
+    lengths, domains = [audio.shape[-1]] * len(audio), None
+    if isinstance(given, Mapping):
+        lengths = given["length"].tolist() if "length" in given else lengths
+        domains = given.get("domain")
+    return ValidationBatch(audio, lengths, domains)
+
+
+def find_audio(given: Any, channels: int) -> Tensor:
+    """The audio ``[B, C, N]`` in a batch.
+
+    Raises:
+        TypeError: there is none, or not of this shape.
+    """
+    audio = given.get("audio") if isinstance(given, Mapping) else given
+    if isinstance(audio, list | tuple) and len(audio) == 1:
+        audio = audio[0]
+    wanted = f"a batch should be audio [B, {channels}, N] in floating point, or a mapping that holds it as 'audio'"
+    if not isinstance(audio, Tensor):
+        raise TypeError(f"{wanted}, not {type(given).__name__}")
+    if audio.ndim != 3 or audio.shape[1] != channels or not audio.is_floating_point():
+        raise TypeError(f"{wanted}, not a {audio.dtype} tensor of shape {list(audio.shape)}")
+    return audio

@@ -1,0 +1,102 @@
+"""Where parts are found, and an experiment's parts as plain values, from which a checkpoint builds them anew."""
+
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from codeclab.codecs.io.parts import concrete_subclasses, import_modules
+
+PART_PACKAGES = (
+    "codeclab.codecs",
+    "codeclab.quantizers",
+    "codeclab.discriminators",
+    "codeclab.experiments.train.losses",
+)
+PART_MODULES = ("codeclab.experiments.train.rate_sampling", "codeclab.experiments.train.balancer")
+
+PLAIN = (str, int, float, bool, type(None))
+
+
+def import_parts() -> None:
+    """Import every module that defines parts, so that their classes are known."""
+    import_modules(PART_PACKAGES)
+    for module_name in PART_MODULES:
+        import_module(module_name)
+
+
+def describe(value: Any) -> Any:
+    """An argument as plain values: a part is its class's name and its own arguments.
+
+    Raises:
+        ValueError: a part that does not keep its arguments as attributes of the same names.
+    """
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, list | tuple):
+        return type(value)(describe(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: describe(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {one.name: describe(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(type(value)).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind not in several]
+    missing = [name for name in names if not hasattr(value, name)]
+    if missing:
+        raise ValueError(f"{type(value).__name__} keeps its argument {missing[0]!r} in no attribute of that name")
+    return {"part": type(value).__name__, "arguments": {name: describe(getattr(value, name)) for name in names}}
+
+
+def rebuild(owner: Callable[..., Any], described: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a class from what ``describe`` gave of each.
+
+    Args:
+        owner: the class; its annotations say of which base each part is.
+        described: by argument.
+
+    Raises:
+        ValueError: a part whose class is not known; the message says how to make it known.
+    """
+    import_parts()
+    return {name: _rebuilt(value, _annotation(owner, name)) for name, value in described.items()}
+
+
+def _rebuilt(value: Any, annotation: Any) -> Any:
+    kinds = list(_classes(annotation))
+    if isinstance(value, list | tuple):
+        return type(value)(_rebuilt(item, annotation) for item in value)
+    if not isinstance(value, Mapping):
+        return value
+    if "part" in value:
+        part = _class_named(value["part"], kinds)
+        return part(**{name: _rebuilt(item, _annotation(part, name)) for name, item in value["arguments"].items()})
+    group = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+    return dict(value) if group is None else group(**value)
+
+
+def _class_named(name: str, bases: list[type]) -> type:
+    known = {part.__name__: part for base in bases for part in [base, *concrete_subclasses(base)]}
+    if name not in known:
+        raise ValueError(
+            f"no part is called {name!r}; there are: {', '.join(sorted(known))}. If it is one of yours, import its "
+            "file before you load the checkpoint"
+        )
+    return known[name]
+
+
+def _annotation(owner: Callable[..., Any], name: str) -> Any:
+    constructor = owner.__init__ if isinstance(owner, type) else owner  # type: ignore[misc]
+    return typing.get_type_hints(constructor).get(name)
+
+
+def _classes(annotation: Any) -> Iterator[type]:
+    """The classes an annotation names, through unions and lists."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
+        for inner in typing.get_args(annotation):
+            yield from _classes(inner)
+    elif isinstance(annotation, type):
+        yield annotation

@@ -1,0 +1,207 @@
+"""The experiment under a plain ``lightning.Trainer``: nothing of the command line is in these tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pandas as pd
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.discriminators.msstft import MSSTFTDiscriminator
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from codeclab.experiments.runs.loggers import SaveMetrics
+from codeclab.experiments.runs.samples import SaveSamples
+from codeclab.experiments.train.balancer import Balancer
+from codeclab.experiments.train.losses.mel import MultiScaleMelLoss
+from codeclab.experiments.train.losses.waveform import WaveformL1
+from codeclab.experiments.train.module import CodecExperiment
+from codeclab.experiments.train.rate_sampling import PerBatchBandwidth
+from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
+from codeclab.quantizers.residual_vq import ResidualVQ
+
+RATE = 8000
+
+
+def experiment(**more: Any) -> CodecExperiment:
+    torch.manual_seed(0)
+    strides = [4, 4]
+    arguments: dict[str, Any] = {
+        "encoder": SEANetEncoder(8, n_filters=2, strides=strides, lstm_layers=0),
+        "quantizer": ResidualVQ(8, 2, 16),
+        "decoder": SEANetDecoder(8, n_filters=2, strides=strides, lstm_layers=0),
+        "sample_rate": RATE,
+        "discriminators": [MSSTFTDiscriminator(n_filters=2, n_ffts=[64])],
+        "waveform_loss": WaveformL1(),
+        "weights": LossWeights(waveform=1.0, spectral=0.0),
+        "balancer": Balancer(),
+        "rate_sampling": PerBatchBandwidth([2.0, 4.0]),
+        "optimizer": OptimizerSettings(lr=1e-3, decay=0.9),
+        "discriminator_probability": 0.5,
+    }
+    return CodecExperiment(**arguments | more)
+
+
+def data() -> AudioData:
+    return AudioData(
+        sample_rate=RATE, seconds=0.1, batch_size=2, n_batches=4, workers=0, valid_clips=2, clip_seconds=0.25
+    )
+
+
+class Batches(lightning.Callback):
+    """Keeps the audio of every training batch."""
+
+    def __init__(self) -> None:
+        self.audio: list[torch.Tensor] = []
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.audio.append((batch["audio"] if isinstance(batch, dict) else batch).clone())
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Callable[..., lightning.Trainer]:
+    """``trainer(steps, callbacks)``: a plain one, on the CPU."""
+
+    def made(steps: int, *callbacks: lightning.Callback, **more: Any) -> lightning.Trainer:
+        options: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
+        options |= {"enable_checkpointing": False, "enable_model_summary": False, "log_every_n_steps": 1}
+        options |= {"limit_val_batches": 0, "default_root_dir": str(tmp_path), "max_epochs": -1}
+        return lightning.Trainer(max_steps=steps, callbacks=list(callbacks), **options | more)
+
+    return made
+
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers",
+    "ignore:You defined a `validation_step` but have no",
+    "ignore:You're resuming from a checkpoint that ended before",
+)
+
+
+def test_a_checkpoint_goes_on_with_the_next_batch(trainer: Callable[..., lightning.Trainer], tmp_path: Path) -> None:
+    whole, first, rest = Batches(), Batches(), Batches()
+    straight = experiment()
+    trainer(4, whole).fit(straight, data())
+
+    begun = trainer(4, first)
+    begun.fit_loop.epoch_loop.max_steps = 2
+    begun.fit(experiment(), data())
+    begun.save_checkpoint(tmp_path / "half.ckpt")
+    continued = experiment()
+    module = data()
+    trainer(4, rest).fit(continued, module, ckpt_path=tmp_path / "half.ckpt")
+
+    assert len(whole.audio) == 4
+    assert [len(batches.audio) for batches in (first, rest)] == [2, 2]
+    for expected, found in zip(whole.audio, [*first.audio, *rest.audio], strict=True):
+        assert torch.equal(expected, found)
+    for name, value in straight.state_dict().items():
+        found = continued.state_dict()[name]
+        assert found == value if isinstance(value, dict) else torch.equal(found, value), name
+    assert module.start_batch == 0  # the next training begins anew
+
+
+def test_an_experiment_is_loaded_from_its_checkpoint_alone(
+    trainer: Callable[..., lightning.Trainer], tmp_path: Path
+) -> None:
+    trained = experiment(average_decay=0.9, discriminator_optimizer=OptimizerSettings(name="AdamW"))
+    fitted = trainer(2)
+    fitted.fit(trained, data())
+    fitted.save_checkpoint(tmp_path / "a.ckpt")
+    torch.load(tmp_path / "a.ckpt", weights_only=True)
+    loaded = CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt")
+    assert loaded.optimizer_settings == trained.optimizer_settings
+    assert loaded.weights == trained.weights
+    assert loaded.seed == trained.seed
+    audio = torch.randn(1, 1, 800, generator=torch.Generator().manual_seed(1))
+    expected, found = trained.deployed_codec.eval(), loaded.deployed_codec.eval()
+    assert torch.equal(expected.decode(expected.encode(audio)), found.decode(found.encode(audio)))
+    loaded.train()
+    trainer(4).fit(loaded, data(), ckpt_path=tmp_path / "a.ckpt", weights_only=True)
+    assert CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt", seed=7).seed == 7
+
+
+class Forgetful(MSSTFTDiscriminator):
+    """Does not keep its argument."""
+
+    def __init__(self, width: int = 2) -> None:
+        super().__init__(n_filters=width, n_ffts=[64])
+
+
+def test_what_a_checkpoint_cannot_hold_is_asked_for(trainer: Callable[..., lightning.Trainer], tmp_path: Path) -> None:
+    fitted = trainer(1)
+    fitted.fit(experiment(discriminators=[Forgetful()]), data())
+    fitted.save_checkpoint(tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="how discriminators was built: Forgetful keeps its argument 'width' in no"):
+        CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt")
+    assert CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt", discriminators=[Forgetful()]).critics
+    torch.save({"state_dict": {}}, tmp_path / "old.ckpt")
+    with pytest.raises(ValueError, match=r"old.ckpt does not hold what it was built from"):
+        CodecExperiment.load_from_checkpoint(tmp_path / "old.ckpt")
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_an_ordinary_loader_of_tensors_trains_and_validates(
+    wrap: bool, trainer: Callable[..., lightning.Trainer]
+) -> None:
+    audio = 0.1 * torch.randn(8, 1, 2400, generator=torch.Generator().manual_seed(0))
+    loader: DataLoader[Any] = DataLoader(TensorDataset(audio) if wrap else audio, batch_size=2)  # type: ignore[arg-type]
+    fitted = trainer(3, limit_val_batches=1, val_check_interval=3, num_sanity_val_steps=0, check_val_every_n_epoch=None)
+    model = experiment(quantizer_start=1, quantizer_start_frames=60)
+    before = {name: value.clone() for name, value in model.codec.named_parameters()}
+    fitted.fit(model, loader, loader)
+    assert fitted.global_step == 3
+    assert all(not torch.equal(before[name], value) for name, value in model.codec.named_parameters())
+    assert {"valid/mel_distance", "valid/si_snr@lowest"} <= fitted.callback_metrics.keys()
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (torch.zeros(2, 800), r"a batch should be audio \[B, 1, N\] .* not a torch.float32 tensor of shape \[2, 800\]"),
+        (torch.zeros(2, 2, 800), r"of shape \[2, 2, 800\]"),
+        (torch.zeros(2, 1, 800, dtype=torch.int16), "not a torch.int16 tensor"),
+        ({"wave": torch.zeros(2, 1, 800)}, "or a mapping that holds it as 'audio', not dict"),
+    ],
+)
+def test_another_batch_is_refused_in_one_sentence(
+    batch: Any, message: str, trainer: Callable[..., lightning.Trainer]
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        trainer(1).fit(experiment(), DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+def test_callbacks_keep_the_best_codec_clips_and_figures(
+    trainer: Callable[..., lightning.Trainer], tmp_path: Path
+) -> None:
+    run = tmp_path / "mine"
+    options: dict[str, Any] = {"limit_val_batches": 1, "val_check_interval": 2, "check_val_every_n_epoch": None}
+    options |= {"num_sanity_val_steps": 0, "plugins": [AtomicCheckpointIO()]}
+
+    def callbacks() -> list[lightning.Callback]:
+        return [RunCheckpoint(run), SaveMetrics(run), SaveSamples(run, clips=1, every=2, steps=4)]
+
+    trainer(2, *callbacks(), **options).fit(experiment(), data())
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert Codec.from_pretrained(run).sample_rate == RATE
+    assert len(list((run / "samples").iterdir())) == 2
+    figures = pd.read_csv(run / "metrics.csv")
+    assert {"step", "train/waveform", "valid/mel_distance"} <= set(figures.columns)
+    trainer(4, *callbacks(), **options).fit(experiment(), data(), ckpt_path=run / "checkpoints" / "last.ckpt")
+    assert list(pd.read_csv(run / "metrics.csv").query("`train/waveform`.notna()")["step"]) == [1, 2, 3, 4]
+
+
+def test_a_spectral_loss_is_rebuilt_too(trainer: Callable[..., lightning.Trainer], tmp_path: Path) -> None:
+    loss = MultiScaleMelLoss(sample_rate=RATE)
+    fitted = trainer(1)
+    fitted.fit(experiment(spectral_loss=loss, weights=LossWeights(spectral=1.0)), data())
+    fitted.save_checkpoint(tmp_path / "a.ckpt")
+    found = CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt").spectral_loss
+    assert type(found) is MultiScaleMelLoss
+    assert found.sample_rate == RATE

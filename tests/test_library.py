@@ -1,0 +1,161 @@
+"""``import codeclab``: what it offers, how little it costs, and what its three verbs return."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+import codeclab
+from codeclab.codecs.io.parts import concrete_subclasses
+from codeclab.experiments.config.parts import all_slots
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.library import flag_words
+from codeclab.experiments.train.parts import import_parts
+
+TINY: dict[str, Any] = {
+    "model__encoder__n_filters": 2,
+    "model__decoder__n_filters": 2,
+    "model__encoder__lstm_layers": 0,
+    "model__decoder__lstm_layers": 0,
+    "model__quantizer__n_codebooks": 2,
+    "model__bitrates": [1.5],
+    "model__bitrate": 1.5,
+    "model__rate_sampling__bitrates": [1.5],
+    "model__quantizer_start": 0,
+    "model__adversarial_start": 0,
+    "model__quantizer_start_frames": 0,
+    "data__seconds": 0.2,
+    "data__batch_size": 2,
+    "data__workers": 0,
+    "data__clip_seconds": 0.5,
+    "data__max_test_clips": 2,
+    "trainer__accelerator": "cpu",
+    "trainer__limit_val_batches": 0,
+    "trainer__log_every_n_steps": 1,
+}
+
+
+def run_python(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_import_costs_little_and_loads_neither_torch_nor_a_trainer() -> None:
+    program = (
+        "import sys, time; began = time.process_time(); import codeclab; spent = time.process_time() - began;"
+        "print(spent, *({m.split('.')[0] for m in sys.modules} & {'torch', 'lightning', 'wandb', 'pandas'}))"
+    )
+    seconds, *loaded = run_python(program).split()
+    assert loaded == []
+    assert float(seconds) < 0.3
+
+
+def test_a_part_loads_no_trainer_and_a_metric_neither() -> None:
+    program = (
+        "import codeclab, sys; codeclab.ResidualVQ(8, 2, 16), codeclab.MultiScaleMelLoss, codeclab.si_sdr;"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'lightning', 'wandb', 'pandas', 'matplotlib'}))"
+    )
+    assert run_python(program) == "[]"
+
+
+def test_every_part_loss_and_metric_is_there_by_its_name() -> None:
+    import_parts()
+    names = set(dir(codeclab))
+    for base in set(all_slots().values()):
+        for part in [base, *concrete_subclasses(base)]:
+            if part.__module__.startswith("codeclab."):
+                assert part.__name__ in names, part
+                assert getattr(codeclab, part.__name__) is part
+    for name, metric in codeclab.METRICS.items():
+        assert name in names
+        assert getattr(codeclab, name) is (metric.load() if metric.per_file else metric)
+    for name in codeclab.__all__:
+        assert getattr(codeclab, name) is not None
+
+
+def test_an_unknown_name_lists_what_there_is() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Residual'; it has .*CodecExperiment.* see dir"):
+        codeclab.Residual  # noqa: B018
+    assert not hasattr(codeclab, "_private")
+
+
+def test_public_functions_say_what_they_take_and_return() -> None:
+    for name in ("train", "evaluate", "table"):
+        function = getattr(codeclab, name)
+        said = inspect.getdoc(function) or ""
+        assert {"Args:", "Raises:"} <= set(said.split())
+        for parameter in inspect.signature(function).parameters.values():
+            assert f"\n    {parameter.name}: " in said
+            assert parameter.annotation is not inspect.Parameter.empty
+
+
+def test_settings_become_words() -> None:
+    given = {"model__quantizer": codeclab.FSQ, "a.b": None, "c": [1, 2.5], "d": True, "e": "x y", "f": Path("g")}
+    assert flag_words(given) == [
+        *("--model.quantizer=codeclab.quantizers.fsq.FSQ", "--a.b=null", "--c=[1, 2.5]"),
+        *("--d=true", "--e=x y", "--f=g"),
+    ]
+
+
+def test_train_then_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+    def train(steps: int) -> codeclab.TrainedRun:
+        settings = TINY | {"trainer__max_steps": steps, "model__waveform_loss": codeclab.WaveformL1}
+        return codeclab.train("encodec_24khz", run="mine", scale="laptop", runs=tmp_path, **settings)
+
+    run = train(2)
+    assert (run.folder, run.steps) == (tmp_path / "mine", 2)
+    assert list(run.metrics["step"]) == [1, 2]
+    assert run.experiment.global_step == 2
+    assert train(3).steps == 3  # the same call goes on
+    found = codeclab.evaluate(run.codec, metrics=["si_sdr", "codebook_usage"], clips=2, seconds=0.5, device="cpu")
+    assert set(found.summary["metric"]) == {"si_sdr", "codebook_usage"}
+    assert len(found.per_file) == 2
+    again = codeclab.evaluate(run.folder, metrics=["si_sdr"], device="cpu")
+    assert len(again.per_file) == 2  # as the run says
+    with pytest.raises(RecipeError, match="no quantizer 'Nope'"):
+        codeclab.train("encodec_24khz", model__quantizer="Nope")
+
+
+def test_a_baseline_is_evaluated_too(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    tone = 0.3 * torch.sin(torch.arange(16000) * 0.05)
+    soundfile.write(tmp_path / "test" / "a.wav", tone.numpy(), 16000)
+    opus = codeclab.Opus()
+    found = codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"], bitrates=[12.0], sample_rate=16000)
+    assert isinstance(found, codeclab.Evaluation)
+    assert len(found.per_file) == 1
+    with pytest.raises(ValueError, match=r"bitrates are None; offered are any: name some"):
+        codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"])
+    with pytest.raises(ValueError, match="unknown metric 'mos'; known: visqol_audio"):
+        codeclab.evaluate(opus, data=tmp_path, metrics=["mos"])
+
+
+def test_a_table_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    (tmp_path / "mine.yaml").write_text(
+        "title: Mine\nmetrics: [si_sdr]\nrows:\n  - {name: Small, flags: --config encodec_24khz}\n"
+        "  - {name: Theirs, only_published: true, published: {si_sdr: 5}}\n"
+    )
+    settings = TINY | {"trainer__max_steps": 1}
+    made = codeclab.table(tmp_path / "mine.yaml", scale="laptop", seeds=1, runs=tmp_path / "runs", **settings)
+    assert isinstance(made, codeclab.MadeTable)
+    assert made.folder == tmp_path / "runs" / "mine-laptop"
+    small, theirs = made.table.rows
+    assert small.error is None
+    assert isinstance(small.summary, pd.DataFrame)
+    assert small.origins[0].evaluation.is_dir()
+    assert (theirs.summary, theirs.stated[0].published) == (None, {"si_sdr": 5})
+    assert (made.folder / "table.json").is_file()
+    with pytest.raises(RecipeError, match="has no row Large; it has: Small, Theirs"):
+        codeclab.table(tmp_path / "mine.yaml", rows=["Large"])
+    with pytest.raises(RecipeError, match="jobs and seeds should be 1 or more"):
+        codeclab.table(tmp_path / "mine.yaml", jobs=0)
