@@ -16,7 +16,10 @@ checksum. The audio's length stands in the last chunk, so that a file can be wri
 
 import struct
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 from zlib import crc32
+
+from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.coders import CodesCoder
@@ -167,8 +170,20 @@ def chunk_unit(codec: Codec) -> int:
 
 
 def identity_bytes(codec: Codec) -> bytes:
-    """The first bytes of a codec's identity, which stand in a file."""
-    return bytes.fromhex(identity(codec).partition("-")[2])[:IDENTITY_BYTES]
+    """The first bytes of a codec's identity, which stand in a file; kept while no tensor of the codec changes."""
+    state = [*codec.parameters(), *codec.buffers()]
+    settings = (codec.sample_rate, codec.channels, codec.segment, codec.overlap, codec.normalize)
+    seen = settings, [(id(tensor), tensor.data_ptr(), tensor._version) for tensor in state]
+    kept = _identities.get(codec)
+    if kept is None or kept[1] != seen:
+        # The tensors are kept, too, so that none that comes later has the place of one that went.
+        kept = state, seen, bytes.fromhex(identity(codec).partition("-")[2])[:IDENTITY_BYTES]
+        _identities[codec] = kept
+    return kept[2]
+
+
+_identities: WeakKeyDictionary[Codec, tuple[list[Tensor], object, bytes]] = WeakKeyDictionary()
+"""Of the codecs in use: hashing all weights takes longer than coding a short file."""
 
 
 def varint(number: int) -> bytes:

@@ -1,5 +1,6 @@
-"""``.clc`` files coded by the language model: damaged without harm, read for ever, alike on any machine."""
+"""``.clc`` files coded by the language model, damaged without harm and read for ever; the identity of a codec."""
 
+import copy
 import math
 import random
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
+from codeclab.codecs.entropy import container
 from codeclab.codecs.entropy.container import ContainerError, parse_header
 from codeclab.codecs.entropy.container_reader import ContainerReader
 from codeclab.codecs.entropy.container_writer import ContainerWriter
@@ -118,3 +120,18 @@ def test_frequencies_are_whole_numbers_whatever_the_pieces_and_threads(coder):
         assert all(cache.keys.shape[1] <= model._layers[0].context for cache in state.caches)
     assert np.array_equal(np.concatenate(alone), whole)
     assert math.isclose(coder.bits(codes), 8 * len(coder.encode(codes)), abs_tol=40)
+
+
+def test_a_codec_that_changed_has_another_identity_and_is_hashed_once_until_then(codec, monkeypatch):
+    codec, hashed = copy.deepcopy(codec), []
+    real = container.identity
+    monkeypatch.setattr(container, "identity", lambda codec: hashed.append(1) or real(codec))
+    first = container.identity_bytes(codec)
+    assert container.identity_bytes(codec) == first
+    assert hashed == [1]
+    with torch.no_grad():
+        codec.quantizer.codebooks[0].entries.add_(1)
+    assert container.identity_bytes(codec) != first
+    codec.overlap = 0.5
+    assert len({first, container.identity_bytes(codec), container.identity_bytes(codec)}) == 2
+    assert len(hashed) == 3

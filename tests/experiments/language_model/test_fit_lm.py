@@ -17,6 +17,7 @@ from codeclab.codecs.entropy.coders import TableCoder
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.cli.code_files import run as code_files
+from codeclab.experiments.cli.evaluate import run as evaluate
 from codeclab.experiments.cli.fit_lm import run
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.language_model.build import LANGUAGE_MODELS, sizes_of
@@ -89,6 +90,24 @@ def test_its_model_codes_files_beside_the_codec(folder, capsys):
         assert code_files("encode", [source, str(folder / f"{coder}.clc"), *words, "--entropy", coder]) == 0
         assert code_files("decode", [str(folder / f"{coder}.clc"), str(folder / f"{coder}.wav"), *words]) == 0
         assert (folder / f"{coder}.wav").read_bytes() == (folder / "none.wav").read_bytes()
+
+
+def test_what_its_coders_spend_is_printed_and_written(folder, capsys):
+    words = ["--entropy", "--data", str(folder / "audio"), "-o", str(folder / "out")]
+    assert evaluate("evaluate", [str(folder / "codec"), *words]) == 2
+    assert "no entropy coder was fitted to this codec: codeclab fit-lm --codec" in capsys.readouterr().err
+    assert fit(folder, 2, "lm") == 0
+    capsys.readouterr()
+    assert evaluate("evaluate", [str(folder / "codec"), *words, "--language-model", str(folder / "lm")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("| domain | nominal kbps | packed, kbps | static, kbps | language model, kbps |")
+    assert [line.split(" | ")[:2] for line in shown[2:]] == [
+        ["| noise", "4"], ["| noise", "12"], ["| all", "4"], ["| all", "12"]
+    ]  # fmt: skip
+    written = list(csv.DictReader((folder / "out" / "entropy.csv").read_text().splitlines()))
+    assert {row["coder"] for row in written} == {"none", "static", "lm"}
+    assert evaluate("evaluate", ["--baseline", "Opus", "--data", str(folder / "audio"), "--entropy"]) == 2
+    assert "--entropy is for a codec of this package" in capsys.readouterr().err
 
 
 def test_what_is_wrong_is_said(folder, capsys):
