@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -53,6 +54,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--lookahead", action="store_true", help="let a codec that is not causal be late by what it sees of the future"
     )
     parser.add_argument("--entropy", default="none", metavar="CODER", help="none, static, prior or lm (default: none)")
+    parser.add_argument(
+        "--language-model", metavar="FOLDER", help="of codeclab fit-lm --output (default: that in the codec's folder)"
+    )
     parser.add_argument(
         "--chunk",
         type=float,
@@ -126,7 +130,8 @@ class Live:
         self.pcm = Pcm(options.format, codec.channels)
         self.count = codec.choose_codebooks(options.bitrate)
         self.stream = codec.stream(n_codebooks=self.count, lookahead=options.lookahead)
-        self.coders = Coders.beside(codec, options.codec)
+        fitted = None if options.language_model is None else Path(options.language_model)
+        self.coders = Coders.beside(codec, options.codec, fitted)
         self.coder = self.coders.named(options.entropy)
         self.reader = ContainerReader(codec, self.coders.of_header)
         self.samples = 0
