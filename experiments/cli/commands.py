@@ -47,8 +47,6 @@ Neural audio codecs assembled from interchangeable parts, trained from recipes, 
 commands (`codeclab COMMAND --help` explains each):
 {commands}
 
-`--run-code` lets a command run the Python files that come with a run from elsewhere: look at its imports/ first.
-
 Begin with:
   codeclab table demo --seeds 1    small codecs of speech, trained and compared in minutes on a CPU
 """

@@ -3,6 +3,7 @@
 import re
 import sys
 
+import yaml
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.experiments.config.flags import Request
@@ -30,7 +31,9 @@ HELP = """usage: codeclab {command} --config RECIPE [options]
                          codeclab; left out (or `synthetic`): the built-in synthetic corpus
   --name NAME            the run's name; left out: derived from the settings
   --runs FOLDER          where runs are kept (default: runs)
-  --import FILE.py       a Python file with your own parts; may be repeated
+  --import FILE.py       a Python file with your own parts; may be repeated. The run keeps it for later commands
+  --run-code             (any command) run the Python files that a run from elsewhere brings: look at its imports/ first
+  --print_config         print the resolved settings as a YAML that --config reads, and stop
   --dry-run              print parts, sizes, bitrates, steps and estimates of memory and time, and stop
   --compile              compile the networks with torch.compile
 
@@ -42,6 +45,7 @@ Any part is swapped by its class name, and any of its arguments is a flag:
 {parts}
 
 Training:
+  --trainer.logger TensorBoardLogger --trainer.logger.save_dir FOLDER, --trainer.callbacks NAME: beside the run's own
   --trainer.max_steps N  batches to train                --data.batch_size N     items a batch, over all devices
   --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
   --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
@@ -49,6 +53,8 @@ Training:
 The same command again continues the run where it stopped.
 `codeclab {command} --model.quantizer.help NAME` explains a part's arguments, `--help-all` every flag.
 """
+
+PRINT_CONFIG = "--print_config"
 
 SUMMARIES = {
     "fit": "Train a codec from a recipe; the same command again continues it.",
@@ -75,6 +81,10 @@ def run(command: str, argv: list[str]) -> int:
         import_parts()
         CodecCLI(command, Request(["--help" if word == "--help-all" else word for word in argv]), Notes())
     try:
+        if PRINT_CONFIG in argv:
+            cli = build(command, [word for word in argv if word != PRINT_CONFIG] + ["--dry-run"])
+            print(yaml.safe_dump(cli.requested, sort_keys=False), end="")
+            return 0
         cli = build(command, argv)
         if cli.request.dry_run:
             from codeclab.experiments.runs.dry_run import describe

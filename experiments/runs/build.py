@@ -270,6 +270,8 @@ class CodecCLI(LightningCLI):
         callbacks: list[Any] = [TrainingLogs(), Validation()]
         callbacks.append(RunProgress(self.folder, latest if self.config.losses == "all" else None))
         callbacks.append(CountLeftOut(self.folder.path.name))
+        own = self.config_init["trainer"].callbacks or []
+        callbacks += own if isinstance(own, list) else [own]
         if fits:
             callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
             # Last, because it may end the training: by then the others have done what a batch or a validation is due.
@@ -312,7 +314,8 @@ class CodecCLI(LightningCLI):
             write_record(self.folder.corpus, listed)
         asked = self.request
         due = self.folder.validation_due
-        trainer.loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale, due)
+        loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale, due)
+        trainer.loggers = [*loggers, *trainer.loggers]  # the run's own, then those of --trainer.logger
 
     def execute(self) -> None:
         """Run the command."""

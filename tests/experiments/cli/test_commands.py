@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -200,3 +201,29 @@ def test_the_real_command_trains_and_says_only_what_matters(tmp_path: Path) -> N
     for kept in ("config.yaml", "metrics.csv", "checkpoints/last.ckpt", "codec/config.json"):
         assert (tmp_path / "runs" / "mine" / kept).is_file()
     assert list((tmp_path / "runs" / "mine").glob("wandb/offline-run-*"))
+
+
+def test_what_lightning_users_expect_works(tiny, tmp_path: Path, monkeypatch, capsys) -> None:
+    """``--print_config`` gives a config that trains the same run; own loggers and callbacks stand beside the run's."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.chdir(tmp_path)
+    words = tiny("dac_44khz", 2)
+    with pytest.raises(SystemExit) as end:
+        main(["fit", *words, "--print_config"])
+    assert end.value.code == 0
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(capsys.readouterr().out)
+    assert not (tmp_path / "runs").exists()
+    extra = ["--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "csv"]
+    extra += ["--trainer.callbacks", "LearningRateMonitor", "--name", "mine"]
+    with pytest.raises(SystemExit) as end:
+        main(["fit", "--config", str(printed), *extra])
+    assert end.value.code == 0, capsys.readouterr().err
+    (beside,) = (tmp_path / "csv").rglob("metrics.csv")
+    for figures in (tmp_path / "runs" / "mine" / "metrics.csv", beside):
+        logged = pd.read_csv(figures)
+        assert len(logged["train/spectral"].dropna()) == 2
+        assert len(logged["lr-AdamW"].dropna()) >= 2
+    shown, asked = (yaml.safe_load(path.read_text()) for path in (printed, tmp_path / "runs" / "mine" / "config.yaml"))
+    assert shown["model"] == asked["model"]
+    assert shown["data"] == asked["data"]

@@ -1,0 +1,35 @@
+"""Add a metric, and measure the codec in the box with it.
+
+python examples/own_metric.py
+"""
+
+import torch
+
+import codeclab
+from codeclab.benchmarks.metrics.registry import Metric
+
+
+def crest_error(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) -> float:
+    """How far the crest factor (peak over RMS, dB) of an estimate ``[C, N]`` is from its original's, in dB."""
+
+    def crest(audio: torch.Tensor) -> torch.Tensor:
+        return 20 * torch.log10(audio.abs().max() / audio.square().mean().sqrt().clamp(min=1e-9))
+
+    return float((crest(estimate) - crest(reference)).abs())
+
+
+# Metrics are named by module and function, so that they are imported when they are first used.
+codeclab.METRICS["crest_error"] = Metric(
+    "crest_error", "Crest factor, error", False, ".2f", "dB", f"{__name__}:crest_error"
+)
+
+
+def main(clips: int = 6) -> codeclab.Evaluation:
+    """The box's figures at its lowest and highest bitrate."""
+    found = codeclab.evaluate("box", "recordings", ["si_sdr", "crest_error"], bitrates=2, clips=clips, seconds=3.0)
+    print(found.summary.query("domain == 'all'").to_string(index=False))
+    return found
+
+
+if __name__ == "__main__":
+    main()
