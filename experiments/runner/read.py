@@ -11,9 +11,11 @@ from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.benchmarks.tables.table import FIGURES
-from codeclab.experiments.config.files import RecipeError, listed, read_yaml, table_path
+from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, table_path
 from codeclab.experiments.runner.compute import read_compute
 from codeclab.experiments.runner.spec import TableSpec
+
+__all__ = ["TABLES", "read_table", "table_path"]
 
 KEYS = {
     *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
