@@ -53,7 +53,7 @@ def test_a_row_is_a_name_flags_and_published_figures(tmp_path: Path) -> None:
         ({"rows": []}, "'rows' should list at least one row"),
         ({"rows": [{"flags": "--config dac_44khz"}]}, "a row has a 'name'"),
         ({"rows": [{"name": "a", "flag": "x"}]}, "a row has a 'name', 'flags'"),
-        ({"metrics": ["mos"]}, "no metric mos; there are: .*visqol_audio"),
+        ({"metrics": ["mos"]}, "no metric mos.*; there are: .*visqol_audio"),
         ({"columns": ["weight"]}, "no column weight; there are: sample_rate, .*mushra"),
         ({"figure": "pie"}, "no figure pie; there are: rate_quality, dropout, codebook_usage"),
         ({"against": "Basis"}, "no row to compare with Basis; there are: "),
