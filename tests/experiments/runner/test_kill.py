@@ -154,7 +154,7 @@ def test_what_was_killed_ends_as_what_was_not(here: Path) -> None:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
     assert not list((here / "killed").rglob("*.tmp"))
     assert {path.name for path in (here / "killed" / "kill-paper").iterdir()} == {
-        *("table.md", "table.csv", "table.tex", "table.png")
+        *("table.md", "table.csv", "table.tex", "table.png", "table.json")
     }
 
 
