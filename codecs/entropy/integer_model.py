@@ -108,7 +108,7 @@ class IntegerNorm:
 
     def __call__(self, x: Floats) -> Floats:
         """``[n, D]`` to the same shape."""
-        steps = np.rint(np.clip(x * FINE, -WIDE, WIDE)).astype(np.int64)
+        steps = np.rint(_cut(x * FINE, WIDE)).astype(np.int64)
         size = x.shape[-1]
         centred = size * steps - steps.sum(-1, keepdims=True)
         variance = (centred * centred).sum(-1, keepdims=True).astype(np.float64) / size
@@ -174,8 +174,10 @@ class _Layer:
         for first in range(0, steps, BLOCK):
             last = min(first + BLOCK, steps)
             low, high = max(past + first - self.context, 0), past + last
-            age = np.arange(past + first, high)[:, None] - np.arange(low, high)
-            seen = (age >= 0) & (age <= self.context)
+            seen = None
+            if last - first > 1:  # a single step sees all that is kept
+                age = np.arange(past + first, high)[:, None] - np.arange(low, high)
+                seen = (age >= 0) & (age <= self.context)
             window = (keys[:, low:high], scales[low:high], values[:, low:high])
             attended[first:last] = self._attend(queries[0][:, first:last], queries[1][first:last], *window, seen)
         x = self.attention_norm(x + self.gather(attended))
@@ -185,10 +187,12 @@ class _Layer:
 
     def _split(self, x: Floats) -> tuple[tuple[Singles, Floats], Singles, Floats, Singles]:
         """Queries and their scales, keys, their scales, and values of time steps ``[n, D]``."""
-        query, key, value = np.split(self.project(x), 3, axis=-1)
+        size = x.shape[1]
+        projected = self.project(x)
+        query, key, value = projected[:, :size], projected[:, size : 2 * size], projected[:, 2 * size :]
         queries, query_scales = _rounded(query, HEAD)
         keys, key_scales = _rounded(key, HEAD)
-        values = np.rint(np.clip(value * VALUE_STEPS, -ACTIVATION, ACTIVATION)).astype(np.float32)
+        values = np.rint(_cut(value * VALUE_STEPS, ACTIVATION)).astype(np.float32)
         per_head = math.sqrt(query.shape[-1] // self.heads) * HEAD * HEAD
         scaled = (self._by_head(queries), query_scales[:, 0] / per_head)
         return scaled, self._by_head(keys), key_scales[:, 0], self._by_head(values)
@@ -204,11 +208,12 @@ class _Layer:
         keys: Singles,
         key_scales: Floats,
         values: Singles,
-        seen: NDArray[np.bool_],
+        seen: NDArray[np.bool_] | None,
     ) -> Floats:
-        """What ``n`` time steps gather from ``T``, ``[n, D]``, each from those it has ``seen [n, T]``."""
+        """What ``n`` steps gather from ``T``, ``[n, D]``: each from those it has ``seen [n, T]``; None: from all."""
         scores = (queries @ keys.transpose(0, 2, 1)).astype(np.float64) * (scale[:, None] * key_scales)
-        scores = np.where(seen, scores, -np.inf)
+        if seen is not None:
+            scores = np.where(seen, scores, -np.inf)
         weights = exponentials(scores)
         shares = np.rint(weights * (SHARES / weights.sum(-1, keepdims=True))).astype(np.float32)
         gathered = (shares @ values).astype(np.float64) / (SHARES * VALUE_STEPS)
@@ -302,14 +307,20 @@ def exponentials(x: Floats) -> Floats:
 
 def gelu(x: Floats) -> Floats:
     """The Gaussian error linear unit, by table."""
-    inside = GELU[np.rint(np.clip(x, -GELU_END, GELU_END) * GELU_STEPS).astype(np.int64) + GELU_END * GELU_STEPS]
+    inside = GELU[np.rint(_cut(x, GELU_END) * GELU_STEPS).astype(np.int64) + GELU_END * GELU_STEPS]
     return np.where(x > GELU_END, x, inside)
+
+
+def _cut(x: Floats, most: float) -> Floats:
+    """Values cut to a largest magnitude; in a third of ``np.clip``'s time on a single step."""
+    return np.minimum(np.maximum(x, -most), most)
 
 
 def _rounded(x: Floats, most: int) -> tuple[Singles, Floats]:
     """Rows ``[n, D]`` as whole numbers up to ``most``, and what ``most`` stands for in each, ``[n, 1]``."""
     largest = np.abs(x).max(-1, keepdims=True)
-    largest = np.where(largest > 0, largest, 1.0)
+    if not largest.all():
+        largest = np.where(largest > 0, largest, 1.0)
     return np.rint(x * (most / largest)).astype(np.float32), largest
 
 
