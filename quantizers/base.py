@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import log
+from math import log, log2
 from typing import ClassVar
 
 import torch
@@ -63,7 +63,8 @@ class Quantizer(nn.Module, ABC):
 
         Args:
             latent: ``[B, D, T]``.
-            n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item. Never drawn here.
+            n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item, on the CPU where it was
+                drawn: reading it makes no GPU wait. Never drawn here.
         """
 
     @abstractmethod
@@ -92,8 +93,7 @@ class Quantizer(nn.Module, ABC):
         count = self.check_n_codebooks(n_codebooks)
         if self.measured_bits is not None and count == self.n_codebooks:
             return self.measured_bits
-        sizes = torch.tensor(self.codebook_sizes[:count], dtype=torch.float64)
-        return float(sizes.log2().sum())
+        return sum(log2(size) for size in self.codebook_sizes[:count])
 
     @torch.no_grad()
     def code_bits(self, codes: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from math import log2
 
 import torch
 from torch import Tensor
@@ -116,6 +118,7 @@ def check_codes(codes: Tensor, sizes: Sequence[int]) -> None:
 
 def nominal_bits(choice: CodebookChoice, sizes: Sequence[int], batch: int, device: torch.device) -> Tensor:
     """Nominal bits per frame of each item's codebooks, ``float32 [B]``: the sum of ``log2(size)``."""
-    totals = torch.tensor([0, *sizes], dtype=torch.float64)
-    totals[1:] = totals[1:].log2().cumsum(0)
-    return totals[choice.counts(batch, torch.device("cpu"))].float().to(device, non_blocking=True)
+    totals = [0.0, *accumulate(log2(size) for size in sizes)]
+    if choice.per_item is None:
+        return torch.full((batch,), totals[choice.most], device=device)
+    return torch.tensor([totals[number] for number in choice.per_item.tolist()]).to(device, non_blocking=True)

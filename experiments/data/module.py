@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from lightning import LightningDataModule
@@ -220,6 +221,11 @@ class AudioData(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker,
         )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Audio goes to the device; numbers and names, from which draws are made, stay where reading them costs nothing."""
+        moved = super().transfer_batch_to_device(batch["audio"], device, dataloader_idx)
+        return {**batch, "audio": moved}
 
     def batches(self, start: int) -> Iterator[TrainBatch]:
         """This rank's share of every batch from `start` on, read in this process as they are asked for."""

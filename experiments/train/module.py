@@ -259,8 +259,6 @@ class CodecExperiment(lightning.LightningModule):
             index: the batch, counted from 0.
         """
         n_codebooks = self.rate_sampling.sample(self.seed, index, items, self.codec)
-        if isinstance(n_codebooks, Tensor):
-            n_codebooks = n_codebooks.to(real.device)
         sizes = self.codec.quantizer.codebook_sizes
         fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
         return Coded(real, fake.float(), quantized, sizes, self.codec.frame_rate)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from codeclab.discriminators.adversarial import AdversarialLoss
 from codeclab.discriminators.base import Discriminator, Judgement
@@ -95,8 +96,18 @@ def standing_still(module: nn.Module) -> Iterator[None]:
 
 
 def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
-    """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``."""
-    return critics.loss(critics.ensemble(real), critics.ensemble(fake.detach()))
+    """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``, in one pass."""
+    return critics.loss(*judge_both(critics.ensemble, real, fake.detach()))
+
+
+def judge_both(ensemble: Discriminator, real: Tensor, fake: Tensor) -> tuple[list[Judgement], list[Judgement]]:
+    """The judgements of ``real`` and ``fake``, both ``[B, C, N]``, from one pass over both: half the launches of two."""
+    both = ensemble(torch.cat([real, fake]))
+    items = slice(None, len(real)), slice(len(real), None)
+    first, second = (
+        [Judgement(one.logits[half], [feature[half] for feature in one.features]) for one in both] for half in items
+    )
+    return first, second
 
 
 def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses) -> GeneratorLosses:
@@ -107,10 +118,11 @@ def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_lo
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if critics.adversarial_active or critics.feature is not None:
-        with torch.no_grad():
-            real_judgements = critics.ensemble(real) if critics.feature is not None else []
-        with frozen(critics.ensemble):
-            fake_judgements = critics.ensemble(leaf)
+        with parametrize.cached():  # weights are normed once for both passes
+            with torch.no_grad():
+                real_judgements = critics.ensemble(real) if critics.feature is not None else []
+            with frozen(critics.ensemble):
+                fake_judgements = critics.ensemble(leaf)
         if critics.adversarial_active:
             losses["adversarial"] = critics.adversarial.generator(fake_judgements)
         if critics.feature is not None:
@@ -129,13 +141,15 @@ def share_one_pass(
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if update_critics:
-        real_judgements, fake_judgements = critics.ensemble(real), critics.ensemble(leaf)
+        with parametrize.cached():
+            real_judgements, fake_judgements = critics.ensemble(real), critics.ensemble(leaf)
         critics_loss = critics.loss(real_judgements, fake_judgements)
     else:
-        with torch.no_grad():
-            real_judgements = critics.ensemble(real)
-        with frozen(critics.ensemble):
-            fake_judgements = critics.ensemble(leaf)
+        with parametrize.cached():
+            with torch.no_grad():
+                real_judgements = critics.ensemble(real)
+            with frozen(critics.ensemble):
+                fake_judgements = critics.ensemble(leaf)
         critics.note(real_judgements, fake_judgements)
         critics_loss = None
     if critics.adversarial_active:
