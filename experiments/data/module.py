@@ -223,7 +223,7 @@ class AudioData(LightningDataModule):
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Audio goes to the device; numbers and names, from which draws are made, stay where reading them costs nothing."""
+        """Audio goes to the device; numbers and names, from which draws are made, stay where reading is free."""
         moved = super().transfer_batch_to_device(batch["audio"], device, dataloader_idx)
         return {**batch, "audio": moved}
 

@@ -101,7 +101,7 @@ def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def judge_both(ensemble: Discriminator, real: Tensor, fake: Tensor) -> tuple[list[Judgement], list[Judgement]]:
-    """The judgements of ``real`` and ``fake``, both ``[B, C, N]``, from one pass over both: half the launches of two."""
+    """The judgements of ``real`` and ``fake``, both ``[B, C, N]``, from one pass: half the launches of two."""
     both = ensemble(torch.cat([real, fake]))
     items = slice(None, len(real)), slice(len(real), None)
     first, second = (

@@ -12,11 +12,11 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from codeclab.experiments.runs.build import build
 
-VIEWS = set(
-    "view _unsafe_view _reshape_alias reshape transpose transpose_ t permute slice select expand unsqueeze squeeze detach "
-    "alias split split_with_sizes as_strided unbind chunk narrow unfold view_as_real view_as_complex real imag diagonal "
-    "lift_fresh".split()
-)
+VIEWS = {
+    *("view", "_unsafe_view", "_reshape_alias", "reshape", "view_as_real", "view_as_complex", "real", "imag", "alias"),
+    *("transpose", "transpose_", "t", "permute", "slice", "select", "expand", "unsqueeze", "squeeze", "as_strided"),
+    *("split", "split_with_sizes", "unbind", "chunk", "narrow", "unfold", "diagonal", "detach", "lift_fresh"),
+}
 READS = {"_local_scalar_dense", "item", "is_nonzero", "equal", "nonzero", "masked_select", "unique", "_unique2"}
 MEASURED = 3
 CEILINGS = {"encodec_24khz": 2300, "dac_44khz": 5200}
