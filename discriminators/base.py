@@ -11,7 +11,7 @@ class Judgement(NamedTuple):
 
     Attributes:
         logits: unbounded scores, any shape with the batch first; higher means more real.
-        features: the feature maps the feature-matching loss compares, without the logits; the batch first, too.
+        features: the feature maps the feature-matching loss compares, without the logits.
     """
 
     logits: Tensor
@@ -19,10 +19,7 @@ class Judgement(NamedTuple):
 
 
 class Discriminator(nn.Module, ABC):
-    """Judges audio ``[B, C, N]`` with one or more sub-networks, each item by itself.
-
-    Real and coded audio may share a batch: a judgement must not depend on the other items.
-    """
+    """Judges audio ``[B, C, N]`` with one or more sub-networks."""
 
     @abstractmethod
     def forward(self, audio: Tensor) -> list[Judgement]:

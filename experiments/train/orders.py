@@ -96,18 +96,13 @@ def standing_still(module: nn.Module) -> Iterator[None]:
 
 
 def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
-    """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``, in one pass."""
-    return critics.loss(*judge_both(critics.ensemble, real, fake.detach()))
+    """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
 
-
-def judge_both(ensemble: Discriminator, real: Tensor, fake: Tensor) -> tuple[list[Judgement], list[Judgement]]:
-    """The judgements of ``real`` and ``fake``, both ``[B, C, N]``, from one pass: half the launches of two."""
-    both = ensemble(torch.cat([real, fake]))
-    items = slice(None, len(real)), slice(len(real), None)
-    first, second = (
-        [Judgement(one.logits[half], [feature[half] for feature in one.features]) for one in both] for half in items
-    )
-    return first, second
+    Two passes: in one over both, gradients that cancel exactly, as those of the last bias under the hinge, would leave
+    their rounding, which Adam makes a whole step of.
+    """
+    with parametrize.cached():  # weights are normed once for both passes
+        return critics.loss(critics.ensemble(real), critics.ensemble(fake.detach()))
 
 
 def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses) -> GeneratorLosses:
@@ -118,7 +113,7 @@ def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_lo
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if critics.adversarial_active or critics.feature is not None:
-        with parametrize.cached():  # weights are normed once for both passes
+        with parametrize.cached():
             with torch.no_grad():
                 real_judgements = critics.ensemble(real) if critics.feature is not None else []
             with frozen(critics.ensemble):
