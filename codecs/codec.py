@@ -140,6 +140,8 @@ class Codec(nn.Module):
         Returns:
             decoded audio ``[B, C, N]``, and what the quantizer made of the latent.
         """
+        if not isinstance(audio, Tensor):
+            raise ValueError(f"audio is a {type(audio).__name__}; a codec called as a module takes a tensor [B, C, N]")
         level = self._level(audio) if self.normalize else None
         latent = self.encoder(audio if level is None else audio / level)
         quantized = self.quantizer(latent, n_codebooks) if quantize else unquantized(latent)
@@ -167,6 +169,7 @@ class Codec(nn.Module):
         Raises:
             ValueError: audio of another shape, type or number of channels, empty or not finite; a bitrate not offered.
         """
+        self._check_dtype()
         waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)
         count = self.choose_codebooks(bitrate, n_codebooks)
         waveform = waveform.to(next(self.parameters()))
@@ -180,6 +183,16 @@ class Codec(nn.Module):
         found.bitrate = self.bitrate_of_codes(found)
         return found
 
+    def _check_dtype(self) -> None:
+        """Refuse a codec that was cast: quantizers, and the distances they choose by, are float32."""
+        kind = next(self.parameters()).dtype
+        if kind != torch.float32:
+            name = str(kind).removeprefix("torch.")
+            raise ValueError(
+                f"this codec was cast to {name}, and its quantizer computes in float32: call .float() on it; "
+                "save(folder, half=True) halves the file, torch.autocast the work"
+            )
+
     def encode_pieces(self, pieces: Tensor, n_codebooks: int) -> tuple[Tensor, Tensor | None]:
         """Whole pieces ``[B, C, N]`` to codes ``[B, K, T]`` and, where the codec normalises, levels ``[B, 1, 1]``."""
         level = self._level(pieces) if self.normalize else None
@@ -192,6 +205,11 @@ class Codec(nn.Module):
         Raises:
             ValueError: the codes come from a codec of another sampling rate, or lack the levels this codec needs.
         """
+        if not isinstance(codes, Codes):
+            raise ValueError(
+                f"codes are a {type(codes).__name__}; decode takes the Codes that encode gave; files: `codeclab decode`"
+            )
+        self._check_dtype()
         if codes.sample_rate != self.sample_rate:
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:

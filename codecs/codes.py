@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 KIND = "codeclab codes, version 1"
@@ -68,7 +68,8 @@ class Codes:
             tensors[f"scales.{index}"] = scale.cpu().contiguous()
         about = {"length": self.length, "sample_rate": self.sample_rate, "bitrate": self.bitrate}
         about |= {"segments": len(self.segments), "scaled": self.scales is not None}
-        save_file(tensors, Path(path), {"kind": KIND, "about": json.dumps(about)})
+        # Not by save_file, which makes a file for its owner alone, whatever the umask says.
+        Path(path).write_bytes(save(tensors, {"kind": KIND, "about": json.dumps(about)}))
 
     @classmethod
     def load(cls, path: Path | str) -> "Codes":

@@ -20,7 +20,11 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        # Made here first, to have the mode that the umask says: what some libraries write is for its owner alone.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)
         if durable:
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())

@@ -1,6 +1,8 @@
 """Processes that work for another one."""
 
+import multiprocessing
 import signal
+import threading
 
 
 def leave_signals_to_parent() -> None:
@@ -11,3 +13,21 @@ def leave_signals_to_parent() -> None:
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+
+def end_workers() -> None:
+    """End the processes that still work for this one, where a fault left them: Python would wait for them at its end.
+
+    They take one SIGTERM for their parent's, so nothing less than SIGKILL will do; what they hold is lost anyway.
+    """
+    left = [process for process in multiprocessing.active_children() if process.daemon]
+    if not left:
+        return
+    # The handler of torch's loaders would raise for each of them.
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if in_main else None
+    for process in left:
+        process.kill()
+        process.join()
+    if before is not None:
+        signal.signal(signal.SIGCHLD, before)

@@ -50,7 +50,8 @@ Training:
   --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
   --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
 
-The same command again continues the run where it stopped.
+The same command again continues the run where it stopped; Ctrl-C ends the batch and keeps it. last.ckpt is written
+before and after each validation, and every 15 minutes (--checkpoint_minutes M); --losses all shows every loss.
 `codeclab {command} --model.quantizer.help NAME` explains a part's arguments, `--help-all` every flag.
 """
 

@@ -69,6 +69,11 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=int, default=4, metavar="N", help="clips of each domain (default: 4; EnCodec's paper: 50)"
     )
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "test", "all"),
+        help="which part of it (default: test; all where nothing was trained on it)",
+    )
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a clip (default: 5)")
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all measured)")
     parser.add_argument("--mid-anchor", action="store_true", help="a 7 kHz anchor beside that of 3.5 kHz")
@@ -109,6 +114,7 @@ def prepare(options: argparse.Namespace) -> int:
         data=options.data,
         clips=options.clips,
         seconds=options.seconds,
+        split=options.split,
         bitrates=options.bitrates,
         mid_anchor=options.mid_anchor,
         low_anchor=options.low_anchor,

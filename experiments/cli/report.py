@@ -34,6 +34,11 @@ def make_parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="FILE", default="report.html", help="where to write (default: report.html)"
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to listen to (default: what was measured on)")
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "test", "all"),
+        help="which part of it (default: test; all where nothing was trained on it)",
+    )
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips (default: all that fit)")
     parser.add_argument(
         "--max-mb", type=float, metavar="MB", default=20.0, help="size of the page at the most (default: 20)"
@@ -60,7 +65,7 @@ def make_report(sources: Sources, options: argparse.Namespace) -> str:
     if bare > room:
         raise RecipeError(f"the page takes {bare / 1e6:.1f} MB without any clip; give --max-mb {bare / 1e6 + 1:.0f}")
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    heard = ReportClips(sources.found, options.data, device)
+    heard = ReportClips(sources.found, options.data, device, options.split)
     room -= bare + 4000 * (1 + sum(len(source.evaluation.per_file) for source in sources.found) // 100)
     clips = heard.played(heard.fitting(options.clips, room)) if options.clips != 0 else []
     there = len(heard.clips) if heard.clips is not None else 0

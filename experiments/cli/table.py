@@ -42,6 +42,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="audio to train and measure on; `recordings` ship with codeclab, `synthetic` sounds are made in memory "
         "(default: the table's own, else synthetic)",
     )
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "test", "all"),
+        help="which part of it rows are measured on that are not trained (default: test; all where no row is trained)",
+    )
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
     parser.add_argument(
         "--seeds",
@@ -167,6 +172,7 @@ def run(command: str, argv: list[str]) -> int:
     except (RecipeError, MetricMissingError) as error:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
+    split = options.split or ("test" if any(row.kind == "trained" for row in spec.rows) else "all")
     began = time.monotonic()
     elsewhere = options.launcher == "slurm"
     request = TableRequest(
@@ -180,6 +186,7 @@ def run(command: str, argv: list[str]) -> int:
         alone=bool(slots) or elsewhere,
         on_cores=None in slots,
         elsewhere=elsewhere,
+        split=split,
     )
     drafts = draft_rows(request, chosen, slots, notes)
     if all(draft.error for draft in drafts):

@@ -11,8 +11,9 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.listen.systems import Subject
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, trained_on
 
 SLACK = 0.01
 """Seconds by which a recording may be shorter and still count as long enough."""
@@ -33,13 +34,14 @@ class Chosen:
     messages: list[str]
 
 
-def available_clips(subjects: Sequence[Subject], data: str | None, seconds: float) -> Clips:
-    """All clips there are to choose from: those of the test split.
+def available_clips(subjects: Sequence[Subject], data: str | None, seconds: float, split: str | None = None) -> Clips:
+    """All clips there are to choose from.
 
     Args:
         subjects: what is compared.
         data: folder of audio; None is what the runs were measured on.
         seconds: length of a clip.
+        split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
 
     Raises:
         RecipeError: the runs have different test clips, and no folder is given.
@@ -49,8 +51,9 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     rates = [stamp.sample_rate for stamp in stamps.values() if stamp]
     rates = rates or [codec.sample_rate for _, codec in codecs] or [FULL_BAND]
     channels = max((codec.channels for _, codec in codecs), default=1)
+    part = split or usual_split([subject.source for subject in subjects if subject.source is not None], data)
     found = [
-        (subject, _of_run(subject, codec, data, max(rates), channels, seconds))
+        (subject, _of_run(subject, codec, data, max(rates), channels, seconds, part))
         for subject, codec in codecs
         if subject.source is not None and (subject.source.folder.config.is_file() or stamps[subject.name])
     ]
@@ -60,7 +63,7 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
         alone = AudioData(
             folder, sample_rate=max(rates), channels=channels, batch_size=1, workers=0, clip_seconds=seconds
         )
-        return alone.clips("test")
+        return alone.clips(part)
     (first, clips), *others = found
     for subject, other in others:
         if data is None and _names(other) != _names(clips):
@@ -70,13 +73,30 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     return clips
 
 
-def _of_run(subject: Subject, codec: Codec, data: str | None, sample_rate: int, channels: int, seconds: float) -> Clips:
+def usual_split(sources: Sequence[Source], data: str | None) -> str:
+    """The part that is listened to where nothing is said: test, or all of what none of the runs was trained on.
+
+    Args:
+        sources: the runs.
+        data: folder of audio; None is what each was measured on.
+    """
+    stamps = {source.row: source.stamp for source in sources}
+    folders = [
+        (source.folder.path, data or (stamp.folder if (stamp := stamps[source.row]) else None)) for source in sources
+    ]
+    own = [path for path, folder in folders if (path / "config.yaml").is_file() and folder is None]
+    return "test" if own or any(trained_on(path, folder) for path, folder in folders) else "all"
+
+
+def _of_run(
+    subject: Subject, codec: Codec, data: str | None, sample_rate: int, channels: int, seconds: float, split: str
+) -> Clips:
     assert subject.source is not None
     stamp = subject.source.stamp
     folder = data or (stamp.folder if stamp else None)
     module = data_of(Path(subject.source.folder.path), folder, codec, sample_rate)
     module.max_test_clips, module.clip_seconds, module.channels = None, seconds, channels
-    return module.clips("test")
+    return module.clips(split)
 
 
 def _names(clips: Clips) -> set[tuple[str, float]]:

@@ -31,7 +31,7 @@ def prepare_test(asked: ListeningRequest, folder: Path) -> list[str]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError(f"{folder} is there already; its ratings would not fit another test: give another -o DIR")
     subjects, messages = read_subjects(asked.runs, asked.baselines, asked.bitrates)
-    chosen = choose_clips(available_clips(subjects, asked.data, asked.seconds), asked.clips, asked.seed)
+    chosen = choose_clips(available_clips(subjects, asked.data, asked.seconds, asked.split), asked.clips, asked.seed)
     messages += chosen.messages
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))

@@ -9,6 +9,7 @@ from codeclab.benchmarks.report.parts import PlayedClip, Stimulus
 from codeclab.benchmarks.report.sound import KBPS, decibels, opus, spectrogram
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.listen.choose_clips import usual_split
 from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.listen.systems import Subject, subject_of
 from codeclab.experiments.runs.evaluate import data_of
@@ -24,10 +25,14 @@ class ReportClips:
         sources: the rows' runs.
         data: folder of audio in place of the runs' own; None keeps those.
         device: where codecs run.
+        split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
     """
 
-    def __init__(self, sources: Sequence[Source], data: str | None, device: torch.device) -> None:
+    def __init__(
+        self, sources: Sequence[Source], data: str | None, device: torch.device, split: str | None = None
+    ) -> None:
         self.data = data
+        self.split = split or usual_split(sources, data)
         self.device = device
         self.messages: list[str] = []
         self.subjects = [subject for source in sources if (subject := self._subject(source))]
@@ -52,7 +57,7 @@ class ReportClips:
         assert subject.codec is not None
         stamp = source.stamp
         folder = self.data or (stamp.folder if stamp else None)
-        return data_of(source.folder.path, folder, Codec.from_pretrained(subject.codec), sample_rate).clips("test")
+        return data_of(source.folder.path, folder, Codec.from_pretrained(subject.codec), sample_rate).clips(self.split)
 
     def fitting(self, limit: int | None, room: int) -> list[int]:
         """Which clips are likely to fit, domains in turn.

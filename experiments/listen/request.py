@@ -17,6 +17,7 @@ class ListeningRequest:
         data: folder of audio; None is what was measured on.
         clips: of each domain.
         seconds: length of a clip.
+        split: part of the data; None is test, or all where nothing was trained on it.
         bitrates: kbps; None is all.
         mid_anchor: whether there is one of 7 kHz.
         low_anchor: whether there is one of 3.5 kHz.
@@ -34,6 +35,7 @@ class ListeningRequest:
     data: str | None = None
     clips: int = 4
     seconds: float = 5.0
+    split: str | None = None
     bitrates: Sequence[float] | None = None
     mid_anchor: bool = False
     low_anchor: bool = True

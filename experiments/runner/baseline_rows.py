@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.evaluate import evaluate_codec, pick_bitrates
+from codeclab.experiments.runs.left_out import left_out_line
+from codeclab.experiments.runs.lock import RunLock
+
+SPLIT = "split"
+"""Beside those settings, the part of the data a row is measured on that is not trained; test where it is not said."""
 
 CLIP_SETTINGS = ("valid_clips", "max_test_clips", "clip_seconds")
 """The data settings that say which clips a row is measured on, besides the folder."""
@@ -37,6 +43,7 @@ class Measurement:
         subject: the codec or baseline.
         bitrates: kbps.
         clips: the data it is measured on.
+        split: which part of it.
         stamp: all that its figures depend on.
         folder: where they are kept, named by that.
     """
@@ -44,6 +51,7 @@ class Measurement:
     subject: Codec | Baseline
     bitrates: list[float]
     clips: AudioData
+    split: str
     stamp: Stamp
     folder: Path
 
@@ -73,8 +81,10 @@ def plan_measurement(
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are judged")
     stamp = Stamp(of, list(spec.metrics), rates, data, rate, [], channels, dict(clips))
-    module = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **clips)
-    return Measurement(subject, rates, module, stamp, _folder(Path(runs), row, stamp))
+    settings = dict(clips)
+    split = settings.pop(SPLIT, "test")
+    module = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
+    return Measurement(subject, rates, module, split, stamp, _folder(Path(runs), row, stamp))
 
 
 def measure_untrained(
@@ -95,7 +105,8 @@ def measure_untrained(
         data: folder of audio; None is the synthetic corpus.
         runs: folder of runs.
         workers: processes for ViSQOL.
-        clips: settings of ``AudioData`` that choose the clips, as ``clip_settings`` gives them; None: its defaults.
+        clips: settings of ``AudioData`` that choose the clips, as ``clip_settings`` gives them, and ``SPLIT``, the part
+            they are of; None: its defaults, and test.
 
     Raises:
         RecipeError: the row offers none of the bitrates, or nothing says at what rate it is judged.
@@ -104,16 +115,23 @@ def measure_untrained(
         RuntimeError: the baseline failed.
     """
     plan = plan_measurement(row, spec, data, runs, clips or {})
-    if plan.is_kept:
-        return Evaluation.load(plan.folder)
-    title = f"{row.name}, measuring"
+    with RunLock(Path(runs), plan.folder.parent.name, "measure") as lock:
+        lock.acquire(wait=True)  # another table may have the same row
+        if plan.is_kept:
+            return Evaluation.load(plan.folder)
+        found = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
+        found.save(plan.folder)
+        plan.stamp.write(plan.folder)
+    return found
+
+
+def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -> Evaluation:
     if isinstance(plan.subject, Codec):
-        found = evaluate_codec(plan.subject, plan.clips, plan.bitrates, spec.metrics, workers=workers, title=title)
-    else:
-        test = plan.clips.clips("test")
-        found = evaluate_baseline(plan.subject, test, plan.bitrates, spec.metrics, workers, progress=title)
-    found.save(plan.folder)
-    plan.stamp.write(plan.folder)
+        return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
+    clips = plan.clips.clips(plan.split)
+    found = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
+    if line := left_out_line(clips.left_out, len(clips)):
+        print(f"{title}: {line}", file=sys.stderr)
     return found
 
 

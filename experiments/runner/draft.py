@@ -8,7 +8,7 @@ import torch
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.flags import pairs
 from codeclab.experiments.config.messages import shorten
-from codeclab.experiments.runner.baseline_rows import clip_settings
+from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.job import Job, slug
 from codeclab.experiments.runner.spec import TableSpec, flags_at
@@ -37,6 +37,7 @@ class TableRequest:
         alone: a row has one device unless its flags say more, however many the machine has.
         on_cores: rows have a share of the cores each, and so no processes of their own that read audio.
         elsewhere: rows run on other machines, which may have what this one lacks.
+        split: part of the data that rows which are not trained are measured on.
     """
 
     spec: TableSpec
@@ -49,6 +50,7 @@ class TableRequest:
     alone: bool = False
     on_cores: bool = False
     elsewhere: bool = False
+    split: str = "test"
 
     def flags(self, row: RowSpec) -> list[str]:
         """The arguments of ``codeclab fit`` that make a row at its own seed."""
@@ -116,6 +118,7 @@ def draft_row(row: RowSpec, asked: TableRequest, timings: Timings | None = None,
         elif row.kind in ("codec", "baseline"):
             name = f"{slug(asked.spec.name)}-{slug(row.name)}"
             clips = clip_settings(asked.scale or asked.spec.scale, asked.extra)
+            clips |= {SPLIT: asked.split} if asked.split != "test" else {}
             job = Job(asked.of(row), name, asked.runs, data=asked.data, clips=clips, workers=asked.workers)
             draft.jobs, draft.left = [job], [0]
     except ValueError as error:

@@ -6,17 +6,17 @@ import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
-from jsonargparse.typing import NonNegativeFloat
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.io.parts import arguments_of
+from codeclab.codecs.io.workers import end_workers
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
 from codeclab.experiments.config.messages import explain, shorten
 from codeclab.experiments.config.own_code import bring
@@ -29,6 +29,7 @@ from codeclab.experiments.config.recipes import (
 )
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs import stopping
+from codeclab.experiments.runs.arguments import add_run_arguments
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
 from codeclab.experiments.runs.evaluate import keep_splits
@@ -37,11 +38,11 @@ from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.left_out import CountLeftOut
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
-from codeclab.experiments.runs.precision import has_fast_bf16, trains_on_cpu
+from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.samples import SaveSamples
-from codeclab.experiments.tracking.describe_run import MadeFor
+from codeclab.experiments.runs.slurm_shell import cluster_plugins
 from codeclab.experiments.train.compile import missing_compiler
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.module import CodecExperiment
@@ -108,30 +109,7 @@ class CodecCLI(LightningCLI):
         parser.link_arguments("model.encoder", "data.channels", compute_fn=channels)
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
-        parser.add_argument("--name", type=str | None, default=None, help="the run's name")
-        parser.add_argument("--runs", type=str, default="runs", help="where runs are kept")
-        parser.add_argument(
-            "--init", type=str | None, default=None, help="codec or run whose weights training starts from"
-        )
-        parser.add_argument(
-            "--init_parts",
-            type=list[Literal["encoder", "quantizer", "decoder"]] | None,
-            default=None,
-            help="which of its parts --init takes (default: all); the others start anew",
-        )
-        parser.add_argument("--init_identity", type=str | None, default=None, help="what --init is expected to be")
-        parser.add_argument(
-            "--checkpoint_minutes",
-            type=NonNegativeFloat,
-            default=15.0,
-            help="write last.ckpt at least this often, besides before and after each validation; 0: only then",
-        )
-        parser.add_argument(
-            "--losses", type=Literal["main", "all"], default="main", help="which ones the progress shows"
-        )
-        parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
-        parser.add_argument("--made_for", type=MadeFor | None, default=None, help="the row of a table that this makes")
-        parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
+        add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, lay the scale over the resolved config (defaults < recipe < scale < flags), find the run's folder."""
@@ -178,11 +156,7 @@ class CodecCLI(LightningCLI):
     def _check(self) -> None:
         """What can be refused before anything is built."""
         precision = str(self.config.trainer.precision)
-        if precision.startswith("16"):
-            raise RecipeError(
-                f"--trainer.precision {precision}: float16 needs a gradient scaler, which does not fit losses that are "
-                "balanced by their gradients; use bf16-mixed or 32-true"
-            )
+        refuse_precision(precision)
         if self.command == "fit" and not self.request.dry_run:
             try:
                 self.refuse_differences()
@@ -276,7 +250,8 @@ class CodecCLI(LightningCLI):
             callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
             # Last, because it may end the training: by then the others have done what a batch or a validation is due.
             callbacks.append(RunCheckpoint(self.folder, every, steps, self.config.checkpoint_minutes))
-        kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
+        plugins = [AtomicCheckpointIO(), *cluster_plugins()]
+        kwargs |= {"callbacks": callbacks, "plugins": plugins, "val_check_interval": every}
         kwargs["default_root_dir"] = str(self.folder.path)
         if steps > 0 and settings.log_every_n_steps:
             kwargs["log_every_n_steps"] = min(settings.log_every_n_steps, steps)  # Lightning warns of longer ones
@@ -335,6 +310,7 @@ class CodecCLI(LightningCLI):
             self._train()
         finally:
             self.lock.release()
+            end_workers()
 
     def _train(self) -> None:
         """Train what is left; all of it is kept before the command ends because it was asked to.

@@ -1,6 +1,32 @@
-"""Which processors compute faster in bfloat16 than in float32."""
+"""Which precisions training is right in, and which processors compute faster in bfloat16 than in float32."""
 
 import torch
+
+from codeclab.experiments.config.files import RecipeError
+
+PRECISIONS = ("32-true", "bf16-mixed")
+"""Those that training is right in, as Lightning calls them."""
+
+SHORT = {"32": "32-true", "bf16": "bf16-mixed"}
+"""Lightning's older names."""
+
+WHY_NOT = {
+    "16": "float16 needs a gradient scaler, which does not fit losses that are balanced by their gradients",
+    "bf": "codebooks, losses and STFTs need float32 weights, which bf16-mixed keeps; its networks compute in bfloat16",
+    "64": "audio is read as float32, and the networks are made for it",
+}
+
+
+def refuse_precision(precision: str) -> None:
+    """Refuse a precision in which training cannot work.
+
+    Raises:
+        RecipeError: it is none of ``PRECISIONS``; the message says why not.
+    """
+    if SHORT.get(precision, precision) in (*PRECISIONS, "None"):
+        return
+    why = WHY_NOT.get(precision[:2], "training was never tried in it")
+    raise RecipeError(f"--trainer.precision {precision}: {why}; use {' or '.join(PRECISIONS)}")
 
 
 def trains_on_cpu(accelerator: str) -> bool:

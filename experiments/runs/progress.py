@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import lightning
@@ -107,7 +108,8 @@ class RunProgress(Callback):
         self.bar.stop()
         if trainer.is_global_zero and self.folder.path.is_dir():
             timing = {"train_seconds": round(self.seconds + self.clock() - self.began, 1)}
-            write_atomically(self.folder.path / "timing.json", json.dumps(timing))
+            with suppress(OSError):  # a disk that is full ends no training for this
+                write_atomically(self.folder.path / "timing.json", json.dumps(timing))
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException

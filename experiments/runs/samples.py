@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.files import replacing
+from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.tracking.wandb_run import RunWandb
 from codeclab.experiments.train.module import experiment_of
@@ -98,6 +101,12 @@ class SaveSamples(Callback):
         data = getattr(trainer, "datamodule", None)
         if not trainer.is_global_zero or trainer.state.fn != "fit" or data is None or not data.corpus.valid:
             return
+        try:
+            self._write(trainer, pl_module, data)
+        except (OSError, soundfile.SoundFileError) as error:
+            print(f"{self.folder.path.name}: clips cannot be written ({error}); training goes on", file=sys.stderr)
+
+    def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, data: AudioData) -> None:
         experiment = experiment_of(pl_module)
         codec, step = experiment.deployed_codec, trainer.global_step
         online = next((logger for logger in trainer.loggers if isinstance(logger, RunWandb)), None)
@@ -151,6 +160,6 @@ def log_media(logger: RunWandb, media: dict[str, tuple[Tensor, Tensor | None]], 
 
 
 def write_audio(path: Path, audio: Tensor, sample_rate: int) -> None:
-    """Write ``[C, N]`` as 16-bit FLAC; what exceeds full scale is clipped."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, audio.clamp(-1, 1).T.cpu().numpy(), sample_rate, format="FLAC")
+    """Write ``[C, N]`` as 16-bit FLAC, whole or not at all; what exceeds full scale is clipped."""
+    with replacing(path) as temporary:
+        soundfile.write(temporary, audio.clamp(-1, 1).T.cpu().numpy(), sample_rate, format="FLAC")

@@ -31,11 +31,13 @@ class ValidationBatch:
         audio: ``[B, C, N]``, padded to one length.
         lengths: of each clip, samples.
         domains: of each clip; None where the loader does not tell.
+        names: of each clip; its place in the batch where the loader does not tell.
     """
 
     audio: Tensor
     lengths: list[int]
     domains: list[str] | None
+    names: list[str]
 
 
 def training_batch(given: Any, channels: int, index: int, rank: int = 0) -> TrainingBatch:
@@ -63,14 +65,18 @@ def training_batch(given: Any, channels: int, index: int, rank: int = 0) -> Trai
 def validation_batch(given: Any, channels: int) -> ValidationBatch:
     """A batch of clips as a loader gives it; arguments and errors are those of ``training_batch``.
 
-    A mapping may hold ``length`` and ``domain`` too, as those of ``AudioData`` do.
+    A mapping may hold ``length``, ``domain`` and ``name`` too, as those of ``AudioData`` do, and no clip where none of
+    them could be read.
     """
+    if isinstance(given, Mapping) and isinstance(given.get("audio"), Tensor) and not len(given["audio"]):
+        return ValidationBatch(given["audio"], [], [], [])
     audio = find_audio(given, channels)
     lengths, domains = [audio.shape[-1]] * len(audio), None
+    names = [f"clip {place}" for place in range(len(audio))]
     if isinstance(given, Mapping):
         lengths = given["length"].tolist() if "length" in given else lengths
-        domains = given.get("domain")
-    return ValidationBatch(audio, lengths, domains)
+        domains, names = given.get("domain"), given.get("name", names)
+    return ValidationBatch(audio, lengths, domains, names)
 
 
 def find_audio(given: Any, channels: int) -> Tensor:

@@ -1,7 +1,9 @@
 """What is measured in validation and in test, and the callback that measures and logs it."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import lightning
@@ -9,10 +11,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.evaluate.scoring import EXPECTED_ERRORS, reason
+from codeclab.benchmarks.metrics.registry import METRICS, MetricFunction
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.train.batch import ValidationBatch
 from codeclab.experiments.train.step_output import OUTPUT
+
+logger = logging.getLogger(__name__)
 
 MOST_RATES = 5
 """How many of a codec's bitrates are measured and played while it trains."""
@@ -56,6 +61,8 @@ def measured_rates(codec: Codec, main_codebooks: int, fits: bool = False, joined
 def decode_clips(codec: Codec, audio: Tensor, rates: dict[str, int | None]) -> dict[str, Tensor]:
     """Clips ``[B, C, N]``, encoded and decoded at each of ``measured_rates``, by its suffix; in float32."""
     decoded: dict[str, Tensor] = {}
+    if not len(audio):
+        return decoded
     with torch.autocast(device_type=audio.device.type, enabled=False):
         for suffix, n_codebooks in rates.items():
             if n_codebooks is None:
@@ -137,12 +144,26 @@ def _measure(module: lightning.LightningModule, output: ValidationOutput, stage:
                 continue  # seconds a clip: at the main bitrate and the lowest alone
             metric = METRICS[name].load()
             scores = [
-                metric(original[:, :length].cpu(), coded[:, :length].cpu(), output.sample_rate)
-                for original, coded, length in zip(clips.audio, decoded, clips.lengths, strict=True)
+                _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), output.sample_rate, name, clip)
+                for clip, original, coded, length in zip(clips.names, clips.audio, decoded, clips.lengths, strict=True)
             ]
             shown = name == output.monitored and suffix == ""
             domains = clips.domains if by_domain else None
             _log_scores(module, f"{stage}/{name}{suffix}", scores, domains, shown)
+
+
+def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate: int, name: str, clip: str) -> float:
+    """A clip's score; NaN, which is said once, where it has none, as a clip that is too short for the metric."""
+    try:
+        return metric(original, coded, sample_rate)
+    except EXPECTED_ERRORS as error:
+        _say_once(f"validation: {clip} has no {name} ({reason(error)})")
+        return float("nan")
+
+
+@lru_cache(maxsize=1024)
+def _say_once(text: str) -> None:
+    logger.warning(text)
 
 
 def _log_scores(

@@ -1,0 +1,95 @@
+"""What commands say: the closest name, in any encoding, uncut in a pipe, and at once where nothing is computed."""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.files import replacing
+from codeclab.experiments.cli import main
+
+
+def say(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "codeclab.experiments", *words]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("words", [["recipes"], ["tables"], ["--help"]])
+def test_lists_come_without_torch(words):
+    program = (
+        "import sys\nfrom codeclab.experiments.cli import main\n"
+        f"try: main({words!r})\nexcept SystemExit: print('torch' in sys.modules, 'pandas' in sys.modules)"
+    )
+    began = time.process_time(), os.times().children_user
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False"
+    assert os.times().children_user - began[1] < 1.0
+
+
+def test_a_pipe_is_not_cut_and_any_encoding_will_do():
+    lines = say("tables").stdout.decode().splitlines()
+    assert max(map(len, lines)) > 100
+    plain = say("tables", PYTHONIOENCODING="ascii")
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fti"], "no command 'fti' (did you mean fit?)"),
+        (["fit", "--config", "encodec_24kz"], "no recipe 'encodec_24kz' (did you mean encodec_24khz?); there are: "),
+        (["fit", "--config", "dac_44khz", "--scale", "min"], "no scale 'min' (did you mean mini?); there are: "),
+        (["table", "dac_table22"], "no table 'dac_table22' (did you mean dac_table2?); there are: "),
+        (["tables", "dac_table22"], "(did you mean dac_table2?)"),
+        (["table", "dac_table2", "--rows", "Baselin"], "no row Baselin (did you mean Baseline?); it has: "),
+        (["evaluate", "x", "--metrics", "si_srn"], "no metric si_srn (did you mean si_snr?); there are: "),
+        (["fit", "--config", "dac_44khz", "--trainer.precision", "bf16-true"], "use 32-true or bf16-mixed"),
+    ],
+)
+def test_the_closest_name_is_suggested(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_no_tensor_is_answered_in_a_line():
+    codec = Codec.from_recipe("encodec_24khz", scale="laptop").eval()
+    codes = codec.encode(torch.zeros(1, 1, 2400))
+    with pytest.raises(ValueError, match="codes are a ndarray; decode takes the Codes that encode gave"):
+        codec.decode(np.zeros((1, 2, 3)))
+    with pytest.raises(ValueError, match=r"audio is a ndarray; .* takes a tensor \[B, C, N\]"):
+        codec(np.zeros((1, 1, 2400), np.float32))
+    with pytest.raises(ValueError, match=r"reference is a str; it should be a tensor \[C, N\]"):
+        METRICS["si_snr"].load()("a.wav", "b.wav", 24000)
+    for kind in ("float16", "float64"):
+        codec.to(getattr(torch, kind))
+        with pytest.raises(ValueError, match=f"cast to {kind}, and its quantizer computes in float32: call .float"):
+            codec.encode(torch.zeros(1, 1, 2400))
+        with pytest.raises(ValueError, match="call .float"):
+            codec.decode(codes)
+
+
+def test_files_have_the_mode_that_the_umask_says(tmp_path: Path):
+    codec = Codec.from_recipe("encodec_24khz", scale="laptop")
+    before = os.umask(0o027)
+    try:
+        codec.save(tmp_path / "codec")
+        codec.encode(torch.zeros(1, 1, 2400)).save(tmp_path / "a.codes")
+        with replacing(tmp_path / "b.txt") as path:
+            path.write_text("b")
+    finally:
+        os.umask(before)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o640}
+    assert len(written) == 4
