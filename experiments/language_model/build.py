@@ -19,7 +19,8 @@ from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoi
 from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import CodesData
 from codeclab.experiments.language_model.start import start_from_codec
-from codeclab.experiments.runs.build import TRAINER_DEFAULTS, say
+from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
+from codeclab.experiments.runs.build import say
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
 from codeclab.experiments.runs.loggers import make_loggers

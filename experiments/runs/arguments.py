@@ -1,15 +1,37 @@
 """A run's own arguments, beside those of its parts, its data and the trainer."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeFloat
 
 from codeclab.experiments.tracking.describe_run import MadeFor
 
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "max_epochs": -1,
+    "num_sanity_val_steps": 0,
+    "check_val_every_n_epoch": None,
+    "use_distributed_sampler": False,
+    "enable_checkpointing": False,
+    "enable_model_summary": False,
+    "enable_progress_bar": False,
+    "logger": False,
+    "log_every_n_steps": 10,
+}
+
+
+def channels(encoder: Namespace) -> int:
+    """Audio channels of a parsed encoder; one where it does not say."""
+    return int(encoder.get("init_args", Namespace()).get("channels", 1))
+
 
 def add_run_arguments(parser: ArgumentParser) -> None:
-    """Add them to a parser."""
+    """Add them to a parser, and link what the data and the losses follow."""
+    parser.link_arguments("model.sample_rate", "data.sample_rate")
+    parser.link_arguments("model.sample_rate", "model.spectral_loss.init_args.sample_rate")
+    parser.link_arguments("model.encoder", "data.channels", compute_fn=channels)
+    parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+    parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
     parser.add_argument("--name", type=str | None, default=None, help="the run's name")
     parser.add_argument("--runs", type=str, default="runs", help="where runs are kept")
     parser.add_argument("--init", type=str | None, default=None, help="codec or run whose weights training starts from")

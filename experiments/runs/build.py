@@ -11,7 +11,7 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -20,16 +20,10 @@ from codeclab.codecs.io.workers import end_workers
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
 from codeclab.experiments.config.messages import explain, shorten
 from codeclab.experiments.config.own_code import bring
-from codeclab.experiments.config.recipes import (
-    RecipeError,
-    apply_scale,
-    import_parts,
-    link_parts,
-    read_scale,
-)
+from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs import stopping
-from codeclab.experiments.runs.arguments import add_run_arguments
+from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS, add_run_arguments
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
 from codeclab.experiments.runs.evaluate import keep_splits
@@ -48,28 +42,11 @@ from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.validation import Validation
 
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "max_epochs": -1,
-    "num_sanity_val_steps": 0,
-    "check_val_every_n_epoch": None,
-    "use_distributed_sampler": False,
-    "enable_checkpointing": False,
-    "enable_model_summary": False,
-    "enable_progress_bar": False,
-    "logger": False,
-    "log_every_n_steps": 10,
-}
-
 
 @rank_zero_only
 def say(text: str) -> None:
     """Tell the user something, once however many processes there are."""
     print(text, file=sys.stderr)
-
-
-def channels(encoder: Namespace) -> int:
-    """Audio channels of a parsed encoder; one where it does not say."""
-    return int(encoder.get("init_args", Namespace()).get("channels", 1))
 
 
 class CodecCLI(LightningCLI):
@@ -104,11 +81,6 @@ class CodecCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what parts share, and add the run's own arguments."""
         link_parts(parser, "model.")
-        parser.link_arguments("model.sample_rate", "data.sample_rate")
-        parser.link_arguments("model.sample_rate", "model.spectral_loss.init_args.sample_rate")
-        parser.link_arguments("model.encoder", "data.channels", compute_fn=channels)
-        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
-        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
