@@ -1,7 +1,6 @@
 """An experiment built from a command's words: LightningCLI over a recipe, a run folder around it."""
 
 import copy
-import json
 import re
 import sys
 import warnings
@@ -15,7 +14,6 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
-from codeclab.codecs.io.parts import arguments_of
 from codeclab.codecs.io.workers import end_workers
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
 from codeclab.experiments.config.messages import explain, shorten
@@ -35,9 +33,9 @@ from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
 from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.progress import RunProgress
+from codeclab.experiments.runs.refusals import check_built, rate_advice
 from codeclab.experiments.runs.samples import SaveSamples
 from codeclab.experiments.runs.slurm_shell import cluster_plugins
-from codeclab.experiments.train.compile import missing_compiler
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.validation import Validation
@@ -155,45 +153,12 @@ class CodecCLI(LightningCLI):
         except RecipeError:
             raise
         except ValueError as error:
-            advice = self._rate_advice() if re.search("kbps|n_codebooks", str(error)) else ""
-            raise RecipeError(f"{error}{advice}") from error
-
-    def _rate_advice(self) -> str:
-        if "model.quantizer" not in self.request.swapped:
-            return ""
-        model = self.config.model
-        single = {"bitrates": None, "bitrate": None, "ensemble_per_bandwidth": False}
-        flags = [f"--model.{key} {json.dumps(value)}" for key, value in single.items() if model[key] != value]
-        if model.rate_sampling is not None and not model.rate_sampling.class_path.endswith(".AllCodebooks"):
-            flags.append("--model.rate_sampling AllCodebooks")
-        name = model.quantizer.class_path.rpartition(".")[2]
-        return f". If {name} learns its own bitrate, add {' '.join(flags)}" if flags else ""
-
-    def _check_built(self) -> None:
-        """What can be refused once the parts are there, before a run folder is made."""
-        if self.command == "fit" and self.config.trainer.max_steps < 1:
-            raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
-        start, steps = self.config.model.quantizer_start, self.config.trainer.max_steps
-        if self.command == "fit" and start >= steps:
-            raise RecipeError(
-                f"quantizer_start is {start} and max_steps {steps}: the quantizer would never join; give more batches, "
-                "or --model.quantizer_start 0"
+            advice = (
+                rate_advice(self.config.model, self.request.swapped)
+                if re.search("kbps|n_codebooks", str(error))
+                else ""
             )
-        if self.command == "fit" and self.config.model.compile:
-            on_gpu = torch.cuda.is_available() and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
-            if missing := missing_compiler("cuda" if on_gpu else "cpu"):
-                raise RecipeError(f"--compile needs {missing}")
-        codec = self.model.codec
-        for part in (codec.encoder, codec.quantizer, codec.decoder):
-            arguments_of(part)  # what cannot be saved is refused before it is trained
-        for critic in self.model.critics[0].discriminators if self.model.critics else ():
-            judged = getattr(critic, "channels", codec.channels)
-            if judged != codec.channels:
-                raise RecipeError(
-                    f"{type(critic).__name__} judges audio of {judged} channels, but the codec's has {codec.channels}; "
-                    f"give each discriminator channels {codec.channels}"
-                )
-        self.datamodule.check({"fit": ("train",), "validate": ("valid",), "test": ("test",)}[self.command])
+            raise RecipeError(f"{error}{advice}") from error
 
     @property
     def is_distributed(self) -> bool:
@@ -205,7 +170,7 @@ class CodecCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
-        self._check_built()
+        check_built(self.command, self.config, self.model, self.datamodule)
         self._begin()
         settings = self.config.trainer
         fits = self.command == "fit" and not self.request.dry_run

@@ -18,7 +18,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import replacing
 from codeclab.experiments.runs.folder import CHECKPOINT_STATE, VALIDATION_DUE, RunFolder
 from codeclab.experiments.runs.stopping import REQUEUE, Stopped, asked, requeue
-from codeclab.experiments.train.module import experiment_of
+from codeclab.experiments.train.experiment_of import experiment_of
 
 AGAIN = 60.0
 """Seconds after which a checkpoint that could not be written is tried again."""

@@ -337,14 +337,3 @@ class CodecExperiment(lightning.LightningModule):
         """What logs and measures, unless the trainer has it already; so under any trainer."""
         present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         return [kind() for kind in (TrainingLogs, Validation) if kind not in present]
-
-
-def experiment_of(module: lightning.LightningModule) -> CodecExperiment:
-    """A callback's module, which has to be a ``CodecExperiment``.
-
-    Raises:
-        TypeError: it is another.
-    """
-    if not isinstance(module, CodecExperiment):
-        raise TypeError(f"this callback is for a CodecExperiment, not for {type(module).__name__}")
-    return module

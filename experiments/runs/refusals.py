@@ -1,0 +1,77 @@
+"""What is refused of a run once its parts are built, before it has a folder, and what would work instead."""
+
+import json
+
+import torch
+from jsonargparse import Namespace
+
+from codeclab.codecs.io.parts import arguments_of
+from codeclab.discriminators.ensemble import Ensemble
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.train.compile import missing_compiler
+from codeclab.experiments.train.module import CodecExperiment
+
+SPLITS = {"fit": "train", "validate": "valid", "test": "test"}
+"""The split that a command needs."""
+
+
+def rate_advice(model: Namespace, swapped: set[str]) -> str:
+    """Flags that would fit a quantizer with a bitrate of its own, as the end of a message; empty where none would.
+
+    Args:
+        model: the parsed model section.
+        swapped: places in which another part stands than the recipe's.
+    """
+    if "model.quantizer" not in swapped:
+        return ""
+    single = {"bitrates": None, "bitrate": None, "ensemble_per_bandwidth": False}
+    flags = [f"--model.{key} {json.dumps(value)}" for key, value in single.items() if model[key] != value]
+    if model.rate_sampling is not None and not model.rate_sampling.class_path.endswith(".AllCodebooks"):
+        flags.append("--model.rate_sampling AllCodebooks")
+    name = model.quantizer.class_path.rpartition(".")[2]
+    return f". If {name} learns its own bitrate, add {' '.join(flags)}" if flags else ""
+
+
+def check_built(command: str, config: Namespace, model: CodecExperiment, data: AudioData) -> None:
+    """Refuse a run that cannot work.
+
+    Args:
+        command: ``fit``, ``validate`` or ``test``.
+        config: its parsed settings.
+        model: built from them.
+        data: built from them.
+
+    Raises:
+        RecipeError: the message says what is wrong and what would work.
+        ValueError: a part that could not be saved, or data that is not there.
+    """
+    if command == "fit":
+        _check_training(config)
+    codec = model.codec
+    for part in (codec.encoder, codec.quantizer, codec.decoder):
+        arguments_of(part)  # what cannot be saved is refused before it is trained
+    first = model.critics[0] if model.critics else None
+    for critic in first.discriminators if isinstance(first, Ensemble) else ():
+        judged = getattr(critic, "channels", codec.channels)
+        if judged != codec.channels:
+            raise RecipeError(
+                f"{type(critic).__name__} judges audio of {judged} channels, but the codec's has {codec.channels}; "
+                f"give each discriminator channels {codec.channels}"
+            )
+    data.check((SPLITS[command],))
+
+
+def _check_training(config: Namespace) -> None:
+    start, steps = config.model.quantizer_start, config.trainer.max_steps
+    if steps < 1:
+        raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+    if start >= steps:
+        raise RecipeError(
+            f"quantizer_start is {start} and max_steps {steps}: the quantizer would never join; give more batches, "
+            "or --model.quantizer_start 0"
+        )
+    if config.model.compile:
+        on_gpu = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
+        if missing := missing_compiler("cuda" if on_gpu else "cpu"):
+            raise RecipeError(f"--compile needs {missing}")
