@@ -23,7 +23,7 @@ import numpy as np
 
 from codeclab.experiments.data.named import RECORDINGS_FOLDER
 
-DISK_MIB = 96
+DISK_MIB = 400
 FLAGS = (
     "--config encodec_24khz --scale laptop --model.encoder.n_filters 4 --model.decoder.n_filters 4 "
     "--model.quantizer_start 0 --model.quantizer_start_frames 0 --data.seconds 0.5 --data.batch_size 4 "
