@@ -41,14 +41,12 @@ AGAIN = "begins again"
 AFTER_STOP = dict.fromkeys(("fit", "table", "data"), "continues it")
 
 HELP = """usage: codeclab COMMAND [options]
-
 Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.
 
 commands (`codeclab COMMAND --help` explains each):
 {commands}
 
-Begin with:
-  codeclab table demo --seeds 1    small codecs of speech, trained and compared in minutes on a CPU
+Begin with `codeclab table demo --seeds 1`: small codecs of speech, trained and compared in minutes on a CPU
 """
 
 

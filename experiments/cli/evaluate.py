@@ -51,8 +51,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="codeclab evaluate",
         description="Measure a trained codec at every bitrate it offers, or a baseline at those asked for, per file, "
-        "per domain and overall, with 95 % intervals. Writes per_file.csv, codebooks.csv, summary.csv and "
-        "evaluation.json; what is measured later is added to them.",
+        "per domain and overall, with 95 % intervals. Writes or extends per_file.csv, codebooks.csv, "
+        "summary.csv and evaluation.json.",
         epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(BASELINES)}, as in: --baseline Opus "
         "--data FOLDER --bitrates 6 12; --baseline LyraV2 folder=MODELS; --baseline CommandBaseline file=mine.yaml",
     )

@@ -54,7 +54,7 @@ def test_help_names_every_command_and_fits_a_screen(typed: Typed) -> None:
         status, out, _ = typed(*words)
         assert status == 0
     assert all(f"  {command} " in out for command in COMMANDS)
-    assert len(out.splitlines()) < 24
+    assert len(out.splitlines()) <= 24
     assert typed()[0] == 2
     assert typed("--version")[1].startswith("codeclab 0.")
 
@@ -64,7 +64,7 @@ def test_every_command_explains_itself(typed: Typed, command: str) -> None:
     status, out, err = typed(command, "--help")
     assert (status, err) == (0, "")
     assert out.startswith(f"usage: codeclab {command}")
-    assert len(out.splitlines()) < 60
+    assert len(out.splitlines()) <= 60
     assert max(map(len, out.splitlines())) <= 200
 
 
@@ -99,7 +99,10 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["--config", "encodec"], "no recipe 'encodec'; there are: dac_16khz, dac_24khz, dac_44khz"),
+        (
+            ["--config", "encodec"],
+            "no recipe 'encodec' (did you mean encodec_24khz?); there are: dac_16khz, dac_24khz, dac_44khz",
+        ),
         ([*ENCODEC, "--scale", "big"], "no scale 'big'; there are: lab, laptop, mini, paper"),
         ([*ENCODEC, "--model.decoder", "SEANet"], "no decoder 'SEANet' (did you mean SEANetDecoder?)"),
         ([*ENCODEC, "--model.quantizer.code_size", "8"], "ResidualVQ takes no argument 'code_size'"),
@@ -110,7 +113,7 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
         ([*ENCODEC, "--batch_size", "3"], "there is no --batch_size (did you mean --data.batch_size?)"),
         ([*ENCODEC, "--model.encoder.strides", "[a]"], "--model.encoder.strides is a; it should be a whole number"),
         ([*ENCODEC, "--model.update_order", "both"], "it should be discriminator_first or joint"),
-        ([*ENCODEC, "--trainer.precision", "16-mixed"], "use bf16-mixed or 32-true"),
+        ([*ENCODEC, "--trainer.precision", "16-mixed"], "use 32-true or bf16-mixed"),
         ([*ENCODEC, "--trainer.max_steps", "0"], "at least 1"),
         ([*ENCODEC, "--data", "."], "no audio in ."),
         ([*ENCODEC, "--data", "nowhere"], "there is no folder or manifest nowhere"),
