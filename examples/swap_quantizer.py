@@ -13,8 +13,8 @@ def main(steps: int = 300, data: str = "recordings", runs: str = "runs") -> dict
     found = {}
     for quantizer in (codeclab.ResidualVQ, codeclab.FactorizedVQ):
         run = codeclab.train(
-            "encodec_24khz", data, f"swap-{quantizer.__name__}", scale="laptop", runs=runs,
-            model__sample_rate=16000, model__quantizer=quantizer, trainer__max_steps=steps,
+            "vocos_16khz", data, f"swap-{quantizer.__name__}", scale="laptop", runs=runs,
+            model__quantizer=quantizer, trainer__max_steps=steps,
         )  # fmt: skip
         figures = codeclab.evaluate(run.codec, data=data, metrics=["si_sdr"], bitrates=1, clips=6, seconds=3.0)
         found[quantizer.__name__] = float(figures.per_file["si_sdr"].mean())
