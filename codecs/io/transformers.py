@@ -154,16 +154,16 @@ def _bitrates(config: dict[str, Any], n_codebooks: int) -> list[float]:
     """The true kbps of a model's bandwidths.
 
     EncodecModel counts a started frame per second as a whole one, and rounds codebooks down (one at least); a warning
-    names the rate where a bandwidth is not what it is called.
+    names the rate where a bandwidth is not what it is called, even so counted.
     """
     frame_rate = config["sampling_rate"] / math.prod(config["upsampling_ratios"])
     bits = math.log2(config["codebook_size"])
     found = {}
     for bandwidth in sorted(config["target_bandwidths"]):
-        fitting = int(bandwidth * 1000 // (math.ceil(frame_rate) * math.ceil(bits)))
-        used = min(max(fitting, 1), n_codebooks)
+        counted = math.ceil(frame_rate) * math.ceil(bits) / 1000
+        used = min(max(int(bandwidth / counted + 1e-9), 1), n_codebooks)
         found[used] = used * bits * frame_rate / 1000
-        if not same_bitrate(found[used], bandwidth):
+        if not (same_bitrate(found[used], bandwidth) or same_bitrate(used * counted, bandwidth)):
             warnings.warn(
                 f"the model's bandwidth of {bandwidth:g} kbps takes {used} codebooks, and is {found[used]:.4g} kbps",
                 stacklevel=5,

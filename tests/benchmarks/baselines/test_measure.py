@@ -40,7 +40,9 @@ def test_scores_and_the_rate_really_spent(make_clip: Callable[..., Clip]) -> Non
     clips = [make_clip("short", "speech", seconds=1.0), make_clip("long", "music", seconds=3.0, channels=2)]
     found = evaluate_baseline(Steps(), iter(clips), metrics=["si_sdr", "bitrate_efficiency"])
     table = found.per_file
-    assert list(table.columns) == ["name", "domain", "seconds", "bitrate_kbps", "codes_kbps", "si_sdr", "failures"]
+    named = ["name", "domain", "seconds", "bitrate_kbps", "asked_kbps", "codes_kbps", "si_sdr", "failures"]
+    assert list(table.columns) == named
+    assert list(table["asked_kbps"]) == [8.0, 32.0, 8.0, 32.0]
     assert list(table["codes_kbps"]) == [9.0, 33.0, 11.0, 35.0]
     # Weighted by seconds: (1 · 9 + 3 · 11) / 4 and (1 · 33 + 3 · 35) / 4.
     assert found.info["asked_kbps"] == [8.0, 32.0]

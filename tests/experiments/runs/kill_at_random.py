@@ -7,6 +7,7 @@ imports. Instants are uniform over the time that the command takes when nobody k
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -147,8 +148,11 @@ def run() -> int:
     place.mkdir(parents=True)
     took, rng = whole(place), random.Random(options.seed)
     killed, differing, leftovers = dict.fromkeys(took, 0), list[str](), list[str]()
-    while sum(killed.values()) < options.kills:  # again from the start, where commands were done before their instants
-        other = options.folder / f"broken{sum(killed.values())}"
+    # Again from the start, where commands were done before their instants.
+    for again in itertools.count():
+        if sum(killed.values()) >= options.kills:
+            break
+        other = options.folder / f"broken{again}"
         other.mkdir()
         for name, count in broken(other, took, options.kills - sum(killed.values()), rng).items():
             killed[name] += count

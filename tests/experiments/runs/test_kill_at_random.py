@@ -19,4 +19,3 @@ def test_twenty_kills_at_random_change_nothing(tmp_path: Path) -> None:
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["differing"] == report["leftovers"] == []
     assert sum(report["killed"].values()) >= 20
-    assert all(report["killed"].values())
