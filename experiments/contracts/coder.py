@@ -1,6 +1,7 @@
 """What every encoder and every decoder promises."""
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -13,14 +14,14 @@ SHORT = 2
 """Samples by which a decoder's output may be short: DAC's released design is, at odd strides."""
 
 
-class _CoderContract(PartContract):
+class _CoderContract(PartContract, ABC):
     """What both promise."""
 
     part: type[Encoder] | type[Decoder]
 
+    @abstractmethod
     def given(self, part: Encoder | Decoder, batch: int, frames: int) -> Tensor:
         """An input of so many frames."""
-        raise NotImplementedError
 
     def test_attributes(self) -> None:
         """Sizes that other parts are linked to."""
