@@ -17,6 +17,8 @@ from codeclab.experiments.train.parts import import_parts
 
 __all__ = ["RECIPES", "SCALES", "RecipeError", "import_parts", "names", "read_yaml", "recipe_path"]
 
+SECTIONS = ("parts", "flags", "encoders", "unbalanced", "shares")
+
 RENAMED_SCALES = {"demo": "laptop"}
 """Former name of a scale to its name now."""
 
@@ -86,7 +88,8 @@ def _is_taken(file: Path) -> bool:
 def read_scale(name: str) -> dict[str, Any]:
     """A scale: what ``apply_scale`` lays over a config.
 
-    ``parts`` are sizes per part class, ``flags`` dotted settings, ``encoders`` dotted settings per encoder class, and
+    ``parts`` are sizes per part class, ``flags`` dotted settings, ``encoders`` dotted settings per encoder class,
+    ``unbalanced`` dotted settings of recipes without a balancer, whose losses weigh what their gradients do, and
     ``shares`` dotted numbers of batches as shares of ``trainer.max_steps``, ``seeds`` trainings of a table's row.
 
     Raises:
@@ -99,7 +102,7 @@ def read_scale(name: str) -> dict[str, Any]:
     seeds = content.get("seeds", 1)
     if not isinstance(seeds, int) or seeds < 1:
         raise RecipeError(f"scale {name!r}: 'seeds' is how often a table trains each row, 1 or more, not {seeds!r}")
-    return {key: content.get(key) or {} for key in ("parts", "flags", "encoders", "shares")} | {"seeds": seeds}
+    return {key: content.get(key) or {} for key in SECTIONS} | {"seeds": seeds}
 
 
 def frame_rate(sample_rate: int, encoder: Namespace) -> float:
@@ -147,7 +150,11 @@ def apply_scale(config: Namespace, scale: dict[str, Any], explicit: set[str]) ->
             if f"{path}.{argument}" not in explicit:
                 part.init_args[argument] = value
     encoder = config.model.encoder.class_path.rsplit(".", 1)[-1]
-    _set_flags(config, scale["flags"] | scale["encoders"].get(encoder, {}), explicit)
+    flags = scale["flags"] | scale["encoders"].get(encoder, {})
+    # A balancer that a flag took away is an experiment on it: its weights stay as they are.
+    if "balancer" in config.model and config.model.balancer is None and "model.balancer" not in explicit:
+        flags |= scale["unbalanced"]
+    _set_flags(config, flags, explicit)
     if "trainer.max_steps" in config:
         batches = {key: int(share * config.trainer.max_steps) for key, share in scale["shares"].items()}
         _set_flags(config, batches, explicit)
