@@ -80,6 +80,7 @@ class Draft:
         error: why it cannot be made.
         usual: batches that its recipe or the scale would train; None where neither says, or it starts from a codec.
         compute: the size of each of its trainings; None where it is not trained.
+        start: the run or codec whose weights it starts from, as ``--init`` names it; None is random weights.
     """
 
     row: RowSpec
@@ -90,6 +91,7 @@ class Draft:
     error: str | None = None
     usual: int | None = None
     compute: Compute | None = None
+    start: str | None = None
 
     @property
     def times(self) -> list[float]:
@@ -162,7 +164,8 @@ def _draft_training(draft: Draft, asked: TableRequest, timings: Timings | None, 
     draft.size = run_size(cli)
     draft.compute = Compute(steps, cli.datamodule.batch_size, cli.datamodule.seconds)
     # What starts from a trained codec is as long as its row says.
-    draft.usual = None if cli.settings["init"] else cli.request.steps
+    draft.start = cli.settings["init"]
+    draft.usual = None if draft.start else cli.request.steps
     if timings is not None and any(draft.left):
         if devices > 1:
             alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]

@@ -23,6 +23,7 @@ from codeclab.experiments.runner.perform import is_made, sweep
 from codeclab.experiments.runner.plan import describe_plan
 from codeclab.experiments.runner.schedule import longest_first
 from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runner.starts import common_start, describe_start, titled
 from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.lock import RunLock
@@ -116,9 +117,12 @@ def make_table(
     trained = [draft.compute for draft in drafts if draft.compute is not None and not draft.error]
     seconds = [row.wall_seconds for row in made if row.wall_seconds is not None]
     under += describe_compute(trained, seconds, _device(), spec.compute)
+    start = common_start(drafts)
+    under += describe_start(start)
     under += _shortness(short)
     full_size = scale in LONG_SCALES and not short
     table = spec.printed(made, under, full_size or (request.seeds > 1 and not short), full_size)
+    table.title = titled(spec.title, start)
     runs = Path(request.runs)
     folder = output or runs / f"{spec.name}-{scale or 'paper'}"
     with RunLock(runs, folder.name, "table") as lock:
