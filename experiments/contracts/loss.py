@@ -25,8 +25,8 @@ class ReconstructionLossContract(PartContract):
 
     def test_it_is_a_distance(self) -> None:
         """Nothing from audio to itself, and more to what is further away."""
-        loss = self.build()
-        real, error = noise(2, 1, LENGTH), noise(2, 1, LENGTH, seed=5)
+        loss, channels = self.build(), self.part.channels or 1
+        real, error = noise(2, channels, LENGTH), noise(2, channels, LENGTH, seed=5)
         assert abs(float(loss(real, real))) < 1e-5
         near, far = loss(real + 0.1 * error, real), loss(real + error, real)
         assert near.ndim == 0
@@ -35,12 +35,12 @@ class ReconstructionLossContract(PartContract):
 
     def test_gradients_are_finite_at_silence_too(self) -> None:
         """Logarithms and roots have none at zero by themselves."""
-        loss = self.build()
+        loss, channels = self.build(), self.part.channels or 1
         for fake, real in (
-            (noise(2, 1, LENGTH), noise(2, 1, LENGTH, seed=5)),
-            (torch.zeros(2, 1, LENGTH), noise(2, 1, LENGTH)),
-            (noise(2, 1, LENGTH), torch.zeros(2, 1, LENGTH)),
-            (torch.zeros(2, 1, LENGTH), torch.zeros(2, 1, LENGTH)),
+            (noise(2, channels, LENGTH), noise(2, channels, LENGTH, seed=5)),
+            (torch.zeros(2, channels, LENGTH), noise(2, channels, LENGTH)),
+            (noise(2, channels, LENGTH), torch.zeros(2, channels, LENGTH)),
+            (torch.zeros(2, channels, LENGTH), torch.zeros(2, channels, LENGTH)),
         ):
             given = fake.requires_grad_()
             (gradient,) = torch.autograd.grad(loss(given, real), given)
@@ -48,15 +48,15 @@ class ReconstructionLossContract(PartContract):
 
     def test_it_computes_in_float32_under_any_autocast(self) -> None:
         """Spectra in bfloat16 are too coarse."""
-        loss = self.build()
-        fake, real = noise(2, 1, LENGTH), noise(2, 1, LENGTH, seed=5)
+        loss, channels = self.build(), self.part.channels or 1
+        fake, real = noise(2, channels, LENGTH), noise(2, channels, LENGTH, seed=5)
         expected = loss(fake, real)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             torch.testing.assert_close(loss(fake, real), expected, rtol=1e-5, atol=1e-6)
 
     def test_it_is_a_mean_over_the_batch(self) -> None:
         """So that processes' means are the mean of the whole batch."""
-        loss = self.build()
-        fake, real = noise(4, 1, LENGTH), noise(4, 1, LENGTH, seed=5)
+        loss, channels = self.build(), self.part.channels or 1
+        fake, real = noise(4, channels, LENGTH), noise(4, channels, LENGTH, seed=5)
         halves = [loss(fake[half], real[half]) for half in (slice(0, 2), slice(2, 4))]
         torch.testing.assert_close(torch.stack(halves).mean(), loss(fake, real), rtol=0.02, atol=1e-5)

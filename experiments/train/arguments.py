@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from codeclab.codecs.codec import Codec
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.experiments.train.rate_sampling import PerBatchBandwidth, RateSampling
 from codeclab.experiments.train.update import UpdateOrder
@@ -20,6 +21,7 @@ class Arguments(Protocol):
     rate_sampling: RateSampling
     waveform_loss: ReconstructionLoss | None
     spectral_loss: ReconstructionLoss | None
+    codec: Codec
 
 
 def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool) -> None:
@@ -44,6 +46,13 @@ def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool)
         raise ValueError(
             f"discriminator_warmup is {given.discriminator_warmup}; it should be 0 or, with critics, more batches"
         )
+    for name in ("waveform_loss", "spectral_loss"):
+        loss = getattr(given, name)
+        if loss is not None and loss.channels not in (None, given.codec.channels):
+            raise ValueError(
+                f"{name} {type(loss).__name__} is for audio of {loss.channels} channels, and the codec has "
+                f"{given.codec.channels}; encodec_48khz, for one, is stereo"
+            )
     reconstructs = given.waveform_loss is not None or given.spectral_loss is not None
     if given.adversarial_start and not reconstructs:
         raise ValueError(

@@ -1,0 +1,226 @@
+"""The STFT losses of ``auraloss`` (Steinmetz & Reiss 2020): multi-resolution, mel, and sum and difference of stereo."""
+
+from collections.abc import Sequence
+
+import torch
+from auraloss.freq import MultiResolutionSTFTLoss as PackageMultiResolution
+from auraloss.freq import STFTLoss as PackageSTFT
+from auraloss.freq import SumAndDifferenceSTFTLoss as PackageSumAndDifference
+from torch import Tensor, nn
+
+from codeclab.codecs.layers.mel import mel_filterbank
+from codeclab.experiments.train.losses.base import ReconstructionLoss
+
+FFT_SIZES = (1024, 2048, 512)
+HOP_SIZES = (120, 240, 50)
+WIN_LENGTHS = (600, 1200, 240)
+
+
+class MultiResolutionSTFTLoss(ReconstructionLoss):
+    """Multi-resolution STFT loss (Yamamoto et al. 2020, arXiv:1910.11480) as ``auraloss`` computes it.
+
+    A mean over resolutions of spectral convergence and L1 distances. The package takes spectral convergence over the
+    whole batch at once; here it is that of each channel of each item, and a mean over them, as of any loss here.
+
+    Args:
+        sample_rate: Hz.
+        fft_sizes: in samples, one a resolution.
+        hop_sizes: in samples.
+        win_lengths: in samples, at most the FFT's.
+        w_sc: weight of spectral convergence.
+        w_log_mag: weight of the L1 distance of log magnitudes.
+        w_lin_mag: weight of the L1 distance of magnitudes.
+        perceptual_weighting: filter both signals by the A curve first.
+
+    Raises:
+        ValueError: the resolutions do not fit each other.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        fft_sizes: Sequence[int] = FFT_SIZES,
+        hop_sizes: Sequence[int] = HOP_SIZES,
+        win_lengths: Sequence[int] = WIN_LENGTHS,
+        w_sc: float = 1.0,
+        w_log_mag: float = 1.0,
+        w_lin_mag: float = 0.0,
+        perceptual_weighting: bool = False,
+    ) -> None:
+        super().__init__()
+        _check(fft_sizes, hop_sizes, win_lengths)
+        self.sample_rate = sample_rate
+        self.fft_sizes, self.hop_sizes, self.win_lengths = list(fft_sizes), list(hop_sizes), list(win_lengths)
+        self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
+        self.perceptual_weighting = perceptual_weighting
+        self.loss = _per_signal(
+            PackageMultiResolution(
+                self.fft_sizes,
+                self.hop_sizes,
+                self.win_lengths,
+                w_sc=w_sc,
+                w_log_mag=w_log_mag,
+                w_lin_mag=w_lin_mag,
+                sample_rate=sample_rate,
+                perceptual_weighting=perceptual_weighting,
+            )
+        )
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Audio ``[B, C, N]`` twice to a scalar.
+
+        Raises:
+            ValueError: the audio is too short to reflect for the longest FFT.
+        """
+        return _computed(self.loss, fake, real, max(self.fft_sizes))
+
+
+class MelSTFTLoss(ReconstructionLoss):
+    """The STFT loss of ``auraloss`` on mel bands (Slaney's scale and areas, as librosa's), of one resolution.
+
+    Args:
+        sample_rate: Hz.
+        fft_size: in samples.
+        hop_size: in samples.
+        win_length: in samples, at most the FFT's.
+        n_mels: mel bands.
+        w_sc: weight of spectral convergence, of each channel of each item.
+        w_log_mag: weight of the L1 distance of log mels.
+        w_lin_mag: weight of the L1 distance of mels.
+
+    Raises:
+        ValueError: the sizes do not fit each other.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        fft_size: int = 1024,
+        hop_size: int = 256,
+        win_length: int = 1024,
+        n_mels: int = 128,
+        w_sc: float = 1.0,
+        w_log_mag: float = 1.0,
+        w_lin_mag: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check([fft_size], [hop_size], [win_length])
+        if not 1 <= n_mels <= fft_size // 2 + 1:
+            raise ValueError(f"n_mels is {n_mels}; an FFT of {fft_size} has room for 1 to {fft_size // 2 + 1}")
+        self.sample_rate = sample_rate
+        self.fft_size, self.hop_size, self.win_length, self.n_mels = fft_size, hop_size, win_length, n_mels
+        self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
+        self.loss = _per_signal(
+            PackageSTFT(fft_size, hop_size, win_length, w_sc=w_sc, w_log_mag=w_log_mag, w_lin_mag=w_lin_mag)
+        )
+        # The package asks librosa for the filters; ours are equal, and it stays uninstalled.
+        filters = mel_filterbank(sample_rate, fft_size, n_mels, "slaney")
+        self.loss.register_buffer("fb", filters.T[None].contiguous(), persistent=False)
+        self.loss.scale = "mel"
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Audio ``[B, C, N]`` twice to a scalar.
+
+        Raises:
+            ValueError: the audio is too short to reflect for the FFT.
+        """
+        return _computed(self.loss, fake, real, self.fft_size)
+
+
+class SumAndDifferenceSTFTLoss(ReconstructionLoss):
+    """``MultiResolutionSTFTLoss`` of the sum and of the difference of two channels (arXiv:2010.10291, section 3.2).
+
+    Args:
+        sample_rate: Hz.
+        fft_sizes: in samples, one a resolution.
+        hop_sizes: in samples.
+        win_lengths: in samples, at most the FFT's.
+        w_sum: weight of the sum of the channels.
+        w_diff: weight of their difference.
+        w_sc: weight of spectral convergence, of each item.
+        w_log_mag: weight of the L1 distance of log magnitudes.
+        w_lin_mag: weight of the L1 distance of magnitudes.
+
+    Raises:
+        ValueError: the resolutions do not fit each other.
+    """
+
+    channels = 2
+
+    def __init__(
+        self,
+        sample_rate: int,
+        fft_sizes: Sequence[int] = FFT_SIZES,
+        hop_sizes: Sequence[int] = HOP_SIZES,
+        win_lengths: Sequence[int] = WIN_LENGTHS,
+        w_sum: float = 1.0,
+        w_diff: float = 1.0,
+        w_sc: float = 1.0,
+        w_log_mag: float = 1.0,
+        w_lin_mag: float = 0.0,
+    ) -> None:
+        super().__init__()
+        _check(fft_sizes, hop_sizes, win_lengths)
+        self.sample_rate = sample_rate
+        self.fft_sizes, self.hop_sizes, self.win_lengths = list(fft_sizes), list(hop_sizes), list(win_lengths)
+        self.w_sum, self.w_diff = w_sum, w_diff
+        self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
+        self.loss = _per_signal(
+            PackageSumAndDifference(
+                self.fft_sizes,
+                self.hop_sizes,
+                self.win_lengths,
+                w_sum=w_sum,
+                w_diff=w_diff,
+                w_sc=w_sc,
+                w_log_mag=w_log_mag,
+                w_lin_mag=w_lin_mag,
+            )
+        )
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Audio ``[B, 2, N]`` twice to a scalar.
+
+        Raises:
+            ValueError: the audio is not stereo, or too short to reflect for the longest FFT.
+        """
+        if fake.shape[1] != self.channels:
+            raise ValueError(f"audio has {fake.shape[1]} channel(s); the sum and difference are of two")
+        return _computed(self.loss, fake, real, max(self.fft_sizes))
+
+
+class _SpectralConvergence(nn.Module):
+    """Spectral convergence (Arik et al. 2018, eq. 3) of each signal, and the mean over them."""
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Magnitudes ``[B * C, bins, frames]`` twice to a scalar."""
+        return ((real - fake).norm(dim=(-2, -1)) / real.norm(dim=(-2, -1))).mean()
+
+
+def _per_signal(loss: nn.Module) -> nn.Module:
+    """A loss of the package, whose spectral convergence is a mean over the batch."""
+    for part in loss.modules():
+        if isinstance(part, PackageSTFT):
+            part.spectralconv = _SpectralConvergence()
+    return loss
+
+
+def _check(fft_sizes: Sequence[int], hop_sizes: Sequence[int], win_lengths: Sequence[int]) -> None:
+    if not len(fft_sizes) == len(hop_sizes) == len(win_lengths) > 0:
+        raise ValueError(
+            f"{len(fft_sizes)} fft_sizes, {len(hop_sizes)} hop_sizes and {len(win_lengths)} win_lengths; a resolution "
+            "is one of each, as in fft_sizes [1024, 512], hop_sizes [256, 128], win_lengths [1024, 512]"
+        )
+    for fft, hop, window in zip(fft_sizes, hop_sizes, win_lengths, strict=True):
+        if not 0 < hop <= window <= fft:
+            raise ValueError(f"an FFT of {fft} with hop {hop} and window {window}; right is 0 < hop <= window <= FFT")
+
+
+def _computed(loss: nn.Module, fake: Tensor, real: Tensor, longest: int) -> Tensor:
+    if fake.shape[-1] <= longest // 2:
+        raise ValueError(
+            f"audio has {fake.shape[-1]} samples; an FFT of {longest} needs more than {longest // 2} to reflect"
+        )
+    with torch.autocast(fake.device.type, enabled=False):
+        distance: Tensor = loss(fake.float().contiguous(), real.float().contiguous())
+    return distance
