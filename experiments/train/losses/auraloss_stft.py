@@ -110,13 +110,12 @@ class MelSTFTLoss(ReconstructionLoss):
         self.sample_rate = sample_rate
         self.fft_size, self.hop_size, self.win_length, self.n_mels = fft_size, hop_size, win_length, n_mels
         self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
-        self.loss = _per_signal(
-            PackageSTFT(fft_size, hop_size, win_length, w_sc=w_sc, w_log_mag=w_log_mag, w_lin_mag=w_lin_mag)
-        )
+        loss = PackageSTFT(fft_size, hop_size, win_length, w_sc=w_sc, w_log_mag=w_log_mag, w_lin_mag=w_lin_mag)
         # The package asks librosa for the filters; ours are equal, and it stays uninstalled.
         filters = mel_filterbank(sample_rate, fft_size, n_mels, "slaney")
-        self.loss.register_buffer("fb", filters.T[None].contiguous(), persistent=False)
-        self.loss.scale = "mel"
+        loss.register_buffer("fb", filters.T[None].contiguous(), persistent=False)
+        loss.scale = "mel"
+        self.loss = _per_signal(loss)
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         """Audio ``[B, C, N]`` twice to a scalar.
