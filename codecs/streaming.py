@@ -185,14 +185,15 @@ class _FrameEncoder:
 
     def __init__(self, codec: Codec, n_codebooks: int) -> None:
         self._layers = codec.encoder.stream()
-        self._quantizer, self._n_codebooks = codec.quantizer, n_codebooks
+        self._codec, self._n_codebooks = codec, n_codebooks
 
     def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
-        latent = self._layers.push(audio, last)
+        with self._codec.networks():
+            latent = self._layers.push(audio, last)
         if latent.shape[-1] == 0:
             shape = (audio.shape[0], self._n_codebooks, 0)
             return [torch.zeros(shape, dtype=torch.int64, device=audio.device)], []
-        return [self._quantizer.encode(latent, self._n_codebooks)], []
+        return [self._codec.quantizer.encode(latent, self._n_codebooks)], []
 
 
 class _SegmentEncoder:
@@ -224,12 +225,16 @@ class _FrameDecoder:
         self._codec, self._batch = codec, batch
 
     def push(self, codes: Codes) -> Tensor:
-        quantizer = self._codec.quantizer
-        audio = [self._layers.push(quantizer.decode(segment)) for segment in codes.segments if segment.shape[-1]]
+        latents = [self._codec.quantizer.decode(segment) for segment in codes.segments if segment.shape[-1]]
+        audio = [self._decoded(latent) for latent in latents]
         return torch.cat([self._nothing(self._codec.channels), *audio], dim=-1)
 
     def flush(self) -> Tensor:
-        return self._layers.push(self._nothing(self._codec.decoder.dimension), last=True)
+        return self._decoded(self._nothing(self._codec.decoder.dimension), last=True)
+
+    def _decoded(self, latent: Tensor, last: bool = False) -> Tensor:
+        with self._codec.networks():
+            return self._layers.push(latent, last).to(latent)
 
     def _nothing(self, channels: int) -> Tensor:
         return next(self._codec.parameters()).new_zeros(self._batch, channels, 0)

@@ -26,6 +26,7 @@ from codeclab.codecs.entropy.ecdc_files import (
 from codeclab.codecs.io.box import BOX
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.formats import EXTENSIONS
+from codeclab.experiments.runs.precision import has_fast_bf16
 
 CODES = (".clc", SUFFIX)
 """Files of codes: ours, and those of the encodec package."""
@@ -52,6 +53,7 @@ class Work:
         language_model: where what was fitted to the codec lies, or a file of the encodec package's; None: beside it.
         imports: files with the user's own parts.
         device: where the codec runs.
+        precision: of its networks, ``f32`` or ``bf16``.
     """
 
     command: str
@@ -61,6 +63,7 @@ class Work:
     language_model: str | None
     imports: tuple[str, ...]
     device: str
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,25 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes for a folder (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    add_precision(parser)
     parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
     return parser
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add ``--precision``."""
+    parser.add_argument(
+        "--precision",
+        default="f32",
+        choices=("f32", "bf16"),
+        help="of the networks: bf16 is faster where the processor has it, and some codes are others (default: f32)",
+    )
+
+
+def note_precision(command: str, precision: str, device: str) -> None:
+    """Say on standard error that this processor emulates what was asked for."""
+    if precision == "bf16" and device == "cpu" and not has_fast_bf16():
+        print(f"codeclab {command}: this processor emulates bfloat16; --precision f32 is faster on it", file=sys.stderr)
 
 
 def load_codec(name: str) -> Codec:
@@ -160,6 +180,8 @@ class Worker:
             import_file(file)
         self.work = work
         self.codec = load_codec(work.codec).to(work.device).eval()
+        if work.precision == "bf16":
+            self.codec.to_bf16()
         given = None if work.language_model is None else Path(work.language_model)
         released = given is not None and given.is_file()
         self.coders = Coders.beside(self.codec, work.codec, None if released else given)
@@ -237,7 +259,9 @@ def run(command: str, argv: list[str]) -> int:
     suffix = f".{options.format.lstrip('.')}"
     bitrate, entropy = getattr(options, "bitrate", None), getattr(options, "entropy", "none")
     model = getattr(options, "language_model", None)
-    work = Work(command, options.codec, bitrate, entropy, model, tuple(options.imports), options.device)
+    imports = tuple(options.imports)
+    work = Work(command, options.codec, bitrate, entropy, model, imports, options.device, options.precision)
+    note_precision(command, options.precision, options.device)
     try:
         files = pairs(Path(options.input), Path(options.output), command, suffix)
         if options.jobs is not None and options.jobs < 1:

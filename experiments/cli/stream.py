@@ -21,7 +21,7 @@ from codeclab.codecs.entropy.container_reader import ContainerReader, Piece
 from codeclab.codecs.entropy.container_writer import ContainerWriter
 from codeclab.codecs.io.box import BOX
 from codeclab.codecs.layers.streaming import NotStreamableError
-from codeclab.experiments.cli.code_files import load_codec
+from codeclab.experiments.cli.code_files import add_precision, load_codec, note_precision
 from codeclab.experiments.config.recipes import RecipeError, import_file
 
 READ_BYTES = 1 << 16
@@ -65,6 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"seconds that are sent together, at 8 bytes more each (default: {CHUNK_SECONDS:g}; 0: as in a file)",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    add_precision(parser)
     parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
     return parser
 
@@ -188,6 +189,9 @@ def run(command: str, argv: list[str]) -> int:
         for file in options.imports:
             import_file(file)
         codec = load_codec(options.codec).to(options.device).eval()
+        if options.precision == "bf16":
+            codec.to_bf16()
+        note_precision(command, options.precision, options.device)
         live = Live(codec, options)
         print(
             f"codeclab stream {options.direction}: {codec.sample_rate} Hz, {codec.channels} channels, "

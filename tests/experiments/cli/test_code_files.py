@@ -17,6 +17,7 @@ from codeclab.codecs.entropy.container_reader import Piece, read_container
 from codeclab.codecs.resample import resample
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.cli.code_files import run
+from codeclab.experiments.data.module import AudioData
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}
@@ -58,6 +59,19 @@ def test_a_file_there_and_back_is_the_librarys(folder, capsys):
         assert (rate, len(decoded)) == (8000, len(sound))
         np.testing.assert_allclose(decoded, library.decode(whole)[0, 0].numpy(), atol=1.1 / 32768)
     assert soundfile.info(folder / "b.wav").subtype == "PCM_16"
+
+
+def test_bfloat16_is_another_way_to_nearly_the_same_audio(folder):
+    speech = AudioData("recordings", sample_rate=16000, clip_seconds=3.0).clips("test")[0]
+    soundfile.write(folder / "a.wav", speech.audio[0].numpy(), 16000)
+    assert run("encode", [str(folder / "a.wav"), str(folder / "a.clc")]) == 0
+    decoded = {}
+    for precision in ("f32", "bf16"):
+        target = folder / f"{precision}.wav"
+        assert run("decode", [str(folder / "a.clc"), str(target), "--precision", precision]) == 0
+        decoded[precision], _ = soundfile.read(target)
+    error, signal = np.std(decoded["bf16"] - decoded["f32"]), np.std(decoded["f32"])
+    assert 0 < error < 0.03 * signal
 
 
 @pytest.mark.parametrize(
