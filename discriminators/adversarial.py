@@ -1,7 +1,7 @@
 """What discriminators and the generator play for."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,14 @@ Reduction = Literal["mean", "sum"]
 class AdversarialLoss(ABC):
     """Both players' adversarial losses, each a mean over the batch."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "critic" in vars(cls) and "discriminator" not in vars(cls):
+            # Its name before 0.2: runs keep the files of their users' own losses.
+            cls.discriminator = vars(cls)["critic"]  # type: ignore[method-assign]
+
     @abstractmethod
-    def critic(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+    def discriminator(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
         """What the discriminators minimise: a scalar from their judgements of real and generated audio."""
 
     @abstractmethod
@@ -41,12 +47,12 @@ def reduced(values: list[Tensor], reduction: Reduction) -> Tensor:
 class HingeLoss(AdversarialLoss):
     """EnCodec's hinge loss, whose generator's side is clipped (section 3.4); ``HingeGANLoss`` is DAC's.
 
-    Critics: ``max(0, 1 - D(x)) + max(0, 1 + D(x'))``; generator: ``max(0, 1 - D(x'))``. Each is averaged over a whole
-    map of logits, then over sub-networks.
+    Discriminators: ``max(0, 1 - D(x)) + max(0, 1 + D(x'))``; generator: ``max(0, 1 - D(x'))``. Each is averaged over a
+    whole map of logits, then over sub-networks.
 
     Args:
         clipped: the generator's ``max(0, 1 - D)`` of EnCodec's equation (AudioCraft: ``hinge2``); False is ``-D``
-            (AudioCraft: ``hinge``), which keeps pushing where the critics are already convinced.
+            (AudioCraft: ``hinge``), which keeps pushing where the discriminators are already convinced.
         reduction: over sub-networks.
     """
 
@@ -54,7 +60,7 @@ class HingeLoss(AdversarialLoss):
         self.clipped = clipped
         self.reduction: Reduction = reduction
 
-    def critic(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+    def discriminator(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
         """``max(0, 1 - D(real)) + max(0, 1 + D(fake))``."""
         losses = [
             F.relu(1 - r.logits.float()).mean() + F.relu(1 + f.logits.float()).mean()
@@ -71,8 +77,8 @@ class HingeLoss(AdversarialLoss):
 class HingeGANLoss(HingeLoss):
     """The hinge loss of GANs as it is usually written, which DAC's text names (section 3.5; Lim and Ye 2017).
 
-    Critics as in ``HingeLoss``; generator: ``-D(x')``, where EnCodec clips it and DAC's released code has least squares
-    (``LeastSquaresLoss``).
+    Discriminators as in ``HingeLoss``; generator: ``-D(x')``, where EnCodec clips it and DAC's released code has least
+    squares (``LeastSquaresLoss``).
 
     Args:
         reduction: over sub-networks.
@@ -92,7 +98,7 @@ class LeastSquaresLoss(AdversarialLoss):
     def __init__(self, reduction: Reduction = "sum") -> None:
         self.reduction: Reduction = reduction
 
-    def critic(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+    def discriminator(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
         """``(1 - D(real))^2 + D(fake)^2``."""
         losses = [
             (1 - r.logits.float()).square().mean() + f.logits.float().square().mean()

@@ -13,7 +13,7 @@ SMALLEST_MEAN = 1e-12
 
 
 class FeatureLoss(nn.Module, ABC):
-    """How far generated audio is from real audio in the critics' features; a mean over the batch."""
+    """How far generated audio is from real audio in the discriminators' features; a mean over the batch."""
 
     @abstractmethod
     def forward(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:

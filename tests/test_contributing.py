@@ -68,8 +68,8 @@ def test_the_contract_of_the_quantizer_passes(place: Path) -> None:
 
 
 def test_a_discriminator_is_trained(place: Path) -> None:
-    critics = trained("discriminator").model.critics[0].discriminators
-    assert [type(critic).__name__ for critic in critics][-1] == "WaveCritic"
+    discriminators = trained("discriminator").model.discriminators[0].discriminators
+    assert [type(discriminator).__name__ for discriminator in discriminators][-1] == "WaveDiscriminator"
 
 
 def test_a_recipe_is_trained(place: Path) -> None:

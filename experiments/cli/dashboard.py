@@ -17,7 +17,7 @@ TRAINING = {
     "Adversarial losses": ("train/adversarial", "train/feature", "train/discriminator"),
     "Quantizer's losses": ("train/commitment", "train/codebook", "train/rate", "train/prior"),
     "Shares of the gradient": ("share/waveform", "share/spectral", "share/adversarial", "share/feature"),
-    "Scores of the critics": ("train/score_real", "train/score_fake"),
+    "Scores of the discriminators": ("train/score_real", "train/score_fake"),
     "Gradient norms": ("train/generator_grad_norm", "train/discriminator_grad_norm"),
     "Learning rates": ("train/lr", "train/discriminator_lr"),
     "Bitrate, kbps": ("train/bitrate", "valid/bitrate"),

@@ -26,7 +26,7 @@ HELP = """usage: codeclab {command} --config RECIPE [options]
 
   --config NAME          a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder
   --scale NAME           sizes of parts, batch and steps: {scales}; left out: the recipe's own (the paper's)
-  --init PATH_OR_ID      start from the weights of a run (its critics too), a codec's folder or file, or a hub id
+  --init PATH_OR_ID      start from the weights of a run (its discriminators too), a codec's folder or file, or a hub id
   --data FOLDER          a tree of audio files, a manifest CSV, or `recordings`: 7 minutes of read speech that ship with
                          codeclab; left out (or `synthetic`): the built-in synthetic corpus
   --name NAME            the run's name; left out: derived from the settings

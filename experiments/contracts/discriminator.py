@@ -74,7 +74,7 @@ class AdversarialLossContract(PartContract):
     def test_each_player_gains_by_what_it_is_there_for(self) -> None:
         """The discriminators by telling real from generated audio, the generator by being taken for real."""
         loss: AdversarialLoss = self.build()
-        right, wrong = loss.critic(judged(0.8), judged(-0.8)), loss.critic(judged(-0.8), judged(0.8))
+        right, wrong = loss.discriminator(judged(0.8), judged(-0.8)), loss.discriminator(judged(-0.8), judged(0.8))
         assert right.ndim == wrong.ndim == 0
         assert float(right) < float(wrong)
         assert float(loss.generator(judged(0.8))) < float(loss.generator(judged(-0.8)))
@@ -83,7 +83,7 @@ class AdversarialLossContract(PartContract):
         """For both players."""
         loss: AdversarialLoss = self.build()
         real, fake = judged(0.5, True), judged(-0.5, True)
-        (loss.critic(real, fake) + loss.generator(fake)).backward()
+        (loss.discriminator(real, fake) + loss.generator(fake)).backward()
         assert all(one.logits.grad is not None and bool(one.logits.grad.isfinite().all()) for one in (*real, *fake))
 
 

@@ -40,15 +40,15 @@ def count_saved_bytes() -> Iterator[dict[int, int]]:
 
 
 def measure_item(model: CodecExperiment, audio: Tensor) -> tuple[float, int]:
-    """Seconds and bytes of one item ``[1, C, N]`` through codec, losses and critics, forward and backward."""
+    """Seconds and bytes of one item ``[1, C, N]`` through codec, losses and discriminators, forward and backward."""
 
     def step() -> None:
         fake, quantized = model.codec(audio, model.main_codebooks)
         losses = [*model.output_losses(fake, audio).values(), *quantized.losses.values()]
-        critics = model.critics_of(0)
-        if critics is not None:
-            real_judged, fake_judged = critics.ensemble(audio), critics.ensemble(fake)
-            losses.append(critics.adversarial.critic(real_judged, fake_judged))
+        discriminators = model.discriminators_of(0)
+        if discriminators is not None:
+            real_judged, fake_judged = discriminators.ensemble(audio), discriminators.ensemble(fake)
+            losses.append(discriminators.adversarial.discriminator(real_judged, fake_judged))
         torch.stack([loss for loss in losses if loss.requires_grad]).sum().backward()
         model.zero_grad(set_to_none=True)
 
@@ -84,12 +84,13 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
         ("quantizer", codec.quantizer),
         ("decoder", codec.decoder),
     ]
-    first = model.critics[0] if model.critics else None
+    first = model.discriminators[0] if model.discriminators else None
     if isinstance(first, Ensemble):
-        parts += [(f"critic {i}", critic) for i, critic in enumerate(first.discriminators)]
-    lines += [f"  {role:<10} {type(part).__name__:<28} {parameters(part):>12,} parameters" for role, part in parts]
-    if len(model.critics) > 1:
-        lines.append(f"  {len(model.critics)} ensembles of critics, one per bandwidth: {parameters(model.critics):,}")
+        parts += [(f"discriminator {i}", discriminator) for i, discriminator in enumerate(first.discriminators)]
+    lines += [f"  {role:<15} {type(part).__name__:<28} {parameters(part):>12,} parameters" for role, part in parts]
+    if len(model.discriminators) > 1:
+        count, trained = len(model.discriminators), parameters(model.discriminators)
+        lines.append(f"  {count} ensembles of discriminators, one per bandwidth: {trained:,}")
     lines.append(f"codec          {parameters(codec):,} parameters")
     lines.append(
         f"audio          {codec.sample_rate} Hz, {codec.channels} channel{'s' if codec.channels > 1 else ''}, "
@@ -101,7 +102,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     unbounded = "unbounded (a recurrent layer or a norm over time); the convolutions alone: " if reach.unbounded else ""
     lines.append(f"receptive field  {unbounded}{past:.1f} ms back, {future:.1f} ms ahead")
     lines.append(f"data           {data.summary()}")
-    joining = f", critics from batch {model.adversarial_start:,} on" if model.adversarial_start else ""
+    joining = f", discriminators from batch {model.adversarial_start:,} on" if model.adversarial_start else ""
     lines.append(
         f"training       {max_steps:,} batches of {data.batch_size} x {data.seconds} s, {model.update_order}{joining}"
     )
@@ -111,7 +112,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     seconds, saved = measure_item(model, audio.to(device))
-    # A step passes the critics once more than the measurement, and the generator waits for its gradient.
+    # A step passes the discriminators once more than the measurement, and the generator waits for its gradient.
     items = data.batch_size / model.accumulate
     memory = parameters(model) * 4 * ADAM_COPIES + saved * items
     lines.append(

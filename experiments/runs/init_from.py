@@ -1,4 +1,4 @@
-"""``codeclab fit --init``: training that starts from a codec's weights, and from the critics' where a run has them."""
+"""``codeclab fit --init``: training starts from a codec's weights, and a run's discriminators where there are any."""
 
 import hashlib
 import json
@@ -20,6 +20,7 @@ from codeclab.codecs.io.weights import fill, folded_tensors, some_of
 from codeclab.experiments.config.parts import LINKED
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs.folder import RunFolder, flatten
+from codeclab.experiments.train.former_names import current_names
 from codeclab.experiments.train.module import CodecExperiment
 
 LEARNING = (
@@ -43,8 +44,11 @@ RESTARTS = ("quantizer.counts", "quantizer.updates")
 COMPARED = ("sample_rate", "normalize")
 """Of the codec's own settings, those that change what its weights see."""
 
-CRITICS = ("model.discriminators", "model.ensemble_per_bandwidth")
-"""Settings that make the critics; each ensemble's bandwidth is compared beside them."""
+DISCRIMINATORS = ("model.discriminators", "model.ensemble_per_bandwidth")
+"""Settings that make the discriminators; each ensemble's bandwidth is compared beside them."""
+
+DISCRIMINATORS_TAG = "+critics-"
+"""Precedes the discriminators' fingerprint in an identity. Runs are named by identities, so the old word stays."""
 
 
 @dataclass
@@ -54,14 +58,15 @@ class Source:
     Attributes:
         name: the path or hub id, as typed.
         codec: the codec, its weights plain.
-        critics: tensors of a run's critics by their names in ``CodecExperiment.critics``; empty where there are none.
+        discriminators: tensors of a run's discriminators by their names in ``CodecExperiment.discriminators``; empty
+            where there are none.
         settings: the run's settings, flat; empty for a codec alone.
-        identity: fingerprint of the tensors, of the critics' too.
+        identity: fingerprint of the tensors, of the discriminators' too.
     """
 
     name: str
     codec: Codec
-    critics: dict[str, Tensor]
+    discriminators: dict[str, Tensor]
     settings: dict[str, Any]
     identity: str
 
@@ -98,7 +103,7 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | 
 
 
 def read_source(name: str) -> Source:
-    """Read a codec, and a run's critics.
+    """Read a codec, and a run's discriminators.
 
     Args:
         name: a run's folder, or anything ``Codec.from_pretrained`` reads.
@@ -111,21 +116,21 @@ def read_source(name: str) -> Source:
     except (ValueError, OSError) as error:
         raise RecipeError(f"--init {name}: {error}") from error
     run = RunFolder(Path(name))
-    critics = _read_critics(run)
+    discriminators = _read_discriminators(run)
     settings: dict[str, Any] = {}
-    if critics and run.config.is_file():
+    if discriminators and run.config.is_file():
         settings = flatten(yaml.safe_load(run.config.read_text()) or {})
     fingerprint = identity(codec)
-    if critics:
+    if discriminators:
         digest = hashlib.sha256()
-        for key, tensor in sorted(critics.items()):
+        for key, tensor in sorted(discriminators.items()):
             digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
             digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        fingerprint += f"+critics-{digest.hexdigest()[:8]}"
-    return Source(name, codec, critics, settings, fingerprint)
+        fingerprint += f"{DISCRIMINATORS_TAG}{digest.hexdigest()[:8]}"
+    return Source(name, codec, discriminators, settings, fingerprint)
 
 
-def _read_critics(run: RunFolder) -> dict[str, Tensor]:
+def _read_discriminators(run: RunFolder) -> dict[str, Tensor]:
     # The best checkpoint is that of the codec folder; a run that validated nothing has only the last.
     path = next((path for path in (run.best, run.last) if path.is_file()), None)
     if path is None:
@@ -137,7 +142,8 @@ def _read_critics(run: RunFolder) -> dict[str, Tensor]:
             f"--init {run.path}: the checkpoint {path} cannot be read ({type(error).__name__}); "
             f"--init {run.codec} takes the codec alone"
         ) from error
-    return {key.removeprefix("critics."): value for key, value in state.items() if key.startswith("critics.")}
+    prefix = "discriminators."
+    return {key.removeprefix(prefix): value for key, value in current_names(state).items() if key.startswith(prefix)}
 
 
 def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
@@ -148,7 +154,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
 
     Args:
         source: where the weights come from.
-        model: the experiment; its codec, average and critics are filled in place.
+        model: the experiment; its codec, average and discriminators are filled in place.
         settings: the run's resolved config.
 
     Returns:
@@ -178,7 +184,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
         model.average.load_state_dict(model.codec.state_dict())
     note = f"; note that {listed}" if differences else ""
     taken = "" if len(roles) == len(ROLES) else f", its {' and '.join(roles)}"
-    return f"{source.name} ({source.identity}){taken}; {_take_critics(source, model, settings)}{note}"
+    return f"{source.name} ({source.identity}){taken}; {_take_discriminators(source, model, settings)}{note}"
 
 
 def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
@@ -197,31 +203,31 @@ def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None
             tensors.pop(name, None)
 
 
-def _take_critics(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
-    """Fill the critics where the source has some that fit; returns what became of them."""
-    if not model.critics:
-        return "there are no critics"
-    if not source.critics:
-        return "critics: fresh, it has none"
+def _take_discriminators(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
+    """Fill the discriminators where the source has some that fit; returns what became of them."""
+    if not model.discriminators:
+        return "there are no discriminators"
+    if not source.discriminators:
+        return "discriminators: fresh, it has none"
     why = _why_not(source, model, flatten(settings))
     if why:
-        return f"critics: fresh, its own do not fit ({why})"
-    model.critics.load_state_dict(source.critics)
-    return "critics: its own"
+        return f"discriminators: fresh, its own do not fit ({why})"
+    model.discriminators.load_state_dict(source.discriminators)
+    return "discriminators: its own"
 
 
 def _why_not(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
-    """Why a run's critics are not those of a recipe; empty where they are."""
-    compared = [key for key in settings if key.startswith(CRITICS)]
-    if len(model.critics) > 1:
+    """Why a run's discriminators are not those of a recipe; empty where they are."""
+    compared = [key for key in settings if key.startswith(DISCRIMINATORS)]
+    if len(model.discriminators) > 1:
         compared.append("model.rate_sampling.init_args.bitrates")
     for key in compared:
         theirs, ours = source.settings.get(key, settings[key]), settings[key]
         if theirs != ours:
             return f"{key.replace('.init_args', '')} is {_text(theirs)} there and {_text(ours)} here"
-    wanted = model.critics.state_dict()
-    odd = [key for key in {**wanted, **source.critics} if key not in wanted or key not in source.critics]
-    odd += [key for key in wanted if key in source.critics and wanted[key].shape != source.critics[key].shape]
+    theirs, ours = source.discriminators, model.discriminators.state_dict()
+    odd = [key for key in {**ours, **theirs} if key not in ours or key not in theirs]
+    odd += [key for key in ours if key in theirs and ours[key].shape != theirs[key].shape]
     return f"tensors {some_of(odd)}" if odd else ""
 
 

@@ -51,13 +51,13 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
     codec = model.codec
     for part in (codec.encoder, codec.quantizer, codec.decoder):
         arguments_of(part)  # what cannot be saved is refused before it is trained
-    first = model.critics[0] if model.critics else None
-    for critic in first.discriminators if isinstance(first, Ensemble) else ():
-        judged = getattr(critic, "channels", codec.channels)
+    first = model.discriminators[0] if model.discriminators else None
+    for discriminator in first.discriminators if isinstance(first, Ensemble) else ():
+        judged = getattr(discriminator, "channels", codec.channels)
         if judged != codec.channels:
             raise RecipeError(
-                f"{type(critic).__name__} judges audio of {judged} channels, but the codec's has {codec.channels}; "
-                f"give each discriminator channels {codec.channels}"
+                f"{type(discriminator).__name__} judges audio of {judged} channels, but the codec's has "
+                f"{codec.channels}; give each discriminator channels {codec.channels}"
             )
     data.check((SPLITS[command],))
 

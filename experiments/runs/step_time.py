@@ -25,7 +25,10 @@ from codeclab.experiments.train.orders import GeneratorLosses
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.update import Update
 
-PARTS = ("data", "codec forward", "losses", "critics forward", "output gradients", "balancer", "backward", "optimizers")
+PARTS = (
+    *("data", "codec forward", "losses", "discriminators forward"),
+    *("output gradients", "balancer", "backward", "optimizers"),
+)
 """Where a batch's time is looked for; what lies between them is the rest."""
 
 HEADER = (
@@ -122,8 +125,8 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
 
     parts = Parts(now)
     parts.wrap(model.codec, "forward", "codec forward")
-    for ensemble in model.critics:
-        parts.wrap(ensemble, "forward", "critics forward")
+    for ensemble in model.discriminators:
+        parts.wrap(ensemble, "forward", "discriminators forward")
     if model.balancer is not None:
         parts.wrap(model.balancer, "combine", "balancer")
     seams = [

@@ -44,7 +44,8 @@ def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool)
         raise ValueError(f"adversarial_start is {given.adversarial_start}; it should be 0 or more batches")
     if given.discriminator_warmup < 0 or (given.discriminator_warmup and not plays):
         raise ValueError(
-            f"discriminator_warmup is {given.discriminator_warmup}; it should be 0 or, with critics, more batches"
+            f"discriminator_warmup is {given.discriminator_warmup}; it should be 0 or, with discriminators, more "
+            "batches"
         )
     for name in ("waveform_loss", "spectral_loss"):
         loss = getattr(given, name)
@@ -64,7 +65,7 @@ def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool)
     if given.accumulate > 1 and plays and given.update_order != "joint":
         raise ValueError(
             f"accumulate {given.accumulate} needs update_order joint: with discriminator_first every part's graph "
-            "would have to be held until the critics have seen the whole batch"
+            "would have to be held until the discriminators have seen the whole batch"
         )
     if ensemble_per_bandwidth and not isinstance(given.rate_sampling, PerBatchBandwidth):
         raise ValueError(

@@ -26,8 +26,8 @@ def missing_compiler(device: str) -> str | None:
     return f"a {language} compiler on the PATH ({' or '.join(programs[:2])}), or named by {variable}"
 
 
-def compile_networks(codec: Codec, critics: nn.Module) -> None:
-    """Compile encoder and decoder without their LSTMs, and the critics' convolutions after the STFT.
+def compile_networks(codec: Codec, discriminators: nn.Module) -> None:
+    """Compile encoder and decoder without their LSTMs, and the discriminators' convolutions after the STFT.
 
     Quantizers, losses and the balancer stay as they are.
     """
@@ -35,7 +35,7 @@ def compile_networks(codec: Codec, critics: nn.Module) -> None:
     torch._functorch.config.donated_buffer = False
     for coder in (codec.encoder, codec.decoder):
         _compile_around_lstm(coder)
-    for stack in critics.modules():
+    for stack in discriminators.modules():
         if isinstance(stack, ConvStack):
             compile_alone(stack)
 
@@ -44,7 +44,7 @@ def compile_alone(module: nn.Module) -> None:
     """Compile a module with a ``forward`` of its own.
 
     The compiler keeps what it made by code object and gives up, without an error, at the ninth: the twenty stacks of
-    DAC's critics, each with and without gradient, are one class and would share eight places.
+    DAC's discriminators, each with and without gradient, are one class and would share eight places.
     """
     forward = type(module).forward
     number = next(_numbers)

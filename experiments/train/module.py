@@ -1,4 +1,4 @@
-"""The one LightningModule: a codec against its critics."""
+"""The one LightningModule: a codec against its discriminators."""
 
 import copy
 from pathlib import Path
@@ -21,9 +21,10 @@ from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.batch import training_batch, validation_batch
 from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
 from codeclab.experiments.train.compile import compile_networks
+from codeclab.experiments.train.former_names import accept_former_names
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
-from codeclab.experiments.train.orders import Critics, standing_still
+from codeclab.experiments.train.orders import Discriminators, standing_still
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.quantizer_start import audio_from, start_codebooks
 from codeclab.experiments.train.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
@@ -40,7 +41,7 @@ from codeclab.experiments.train.validation import (
 from codeclab.quantizers.base import Quantizer
 
 UPDATE_DRAW = 1
-"""Stream number of the draw that decides whether the critics learn from a batch."""
+"""Stream number of the draw that decides whether the discriminators learn from a batch."""
 
 
 class CodecExperiment(lightning.LightningModule):
@@ -55,15 +56,15 @@ class CodecExperiment(lightning.LightningModule):
         segment: seconds the codec cuts audio into at inference; None codes it whole.
         overlap: share of a segment that overlaps the next.
         normalize: divide each segment by its level before coding, and transmit the level.
-        discriminators: judged as one ensemble; empty trains without critics.
+        discriminators: judged as one ensemble; empty trains without discriminators.
         ensemble_per_bandwidth: one ensemble for each bandwidth of ``PerBatchBandwidth`` (EnCodec 3.4).
-        discriminator_probability: chance that the critics learn from a batch.
+        discriminator_probability: chance that the discriminators learn from a batch.
         quantizer_start: batches at the start without the quantizer: encoder and decoder learn alone.
         quantizer_start_frames: latent frames from which its codebooks then start, at least 50 an entry; 0 leaves them
             the frames of their first batch. Where a quantizer has no such start it makes no difference.
-        adversarial_start: batches at the start without critics: the codec learns from the other losses alone. Where
-            there are no critics it makes no difference.
-        discriminator_warmup: batches, after those, from which only the critics learn.
+        adversarial_start: batches at the start without discriminators: the codec learns from the other losses alone.
+            Where there are no discriminators it makes no difference.
+        discriminator_warmup: batches, after those, from which only the discriminators learn.
         rate_sampling: who chooses the number of codebooks while training.
         waveform_loss: reconstruction loss on the waveform.
         spectral_loss: reconstruction loss on spectra.
@@ -72,14 +73,14 @@ class CodecExperiment(lightning.LightningModule):
         weights: how much each loss counts.
         balancer: balances the losses on the decoder's output (EnCodec eq. 5); None weighs them as they are.
         optimizer: the generator's.
-        discriminator_optimizer: the critics'; None takes the generator's settings.
+        discriminator_optimizer: the discriminators'; None takes the generator's settings.
         update_order: ``discriminator_first`` as the released codes, or ``joint``, which saves two passes.
         average_decay: keep an exponential average of the generator's weights and deploy that; None deploys the last.
             After ``n`` batches the decay is at most ``(1 + n) / (10 + n)``.
         accumulate: split each batch into this many parts to save memory (needs ``joint``).
         bitrate: kbps at which checkpoints are compared; None takes the highest.
         validation_metrics: names of the metrics run in validation, see ``codeclab evaluate --help``.
-        compile: compile encoder, decoder and critics with ``torch.compile``.
+        compile: compile encoder, decoder and discriminators with ``torch.compile``.
         seed: of every draw in training.
     """
 
@@ -146,13 +147,16 @@ class CodecExperiment(lightning.LightningModule):
         self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
         plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
         check_arguments(self, plays, ensemble_per_bandwidth)
-        self.critics = self._ensembles(discriminators or [], ensemble_per_bandwidth) if plays else nn.ModuleList()
+        self.discriminators = self._ensembles((discriminators or []) if plays else [], ensemble_per_bandwidth)
         self.average = copy.deepcopy(self.codec).requires_grad_(False) if average_decay is not None else None
         if compile:
-            compile_networks(self.codec, self.critics)
+            compile_networks(self.codec, self.discriminators)
+        self.register_load_state_dict_pre_hook(accept_former_names)
         self.update = Update(update_order, weights, balancer, self.output_losses, self.manual_backward)
 
     def _ensembles(self, discriminators: list[Discriminator], per_bandwidth: bool) -> nn.ModuleList:
+        if not discriminators:
+            return nn.ModuleList()
         first = Ensemble(discriminators)
         if not (per_bandwidth and isinstance(self.rate_sampling, PerBatchBandwidth)):
             return nn.ModuleList([first])
@@ -169,29 +173,29 @@ class CodecExperiment(lightning.LightningModule):
         return self.average
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """The generator's optimizer and, where there are critics, theirs."""
+        """The generator's optimizer and, where there are discriminators, theirs."""
         optimizers = [self.optimizer_settings.build(self.codec.parameters())]
-        if self.critics:
-            optimizers.append(self.discriminator_optimizer_settings.build(self.critics.parameters()))
+        if self.discriminators:
+            optimizers.append(self.discriminator_optimizer_settings.build(self.discriminators.parameters()))
         return optimizers
 
     # ------------------------------------------------------------------ one batch
 
-    def critics_learn(self, batch: int) -> bool:
-        """Whether the critics learn from this batch; a function of the seed and the batch alone."""
+    def discriminators_learn(self, batch: int) -> bool:
+        """Whether the discriminators learn from this batch; a function of the seed and the batch alone."""
         rng = np.random.default_rng([self.seed, UPDATE_DRAW, batch])
         return bool(rng.random() < self.discriminator_probability)
 
-    def critics_of(self, batch: int) -> Critics | None:
-        """The ensemble that judges this batch; None without critics, or before they join."""
-        if not self.critics or batch < self.adversarial_start:
+    def discriminators_of(self, batch: int) -> Discriminators | None:
+        """The ensemble that judges this batch; None without discriminators, or before they join."""
+        if not self.discriminators or batch < self.adversarial_start:
             return None
         index = 0
-        if len(self.critics) > 1 and isinstance(self.rate_sampling, PerBatchBandwidth):
+        if len(self.discriminators) > 1 and isinstance(self.rate_sampling, PerBatchBandwidth):
             index = self.rate_sampling.index(self.seed, batch)
-        ensemble = self.critics[index]
+        ensemble = self.discriminators[index]
         assert isinstance(ensemble, Ensemble)
-        return Critics(ensemble, self.adversarial_loss, self.feature_loss, self.weights.adversarial > 0)
+        return Discriminators(ensemble, self.adversarial_loss, self.feature_loss, self.weights.adversarial > 0)
 
     def output_losses(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``."""
@@ -203,10 +207,10 @@ class CodecExperiment(lightning.LightningModule):
         return losses
 
     def players(self) -> dict[str, Player]:
-        """The generator and, where there are critics, the discriminators; once a trainer has made the optimizers."""
+        """The generator and, where there are any, the discriminators; once a trainer has made the optimizers."""
         wrapped = self.optimizers()
         optimizers = wrapped if isinstance(wrapped, list) else [wrapped]
-        modules = {"generator": self.codec, "discriminator": self.critics}
+        modules = {"generator": self.codec, "discriminator": self.discriminators}
         settings = (self.optimizer_settings, self.discriminator_optimizer_settings)
         batches = self.trainer.max_steps
         return {
@@ -222,20 +226,20 @@ class CodecExperiment(lightning.LightningModule):
             later = audio_from(given, self.trainer, self.codec.channels)
             start_codebooks(self.codec, later, self.quantizer_start_frames)
         players = self.players()
-        critics = self.critics_of(index)
-        warming = critics is not None and index < self.adversarial_start + self.discriminator_warmup
-        learner = players["discriminator"] if critics and (warming or self.critics_learn(index)) else None
+        discriminators = self.discriminators_of(index)
+        warming = discriminators is not None and index < self.adversarial_start + self.discriminator_warmup
+        learner = players["discriminator"] if discriminators and (warming or self.discriminators_learn(index)) else None
         n_parts = min(self.accumulate, len(audio))
         parts: list[tuple[float, PartOutput]] = []
         for part, part_items in zip(audio.chunk(n_parts), items.chunk(n_parts), strict=True):
             share = len(part) / len(audio)
-            if warming and critics is not None:
+            if warming and discriminators is not None:
                 with standing_still(self.codec):  # its codebooks, too
                     coded = self.code(part, part_items, index)
-                parts.append((share, self.update.discriminators_alone(coded, critics, share)))
+                parts.append((share, self.update.discriminators_alone(coded, discriminators, share)))
             else:
                 coded = self.code(part, part_items, index)
-                parts.append((share, self.update.both(coded, critics, learner, index, share)))
+                parts.append((share, self.update.both(coded, discriminators, learner, index, share)))
         whole = mean_of_parts(parts)
         moves_now = learner is not None and (warming or self.update_order == "joint")
         if moves_now:

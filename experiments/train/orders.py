@@ -16,7 +16,7 @@ OutputLosses = Callable[[Tensor], dict[str, Tensor]]
 
 
 @dataclass
-class Critics:
+class Discriminators:
     """One ensemble and the losses played against it.
 
     Attributes:
@@ -34,9 +34,9 @@ class Critics:
     scores: dict[str, Tensor] = field(default_factory=dict)
 
     def loss(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
-        """The critics' loss from their judgements of real and of fake audio."""
+        """The discriminators' loss from their judgements of real and of fake audio."""
         self.note(real, fake)
-        return self.adversarial.critic(real, fake)
+        return self.adversarial.discriminator(real, fake)
 
     def note(self, real: list[Judgement], fake: list[Judgement]) -> None:
         """Keep the mean logits, each sub-network counted once; they stay on the device."""
@@ -95,60 +95,62 @@ def standing_still(module: nn.Module) -> Iterator[None]:
         module.train(training)
 
 
-def critic_loss(critics: Critics, real: Tensor, fake: Tensor) -> Tensor:
-    """The critics' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
+def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminators' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
 
     Two passes: in one over both, gradients that cancel exactly, as those of the last bias under the hinge, would leave
     their rounding, which Adam makes a whole step of.
     """
     with parametrize.cached():  # weights are normed once for both passes
-        return critics.loss(critics.ensemble(real), critics.ensemble(fake.detach()))
+        return discriminators.loss(discriminators.ensemble(real), discriminators.ensemble(fake.detach()))
 
 
-def meet_updated_critics(critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses) -> GeneratorLosses:
-    """``discriminator_first``: the generator meets critics that have already learned from this batch.
+def meet_updated_discriminators(
+    discriminators: Discriminators, real: Tensor, fake: Tensor, output_losses: OutputLosses
+) -> GeneratorLosses:
+    """``discriminator_first``: the generator meets discriminators that have already learned from this batch.
 
-    The released codes' order: real features without gradient, the fake pass with the critics' weights frozen.
+    The released codes' order: real features without gradient, the fake pass with the discriminators' weights frozen.
     """
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
-    if critics.adversarial_active or critics.feature is not None:
+    if discriminators.adversarial_active or discriminators.feature is not None:
         with parametrize.cached():
             with torch.no_grad():
-                real_judgements = critics.ensemble(real) if critics.feature is not None else []
-            with frozen(critics.ensemble):
-                fake_judgements = critics.ensemble(leaf)
-        if critics.adversarial_active:
-            losses["adversarial"] = critics.adversarial.generator(fake_judgements)
-        if critics.feature is not None:
-            losses["feature"] = critics.feature(real_judgements, fake_judgements)
+                real_judgements = discriminators.ensemble(real) if discriminators.feature is not None else []
+            with frozen(discriminators.ensemble):
+                fake_judgements = discriminators.ensemble(leaf)
+        if discriminators.adversarial_active:
+            losses["adversarial"] = discriminators.adversarial.generator(fake_judgements)
+        if discriminators.feature is not None:
+            losses["feature"] = discriminators.feature(real_judgements, fake_judgements)
     return GeneratorLosses(leaf, losses)
 
 
 def share_one_pass(
-    critics: Critics, real: Tensor, fake: Tensor, output_losses: OutputLosses, update_critics: bool
+    discriminators: Discriminators, real: Tensor, fake: Tensor, output_losses: OutputLosses, update_discriminators: bool
 ) -> tuple[GeneratorLosses, Tensor | None]:
-    """``joint``: both players' losses from one pass of the critics over ``real`` and one over ``fake``.
+    """``joint``: both players' losses from one pass of the discriminators over ``real`` and one over ``fake``.
 
-    The critics are as they were before this batch, for both players. The critics' loss is None where they are not to
-    be updated; their passes then keep no graph for the weights.
+    The discriminators are as they were before this batch, for both players. Their loss is None where they are not to be
+    updated; their passes then keep no graph for the weights.
     """
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
-    if update_critics:
+    if update_discriminators:
         with parametrize.cached():
-            real_judgements, fake_judgements = critics.ensemble(real), critics.ensemble(leaf)
-        critics_loss = critics.loss(real_judgements, fake_judgements)
+            real_judgements, fake_judgements = discriminators.ensemble(real), discriminators.ensemble(leaf)
+        discriminator_loss = discriminators.loss(real_judgements, fake_judgements)
     else:
         with parametrize.cached():
             with torch.no_grad():
-                real_judgements = critics.ensemble(real)
-            with frozen(critics.ensemble):
-                fake_judgements = critics.ensemble(leaf)
-        critics.note(real_judgements, fake_judgements)
-        critics_loss = None
-    if critics.adversarial_active:
-        losses["adversarial"] = critics.adversarial.generator(fake_judgements)
-    if critics.feature is not None:
-        losses["feature"] = critics.feature(real_judgements, fake_judgements)
-    return GeneratorLosses(leaf, losses), critics_loss
+                real_judgements = discriminators.ensemble(real)
+            with frozen(discriminators.ensemble):
+                fake_judgements = discriminators.ensemble(leaf)
+        discriminators.note(real_judgements, fake_judgements)
+        discriminator_loss = None
+    if discriminators.adversarial_active:
+        losses["adversarial"] = discriminators.adversarial.generator(fake_judgements)
+    if discriminators.feature is not None:
+        losses["feature"] = discriminators.feature(real_judgements, fake_judgements)
+    return GeneratorLosses(leaf, losses), discriminator_loss

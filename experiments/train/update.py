@@ -10,11 +10,11 @@ from torch import Tensor
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.non_finite import finite_figures
 from codeclab.experiments.train.orders import (
-    Critics,
+    Discriminators,
     GeneratorLosses,
-    critic_loss,
-    meet_updated_critics,
+    meet_updated_discriminators,
     share_one_pass,
+    two_pass_loss,
 )
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.settings import LossWeights
@@ -128,21 +128,21 @@ class Update:
     output_losses: Callable[[Tensor, Tensor], dict[str, Tensor]]
     backward: Callable[[Tensor], None]
 
-    def discriminators_alone(self, coded: Coded, critics: Critics, share: float) -> PartOutput:
+    def discriminators_alone(self, coded: Coded, discriminators: Discriminators, share: float) -> PartOutput:
         """The discriminators learn, in their warm-up; the codec made its part standing still.
 
         Args:
             coded: a part of the batch.
-            critics: the ensemble that learns.
+            discriminators: the ensemble that learns.
             share: the part's share of the batch's items.
         """
-        loss = critic_loss(critics, coded.real, coded.fake)
+        loss = two_pass_loss(discriminators, coded.real, coded.fake)
         self.teach(loss * share)
         losses = {"discriminator": loss.detach()}
-        return PartOutput(losses, critics.scores, {}, None, coded.quantized.codes, coded.sizes)
+        return PartOutput(losses, discriminators.scores, {}, None, coded.quantized.codes, coded.sizes)
 
     def both(
-        self, coded: Coded, critics: Critics | None, learner: Player | None, index: int, share: float
+        self, coded: Coded, discriminators: Discriminators | None, learner: Player | None, index: int, share: float
     ) -> PartOutput:
         """The generator learns, and the discriminators where they are to.
 
@@ -150,38 +150,38 @@ class Update:
 
         Args:
             coded: a part of the batch.
-            critics: the ensemble that judges it; None without discriminators.
+            discriminators: the ensemble that judges it; None without discriminators.
             learner: the discriminators as a player; None where they do not learn from this batch.
             index: the batch, counted from 0.
             share: the part's share of the batch's items.
         """
         real, fake, quantized = coded.real, coded.fake, coded.quantized
         norms: dict[str, Tensor] = {}
-        critics_loss = None
-        if critics is None:
+        discriminator_loss = None
+        if discriminators is None:
             leaf = fake.detach().requires_grad_()
             players = GeneratorLosses(leaf, self.measure(leaf, real))
         elif self.order == "joint":
-            players, critics_loss = share_one_pass(
-                critics, real, fake, lambda x: self.measure(x, real), learner is not None
+            players, discriminator_loss = share_one_pass(
+                discriminators, real, fake, lambda x: self.measure(x, real), learner is not None
             )
         else:
             if learner is not None:
-                critics_loss = critic_loss(critics, real, fake)
-                self.teach(critics_loss)
+                discriminator_loss = two_pass_loss(discriminators, real, fake)
+                self.teach(discriminator_loss)
                 norms["discriminator"] = learner.clip()
                 learner.step(index)
-            players = meet_updated_critics(critics, real, fake, lambda x: self.measure(x, real))
+            players = meet_updated_discriminators(discriminators, real, fake, lambda x: self.measure(x, real))
         gradient = self._output_gradient(players, share)
-        if critics_loss is not None and self.order == "joint":
-            self.teach(critics_loss * share)
+        if discriminator_loss is not None and self.order == "joint":
+            self.teach(discriminator_loss * share)
         latent = [getattr(self.weights, name, 1.0) * loss for name, loss in quantized.losses.items()]
         self.teach(((fake * gradient).sum() + sum(latent)) * share)
-        losses = {} if critics_loss is None else {"discriminator": critics_loss}
+        losses = {} if discriminator_loss is None else {"discriminator": discriminator_loss}
         losses |= players.losses | quantized.losses
         return PartOutput(
             losses={name: loss.detach() for name, loss in losses.items()},
-            scores=critics.scores if critics else {},
+            scores=discriminators.scores if discriminators else {},
             norms=norms,
             bitrate=quantized.bits.detach().mean() * coded.frame_rate / 1000,
             codes=quantized.codes,

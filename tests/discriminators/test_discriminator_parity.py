@@ -131,7 +131,7 @@ def assert_dac_losses(discriminator, tensors, relative_error):
     real_judgements, fake_judgements = discriminator(tensors["input.audio"]), discriminator(fake)
     adversarial, feature = LeastSquaresLoss(), FeatureMatchingLoss(relative=False, reduction="sum")
     values = {
-        "discriminator": adversarial.critic(real_judgements, fake_judgements),
+        "discriminator": adversarial.discriminator(real_judgements, fake_judgements),
         "generator": adversarial.generator(fake_judgements),
         "feature": feature(real_judgements, fake_judgements),
     }
@@ -167,7 +167,7 @@ def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relativ
     loss = ADVERSARIAL[name](reduction)
     feature = FeatureMatchingLoss(relative=False, reduction=reduction)
     values = {
-        "discriminator": loss.critic(real_judgements, fake_judgements),
+        "discriminator": loss.discriminator(real_judgements, fake_judgements),
         "generator": loss.generator(fake_judgements),
         "feature": feature(real_judgements, fake_judgements),
     }

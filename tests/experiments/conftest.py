@@ -9,7 +9,7 @@ import lightning
 import pytest
 import torch
 
-CRITICS = {
+DISCRIMINATORS = {
     "encodec_24khz": '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [256, 128]}}]',
     "dac_44khz": (
         '[{"class_path": "MultiPeriodDiscriminator",'
@@ -54,7 +54,7 @@ def tiny():
     """``tiny(recipe, steps, **settings)``: arguments of ``codeclab fit``; ``__`` in a setting's name is a dot."""
 
     def arguments(recipe, steps, **settings):
-        flags = {**SIZES[recipe], "model.discriminators": CRITICS[recipe], **COMMON}
+        flags = {**SIZES[recipe], "model.discriminators": DISCRIMINATORS[recipe], **COMMON}
         flags |= {"trainer.max_steps": steps, "trainer.val_check_interval": steps}
         flags |= {name.replace("__", "."): value for name, value in settings.items()}
         return [f"--config={recipe}", *(f"--{name}={value}" for name, value in flags.items())]
@@ -86,7 +86,7 @@ class Watch(lightning.Callback):
 
     def record(self, name):
         named = {f"codec.{name}": p.grad for name, p in self.model.codec.named_parameters()}
-        named |= {f"critics.{name}": p.grad for name, p in self.model.critics.named_parameters()}
+        named |= {f"discriminators.{name}": p.grad for name, p in self.model.discriminators.named_parameters()}
         kept = {name: grad.clone() for name, grad in named.items() if grad is not None}
         self.gradients.append((int(name == "discriminator"), self.model.global_step, kept))
 

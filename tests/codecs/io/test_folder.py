@@ -162,7 +162,7 @@ def test_configs_that_do_not_fit_are_refused(folder, change, message):
     [
         (lambda t: t.pop("quantizer.codebooks.1.updates"), "quantizer.*missing: codebooks.1.updates"),
         (lambda t: t.update({"encoder.more": torch.ones(1)}), "unexpected: more"),
-        (lambda t: t.update({"critic.weight": torch.ones(1)}), "no part: critic.weight"),
+        (lambda t: t.update({"discriminator.weight": torch.ones(1)}), "no part: discriminator.weight"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(folder, change, message):

@@ -63,7 +63,7 @@ def test_a_training_step_of_the_recipe(recipe: str, tmp_path: Path, monkeypatch:
     assert {"train/spectral", "train/discriminator", "train/adversarial", "train/feature"} <= figures.keys()
     moved = {name for name, value in cli.model.named_parameters() if not torch.equal(value, before[name])}
     assert {name for name in before if name.startswith(("codec.encoder.", "codec.decoder."))} <= moved
-    assert any(name.startswith("critics.") for name in moved)
+    assert any(name.startswith("discriminators.") for name in moved)
 
 
 def weights(module: nn.Module) -> int:
@@ -112,7 +112,7 @@ def test_a_codec_is_as_large_as_the_released_one(recipe: str) -> None:
 
 
 def test_soundstreams_own_figures() -> None:
-    """Residual units of SoundStream's figure 3, and critics of its section III-D as A.1 of EnCodec normalises them."""
+    """Residual units of SoundStream's figure 3; discriminators of its section III-D, normalised as in EnCodec's A.1."""
     codec = codeclab.Codec.from_recipe("soundstream_24khz")
     convs = [part for part in codec.encoder.modules() if isinstance(part, nn.Conv1d)]
     blocks = [[7, 1] * 3 + [2 * stride] for stride in (2, 4, 5, 8)]
@@ -123,15 +123,15 @@ def test_soundstreams_own_figures() -> None:
     assert not [name for name, _ in codec.named_parameters() if "parametrizations" in name or "norm" in name]
 
 
-def critics(recipe: str) -> list[list[nn.Module]]:
+def discriminators(recipe: str) -> list[list[nn.Module]]:
     """The discriminators of each ensemble; the scale narrows their maps and leaves the rest."""
     model = build("fit", ["--config", recipe, "--scale", "mini", "--dry-run"]).model
-    return [list(ensemble.discriminators) for ensemble in model.critics]
+    return [list(ensemble.discriminators) for ensemble in model.discriminators]
 
 
-def test_the_48_khz_critics_are_the_papers() -> None:
+def test_the_48_khz_discriminators_are_the_papers() -> None:
     """EnCodec 3.4: windows doubled, left and right apart, one ensemble a bandwidth."""
-    ensembles = critics("encodec_48khz")
+    ensembles = discriminators("encodec_48khz")
     assert len(ensembles) == 4
     (judge,) = ensembles[0]
     assert isinstance(judge, MSSTFTDiscriminator)
@@ -141,9 +141,9 @@ def test_the_48_khz_critics_are_the_papers() -> None:
     assert real_and_imaginary == 2
 
 
-def test_soundstreams_critics_are_the_papers() -> None:
+def test_soundstreams_discriminators_are_the_papers() -> None:
     """EnCodec A.1: STFTD + MSD, spectral norm at full rate, weight norm at the others."""
-    (pair,) = critics("soundstream_24khz")
+    (pair,) = discriminators("soundstream_24khz")
     assert [type(one) for one in pair] == [MonoSTFTDiscriminator, MultiScaleDiscriminator]
     norms = [type(network.post.parametrizations.weight[0]).__name__ for network in pair[1].networks]
     assert norms == ["_SpectralNorm", "_WeightNorm", "_WeightNorm"]
@@ -160,7 +160,7 @@ def test_the_papers_letter_differs_from_the_released_recipe_where_it_says_so() -
     assert letter.codec.quantizer.commitment == "sum"
     assert letter.spectral_loss.as_printed
     assert type(letter.adversarial_loss).__name__ == "HingeLoss"
-    judge = letter.critics[0].discriminators[0]
+    judge = letter.discriminators[0].discriminators[0]
     assert list(judge.kernel_size) == [3, 8]
     assert judge.normalize_first
 

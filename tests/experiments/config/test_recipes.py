@@ -67,7 +67,7 @@ def sizes(cli: CodecCLI) -> dict[str, int]:
     return {
         "encoder": model.encoder.init_args.n_filters,
         "decoder": model.decoder.init_args.n_filters,
-        "critics": [critic.init_args.n_filters for critic in model.discriminators],
+        "discriminators": [discriminator.init_args.n_filters for discriminator in model.discriminators],
         "batch": cli.config.data.batch_size,
         "steps": cli.config.trainer.max_steps,
     }
@@ -75,12 +75,12 @@ def sizes(cli: CodecCLI) -> dict[str, int]:
 
 def test_defaults_then_recipe_then_scale_then_flags(own: str) -> None:
     plain = ["--config", own, "--dry-run"]
-    assert sizes(built(*plain)) == {"encoder": 32, "decoder": 6, "critics": [32], "batch": 3, "steps": 7}
+    assert sizes(built(*plain)) == {"encoder": 32, "decoder": 6, "discriminators": [32], "batch": 3, "steps": 7}
     scaled = [*plain, "--scale", "mini"]
-    assert sizes(built(*scaled)) == {"encoder": 16, "decoder": 16, "critics": [4], "batch": 4, "steps": 1500}
+    assert sizes(built(*scaled)) == {"encoder": 16, "decoder": 16, "discriminators": [4], "batch": 4, "steps": 1500}
     flags = ["--model.encoder.n_filters", "5", "--data.batch_size", "2", "--model.discriminators+=MSSTFTDiscriminator",
              "--model.discriminators.n_filters", "3"]  # fmt: skip
-    spoken = {"encoder": 5, "decoder": 16, "critics": [4, 3], "batch": 2, "steps": 1500}
+    spoken = {"encoder": 5, "decoder": 16, "discriminators": [4, 3], "batch": 2, "steps": 1500}
     assert sizes(built(*scaled, *flags)) == spoken
 
 

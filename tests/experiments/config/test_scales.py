@@ -50,7 +50,7 @@ def test_every_recipe_builds_at_every_scale(recipe, scale, tmp_path, monkeypatch
     arguments = [f"--config={recipe}", f"--scale={scale}", f"--runs={tmp_path}", "--dry-run"]
     model = fit.build("fit", [*arguments, "--trainer.accelerator=cpu"]).model
     codec = model.codec
-    assert model.critics
+    assert model.discriminators
     if scale != "paper":
         assert count(codec) < 40e6
         return

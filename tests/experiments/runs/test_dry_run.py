@@ -37,15 +37,15 @@ def test_a_plan_is_printed_and_no_folder_made(
     assert err.startswith("note: quantizer is FactorizedVQ")
     assert len(err.splitlines()) == 1
     for line in (
-        r"  encoder    SEANetEncoder +[\d,]+ parameters",
-        r"  quantizer  FactorizedVQ +[\d,]+ parameters",
-        r"  critic 0   MSSTFTDiscriminator",
-        r"  5 ensembles of critics, one per bandwidth",
+        r"  encoder +SEANetEncoder +[\d,]+ parameters",
+        r"  quantizer +FactorizedVQ +[\d,]+ parameters",
+        r"  discriminator 0 MSSTFTDiscriminator",
+        r"  5 ensembles of discriminators, one per bandwidth",
         r"audio +24000 Hz, 1 channel, 320 samples a frame, 75.00 frames a second",
         r"bitrates +1.5, 3, 6, 12, 24 kbps \(checkpoints are compared at 6\)",
         r"receptive field +unbounded .* 213.1 ms back, 13.3 ms ahead",
         r"data +the synthetic corpus",
-        r"training +[\d,]+ batches of 4 x 1.0 s, discriminator_first",
+        r"training +[\d,]+ batches of 3 x 1.0 s, discriminator_first",
         r"memory +about \d+\.\d GiB",
         r"time +about [\d:]+ on this machine's",
     ):

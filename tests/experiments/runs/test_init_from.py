@@ -1,4 +1,4 @@
-"""``fit --init``: what a run starts with, against the weights it was given; and the warm-up of fresh critics."""
+"""``fit --init``: what a run starts with, against the weights it was given; and the warm-up of fresh discriminators."""
 
 import shlex
 import shutil
@@ -62,6 +62,14 @@ def no_kmeans(monkeypatch):
     monkeypatch.setattr(factorized_vq, "kmeans", refuse)
 
 
+def as_before_0_2(path):
+    """Write a checkpoint with the names that the discriminators' tensors had before version 0.2."""
+    content = torch.load(path, weights_only=True)
+    state = {name.replace("discriminators.", "critics.", 1): value for name, value in content["state_dict"].items()}
+    assert state.keys() != content["state_dict"].keys()
+    torch.save({**content, "state_dict": state}, path)
+
+
 def assert_same_weights(codec, other):
     left, right = folded_tensors(codec), folded_tensors(other)
     assert left.keys() >= right.keys()
@@ -69,7 +77,7 @@ def assert_same_weights(codec, other):
         torch.testing.assert_close(left[name], tensor, rtol=1e-5, atol=1e-7, msg=lambda text, n=name: f"{n}: {text}")
 
 
-def test_a_codec_alone_meets_fresh_critics(base, build, no_kmeans, capsys):
+def test_a_codec_alone_meets_fresh_discriminators(base, build, no_kmeans, capsys):
     folder = base("encodec_24khz")
     plain = build("encodec_24khz", name="plain")
     cli = build("encodec_24khz", name="tuned", init=folder, model__average_decay=0.9)
@@ -77,31 +85,60 @@ def test_a_codec_alone_meets_fresh_critics(base, build, no_kmeans, capsys):
     assert_same_weights(cli.model.codec, codec)
     for name, tensor in cli.model.average.state_dict().items():
         assert torch.equal(tensor, cli.model.codec.state_dict()[name])
-    for name, tensor in cli.model.critics.state_dict().items():
-        assert torch.equal(tensor, plain.model.critics.state_dict()[name])
+    for name, tensor in cli.model.discriminators.state_dict().items():
+        assert torch.equal(tensor, plain.model.discriminators.state_dict()[name])
     cli.execute()
     assert cli.trainer.global_step == 1
     assert int(cli.model.codec.quantizer.codebooks[0].updates) == 8
-    assert f"init: {folder} ({identity(codec)}); critics: fresh, it has none\n" in capsys.readouterr().err
+    assert f"init: {folder} ({identity(codec)}); discriminators: fresh, it has none\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_run_brings_both_players(recipe, runs, build):
     cli = build(recipe, name="tuned", init=runs / recipe, seed_everything=5)
     state = torch.load(runs / recipe / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-    kept = {name.removeprefix("critics."): value for name, value in state.items() if name.startswith("critics.")}
+    prefix = "discriminators."
+    kept = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     assert len(kept) > 10
-    assert kept.keys() == cli.model.critics.state_dict().keys()
-    assert all(torch.equal(value, kept[name]) for name, value in cli.model.critics.state_dict().items())
+    assert kept.keys() == cli.model.discriminators.state_dict().keys()
+    assert all(torch.equal(value, kept[name]) for name, value in cli.model.discriminators.state_dict().items())
     assert_same_weights(cli.model.codec, Codec.from_pretrained(runs / recipe))
-    assert cli.origin.endswith("; critics: its own")
+    assert cli.origin.endswith("; discriminators: its own")
     assert "+critics-" in cli.settings["init_identity"]
 
 
-def test_critics_that_do_not_fit_start_fresh_and_it_is_said_why(runs, build):
+def test_a_run_of_before_discriminators_had_their_name_brings_both_players(runs, build, tmp_path):
+    """Versions before 0.2 called them critics; the identity, by which runs are named, is the same."""
+    now = read_source(str(runs / "dac_44khz"))
+    former = shutil.copytree(runs / "dac_44khz", tmp_path / "former")
+    for path in (former / "checkpoints").glob("*.ckpt"):
+        as_before_0_2(path)
+    source = read_source(str(former))
+    assert source.identity == now.identity
+    assert source.discriminators.keys() == now.discriminators.keys()
+    cli = build("dac_44khz", name="tuned", init=former, seed_everything=5)
+    assert cli.origin.endswith("; discriminators: its own")
+
+
+def test_a_run_of_before_discriminators_had_their_name_goes_on(build, tmp_path):
+    """Its checkpoint has their former names; both players and their optimizers go on as if nothing had happened."""
+    for name in ("whole", "former"):
+        build("dac_44khz", 1, name=name, trainer__val_check_interval=1).execute()
+    as_before_0_2(tmp_path / "former" / "checkpoints" / "last.ckpt")
+    for name in ("whole", "former"):
+        build("dac_44khz", 2, name=name, trainer__val_check_interval=1).execute()
+    whole, former = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "former")
+    )
+    assert whole.keys() == former.keys()
+    assert all(torch.equal(whole[name], former[name]) for name in whole)
+
+
+def test_discriminators_that_do_not_fit_start_fresh_and_it_is_said_why(runs, build):
     cli = build("encodec_24khz", name="tuned")
     model, source = cli.model, read_source(str(runs / "encodec_24khz"))
-    fresh = {name: tensor.clone() for name, tensor in model.critics.state_dict().items()}
+    fresh = {name: tensor.clone() for name, tensor in model.discriminators.state_dict().items()}
     for setting, value, said in (
         (
             "model.discriminators[0].init_args.n_ffts",
@@ -114,11 +151,11 @@ def test_critics_that_do_not_fit_start_fresh_and_it_is_said_why(runs, build):
         assert setting in source.settings
         other = replace(source, settings={**source.settings, setting: value})
         report = begin_from(other, model, cli.settings)
-        assert "critics: fresh, its own do not fit (" in report
+        assert "discriminators: fresh, its own do not fit (" in report
         assert said in report
-    first = {name: tensor for name, tensor in source.critics.items() if name.startswith("0.")}
-    assert "do not fit (tensors 1." in begin_from(replace(source, critics=first), model, cli.settings)
-    assert all(torch.equal(tensor, fresh[name]) for name, tensor in model.critics.state_dict().items())
+    first = {name: tensor for name, tensor in source.discriminators.items() if name.startswith("0.")}
+    assert "do not fit (tensors 1." in begin_from(replace(source, discriminators=first), model, cli.settings)
+    assert all(torch.equal(tensor, fresh[name]) for name, tensor in model.discriminators.state_dict().items())
 
 
 def test_what_does_not_fit_is_answered_with_flags_that_do(tiny, tmp_path, monkeypatch, capsys):
@@ -142,7 +179,7 @@ def test_what_does_not_fit_is_answered_with_flags_that_do(tiny, tmp_path, monkey
     assert not (tmp_path / "runs").exists()
     with pytest.raises(SystemExit, match="0"):
         main([*words, *shlex.split(err.partition("to fit it: ")[2])])
-    assert "; critics: fresh, it has none\n" in capsys.readouterr().err
+    assert "; discriminators: fresh, it has none\n" in capsys.readouterr().err
     assert (tmp_path / "runs" / "tuned" / "codec" / "config.json").is_file()
 
 
@@ -165,7 +202,7 @@ def test_another_quantizer_starts_anew_between_the_encoder_and_decoder_given(bas
     swap = {"model__quantizer": "FactorizedVQ", "model__quantizer__codebook_dim": 2}
     cli = build("encodec_24khz", name="tuned", init=folder, init_parts="[encoder,decoder]", **swap)
     assert cli.origin.startswith(f"init: {folder} (v1-")
-    assert ", its encoder and decoder; critics: fresh" in cli.origin
+    assert ", its encoder and decoder; discriminators: fresh" in cli.origin
     theirs, ours = folded_tensors(Codec.from_pretrained(folder)), folded_tensors(cli.model.codec)
     shared = [name for name in ours if not name.startswith("quantizer.")]
     assert shared
@@ -189,7 +226,7 @@ def test_codebooks_of_parts_left_out_start_again(base, build):
 
 def test_parts_that_there_are_none_of_are_refused(base, build):
     with pytest.raises(RecipeError, match="init_parts"):
-        build("encodec_24khz", name="tuned", init=base("encodec_24khz"), init_parts="[critics]")
+        build("encodec_24khz", name="tuned", init=base("encodec_24khz"), init_parts="[discriminators]")
 
 
 def test_what_fits_but_computes_otherwise_is_noted(base, build):
@@ -257,7 +294,7 @@ def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch,
         main(["fit", *words, "--name", "tuned", "--dry-run"])
     shown = capsys.readouterr().out.splitlines()[-1]
     assert shown.startswith(f"init           {run} (v1-")
-    assert shown.endswith("; critics: its own")
+    assert shown.endswith("; discriminators: its own")
     assert list(tmp_path.iterdir()) == []
     started = fit.build("fit", words).folder.path
     assert started.name.startswith("dac_44khz-")
@@ -296,7 +333,7 @@ def test_a_checkpoint_that_cannot_be_read_is_refused(base, build, tmp_path):
 
 
 @pytest.mark.parametrize(("recipe", "order"), [("encodec_24khz", "discriminator_first"), ("dac_44khz", "joint")])
-def test_in_their_warmup_the_critics_learn_alone(recipe, order, watched, differing):
+def test_in_their_warmup_the_discriminators_learn_alone(recipe, order, watched, differing):
     settings = {"discriminator_warmup": 2, "discriminator_probability": 0, "update_order": order, "average_decay": 0.9}
     settings |= {"accumulate": 2} if order == "joint" else {}
     cli, watch = watched(recipe, 3, **{f"model__{name}": value for name, value in settings.items()})
@@ -304,10 +341,10 @@ def test_in_their_warmup_the_critics_learn_alone(recipe, order, watched, differi
         before, after = watch.states[batch : batch + 2]
         moved = differing(before, after)
         assert moved
-        assert {name.partition(".")[0] for name in moved} == {"critics"}
+        assert {name.partition(".")[0] for name in moved} == {"discriminators"}
     assert differing(*watch.states[2:4], "codec.encoder.")
     assert differing(*watch.states[2:4], "average.")
-    assert not differing(*watch.states[2:4], "critics.")
+    assert not differing(*watch.states[2:4], "discriminators.")
     assert cli.trainer.global_step == 3
     assert cli.model.codec.training
     columns = (cli.folder.metrics).read_text().splitlines()[0]

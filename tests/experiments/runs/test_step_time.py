@@ -38,7 +38,7 @@ def test_only_the_second_half_is_taken_apart(tmp_path, monkeypatch, capsys) -> N
     assert float(cells["ms a batch"]) > 0
     shares = {part: int(cells[part].removesuffix(" %")) for part in (*PARTS, "rest")}
     assert sum(shares.values()) == pytest.approx(100, abs=len(shares))
-    assert min(shares[part] for part in ("codec forward", "critics forward", "output gradients", "backward")) > 0
+    assert min(shares[part] for part in ("codec forward", "discriminators forward", "output gradients", "backward")) > 0
     assert GeneratorLosses.gradients is before
     assert not (tmp_path / "runs").exists()
 

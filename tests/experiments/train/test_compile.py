@@ -35,7 +35,7 @@ def test_compiling_changes_neither_results_nor_names(recipe, watched):
     plain, before = watched(recipe, 1, name="plain", **settings)
     quick, after = watched(recipe, 1, name="quick", model__compile="true", **settings)
     assert not compiled(plain.model)
-    playing = [quick.model.codec, quick.model.critics_of(0).ensemble]
+    playing = [quick.model.codec, quick.model.discriminators_of(0).ensemble]
     codes = [m.forward.__code__ for player in playing for m in player.modules() if m._compiled_call_impl is not None]
     kept = [len(_debug_get_cache_entry_list(code)) for code in codes]
     # The compiler keeps eight graphs a code object and then gives up: no two modules may share one.
@@ -52,7 +52,7 @@ def test_compiling_changes_neither_results_nor_names(recipe, watched):
 
 @pytest.mark.usefixtures("traced_backend")
 def test_what_is_compiled(build):
-    """The coders around their LSTMs, each layer once, and the critics' convolutions; nothing else."""
+    """The coders around their LSTMs, each layer once, and the discriminators' convolutions; nothing else."""
     model = build("encodec_24khz", model__compile="true").model
     names = compiled(model)
     stacks = {name for name, part in model.named_modules() if isinstance(part, ConvStack)}

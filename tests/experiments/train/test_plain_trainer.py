@@ -139,7 +139,7 @@ def test_what_a_checkpoint_cannot_hold_is_asked_for(trainer: Callable[..., light
     fitted.save_checkpoint(tmp_path / "a.ckpt")
     with pytest.raises(ValueError, match="how discriminators was built: Forgetful keeps its argument 'width' in no"):
         CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt")
-    assert CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt", discriminators=[Forgetful()]).critics
+    assert CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt", discriminators=[Forgetful()]).discriminators
     torch.save({"state_dict": {}}, tmp_path / "old.ckpt")
     with pytest.raises(ValueError, match=r"old.ckpt does not hold what it was built from"):
         CodecExperiment.load_from_checkpoint(tmp_path / "old.ckpt")

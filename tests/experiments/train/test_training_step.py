@@ -26,15 +26,15 @@ def test_both_players_learn_and_neither_through_the_other(recipe, order, watched
     first, last = watch.states[0], watch.states[-1]
     learnable = {f"codec.{name}" for name, _ in cli.model.codec.named_parameters()}
     assert learnable <= differing(first, last)
-    playing = {cli.model.critics_of(batch).ensemble for batch in range(3)}
-    for index, ensemble in enumerate(cli.model.critics):
+    playing = {cli.model.discriminators_of(batch).ensemble for batch in range(3)}
+    for index, ensemble in enumerate(cli.model.discriminators):
         # Not their last biases: inside both hinges the gradients of real and fake cancel.
-        assert bool(differing(first, last, f"critics.{index}.")) == (ensemble in playing)
+        assert bool(differing(first, last, f"discriminators.{index}.")) == (ensemble in playing)
 
     for player, _, gradients in watch.gradients:
         owners = {name.partition(".")[0] for name in gradients}
         if order == "discriminator_first":
-            assert owners == {"critics" if player else "codec"}
+            assert owners == {"discriminators" if player else "codec"}
         elif player == 0:
             assert owners == {"codec"}
     assert [player for player, _, _ in watch.gradients] == [1, 0] * 3
@@ -50,19 +50,19 @@ def test_codebooks_follow_the_batches(watched, differing):
 
 
 @pytest.mark.parametrize("probability", [0, 2 / 3, 1])
-def test_steps_count_batches_whatever_the_critics_do(probability, watched, differing):
+def test_steps_count_batches_whatever_the_discriminators_do(probability, watched, differing):
     cli, watch = watched("encodec_24khz", 6, model__discriminator_probability=probability)
     assert cli.trainer.global_step == 6
     assert [row["step"] for row in metrics(cli)] == ["1", "2", "3", "4", "5", "6"]
     learned = [step for player, step, _ in watch.gradients if player == 1]
-    assert learned == [batch for batch in range(6) if cli.model.critics_learn(batch)]
+    assert learned == [batch for batch in range(6) if cli.model.discriminators_learn(batch)]
     assert (len(learned) > 0) == (probability > 0)
-    assert bool(differing(watch.states[0], watch.states[-1], "critics.")) == (probability > 0)
+    assert bool(differing(watch.states[0], watch.states[-1], "discriminators.")) == (probability > 0)
 
 
-def test_updates_of_the_critics_come_as_often_as_their_probability(build):
+def test_updates_of_the_discriminators_come_as_often_as_their_probability(build):
     model = build("encodec_24khz").model
-    share = sum(model.critics_learn(batch) for batch in range(3000)) / 3000
+    share = sum(model.discriminators_learn(batch) for batch in range(3000)) / 3000
     assert abs(share - 2 / 3) < 0.03
 
 
@@ -73,13 +73,13 @@ def test_ensembles_of_other_bandwidths_neither_move_nor_decay(watched, differing
     played = [cli.model.rate_sampling.index(cli.model.seed, batch) for batch in range(5)]
     assert set(played) == {0, 1}
     for batch, index in enumerate(played):
-        moved = differing(watch.states[batch], watch.states[batch + 1], "critics.")
+        moved = differing(watch.states[batch], watch.states[batch + 1], "discriminators.")
         assert moved
         assert {name.split(".")[1] for name in moved} == {str(index)}
 
 
 def test_ensembles_of_bandwidths_start_differently(build):
-    first, second = build("encodec_24khz").model.critics
+    first, second = build("encodec_24khz").model.discriminators
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
@@ -99,17 +99,17 @@ def test_the_averaged_codec_is_the_one_deployed(watched):
     torch.testing.assert_close(saved.eval().decode(saved.encode(audio)), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_without_weight_on_them_there_are_no_critics(watched):
+def test_without_weight_on_them_there_are_no_discriminators(watched):
     cli, watch = watched("dac_44khz", 2, model__weights__adversarial=0, model__weights__feature=0)
-    assert len(cli.model.critics) == 0
+    assert len(cli.model.discriminators) == 0
     assert len(cli.trainer.optimizers) == 1
     assert cli.trainer.global_step == 2
     assert [player for player, _, _ in watch.gradients] == [0, 0]
 
 
-def test_feature_matching_alone_keeps_the_critics_learning(watched, differing):
+def test_feature_matching_alone_keeps_the_discriminators_learning(watched, differing):
     cli, watch = watched("dac_44khz", 2, model__weights__adversarial=0)
-    assert differing(watch.states[0], watch.states[-1], "critics.")
+    assert differing(watch.states[0], watch.states[-1], "discriminators.")
     assert "train/adversarial" not in metrics(cli)[0]
 
 
@@ -122,9 +122,9 @@ def test_nothing_to_learn_from_is_refused(build):
 def test_the_learning_rate_decays_with_every_batch(watched):
     settings = {"model__optimizer__decay": 0.5, "model__discriminator_optimizer__decay": 0.25}
     cli, _ = watched("dac_44khz", 3, **settings)
-    generator, critics = cli.trainer.optimizers
+    generator, discriminators = cli.trainer.optimizers
     assert generator.param_groups[0]["lr"] == pytest.approx(1e-4 * 0.5**2)
-    assert critics.param_groups[0]["lr"] == pytest.approx(1e-4 * 0.25**2)
+    assert discriminators.param_groups[0]["lr"] == pytest.approx(1e-4 * 0.25**2)
     assert [float(row["train/lr"]) for row in metrics(cli)] == pytest.approx([1e-4, 5e-5, 2.5e-5])
 
 
@@ -148,7 +148,7 @@ def test_gradients_are_clipped_to_each_players_norm(order, watched):
     cli, watch = watched("dac_44khz", 1, model__update_order=order, **settings)
     row = metrics(cli)[0]
     for player, _, gradients in watch.gradients:
-        role, prefix, limit = (("generator", "codec.", 0.01), ("discriminator", "critics.", 0.02))[player]
+        role, prefix, limit = (("generator", "codec.", 0.01), ("discriminator", "discriminators.", 0.02))[player]
         norm = torch.stack([g.norm() for name, g in gradients.items() if name.startswith(prefix)]).norm()
         assert float(norm) == pytest.approx(limit, rel=1e-3)
         assert float(row[f"train/{role}_grad_norm"]) > limit

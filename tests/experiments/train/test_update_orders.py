@@ -27,8 +27,8 @@ def assert_same(left, right, rtol=1e-4):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_orders_agree_while_the_critics_stand_still(recipe, watched):
-    """The generator's gradient differs between the orders only by what the critics learned in between."""
+def test_orders_agree_while_the_discriminators_stand_still(recipe, watched):
+    """The generator's gradient differs between the orders only by what the discriminators learned in between."""
     settings = {"model__discriminator_probability": 0}
     joint = gradients_of_first_batch(watched, recipe, name="a", model__update_order="joint", **settings)
     first = gradients_of_first_batch(watched, recipe, name="b", model__update_order="discriminator_first", **settings)
@@ -37,13 +37,13 @@ def test_orders_agree_while_the_critics_stand_still(recipe, watched):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_orders_agree_on_what_the_critics_learn(recipe, watched):
+def test_orders_agree_on_what_the_discriminators_learn(recipe, watched):
     settings = {"model__discriminator_probability": 1}
     joint = gradients_of_first_batch(watched, recipe, name="a", model__update_order="joint", **settings)
     first = gradients_of_first_batch(watched, recipe, name="b", model__update_order="discriminator_first", **settings)
-    critics = [{n: g for n, g in found.items() if n.startswith("critics.")} for found in (joint, first)]
-    assert critics[0]
-    assert_same(*critics)
+    discriminators = [{n: g for n, g in found.items() if n.startswith("discriminators.")} for found in (joint, first)]
+    assert discriminators[0]
+    assert_same(*discriminators)
     generators = [{n: g for n, g in found.items() if n.startswith("codec.")} for found in (joint, first)]
     assert any(not torch.allclose(generators[0][n], generators[1][n], rtol=1e-3) for n in generators[0])
 
@@ -55,12 +55,12 @@ def test_the_generators_gradient_is_that_of_the_weighted_loss(order, build):
     update = dataclasses.replace(model.update, backward=torch.Tensor.backward)
     real = 0.3 * torch.randn(2, 1, 4096, generator=torch.Generator().manual_seed(3))
     items = torch.arange(2)
-    update.both(model.code(real, items, 0), model.critics_of(0), None, 0, share=1.0)
+    update.both(model.code(real, items, 0), model.discriminators_of(0), None, 0, share=1.0)
     ours = {name: p.grad.clone() for name, p in model.codec.named_parameters()}
 
     model.zero_grad(set_to_none=True)
     fake, quantized = model.codec(real, model.rate_sampling.sample(model.seed, 0, items, model.codec))
-    ensemble = model.critics[0]
+    ensemble = model.discriminators[0]
     judged = ensemble(fake)
     loss = (
         15 * model.spectral_loss(fake, real)
@@ -83,7 +83,7 @@ def test_parts_of_a_batch_add_up_to_the_batch(watched):
     whole = gradients_of_first_batch(watched, "dac_44khz", name="a", **settings)
     parts = gradients_of_first_batch(watched, "dac_44khz", name="b", model__accumulate=2, **settings)
     uneven = gradients_of_first_batch(watched, "dac_44khz", name="c", model__accumulate=3, **settings)
-    assert any(name.startswith("critics.") for name in whole)
+    assert any(name.startswith("discriminators.") for name in whole)
     assert_same(whole, parts)
     assert_same(whole, uneven)
 

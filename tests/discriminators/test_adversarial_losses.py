@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from codeclab.discriminators.adversarial import HingeGANLoss, HingeLoss, LeastSquaresLoss
+from codeclab.discriminators.adversarial import AdversarialLoss, HingeGANLoss, HingeLoss, LeastSquaresLoss
 from codeclab.discriminators.base import Judgement
 from codeclab.discriminators.feature_matching import FeatureMatchingLoss
 
@@ -23,24 +23,35 @@ def test_bare_losses_are_audiocrafts(golden):
     for name, loss in losses.items():
         real, fake = (tensors[f"output.bare.{name}.{side}"] for side in ("real", "fake"))
         torch.testing.assert_close(loss.generator(logits), tensors[f"output.bare.{name}.generator"])
-        torch.testing.assert_close(loss.critic(logits, logits), real + fake)
+        torch.testing.assert_close(loss.discriminator(logits, logits), real + fake)
 
 
 def test_hinge_by_hand():
     real, fake = judged([0.5, 2.0], [-1.0]), judged([-0.5, -3.0], [1.5])
     # real: (0.5 + 0) / 2 and 2; fake: (0.5 + 0) / 2 and 2.5
-    assert float(HingeLoss().critic(real, fake)) == pytest.approx((0.25 + 0.25 + 2 + 2.5) / 2)
-    assert float(HingeLoss(reduction="sum").critic(real, fake)) == pytest.approx(0.25 + 0.25 + 2 + 2.5)
+    assert float(HingeLoss().discriminator(real, fake)) == pytest.approx((0.25 + 0.25 + 2 + 2.5) / 2)
+    assert float(HingeLoss(reduction="sum").discriminator(real, fake)) == pytest.approx(0.25 + 0.25 + 2 + 2.5)
     # clipped: (1.5 + 4) / 2 and 0; plain: 3.5 / 2 and -1.5
     assert float(HingeLoss().generator(fake)) == pytest.approx(2.75 / 2)
     assert float(HingeGANLoss().generator(fake)) == pytest.approx((1.75 - 1.5) / 2)
     assert float(HingeLoss(clipped=False).generator(fake)) == float(HingeGANLoss().generator(fake))
-    assert float(HingeGANLoss().critic(real, fake)) == float(HingeLoss().critic(real, fake))
+    assert float(HingeGANLoss().discriminator(real, fake)) == float(HingeLoss().discriminator(real, fake))
+
+
+def test_a_loss_written_before_0_2_plays_under_its_former_name():
+    class Wasserstein(AdversarialLoss):
+        def critic(self, real, fake):
+            return fake[0].logits.mean() - real[0].logits.mean()
+
+        def generator(self, fake):
+            return -fake[0].logits.mean()
+
+    assert float(Wasserstein().discriminator(judged([3.0]), judged([1.0]))) == -2
 
 
 def test_least_squares_by_hand():
     real, fake = judged([0.5, 1.0], [3.0]), judged([0.0, 2.0], [1.0])
-    assert float(LeastSquaresLoss().critic(real, fake)) == pytest.approx((0.125 + 2) + (4 + 1))
+    assert float(LeastSquaresLoss().discriminator(real, fake)) == pytest.approx((0.125 + 2) + (4 + 1))
     assert float(LeastSquaresLoss().generator(fake)) == pytest.approx(1 + 0)
     assert float(LeastSquaresLoss("mean").generator(fake)) == pytest.approx(0.5)
 
@@ -51,7 +62,8 @@ def test_the_players_pull_in_opposite_directions(loss):
     real = torch.zeros(4, requires_grad=True)
     judgement = [Judgement(fake, [])]
     (up,) = torch.autograd.grad(loss.generator(judgement), fake)
-    down, real_up = torch.autograd.grad(loss.critic([Judgement(real, [])], [Judgement(fake + 0.1, [])]), (fake, real))
+    value = loss.discriminator([Judgement(real, [])], [Judgement(fake + 0.1, [])])
+    down, real_up = torch.autograd.grad(value, (fake, real))
     assert (up < 0).all()
     assert (down > 0).all()
     assert (real_up < 0).all()
