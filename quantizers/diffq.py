@@ -189,8 +189,8 @@ class DiffQ(Quantizer):
         levels = self._levels()[:, None]
         # A dimension that never varied has no deviation: all its values are the mean, in the middle.
         unit = (latent - mean[:, None]) / deviation[:, None].clamp(min=1e-12)
-        place = ((LIMIT + unit) / (2 * LIMIT)).clamp(0, 1)
-        return torch.minimum((levels * place).floor(), levels - 1).long()
+        position = ((LIMIT + unit) / (2 * LIMIT)).clamp(0, 1)
+        return torch.minimum((levels * position).floor(), levels - 1).long()
 
     def _place(self, codes: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
         levels = self._levels()[:, None]

@@ -113,10 +113,10 @@ def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[flo
     Raises:
         ValueError: No bitrate is asked for, or the codec does not offer one.
     """
-    asked = codec.bitrates if bitrates is None else bitrates
-    if not asked:
+    requested = codec.bitrates if bitrates is None else bitrates
+    if not requested:
         raise ValueError("no bitrate to evaluate at; leave `bitrates` out for all that the codec offers")
-    counts = sorted({codec.n_codebooks_for(bitrate) for bitrate in asked})
+    counts = sorted({codec.n_codebooks_for(bitrate) for bitrate in requested})
     return {codec.bitrate_of(count): count for count in counts}
 
 

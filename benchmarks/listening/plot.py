@@ -48,10 +48,10 @@ def plot(title: str, means: DataFrame, footnote: str) -> bytes:
 
 
 def _panel(panel: Axes, means: DataFrame, title: str) -> None:
-    for place, line in enumerate(means.to_dict("records")):
+    for row, line in enumerate(means.to_dict("records")):
         half = 0.0 if math.isnan(line["ci95"]) else line["ci95"]
         colour = COLOURS[0] if line["kind"] == SYSTEM else PALE_INK
-        panel.errorbar(line["mean"], place, xerr=half, color=colour, marker="o", markersize=7, elinewidth=1.6)
+        panel.errorbar(line["mean"], row, xerr=half, color=colour, marker="o", markersize=7, elinewidth=1.6)
     panel.set_title(title, loc="left", fontsize=10, color=INK, pad=16)
     panel.set_xlim(-2, 102)
     panel.set_xticks(range(0, 101, 20))

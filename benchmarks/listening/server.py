@@ -49,10 +49,12 @@ class RatingsServer(http.server.ThreadingHTTPServer):
         self.said = said
         self.host = host
         self.local = host in LOOPBACK
-        shown = folder / PAGES
+        page_folder = folder / PAGES
         # Names from outside are looked up among these, and never joined to a path.
-        self.files = {f"/{path.relative_to(shown).as_posix()}": path for path in shown.rglob("*") if path.is_file()}
-        self.files["/"] = shown / "index.html"
+        self.files = {
+            f"/{path.relative_to(page_folder).as_posix()}": path for path in page_folder.rglob("*") if path.is_file()
+        }
+        self.files["/"] = page_folder / "index.html"
         if ":" in host:
             self.address_family = socket.AF_INET6
         super().__init__((host, port), _Handler)

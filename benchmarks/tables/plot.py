@@ -43,9 +43,9 @@ def plot(table: Table) -> bytes:
     Returns:
         A PNG file.
     """
-    shown = [line for line in lines(table) if line.scores]
+    plotted = [line for line in lines(table) if line.scores]
     names = [
-        n for n in table.metrics or table.own_columns if any(n in line.scores and finite(line, n) for line in shown)
+        n for n in table.metrics or table.own_columns if any(n in line.scores and finite(line, n) for line in plotted)
     ]
     with_codes = [row for row in table.rows if row.codebooks is not None and len(row.codebooks)]
     if table.figure == "codebook_usage" and with_codes:
@@ -53,10 +53,10 @@ def plot(table: Table) -> bytes:
     elif not names:
         figure = Figure(figsize=(6, 2), layout="constrained")
         figure.text(0.5, 0.5, "nothing was measured", ha="center", va="center", color=INK)
-    elif len({line.row.name for line in shown}) == len(shown) and table.figure is None:
-        figure = _dots(table, shown, names)
+    elif len({line.row.name for line in plotted}) == len(plotted) and table.figure is None:
+        figure = _dots(table, plotted, names)
     else:
-        figure = _curves(table, shown, names)
+        figure = _curves(table, plotted, names)
     target = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
     return target.getvalue()
@@ -88,16 +88,16 @@ def _across(panels: int) -> int:
     return 2 if panels == 4 else min(3, panels)
 
 
-def _curves(table: Table, shown: Sequence[Line], names: Sequence[str]) -> Figure:
-    rows = list(dict.fromkeys(line.row.name for line in shown))
+def _curves(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure:
+    rows = list(dict.fromkeys(line.row.name for line in plotted))
     styles = {row: _style(i, len(rows), table.figure == "dropout") for i, row in enumerate(rows)}
     figure, panels = _panels(table, [heading(name) for name in names], 4.2, 3.1)
     theirs = [line for line in lines(table) if line.published and line.row.name in rows] if table.beside_paper else []
-    bitrates = sorted({line.bitrate for line in [*shown, *theirs] if line.bitrate is not None})
+    bitrates = sorted({line.bitrate for line in [*plotted, *theirs] if line.bitrate is not None})
     beside = False
     for panel, name in zip(panels, names, strict=True):
         for row, style in styles.items():
-            drawn = [line for line in shown if line.row.name == row and name in line.scores and finite(line, name)]
+            drawn = [line for line in plotted if line.row.name == row and name in line.scores and finite(line, name)]
             panel.errorbar(
                 [line.bitrate for line in drawn if line.bitrate is not None],
                 [line.scores[name].mean for line in drawn],
@@ -191,24 +191,24 @@ def _bitrate_axis(panel: Axes, bitrates: Sequence[float]) -> None:
     panel.set_xlabel("kbps", fontsize=9, color=INK)
 
 
-def _dots(table: Table, shown: Sequence[Line], names: Sequence[str]) -> Figure:
-    figure, panels = _panels(table, [heading(name) for name in names], 3.4, 0.34 * len(shown) + 0.7)
-    places = list(range(len(shown)))[::-1]
+def _dots(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure:
+    figure, panels = _panels(table, [heading(name) for name in names], 3.4, 0.34 * len(plotted) + 0.7)
+    places = list(range(len(plotted)))[::-1]
     across = _across(len(names))
-    one_rate = all(same_bitrate(line.bitrate, shown[0].bitrate) for line in shown)
-    labels = [line.row.name if one_rate else f"{line.row.name} ({line.bitrate:.3g} kbps)" for line in shown]
+    one_rate = all(same_bitrate(line.bitrate, plotted[0].bitrate) for line in plotted)
+    labels = [line.row.name if one_rate else f"{line.row.name} ({line.bitrate:.3g} kbps)" for line in plotted]
     for number, (panel, name) in enumerate(zip(panels, names, strict=True)):
-        for place, line in zip(places, shown, strict=True):
+        for place, line in zip(places, plotted, strict=True):
             if name in line.scores and finite(line, name):
                 panel.errorbar(
                     line.scores[name].mean, place, xerr=_bar(line, name), color=COLOURS[0], marker="o", markersize=7
                 )
-        panel.set_yticks(places, labels if number % across == 0 else [""] * len(shown))
-        panel.set_ylim(-0.6, len(shown) - 0.4)
+        panel.set_yticks(places, labels if number % across == 0 else [""] * len(plotted))
+        panel.set_ylim(-0.6, len(plotted) - 0.4)
         panel.grid(axis="both", color=FAINT, linewidth=0.7)
         panel.set_axisbelow(True)
         _as_printed(panel, name, "x")
-    rate = f"{shown[0].bitrate:.4g} kbps. " if one_rate else ""
+    rate = f"{plotted[0].bitrate:.4g} kbps. " if one_rate else ""
     figure.supxlabel(rate + (_footnote(table) if table.metrics else ""), x=0.02, ha="left", fontsize=8, color=PALE_INK)
     return figure
 

@@ -222,14 +222,14 @@ def _needed(grid: Grid, column: int) -> int:
 
 
 def _rich_grid(grid: Grid, columns: list[int], title: str) -> RichTable:
-    shown = RichTable(title=Text(title), title_justify="left", title_style="bold")
+    rich_table = RichTable(title=Text(title), title_justify="left", title_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "left" if column < grid.left else "right"
         size = _needed(grid, column) - FRAME
-        shown.add_column(Text(grid.headings[column]), justify=justify, overflow="fold", width=size)
+        rich_table.add_column(Text(grid.headings[column]), justify=justify, overflow="fold", width=size)
     for row in grid.rows:
-        shown.add_row(*(Text(row[column].text, style="bold" if row[column].bold else "") for column in columns))
-    return shown
+        rich_table.add_row(*(Text(row[column].text, style="bold" if row[column].bold else "") for column in columns))
+    return rich_table
 
 
 def _bold(cell: Cell, escaped: str, frame: str) -> str:

@@ -111,21 +111,21 @@ def parse_header(data: bytes) -> tuple[Header, int] | None:
         raise ContainerError(f"it is of version {data[3]} of the format; this codeclab reads version {VERSION}")
     if len(data) < 5 + IDENTITY_BYTES:
         return None
-    place, numbers = 5 + IDENTITY_BYTES, []
+    offset, numbers = 5 + IDENTITY_BYTES, []
     for _ in range(4):
-        found = read_varint(data, place)
+        found = read_varint(data, offset)
         if found is None:
             _check_length(data)
             return None
-        number, place = found
+        number, offset = found
         numbers.append(number)
-    end = place + (CRC.size if data[4] else 0)
+    end = offset + (CRC.size if data[4] else 0)
     if len(data) < end + CRC.size:
         _check_length(data)
         return None
     if CRC.unpack_from(data, end)[0] != crc32(data[:end]):
         raise ContainerError("its header is damaged")
-    fingerprint = CRC.unpack_from(data, place)[0] if data[4] else 0
+    fingerprint = CRC.unpack_from(data, offset)[0] if data[4] else 0
     rate, channels, n_codebooks, chunk = numbers
     header = Header(data[4], data[5 : 5 + IDENTITY_BYTES], rate, channels, n_codebooks, chunk, fingerprint)
     return header, end + CRC.size
@@ -195,11 +195,11 @@ def varint(number: int) -> bytes:
     return bytes(groups + bytes([number]))
 
 
-def read_varint(data: bytes | memoryview, place: int) -> tuple[int, int] | None:
+def read_varint(data: bytes | memoryview, offset: int) -> tuple[int, int] | None:
     """The number at a place and where it ends; None where it does not end within the data or within 63 bits."""
     number = 0
-    for count, byte in enumerate(data[place : place + 9]):
+    for count, byte in enumerate(data[offset : offset + 9]):
         number |= (byte & 0x7F) << 7 * count
         if byte < 0x80:
-            return number, place + count + 1
+            return number, offset + count + 1
     return None

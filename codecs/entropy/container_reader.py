@@ -149,37 +149,37 @@ class ContainerReader:
 
     def _read_chunks(self, at_end: bool) -> list[Piece]:
         pieces: list[Piece] = []
-        place = 0
-        while not self._ended and place < len(self._data):
-            found = self._chunk_at(place)
+        offset = 0
+        while not self._ended and offset < len(self._data):
+            found = self._chunk_at(offset)
             if found == "incomplete" and not at_end:
                 break
             if not isinstance(found, _Chunk):
-                place = self._candidate(place + 1)
+                offset = self._candidate(offset + 1)
                 continue
-            pieces += self._missing_before(found, place > 0)
+            pieces += self._missing_before(found, offset > 0)
             pieces.append(self._piece(found))
             self._next, self._ended = found.number + 1, found.total is not None
-            self._data, place = self._data[found.end :], 0
+            self._data, offset = self._data[found.end :], 0
         if self._ended:
             self._trailing, self._data = self._trailing + len(self._data), b""
-        elif place:
+        elif offset:
             # A byte that begins no chunk says that something was skipped.
-            self._data = b"\0" + self._data[place:]
+            self._data = b"\0" + self._data[offset:]
         return pieces
 
-    def _candidate(self, place: int) -> int:
+    def _candidate(self, offset: int) -> int:
         """Where the next chunk may begin."""
-        found = [at for mark in (CHUNK, LAST) if (at := self._data.find(bytes([mark]), place)) >= 0]
+        found = [at for mark in (CHUNK, LAST) if (at := self._data.find(bytes([mark]), offset)) >= 0]
         return min(found, default=len(self._data))
 
-    def _chunk_at(self, place: int) -> _Chunk | str:
+    def _chunk_at(self, offset: int) -> _Chunk | str:
         """The chunk that begins at a place; ``incomplete`` where its end is not there; ``none`` where none begins."""
         assert self.header is not None
-        if self._data[place] not in (CHUNK, LAST):
+        if self._data[offset] not in (CHUNK, LAST):
             return "none"
-        numbers, at = [], place + 1
-        for _ in range(3 if self._data[place] == LAST else 2):
+        numbers, at = [], offset + 1
+        for _ in range(3 if self._data[offset] == LAST else 2):
             read = read_varint(self._data, at)
             if read is None:
                 return "incomplete" if len(self._data) - at < 9 else "none"
@@ -190,12 +190,12 @@ class ContainerReader:
             return "none"
         if end + CRC.size > len(self._data):
             return "incomplete"
-        self._searched += end - place
+        self._searched += end - offset
         if self._searched > PATIENCE * (self._seen + 4096):
             raise ContainerError("it is made of beginnings of chunks that are none")
-        if CRC.unpack_from(self._data, end)[0] != crc32(memoryview(self._data)[place:end]):
+        if CRC.unpack_from(self._data, end)[0] != crc32(memoryview(self._data)[offset:end]):
             return "none"
-        total = numbers[1] if self._data[place] == LAST else None
+        total = numbers[1] if self._data[offset] == LAST else None
         return _Chunk(numbers[0], total, self._data[at:end], end + CRC.size)
 
     def _longest_payload(self) -> int:

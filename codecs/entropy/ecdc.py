@@ -100,7 +100,7 @@ def read_ecdc(
     """
     data = Path(path).read_bytes()
     try:
-        header, place = _read_header(data)
+        header, offset = _read_header(data)
         expected = identity(codec) if model is None else model
         if header.m != expected:
             raise ValueError(f"its codes are of the model {header.m!r}; this codec is {expected!r}")
@@ -108,7 +108,7 @@ def read_ecdc(
         if header.lm and language_model is None:
             raise ValueError("it was coded by a language model, which is needed to read it")
         _check_language_model(language_model if header.lm else None, codec, count)
-        return _read_segments(data, place, header, codec, language_model)
+        return _read_segments(data, offset, header, codec, language_model)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
@@ -134,7 +134,7 @@ def _read_header(data: bytes) -> tuple[_Header, int]:
 
 
 def _read_segments(
-    data: bytes, place: int, header: _Header, codec: Codec, language_model: LanguageModel | None
+    data: bytes, offset: int, header: _Header, codec: Codec, language_model: LanguageModel | None
 ) -> Codes:
     # The header's numbers allocate nothing: each segment is there before a tensor of its size is made.
     segments, scales = [], []
@@ -143,30 +143,30 @@ def _read_segments(
     for start, end in codec.spans(header.al):
         frames = -(-(end - start) // codec.hop_length)
         if codec.normalize:
-            scales.append(_read_scale(data, place).to(device))
-            place += SCALE.size
+            scales.append(_read_scale(data, offset).to(device))
+            offset += SCALE.size
         if header.lm:
             assert language_model is not None
-            segment, place = _decoded(data, place, frames, header.nc, language_model)
+            segment, offset = _decoded(data, offset, frames, header.nc, language_model)
         else:
             size = packed_size(width, frames * header.nc)
-            if size > len(data) - place:
+            if size > len(data) - offset:
                 raise ValueError(f"it ends too early: {frames} frames of a segment take {size} bytes")
-            values = unpack(data[place : place + size], width, frames * header.nc)
-            segment, place = torch.from_numpy(values).reshape(1, frames, header.nc).transpose(1, 2), place + size
+            values = unpack(data[offset : offset + size], width, frames * header.nc)
+            segment, offset = torch.from_numpy(values).reshape(1, frames, header.nc).transpose(1, 2), offset + size
         _check_range(segment, codec)
         segments.append(segment.contiguous().to(device))
-    if place != len(data):
-        raise ValueError(f"{len(data) - place} bytes follow the {header.al} samples that its header says")
+    if offset != len(data):
+        raise ValueError(f"{len(data) - offset} bytes follow the {header.al} samples that its header says")
     codes = Codes(segments, scales if codec.normalize else None, header.al, codec.sample_rate, 0.0)
     codes.bitrate = codec.bitrate_of_codes(codes)
     return codes
 
 
-def _read_scale(data: bytes, place: int) -> Tensor:
-    if len(data) - place < SCALE.size:
+def _read_scale(data: bytes, offset: int) -> Tensor:
+    if len(data) - offset < SCALE.size:
         raise ValueError("it ends too early: the level of a segment is missing")
-    (scale,) = SCALE.unpack_from(data, place)
+    (scale,) = SCALE.unpack_from(data, offset)
     if not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"the level of a segment is {scale}; it should be positive and finite")
     return torch.tensor([[[scale]]], dtype=torch.float32)
@@ -187,10 +187,10 @@ def _encoded(codes: Tensor, language_model: LanguageModel) -> bytes:
 
 @torch.no_grad()
 def _decoded(
-    data: bytes, place: int, frames: int, n_codebooks: int, language_model: LanguageModel
+    data: bytes, offset: int, frames: int, n_codebooks: int, language_model: LanguageModel
 ) -> tuple[Tensor, int]:
-    """The codes ``[1, K, T]`` of a segment that begins at ``place``, and where the next does."""
-    coder = ArithmeticDecoder(data, place)
+    """The codes ``[1, K, T]`` of a segment that begins at ``offset``, and where the next does."""
+    coder = ArithmeticDecoder(data, offset)
     previous, state = _nothing(n_codebooks, language_model), None
     found: list[list[int]] = []
     while len(found) < frames:

@@ -141,8 +141,8 @@ def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str
     """Audio channels, norm and SEANet's sizes, from the encoder's tensors."""
     outer = _weights(tensors, r"encoder\.model\.(\d+)\.conv\.conv\.weight(?:_v)?", source)
     inner, second = (
-        _weights(tensors, rf"encoder\.model\.(\d+)\.block\.{place}\.conv\.conv\.weight(?:_v)?", source)
-        for place in (1, 3)
+        _weights(tensors, rf"encoder\.model\.(\d+)\.block\.{index}\.conv\.conv\.weight(?:_v)?", source)
+        for index in (1, 3)
     )
     if len(outer) < 3 or not inner or len(inner) != len(second):
         raise ValueError(
@@ -184,11 +184,11 @@ def _check_widths(first: Tensor, downs: list[Tensor], inner: list[Tensor], sourc
         ValueError: A layer has another width; the message says which, and what would be right.
     """
     width = first.shape[0]
-    for place, down in enumerate(downs):
-        wanted = [width * 2 ** (place + 1), width * 2**place]
+    for index, down in enumerate(downs):
+        wanted = [width * 2 ** (index + 1), width * 2**index]
         if list(down.shape[:2]) != wanted or down.shape[2] % 2:
             raise ValueError(
-                f"downsampling {place + 1} of {source} is {list(down.shape)}; a SEANet that begins with {width} "
+                f"downsampling {index + 1} of {source} is {list(down.shape)}; a SEANet that begins with {width} "
                 f"channels has [{wanted[0]}, {wanted[1]}, twice the stride] there"
             )
     if len(inner) % len(downs) or inner[0].shape[1] % inner[0].shape[0]:

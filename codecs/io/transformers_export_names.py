@@ -84,9 +84,9 @@ def dac_export_name(name: str, n_strides: int) -> str:
     outer = {0: "conv1", per_block * n_strides + 1: "snake1", per_block * n_strides + 2: "conv2"}
     if int(layer) in outer:
         return f"{part}.{outer[int(layer)]}.{tensor}"
-    block, place = divmod(int(layer) - 1, per_block)
+    block, position = divmod(int(layer) - 1, per_block)
     unit = "" if within is None else f"{DAC_UNIT[int(within)]}."
-    return f"{part}.block.{block}.{DAC_BLOCK[part][place]}.{unit}{tensor}"
+    return f"{part}.block.{block}.{DAC_BLOCK[part][position]}.{unit}{tensor}"
 
 
 def dac_export_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:

@@ -161,10 +161,10 @@ def pairs(source: Path, target: Path, command: str, suffix: str) -> list[tuple[P
         raise RecipeError(f"there are no files that end with {', '.join(sorted(wanted))} in {source}")
     found = [(path, target / path.relative_to(source).with_suffix(suffix)) for path in files]
     seen: dict[Path, Path] = {}
-    for path, place in found:
-        if place in seen:
-            raise RecipeError(f"{path} and {seen[place]} would both go to {place}; rename one")
-        seen[place] = path
+    for path, destination in found:
+        if destination in seen:
+            raise RecipeError(f"{path} and {seen[destination]} would both go to {destination}; rename one")
+        seen[destination] = path
     return found
 
 

@@ -82,8 +82,8 @@ def make_workspace(entity: str, project: str, name: str, groups: list[str]) -> A
         project=project,
         name=name,
         sections=[
-            workspaces.Section(name=title, panels=shown, is_open=index < 2)
-            for index, (title, shown) in enumerate(sections)
+            workspaces.Section(name=title, panels=plots, is_open=index < 2)
+            for index, (title, plots) in enumerate(sections)
         ],
         settings=workspaces.WorkspaceSettings(x_axis=X_AXIS, group_by_prefix="first"),
         runset_settings=workspaces.RunsetSettings(groupby=[workspaces.Config(key) for key in groups]),

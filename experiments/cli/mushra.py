@@ -108,7 +108,7 @@ def prepare(options: argparse.Namespace) -> int:
 
     for file in options.imports:
         import_file(file)
-    asked = ListeningRequest(
+    request = ListeningRequest(
         runs=options.runs,
         baselines=options.baselines,
         data=options.data,
@@ -127,7 +127,7 @@ def prepare(options: argparse.Namespace) -> int:
         device=options.device,
     )
     folder = Path(options.output)
-    for line in prepare_test(asked, folder):
+    for line in prepare_test(request, folder):
         print(line)
     print(f"Written to {folder}. Give listeners {folder / 'listen'} (they open index.html) and put the files they save")
     print(f"into {folder / 'ratings'}, or: codeclab mushra serve {folder}. Then: codeclab mushra analyse {folder}")

@@ -112,23 +112,23 @@ def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
     return [*devices] * (options.jobs or 1)
 
 
-def choose_devices(asked: str, count: int, visible: str | None) -> list[str]:
+def choose_devices(requested: str, count: int, visible: str | None) -> list[str]:
     """GPUs as CUDA_VISIBLE_DEVICES names them.
 
     Args:
-        asked: how many, or the numbers of some separated by commas.
+        requested: how many, or the numbers of some separated by commas.
         count: how many there are.
         visible: CUDA_VISIBLE_DEVICES, by which they are counted.
 
     Raises:
         RecipeError: one that is not there.
     """
-    words = [word.strip() for word in asked.split(",") if word.strip()]
+    words = [word.strip() for word in requested.split(",") if word.strip()]
     if not all(word.isdigit() for word in words):
-        raise RecipeError(f"--devices {asked}: give a count or numbers, as in 4 or 0,2,3 (one alone: 2,)")
-    numbers = [int(word) for word in words] if "," in asked else list(range(int(asked)))
+        raise RecipeError(f"--devices {requested}: give a count or numbers, as in 4 or 0,2,3 (one alone: 2,)")
+    numbers = [int(word) for word in words] if "," in requested else list(range(int(requested)))
     if not numbers or max(numbers) >= count or len(set(numbers)) < len(numbers):
-        raise RecipeError(f"--devices {asked}: there are {count} GPUs, numbered from 0; each can be given once")
+        raise RecipeError(f"--devices {requested}: there are {count} GPUs, numbered from 0; each can be given once")
     named = visible.split(",") if visible else [str(number) for number in range(count)]
     return [named[number].strip() for number in numbers]
 
@@ -148,10 +148,10 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes:
     return lambda jobs, wait: [perform(job, wait, notes) for job in jobs]
 
 
-def choose_workers(asked: int | None, slots: Sequence[str | None]) -> int:
+def choose_workers(requested: int | None, slots: Sequence[str | None]) -> int:
     """Processes for ViSQOL, of each row: none beside rows that have a core each, else two where there are two cores."""
-    if asked is not None:
-        return asked
+    if requested is not None:
+        return requested
     return 0 if None in slots or usable_cores() < 2 else 2
 
 

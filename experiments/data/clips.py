@@ -119,10 +119,10 @@ class Clips(Sequence[Clip]):
         tried = [
             self.read(recording, PLACES[0] * room, seconds, self.sample_rate, self.channels),
         ]
-        for place in PLACES[1:] if room > 0 else ():
+        for share in PLACES[1:] if room > 0 else ():
             if float(tried[-1].abs().max()) > SILENCE:
                 return tried[-1]
-            tried.append(self.read(recording, place * room, seconds, self.sample_rate, self.channels))
+            tried.append(self.read(recording, share * room, seconds, self.sample_rate, self.channels))
         return tried[-1] if float(tried[-1].abs().max()) > SILENCE else tried[0]
 
 

@@ -122,6 +122,6 @@ def _usable(header: Header | str) -> Header | str:
 
 
 def _skip_message(root: Path, skipped: list[tuple[str, str]], usable: int) -> str:
-    shown = "; ".join(f"{name} ({reason})" for name, reason in skipped[:NAMES_IN_WARNING])
+    listed = "; ".join(f"{name} ({reason})" for name, reason in skipped[:NAMES_IN_WARNING])
     more = f"; and {len(skipped) - NAMES_IN_WARNING} more" if len(skipped) > NAMES_IN_WARNING else ""
-    return f"{root}: left out {len(skipped)} of {len(skipped) + usable} files: {shown}{more}"
+    return f"{root}: left out {len(skipped)} of {len(skipped) + usable} files: {listed}{more}"

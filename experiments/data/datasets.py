@@ -88,8 +88,8 @@ def find_jamendo(root: Path) -> dict[str, list[Path]] | None:
         next(reader, None)
         for _, artist, _, name, *_ in reader:
             low = str(Path(name).with_suffix(".low.mp3"))
-            places = (root / folder / form for folder in JAMENDO_FOLDERS for form in (name, low))
-            path = next((place for place in places if place.is_file()), None)
+            candidates = (root / folder / form for folder in JAMENDO_FOLDERS for form in (name, low))
+            path = next((candidate for candidate in candidates if candidate.is_file()), None)
             if path is not None:
                 tracks.setdefault(artist, []).append(path)
     artists = sorted(tracks)

@@ -211,8 +211,8 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         if length is None:
             length = end - start if end is not None else 0.0
         other = root / row["mix_path"] if row.get("mix_path") else None
-        place = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
-        mixed = Source(other, 0, *place) if other else None
+        mixing = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
+        mixed = Source(other, 0, *mixing) if other else None
         found = replace(
             found, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
             part_of=row.get("part_of", ""),

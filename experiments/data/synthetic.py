@@ -39,13 +39,13 @@ def make_voice(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
 
     count = round(seconds * sample_rate)
     time = np.arange(count) / sample_rate
-    place = time * syllables / seconds
-    index = np.minimum(place.astype(int), syllables - 1)
-    melody = np.interp(place, np.arange(syllables + 1), bends)
+    position = time * syllables / seconds
+    index = np.minimum(position.astype(int), syllables - 1)
+    melody = np.interp(position, np.arange(syllables + 1), bends)
     phase = np.cumsum(pitch * melody * (1 + depth * np.sin(2 * np.pi * vibrato * time)) / sample_rate) % 1.0
     flow = np.where(phase < 0.6, 0.5 - 0.5 * np.cos(2 * np.pi * phase / 0.6), 0.0)
     source = np.diff(flow, prepend=0.0) * sample_rate / pitch + 0.02 * rng.standard_normal(count)
-    envelope = loudness[index] * np.sin(np.pi * np.clip(place - index, 0, 1)) ** 0.6
+    envelope = loudness[index] * np.sin(np.pi * np.clip(position - index, 0, 1)) ** 0.6
     voice = np.zeros(count)
     for vowel in np.unique(vowels[kinds == 0]):
         gate = envelope * ((vowels == vowel) & (kinds == 0))[index]

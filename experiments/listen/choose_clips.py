@@ -121,15 +121,15 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
     spare: list[Clip] = []
     messages = []
     for domain in sorted({recording.domain for recording in clips.recordings}):
-        places = [place for place, recording in enumerate(clips.recordings) if recording.domain == domain]
-        places.sort(key=lambda place: clips.recordings[place].name)
-        rng.shuffle(places)
-        places.sort(key=lambda place: clips.recordings[place].seconds < clips.seconds - SLACK)
+        indices = [index for index, recording in enumerate(clips.recordings) if recording.domain == domain]
+        indices.sort(key=lambda index: clips.recordings[index].name)
+        rng.shuffle(indices)
+        indices.sort(key=lambda index: clips.recordings[index].seconds < clips.seconds - SLACK)
         found: list[Clip] = []
-        for place in places:
+        for index in indices:
             if len(found) > per_domain:
                 break
-            clip = clips[place]
+            clip = clips[index]
             if measure_lufs(clip.audio, clip.sample_rate) >= QUIETEST_LUFS:
                 found.append(clip)
         taken = found[:per_domain]

@@ -14,11 +14,11 @@ from codeclab.experiments.listen.systems import read_subjects
 from codeclab.experiments.listen.write import write_test
 
 
-def prepare_test(asked: ListeningRequest, folder: Path) -> list[str]:
+def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
     """Make a test.
 
     Args:
-        asked: what it should be.
+        request: what it should be.
         folder: where it is written, whole or not at all.
 
     Returns:
@@ -27,22 +27,24 @@ def prepare_test(asked: ListeningRequest, folder: Path) -> list[str]:
     Raises:
         RecipeError: it cannot be made; the message says why and what would work.
     """
-    asked.check()
+    request.check()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError(f"{folder} is there already; its ratings would not fit another test: give another -o DIR")
-    subjects, messages = read_subjects(asked.runs, asked.baselines, asked.bitrates)
-    chosen = choose_clips(available_clips(subjects, asked.data, asked.seconds, asked.split), asked.clips, asked.seed)
+    subjects, messages = read_subjects(request.runs, request.baselines, request.bitrates)
+    chosen = choose_clips(
+        available_clips(subjects, request.data, request.seconds, request.split), request.clips, request.seed
+    )
     messages += chosen.messages
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:
         building.chmod(0o755)
-        conditions = make_conditions(subjects, asked.cutoffs, folder)
+        conditions = make_conditions(subjects, request.cutoffs, folder)
         pool = building / "pool"
         pool.mkdir()
         practice = [] if any(clip is chosen.practice for clip in chosen.clips) else [chosen.practice]
-        stimuli = make_stimuli(pool, [*chosen.clips, *practice], subjects, asked)
-        test, told = write_test(building, conditions, chosen, stimuli, asked)
+        stimuli = make_stimuli(pool, [*chosen.clips, *practice], subjects, request)
+        test, told = write_test(building, conditions, chosen, stimuli, request)
         shutil.rmtree(pool)
         if folder.exists():
             folder.rmdir()

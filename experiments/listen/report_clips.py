@@ -71,19 +71,19 @@ class ReportClips:
         versions = 1 + sum(len(subject.rates) for subject in self.subjects)
         second = 1.15 * 125 * KBPS * self.clips.channels
         chosen: list[int] = []
-        for place, recording in enumerate(self.clips.recordings):
+        for index, recording in enumerate(self.clips.recordings):
             seconds = min(recording.seconds, self.clips.seconds)
             size = round(versions * (second * seconds + PICTURE) * 4 / 3)
             if size <= room and (limit is None or len(chosen) < limit):
-                chosen.append(place)
+                chosen.append(index)
                 room -= size
         return chosen
 
-    def played(self, places: Sequence[int]) -> list[PlayedClip]:
+    def played(self, indices: Sequence[int]) -> list[PlayedClip]:
         """The chosen clips with all their versions."""
         if self.clips is None:
             return []
-        clips = [self.clips[place] for place in places]
+        clips = [self.clips[index] for index in indices]
         loudest = [float(decibels(clip.audio, clip.sample_rate).max()) for clip in clips]
         versions = [
             [_stimulus(None, None, clip.audio, clip.sample_rate, top)] for clip, top in zip(clips, loudest, strict=True)
@@ -91,9 +91,9 @@ class ReportClips:
         for subject in self.subjects:
             if not self._has_these(subject):
                 continue
-            for place, kbps, audio in subject.decoded(clips, self.device):
-                rate = clips[place].sample_rate
-                versions[place].append(_stimulus(subject.name, kbps, audio, rate, loudest[place]))
+            for index, kbps, audio in subject.decoded(clips, self.device):
+                rate = clips[index].sample_rate
+                versions[index].append(_stimulus(subject.name, kbps, audio, rate, loudest[index]))
         return [
             PlayedClip(clip.name, clip.domain, clip.seconds, clip.sample_rate, found)
             for clip, found in zip(clips, versions, strict=True)

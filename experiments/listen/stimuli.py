@@ -125,18 +125,18 @@ def make_conditions(subjects: Sequence[Subject], cutoffs: Sequence[int], folder:
     return conditions
 
 
-def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], asked: ListeningRequest) -> Stimuli:
+def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], request: ListeningRequest) -> Stimuli:
     """Every clip under every condition, in the order of ``make_conditions``.
 
     Args:
         pool: where they wait.
         clips: the originals.
         subjects: the systems.
-        asked: for the anchors and the device.
+        request: for the anchors and the device.
     """
-    device = torch.device(asked.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = torch.device(request.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     stimuli = Stimuli(pool, clips[0].sample_rate)
-    cutoffs = asked.cutoffs
+    cutoffs = request.cutoffs
     for clip in clips:
         stimuli.add(clip.name, 0, clip.audio)
         for place, cutoff in enumerate(cutoffs, 1):

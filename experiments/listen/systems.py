@@ -51,13 +51,13 @@ class Subject:
         """
         if self.codec is None:
             baseline = make_baseline(self.baseline or {})
-            for place, clip in enumerate(clips):
-                for kbps, asked in self.rates.items():
-                    yield place, kbps, _transcoded(baseline, clip, asked)
+            for index, clip in enumerate(clips):
+                for kbps, requested in self.rates.items():
+                    yield index, kbps, _transcoded(baseline, clip, requested)
             return
         codec = Codec.from_pretrained(self.codec)
         with evaluating(codec, device) as home:
-            for place, clip in enumerate(clips):
+            for index, clip in enumerate(clips):
                 reference, given = match_channels(clip.audio, codec.channels, clip.name)
                 given = resample(given, clip.sample_rate, codec.sample_rate)[None].to(home)
                 for kbps, count in self.rates.items():
@@ -65,7 +65,7 @@ class Subject:
                     if reference.shape[0] < codec.channels:
                         audio = audio.mean(dim=0, keepdim=True)
                     audio = resample(audio, codec.sample_rate, clip.sample_rate)
-                    yield place, kbps, same_length(audio, clip.audio.shape[-1])
+                    yield index, kbps, same_length(audio, clip.audio.shape[-1])
 
 
 def subject_of(source: Source) -> Subject:
@@ -88,9 +88,9 @@ def subject_of(source: Source) -> Subject:
     return Subject(source.row, spent, baseline=spec, source=source)
 
 
-def _transcoded(baseline: Baseline, clip: Clip, asked: float) -> Tensor:
+def _transcoded(baseline: Baseline, clip: Clip, requested: float) -> Tensor:
     reference, given = match_channels(clip.audio, baseline.channels or clip.audio.shape[0], clip.name)
-    audio, _ = baseline.transcode(given, clip.sample_rate, asked)
+    audio, _ = baseline.transcode(given, clip.sample_rate, requested)
     return audio.mean(dim=0, keepdim=True) if reference.shape[0] < audio.shape[0] else audio
 
 
@@ -156,15 +156,15 @@ def _baseline(words: Sequence[str], bitrates: Sequence[float] | None) -> Subject
 
 
 def _subject(baseline: Baseline, bitrates: Sequence[float] | None) -> Subject:
-    asked = asked_rates(baseline, bitrates)
-    return Subject(baseline.name, {rate: rate for rate in asked}, baseline=describe_baseline(baseline))
+    requested = asked_rates(baseline, bitrates)
+    return Subject(baseline.name, {rate: rate for rate in requested}, baseline=describe_baseline(baseline))
 
 
 def _at(subject: Subject, bitrates: Sequence[float] | None) -> Subject:
     if bitrates is None:
         return subject
     # A baseline is asked for 6 kbps and spends 7.
-    names = {kbps: (kbps, asked) if subject.codec is None else (kbps,) for kbps, asked in subject.rates.items()}
+    names = {kbps: (kbps, requested) if subject.codec is None else (kbps,) for kbps, requested in subject.rates.items()}
     near = {kbps: subject.rates[kbps] for kbps, known in names.items() if any(is_among(one, bitrates) for one in known)}
     if not near:
         there = ", ".join(f"{kbps:.4g}" for kbps in subject.rates)

@@ -18,7 +18,7 @@ from codeclab.experiments.listen.stimuli import Stimuli
 
 
 def write_test(
-    folder: Path, conditions: Sequence[Condition], chosen: Chosen, stimuli: Stimuli, asked: ListeningRequest
+    folder: Path, conditions: Sequence[Condition], chosen: Chosen, stimuli: Stimuli, request: ListeningRequest
 ) -> tuple[ListeningTest, list[str]]:
     """Pages, sound and key.
 
@@ -27,35 +27,35 @@ def write_test(
         conditions: what is compared.
         chosen: the clips.
         stimuli: every clip under every condition.
-        asked: the loudness, the seed and the words.
+        request: the loudness, the seed and the words.
 
     Returns:
         The test, and what there is to say.
     """
-    rng = Random(f"pages:{asked.seed}")
+    rng = Random(f"pages:{request.seed}")
     pages = [page for clip in chosen.clips for page in _pages(clip, conditions, rng)]
     practice = _pages(chosen.practice, conditions, rng)[0]
-    level, tightest = stimuli.level(asked.lufs)
+    level, tightest = stimuli.level(request.lufs)
     test = ListeningTest(
-        title=asked.title,
+        title=request.title,
         conditions=conditions,
         practice=practice,
         pages=pages,
-        clips_per_listener=asked.clips_per_listener,
-        listen=asked.listen,
+        clips_per_listener=request.clips_per_listener,
+        listen=request.listen,
         lufs=level,
-        lowest=asked.lowest,
+        lowest=request.lowest,
         sample_rate=stimuli.sample_rate,
         digest=_write_sound(folder / PAGES / "audio", [*pages, practice], stimuli, level),
     )
     write_atomically(folder / PAGES / "index.html", render(test))
     (folder / FOLDER).mkdir()
     test.save(folder)
-    messages = [f"{conditions[place].name} is silent on {clip}." for clip, place in stimuli.silent()]
+    messages = [f"{conditions[index].name} is silent on {clip}." for clip, index in stimuli.silent()]
     if tightest is not None:
-        clip, place = tightest
+        clip, index = tightest
         messages.append(
-            f"Everything is at {level:.1f} LUFS, not {asked.lufs:g}: any louder, {conditions[place].name} would clip "
+            f"Everything is at {level:.1f} LUFS, not {request.lufs:g}: any louder, {conditions[index].name} would clip "
             f"on {clip}."
         )
     return test, messages + _crowded(conditions)
@@ -63,8 +63,8 @@ def write_test(
 
 def _split(conditions: Sequence[Condition]) -> tuple[list[int], list[int]]:
     """Places of the systems, and of what stands on every page."""
-    systems = [place for place, condition in enumerate(conditions) if condition.kind == SYSTEM]
-    return systems, [place for place in range(len(conditions)) if place not in systems]
+    systems = [index for index, condition in enumerate(conditions) if condition.kind == SYSTEM]
+    return systems, [index for index in range(len(conditions)) if index not in systems]
 
 
 def _pages(clip: Clip, conditions: Sequence[Condition], rng: Random) -> list[Page]:
@@ -75,12 +75,12 @@ def _pages(clip: Clip, conditions: Sequence[Condition], rng: Random) -> list[Pag
 
 def _write_sound(folder: Path, pages: Sequence[Page], stimuli: Stimuli, level: float) -> str:
     """Writes every stimulus; returns a hash of them all."""
-    files = {name: (page.clip, place) for page in pages for name, place in page.stimuli.items()}
+    files = {name: (page.clip, index) for page in pages for name, index in page.stimuli.items()}
     files |= {page.reference: (page.clip, 0) for page in pages}
     digest = hashlib.sha256()
     # In the order of their ids, so that dates of files tell nothing either.
-    for name, (clip, place) in sorted(files.items()):
-        content = script(name, wav(stimuli.at(clip, place, level), stimuli.sample_rate))
+    for name, (clip, index) in sorted(files.items()):
+        content = script(name, wav(stimuli.at(clip, index, level), stimuli.sample_rate))
         digest.update(content.encode())
         write_atomically(folder / f"{name}.js", content)
     return digest.hexdigest()[:32]

@@ -104,24 +104,24 @@ class Draft:
         return self.usual is not None and any(job.steps < self.usual for job in self.jobs if job.steps)
 
 
-def draft_row(row: RowSpec, asked: TableRequest, timings: Timings | None = None, notes: Notes | None = None) -> Draft:
+def draft_row(row: RowSpec, request: TableRequest, timings: Timings | None = None, notes: Notes | None = None) -> Draft:
     """Build a row's parts and drop them again; what is wrong is said before any row is trained.
 
     Args:
         row: of the table.
-        asked: what the command asks of every row.
+        request: what the command asks of every row.
         timings: where batches are timed; None times none.
         notes: where it is said what the row leaves out of its recipe; shared by rows, nothing is said twice.
     """
     draft = Draft(row)
     try:
         if row.kind == "trained":
-            _draft_training(draft, asked, timings, notes or Notes())
+            _draft_training(draft, request, timings, notes or Notes())
         elif row.kind in ("codec", "baseline"):
-            name = f"{slug(asked.spec.name)}-{slug(row.name)}"
-            clips = clip_settings(asked.scale or asked.spec.scale, asked.extra)
-            clips |= {SPLIT: asked.split} if asked.split != "test" else {}
-            job = Job(asked.of(row), name, asked.runs, data=asked.data, clips=clips, workers=asked.workers)
+            name = f"{slug(request.spec.name)}-{slug(row.name)}"
+            clips = clip_settings(request.scale or request.spec.scale, request.extra)
+            clips |= {SPLIT: request.split} if request.split != "test" else {}
+            job = Job(request.of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
             draft.jobs, draft.left = [job], [0]
     except ValueError as error:
         draft.error = str(error)
@@ -130,30 +130,30 @@ def draft_row(row: RowSpec, asked: TableRequest, timings: Timings | None = None,
     return draft
 
 
-def _draft_training(draft: Draft, asked: TableRequest, timings: Timings | None, notes: Notes) -> None:
-    flags = asked.flags(draft.row)
+def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None, notes: Notes) -> None:
+    flags = request.flags(draft.row)
     # A row for another machine is built here, but for what this one has.
-    here = ["--trainer.accelerator", "cpu"] if asked.elsewhere else []
+    here = ["--trainer.accelerator", "cpu"] if request.elsewhere else []
     cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
     first = int(cli.config.seed_everything)
     name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
     accelerator = dict(pairs(flags)).get("trainer.accelerator", "auto")
-    for seed in range(asked.seeds):
+    for seed in range(request.seeds):
         own = f"{name}-seed{seed}" if seed else name
-        made_for = MadeFor(asked.spec.name, draft.row.name, seed, cli.request.recipe, cli.request.scale)
+        made_for = MadeFor(request.spec.name, draft.row.name, seed, cli.request.recipe, cli.request.scale)
         config = {**cli.requested, "name": own, "seed_everything": first + seed, "made_for": asdict(made_for)}
         config["trainer"] = {**config["trainer"], "accelerator": accelerator}
         job = Job(
-            spec=asked.of(draft.row),
+            spec=request.of(draft.row),
             name=own,
-            runs=asked.runs,
+            runs=request.runs,
             config=config,
             seed=seed,
             steps=steps,
             devices=devices,
             parameters=parameters(cli.model.codec),
-            data=asked.data,
-            workers=asked.workers,
+            data=request.data,
+            workers=request.workers,
         )
         draft.jobs.append(job)
         draft.left.append(max(steps - job.folder.steps, 0))

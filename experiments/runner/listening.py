@@ -34,29 +34,29 @@ def keep_figures(results: Results, folder: Path) -> list[str]:
     """
     by_run: dict[str, list[int]] = {}
     messages = []
-    for place, condition in enumerate(results.test.conditions):
+    for index, condition in enumerate(results.test.conditions):
         if condition.run is not None:
-            by_run.setdefault(condition.run, []).append(place)
+            by_run.setdefault(condition.run, []).append(index)
         elif condition.kind == SYSTEM:
             messages.append(f"No run stands behind {condition.name}: no table finds its figure.")
-    for run, places in by_run.items():
+    for run, indices in by_run.items():
         # Not resolved: the folder of a run may be a link.
         home = Path(os.path.normpath(folder.absolute() / run))
         if not home.is_dir():
-            messages.append(f"{home} is not there: no table finds the figures of {_names(results, places)}.")
+            messages.append(f"{home} is not there: no table finds the figures of {_names(results, indices)}.")
             continue
-        content = _content(results, places)
+        content = _content(results, indices)
         write_atomically(home / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        messages.append(f"{_names(results, places)}: kept in {home / FILE}")
+        messages.append(f"{_names(results, indices)}: kept in {home / FILE}")
     return messages
 
 
-def _names(results: Results, places: Sequence[int]) -> str:
-    return "; ".join(results.test.conditions[place].name for place in places)
+def _names(results: Results, indices: Sequence[int]) -> str:
+    return "; ".join(results.test.conditions[index].name for index in indices)
 
 
-def _content(results: Results, places: Sequence[int]) -> dict[str, Any]:
-    conditions = [results.test.conditions[place] for place in places]
+def _content(results: Results, indices: Sequence[int]) -> dict[str, Any]:
+    conditions = [results.test.conditions[index] for index in indices]
     own = results.means[results.means["condition"].isin([condition.name for condition in conditions])]
     own = own[own["n"] > 0]
     columns = ["domain", "bitrate_kbps", "mean", "ci95", "n"]

@@ -31,11 +31,11 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
         # Rows that share a GPU fill each other's gaps, which is not known before: they are counted one after another.
         abreast = len(set(slots)) if any(slots) else at_a_time
         most = makespan(times, abreast)
-        place = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine's CPU"
+        device_name = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine's CPU"
         spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
         spread += f" in {count(threads_each(at_a_time), 'thread')} each" if None in slots else ""
         bound = "about" if abreast == at_a_time else "at most about"
-        lines.append(f"  training takes {bound} {clock(most)} on {place}{spread}; measuring comes on top")
+        lines.append(f"  training takes {bound} {clock(most)} on {device_name}{spread}; measuring comes on top")
     elif elsewhere and any(any(draft.left) for draft in drafts):
         lines.append("  not timed here: rows run on the cluster")
     new = [draft.size for draft in drafts for job in draft.jobs if job.steps and not job.folder.last.is_file()]

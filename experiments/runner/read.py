@@ -87,13 +87,13 @@ def _filled(path: Path, template: Any, row: Any) -> Any:
     """A row of ``values`` as one of a name and flags, by the table's template."""
     if not isinstance(row, dict) or "values" not in row:
         return row
-    places = template.get("values", []) if isinstance(template, dict) else []
-    if len(places) != len(row["values"]) or set(template) - {"values", "name", "flags"}:
+    keys = template.get("values", []) if isinstance(template, dict) else []
+    if len(keys) != len(row["values"]) or set(template) - {"values", "name", "flags"}:
         raise RecipeError(
             f"{path}: a row of values {row['values']!r} needs a 'template' with as many 'values' (their names), and "
             "'name' and 'flags' with the names in braces"
         )
-    values = {place: _flag_value(value) for place, value in zip(places, row["values"], strict=True)}
+    values = {key: _flag_value(value) for key, value in zip(keys, row["values"], strict=True)}
     filled = {key: str(template[key]).format(**values) for key in ("name", "flags") if key in template}
     return {**filled, **{key: value for key, value in row.items() if key != "values"}}
 

@@ -130,8 +130,8 @@ class SlurmLauncher:
 
     def _queued(self) -> set[str] | None:
         """Numbers of the jobs that wait or run; None where Slurm does not answer."""
-        asked = subprocess.run(["squeue", "--noheader", "--format=%A"], capture_output=True, text=True, check=False)
-        return set(asked.stdout.split()) if asked.returncode == 0 else None
+        listing = subprocess.run(["squeue", "--noheader", "--format=%A"], capture_output=True, text=True, check=False)
+        return set(listing.stdout.split()) if listing.returncode == 0 else None
 
     def _result(self, job: Job, sent: Any) -> Outcome:
         self._number(job).unlink(missing_ok=True)

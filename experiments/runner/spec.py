@@ -34,9 +34,9 @@ def size_flags(flags: Sequence[str], sizes: Mapping[str, int], scale: str | None
 
 
 def _in_proportion(recipe: dict[str, Any], parts: dict[str, Any], setting: str, size: int) -> int:
-    place, _, argument = setting.rpartition(".")
+    part, _, argument = setting.rpartition(".")
     node: Any = recipe
-    for key in place.split("."):
+    for key in part.split("."):
         node = node.get(key) if isinstance(node, dict) else None
     whole = node.get("init_args", {}).get(argument) if isinstance(node, dict) else None
     if not isinstance(whole, int):
@@ -46,11 +46,11 @@ def _in_proportion(recipe: dict[str, Any], parts: dict[str, Any], setting: str, 
 
 
 def _recipe_of(flags: Sequence[str]) -> str:
-    for place, word in enumerate(flags):
+    for index, word in enumerate(flags):
         if word.startswith("--config="):
             return word.partition("=")[2]
-        if word == "--config" and place + 1 < len(flags):
-            return flags[place + 1]
+        if word == "--config" and index + 1 < len(flags):
+            return flags[index + 1]
     raise RecipeError("sizes: the row's flags name no recipe; begin them with --config NAME")
 
 

@@ -24,8 +24,8 @@ def main() -> None:
 
     with listening():
         for line in requests:
-            asked = json.loads(line)
-            outcome = perform(Job.load(asked["job"]), wait=asked["wait"])
+            message = json.loads(line)
+            outcome = perform(Job.load(message["job"]), wait=message["wait"])
             os.write(report, f"{outcome.dump()}\n".encode())
 
 

@@ -224,9 +224,9 @@ class CodecCLI(LightningCLI):
             self.notes(changed)
         if self.resume is None or self.folder.corpus.is_file():
             write_record(self.folder.corpus, listed)
-        asked = self.request
+        request = self.request
         due = self.folder.validation_due
-        loggers = make_loggers(self.folder, self.settings, self.start, asked.recipe, asked.scale, due)
+        loggers = make_loggers(self.folder, self.settings, self.start, request.recipe, request.scale, due)
         trainer.loggers = [*loggers, *trainer.loggers]  # the run's own, then those of --trainer.logger
 
     def execute(self) -> None:

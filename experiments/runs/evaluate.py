@@ -77,9 +77,9 @@ def evaluate_codec(
     title: str = "evaluate",
 ) -> Evaluation:
     """Measure ``codec`` on a split's clips at ``bitrates`` (kbps); ``title`` is what its progress is called."""
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     clips = data.clips(split)
-    found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=place, progress=title)
+    found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
     found.info["codec"] = identity(codec)
     found.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
     if line := left_out_line(clips.left_out, len(clips)):
@@ -119,6 +119,6 @@ def pick_bitrates(offered: list[float], wanted: list[float] | int | None) -> lis
             return offered
         if wanted == 1:
             return offered[-1:]
-        places = [round(i * (len(offered) - 1) / (wanted - 1)) for i in range(wanted)]
-        return [offered[place] for place in places]
+        indices = [round(i * (len(offered) - 1) / (wanted - 1)) for i in range(wanted)]
+        return [offered[index] for index in indices]
     return [rate for rate in offered if is_among(rate, wanted)]

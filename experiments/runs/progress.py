@@ -97,11 +97,11 @@ class RunProgress(Callback):
             self._said, self._said_at = now, step
 
     def _figures(self, trainer: lightning.Trainer) -> list[str]:
-        shown = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
+        values = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
         if self.latest is not None:
             losses = {key[6:]: value for key, value in self.latest.values.items() if key.startswith("train/")}
-            shown = losses | {name: value for name, value in shown.items() if "/" in name}
-        return [f"{name} {value:.3g}" for name, value in shown.items()]
+            values = losses | {name: value for name, value in values.items() if "/" in name}
+        return [f"{name} {value:.3g}" for name, value in values.items()]
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Close the bar, and write how long training took."""

@@ -72,7 +72,7 @@ def validation_batch(given: Any, channels: int) -> ValidationBatch:
         return ValidationBatch(given["audio"], [], [], [])
     audio = find_audio(given, channels)
     lengths, domains = [audio.shape[-1]] * len(audio), None
-    names = [f"clip {place}" for place in range(len(audio))]
+    names = [f"clip {number}" for number in range(len(audio))]
     if isinstance(given, Mapping):
         lengths = given["length"].tolist() if "length" in given else lengths
         domains, names = given.get("domain"), given.get("name", names)

@@ -119,8 +119,11 @@ class TrainingLogs(Callback):
             values = training_figures(output) | self._throughput.read() | memory_figures(pl_module.device)
             for logger in trainer.loggers:
                 logger.log_metrics(values, step)
-            shown = {"spectral": output.losses.get("spectral"), "discriminator": output.losses.get("discriminator")}
-            for name, value in shown.items():
+            bar_values = {
+                "spectral": output.losses.get("spectral"),
+                "discriminator": output.losses.get("discriminator"),
+            }
+            for name, value in bar_values.items():
                 if value is not None:
                     pl_module.log(name, value, prog_bar=True, logger=False)
 

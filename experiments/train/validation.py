@@ -147,9 +147,9 @@ def _measure(module: lightning.LightningModule, output: ValidationOutput, stage:
                 _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), output.sample_rate, name, clip)
                 for clip, original, coded, length in zip(clips.names, clips.audio, decoded, clips.lengths, strict=True)
             ]
-            shown = name == output.monitored and suffix == ""
+            in_bar = name == output.monitored and suffix == ""
             domains = clips.domains if by_domain else None
-            _log_scores(module, f"{stage}/{name}{suffix}", scores, domains, shown)
+            _log_scores(module, f"{stage}/{name}{suffix}", scores, domains, in_bar)
 
 
 def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate: int, name: str, clip: str) -> float:
@@ -167,7 +167,7 @@ def _say_once(text: str) -> None:
 
 
 def _log_scores(
-    module: lightning.LightningModule, name: str, scores: list[float], domains: Sequence[str] | None, shown: bool
+    module: lightning.LightningModule, name: str, scores: list[float], domains: Sequence[str] | None, in_bar: bool
 ) -> None:
     """Log the mean of a batch's scores that are numbers and, where domains are given, the mean of each domain's."""
     groups = {name: [score for score in scores if score == score]}
@@ -177,7 +177,7 @@ def _log_scores(
     for key, values in groups.items():
         if values:
             mean = sum(values) / len(values)
-            module.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=shown and key == name)
+            module.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=in_bar and key == name)
 
 
 def _log_rate(module: lightning.LightningModule, split: str) -> None:
