@@ -77,7 +77,7 @@ def test_defaults_then_recipe_then_scale_then_flags(own: str) -> None:
     plain = ["--config", own, "--dry-run"]
     assert sizes(built(*plain)) == {"encoder": 32, "decoder": 6, "discriminators": [32], "batch": 3, "steps": 7}
     scaled = [*plain, "--scale", "mini"]
-    assert sizes(built(*scaled)) == {"encoder": 16, "decoder": 16, "discriminators": [4], "batch": 4, "steps": 1500}
+    assert sizes(built(*scaled)) == {"encoder": 16, "decoder": 16, "discriminators": [4], "batch": 3, "steps": 1500}
     flags = ["--model.encoder.n_filters", "5", "--data.batch_size", "2", "--model.discriminators+=MSSTFTDiscriminator",
              "--model.discriminators.n_filters", "3"]  # fmt: skip
     spoken = {"encoder": 5, "decoder": 16, "discriminators": [4, 3], "batch": 2, "steps": 1500}
