@@ -199,7 +199,7 @@ class Codec(nn.Module):
         """Have encoder and decoder compute in bfloat16 when coding; returns the codec.
 
         Weights stay float32, as do the quantizer's arithmetic and spectra. Training is not concerned: its precision is
-        the trainer's. Some codes are others than in float32, and audio differs by about 40 dB less than it has.
+        the trainer's. Some codes are others than in float32, and decoded audio differs from float32 by about -40 dB.
         """
         self._bf16 = True
         return self

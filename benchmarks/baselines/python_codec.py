@@ -1,10 +1,8 @@
 """Anybody's codec: a Python file with ``encode`` and ``decode``."""
 
 import hashlib
-import importlib.util
 import inspect
 import math
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from codeclab.benchmarks.baselines.base import NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.tokens import TokenCodec, Tokens
+from codeclab.codecs.io.python_file import run_file
 
 PROBE_SECONDS = 10
 EXAMPLE = "as in: sample_rate = 24000; codebook_sizes = [4096] * 3; def encode(audio): …; def decode(codes): …"
@@ -136,18 +135,12 @@ class PythonCodec(TokenCodec):
 
 
 def _run(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"codeclab_codec_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path}: Python cannot load it")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
     try:
-        spec.loader.exec_module(module)
+        return run_file(path, f"codeclab_codec_{path.stem}")
     except ModuleNotFoundError as error:
         raise NotInstalledError(f"{path} imports {error.name}, which is not installed") from error
     except Exception as error:
         raise ValueError(f"{path} fails: {type(error).__name__}: {error}") from error
-    return module
 
 
 def _parts(content: Any, file: str) -> Sequence[Any]:

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 import codeclab
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.python_file import run_file
 from codeclab.experiments.config.files import RECIPES, SCALES, RecipeError, listed, names, read_yaml, recipe_path
 from codeclab.experiments.train.parts import import_parts
 
@@ -62,15 +63,9 @@ def import_file(path: str) -> None:
         raise RecipeError(
             f"--import {path}: a module cannot be named {file.stem!r}, or one is already; rename the file"
         )
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise RecipeError(f"--import {path}: Python cannot load it")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
     try:
-        spec.loader.exec_module(module)
+        run_file(file, file.stem)
     except Exception as error:
-        del sys.modules[file.stem]
         there = moved(error.name or "") if isinstance(error, ImportError) else ""
         hint = f"; it is {there} now" if there and there != getattr(error, "name", None) else ""
         raise RecipeError(f"--import {path}: {type(error).__name__}: {error}{hint}") from error
