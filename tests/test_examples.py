@@ -1,10 +1,13 @@
-"""The scripts of ``examples/`` run, and give what they say."""
+"""The scripts and the notebook of ``examples/`` run, and give what they say."""
 
+import ast
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -47,3 +50,28 @@ def test_a_quantizer_is_swapped(example: ModuleType, tmp_path: Path, monkeypatch
     monkeypatch.setenv("WANDB_MODE", "disabled")
     found = example.main(steps=20, runs=str(tmp_path))
     assert found.keys() == {"ResidualVQ", "FactorizedVQ"}
+
+
+def shown_by(cell: str, names: dict[str, Any]) -> Any:
+    """Run a notebook's cell; returns what it shows, the value of its last line."""
+    lines = ast.parse(cell)
+    last = lines.body.pop() if isinstance(lines.body[-1], ast.Expr) else None
+    exec(compile(lines, "cell", "exec"), names)
+    return None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    content = json.loads((FOLDER / "codec.ipynb").read_text(encoding="utf-8"))
+    assert content["nbformat"] == 4
+    cells = ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell.get("outputs") for cell in content["cells"])  # outputs are made by who runs it
+    names: dict[str, Any] = {}
+    shown = [shown_by(cell, names) for cell in cells]
+    assert shown[0]._repr_html_().startswith("<div")
+    assert shown[1][0][0] == 1
+    assert all(one._repr_html_().count("<audio") == 2 for one in shown[2:4])
+    assert names["scores"]["mel distance"].is_monotonic_decreasing
+    assert names["scores"]["SI-SNR, dB"].is_monotonic_increasing
+    assert names["entropy"].between(1, 10).all()
+    assert "FSQ" in repr(names["run"].codec)
