@@ -87,9 +87,7 @@ def _codebooks(before: DataFrame, found: DataFrame) -> DataFrame:
     kept = []
     for rate in sorted({*before["bitrate_kbps"], *found["bitrate_kbps"]}):
         choices = [table[table["bitrate_kbps"] == rate] for table in (found, before)]
-        kept.append(
-            max(choices, key=lambda table: int(table.loc[table["domain"] == ALL, "n"].max() if len(table) else 0))
-        )
+        kept.append(max(choices, key=_clips))
     return pd.concat(kept, ignore_index=True)
 
 
