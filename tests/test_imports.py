@@ -17,6 +17,7 @@ ORDER = (
     "discriminators",
     "benchmarks.metrics",
     "benchmarks.evaluate",
+    "benchmarks.speed",
     "benchmarks.baselines",
     "benchmarks.tables",
     "benchmarks.report",

@@ -23,6 +23,7 @@ COMMANDS = {
     "decode": ("turn such files into audio again", "codeclab.experiments.cli.code_files"),
     "reconstruct": ("audio as a listener would get it, through a codec", "codeclab.experiments.cli.code_files"),
     "stream": ("raw PCM from standard input through a codec, live", "codeclab.experiments.cli.stream"),
+    "speed": ("time training, coding, reading and measuring on this machine", "codeclab.experiments.cli.speed"),
     "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.cli.export"),
     "dashboard": ("arrange a W&B project for comparing codecs", "codeclab.experiments.cli.dashboard"),
     "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.cli.data"),

@@ -1,0 +1,91 @@
+"""A codec's encoder and decoder timed: float32, bfloat16, and ``transformers``' model of the same weights."""
+
+import copy
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from codeclab.benchmarks.speed.in_turns import Timed, in_turns, machine_rows, machine_works
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.transformers_export import to_transformers
+
+UNIT = "times real time"
+Work = Callable[[], object]
+
+
+@torch.no_grad()
+def time_inference(
+    codec: Codec, bitrate: float | None = None, seconds: float = 5.0, repeats: int = 5
+) -> tuple[list[Timed], list[str]]:
+    """Time coding on as many threads as torch has.
+
+    Args:
+        codec: in evaluation mode, on the CPU.
+        bitrate: kbps; None is the highest.
+        seconds: of noise that is coded; the work does not depend on what is heard.
+        repeats: runs that count.
+
+    Returns:
+        The lines, those of the machine last; and a sentence on a peer that could not be timed, if so.
+        ``x`` compares with ``transformers`` where it can be timed, else with float32.
+    """
+    generator = torch.Generator().manual_seed(0)
+    audio = 0.1 * torch.randn(1, codec.channels, round(seconds * codec.sample_rate), generator=generator)
+    rate = codec.bitrates[-1] if bitrate is None else bitrate
+    plain, rough = copy.deepcopy(codec), copy.deepcopy(codec).to_bf16()
+    codes = plain.encode(audio, rate)
+    works: dict[str, Work] = {
+        "encode, float32": lambda: plain.encode(audio, rate),
+        "encode, bfloat16": lambda: rough.encode(audio, rate),
+        "decode, float32": lambda: plain.decode(codes),
+        "decode, bfloat16": lambda: rough.decode(codes),
+    }
+    notes = []
+    beside = {"encode": "encode, float32", "decode": "decode, float32"}
+    try:
+        peer = _transformers(codec, audio, rate)
+    except ValueError as error:
+        notes.append(f"transformers is not timed beside it: {error}")
+    else:
+        works |= {f"{way}, transformers": work for way, work in peer.items()}
+        beside = {way: f"{way}, transformers" for way in peer}
+    taken = in_turns(works | machine_works(), repeats)
+    lines = [Timed(name, taken[name], seconds, UNIT, taken[beside[name.partition(",")[0]]]) for name in works]
+    return lines + machine_rows(taken), notes
+
+
+def _transformers(codec: Codec, audio: Tensor, bitrate: float) -> dict[str, Work]:
+    """Both ways of ``transformers``' model of the same weights.
+
+    Raises:
+        ValueError: there is none; the message says why.
+    """
+    if find_spec("transformers") is None:
+        raise ValueError("it is not installed (pip install 'codeclab[transformers]')")
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    exported = to_transformers(codec)
+    with TemporaryDirectory() as folder:
+        save_file(exported.tensors, Path(folder) / "model.safetensors", {"format": "pt"})
+        (Path(folder) / "config.json").write_text(json.dumps(exported.config))
+        model: Any = getattr(transformers, exported.model).from_pretrained(folder).eval()
+    count = codec.n_codebooks_for(bitrate)
+    if exported.model == "DacModel":
+        found = model.encode(audio, n_quantizers=count)
+        return {
+            "encode": lambda: model.encode(audio, n_quantizers=count),
+            "decode": lambda: model.decode(audio_codes=found.audio_codes),
+        }
+    found = model.encode(audio, bandwidth=bitrate)
+    return {
+        "encode": lambda: model.encode(audio, bandwidth=bitrate),
+        "decode": lambda: model.decode(found.audio_codes, found.audio_scales),
+    }

@@ -1,0 +1,120 @@
+"""``codeclab speed``: how fast training, coding, reading and measuring are on this machine."""
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from codeclab.benchmarks.metrics.errors import MetricMissingError
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.speed.in_turns import HEADER, Timed, describe_machine
+from codeclab.benchmarks.speed.inference import time_inference
+from codeclab.benchmarks.speed.metrics import time_metrics
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.box import BOX
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.recipes import RecipeError, codec_from_recipe, import_file
+from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.loader_speed import time_loader
+from codeclab.experiments.runs.step_time import HEADER as TRAINING_HEADER
+from codeclab.experiments.runs.step_time import measure
+
+PRECISIONS = ("32-true", "bf16-mixed")
+CLIP_SECONDS = 10.0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab speed``; other flags are those of ``codeclab fit``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab speed",
+        allow_abbrev=False,
+        description="Time training, inference (coding), data (reading batches) or metrics on this machine, works in "
+        "turns: medians, spreads, and how fast a matrix product and a copy are here. Let nothing else run meanwhile.",
+        epilog="train and data take the flags of codeclab fit (--config, --data, …). Examples: codeclab speed inference; "
+        "codeclab speed inference --recipe encodec_24khz --bitrate 6; codeclab speed train --config dac_44khz --scale "
+        "laptop",
+    )
+    parser.add_argument("what", choices=("train", "inference", "data", "metrics"))
+    parser.add_argument("--codec", default=BOX, metavar="CODEC", help="inference: a run or codec (default: box)")
+    parser.add_argument("--recipe", metavar="NAME", help="inference: a recipe's untrained codec in its place")
+    parser.add_argument("--scale", metavar="SCALE", help="of the recipe's codec, or of the training")
+    parser.add_argument("--bitrate", type=float, metavar="KBPS", help="inference: kbps (default: the highest)")
+    parser.add_argument("--length", type=float, default=5.0, metavar="S", help="inference: seconds coded (default: 5)")
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", help="metrics: which (default: all that are here)")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs or batches that count (default: 5)")
+    parser.add_argument("--threads", type=int, metavar="N", help="of torch (default: one; training: as it is)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    parser.add_argument("-o", "--output", metavar="FILE.md", help="write the table there, too")
+    return parser
+
+
+def measured(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], list[str]]:
+    """The lines of the table, its header first, and sentences for under it.
+
+    Raises:
+        ValueError: an option, recipe, codec or metric that cannot be.
+    """
+    if options.what in ("train", "data"):
+        scale = ["--scale", options.scale] if options.scale else []
+        flags = [*flags, *scale, *(word for file in options.imports for word in ("--import", file))]
+    elif flags:
+        raise RecipeError(f"speed {options.what} takes no {flags[0]}; see codeclab speed --help")
+    if options.what == "train":
+        named = " ".join(flags)
+        given = "--trainer.precision" in named
+        rows = [
+            measure(own, options.repeats, 3).row(" ".join(own))
+            for own in ([flags] if given else [[*flags, "--trainer.precision", one] for one in PRECISIONS])
+        ]
+        return [TRAINING_HEADER, *rows], []
+    for file in options.imports:
+        import_file(file)
+    notes: list[str] = []
+    if options.what == "data":
+        found = time_loader(flags, sorted({0, 1, usable_cores()}), options.repeats)
+    elif options.what == "inference":
+        codec = codec_from_recipe(options.recipe, options.scale) if options.recipe else _codec(options.codec)
+        found, notes = time_inference(codec.eval(), options.bitrate, options.length, options.repeats)
+    else:
+        here = [name for name, metric in METRICS.items() if metric.per_file and not metric.lacks()]
+        clip = AudioData("recordings", sample_rate=16000, clip_seconds=CLIP_SECONDS).clips("test")[0]
+        found = time_metrics(options.metrics or here, clip.audio, clip.sample_rate, options.repeats)
+    return _rows(found), notes
+
+
+def _codec(name: str) -> Codec:
+    try:
+        return Codec.from_pretrained(name)
+    except ValueError as error:
+        raise RecipeError(f"--codec {name}: {error}") from error
+
+
+def _rows(found: list[Timed]) -> list[str]:
+    return [HEADER, *(line.row() for line in found)]
+
+
+def run(command: str, argv: list[str]) -> int:
+    """``codeclab speed``; returns the exit status."""
+    options, flags = make_parser().parse_known_args(argv)
+    before = torch.get_num_threads()
+    try:
+        if min(options.repeats, options.threads or 1) < 1 or options.length <= 0:
+            raise RecipeError("--repeats and --threads should be 1 or more, and --length above 0")
+        if options.what != "train" or options.threads:
+            torch.set_num_threads(options.threads or 1)
+        title = f"{date.today().isoformat()}, {describe_machine()}"
+        lines, notes = measured(options, flags)
+    except (ValueError, OSError, MetricMissingError) as error:
+        print(f"codeclab speed: {error}", file=sys.stderr)
+        return 2
+    finally:
+        torch.set_num_threads(before)
+    text = "\n".join([f"{title}:", "", *lines, *(f"\n* {note}" for note in notes)]) + "\n"
+    print(text, end="")
+    if options.output:
+        write_atomically(Path(options.output), text)
+        print(f"written to {options.output}", file=sys.stderr)
+    return 0
