@@ -46,7 +46,6 @@ Neural audio codecs assembled from interchangeable parts, trained from recipes, 
 
 commands (`codeclab COMMAND --help` explains each):
 {commands}
-
 Begin with `codeclab table demo --seeds 1`: small codecs of speech, trained and compared in minutes on a CPU
 """
 

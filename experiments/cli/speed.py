@@ -33,9 +33,9 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Time training, inference (coding), data (reading batches) or metrics on this machine, works in "
         "turns: medians, spreads, and how fast a matrix product and a copy are here. Let nothing else run meanwhile.",
-        epilog="train and data take the flags of codeclab fit (--config, --data, …). Examples: codeclab speed inference; "
-        "codeclab speed inference --recipe encodec_24khz --bitrate 6; codeclab speed train --config dac_44khz --scale "
-        "laptop",
+        epilog="train and data take the flags of codeclab fit (--config, --data, …). Examples: codeclab speed "
+        "inference; codeclab speed inference --recipe encodec_24khz --bitrate 6; codeclab speed train --config "
+        "dac_44khz --scale laptop",
     )
     parser.add_argument("what", choices=("train", "inference", "data", "metrics"))
     parser.add_argument("--codec", default=BOX, metavar="CODEC", help="inference: a run or codec (default: box)")
