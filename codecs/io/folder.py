@@ -28,6 +28,8 @@ from codeclab.quantizers.base import Quantizer
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 TENSORS = "model.safetensors"
+RUN_CONFIG = "config.yaml"
+"""What a run's folder has, and a codec's has not."""
 SETTINGS = ("sample_rate", "bitrates", "segment", "overlap", "normalize")
 """The codec's own constructor arguments."""
 
@@ -173,6 +175,11 @@ def _folder_of(path: Path) -> Path:
     written = (CONFIG,) if (folder / OLDER_FILE).is_file() and _is_transformers(folder / CONFIG) else (CONFIG, TENSORS)
     missing = [name for name in written if not (folder / name).is_file()]
     if missing:
+        if (path / RUN_CONFIG).is_file():
+            raise ValueError(
+                f"{path} is a run that has saved no codec yet; its command, given again, continues it, and saves one "
+                "at the end at the latest"
+            )
         raise ValueError(f"{folder} lacks {' and '.join(missing)}; a codec is a folder with {CONFIG} and {TENSORS}")
     return folder
 

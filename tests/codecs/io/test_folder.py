@@ -134,6 +134,9 @@ def test_no_folder_and_missing_files_are_named(folder, tmp_path):
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="lacks model.safetensors"):
         Codec.from_pretrained(folder)
+    (folder / "config.yaml").touch()
+    with pytest.raises(ValueError, match="is a run that has saved no codec yet; its command, given again, continues"):
+        Codec.from_pretrained(folder)
 
 
 @pytest.mark.parametrize(
