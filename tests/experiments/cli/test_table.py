@@ -197,6 +197,7 @@ def test_without_a_gpu_there_is_a_row_for_each_core(
     assert choose_workers(5, slots) == 5
 
 
+@pytest.mark.slow
 def test_rows_side_by_side_are_those_of_one_after_another(
     table: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,6 +146,7 @@ def test_a_row_whose_models_are_missing_says_so_in_its_place_and_fails_no_table(
 
 
 @pytest.mark.shared
+@pytest.mark.slow
 def test_opus_and_lyra_on_the_recordings_that_ship(tmp_path: Path) -> None:
     """Speech mode orders them as listeners do: Lyra V2 at 6 kbps far above Opus at 6, and Opus at 12 above both."""
     models = Path(__file__).resolve().parents[4] / "shared" / "baselines" / "lyra_v2"

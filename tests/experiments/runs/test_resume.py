@@ -68,6 +68,7 @@ def single_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("single_thread")
 def test_killed_twice_and_continued_equals_never_stopped(tiny, build, tmp_path):
     """20 batches, killed right after the checkpoint of batch 10 appeared, and again a few batches later."""

@@ -29,7 +29,7 @@ def compiled(module):
 # The compiler looks at .grad of inner tensors; it hides the warning, but not from "error".
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 @pytest.mark.usefixtures("traced_backend")
-@pytest.mark.parametrize("recipe", ["encodec_24khz", "dac_44khz"])
+@pytest.mark.parametrize("recipe", ["encodec_24khz", pytest.param("dac_44khz", marks=pytest.mark.slow)])
 def test_compiling_changes_neither_results_nor_names(recipe, watched):
     settings = {"model__discriminator_probability": 1, "model__update_order": "joint"}
     plain, before = watched(recipe, 1, name="plain", **settings)
