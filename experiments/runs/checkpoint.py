@@ -193,9 +193,12 @@ class RunCheckpoint(Callback):
 
     @staticmethod
     def _number(trainer: lightning.Trainer) -> int:
-        """The signal; of a run on several devices, what the first process heard, or else this one."""
+        """The signal, whichever process heard it: all end with what one was asked."""
         own = asked().number or 0
-        return int(trainer.strategy.broadcast(own)) or own or int(REQUEUE)
+        if trainer.world_size == 1:
+            return own
+        heard = torch.tensor(own, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(heard, reduce_op="max"))
 
     @staticmethod
     def _any(trainer: lightning.Trainer, condition: bool) -> bool:

@@ -243,7 +243,7 @@ def test_another_codec_is_an_error():
     other = make()
     with torch.no_grad():
         next(other.parameters()).mul_(1.001)
-    with pytest.raises(ContainerError, match=r"of another codec \(800 Hz, 1 channels, identity [0-9a-f]{16}\)"):
+    with pytest.raises(ContainerError, match=r"of another codec \(800 Hz, 1 channel, identity [0-9a-f]{16}\)"):
         read(other, data)
 
 
