@@ -64,6 +64,6 @@ def loader_died(error: BaseException) -> str:
     if found is None:
         return ""
     return (
-        f"a process that reads audio ({found[1]}) {found[2].rstrip('.')}: often the memory is full, then "
+        f"a process that reads audio ({found[1]}) {found[2].rstrip(' .')}: often the memory is full, then "
         "--data.workers with a smaller number helps; the same command continues the run"
     )

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from codeclab.experiments.data import excerpts, headers
+from codeclab.experiments.data import headers, waiting
 from codeclab.experiments.data.corpus import scan
 from codeclab.experiments.data.formats import measure_header, read_header
 from codeclab.experiments.data.left_out import LeftOut, refuse_too_many
@@ -223,10 +223,23 @@ def test_a_corpus_that_is_gone_for_a_while_is_waited_for(tree: Path, monkeypatch
         if len(waited) == 3:
             away.rename(tree)
 
-    monkeypatch.setattr(excerpts.time, "sleep", pause)
+    monkeypatch.setattr(waiting.time, "sleep", pause)
     assert torch.equal(next(data.batches(0))["audio"], expected)
     assert len(waited) == 3
     tree.rename(away)
-    monkeypatch.setattr(excerpts, "PATIENCE", -1)
+    monkeypatch.setattr(waiting, "PATIENCE", -1)
     with pytest.raises(DataError, match="is gone, and did not come back"):
         next(data.batches(0))
+
+
+def test_validation_waits_for_a_corpus_that_is_gone_and_leaves_no_clip_out(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = AudioData(str(tree), sample_rate=16000, seconds=0.5, batch_size=2, workers=0, n_batches=1)
+    expected = [clip.name for clip in data.clips("valid")]
+    away = tree.with_name("away")
+    tree.rename(away)
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: away.rename(tree))
+    batches = list(data.val_dataloader())
+    assert sorted(name for batch in batches for name in batch["name"]) == sorted(expected)
+    assert not [one for batch in batches for one in batch["left_out"]]
