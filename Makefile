@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One thread a process: the tests run two at a time, and small tensors gain nothing from more.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test test-slow lint format lock docs clean
+.PHONY: help install demo test test-slow test-metrics lint format lock docs clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -30,6 +30,12 @@ test: install lint  ## every check: lint, types, tests
 test-slow: install  ## the tests that train for minutes
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
 
+# In .venv they would slow every start: torchmetrics, and so Lightning, imports librosa and onnxruntime where they are.
+test-metrics:  ## the extra `metrics` against its packages, in .venv-metrics
+	$(MAKE) install VENV=.venv-metrics
+	VIRTUAL_ENV=$(CURDIR)/.venv-metrics .venv-metrics/bin/uv pip install --quiet -e '.[metrics]'
+	.venv-metrics/bin/python -m pytest -q tests/benchmarks/metrics
+
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +58,4 @@ docs: install  ## the documentation as pages, in build/site
 	@echo "build/site/index.html"
 
 clean:  ## remove what was made here, runs excepted
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-metrics build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

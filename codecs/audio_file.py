@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from codeclab.codecs.ffmpeg_frames import frame_samples
+from codeclab.codecs.wording import counted
 
 BLOCK = 1 << 16
 """Samples per channel that are read at once."""
@@ -107,7 +109,7 @@ class AudioWriter:
             self._file = soundfile.SoundFile(path, "w", sample_rate, channels, **settings)
         except (soundfile.SoundFileError, ValueError, TypeError) as error:
             raise ValueError(
-                f"{path} of {sample_rate} Hz and {channels} channels cannot be written: {error}"
+                f"{path} of {sample_rate} Hz and {counted(channels, 'channel')} cannot be written: {error}"
             ) from error
 
     def write(self, audio: Tensor) -> None:
@@ -137,15 +139,3 @@ def _ffmpeg_format(path: Path) -> tuple[int, int]:
             return int(stream.rate), int(stream.channels)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise ValueError(f"{path} is no audio that libsndfile or FFmpeg can read ({error})") from error
-
-
-def frame_samples(frame: Any) -> NDArray[np.float32]:
-    """The samples of an FFmpeg frame, float32 ``[C, N]``, whatever format the codec decodes to."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if samples.dtype.kind == "i":
-        return samples.astype(np.float32) / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
-    return samples.astype(np.float32)

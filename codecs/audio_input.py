@@ -11,6 +11,7 @@ from torch import Tensor
 
 from codeclab.codecs.audio_file import AudioFile
 from codeclab.codecs.resample import resample
+from codeclab.codecs.wording import counted
 
 AudioLike = Tensor | NDArray[Any] | Path | str
 
@@ -75,7 +76,7 @@ def fit_channels(audio: Tensor, channels: int) -> Tensor:
         return audio.expand(channels, -1)
     if present > channels:
         return audio[:channels]
-    raise ValueError(f"audio of {present} channels cannot be made into the codec's {channels}")
+    raise ValueError(f"audio of {counted(present, 'channel')} cannot be made into the codec's {channels}")
 
 
 def _from_array(audio: NDArray[Any], channels: int) -> Tensor:

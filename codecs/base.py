@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.streaming import LayerStream, NotStreamableError
+from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import Quantizer
 
 
@@ -102,7 +103,7 @@ def check_parts(encoder: Encoder, quantizer: Quantizer, decoder: Decoder) -> Non
             )
     if encoder.channels != decoder.channels:
         raise ValueError(
-            f"the encoder takes {encoder.channels} channels and the decoder gives {decoder.channels}; "
+            f"the encoder takes {counted(encoder.channels, 'channel')} and the decoder gives {decoder.channels}; "
             "they should be the same"
         )
     ends: list[Encoder | Decoder] = [encoder, decoder]

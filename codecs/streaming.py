@@ -11,6 +11,7 @@ from codeclab.codecs.codes import Codes
 from codeclab.codecs.latency import samples_ahead
 from codeclab.codecs.layers.streaming import NotStreamableError
 from codeclab.codecs.segments import Segments, divided, equal_runs, triangle
+from codeclab.codecs.wording import counted
 
 
 class StreamEncoder:
@@ -112,7 +113,7 @@ class StreamDecoder:
         if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
             raise ValueError("the codes are of another codec: of another rate, or with levels where it has none")
         if any(segment.shape[0] != self._batch for segment in codes.segments):
-            raise ValueError(f"the stream is of {self._batch} recordings; these codes are not")
+            raise ValueError(f"the stream is of {counted(self._batch, 'recording')}; these codes are not")
         self._length += codes.length
         return self._told(self._coder.push(codes))
 

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from codeclab.codecs.wording import counted
+
 
 def conv2d(
     in_channels: int,
@@ -55,7 +57,7 @@ def check_audio(audio: Tensor, channels: int, min_samples: int, judge: str) -> N
         raise ValueError(f"{judge} was made for audio [B, {channels}, N] and got {list(audio.shape)}")
     if audio.shape[-1] < min_samples:
         raise ValueError(
-            f"{judge} needs at least {min_samples} samples and got {audio.shape[-1]}; lengthen the excerpts"
+            f"{judge} needs at least {counted(min_samples, 'sample')} and got {audio.shape[-1]}; lengthen the excerpts"
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.stft import STFT
+from codeclab.codecs.wording import counted
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, join_channels, spectrum_maps, split_channels
 
@@ -13,8 +14,9 @@ class STFTNetwork(nn.Module):
     """One scale: complex STFT, a convolution, one per dilation with stride 2 on frequency, one more, the logits.
 
     Args:
-        n_fft: window and transform length in samples.
+        n_fft: transform length in samples.
         hop_length: samples between frames.
+        window_length: window length in samples.
         n_filters: channels of every hidden map.
         channels: audio channels judged together.
         kernel_size: over time and frequency.
@@ -27,6 +29,7 @@ class STFTNetwork(nn.Module):
         self,
         n_fft: int,
         hop_length: int,
+        window_length: int,
         n_filters: int,
         channels: int,
         kernel_size: tuple[int, int],
@@ -35,7 +38,7 @@ class STFTNetwork(nn.Module):
         normalize_first: bool,
     ) -> None:
         super().__init__()
-        self.stft = STFT(n_fft, hop_length, padding="none", normalized=True)
+        self.stft = STFT(window_length, hop_length, padding="none", normalized=True, n_fft=n_fft)
         square = (kernel_size[0], kernel_size[0])
         first = conv2d(2 * channels, n_filters, kernel_size, weight_normed=normalize_first)
         dilated = [conv2d(n_filters, n_filters, kernel_size, stride=(1, 2), dilation=(d, 1)) for d in dilations]
@@ -57,8 +60,8 @@ class MSSTFTDiscriminator(Discriminator):
     joins the channels in the first convolution: ``separate_channels`` chooses, the paper's way by default.
 
     Args:
-        n_ffts: window lengths in samples, one sub-network each (the paper doubles them at 48 kHz).
-        hop_lengths: samples between frames, one per window; None is a quarter of each window.
+        n_ffts: transform lengths in samples, one sub-network each (the paper doubles them at 48 kHz).
+        hop_lengths: samples between frames, one per transform; None is a quarter of each.
         n_filters: channels of every hidden map.
         channels: audio channels.
         kernel_size: over time and frequency.
@@ -67,9 +70,10 @@ class MSSTFTDiscriminator(Discriminator):
         separate_channels: judge every audio channel for itself, with the same weights; judgements are then
             ``[B, C, ...]``.
         normalize_first: weight-normalise the first convolution, too.
+        window_lengths: in samples, one per transform, at most as long (AudioCraft's ``win_lengths``); None is as long.
 
     Raises:
-        ValueError: ``hop_lengths`` does not match ``n_ffts``.
+        ValueError: ``hop_lengths`` or ``window_lengths`` does not match ``n_ffts``.
     """
 
     def __init__(
@@ -83,12 +87,21 @@ class MSSTFTDiscriminator(Discriminator):
         negative_slope: float = 0.2,
         separate_channels: bool = True,
         normalize_first: bool = False,
+        window_lengths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         hops = [n_fft // 4 for n_fft in n_ffts] if hop_lengths is None else list(hop_lengths)
         if len(hops) != len(n_ffts):
-            raise ValueError(f"hop_lengths has {len(hops)} values for {len(n_ffts)} n_ffts; give one each, or None")
+            raise ValueError(
+                f"hop_lengths has {counted(len(hops), 'value')} for {len(n_ffts)} n_ffts; give one each, or None"
+            )
+        windows = list(n_ffts) if window_lengths is None else list(window_lengths)
+        if len(windows) != len(n_ffts):
+            raise ValueError(
+                f"window_lengths has {counted(len(windows), 'value')} for {len(n_ffts)} n_ffts; give one each, or None"
+            )
         self.n_ffts = list(n_ffts)
+        self.window_lengths = windows
         self.hop_lengths = hops
         self.n_filters = n_filters
         self.channels = channels
@@ -99,15 +112,15 @@ class MSSTFTDiscriminator(Discriminator):
         self.normalize_first = normalize_first
         judged = 1 if separate_channels else channels
         self.networks = nn.ModuleList(
-            STFTNetwork(n_fft, hop, n_filters, judged, kernel_size, dilations, negative_slope, normalize_first)
-            for n_fft, hop in zip(n_ffts, hops, strict=True)
+            STFTNetwork(n_fft, hop, window, n_filters, judged, kernel_size, dilations, negative_slope, normalize_first)
+            for n_fft, hop, window in zip(n_ffts, hops, windows, strict=True)
         )
 
     def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to one judgement per window.
+        """``[B, C, N]`` to one judgement per transform.
 
         Raises:
-            ValueError: ``audio`` has other channels, or is shorter than the longest window.
+            ValueError: ``audio`` has other channels, or is shorter than the longest transform.
         """
         check_audio(audio, self.channels, max(self.n_ffts), type(self).__name__)
         if not self.separate_channels or self.channels == 1:

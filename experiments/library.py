@@ -24,6 +24,7 @@ from codeclab.experiments.runner.processes import in_parallel
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates
+from codeclab.experiments.runs.left_out import note_left_out
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
 
@@ -169,7 +170,10 @@ def evaluate(
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
     if isinstance(codec, Codec):
         return evaluate_codec(codec, module, rates, list(metrics), split, workers, device)
-    return evaluate_baseline(codec, module.clips(split), rates, list(metrics), workers)
+    chosen = module.clips(split)
+    found = evaluate_baseline(codec, chosen, rates, list(metrics), workers)
+    note_left_out(found.info, module.corpus, chosen)
+    return found
 
 
 def table(

@@ -32,6 +32,7 @@ ORDER = (
     "experiments.language_model",
     "experiments.runner",
     "experiments.listen",
+    "experiments.cli.options",
     "experiments.cli",
     "experiments",
 )

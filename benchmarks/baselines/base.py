@@ -5,6 +5,7 @@ from typing import Protocol
 from torch import Tensor
 
 from codeclab.codecs.bitrate import same_bitrate
+from codeclab.codecs.wording import counted
 
 
 class NotInstalledError(RuntimeError):
@@ -61,7 +62,9 @@ def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: in
         NotInstalledError: Its program or models are missing.
     """
     if not 1 <= audio.shape[0] <= most_channels:
-        raise ValueError(f"{baseline.name} codes up to {most_channels} channels, the audio has {audio.shape[0]}")
+        raise ValueError(
+            f"{baseline.name} codes up to {counted(most_channels, 'channel')}, the audio has {audio.shape[0]}"
+        )
     offered_rate(baseline, bitrate)
     missing = baseline.available()
     if missing:

@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from codeclab.benchmarks.baselines.base import offered_rate, require
 from codeclab.codecs.resample import resample, same_length
+from codeclab.codecs.wording import counted
 
 TEMPLATES = Path(__file__).parent
 FORMATS = ("wav", "s16le")
@@ -180,7 +181,7 @@ class CommandBaseline:
         except soundfile.SoundFileError as error:
             raise RuntimeError(f"{self.name} decoded to no audio: {error}") from error
         if found.shape[1] != channels:
-            raise RuntimeError(f"{self.name} was given {channels} channels and decoded {found.shape[1]}")
+            raise RuntimeError(f"{self.name} was given {counted(channels, 'channel')} and decoded {found.shape[1]}")
         return torch.from_numpy(found.T.copy()), rate
 
 

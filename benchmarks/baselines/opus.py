@@ -5,6 +5,7 @@ from torch import Tensor
 from codeclab.benchmarks.baselines.av_codec import AVCodec
 from codeclab.benchmarks.baselines.base import require
 from codeclab.codecs.resample import resample, same_length
+from codeclab.codecs.wording import counted
 
 LIBOPUS = AVCodec("libopus", "libopus", "flt")
 SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)
@@ -56,7 +57,9 @@ class Opus:
         require(self, audio, bitrate, most_channels=2)
         if not LOWEST <= bitrate <= HIGHEST_PER_CHANNEL * audio.shape[0]:
             highest = HIGHEST_PER_CHANNEL * audio.shape[0]
-            raise ValueError(f"Opus codes {audio.shape[0]} channels at {LOWEST} to {highest} kbps, not {bitrate:g}")
+            raise ValueError(
+                f"Opus codes {counted(audio.shape[0], 'channel')} at {LOWEST} to {highest} kbps, not {bitrate:g}"
+            )
         coding_rate = min((rate for rate in SAMPLE_RATES if rate >= sample_rate), default=SAMPLE_RATES[-1])
         options = {"vbr": RATES[self.rate], "application": self.application}
         options |= {"compression_level": "10", "frame_duration": "20"}

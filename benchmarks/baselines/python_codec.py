@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from codeclab.benchmarks.baselines.base import NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.tokens import TokenCodec, Tokens
 from codeclab.codecs.io.python_file import run_file
+from codeclab.codecs.wording import counted
 
 PROBE_SECONDS = 10
 EXAMPLE = "as in: sample_rate = 24000; codebook_sizes = [4096] * 3; def encode(audio): …; def decode(codes): …"
@@ -71,7 +72,9 @@ class PythonCodec(TokenCodec):
         if self._takes_rate and not rates:
             raise ValueError(f"encode of {file} takes a bitrate, so `bitrates` should list those it offers, in kbps")
         if not self._takes_rate and rates and len(rates) > 1:
-            raise ValueError(f"{file} lists {len(rates)} bitrates, and its encode takes none: encode(audio, bitrate)")
+            raise ValueError(
+                f"{file} lists {counted(len(rates), 'bitrate')}, and its encode takes none: encode(audio, bitrate)"
+            )
         self.bitrates = sorted(float(rate) for rate in rates) if rates else [self._probed()]
 
     def available(self) -> str | None:
@@ -113,7 +116,7 @@ class PythonCodec(TokenCodec):
         codes = [_of_codebook(part, self.file) for part in _parts(content, self.file)]
         if len(codes) > len(self.codebook_sizes):
             raise ValueError(
-                f"encode of {self.file} gave codes of {len(codes)} codebooks and codebook_sizes has "
+                f"encode of {self.file} gave codes of {counted(len(codes), 'codebook')} and codebook_sizes has "
                 f"{len(self.codebook_sizes)}: say how many entries each has"
             )
         for code, size in zip(codes, self.codebook_sizes, strict=False):

@@ -14,6 +14,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.benchmarks.evaluate.scoring import Pending, Scorer
 from codeclab.benchmarks.metrics.registry import METRICS, Metric
+from codeclab.codecs.wording import counted
 
 IN_FLIGHT_PER_WORKER = 4
 """Decoded clips that may wait for a worker: enough to keep it busy, few enough to keep in memory."""
@@ -106,7 +107,9 @@ def match_channels(audio: Tensor, channels: int, name: str) -> tuple[Tensor, Ten
         return mono, mono
     if audio.shape[0] == 1:
         return audio, audio.expand(channels, -1)
-    raise ValueError(f"clip {name!r} has {audio.shape[0]} channels; the codec takes {channels} (or mono, or is mono)")
+    raise ValueError(
+        f"clip {name!r} has {counted(audio.shape[0], 'channel')}; the codec takes {channels} (or mono, or is mono)"
+    )
 
 
 def provenance(metrics: Sequence[Metric], workers: int, packages: Sequence[str] = ()) -> dict[str, Any]:

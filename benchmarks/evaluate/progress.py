@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from codeclab.codecs.wording import counted
+
 
 def bar_columns() -> list[ProgressColumn]:
     """What every bar shows: the task, how much of it is done, the time spent and the time left."""
@@ -30,13 +32,14 @@ def bar_columns() -> list[ProgressColumn]:
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None, shown: bool) -> Iterator[Callable[[], None]]:
+def progress_bar(title: str, total: int | None, shown: bool, thing: str = "clip") -> Iterator[Callable[[], None]]:
     """Shows progress on standard error while the block runs.
 
     Args:
         title: What is being done.
         total: Number of steps; None where it is not known.
         shown: False shows nothing at all.
+        thing: What a step is taken for, in the singular.
 
     Yields:
         A function to call after each step.
@@ -50,6 +53,7 @@ def progress_bar(title: str, total: int | None, shown: bool) -> Iterator[Callabl
             yield lambda: bar.advance(task)
     else:
         start = time.monotonic()
-        print(f"{title}: {total if total is not None else 'unknown number of'} steps", file=sys.stderr, flush=True)
+        number = f"an unknown number of {thing}s" if total is None else counted(total, thing)
+        print(f"{title}: {number}", file=sys.stderr, flush=True)
         yield lambda: None
         print(f"{title}: done in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)

@@ -1,18 +1,7 @@
-"""Words that messages share."""
+"""Hints at what was meant, for messages about names that do not exist."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-
-
-def counted(number: int, thing: str, things: str | None = None) -> str:
-    """A number of things, such as "1 file" or "2,000 files".
-
-    Args:
-        number: how many.
-        thing: what one is called.
-        things: what several are called, where an s does not make it.
-    """
-    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

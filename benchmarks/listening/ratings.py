@@ -11,6 +11,7 @@ from typing import Any
 from pandas import DataFrame
 
 from codeclab.benchmarks.listening.design import ListeningTest
+from codeclab.codecs.wording import by_number, counted
 
 FORMAT = "codeclab mushra ratings"
 VERSION = 1
@@ -138,7 +139,9 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
         if same != ratings:
             wrong.append(f"{path}: the listener {ratings.listener} is also that of {other.name}, with other ratings")
     if wrong:
-        raise ValueError("\n  ".join([f"{len(wrong)} of {len(paths)} files are wrong; mend or remove them:", *wrong]))
+        are, them = (by_number(len(wrong), *words) for words in (("is", "are"), ("it", "them")))
+        title = f"{len(wrong)} of {counted(len(paths), 'file')} {are} wrong; mend or remove {them}:"
+        raise ValueError("\n  ".join([title, *wrong]))
     return [ratings for _, ratings in found.values()]
 
 

@@ -15,6 +15,7 @@ from codeclab.benchmarks.listening.ratings import Ratings, scores
 from codeclab.benchmarks.listening.screening import SCREENINGS, Screened, Screening, screen
 from codeclab.benchmarks.tables.render import escape_markdown
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.wording import counted
 
 PAPERS_RATINGS = 10
 """Of each stimulus, at least, in EnCodec's tests (section 4.3)."""
@@ -51,7 +52,7 @@ class Results:
     def said(self) -> str:
         """The test and its listeners, in words."""
         out = len(self.screened) - self.counted
-        count = f"{self.counted} listener{'' if self.counted == 1 else 's'}"
+        count = counted(self.counted, "listener")
         return f"listening test {self.test.id}, {count}" + (f", {out} screened out" if out else "")
 
 
@@ -91,7 +92,7 @@ def notes(results: Results) -> list[str]:
     there = sum(len(page.stimuli) for page in results.test.pages)
     low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
     found = [
-        f"{results.said[0].upper()}{results.said[1:]}; {len(results.scores)} ratings, "
+        f"{results.said[0].upper()}{results.said[1:]}; {counted(len(results.scores), 'rating')}, "
         f"{low if low == high else f'{low} to {high}'} of each stimulus.",
         "± is half of the 95 % interval over ratings, as in the papers' tables; the column beside it is over the means "
         "of listeners, which is what other listeners would give.",

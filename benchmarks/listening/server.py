@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from codeclab.benchmarks.listening.design import ListeningTest
 from codeclab.benchmarks.listening.ratings import FOLDER, read_ratings
+from codeclab.codecs.wording import counted
 
 PAGES = "listen"
 """The folder of a test that listeners may see."""
@@ -86,7 +87,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
             temporary.write_bytes(content)
             # Unlike a rename, a link does not replace what is there.
             os.link(temporary, target)
-            self.said(f"{ratings.called}: {len(ratings.pages)} pages, kept as {name}")
+            self.said(f"{ratings.called}: {counted(len(ratings.pages), 'page')}, kept as {name}")
         except FileExistsError:
             pass
         finally:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from codeclab.benchmarks.metrics.signals import check_pair, is_silent
 from codeclab.codecs.layers.mel import MelSpectrogram
+from codeclab.codecs.wording import counted
 
 WINDOW_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
 N_MELS = (5, 10, 20, 40, 80, 160, 320)
@@ -52,7 +53,7 @@ class MelDistance(nn.Module):
         for name, given in (("n_mels", n_mels), ("f_min", lowest), ("f_max", highest)):
             if len(window_lengths) != len(given) or not given:
                 raise ValueError(
-                    f"{name} has {len(given)} values for {len(window_lengths)} window_lengths; give one each"
+                    f"{name} has {counted(len(given), 'value')} for {len(window_lengths)} window_lengths; give one each"
                 )
         self.log_weight = log_weight
         self.magnitude_weight = magnitude_weight

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, cast
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.visqol_port import Mapping
 
-MetricFunction = Callable[[Tensor, Tensor, int], float]
+if TYPE_CHECKING:  # help lists the names; torch would take seconds to import
+    from torch import Tensor
+
+MetricFunction = Callable[["Tensor", "Tensor", int], float]
 
 
 @dataclass(frozen=True)

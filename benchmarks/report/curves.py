@@ -15,6 +15,7 @@ from codeclab.benchmarks.report.chart import Series, chart
 from codeclab.benchmarks.report.sound import picture
 from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Table, lines
+from codeclab.codecs.wording import counted
 
 POINTS = 240
 """At most so many of a logged quantity are drawn: more than a chart has pixels for."""
@@ -138,7 +139,7 @@ def _maps(row: str, history: DataFrame) -> str:
         form = printed("codebook_usage" if kind == "usage" else "")
         ends = f"last {form(float(values[:, -1].min()))} to {form(float(values[:, -1].max()))}"
         span = f"batches {kept['step'].iloc[0]} to {kept['step'].iloc[-1]}"
-        about = f"{row}: {said} of {len(names)} codebooks, {span}, {ends}"
+        about = f"{row}: {said} of {counted(len(names), 'codebook')}, {span}, {ends}"
         uri = data_uri("image/png", picture(values / top, "viridis"))
         drawn.append(
             f'<figure class="map"><figcaption>{escape(row)}: {said}<small>brightest {form(top)}; {ends}</small>'

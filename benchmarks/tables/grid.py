@@ -14,6 +14,7 @@ from codeclab.benchmarks.tables.paired import compared, is_clear
 from codeclab.benchmarks.tables.published import SINGLE_SOURCE, is_single_source, published_number
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Line, Score, Table, best, lines
+from codeclab.codecs.wording import by_number
 
 NOTHING = "—"
 """Stands where there is no figure."""
@@ -152,9 +153,9 @@ def notes(table: Table) -> list[str]:
     found = []
     measured = [line.scores[name] for line in shown for name in table.metrics if name in line.scores]
     if measured:
-        over = f"{span({score.n + score.failed for score in measured})} files"
+        over = spanned({score.n + score.failed for score in measured}, "file")
         seeds = {row.seeds for row in table.rows if row.summary is not None}
-        over += f" and {span(seeds)} seeds" if max(seeds) > 1 else ""
+        over += f" and {spanned(seeds, 'seed')}" if max(seeds) > 1 else ""
         spent = ", those of baselines as spent" if any(row.asked for row in table.rows) else ""
         found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     paired = [PAIRED.format(title) for title in paired_grids(table)]
@@ -204,8 +205,8 @@ def _failures(shown: list[Line], metrics: Sequence[str]) -> list[str]:
     for (row, name), cases in found.items():
         bitrates = ", ".join(f"{bitrate:.4g}" for bitrate, _ in cases)
         failed = span([score.failed for _, score in cases])
-        files = span([score.n + score.failed for _, score in cases])
-        sentences.append(f"{row} at {bitrates} kbps: {METRICS[name].title} is missing for {failed} of {files} files.")
+        files = spanned([score.n + score.failed for _, score in cases], "file")
+        sentences.append(f"{row} at {bitrates} kbps: {METRICS[name].title} is missing for {failed} of {files}.")
     return sentences
 
 
@@ -272,3 +273,8 @@ def duration(seconds: float | None) -> str:
 def one_line(text: str) -> str:
     """Text without line breaks and without a full stop at its end."""
     return " ".join(text.split()).rstrip(".")
+
+
+def spanned(counts: Collection[int], thing: str) -> str:
+    """Counts of a thing, as "1 file" or "3 to 5 files"."""
+    return f"{span(counts)} {by_number(max(counts), thing, thing + 's')}"

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from codeclab.codecs.wording import by_number, counted
+
 WIDEST = 62
 """Bits of the widest numbers, which fit an int64."""
 
@@ -50,10 +52,10 @@ def unpack(data: bytes, width: int, count: int) -> NDArray[np.int64]:
     Raises:
         ValueError: the bytes are not as many as these numbers take, or their last bits, which fill up, are not zero.
     """
-    if len(data) != packed_size(width, count):
-        raise ValueError(
-            f"{count} numbers of {width} bits take {packed_size(width, count)} bytes; there are {len(data)}"
-        )
+    size = packed_size(width, count)
+    if len(data) != size:
+        numbers, take = counted(count, "number"), by_number(count, "takes", "take")
+        raise ValueError(f"{numbers} of {width} bits {take} {counted(size, 'byte')}; there are {len(data)}")
     bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little")
     if bits[width * count :].any():
         raise ValueError("bits that fill up the last byte are set, which should be zero")

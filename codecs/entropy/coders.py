@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from codeclab.codecs.entropy.arithmetic_coder import RANGE_BITS, ArithmeticDecoder, ArithmeticEncoder
 from codeclab.codecs.entropy.bit_packing import pack, packed_size, unpack
+from codeclab.codecs.wording import by_number, counted
 
 Array = NDArray[np.int64]
 
@@ -74,10 +75,10 @@ class PackedCoder(CodesCoder):
             return self._table.decode(data, n_codebooks, frames)
         widths = self._widths(n_codebooks)
         # Nothing of the claimed size is made before the bytes are known to be there.
-        if len(data) != packed_size(1, sum(widths) * frames):
-            raise ValueError(
-                f"{frames} frames take {packed_size(1, sum(widths) * frames)} bytes; there are {len(data)}"
-            )
+        size = packed_size(1, sum(widths) * frames)
+        if len(data) != size:
+            take = f"{counted(frames, 'frame')} {by_number(frames, 'takes', 'take')}"
+            raise ValueError(f"{take} {counted(size, 'byte')}; there are {len(data)}")
         bits = unpack(data, 1, sum(widths) * frames).reshape(frames, sum(widths))
         columns = np.split(bits, np.cumsum(widths)[:-1], axis=1)
         return np.stack([(column << np.arange(column.shape[1])).sum(1) for column in columns])

@@ -24,6 +24,7 @@ from torch import Tensor
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.coders import CodesCoder
 from codeclab.codecs.io.folder import identity
+from codeclab.codecs.wording import counted
 
 MAGIC = b"CLC"
 VERSION = 1
@@ -144,12 +145,14 @@ def check_header(header: Header, codec: Codec) -> None:
     """
     if header.identity != identity_bytes(codec):
         raise ContainerError(
-            f"its codes are of another codec ({header.sample_rate} Hz, {header.channels} channels, identity "
-            f"{header.identity.hex()}); this one has {codec.sample_rate} Hz, {codec.channels} channels, identity "
-            f"{identity_bytes(codec).hex()}"
+            f"its codes are of another codec ({header.sample_rate} Hz, {counted(header.channels, 'channel')}, "
+            f"identity {header.identity.hex()}); this one has {codec.sample_rate} Hz, "
+            f"{counted(codec.channels, 'channel')}, identity {identity_bytes(codec).hex()}"
         )
     if not 1 <= header.n_codebooks <= codec.quantizer.n_codebooks:
-        raise ContainerError(f"it says {header.n_codebooks} codebooks; the codec has {codec.quantizer.n_codebooks}")
+        raise ContainerError(
+            f"it says {counted(header.n_codebooks, 'codebook')}; the codec has {codec.quantizer.n_codebooks}"
+        )
     if not 1 <= header.chunk * chunk_unit(codec) <= LONGEST_CHUNK * codec.sample_rate:
         seconds = header.chunk * chunk_unit(codec) / codec.sample_rate
         raise ContainerError(f"it says chunks of {seconds:.4g} s; up to {LONGEST_CHUNK:g} s are read")

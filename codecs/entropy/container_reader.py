@@ -24,6 +24,7 @@ from codeclab.codecs.entropy.container import (
     parse_header,
     read_varint,
 )
+from codeclab.codecs.wording import by_number, counted
 from codeclab.quantizers.base import ABSENT
 
 LONGEST_GAP = 3600.0
@@ -129,7 +130,8 @@ class ContainerReader:
             self._note(Damage(self._seconds(self._next), None, "the file ends early"))
         elif self._trailing:
             at = self._seconds(self._next)
-            self._note(Damage(at, at, f"{self._trailing} bytes follow the end of the recording"))
+            follow = f"{counted(self._trailing, 'byte')} {by_number(self._trailing, 'follows', 'follow')}"
+            self._note(Damage(at, at, f"{follow} the end of the recording"))
         return pieces
 
     def _read_header(self) -> bool:
@@ -233,7 +235,7 @@ class ContainerReader:
             scales = [_level(data, index) for index in range(len(frames))]
             data = data[SCALE.size * len(frames) :]
         if not frames and data:
-            raise ValueError(f"{len(data)} bytes where no codes are")
+            raise ValueError(f"{counted(len(data), 'byte')} where no codes are")
         count = self.header.n_codebooks
         values = torch.from_numpy(self._coder.decode(data, count, sum(frames))) if frames else torch.zeros(count, 0)
         sizes = torch.tensor(self._codec.quantizer.codebook_sizes[:count])[:, None]
@@ -281,7 +283,7 @@ class ContainerReader:
         start = number * chunk * chunk_unit(self._codec)
         most = chunk * chunk_unit(self._codec) + (0 if cut is None else cut.length)
         if not -hop < total - start <= most:
-            raise ValueError(f"a whole of {total} samples does not fit the last chunk's number {number}")
+            raise ValueError(f"a whole of {counted(total, 'sample')} does not fit the last chunk's number {number}")
         if cut is None:
             return [frames] if (frames := -(-(total - start) // hop)) > 0 else []
         return [-(-(stop - begin) // hop) for begin, stop in cut.spans(max(total - start, 0))]

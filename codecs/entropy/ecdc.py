@@ -23,6 +23,7 @@ from codeclab.codecs.entropy.arithmetic_coder import ArithmeticDecoder, Arithmet
 from codeclab.codecs.entropy.bit_packing import pack, packed_size, unpack
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.io.folder import identity
+from codeclab.codecs.wording import by_number, counted
 
 MAGIC = b"ECDC"
 PREFIX = struct.Struct(">4sBI")
@@ -121,7 +122,9 @@ def _read_header(data: bytes) -> tuple[_Header, int]:
     if version != 0:
         raise ValueError(f"it is of version {version} of the format; version 0 is known")
     if size > min(LONGEST_HEADER, len(data) - PREFIX.size):
-        raise ValueError(f"its header should have {size} bytes, more than there are or than {LONGEST_HEADER}")
+        raise ValueError(
+            f"its header should have {counted(size, 'byte')}, more than there are or than {LONGEST_HEADER}"
+        )
     try:
         content = json.loads(data[PREFIX.size : PREFIX.size + size])
     except (ValueError, RecursionError) as error:
@@ -129,7 +132,7 @@ def _read_header(data: bytes) -> tuple[_Header, int]:
     if not isinstance(content, dict) or {key: type(value) for key, value in content.items()} != KINDS:
         raise ValueError("its header should hold m (a text), al and nc (whole numbers) and lm (true or false) alone")
     if content["al"] < 1:
-        raise ValueError(f"its header says {content['al']} samples; there should be at least 1")
+        raise ValueError(f"its header says {counted(content['al'], 'sample')}; there should be at least 1")
     return _Header(**content), PREFIX.size + size
 
 
@@ -151,13 +154,17 @@ def _read_segments(
         else:
             size = packed_size(width, frames * header.nc)
             if size > len(data) - offset:
-                raise ValueError(f"it ends too early: {frames} frames of a segment take {size} bytes")
+                take = by_number(frames, "takes", "take")
+                needed = f"{counted(frames, 'frame')} of a segment {take} {counted(size, 'byte')}"
+                raise ValueError(f"it ends too early: {needed}")
             values = unpack(data[offset : offset + size], width, frames * header.nc)
             segment, offset = torch.from_numpy(values).reshape(1, frames, header.nc).transpose(1, 2), offset + size
         _check_range(segment, codec)
         segments.append(segment.contiguous().to(device))
     if offset != len(data):
-        raise ValueError(f"{len(data) - offset} bytes follow the {header.al} samples that its header says")
+        more = len(data) - offset
+        follow = f"{counted(more, 'byte')} {by_number(more, 'follows', 'follow')}"
+        raise ValueError(f"{follow} the {counted(header.al, 'sample')} that its header says")
     codes = Codes(segments, scales if codec.normalize else None, header.al, codec.sample_rate, 0.0)
     codes.bitrate = codec.bitrate_of_codes(codes)
     return codes
@@ -219,9 +226,11 @@ def _check_codes(codes: Codes, codec: Codec) -> int:
     count = codec.quantizer.check_n_codebooks(shapes[0][1] if shapes else 0)
     right = [[1, count, -(-(end - start) // codec.hop_length)] for start, end in codec.spans(codes.length)]
     if shapes != right:
-        raise ValueError(f"codes of {codes.length} samples should be of shapes {right[:4]} …; these are {shapes[:4]} …")
+        raise ValueError(
+            f"codes of {counted(codes.length, 'sample')} should be of shapes {right[:4]} …; these are {shapes[:4]} …"
+        )
     if codes.scales is not None and len(codes.scales) != len(shapes):
-        raise ValueError(f"there are {len(shapes)} segments and {len(codes.scales)} levels; each should have one")
+        raise ValueError(f"segments and levels should be as many; there are {len(shapes)} and {len(codes.scales)}")
     for segment in codes.segments:
         _check_range(segment, codec)
     return count
@@ -241,6 +250,6 @@ def _check_language_model(language_model: LanguageModel | None, codec: Codec, n_
     sizes = codec.quantizer.codebook_sizes[:n_codebooks]
     if n_codebooks > language_model.n_codebooks or set(sizes) != {language_model.codebook_size}:
         raise ValueError(
-            f"the language model is for {language_model.n_codebooks} codebooks of {language_model.codebook_size} "
-            f"entries; the codes are of {n_codebooks} of {sorted(set(sizes))}"
+            f"the language model is for {counted(language_model.n_codebooks, 'codebook')} of "
+            f"{language_model.codebook_size} entries; the codes are of {n_codebooks} of {sorted(set(sizes))}"
         )

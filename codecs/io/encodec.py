@@ -13,6 +13,7 @@ from codeclab.codecs.io.published import filled
 from codeclab.codecs.io.renaming import renamed
 from codeclab.codecs.layers.convolution import Norm
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.codecs.wording import counted
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 REPLACED = (
@@ -109,7 +110,7 @@ def from_original_encodec(tensors: dict[str, Tensor], source: str, for_training:
     channels, norm, sizes = _sizes(tensors, source)
     if (channels, norm) not in RELEASED:
         raise ValueError(
-            f"{source} is of {channels} channels with norm {norm} (encoder.model.0.conv.conv.weight); "
+            f"{source} is of {counted(channels, 'channel')} with norm {norm} (encoder.model.0.conv.conv.weight); "
             "the released models have 1 with weight_norm or 2 with time_group_norm"
         )
     rest = RELEASED[channels, norm]
@@ -118,7 +119,7 @@ def from_original_encodec(tensors: dict[str, Tensor], source: str, for_training:
     as_released = sizes == RELEASED_SIZES and abs(full - rest.bitrates[-1]) < 1e-6
     if not as_released:
         other = [f"{name} is {sizes[name]}, not {size}" for name, size in RELEASED_SIZES.items() if sizes[name] != size]
-        other.append(f"{n_codebooks} codebooks of {codebook_size} entries")
+        other.append(f"{counted(n_codebooks, 'codebook')} of {codebook_size} entries")
         warnings.warn(
             f"{source} is not of the released sizes ({'; '.join(other)}): what its tensors do not tell (sampling rate, "
             f"segments, padding) is taken to be that of the released model of {rest.sample_rate} Hz",

@@ -14,6 +14,7 @@ from codeclab.codecs.io.encodec import started_as_count
 from codeclab.codecs.io.published import dac_codec, filled
 from codeclab.codecs.io.renaming import renamed
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.codecs.wording import by_number
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 REPLACED = (
@@ -164,8 +165,9 @@ def _bitrates(config: dict[str, Any], n_codebooks: int) -> list[float]:
         used = min(max(int(bandwidth / counted + 1e-9), 1), n_codebooks)
         found[used] = used * bits * frame_rate / 1000
         if not (same_bitrate(found[used], bandwidth) or same_bitrate(used * counted, bandwidth)):
+            books = f"{used} {by_number(used, 'codebook', 'codebooks')}"
             warnings.warn(
-                f"the model's bandwidth of {bandwidth:g} kbps takes {used} codebooks, and is {found[used]:.4g} kbps",
+                f"the model's bandwidth of {bandwidth:g} kbps takes {books}, and is {found[used]:.4g} kbps",
                 stacklevel=5,
             )
     return list(found.values())

@@ -12,6 +12,7 @@ from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.io.transformers_export_names import dac_export_tensors, encodec_export_tensors
 from codeclab.codecs.io.weights import folded_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.codecs.wording import by_number, counted
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.residual_vq import ResidualVQ
 
@@ -153,7 +154,10 @@ def _encodec_notes(codec: Codec, bandwidths: list[float], used: int) -> list[str
         )
     spare = cast(ResidualVQ, codec.quantizer).n_codebooks - used
     if spare:
-        notes.append(f"the last {spare} codebooks are left out: no bitrate the codec offers uses them")
+        notes.append(
+            f"the last {counted(spare, 'codebook')} {by_number(spare, 'is', 'are')} left out: no bitrate the codec "
+            f"offers uses {by_number(spare, 'it', 'them')}"
+        )
     return notes
 
 

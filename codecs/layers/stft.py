@@ -13,16 +13,17 @@ class STFT(nn.Module):
     """Complex one-sided STFT with a periodic Hann window, computed in float32 under any autocast.
 
     Args:
-        window_length: window and transform length in samples.
+        window_length: window length in samples.
         hop_length: samples between frames; None is ``window_length // 4``.
         padding: ``none``: only whole windows inside the audio (EnCodec's discriminator). ``centre``: half a window
             reflected at both ends (DAC's losses). ``same``: ``(window - hop) // 2`` reflected at both ends, then zeros
             until the last frame is full: ``ceil(N / hop)`` frames (AudioCraft's losses). ``matched``: as many frames,
             filled by reflection (DAC's discriminator, "match stride"; its two dropped frames are never computed here).
         normalized: divide by the window's L2 norm.
+        n_fft: transform length in samples, also that of a frame, in whose middle the window lies; None is the window's.
 
     Raises:
-        ValueError: a length is not positive, or the hop is longer than the window.
+        ValueError: a length is not positive, the hop is longer than the window, or the window than the transform.
     """
 
     window: Tensor
@@ -33,9 +34,11 @@ class STFT(nn.Module):
         hop_length: int | None = None,
         padding: Padding = "none",
         normalized: bool = False,
+        n_fft: int | None = None,
     ) -> None:
         super().__init__()
         self.window_length = window_length
+        self.n_fft = window_length if n_fft is None else n_fft
         self.hop_length = window_length // 4 if hop_length is None else hop_length
         self.padding = padding
         self.normalized = normalized
@@ -43,6 +46,8 @@ class STFT(nn.Module):
             raise ValueError(
                 f"hop_length is {self.hop_length}; it must lie between 1 and window_length {window_length}"
             )
+        if window_length > self.n_fft:
+            raise ValueError(f"window_length is {window_length}; it must not be longer than n_fft {self.n_fft}")
         if padding not in ("none", "centre", "same", "matched"):
             raise ValueError(f"padding is {padding!r}; it must be none, centre, same or matched")
         window = torch.hann_window(window_length, periodic=True, dtype=torch.float64)
@@ -51,31 +56,32 @@ class STFT(nn.Module):
     @property
     def min_samples(self) -> int:
         """The fewest samples that can be transformed (reflection needs more samples than it adds)."""
-        side = (self.window_length - self.hop_length) // 2
+        side = (self.n_fft - self.hop_length) // 2
         needed = {
-            "none": self.window_length,
-            "centre": self.window_length // 2 + 1,
+            "none": self.n_fft,
+            "centre": self.n_fft // 2 + 1,
             "same": side + 1,
             "matched": side + self.hop_length,
         }
         return needed[self.padding]
 
     def forward(self, audio: Tensor) -> Tensor:
-        """``[B, C, N]`` to a complex spectrum ``[B, C, T, F]``, ``F = window_length // 2 + 1``.
+        """``[B, C, N]`` to a complex spectrum ``[B, C, T, F]``, ``F = n_fft // 2 + 1``.
 
         Raises:
             ValueError: the audio is shorter than ``min_samples``.
         """
         if audio.shape[-1] < self.min_samples:
             raise ValueError(
-                f"{audio.shape[-1]} samples are too few for a window of {self.window_length} with padding "
+                f"{audio.shape[-1]} samples are too few for a window of {self.n_fft} with padding "
                 f"{self.padding!r}: at least {self.min_samples} are needed"
             )
         with torch.autocast(device_type=audio.device.type, enabled=False):
             spectrum = torch.stft(
                 self._padded(audio.float().flatten(0, 1)),
-                n_fft=self.window_length,
+                n_fft=self.n_fft,
                 hop_length=self.hop_length,
+                win_length=self.window_length,
                 window=self.window,
                 center=False,
                 return_complex=True,
@@ -88,9 +94,9 @@ class STFT(nn.Module):
         if self.padding == "none":
             return audio
         if self.padding == "centre":
-            return F.pad(audio, (self.window_length // 2, self.window_length // 2), mode="reflect")
-        side = (self.window_length - self.hop_length) // 2
-        fill = -samples % self.hop_length + (self.window_length - self.hop_length) % 2
+            return F.pad(audio, (self.n_fft // 2, self.n_fft // 2), mode="reflect")
+        side = (self.n_fft - self.hop_length) // 2
+        fill = -samples % self.hop_length + (self.n_fft - self.hop_length) % 2
         if self.padding == "matched":
             return F.pad(audio, (side, side + fill), mode="reflect")
         return F.pad(F.pad(audio, (side, side), mode="reflect"), (0, fill))

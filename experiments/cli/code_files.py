@@ -1,6 +1,5 @@
 """``codeclab encode``, ``decode`` and ``reconstruct``: audio files, or folders of them, through a codec."""
 
-import argparse
 import os
 import sys
 import time
@@ -23,22 +22,14 @@ from codeclab.codecs.entropy.ecdc_files import (
     published_name,
     released_language_model,
 )
-from codeclab.codecs.io.box import BOX
+from codeclab.codecs.wording import counted
+from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.formats import EXTENSIONS
 from codeclab.experiments.runs.precision import has_fast_bf16
 
 CODES = (".clc", SUFFIX)
 """Files of codes: ours, and those of the encodec package."""
-
-SUMMARIES = {
-    "encode": (
-        "Code an audio file, or every one in a folder, into small files.",
-        "speech.wav speech.clc",
-    ),
-    "decode": ("Decode a .clc or .ecdc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
-    "reconstruct": ("Put audio through a codec, as a listener would get it.", "album/ album-6kbps/"),
-}
 
 
 @dataclass(frozen=True)
@@ -73,56 +64,6 @@ class Outcome:
     source: Path
     coded: Coded | None
     error: str = ""
-
-
-def make_parser(command: str) -> argparse.ArgumentParser:
-    """The options of ``codeclab encode``, ``decode`` or ``reconstruct``."""
-    summary, example = SUMMARIES[command]
-    parser = argparse.ArgumentParser(
-        prog=f"codeclab {command}",
-        description=summary,
-        epilog=f"Example: codeclab {command} {example} --codec runs/NAME"
-        + ("" if command == "decode" else " --bitrate 6"),
-    )
-    parser.add_argument("input", metavar="IN", help="a file or a folder")
-    parser.add_argument("output", metavar="OUT", help="a file, or a folder for a folder's files")
-    parser.add_argument(
-        "--codec",
-        default=BOX,
-        metavar="CODEC",
-        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
-    )
-    if command != "decode":
-        parser.add_argument("--bitrate", type=float, metavar="KBPS", help="kbps (default: the codec's highest)")
-    if command == "encode":
-        parser.add_argument(
-            "--entropy", default="none", metavar="CODER", help="none, static, prior or lm (default: none, codes packed)"
-        )
-        parser.add_argument("--format", default="clc", choices=("clc", "ecdc"), help="of a folder's (default: clc)")
-    else:
-        parser.add_argument("--format", default="wav", metavar="SUFFIX", help="of a folder's audio (default: wav)")
-    if command != "reconstruct":
-        parser.add_argument(
-            "--language-model",
-            metavar="PATH",
-            help="of codeclab fit-lm --output, or for .ecdc a file of the encodec package (encodec_lm_24khz-….th) "
-            "(default: language_model in the codec's folder)",
-        )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes for a folder (default: one a core)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    add_precision(parser)
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
-    return parser
-
-
-def add_precision(parser: argparse.ArgumentParser) -> None:
-    """Add ``--precision``."""
-    parser.add_argument(
-        "--precision",
-        default="f32",
-        choices=("f32", "bf16"),
-        help="of the networks: bf16 is faster where the processor has it, and some codes are others (default: f32)",
-    )
 
 
 def note_precision(command: str, precision: str, device: str) -> None:
@@ -250,7 +191,7 @@ def summary(found: Sequence[Outcome], spent: float) -> str:
     seconds = sum(one.seconds for one in coded)
     kbps = sum(one.kbps * one.seconds for one in coded) / seconds if seconds else 0.0
     length = f"{seconds / 3600:.2f} hours" if seconds >= 3600 else f"{seconds:.1f} s"
-    return f"{len(coded)} files, {length}, {kbps:.3g} kbps, {seconds / spent:.1f} times real time"
+    return f"{counted(len(coded), 'file')}, {length}, {kbps:.3g} kbps, {seconds / spent:.1f} times real time"
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -268,7 +209,7 @@ def run(command: str, argv: list[str]) -> int:
             raise RecipeError(f"--jobs is {options.jobs}; it should be at least 1")
         jobs = min(options.jobs or os.cpu_count() or 1, len(files))
         began, found = time.perf_counter(), []
-        with progress_bar(command, len(files), len(files) > 1) as step:
+        with progress_bar(command, len(files), len(files) > 1, "file") as step:
             for outcome in outcomes(work, files, jobs):
                 found.append(outcome)
                 step()

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
 
 from codeclab import __version__
 from codeclab.benchmarks.evaluate.console import speak_any_encoding
@@ -36,6 +37,8 @@ RUN_CODE = "--run-code"
 LISTS = ("recipes", "tables")
 """Commands that need no torch."""
 
+HELP_FLAGS = {"-h", "--help"}
+
 AGAIN = "begins again"
 """What a command that was stopped does when it is given again."""
 
@@ -54,6 +57,16 @@ def help_text() -> str:
     """What ``codeclab --help`` prints."""
     width = max(map(len, COMMANDS))
     return HELP.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, (text, _) in COMMANDS.items()))
+
+
+def explain(command: str, words: list[str]) -> None:
+    """Print a command's help and end, where it is asked for; from the options alone, which need no torch."""
+    options = import_module(COMMANDS[command][1].replace(".cli.", ".cli.options."))
+    if hasattr(options, "help_text"):
+        print(options.help_text(command), end="")
+        raise SystemExit(0)
+    takes_command = bool(signature(options.make_parser).parameters)
+    options.make_parser(*[command] * takes_command).parse_args(words)
 
 
 def let_run(command: str, words: list[str]) -> list[str]:
@@ -83,6 +96,8 @@ def main(argv: list[str] | None = None) -> None:
         near = did_you_mean(command, COMMANDS)
         print(f"codeclab: no command {command!r}{near}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         raise SystemExit(2)
+    if HELP_FLAGS & set(rest) and command not in LISTS:
+        explain(command, rest)
     try:
         with listening():
             # Imported here, as everything heavy is: what is asked for help, or to stop, answers at once.

@@ -17,14 +17,15 @@ from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli.evaluate import check_metrics
+from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, read_baseline, trained_on
 from codeclab.experiments.runs.keep_evaluation import basis, keep
-
-METRICS = ["mel_distance", "stft_distance", "si_snr"]
+from codeclab.experiments.runs.left_out import note_left_out, noted
 
 
 @dataclass(frozen=True)
@@ -40,37 +41,6 @@ class Subject:
     name: str
     path: Path
     what: Codec | Baseline
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of ``codeclab compare``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab compare",
-        description="Measure runs, codecs and baselines on the same clips against the same originals, and print one "
-        "table: figures with 95 % intervals, and the differences to the first of them, clip by clip. What was measured "
-        "before is kept, and added to.",
-        epilog=f"Example: codeclab compare runs/A runs/B Opus --bitrates 6 --data FOLDER. Baselines: "
-        f"{', '.join(BASELINES)}.",
-    )
-    parser.add_argument("subjects", nargs="+", metavar="WHAT", help="a run (runs/NAME), a codec, or a baseline's name")
-    parser.add_argument(
-        "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all the codecs offer)"
-    )
-    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the first run has)")
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part (default: test; all where none of them was trained on the folder)",
-    )
-    parser.add_argument("--metrics", nargs="+", metavar="NAME", default=METRICS, help=f"default: {' '.join(METRICS)}")
-    parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of the originals (default: the highest codec's)")
-    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
-    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: 10)")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
-    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")
-    return parser
 
 
 def read_subjects(words: Sequence[str]) -> list[Subject]:
@@ -155,7 +125,9 @@ def measure(
         if not wanted:
             offered = ", ".join(f"{rate:.4g}" for rate in offered_rates)
             raise RecipeError(f"it offers {offered} kbps, none of those asked for")
-        found = measure_at_each(subject.what, data.clips(split), wanted, options, title)
+        clips = data.clips(split)
+        found = measure_at_each(subject.what, clips, wanted, options, title)
+        note_left_out(found.info, data.corpus, clips)
         found.info[BASIS] = basis(describe_baseline(subject.what), data)
     found.info["name"] = subject.name
     return found
@@ -209,10 +181,12 @@ def run(command: str, argv: list[str]) -> int:
         return 2
     names = [subject.name for subject in subjects]
     output = Path(options.output) if options.output else Path("comparisons") / "-".join(names)
-    rows = []
+    rows, left_out = [], LeftOut()
     for subject in subjects:
         try:
-            found, _ = keep(measure(subject, data, split, rates, options), output / subject.name)
+            measured = measure(subject, data, split, rates, options)
+            left_out = left_out.joined(noted(measured.info))
+            found, _ = keep(measured, output / subject.name)
             rows.append(row_of(subject, found))
         except NotInstalledError as error:
             rows.append(RowResult.named(subject.name, error=f"{ABSENT}{error}"))
@@ -221,7 +195,8 @@ def run(command: str, argv: list[str]) -> int:
     clips = "all clips" if split == "all" else f"{split} clips"
     note = f"Measured on {clips} of {corpus_title(data.folder)} against originals at {data.sample_rate / 1000:g} kHz."
     against = next((row.name for row in rows if row.per_file), None)
-    table = Table(", ".join(names), "", options.metrics, rows, [note], ranked=True, against=against)
+    notes = [note, *(f"{line}." for line in [left_out.line] if line)]
+    table = Table(", ".join(names), "", options.metrics, rows, notes, ranked=True, against=against)
     write_table(table, output)
     print_table(table)
     print(f"written to {output}: table.md, table.csv, table.tex, table.png")

@@ -1,16 +1,13 @@
 """``codeclab dashboard ENTITY/PROJECT``: a W&B workspace arranged for codecs."""
 
-import argparse
 import importlib.util
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.experiments.cli.options.dashboard import make_parser
 from codeclab.experiments.tracking.wandb_run import X_AXIS, api_key, server_problem
-
-GROUPS = ("quantizer", "discriminators", "encoder", "decoder", "recipe", "table", "row", "scale")
-"""Settings that runs can be grouped by."""
 
 TRAINING = {
     "Reconstruction losses": ("train/waveform", "train/spectral"),
@@ -28,22 +25,6 @@ SPEED = {
     "Share of time spent waiting for data": ("speed/data_wait_share",),
     "Memory, GiB": ("speed/memory_gib", "speed/gpu_memory_gib", "speed/gpu_memory_reserved_gib"),
 }
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of ``codeclab dashboard``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab dashboard",
-        description="Create a workspace in a W&B project that arranges what codeclab's runs log: validation figures by "
-        "bitrate and domain, clips with spectrograms, losses, codebooks, speed.",
-        epilog="needs pip install 'codeclab[dashboard]' and `wandb login`",
-    )
-    parser.add_argument("project", metavar="ENTITY/PROJECT", help="where it is created, as in my-team/codeclab")
-    parser.add_argument("--name", default="codeclab", help="the workspace's name (default: codeclab)")
-    parser.add_argument(
-        "--group", metavar="SETTING", nargs="+", default=[], choices=GROUPS, help=f"{', '.join(GROUPS)}"
-    )
-    return parser
 
 
 def make_workspace(entity: str, project: str, name: str, groups: list[str]) -> Any:

@@ -10,8 +10,9 @@ from typing import Any
 
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.locks import Lock, LockedError
-from codeclab.experiments.data.cores import usable_cores
-from codeclab.experiments.data.datasets import DATASETS, describe_all
+from codeclab.codecs.wording import by_number
+from codeclab.experiments.cli.options.data import make_parser
+from codeclab.experiments.data.datasets import DATASETS
 from codeclab.experiments.data.manifest import (
     MANIFEST_NAME,
     is_manifest,
@@ -25,71 +26,6 @@ from codeclab.experiments.data.scanning import write_manifest
 from codeclab.experiments.data.segment_rules import RULES
 
 NAMES_SHOWN = 5
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of ``codeclab data``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab data",
-        description="Write manifests: CSV files that --data takes in place of a folder. A command that was stopped "
-        "goes on where it was. Nothing is downloaded.",
-    )
-    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    scan = commands.add_parser(
-        "scan",
-        help="measure every file of a folder",
-        description="Measure every audio file below FOLDER, or listed in a manifest: sampling rate, channels, seconds, "
-        "band (up to where its energy reaches, and whether that makes it full-band), level, and what is wrong with it.",
-    )
-    scan.add_argument("folder", metavar="FOLDER", help="a folder of audio, or a manifest to measure the files of")
-    prepare = commands.add_parser(
-        "prepare",
-        help="a paper's dataset, split as the paper splits it",
-        description="Measure a local copy of one of the papers' datasets, split as the paper does.",
-        epilog=describe_all(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    prepare.add_argument("name", metavar="NAME", choices=list(DATASETS), help=", ".join(DATASETS))
-    prepare.add_argument("folder", metavar="FOLDER", help="your copy of it")
-    segments = commands.add_parser(
-        "segments",
-        help="a paper's test set: segments of the test files",
-        description="Draw a test set from the test files of a corpus: segments of equal length, seeded, several of a "
-        "file, without overlap, none silent. What is written is the corpus' manifest with these in place of its test "
-        "files: --data takes it for training and measuring alike.",
-        epilog="\n".join(f"{name}: {rule.source}" for name, rule in RULES.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    segments.add_argument("folder", metavar="FOLDER", help="a folder of audio, or a manifest")
-    segments.add_argument("--rule", choices=list(RULES), default="dac", help="whose test set (default: dac)")
-    segments.add_argument("--seconds", type=float, metavar="S", help="length of a segment (default: the rule's)")
-    segments.add_argument("--count", type=int, metavar="N", help="segments of each domain (default: the rule's)")
-    segments.add_argument("--seed", type=int, default=0, metavar="N", help="of all draws (default: 0)")
-    segments.add_argument("--overlap", action="store_true", help="fill up domains that are too short for so many")
-    segments.add_argument("--like", metavar="CSV", help="the segments of somebody else's test set, by their names")
-    join = commands.add_parser(
-        "join", help="several manifests as one", description="Join manifests, such as those of a paper's datasets."
-    )
-    join.add_argument("manifests", metavar="MANIFEST", nargs="+", help="manifests that codeclab data wrote")
-    for command in (scan, prepare, segments, join):
-        default = f"FOLDER/{MANIFEST_NAME}" if command is scan else None
-        command.add_argument(
-            "-o",
-            "--output",
-            metavar="CSV",
-            required=default is None,
-            help="the manifest to write" + (f" (default: {default})" if default else ""),
-        )
-        command.add_argument("--overwrite", action="store_true", help="replace a manifest that is there")
-        if command in (scan, prepare):
-            command.add_argument(
-                "--workers",
-                type=int,
-                default=usable_cores(),
-                metavar="N",
-                help="processes (default: all cores)",
-            )
-    return parser
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -106,6 +42,7 @@ def run(command: str, argv: list[str]) -> int:
             listed = _list_files(options, skipped)
             with Lock(output.with_name(f".{output.name}.lock")) as lock:
                 lock.hold(str(output), "name another with -o")
+                _output(options)  # another scan may have written it just now
                 rows = write_manifest(listed, output, options.workers)
             if skipped:
                 print(f"not listed: {_names([f'{name} ({reason})' for name, reason in skipped])}")
@@ -178,8 +115,9 @@ def summarize(rows: Sequence[dict[str, Any]]) -> str:
     for split, domain in sorted({(row.get("split") or "-", row["domain"]) for row in usable}):
         group = [row for row in usable if ((row.get("split") or "-"), row["domain"]) == (split, domain)]
         hours = sum(float(row.get("seconds") or 0) for row in group) / 3600
+        files = by_number(len(group), "file", "files")
         full = sum(str(row.get("full_band")).lower() == "true" for row in group)
-        lines.append(f"{split:6} {domain:12} {len(group):8} files {hours:10.3f} h {full:8} full-band")
+        lines.append(f"{split:6} {domain:12} {len(group):8} {files:5} {hours:10.3f} h {full:8} full-band")
     useless = [f"{row.get('name') or row['path']} ({row['problem']})" for row in rows if row.get("problem")]
     if useless:
         lines.append(f"of no use: {_names(useless)}")

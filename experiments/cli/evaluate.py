@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline, make_baseline
+from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
 from codeclab.benchmarks.baselines.columns import token_columns
 from codeclab.benchmarks.baselines.registry import describe_baseline, named_codec
 from codeclab.benchmarks.baselines.tokens import TokenCodec
@@ -18,8 +18,10 @@ from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.wording import counted
+from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
-from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.evaluate import (
     FULL_BAND,
@@ -30,77 +32,10 @@ from codeclab.experiments.runs.evaluate import (
     trained_on,
 )
 from codeclab.experiments.runs.keep_evaluation import basis, keep
-from codeclab.experiments.runs.left_out import left_out_line
-
-DEFAULT_METRICS = [
-    "visqol_audio",
-    "mel_distance",
-    "stft_distance",
-    "si_snr",
-    "bitrate_efficiency",
-    "codebook_usage",
-]
-
+from codeclab.experiments.runs.left_out import note_left_out, noted, say_left_out
 
 SAME = ({"si_snr", "si_sdr"},)
 """Metrics that are one by definition: the two names are two papers'."""
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of ``codeclab evaluate``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab evaluate",
-        description="Measure a trained codec at every bitrate it offers, or a baseline at those asked for, per file, "
-        "per domain and overall, with 95 % intervals. Writes or extends per_file.csv, codebooks.csv, "
-        "summary.csv and evaluation.json.",
-        epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(BASELINES)}, as in: --baseline Opus "
-        "--data FOLDER --bitrates 6 12; --baseline LyraV2 folder=MODELS; --baseline CommandBaseline file=mine.yaml",
-    )
-    parser.add_argument(
-        "run",
-        nargs="?",
-        help="a run's folder (runs/NAME), what Codec.from_pretrained reads, any codec of transformers "
-        "(transformers:NAME_OR_FOLDER), or one in a Python file with encode and decode (FILE.py)",
-    )
-    parser.add_argument(
-        "--baseline", metavar="WORD", nargs="+", help="measure this instead of a run: its name, then ARGUMENT=VALUE …"
-    )
-    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the run was trained on)")
-    parser.add_argument(
-        "--sample-rate",
-        type=int,
-        metavar="HZ",
-        help="of the originals (default: the codec's; 48000 for a baseline that takes any)",
-    )
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part (default: test; all where nothing was trained on the folder, as of a baseline)",
-    )
-    parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
-    parser.add_argument(
-        "--metrics", nargs="+", metavar="NAME", help=f"what to measure (default: {' '.join(DEFAULT_METRICS)})"
-    )
-    parser.add_argument(
-        "--entropy",
-        action="store_true",
-        help="kbps by each of the codec's entropy coders (codeclab fit-lm), alone where no --metrics are named",
-    )
-    parser.add_argument(
-        "--language-model", metavar="FOLDER", help="of codeclab fit-lm --output (default: that in the codec's folder)"
-    )
-    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
-    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
-    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        help="where to write (default: RUN/evaluation, or evaluations/NAME of a file or hub id)",
-    )
-    return parser
 
 
 def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
@@ -110,7 +45,7 @@ def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str)
     _limit(data, options)
     clips = data.clips(options.split or "all")  # nothing was trained on any of them
     found = evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
-    _say_left_out(clips)
+    note_left_out(found.info, data.corpus, clips)
     found.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data)}
     return found
 
@@ -140,8 +75,8 @@ def _beside(options: argparse.Namespace) -> Path:
     return Path(options.output) if options.output else usual
 
 
-def measure_entropy(options: argparse.Namespace, output: Path) -> None:
-    """Print what the codec's coders spend, and write it as ``entropy.csv``."""
+def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
+    """Print what the codec's coders spend, and write it as ``entropy.csv``; returns the files left out."""
     for file in options.imports:
         import_file(file)
     codec = Codec.from_pretrained(options.run)
@@ -154,21 +89,18 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> None:
     named = {name: coders.named(name) for name in coders.names}
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     split = options.split or ("test" if trained_on(Path(options.run), data.folder) else "all")
-    found = entropy_rates(codec, named, data.clips(split), rates, options.device, progress=True)
+    clips = data.clips(split)
+    found = entropy_rates(codec, named, clips, rates, options.device, progress=True)
     write_atomically(output / "entropy.csv", found.to_csv(index=False, lineterminator="\n"))
     print(entropy_text(found))
+    return LeftOut.of(data.corpus, clips.left_out)
 
 
 def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     weights, speed = codec.parameters(), token_columns(codec, bitrate)
-    size = "weights not counted" if weights is None else f"{weights:,} weights"
+    size = "weights not counted" if weights is None else f"{counted(weights, 'weight')}"
     factors = f"{speed['rtf_encoder']:.1f} encoding, {speed['rtf_decoder']:.1f} decoding"
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
-
-
-def _say_left_out(clips: Clips) -> None:
-    if line := left_out_line(clips.left_out, len(clips)):
-        print(f"codeclab evaluate: {line}", file=sys.stderr)
 
 
 def _limit(data: AudioData, options: argparse.Namespace) -> None:
@@ -211,7 +143,7 @@ def run(command: str, argv: list[str]) -> int:
         if options.entropy and (options.baseline or other):
             raise RecipeError("--entropy is for a codec of this package, whose coders it measures; name a run")
         if entropy_alone:
-            measure_entropy(options, _beside(options))
+            say_left_out(f"codeclab {command}", measure_entropy(options, _beside(options)))
             return 0
         if options.baseline:
             name = options.baseline[0]
@@ -241,4 +173,5 @@ def run(command: str, argv: list[str]) -> int:
     if options.entropy:
         measure_entropy(options, output)
     print(f"written to {output}" + (f" ({said})" if said else ""))
+    say_left_out(f"codeclab {command}", noted(found.info))
     return 0

@@ -1,6 +1,5 @@
 """``codeclab export``: a trained codec as a folder for this package, or for ``transformers``."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -10,38 +9,11 @@ from safetensors.torch import save
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.transformers_export import to_transformers
+from codeclab.experiments.cli.options.export import CONFIG, FILES, PREPROCESSOR, TENSORS, make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
-
-CONFIG = "config.json"
-TENSORS = "model.safetensors"
-PREPROCESSOR = "preprocessor_config.json"
-FILES = {"codeclab": (TENSORS, CONFIG), "transformers": (TENSORS, PREPROCESSOR, CONFIG)}
-"""What an export of each format is made of."""
 
 MARKS = {"codeclab": "format_version", "transformers": "model_type"}
 """A key that only the ``config.json`` of this format has."""
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of ``codeclab export``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab export",
-        description="Write a trained codec as a folder of its own: to keep or to pass on (codeclab), or for "
-        "Hugging Face's transformers, whose EncodecModel or DacModel then codes with it: the same codes "
-        "at every bitrate. The run stays as it is.",
-        epilog="transformers knows SEANetEncoder + ResidualVQ + SEANetDecoder (EncodecModel) and DACEncoder + "
-        "FactorizedVQ + DACDecoder (DacModel); of another codec, this says what stands in the way. "
-        "Example: codeclab export runs/NAME my-codec --format transformers",
-    )
-    parser.add_argument("run", metavar="RUN", help="a run's folder (runs/NAME), or a codec's")
-    parser.add_argument("directory", metavar="DIR", help="the folder to write; made where it is missing")
-    parser.add_argument("--format", choices=tuple(FILES), default="codeclab", help="for whom (default: codeclab)")
-    parser.add_argument("--half", action="store_true", help="numbers in half the bytes (for codeclab)")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="write into DIR even if it holds anything but such an export"
-    )
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
-    return parser
 
 
 def check_directory(directory: Path, run: Path, form: str, overwrite: bool) -> None:

@@ -1,6 +1,5 @@
 """``codeclab fit-lm``: train the language model by which a codec's codes take fewer bits."""
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -9,36 +8,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
-from codeclab.experiments.config.recipes import RecipeError, import_file, names
-from codeclab.experiments.language_model.build import LANGUAGE_MODELS, LanguageModelCLI
+from codeclab.experiments.cli.options.fit_lm import make_parser
+from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.train.non_finite import NonFiniteLossError
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of ``codeclab fit-lm`` beside the settings, which are flags as of ``codeclab fit``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab fit-lm",
-        allow_abbrev=False,
-        description="Train the small Transformer of EnCodec's section 3.3 on a codec's codes, for `codeclab encode "
-        "--entropy lm`, and count how frequent each code is, for `--entropy static`. Codes are extracted once. The "
-        "same command again continues the run.",
-        epilog="Settings: --trainer.max_steps N, --data.batch_size N, --model.optimizer.lr X, --seed_everything N, … "
-        "Example: codeclab fit-lm --codec runs/NAME --config laptop --data ~/audio",
-    )
-    parser.add_argument("--codec", required=True, metavar="CODEC", help="a run (runs/NAME), a codec's folder, or box")
-    parser.add_argument(
-        "--config",
-        default="encodec",
-        metavar="RECIPE",
-        help=f"{' or '.join(names(LANGUAGE_MODELS))}, or a .yaml file (default: encodec, the paper's settings)",
-    )
-    parser.add_argument("--data", metavar="FOLDER", help="audio to learn from (default: what the run was trained on)")
-    parser.add_argument(
-        "--output", metavar="FOLDER", help="of this training (default: language_model in the codec's folder)"
-    )
-    parser.add_argument("--device", default="cpu", help="where codes are extracted: cpu or cuda (default: cpu)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
-    return parser
 
 
 def trained_on(run: Path) -> str | None:

@@ -12,7 +12,9 @@ import torch
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.tables.render import print_table
-from codeclab.experiments.config.recipes import SCALES, RecipeError, names, read_scale
+from codeclab.codecs.wording import by_number, counted
+from codeclab.experiments.cli.options.table import make_parser
+from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
@@ -21,66 +23,6 @@ from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.processes import in_parallel
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.process import Notes
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of ``codeclab table``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab table",
-        description="Train every row of a table that is not trained yet, measure all on the same files, and print the "
-        "table; it is also written as Markdown, CSV and LaTeX with a plot. First it says what that will take. The same "
-        "command continues after an interruption and redoes nothing; several may run on one folder.",
-        epilog="`codeclab tables` lists the tables. Any other flag goes to every row, as in "
-        "--trainer.max_steps 1000 (see `codeclab fit --help`).",
-        allow_abbrev=False,
-    )
-    parser.add_argument("name", help="a table's name, or a .yaml file")
-    parser.add_argument("--scale", help=f"{', '.join(names(SCALES))} (default: the table's own, else the recipe's)")
-    parser.add_argument(
-        "--data",
-        metavar="FOLDER",
-        help="audio to train and measure on; `recordings` ship with codeclab, `synthetic` sounds are made in memory "
-        "(default: the table's own, else synthetic)",
-    )
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part of it rows are measured on that are not trained (default: test; all where no row is trained)",
-    )
-    parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        metavar="N",
-        help="train each row N times, and print the mean (default: the scale's, else 1)",
-    )
-    parser.add_argument("--runs", metavar="FOLDER", default="runs", help="where runs are kept (default: runs)")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes for ViSQOL (default: 2; none where rows share the cores)"
-    )
-    parser.add_argument(
-        "--devices", metavar="GPUS", help="a row on each of these GPUs at a time: 0,2,3 (one: 2,) or a count"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="N rows at a time, sharing the cores (default without a GPU: as many as there are cores, a thread each); "
-        "with --devices, N on each GPU",
-    )
-    parser.add_argument(
-        "--launcher", choices=("local", "slurm"), default="local", help="where rows are made (default: local)"
-    )
-    parser.add_argument(
-        "--slurm",
-        metavar="KEY=VALUE",
-        nargs="+",
-        default=[],
-        help="what Slurm is asked for, as in partition=gpu timeout_min=720 gpus_per_node=1 cpus_per_task=8",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print what it will take, and stop")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: RUNS/TABLE-SCALE)")
-    return parser
 
 
 def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
@@ -128,7 +70,8 @@ def choose_devices(requested: str, count: int, visible: str | None) -> list[str]
         raise RecipeError(f"--devices {requested}: give a count or numbers, as in 4 or 0,2,3 (one alone: 2,)")
     numbers = [int(word) for word in words] if "," in requested else list(range(int(requested)))
     if not numbers or max(numbers) >= count or len(set(numbers)) < len(numbers):
-        raise RecipeError(f"--devices {requested}: there are {count} GPUs, numbered from 0; each can be given once")
+        there = f"there {by_number(count, 'is', 'are')} {counted(count, 'GPU')}, numbered from 0"
+        raise RecipeError(f"--devices {requested}: {there}; each can be given once")
     named = visible.split(",") if visible else [str(number) for number in range(count)]
     return [named[number].strip() for number in numbers]
 

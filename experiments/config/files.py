@@ -11,6 +11,7 @@ from codeclab.benchmarks.evaluate.wording import did_you_mean
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCALES = Path(__file__).parents[1] / "scales"
 TABLES = Path(__file__).parents[1] / "tables"
+LANGUAGE_MODELS = RECIPES / "language_model"
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """As ``yaml.safe_load``; libyaml's, where it is there, is ten times as fast."""

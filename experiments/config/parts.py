@@ -9,6 +9,7 @@ import yaml
 
 from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.codecs.io.parts import concrete_subclasses
+from codeclab.experiments.config.part_names import INTERNAL
 from codeclab.experiments.config.recipes import RecipeError, moved
 
 SHARED = ("dimension", "channels", "strides", "n_codebooks", "codebook_size")
@@ -25,10 +26,6 @@ LINKED = {
     "data.channels": "follows the encoder's; set --model.encoder.channels and --model.decoder.channels",
 }
 """Settings taken from another setting, and where to set them; the parser would drop a value of their own unsaid."""
-
-
-INTERNAL = ("Ensemble",)
-"""Classes that derive from a part's base but are put together by the trainer, not chosen."""
 
 
 def subclasses(base: type) -> dict[str, type]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.formats import EXTENSIONS, Header
 from codeclab.experiments.data.headers import headers_of
 from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest
@@ -124,4 +125,4 @@ def _usable(header: Header | str) -> Header | str:
 def _skip_message(root: Path, skipped: list[tuple[str, str]], usable: int) -> str:
     listed = "; ".join(f"{name} ({reason})" for name, reason in skipped[:NAMES_IN_WARNING])
     more = f"; and {len(skipped) - NAMES_IN_WARNING} more" if len(skipped) > NAMES_IN_WARNING else ""
-    return f"{root}: left out {len(skipped)} of {len(skipped) + usable} files: {listed}{more}"
+    return f"{root}: left out {len(skipped)} of {counted(len(skipped) + usable, 'file')}: {listed}{more}"

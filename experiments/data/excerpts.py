@@ -1,7 +1,6 @@
 """Training batches, each a function of (seed, batch index) alone."""
 
 import logging
-import time
 from collections.abc import Iterator, Sequence, Sized
 from math import prod
 from typing import Any, TypedDict, cast
@@ -16,13 +15,9 @@ from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.reader import ShorterError, as_it_is
 from codeclab.experiments.data.recording import Corpus, DataError, Recording
 from codeclab.experiments.data.sampling import Sampling
+from codeclab.experiments.data.waiting import read_when_there
 
 ATTEMPTS = 64
-
-PATIENCE = 300
-"""Seconds that a corpus may be gone."""
-
-PAUSE = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -153,31 +148,16 @@ class TrainExcerpts(Dataset[TrainBatch]):
         seconds = self.seconds * self.sample_rate / rate
         start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
         try:
-            return self._read_when_there(recording, start, seconds, rate)
+            return self._read(recording, start, seconds, rate)
         except ShorterError as error:
             # Drawn in what there is, after the one in what there should be: always the same, whoever knows.
             recording = as_it_is(recording, error)
             start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
-            return self.read(recording, start, seconds, rate, self.channels)
+            return self._read(recording, start, seconds, rate)
 
-    def _read_when_there(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
-        """Reads an excerpt; where the whole corpus is gone, as a mount may be for a while, waits for it.
-
-        Another file drawn instead would make another run of it, and a run without any would end.
-        """
-        began = 0.0
-        while True:
-            try:
-                return self.read(recording, start, seconds, rate, self.channels)
-            except (DataError, OSError):
-                if self.folder is None or recording.path.exists() or self.folder.exists():
-                    raise
-                if not began:
-                    began = time.monotonic()
-                    logger.warning("%s is gone; waiting for it, %d s at most", self.folder, PATIENCE)
-                elif time.monotonic() - began > PATIENCE:
-                    raise DataError(f"{self.folder} is gone, and did not come back in {PATIENCE} s") from None
-                time.sleep(PAUSE)
+    def _read(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
+        """Reads an excerpt, when it is there: another file in its place would make another run of it."""
+        return read_when_there(self.read, self.folder, recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 
-from codeclab.codecs.audio_file import frame_samples
+from codeclab.codecs.ffmpeg_frames import frame_samples
 from codeclab.experiments.data.recording import DataError
 
 SILENCE = 1e-4

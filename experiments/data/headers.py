@@ -80,7 +80,7 @@ def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
     cache = HeaderCache(root)
     with (
         ThreadPoolExecutor(max(8, usable_cores())) as pool,
-        progress_bar(f"{root}: looking at {len(paths)} files", len(paths), len(paths) >= MANY) as advance,
+        progress_bar(f"{root}: reading headers", len(paths), len(paths) >= MANY, "file") as advance,
     ):
         found = []
         for header in pool.map(cache.header, paths):

@@ -53,7 +53,7 @@ class MixedClips(Clips):
                 raise ValueError("mixed clips are drawn in their order: a slice of them begins at 0")
             return MixedClips(self.excerpts, stop)
         if not 0 <= index < self.n_clips:
-            raise IndexError(f"there are {self.n_clips} clips, and no number {index}")
+            raise IndexError(f"there is no clip {index} of {self.n_clips}")
         audio, recordings = self.excerpts.draw_sources(0, index)
         domain = recordings[0].domain if len(recordings) == 1 else MIXTURE
         return Clip(self.name_of(index), domain, audio, self.sample_rate)

@@ -2,11 +2,10 @@
 
 import itertools
 import logging
-import math
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -14,21 +13,22 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, DistributedSampler
 
 from codeclab.benchmarks.evaluate.statistics import ALL
-from codeclab.benchmarks.evaluate.wording import counted
 from codeclab.codecs.io.workers import leave_signals_to_parent
+from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.corpus import judge_band
 from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
+from codeclab.experiments.data.left_out import refuse_too_many
 from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
-from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, of_no_use
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
+from codeclab.experiments.data.waiting import read_when_there
 
 ENDLESS = 2**31 - 1
-NAMES_IN_ERROR = 5
 NO_DOMAIN = "no domain"
 """What results call the domain of files in no domain's folder, or in one named "all", where there are others."""
 MOST_WORKERS = 8
@@ -59,8 +59,8 @@ class AudioData(LightningDataModule):
         max_test_clips: Test clips, at most; None takes one of every test file.
         room_responses: A folder of room responses, for `Reverberation`; None adds none.
         mix_valid: Whether validation clips are drawn, mixed and changed as training excerpts are (`MixedClips`).
-        max_left_out: Share of the files that may be of no use; more of them, and more than one, end the command before
-            it has begun.
+        max_left_out: Share of the files that may be of no use; more than one file, and a larger share, end a training
+            before its first batch.
 
     Attributes:
         start_batch: The batch that the loader begins with.
@@ -143,7 +143,7 @@ class AudioData(LightningDataModule):
             DataError: If one holds nothing, the sampling finds no recordings it needs, or there are no room responses
                 where they should be.
         """
-        self._check_left_out()
+        refuse_too_many(self.corpus, self.max_left_out)
         for split in splits:
             recordings = self.corpus.split(split)
             if split == "train":
@@ -154,19 +154,6 @@ class AudioData(LightningDataModule):
     def _open(self) -> Corpus:
         known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
         return _open_once(self.folder, self.split_seed, known, self.split_floor)
-
-    def _check_left_out(self) -> None:
-        corpus = self.corpus
-        useless = of_no_use(corpus.skipped)
-        files = len(useless) + len(corpus.train) + len(corpus.valid) + len(corpus.test)
-        if len(useless) > 1 and len(useless) > self.max_left_out * files:
-            listed = "; ".join(f"{name} ({reason})" for name, reason in useless[:NAMES_IN_ERROR])
-            more = f"; and {len(useless) - NAMES_IN_ERROR} more" if len(useless) > NAMES_IN_ERROR else ""
-            enough = math.ceil(100 * len(useless) / files) / 100
-            raise DataError(
-                f"{len(useless)} of {files} files in {corpus.name} are of no use, more than {self.max_left_out:.0%}: "
-                f"{listed}{more}. --data.max_left_out {enough:g} goes on without them"
-            )
 
     def _prepare_rooms(self) -> list[str]:
         """Measures the room responses; answers with what there is to say of them."""
@@ -286,7 +273,9 @@ class AudioData(LightningDataModule):
         if len({recording.domain for recording in self.corpus.split("all")}) > 1:
             # Results call all clips together "all".
             chosen = [replace(one, domain=NO_DOMAIN) if one.domain == ALL else one for one in chosen]
-        return Clips(chosen, self.corpus.read, self.sample_rate, self.channels, self.clip_seconds)
+        # A clip left out because a mount was away for a minute would be missing in one measurement and not in the next.
+        read = partial(read_when_there, self.corpus.read, self.corpus.folder)
+        return Clips(chosen, read, self.sample_rate, self.channels, self.clip_seconds)
 
     def _mixed_clips(self) -> MixedClips:
         corpus = replace(self.corpus, train=self.corpus.split("valid"))
@@ -306,8 +295,9 @@ class AudioData(LightningDataModule):
                 group = [recording for recording in recordings if recording.domain == domain]
                 rates = sorted({recording.sample_rate for recording in group})
                 hours = sum(recording.seconds for recording in group) / 3600
+                files = by_number(len(group), "file", "files")
                 lines.append(
-                    f"  {split:5} {domain:12} {len(group):6} files {hours:9.3f} h  "
+                    f"  {split:5} {domain:12} {len(group):6} {files:5} {hours:9.3f} h  "
                     f"{', '.join(f'{rate / 1000:g}' for rate in rates)} kHz"
                 )
         if self.corpus.skipped:

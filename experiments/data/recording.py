@@ -1,6 +1,6 @@
 """What a corpus is made of: recordings, their split, and how they are read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,15 +70,6 @@ class Recording:
     start: float = 0.0
     gain_db: float = 0.0
     mixed: Source | None = None
-
-
-DELIBERATE = ("beside the split folders", "split ", "listed twice")
-"""How the reasons begin for which a file is left out as the user has it, not because it is of no use."""
-
-
-def of_no_use(left_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Of the files left out (name, reason), those that cannot be used."""
-    return [(name, reason) for name, reason in left_out if not reason.startswith(DELIBERATE)]
 
 
 ReadExcerpt = Callable[[Recording, float, float, int, int], "Tensor"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.data.recording import Recording
 
 Draw = Callable[[np.random.Generator], list[int]]
@@ -158,9 +159,10 @@ class OnlyDomains(Sampling):
         wanted = ", ".join(self.domains)
         if not self._has_own:
             return f"OnlyDomains: no recording is of {wanted}; all of {', '.join(self._found)} are trained on"
-        return f"OnlyDomains: {self._left_out} recordings of other domains than {wanted} are left out" * (
-            self._left_out > 0
-        )
+        if not self._left_out:
+            return ""
+        left_out, are = counted(self._left_out, "recording"), by_number(self._left_out, "is", "are")
+        return f"OnlyDomains: {left_out} of other domains than {wanted} {are} left out"
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
         """One recording, with a probability proportional to its duration."""

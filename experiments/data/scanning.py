@@ -16,6 +16,7 @@ from typing import Any
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.workers import leave_signals_to_parent
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.manifest import write_rows
 from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording
@@ -96,8 +97,9 @@ def write_manifest(listed: Sequence[Recording], output: Path, workers: int, show
     keys = {recording.name: _key(recording.path) for recording in listed}
     left = [recording for recording in listed if keys[recording.name] not in known]
     append = journal.open()
-    title = f"{len(listed)} files" + (f", {len(listed) - len(left)} of them measured before" if known else "")
-    with closing(journal), progress_bar(title, len(left), shown) as advance:
+    before = f" ({len(listed) - len(left):,} of {counted(len(listed), 'file')} measured before)" if known else ""
+    title = f"measuring{before}"
+    with closing(journal), progress_bar(title, len(left), shown, "file") as advance:
         for recording, measured in _measure_all(left, workers):
             known[keys[recording.name]] = measured.as_dict()
             append(keys[recording.name], measured.as_dict())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.augmentation import RandomGain
 from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.manifest import read_manifest
@@ -61,7 +62,7 @@ def draw_segments(
             raise DataError(f"{category.name}: no test file is {rule.seconds:g} s long")
         segments = _taken(cut, rule.count)
         if len(segments) < rule.count:
-            short = f"{category.name}: {len(segments)} of {rule.count} segments of {rule.seconds:g} s fit"
+            short = f"{category.name}: {len(segments)} of {counted(rule.count, 'segment')} of {rule.seconds:g} s fit"
             if overlap:
                 more = _taken(_anywhere(chosen, rule.seconds, seed), rule.count - len(segments))
                 segments += more

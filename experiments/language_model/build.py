@@ -11,9 +11,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
+from codeclab.codecs.wording import counted
+from codeclab.experiments.config.files import LANGUAGE_MODELS
 from codeclab.experiments.config.flags import pairs
 from codeclab.experiments.config.messages import explain, shorten
-from codeclab.experiments.config.recipes import RECIPES, RecipeError, names
+from codeclab.experiments.config.recipes import RecipeError, names
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
 from codeclab.experiments.language_model.module import LanguageModelExperiment
@@ -26,7 +28,6 @@ from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_de
 from codeclab.experiments.runs.loggers import make_loggers
 from codeclab.experiments.runs.progress import RunProgress
 
-LANGUAGE_MODELS = RECIPES / "language_model"
 """Recipes of language models."""
 
 OF_THE_CODEC = ("n_codebooks", "codebook_size", "frame_rate", "bandwidths")
@@ -157,7 +158,7 @@ class LanguageModelCLI(LightningCLI):
         """Train, or go on where the run stopped."""
         self.datamodule.start_batch = self.start
         if self.start >= self.config.trainer.max_steps:
-            say(f"{self.folder.path} is finished: {self.start} batches")
+            say(f"{self.folder.path} is finished: {counted(self.start, 'batch', 'batches')}")
             return
         self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
         if self.trainer.global_step >= self.config.trainer.max_steps:

@@ -15,6 +15,7 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import replacing
 from codeclab.codecs.io.folder import identity
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.recording import Corpus, DataError, Recording
 
 LONGEST_SECONDS = 30.0
@@ -92,7 +93,7 @@ def _extract(codec: Codec, corpus: Corpus, recordings: list[Recording], title: s
     device = next(codec.parameters()).device
     parts: list[NDArray[np.int32]] = []
     domains: list[str] = []
-    with progress_bar(title, len(recordings), True) as step:
+    with progress_bar(title, len(recordings), True, "recording") as step:
         for recording in recordings:
             for start in np.arange(0, recording.seconds, LONGEST_SECONDS):
                 seconds = min(LONGEST_SECONDS, recording.seconds - start)
@@ -105,6 +106,6 @@ def _extract(codec: Codec, corpus: Corpus, recordings: list[Recording], title: s
                 domains += [recording.domain] * len(pieces)
             step()
     if not parts:
-        raise DataError(f"{corpus.name} holds no recording of a frame ({codec.hop_length} samples) or more")
+        raise DataError(f"{corpus.name} holds no recording of a frame ({counted(codec.hop_length, 'sample')}) or more")
     starts = np.cumsum([0, *(part.shape[1] for part in parts)], dtype=np.int64)
     return SplitCodes(np.concatenate(parts, axis=1), starts, domains)

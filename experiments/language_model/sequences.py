@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.container import ENTROPY_SECONDS
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.excerpts import BatchSchedule
 from codeclab.experiments.data.module import ENDLESS
 from codeclab.experiments.data.named import open_corpus, without_synthetic
@@ -188,7 +189,9 @@ class CodesData(LightningDataModule):
         """
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         if self.batch_size % world:
-            raise ValueError(f"a batch of {self.batch_size} sequences cannot be shared equally by {world} devices")
+            raise ValueError(
+                f"a batch of {counted(self.batch_size, 'sequence')} cannot be shared equally by {world} devices"
+            )
         share = self.batch_size // world
         steps = self.trainer.max_steps if self.trainer is not None else -1
         sequences = TrainSequences(

@@ -7,6 +7,7 @@ from random import Random
 
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
 from codeclab.experiments.data.clips import Clips
@@ -135,9 +136,10 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
         taken = found[:per_domain]
         short = sum(clip.seconds < clips.seconds - SLACK for clip in taken)
         if len(taken) < per_domain:
-            messages.append(f"{domain} has {len(taken)} clips that can be heard, not {per_domain}.")
+            messages.append(f"{domain} has {counted(len(taken), 'clip')} that can be heard, not {per_domain}.")
         if short:
-            messages.append(f"{short} clips of {domain} are shorter than {clips.seconds:g} s.")
+            are = by_number(short, "is", "are")
+            messages.append(f"{counted(short, 'clip')} of {domain} {are} shorter than {clips.seconds:g} s.")
         chosen += taken
         spare += found[per_domain:]
     if not chosen:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from codeclab.benchmarks.listening.design import ListeningTest
+from codeclab.codecs.wording import counted
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.listen.choose_clips import available_clips, choose_clips
 from codeclab.experiments.listen.request import ListeningRequest
@@ -61,7 +62,8 @@ def _describe(test: ListeningTest) -> list[str]:
     seconds = share * sum(page.seconds * (len(page.stimuli) + 1) for page in test.pages)
     domains = ", ".join(f"{list(clips.values()).count(domain)} of {domain}" for domain in sorted(set(clips.values())))
     return [
-        f"Listening test {test.id}: {len(clips)} clips ({domains}), {len(test.conditions)} conditions, "
-        f"{round(share * len(test.pages))} pages a listener; to hear every version twice takes "
+        f"Listening test {test.id}: {counted(len(clips), 'clip')} ({domains}), "
+        f"{counted(len(test.conditions), 'condition')}, "
+        f"{counted(round(share * len(test.pages)), 'page')} a listener; to hear every version twice takes "
         f"{max(1, round(2 * seconds / 60))} min."
     ]

@@ -25,7 +25,7 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.evaluate import evaluate_codec, pick_bitrates
-from codeclab.experiments.runs.left_out import left_out_line
+from codeclab.experiments.runs.left_out import note_left_out
 from codeclab.experiments.runs.lock import RunLock
 
 SPLIT = "split"
@@ -116,7 +116,9 @@ def measure_untrained(
     """
     plan = plan_measurement(row, spec, data, runs, clips or {})
     with RunLock(Path(runs), plan.folder.parent.name, "measure") as lock:
-        lock.acquire(wait=True)  # another table may have the same row
+        if not lock.acquire():  # another table may have the same row
+            print(f"{row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
+            lock.acquire(wait=True)
         if plan.is_kept:
             return Evaluation.load(plan.folder)
         found = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
@@ -130,8 +132,7 @@ def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -
         return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
     clips = plan.clips.clips(plan.split)
     found = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
-    if line := left_out_line(clips.left_out, len(clips)):
-        print(f"{title}: {line}", file=sys.stderr)
+    note_left_out(found.info, plan.clips.corpus, clips)
     return found
 
 

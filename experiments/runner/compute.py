@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codeclab.benchmarks.tables.grid import duration
+from codeclab.codecs.wording import counted
 
 SIZES = ("batches", "batch_size", "seconds")
 
@@ -33,7 +34,8 @@ class Compute:
     @property
     def text(self) -> str:
         """The training in words, without its hardware."""
-        return f"{self.batches:,} batches of {self.batch_size} x {self.seconds:g} s, {_hours([self.hours])}"
+        batches = counted(self.batches, "batch", "batches")
+        return f"{batches} of {self.batch_size} x {self.seconds:g} s, {_hours([self.hours])}"
 
 
 def read_compute(content: Any) -> Compute | None:
@@ -77,4 +79,4 @@ def describe_compute(
 
 def _hours(hours: Sequence[float]) -> str:
     ends = [f"{found:,.0f}" if found >= 10 else f"{found:.2g}" for found in (min(hours), max(hours))]
-    return f"{' to '.join(dict.fromkeys(ends))} hours of audio heard"
+    return f"{' to '.join(dict.fromkeys(ends))} {'hour' if ends == ['1', '1'] else 'hours'} of audio heard"

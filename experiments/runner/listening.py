@@ -16,6 +16,7 @@ from codeclab.benchmarks.listening.results import Results
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.codecs.bitrate import same_bitrate
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.wording import counted
 
 FILE = "mushra.json"
 FORMAT = "codeclab mushra figures"
@@ -95,7 +96,7 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
     if not lines:
         return row
     out = f", {found['screened_out']} screened out" if found["screened_out"] else ""
-    count = f"{found['listeners']} listener{'' if found['listeners'] == 1 else 's'}"
+    count = counted(found["listeners"], "listener")
     summary = pd.concat([row.summary, DataFrame(lines, columns=SUMMARY_COLUMNS)], ignore_index=True)
     return replace(row, summary=summary, listened=f"listening test {found['test']}, {count}{out}")
 

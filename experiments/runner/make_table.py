@@ -8,11 +8,14 @@ from pathlib import Path
 
 import torch
 
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.tables.render import write_table
-from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
+from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.compute import describe_compute
@@ -26,6 +29,7 @@ from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.starts import common_start, describe_start, titled
 from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runner.wandb_table import log_table
+from codeclab.experiments.runs.left_out import noted, read_left_out
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import Notes
 
@@ -91,7 +95,7 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
     timings = None if request.elsewhere else Timings(runs)
     with in_threads(threads_each(len(slots))) if request.on_cores else nullcontext():
         drafts = [draft_row(row, request, timings, notes) for row in chosen]
-    print(f"{request.spec.title}: {len(chosen)} rows at scale {request.scale or 'paper'}", file=sys.stderr)
+    print(f"{request.spec.title}: {counted(len(chosen), 'row')} at scale {request.scale or 'paper'}", file=sys.stderr)
     print(describe_plan(drafts, runs, slots, request.elsewhere), file=sys.stderr)
     return drafts
 
@@ -120,6 +124,7 @@ def make_table(
     start = common_start(drafts)
     under += describe_start(start)
     under += _shortness(short)
+    under += left_out_of(made)
     full_size = scale in LONG_SCALES and not short
     table = spec.printed(made, under, full_size or (request.seeds > 1 and not short), full_size)
     table.title = titled(spec.title, start)
@@ -133,6 +138,14 @@ def make_table(
     return MadeTable(table, folder)
 
 
+def left_out_of(rows: Sequence[RowResult]) -> list[str]:
+    """A sentence on the files that rows left out when they were trained or measured, now or before."""
+    found = LeftOut()
+    for origin in (origin for row in rows for origin in row.origins):
+        found = found.joined(read_left_out(origin.run)).joined(noted(Evaluation.load(origin.evaluation).info))
+    return [f"{found.line}."] if found.line else []
+
+
 def _shortness(short: Sequence[Draft]) -> list[str]:
     """A sentence on rows that a flag has trained for less than their recipe or scale would."""
     if not short:
@@ -140,7 +153,9 @@ def _shortness(short: Sequence[Draft]) -> list[str]:
     trained = sorted({job.steps for draft in short for job in draft.jobs})
     usual = sorted({draft.usual for draft in short if draft.usual is not None})
     spans = [f"{min(counts):,}" + (f" to {max(counts):,}" if len(counts) > 1 else "") for counts in (trained, usual)]
-    return [f"Cut short: trained for {spans[0]} batches a row instead of {spans[1]}."]
+    return [
+        f"Cut short: trained for {spans[0]} {by_number(max(trained), 'batch', 'batches')} a row instead of {spans[1]}."
+    ]
 
 
 def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None, seeds: int) -> list[str]:

@@ -22,6 +22,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders, fitted_identity
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
+from codeclab.codecs.wording import counted
 from codeclab.experiments.config.recipes import RecipeError, import_file, import_parts
 from codeclab.experiments.runner.baseline_rows import Measurement, measure_untrained, plan_measurement
 from codeclab.experiments.runner.job import Job, Outcome, die_with_parent
@@ -103,7 +104,7 @@ def train(job: Job, notes: Notes | None = None) -> None:
     """
     if job.is_trained:
         return
-    print(f"{job.title}: training, {job.steps - job.folder.steps:,} batches", file=sys.stderr)
+    print(f"{job.title}: training, {counted(job.steps - job.folder.steps, 'batch', 'batches')}", file=sys.stderr)
     if job.devices > 1:
         _train_in_process(job)
         return

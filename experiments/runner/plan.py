@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from codeclab.codecs.wording import counted
 from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.schedule import makespan
@@ -33,7 +34,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
         most = makespan(times, abreast)
         device_name = torch.cuda.get_device_name() if torch.cuda.is_available() else "this machine's CPU"
         spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
-        spread += f" in {count(threads_each(at_a_time), 'thread')} each" if None in slots else ""
+        spread += f" in {counted(threads_each(at_a_time), 'thread')} each" if None in slots else ""
         bound = "about" if abreast == at_a_time else "at most about"
         lines.append(f"  training takes {bound} {clock(most)} on {device_name}{spread}; measuring comes on top")
     elif elsewhere and any(any(draft.left) for draft in drafts):
@@ -50,11 +51,6 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     return "\n".join(lines)
 
 
-def count(number: int, thing: str) -> str:
-    """A number of things, such as "1 thread"."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def _row_plan(draft: Draft) -> str:
     if draft.error:
         return f"cannot be made: {draft.error}"
@@ -64,9 +60,9 @@ def _row_plan(draft: Draft) -> str:
     seeds = f"{len(draft.jobs)} seeds, " if len(draft.jobs) > 1 else ""
     if not left:
         return f"{seeds}trained"
-    share = f"{left:,} of {total:,}" if left < total else f"{total:,}"
+    share = f"{left:,} of " * (left < total) + counted(total, "batch", "batches")
     time = "" if draft.seconds is None else f", about {clock(left * draft.seconds)}"
-    return f"{seeds}{share} batches{time}"
+    return f"{seeds}{share}{time}"
 
 
 def _free(folder: Path) -> int:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from codeclab.codecs.wording import counted
 from codeclab.experiments.runner.cores import hold_to, threads_each
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runs.stopping import Stopped, asked
@@ -101,7 +102,7 @@ def in_parallel(jobs: Sequence[Job], wait: bool, slots: Sequence[str | None]) ->
     """
     free, ended = list(slots), queue.SimpleQueue[tuple[int, list[str | None], Worker, Outcome]]()
     outcomes = {
-        index: Outcome(error=f"wants {job.devices} devices, but --devices gives {len(set(slots))}")
+        index: Outcome(error=f"wants {counted(job.devices, 'device')}, but --devices gives {len(set(slots))}")
         for index, job in enumerate(jobs)
         if _slots_for(job, slots) is None
     }

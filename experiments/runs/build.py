@@ -15,6 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.io.workers import end_workers
+from codeclab.codecs.wording import counted
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
 from codeclab.experiments.config.messages import explain, shorten
 from codeclab.experiments.config.own_code import bring
@@ -180,7 +181,7 @@ class CodecCLI(LightningCLI):
         # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
         callbacks: list[Any] = [TrainingLogs(), Validation()]
         callbacks.append(RunProgress(self.folder, latest if self.config.losses == "all" else None))
-        callbacks.append(CountLeftOut(self.folder.path.name))
+        callbacks.append(CountLeftOut(self.folder.path.name, self.folder.path if fits else None))
         own = self.config_init["trainer"].callbacks or []
         callbacks += own if isinstance(own, list) else [own]
         if fits:
@@ -257,7 +258,8 @@ class CodecCLI(LightningCLI):
         """
         steps = self.config.trainer.max_steps
         if self.folder.is_finished(steps):
-            say(f"{self.folder.path} is finished: {self.start} batches. Its codec: {self.folder.codec}")
+            made = counted(self.start, "batch", "batches")
+            say(f"{self.folder.path} is finished: {made}. Its codec: {self.folder.codec}")
             return
         if self.start >= steps:
             self.trainer.fit_loop.epoch_loop.max_steps = (

@@ -1,6 +1,5 @@
 """Checkpoints of a run, written so that a kill at any moment leaves the last good one."""
 
-import shutil
 import sys
 import time
 import warnings
@@ -16,6 +15,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import replacing
+from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.folder import CHECKPOINT_STATE, VALIDATION_DUE, RunFolder
 from codeclab.experiments.runs.stopping import REQUEUE, Stopped, asked, requeue
 from codeclab.experiments.train.experiment_of import experiment_of
@@ -193,9 +193,12 @@ class RunCheckpoint(Callback):
 
     @staticmethod
     def _number(trainer: lightning.Trainer) -> int:
-        """The signal; of a run on several devices, what the first process heard, or else this one."""
+        """The signal, whichever process heard it: all end with what one was asked."""
         own = asked().number or 0
-        return int(trainer.strategy.broadcast(own)) or own or int(REQUEUE)
+        if trainer.world_size == 1:
+            return own
+        heard = torch.tensor(own, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(heard, reduce_op="max"))
 
     @staticmethod
     def _any(trainer: lightning.Trainer, condition: bool) -> bool:
@@ -230,9 +233,7 @@ class RunCheckpoint(Callback):
         return True
 
     def _unwritten(self, path: Path, error: Exception) -> str:
-        there = next(folder for folder in path.absolute().parents if folder.is_dir())
-        full = "the disk is full" if shutil.disk_usage(there).free < 2**20 else str(error).splitlines()[0]
-        return f"{path} cannot be written ({full})"
+        return f"{path} cannot be written ({why_unwritten(path, error)})"
 
     def _say_unwritten(self, path: Path, error: Exception) -> None:
         name = self.folder.path.name

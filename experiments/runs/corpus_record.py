@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codeclab.benchmarks.evaluate.wording import counted
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.recording import SPLITS, Corpus
 
 COLUMNS = ("name", "split", "bytes", "seconds")

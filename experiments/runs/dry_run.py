@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.receptive_field import receptive_field
+from codeclab.codecs.wording import counted
 from codeclab.discriminators.ensemble import Ensemble
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.progress import clock
@@ -91,10 +92,10 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     if len(model.discriminators) > 1:
         count, trained = len(model.discriminators), parameters(model.discriminators)
         lines.append(f"  {count} ensembles of discriminators, one per bandwidth: {trained:,}")
-    lines.append(f"codec          {parameters(codec):,} parameters")
+    lines.append(f"codec          {counted(parameters(codec), 'parameter')}")
     lines.append(
-        f"audio          {codec.sample_rate} Hz, {codec.channels} channel{'s' if codec.channels > 1 else ''}, "
-        f"{codec.hop_length} samples a frame, {codec.frame_rate:.2f} frames a second"
+        f"audio          {codec.sample_rate} Hz, {counted(codec.channels, 'channel')}, "
+        f"{counted(codec.hop_length, 'sample')} a frame, {codec.frame_rate:.2f} frames a second"
     )
     rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
     lines.append(f"bitrates       {rates} kbps (checkpoints are compared at {model.bitrate:.4g})")
@@ -104,7 +105,8 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     lines.append(f"data           {data.summary()}")
     joining = f", discriminators from batch {model.adversarial_start:,} on" if model.adversarial_start else ""
     lines.append(
-        f"training       {max_steps:,} batches of {data.batch_size} x {data.seconds} s, {model.update_order}{joining}"
+        f"training       {counted(max_steps, 'batch', 'batches')} of {data.batch_size} x {data.seconds} s, "
+        f"{model.update_order}{joining}"
     )
     samples = round(data.seconds * codec.sample_rate)
     generator = torch.Generator().manual_seed(0)
@@ -115,9 +117,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     # A step passes the discriminators once more than the measurement, and the generator waits for its gradient.
     items = data.batch_size / model.accumulate
     memory = parameters(model) * 4 * ADAM_COPIES + saved * items
-    lines.append(
-        f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} items at a time)"
-    )
+    lines.append(f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} at a time)")
     total = seconds * data.batch_size * max_steps
     lines.append(
         f"time           about {clock(total)} on this machine's {device.type} "

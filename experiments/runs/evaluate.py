@@ -1,6 +1,5 @@
 """Measuring a trained codec: on which data, at which bitrates."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.corpus_record import read_record
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.runs.left_out import left_out_line
+from codeclab.experiments.runs.left_out import note_left_out
 
 FULL_BAND = 48000
 """Hz at which a baseline is judged that takes any rate."""
@@ -82,8 +81,7 @@ def evaluate_codec(
     found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
     found.info["codec"] = identity(codec)
     found.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
-    if line := left_out_line(clips.left_out, len(clips)):
-        print(f"{title}: {line}", file=sys.stderr)
+    note_left_out(found.info, data.corpus, clips)
     return found
 
 

@@ -43,6 +43,8 @@ MACHINE_KEYS = (
 )
 """Settings of the machine, not of the experiment: they neither name a run nor forbid to continue it."""
 
+ADDED = ("window_lengths",)
+"""Arguments that parts got later: where they have no value, a run is what it was without them."""
 
 CHECKPOINT_STATE = "RunCheckpoint"
 """Under which a checkpoint keeps the state of the callback that wrote it."""
@@ -75,6 +77,7 @@ def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
         key: moved(value, back=True) if key.endswith(".class_path") and isinstance(value, str) else value
         for key, value in flatten(config).items()
         if not any(key == machine or key.startswith(f"{machine}.") for machine in MACHINE_KEYS)
+        and not (value is None and key.rpartition(".")[2] in ADDED)
     }
     if found.get("init_identity") is None:
         found.pop("init_identity", None)

@@ -1,31 +1,47 @@
-"""How many files a run left out, and why: said at its end."""
+"""How many files a run left out, and why: kept in its folder, and said at its end."""
 
+import json
 import sys
-from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback
 
-from codeclab.benchmarks.evaluate.wording import counted
-from codeclab.experiments.data.recording import of_no_use
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.data.clips import Clips
+from codeclab.experiments.data.left_out import LeftOut
+from codeclab.experiments.data.recording import Corpus
 
-SHOWN = 3
-"""Files named."""
+NAME = "left_out.json"
+"""Where a run's folder keeps them."""
+
+INFO = "left_out"
+"""Where an evaluation's ``info`` keeps them."""
 
 
-def left_out_line(left_out: Mapping[str, str], files: int) -> str:
-    """A sentence on the files left out, by name with the reason; empty where there are none.
+def read_left_out(folder: Path) -> LeftOut:
+    """What a run's training left out; of a run that ended before this was kept, nothing."""
+    path = folder / NAME
+    return LeftOut(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else LeftOut()
 
-    Args:
-        left_out: reasons by name.
-        files: how many there are in all.
-    """
-    if not left_out:
-        return ""
-    named = "; ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:SHOWN])
-    more = f"; and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
-    return f"{len(left_out)} of {counted(files, 'file')} left out: {named}{more}"
+
+def note_left_out(info: dict[str, Any], corpus: Corpus, clips: Clips) -> None:
+    """Keep in an evaluation's ``info`` what it left out of a corpus, once its clips were read."""
+    info[INFO] = asdict(LeftOut.of(corpus, clips.left_out))
+
+
+def noted(info: dict[str, Any]) -> LeftOut:
+    """What an evaluation left out; of one that was made before this was kept, nothing."""
+    return LeftOut(**info.get(INFO, {}))
+
+
+def say_left_out(title: str, left_out: LeftOut) -> None:
+    """Tell the user which files were left out, where there are any."""
+    if line := left_out.line:
+        print(f"{title}: {line}", file=sys.stderr)
 
 
 class CountLeftOut(Callback):
@@ -33,10 +49,12 @@ class CountLeftOut(Callback):
 
     Args:
         name: the run's.
+        folder: where they are kept, too; None keeps them nowhere.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path | None = None) -> None:
         self.name = name
+        self.folder = folder
         self.found: dict[str, str] = {}
 
     def state_dict(self) -> dict[str, Any]:
@@ -68,10 +86,15 @@ class CountLeftOut(Callback):
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Say how many files were left out and why, those that were before the first batch included."""
         corpus = getattr(getattr(trainer, "datamodule", None), "corpus", None)
-        if corpus is None or not trainer.is_global_zero:
+        if corpus is None:
             return
-        useless = dict(of_no_use(corpus.skipped))
-        files = len(corpus.train) + len(corpus.valid) + len(corpus.test) + len(useless)
-        line = left_out_line(useless | self.found, files)
-        if line:
-            print(f"{self.name}: {line}", file=sys.stderr)
+        if trainer.world_size > 1:
+            parts: list[dict[str, str]] = [{} for _ in range(trainer.world_size)]
+            torch.distributed.all_gather_object(parts, self.found)  # each device reads its own share of a batch
+            self.found = {name: reason for part in parts for name, reason in part.items()}
+        if not trainer.is_global_zero:
+            return
+        left_out = LeftOut.of(corpus, self.found)
+        if self.folder is not None:
+            write_atomically(self.folder / NAME, json.dumps(asdict(left_out), indent=2, ensure_ascii=False) + "\n")
+        say_left_out(self.name, left_out)

@@ -1,11 +1,14 @@
 """What is refused of a run once its parts are built, before it has a folder, and what would work instead."""
 
 import json
+from collections.abc import Sequence
 
 import torch
 from jsonargparse import Namespace
 
+from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
 from codeclab.codecs.io.parts import arguments_of
+from codeclab.codecs.wording import by_number, counted
 from codeclab.discriminators.ensemble import Ensemble
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.module import AudioData
@@ -33,6 +36,26 @@ def rate_advice(model: Namespace, swapped: set[str]) -> str:
     return f". If {name} learns its own bitrate, add {' '.join(flags)}" if flags else ""
 
 
+def check_metrics(names: Sequence[str]) -> None:
+    """Refuse metrics that a validation could not compute.
+
+    Raises:
+        RecipeError: one that is unknown, of a whole test set, or whose package or weights are missing; the message says
+            how to get them.
+    """
+    where = f"--model.validation_metrics [{', '.join(names)}]"
+    try:
+        whole = [metric.name for metric in metrics_named(names) if not metric.per_file]
+    except ValueError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    if whole:
+        of_files = ", ".join(name for name, metric in METRICS.items() if metric.per_file)
+        raise RecipeError(
+            f"{where}: {', '.join(whole)} {by_number(len(whole), 'is', 'are')} of a whole test set, which "
+            f"codeclab evaluate measures; in validation there are: {of_files}"
+        )
+
+
 def check_built(command: str, config: Namespace, model: CodecExperiment, data: AudioData) -> None:
     """Refuse a run that cannot work.
 
@@ -48,6 +71,7 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
     """
     if command == "fit":
         _check_training(config)
+    check_metrics(model.validation_metrics)
     codec = model.codec
     for part in (codec.encoder, codec.quantizer, codec.decoder):
         arguments_of(part)  # what cannot be saved is refused before it is trained
@@ -56,8 +80,8 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
         judged = getattr(discriminator, "channels", codec.channels)
         if judged != codec.channels:
             raise RecipeError(
-                f"{type(discriminator).__name__} judges audio of {judged} channels, but the codec's has "
-                f"{codec.channels}; give each discriminator channels {codec.channels}"
+                f"{type(discriminator).__name__} judges audio of {counted(judged, 'channel')}, but the codec's "
+                f"has {codec.channels}; give each discriminator channels {codec.channels}"
             )
     data.check((SPLITS[command],))
 

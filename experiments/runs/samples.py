@@ -19,6 +19,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import replacing
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.tracking.wandb_run import RunWandb
 from codeclab.experiments.train.experiment_of import experiment_of
@@ -104,7 +105,8 @@ class SaveSamples(Callback):
         try:
             self._write(trainer, pl_module, data)
         except (OSError, soundfile.SoundFileError) as error:
-            print(f"{self.folder.path.name}: clips cannot be written ({error}); training goes on", file=sys.stderr)
+            why = why_unwritten(self.folder.samples, error)
+            print(f"{self.folder.path.name}: clips cannot be written ({why}); training goes on", file=sys.stderr)
 
     def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, data: AudioData) -> None:
         experiment = experiment_of(pl_module)

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.wording import counted
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.experiments.train.rate_sampling import PerBatchBandwidth, RateSampling
 from codeclab.experiments.train.update import UpdateOrder
@@ -51,7 +52,7 @@ def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool)
         loss = getattr(given, name)
         if loss is not None and loss.channels not in (None, given.codec.channels):
             raise ValueError(
-                f"{name} {type(loss).__name__} is for audio of {loss.channels} channels, and the codec has "
+                f"{name} {type(loss).__name__} is for audio of {counted(loss.channels, 'channel')}, and the codec has "
                 f"{given.codec.channels}; encodec_48khz, for one, is stereo"
             )
     reconstructs = given.waveform_loss is not None or given.spectral_loss is not None

@@ -169,7 +169,7 @@ def test_rates_that_are_not_offered(asked, message):
         ({"decoder": SEANetDecoder(**SHAPE | {"strides": [4]})}, r"strides are \[2, 2\] and the decoder's \[4\]"),
         ({"decoder": SEANetDecoder(**SHAPE | {"dimension": 6})}, "dimension is 4 and the decoder's 6"),
         ({"quantizer": ResidualVQ(6, 2, 8)}, "dimension is 4 and the quantizer's 6"),
-        ({"decoder": SEANetDecoder(**SHAPE, channels=2)}, "takes 1 channels and the decoder gives 2"),
+        ({"decoder": SEANetDecoder(**SHAPE, channels=2)}, "takes 1 channel and the decoder gives 2"),
         ({"bitrates": [6.0]}, "6 kbps cannot be reached; these parts give 0.075, 0.15 kbps"),
         ({"sample_rate": 0}, "sample_rate is 0"),
         ({"segment": -1.0}, "segment is -1.0"),

@@ -14,6 +14,7 @@ import math
 import pytest
 import torch
 from safetensors.torch import load_file
+from torchaudio.transforms import Spectrogram
 
 from codeclab.discriminators.adversarial import HingeGANLoss, HingeLoss, LeastSquaresLoss
 from codeclab.discriminators.ensemble import Ensemble
@@ -49,6 +50,21 @@ def test_msstft_spectrum_is_encodecs(golden, relative_error):
     spectrum = MSSTFTDiscriminator([256], n_filters=1).networks[0].stft(tensors["input.audio"]).transpose(-1, -2)
     assert relative_error(spectrum.real, tensors["output.spec0_real"]) < FORWARD
     assert relative_error(spectrum.imag, tensors["output.spec0_imag"]) < FORWARD
+
+
+def test_msstft_windows_may_be_shorter_than_their_transforms_as_audiocrafts(golden, relative_error):
+    audio = golden("msstftd_encodec")[0]["input.audio"]
+    discriminator = MSSTFTDiscriminator([256, 128], [50, 32], n_filters=1, window_lengths=[200, 128])
+    for network, (n_fft, hop, window) in zip(discriminator.networks, [(256, 50, 200), (128, 32, 128)], strict=True):
+        # AudioCraft's DiscriminatorSTFT transforms with it.
+        reference = Spectrogram(
+            n_fft, hop_length=hop, win_length=window, window_fn=torch.hann_window, normalized=True, center=False,
+            pad_mode=None, power=None,
+        )  # fmt: skip
+        spectrum = network.stft(audio).transpose(-1, -2)
+        assert spectrum.shape == reference(audio).shape
+        assert relative_error(torch.view_as_real(spectrum), torch.view_as_real(reference(audio))) < FORWARD
+    assert [judgement.logits.shape[2] for judgement in discriminator(audio)] == [(1900 - 256) // 50 + 1, 56]
 
 
 def test_mpd_is_audiocrafts(golden, load_scales, worst_judgement_error, relative_error):
@@ -184,10 +200,10 @@ def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relativ
 def test_msstft_is_audiocrafts(golden, load_scales, worst_judgement_error, relative_error):
     tensors, description = golden("disc_msstftd_audiocraft")
     config = description["config"]
-    assert config["win_lengths"] == config["n_ffts"]
     discriminator = MSSTFTDiscriminator(
         config["n_ffts"],
         config["hop_lengths"],
+        window_lengths=config["win_lengths"],
         n_filters=config["filters"],
         negative_slope=config["activation_params"]["negative_slope"],
     )

@@ -145,8 +145,12 @@ def test_normalization_removes_level_and_mean_per_item_and_channel():
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="hop_lengths has 1 values for 2 n_ffts"):
+    with pytest.raises(ValueError, match="hop_lengths has 1 value for 2 n_ffts"):
         MSSTFTDiscriminator((64, 128), hop_lengths=(16,))
+    with pytest.raises(ValueError, match="window_lengths has 1 value for 2 n_ffts"):
+        MSSTFTDiscriminator((64, 128), window_lengths=(64,))
+    with pytest.raises(ValueError, match="window_length is 65; it must not be longer than n_fft 64"):
+        MSSTFTDiscriminator((64,), window_lengths=(65,))
     with pytest.raises(ValueError, match="one of them is empty"):
         MultiBandSTFTDiscriminator((32,), bands=((0.0, 0.01), (0.01, 1.0)))
     with pytest.raises(ValueError, match="at least one discriminator"):

@@ -9,6 +9,7 @@ from auraloss.freq import SumAndDifferenceSTFTLoss as PackageSumAndDifference
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.mel import mel_filterbank
+from codeclab.codecs.wording import counted
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 
 FFT_SIZES = (1024, 2048, 512)
@@ -218,7 +219,8 @@ def _check(fft_sizes: Sequence[int], hop_sizes: Sequence[int], win_lengths: Sequ
 def _computed(loss: nn.Module, fake: Tensor, real: Tensor, longest: int) -> Tensor:
     if fake.shape[-1] <= longest // 2:
         raise ValueError(
-            f"audio has {fake.shape[-1]} samples; an FFT of {longest} needs more than {longest // 2} to reflect"
+            f"audio has {counted(fake.shape[-1], 'sample')}; an FFT of {longest} needs more than {longest // 2} to "
+            "reflect"
         )
     with torch.autocast(fake.device.type, enabled=False):
         distance: Tensor = loss(fake.float().contiguous(), real.float().contiguous())

@@ -122,7 +122,7 @@ def test_mp3_takes_any_bitrate() -> None:
 @pytest.mark.parametrize(
     ("baseline", "channels", "bitrate", "message"),
     [
-        (Opus(), 1, 5, "Opus codes 1 channels at 6 to 256 kbps, not 5"),
+        (Opus(), 1, 5, "Opus codes 1 channel at 6 to 256 kbps, not 5"),
         (Opus(), 3, 64, "Opus codes up to 2 channels, the audio has 3"),
         (MP3(), 1, 400, "MP3 codes at 8 to 320 kbps, not 400"),
     ],

@@ -129,7 +129,7 @@ def test_progress_is_two_lines_off_a_terminal(fake_codec, make_clip, capsys) -> 
     evaluate(fake_codec(), [make_clip("a", "speech")], metrics=["si_sdr"], progress=True)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert lines[0] == "evaluate: 2 steps"
+    assert lines[0] == "evaluate: 2 clips"
 
 
 def test_refusals(fake_codec, make_clip) -> None:

@@ -216,7 +216,7 @@ def test_hostile_numbers_make_no_memory_and_no_hang():
     for wrong, message in (
         ({"n_codebooks": 3, "chunk": 10**15}, "chunks of"),
         ({"n_codebooks": 3, "chunk": 0}, "chunks of 0 s"),
-        ({"n_codebooks": 10**12, "chunk": 5}, "1000000000000 codebooks; the codec has 3"),
+        ({"n_codebooks": 10**12, "chunk": 5}, "1,000,000,000,000 codebooks; the codec has 3"),
         ({"n_codebooks": 0, "chunk": 5}, "0 codebooks"),
     ):
         with pytest.raises(ContainerError, match=message):
@@ -243,7 +243,7 @@ def test_another_codec_is_an_error():
     other = make()
     with torch.no_grad():
         next(other.parameters()).mul_(1.001)
-    with pytest.raises(ContainerError, match=r"of another codec \(800 Hz, 1 channels, identity [0-9a-f]{16}\)"):
+    with pytest.raises(ContainerError, match=r"of another codec \(800 Hz, 1 channel, identity [0-9a-f]{16}\)"):
         read(other, data)
 
 

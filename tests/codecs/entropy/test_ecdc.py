@@ -151,7 +151,7 @@ def headed(header, rest=b""):
         (b"", "no .ecdc file"),
         (b"RIFF" + bytes(50), "no .ecdc file"),
         (b"ECDC\x01" + bytes(50), "version 1"),
-        (b"ECDC\x00\xff\xff\xff\xff{}", "4294967295 bytes, more than"),
+        (b"ECDC\x00\xff\xff\xff\xff{}", "4,294,967,295 bytes, more than"),
         (headed(b"{nonsense"), "not JSON"),
         (headed(b"\xff\xfe"), "not JSON"),
         (headed(b"[" * 4000), "not JSON"),
@@ -163,7 +163,7 @@ def headed(header, rest=b""):
         (headed({"m": "tiny", "al": 80, "nc": 4, "lm": False}), "this ResidualVQ has 1 to 3"),
         (headed({"m": "tiny", "al": 80, "nc": 3, "lm": True}), "language model, which is needed"),
         (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, bytes(14)), "10 frames of a segment take 15 bytes"),
-        (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, bytes(16)), "1 bytes follow the 80 samples"),
+        (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, bytes(16)), "1 byte follows the 80 samples"),
         (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, b"\xff" * 15), "from 0 to at most 11"),
         (headed({"m": "tiny", "al": 8, "nc": 3, "lm": False}, b"\x00\xf0"), "last byte are set"),
         (headed({"m": "tiny", "al": 10**30, "nc": 3, "lm": False}, bytes(99)), "ends too early"),
@@ -197,7 +197,7 @@ def test_every_cut_of_a_file_and_another_language_model_are_refused(tmp_path):
         whole = (tmp_path / "whole.ecdc").read_bytes()
         for size in range(len(whole)):
             refused(tmp_path / "cut.ecdc", whole[:size], codec, ".", model)
-        refused(tmp_path / "more.ecdc", whole + b"\x00", codec, "1 bytes follow", model)
+        refused(tmp_path / "more.ecdc", whole + b"\x00", codec, "1 byte follows", model)
     refused(tmp_path / "other.ecdc", whole, codec, "other probabilities|too early", models[1])
     small = LanguageModel(2, 12, dimension=8, n_layers=1, n_heads=2, feedforward=16, context=5)
     refused(tmp_path / "other.ecdc", whole, codec, "for 2 codebooks of 12 entries; the codes are of 3 of", small)

@@ -264,7 +264,7 @@ def test_what_differs_is_noted(exported):
     assert notes == [
         "transformers counts 54 frames a second of 53.333: there, bandwidth 0.216, 0.432 stands for "
         "0.2133, 0.4267 kbps",
-        "the last 1 codebooks are left out: no bitrate the codec offers uses them",
+        "the last 1 codebook is left out: no bitrate the codec offers uses it",
     ]
     model, folder = exported(codec, EncodecModel)
     audio = torch.randn(1, 1, 600)

@@ -46,7 +46,7 @@ def test_a_file_there_and_back_is_the_librarys(folder, capsys):
     sound = noise(folder / "a.wav", 9.3)
     codec = ["--codec", str(folder / "codec")]
     assert run("encode", [str(folder / "a.wav"), str(folder / "a.clc"), *codec, "--bitrate", "8"]) == 0
-    assert capsys.readouterr().out.startswith("1 files, 9.3 s, 8")
+    assert capsys.readouterr().out.startswith("1 file, 9.3 s, 8")
     assert run("decode", [str(folder / "a.clc"), str(folder / "b.wav"), *codec]) == 0
     assert run("reconstruct", [str(folder / "a.wav"), str(folder / "c.wav"), *codec, "--bitrate", "8"]) == 0
     library = Codec.from_pretrained(folder / "codec")

@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from codeclab.benchmarks.baselines import BASELINES
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
+from codeclab.experiments.config.part_names import baseline_names, part_names
 from codeclab.experiments.config.parts import all_slots, subclasses
+from codeclab.experiments.config.recipes import import_parts
 
 ENCODEC = ["--config", "encodec_24khz", "--scale", "laptop"]
 DAC = ["--config", "dac_44khz", "--scale", "laptop"]
@@ -69,6 +72,13 @@ def test_every_command_explains_itself(typed: Typed, command: str) -> None:
 
 
 def test_the_help_of_fit_lists_every_part(typed: Typed) -> None:
+    import_parts()
+    own = {
+        slot: [name for name, part in subclasses(base).items() if part.__module__.startswith("codeclab.")]
+        for slot, base in all_slots().items()
+    }
+    assert part_names() == own  # read from the source, without importing it
+    assert baseline_names() == list(BASELINES)
     out = typed("fit", "--help")[1]
     for slot, base in all_slots().items():
         assert f"--{slot} " in out
@@ -122,9 +132,19 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
         ([*ENCODEC, "--import", "mine.py"], "--import mine.py: not a Python file"),
         (
             [*DAC, "--model.encoder.channels", "2", "--model.decoder.channels", "2"],
-            "MultiPeriodDiscriminator judges audio of 1 channels, but the codec's has 2",
+            "MultiPeriodDiscriminator judges audio of 1 channel, but the codec's has 2",
         ),
         ([*ENCODEC, "--trainer.accelerator", "abacus"], "accelerator"),
+        # Before the first batch, and not at the first validation.
+        (
+            [*ENCODEC, "--model.validation_metrics", "[si_snr,utmos]"],
+            "--model.validation_metrics [si_snr, utmos]: the metric utmos cannot be computed here: ",
+        ),
+        ([*ENCODEC, "--model.validation_metrics", "[pesk]"], "unknown metric 'pesk'; known: visqol_audio, "),
+        (
+            [*ENCODEC, "--model.validation_metrics", "[codebook_usage]"],
+            "codebook_usage is of a whole test set, which codeclab evaluate measures",
+        ),
         (
             [*ENCODEC, "--model.quantizer", "DiffQ", "--model.rate_sampling", "CodebookDropout"],
             "--model.rate_sampling AllCodebooks",

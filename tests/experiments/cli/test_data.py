@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,22 @@ if __name__ == "__main__":
     left = [int(sys.argv[1])]
     Journal._append = append_and_die
     data_scan.run("data", sys.argv[2:])
+"""
+
+WAITS = """
+import sys, time
+from pathlib import Path
+from codeclab.experiments.cli import data as data_scan
+from codeclab.experiments.data import scanning
+measure, note, go = scanning.measure_file, Path(sys.argv[1]), Path(sys.argv[2])
+def measured(path):
+    with note.open("a") as file:
+        file.write(path.name + "\\n")
+    while not go.exists():
+        time.sleep(0.02)
+    return measure(path)
+scanning.measure_file = measured
+sys.exit(data_scan.run("data", sys.argv[3:]))
 """
 
 
@@ -164,6 +181,34 @@ def test_a_killed_scan_goes_on(tree: Path, tmp_path: Path, workers: int, monkeyp
     assert len(measured) == 6
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not scanning.Journal(output).path.exists()
+
+
+def test_of_two_scans_at_once_the_second_is_refused_with_who_holds_it(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _scan("scan", tree, "-o", tmp_path / "whole.csv", "--workers", 1) == 0
+    (tmp_path / "waits.py").write_text(WAITS)
+    note, go, output = tmp_path / "note.txt", tmp_path / "go", tmp_path / "both.csv"
+    words = ["scan", str(tree), "-o", str(output), "--workers", "1"]
+    command = [sys.executable, str(tmp_path / "waits.py"), str(note), str(go), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
+        while not note.exists():
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.02)
+        capsys.readouterr()
+        second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert second.returncode == 2
+        told = f"codeclab data scan: {output} is in use by process {first.pid} on "
+        assert second.stderr.startswith(told), second.stderr
+        assert " since " in second.stderr
+        assert "wait for it, or name another with -o" in second.stderr
+        go.touch()
+        first.communicate()
+        assert first.returncode == 0
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert len(note.read_text().splitlines()) == 10  # nothing was measured twice
+    third = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert (third.returncode, "is there already" in third.stderr) == (2, True)
 
 
 def test_a_file_that_changed_since_the_kill_is_measured_again(tree: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import replacing
 from codeclab.experiments.cli import main
+from codeclab.experiments.cli.commands import COMMANDS
 
 
 def say(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -32,6 +33,21 @@ def test_lists_come_without_torch(words):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False False"
     assert os.times().children_user - began[1] < 1.0
+
+
+def test_the_help_of_every_command_comes_without_torch():
+    program = (
+        "import sys\nfrom codeclab.experiments.cli.commands import COMMANDS, main\n"
+        "heavy = {'torch', 'lightning', 'pandas'}\n"
+        "also = [['data', 'scan', '-h'], ['mushra', 'serve', '-h']]\n"
+        "for words in [*([command, '--help'] for command in COMMANDS), *also]:\n"
+        "    try: main(words)\n"
+        "    except SystemExit as end: print('ended', end.code, *words, heavy & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ends = [line for line in done.stdout.splitlines() if line.startswith("ended ")]
+    assert len(ends) == len(COMMANDS) + 2
+    assert all(line.startswith("ended 0 ") and line.endswith(" set()") for line in ends), ends
 
 
 def test_a_pipe_is_not_cut_and_any_encoding_will_do():

@@ -123,7 +123,7 @@ def test_a_real_pipe_at_the_pace_of_the_audio(tmp_path):
     listener = threading.Thread(target=listen)
     listener.start()
     for process in (encoder, decoder):
-        assert b"8000 Hz, 1 channels, s16le, 8 kbps" in process.stderr.readline()
+        assert b"8000 Hz, 1 channel, s16le, 8 kbps" in process.stderr.readline()
     for piece in cut(data, 320):  # 20 ms
         encoder.stdin.write(piece)
         encoder.stdin.flush()

@@ -214,7 +214,7 @@ def test_rows_side_by_side_are_those_of_one_after_another(
     assert ", 2 rows at a time in 1 thread each" in said
     for name in names:
         states = [line for line in said.splitlines() if re.match(f"{name}[:,]", line)]
-        assert [re.sub(r"\d+ s|: \d+ steps", "", line) for line in states] == [
+        assert [re.sub(r"\d+ s|: \d+ clips", "", line) for line in states] == [
             f"{name}: training, 2 batches", f"{name}, measuring", f"{name}, measuring: done in ", f"{name}: done, "
         ]  # fmt: skip
         (alone,), (beside,) = (list((tmp_path / runs).glob(f"{name.lower()}-*")) for runs in ("runs", "beside"))

@@ -10,13 +10,14 @@ import pytest
 import soundfile
 import torch
 
-from codeclab.experiments.data import excerpts, headers
+from codeclab.experiments.data import headers, waiting
 from codeclab.experiments.data.corpus import scan
 from codeclab.experiments.data.formats import measure_header, read_header
+from codeclab.experiments.data.left_out import LeftOut, refuse_too_many
 from codeclab.experiments.data.measuring import measure_file
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.reader import ShorterError, read_excerpt
-from codeclab.experiments.data.recording import DataError, Recording
+from codeclab.experiments.data.recording import Corpus, DataError, Recording
 
 
 def noise(seconds: float, rate: int = 16000) -> np.ndarray:
@@ -133,6 +134,38 @@ def test_many_useless_files_are_an_error_before_the_first_batch_and_one_is_none(
     AudioData(f"{tree}/", sample_rate=16000, max_left_out=0.09).check()
 
 
+def corpus_with(files: int, useless: int) -> Corpus:
+    good = [Recording(Path(f"{n}.wav"), "all", 16000, 1, 1.0, name=f"{n}.wav") for n in range(files - useless)]
+    return Corpus("here", read_excerpt, good, skipped=[(f"bad{n}.wav", "silent") for n in range(useless)])
+
+
+@pytest.mark.parametrize("files", [2, 19, 20])
+def test_one_useless_file_never_is_too_many(files: int) -> None:
+    refuse_too_many(corpus_with(files, 1), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("files", "useless", "most", "enough"),
+    [(39, 2, 0.05, "0.06"), (59, 3, 0.05, "0.06"), (100, 29, 0.28, "0.29"), (100, 7, 0.06, "0.07"), (2, 2, 0.99, "1")],
+)
+def test_more_than_the_share_is_too_many_and_the_share_is_not(
+    files: int, useless: int, most: float, enough: str
+) -> None:
+    corpus = corpus_with(files, useless)
+    with pytest.raises(DataError, match=f"One such file never ends a command.* --data.max_left_out {enough} goes on"):
+        refuse_too_many(corpus, most)
+    refuse_too_many(corpus, float(enough))  # as the message says
+    refuse_too_many(corpus_with(20 * useless, useless), 0.05)  # exactly the share
+
+
+def test_files_left_out_as_the_user_has_it_do_not_count() -> None:
+    corpus = corpus_with(3, 1)
+    corpus.skipped.extend([("b/x.wav", "beside the split folders"), ("y.wav", "listed twice, in lines 2 and 3")])
+    refuse_too_many(corpus, 0.0)
+    assert LeftOut.of(corpus, {}).line == "1 of 3 files left out: bad0.wav (silent)"
+    assert LeftOut.of(corpus_with(1, 1), {}).line == "1 of 1 file left out: bad0.wav (silent)"
+
+
 def test_a_file_at_another_rate_under_an_unchanged_manifest_is_read_at_its_own(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -190,10 +223,23 @@ def test_a_corpus_that_is_gone_for_a_while_is_waited_for(tree: Path, monkeypatch
         if len(waited) == 3:
             away.rename(tree)
 
-    monkeypatch.setattr(excerpts.time, "sleep", pause)
+    monkeypatch.setattr(waiting.time, "sleep", pause)
     assert torch.equal(next(data.batches(0))["audio"], expected)
     assert len(waited) == 3
     tree.rename(away)
-    monkeypatch.setattr(excerpts, "PATIENCE", -1)
+    monkeypatch.setattr(waiting, "PATIENCE", -1)
     with pytest.raises(DataError, match="is gone, and did not come back"):
         next(data.batches(0))
+
+
+def test_validation_waits_for_a_corpus_that_is_gone_and_leaves_no_clip_out(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = AudioData(str(tree), sample_rate=16000, seconds=0.5, batch_size=2, workers=0, n_batches=1)
+    expected = [clip.name for clip in data.clips("valid")]
+    away = tree.with_name("away")
+    tree.rename(away)
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: away.rename(tree))
+    batches = list(data.val_dataloader())
+    assert sorted(name for batch in batches for name in batch["name"]) == sorted(expected)
+    assert not [one for batch in batches for one in batch["left_out"]]

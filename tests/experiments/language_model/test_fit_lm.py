@@ -19,8 +19,9 @@ from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.cli.code_files import run as code_files
 from codeclab.experiments.cli.evaluate import run as evaluate
 from codeclab.experiments.cli.fit_lm import run
+from codeclab.experiments.config.files import LANGUAGE_MODELS
 from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.language_model.build import LANGUAGE_MODELS, sizes_of
+from codeclab.experiments.language_model.build import sizes_of
 from codeclab.experiments.language_model.extraction import SplitCodes
 from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import TrainSequences, ValidChunks, chunked

@@ -172,4 +172,4 @@ def test_a_row_on_two_devices_is_a_process_of_its_own(
     assert (tmp_path / "words").read_text() == f"-m codeclab.experiments fit --config {settings}\n"
     assert yaml.safe_load(settings.read_text()) == config
     assert "SLURM_" not in (tmp_path / "environment").read_text()
-    assert capsys.readouterr().err == "Two: training, 1 batches\nfirst\nthe reason\n"
+    assert capsys.readouterr().err == "Two: training, 1 batch\nfirst\nthe reason\n"

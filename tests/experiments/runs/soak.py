@@ -2,10 +2,11 @@
 
     python tests/experiments/runs/soak.py FOLDER --minutes 120
 
-Each event in turn, again and again; after each, training goes on, or it has stopped with everything saved and said why,
-and the same command continues it. Printed as JSON: the events with what became of them, and how memory grew, in MiB an
-hour of each process' life (a slope by least squares). The disk is a small tmpfs, which needs root; without it the disk
-is not filled.
+First nothing is done for a third of the time: what memory does by itself. Then each event in turn, again and again;
+after each, training goes on, or it has stopped with everything saved and said why, and the same command continues it.
+Printed as JSON: the events with what became of them, and how memory grew in the third that was left alone, of the
+training itself and together with its loaders. The disk is a small tmpfs, which needs root; without it the disk is not
+filled.
 """
 
 import argparse
@@ -20,19 +21,33 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import theilslopes
 
 from codeclab.experiments.data.named import RECORDINGS_FOLDER
 
 DISK_MIB = 400
+WARM_UP = 150
+"""Batches until memory is measured: three validations and their checkpoints."""
+
+PATIENCE = 1800.0
+"""Seconds in which another batch must have come; the core may be shared with much else."""
+
+CRITIC = '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [256, 128]}}]'
 FLAGS = (
-    "--config encodec_24khz --scale laptop --model.encoder.n_filters 4 --model.decoder.n_filters 4 "
-    "--model.quantizer_start 0 --model.quantizer_start_frames 0 --data.seconds 0.5 --data.batch_size 4 "
-    "--data.workers 2 --data.valid_clips 2 --data.clip_seconds 1 --trainer.max_steps 1000000 "
-    "--trainer.val_check_interval 100 --checkpoint_minutes 0.25 --name soak"
+    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --model.encoder.dimension 8 "
+    "--model.quantizer.codebook_size 16 --model.quantizer.n_codebooks 8 --model.bitrates [0.6,2.4] --model.bitrate 2.4 "
+    "--model.rate_sampling.bitrates [0.6,2.4] --model.adversarial_start 0 "
+    "--model.quantizer_start 0 --model.quantizer_start_frames 0 --data.seconds 0.2 --data.batch_size 2 "
+    "--data.workers 2 --data.valid_clips 2 --data.clip_seconds 0.5 --trainer.max_steps 1000000 "
+    "--trainer.val_check_interval 50 --checkpoint_minutes 0.25 --name soak"
 )
 WANDB = {"WANDB_MODE": "online", "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40}
 SETTLE, SAMPLE = 20.0, 5.0
 """Seconds after an event until the next, and between two looks at memory."""
+
+Look = tuple[float, int, float, float]
+"""Seconds, batches done, MiB of the training's process, MiB of it and its loaders."""
 
 
 class Soak:
@@ -53,23 +68,38 @@ class Soak:
         self.is_disk = mounted.returncode == 0
         self.away, self.rng = away, random.Random(seed)
         self.events: list[dict[str, object]] = []
-        self.lives: list[list[tuple[float, float]]] = []
+        self.looks: list[Look] = []
         self.begin()
 
     def begin(self) -> None:
         """Start, or continue, the training."""
-        command = [sys.executable, "-m", "codeclab.experiments", "fit", *FLAGS.split()]
+        command = [
+            sys.executable,
+            "-m",
+            "codeclab.experiments",
+            "fit",
+            *FLAGS.split(),
+            "--model.discriminators",
+            CRITIC,
+        ]
         command += ["--data", str(self.corpus), "--runs", str(self.disk / "runs")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=os.environ | WANDB, stdout=log, stderr=log)
-        self.lives.append([])
 
     def wait(self, seconds: float) -> bool:
-        """Look at memory for so long; returns whether the training still runs."""
+        """Let it train for so long; returns whether it still runs."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and self.process.poll() is None:
-            self.lives[-1].append((time.monotonic(), memory(self.process.pid)))
             time.sleep(min(SAMPLE, max(until - time.monotonic(), 0.1)))
+        return self.process.poll() is None
+
+    def watch(self, seconds: float) -> bool:
+        """Let it train for so long and look at its memory; returns whether it still runs."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.wait(SAMPLE):
+            pids = [self.process.pid, *children(self.process.pid)]
+            sizes = [memory(pid) for pid in pids]
+            self.looks.append((time.monotonic(), self.batches(), sizes[0], sum(sizes)))
         return self.process.poll() is None
 
     def batches(self) -> int:
@@ -77,7 +107,7 @@ class Soak:
         lines = (self.disk / "runs" / "soak" / "metrics.csv").read_text().splitlines()
         return int(lines[-1].split(",")[0]) if len(lines) > 1 else 0
 
-    def trains(self, patience: float = 240.0) -> bool:
+    def trains(self, patience: float = PATIENCE) -> bool:
         """Whether more batches come; waits for them."""
         until = time.monotonic() + patience
         first = None
@@ -144,8 +174,8 @@ class Soak:
         batches = self.batches()
         if self.is_disk:
             subprocess.run(["umount", "-l", str(self.disk)], check=False)
-        slopes = [round(slope, 1) for life in self.lives if (slope := growth(life)) is not None]
-        return {"events": self.events, "batches": batches, "status": status, "mib_per_hour": slopes}
+        memory_of = {"training": growth(self.looks, 2), "with its loaders": growth(self.looks, 3)}
+        return {"events": self.events, "batches": batches, "status": status, "memory": memory_of}
 
 
 def children(pid: int) -> list[int]:
@@ -157,21 +187,36 @@ def children(pid: int) -> list[int]:
 
 
 def memory(pid: int) -> float:
-    """Resident memory of a process alone, MiB."""
+    """Memory of a process, MiB: what it shares with others counted in part (PSS); 0 where it has ended."""
     try:
-        text = Path(f"/proc/{pid}/status").read_text()
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
-        return float("nan")
-    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmRSS")), float("nan"))
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
 
 
-def growth(life: list[tuple[float, float]], warm_up: float = 60.0) -> float | None:
-    """MiB an hour that a process grew after its first minute; None where it lived less than two more."""
-    times, sizes = np.asarray(life, dtype=float).reshape(-1, 2).T
-    kept = (times > times.min(initial=np.inf) + warm_up) & np.isfinite(sizes)
-    if kept.sum() < 8 or np.ptp(times[kept]) < 120:
+def growth(looks: list[Look], column: int) -> dict[str, object] | None:
+    """How one of the two sizes grew after the warm-up: the median slope (Theil and Sen) and its 95 % interval.
+
+    The slope is that of the means of ten parts of the time, because looks that follow each other say the same. None
+    where fewer than 30 looks are left.
+    """
+    kept = np.asarray([look for look in looks if look[1] >= WARM_UP], dtype=float)
+    if len(kept) < 30:
         return None
-    return float(np.polyfit(times[kept] / 3600, sizes[kept], 1)[0])
+    means = np.asarray([part.mean(axis=0) for part in np.array_split(kept, 10)])
+    hours = means[:, 0] / 3600
+    slope, _, low, high = theilslopes(means[:, column], hours)
+    batches = float(np.polyfit(hours, means[:, 1], 1)[0])
+    return {
+        "mib_per_hour": round(slope, 2),
+        "interval_95": [round(low, 2), round(high, 2)],
+        "mib_per_1000_batches": round(1000 * slope / batches, 3),
+        "mib": [round(value, 1) for value in means[:, column]],
+        "minutes": round(float(np.ptp(kept[:, 0])) / 60, 1),
+        "batches": int(np.ptp(kept[:, 1])),
+        "looks": len(kept),
+    }
 
 
 def run() -> int:
@@ -182,10 +227,11 @@ def run() -> int:
     parser.add_argument("--away", type=float, default=60, help="seconds that the disk is full, and the corpus away")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    until = time.monotonic() + options.minutes * 60
     soak = Soak(options.folder, options.away, options.seed)
     try:
-        assert soak.trains(600), soak.log.read_text()
+        assert soak.trains(), soak.log.read_text()
+        until = time.monotonic() + options.minutes * 60
+        assert soak.watch(options.minutes * 60 / 3), soak.log.read_text()
         names = ["take_corpus", "fill_disk", "kill_loader"]
         while time.monotonic() < until:
             soak.happen(names[len(soak.events) % len(names)])

@@ -36,4 +36,7 @@ def test_a_loader_that_was_killed_is_said_and_what_was_trained_is_kept(build, tm
     monkeypatch.setattr(cli.model, "training_step", kills)
     with pytest.raises(RuntimeError) as ended:
         cli.execute()
-    assert "a process that reads audio" in loader_died(ended.value)
+    said = loader_died(ended.value)
+    assert "a process that reads audio" in said
+    assert ": often the memory is full" in said
+    assert ". :" not in said

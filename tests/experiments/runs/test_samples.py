@@ -6,11 +6,28 @@ import torch
 
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs import disk
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.samples import SaveSamples
 from codeclab.experiments.train.losses.waveform import WaveformL1
 from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.settings import LossWeights
+
+
+def test_a_full_disk_is_named_where_clips_cannot_be_written(tmp_path, monkeypatch, capsys) -> None:
+    trainer = SimpleNamespace(is_global_zero=True, state=SimpleNamespace(fn="fit"), datamodule=AudioData(workers=0))
+    keeper = SaveSamples(RunFolder(tmp_path / "run"))
+
+    def refuse(*_: object) -> None:
+        # What libsndfile says of a FLAC on a full disk.
+        raise soundfile.SoundFileError("Error : problem with initialization of the flac decoder.")
+
+    monkeypatch.setattr(keeper, "_write", refuse)
+    keeper.on_validation_end(trainer, None)
+    assert "run: clips cannot be written (Error : problem" in capsys.readouterr().err
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    keeper.on_validation_end(trainer, None)
+    assert capsys.readouterr().err == "run: clips cannot be written (the disk is full); training goes on\n"
 
 
 def test_clips_are_kept_beside_their_originals(tmp_path: Path) -> None:

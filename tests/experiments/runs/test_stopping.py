@@ -102,6 +102,39 @@ def test_a_signal_at_any_moment_ends_the_batch_and_keeps_it(
     same_files(whole, tmp_path / "broken")
 
 
+SCRIPT = {"SLURM_STEP_ID": "4294967291"}
+TASK = {"SLURM_STEP_ID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NODELIST": "here"}
+
+
+@pytest.mark.parametrize(
+    ("more", "job"),
+    [
+        (TASK, "7"),  # as srun starts it
+        pytest.param(SCRIPT | {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "2"}, "5_2", marks=pytest.mark.slow),
+    ],
+)
+def test_slurms_signal_keeps_the_batch_and_has_the_job_run_again(
+    stopped_and_continued, whole, tmp_path, monkeypatch, capsys, more, job
+):
+    called = tmp_path / "called"
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    # What is kept when it is called is what the job goes on with.
+    kept = tmp_path / "broken" / "checkpoints" / "last.ckpt"
+    scontrol.write_text(f'#!/bin/sh\ntest -s "{kept}" && echo "$@" >> "{called}"\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{scontrol.parent}{os.pathsep}{os.environ['PATH']}")
+    allocation = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1"}
+    for name, value in (allocation | more).items():
+        monkeypatch.setenv(name, value)
+    stopped, left = stopped_and_continued(Stopped, "on_train_batch_start", 2, signals(signal.SIGUSR1))
+    assert stopped.code == 128 + signal.SIGUSR1
+    assert left["global_step"] == 3
+    assert called.read_text() == f"requeue {job}\n"
+    assert f"Slurm runs job {job} again" in capsys.readouterr().err
+    same_files(whole, tmp_path / "broken")
+
+
 def test_a_fault_in_validation_costs_no_batch(stopped_and_continued, whole, tmp_path):
     _, left = stopped_and_continued(RuntimeError, "on_validation_batch_end", 4, fails)
     assert left["global_step"] == 4

@@ -73,7 +73,7 @@ def test_resolutions_that_do_not_fit_are_refused() -> None:
         MultiResolutionSTFTLoss(RATE, [512], [64], [1024])
     with pytest.raises(ValueError, match="n_mels is 600; an FFT of 1024 has room for 1 to 513"):
         MelSTFTLoss(RATE, n_mels=600)
-    with pytest.raises(ValueError, match="audio has 1000 samples; an FFT of 2048 needs more than 1024"):
+    with pytest.raises(ValueError, match="audio has 1,000 samples; an FFT of 2048 needs more than 1024"):
         MultiResolutionSTFTLoss(RATE)(torch.zeros(1, 1, 1000), torch.zeros(1, 1, 1000))
 
 

@@ -80,7 +80,7 @@ def test_every_window_may_have_its_own_mels_as_in_the_dac_package():
     first = MultiScaleLogMelLoss(8000, [512], [20], f_min=100.0)
     second = MultiScaleLogMelLoss(8000, [128], [10], f_max=3000.0)
     assert float(both(fake, real)) == pytest.approx(float(first(fake, real) + second(fake, real)))
-    with pytest.raises(ValueError, match="f_max has 1 values for 2 window_lengths; give one each"):
+    with pytest.raises(ValueError, match="f_max has 1 value for 2 window_lengths; give one each"):
         MultiScaleLogMelLoss(8000, [512, 128], [20, 10], f_max=[3000.0])
 
 
@@ -184,5 +184,5 @@ def test_nothing_is_saved_and_short_audio_is_refused(loss):
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match="n_mels has 1 values for 2 window_lengths"):
+    with pytest.raises(ValueError, match="n_mels has 1 value for 2 window_lengths"):
         MultiScaleLogMelLoss(8000, (32, 64), (5,))

@@ -1,0 +1,64 @@
+"""The options of ``codeclab encode``, ``decode`` and ``reconstruct``."""
+
+import argparse
+
+from codeclab.codecs.io.box import BOX
+
+SUMMARIES = {
+    "encode": (
+        "Code an audio file, or every one in a folder, into small files.",
+        "speech.wav speech.clc",
+    ),
+    "decode": ("Decode a .clc or .ecdc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
+    "reconstruct": ("Put audio through a codec, as a listener would get it.", "album/ album-6kbps/"),
+}
+
+
+def make_parser(command: str) -> argparse.ArgumentParser:
+    """The options of ``codeclab encode``, ``decode`` or ``reconstruct``."""
+    summary, example = SUMMARIES[command]
+    parser = argparse.ArgumentParser(
+        prog=f"codeclab {command}",
+        description=summary,
+        epilog=f"Example: codeclab {command} {example} --codec runs/NAME"
+        + ("" if command == "decode" else " --bitrate 6"),
+    )
+    parser.add_argument("input", metavar="IN", help="a file or a folder")
+    parser.add_argument("output", metavar="OUT", help="a file, or a folder for a folder's files")
+    parser.add_argument(
+        "--codec",
+        default=BOX,
+        metavar="CODEC",
+        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
+    )
+    if command != "decode":
+        parser.add_argument("--bitrate", type=float, metavar="KBPS", help="kbps (default: the codec's highest)")
+    if command == "encode":
+        parser.add_argument(
+            "--entropy", default="none", metavar="CODER", help="none, static, prior or lm (default: none, codes packed)"
+        )
+        parser.add_argument("--format", default="clc", choices=("clc", "ecdc"), help="of a folder's (default: clc)")
+    else:
+        parser.add_argument("--format", default="wav", metavar="SUFFIX", help="of a folder's audio (default: wav)")
+    if command != "reconstruct":
+        parser.add_argument(
+            "--language-model",
+            metavar="PATH",
+            help="of codeclab fit-lm --output, or for .ecdc a file of the encodec package (encodec_lm_24khz-….th) "
+            "(default: language_model in the codec's folder)",
+        )
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes for a folder (default: one a core)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    add_precision(parser)
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    return parser
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add ``--precision``."""
+    parser.add_argument(
+        "--precision",
+        default="f32",
+        choices=("f32", "bf16"),
+        help="of the networks: bf16 is faster where the processor has it, and some codes are others (default: f32)",
+    )

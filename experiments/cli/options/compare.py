@@ -1,0 +1,38 @@
+"""The options of ``codeclab compare``."""
+
+import argparse
+
+from codeclab.experiments.config.part_names import baseline_names
+
+METRICS = ["mel_distance", "stft_distance", "si_snr"]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab compare``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab compare",
+        description="Measure runs, codecs and baselines on the same clips against the same originals, and print one "
+        "table: figures with 95 % intervals, and the differences to the first of them, clip by clip. What was measured "
+        "before is kept, and added to.",
+        epilog=f"Example: codeclab compare runs/A runs/B Opus --bitrates 6 --data FOLDER. Baselines: "
+        f"{', '.join(baseline_names())}.",
+    )
+    parser.add_argument("subjects", nargs="+", metavar="WHAT", help="a run (runs/NAME), a codec, or a baseline's name")
+    parser.add_argument(
+        "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all the codecs offer)"
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the first run has)")
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "test", "all"),
+        help="which part (default: test; all where none of them was trained on the folder)",
+    )
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", default=METRICS, help=f"default: {' '.join(METRICS)}")
+    parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of the originals (default: the highest codec's)")
+    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: 10)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")
+    return parser

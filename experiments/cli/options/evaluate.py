@@ -1,0 +1,72 @@
+"""The options of ``codeclab evaluate``."""
+
+import argparse
+
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.experiments.config.part_names import baseline_names
+
+DEFAULT_METRICS = [
+    "visqol_audio",
+    "mel_distance",
+    "stft_distance",
+    "si_snr",
+    "bitrate_efficiency",
+    "codebook_usage",
+]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab evaluate``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab evaluate",
+        description="Measure a trained codec at every bitrate it offers, or a baseline at those asked for, per file, "
+        "per domain and overall, with 95 % intervals. Writes or extends per_file.csv, codebooks.csv, "
+        "summary.csv and evaluation.json.",
+        epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(baseline_names())}, as in: --baseline Opus "
+        "--data FOLDER --bitrates 6 12; --baseline LyraV2 folder=MODELS; --baseline CommandBaseline file=mine.yaml",
+    )
+    parser.add_argument(
+        "run",
+        nargs="?",
+        help="a run's folder (runs/NAME), what Codec.from_pretrained reads, any codec of transformers "
+        "(transformers:NAME_OR_FOLDER), or one in a Python file with encode and decode (FILE.py)",
+    )
+    parser.add_argument(
+        "--baseline", metavar="WORD", nargs="+", help="measure this instead of a run: its name, then ARGUMENT=VALUE …"
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the run was trained on)")
+    parser.add_argument(
+        "--sample-rate",
+        type=int,
+        metavar="HZ",
+        help="of the originals (default: the codec's; 48000 for a baseline that takes any)",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "test", "all"),
+        help="which part (default: test; all where nothing was trained on the folder, as of a baseline)",
+    )
+    parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="NAME", help=f"what to measure (default: {' '.join(DEFAULT_METRICS)})"
+    )
+    parser.add_argument(
+        "--entropy",
+        action="store_true",
+        help="kbps by each of the codec's entropy coders (codeclab fit-lm), alone where no --metrics are named",
+    )
+    parser.add_argument(
+        "--language-model", metavar="FOLDER", help="of codeclab fit-lm --output (default: that in the codec's folder)"
+    )
+    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
+    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        help="where to write (default: RUN/evaluation, or evaluations/NAME of a file or hub id)",
+    )
+    return parser

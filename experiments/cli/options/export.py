@@ -1,0 +1,34 @@
+"""The options of ``codeclab export``."""
+
+import argparse
+
+CONFIG = "config.json"
+
+TENSORS = "model.safetensors"
+
+PREPROCESSOR = "preprocessor_config.json"
+
+FILES = {"codeclab": (TENSORS, CONFIG), "transformers": (TENSORS, PREPROCESSOR, CONFIG)}
+"""What an export of each format is made of."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab export``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab export",
+        description="Write a trained codec as a folder of its own: to keep or to pass on (codeclab), or for "
+        "Hugging Face's transformers, whose EncodecModel or DacModel then codes with it: the same codes "
+        "at every bitrate. The run stays as it is.",
+        epilog="transformers knows SEANetEncoder + ResidualVQ + SEANetDecoder (EncodecModel) and DACEncoder + "
+        "FactorizedVQ + DACDecoder (DacModel); of another codec, this says what stands in the way. "
+        "Example: codeclab export runs/NAME my-codec --format transformers",
+    )
+    parser.add_argument("run", metavar="RUN", help="a run's folder (runs/NAME), or a codec's")
+    parser.add_argument("directory", metavar="DIR", help="the folder to write; made where it is missing")
+    parser.add_argument("--format", choices=tuple(FILES), default="codeclab", help="for whom (default: codeclab)")
+    parser.add_argument("--half", action="store_true", help="numbers in half the bytes (for codeclab)")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write into DIR even if it holds anything but such an export"
+    )
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    return parser

@@ -1,0 +1,32 @@
+"""The options of ``codeclab fit-lm``."""
+
+import argparse
+
+from codeclab.experiments.config.files import LANGUAGE_MODELS, names
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of ``codeclab fit-lm`` beside the settings, which are flags as of ``codeclab fit``."""
+    parser = argparse.ArgumentParser(
+        prog="codeclab fit-lm",
+        allow_abbrev=False,
+        description="Train the small Transformer of EnCodec's section 3.3 on a codec's codes, for `codeclab encode "
+        "--entropy lm`, and count how frequent each code is, for `--entropy static`. Codes are extracted once. The "
+        "same command again continues the run.",
+        epilog="Settings: --trainer.max_steps N, --data.batch_size N, --model.optimizer.lr X, --seed_everything N, … "
+        "Example: codeclab fit-lm --codec runs/NAME --config laptop --data ~/audio",
+    )
+    parser.add_argument("--codec", required=True, metavar="CODEC", help="a run (runs/NAME), a codec's folder, or box")
+    parser.add_argument(
+        "--config",
+        default="encodec",
+        metavar="RECIPE",
+        help=f"{' or '.join(names(LANGUAGE_MODELS))}, or a .yaml file (default: encodec, the paper's settings)",
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="audio to learn from (default: what the run was trained on)")
+    parser.add_argument(
+        "--output", metavar="FOLDER", help="of this training (default: language_model in the codec's folder)"
+    )
+    parser.add_argument("--device", default="cpu", help="where codes are extracted: cpu or cuda (default: cpu)")
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    return parser

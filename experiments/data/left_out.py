@@ -1,0 +1,84 @@
+"""Files of a corpus that a run leaves out: which and why, how they are told, and how many are too many."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from codeclab.codecs.wording import counted
+from codeclab.experiments.data.recording import Corpus, DataError
+
+DELIBERATE = ("beside the split folders", "split ", "listed twice")
+"""How the reasons begin for which a file is left out as the user has it, not because it is of no use."""
+
+SHOWN = 3
+"""Files named in a line."""
+
+NAMES_IN_ERROR = 5
+
+
+def of_no_use(left_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of the files left out (name, reason), those that cannot be used."""
+    return [(name, reason) for name, reason in left_out if not reason.startswith(DELIBERATE)]
+
+
+@dataclass
+class LeftOut:
+    """The files that a run left out.
+
+    Args:
+        files: how many the corpus has, those of no use included.
+        reasons: why each was left out, by name.
+    """
+
+    files: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, corpus: Corpus, found: Mapping[str, str]) -> "LeftOut":
+        """Those found of no use before the first batch or clip, and those ``found`` when they were read (by name)."""
+        useless = dict(of_no_use(corpus.skipped))
+        files = len(corpus.train) + len(corpus.valid) + len(corpus.test) + len(useless)
+        return cls(files, useless | dict(found))
+
+    def joined(self, other: "LeftOut") -> "LeftOut":
+        """Those of two runs on one corpus."""
+        return LeftOut(max(self.files, other.files), self.reasons | other.reasons)
+
+    @property
+    def line(self) -> str:
+        """A sentence on the files left out, by name with the reason; empty where there are none."""
+        if not self.reasons:
+            return ""
+        number = f"{len(self.reasons):,} of {counted(self.files, 'file')}"
+        return f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}"
+
+
+def refuse_too_many(corpus: Corpus, most: float) -> None:
+    """Refuse a corpus of which too much is of no use.
+
+    One file never is too many, however few there are: it is named, counted and left out. From two on, their share
+    counts.
+
+    Args:
+        corpus: the corpus.
+        most: share of its files that may be of no use, 0 to 1.
+
+    Raises:
+        DataError: More of them are; the message names some, and the flag with which they may be.
+    """
+    useless = of_no_use(corpus.skipped)
+    files = LeftOut.of(corpus, {}).files
+    if len(useless) <= 1 or len(useless) / files <= most:
+        return
+    enough = math.ceil(100 * len(useless) / files) / 100
+    raise DataError(
+        f"{len(useless):,} of {counted(files, 'file')} in {corpus.name} are of no use, more than {100 * most:.3g}%: "
+        f"{_listed(useless, NAMES_IN_ERROR)}. One such file never ends a command, a larger share than that does; "
+        f"--data.max_left_out {enough:g} goes on without them"
+    )
+
+
+def _listed(left_out: Sequence[tuple[str, str]], most: int) -> str:
+    """Names with their reasons."""
+    named = "; ".join(f"{name} ({reason})" for name, reason in left_out[:most])
+    return named + (f"; and {len(left_out) - most:,} more" if len(left_out) > most else "")

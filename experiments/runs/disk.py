@@ -1,0 +1,18 @@
+"""Why something cannot be written: the disk is full, or what the error says."""
+
+import shutil
+from pathlib import Path
+
+LEAST_FREE = 2**20
+"""Bytes; a disk with fewer is full. Libraries that write hide it in errors of their own."""
+
+
+def why_unwritten(path: Path, error: Exception) -> str:
+    """The reason for which ``path`` cannot be written, in a few words.
+
+    Args:
+        path: the file or folder.
+        error: what was raised.
+    """
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+    return "the disk is full" if shutil.disk_usage(there).free < LEAST_FREE else str(error).splitlines()[0]

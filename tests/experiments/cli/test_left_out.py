@@ -1,0 +1,75 @@
+"""One bad file among good ones: what is made is made without it, and ends with its name and why."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from codeclab.experiments.cli import main
+
+TINY = (
+    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
+    "--model.quantizer.n_codebooks 2 --model.bitrates [1.5] --model.rate_sampling.bitrates [1.5] --model.bitrate 1.5 "
+    "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.batch_size 2 "
+    "--data.max_test_clips 2 --data.valid_clips 2 --data.clip_seconds 0.5 --data.workers 0 --trainer.max_steps 1 "
+    "--model.quantizer_start_frames 0 --model.adversarial_start 0 --model.discriminator_probability 1"
+)
+BAD = "1 of 7 files left out: train/bad.wav (unreadable: "
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two good files a split, and one that is no audio."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    rng = np.random.default_rng(0)
+    for split in ("train", "valid", "test"):
+        (tmp_path / "audio" / split).mkdir(parents=True)
+        for name in "ab":
+            soundfile.write(tmp_path / "audio" / split / f"{name}.wav", 0.1 * rng.standard_normal(24000), 24000)
+    (tmp_path / "audio" / "train" / "bad.wav").write_bytes(b"RIFF, and then nothing")
+    return tmp_path / "audio"
+
+
+def run(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 0
+
+
+def test_fit_evaluate_and_compare_end_with_what_they_left_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["fit", *TINY.split(), "--data", str(folder), "--runs", str(tmp_path / "runs"), "--name", "mine"])
+    said = capsys.readouterr().err
+    assert f"mine: {BAD}" in said[said.index("batch 1/1") :]
+    mine = str(tmp_path / "runs" / "mine")
+    run(["evaluate", mine, "--metrics", "si_snr"])
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"codeclab evaluate: {BAD}")
+    run(["evaluate", "--baseline", "MP3", "--data", str(folder), "--bitrates", "64", "--metrics", "si_snr", "-o", mine])
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"codeclab evaluate: {BAD}")
+    run(["compare", mine, "MP3", "--bitrates", "1.5", "64", "--metrics", "si_snr", "-o", str(tmp_path / "both")])
+    assert BAD in (tmp_path / "both" / "table.md").read_text().replace("\\", "")
+
+
+def test_a_table_ends_with_what_its_rows_left_out_when_they_were_trained_and_measured(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"name": "Row", "flags": TINY}, {"name": "MP3", "baseline": {"part": "MP3"}, "bitrates": [64]}]
+    content = {"title": "Tiny", "source": "here", "metrics": ["si_snr"], "sample_rate": 24000, "rows": rows}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
+    words = ["table", str(tmp_path / "tiny.yaml"), "--data", str(folder), "--runs", str(tmp_path / "runs")]
+    words += ["--workers", "0", "--jobs", "1"]
+    run(words)
+    for text in (capsys.readouterr().out, (tmp_path / "runs" / "tiny-paper" / "table.md").read_text()):
+        assert BAD in " ".join(text.replace("\\", "").split())
+    (kept,) = (tmp_path / "runs").glob("row-*/left_out.json")
+    content = json.loads(kept.read_text())
+    content["reasons"]["train/b.wav"] = "broken while it was trained on"
+    kept.write_text(json.dumps(content))
+    run(words)  # nothing is made, and what was left out stays known
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 of 7 files left out: train/bad.wav (unreadable: " in said
+    assert "; train/b.wav (broken while it was trained on)." in said

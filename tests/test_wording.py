@@ -1,0 +1,119 @@
+"""Messages say "1 file" and "2 files": every number of things in one is written by ``counted``."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codeclab.codecs.wording import by_number, counted
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("quantizers", "codecs", "discriminators", "benchmarks", "experiments")
+THINGS = [
+    "batches",
+    "bitrates",
+    "bytes",
+    "channels",
+    "clips",
+    "codebooks",
+    "conditions",
+    "cores",
+    "devices",
+    "draws",
+    "entries",
+    "excerpts",
+    "files",
+    "frames",
+    "GPUs",
+    "items",
+    "levels",
+    "lines",
+    "listeners",
+    "metrics",
+    "numbers",
+    "pages",
+    "parameters",
+    "processes",
+    "ratings",
+    "recordings",
+    "responses",
+    "rows",
+    "runs",
+    "samples",
+    "seeds",
+    "segments",
+    "sequences",
+    "steps",
+    "stimuli",
+    "systems",
+    "tensors",
+    "values",
+    "weights",
+]
+NEVER_ONE = {
+    "quantizers/checks.py": "codebooks",  # more than there are, or none
+    "quantizers/finite_scalar.py": "levels",  # the largest, of too many
+    "codecs/card.py": "channels frames",  # one channel is "mono"; a rate
+    "codecs/codes.py": "segments",  # of one there is no such message
+    "codecs/entropy/ecdc.py": "bytes entries",  # too long; a codebook's
+    "codecs/io/encodec.py": "channels entries",  # a layer's; a codebook's
+    "codecs/io/transformers_export.py": "frames",  # a second
+    "codecs/layers/stft.py": "samples",  # with "are too few"
+    "codecs/streaming.py": "draws",  # a verb
+    "benchmarks/listening/ratings.py": "stimuli",  # of a page
+    "benchmarks/listening/results.py": "ratings",  # the papers'
+    "benchmarks/listening/server.py": "bytes",  # the most
+    "experiments/cli/compare.py": "clips",  # of a split
+    "experiments/cli/export.py": "channels",  # one channel is "mono"
+    "experiments/data/excerpts.py": "draws excerpts",  # as many as are tried
+    "experiments/data/module.py": "devices",  # more than one
+    "experiments/data/segments.py": "clips draws",  # a verb; as many as are tried
+    "experiments/language_model/sequences.py": "devices",  # more than one
+    "experiments/listen/write.py": "systems stimuli pages",  # more than a page holds
+    "experiments/runner/make_table.py": "seeds",  # more than one
+    "experiments/runner/plan.py": "seeds rows",  # more than one
+    "experiments/runs/dry_run.py": "parameters frames ensembles",  # a part's; a rate; more than one
+    "experiments/runs/progress.py": "batches",  # a rate
+}
+"""Where a number stands before a plural, and cannot be one."""
+
+
+def bare_plurals(file: Path) -> Iterator[str]:
+    """Plurals that follow a number in a text without ``counted``."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            for value, text in zip(node.values, node.values[1:], strict=False):
+                if isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant):
+                    word = re.match(r" ([A-Za-z]+)\b", str(text.value))
+                    if word and word[1] in THINGS:
+                        yield word[1]
+
+
+def test_numbers_of_things_in_messages_are_counted() -> None:
+    found = {}
+    for room in ROOMS:
+        for file in sorted((ROOT / room).rglob("*.py")):
+            name = file.relative_to(ROOT).as_posix()
+            if bare := set(bare_plurals(file)) - set(NEVER_ONE.get(name, "").split()):
+                found[name] = bare
+    assert not found, "write these with codeclab.codecs.wording.counted"
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "text"),
+    [
+        (0, ("file",), "0 files"),
+        (1, ("file",), "1 file"),
+        (1062, ("file",), "1,062 files"),
+        (1, ("batch", "batches"), "1 batch"),
+        (2, ("batch", "batches"), "2 batches"),
+    ],
+)
+def test_one_thing_is_singular(number: int, words: tuple[str, ...], text: str) -> None:
+    assert counted(number, *words) == text
+
+
+def test_a_verb_goes_with_its_number() -> None:
+    assert [by_number(number, "is", "are") for number in (0, 1, 2)] == ["are", "is", "are"]
