@@ -125,7 +125,7 @@ class ListeningTest:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if (content.pop("format"), content.pop("version")) != (FORMAT, VERSION):
-                raise ValueError(f"it is no {FORMAT!r} of version {VERSION}")
+                raise ValueError(f"it is not a {FORMAT!r} file of version {VERSION}")
             name = content.pop("id")
             content["conditions"] = [Condition(**condition) for condition in content["conditions"]]
             content["practice"] = Page(**content["practice"])

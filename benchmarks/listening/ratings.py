@@ -58,9 +58,9 @@ def read_ratings(text: str | bytes, test: ListeningTest) -> Ratings:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON ({error})") from error
+        raise ValueError(f"it is not JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise ValueError(f"it is no {FORMAT!r} of version {VERSION}")
+        raise ValueError(f"it is not a {FORMAT!r} file of version {VERSION}")
     _fields(content, FIELDS, "the file")
     if content["test"] != test.id:
         raise ValueError(f"it is of the test {str(content['test'])[:40]!r}, not of {test.id!r}")

@@ -23,7 +23,7 @@ class Agreement:
 
     Args:
         metric: Name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
-        found: Pairs in the paper's order. A tie here is not.
+        found: Pairs in the paper's order; a tie is not counted as one.
         pairs: Pairs whose published figures differ by more than the margin and which were both measured.
         margin: In the metric's own unit.
     """

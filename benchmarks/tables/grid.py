@@ -24,7 +24,7 @@ NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
 MARKED = f"{SINGLE_SOURCE} stands at figures read in the paper alone; another source repeats the others."
 AGAINST = "Clip by clip against"
 PAIRED = "{}: means of the differences on the same files; in bold where the 95 % interval leaves out 0."
-ONE_SEED = "One training a row: what another seed would have given is in no interval; --seeds 3 tells."
+ONE_SEED = "Each row was trained once: no interval holds what another seed would change. --seeds 3 measures it."
 NOT_THE_PAPERS = (
     "Figures at this scale do not stand as the paper's, whose codecs are larger and trained for longer: what can be "
     "compared is the direction between rows."

@@ -107,7 +107,7 @@ def parse_header(data: bytes) -> tuple[Header, int] | None:
         ContainerError: they begin with no header, or a damaged one.
     """
     if data[:3] != MAGIC[: len(data[:3])]:
-        raise ContainerError("it is no .clc file, which begins with CLC")
+        raise ContainerError("it is not a .clc file, which begins with CLC")
     if len(data) > 3 and data[3] != VERSION:
         raise ContainerError(f"it is of version {data[3]} of the format; this codeclab reads version {VERSION}")
     if len(data) < 5 + IDENTITY_BYTES:

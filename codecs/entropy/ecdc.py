@@ -117,7 +117,7 @@ def read_ecdc(
 def _read_header(data: bytes) -> tuple[_Header, int]:
     """The header, and where the segments begin."""
     if len(data) < PREFIX.size or data[:4] != MAGIC:
-        raise ValueError("it is no .ecdc file, which begins with ECDC, a version and the length of a header")
+        raise ValueError("it is not an .ecdc file, which begins with ECDC, a version and the length of a header")
     _, version, size = PREFIX.unpack_from(data)
     if version != 0:
         raise ValueError(f"it is of version {version} of the format; version 0 is known")

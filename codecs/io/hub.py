@@ -41,7 +41,7 @@ def hub_folder(name: str) -> Path:
     except Exception as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{name} is no file or folder here, and could not be had from the hub ({said}); where there is a network: "
+            f"{name} is not a file or folder here, and the hub does not give it ({said}). On a machine with a network: "
             f"`hf download {name} {' '.join(FILES)} --local-dir DIR`, then give DIR"
         ) from error
     return folder

@@ -34,6 +34,8 @@ COMMANDS = {
 
 RUN_CODE = "--run-code"
 
+PRINT_COMPLETION = "--print_completion"
+
 LISTS = ("recipes", "tables")
 """Commands that need no torch."""
 
@@ -44,7 +46,7 @@ AGAIN = "begins again"
 
 AFTER_STOP = dict.fromkeys(("fit", "table", "data"), "continues it")
 
-HELP = """usage: codeclab COMMAND [options]
+HELP = """usage: codeclab COMMAND [options] | --version | --print_completion bash
 Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.
 
 commands (`codeclab COMMAND --help` explains each):
@@ -81,6 +83,18 @@ def let_run(command: str, words: list[str]) -> list[str]:
     return words
 
 
+def print_completion(words: list[str]) -> int:
+    """``codeclab --print_completion SHELL``; returns the exit status."""
+    # Imported here: flags are those of every part, so everything is imported for them.
+    completion = import_module("codeclab.experiments.cli.completion")
+    try:
+        print(completion.script(words[0] if words else "", COMMANDS))
+    except ValueError as error:
+        print(f"codeclab: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run one command; exits with 0, with 1 where the work failed, with 2 where the command was wrong."""
     words = sys.argv[1:] if argv is None else argv
@@ -92,6 +106,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"codeclab {__version__}")
         raise SystemExit(0)
     command, rest = words[0], list(words[1:])
+    if command == PRINT_COMPLETION:
+        raise SystemExit(print_completion(rest))
     if command not in COMMANDS:
         near = did_you_mean(command, COMMANDS)
         print(f"codeclab: no command {command!r}{near}; there are: {', '.join(COMMANDS)}", file=sys.stderr)

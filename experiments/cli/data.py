@@ -120,7 +120,7 @@ def summarize(rows: Sequence[dict[str, Any]]) -> str:
         lines.append(f"{split:6} {domain:12} {len(group):8} {files:5} {hours:10.3f} h {full:8} full-band")
     useless = [f"{row.get('name') or row['path']} ({row['problem']})" for row in rows if row.get("problem")]
     if useless:
-        lines.append(f"of no use: {_names(useless)}")
+        lines.append(f"unusable: {_names(useless)}")
     return "\n".join(lines)
 
 

@@ -7,15 +7,14 @@ import yaml
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.experiments.cli.options.fit import help_text
-from codeclab.experiments.config.flags import Request
 from codeclab.experiments.config.recipes import (
     RecipeError,
     import_parts,
 )
-from codeclab.experiments.runs.build import CodecCLI, build
+from codeclab.experiments.runs.bare_parser import make_parser
+from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.folder import RunFolderError
 from codeclab.experiments.runs.non_finite import report_non_finite
-from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 PRINT_CONFIG = "--print_config"
@@ -28,7 +27,7 @@ def run(command: str, argv: list[str]) -> int:
         return 2
     if "--help-all" in argv or any(word.partition("=")[0].endswith(".help") for word in argv):
         import_parts()
-        CodecCLI(command, Request(["--help" if word == "--help-all" else word for word in argv]), Notes())
+        make_parser(command).parse_args(["--help" if word == "--help-all" else word for word in argv])
     try:
         if PRINT_CONFIG in argv:
             cli = build(command, [word for word in argv if word != PRINT_CONFIG] + ["--dry-run"])

@@ -51,7 +51,7 @@ def serve(options: argparse.Namespace) -> int:
         server = RatingsServer(Path(options.folder), options.host, options.port)
     except (OSError, OverflowError) as error:
         raise RecipeError(
-            f"{options.host}:{options.port} cannot be listened at: {error}; --port 0 takes another"
+            f"the server cannot listen at {options.host}:{options.port}: {error}; --port 0 takes a free one"
         ) from error
     with server:
         print(f"{server.test.title}: {server.address} (Ctrl-C ends it); ratings go to {server.ratings}", flush=True)

@@ -17,6 +17,10 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """As ``yaml.safe_load``; libyaml's, where it is there, is ten times as fast."""
 
 
+MOST_RUNS = 20
+"""Runs that a message lists."""
+
+
 class RecipeError(ValueError):
     """A recipe, scale or flag that cannot work; the message says what would."""
 
@@ -46,6 +50,34 @@ def recipe_path(name: str) -> Path:
     if not path.is_file():
         raise RecipeError(f"no recipe {name!r}{listed(name, names(RECIPES))} (or give a path to a .yaml file)")
     return path
+
+
+def config_path(name: str) -> Path:
+    """The YAML that ``--config`` names: a recipe's, a file, or that of a run's folder.
+
+    Raises:
+        RecipeError: there is none; the message lists the runs or the recipes there are.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.yaml").is_file():
+            raise RecipeError(f"--config {name} is a folder, but no run's: it has no config.yaml{_runs_in(path)}")
+        return path / "config.yaml"
+    if len(path.parts) > 1 and path.suffix not in (".yaml", ".yml"):
+        raise RecipeError(f"--config {name}: there is no such run{_runs_in(path.parent, path.name)}")
+    return recipe_path(name)
+
+
+def _runs_in(folder: Path, name: str = "") -> str:
+    """The end of a message: the runs in a folder, and the one whose name is closest."""
+    if not folder.is_dir():
+        return f", nor a folder {folder}"
+    runs = sorted(config.parent.name for config in folder.glob("*/config.yaml"))
+    if not runs:
+        return f"; there are no runs in {folder}"
+    listed_runs = ", ".join(runs[:MOST_RUNS]) + (", …" if len(runs) > MOST_RUNS else "")
+    near = did_you_mean(name, [run for run in runs if "." not in run])
+    return f"{near}; the runs in {folder} are: {listed_runs}"
 
 
 def table_path(name: str) -> Path:

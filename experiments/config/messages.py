@@ -1,40 +1,138 @@
-"""What the parser says of a mistake, in one line and in the project's words."""
+"""What is said of a mistake in the settings, in one line and in the project's words."""
 
-import re
-from collections.abc import Iterable
+import dataclasses
+import types as builtin_types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse.typing import NonNegativeFloat
 
 from codeclab.benchmarks.evaluate.wording import did_you_mean
+from codeclab.experiments.config.hints import alternatives, class_named
+from codeclab.experiments.config.parts import check_argument
 
 SHOWN = 40
 """Most names listed in a message."""
 
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list",
+    tuple: "a list",
+    Sequence: "a list",
+    dict: "a mapping",
+    builtin_types.NoneType: "null",
+    NonNegativeFloat: "a number, 0 or more",
+}
 
-def explain(error: str, known: Iterable[str]) -> str:
-    """An error of the parser as one line.
+
+def explain(
+    error: str,
+    given: Sequence[tuple[str, Any]],
+    hints: Mapping[str, Any],
+    known: Iterable[str],
+    required: Mapping[str, str],
+) -> str:
+    """Why the parser refused settings: which one is unknown, of the wrong type or missing.
 
     Args:
-        error: what the parser said.
+        error: what the parser said; the answer where none of these is found.
+        given: the settings, recipes' first: dotted name and value.
+        hints: types by dotted name.
         known: dotted names of all settings there are.
+        required: what those without a default should be, by dotted name.
+
+    Raises:
+        RecipeError: a class that is named does not take an argument; the message says which it takes.
     """
-    known = sorted(known)
-    unknown = re.findall(r"--([^=\s]+?)\+?=", error) if error.startswith("unrecognized arguments") else []
-    unknown += re.findall(r'[Kk]ey "([^"]+)" is not expected', error)
-    groups = re.findall(r"Group '([^']+)' does not accept (?:option|nested key) '([^']+)'", error)
-    unknown += [f"{group}.{name}" for group, name in groups]
+    known = sorted(name for name in known if not name.endswith((".help", "print_shtab")))
+    unknown = [name for name, _ in given if not _is_known(name, known, hints)]
     if unknown:
-        return "; ".join(_unknown(name, known) for name in unknown)
-    keys = ".".join(re.findall(r'Parser key "([^"]+)"', error))
-    value = re.search(r"(?:Got|Given) value: (.*)", error)
-    expected = [
-        _plain_type(kind) for kind in re.findall(r"Expected an? (.+?)(?:\. Got value.*)?$", error, re.MULTILINE)
-    ]
-    expected = [kind for kind in dict.fromkeys(expected) if not kind.startswith(("path but", "dot import"))]
-    if keys and value and expected:
-        if value[1].strip() == "None":
-            return f"--{keys} is missing; it should be {' or '.join(expected)}"
-        return f"--{keys} is {value[1].strip()}; it should be {' or '.join(expected)}"
+        return "; ".join(_unknown(name, known) for name in dict.fromkeys(unknown))
+    classes = {name: class_named(value, hints[name]) for name, value in given if name in hints}
+    for name, value in given:
+        outer, _, argument = name.rpartition(".")
+        if (kind := classes.get(outer)) and argument != "help":
+            check_argument(outer, kind, argument)
+        if classes.get(name):
+            continue
+        wrong = misfit(value, hints[name]) if name in hints else None
+        if wrong:
+            return f"--{name} is {wrong[0]}; it should be {wrong[1]}"
+    values = dict(given)
+    for name, wanted in required.items():
+        if values.get(name) is None:
+            return f"--{name} is missing; it should be {wanted}"
     lines = [line.strip(" -") for line in error.splitlines() if line.strip()]
     return " ".join(lines[:3])
+
+
+def misfit(value: Any, hint: Any) -> tuple[Any, str] | None:
+    """What in a value does not fit a type, an element where it is a list, and what would; None where it fits.
+
+    Args:
+        value: as a flag or YAML gives it.
+        hint: the type.
+    """
+    if _fits(value, hint):
+        return None
+    read = value
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_argument("--value", type=list)
+        read = parser.parse_args([f"--value={value}"]).value if _fits(value, list) else value
+    for kind in alternatives(hint):
+        if isinstance(read, list) and typing.get_origin(kind) in (list, Sequence):
+            for element in read:
+                if wrong := misfit(element, typing.get_args(kind)[0]):
+                    return wrong
+    return value, describe(hint)
+
+
+def describe(hint: Any) -> str:
+    """A type in words, such as ``a whole number or null``."""
+    words: list[str] = []
+    for kind in alternatives(hint):
+        if typing.get_origin(kind) is Literal:
+            words += [str(choice) for choice in typing.get_args(kind)]
+        else:
+            plain = typing.get_origin(kind) or kind
+            if plain in WORDS or dataclasses.is_dataclass(plain):
+                words.append(WORDS.get(plain, WORDS[dict]))
+            elif isinstance(plain, type) and plain.__module__ not in ("collections.abc", "os", "pathlib"):
+                words.append(f"the name of {'an' if plain.__name__[0] in 'AEIOU' else 'a'} {plain.__name__}")
+    return " or ".join(dict.fromkeys(words))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if value is None:
+        return builtin_types.NoneType in alternatives(hint)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=hint)
+    try:
+        if isinstance(value, str):
+            parser.parse_args([f"--value={value}"])
+        else:
+            parser.parse_object({"value": value})
+    except ArgumentError:
+        return False
+    return True
+
+
+def _is_known(name: str, known: Sequence[str], hints: Mapping[str, Any]) -> bool:
+    """Whether there is such a setting, or it may be one of a part that stands where there is one."""
+    if name in known or name in hints:
+        return True
+    above = name
+    while "." in above:
+        above = above.rpartition(".")[0]
+        if above in known or above in hints:
+            return not any(one.startswith(f"{above}.") for one in known)
+    return False
 
 
 def shorten(message: str, most: int = 12) -> str:
@@ -57,13 +155,3 @@ def _unknown(name: str, known: list[str]) -> str:
     children = sorted({one.split(".")[depth] for one in near if one.count(".") >= depth})
     listed = ", ".join(children[:SHOWN]) + (", …" if len(children) > SHOWN else "")
     return f"there is no --{name}{hint}; {f'after --{section}. come' if section else 'there are'}: {listed}"
-
-
-def _plain_type(kind: str) -> str:
-    kind = kind.removeprefix("<class '").removesuffix("'>").removeprefix("typing.")
-    if kind.startswith("Literal["):
-        return " or ".join(
-            choice.strip(" '\"") for choice in kind.removeprefix("Literal[").removesuffix("]").split(",")
-        )
-    names = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "list": "a list"}
-    return {**names, "NoneType": "null"}.get(kind, kind)

@@ -114,8 +114,7 @@ def read_node(slot: str, base: type, node: Any) -> tuple[type | None, dict[str, 
     if isinstance(node, str):
         node = {"class_path": node}
     if not isinstance(node, dict) or "class_path" not in node:
-        name = slot.rpartition(".")[2]
-        raise RecipeError(f"{slot} should be a {name}'s name, or its class_path and init_args; it is {node!r}")
+        raise RecipeError(f"{slot} should be a part's name, or its class_path and init_args; it is {node!r}")
     part, settings = find_part(slot, base, str(node["class_path"])), node.get("init_args") or {}
     if part is not None:
         for argument in settings:

@@ -38,7 +38,7 @@ class Augmentation(ABC):
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """As when called, for those that want to know where the audio comes from.
+        """Augments as ``__call__`` does; a subclass may use which recordings the audio comes from.
 
         Args:
             audio: float32 `[C, N]`.
@@ -100,7 +100,7 @@ class RandomGain(Augmentation):
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """As when called, with the level of the whole file where it is known."""
+        """Amplifies as ``__call__`` does, from the level of the whole file where that is known."""
         known = recordings[0].rms_db if self.normalize == "rms" and len(recordings) == 1 else None
         return self._amplify(audio, rng, self._measure(audio) if known is None else 10 ** (known / 20))
 

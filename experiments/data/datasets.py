@@ -35,7 +35,7 @@ def share_out(items: Iterable[Item], names: Iterable[str], valid: float, test: f
         items: What is split.
         names: What each is called, the same wherever the dataset lies.
         valid: Share of the validation split; of four items or more, one at least.
-        test: Share of the test split, so too.
+        test: Share of the test split; of four items or more, one at least.
 
     Returns:
         The items of each split, in their own order.

@@ -110,8 +110,8 @@ class TrainExcerpts(Dataset[TrainBatch]):
     def draw_sources(self, batch: int, item: int) -> tuple[Tensor, list[Recording]]:
         """Draws one item, float32 `[C, N]`, and says what it is made of.
 
-        Silent, rejected and unreadable excerpts are drawn anew, 64 times at most; if nothing but silence came,
-        silence it is. A corpus that is gone is waited for, five minutes at most.
+        Silent, rejected and unreadable excerpts are drawn anew, 64 times at most. If all of them were silent, the item
+        is silent. If the corpus is gone, the loader waits for it for five minutes at most.
 
         Raises:
             DataError: If every excerpt was rejected or unreadable, or the corpus stays away.

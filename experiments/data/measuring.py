@@ -80,13 +80,13 @@ class Measured:
     """One file's row of a manifest.
 
     Args:
-        sample_rate: Hz, 0 where the file cannot be read; so with what follows.
+        sample_rate: Hz. It and the figures below are 0 where the file cannot be read.
         channels: Number of channels.
         seconds: Duration in seconds.
         band_hz: Up to where its energy reaches, in Hz.
         full_band: Whether that is the whole band; see `is_full_band`.
         rms_db: Level over all channels in dB relative to full scale.
-        peak_db: Highest sample, so too.
+        peak_db: Highest sample over all channels in dB relative to full scale.
         problem: Why the file is of no use ("silent", "empty", "unreadable: ..."); empty where it is.
     """
 

@@ -45,7 +45,7 @@ class Recording:
         channels: Number of channels, as stored.
         seconds: Duration in seconds.
         full_band: Whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
-            higher; None if nobody said.
+            higher; None if it was not measured.
         split: "train", "valid" or "test"; None until one is assigned.
         name: What it is called in results: its path below the corpus, unique there.
         band_hz: Up to where its energy reaches, as `codeclab data scan` measures it; None if it did not.

@@ -137,8 +137,8 @@ def read_room(path: Path, sample_rate: int) -> Tensor:
     """A room response from its direct sound on, float32 `[C, N]`, at `sample_rate` Hz.
 
     Raises:
-        DataError: If it can no longer be read.
-        OSError: So too.
+        DataError: If its header or its samples are damaged.
+        OSError: If the file can no longer be opened.
     """
     response, rate = _read_response(path)
     audio = resample(torch.from_numpy(response), rate, sample_rate)
@@ -220,7 +220,7 @@ class Reverberation(Augmentation):
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """As when called; a single source of music stays dry."""
+        """Reverberates as ``__call__`` does, but leaves a single source of music dry."""
         if len(recordings) == 1 and recordings[0].domain in self.music:
             return audio
         return self(audio, sample_rate, rng)

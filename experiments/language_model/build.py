@@ -14,8 +14,10 @@ from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import LANGUAGE_MODELS
 from codeclab.experiments.config.flags import pairs
+from codeclab.experiments.config.hints import hints_of
 from codeclab.experiments.config.messages import explain, shorten
-from codeclab.experiments.config.recipes import RecipeError, names
+from codeclab.experiments.config.recipes import RecipeError, names, read_yaml
+from codeclab.experiments.config.tree import as_namespace, leaves
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
 from codeclab.experiments.language_model.module import LanguageModelExperiment
@@ -33,17 +35,21 @@ from codeclab.experiments.runs.progress import RunProgress
 OF_THE_CODEC = ("n_codebooks", "codebook_size", "frame_rate", "bandwidths")
 
 
-def recipe_text(name: str) -> str:
-    """A recipe's YAML, by its name or a path.
+OWNERS: dict[str, type] = {"model": LanguageModelExperiment, "data": CodesData, "trainer": lightning.Trainer}
+"""Whose arguments the settings of a section are."""
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """A recipe's settings, by its name or a path.
 
     Raises:
-        RecipeError: there is no such recipe; the message lists those there are.
+        RecipeError: there is no such recipe (the message lists those there are), or it is not YAML.
     """
     path = Path(name) if Path(name).suffix in (".yaml", ".yml") else LANGUAGE_MODELS / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(names(LANGUAGE_MODELS))
         raise RecipeError(f"no recipe {name!r} of a language model; there are: {known} (or a path to a .yaml file)")
-    return path.read_text(encoding="utf-8")
+    return read_yaml(path)
 
 
 def sizes_of(codec: Codec) -> dict[str, Any]:
@@ -84,14 +90,14 @@ class LanguageModelCLI(LightningCLI):
         taken = [flag for flag, _ in flags if flag.removeprefix("model.") in OF_THE_CODEC]
         if taken:
             raise RecipeError(f"--{taken[0]} is the codec's and cannot be set")
-        argv = [f"--config={recipe_text(recipe)}", *(f"--{flag}={value}" for flag, value in flags)]
+        self.flags, self.recipe_settings = flags, read_recipe(recipe)
         with warnings.catch_warnings():
             # Programs under test give their own arguments whatever sys.argv holds.
             warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
             super().__init__(
                 LanguageModelExperiment,
                 CodesData,
-                args=argv,
+                args=[f"--{flag}={value}" for flag, value in flags],
                 run=False,
                 save_config_callback=None,
                 seed_everything_default=0,
@@ -109,9 +115,13 @@ class LanguageModelCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, put in what the codec says, and refuse to continue another experiment."""
         try:
-            config = parser.parse_args(args)
+            config = parser.parse_args(args, namespace=as_namespace(self.recipe_settings))
         except ArgumentError as error:
-            raise RecipeError(explain(str(error), [action.dest for action in parser._actions])) from error
+            hints = {name: hint for section, owner in OWNERS.items() for name, hint in hints_of(owner, section)}
+            known = [action.dest for action in parser._actions]
+            raise RecipeError(
+                explain(str(error), [*leaves(self.recipe_settings), *self.flags], hints, known, {})
+            ) from error
         for name, value in sizes_of(self.codec).items():
             config.model[name] = value
         if config.trainer.max_steps < 1:

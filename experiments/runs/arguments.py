@@ -1,11 +1,20 @@
-"""A run's own arguments, beside those of its parts, its data and the trainer."""
+"""A run's own arguments, beside those of its parts, its data and the trainer; and what is said where one is wrong."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
+import lightning
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeFloat
 
+from codeclab.experiments.config.flags import Request
+from codeclab.experiments.config.hints import hints_of
+from codeclab.experiments.config.messages import explain
+from codeclab.experiments.config.parts import all_slots, read_node
+from codeclab.experiments.config.tree import leaves
+from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.tracking.describe_run import MadeFor
+from codeclab.experiments.train.module import CodecExperiment
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "max_epochs": -1,
@@ -20,9 +29,44 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
+REQUIRED = {
+    "model.sample_rate": "a whole number",
+    "model.encoder": "an encoder's name",
+    "model.quantizer": "a quantizer's name",
+    "model.decoder": "a decoder's name",
+}
+"""What has no default, and what it should be."""
+
+
 def channels(encoder: Namespace) -> int:
     """Audio channels of a parsed encoder; one where it does not say."""
     return int(encoder.get("init_args", Namespace()).get("channels", 1))
+
+
+RUN_ARGUMENTS: dict[str, tuple[Any, Any, str]] = {
+    "name": (str | None, None, "the run's name"),
+    "runs": (str, "runs", "where runs are kept"),
+    "init": (str | None, None, "codec or run whose weights training starts from"),
+    "init_parts": (
+        list[Literal["encoder", "quantizer", "decoder"]] | None,
+        None,
+        "which of its parts --init takes (default: all); the others start anew",
+    ),
+    "init_identity": (str | None, None, "what --init is expected to be"),
+    "checkpoint_minutes": (
+        NonNegativeFloat,
+        15.0,
+        "write last.ckpt at least this often, besides before and after each validation; 0: only then",
+    ),
+    "losses": (Literal["main", "all"], "main", "which ones the progress shows"),
+    "ckpt_path": (str | None, None, "checkpoint to validate or test"),
+    "made_for": (MadeFor | None, None, "the row of a table that this makes"),
+    "import": (list[str], [], "Python files with your own parts"),
+}
+"""Type, default and explanation of each."""
+
+OWNERS: dict[str, type] = {"model": CodecExperiment, "data": AudioData, "trainer": lightning.Trainer}
+"""Whose arguments the settings of a section are."""
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
@@ -32,23 +76,27 @@ def add_run_arguments(parser: ArgumentParser) -> None:
     parser.link_arguments("model.encoder", "data.channels", compute_fn=channels)
     parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
     parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
-    parser.add_argument("--name", type=str | None, default=None, help="the run's name")
-    parser.add_argument("--runs", type=str, default="runs", help="where runs are kept")
-    parser.add_argument("--init", type=str | None, default=None, help="codec or run whose weights training starts from")
-    parser.add_argument(
-        "--init_parts",
-        type=list[Literal["encoder", "quantizer", "decoder"]] | None,
-        default=None,
-        help="which of its parts --init takes (default: all); the others start anew",
-    )
-    parser.add_argument("--init_identity", type=str | None, default=None, help="what --init is expected to be")
-    parser.add_argument(
-        "--checkpoint_minutes",
-        type=NonNegativeFloat,
-        default=15.0,
-        help="write last.ckpt at least this often, besides before and after each validation; 0: only then",
-    )
-    parser.add_argument("--losses", type=Literal["main", "all"], default="main", help="which ones the progress shows")
-    parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to validate or test")
-    parser.add_argument("--made_for", type=MadeFor | None, default=None, help="the row of a table that this makes")
-    parser.add_argument("--import", type=list[str], default=[], help="Python files with your own parts")
+    for name, (kind, default, text) in RUN_ARGUMENTS.items():
+        parser.add_argument(f"--{name}", type=kind, default=default, help=text)
+
+
+def explain_refusal(error: str, request: Request, known: Iterable[str]) -> str:
+    """Why the parser refused what a command asks for.
+
+    Args:
+        error: what the parser said.
+        request: what it was given.
+        known: dotted names of all settings there are.
+    """
+    hints = {name: kind for name, (kind, _, _) in RUN_ARGUMENTS.items()} | {"seed_everything": bool | int | None}
+    for section, owner in OWNERS.items():
+        hints |= dict(hints_of(owner, section))
+    for slot, base in all_slots().items():
+        section, _, name = slot.partition(".")
+        node = request.settings.get(section, {}).get(name)
+        for one in node if isinstance(node, list) else [node]:
+            kind = read_node(slot, base, one)[0] if one else None
+            hints |= dict(hints_of(kind, slot)) if kind else {}
+        hints.pop(slot)  # which part stands there was checked when it was named
+    given = [*leaves(request.settings), *((flag.removesuffix("+"), value) for flag, value in request.flags)]
+    return explain(error, given, hints, known, REQUIRED)

@@ -17,12 +17,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from codeclab.codecs.io.workers import end_workers
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
-from codeclab.experiments.config.messages import explain, shorten
+from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.config.own_code import bring
 from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
+from codeclab.experiments.config.tree import as_namespace
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs import stopping
-from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS, add_run_arguments
+from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS, add_run_arguments, explain_refusal
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
 from codeclab.experiments.runs.evaluate import keep_splits
@@ -67,7 +68,7 @@ class CodecCLI(LightningCLI):
             super().__init__(
                 CodecExperiment,
                 AudioData,
-                args=request.argv,
+                args=[f"--{flag}={value}" for flag, value in request.flags],
                 run=False,
                 save_config_callback=None,
                 seed_everything_default=0,
@@ -85,7 +86,8 @@ class CodecCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, lay the scale over the resolved config (defaults < recipe < scale < flags), find the run's folder."""
         try:
-            config = parser.parse_args(args)
+            # The tree is where the parser begins, as if its defaults were those; flags are read over it.
+            config = parser.parse_args(args, namespace=as_namespace(self.request.settings))
             if self.request.scale:
                 apply_scale(config, read_scale(self.request.scale), self.request.explicit)
                 config = parser.parse_object(config)
@@ -93,7 +95,7 @@ class CodecCLI(LightningCLI):
                 self.notes(line)
         except ArgumentError as error:
             known = [action.dest for action in parser._actions]
-            raise RecipeError(explain(str(error), known)) from error
+            raise RecipeError(explain_refusal(str(error), self.request, known)) from error
         self.config = config
         self.settings: dict[str, Any] = at_present(yaml.safe_load(parser.dump(config, skip_unset=False)))
         own = self.request.folder or (Path(config.runs) / config.name if config.name else None)
@@ -311,6 +313,5 @@ def build_resolved(config: dict[str, Any], notes: Notes | None = None) -> CodecC
     for file in config.get("import") or []:
         bring(file)
     made_for = config.get("made_for") or {}
-    request = Request([f"--config={yaml.safe_dump(config, sort_keys=False)}"])
-    request.recipe = made_for.get("recipe") or "run"
+    request = Request(settings=copy.deepcopy(config), recipe=made_for.get("recipe") or "run")
     return CodecCLI("fit", request, notes or Notes(silent=True))

@@ -94,8 +94,10 @@ def test_ids_say_nothing_about_what_they_are() -> None:
 
 
 BROKEN = {
-    "it is no JSON": lambda text: text[:-1],
-    "it is no 'codeclab mushra ratings' of version 1": lambda text: text.replace("codeclab mushra ratings", "other"),
+    "it is not JSON": lambda text: text[:-1],
+    "it is not a 'codeclab mushra ratings' file of version 1": lambda text: text.replace(
+        "codeclab mushra ratings", "other"
+    ),
     "it is of the test 'another', not of": lambda text: json.dumps(json.loads(text) | {"test": "another"}),
     "'listener' should be 16 hexadecimal digits": lambda text: json.dumps(json.loads(text) | {"listener": "../x"}),
     "'name' should be text of at most 80 letters": lambda text: json.dumps(json.loads(text) | {"name": "x" * 81}),
@@ -158,7 +160,7 @@ def test_wrong_files_are_named_and_a_copy_counts_once(
         read_folder(tmp_path, mushra_test)
     lines = str(told.value).splitlines()
     assert lines[0] == "2 of 4 files are wrong; mend or remove them:"
-    assert "broken.json: it is no 'codeclab mushra ratings' of version 1" in lines[1]
+    assert "broken.json: it is not a 'codeclab mushra ratings' file of version 1" in lines[1]
     assert "other.json: the listener 0000000000000001 is also that of copy.json, with other ratings" in lines[2]
 
 

@@ -88,7 +88,7 @@ def test_it_keeps_a_listeners_file_once_and_writes_over_none(
 @pytest.mark.parametrize(
     ("path", "headers", "body", "status", "words"),
     [
-        ("/ratings", JSON, "{", 400, "it is no JSON"),
+        ("/ratings", JSON, "{", 400, "it is not JSON"),
         ("/ratings", JSON, '{"format": "codeclab mushra ratings", "version": 1}', 400, "the file should have"),
         ("/ratings", {"Content-Type": "text/plain"}, "{}", 415, "application/json"),
         ("/ratings", {}, "{}", 415, "application/json"),

@@ -268,7 +268,7 @@ def test_files_by_path(tmp_path):
     assert (found.length, found.bitrate) == (999, codes.bitrate)
     assert torch.equal(codec.decode(found), codec.decode(codes))
     (tmp_path / "b.clc").write_bytes(b"nothing")
-    with pytest.raises(ContainerError, match="b.clc cannot be read: it is no .clc file"):
+    with pytest.raises(ContainerError, match="b.clc cannot be read: it is not a .clc file"):
         read_container(tmp_path / "b.clc", codec, Coders(codec).of_header)
 
 

@@ -273,7 +273,7 @@ def test_a_hub_id_is_read_from_the_cache(cache):
 
 def test_a_hub_id_that_cannot_be_had(cache):
     with pytest.raises(
-        ValueError, match="facebook/encodec_24khz is no file or folder here.*hf download.*give DIR"
+        ValueError, match="facebook/encodec_24khz is not a file or folder here.*hf download.*give DIR"
     ) as caught:
         Codec.from_pretrained("facebook/encodec_24khz")
     assert "\n" not in str(caught.value)

@@ -127,8 +127,8 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
         ([*ENCODEC, "--trainer.max_steps", "0"], "at least 1"),
         ([*ENCODEC, "--data", "."], "no audio in ."),
         ([*ENCODEC, "--data", "nowhere"], "there is no folder or manifest nowhere"),
-        ([*ENCODEC, "--data"], "--data wants a value"),
-        ([*ENCODEC, "demo"], "'demo' is no flag"),
+        ([*ENCODEC, "--data"], "--data needs a value"),
+        ([*ENCODEC, "demo"], "'demo' is not a flag"),
         ([*ENCODEC, "--import", "mine.py"], "--import mine.py: not a Python file"),
         (
             [*DAC, "--model.encoder.channels", "2", "--model.decoder.channels", "2"],
@@ -174,7 +174,10 @@ def test_a_recipe_with_a_mistake_is_refused_like_a_flag(typed: Typed, tmp_path_f
 
 def test_what_a_swap_leaves_out_is_said_in_one_line(typed: Typed) -> None:
     _, _, err = typed("fit", *DAC, "--model.quantizer", "ResidualVQ", "--trainer.max_steps", "0")
-    assert err.splitlines()[0] == "note: quantizer is ResidualVQ: codebook_dim of the recipe's FactorizedVQ is left out"
+    assert (
+        err.splitlines()[0]
+        == "note: quantizer is ResidualVQ, which does not take from the recipe's FactorizedVQ: codebook_dim"
+    )
 
 
 def test_a_run_of_other_settings_is_not_continued(typed: Typed) -> None:
@@ -247,6 +250,34 @@ def test_what_lightning_users_expect_works(tiny, tmp_path: Path, monkeypatch, ca
         logged = pd.read_csv(figures)
         assert len(logged["train/spectral"].dropna()) == 2
         assert len(logged["lr-AdamW"].dropna()) >= 2
-    shown, asked = (yaml.safe_load(path.read_text()) for path in (printed, tmp_path / "runs" / "mine" / "config.yaml"))
-    assert shown["model"] == asked["model"]
-    assert shown["data"] == asked["data"]
+    before, after = (yaml.safe_load(path.read_text()) for path in (printed, tmp_path / "runs" / "mine" / "config.yaml"))
+    assert before["model"] == after["model"]
+    assert before["data"] == after["data"]
+
+
+def test_tensorboard_stands_beside_the_runs_own_log(tiny, tmp_path: Path, monkeypatch, capsys) -> None:
+    pytest.importorskip("tensorboard", reason="needs TensorBoard: pip install 'codeclab[tensorboard]'")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.chdir(tmp_path)
+    extra = ["--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "boards", "--name", "mine"]
+    with pytest.raises(SystemExit) as end:
+        main(["fit", *tiny("dac_44khz", 2), *extra])
+    assert end.value.code == 0, capsys.readouterr().err
+    (events,) = Path("boards").rglob("events.out.tfevents.*")
+    board = EventAccumulator(str(events)).Reload()
+    logged = pd.read_csv(tmp_path / "runs" / "mine" / "metrics.csv")["train/spectral"].dropna()
+    assert [event.value for event in board.Scalars("train/spectral")] == pytest.approx(logged.tolist())
+
+
+def test_a_run_that_is_not_there_is_answered_with_those_that_are(typed: Typed) -> None:
+    assert "--config runs/mine: there is no such run, nor a folder runs" in typed("fit", "--config", "runs/mine")[2]
+    for name in ("mine", "other"):
+        Path("runs", name).mkdir(parents=True)
+        Path("runs", name, "config.yaml").touch()
+    said = typed("fit", "--config", "runs/mime")[2]
+    assert said.startswith("codeclab fit: --config runs/mime: there is no such run (did you mean mine?); ")
+    assert said.endswith("the runs in runs are: mine, other\n")
+    said = typed("fit", "--config", "runs")[2]
+    assert said.endswith("is a folder, but no run's: it has no config.yaml; the runs in runs are: mine, other\n")

@@ -150,7 +150,7 @@ def test_a_scan_lists_what_was_measured(tree: Path, capsys: pytest.CaptureFixtur
     assert str(tree) not in (tree / "manifest.csv").read_text()
     printed = capsys.readouterr().out
     assert "train  music               2 files      0.000 h        2 full-band" in printed
-    assert "of no use: 2: train/speech/broken.wav (unreadable" in printed
+    assert "unusable: 2: train/speech/broken.wav (unreadable" in printed
     assert f"--data {tree} reads it from now on: after adding files, scan again with --overwrite" in printed
     assert not list(tree.glob(".*"))
 
