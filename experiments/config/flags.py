@@ -175,7 +175,7 @@ def _read_flag(request: Request, tree: Tree, flag: str, value: str) -> None:
         is_list = value.lstrip().startswith("[")
         if isinstance(tree.part(plain), list) and not is_list and value != "null":
             raise RecipeError(f"--{plain} is a list: write --{plain} '[{value}]', or --{plain}+={value} to append")
-        request.explicit.update(tree.put(plain, read_value(plain, value) if is_list else value))
+        request.explicit.update([plain, *tree.put(plain, read_value(plain, value) if is_list else value)])
     elif slot in tree.slots and tree.part(slot):
         request.explicit.add(tree.set_argument(slot, argument, value))
     else:

@@ -86,3 +86,25 @@ def test_shares_follow_the_number_of_batches_and_a_flag_goes_first():
 def test_a_scale_under_its_former_name_is_refused_with_the_new_one():
     with pytest.raises(ValueError, match=r"no scale 'demo'; there are: .* \(demo is now laptop\)"):
         read_scale("demo")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "flags", "weight", "has_loss"),
+    [
+        ("dac_44khz", [], 1500.0, True),  # no balancer: losses weigh what their gradients do
+        ("dac_44khz", ["--model.waveform_loss", "null"], 1500.0, False),
+        ("dac_44khz", ["--model.weights.waveform", "7"], 7.0, True),
+        ("encodec_24khz", [], 5.0, True),
+        (
+            "encodec_24khz",
+            ["--model.balancer", "null"],
+            5.0,
+            True,
+        ),  # of which it is an experiment
+    ],
+)
+def test_recipes_without_a_balancer_get_a_waveform_loss_that_counts(recipe, flags, weight, has_loss, tmp_path):
+    arguments = ["--config", recipe, "--scale", "mini", "--runs", str(tmp_path), "--data", "synthetic", "--dry-run"]
+    model = build("fit", [*arguments, *flags]).model
+    assert model.weights.waveform == weight
+    assert (model.waveform_loss is not None) == has_loss
