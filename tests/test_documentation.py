@@ -22,7 +22,11 @@ def commands(page: Path) -> list[list[str]]:
     """The words of each `codeclab …` line in the page's shell blocks, comments left out."""
     blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(), re.M | re.S)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("codeclab ")]
+    return [
+        shlex.split(line, comments=True)[1:]
+        for line in lines
+        if line.startswith("codeclab ") and not line.startswith("codeclab --")
+    ]
 
 
 ALL = [words for page in PAGES for words in commands(page)]

@@ -23,6 +23,9 @@ from codeclab.experiments.config.tree import Tree
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.quantizers.base import Quantizer
 
+OPTIONAL_GROUPS = ("model.discriminator_optimizer",)
+"""Groups of settings that may be null: the parser reads no flag over one that the recipe has."""
+
 
 def leave_out_rates(config: Namespace, swapped: set[str], explicit: set[str]) -> list[str]:
     """Take the recipe's choice of bitrates out of a config in which the quantizer swapped in learns its one bitrate.
@@ -178,6 +181,8 @@ def _read_flag(request: Request, tree: Tree, flag: str, value: str) -> None:
         request.explicit.update([plain, *tree.put(plain, read_value(plain, value) if is_list else value)])
     elif slot in tree.slots and tree.part(slot):
         request.explicit.add(tree.set_argument(slot, argument, value))
+    elif slot in OPTIONAL_GROUPS and tree.set_in_group(slot, argument, value):
+        request.explicit.add(plain)
     else:
         request.explicit.add(plain)
         request.flags.append((flag, value))

@@ -111,6 +111,14 @@ class Tree:
         part["init_args"] = {**given(part), argument: value}
         return f"{path}.{argument}"
 
+    def set_in_group(self, group: str, key: str, value: Any) -> bool:
+        """Set one of a group of settings; returns whether the group is there."""
+        section, _, name = group.partition(".")
+        found = self.settings.get(section, {}).get(name)
+        if isinstance(found, dict):
+            found[key] = value
+        return isinstance(found, dict)
+
     def _read(self, slot: str, value: Any) -> Any:
         """A part as a class and its arguments; None where there is to be none."""
         kind, settings = read_node(slot, self.slots[slot], value) if value is not None else (None, {})

@@ -197,7 +197,7 @@ def test_a_cut_file_gives_what_is_there():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"RIFF" + bytes(60), "no .clc file, which begins with CLC"),
+        (b"RIFF" + bytes(60), "not a .clc file, which begins with CLC"),
         (b"CLC\x09" + bytes(60), "version 9 of the format; this codeclab reads version 1"),
         (b"CLC\x01" + bytes(60), "its header is damaged"),
         (b"CLC\x01\x00" + b"\xff" * 90, "its header is damaged"),

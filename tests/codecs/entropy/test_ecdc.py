@@ -148,8 +148,8 @@ def headed(header, rest=b""):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no .ecdc file"),
-        (b"RIFF" + bytes(50), "no .ecdc file"),
+        (b"", "not an .ecdc file"),
+        (b"RIFF" + bytes(50), "not an .ecdc file"),
         (b"ECDC\x01" + bytes(50), "version 1"),
         (b"ECDC\x00\xff\xff\xff\xff{}", "4,294,967,295 bytes, more than"),
         (headed(b"{nonsense"), "not JSON"),

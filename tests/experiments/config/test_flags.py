@@ -128,7 +128,8 @@ def test_flags_speak_for_whole_dotted_paths_and_for_the_last_of_a_list() -> None
     found = request("--model.discriminators+=MSSTFTDiscriminator", "--model.discriminators.n_filters", "6",
                     "--model.encoder", "{class_path: DACEncoder, init_args: {n_filters: 6}}",
                     "--model.optimizer.lr", "1")  # fmt: skip
-    assert found.explicit == {"model.discriminators[1].n_filters", "model.encoder.n_filters", "model.optimizer.lr"}
+    arguments = {"model.discriminators[1].n_filters", "model.encoder.n_filters", "model.optimizer.lr"}
+    assert found.explicit == {"model.encoder", *arguments}
 
 
 def test_a_second_config_swaps_like_a_flag(tmp_path: Path) -> None:

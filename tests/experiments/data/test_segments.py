@@ -49,7 +49,7 @@ def test_dacs_segments_are_seeded_and_do_not_overlap(corpus: Path) -> None:
     assert counts == {"speech": 6, "music": 4, "general": 1}
     assert (
         remarks[2]
-        == "speech: 6 of 1000 segments of 10 s fit without overlap; --overlap fills up with some that overlap"
+        == "speech: 6 of 1,000 segments of 10 s fit without overlap; --overlap fills up with some that overlap"
     )
     for recording in recordings:
         own = sorted((r.start, r.start + r.seconds) for r in found if r.part_of == recording.name)
