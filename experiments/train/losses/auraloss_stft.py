@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from auraloss.freq import MultiResolutionSTFTLoss as PackageMultiResolution
 from auraloss.freq import STFTLoss as PackageSTFT
-from auraloss.freq import SumAndDifferenceSTFTLoss as PackageSumAndDifference
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.mel import mel_filterbank
@@ -127,19 +126,20 @@ class MelSTFTLoss(ReconstructionLoss):
         return _computed(self.loss, fake, real, self.fft_size)
 
 
-class SumAndDifferenceSTFTLoss(ReconstructionLoss):
+class SumAndDifferenceSTFTLoss(MultiResolutionSTFTLoss):
     """``MultiResolutionSTFTLoss`` of the sum and of the difference of two channels (arXiv:2010.10291, section 3.2).
 
     Args:
         sample_rate: Hz.
-        fft_sizes: in samples, one a resolution.
+        fft_sizes: as there, and so the next six.
         hop_sizes: in samples.
         win_lengths: in samples, at most the FFT's.
-        w_sum: weight of the sum of the channels.
-        w_diff: weight of their difference.
-        w_sc: weight of spectral convergence, of each item.
+        w_sc: weight of spectral convergence.
         w_log_mag: weight of the L1 distance of log magnitudes.
         w_lin_mag: weight of the L1 distance of magnitudes.
+        perceptual_weighting: filter by the A curve first.
+        w_sum: weight of the sum of the channels.
+        w_diff: weight of their difference.
 
     Raises:
         ValueError: the resolutions do not fit each other.
@@ -153,30 +153,17 @@ class SumAndDifferenceSTFTLoss(ReconstructionLoss):
         fft_sizes: Sequence[int] = FFT_SIZES,
         hop_sizes: Sequence[int] = HOP_SIZES,
         win_lengths: Sequence[int] = WIN_LENGTHS,
-        w_sum: float = 1.0,
-        w_diff: float = 1.0,
         w_sc: float = 1.0,
         w_log_mag: float = 1.0,
         w_lin_mag: float = 0.0,
+        perceptual_weighting: bool = False,
+        w_sum: float = 1.0,
+        w_diff: float = 1.0,
     ) -> None:
-        super().__init__()
-        _check(fft_sizes, hop_sizes, win_lengths)
-        self.sample_rate = sample_rate
-        self.fft_sizes, self.hop_sizes, self.win_lengths = list(fft_sizes), list(hop_sizes), list(win_lengths)
-        self.w_sum, self.w_diff = w_sum, w_diff
-        self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
-        self.loss = _per_signal(
-            PackageSumAndDifference(
-                self.fft_sizes,
-                self.hop_sizes,
-                self.win_lengths,
-                w_sum=w_sum,
-                w_diff=w_diff,
-                w_sc=w_sc,
-                w_log_mag=w_log_mag,
-                w_lin_mag=w_lin_mag,
-            )
+        super().__init__(
+            sample_rate, fft_sizes, hop_sizes, win_lengths, w_sc, w_log_mag, w_lin_mag, perceptual_weighting
         )
+        self.w_sum, self.w_diff = w_sum, w_diff
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         """Audio ``[B, 2, N]`` twice to a scalar.
@@ -186,7 +173,10 @@ class SumAndDifferenceSTFTLoss(ReconstructionLoss):
         """
         if fake.shape[1] != self.channels:
             raise ValueError(f"audio has {fake.shape[1]} channel(s); the sum and difference are of two")
-        return _computed(self.loss, fake, real, max(self.fft_sizes))
+        pairs = ((fake[:, :1], fake[:, 1:]), (real[:, :1], real[:, 1:]))
+        total = super().forward(*(left + right for left, right in pairs))
+        difference = super().forward(*(left - right for left, right in pairs))
+        return (self.w_sum * total + self.w_diff * difference) / 2
 
 
 class _SpectralConvergence(nn.Module):
