@@ -1,8 +1,12 @@
-"""When two bitrates are one, as papers and users round them; and what a bitrate costs where audio is cut."""
+"""When two bitrates are one, as papers and users round them, and what codes cost, cut audio included."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from codeclab.quantizers.base import Quantizer
 
 if TYPE_CHECKING:
     from codeclab.codecs.codec import Codec
@@ -27,3 +31,23 @@ def spent_bitrate(codec: "Codec", n_codebooks: int) -> float:
         return codec.bitrate_of(n_codebooks)
     bits = codec.quantizer.bits_per_frame(n_codebooks)
     return codec.segments.bitrate(bits, codec.hop_length, codec.sample_rate, codec.normalize)
+
+
+def mean_bits(quantizer: Quantizer, recordings: Iterable[Sequence[Tensor]]) -> float:
+    """Bits that codes cost, the mean over all frames of all items.
+
+    Args:
+        quantizer: which made them.
+        recordings: of each the codes of its segments, ``[B, K, T]``.
+
+    Raises:
+        ValueError: there are no codes.
+    """
+    bits, frames = 0.0, 0
+    for segments in recordings:
+        for codes in segments:
+            bits += float(quantizer.code_bits(codes).sum()) * codes.shape[2]
+            frames += codes.shape[0] * codes.shape[2]
+    if not frames:
+        raise ValueError("there are no clips to measure the bitrate on")
+    return bits / frames

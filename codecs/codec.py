@@ -1,21 +1,22 @@
 """The object a user keeps: encoder, quantizer and decoder, and how audio is cut and scaled."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from importlib import import_module
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.audio_input import AudioLike, codec_audio
 from codeclab.codecs.base import Decoder, Encoder, check_parts
-from codeclab.codecs.bitrate import is_among
+from codeclab.codecs.bitrate import is_among, mean_bits
 from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
+from codeclab.codecs.precision import check_float32, network_precision
+from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments, equal_pieces, equal_runs
 from codeclab.quantizers.base import Quantized, Quantizer, unquantized
 
@@ -147,7 +148,7 @@ class Codec(nn.Module):
         level = self._level(audio) if self.normalize else None
         latent = self.encoder(audio if level is None else audio / level)
         quantized = self.quantizer(latent, n_codebooks) if quantize else unquantized(latent)
-        decoded = _fit(self.decoder(quantized.latent), audio.shape[-1])
+        decoded = same_length(self.decoder(quantized.latent), audio.shape[-1])
         return (decoded if level is None else decoded * level), quantized
 
     @torch.no_grad()
@@ -171,7 +172,7 @@ class Codec(nn.Module):
         Raises:
             ValueError: audio of another shape, type or number of channels, empty or not finite; a bitrate not offered.
         """
-        self._check_dtype()
+        check_float32(self)
         waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)
         count = self.choose_codebooks(bitrate, n_codebooks)
         waveform = waveform.to(next(self.parameters()))
@@ -185,16 +186,6 @@ class Codec(nn.Module):
         found.bitrate = self.bitrate_of_codes(found)
         return found
 
-    def _check_dtype(self) -> None:
-        """Refuse a codec that was cast: quantizers, and the distances they choose by, are float32."""
-        kind = next(self.parameters()).dtype
-        if kind != torch.float32:
-            name = str(kind).removeprefix("torch.")
-            raise ValueError(
-                f"this codec was cast to {name}, and its quantizer computes in float32: call .float() on it; "
-                "save(folder, half=True) halves the file, to_bf16() the work"
-            )
-
     def to_bf16(self) -> "Codec":
         """Have encoder and decoder compute in bfloat16 when coding; returns the codec.
 
@@ -206,10 +197,7 @@ class Codec(nn.Module):
 
     def networks(self) -> AbstractContextManager[None]:
         """In which encoder and decoder are called to code: bfloat16 after ``to_bf16``."""
-        if not self._bf16:
-            return nullcontext()
-        context: AbstractContextManager[None] = torch.autocast(next(self.parameters()).device.type, torch.bfloat16)
-        return context
+        return network_precision(next(self.parameters()).device, self._bf16)
 
     def encode_pieces(self, pieces: Tensor, n_codebooks: int) -> tuple[Tensor, Tensor | None]:
         """Whole pieces ``[B, C, N]`` to codes ``[B, K, T]`` and, where the codec normalises, levels ``[B, 1, 1]``."""
@@ -229,7 +217,7 @@ class Codec(nn.Module):
             raise ValueError(
                 f"codes are a {type(codes).__name__}; decode takes the Codes that encode gave; files: `codeclab decode`"
             )
-        self._check_dtype()
+        check_float32(self)
         if codes.sample_rate != self.sample_rate:
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:
@@ -240,8 +228,8 @@ class Codec(nn.Module):
             levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
             pieces += self.decode_pieces(torch.cat(codes.segments[first:last]), levels).split(batch)
         if self.segments is None:
-            return _fit(pieces[0], codes.length)
-        return _fit(self.segments.overlap_add(pieces), codes.length)
+            return same_length(pieces[0], codes.length)
+        return same_length(self.segments.overlap_add(pieces), codes.length)
 
     def decode_pieces(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """Codes ``[B, K, T]`` of whole pieces, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""
@@ -284,15 +272,10 @@ class Codec(nn.Module):
         Raises:
             ValueError: there are no clips.
         """
-        bits, frames = 0.0, 0
-        for clip in clips:
-            spent, over = self._spent(self.encode(clip).segments)
-            bits, frames = bits + spent, frames + over
-        if not frames:
-            raise ValueError("there are no clips to measure the bitrate on")
+        bits = mean_bits(self.quantizer, (self.encode(clip).segments for clip in clips))
         if self.quantizer.log_prior() is not None:
-            self.quantizer.measured_bits = bits / frames
-        return bits / frames * self.frame_rate / 1000
+            self.quantizer.measured_bits = bits
+        return bits * self.frame_rate / 1000
 
     def save(self, directory: Path | str, half: bool = False) -> None:
         """Write ``config.json`` and ``model.safetensors`` (weight norm folded), each whole or not at all.
@@ -356,13 +339,7 @@ class Codec(nn.Module):
         """The kbps of codes: nominal, or of a learnt rate what these cost."""
         if not self.quantizer.learns_rate:
             return self.bitrate_of(codes.segments[0].shape[1])
-        bits, frames = self._spent(codes.segments)
-        return bits / frames * self.frame_rate / 1000
-
-    def _spent(self, segments: list[Tensor]) -> tuple[float, int]:
-        """Bits that codes cost, and of how many frames, over all items."""
-        bits = sum(float(self.quantizer.code_bits(codes).sum()) * codes.shape[2] for codes in segments)
-        return bits, sum(codes.shape[0] * codes.shape[2] for codes in segments)
+        return mean_bits(self.quantizer, [codes.segments]) * self.frame_rate / 1000
 
     @property
     def segments(self) -> Segments | None:
@@ -394,9 +371,3 @@ class Codec(nn.Module):
 
 def _listed(rates: Sequence[float]) -> str:
     return ", ".join(f"{rate:.4g}" for rate in rates)
-
-
-def _fit(audio: Tensor, length: int) -> Tensor:
-    """Cut, or complete with zeros, to ``length`` samples."""
-    missing = length - audio.shape[-1]
-    return F.pad(audio, (0, missing)) if missing > 0 else audio[..., :length]

@@ -1,0 +1,29 @@
+"""In which arithmetic a codec codes."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+
+
+def check_float32(codec: nn.Module) -> None:
+    """Refuse a codec that was cast: quantizers, and the distances they choose by, are float32.
+
+    Raises:
+        ValueError: its weights are of another type; the message says what would do.
+    """
+    kind = next(codec.parameters()).dtype
+    if kind != torch.float32:
+        name = str(kind).removeprefix("torch.")
+        raise ValueError(
+            f"this codec was cast to {name}, and its quantizer computes in float32: call .float() on it; "
+            "save(folder, half=True) halves the file, to_bf16() the work"
+        )
+
+
+def network_precision(device: torch.device, bf16: bool) -> AbstractContextManager[None]:
+    """In which encoder and decoder are called: under autocast to bfloat16, or as the caller has it."""
+    if not bf16:
+        return nullcontext()
+    context: AbstractContextManager[None] = torch.autocast(device.type, torch.bfloat16)
+    return context
