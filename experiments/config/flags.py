@@ -1,13 +1,16 @@
 """From what the user typed to a tree of settings and the flags that the parser reads over it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
+from functools import cache
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from jsonargparse import Namespace
 
 from codeclab.experiments.config.files import config_path
+from codeclab.experiments.config.hints import alternatives, hints_of
 from codeclab.experiments.config.own_code import bring, import_from
 from codeclab.experiments.config.parts import all_slots, find_part, read_value, refuse_linked
 from codeclab.experiments.config.recipes import (
@@ -22,9 +25,6 @@ from codeclab.experiments.config.recipes import (
 from codeclab.experiments.config.tree import Tree
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.quantizers.base import Quantizer
-
-OPTIONAL_GROUPS = ("model.discriminator_optimizer",)
-"""Groups of settings that may be null: the parser reads no flag over one that the recipe has."""
 
 
 def leave_out_rates(config: Namespace, swapped: set[str], explicit: set[str]) -> list[str]:
@@ -181,11 +181,25 @@ def _read_flag(request: Request, tree: Tree, flag: str, value: str) -> None:
         request.explicit.update([plain, *tree.put(plain, read_value(plain, value) if is_list else value)])
     elif slot in tree.slots and tree.part(slot):
         request.explicit.add(tree.set_argument(slot, argument, value))
-    elif slot in OPTIONAL_GROUPS and tree.set_in_group(slot, argument, value):
+    elif slot in optional_groups() and tree.set_in_group(slot, argument, value):
         request.explicit.add(plain)
     else:
         request.explicit.add(plain)
         request.flags.append((flag, value))
+
+
+@cache
+def optional_groups() -> frozenset[str]:
+    """Groups of settings that may be null, such as the discriminators' optimizer.
+
+    The parser reads no flag over one that the recipe has.
+    """
+    from codeclab.experiments.train.module import CodecExperiment
+
+    kinds = {name: alternatives(hint) for name, hint in hints_of(CodecExperiment, "model")}
+    return frozenset(
+        name for name, hints in kinds.items() if NoneType in hints and any(is_dataclass(kind) for kind in hints)
+    )
 
 
 def _usual_steps(configs: list[dict[str, Any]], scale: str | None) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 import yaml
 
-from codeclab.experiments.config.flags import Request, pairs, read_request
+from codeclab.experiments.config.flags import Request, optional_groups, pairs, read_request
 from codeclab.experiments.config.messages import explain, shorten
 from codeclab.experiments.config.parts import LINKED, all_slots, find_part, subclasses
 from codeclab.experiments.config.recipes import RECIPES, RecipeError, import_file
@@ -130,6 +130,13 @@ def test_flags_speak_for_whole_dotted_paths_and_for_the_last_of_a_list() -> None
                     "--model.optimizer.lr", "1")  # fmt: skip
     arguments = {"model.discriminators[1].n_filters", "model.encoder.n_filters", "model.optimizer.lr"}
     assert found.explicit == {"model.encoder", *arguments}
+
+
+def test_groups_that_may_be_null_are_found_by_their_type() -> None:
+    assert optional_groups() == {"model.discriminator_optimizer"}
+    found = request("--config", "dac_44khz", "--model.discriminator_optimizer.lr", "0.25")
+    assert found.settings["model"]["discriminator_optimizer"]["lr"] == "0.25"
+    assert "model.discriminator_optimizer.lr" in found.explicit
 
 
 def test_a_second_config_swaps_like_a_flag(tmp_path: Path) -> None:
