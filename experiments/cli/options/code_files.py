@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.codecs.io.box import BOX
+from codeclab.experiments.cli.options.shared import add_codec, add_imports
 
 SUMMARIES = {
     "encode": (
@@ -25,12 +25,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("input", metavar="IN", help="a file or a folder")
     parser.add_argument("output", metavar="OUT", help="a file, or a folder for a folder's files")
-    parser.add_argument(
-        "--codec",
-        default=BOX,
-        metavar="CODEC",
-        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
-    )
+    add_codec(parser)
     if command != "decode":
         parser.add_argument("--bitrate", type=float, metavar="KBPS", help="kbps (default: the codec's highest)")
     if command == "encode":
@@ -50,7 +45,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, metavar="N", help="processes for a folder (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     add_precision(parser)
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     return parser
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+from codeclab.experiments.cli.options.shared import add_imports, add_split
 from codeclab.experiments.config.part_names import baseline_names
 
 METRICS = ["mel_distance", "stft_distance", "si_snr"]
@@ -22,17 +23,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all the codecs offer)"
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the first run has)")
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part (default: test; all where none of them was trained on the folder)",
-    )
+    add_split(parser, "which part (default: test; all where none of them was trained on the folder)")
     parser.add_argument("--metrics", nargs="+", metavar="NAME", default=METRICS, help=f"default: {' '.join(METRICS)}")
     parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of the originals (default: the highest codec's)")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
     parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: 10)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")
     return parser

@@ -3,6 +3,7 @@
 import argparse
 
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.experiments.cli.options.shared import add_imports, add_split
 from codeclab.experiments.config.part_names import baseline_names
 
 DEFAULT_METRICS = [
@@ -41,11 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="HZ",
         help="of the originals (default: the codec's; 48000 for a baseline that takes any)",
     )
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part (default: test; all where nothing was trained on the folder, as of a baseline)",
-    )
+    add_split(parser, "which part (default: test; all where nothing was trained on the folder, as of a baseline)")
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
     parser.add_argument(
         "--metrics", nargs="+", metavar="NAME", help=f"what to measure (default: {' '.join(DEFAULT_METRICS)})"
@@ -62,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     parser.add_argument(
         "-o",
         "--output",

@@ -2,6 +2,8 @@
 
 import argparse
 
+from codeclab.experiments.cli.options.shared import add_imports
+
 CONFIG = "config.json"
 
 TENSORS = "model.safetensors"
@@ -30,5 +32,5 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--overwrite", action="store_true", help="write into DIR even if it holds anything but such an export"
     )
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     return parser

@@ -2,6 +2,7 @@
 
 import argparse
 
+from codeclab.experiments.cli.options.shared import add_imports
 from codeclab.experiments.config.files import LANGUAGE_MODELS, names
 
 
@@ -28,5 +29,5 @@ def make_parser() -> argparse.ArgumentParser:
         "--output", metavar="FOLDER", help="of this training (default: language_model in the codec's folder)"
     )
     parser.add_argument("--device", default="cpu", help="where codes are extracted: cpu or cuda (default: cpu)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     return parser

@@ -2,6 +2,8 @@
 
 import argparse
 
+from codeclab.experiments.cli.options.shared import add_imports, add_split
+
 DEFAULT = "mushra"
 
 PORT = 8750
@@ -68,11 +70,7 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=int, default=4, metavar="N", help="clips of each domain (default: 4; EnCodec's paper: 50)"
     )
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part of it (default: test; all where nothing was trained on it)",
-    )
+    add_split(parser, "which part of it (default: test; all where nothing was trained on it)")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a clip (default: 5)")
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all measured)")
     parser.add_argument("--mid-anchor", action="store_true", help="a 7 kHz anchor beside that of 3.5 kHz")
@@ -97,4 +95,4 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the clips and the ids (default: 0)")
     parser.add_argument("--title", default="Listening test", help="as the page shows it: name no system")
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)

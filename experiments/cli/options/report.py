@@ -2,6 +2,8 @@
 
 import argparse
 
+from codeclab.experiments.cli.options.shared import add_imports, add_split
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of ``codeclab report``."""
@@ -22,15 +24,11 @@ def make_parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="FILE", default="report.html", help="where to write (default: report.html)"
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to listen to (default: what was measured on)")
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part of it (default: test; all where nothing was trained on it)",
-    )
+    add_split(parser, "which part of it (default: test; all where nothing was trained on it)")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips (default: all that fit)")
     parser.add_argument(
         "--max-mb", type=float, metavar="MB", default=20.0, help="size of the page at the most (default: 20)"
     )
     parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     return parser

@@ -3,6 +3,7 @@
 import argparse
 
 from codeclab.codecs.io.box import BOX
+from codeclab.experiments.cli.options.shared import add_imports
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -25,6 +26,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--metrics", nargs="+", metavar="NAME", help="metrics: which (default: all that are here)")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs or batches that count (default: 5)")
     parser.add_argument("--threads", type=int, metavar="N", help="of torch (default: one; training: as it is)")
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     parser.add_argument("-o", "--output", metavar="FILE.md", help="write the table there, too")
     return parser

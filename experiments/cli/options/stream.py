@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from codeclab.codecs.io.box import BOX
 from codeclab.experiments.cli.options.code_files import add_precision
+from codeclab.experiments.cli.options.shared import add_codec, add_imports
 
 CHUNK_SECONDS = 0.2
 """Of a chunk in a live stream: what it delays, against its eight bytes."""
@@ -26,12 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
         "codeclab stream decode --codec runs/NAME | aplay -t raw -f S16_LE -r 24000",
     )
     parser.add_argument("direction", choices=("encode", "decode", "both"))
-    parser.add_argument(
-        "--codec",
-        default=BOX,
-        metavar="CODEC",
-        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
-    )
+    add_codec(parser)
     parser.add_argument("--bitrate", type=float, metavar="KBPS", help="kbps (default: the codec's highest)")
     parser.add_argument("--format", default="s16le", choices=tuple(FORMATS), help="of PCM samples (default: s16le)")
     parser.add_argument(
@@ -50,5 +45,5 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     add_precision(parser)
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    add_imports(parser)
     return parser

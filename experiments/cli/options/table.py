@@ -2,6 +2,7 @@
 
 import argparse
 
+from codeclab.experiments.cli.options.shared import add_split
 from codeclab.experiments.config.files import SCALES, names
 
 
@@ -24,10 +25,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="audio to train and measure on; `recordings` ship with codeclab, `synthetic` sounds are made in memory "
         "(default: the table's own, else synthetic)",
     )
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test", "all"),
-        help="which part of it rows are measured on that are not trained (default: test; all where no row is trained)",
+    add_split(
+        parser,
+        "which part of it rows are measured on that are not trained (default: test; all where no row is trained)",
     )
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
     parser.add_argument(

@@ -1,0 +1,30 @@
+"""Options that several commands have."""
+
+import argparse
+
+from codeclab.codecs.io.box import BOX
+
+
+def add_imports(parser: argparse.ArgumentParser) -> None:
+    """Add ``--import``, which may be repeated."""
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+
+
+def add_split(parser: argparse.ArgumentParser, told: str) -> None:
+    """Add ``--split``.
+
+    Args:
+        parser: of the command.
+        told: what its help says of it.
+    """
+    parser.add_argument("--split", choices=("train", "valid", "test", "all"), help=told)
+
+
+def add_codec(parser: argparse.ArgumentParser) -> None:
+    """Add ``--codec``, by default the one in the box."""
+    parser.add_argument(
+        "--codec",
+        default=BOX,
+        metavar="CODEC",
+        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
+    )
