@@ -142,6 +142,8 @@ def corpus_with(files: int, useless: int) -> Corpus:
 @pytest.mark.parametrize("files", [2, 19, 20])
 def test_one_useless_file_never_is_too_many(files: int) -> None:
     refuse_too_many(corpus_with(files, 1), 0.0)
+    with pytest.raises(DataError, match=f"2 of {files} files in here are of no use, more than 0%"):
+        refuse_too_many(corpus_with(files, 2), 0.0)
 
 
 @pytest.mark.parametrize(

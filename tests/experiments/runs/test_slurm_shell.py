@@ -49,6 +49,8 @@ def test_precisions_that_cannot_work_are_refused(precision, why):
         refuse_precision(precision)
 
 
-def test_precisions_that_work_are_taken():
-    for precision in ("32-true", "32", "bf16-mixed", "bf16", "None"):
-        refuse_precision(precision)
+@pytest.mark.parametrize("precision", ["32-true", "32", "bf16-mixed", "bf16", "None"])
+def test_precisions_that_work_are_taken(precision):
+    refuse_precision(precision)
+    with pytest.raises(RecipeError):  # no prefix of a name will do
+        refuse_precision(f"{precision}-true-mixed")
