@@ -134,6 +134,7 @@ def time_batch(cli: CodecCLI, items: int) -> float:
     """
     stopwatch = Stopwatch(items)
     cli.model.discriminator_warmup = 0
+    cli.model.quantizer_start_frames = 0  # k-means over many batches is done once in a run, not in each batch
     cli.datamodule.workers = 0
     # Of the trainer's own callbacks none may act: they would write into the run's folder.
     setattr(cli.trainer, "callbacks", [stopwatch])  # noqa: B010 (its stubs do not know the attribute)
