@@ -20,7 +20,7 @@ def nearest(vectors: Tensor, entries: Tensor) -> Tensor:
         ``int64 [N]``.
     """
     half_norms = entries.square().sum(1).mul(-0.5)
-    parts = [torch.addmm(half_norms, rows, entries.t()).argmax(1) for rows in vectors.split(SEARCH_ROWS)]
+    parts = [torch.addmm(half_norms, rows, entries.t()).max(1).indices for rows in vectors.split(SEARCH_ROWS)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
