@@ -63,6 +63,12 @@ entropy coding are of the paper's language model.
 """
 
 
+SETTINGS = frozenset(
+    {"sample_rate", "bandwidth", "stride", "frame_rate", "n_codebooks", "bitrate_spent", "compression"}
+)
+"""Those that follow from how a codec is set: a table has them, a picture of what was measured has not."""
+
+
 def heading(name: str) -> str:
     """How a metric or column is headed in a table; a name that is neither, as it stands."""
     if name in METRICS:

@@ -3,8 +3,8 @@
 import io
 import math
 import textwrap
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -14,7 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from codeclab.benchmarks.evaluate.columns import form, heading
+from codeclab.benchmarks.evaluate.columns import SETTINGS, form, heading
 from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.grid import NOT_RANKED
@@ -33,33 +33,78 @@ LETTERS_PER_INCH = 8
 INK, PALE_INK, FAINT = "#333333", "#666666", "#D9D9D9"
 
 
+class Chart(NamedTuple):
+    """One panel: a metric or column over the clips of a domain, and every line that may have a figure of it."""
+
+    name: str
+    domain: str
+    lines: Sequence[Line]
+
+    @property
+    def title(self) -> str:
+        """The metric with its unit and, of a single domain, that."""
+        return heading(self.name) if self.domain == ALL else f"{heading(self.name)}: {self.domain}"
+
+    def ours(self, row: str) -> list[Line]:
+        """The lines of a row that have a figure of our own to draw."""
+        own = [line for line in self.lines if line.row.name == row and line.bitrate is not None]
+        return [line for line in own if self.name in line.scores and finite(line, self.name)]
+
+    def theirs(self, row: str) -> list[tuple[float | None, float]]:
+        """What the paper has of a row: kbps, None of what has no bitrate, and the figure."""
+        own = [line for line in self.lines if line.row.name == row]
+        figures = [(line, published_number(line.published.get(self.name))) for line in own]
+        return [(line.bitrate, figure) for line, figure in figures if figure is not None]
+
+
 def plot(table: Table) -> bytes:
-    """Draws one panel per metric that was measured, with 95 % interval bars, or what the table's ``figure`` asks for.
+    """Draws one panel per metric and column, with 95 % interval bars, or what the table's ``figure`` asks for.
 
     Args:
-        table: The table. Published figures are drawn beside curves of full-size rows alone: small codecs lie so far
-            from them that they would stretch the axes.
+        table: The table. Published figures are hollow, on a thin line. They are drawn beside curves of full-size rows
+            alone: small codecs lie so far from them that they would stretch the axes. A table that is a paper's figure
+            also has those of rows and metrics of which nothing is measured, and a panel for each domain that they
+            tell apart.
 
     Returns:
         A PNG file.
     """
+    charts = _charts(table)
     plotted = [line for line in lines(table) if line.scores]
-    names = [
-        n for n in table.metrics or table.own_columns if any(n in line.scores and finite(line, n) for line in plotted)
-    ]
-    with_codes = [row for row in table.rows if row.codebooks is not None and len(row.codebooks)]
+    with_codes = [row for row in table.rows if row.entropies or (row.codebooks is not None and len(row.codebooks))]
     if table.figure == "codebook_usage" and with_codes:
         figure = _codebooks(table, with_codes)
-    elif not names:
+    elif not charts:
         figure = Figure(figsize=(6, 2), layout="constrained")
         figure.text(0.5, 0.5, "nothing was measured", ha="center", va="center", color=INK)
     elif len({line.row.name for line in plotted}) == len(plotted) and table.figure is None:
-        figure = _dots(table, plotted, names)
+        figure = _dots(table, plotted, [chart.name for chart in charts])
     else:
-        figure = _curves(table, plotted, names)
+        figure = _curves(table, charts)
     target = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
     return target.getvalue()
+
+
+def _charts(table: Table) -> list[Chart]:
+    """What there is to draw: everything measured and, of a paper's figure, everything published."""
+    columns = [name for name in table.own_columns if not table.metrics or name not in SETTINGS]
+    names = [*table.metrics, *columns, *(table.published_only if table.figure else ())]
+    stated = [figures for row in table.rows for figures in row.stated if table.figure]
+    shown = {domain: lines(table, domain) for domain in (ALL, *(figures.domain for figures in stated))}
+    rows = [row.name for row in table.rows]
+    found = []
+    for name in names:
+        domains = dict.fromkeys((ALL, *(figures.domain for figures in stated if name in figures.published)))
+        charts = [Chart(name, domain, shown[domain]) for domain in domains]
+        found += [chart for chart in charts if any(chart.ours(row) or _beside(table, chart, row) for row in rows)]
+    return found
+
+
+def _beside(table: Table, chart: Chart, row: str) -> list[tuple[float | None, float]]:
+    """The published figures of a row that are drawn."""
+    measured = bool(chart.ours(row))
+    return chart.theirs(row) if (table.beside_paper if measured else table.figure is not None) else []
 
 
 def finite(line: Line, metric: str) -> bool:
@@ -88,34 +133,40 @@ def _across(panels: int) -> int:
     return 2 if panels == 4 else min(3, panels)
 
 
-def _curves(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure:
-    rows = list(dict.fromkeys(line.row.name for line in plotted))
-    styles = {row: _style(i, len(rows), table.figure == "dropout") for i, row in enumerate(rows)}
-    figure, panels = _panels(table, [heading(name) for name in names], 4.2, 3.1)
-    theirs = [line for line in lines(table) if line.published and line.row.name in rows] if table.beside_paper else []
-    bitrates = sorted({line.bitrate for line in [*plotted, *theirs] if line.bitrate is not None})
-    beside = False
-    for panel, name in zip(panels, names, strict=True):
+def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
+    rows = [row.name for row in table.rows]
+    drawn = [row for row in rows if any(chart.ours(row) or _beside(table, chart, row) for chart in charts)]
+    styles = {row: _style(i, len(drawn), table.figure == "dropout") for i, row in enumerate(drawn)}
+    figure, panels = _panels(table, [chart.title for chart in charts], 4.2, 3.1)
+    bitrates = set()
+    measured = beside = False
+    for panel, chart in zip(panels, charts, strict=True):
         for row, style in styles.items():
-            drawn = [line for line in plotted if line.row.name == row and name in line.scores and finite(line, name)]
-            panel.errorbar(
-                [line.bitrate for line in drawn if line.bitrate is not None],
-                [line.scores[name].mean for line in drawn],
-                yerr=[_bar(line, name) for line in drawn],
-                linewidth=1.8,
-                markersize=6,
-                markeredgecolor="white",
-                capsize=0,
-                elinewidth=1.2,
-                label=row,
-                **style,
-            )
-            beside |= _hollow(panel, [line for line in theirs if line.row.name == row], name, style)
+            ours, theirs = chart.ours(row), _beside(table, chart, row)
+            if ours:
+                panel.errorbar(
+                    [line.bitrate for line in ours if line.bitrate is not None],
+                    [line.scores[chart.name].mean for line in ours],
+                    yerr=[_bar(line, chart.name) for line in ours],
+                    linewidth=1.8,
+                    markersize=6,
+                    markeredgecolor="white",
+                    capsize=0,
+                    elinewidth=1.2,
+                    label=row,
+                    **style,
+                )
+            _hollow(panel, theirs, style | ({} if ours else {"label": row}))
+            bitrates |= {line.bitrate for line in ours if line.bitrate is not None}
+            bitrates |= {bitrate for bitrate, _ in theirs if bitrate is not None}
+            measured, beside = measured or bool(ours), beside or bool(theirs)
         panel.grid(axis="y", color=FAINT, linewidth=0.7)
         panel.set_axisbelow(True)
-        _bitrate_axis(panel, bitrates)
-        _as_printed(panel, name, "y")
-    _legend(figure, panels[0], len(rows), _footnote(table) + (" Hollow: published." if beside else ""))
+        _as_printed(panel, chart.name, "y")
+    for panel in panels:
+        _bitrate_axis(panel, sorted(bitrates))
+    said = [_footnote(table)] * measured + ["Hollow: published."] * beside
+    _legend(figure, panels, len(drawn), " ".join(said))
     return figure
 
 
@@ -128,53 +179,65 @@ def _style(place: int, of: int, graded: bool) -> dict[str, Any]:
     return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)], "linestyle": dashes}
 
 
-def _hollow(panel: Axes, theirs: Sequence[Line], name: str, style: dict[str, Any]) -> bool:
-    """Draws published figures that are numbers; whether there were any."""
-    numbers = [(line.bitrate, published_number(line.published.get(name))) for line in theirs]
-    points = [(x, y) for x, y in numbers if x is not None and y is not None]
-    look = {"markerfacecolor": "white", "markeredgecolor": style["color"], "marker": style["marker"]}
-    panel.plot([x for x, _ in points], [y for _, y in points], linestyle="none", markersize=6, **look)
-    return bool(points)
+def _hollow(panel: Axes, theirs: Sequence[tuple[float | None, float]], style: Mapping[str, Any]) -> None:
+    """Draws published figures: hollow marks on a thin line, and a level across where there is no bitrate."""
+    points = sorted((bitrate, figure) for bitrate, figure in theirs if bitrate is not None)
+    if points:
+        look = {"markerfacecolor": "white", "markeredgecolor": style["color"], "linewidth": 0.8, "markersize": 6}
+        panel.plot([x for x, _ in points], [y for _, y in points], **{**style, **look})
+    for level in (figure for bitrate, figure in theirs if bitrate is None):
+        panel.axhline(level, color=style["color"], linewidth=0.8, linestyle="--", label=style.get("label"))
 
 
-def _legend(figure: Figure, panel: Axes, entries: int, footnote: str) -> None:
-    handles, labels = panel.get_legend_handles_labels()
-    style = {"ncols": min(4, entries), "alignment": "left", "frameon": False, "fontsize": 9, "labelcolor": INK}
-    legend = figure.legend(handles, labels, loc="outside lower left", **style)
+def _legend(figure: Figure, panels: Sequence[Axes], entries: int, footnote: str) -> None:
+    """Each row once, wherever it is drawn."""
+    pairs = [pair for panel in panels for pair in zip(*panel.get_legend_handles_labels(), strict=True)]
+    handles = {label: handle for handle, label in reversed(pairs)}
+    labels = list(dict.fromkeys(label for _, label in pairs))
+    style = {
+        "ncols": min(4 if len(panels) > 1 else 2, entries),
+        "alignment": "left",
+        "frameon": False,
+        "fontsize": 9,
+        "labelcolor": INK,
+    }
+    legend = figure.legend([handles[label] for label in labels], labels, loc="outside lower left", **style)
     legend.set_title(footnote, prop=FontProperties(size=8))
     legend.get_title().set_color(PALE_INK)
 
 
 def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
     """Entropy and use of each codebook at the highest bitrate (Improved RVQGAN, Figure 1)."""
-    figure, panels = _panels(table, ["Entropy of each codebook, bits ↑", "Entries used ↑"], 4.6, 3.1)
+    measured = [row for row in rows if row.codebooks is not None and len(row.codebooks)]
+    titles = ["Entropy of each codebook, bits ↑", *["Entries used ↑"] * bool(measured)]
+    figure, panels = _panels(table, titles, 4.6, 3.1)
     most = 0.0
     for i, row in enumerate(rows):
+        look = _style(i, len(rows), False)
         codes = row.codebooks
-        assert codes is not None
-        codes = codes[(codes["domain"] == ALL) & (codes["codebook"] != TOGETHER)]
-        codes = codes[codes["bitrate_kbps"] == codes["bitrate_kbps"].max()]
-        most = max(most, math.log2(codes["size"].max()))
-        numbers = [int(number) for number in codes["codebook"]]
-        look = _style(i, len(rows), False) | {"markeredgecolor": "white", "label": row.name}
-        for panel, column in zip(panels, ("entropy_bits", "usage"), strict=True):
-            panel.plot(numbers, codes[column].tolist(), linewidth=1.8, markersize=6, **look)
-        if row.spec.entropies:
-            theirs = {place: bits for place, bits in enumerate(row.spec.entropies, 1) if bits is not None}
-            beside = {"linestyle": "none", "markerfacecolor": "white", "markeredgecolor": look["color"]}
-            panels[0].plot(list(theirs), list(theirs.values()), marker=look["marker"], markersize=6, **beside)
-    panels[0].axhline(most, color=PALE_INK, linewidth=0.8, linestyle=":")
-    panels[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+        if codes is not None and row in measured:
+            codes = codes[(codes["domain"] == ALL) & (codes["codebook"] != TOGETHER)]
+            codes = codes[codes["bitrate_kbps"] == codes["bitrate_kbps"].max()]
+            most = max(most, math.log2(codes["size"].max()))
+            numbers = [int(number) for number in codes["codebook"]]
+            ours = look | {"markeredgecolor": "white", "label": row.name, "linewidth": 1.8, "markersize": 6}
+            for panel, column in zip(panels, ("entropy_bits", "usage"), strict=True):
+                panel.plot(numbers, codes[column].tolist(), **ours)
+        theirs = [(float(place), bits) for place, bits in enumerate(row.entropies, 1) if bits is not None]
+        _hollow(panels[0], theirs, look | ({} if row in measured else {"label": row.name}))
+    if most:
+        panels[0].axhline(most, color=PALE_INK, linewidth=0.8, linestyle=":")
+        panels[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
     for panel in panels:
         panel.set_ylim(bottom=0)
         panel.grid(axis="y", color=FAINT, linewidth=0.7)
         panel.set_axisbelow(True)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("codebook", fontsize=9, color=INK)
-    unranked = "" if table.ranked else f" {NOT_RANKED.split(':')[0]}."
-    hollow = " Hollow: published." if any(row.spec.entropies for row in rows) else ""
-    footnote = f"At each row's highest bitrate. Dotted: all entries equally often.{hollow}{unranked}"
-    _legend(figure, panels[0], len(rows), footnote)
+    said = ["At each row's highest bitrate. Dotted: all entries equally often."] * bool(measured)
+    said += ["Hollow: published."] * any(row.entropies for row in rows)
+    said += [f"{NOT_RANKED.split(':')[0]}."] * (bool(measured) and not table.ranked)
+    _legend(figure, panels, len(rows), " ".join(said))
     return figure
 
 

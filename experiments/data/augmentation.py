@@ -217,7 +217,7 @@ class BackgroundNoise(Augmentation):
 
 
 class LoudnessNormalize(Augmentation):
-    """Brings the excerpt to one loudness by ITU-R BS.1770-4: -24 LUFS in Improved RVQGAN's section 4.2.
+    """Brings the excerpt to one loudness by ITU-R BS.1770-4: -24 LUFS in Improved RVQGAN's section 4.1.
 
     The released DAC configuration says -16 and scales down what then exceeds 1; `limit_peak` does that.
 
@@ -249,7 +249,7 @@ class LoudnessNormalize(Augmentation):
 
 
 class PhaseShift(Augmentation):
-    """Turns the phase of every frequency by one angle, uniform in [-pi, pi] (Improved RVQGAN, section 4.2).
+    """Turns the phase of every frequency by one angle, uniform in [-pi, pi] (Improved RVQGAN, section 4.1).
 
     `cos(a) x + sin(a) H(x)` with the Hilbert transform over the whole excerpt, so that its magnitude spectrum
     stays as it is; the mean and the Nyquist frequency, which have no phase, are left alone. All channels turn

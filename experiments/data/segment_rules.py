@@ -13,7 +13,7 @@ class Category:
     Args:
         name: The domain its segments stand under.
         datasets: Names of datasets whose recordings it takes, as ``codeclab data prepare`` names them.
-        domain: The domain it takes where the corpus has none of these datasets.
+        domain: The domain it takes where the corpus has none of these datasets; one of the category's own name will do.
         added: What is mixed into it, a category of its own; None leaves it as it is.
     """
 
@@ -24,8 +24,11 @@ class Category:
 
     def chosen(self, recordings: Sequence[Recording]) -> list[Recording]:
         """Its recordings."""
-        named = [r for r in recordings if r.name.split("/")[0] in self.datasets]
-        return named or [r for r in recordings if r.domain == self.domain]
+        return self.of_datasets(recordings) or [r for r in recordings if r.domain in (self.domain, self.name)]
+
+    def of_datasets(self, recordings: Sequence[Recording]) -> list[Recording]:
+        """Those of its datasets alone."""
+        return [r for r in recordings if r.name.split("/")[0] in self.datasets]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,17 @@ class Rule:
 
 _SPEECH = Category("clean speech", ("dns",), "speech")
 RULES = {
-    "dac": Rule(10.0, 1000, None, "Improved RVQGAN, section 4.1: 3,000 segments of 10 s, 1,000 of each domain"),
+    "dac": Rule(
+        10.0,
+        1000,
+        (
+            Category("speech", ("daps",), "speech"),
+            Category("music", ("musdb18",), "music"),
+            Category("environment", ("audioset",), "general"),
+        ),
+        "Improved RVQGAN, section 4.1: 3,000 segments of 10 s, 1,000 each of DAPS' speakers F10 and M10, of MUSDB's "
+        "test part and of AudioSet's evaluation segments",
+    ),
     "encodec": Rule(
         5.0,
         50,
@@ -59,5 +72,6 @@ RULES = {
         "EnCodec, sections 4.1 and 4.3: 50 segments of 5 s each of clean speech of DNS, of the same mixed with FSD50K, "
         "and of Jamendo (its second set of music is not public)",
     ),
+    "domains": Rule(10.0, 1000, None, "1,000 segments of 10 s of every domain there is, whatever datasets it is of"),
 }
 """By the name ``codeclab data segments --rule`` knows them by."""

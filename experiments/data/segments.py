@@ -38,7 +38,8 @@ def draw_segments(
         overlap: Whether a category that is too short is filled up with segments that overlap.
 
     Returns:
-        The segments as recordings, and a line for each category that has fewer than the rule wants.
+        The segments as recordings, and a line for each category that is of other datasets than the rule's, or has
+        fewer segments than it wants.
 
     Raises:
         DataError: A category has no recordings, or none long enough.
@@ -55,8 +56,9 @@ def draw_segments(
             sets = f"recordings of {' or '.join(wanted.datasets)}, or " if wanted.datasets else ""
             raise DataError(
                 f"{category.name} needs {sets}the domain {wanted.domain!r} in the test split; there are: "
-                f"{', '.join(domains)}"
+                f"{', '.join(domains)}. --rule domains takes every domain as it is"
             )
+        remarks += _of_others(category, recordings)
         cut = _cut(chosen, rule.seconds, seed)
         if not cut:
             raise DataError(f"{category.name}: no test file is {rule.seconds:g} s long")
@@ -73,6 +75,16 @@ def draw_segments(
             segments = [_mixed(segment, noises, rule.seconds, seed) for segment in segments]
         found += [replace(segment, domain=category.name, split="test") for segment in segments]
     return found, remarks
+
+
+def _of_others(category: Category, recordings: Sequence[Recording]) -> list[str]:
+    """A line for each part of a category that stands in for the paper's datasets."""
+    parts = [category, *([category.added] if category.added else [])]
+    return [
+        f"{part.name}: no test files of {' or '.join(part.datasets)}, so those of the domain {part.domain!r}"
+        for part in parts
+        if part.datasets and not part.of_datasets(recordings)
+    ]
 
 
 def _cut(recordings: Sequence[Recording], seconds: float, seed: int) -> list[Recording]:

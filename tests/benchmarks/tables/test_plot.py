@@ -11,6 +11,7 @@ from codeclab.benchmarks.tables import plot as module
 from codeclab.benchmarks.tables.plot import plot
 from codeclab.benchmarks.tables.row import Figures, RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
+from codeclab.experiments.runner.read import read_table
 
 
 @pytest.fixture
@@ -126,3 +127,87 @@ def test_a_table_of_columns_alone_is_drawn_and_a_long_title_is_broken(make_summa
     )
     assert "\n" in figures[0].get_suptitle()
     assert figures[0].axes[0].get_title(loc="left") == "Latency at the start, ms"
+
+
+def paper_table(name: str, **measured: DataFrame) -> Table:
+    """A paper's figure as its YAML has it, with what was measured of some of its rows."""
+    spec = read_table(name)
+    rows = [RowResult(row, measured.get(row.name)) for row in spec.rows]
+    return Table(spec.title, spec.source, spec.metrics, rows, columns=spec.columns, figure=spec.figure)
+
+
+def hollow(panel) -> dict[str, list[list[float]]]:
+    """The points of the paper's curves by colour, in the order they were drawn."""
+    return {
+        line.get_color(): line.get_xydata().tolist()
+        for line in panel.lines
+        if line.get_markerfacecolor() == "white" and line.get_linestyle() != "None" and line.get_linewidth() < 1
+    }
+
+
+def test_dacs_figure_3_is_the_papers_curve_before_anything_is_measured(figures) -> None:
+    plot(paper_table("dac_figure3"))
+    (panel,) = figures[0].axes
+    assert panel.get_title(loc="left") == "MUSHRA"
+    assert list(hollow(panel).values()) == [
+        [[2.58, 43.7], [5.17, 63.8], [7.75, 68.6]],
+        [[3.0, 23.1], [6.0, 33.3], [12.0, 39.8]],
+    ]
+    assert panel.lines[0].get_ydata()[0] == 82.2  # the reference, which has no bitrate, is a level
+    (legend,) = figures[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Reference", "DAC", "EnCodec"]
+    assert legend.get_title().get_text() == "Hollow: published."
+
+
+def test_small_codecs_have_their_own_panels_and_mushra_the_papers_curve(make_summary, figures) -> None:
+    measured = make_summary(*(("all", rate, "si_sdr", rate, 0.1, 9, 0) for rate in (2.584, 7.752)))
+    plot(paper_table("dac_figure3", DAC=measured))
+    own, mushra = figures[0].axes
+    assert own.get_title(loc="left") == "SI-SDR, dB ↑"
+    assert not hollow(own)
+    assert len(hollow(mushra)) == 2
+    assert "95 % intervals. " in figures[0].legends[0].get_title().get_text()
+
+
+def test_a_listening_test_of_ours_stands_beside_the_papers_curve(make_summary, figures) -> None:
+    cells = [("all", rate, name, 50.0, 3.0, 9, 0) for rate in (2.584, 7.752) for name in ("mushra", "si_sdr")]
+    table = paper_table("dac_figure3", DAC=make_summary(*cells))
+    table.full_size = True
+    plot(table)
+    panel = next(panel for panel in figures[0].axes if panel.get_title(loc="left") == "MUSHRA")
+    (ours,) = (container.lines[0].get_xydata().tolist() for container in panel.containers)
+    assert ours == [[2.584, 50.0], [7.752, 50.0]]
+    assert [43.7, 63.8, 68.6] in [[y for _, y in points] for points in hollow(panel).values()]
+
+
+@pytest.mark.parametrize(
+    ("name", "domains", "row", "points"),
+    [
+        ("dac_figure5", ["speech", "music", "environment"], "DAC",
+         [[51.6, 68.5, 74.2], [43.8, 63.7, 66.6], [35.7, 59.1, 65]]),
+        ("encodec_figure3", ["clean speech", "noisy speech", "music set 1", "music set 2"], "EnCodec",
+         [[49.2, 67, 83.1, 90.6], [41.3, 62.5, 69.4, 80.1], [68.2, 89.6, 92.9, 91.8], [66.5, 87.8, 91.3, 92.9]]),
+    ],
+)  # fmt: skip
+def test_a_figure_of_categories_has_a_panel_for_each(figures, name, domains, row, points) -> None:
+    plot(paper_table(name))
+    assert [panel.get_title(loc="left") for panel in figures[0].axes] == [f"MUSHRA: {domain}" for domain in domains]
+    lines = {line.get_label(): line for line in figures[0].axes[0].lines}
+    drawn = [hollow(panel)[lines[row].get_color()] for panel in figures[0].axes]
+    assert [[y for _, y in curve] for curve in drawn] == points
+
+
+def test_dacs_figure_1_has_the_papers_entropies_before_anything_is_measured(figures) -> None:
+    plot(paper_table("dac_figure1"))
+    (panel,) = figures[0].axes
+    assert [len(points) for points in hollow(panel).values()] == [9, 9, 11, 32]
+    (legend,) = figures[0].legends
+    assert legend.get_title().get_text() == "Hollow: published."
+    assert legend.get_window_extent().x1 < figures[0].bbox.x1  # four rows below one panel
+
+
+def test_a_picture_has_listeners_figures_and_none_of_settings(make_summary, figures) -> None:
+    cells = [("all", rate, name, 2.0, 0.1, 9, 0) for rate in (1.5, 6.0) for name in ("si_sdr", "mushra", "stride")]
+    one = RowResult.named("a", make_summary(*cells))
+    plot(Table("t", "s", ["si_sdr"], [one], columns=["stride", "mushra"]))
+    assert [panel.get_title(loc="left") for panel in figures[0].axes] == ["SI-SDR, dB ↑", "MUSHRA"]

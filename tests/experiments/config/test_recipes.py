@@ -1,5 +1,6 @@
 """Recipes, scales and swaps: what is built, in which order settings win, and that a run's config builds it again."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 import yaml
 
 import codeclab
-from codeclab.experiments.config.recipes import read_scale
+from codeclab.experiments.config.recipes import RECIPES, read_scale
 from codeclab.experiments.runs.build import CodecCLI, build
 
 DEMO = ["--scale", "laptop", "--dry-run"]
@@ -126,3 +127,36 @@ def test_from_recipe_refuses_what_fit_refuses(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(ValueError, match="mapping|not YAML|no 'model' section"):
             codeclab.Codec.from_recipe(str(path))
+
+
+RELEASED = [
+    (r"class_path: MultiScaleMelLoss .*eq\. 1; released: L2 of log-mels, squared", 1),
+    (r"commitment: 1\.0 .*eq\. 4.*; released: λ_w, and eq\. 3 as a mean", 1),
+    (r"residual_kernel_size: 3 .*released: then 1 \(§3\.1: two of 3\)", 2),
+    (r"class_path: MSSTFTDiscriminator .*released: kernels 3 x 9 \(§3\.4: 3 x 8\), first not normalised", 1),
+]
+"""Where the released EnCodec differs from its paper, and how many lines of a recipe that is."""
+
+LETTER = [
+    (r"residual_last_kernel_size: 3 .*§3\.1; released: 1", 2),
+    (r"commitment: sum .*eq\. 3; released: a mean", 1),
+    (r"kernel_size: \[3, 8\] .*§3\.4; released: 3 x 9", 1),
+    (r"normalize_first: true .*§3\.4; released: all but the first", 1),
+    (r"as_printed: true .*released: L2 of log-mels, squared, and means", 1),
+    (r"commitment: 1\.0 .*released: λ_w", 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "marks"),
+    [
+        *((f"encodec_{kind}", RELEASED) for kind in ("24khz", "24khz_streaming", "24khz_nonstreamable", "48khz")),
+        ("soundstream_24khz", RELEASED[:2]),  # its nets and discriminators are SoundStream's
+        ("encodec_24khz_paper", LETTER),
+    ],
+)
+def test_what_follows_the_released_encodec_is_marked(recipe: str, marks: list[tuple[str, int]]) -> None:
+    text = (RECIPES / f"{recipe}.yaml").read_text(encoding="utf-8")
+    assert '# "released" marks where the paper leaves open or says otherwise and facebookresearch/encodec' in text
+    for pattern, count in marks:
+        assert len(re.findall(pattern, text)) == count, pattern

@@ -45,12 +45,12 @@ def test_dacs_segments_are_seeded_and_do_not_overlap(corpus: Path) -> None:
     recordings = scan(corpus).test
     found, remarks = draw_segments(recordings, RULES["dac"])
     # 43 s hold four segments of 10 s, 25 two, 31 three and 12 one; 9.5 s are one by themselves, 7 and 4 none.
-    counts = {domain: sum(r.domain == domain for r in found) for domain in ("speech", "music", "general")}
-    assert counts == {"speech": 6, "music": 4, "general": 1}
-    assert (
-        remarks[2]
-        == "speech: 6 of 1,000 segments of 10 s fit without overlap; --overlap fills up with some that overlap"
-    )
+    counts = {domain: sum(r.domain == domain for r in found) for domain in ("speech", "music", "environment")}
+    assert counts == {"speech": 6, "music": 4, "environment": 1}
+    assert remarks[:2] == [
+        "speech: no test files of daps, so those of the domain 'speech'",
+        "speech: 6 of 1,000 segments of 10 s fit without overlap; --overlap fills up with some that overlap",
+    ]
     for recording in recordings:
         own = sorted((r.start, r.start + r.seconds) for r in found if r.part_of == recording.name)
         assert all(end <= start + 1e-9 for (_, end), (start, _) in pairwise(own))
@@ -134,6 +134,32 @@ def test_encodecs_categories_are_those_of_its_table_1() -> None:
     assert drawn < published
 
 
+def test_dacs_categories_are_those_of_its_figure_5() -> None:
+    published = {figures.domain for row in read_table("dac_figure5").rows for figures in row.figures}
+    assert {category.name for category in RULES["dac"].categories or ()} == published
+
+
+def test_dacs_test_set_takes_nothing_of_its_other_training_sets(tmp_path: Path) -> None:
+    """Improved RVQGAN, section 4.1: DAPS, MUSDB and AudioSet alone, of all that its corpora are joined from."""
+    sets = {"daps": "speech", "dns": "speech", "common_voice": "speech", "vctk": "speech", "musdb18": "music"}
+    recordings = []
+    for seed, (name, domain) in enumerate({**sets, "jamendo": "music", "audioset": "general"}.items()):
+        write(tmp_path / f"{name}.wav", 10.0, seed)
+        recordings.append(Recording(tmp_path / f"{name}.wav", domain, RATE, 1, 10.0, split="test", name=f"{name}/a"))
+    found, remarks = draw_segments(recordings, RULES["dac"])
+    assert {(segment.domain, segment.part_of) for segment in found} == {
+        *(("speech", "daps/a"), ("music", "musdb18/a"), ("environment", "audioset/a")),
+    }
+    assert not [remark for remark in remarks if "no test files of" in remark]
+    every, _ = draw_segments(recordings, RULES["domains"])
+    assert {segment.part_of for segment in every} == {recording.name for recording in recordings}
+
+
+def test_a_domain_may_be_called_as_the_category() -> None:
+    own = [Recording(Path("a.wav"), "environment", RATE, 1, 10.0, name="a")]
+    assert [category.chosen(own) for category in RULES["dac"].categories or ()] == [[], [], own]
+
+
 def test_datasets_go_before_domains() -> None:
     names = ["dns/a", "common_voice/b", "fsd50k/c", "audioset/d", "jamendo/e", "musdb18/f"]
     domains = ["speech", "speech", "general", "general", "music", "music"]
@@ -149,6 +175,8 @@ def test_what_cannot_be_drawn_is_named(corpus: Path, tmp_path: Path, capsys: pyt
     speech = [recording for recording in scan(corpus).test if recording.domain == "speech"]
     with pytest.raises(DataError, match="noisy speech needs recordings of fsd50k, or the domain 'general' in the test"):
         draw_segments(speech, RULES["encodec"])
+    with pytest.raises(DataError, match="music needs recordings of musdb18, .* --rule domains takes every domain"):
+        draw_segments(speech, RULES["dac"])
     with pytest.raises(DataError, match="speech: no test file is 60 s long"):
         draw_segments(speech, Rule(60.0, 3, None, ""))
     assert run("data", ["segments", str(corpus), "--count", "-1", "-o", str(tmp_path / "x.csv")]) == 2

@@ -7,7 +7,6 @@ import pytest
 
 from codeclab.benchmarks.baselines import make_baseline
 from codeclab.benchmarks.evaluate.statistics import ALL
-from codeclab.benchmarks.tables.published import is_single_source, published_number
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.experiments.config.recipes import RECIPES, names
 from codeclab.experiments.runner.read import TABLES, read_table
@@ -16,7 +15,6 @@ from codeclab.experiments.runs.build import build
 
 SHARED = Path(__file__).parents[4] / "shared"
 PAPER = SHARED / "papers" / "encodec-paper.md"
-DAC = SHARED / "papers" / "dac_tables.md"
 
 PAPER_TABLES = [name for name in names(TABLES) if name.startswith(("encodec_", "dac_"))]
 
@@ -215,111 +213,15 @@ def test_table_5() -> None:
         assert [figure(row, name) for name in names_] == [numbers(cell) for cell in line[2:]]
 
 
-# ------------------------------------------------------------------ Improved RVQGAN
-
-METRICS = ("mel_distance", "stft_distance", "visqol_audio", "si_sdr")
-
-
-def dac_lines(heading: str, columns: int) -> list[list[str]]:
-    """The cells of the lines of ``columns`` cells with figures, below a heading of the notes on the paper's tables."""
-    if not DAC.is_file():
-        pytest.skip("the notes on the paper's tables are not beside this checkout")
-    text = re.split(r"\n#+ ", DAC.read_text().split(heading, 1)[1])[0]
-    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    return [line for line in found[2:] if len(line) == columns]
-
-
-def as_written(figure: float | str, percent: bool = False) -> tuple[float, bool]:
-    """A figure and whether it has the mark of a single source."""
-    number = published_number(figure)
-    assert number is not None
-    return round((100 if percent else 1) * number, 6), is_single_source(figure)
-
-
-def test_dac_table_2_has_all_its_cells_with_their_marks() -> None:
-    theirs = dac_lines("### 2b. Results", 8)
-    rows = read_table("dac_table2").rows
-    names = (*METRICS, "bitrate_efficiency")
-    ours = [[as_written(row.published[name], name == "bitrate_efficiency") for name in names] for row in rows]
-    assert ours == [[as_written(cell) for cell in line[2:7]] for line in theirs]
-    assert sum(map(len, ours)) == 95
-
-
-def test_dac_table_2_has_the_released_weights() -> None:
-    """The re-weighted losses, as the notes on the configurations list them."""
-    found = {}
-    for row in read_table("dac_table2").rows:
-        weights = re.findall(r"--model\.weights\.(\w+) ([\d.]+)", " ".join(row.flags))
-        found |= {row.name: {name: float(value) for name, value in weights}} if weights else {}
-    assert found == {
-        "No adversarial losses": {"adversarial": 0, "feature": 0, "waveform": 1, "spectral": 1},
-        "No multi-band STFT": {"feature": 5.0},
-        "No multi-period": {"feature": 2.66},
-        "Single-scale for multi-period": {"feature": 2.5},
-        "Single-scale mel loss": {"spectral": 100},
-    }
-
-
-@pytest.mark.parametrize(("table", "columns", "first"), [("dac_table3", 7, 3), ("dac_table4", 8, 4)])
-def test_dac_tables_3_and_4(table: str, columns: int, first: int) -> None:
-    theirs = dac_lines(f"## Table {table[-1]}.", columns)
-    ours = [(row.name, figures) for row in read_table(table).rows for figures in stated(row)]
-    assert len(ours) == len(theirs) == {"dac_table3": 13, "dac_table4": 10}[table]
-    for (name, figures), line in zip(ours, theirs, strict=True):
-        assert name == line[0].split()[0]
-        assert numbers(figures.label or figures.bitrate) == numbers(line[1])
-        assert numbers(figures.published["bandwidth"]) == numbers(line[first - 1])
-        assert [as_written(figures.published[metric]) for metric in METRICS] == [as_written(x) for x in line[first:]]
-
-
-def test_dac_figure_1_has_the_plotted_entropies() -> None:
-    for line, row in zip(dac_lines("## Figure 1.", 4), read_table("dac_figure1").rows, strict=True):
-        assert len(row.entropies) == int(line[1])
-        told, _, rest = line[2].partition(",")
-        known = [float(number) for number in told.split()]
-        assert row.entropies[: len(known)] == known
-        later = {int(place): float(bits) for place, bits in re.findall(r"index (\d+): ([\d.]+)", rest)}
-        others = {place: bits for place, bits in enumerate(row.entropies) if place >= len(known) and bits is not None}
-        assert others == later
-        assert figure(row, "bitrate_efficiency") == (pytest.approx(float(line[3].rstrip(" %")) / 100),)
-
-
-def test_dac_figure_2_has_the_plotted_curves() -> None:
-    for line, row in zip(dac_lines("## Figure 2.", 10), read_table("dac_figure2").rows, strict=True):
-        assert row.name == f"Dropout {line[0]}"
-        assert [figures.published["mel_distance"] for figures in stated(row)] == [float(cell) for cell in line[1:]]
-        rates = [figures.bitrate for figures in stated(row)]
-        assert rates == pytest.approx([books * 10 * 44100 / 512 / 1000 for books in range(1, 10)], abs=5e-4)
-
-
-@pytest.mark.parametrize(
-    ("table", "begins", "domains"),
-    [("dac_figure3", "44.1", [ALL]), ("dac_figure4", "all res", [ALL]),
-     ("dac_figure5", "44.1", ["speech", "music", "environment"])],
-)  # fmt: skip
-def test_dac_listening_tests_have_the_plotted_points(table: str, begins: str, domains: list[str]) -> None:
-    lines = dac_lines("## Listening tests", 7)
-    first = next(place for place, line in enumerate(lines) if line[0].startswith(begins))
-    wanted = {}
-    for line in lines[first : first + 7]:
-        for domain, cell in zip([ALL, "speech", "music", "environment"], line[3:], strict=True):
-            if domain in domains:
-                wanted[line[1].lower(), numbers(line[2]), domain] = cell.replace("-", " to ")
-    found = {
-        (row.name.lower(), numbers(figures.label or figures.bitrate), figures.domain): figures.published["mushra"]
-        for row in read_table(table).rows
-        for figures in stated(row)
-    }
-    assert found == wanted
-    assert len(found) == 7 * len(domains)
-
-
-def test_where_the_papers_text_and_table_disagree_the_note_says_so() -> None:
-    said = {name: " ".join(read_table(name).notes) for name in PAPER_TABLES}
-    for table, words in {
-        "dac_table2": ["dimension 1024", "unbalanced", "largest change", "Leaky ReLU", "four metrics", "One STFT band"],
-        "dac_table3": ["Opus at 24 kbps", "it is ahead"],
-        "dac_figure4": ["0.75 kbps"],
-        "dac_figure2": ["always the same"],
-    }.items():
-        assert [word for word in words if word not in said[table]] == []
+def test_figure_3_has_the_categories_of_table_1() -> None:
+    table, plotted = (
+        {
+            (row.name, figures.domain, figures.bitrate): figures.published["mushra"]
+            for row in read_table(name).rows
+            for figures in row.stated
+            if "mushra" in figures.published
+        }
+        for name in ("encodec_table1", "encodec_figure3")
+    )
+    assert plotted == table
+    assert len(plotted) == 40
