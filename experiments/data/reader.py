@@ -6,18 +6,16 @@ from functools import lru_cache
 from math import ceil, gcd
 from pathlib import Path
 
-import numpy as np
 import torch
-from scipy.signal import resample_poly
 from torch import Tensor
 from torchaudio.transforms import Resample
 
+from codeclab.codecs.resample import MAX_PHASES, resample_polyphase
 from codeclab.experiments.data.formats import RateChangedError, decode, measure_header
 from codeclab.experiments.data.recording import DataError, Recording
 
 FILTER_ZEROS = 24
 ROLLOFF = 0.945
-MAX_PHASES = 2000
 SLACK = 0.1
 """Seconds by which decoders and headers may differ about a length: lossy ones pad, and time stamps are rounded."""
 
@@ -182,9 +180,7 @@ def resample(audio: Tensor, old: int, new: int) -> Tensor:
     if old == new:
         return audio
     if new // gcd(old, new) > MAX_PHASES:
-        # torchaudio's kernel holds (phases x input step) weights: gigabytes for coprime rates.
-        resampled = resample_poly(audio.numpy(), new // gcd(old, new), old // gcd(old, new), axis=-1)
-        return torch.from_numpy(np.ascontiguousarray(resampled, dtype=np.float32))
+        return resample_polyphase(audio, old, new)
     return _resampler(old, new)(audio)
 
 
