@@ -71,6 +71,7 @@ class Codec(nn.Module):
         self.normalize = normalize
         self._bf16 = False
         self.chosen_bitrates = sorted(float(rate) for rate in bitrates) if bitrates else None
+        self.rate_names: dict[float, int] = {}  # of a folder whose bandwidths are not what they are called; not saved
         reachable = self._reachable()
         for rate in self.chosen_bitrates or []:
             if not is_among(rate, reachable):
@@ -115,6 +116,8 @@ class Codec(nn.Module):
                 f"{self.bitrates[0]:.4g}; the codec offers {_listed(self.bitrates)}"
             )
         if not is_among(bitrate, self.bitrates):
+            if bitrate in self.rate_names:
+                return self.rate_names[bitrate]
             raise ValueError(f"the codec does not offer {bitrate:g} kbps; it offers {_listed(self.bitrates)} kbps")
         return min(self.quantizer.offered_n_codebooks, key=lambda n: abs(self.bitrate_of(n) - bitrate))
 

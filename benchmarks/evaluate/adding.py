@@ -7,7 +7,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, rates_spent
-from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.evaluation import SPENT_KBPS, Evaluation
 from codeclab.benchmarks.evaluate.statistics import ALL, ASKED_KBPS, IDENTITY_COLUMNS, metric_columns
 
 BASIS = "basis"
@@ -106,6 +106,9 @@ def _joined_info(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any
             sets[key] = list(line)
     if sets:
         info["sets"] = list(sets.values())
+    pairs = {**dict(before.get(SPENT_KBPS, [])), **dict(found.get(SPENT_KBPS, []))}
+    if pairs:
+        info[SPENT_KBPS] = sorted([nominal, spent] for nominal, spent in pairs.items())
     for name in ("visqol_mapping", "titles"):
         info[name] = {**before.get(name, {}), **found.get(name, {})}
     return info

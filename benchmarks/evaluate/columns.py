@@ -40,7 +40,6 @@ COLUMNS: dict[str, Column] = {
         Column("stride", "Stride", ".0f"),
         Column("frame_rate", "Frame rate", ".4g", "Hz"),
         Column("n_codebooks", "Codebooks", ".0f"),
-        Column("bitrate_spent", "Spent, with overlap and levels", ".4g", "kbps"),
         Column("compression", "Compression factor", ".4g"),
         Column("latency", "Latency at the start", ".4g", "ms"),
         Column("latency_running", "Latency, running", ".4g", "ms"),
@@ -55,17 +54,15 @@ COLUMNS: dict[str, Column] = {
 """All columns by name.
 
 ``bandwidth`` is half the sampling rate; ``compression`` the rate of 16-bit PCM at the codec's sampling rate and
-channels over its own (Improved RVQGAN, Table 1); ``bitrate_spent`` the kbps with what a codec that cuts audio adds:
-overlaps are coded twice, and a level goes with each segment (EnCodec, section 3.1). The real-time factors and
+channels over its own (Improved RVQGAN, Table 1), with what cutting audio adds: overlaps are coded twice, and a level
+goes with each segment (EnCodec, section 3.1). The real-time factors and
 ``latency``, the initial one, are EnCodec's, section 4.6; ``latency_running`` is that of a stream that has begun.
 ``entropy_coded`` is what a language model spends on the codes of the test clips, chunk by chunk; the factors with
 entropy coding are of the paper's language model.
 """
 
 
-SETTINGS = frozenset(
-    {"sample_rate", "bandwidth", "stride", "frame_rate", "n_codebooks", "bitrate_spent", "compression"}
-)
+SETTINGS = frozenset({"sample_rate", "bandwidth", "stride", "frame_rate", "n_codebooks", "compression"})
 """Those that follow from how a codec is set: a table has them, a picture of what was measured has not."""
 
 

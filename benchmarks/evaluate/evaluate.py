@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates_spent
-from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.evaluate.evaluation import SPENT_KBPS, Evaluation
 from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
 from codeclab.benchmarks.evaluate.sets import SetStatistics
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
+from codeclab.codecs.bitrate import spent_bitrate
+from codeclab.codecs.codec import Codec
 from codeclab.codecs.resample import resample, same_length
 
 
@@ -100,6 +102,8 @@ def evaluate(
         table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     rates = {spent.get(rate, rate): count for rate, count in rates.items()}
     info = describe(codec, chosen, rates, place, workers)
+    if isinstance(codec, Codec) and codec.segments is not None and not codec.quantizer.learns_rate:
+        info[SPENT_KBPS] = [[rate, spent_bitrate(codec, count)] for rate, count in rates.items()]
     return Evaluation(scores, codebooks, {**info, **sets.info(spent)})
 
 

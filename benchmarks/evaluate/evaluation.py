@@ -1,6 +1,7 @@
 """What an evaluation found, and the folder that keeps it."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from codeclab.codecs.io.files import write_atomically
 
 TOGETHER = "all"
 """Stands in the column ``codebook`` for all codebooks together."""
+
+SPENT_KBPS = "spent_kbps"
+"""In ``info`` of a codec that cuts audio: pairs of nominal kbps and those spent, with overlaps and levels."""
 
 CODEBOOK_COLUMNS = ["domain", "bitrate_kbps", "codebook", "size", "usage", "entropy_bits", "efficiency", "n"]
 
@@ -55,6 +59,33 @@ class Evaluation:
         ]
         parts = [summarize(self.per_file), DataFrame(rows, columns=SUMMARY_COLUMNS)]
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+    @property
+    def asked(self) -> dict[float, float]:
+        """The kbps asked for, by those spent: of a baseline, and of a codec that cuts audio; else empty."""
+        if SPENT_KBPS in self.info:
+            return {spent: nominal for nominal, spent in self.info[SPENT_KBPS]}
+        return dict(zip(self.info["bitrates_kbps"], self.info.get("asked_kbps") or [], strict=False))
+
+    def as_spent(self) -> "Evaluation":
+        """The same at the bitrates that were spent, where a codec cuts audio: EnCodec's "6 kbps" at 48 kHz are 6.09."""
+        if SPENT_KBPS not in self.info:
+            return self
+        info = {name: value for name, value in self.info.items() if name != SPENT_KBPS}
+        info["bitrates_kbps"] = [self.spent(rate) for rate in info["bitrates_kbps"]]
+        info["asked_kbps"] = list(self.info["bitrates_kbps"])
+        if "sets" in info:
+            info["sets"] = [[domain, self.spent(rate), *rest] for domain, rate, *rest in info["sets"]]
+        return Evaluation(self.at_spent(self.per_file), self.at_spent(self.codebooks), info)
+
+    def at_spent(self, table: DataFrame) -> DataFrame:
+        """A table with a column ``bitrate_kbps``, at the bitrates that were spent."""
+        return table.assign(bitrate_kbps=table["bitrate_kbps"].map(self.spent))
+
+    def spent(self, nominal: float) -> float:
+        """The kbps spent at a nominal bitrate, which a file of figures may have rounded."""
+        pairs = self.info.get(SPENT_KBPS, [])
+        return next((float(spent) for rate, spent in pairs if math.isclose(rate, nominal)), float(nominal))
 
     def save(self, folder: Path | str) -> None:
         """Writes ``per_file.csv``, ``codebooks.csv``, ``summary.csv`` and, last, ``evaluation.json``, each atomically.

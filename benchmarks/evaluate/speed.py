@@ -145,8 +145,7 @@ def _figures(codec: Codec, names: Sequence[str], bitrate: float, coder: CodesCod
         "stride": float(codec.hop_length),
         "frame_rate": codec.frame_rate,
         "n_codebooks": float(count),
-        "bitrate_spent": spent_bitrate(codec, count),
-        "compression": pcm / codec.bitrate_of(count),
+        "compression": pcm / spent_bitrate(codec, count),
     }
     if {"latency", "latency_running"} & set(names):
         late = latency(codec)

@@ -22,6 +22,7 @@ NOTHING = "—"
 IN_BOLD = "In bold: the best at its bitrate and those whose intervals meet its own, where another's lies apart."
 NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
 MARKED = f"{SINGLE_SOURCE} stands at figures read in the paper alone; another source repeats the others."
+AS_SPENT = "those of baselines, and of codecs that cut audio, as spent"
 AGAINST = "Clip by clip against"
 PAIRED = "{}: means of the differences on the same files; in bold where the 95 % interval leaves out 0."
 ONE_SEED = "Each row was trained once: no interval holds what another seed would change. --seeds 3 measures it."
@@ -156,7 +157,7 @@ def notes(table: Table) -> list[str]:
         over = spanned({score.n + score.failed for score in measured}, "file")
         seeds = {row.seeds for row in table.rows if row.summary is not None}
         over += f" and {spanned(seeds, 'seed')}" if max(seeds) > 1 else ""
-        spent = ", those of baselines as spent" if any(row.asked for row in table.rows) else ""
+        spent = f", {AS_SPENT}" if any(row.asked for row in table.rows) else ""
         found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     paired = [PAIRED.format(title) for title in paired_grids(table)]
     alone = any(row.seeds == 1 and row.wall_seconds is not None for row in table.rows)  # a training takes time

@@ -243,7 +243,6 @@ def evaluation_text(evaluation: Evaluation, width: int = 120) -> str:
         evaluation: of a codec or a baseline.
         width: columns of the terminal.
     """
-    info = evaluation.info
-    asked = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True)) if "asked_kbps" in info else {}
-    rows = [RowResult.named(info.get("name") or "codec", evaluation.summary, asked=asked)]
+    info, spent = evaluation.info, evaluation.as_spent()
+    rows = [RowResult.named(info.get("name") or "codec", spent.summary, asked=spent.asked)]
     return text(Table("Measured", "", info["metrics"], rows, ranked=True), width)

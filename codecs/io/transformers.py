@@ -138,39 +138,42 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
     }
     named = transformers_encodec_tensors(tensors)
     count = len({name.split(".")[2] for name in named if name.startswith("quantizer.codebooks.")})
+    names, bitrates = _bitrates(config, count)
     codec = Codec(
         SEANetEncoder(**shape),
         ResidualVQ(config["hidden_size"], count, config["codebook_size"]),
         SEANetDecoder(**shape, trim_right_ratio=config["trim_right_ratio"]),
         config["sampling_rate"],
-        bitrates=_bitrates(config, count),
+        bitrates=bitrates,
         segment=config["chunk_length_s"],
         overlap=0.01 if config["overlap"] is None else config["overlap"],
         normalize=config["normalize"],
     )
+    codec.rate_names = names
     return codec, named
 
 
-def _bitrates(config: dict[str, Any], n_codebooks: int) -> list[float]:
-    """The true kbps of a model's bandwidths.
+def _bitrates(config: dict[str, Any], n_codebooks: int) -> tuple[dict[float, int], list[float]]:
+    """The codebooks of a model's bandwidths, and their true kbps.
 
     EncodecModel counts a started frame per second as a whole one, and rounds codebooks down (one at least); a warning
-    names the rate where a bandwidth is not what it is called, even so counted.
+    names the rate where a bandwidth is not what it is called.
     """
     frame_rate = config["sampling_rate"] / math.prod(config["upsampling_ratios"])
     bits = math.log2(config["codebook_size"])
-    found = {}
+    names, found = {}, {}
     for bandwidth in sorted(config["target_bandwidths"]):
         counted = math.ceil(frame_rate) * math.ceil(bits) / 1000
         used = min(max(int(bandwidth / counted + 1e-9), 1), n_codebooks)
         found[used] = used * bits * frame_rate / 1000
-        if not (same_bitrate(found[used], bandwidth) or same_bitrate(used * counted, bandwidth)):
+        names[float(bandwidth)] = used
+        if not same_bitrate(found[used], bandwidth):
             books = f"{used} {by_number(used, 'codebook', 'codebooks')}"
             warnings.warn(
                 f"the model's bandwidth of {bandwidth:g} kbps takes {books}, and is {found[used]:.4g} kbps",
                 stacklevel=5,
             )
-    return list(found.values())
+    return names, list(found.values())
 
 
 def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:

@@ -158,11 +158,11 @@ def measure_at_each(
 
 def row_of(subject: Subject, found: Evaluation) -> RowResult:
     """A table's row; a baseline stands clip by clip beside what was asked of it, whatever it spent."""
-    info, per_file = found.info, found.per_file
-    asked = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True)) if "asked_kbps" in info else {}
+    per_file = found.per_file
     if ASKED_KBPS in per_file:
         per_file = per_file.assign(bitrate_kbps=per_file[ASKED_KBPS])
-    return RowResult.named(subject.name, found.summary, asked=asked, per_file=[per_file])
+    spent = found.as_spent()
+    return RowResult.named(subject.name, spent.summary, asked=spent.asked, per_file=[per_file])
 
 
 def run(command: str, argv: list[str]) -> int:

@@ -12,6 +12,7 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
 from codeclab.benchmarks.tables.row import Origin, RowResult
+from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.runner.baseline_rows import untrained_columns
 from codeclab.experiments.runner.draft import Draft
@@ -49,22 +50,20 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     if not made:
         return RowResult(row, error=error)
     if row.kind != "trained":
-        evaluation = measure_other(made[0])
+        nominal = measure_other(made[0])
         folder = measurement(made[0]).folder
-        columns = untrained_columns(row, spec, evaluation)
-        info = evaluation.info
-        asked = dict(zip(info["bitrates_kbps"], info.get("asked_kbps") or info["bitrates_kbps"], strict=True))
-        summary = _joined([evaluation.summary, columns])
+        columns = nominal.at_spent(untrained_columns(row, spec, nominal))
+        evaluation = nominal.as_spent()
         return RowResult(
             row,
-            summary=summary,
+            summary=_joined([evaluation.summary, columns]),
             codebooks=_codebooks(evaluation),
-            parameters=info.get("parameters"),
-            asked=asked,
+            parameters=evaluation.info.get("parameters"),
+            asked=evaluation.asked,
             per_file=[evaluation.per_file],
             origins=[Origin(folder.parent, folder)],
         )
-    kept = [measured(job) for job in made]
+    kept = [(found.as_spent(), found.at_spent(columns)) for found, columns in map(measured, made)]
     seconds = [found for job in made if (found := train_seconds(job.folder)) is not None]
     return RowResult(
         row,
@@ -73,6 +72,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
         wall_seconds=float(np.mean(seconds)) if seconds else None,
         parameters=made[0].parameters,
         error=error,
+        asked=kept[0][0].asked,
         seeds=len(made),
         per_file=[evaluation.per_file for evaluation, _ in kept],
         origins=[Origin(job.folder.path, job.evaluation) for job in made],
@@ -128,4 +128,9 @@ def _computed(draft: Draft, spec: TableSpec) -> RowResult:
     """A row of a codec that is only built: the columns that depend on no weights."""
     codec = Codec.from_recipe(str(draft.row.recipe))
     rates = spec.rates_of(draft.row, codec.bitrates)
-    return RowResult(draft.row, summary=codec_columns(codec, spec.columns, rates))
+    columns = codec_columns(codec, spec.columns, rates)
+    if codec.segments is None:
+        return RowResult(draft.row, summary=columns)
+    spent = {rate: spent_bitrate(codec, codec.n_codebooks_for(rate)) for rate in rates}
+    asked = {spent: nominal for nominal, spent in spent.items()}
+    return RowResult(draft.row, summary=columns.replace({"bitrate_kbps": spent}), asked=asked)

@@ -89,7 +89,8 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
     rates = sorted(row.summary["bitrate_kbps"].unique())
     lines = []
     for figure in found["figures"]:
-        home = next((rate for rate in rates if same_bitrate(rate, figure["bitrate_kbps"])), None)
+        heard = figure["bitrate_kbps"]
+        home = next((r for r in rates if same_bitrate(r, heard) or same_bitrate(row.asked_for(r), heard)), None)
         if home is not None:
             half = float("nan") if figure["ci95"] is None else figure["ci95"]
             lines.append((figure["domain"], home, "mushra", figure["mean"], half, figure["n"], 0))

@@ -1,9 +1,15 @@
+from pathlib import Path
+
 import pytest
 import torch
 
+from codeclab.benchmarks.evaluate.adding import added
+from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import evaluate
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.mel_distance import mel_distance
 from codeclab.benchmarks.metrics.si_sdr import si_sdr
+from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.residual_vq import ResidualVQ
@@ -44,3 +50,30 @@ def test_only_the_bitrates_asked_for(codec, make_clip) -> None:
     assert found.info["bitrates_kbps"] == [1.6]
     with pytest.raises(ValueError, match="kbps"):
         evaluate(codec, [make_clip("a", "speech")], bitrates=[1.9], metrics=["si_sdr"])
+
+
+def test_the_kbps_of_a_codec_that_cuts_audio_count_overlaps_and_levels(tmp_path: Path) -> None:
+    """EnCodec, section 3.1: segments of 1 s, each with a level, overlap by 10 ms: 40 bits of 150 frames, and 32."""
+    codec = Codec.from_recipe("encodec_48khz", scale="laptop")
+    clip = Clip("a", "music", 0.1 * torch.randn(2, 6000), 48000)
+    first, second = (evaluate(codec, [clip], [rate], ["si_sdr"]) for rate in (6, 3))
+    spent = {rate: (bits * 150 + 32) / 0.99 / 1000 for rate, bits in ((6.0, 40), (3.0, 20))}
+    assert first.per_file["bitrate_kbps"].tolist() == [6.0]  # as asked for, in the folder
+    assert first.as_spent().summary["bitrate_kbps"].tolist() == pytest.approx([spent[6.0]] * 2)
+    assert list(first.asked) == pytest.approx([spent[6.0]])
+    both = added(first, second)
+    both.save(tmp_path)
+    kept = Evaluation.load(tmp_path)
+    assert dict(kept.info["spent_kbps"]) == pytest.approx(spent)
+    assert sorted(kept.as_spent().per_file["bitrate_kbps"]) == pytest.approx([spent[3.0], spent[6.0]])
+    assert list(kept.as_spent().asked.values()) == [3.0, 6.0]
+    said = " ".join(evaluation_text(kept).split())
+    assert "6.093 (6 asked)" in said
+    assert "of codecs that cut audio, as spent" in said
+
+
+def test_a_codec_that_codes_audio_whole_spends_what_it_is_asked_for() -> None:
+    codec = Codec.from_recipe("encodec_24khz", scale="laptop")
+    found = evaluate(codec, [Clip("a", "music", 0.1 * torch.randn(1, 3000), 24000)], [6], ["si_sdr"])
+    assert found.as_spent() is found
+    assert found.asked == {}

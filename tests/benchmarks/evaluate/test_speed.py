@@ -67,9 +67,11 @@ def test_the_columns_of_the_papers_codecs() -> None:
     parts = {"channels": 2, "causal": False, "norm": "time_group_norm"}
     quantizer = ResidualVQ(8, 16)
     encoder, decoder = SEANetEncoder(8, n_filters=2, **parts), SEANetDecoder(8, n_filters=2, **parts)
-    stereo = Codec(encoder, quantizer, decoder, 48000, segment=1.0, normalize=True)
+    stereo = Codec(encoder, quantizer, decoder, 48000)
     assert columns(stereo, 6.0)["compression"] == 256.0
     assert columns(stereo, 24.0)["compression"] == 64.0
+    cut = Codec(encoder, quantizer, decoder, 48000, segment=1.0, normalize=True)
+    assert columns(cut, 6.0)["compression"] == pytest.approx(2 * 16 * 48 / ((40 * 150 + 32) / 0.99 / 1000))
 
 
 def test_real_time_factors_are_seconds_of_audio_over_seconds_of_work(monkeypatch: pytest.MonkeyPatch) -> None:

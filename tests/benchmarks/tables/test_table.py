@@ -166,7 +166,9 @@ def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> No
     )
     assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
     assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 asked)", "12.9 (12 asked)"]
-    assert notes(table([row]))[0].endswith("kbps are nominal, those of baselines as spent.")
+    assert notes(table([row]))[0].endswith(
+        "kbps are nominal, those of baselines, and of codecs that cut audio, as spent."
+    )
 
 
 def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary) -> None:

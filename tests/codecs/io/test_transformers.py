@@ -285,13 +285,17 @@ def test_encodec_settings_that_our_parts_lack(tmp_path, change, message):
 def test_bandwidths_that_codebooks_do_not_divide_are_rounded_down_as_the_reference_does(tmp_path, change, true):
     model = encodec_model(SMALL_ENCODEC | change)
     model.save_pretrained(tmp_path)
-    with pytest.warns(UserWarning, match=r"bandwidth of [\d.]+ kbps takes \d codebooks?, and is [\d.]+ kbps"):
+    with pytest.warns(UserWarning, match=r"bandwidth of [\d.]+ kbps takes \d codebooks?, and is [\d.]+ kbps") as warned:
         codec = Codec.from_pretrained(tmp_path)
     assert codec.bitrates == pytest.approx(true)
+    pairs = list(zip(change["target_bandwidths"], true, strict=True))
+    other = [f"bandwidth of {name:g} kbps" for name, rate in pairs if abs(name - rate) > 0.01 * name]
+    assert [next(name for name in other if name in str(one.message)) for one in warned] == other
     audio = torch.randn(1, 1, 200)
-    for bandwidth, rate in zip(change["target_bandwidths"], true, strict=True):
+    for bandwidth, rate in pairs:
         with torch.no_grad():
             theirs = model.encode(audio, bandwidth=bandwidth).audio_codes[0]
+        assert torch.equal(codec.encode(audio, bandwidth).codes, theirs)  # by the folder's own name for it
         assert torch.equal(codec.encode(audio, rate).codes, theirs)
         assert codec.encode(audio, rate * 1.004).codes.shape == theirs.shape
 
