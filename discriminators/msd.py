@@ -1,7 +1,7 @@
 """MelGAN's multi-scale waveform discriminator, as SoundStream, EnCodec's comparison and DAC's code use it."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -41,24 +41,33 @@ def downsampled(audio: Tensor, rate: int, how: Downsampling) -> Tensor:
     return filtered[..., edge : edge + samples] / gain
 
 
+class InnerConv(NamedTuple):
+    """One of the grouped convolutions between the first and the last; ``channels`` are those it gives."""
+
+    kernel_size: int
+    stride: int
+    padding: int
+    groups: int
+    channels: int
+
+
 class ScaleNetwork(nn.Module):
     """One rate: a long first convolution, grouped strided ones, one more, the logits; all 1-D.
 
     Args:
-        strides: of the grouped convolutions; kernels are ``10 * stride + 1``.
-        n_filters: channels of the first map; each stride multiplies them, up to ``max_filters``.
+        inner: the grouped convolutions.
+        n_filters: channels of the first map.
         max_filters: the most channels of a map.
         channels: audio channels.
         negative_slope: of the leaky ReLU.
         first_padding: of the first convolution.
         spectral: normalise weights spectrally instead of by weight norm.
         kernel_sizes: of the first convolution, the last one and that of the logits.
-        channels_per_group: input channels of a group of the grouped convolutions.
     """
 
     def __init__(
         self,
-        strides: Sequence[int],
+        inner: Sequence[InnerConv],
         n_filters: int,
         max_filters: int,
         channels: int,
@@ -66,18 +75,16 @@ class ScaleNetwork(nn.Module):
         first_padding: Literal["reflect", "zeros"],
         spectral: bool,
         kernel_sizes: tuple[int, int, int],
-        channels_per_group: int,
     ) -> None:
         super().__init__()
         normed = spectral_norm if spectral else weight_norm
         first, last, logits = kernel_sizes
         convs = [normed(nn.Conv1d(channels, n_filters, first, padding=first // 2, padding_mode=first_padding))]
         width = n_filters
-        for stride in strides:
-            wider = min(width * stride, max_filters)
-            groups = max(width // channels_per_group, 1)
-            convs.append(normed(nn.Conv1d(width, wider, 10 * stride + 1, stride, 5 * stride, groups=groups)))
-            width = wider
+        for conv in inner:
+            shape = (conv.kernel_size, conv.stride, conv.padding)
+            convs.append(normed(nn.Conv1d(width, conv.channels, *shape, groups=conv.groups)))
+            width = conv.channels
         wider = min(2 * width, max_filters)
         convs.append(normed(nn.Conv1d(width, wider, last, padding=last // 2)))
         self.stack = ConvStack(convs, negative_slope)
@@ -95,14 +102,15 @@ class MultiScaleDiscriminator(Discriminator):
     The full rate is normalised spectrally and lower ones by weight norm (EnCodec A.1). DAC's optional one is
     ``rates=[1, 2], downsampling="sinc", negative_slope=0.1, first_padding="zeros", spectral=False,
     normalize_input=True``. AudioCraft computes its pooled audio but gives every scale the full rate: ``rates=[1, 1]``
-    without spectral norm; its ``kernel_sizes`` are here the last two, and the first is their product.
+    without spectral norm; its ``kernel_sizes`` are here the last two, and the first is their product, and its
+    ``downsample_scales`` are ``conv_strides``.
 
     Args:
         rates: how many times fewer samples per second each sub-network hears.
         n_filters: channels of the first map; each stride multiplies them, up to ``max_filters``.
         max_filters: the most channels of a map.
         channels: audio channels, judged together.
-        conv_strides: of the grouped convolutions.
+        conv_strides: of the grouped convolutions, whose kernels are ``10 * stride + 1``, padded by ``5 * stride``.
         negative_slope: of the leaky ReLU.
         downsampling: ``pool`` (MelGAN) or ``sinc`` (DAC).
         first_padding: of the first convolution.
@@ -110,9 +118,14 @@ class MultiScaleDiscriminator(Discriminator):
         normalize_input: remove the mean and set the peak to 0.8 first, per item and channel.
         kernel_sizes: of the first convolution, the last one and that of the logits; odd numbers.
         channels_per_group: input channels of a group of the grouped convolutions.
+        inner_kernel_sizes: of each grouped convolution, in place of ``10 * stride + 1``.
+        groups: of each grouped convolution, in place of those of ``channels_per_group``.
+        strides: of each grouped convolution; ``conv_strides`` then say padding, and how many more channels each gives.
+        paddings: of each grouped convolution, in place of ``5 * stride``.
 
     Raises:
-        ValueError: a rate is not positive, or not a power of two where pooling is asked for; an even kernel size.
+        ValueError: a rate is not positive, or not a power of two where pooling is asked for; an even kernel size; not
+            one value for each grouped convolution.
     """
 
     def __init__(
@@ -129,6 +142,10 @@ class MultiScaleDiscriminator(Discriminator):
         normalize_input: bool = False,
         kernel_sizes: tuple[int, int, int] = (15, 5, 3),
         channels_per_group: int = 4,
+        inner_kernel_sizes: Sequence[int] | None = None,
+        groups: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+        paddings: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if any(size < 1 or size % 2 == 0 for size in kernel_sizes) or channels_per_group < 1:
@@ -150,9 +167,14 @@ class MultiScaleDiscriminator(Discriminator):
         self.normalize_input = normalize_input
         self.kernel_sizes = kernel_sizes
         self.channels_per_group = channels_per_group
+        self.inner_kernel_sizes = inner_kernel_sizes
+        self.groups = groups
+        self.strides = strides
+        self.paddings = paddings
+        inner = self._inner()
         self.networks = nn.ModuleList(
             ScaleNetwork(
-                conv_strides,
+                inner,
                 n_filters,
                 max_filters,
                 channels,
@@ -160,10 +182,27 @@ class MultiScaleDiscriminator(Discriminator):
                 first_padding,
                 spectral and rate == 1,
                 kernel_sizes,
-                channels_per_group,
             )
             for rate in rates
         )
+
+    def _inner(self) -> list[InnerConv]:
+        given = {name: getattr(self, name) for name in ("inner_kernel_sizes", "groups", "strides", "paddings")}
+        for name, values in given.items():
+            if values is not None and len(values) != len(self.conv_strides):
+                raise ValueError(
+                    f"{name} are {list(values)} and conv_strides {self.conv_strides}; right is one for each of them"
+                )
+        found, width = [], self.n_filters
+        for index, scale in enumerate(self.conv_strides):
+            wider = min(width * scale, self.max_filters)
+            usual = (10 * scale + 1, max(width // self.channels_per_group, 1), scale, 5 * scale)
+            size, groups, stride, padding = (
+                value if values is None else values[index] for value, values in zip(usual, given.values(), strict=True)
+            )
+            found.append(InnerConv(size, stride, padding, groups, wider))
+            width = wider
+        return found
 
     def forward(self, audio: Tensor) -> list[Judgement]:
         """``[B, C, N]`` to one judgement per rate.

@@ -65,7 +65,8 @@ class Evaluation:
         """The kbps asked for, by those spent: of a baseline, and of a codec that cuts audio; else empty."""
         if SPENT_KBPS in self.info:
             return {spent: nominal for nominal, spent in self.info[SPENT_KBPS]}
-        return dict(zip(self.info["bitrates_kbps"], self.info.get("asked_kbps") or [], strict=False))
+        asked = self.info.get("asked_kbps")
+        return dict(zip(self.info["bitrates_kbps"], asked, strict=True)) if asked else {}
 
     def as_spent(self) -> "Evaluation":
         """The same at the bitrates that were spent, where a codec cuts audio: EnCodec's "6 kbps" at 48 kHz are 6.09."""

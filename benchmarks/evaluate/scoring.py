@@ -12,6 +12,7 @@ from torch import Tensor
 from codeclab.benchmarks.metrics.registry import Metric
 from codeclab.benchmarks.metrics.visqol import prepare
 from codeclab.benchmarks.metrics.visqol_port import RATES, Mapping, score, start_worker
+from codeclab.codecs.loudness import loudness_matched
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -94,7 +95,8 @@ class Scorer:
                 if metric.mapping is None:
                     value: float | Future[float] = metric.load()(reference, estimate, sample_rate)
                 else:
-                    value = self._visqol(reference, estimate, sample_rate, metric.mapping, metric.swapped)
+                    heard = loudness_matched(estimate, reference, sample_rate) if metric.matched else estimate
+                    value = self._visqol(reference, heard, sample_rate, metric.mapping, metric.swapped)
             except BrokenExecutor:
                 raise
             except EXPECTED_ERRORS as error:

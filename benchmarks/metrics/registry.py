@@ -1,7 +1,7 @@
 """Every metric by name, with what a table needs to know about it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +28,7 @@ class Metric:
             imported when it is first used; None for a metric of the whole test set.
         mapping: For ViSQOL, the mapping that it runs under (it is then computed in worker processes).
         swapped: For ViSQOL, whether the original is given as the degraded signal.
+        matched: Whether the decoded audio is first brought to the original's loudness.
         of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
             files and of codes.
         missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
@@ -41,6 +42,7 @@ class Metric:
     function: str | None = None
     mapping: Mapping | None = None
     swapped: bool = False
+    matched: bool = False
     of_set: str | None = None
     missing: str | None = None
 
@@ -73,11 +75,22 @@ class Metric:
         """
         if self.function is None:
             raise ValueError(f"{self.name} is a metric of the whole test set; evaluate() computes it")
-        return cast(MetricFunction, _imported(self.function))
+        function = cast(MetricFunction, _imported(self.function))
+        return _at_loudness(function) if self.matched else function
 
     def start(self) -> Any:
         """A new counter of a metric of a set of clips."""
         return _imported(str(self.of_set))()
+
+
+def _at_loudness(function: MetricFunction) -> MetricFunction:
+    """The metric of decoded audio at the original's loudness."""
+    from codeclab.codecs.loudness import loudness_matched
+
+    def measured(reference: "Tensor", estimate: "Tensor", sample_rate: int) -> float:
+        return function(reference, loudness_matched(estimate, reference, sample_rate), sample_rate)
+
+    return measured
 
 
 def _imported(path: str) -> Any:
@@ -117,6 +130,21 @@ OTHERS = (
 )
 """Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""
 
+MEL = Metric("mel_distance", "Mel distance", False, ".2f", "", f"{_HERE}.mel_distance:mel_distance")
+STFT = Metric("stft_distance", "STFT distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance")
+SWAPPED = Metric(
+    "visqol_audio_swapped",
+    "ViSQOL (audio, 48 kHz, SVR, swapped)",
+    True,
+    ".2f",
+    "",
+    f"{_HERE}.visqol:visqol_audio_swapped",
+    "svr",
+    swapped=True,
+)
+RELEASED = (MEL, STFT, SWAPPED)
+"""What DAC's scripts compute of decoded audio at the original's loudness, and level moves."""
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -139,22 +167,17 @@ METRICS: dict[str, Metric] = {
             f"{_HERE}.visqol:visqol_speech_exponential",
             "exponential",
         ),
-        Metric(
-            "visqol_audio_swapped",
-            "ViSQOL (audio, 48 kHz, SVR, swapped)",
-            True,
-            ".2f",
-            "",
-            f"{_HERE}.visqol:visqol_audio_swapped",
-            "svr",
-            swapped=True,
-        ),
+        SWAPPED,
         Metric("si_snr", "SI-SNR", True, ".2f", "dB", f"{_HERE}.si_snr:si_snr"),
         Metric("si_sdr", "SI-SDR", True, ".2f", "dB", f"{_HERE}.si_sdr:si_sdr"),
         Metric("si_sdr_negated", "SI-SDR, negated", False, ".2f", "dB", f"{_HERE}.si_sdr:si_sdr_negated"),
-        Metric("mel_distance", "Mel distance", False, ".2f", "", f"{_HERE}.mel_distance:mel_distance"),
-        Metric("stft_distance", "STFT distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance"),
+        MEL,
+        STFT,
         Metric("stft_distance_log", "STFT log distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance_log"),
+        *(
+            replace(metric, name=f"{metric.name}_matched", title=f"{metric.title}, loudness matched", matched=True)
+            for metric in RELEASED
+        ),
         Metric("bitrate_efficiency", "Bitrate efficiency", True, ".1%"),
         Metric("codebook_usage", "Codebook usage", True, ".1%"),
         Metric("codebook_entropy", "Codebook entropy", True, ".2f", "bits"),
@@ -170,7 +193,9 @@ METRICS: dict[str, Metric] = {
 frequent entries of that entropy.
 
 DAC's evaluation script (``scripts/evaluate.py``) computes ``stft_distance``, ``si_sdr_negated`` and, with the original
-as the degraded signal, ``visqol_audio_swapped``; the text speaks of ``stft_distance_log``, ``si_sdr`` and ViSQOL.
+as the degraded signal, ``visqol_audio_swapped``; the text speaks of ``stft_distance_log``, ``si_sdr`` and ViSQOL. What
+it is given, ``scripts/get_samples.py`` has brought to the original's loudness: so ``mel_distance_matched``,
+``stft_distance_matched`` and ``visqol_audio_swapped_matched`` hear it. The level of audio does not move SI-SDR.
 """
 
 DEFAULT_METRICS = ("visqol_audio", "si_snr", "mel_distance", "stft_distance", "bitrate_efficiency", "codebook_usage")

@@ -68,10 +68,34 @@ def agreement(table: Table) -> list[Agreement]:
         points = [[pair for line in group if (pair := _figures(line, name)) is not None] for group in shown]
         results.append(_counted(name, points, table.margin.get(name, 0.0)))
     results.append(_counted(ENTROPY, [_entropies(table)], 0.0))
-    results = [result for result in results if result.pairs]
-    if len(results) > 1:
-        results.append(Agreement(TOGETHER, sum(r.found for r in results), sum(r.pairs for r in results)))
-    return results
+    return _with_sum([result for result in results if result.pairs])
+
+
+def agreement_over(tables: Sequence[Table]) -> list[Agreement]:
+    """What ``agreement`` finds in several tables, as one: per metric the sum over them, and the sum of all.
+
+    Pairs are within a table, where the paper orders its rows; each counts by its own table's margin, which is told
+    where all tables have the same.
+
+    Args:
+        tables: Of one paper, or of several.
+    """
+    found: dict[str, list[Agreement]] = {}
+    for table in tables:
+        for result in agreement(table):
+            if result.metric != TOGETHER:
+                found.setdefault(result.metric, []).append(result)
+    return _with_sum([_summed(metric, results) for metric, results in found.items()])
+
+
+def _with_sum(results: list[Agreement]) -> list[Agreement]:
+    return [*results, _summed(TOGETHER, results)] if len(results) > 1 else results
+
+
+def _summed(metric: str, results: Sequence[Agreement]) -> Agreement:
+    margins = {result.margin for result in results}
+    margin = margins.pop() if len(margins) == 1 and metric != TOGETHER else 0.0
+    return Agreement(metric, sum(r.found for r in results), sum(r.pairs for r in results), margin)
 
 
 def _counted(name: str, groups: Sequence[Sequence[tuple[float, float]]], margin: float) -> Agreement:

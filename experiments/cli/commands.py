@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.cli.evaluate"),
     "compare": ("runs, codecs and baselines in one table, clip by clip", "codeclab.experiments.cli.compare"),
     "table": ("train, measure and compare every row of a table", "codeclab.experiments.cli.table"),
+    "agreement": ("a paper's orderings found again, over several tables", "codeclab.experiments.cli.agreement"),
     "report": ("compare runs on one page, with players", "codeclab.experiments.cli.report"),
     "mushra": ("prepare, serve and analyse a listening test", "codeclab.experiments.cli.mushra"),
     "encode": ("code audio into small files", "codeclab.experiments.cli.code_files"),

@@ -2,21 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from math import inf, log2, log10, pi
+from math import log2, pi
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchaudio.functional import loudness
 
+from codeclab.codecs.loudness import QUIETEST_LUFS, measure_lufs
 from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.recording import Recording
 
-GATE_SECONDS = 0.4
-QUIETEST_LUFS = -70.0
-HEADROOM = 0.25
-"""Highest sample of audio whose loudness is measured."""
 DEFAULT_SPEEDS = [0.9, 1.0, 1.1]
 """Three speeds, as Ko et al. have them."""
 LOWEST_BAND_HZ = 62.5
@@ -266,23 +262,3 @@ class PhaseShift(Augmentation):
         if length % 2 == 0:
             turned[:, -1] = spectrum[:, -1]
         return torch.fft.irfft(turned, n=length)
-
-
-def measure_lufs(audio: Tensor, sample_rate: int) -> float:
-    """Integrated loudness of `[C, N]` by ITU-R BS.1770-4 in LUFS; minus infinity for silence.
-
-    Audio may exceed full scale, as a codec's output may.
-    Gating works on blocks of 400 ms. A shorter excerpt is one block: its K-weighted power is taken over the time
-    it lasts, without gating. torchaudio's weighting filter approximates the standard's: 0.27 dB too low at 1 kHz.
-    """
-    block = round(GATE_SECONDS * sample_rate)
-    length = audio.shape[-1]
-    # torchaudio's filters cut off at full scale, and the weighting lifts treble by 4 dB.
-    down = max(1.0, float(audio.abs().max()) / HEADROOM)
-    audio, correction = audio / down, 20 * log10(down)
-    if length < block:
-        audio = torch.nn.functional.pad(audio, (0, block - length))
-        correction += 10 * log10(block / length)
-    # More than two channels would be weighted as surround loudspeakers, which they need not be.
-    measured = float(loudness(audio[:2].double(), sample_rate)) + correction
-    return measured if np.isfinite(measured) else -inf

@@ -17,7 +17,7 @@ from codeclab.benchmarks.listening.anchors import LOW, MID, anchor
 from codeclab.benchmarks.listening.design import LOW_ANCHOR, MID_ANCHOR, REFERENCE, SYSTEM, Condition
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
-from codeclab.experiments.data.augmentation import QUIETEST_LUFS, measure_lufs
+from codeclab.codecs.loudness import QUIETEST_LUFS, measure_lufs
 from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.systems import Subject
 

@@ -311,3 +311,25 @@ def test_the_papers_msstft_has_kernels_of_8_and_a_normalised_first_layer():
     assert not hasattr(MSSTFTDiscriminator([64], n_filters=2).networks[0].stack.convs[0], "parametrizations")
     (judgement,) = discriminator(torch.randn(1, 1, 600))
     assert bool(judgement.logits.isfinite().all())
+
+
+def test_each_grouped_convolution_of_an_msd_can_be_given_as_audiocrafts() -> None:
+    """AudioCraft's ScaleDiscriminator: what is not given is 10 * scale + 1, scale, 5 * scale and channels / 4."""
+    usual, given = (
+        MultiScaleDiscriminator((1,), n_filters=8, conv_strides=(2, 4), spectral=False, **more)
+        for more in ({}, {"inner_kernel_sizes": [9, 15], "groups": [1, 8], "strides": [3, 2], "paddings": [4, 7]})
+    )
+
+    def shapes(judge: MultiScaleDiscriminator) -> list[tuple[int, ...]]:
+        inner = judge.networks[0].stack.convs[1:-1]
+        return [(*c.weight.shape, c.stride[0], c.padding[0], c.groups) for c in inner]
+
+    # Channels out, channels in of a group, kernel, stride, padding, groups.
+    assert shapes(usual) == [(16, 4, 21, 2, 10, 2), (64, 4, 41, 4, 20, 4)]
+    assert shapes(given) == [(16, 8, 9, 3, 4, 1), (64, 2, 15, 2, 7, 8)]
+    (judgement,) = given(torch.randn(1, 1, 600))
+    assert [features.shape[1:] for features in judgement.features] == [(8, 600), (16, 200), (64, 100), (128, 100)]
+    kernels = MultiScaleDiscriminator((1,), n_filters=8, conv_strides=(2, 4), inner_kernel_sizes=[9, 15])
+    assert [shape[-2] for shape in shapes(kernels)] == [10, 20]  # AudioCraft's, too, stays
+    with pytest.raises(ValueError, match=r"groups are \[1\] and conv_strides \[2, 4\]; right is one for each of them"):
+        MultiScaleDiscriminator((1,), conv_strides=(2, 4), groups=[1])

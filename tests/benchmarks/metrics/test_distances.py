@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from auraloss.time import SISDRLoss
 from torchaudio.functional import melscale_fbanks
 
+from codeclab.benchmarks.metrics import registry
 from codeclab.benchmarks.metrics.mel_distance import MelDistance, mel_distance
 from codeclab.benchmarks.metrics.si_sdr import si_sdr, si_sdr_negated
 from codeclab.benchmarks.metrics.si_snr import si_snr
@@ -201,3 +202,15 @@ def test_stft_arguments_are_checked():
         STFT(64, 65)
     with pytest.raises(ValueError, match="padding is 'reflect'"):
         STFT(64, padding="reflect")
+
+
+@pytest.mark.parametrize("name", ["mel_distance", "stft_distance"])
+def test_the_released_scripts_distances_are_of_audio_at_the_originals_loudness(name):
+    """DAC's scripts/get_samples.py: ``recons.normalize(signal.loudness())`` before anything is measured."""
+    generator = torch.Generator().manual_seed(0)
+    original = 0.1 * torch.randn(1, 44100, generator=generator)
+    decoded = original + 0.01 * torch.randn(1, 44100, generator=generator)
+    plain, matched = (registry.METRICS[one].load() for one in (name, f"{name}_matched"))
+    assert matched(original, 0.5 * decoded, 44100) == pytest.approx(matched(original, decoded, 44100), rel=1e-3)
+    assert matched(original, 0.5 * decoded, 44100) == pytest.approx(plain(original, decoded, 44100), rel=0.05)
+    assert plain(original, 0.5 * decoded, 44100) > 2 * plain(original, decoded, 44100)

@@ -17,6 +17,7 @@ from codeclab.benchmarks.metrics.visqol import (
     visqol_speech_exponential,
 )
 from codeclab.benchmarks.metrics.visqol_port import score
+from codeclab.codecs.loudness import loudness_matched
 
 RATE = 16_000
 TOLERANCE = {"svr": 2e-4, "exponential": 2e-3, "lattice": 3e-3}
@@ -66,10 +67,13 @@ def test_the_original_may_be_given_as_the_degraded_signal() -> None:
     swapped = visqol_audio_swapped(clean, noisy, RATE)
     assert swapped == visqol_audio(noisy, clean, RATE)
     assert swapped != visqol_audio(clean, noisy, RATE)
-    with Scorer(metrics_named(["visqol_audio_swapped", "visqol_audio"]), workers=0) as scorer:
+    names = ["visqol_audio_swapped", "visqol_audio", "visqol_audio_swapped_matched"]
+    with Scorer(metrics_named(names), workers=0) as scorer:
         pending = scorer.submit(clean, noisy, RATE)
     assert pending.settle("visqol_audio_swapped") == swapped
     assert pending.settle("visqol_audio") == visqol_audio(clean, noisy, RATE)
+    as_loud = loudness_matched(noisy, clean, RATE)
+    assert pending.settle("visqol_audio_swapped_matched") == visqol_audio_swapped(clean, as_loud, RATE)
 
 
 def test_channels_are_averaged() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from codeclab.experiments.data.augmentation import LoudnessNormalize, PhaseShift, RandomGain, measure_lufs
+from codeclab.codecs.loudness import measure_lufs
+from codeclab.experiments.data.augmentation import LoudnessNormalize, PhaseShift, RandomGain
 from codeclab.experiments.data.synthetic import make_synthetic_corpus, read_synthetic
 
 

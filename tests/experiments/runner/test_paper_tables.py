@@ -101,11 +101,22 @@ def test_the_table_of_quantizers_differs_in_the_quantizer_alone() -> None:
     rows = read_table("quantizers").rows
     settings = {row.name: dict(zip(row.flags[::2], row.flags[1::2], strict=True)) for row in rows}
     assert {flags["--model.quantizer"] for flags in settings.values()} == {
-        *("ResidualVQ", "FactorizedVQ", "FSQ", "PackageVQ"),
+        *("ResidualVQ", "FactorizedVQ", "FSQ", "PackageVQ", "DiffQ", "GumbelSoftmax"),
     }
     others = [{k: v for k, v in flags.items() if not k.startswith("--model.quantizer")} for flags in settings.values()]
     assert all(flags == others[0] for flags in others)
-    assert len({tuple(row.flags) for row in rows}) == len(rows) == 10
+    assert len({tuple(row.flags) for row in rows}) == len(rows) == 12
+
+
+@pytest.mark.parametrize("name", [row.name for row in read_table("quantizers").rows])
+def test_every_quantizer_of_the_table_starts_from_the_codec_in_the_box(name: str) -> None:
+    spec, row = row_named("quantizers", name)
+    flags = [*flags_at(row, spec.scale), "--scale", str(spec.scale), "--dry-run", "--trainer.accelerator", "cpu"]
+    codec = build("fit", flags).model.codec
+    assert type(codec.quantizer).__name__ == row.flags[row.flags.index("--model.quantizer") + 1]
+    assert codec.quantizer.dimension == codec.encoder.dimension
+    rates = spec.rates_of(row, codec.bitrates)
+    assert rates == pytest.approx([6] if codec.quantizer.learns_rate else [1, 2, 4, 6], rel=0.15)
 
 
 # ------------------------------------------------------------------ against the papers
