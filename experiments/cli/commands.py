@@ -49,7 +49,6 @@ AFTER_STOP = dict.fromkeys(("fit", "table", "data"), "continues it")
 
 HELP = """usage: codeclab COMMAND [options] | --version | --print_completion bash
 Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.
-
 commands (`codeclab COMMAND --help` explains each):
 {commands}
 Begin with `codeclab table demo --seeds 1`: small codecs of speech, trained and compared in minutes on a CPU

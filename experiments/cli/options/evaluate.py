@@ -24,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
         "per domain and overall, with 95 % intervals. Writes or extends per_file.csv, codebooks.csv, "
         "summary.csv and evaluation.json.",
         epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(baseline_names())}, as in: --baseline Opus "
-        "--data FOLDER --bitrates 6 12; --baseline LyraV2 folder=MODELS; --baseline CommandBaseline file=mine.yaml",
+        "--data FOLDER --bitrates 6 12; --baseline CommandBaseline file=mine.yaml",
     )
     parser.add_argument(
         "run",
