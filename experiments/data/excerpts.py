@@ -79,7 +79,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         self.items = items
         self.seed = seed
         self.n_batches = n_batches
-        self.folder = corpus.folder
+        self.corpus = corpus
         self._unreadable: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def _read(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
         """Reads an excerpt, when it is there: another file in its place would make another run of it."""
-        return read_when_there(self.read, self.folder, recording, start, seconds, rate, self.channels)
+        return read_when_there(self.read, self.corpus, recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []

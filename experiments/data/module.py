@@ -274,7 +274,7 @@ class AudioData(LightningDataModule):
             # Results call all clips together "all".
             chosen = [replace(one, domain=NO_DOMAIN) if one.domain == ALL else one for one in chosen]
         # A clip left out because a mount was away for a minute would be missing in one measurement and not in the next.
-        read = partial(read_when_there, self.corpus.read, self.corpus.folder)
+        read = partial(read_when_there, self.corpus.read, self.corpus)
         return Clips(chosen, read, self.sample_rate, self.channels, self.clip_seconds)
 
     def _mixed_clips(self) -> MixedClips:

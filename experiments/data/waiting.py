@@ -1,11 +1,11 @@
 """A corpus that is gone for a while, as a mount may be, is waited for."""
 
 import logging
+import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codeclab.experiments.data.recording import DataError, ReadExcerpt, Recording
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, ReadExcerpt, Recording
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def read_when_there(
     read: ReadExcerpt,
-    folder: Path | None,
+    corpus: Corpus,
     recording: Recording,
     start: float,
     seconds: float,
@@ -31,7 +31,7 @@ def read_when_there(
 
     Args:
         read: reads it.
-        folder: the corpus'; None where its files lie in none.
+        corpus: that it belongs to.
         recording: of which.
         start: seconds into it.
         seconds: its length.
@@ -46,11 +46,26 @@ def read_when_there(
         try:
             return read(recording, start, seconds, sample_rate, channels)
         except (DataError, OSError):
-            if folder is None or recording.path.exists() or folder.exists():
+            lost = "" if os.path.exists(recording.path) else _lost(corpus)
+            if not lost:
                 raise
             if not began:
                 began = time.monotonic()
-                logger.warning("%s is gone; waiting for it, %d s at most", folder, PATIENCE)
+                logger.warning("%s; waiting for it, %d s at most", lost, PATIENCE)
             elif time.monotonic() - began > PATIENCE:
-                raise DataError(f"{folder} is gone, and did not come back in {PATIENCE} s") from None
+                raise DataError(f"{lost}, and did not come back in {PATIENCE} s") from None
             time.sleep(PAUSE)
+
+
+def _lost(corpus: Corpus) -> str:
+    """What is to be said of a corpus that is gone; empty where any of its files is there, or it is of no files.
+
+    A mount point stays behind when it is unmounted, empty, so that the folder alone says little.
+    """
+    if corpus.folder is None:
+        return ""
+    if not os.path.exists(corpus.folder):
+        return f"{corpus.folder} is gone"
+    if any(os.path.exists(one.path) for split in SPLITS for one in getattr(corpus, split)):
+        return ""
+    return f"{corpus.folder} holds none of the corpus' files any more, as a folder that is not mounted"

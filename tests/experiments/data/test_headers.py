@@ -234,6 +234,33 @@ def test_a_corpus_that_is_gone_for_a_while_is_waited_for(tree: Path, monkeypatch
         next(data.batches(0))
 
 
+def test_a_mount_point_that_stays_behind_empty_is_waited_for(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = AudioData(str(tree), sample_rate=16000, seconds=0.5, batch_size=2, workers=0, n_batches=1)
+    expected = next(data.batches(0))["audio"]
+    clips = [clip.name for clip in data.clips("valid")]
+    away = tree.with_name("away")
+
+    def unmount() -> None:
+        tree.rename(away)
+        tree.mkdir()
+
+    def mount(seconds: float) -> None:
+        tree.rmdir()
+        away.rename(tree)
+
+    monkeypatch.setattr(waiting.time, "sleep", mount)
+    unmount()
+    assert torch.equal(next(data.batches(0))["audio"], expected)
+    unmount()
+    batches = list(data.val_dataloader())
+    assert sorted(name for batch in batches for name in batch["name"]) == sorted(clips)
+    unmount()
+    monkeypatch.setattr(waiting, "PATIENCE", -1)
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: None)
+    with pytest.raises(DataError, match="holds none of the corpus' files any more.*did not come back"):
+        next(data.batches(0))
+
+
 def test_validation_waits_for_a_corpus_that_is_gone_and_leaves_no_clip_out(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

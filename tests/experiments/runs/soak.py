@@ -145,10 +145,15 @@ class Soak:
         return ""
 
     def take_corpus(self) -> str:
-        """Rename the corpus for a while, as a mount that is lost."""
+        """Rename the corpus for a while; every second time an empty folder stays in its place, as of a bind mount."""
         hidden = self.corpus.with_name("away")
+        stays = sum(event["event"] == "take_corpus" for event in self.events) % 2 == 1
         self.corpus.rename(hidden)
+        if stays:
+            self.corpus.mkdir()
         self.wait(self.away)
+        if stays:
+            self.corpus.rmdir()
         hidden.rename(self.corpus)
         return ""
 
