@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codeclab.codecs.ffmpeg_frames import frame_samples
+from codeclab.codecs.ffmpeg_frames import MOST_FRAMES, frame_samples
 from codeclab.codecs.wording import counted
 
 BLOCK = 1 << 16
@@ -22,6 +22,8 @@ LOSSY = {".ogg", ".opus", ".mp3"}
 
 class AudioFile:
     """An audio file opened for reading, by libsndfile or, what that cannot read, by FFmpeg (PyAV).
+
+    A FLAC that does not know its length, as a pipe or a recorder writes it, is such a file.
 
     Args:
         path: of the file.
@@ -40,6 +42,8 @@ class AudioFile:
             raise ValueError(f"there is no file {path}")
         try:
             with soundfile.SoundFile(self.path) as file:
+                if file.frames > MOST_FRAMES:
+                    raise soundfile.SoundFileRuntimeError("its length is unknown")
                 self.sample_rate, self.channels = file.samplerate, file.channels
             self._by_ffmpeg = False
         except (soundfile.SoundFileError, TypeError):

@@ -5,6 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_FRAMES = 2**40
+"""No file is longer; one that says so does not know (a FLAC written by a pipe says 2^63 - 1). libsndfile cannot seek in
+it, or read it; FFmpeg can."""
+
 
 def frame_samples(frame: Any) -> NDArray[np.float32]:
     """The samples of an FFmpeg frame, float32 ``[C, N]``, whatever format the codec decodes to."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 
-from codeclab.codecs.ffmpeg_frames import frame_samples
+from codeclab.codecs.ffmpeg_frames import MOST_FRAMES, frame_samples
 from codeclab.experiments.data.recording import DataError
 
 SILENCE = 1e-4
@@ -151,9 +151,6 @@ BLOCK_FRAMES = 65536
 SIZED = frozenset({"WAV", "WAVEX", "AIFF", "AU", "W64", "RF64", "CAF", "OGG"})
 """Formats of libsndfile whose length follows from their size, or from their last page."""
 
-MOST_FRAMES = 2**40
-"""No file is longer; one that says so does not know (a FLAC written by a pipe says 2^63 - 1)."""
-
 TAIL = 4096
 """Samples at the end that are read to see whether a file is whole."""
 
@@ -223,7 +220,7 @@ def _has_its_end(file: soundfile.SoundFile) -> bool:
 def _soundfile_measured(path: Path) -> Header:
     with soundfile.SoundFile(path) as file:
         if file.frames > MOST_FRAMES:
-            raise soundfile.SoundFileRuntimeError("its length is unknown")  # libsndfile cannot seek in it
+            raise soundfile.SoundFileRuntimeError("its length is unknown")
         frames, peak, finite = 0, 0.0, True
         while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
             frames += len(block)

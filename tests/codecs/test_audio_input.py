@@ -12,6 +12,7 @@ import torch
 from codeclab.codecs.audio_file import AudioFile, AudioWriter
 from codeclab.codecs.audio_input import ResampledWarning
 from codeclab.codecs.codec import Codec, Codes
+from codeclab.codecs.entropy.audio_files import reconstruct_file
 from codeclab.codecs.resample import BlockResampler, resample
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.residual_vq import ResidualVQ
@@ -93,6 +94,20 @@ def test_files_that_are_no_audio(tmp_path):
     soundfile.write(tmp_path / "c.wav", np.zeros(9), 8000)
     with pytest.raises(ValueError, match="is of 8000 Hz, not 16000; leave sample_rate out"):
         make().encode(tmp_path / "c.wav", sample_rate=16000)
+
+
+def test_a_flac_that_does_not_know_its_length_is_read_to_its_end(tmp_path):
+    soundfile.write(tmp_path / "a.flac", 0.1 * np.random.default_rng(0).standard_normal(20000), 8000)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21] &= 0xF0  # the length in STREAMINFO: 36 bits, 0 where it is not known
+    data[22:26] = bytes(4)
+    (tmp_path / "unknown.flac").write_bytes(data)
+    known, unknown = AudioFile(tmp_path / "a.flac"), AudioFile(tmp_path / "unknown.flac")
+    assert (unknown.sample_rate, unknown.channels) == (8000, 1)
+    assert torch.equal(unknown.read(), known.read())
+    codec = make()
+    assert same(codec.encode(tmp_path / "unknown.flac"), codec.encode(tmp_path / "a.flac"))
+    assert reconstruct_file(codec, tmp_path / "unknown.flac", tmp_path / "out.wav", 4).seconds == 2.5
 
 
 @pytest.mark.parametrize(("old", "new"), [(8000, 8000), (44100, 24000), (16000, 48000), (48000, 16000), (4001, 2000)])
