@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -215,7 +216,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         mixed = Source(other, 0, *mixing) if other else None
         found = replace(
             found, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
-            part_of=row.get("part_of", ""),
+            part_of=row.get("part_of") or (posixpath.normpath(row["path"]) if _part(row) else ""),
         )  # fmt: skip
     return found
 

@@ -1,9 +1,11 @@
 """Which files are trained on, which watch the training, and which report results."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from hashlib import sha256
 
+from codeclab.codecs.wording import by_number
 from codeclab.experiments.data.recording import SPLITS, Recording
 
 TEST_SHARE = 0.05
@@ -28,11 +30,11 @@ def assign_splits(
     """Gives every recording without a split one.
 
     A file goes where the hash of (seed, name) puts it: 5 % test, 5 % validation, the rest training. Adding
-    files therefore moves no other. Where some splits are given and others are not (a train and a test
-    folder, say), the missing ones are cut from the training files by the same rule. Where none is given, every domain
-    of eight files or more has four test files and one to validate on at least, those with the lowest positions. With
-    three files or more no split stays empty: it is given one of the largest split's files, the one with the lowest
-    position.
+    files therefore moves no other. Segments of one file go together, wherever they lie in it. Where some splits are
+    given and others are not (a train and a test folder, say), the missing ones are cut from the training files by the
+    same rule. Of the splits that are not given, every domain of eight files or more has four test files and one to
+    validate on at least, those with the lowest positions. With three files or more no split stays empty: it is given
+    one of the largest split's files, the one with the lowest position.
 
     Args:
         recordings: All of them; splits that are given are kept.
@@ -42,25 +44,49 @@ def assign_splits(
     """
     named = {recording.split for recording in recordings} - {None}
     missing = set(SPLITS) - named
+    files = _files(recordings)
+    kept = _first_split(files, [(known or {}).get(recording.name) for recording in recordings])
+    given = _first_split(files, [recording.split for recording in recordings])
     assigned = []
-    for recording in recordings:
-        split = recording.split
-        if known is not None and recording.name in known:
-            split = known[recording.name]
-        elif split is None:
-            split = _by_position(draw_position(seed, recording.name))
-        elif split == "train" and missing:
-            drawn = _by_position(draw_position(seed, recording.name))
-            split = drawn if drawn in missing else split
+    for recording, file in zip(recordings, files, strict=True):
+        if known is not None and file in kept:
+            split: str | None = known.get(recording.name, kept[file])
+        else:
+            split = recording.split or given.get(file)
+            if split is None or (split == "train" and missing):
+                drawn = _by_position(draw_position(seed, file))
+                split = drawn if split is None or drawn in missing else split
         assigned.append(replace(recording, split=split))
     if known is not None:
         return assigned
-    if floor and not named:
-        _raise_to_floor(assigned, seed)
+    if floor:
+        fixed = {file for file, one in zip(files, recordings, strict=True) if one.split not in (None, "train")}
+        _raise_to_floor(assigned, files, fixed, missing, seed)
     if "train" in named or any(recording.split is None for recording in recordings):
         donors = [split for split in SPLITS if split == "train" or split in missing]
-        _fill_empty(assigned, donors, seed)
+        _fill_empty(assigned, files, donors, seed)
     return assigned
+
+
+def _files(recordings: Sequence[Recording]) -> list[str]:
+    """What each recording's file is called: its own name, or of segments that of the recording they were cut from."""
+    by_path: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        by_path.setdefault(os.path.normpath(recording.path), []).append(recording)
+    names = {
+        path: min([one.part_of for one in group if one.part_of] or [one.name for one in group])
+        for path, group in by_path.items()
+    }
+    return [names[os.path.normpath(recording.path)] for recording in recordings]
+
+
+def _first_split(files: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
+    """Of each file the split of its parts that have one; of several, the one that is trained on."""
+    found: dict[str, str] = {}
+    for file, split in zip(files, splits, strict=True):
+        if split is not None:
+            found[file] = min(split, found.get(file, split), key=SPLITS.index)
+    return found
 
 
 def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> str:
@@ -70,22 +96,28 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
         listed: The recordings as they were found.
         assigned: As `assign_splits` gave them back.
     """
-    if not assigned or any(recording.split is not None for recording in listed):
+    if all(before.split == after.split for before, after in zip(listed, assigned, strict=True)):
         return ""
+    missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
-    said = "split by file, as there are no train, valid and test folders: " + ", ".join(
-        f"{count} {split}" for split, count in counts.items()
-    )
-    tested = {domain: 0 for domain in sorted({recording.domain for recording in assigned})}
-    for recording in assigned:
-        tested[recording.domain] += recording.split == "test"
-    few = [f"{count} of {domain}" for domain, count in tested.items() if count < LEAST_TEST]
-    if few:
+    why = "where none is given" if not missing else f"as there {_no_folders(missing)}"
+    said = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
+    tested: dict[str, set[str]] = {domain: set() for domain in sorted({recording.domain for recording in assigned})}
+    for recording, file in zip(assigned, _files(assigned), strict=True):
+        if recording.split == "test":
+            tested[recording.domain].add(file)
+    few = [f"{len(names)} of {domain}" for domain, names in tested.items() if len(names) < LEAST_TEST]
+    if few and "test" in missing:
         said += (
-            f"; {', '.join(few)} to test on {'is' if sum(tested.values()) == 1 else 'are'} too few for 95 % intervals "
-            "that say much: put more into a test/ folder beside a train/ folder"
+            f"; {', '.join(few)} to test on {'is' if sum(map(len, tested.values())) == 1 else 'are'} too few for 95 % "
+            "intervals that say much: put more into a test/ folder beside a train/ folder"
         )
     return said
+
+
+def _no_folders(missing: Sequence[str]) -> str:
+    listed = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
+    return f"{by_number(len(missing), 'is', 'are')} no {listed} {by_number(len(missing), 'folder', 'folders')}"
 
 
 def _by_position(position: float) -> str:
@@ -94,25 +126,42 @@ def _by_position(position: float) -> str:
     return "valid" if position < TEST_SHARE + VALID_SHARE else "train"
 
 
-def _raise_to_floor(recordings: list[Recording], seed: int) -> None:
-    """Moves, in domains of enough files, the training files of the lowest positions to test and to validation."""
-    for domain in {recording.domain for recording in recordings}:
-        places = [index for index, recording in enumerate(recordings) if recording.domain == domain]
-        if len(places) < FLOOR_FROM:
+def _raise_to_floor(
+    recordings: list[Recording], files: Sequence[str], fixed: Set[str], missing: Set[str], seed: int
+) -> None:
+    """Moves, in domains of enough files, those of the lowest positions to test and to validation, where not given."""
+    by_domain: dict[str, set[str]] = {}
+    splits: dict[str, str | None] = {}
+    for recording, file in zip(recordings, files, strict=True):
+        splits[file] = recording.split
+        by_domain.setdefault(recording.domain, set()).update({file} - fixed)
+    moved: dict[str, str] = {}
+    for _, names in sorted(by_domain.items()):
+        if len(names) < FLOOR_FROM:
             continue
-        places.sort(key=lambda index: draw_position(seed, recordings[index].name))
-        n_test = max(LEAST_TEST, sum(recordings[index].split == "test" for index in places))
-        n_valid = max(1, sum(recordings[index].split == "valid" for index in places[n_test:]))
-        for rank, index in enumerate(places[: n_test + n_valid]):
-            recordings[index] = replace(recordings[index], split="test" if rank < n_test else "valid")
+        order = sorted(names, key=lambda file: draw_position(seed, file))
+        if "test" in missing:
+            n_test = max(LEAST_TEST, sum(moved.get(file, splits[file]) == "test" for file in order))
+            moved |= dict.fromkeys(order[:n_test], "test")
+            order = order[n_test:]
+        if "valid" in missing and not any(moved.get(file, splits[file]) == "valid" for file in order):
+            moved[order[0]] = "valid"
+    _move(recordings, files, moved)
 
 
-def _fill_empty(recordings: list[Recording], donors: list[str], seed: int) -> None:
+def _fill_empty(recordings: list[Recording], files: Sequence[str], donors: list[str], seed: int) -> None:
     """Moves single files into empty splits, from the largest split that may give some and keeps one."""
     for target in SPLITS:
-        held = {split: [i for i, r in enumerate(recordings) if r.split == split] for split in SPLITS}
+        held = {split: {f for f, r in zip(files, recordings, strict=True) if r.split == split} for split in SPLITS}
         donor = max(donors, key=lambda split: len(held[split]))
         if held[target] or len(held[donor]) < 2:
             continue
-        nearest = min(held[donor], key=lambda i: draw_position(seed, recordings[i].name))
-        recordings[nearest] = replace(recordings[nearest], split=target)
+        nearest = min(held[donor], key=lambda file: draw_position(seed, file))
+        _move(recordings, files, {nearest: target})
+
+
+def _move(recordings: list[Recording], files: Sequence[str], targets: Mapping[str, str]) -> None:
+    """Puts all that lies in a file into the split that it is given."""
+    for index, file in enumerate(files):
+        if file in targets:
+            recordings[index] = replace(recordings[index], split=targets[file])

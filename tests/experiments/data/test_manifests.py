@@ -67,6 +67,64 @@ def test_parts_of_one_file_are_recordings_of_their_own(tmp_path: Path) -> None:
         scan(tmp_path)
 
 
+def test_parts_of_one_file_are_in_one_split_and_whole_files_stay_where_they_were(tmp_path: Path) -> None:
+    parts = [
+        Recording(tmp_path / f"{f}.wav", "all", 16000, 1, 1.0, name=f"{f}.wav [{i}+1 s]", part_of=f"{f}.wav", start=i)
+        for f in range(20)
+        for i in range(30)
+    ]
+    assigned = assign_splits(parts, seed=0)
+    held = {r.part_of: {o.split for o in assigned if o.part_of == r.part_of} for r in assigned}
+    assert all(len(splits) == 1 for splits in held.values())
+    whole = [Recording(tmp_path / f"{f}.wav", "all", 16000, 1, 30.0, name=f"{f}.wav") for f in range(20)]
+    by_hash = {r.name: {r.split} for r in assign_splits(whole, seed=0)}
+    assert held == by_hash
+    assert sum(splits == {"test"} for splits in held.values()) == 4
+    # A part that was added later goes where the file's other parts are, given or known.
+    given = [Recording(tmp_path / "0.wav", "all", 1, 1, 1.0, split="valid", name="x", part_of="0.wav"), parts[0]]
+    assert [r.split for r in assign_splits(given, seed=0)] == ["valid", "valid"]
+    known = {parts[0].name: "test"}
+    assert [r.split for r in assign_splits(parts[:2], seed=0, known=known)] == ["test", "test"]
+
+
+def test_parts_in_a_manifest_are_split_by_their_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for index in range(8):
+        write(tmp_path / f"{index}.wav", 3.0)
+    rows = [f"{index}.wav,{start},1" for index in range(8) for start in range(3)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,start,length", *rows]))
+    with caplog.at_level(logging.WARNING):
+        corpus = scan(tmp_path)
+    held = [{r.path.name for r in getattr(corpus, split)} for split in SPLITS]
+    assert [len(names) for names in held] == [3, 1, 4]
+    assert not set.union(*held[:2]) & held[2]
+    assert "split by file, as there are no train, valid and test folders: 9 train, 3 valid, 12 test" in caplog.text
+    (tmp_path / "manifest.csv").write_text("path,name,gain_db\n0.wav,soft,-6\n0.wav,loud,6\n1.wav,c,0\n2.wav,d,0")
+    splits = {r.name: r.split for r in every(scan(tmp_path))}
+    assert splits["soft"] == splits["loud"]
+
+
+@pytest.mark.parametrize(
+    ("given", "folders", "least"),
+    [(["train"], "are no valid and test folders", {"valid": 1, "test": 4}),
+     (["train", "test"], "is no valid folder", {"valid": 1})],
+)  # fmt: skip
+def test_what_is_cut_from_a_training_folder_is_said_and_has_the_floor(
+    given: list[str], folders: str, least: dict[str, int]
+) -> None:
+    found = [
+        Recording(Path(f"{split}{i}"), "speech", 16000, 1, 1.0, split=split, name=f"{split}/{i}")
+        for split in given
+        for i in range(8)
+    ]
+    assigned = assign_splits(found, seed=0)
+    for split, count in least.items():
+        assert sum(before.split != after.split == split for before, after in zip(found, assigned, strict=True)) == count
+    counts = ", ".join(f"{sum(r.split == split for r in assigned)} {split}" for split in SPLITS)
+    assert split_remark(found, assigned) == f"split by file, as there {folders}: {counts}"
+    three = [r for r in found if r.split == "train"][:3]
+    assert "1 of speech to test on is too few for 95 % intervals" in split_remark(three, assign_splits(three, 0))
+
+
 def test_a_manifest_that_is_not_utf_8_is_refused_by_line_and_never_ignored(tmp_path: Path) -> None:
     write(tmp_path / "ä.wav")
     manifest = tmp_path / "manifest.csv"
