@@ -137,7 +137,8 @@ def _list_files(options: argparse.Namespace, skipped: list[tuple[str, str]]) -> 
     else:
         raise DataError(f"there is no folder or manifest {root}")
     if not listed:
-        raise DataError(f"no audio in {root}")
+        left_out = f"; not listed: {_names([f'{name} ({reason})' for name, reason in skipped])}" if skipped else ""
+        raise DataError(f"no audio in {root}{left_out}")
     return listed
 
 

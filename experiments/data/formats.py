@@ -1,5 +1,6 @@
 """Audio files: their headers, and parts of them as samples; by libsndfile, and by FFmpeg what that cannot read."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,17 @@ BLOCK_FRAMES = 65536
 SIZED = frozenset({"WAV", "WAVEX", "AIFF", "AU", "W64", "RF64", "CAF", "OGG"})
 """Formats of libsndfile whose length follows from their size, or from their last page."""
 
+NO_FILE = "no file but a pipe, device or folder"
+
+NOT_UTF8 = "its name is not UTF-8; rename it"
+"""Of what neither library opens and no manifest can hold."""
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name is text; on Linux it may be any bytes, which Python shows as surrogates."""
+    return not any("\ud800" <= mark <= "\udfff" for mark in name)
+
+
 TAIL = 4096
 """Samples at the end that are read to see whether a file is whole."""
 
@@ -175,6 +187,10 @@ def measure_header(path: Path) -> Header:
 
 
 def _read(path: Path, by_soundfile: Callable[[Path], Header]) -> Header:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(NO_FILE)  # to open a pipe waits until something is written to it
+    if not is_utf8(str(path)):
+        raise OSError(NOT_UTF8)
     try:
         return by_soundfile(path)
     except (soundfile.SoundFileError, TypeError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from codeclab.experiments.data.formats import EXTENSIONS
+from codeclab.experiments.data.formats import EXTENSIONS, NO_FILE, NOT_UTF8, is_utf8
 from codeclab.experiments.data.recording import DataError, Recording, Source
 
 FOLDER_SPLITS = {
@@ -36,10 +36,13 @@ def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
     """
     paths = []
     for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
-        if path.is_file() or not path.exists():  # a link to nothing is found unreadable later
+        name = path.relative_to(root).as_posix()
+        if not is_utf8(name):
+            skipped.append((as_text(name), NOT_UTF8))
+        elif path.is_file() or not path.exists():  # a link to nothing is found unreadable later
             paths.append(path)
         else:
-            skipped.append((path.relative_to(root).as_posix(), "no file but a pipe, device or folder"))
+            skipped.append((name, NO_FILE))
     tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
     named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
     # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.
@@ -55,6 +58,11 @@ def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
         folders = parts[1:] if has_splits else parts
         found.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
     return found
+
+
+def as_text(name: str) -> str:
+    """A file's name as it can be written anywhere: bytes that are no UTF-8 as ``\\xe9``."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def walk(root: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.manifest import write_rows
+from codeclab.experiments.data.manifest import as_text, write_rows
 from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording
 
@@ -107,7 +107,7 @@ def write_manifest(listed: Sequence[Recording], output: Path, workers: int, show
     rows = [
         _place(recording, output.parent)
         | _of_part(recording)
-        | {"split": recording.split or "", "domain": recording.domain, "bytes": keys[recording.name][1]}
+        | {"split": recording.split or "", "domain": as_text(recording.domain), "bytes": keys[recording.name][1]}
         | known[keys[recording.name]]
         for recording in sorted(listed, key=lambda recording: recording.name)
     ]
@@ -126,10 +126,11 @@ def _key(path: Path) -> tuple[str, int, int]:
 
 def _place(recording: Recording, folder: Path) -> Row:
     real, root = Path(os.path.abspath(recording.path)), Path(os.path.abspath(folder))
+    name = as_text(recording.name)
     if real.is_relative_to(root):
-        path = real.relative_to(root).as_posix()
-        return {"path": path, "name": "" if path == recording.name else recording.name}
-    return {"path": real.as_posix(), "name": recording.name}
+        path = as_text(real.relative_to(root).as_posix())
+        return {"path": path, "name": "" if path == name else name}
+    return {"path": as_text(real.as_posix()), "name": name}
 
 
 def _of_part(recording: Recording) -> Row:

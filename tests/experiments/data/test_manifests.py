@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 
 from codeclab.experiments.cli import main
 from codeclab.experiments.data.corpus import scan
+from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.manifest import read_rows, write_rows
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
+from codeclab.experiments.data.scanning import write_manifest
 from codeclab.experiments.data.splits import assign_splits, split_remark
 
 
@@ -160,6 +163,43 @@ def test_pipes_and_devices_in_a_folder_are_named_and_not_opened(tmp_path: Path) 
         ("null.wav", "no file but a pipe, device or folder"),
         ("pipe.wav", "no file but a pipe, device or folder"),
     ]
+
+
+def test_a_pipe_in_a_manifest_is_named_and_not_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "abc":
+        write(tmp_path / f"{name}.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    rows = "path,mix_path\na.wav,\nb.wav,\npipe.wav,\nc.wav,pipe.wav\n"
+    (tmp_path / "list.csv").write_text(rows)
+    corpus = scan(tmp_path / "list.csv")
+    no_file = "unreadable: no file but a pipe, device or folder"
+    assert sorted(corpus.skipped) == [("c.wav", f"pipe.wav, which is mixed into it, is {no_file}"), ("pipe.wav", no_file)]
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "scan", str(tmp_path / "list.csv"), "--workers", "1", "-o", str(tmp_path / "out.csv")])
+    assert ended.value.code == 0
+    assert f"unusable: 1: pipe.wav ({no_file})" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are any bytes on Linux alone")
+def test_a_name_that_is_not_utf_8_is_left_out_by_name_and_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in "abcd":
+        write(tmp_path / f"{name}.wav")
+    os.rename(tmp_path / "d.wav", os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    reason = "its name is not UTF-8; rename it"
+    corpus = scan(tmp_path)
+    assert corpus.skipped == [("caf\\xe9.wav", reason)]
+    assert LeftOut.of(corpus, {}).line == f"1 of 4 files left out: caf\\xe9.wav ({reason})"
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "scan", str(tmp_path), "--workers", "1"])
+    assert ended.value.code == 0
+    assert f"not listed: 1: caf\\xe9.wav ({reason})" in capsys.readouterr().out
+    # Where no folder is walked, the row says so.
+    named = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    (row,) = write_manifest([Recording(Path(named), "all", 0, 0, 0.0, name="x")], tmp_path / "out.csv", 1, shown=False)
+    assert row["problem"] == f"unreadable: {reason}"
+    assert "caf\\xe9.wav,x," in (tmp_path / "out.csv").read_text()
 
 
 def test_a_domain_called_all_stands_apart_from_all_clips(tmp_path: Path) -> None:
