@@ -19,6 +19,8 @@ from codeclab.experiments.data.manifest import (
     list_tree,
     read_manifest,
     read_rows,
+    row_name,
+    row_part_of,
     write_rows,
 )
 from codeclab.experiments.data.recording import DataError, Recording
@@ -43,7 +45,7 @@ def run(command: str, argv: list[str]) -> int:
             with Lock(output.with_name(f".{output.name}.lock")) as lock:
                 lock.hold(str(output), "name another with -o")
                 _output(options)  # another scan may have written it just now
-                rows = write_manifest(listed, output, options.workers)
+                rows = write_manifest(listed, output, options.workers, given=_given(options))
             if skipped:
                 print(f"not listed: {_names([f'{name} ({reason})' for name, reason in skipped])}")
     except (DataError, LockedError, OSError) as error:
@@ -94,10 +96,11 @@ def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, An
         if not is_manifest(manifest):
             raise DataError(f"{manifest} is no manifest: a CSV file with a 'path' column")
         for row in read_rows(manifest):
-            name = row.get("name") or row["path"]
+            name = row_name(row)
             if name in joined:
                 raise DataError(f"{name} is in two manifests, the second of them {manifest}")
-            joined[name] = {**row, **absolute_paths(row, manifest.parent), "name": name}
+            own = {"name": name, "part_of": row_part_of(row)}
+            joined[name] = {**row, **absolute_paths(row, manifest.parent), **own}
     write_atomically(output, write_rows(joined.values()))
     return list(joined.values())
 
@@ -112,8 +115,10 @@ def summarize(rows: Sequence[dict[str, Any]]) -> str:
     """Files, hours and full-band files by split and domain, and what is of no use, as lines."""
     usable = [row for row in rows if not row.get("problem")]
     lines = []
-    for split, domain in sorted({(row.get("split") or "-", row["domain"]) for row in usable}):
-        group = [row for row in usable if ((row.get("split") or "-"), row["domain"]) == (split, domain)]
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in usable:
+        groups.setdefault((row.get("split") or "-", row.get("domain") or "all"), []).append(row)
+    for (split, domain), group in sorted(groups.items()):
         hours = sum(float(row.get("seconds") or 0) for row in group) / 3600
         files = by_number(len(group), "file", "files")
         full = sum(str(row.get("full_band")).lower() == "true" for row in group)
@@ -140,6 +145,14 @@ def _list_files(options: argparse.Namespace, skipped: list[tuple[str, str]]) -> 
         left_out = f"; not listed: {_names([f'{name} ({reason})' for name, reason in skipped])}" if skipped else ""
         raise DataError(f"no audio in {root}{left_out}")
     return listed
+
+
+def _given(options: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """The rows of the manifest that is scanned, by name, the first of each; none of a folder."""
+    root = Path(options.folder).expanduser()
+    if options.action != "scan" or not is_manifest(root):
+        return {}
+    return {row_name(row): row for row in reversed(read_rows(root))}
 
 
 def _output(options: argparse.Namespace) -> Path:

@@ -97,7 +97,8 @@ class RandomGain(Augmentation):
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
         """Amplifies as ``__call__`` does, from the level of the whole file where that is known."""
-        known = recordings[0].rms_db if self.normalize == "rms" and len(recordings) == 1 else None
+        one = recordings[0] if self.normalize == "rms" and len(recordings) == 1 else None
+        known = one.rms_db + one.gain_db if one and one.rms_db is not None and one.mixed is None else None
         return self._amplify(audio, rng, self._measure(audio) if known is None else 10 ** (known / 20))
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.formats import EXTENSIONS, Header
+from codeclab.experiments.data.formats import EXTENSIONS, SLACK, Header, beyond_its_file
 from codeclab.experiments.data.headers import headers_of
 from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest
 from codeclab.experiments.data.measuring import FULL_BAND_RATE, FULL_BAND_SHARE
-from codeclab.experiments.data.reader import SLACK, read_excerpt
+from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
 from codeclab.experiments.data.splits import assign_splits, split_remark
 
@@ -113,7 +113,7 @@ def _with_headers(recording: Recording, headers: Mapping[Path, Header | str]) ->
     left = header.seconds - recording.start
     seconds = recording.seconds or left
     if seconds > left + SLACK or left <= 0:
-        return f"a segment up to {recording.start + seconds:.2f} s of a file of {header.seconds:.2f} s"
+        return beyond_its_file(recording.start + seconds, header.seconds)
     return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=min(seconds, left))
 
 

@@ -15,6 +15,8 @@ from codeclab.experiments.data.recording import DataError
 SILENCE = 1e-4
 """A file or excerpt whose samples never exceed this (-80 dBFS) is called silent."""
 
+SLACK = 0.1
+"""Seconds by which decoders and headers may differ about a length: lossy ones pad, and time stamps are rounded."""
 
 NOT_FINITE = "holds samples that are NaN or infinite"
 
@@ -38,6 +40,11 @@ class Header:
     problem: str | None = None
     peak: float = 0.0
     measured: bool = False
+
+
+def beyond_its_file(end: float, seconds: float) -> str:
+    """The reason why a segment that ends after its file does (both in seconds) is of no use."""
+    return f"a segment up to {end:.2f} s of a file of {seconds:.2f} s"
 
 
 Read = TypeVar("Read")

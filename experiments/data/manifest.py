@@ -170,7 +170,7 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]]) -> list[Recording]
     """
     recordings: dict[str, tuple[int, dict[str, str], Recording]] = {}
     for line, row in enumerate(read_rows(path), start=2):
-        name = row.get("name") or row["path"] + _part(row)
+        name = row_name(row)
         split = FOLDER_SPLITS.get(row.get("split", "").lower())
         if row.get("problem"):
             skipped.append((name, row["problem"]))
@@ -187,6 +187,16 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]]) -> list[Recording]
                 "recordings apart, and no two may share one (who speaks belongs into 'domain', or a column of your own)"
             )
     return [recording for _, _, recording in recordings.values()]
+
+
+def row_name(row: Mapping[str, str]) -> str:
+    """What a row's recording is called."""
+    return row.get("name") or row["path"] + _part(row)
+
+
+def row_part_of(row: Mapping[str, str]) -> str:
+    """Of a row that is a segment, what the recording is called that it was cut from; empty of a whole file."""
+    return row.get("part_of") or (posixpath.normpath(row["path"]) if _part(row) else "")
 
 
 def _part(row: Mapping[str, str]) -> str:
@@ -224,17 +234,20 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         mixed = Source(other, 0, *mixing) if other else None
         found = replace(
             found, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
-            part_of=row.get("part_of") or (posixpath.normpath(row["path"]) if _part(row) else ""),
+            part_of=row_part_of(row),
         )  # fmt: skip
     return found
 
 
 def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """The text of a manifest: the suite's columns, `name` and those of segments where a row has one; flags in words."""
+    """The text of a manifest: the suite's columns, and `name`, those of segments and others where a row has one.
+
+    Flags are in words.
+    """
     listed = [{key: str(value).lower() if isinstance(value, bool) else value for key, value in r.items()} for r in rows]
-    rare = ("name", *SEGMENT_COLUMNS)
-    every = (*COLUMNS, *SEGMENT_COLUMNS)
-    columns = [column for column in every if column not in rare or any(row.get(column) for row in listed)]
+    every = dict.fromkeys([*COLUMNS, *SEGMENT_COLUMNS, *(column for row in listed for column in row)])
+    always = set(COLUMNS) - {"name"}
+    columns = [column for column in every if column in always or any(row.get(column) for row in listed)]
     lines = [columns, *([_text_of(row.get(column)) for column in columns] for row in listed)]
     return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
 

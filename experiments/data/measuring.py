@@ -1,13 +1,15 @@
 """What `codeclab data scan` finds out about one file: its level, and up to which frequency it holds energy."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.fft import rfft
 
-from codeclab.experiments.data.formats import decode, measure_header
+from codeclab.experiments.data.formats import SILENCE, SLACK, Header, beyond_its_file, decode, measure_header
 from codeclab.experiments.data.recording import DataError
 
 FRAME = 2048
@@ -110,28 +112,78 @@ def measure_file(path: Path) -> Measured:
     It is decoded to its end: length, rate, channels, peak, silence and samples that are no numbers are measured,
     whatever its header says. Level and band are those of all its samples, or of a minute of a longer file.
     """
+    return _told(path, lambda: _measure(path, measure_header(path), None))
+
+
+def measure_part(path: Path, start: float, seconds: float) -> Measured:
+    """As `measure_file`, of a segment: its length, levels and band, as stored.
+
+    Args:
+        path: The file.
+        start: Seconds into it.
+        seconds: Length of the segment; 0 is all that is left.
+    """
+    return _told(path, lambda: _measure(path, _header_of(path, *_stamp(path)), (start, seconds)))
+
+
+def _told(path: Path, measure: Callable[[], Measured]) -> Measured:
     try:
-        header = measure_header(path)
-        if header.problem:
-            return Measured(header.sample_rate, header.channels, round(header.seconds, 3), problem=header.problem)
-        samples = _read_pieces(path, header.sample_rate, header.seconds)
+        return measure()
     except (OSError, DataError) as error:
         return Measured(problem=f"unreadable: {_one_line(error, path)}")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
+def _header_of(path: Path, size: int, changed: int) -> Header:
+    """A file is decoded to its end once, however many segments of it follow each other."""
+    return measure_header(path)
+
+
+def _measure(path: Path, header: Header, part: tuple[float, float] | None) -> Measured:
+    """Measures a file, or of it the part that begins at the first and lasts the second number of seconds."""
+    rate, start, seconds = header.sample_rate, 0.0, header.seconds
+    if header.problem:
+        return Measured(rate, header.channels, round(seconds, 3), problem=header.problem)
+    if part is not None:
+        start = part[0]
+        left = header.seconds - start
+        seconds = min(part[1] or left, left)
+        if (part[1] or left) > left + SLACK or left <= 0:
+            wrong = beyond_its_file(start + (part[1] or left), header.seconds)
+            return Measured(rate, header.channels, problem=wrong)
+    peak = header.peak if part is None else _peak(path, rate, start, seconds)
+    if peak <= SILENCE:
+        return Measured(rate, header.channels, round(seconds, 3), problem="silent")
+    samples = _read_pieces(path, rate, start, seconds)
     power = float(np.square(samples, dtype=np.float64).mean()) if samples.size else 0.0
-    band = measure_band(samples, header.sample_rate) if samples.size else 0.0
+    band = measure_band(samples, rate) if samples.size else 0.0
     return Measured(
-        header.sample_rate, header.channels, round(header.seconds, 3), round(band),
-        is_full_band(band, header.sample_rate), _decibel(power, 10), _decibel(header.peak, 20),
+        rate, header.channels, round(seconds, 3), round(band), is_full_band(band, rate), _decibel(power, 10),
+        _decibel(peak, 20),
     )  # fmt: skip
 
 
-def _read_pieces(path: Path, sample_rate: int, seconds: float) -> np.ndarray:
+def _peak(path: Path, sample_rate: int, start: float, seconds: float) -> float:
+    """The highest sample, read a minute at a time."""
+    first, last = round(start * sample_rate), round((start + seconds) * sample_rate)
+    step = round(MOST_SECONDS * sample_rate)
+    blocks = (decode(path, sample_rate, at, min(step, last - at)) for at in range(first, last, step))
+    return max((float(np.abs(block).max(initial=0.0)) for block in blocks), default=0.0)
+
+
+def _read_pieces(path: Path, sample_rate: int, start: float, seconds: float) -> np.ndarray:
+    first = round(start * sample_rate)
     if seconds <= MOST_SECONDS:
-        return decode(path, sample_rate, 0, round(seconds * sample_rate) + 1)
+        return decode(path, sample_rate, first, round(seconds * sample_rate))
     length = round(MOST_SECONDS / PIECES * sample_rate)
     room = round(seconds * sample_rate) - length
-    starts = [round(index * room / (PIECES - 1)) for index in range(PIECES)]
-    return np.concatenate([decode(path, sample_rate, start, length) for start in starts], axis=1)
+    starts = [first + round(index * room / (PIECES - 1)) for index in range(PIECES)]
+    return np.concatenate([decode(path, sample_rate, at, length) for at in starts], axis=1)
 
 
 def _decibel(value: float, factor: int) -> float:

@@ -11,13 +11,11 @@ from torch import Tensor
 from torchaudio.transforms import Resample
 
 from codeclab.codecs.resample import MAX_PHASES, resample_polyphase
-from codeclab.experiments.data.formats import RateChangedError, decode, measure_header
+from codeclab.experiments.data.formats import SLACK, RateChangedError, decode, measure_header
 from codeclab.experiments.data.recording import DataError, Recording
 
 FILTER_ZEROS = 24
 ROLLOFF = 0.945
-SLACK = 0.1
-"""Seconds by which decoders and headers may differ about a length: lossy ones pad, and time stamps are rounded."""
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -17,11 +17,11 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.manifest import as_text, write_rows
-from codeclab.experiments.data.measuring import Measured, measure_file
+from codeclab.experiments.data.manifest import COLUMNS, SEGMENT_COLUMNS, as_text, write_rows
+from codeclab.experiments.data.measuring import Measured, measure_file, measure_part
 from codeclab.experiments.data.recording import DataError, Recording
 
-VERSION = 2
+VERSION = 3
 """Of what is measured: a journal of another version is not continued."""
 WAITING = 4
 """Files handed out per process before one comes back."""
@@ -40,17 +40,17 @@ class Journal:
         self.path = output.with_name(f".{output.name}.unfinished")
 
     def read(self) -> dict[tuple[Any, ...], Row]:
-        """The rows there are, by file, size and time of change; a last line that was cut short is left out."""
+        """The rows there are, by file, size, time of change and part; a last line that was cut short is left out."""
         if not self.path.is_file():
             return {}
         rows = {}
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                version, file, size, changed, row = json.loads(line)
-            except ValueError:
+                version, *key, row = json.loads(line)
+            except (ValueError, TypeError):
                 continue
             if version == VERSION:
-                rows[(file, size, changed)] = row
+                rows[tuple(key)] = row
         return rows
 
     def open(self) -> Callable[[tuple[Any, ...], Row], None]:
@@ -73,7 +73,13 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
 
-def write_manifest(listed: Sequence[Recording], output: Path, workers: int, shown: bool = True) -> list[Row]:
+def write_manifest(
+    listed: Sequence[Recording],
+    output: Path,
+    workers: int,
+    shown: bool = True,
+    given: Mapping[str, Mapping[str, str]] | None = None,
+) -> list[Row]:
     """Measures files and writes their manifest, sorted by name, under a temporary name first.
 
     Killed at any moment, the same call measures only what is left. The result does not depend on the number of
@@ -85,6 +91,7 @@ def write_manifest(listed: Sequence[Recording], output: Path, workers: int, show
         output: The CSV file.
         workers: Processes that measure; 1 measures in this one.
         shown: Whether progress is shown on standard error.
+        given: The rows, by name, of the manifest that the files were listed in; their other columns are kept.
 
     Returns:
         The rows.
@@ -94,7 +101,7 @@ def write_manifest(listed: Sequence[Recording], output: Path, workers: int, show
     """
     journal = Journal(output)
     known = journal.read()
-    keys = {recording.name: _key(recording.path) for recording in listed}
+    keys = {recording.name: _key(recording) for recording in listed}
     left = [recording for recording in listed if keys[recording.name] not in known]
     append = journal.open()
     before = f" ({len(listed) - len(left):,} of {counted(len(listed), 'file')} measured before)" if known else ""
@@ -105,8 +112,9 @@ def write_manifest(listed: Sequence[Recording], output: Path, workers: int, show
             append(keys[recording.name], measured.as_dict())
             advance()
     rows = [
-        _place(recording, output.parent)
-        | _of_part(recording)
+        _kept((given or {}).get(recording.name, {}))
+        | _place(recording, output.parent)
+        | _of_part(recording, output.parent)
         | {"split": recording.split or "", "domain": as_text(recording.domain), "bytes": keys[recording.name][1]}
         | known[keys[recording.name]]
         for recording in sorted(listed, key=lambda recording: recording.name)
@@ -116,28 +124,52 @@ def write_manifest(listed: Sequence[Recording], output: Path, workers: int, show
     return rows
 
 
-def _key(path: Path) -> tuple[str, int, int]:
+def _key(recording: Recording) -> tuple[str, int, int, float, float]:
+    path, part = recording.path, _part(recording) or (0.0, 0.0)
     try:
         status = path.stat()
     except OSError:
-        return str(path), 0, 0
-    return str(path), status.st_size, status.st_mtime_ns
+        return str(path), 0, 0, *part
+    return str(path), status.st_size, status.st_mtime_ns, *part
+
+
+def _part(recording: Recording) -> tuple[float, float] | None:
+    """Where a recording begins in its file and how long it is, in seconds, as listed; None where it is all of it."""
+    if recording.sample_rate or not (recording.start or recording.seconds):
+        return None
+    return recording.start, recording.seconds
+
+
+def _kept(row: Mapping[str, str]) -> Row:
+    """What the user's row says besides what is measured and where the file is."""
+    return {key: value for key, value in row.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, "end")}
 
 
 def _place(recording: Recording, folder: Path) -> Row:
-    real, root = Path(os.path.abspath(recording.path)), Path(os.path.abspath(folder))
-    name = as_text(recording.name)
-    if real.is_relative_to(root):
-        path = as_text(real.relative_to(root).as_posix())
-        return {"path": path, "name": "" if path == name else name}
-    return {"path": as_text(real.as_posix()), "name": name}
+    path, name = _from(recording.path, folder), as_text(recording.name)
+    return {"path": path, "name": "" if path == name else name}
 
 
-def _of_part(recording: Recording) -> Row:
-    """Where a recording lies in its file, where it is not all of it."""
-    if recording.sample_rate or not (recording.start or recording.seconds):
-        return {}
-    return {"start": f"{recording.start:g}", "length": f"{recording.seconds:g}" if recording.seconds else ""}
+def _from(path: Path, folder: Path) -> str:
+    """A path as a manifest in the folder has it: from there, or all of it where it lies elsewhere."""
+    real, root = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
+    return as_text((real.relative_to(root) if real.is_relative_to(root) else real).as_posix())
+
+
+def _of_part(recording: Recording, folder: Path) -> Row:
+    """Where a recording lies in its file, where it is not all of it, how loud it is read, and what is mixed into it."""
+    row: Row = {"part_of": as_text(recording.part_of)} if recording.part_of else {}
+    if part := _part(recording):
+        row |= {"start": _number(part[0]), "length": _number(part[1]) if part[1] else ""}
+    row |= {"gain_db": _number(recording.gain_db)} if recording.gain_db else {}
+    if (other := recording.mixed) is not None:
+        row |= {"mix_part_of": other.name, "mix_path": _from(other.path, folder)}
+        row |= {"mix_start": _number(other.start), "mix_gain_db": _number(other.gain_db)}
+    return row
+
+
+def _number(value: float) -> str:
+    return f"{value:.12g}"
 
 
 def _blank_unmeasured(row: Row) -> Row:
@@ -152,7 +184,8 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
     """Each file with its measurement, in the order in which they are done."""
     if workers <= 1 or len(listed) < 2:
         for recording in listed:
-            yield recording, measure_file(recording.path)
+            measure, *arguments = _work(recording)
+            yield recording, measure(*arguments)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(listed)), context, initializer=_prepare_worker) as pool:
@@ -160,7 +193,7 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
         coming = iter(listed)
         while True:
             for recording in islice(coming, WAITING * workers - len(waiting)):
-                waiting[pool.submit(measure_file, recording.path)] = recording
+                waiting[pool.submit(*_work(recording))] = recording
             if not waiting:
                 return
             for done in wait(waiting, return_when=FIRST_COMPLETED).done:
@@ -173,6 +206,12 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
                         f"a process that measures files died, of memory or of a file that crashes its decoder: one of "
                         f"{names}; the same command goes on, with --workers 1 it ends at that file"
                     ) from error
+
+
+def _work(recording: Recording) -> tuple[Any, ...]:
+    """What measures a recording, and its arguments."""
+    part = _part(recording)
+    return (measure_file, recording.path) if part is None else (measure_part, recording.path, *part)
 
 
 def _prepare_worker() -> None:

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from math import pi
+from pathlib import Path
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from codeclab.codecs.loudness import measure_lufs
 from codeclab.experiments.data.augmentation import LoudnessNormalize, PhaseShift, RandomGain
+from codeclab.experiments.data.recording import Recording
 from codeclab.experiments.data.synthetic import make_synthetic_corpus, read_synthetic
 
 
@@ -111,6 +113,16 @@ def test_gain_is_uniform_in_decibels_about_the_target() -> None:
     untouched = RandomGain(0.0, 0.0, normalize="none")(audio, 24000, _rng())
     assert untouched is not None
     torch.testing.assert_close(untouched, audio)
+
+
+def test_a_gain_of_the_manifest_counts_in_the_level_that_is_known() -> None:
+    rng = np.random.default_rng(0)
+    recording = Recording(Path("a.wav"), "all", 16000, 1, 1.0, rms_db=-30.0, gain_db=6.0)
+    audio = torch.full((1, 100), 10 ** (-24 / 20))  # as it is read: -30 dB and 6
+    gain = RandomGain(low_db=0.0, high_db=0.0, target_db=-20.0)
+    changed = gain.apply(audio, 16000, rng, [recording])
+    assert changed is not None
+    torch.testing.assert_close(changed, torch.full((1, 100), 0.1))
 
 
 def test_what_clips_is_rejected_unless_told_otherwise() -> None:

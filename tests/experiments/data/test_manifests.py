@@ -128,6 +128,63 @@ def test_what_is_cut_from_a_training_folder_is_said_and_has_the_floor(
     assert "1 of speech to test on is too few for 95 % intervals" in split_remark(three, assign_splits(three, 0))
 
 
+def test_a_scanned_manifest_keeps_its_columns_and_measures_its_parts(tmp_path: Path) -> None:
+    loud = np.concatenate([np.full(2 * 16000, 0.01), np.full(3 * 16000, 0.5)])
+    soundfile.write(tmp_path / "a.wav", loud * np.where(np.arange(80000) % 2, 1, -1), 16000)
+    write(tmp_path / "n.wav", 5.0)
+    (tmp_path / "list.csv").write_text(
+        "path,start,end,gain_db,mix_path,mix_start,mix_gain_db,speaker,domain\n"
+        "a.wav,0,2,,,,,ann,speech\n"
+        "a.wav,2,,-6,n.wav,1.25,-12,bob,speech\n"
+        "a.wav,4.5,9,,,,,ann,speech\n"
+        "n.wav,,,3,,,,,noise\n"
+    )
+    before = scan(tmp_path / "list.csv")
+    (tmp_path / "sub").mkdir()
+    output = tmp_path / "sub" / "out.csv"
+    for source, target in ((tmp_path / "list.csv", output), (output, tmp_path / "again.csv")):
+        with pytest.raises(SystemExit) as ended:
+            main(["data", "scan", str(source), "--workers", "1", "-o", str(target)])
+        assert ended.value.code == 0
+        rows = {row["name"]: row for row in read_rows(target)}
+        first, second, whole = rows["a.wav [0-2 s]"], rows["a.wav [2- s]"], rows.get("n.wav") or rows[""]
+        assert [row["speaker"] for row in (first, second)] == ["ann", "bob"]
+        assert [(row["start"], row["length"], row["seconds"]) for row in (first, second)] == [
+            ("0", "2", "2.0"), ("2", "", "3.0")
+        ]  # fmt: skip
+        assert [(float(row["rms_db"]), float(row["peak_db"])) for row in (first, second)] == [
+            pytest.approx((-40.0, -40.0), abs=0.05), pytest.approx((-6.02, -6.02), abs=0.05)
+        ]  # fmt: skip
+        assert (second["gain_db"], second["mix_start"], second["mix_gain_db"]) == ("-6", "1.25", "-12")
+        assert (whole["gain_db"], whole["seconds"]) == ("3", "5.0")
+        after = scan(target)
+        splits = {split: sorted(r.name for r in getattr(after, split)) for split in SPLITS}
+        assert splits == {split: sorted(r.name for r in getattr(before, split)) for split in SPLITS}
+        for old in every(before):
+            (new,) = [r for r in every(after) if r.name == old.name]
+            assert torch.equal(after.read(new, 0.0, 2.0, 16000, 1), before.read(old, 0.0, 2.0, 16000, 1))
+        if target == output:
+            reason = "a segment up to 9.00 s of a file of 5.00 s"
+            assert rows["a.wav [4.5-9 s]"]["problem"] == reason
+            assert (after.skipped, before.skipped) == ([("a.wav [4.5-9 s]", reason)],) * 2
+
+
+def test_joined_manifests_keep_their_parts_and_columns(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", 5.0)
+    write(tmp_path / "b.wav", 5.0)
+    (tmp_path / "one.csv").write_text("path,start,end,speaker\na.wav,0,2,ann\na.wav,2,4,ann\nb.wav,,,bob\n")
+    (tmp_path / "sub").mkdir()
+    output = tmp_path / "sub" / "joined.csv"
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "join", str(tmp_path / "one.csv"), "-o", str(output)])
+    assert ended.value.code == 0
+    assert [row["speaker"] for row in read_rows(output)] == ["ann", "ann", "bob"]
+    before, after = scan(tmp_path / "one.csv"), scan(output)
+    assert [(r.name, r.split, r.start, r.seconds) for r in every(after)] == [
+        (r.name, r.split, r.start, r.seconds) for r in every(before)
+    ]
+
+
 def test_a_manifest_that_is_not_utf_8_is_refused_by_line_and_never_ignored(tmp_path: Path) -> None:
     write(tmp_path / "ä.wav")
     manifest = tmp_path / "manifest.csv"
@@ -173,7 +230,10 @@ def test_a_pipe_in_a_manifest_is_named_and_not_opened(tmp_path: Path, capsys: py
     (tmp_path / "list.csv").write_text(rows)
     corpus = scan(tmp_path / "list.csv")
     no_file = "unreadable: no file but a pipe, device or folder"
-    assert sorted(corpus.skipped) == [("c.wav", f"pipe.wav, which is mixed into it, is {no_file}"), ("pipe.wav", no_file)]
+    assert sorted(corpus.skipped) == [
+        ("c.wav", f"pipe.wav, which is mixed into it, is {no_file}"),
+        ("pipe.wav", no_file),
+    ]
     with pytest.raises(SystemExit) as ended:
         main(["data", "scan", str(tmp_path / "list.csv"), "--workers", "1", "-o", str(tmp_path / "out.csv")])
     assert ended.value.code == 0
