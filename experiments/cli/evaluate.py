@@ -93,7 +93,7 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
     found = entropy_rates(codec, named, clips, rates, options.device, progress=True)
     write_atomically(output / "entropy.csv", found.to_csv(index=False, lineterminator="\n"))
     print(entropy_text(found))
-    return LeftOut.of(data.corpus, clips.left_out)
+    return LeftOut.of(data.corpus, clips.left_out, clips.shorter)
 
 
 def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TypedDict, overload
 
 import torch
@@ -23,14 +24,15 @@ ORDER_SEED = 0
 LeftOut = tuple[str, str]
 """A name, and why it is left out."""
 
-PaddedClip = tuple[str, str, Tensor, int] | LeftOut
-"""Name, domain, audio `[C, N]` and its number of samples before the padding; or a clip that cannot be read."""
+PaddedClip = tuple[str, str, Tensor, int, str] | LeftOut
+"""Name, domain, audio `[C, N]`, its samples before the padding, and how it is shorter than listed; or one left out."""
 
 
 class ValidBatch(TypedDict):
     """What the validation step gets: `audio` float32 `[b, C, N]`, padded to one length, with names and domains.
 
-    `left_out` has (name, reason) of clips that could not be read; there may be no other.
+    `left_out` has (name, reason) of clips that could not be read; there may be no other. `shorter` has (name, how) of
+    clips whose files are shorter than listed.
     """
 
     audio: Tensor
@@ -38,6 +40,7 @@ class ValidBatch(TypedDict):
     domain: list[str]
     length: Tensor
     left_out: list[tuple[str, str]]
+    shorter: list[tuple[str, str]]
 
 
 class Clips(Sequence[Clip]):
@@ -55,6 +58,7 @@ class Clips(Sequence[Clip]):
 
     Attributes:
         left_out: Names of clips that could not be read, with the reason.
+        shorter: Names of clips whose files are shorter than listed, with both lengths.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Clips(Sequence[Clip]):
         self.channels = channels
         self.seconds = seconds
         self.left_out: dict[str, str] = {}
+        self.shorter: dict[str, str] = {}
 
     def __len__(self) -> int:
         """How many clips there are."""
@@ -91,6 +96,8 @@ class Clips(Sequence[Clip]):
             audio = self._read(recording)
         except ShorterError as error:
             audio = self._read(as_it_is(recording, error))
+            if error.note:
+                self.shorter[recording.name] = error.note
         return Clip(recording.name, recording.domain, audio, self.sample_rate)
 
     def __iter__(self) -> Iterator[Clip]:
@@ -114,6 +121,7 @@ class Clips(Sequence[Clip]):
             logger.warning("left out: %s (%s)", name, reason)
 
     def _read(self, recording: Recording) -> Tensor:
+        recording = replace(recording, exact=True)  # zeros that stand for what is missing would be measured as sound
         seconds = min(self.seconds, recording.seconds)
         room = recording.seconds - seconds
         tried = [
@@ -127,7 +135,7 @@ class Clips(Sequence[Clip]):
 
 
 class PaddedClips(Dataset[PaddedClip]):
-    """Clips of one length, as a loader wants them: (name, domain, audio `[C, N]`, samples before the padding).
+    """Clips of one length, as a loader wants them; see ``PaddedClip``.
 
     Args:
         clips: The clips.
@@ -150,12 +158,12 @@ class PaddedClips(Dataset[PaddedClip]):
             return self.clips.name_of(index), str(error)
         samples = clip.audio.shape[-1]
         audio = torch.nn.functional.pad(clip.audio, (0, self.length - samples))
-        return clip.name, clip.domain, audio, samples
+        return clip.name, clip.domain, audio, samples, self.clips.shorter.get(clip.name, "")
 
 
 def collate_clips(items: list[PaddedClip]) -> ValidBatch:
     """Joins padded clips into a batch."""
-    whole = [item for item in items if len(item) == 4]
+    whole = [item for item in items if len(item) == 5]
     audio = [item[2] for item in whole]
     return {
         "audio": torch.stack(audio) if audio else torch.empty(0, 0, 0),
@@ -163,6 +171,7 @@ def collate_clips(items: list[PaddedClip]) -> ValidBatch:
         "domain": [item[1] for item in whole],
         "length": torch.tensor([item[3] for item in whole], dtype=torch.int64),
         "left_out": [item for item in items if len(item) == 2],
+        "shorter": [(item[0], item[4]) for item in whole if item[4]],
     }
 
 

@@ -25,13 +25,15 @@ logger = logging.getLogger(__name__)
 class TrainBatch(TypedDict):
     """What the training step gets: `audio` float32 `[b, C, N]`, `batch` its number, `item` int64 `[b]`.
 
-    `left_out` has (name, reason) of files that could not be read for it, for which others were drawn.
+    `left_out` has (name, reason) of files that could not be read for it, for which others were drawn; `shorter` has
+    (name, how) of those that are shorter than listed. Each process that reads names a file once.
     """
 
     audio: Tensor
     batch: int
     item: Tensor
     left_out: list[tuple[str, str]]
+    shorter: list[tuple[str, str]]
 
 
 class TrainExcerpts(Dataset[TrainBatch]):
@@ -81,6 +83,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         self.n_batches = n_batches
         self.corpus = corpus
         self._unreadable: dict[str, str] = {}
+        self._shorter: dict[str, str] = {}
 
     def __len__(self) -> int:
         """Batches in all."""
@@ -88,7 +91,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def __getitem__(self, batch: int) -> TrainBatch:
         """This rank's share of a batch."""
-        before = len(self._unreadable)
+        before, shorter = len(self._unreadable), len(self._shorter)
         audio = torch.stack([self.draw_item(batch, item) for item in self.items])
         if float(audio.abs().max()) <= SILENCE:
             raise DataError(
@@ -101,6 +104,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
             "batch": batch,
             "item": torch.tensor(self.items, dtype=torch.int64),
             "left_out": left_out,
+            "shorter": list(self._shorter.items())[shorter:],
         }
 
     def draw_item(self, batch: int, item: int) -> Tensor:
@@ -152,6 +156,8 @@ class TrainExcerpts(Dataset[TrainBatch]):
         except ShorterError as error:
             # Drawn in what there is, after the one in what there should be: always the same, whoever knows.
             recording = as_it_is(recording, error)
+            if error.note:
+                self._shorter.setdefault(recording.name, error.note)
             start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
             return self._read(recording, start, seconds, rate)
 

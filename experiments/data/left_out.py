@@ -23,34 +23,41 @@ def of_no_use(left_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 @dataclass
 class LeftOut:
-    """The files that a run left out.
+    """The files that a run left out, and those it read shorter than they are listed.
 
     Args:
         files: how many the corpus has, those of no use included.
         reasons: why each was left out, by name.
+        shorter: how each is shorter than listed, by name.
     """
 
     files: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
+    shorter: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, corpus: Corpus, found: Mapping[str, str]) -> "LeftOut":
+    def of(cls, corpus: Corpus, found: Mapping[str, str], shorter: Mapping[str, str] | None = None) -> "LeftOut":
         """Those found of no use before the first batch or clip, and those ``found`` when they were read (by name)."""
         useless = dict(of_no_use(corpus.skipped))
         files = len(corpus.train) + len(corpus.valid) + len(corpus.test) + len(useless)
-        return cls(files, useless | dict(found))
+        return cls(files, useless | dict(found), dict(shorter or {}))
 
     def joined(self, other: "LeftOut") -> "LeftOut":
         """Those of two runs on one corpus."""
-        return LeftOut(max(self.files, other.files), self.reasons | other.reasons)
+        files = max(self.files, other.files)
+        return LeftOut(files, self.reasons | other.reasons, self.shorter | other.shorter)
 
     @property
     def line(self) -> str:
-        """A sentence on the files left out, by name with the reason; empty where there are none."""
-        if not self.reasons:
-            return ""
-        number = f"{len(self.reasons):,} of {counted(self.files, 'file')}"
-        return f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}"
+        """A sentence on the files left out, and those shorter than listed, by name; empty where there are none."""
+        said = []
+        if self.reasons:
+            number = f"{len(self.reasons):,} of {counted(self.files, 'file')}"
+            said.append(f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}")
+        if self.shorter:
+            listed = _listed(list(self.shorter.items()), SHOWN)
+            said.append(f"{counted(len(self.shorter), 'file')} read shorter than listed: {listed}")
+        return "; ".join(said)
 
 
 def refuse_too_many(corpus: Corpus, most: float) -> None:

@@ -36,13 +36,13 @@ def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
     """
     paths = []
     for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
-        name = path.relative_to(root).as_posix()
-        if not is_utf8(name):
-            skipped.append((as_text(name), NOT_UTF8))
+        called = path.relative_to(root).as_posix()
+        if not is_utf8(called):
+            skipped.append((as_text(called), NOT_UTF8))
         elif path.is_file() or not path.exists():  # a link to nothing is found unreadable later
             paths.append(path)
         else:
-            skipped.append((name, NO_FILE))
+            skipped.append((called, NO_FILE))
     tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
     named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
     # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.

@@ -17,6 +17,9 @@ from codeclab.experiments.data.recording import DataError, Recording
 FILTER_ZEROS = 24
 ROLLOFF = 0.945
 
+ROUNDING = 0.001
+"""Seconds by which a manifest's milliseconds may differ from the file."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,8 +49,9 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
     ends = recording.start + recording.seconds
     try:
         audio = _read_file(
-            recording.path, recording.sample_rate, recording.start + start_seconds, *where, round(ends, 9)
-        )
+            recording.path, recording.sample_rate, recording.start + start_seconds, *where, round(ends, 9),
+            0.5 / sample_rate if recording.exact else SLACK,
+        )  # fmt: skip
     except ShorterError as error:
         raise ShorterError(recording.path, error.seconds - recording.start, recording.seconds) from error
     if recording.gain_db:
@@ -67,16 +71,17 @@ def _read_file(
     sample_rate: int,
     channels: int,
     ends: float | None = None,
+    slack: float = SLACK,
 ) -> Tensor:
-    """An excerpt of a file; of what lies after ``ends`` seconds nothing, which the file should reach."""
+    """An excerpt of a file; of what lies after ``ends`` seconds nothing, which the file should reach but for a slack."""
     try:
-        return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends)
+        return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     except RateChangedError as error:
         _say_once(f"{error}; it is read at {error.found} Hz")
-        return _read_at(path, error.found, start_seconds, seconds, sample_rate, channels, ends)
+        return _read_at(path, error.found, start_seconds, seconds, sample_rate, channels, ends, slack)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def _say_once(text: str) -> None:
     logger.warning(text)
 
@@ -89,6 +94,7 @@ def _read_at(
     sample_rate: int,
     channels: int,
     ends: float | None,
+    slack: float,
 ) -> Tensor:
     start, length = round(start_seconds * sample_rate), round(seconds * sample_rate)
     common = gcd(stored_rate, sample_rate)
@@ -102,7 +108,7 @@ def _read_at(
         # Of a segment, nothing that follows it; of a whole file, there is nothing.
         held = min(length, max(round((ends - start_seconds) * sample_rate), 0))
         there = (first * old + samples.shape[1]) / stored_rate
-        if there < min(start_seconds + seconds, ends) - SLACK:
+        if there < min(start_seconds + seconds, ends) - slack:
             raise ShorterError(path, there if samples.shape[1] else _measured_seconds(path), ends)
     audio = resample(convert_channels(torch.from_numpy(samples), channels), stored_rate, sample_rate)
     audio = audio[:, start - first * new :][:, :held]
@@ -116,11 +122,17 @@ class ShorterError(DataError):
         path: The file.
         seconds: How long it is, or what is left of a segment.
         listed: How long it should be.
+
+    Attributes:
+        note: What the user should know; empty where only a manifest's milliseconds were rounded.
     """
 
     def __init__(self, path: Path, seconds: float, listed: float) -> None:
-        super().__init__(f"{path} ends after {max(seconds, 0.0):.3f} s, and is listed with {listed:.3f} s")
+        found = f"ends after {max(seconds, 0.0):.3f} s, and is listed with {listed:.3f} s"
+        super().__init__(f"{path} {found}")
         self.seconds = seconds
+        self.listed = listed
+        self.note = found if listed - seconds > ROUNDING else ""
 
 
 @lru_cache(maxsize=4096)
@@ -132,13 +144,15 @@ def _measured_seconds(path: Path) -> float:
 
 
 def as_it_is(recording: Recording, error: ShorterError) -> Recording:
-    """A recording with the length that its file has.
+    """A recording with the length that its file has, which is said once.
 
     Raises:
         DataError: There is nothing left of it.
     """
-    if error.seconds <= SLACK:
+    if error.seconds <= min(SLACK, error.listed / 2):
         raise error
+    if error.note:
+        _say_once(f"{error}; it is read as it is")
     return replace(recording, seconds=error.seconds)
 
 

@@ -54,6 +54,7 @@ class Recording:
         start: Seconds into the file at which a segment begins, `seconds` long; 0 for a whole file.
         gain_db: Gain in dB with which it is read.
         mixed: What is added to it.
+        exact: Whether its file lacks nothing of its length: nothing is then read as zeros that a decoder's slack explains.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class Recording:
     start: float = 0.0
     gain_db: float = 0.0
     mixed: Source | None = None
+    exact: bool = False
 
 
 ReadExcerpt = Callable[[Recording, float, float, int, int], "Tensor"]

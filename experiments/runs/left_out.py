@@ -9,6 +9,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.data.clips import Clips
@@ -30,7 +31,7 @@ def read_left_out(folder: Path) -> LeftOut:
 
 def note_left_out(info: dict[str, Any], corpus: Corpus, clips: Clips) -> None:
     """Keep in an evaluation's ``info`` what it left out of a corpus, once its clips were read."""
-    info[INFO] = asdict(LeftOut.of(corpus, clips.left_out))
+    info[INFO] = asdict(LeftOut.of(corpus, clips.left_out, clips.shorter))
 
 
 def noted(info: dict[str, Any]) -> LeftOut:
@@ -45,7 +46,7 @@ def say_left_out(title: str, left_out: LeftOut) -> None:
 
 
 class CountLeftOut(Callback):
-    """Collects the files that training and validation could not read, and says them at the end.
+    """Collects the files that could not be read, or are shorter than listed, and says them at the end.
 
     Args:
         name: the run's.
@@ -56,20 +57,22 @@ class CountLeftOut(Callback):
         self.name = name
         self.folder = folder
         self.found: dict[str, str] = {}
+        self.shorter: dict[str, str] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the files left out so far."""
-        return {"found": dict(self.found)}
+        """What a checkpoint keeps: the files so far."""
+        return {"found": dict(self.found), "shorter": dict(self.shorter)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what ``state_dict`` kept."""
         self.found = dict(state_dict["found"])
+        self.shorter = dict(state_dict.get("shorter", {}))
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note what could not be read for the batch."""
-        self.found |= dict(batch.get("left_out", ()))
+        self._note(batch)
 
     def on_validation_batch_end(
         self,
@@ -81,20 +84,50 @@ class CountLeftOut(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Note the clips that could not be read."""
-        self.found |= dict(batch.get("left_out", ()))
+        self._note(batch)
+
+    def on_test_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Note the clips that could not be read."""
+        self._note(batch)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Say how many files were left out and why, those that were before the first batch included."""
+        self._say(trainer)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """As after training, where only validation was asked for."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._say(trainer)
+
+    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """As after training."""
+        self._say(trainer)
+
+    def _note(self, batch: Any) -> None:
+        self.found |= dict(batch.get("left_out", ()))
+        self.shorter |= dict(batch.get("shorter", ()))
+
+    def _say(self, trainer: lightning.Trainer) -> None:
         corpus = getattr(getattr(trainer, "datamodule", None), "corpus", None)
         if corpus is None:
             return
         if trainer.world_size > 1:
-            parts: list[dict[str, str]] = [{} for _ in range(trainer.world_size)]
-            torch.distributed.all_gather_object(parts, self.found)  # each device reads its own share of a batch
-            self.found = {name: reason for part in parts for name, reason in part.items()}
+            parts: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in range(trainer.world_size)]
+            # Each device reads its own share of a batch.
+            torch.distributed.all_gather_object(parts, (self.found, self.shorter))
+            self.found = {name: reason for part, _ in parts for name, reason in part.items()}
+            self.shorter = {name: how for _, part in parts for name, how in part.items()}
         if not trainer.is_global_zero:
             return
-        left_out = LeftOut.of(corpus, self.found)
+        left_out = LeftOut.of(corpus, self.found, self.shorter)
         if self.folder is not None:
             write_atomically(self.folder / NAME, json.dumps(asdict(left_out), indent=2, ensure_ascii=False) + "\n")
         say_left_out(self.name, left_out)

@@ -46,6 +46,9 @@ def test_fit_evaluate_and_compare_end_with_what_they_left_out(
     said = capsys.readouterr().err
     assert f"mine: {BAD}" in said[said.index("batch 1/1") :]
     mine = str(tmp_path / "runs" / "mine")
+    for command in ("validate", "test"):
+        run([command, "--config", mine])
+        assert capsys.readouterr().err.splitlines()[-1].startswith(f"mine: {BAD}")
     run(["evaluate", mine, "--metrics", "si_snr"])
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"codeclab evaluate: {BAD}")
     run(["evaluate", "--baseline", "MP3", "--data", str(folder), "--bitrates", "64", "--metrics", "si_snr", "-o", mine])

@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 from codeclab.experiments.data import headers, waiting
+from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.corpus import scan
 from codeclab.experiments.data.formats import measure_header, read_header
 from codeclab.experiments.data.left_out import LeftOut, refuse_too_many
@@ -18,6 +19,7 @@ from codeclab.experiments.data.measuring import measure_file
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.reader import ShorterError, read_excerpt
 from codeclab.experiments.data.recording import Corpus, DataError, Recording
+from codeclab.experiments.data.splits import draw_position
 
 
 def noise(seconds: float, rate: int = 16000) -> np.ndarray:
@@ -186,10 +188,53 @@ def test_a_file_that_became_shorter_is_never_padded_with_silence(tmp_path: Path)
     listed = Recording(tmp_path / "a.wav", "all", 16000, 1, 10.0, name="a.wav")
     with pytest.raises(ShorterError, match="ends after 2.000 s, and is listed with 10.000 s"):
         read_excerpt(listed, 1.5, 1.0, 16000, 1)
-    from codeclab.experiments.data.clips import Clips
-
     (clip,) = Clips([listed], read_excerpt, 16000, 1, 10.0)
     assert clip.audio.shape[-1] == 32000
+
+
+def test_what_is_shorter_than_listed_is_said_once_and_counted(tree: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = AudioData(str(tree), sample_rate=16000, seconds=0.6, batch_size=8, workers=0, n_batches=1)
+    data.check()
+    for split in ("train", "valid", "test"):
+        for name in "abcdefg":
+            soundfile.write(tree / split / f"{name}.wav", noise(0.7), 16000)
+    how = "ends after 0.700 s, and is listed with 1.000 s"
+    with caplog.at_level(logging.WARNING):
+        batches = data.batches(0)
+        noted = [one for _ in range(6) for one in next(batches)["shorter"]]
+        assert len(noted) == len(dict(noted)) > 0
+        assert set(dict(noted).values()) == {how}
+        assert [one for batch in data.val_dataloader() for one in batch["shorter"]] == [
+            (name, how)
+            for name in sorted(
+                (f"valid/{n}.wav" for n in "abcdefg"), key=lambda name: draw_position(0, f"order:{name}")
+            )
+        ]
+        for _ in range(2):
+            clips = data.clips("test")
+            assert {clip.audio.shape[-1] for clip in clips} == {11200}
+    assert caplog.text.count(f"{tree}/test/a.wav {how}; it is read as it is") == 1
+    line = LeftOut.of(data.corpus, clips.left_out, clips.shorter).line
+    assert line.startswith("7 files read shorter than listed: test/")
+    assert line.endswith(f"({how}); and 4 more")
+
+
+def test_no_zero_that_stands_for_missing_sound_is_measured(tmp_path: Path) -> None:
+    real = noise(1.906)
+    soundfile.write(tmp_path / "a.wav", real, 16000)
+    listed = Recording(tmp_path / "a.wav", "all", 16000, 1, 2.0, name="a.wav")
+    assert read_excerpt(listed, 0.0, 2.0, 16000, 1).shape[-1] == 32000  # training may pad so little
+    for rate in (16000, 24000, 44100):
+        clips = Clips([listed], read_excerpt, rate, 1, 10.0)
+        (clip,) = clips
+        assert clip.audio.shape[-1] == round(1.906 * rate)
+        assert clip.audio[0, -50:].abs().min() > 0
+        assert list(clips.shorter) == ["a.wav"]
+    # What a manifest rounds to milliseconds is no difference to speak of, and leaves no zeros either.
+    soundfile.write(tmp_path / "b.wav", noise(0.0096), 16000)
+    rounded = Clips([Recording(tmp_path / "b.wav", "all", 16000, 1, 0.010, name="b.wav")], read_excerpt, 16000, 1, 1.0)
+    assert next(iter(rounded)).audio.shape[-1] == round(0.0096 * 16000)
+    assert not rounded.shorter
 
 
 def test_a_clip_that_cannot_be_read_ends_nothing_and_is_named(tree: Path) -> None:
