@@ -73,7 +73,7 @@ def _read_file(
     ends: float | None = None,
     slack: float = SLACK,
 ) -> Tensor:
-    """An excerpt of a file; of what lies after ``ends`` seconds nothing, which the file should reach but for a slack."""
+    """An excerpt of a file; of what lies after ``ends`` seconds nothing, which the file reaches but for ``slack``."""
     try:
         return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     except RateChangedError as error:

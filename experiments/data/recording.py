@@ -54,7 +54,7 @@ class Recording:
         start: Seconds into the file at which a segment begins, `seconds` long; 0 for a whole file.
         gain_db: Gain in dB with which it is read.
         mixed: What is added to it.
-        exact: Whether its file lacks nothing of its length: nothing is then read as zeros that a decoder's slack explains.
+        exact: Whether no zeros may stand for what its file lacks, not even for as little as decoders differ by.
     """
 
     path: Path
