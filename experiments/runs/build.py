@@ -224,7 +224,7 @@ class CodecCLI(LightningCLI):
             self.start = self.folder.steps
         listed = list_corpus(self.datamodule.corpus)
         if changed := differences(read_record(self.folder.corpus), listed):
-            self.notes(changed)
+            say(f"note: {self.folder.path.name}: {changed}")  # a table's rows, too, where all else was said before
         if self.resume is None or self.folder.corpus.is_file():
             write_record(self.folder.corpus, listed)
         request = self.request
