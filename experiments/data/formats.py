@@ -70,6 +70,10 @@ def ffmpeg_decode(path: Path, sample_rate: int, first: int, count: int) -> np.nd
     return _told(lambda file: _decode(file, first, count, sample_rate), path)
 
 
+class UndecodableError(OSError):
+    """What a file holds is the reason why it cannot be read: it will be the same as long as the file is."""
+
+
 def _told(read: Callable[[Path], Read], path: Path) -> Read:
     try:
         import av
@@ -80,7 +84,9 @@ def _told(read: Callable[[Path], Read], path: Path) -> Read:
     except DataError:
         raise
     except (av.error.FFmpegError, IndexError, ValueError) as error:
-        raise OSError(f"neither libsndfile nor FFmpeg can read it ({error})") from error
+        of_system = isinstance(error, OSError)  # a file that cannot be had just now: permissions, a mount, a disk
+        wrong = f"neither libsndfile nor FFmpeg can read it ({error})"
+        raise (OSError if of_system else UndecodableError)(wrong) from error
 
 
 def _header(path: Path) -> Header:
@@ -195,16 +201,16 @@ def measure_header(path: Path) -> Header:
 
 def _read(path: Path, by_soundfile: Callable[[Path], Header]) -> Header:
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(NO_FILE)  # to open a pipe waits until something is written to it
+        raise UndecodableError(NO_FILE)  # to open a pipe waits until something is written to it
     if not is_utf8(str(path)):
-        raise OSError(NOT_UTF8)
+        raise UndecodableError(NOT_UTF8)
     try:
         return by_soundfile(path)
     except (soundfile.SoundFileError, TypeError) as error:
         try:
             return ffmpeg_header(path)
         except OSError as second:
-            raise OSError(f"{second}; libsndfile: {_words(error)}") from second
+            raise type(second)(f"{second}; libsndfile: {_words(error)}") from second
 
 
 def _words(error: Exception) -> str:

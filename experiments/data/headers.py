@@ -1,4 +1,4 @@
-"""What files hold, found out in parallel, and kept for the next time where it took decoding."""
+"""What files hold, found out in parallel, and kept for the next time where it took decoding or is of no use."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.data.cores import usable_cores
-from codeclab.experiments.data.formats import Header, read_header
+from codeclab.experiments.data.formats import Header, UndecodableError, read_header
 
 MANY = 500
 """Files from which on a bar is shown."""
@@ -26,7 +26,7 @@ def cache_folder() -> Path:
 
 
 class HeaderCache:
-    """Headers of a corpus that took decoding, by path, size and time of change.
+    """Headers of a corpus that took decoding, and reasons why there is none, by path, size and time of change.
 
     Args:
         root: The corpus: each has its own file.
@@ -53,9 +53,12 @@ class HeaderCache:
                 found = kept[2]
                 return Header(**found) if isinstance(found, dict) else str(found)
             header = read_header(path)
-            if header.measured:
+            if header.measured or header.problem:
                 self._new[key] = [*stamp, asdict(header)]
             return header
+        except UndecodableError as error:
+            self._new[key] = [*stamp, reason := f"unreadable: {error}"]
+            return reason
         except OSError as error:
             return f"unreadable: {error}"
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from codeclab.experiments.data import headers, waiting
+from codeclab.experiments.data import formats, headers, waiting
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.corpus import scan
 from codeclab.experiments.data.formats import measure_header, read_header
@@ -123,6 +124,43 @@ def test_what_took_decoding_is_kept_for_the_next_time(tree: Path, monkeypatch: p
     os.utime(tree / "train" / "c.mp3", (1, 1))  # changed, as far as one can tell
     scan(tree)
     assert "c.mp3" in opened
+
+
+def test_why_a_file_is_of_no_use_is_kept_for_the_next_time(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_flac(tree / "train" / "cut.flac")
+    (tree / "train" / "text.wav").write_text("no sound")
+    soundfile.write(tree / "train" / "zero.wav", np.zeros(16000), 16000)
+    first = scan(tree).skipped
+    assert [name for name, _ in first] == ["train/cut.flac", "train/text.wav", "train/zero.wav"]
+    opened: list[str] = []
+    real = headers.read_header
+    monkeypatch.setattr(headers, "read_header", lambda path: (opened.append(path.name), real(path))[1])
+    assert scan(tree).skipped == first
+    assert not {"cut.flac", "text.wav", "zero.wav"} & set(opened)
+    soundfile.write(tree / "train" / "text.wav", noise(1.0), 16000)  # mended
+    assert [name for name, _ in scan(tree).skipped] == ["train/cut.flac", "train/zero.wav"]
+    assert "text.wav" in opened
+
+
+def test_what_the_system_says_of_a_file_is_not_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_mp3(tree / "train" / "c.mp3")
+    real = headers.read_header
+
+    def refused(path: Path) -> formats.Header:
+        if path.name == "c.mp3":
+            raise OSError("Input/output error")
+        return real(path)
+
+    monkeypatch.setattr(headers, "read_header", refused)
+    assert scan(tree).skipped == [("train/c.mp3", "unreadable: Input/output error")]
+    monkeypatch.setattr(headers, "read_header", real)
+    assert not scan(tree).skipped
+    # Without FFmpeg's reader a file cannot be read today, and can be once that is installed.
+    raw_aac(tree / "train" / "a.aac")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "av", None)
+        assert "pip install av" in scan(tree).skipped[0][1]
+    assert not scan(tree).skipped
 
 
 def test_many_useless_files_are_an_error_before_the_first_batch_and_one_is_none(tree: Path) -> None:
