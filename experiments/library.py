@@ -123,6 +123,7 @@ def evaluate(
     split: str = "test",
     clips: int | None = None,
     seconds: float | None = None,
+    max_left_out: float | None = None,
     sample_rate: int | None = None,
     workers: int = 0,
     device: str | None = None,
@@ -141,6 +142,7 @@ def evaluate(
         split: ``test``, ``valid``, ``train`` or ``all``.
         clips: how many at most, balanced over the domains; None is the run's own limit.
         seconds: length a clip is cut to; None is the run's.
+        max_left_out: share of the files that may be of no use; None is the run's. One never ends a measurement.
         sample_rate: Hz of the originals; None is the codec's, or 48 kHz for a baseline that takes any.
         workers: processes for ViSQOL; 0 computes it here.
         device: where a codec runs; None takes a GPU where there is one.
@@ -163,6 +165,8 @@ def evaluate(
         module.max_test_clips = module.valid_clips = clips
     if seconds is not None:
         module.clip_seconds = seconds
+    if max_left_out is not None:
+        module.max_left_out = max_left_out
     wanted = bitrates if bitrates is None or isinstance(bitrates, int) else list(bitrates)
     rates = pick_bitrates(codec.bitrates, wanted) if codec.bitrates else wanted
     if not rates or isinstance(rates, int):
@@ -170,6 +174,7 @@ def evaluate(
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
     if isinstance(codec, Codec):
         return evaluate_codec(codec, module, rates, list(metrics), split, workers, device)
+    module.check((split,))
     chosen = module.clips(split)
     found = evaluate_baseline(codec, chosen, rates, list(metrics), workers)
     note_left_out(found.info, module.corpus, chosen)

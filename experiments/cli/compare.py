@@ -79,6 +79,8 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
         data.max_test_clips = data.valid_clips = options.clips
     if options.seconds is not None:
         data.clip_seconds = options.seconds
+    if options.max_left_out is not None:
+        data.max_left_out = options.max_left_out
     trained = any(trained_on(subject.path, data.folder) for subject in subjects)
     return data, options.split or ("test" if trained else "all")
 
@@ -175,7 +177,7 @@ def run(command: str, argv: list[str]) -> int:
         subjects = read_subjects(options.subjects)
         data, split = clips_for(subjects, options)
         rates = rates_for(subjects, options.bitrates)
-        data.corpus.split(split)
+        data.check((split,))
     except (ValueError, NotInstalledError) as error:
         print(f"codeclab compare: {error}", file=sys.stderr)
         return 2

@@ -43,7 +43,9 @@ def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str)
     rate = options.sample_rate or baseline.sample_rate or FULL_BAND
     data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
     _limit(data, options)
-    clips = data.clips(options.split or "all")  # nothing was trained on any of them
+    split = options.split or "all"  # nothing was trained on any of them
+    data.check((split,))
+    clips = data.clips(split)
     found = evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
     note_left_out(found.info, data.corpus, clips)
     found.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data)}
@@ -89,6 +91,7 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
     named = {name: coders.named(name) for name in coders.names}
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     split = options.split or ("test" if trained_on(Path(options.run), data.folder) else "all")
+    data.check((split,))
     clips = data.clips(split)
     found = entropy_rates(codec, named, clips, rates, options.device, progress=True)
     write_atomically(output / "entropy.csv", found.to_csv(index=False, lineterminator="\n"))
@@ -108,6 +111,8 @@ def _limit(data: AudioData, options: argparse.Namespace) -> None:
         data.max_test_clips = data.valid_clips = options.clips
     if options.seconds is not None:
         data.clip_seconds = options.seconds
+    if options.max_left_out is not None:
+        data.max_left_out = options.max_left_out
 
 
 def check_metrics(names: Sequence[str]) -> list[str]:

@@ -38,6 +38,7 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
     """
     root = Path(folder).expanduser()
     skipped: list[tuple[str, str]] = []
+    lost: dict[str, str] = {}
     home = Path(os.path.abspath(root if root.is_dir() else root.parent))
     if root.is_file():
         if not is_manifest(root):
@@ -45,15 +46,17 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
                 f"{root} is neither a folder of audio nor a CSV manifest with a 'path' column (and, where known, "
                 "split, domain, sample_rate, channels, seconds, full_band); `codeclab data scan FOLDER` writes one"
             )
-        listed = read_manifest(root, skipped)
+        listed = read_manifest(root, skipped, lost)
     elif root.is_dir():
         manifest = root / MANIFEST_NAME
-        listed = read_manifest(manifest, skipped) if is_manifest(manifest) else list_tree(root, skipped)
+        listed = read_manifest(manifest, skipped, lost) if is_manifest(manifest) else list_tree(root, skipped, lost)
     else:
         raise DataError(f"there is no folder or manifest {root}")
     if not listed and not skipped:
         raise DataError(f"no audio in {root}: looked in all its folders for {' '.join(sorted(EXTENSIONS))}")
     usable = _check_all(root, listed, skipped)
+    left_out = {name for name, _ in skipped}
+    lost |= {one.name: one.split for one in listed if one.split is not None and one.name in left_out}
     recordings = assign_splits(usable, seed, known, floor)
     if known is None and (remark := split_remark(usable, recordings)):
         logger.warning(f"{root}: {remark}")
@@ -62,7 +65,8 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
     if not recordings:
         raise DataError(f"no usable audio in {root}: {_skip_message(root, skipped, 0)}")
     by_split = {split: [r for r in recordings if r.split == split] for split in SPLITS}
-    return Corpus(str(root), read_excerpt, by_split["train"], by_split["valid"], by_split["test"], skipped, home)
+    parts = (by_split[split] for split in SPLITS)
+    return Corpus(str(root), read_excerpt, *parts, skipped=skipped, folder=home, lost=lost)
 
 
 def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.recording import Corpus, DataError
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 
 DELIBERATE = ("beside the split folders", "split ", "listed twice")
 """How the reasons begin for which a file is left out as the user has it, not because it is of no use."""
@@ -60,8 +60,8 @@ class LeftOut:
         return "; ".join(said)
 
 
-def refuse_too_many(corpus: Corpus, most: float) -> None:
-    """Refuse a corpus of which too much is of no use.
+def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> None:
+    """Refuse a corpus of which, or of one split of which, too much is of no use.
 
     One file never is too many, however few there are: it is named, counted and left out. From two on, their share
     counts.
@@ -69,17 +69,26 @@ def refuse_too_many(corpus: Corpus, most: float) -> None:
     Args:
         corpus: the corpus.
         most: share of its files that may be of no use, 0 to 1.
+        split: that is looked at by itself, too; of files that are in none, nobody knows what they would be.
 
     Raises:
         DataError: More of them are; the message names some, and the flag with which they may be.
     """
+    if not 0 <= most <= 1:
+        raise DataError(f"max_left_out is a share of the files, 0 to 1, got {most:g}")
     useless = of_no_use(corpus.skipped)
-    files = LeftOut.of(corpus, {}).files
+    _refuse_share(useless, LeftOut.of(corpus, {}).files, "file", corpus.name, most)
+    if split in SPLITS:
+        own = [(name, reason) for name, reason in useless if corpus.lost.get(name) == split]
+        _refuse_share(own, len(getattr(corpus, split)) + len(own), f"{split} file", corpus.name, most)
+
+
+def _refuse_share(useless: Sequence[tuple[str, str]], files: int, kind: str, where: str, most: float) -> None:
     if len(useless) <= 1 or len(useless) / files <= most:
         return
     enough = math.ceil(100 * len(useless) / files) / 100
     raise DataError(
-        f"{len(useless):,} of {counted(files, 'file')} in {corpus.name} are of no use, more than {100 * most:.3g}%: "
+        f"{len(useless):,} of {counted(files, kind)} in {where} are of no use, more than {100 * most:.3g}%: "
         f"{_listed(useless, NAMES_IN_ERROR)}. One such file never ends a command, a larger share than that does; "
         f"--data.max_left_out {enough:g} goes on without them"
     )

@@ -25,7 +25,7 @@ FOLDER_SPLITS = {
 """Folder names, and names in a manifest, that say which split a file belongs to."""
 
 
-def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
+def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
     """All audio files below a folder, sorted by name, headers not yet read.
 
     Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
@@ -33,20 +33,24 @@ def list_tree(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
     Args:
         root: The folder.
         skipped: Takes (name, reason) of every file left out.
+        lost: Takes their splits by name, of those that lie in one.
     """
-    paths = []
+    paths, none = [], []
     for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
         called = path.relative_to(root).as_posix()
         if not is_utf8(called):
-            skipped.append((as_text(called), NOT_UTF8))
+            none.append((as_text(called), NOT_UTF8))
         elif path.is_file() or not path.exists():  # a link to nothing is found unreadable later
             paths.append(path)
         else:
-            skipped.append((called, NO_FILE))
+            none.append((called, NO_FILE))
+    skipped.extend(none)
     tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
     named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
     # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.
     has_splits = "train" in named.values() or (named.keys() == tops and len(named) > 0)
+    if has_splits and lost is not None:
+        lost.update({name: named[top] for name, _ in none if (top := name.split("/")[0]) in named})
     found = []
     for path in paths:
         name = path.relative_to(root)
@@ -151,7 +155,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def read_manifest(path: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
+def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
     """Lists the rows of a manifest; paths are relative to its folder.
 
     Columns: `path`, and as far as known `name`, `split`, `domain`, `full_band`, and those of segments (`start` and
@@ -163,6 +167,7 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]]) -> list[Recording]
     Args:
         path: The CSV file.
         skipped: Takes (name, reason) of every row left out.
+        lost: Takes the splits, by name, of those with a problem that have one.
 
     Raises:
         DataError: If it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
@@ -174,6 +179,8 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]]) -> list[Recording]
         split = FOLDER_SPLITS.get(row.get("split", "").lower())
         if row.get("problem"):
             skipped.append((name, row["problem"]))
+            if split is not None and lost is not None:
+                lost[name] = split
         elif row.get("split") and split is None:
             skipped.append((name, f"split {row['split']!r} is none of train, valid, test"))
         elif name not in recordings:

@@ -60,7 +60,7 @@ class AudioData(LightningDataModule):
         room_responses: A folder of room responses, for `Reverberation`; None adds none.
         mix_valid: Whether validation clips are drawn, mixed and changed as training excerpts are (`MixedClips`).
         max_left_out: Share of the files that may be of no use; more than one file, and a larger share, end a training
-            before its first batch.
+            before its first batch, and a measurement before its first clip.
 
     Attributes:
         start_batch: The batch that the loader begins with.
@@ -114,8 +114,6 @@ class AudioData(LightningDataModule):
         self.max_test_clips = max_test_clips
         self.room_responses = room_responses
         self.mix_valid = mix_valid
-        if not 0 <= max_left_out <= 1:
-            raise DataError(f"max_left_out is a share of the files, 0 to 1, got {max_left_out}")
         self.max_left_out = max_left_out
         self.start_batch = 0
         self.kept_splits: dict[str, str] | None = None
@@ -140,11 +138,14 @@ class AudioData(LightningDataModule):
             splits: Those that are needed.
 
         Raises:
-            DataError: If one holds nothing, the sampling finds no recordings it needs, or there are no room responses
+            DataError: If one holds nothing, too much of the corpus, or of one that is measured, is of no use, the
+                sampling finds no recordings it needs, or there are no room responses
                 where they should be.
         """
         refuse_too_many(self.corpus, self.max_left_out)
         for split in splits:
+            if split != "train":  # what is measured is told by itself; training draws from what there is
+                refuse_too_many(self.corpus, self.max_left_out, split)
             recordings = self.corpus.split(split)
             if split == "train":
                 self.sampling.prepare(recordings)

@@ -90,6 +90,7 @@ class Corpus:
         test: Recordings to report results on.
         skipped: Files left out, each with the reason.
         folder: The folder that the files lie in; None where they lie in none.
+        lost: The split of each file left out, by name, where one is given.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Corpus:
     test: list[Recording] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     folder: Path | None = None
+    lost: dict[str, str] = field(default_factory=dict)
 
     def split(self, name: str) -> list[Recording]:
         """The recordings of one split, or of all of them together for ``"all"``.

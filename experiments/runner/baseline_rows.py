@@ -34,6 +34,9 @@ SPLIT = "split"
 CLIP_SETTINGS = ("valid_clips", "max_test_clips", "clip_seconds")
 """The data settings that say which clips a row is measured on, besides the folder."""
 
+MAX_LEFT_OUT = "max_left_out"
+"""Beside those settings, the share of the files that may be of no use; figures do not depend on it."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -80,7 +83,8 @@ def plan_measurement(
         raise RecipeError(f"{row.name}: none of the table's bitrates; it offers {offered} kbps: say 'bitrates'")
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are judged")
-    stamp = Stamp(of, list(spec.metrics), rates, data, rate, [], channels, dict(clips))
+    told = {key: value for key, value in clips.items() if key != MAX_LEFT_OUT}
+    stamp = Stamp(of, list(spec.metrics), rates, data, rate, [], channels, told)
     settings = dict(clips)
     split = settings.pop(SPLIT, "test")
     module = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
@@ -130,6 +134,7 @@ def measure_untrained(
 def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -> Evaluation:
     if isinstance(plan.subject, Codec):
         return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
+    plan.clips.check((plan.split,))
     clips = plan.clips.clips(plan.split)
     found = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
     note_left_out(found.info, plan.clips.corpus, clips)
@@ -189,7 +194,7 @@ def _rates(row: RowSpec, spec: TableSpec, baseline: Baseline) -> list[float]:
 
 
 def _is_clips(key: str) -> bool:
-    return key.startswith("data.") and key.removeprefix("data.") in CLIP_SETTINGS
+    return key.startswith("data.") and key.removeprefix("data.") in (*CLIP_SETTINGS, MAX_LEFT_OUT)
 
 
 def _folder(runs: Path, row: RowSpec, stamp: Stamp) -> Path:

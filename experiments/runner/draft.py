@@ -135,6 +135,7 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     # A row for another machine is built here, but for what this one has.
     here = ["--trainer.accelerator", "cpu"] if request.elsewhere else []
     cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
+    cli.datamodule.check(("test",))  # on which it will be measured
     first = int(cli.config.seed_everything)
     name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
     accelerator = dict(pairs(flags)).get("trainer.accelerator", "auto")

@@ -35,7 +35,9 @@ def data_of(run: Path, folder: str | None, codec: Codec, sample_rate: int | None
     if (run / "config.yaml").is_file():
         stored = yaml.safe_load((run / "config.yaml").read_text())["data"]
         settings = {
-            key: stored[key] for key in ("folder", "valid_clips", "max_test_clips", "clip_seconds") if key in stored
+            key: stored[key]
+            for key in ("folder", "valid_clips", "max_test_clips", "clip_seconds", "max_left_out")
+            if key in stored
         }
     if folder is not None:
         settings["folder"] = folder
@@ -77,6 +79,7 @@ def evaluate_codec(
 ) -> Evaluation:
     """Measure ``codec`` on a split's clips at ``bitrates`` (kbps); ``title`` is what its progress is called."""
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    data.check((split,))
     clips = data.clips(split)
     found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
     found.info["codec"] = identity(codec)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_imports, add_split
+from codeclab.experiments.cli.options.shared import add_imports, add_max_left_out, add_split
 from codeclab.experiments.config.part_names import baseline_names
 
 METRICS = ["mel_distance", "stft_distance", "si_snr"]
@@ -30,6 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: 10)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
     parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    add_max_left_out(parser)
     add_imports(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")
     return parser

@@ -20,6 +20,17 @@ def add_split(parser: argparse.ArgumentParser, told: str) -> None:
     parser.add_argument("--split", choices=("train", "valid", "test", "all"), help=told)
 
 
+def add_max_left_out(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data.max_left_out``, by the name that it has where a codec is trained."""
+    parser.add_argument(
+        "--data.max_left_out",
+        dest="max_left_out",
+        type=float,
+        metavar="SHARE",
+        help="of the files, that may be of no use (default: 0.05); one file never ends a command",
+    )
+
+
 def add_codec(parser: argparse.ArgumentParser) -> None:
     """Add ``--codec``, by default the one in the box."""
     parser.add_argument(

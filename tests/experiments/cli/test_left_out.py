@@ -8,7 +8,12 @@ import pytest
 import soundfile
 import yaml
 
+from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.cli import main
+from codeclab.experiments.data.recording import DataError
+from codeclab.experiments.runner.baseline_rows import measure_untrained
+from codeclab.experiments.runner.draft import TableRequest, draft_row
+from codeclab.experiments.runner.spec import TableSpec
 
 TINY = (
     "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
@@ -55,6 +60,35 @@ def test_fit_evaluate_and_compare_end_with_what_they_left_out(
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"codeclab evaluate: {BAD}")
     run(["compare", mine, "MP3", "--bitrates", "1.5", "64", "--metrics", "si_snr", "-o", str(tmp_path / "both")])
     assert BAD in (tmp_path / "both" / "table.md").read_text().replace("\\", "")
+
+
+def test_a_test_split_of_which_much_is_of_no_use_is_refused_before_the_first_clip(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(60):
+        soundfile.write(folder / "train" / f"{index}.wav", np.full(2400, 0.1), 24000)
+    for name in "xy":
+        (folder / "test" / f"{name}.wav").write_bytes(b"RIFF, and then nothing")
+    refusal = f"2 of 4 test files in {folder} are of no use, more than 5%: test/x.wav (unreadable: "
+    data = ["--data", str(folder), "--bitrates", "64", "--metrics", "si_snr", "-o", str(tmp_path / "out")]
+    for words in (["evaluate", "--baseline", "MP3"], ["compare", "MP3"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--split", "test", *data])
+        assert ended.value.code == 2
+        assert f"codeclab {words[0]}: {refusal}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    run(["evaluate", "--baseline", "MP3", "--split", "test", *data, "--data.max_left_out", "0.5"])
+    assert "3 of 69 files left out: " in capsys.readouterr().err.splitlines()[-1]
+    run(["evaluate", "--baseline", "MP3", *data, "--clips", "2"])  # of all files there, 5 % may be of no use
+    rows = [
+        RowSpec("Row", flags=TINY.split()),
+        RowSpec("MP3", baseline={"part": "MP3"}, bitrates=[64]),
+    ]
+    spec = TableSpec("tiny", "Tiny", "here", rows, ["si_snr"], sample_rate=24000)
+    request = TableRequest(spec, None, data=str(folder), runs=str(tmp_path / "runs"))
+    assert refusal in str(draft_row(rows[0], request).error)
+    with pytest.raises(DataError, match="2 of 4 test files"):
+        measure_untrained(rows[1], spec, str(folder), tmp_path / "runs", 0)
 
 
 def test_a_table_ends_with_what_its_rows_left_out_when_they_were_trained_and_measured(
