@@ -17,7 +17,8 @@ def test_polyphase_equals_scipys_with_its_own_filter(rates, dtype):
     right = resample_poly(sound, new // divisor, old // divisor, axis=-1)
     for _ in range(2):  # the second time the filter is the kept one
         made = resample_polyphase(torch.from_numpy(sound), old, new)
-        assert made.dtype == torch.from_numpy(sound).dtype and torch.equal(made, torch.from_numpy(right))
+        assert made.dtype == torch.from_numpy(sound).dtype
+        assert torch.equal(made, torch.from_numpy(right))
 
 
 def test_rates_without_a_common_divisor_keep_a_tone():
