@@ -201,7 +201,8 @@ def manifest_row(recording: Recording) -> dict[str, object]:
     other = recording.mixed
     if recording.part_of:
         row |= {"part_of": recording.part_of, "start": f"{recording.start:.3f}", "length": f"{recording.seconds:.3f}"}
-        row |= {"gain_db": f"{recording.gain_db:.2f}"} if recording.gain_db else {}
+    if recording.gain_db:
+        row["gain_db"] = f"{recording.gain_db:.2f}"
     if other is not None:
         row |= {"mix_part_of": other.name, "mix_path": other.path.absolute().as_posix()}
         row |= {"mix_start": f"{other.start:.3f}", "mix_gain_db": f"{other.gain_db:.2f}"}
