@@ -11,7 +11,7 @@ import yaml
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.cli import main
 from codeclab.experiments.data.recording import DataError
-from codeclab.experiments.runner.baseline_rows import measure_untrained
+from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, plan_measurement
 from codeclab.experiments.runner.draft import TableRequest, draft_row
 from codeclab.experiments.runner.spec import TableSpec
 
@@ -89,6 +89,10 @@ def test_a_test_split_of_which_much_is_of_no_use_is_refused_before_the_first_cli
     assert refusal in str(draft_row(rows[0], request).error)
     with pytest.raises(DataError, match="2 of 4 test files"):
         measure_untrained(rows[1], spec, str(folder), tmp_path / "runs", 0)
+    settings = clip_settings(None, ["--data.max_left_out", "0.5"])
+    usual, allowed = (plan_measurement(rows[1], spec, str(folder), tmp_path, clips) for clips in ({}, settings))
+    assert allowed.folder == usual.folder  # figures are the same
+    allowed.clips.check((allowed.split,))
 
 
 def test_a_table_ends_with_what_its_rows_left_out_when_they_were_trained_and_measured(
