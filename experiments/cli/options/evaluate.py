@@ -35,12 +35,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--baseline", metavar="WORD", nargs="+", help="measure this instead of a run: its name, then ARGUMENT=VALUE …"
     )
-    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the run was trained on)")
+    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the run's own)")
     parser.add_argument(
         "--sample-rate",
         type=int,
         metavar="HZ",
-        help="of the originals (default: the codec's; 48000 for a baseline that takes any)",
+        help="of the originals (default: the codec's, or 48000)",
     )
     add_split(parser, "which part (default: test; all where nothing was trained on the folder, as of a baseline)")
     parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
@@ -53,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="kbps by each of the codec's entropy coders (codeclab fit-lm), alone where no --metrics are named",
     )
     parser.add_argument(
-        "--language-model", metavar="FOLDER", help="of codeclab fit-lm --output (default: that in the codec's folder)"
+        "--language-model", metavar="FOLDER", help="of fit-lm --output (default: in the codec's folder)"
     )
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
     parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
@@ -65,6 +65,6 @@ def make_parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FOLDER",
-        help="where to write (default: RUN/evaluation, or evaluations/NAME of a file or hub id)",
+        help="default: RUN/evaluation, or evaluations/NAME",
     )
     return parser

@@ -27,7 +27,7 @@ def add_max_left_out(parser: argparse.ArgumentParser) -> None:
         dest="max_left_out",
         type=float,
         metavar="SHARE",
-        help="of the files, that may be of no use (default: 0.05); one file never ends a command",
+        help="of files that may be of no use (default: 0.05)",
     )
 
 
