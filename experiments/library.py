@@ -13,6 +13,7 @@ from pandas import DataFrame
 from codeclab.benchmarks.baselines import Baseline, evaluate_baseline
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import metrics_named
+from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.data.module import AudioData
@@ -23,7 +24,7 @@ from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.processes import in_parallel
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates, usual_split
 from codeclab.experiments.runs.left_out import note_left_out
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
@@ -120,7 +121,7 @@ def evaluate(
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
     bitrates: Sequence[float] | int | None = None,
-    split: str = "test",
+    split: str | None = None,
     clips: int | None = None,
     seconds: float | None = None,
     max_left_out: float | None = None,
@@ -139,7 +140,8 @@ def evaluate(
             synthetic corpus.
         metrics: names, from ``codeclab.METRICS``.
         bitrates: kbps; a number n stands for n of those offered, from lowest to highest; None for all.
-        split: ``test``, ``valid``, ``train`` or ``all``.
+        split: ``test``, ``valid``, ``train`` or ``all``; None is ``test``, or ``all`` of a baseline, and of a codec by
+            its path that was not trained on ``data``.
         clips: how many at most, balanced over the domains; None is the run's own limit.
         seconds: length a clip is cut to; None is the run's.
         max_left_out: share of the files that may be of no use; None is the run's. One never ends a measurement.
@@ -150,14 +152,16 @@ def evaluate(
     Raises:
         ValueError: an unknown codec or metric, one whose package is missing, a bitrate not offered, or no clips.
     """
+    metrics = one_of_each(metrics)
     metrics_named(metrics)
+    path: Path | None
     folder = None if data is None else without_synthetic(str(data))
     if isinstance(codec, str | Path):
-        module_folder, codec = Path(codec), Codec.from_pretrained(codec)
+        path, codec = Path(codec), Codec.from_pretrained(codec)
     else:
-        module_folder = Path()
+        path = None
     if isinstance(codec, Codec):
-        module = data_of(module_folder, folder, codec, sample_rate)
+        module = data_of(path, folder, codec, sample_rate)
     else:
         rate, channels = sample_rate or codec.sample_rate or FULL_BAND, codec.channels or 1
         module = AudioData(folder, sample_rate=rate, channels=channels, batch_size=1, workers=0)
@@ -173,10 +177,11 @@ def evaluate(
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates) or "any: name some, as in bitrates=[6.0, 12.0]"
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
     if isinstance(codec, Codec):
-        return evaluate_codec(codec, module, rates, list(metrics), split, workers, device)
-    module.check((split,))
-    chosen = module.clips(split)
-    found = evaluate_baseline(codec, chosen, rates, list(metrics), workers)
+        part = split or ("test" if path is None else usual_split([path], module.folder))
+        return evaluate_codec(codec, module, rates, metrics, part, workers, device)
+    module.check((split or "all",))
+    chosen = module.clips(split or "all")
+    found = evaluate_baseline(codec, chosen, rates, metrics, workers)
     note_left_out(found.info, module.corpus, chosen)
     return found
 

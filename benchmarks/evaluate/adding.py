@@ -9,6 +9,7 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, rates_spent
 from codeclab.benchmarks.evaluate.evaluation import SPENT_KBPS, Evaluation
 from codeclab.benchmarks.evaluate.statistics import ALL, ASKED_KBPS, IDENTITY_COLUMNS, metric_columns
+from codeclab.benchmarks.metrics.synonyms import columns_named_as, named_as, one_of_each
 
 BASIS = "basis"
 """In an evaluation's ``info``: what must be the same in two of them that are added, as a mapping."""
@@ -29,6 +30,8 @@ def added(before: Evaluation, found: Evaluation) -> Evaluation:
     """
     if before.info.get(BASIS) != found.info.get(BASIS):
         raise ValueError("the two evaluations are of other codecs or other audio, and cannot be added")
+    metrics = one_of_each(dict.fromkeys([*before.info["metrics"], *found.info["metrics"]]))
+    before, found = _named_as(before, metrics), _named_as(found, metrics)
     rate = rate_column(before.per_file, found.per_file)
     per_file = _joined(before.per_file, found.per_file, rate)
     codebooks = _codebooks(before.codebooks, found.codebooks)
@@ -48,6 +51,15 @@ def added(before: Evaluation, found: Evaluation) -> Evaluation:
     else:
         info["bitrates_kbps"] = sorted(float(kbps) for kbps in per_file["bitrate_kbps"].unique())
     return Evaluation(per_file, codebooks, info)
+
+
+def _named_as(evaluation: Evaluation, metrics: Sequence[str]) -> Evaluation:
+    """The same with its metrics under the names that they have among ``metrics``."""
+    info = dict(evaluation.info)
+    info["metrics"] = list(dict.fromkeys(named_as(name, metrics) for name in info["metrics"]))
+    titles = info.get("titles", {})
+    info["titles"] = {name: title for name, title in titles.items() if named_as(name, metrics) == name}
+    return Evaluation(columns_named_as(evaluation.per_file, metrics), evaluation.codebooks, info)
 
 
 def rate_column(*tables: DataFrame) -> str:
@@ -77,7 +89,7 @@ def _failures(line: "pd.Series[Any]", metrics: Sequence[str], said: Sequence["pd
         for text in str(failures.get(key, "")).split("; "):
             name, colon, reason = text.partition(": ")
             if colon:
-                reasons[name] = reason
+                reasons[named_as(name, metrics)] = reason
     return "; ".join(f"{name}: {reasons[name]}" for name in metrics if pd.isna(line[name]) and name in reasons)
 
 

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.metrics.synonyms import columns_named_as, lines_named_as, named_as
 
 ABSENT = "not here: "
 """How the error of a row begins that only lacks a program or models on this machine: it fails no table."""
@@ -162,6 +163,16 @@ class RowResult:
         """
         asked = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
         return cls(RowSpec(name, **asked), summary, **more)
+
+    def named_as(self, metrics: Sequence[str]) -> "RowResult":
+        """The same with its metrics under the names that they have among ``metrics``."""
+        if self.summary is None or all(named_as(name, metrics) == name for name in self.summary["metric"].unique()):
+            return self
+        return replace(
+            self,
+            summary=lines_named_as(self.summary, metrics),
+            per_file=[columns_named_as(table, metrics) for table in self.per_file],
+        )
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
+from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.codecs.bitrate import same_bitrate
 
@@ -54,7 +55,9 @@ class Table:
     against: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses unknown metrics and rows that could not be told apart."""
+        """Refuses unknown metrics and rows that could not be told apart; a metric of two names is one column."""
+        self.metrics = one_of_each(self.metrics)
+        self.rows = [row.named_as(self.metrics) for row in self.rows]
         metrics_named(self.metrics)
         unknown = [name for name in self.columns if name not in COLUMNS]
         if unknown:

@@ -10,6 +10,7 @@ from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.entropy.model_folder import CONFIG, TENSORS, FittedModel, load_fitted
 from codeclab.codecs.io.box import BOX_FOLDER, is_box
+from codeclab.codecs.io.missing import located
 
 FOLDER = "language_model"
 """Where a fitted model (``save_fitted``) lies, in a run's or a codec's folder."""
@@ -23,7 +24,7 @@ def language_model_folder(path: Path | str) -> Path:
     Args:
         path: of the codec or its run, or ``box``; a file's is beside it, a hub id's below the working directory.
     """
-    local = BOX_FOLDER if is_box(path) else Path(path)
+    local = BOX_FOLDER if is_box(path) else located(path)
     return local.parent / f"{local.stem}.{FOLDER}" if local.is_file() else local / FOLDER
 
 
@@ -31,9 +32,9 @@ def fitted_identity(path: Path | str) -> str | None:
     """A name for what was fitted to a codec, of the bytes of its tensors; None where nothing was.
 
     Args:
-        path: of the codec or its run.
+        path: its folder.
     """
-    tensors = language_model_folder(path) / TENSORS
+    tensors = Path(path) / TENSORS
     return hashlib.sha256(tensors.read_bytes()).hexdigest()[:32] if tensors.is_file() else None
 
 

@@ -18,7 +18,7 @@ from codeclab.codecs.io.dac import from_original_dac, is_original_dac
 from codeclab.codecs.io.encodec import from_original_encodec, is_original_encodec
 from codeclab.codecs.io.files import replacing, write_atomically
 from codeclab.codecs.io.hub import OLDER_FILE, hub_folder, is_hub_id
-from codeclab.codecs.io.missing import is_local, missing
+from codeclab.codecs.io.missing import is_local, located, missing
 from codeclab.codecs.io.parts import ROLES, arguments_of, build_part, tensor_name_now
 from codeclab.codecs.io.torch_file import read_torch_file
 from codeclab.codecs.io.transformers import from_transformers
@@ -68,7 +68,8 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     """Read a codec, in evaluation mode, on the CPU.
 
     Args:
-        path: a folder written by ``save``, a run's folder, of which ``codec/`` is read, a folder written by
+        path: a folder written by ``save``, a run's folder (or its name, where it lies in ``runs``), of which ``codec/``
+            is read, a folder written by
             ``transformers``' ``save_pretrained`` of EncodecModel or DacModel, a file released by the authors of
             EnCodec (``.th``) or of DAC (``weights.pth``), or, where none is there, a hub id ``owner/name``, or ``box``,
             the codec that ships with the package.
@@ -79,12 +80,12 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     Raises:
         ValueError: no codec there, or one that cannot be loaded; the message names what differs.
     """
-    local = BOX_FOLDER if is_box(path) else Path(path)
+    local = BOX_FOLDER if is_box(path) else located(path)
     if local.is_file():
         return _load_file(local, for_training)
-    if not local.exists() and is_local(str(path)):
+    if not local.exists() and (is_local(str(path)) or not is_hub_id(str(path))):
         raise ValueError(missing(str(path)))
-    folder = _folder_of(hub_folder(str(path)) if not local.exists() and is_hub_id(str(path)) else local)
+    folder = _folder_of(local if local.exists() else hub_folder(str(path)))
     config = _read_config(folder / CONFIG)
     tensors = _read_tensors(folder)
     if "model_type" in config:

@@ -1,4 +1,4 @@
-"""What is said of a path that is not there: what lies where it should."""
+"""Where a run or codec lies that somebody names, and what is said where it lies nowhere."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +10,13 @@ RUNS = "runs"
 """Where runs are kept where nothing else is said."""
 
 
+def located(name: Path | str) -> Path:
+    """The path that a name means: itself or, where nothing is there, that of the run of this name in ``runs``."""
+    path = Path(name).expanduser()
+    run = Path(RUNS) / path
+    return run if not path.exists() and not path.is_absolute() and path != Path() and run.exists() else path
+
+
 def is_local(name: str) -> bool:
     """Whether a name can only mean a path: its folder is here, or it is written as one."""
     parent = Path(name).parent
@@ -19,11 +26,12 @@ def is_local(name: str) -> bool:
 def missing(name: str) -> str:
     """A sentence that says a path is not there, and lists what lies where it should, runs and codecs first."""
     path = Path(name).expanduser()
-    parent = path.parent
+    parent = Path(RUNS) if len(path.parts) == 1 and Path(RUNS).is_dir() else path.parent
     if not parent.is_dir():
         return f"there is no {name}: there is no folder {parent}"
     there = sorted(one.name for one in parent.iterdir() if one.is_dir() and not one.name.startswith("."))
     close = get_close_matches(path.name, there, n=1)
     near = f" (did you mean {parent / close[0]}?)" if close else ""
     listed = ", ".join(there[:SHOWN]) + (", …" if len(there) > SHOWN else "")
-    return f"there is no {name}{near}; in {parent} lies: {listed or 'nothing'}"
+    where = "the working directory" if parent == Path() else parent
+    return f"there is no {name}{near}; in {where} lies: {listed or 'nothing'}"

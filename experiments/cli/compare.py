@@ -16,6 +16,7 @@ from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.io.missing import located
 from codeclab.experiments.cli.evaluate import check_metrics
 from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
@@ -23,9 +24,10 @@ from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, read_baseline, trained_on
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, read_baseline, usual_split
 from codeclab.experiments.runs.keep_evaluation import basis, keep
 from codeclab.experiments.runs.left_out import note_left_out, noted
+from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ def read_subjects(words: Sequence[str]) -> list[Subject]:
         if word in BASELINES and not path.exists():
             found.append(Subject(word, path, read_baseline([word])))
         else:
-            name = path.resolve().name if path.is_dir() else path.stem
-            found.append(Subject(name, path, Codec.from_pretrained(word)))
+            path = located(word)
+            found.append(Subject(label_of(path), path, Codec.from_pretrained(word)))
     names = [subject.name for subject in found]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -69,9 +71,9 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
     """The audio that all are measured on, and which part of it."""
     codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
     rate = options.sample_rate or max((codec.sample_rate for codec in codecs), default=FULL_BAND)
-    runs = [subject for subject in subjects if (subject.path / "config.yaml").is_file()]
-    if runs and isinstance(runs[0].what, Codec):
-        data = data_of(runs[0].path, options.data, runs[0].what, rate)
+    runs = [subject.path for subject in subjects if isinstance(subject.what, Codec) and run_of(subject.path)]
+    if runs:
+        data = data_of(runs[0], options.data, codecs[0], rate, beside=runs[1:])
     else:
         data = AudioData(options.data, sample_rate=rate, batch_size=1, workers=0)
     data.channels = min((codec.channels for codec in codecs), default=1)
@@ -81,8 +83,7 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
         data.clip_seconds = options.seconds
     if options.max_left_out is not None:
         data.max_left_out = options.max_left_out
-    trained = any(trained_on(subject.path, data.folder) for subject in subjects)
-    return data, options.split or ("test" if trained else "all")
+    return data, options.split or usual_split(runs, data.folder)
 
 
 def rates_for(subjects: Sequence[Subject], asked: Sequence[float] | None) -> list[float]:
@@ -118,7 +119,7 @@ def measure(
         found = evaluate_codec(
             subject.what, data, own, options.metrics, split, options.workers, options.device, title=title
         )
-        found.info[BASIS] = basis(found.info["codec"], data)
+        found.info[BASIS] = basis(found.info["codec"], data, split)
     else:
         offered_rates = subject.what.bitrates
         wanted = [
@@ -130,7 +131,7 @@ def measure(
         clips = data.clips(split)
         found = measure_at_each(subject.what, clips, wanted, options, title)
         note_left_out(found.info, data.corpus, clips)
-        found.info[BASIS] = basis(describe_baseline(subject.what), data)
+        found.info[BASIS] = basis(describe_baseline(subject.what), data, split)
     found.info["name"] = subject.name
     return found
 

@@ -14,10 +14,11 @@ from codeclab.benchmarks.evaluate.entropy import entropy_rates, entropy_text
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.metrics.synonyms import named_as
 from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.choice import Coders
-from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.entropy.choice import Coders, fitted_identity, language_model_folder
+from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
@@ -29,13 +30,12 @@ from codeclab.experiments.runs.evaluate import (
     evaluate_codec,
     pick_bitrates,
     read_baseline,
-    trained_on,
+    usual_split,
 )
-from codeclab.experiments.runs.keep_evaluation import basis, keep
+from codeclab.experiments.runs.keep_entropy import keep_entropy
+from codeclab.experiments.runs.keep_evaluation import basis, keep, said_of_same
 from codeclab.experiments.runs.left_out import note_left_out, noted, say_left_out
-
-SAME = ({"si_snr", "si_sdr"},)
-"""Metrics that are one by definition: the two names are two papers'."""
+from codeclab.experiments.runs.training_data import label_of
 
 
 def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
@@ -48,7 +48,7 @@ def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str)
     clips = data.clips(split)
     found = evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
     note_left_out(found.info, data.corpus, clips)
-    found.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data)}
+    found.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data, split)}
     return found
 
 
@@ -64,9 +64,9 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
         raise RecipeError(f"the codec offers none of these bitrates; it offers {offered} kbps")
-    split = options.split or ("test" if trained_on(run, data.folder) else "all")
+    split = options.split or usual_split([run], data.folder)
     found = evaluate_codec(codec, data, rates, options.metrics, split, options.workers, options.device)
-    found.info |= {"name": run.name if run.is_dir() else run.stem, BASIS: basis(found.info["codec"], data)}
+    found.info |= {"name": label_of(run), BASIS: basis(found.info["codec"], data, split)}
     return found
 
 
@@ -78,7 +78,7 @@ def _beside(options: argparse.Namespace) -> Path:
 
 
 def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
-    """Print what the codec's coders spend, and write it as ``entropy.csv``; returns the files left out."""
+    """Print what the codec's coders spend, and keep it in ``entropy.csv``; returns the files left out."""
     for file in options.imports:
         import_file(file)
     codec = Codec.from_pretrained(options.run)
@@ -90,12 +90,15 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
     _limit(data, options)
     named = {name: coders.named(name) for name in coders.names}
     rates = pick_bitrates(codec.bitrates, options.bitrates)
-    split = options.split or ("test" if trained_on(Path(options.run), data.folder) else "all")
+    split = options.split or usual_split([Path(options.run)], data.folder)
     data.check((split,))
     clips = data.clips(split)
     found = entropy_rates(codec, named, clips, rates, options.device, progress=True)
-    write_atomically(output / "entropy.csv", found.to_csv(index=False, lineterminator="\n"))
-    print(entropy_text(found))
+    model = fitted_identity(fitted or language_model_folder(options.run))
+    whole, said = keep_entropy(found, basis(identity(codec), data, split) | {"language_model": model}, output)
+    print(entropy_text(whole))
+    if said:
+        print(f"{output / 'entropy.csv'}: {said}")
     return LeftOut.of(data.corpus, clips.left_out, clips.shorter)
 
 
@@ -127,12 +130,10 @@ def check_metrics(names: Sequence[str]) -> list[str]:
         raise RecipeError(f"no metric {', '.join(unknown)}{near}; there are: {', '.join(METRICS)}")
     kept: list[str] = []
     for name in dict.fromkeys(names):
-        same = next((other for other in kept if {name, other} in SAME), None)
-        if same is None:
-            kept.append(name)
+        if (same := named_as(name, kept)) in kept:
+            print(f"note: {said_of_same(name, same)}", file=sys.stderr)
         else:
-            titles = f"{METRICS[name].title} is {METRICS[same].title}"
-            print(f"note: {titles} by definition, both without the mean: one column", file=sys.stderr)
+            kept.append(name)
     return kept
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from codeclab.benchmarks.evaluate.wording import did_you_mean
+from codeclab.codecs.io.missing import located
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCALES = Path(__file__).parents[1] / "scales"
@@ -58,7 +59,7 @@ def config_path(name: str) -> Path:
     Raises:
         RecipeError: there is none; the message lists the runs or the recipes there are.
     """
-    path = Path(name).expanduser()
+    path = Path(name).expanduser() if (RECIPES / f"{name}.yaml").is_file() else located(name)
     if path.is_dir():
         if not (path / "config.yaml").is_file():
             raise RecipeError(f"--config {name} is a folder, but no run's: it has no config.yaml{_runs_in(path)}")

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from codeclab.codecs.io.missing import located
 from codeclab.experiments.config.recipes import RecipeError, import_file
 
 FOLDER = "imports"
@@ -36,7 +37,7 @@ def bring(file: str) -> None:
 
 def files_of(path: Path | str) -> list[Path]:
     """The files that a run, or the codec in it, brings along; empty where it brings none, or is no folder."""
-    folder = Path(path)
+    folder = located(path)
     homes = [folder / FOLDER, folder.parent / FOLDER] if (folder / "config.json").is_file() else [folder / FOLDER]
     return next((sorted(home.glob("*.py")) for home in homes if home.is_dir()), [])
 

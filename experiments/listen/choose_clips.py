@@ -14,7 +14,8 @@ from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.listen.systems import Subject
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, trained_on
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, usual_split
+from codeclab.experiments.runs.training_data import run_of
 
 SLACK = 0.01
 """Seconds by which a recording may be shorter and still count as long enough."""
@@ -52,9 +53,11 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     rates = [stamp.sample_rate for stamp in stamps.values() if stamp]
     rates = rates or [codec.sample_rate for _, codec in codecs] or [FULL_BAND]
     channels = max((codec.channels for _, codec in codecs), default=1)
-    part = split or usual_split([subject.source for subject in subjects if subject.source is not None], data)
+    sources = [subject.source for subject in subjects if subject.source is not None]
+    part = split or split_of_sources(sources, data)
+    runs = [source.folder.path for source in sources]
     found = [
-        (subject, _of_run(subject, codec, data, max(rates), channels, seconds, part))
+        (subject, _of_run(subject, codec, data, max(rates), channels, seconds, part, runs))
         for subject, codec in codecs
         if subject.source is not None and (subject.source.folder.config.is_file() or stamps[subject.name])
     ]
@@ -74,7 +77,7 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     return clips
 
 
-def usual_split(sources: Sequence[Source], data: str | None) -> str:
+def split_of_sources(sources: Sequence[Source], data: str | None) -> str:
     """The part that is listened to where nothing is said: test, or all of what none of the runs was trained on.
 
     Args:
@@ -85,17 +88,24 @@ def usual_split(sources: Sequence[Source], data: str | None) -> str:
     folders = [
         (source.folder.path, data or (stamp.folder if (stamp := stamps[source.row]) else None)) for source in sources
     ]
-    own = [path for path, folder in folders if (path / "config.yaml").is_file() and folder is None]
-    return "test" if own or any(trained_on(path, folder) for path, folder in folders) else "all"
+    own = [path for path, folder in folders if run_of(path) and folder is None]
+    return "test" if own or any(usual_split([path], folder) == "test" for path, folder in folders) else "all"
 
 
 def _of_run(
-    subject: Subject, codec: Codec, data: str | None, sample_rate: int, channels: int, seconds: float, split: str
+    subject: Subject,
+    codec: Codec,
+    data: str | None,
+    sample_rate: int,
+    channels: int,
+    seconds: float,
+    split: str,
+    runs: Sequence[Path],
 ) -> Clips:
     assert subject.source is not None
     stamp = subject.source.stamp
     folder = data or (stamp.folder if stamp else None)
-    module = data_of(Path(subject.source.folder.path), folder, codec, sample_rate)
+    module = data_of(subject.source.folder.path, folder, codec, sample_rate, beside=runs)
     module.max_test_clips, module.clip_seconds, module.channels = None, seconds, channels
     return module.clips(split)
 

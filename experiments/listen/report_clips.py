@@ -9,7 +9,7 @@ from codeclab.benchmarks.report.parts import PlayedClip, Stimulus
 from codeclab.benchmarks.report.sound import KBPS, decibels, opus, spectrogram
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.clips import Clips
-from codeclab.experiments.listen.choose_clips import usual_split
+from codeclab.experiments.listen.choose_clips import split_of_sources
 from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.listen.systems import Subject, subject_of
 from codeclab.experiments.runs.evaluate import data_of
@@ -32,7 +32,8 @@ class ReportClips:
         self, sources: Sequence[Source], data: str | None, device: torch.device, split: str | None = None
     ) -> None:
         self.data = data
-        self.split = split or usual_split(sources, data)
+        self.runs = [source.folder.path for source in sources]
+        self.split = split or split_of_sources(sources, data)
         self.device = device
         self.messages: list[str] = []
         self.subjects = [subject for source in sources if (subject := self._subject(source))]
@@ -57,7 +58,8 @@ class ReportClips:
         assert subject.codec is not None
         stamp = source.stamp
         folder = self.data or (stamp.folder if stamp else None)
-        return data_of(source.folder.path, folder, Codec.from_pretrained(subject.codec), sample_rate).clips(self.split)
+        codec = Codec.from_pretrained(subject.codec)
+        return data_of(source.folder.path, folder, codec, sample_rate, beside=self.runs).clips(self.split)
 
     def fitting(self, limit: int | None, room: int) -> list[int]:
         """Which clips are likely to fit, domains in turn.

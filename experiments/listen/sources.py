@@ -13,6 +13,7 @@ from codeclab.benchmarks.tables.grid import NOT_RANKED, notes
 from codeclab.benchmarks.tables.record import is_table, read_record
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Table
+from codeclab.codecs.io.missing import missing
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner.collect import train_seconds
 from codeclab.experiments.runner.listening import with_figures
@@ -117,6 +118,8 @@ def _figures_of(path: Path) -> Path | None:
 def _run(path: Path, taken: set[str]) -> Source:
     figures = _figures_of(path)
     if figures is None:
+        if not path.exists():
+            raise RecipeError(f"{missing(str(path))}; give runs, or what `codeclab table` wrote")
         if not path.is_dir():
             raise RecipeError(f"{path} is no folder; give run folders (runs/NAME) or what `codeclab table` wrote")
         raise RecipeError(f"{path} holds no figures; make them with `codeclab evaluate {path}`")

@@ -19,7 +19,7 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.tables.row import ABSENT
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.choice import Coders, fitted_identity
+from codeclab.codecs.entropy.choice import Coders, fitted_identity, language_model_folder
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
@@ -184,7 +184,7 @@ def _wanted(job: Job, codec: Codec) -> Stamp:
     spec = job.spec
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     rates = spec.rates_of(job.row, codec.bitrates)
-    fitted = fitted_identity(job.folder.path) if "entropy_coded" in spec.columns else None
+    fitted = fitted_identity(language_model_folder(job.folder.path)) if "entropy_coded" in spec.columns else None
     return Stamp(
         identity(codec),
         spec.metrics,

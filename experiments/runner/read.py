@@ -9,6 +9,7 @@ from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.benchmarks.evaluate.columns import COLUMNS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.benchmarks.tables.table import FIGURES
 from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, table_path
@@ -45,9 +46,9 @@ def read_table(name: str) -> TableSpec:
     base = shlex.split(str(content.get("base", "")))
     for file in content.get("import") or []:
         base += ["--import", file]
-    metrics = content.get("metrics", ["mel_distance", "stft_distance", "si_snr"]) or []
+    metrics = one_of_each(content.get("metrics", ["mel_distance", "stft_distance", "si_snr"]) or [])
     columns = content.get("columns") or []
-    margin = content.get("margin") or {}
+    margin = {named_as(name, metrics): value for name, value in (content.get("margin") or {}).items()}
     _known(path, "metric", metrics, METRICS)
     _known(path, "column", columns, COLUMNS)
     _known(path, "metric of the table for the margin", margin, metrics)

@@ -1,5 +1,6 @@
 """Measuring a trained codec: on which data, at which bitrates."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,45 +18,41 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.corpus_record import read_record
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.left_out import note_left_out
+from codeclab.experiments.runs.training_data import data_settings, known_splits, run_of, trained_on
 
 FULL_BAND = 48000
 """Hz at which a baseline is judged that takes any rate."""
 
 
-def data_of(run: Path, folder: str | None, codec: Codec, sample_rate: int | None = None) -> AudioData:
+def data_of(
+    path: Path | None, folder: str | None, codec: Codec, sample_rate: int | None = None, beside: Sequence[Path] = ()
+) -> AudioData:
     """The data to measure on: the run's own settings, on ``folder`` where one is given.
 
     Args:
-        run: the run's folder, or a codec's.
+        path: the run's folder, or a codec's; None where the codec lies nowhere.
         folder: audio to measure on in place of the run's.
         codec: the codec to be measured.
         sample_rate: Hz of the originals it is measured against; None takes the codec's.
+        beside: other runs that are measured on the same clips: what any of them was trained on is no test clip.
     """
     settings: dict[str, Any] = {}
-    if (run / "config.yaml").is_file():
-        stored = yaml.safe_load((run / "config.yaml").read_text())["data"]
-        settings = {
-            key: stored[key]
-            for key in ("folder", "valid_clips", "max_test_clips", "clip_seconds", "max_left_out")
-            if key in stored
-        }
+    run = None if path is None else run_of(path)
+    if run is not None:
+        stored = data_settings(run)
+        wanted = ("folder", "valid_clips", "max_test_clips", "clip_seconds", "max_left_out", "split_seed")
+        settings = {key: stored[key] for key in wanted if key in stored}
     if folder is not None:
         settings["folder"] = folder
     rate = sample_rate or codec.sample_rate
     data = AudioData(sample_rate=rate, channels=codec.channels, batch_size=1, workers=0, **settings)
-    if trained_on(run, data.folder):
-        keep_splits(data, RunFolder(run))
+    data.kept_splits = known_splits([*([] if path is None else [path]), *beside], data.folder)
     return data
 
 
-def trained_on(run: Path, folder: str | None) -> bool:
-    """Whether a run was trained on the corpus that ``folder`` names; what is no run was trained on none."""
-    if not (run / "config.yaml").is_file():
-        return False
-    stored = yaml.safe_load((run / "config.yaml").read_text())["data"].get("folder")
-    if stored is None or folder is None:
-        return stored == folder
-    return Path(stored).expanduser().absolute() == Path(folder).expanduser().absolute()
+def usual_split(paths: Iterable[Path | None], folder: str | None) -> str:
+    """What is measured or played where nobody says: test clips, or all of what none of the runs was trained on."""
+    return "test" if any(trained_on(path, folder) for path in paths) else "all"
 
 
 def keep_splits(data: AudioData, folder: RunFolder) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import config_of, identity
+from codeclab.codecs.io.missing import located
 from codeclab.codecs.io.parts import ROLES
 from codeclab.codecs.io.weights import fill, folded_tensors, some_of
 from codeclab.experiments.config.parts import LINKED
@@ -115,7 +116,7 @@ def read_source(name: str) -> Source:
         codec = Codec.from_pretrained(name)
     except (ValueError, OSError) as error:
         raise RecipeError(f"--init {name}: {error}") from error
-    run = RunFolder(Path(name))
+    run = RunFolder(located(name))
     discriminators = _read_discriminators(run)
     settings: dict[str, Any] = {}
     if discriminators and run.config.is_file():

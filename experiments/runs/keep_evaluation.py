@@ -2,25 +2,36 @@
 
 import hashlib
 import json
+from dataclasses import replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from codeclab.benchmarks.evaluate.adding import BASIS, added
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.codecs.io.locks import Lock
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.named import RECORDINGS
+from codeclab.experiments.runs.training_data import corpus_place
+
+DIGITS = 8
+"""Of the hash in the name of what is moved aside."""
 
 
-def basis(of: Any, data: AudioData) -> dict[str, Any]:
+def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
     """What must be the same in evaluations that are added.
 
     Args:
         of: what was measured: a codec's identity, or the mapping that makes a baseline.
         data: what it was measured on.
+        split: the part of the data.
     """
     return {
         "of": of,
-        "folder": None if data.folder is None else str(Path(data.folder).expanduser().absolute()),
+        "folder": corpus_place(data.folder),
+        "split": split,
         "sample_rate": data.sample_rate,
         "channels": data.channels,
         "clip_seconds": data.clip_seconds,
@@ -43,25 +54,63 @@ def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
         lock.acquire(wait=True)
         said = ""
         stored = _stored(folder)
-        if stored is not None and stored.info.get(BASIS) != found.info.get(BASIS):
+        if stored is not None and not has_same_basis(stored, found):
             aside = _aside(folder, stored.info.get(BASIS))
             folder.rename(aside)
-            said, stored = f"what was there is of another codec or other audio, and is now in {aside}", None
-        before = _aside(folder, found.info.get(BASIS))
-        if stored is None and _stored(before) is not None:
+            said = f"what was there is of another codec, other audio or another split, and is now in {aside}"
+            stored = None
+        if stored is None and (before := _set_aside(folder, found)) is not None:
             before.rename(folder)
             stored = _stored(folder)
         if stored is not None:
-            said = "added to what was measured before" + (f"; {said}" if said else "")
-            found = added(stored, found)
+            known = one_of_each(stored.info["metrics"])
+            same = [
+                said_of_same(name, there) for name in found.info["metrics"] if (there := named_as(name, known)) != name
+            ]
+            said = "; ".join(["added to what was measured before", *[said] * bool(said), *same])
+            found = added(replace(stored, info={**stored.info, BASIS: found.info.get(BASIS)}), found)
         found.save(folder)
         return found, said
+
+
+def said_of_same(name: str, same: str) -> str:
+    """What is said where a metric's column has the name of another that is the same."""
+    return f"{METRICS[name].title} is {METRICS[same].title} by definition, both without the mean: one column"
+
+
+def has_same_basis(stored: Evaluation, found: Evaluation) -> bool:
+    """Whether a stored evaluation is of the same codec on the same audio, and may be added to.
+
+    One of an older version does not say its split: it is the same where no clip in it is new to what was found.
+    """
+    before, now = stored.info.get(BASIS), found.info.get(BASIS)
+    if before is None or now is None:
+        return bool(before == now)
+    if "split" not in before and set(stored.per_file["name"]) <= set(found.per_file["name"]):
+        before = {**before, "split": now["split"], "folder": _place_of_older(before["folder"])}
+    return bool(before == now)
+
+
+def _place_of_older(folder: str | None) -> str | None:
+    """What an older version kept: an absolute path, also where a word was meant."""
+    if folder is not None and Path(folder).name == RECORDINGS and not Path(folder).exists():
+        return RECORDINGS
+    return corpus_place(folder)
 
 
 def _stored(folder: Path) -> Evaluation | None:
     return Evaluation.load(folder) if (folder / "evaluation.json").is_file() else None
 
 
+def _set_aside(folder: Path, found: Evaluation) -> Path | None:
+    """Where an evaluation that may be added to was moved before."""
+    for path in sorted(folder.parent.glob(f"{escape(folder.name)}-{'[0-9a-f]' * DIGITS}")):
+        stored = _stored(path)
+        if stored is not None and has_same_basis(stored, found):
+            return path
+    return None
+
+
 def _aside(folder: Path, of: Any) -> Path:
-    digest = hashlib.sha256(json.dumps(of, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(of, sort_keys=True, default=str).encode()).hexdigest()[:DIGITS]
     return folder.with_name(f"{folder.name}-{digest}")

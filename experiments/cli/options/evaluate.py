@@ -3,7 +3,7 @@
 import argparse
 
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.experiments.cli.options.shared import add_imports, add_max_left_out, add_split
+from codeclab.experiments.cli.options.shared import add_imports, add_max_left_out, add_split, run_name
 from codeclab.experiments.config.part_names import baseline_names
 
 DEFAULT_METRICS = [
@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "run",
+        type=run_name,
         nargs="?",
         help="a run's folder (runs/NAME), what Codec.from_pretrained reads, any codec of transformers "
         "(transformers:NAME_OR_FOLDER), or one in a Python file with encode and decode (FILE.py)",

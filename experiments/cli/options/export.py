@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_imports
+from codeclab.experiments.cli.options.shared import add_imports, run_name
 
 CONFIG = "config.json"
 
@@ -25,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
         "FactorizedVQ + DACDecoder (DacModel); of another codec, this says what stands in the way. "
         "Example: codeclab export runs/NAME my-codec --format transformers",
     )
-    parser.add_argument("run", metavar="RUN", help="a run's folder (runs/NAME), or a codec's")
+    parser.add_argument("run", type=run_name, metavar="RUN", help="a run's folder (runs/NAME), or a codec's")
     parser.add_argument("directory", metavar="DIR", help="the folder to write; made where it is missing")
     parser.add_argument("--format", choices=tuple(FILES), default="codeclab", help="for whom (default: codeclab)")
     parser.add_argument("--half", action="store_true", help="numbers in half the bytes (for codeclab)")

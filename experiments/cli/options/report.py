@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_imports, add_split
+from codeclab.experiments.cli.options.shared import add_imports, add_split, run_name
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -16,7 +16,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "runs",
-        metavar="RUN",
+        type=run_name, metavar="RUN",
         nargs="+",
         help="a run's folder (runs/NAME), or the folder that `codeclab table` wrote, with all its rows",
     )

@@ -39,17 +39,20 @@ def test_a_baseline_shows_what_was_asked_and_spent_and_a_second_call_adds(
     assert "(6 asked)" in said.out
     assert "SI-SDR is SI-SNR by definition, both without the mean: one column" in said.err
     assert "SI-SDR" not in said.out
-    assert run(*base, "--bitrates", "12", "--metrics", "mel_distance") == 0
+    assert run(*base, "--bitrates", "12", "--metrics", "mel_distance", "si_sdr") == 0
     said = capsys.readouterr()
-    assert "added to what was measured before" in said.out
+    assert "added to what was measured before; SI-SDR is SI-SNR by definition" in said.out
+    assert "SI-SDR, dB" not in said.out
     assert "(6 asked)" in said.out
     assert "(12 asked)" in said.out
     assert " Opus" in said.out  # the label
     kept = Evaluation.load(tmp_path / "evaluations" / "Opus")
     assert kept.info["asked_kbps"] == [6.0, 12.0]
-    assert kept.per_file.groupby("asked_kbps")[["si_snr", "mel_distance"]].count().values.tolist() == [[3, 0], [0, 3]]
+    assert kept.per_file.groupby("asked_kbps")[["si_snr", "mel_distance"]].count().values.tolist() == [[3, 0], [3, 3]]
     assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "--seconds", "0.7") == 0
-    assert "is of another codec or other audio, and is now in evaluations/Opus-" in capsys.readouterr().out
+    assert (
+        "is of another codec, other audio or another split, and is now in evaluations/Opus-" in capsys.readouterr().out
+    )
     (aside,) = (tmp_path / "evaluations").glob("Opus-*")
     assert Evaluation.load(aside).info["asked_kbps"] == [6.0, 12.0]
 

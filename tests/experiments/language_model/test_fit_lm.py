@@ -107,6 +107,10 @@ def test_what_its_coders_spend_is_printed_and_written(folder, capsys):
     ]  # fmt: skip
     written = list(csv.DictReader((folder / "out" / "entropy.csv").read_text().splitlines()))
     assert {row["coder"] for row in written} == {"none", "static", "lm"}
+    again = [*words, "--language-model", str(folder / "lm"), "--bitrates", "4"]
+    assert evaluate("evaluate", [str(folder / "codec"), *again]) == 0
+    assert "added to what was measured before" in capsys.readouterr().out
+    assert list(csv.DictReader((folder / "out" / "entropy.csv").read_text().splitlines())) == written
     assert evaluate("evaluate", ["--baseline", "Opus", "--data", str(folder / "audio"), "--entropy"]) == 2
     assert "--entropy is for a codec of this package" in capsys.readouterr().err
 

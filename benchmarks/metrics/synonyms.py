@@ -1,0 +1,45 @@
+"""Metrics that are one by definition: two papers' names for it make one column."""
+
+from collections.abc import Iterable, Sequence
+
+from pandas import DataFrame
+
+SAME = (("si_snr", "si_sdr"),)
+"""Names of one metric."""
+
+
+def named_as(name: str, names: Iterable[str]) -> str:
+    """What those names call a metric: the one of them that is the same, else its own name."""
+    known = list(names)
+    if name in known:
+        return name
+    others = {other for same in SAME if name in same for other in same}
+    return next((one for one in known if one in others), name)
+
+
+def one_of_each(names: Iterable[str]) -> list[str]:
+    """The names, of different ones of one metric the first."""
+    kept: list[str] = []
+    for name in names:
+        if name in kept or named_as(name, kept) not in kept:
+            kept.append(name)
+    return kept
+
+
+def columns_named_as(per_file: DataFrame, names: Sequence[str]) -> DataFrame:
+    """A per-file table whose metrics have the names they have among ``names``, one column each."""
+    found = per_file.copy()
+    for column in per_file.columns:
+        name = named_as(str(column), names)
+        if name != column:
+            scores = found.pop(column)
+            found[name] = found[name].combine_first(scores) if name in found else scores
+    return found
+
+
+def lines_named_as(summary: DataFrame, names: Sequence[str]) -> DataFrame:
+    """A summary whose metrics have the names they have among ``names``; of two lines of one, that of more clips."""
+    renamed = summary.assign(metric=[named_as(name, names) for name in summary["metric"]])
+    key = ["domain", "bitrate_kbps", "metric"]
+    most = renamed.sort_values("n", ascending=False, kind="stable").drop_duplicates(key)
+    return renamed.loc[sorted(most.index)].reset_index(drop=True)

@@ -1,0 +1,151 @@
+"""Which audio a run was trained on, however it and the run are named."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codeclab.experiments.data.manifest import MANIFEST_NAME
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.named import RECORDINGS, RECORDINGS_FOLDER, SYNTHETIC, is_named
+from codeclab.experiments.data.recording import SPLITS
+from codeclab.experiments.runs.corpus_record import Listed, list_corpus, read_record
+from codeclab.experiments.runs.folder import RunFolder
+
+COPIED = 0.5
+"""Share of a folder's files that have the names, sizes and lengths of a run's, from which on it is a copy of those."""
+
+
+def run_of(path: Path) -> RunFolder | None:
+    """The run that a path names: its folder, or the codec in it; None where it is no run's."""
+    path = located(path)
+    real = path.resolve()
+    for folder in (path, real.parent):
+        run = RunFolder(folder)
+        if run.config.is_file() and (folder != real.parent or run.codec == real):
+            return run
+    return None
+
+
+def label_of(path: Path) -> str:
+    """What a row of a codec is called: the run's name, or the folder's or file's."""
+    run = run_of(path)
+    if run is not None:
+        return run.path.resolve().name
+    path = located(path)
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def data_settings(run: RunFolder) -> dict[str, Any]:
+    """The settings of a run's data, its folder as it is found from here."""
+    found = dict(_settings(run).get("data") or {})
+    found["folder"] = _as_seen_from_here(found.get("folder"), run)
+    return found
+
+
+def corpus_place(folder: str | None) -> str | None:
+    """One text for one corpus: its real path, a manifest in a folder of audio as that folder; None is the synthetic."""
+    if folder is None or is_named(folder, SYNTHETIC):
+        return None
+    path = RECORDINGS_FOLDER if is_named(folder, RECORDINGS) else Path(folder).expanduser()
+    real = path.resolve()
+    real = real.parent if real.name == MANIFEST_NAME else real
+    return RECORDINGS if real == RECORDINGS_FOLDER.resolve() else str(real)
+
+
+def trained_on(path: Path | None, folder: str | None) -> bool:
+    """Whether a run, or one that it started from, was trained on audio that ``folder`` holds.
+
+    A file counts as the same where its real path is; where the names, sizes and lengths of half of the files are, they
+    are a copy.
+
+    Args:
+        path: of a run or the codec in it; what is no run was trained on nothing that is known.
+        folder: a folder of audio, a manifest, or a word; None is the synthetic corpus.
+
+    Raises:
+        DataError: ``folder`` holds no usable audio.
+    """
+    return any(_splits_here(run, folder) is not None for run in _lineage(path))
+
+
+def known_splits(paths: Iterable[Path], folder: str | None) -> dict[str, str] | None:
+    """The splits that files of ``folder`` had when runs were trained on them, by the names they have there.
+
+    A file is test only where it was so to every run: it goes where the first of train, valid and test has it.
+
+    Args:
+        paths: of runs.
+        folder: as in ``trained_on``.
+
+    Returns:
+        None where none of the runs was trained on any.
+    """
+    found: dict[str, str] = {}
+    trained = False
+    for run in (run for path in paths for run in _lineage(path)):
+        splits = _splits_here(run, folder)
+        trained = trained or splits is not None
+        for name, split in (splits or {}).items():
+            found[name] = min(found.get(name, split), split, key=SPLITS.index)
+    return found if trained else None
+
+
+def _lineage(path: Path | None) -> Iterator[RunFolder]:
+    """A run, and those whose weights it started from."""
+    seen: set[Path] = set()
+    while path is not None and (run := run_of(path)) is not None and run.path.resolve() not in seen:
+        yield run
+        seen.add(run.path.resolve())
+        init = _settings(run).get("init")
+        path = Path(_as_seen_from_here(str(init), run) or "") if init else None
+
+
+def _settings(run: RunFolder) -> dict[str, Any]:
+    return yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
+
+
+def _as_seen_from_here(stored: str | None, run: RunFolder) -> str | None:
+    """A path of a run's settings: where it lies from here or, if nowhere, from where ``runs/NAME`` was made."""
+    if stored is None or Path(stored).expanduser().is_absolute() or located(stored).exists():
+        return stored
+    beside = run.path.resolve().parent.parent / stored
+    return str(beside) if beside.exists() else stored
+
+
+def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
+    """The splits that a run knows of the files of ``folder``, by their names there; None where it knows none."""
+    settings = data_settings(run)
+    own = corpus_place(settings["folder"])
+    asked = corpus_place(folder)
+    record = read_record(run.corpus)
+    if own == asked and (own is None or record):
+        return {name: one.split for name, one in record.items()}
+    if own is None or asked is None:
+        return None
+    record = record or _as_it_would_begin(run, settings)
+    home = RECORDINGS_FOLDER if own == RECORDINGS else Path(own if Path(own).is_dir() else Path(own).parent)
+    by_path = {os.path.realpath(home / name): one.split for name, one in record.items()}
+    corpus = AudioData(folder, workers=0).corpus
+    real = {recording.name: os.path.realpath(recording.path) for recording in corpus.split("all")}
+    found = {name: by_path[path] for name, path in real.items() if path in by_path}
+    alike = {name: record[name].split for name, one in list_corpus(corpus).items() if _is_alike(record.get(name), one)}
+    if own == asked or len(alike) >= COPIED * len(real):
+        found = alike | found
+    return found if found or own == asked else None
+
+
+def _is_alike(known: Listed | None, now: Listed) -> bool:
+    return known is not None and (known.bytes, known.seconds) == (now.bytes, now.seconds)
+
+
+def _as_it_would_begin(run: RunFolder, settings: dict[str, Any]) -> dict[str, Listed]:
+    """The record of a run that began before there were any: its corpus as it is split today, if it is there."""
+    folder = settings["folder"]
+    if not is_named(folder, RECORDINGS) and not Path(folder).expanduser().exists():
+        return {}
+    data = AudioData(folder, workers=0, split_seed=settings.get("split_seed") or 0)
+    data.split_floor = not run.last.is_file()
+    return list_corpus(data.corpus)
