@@ -135,7 +135,7 @@ def test_a_baseline_is_evaluated_too(tmp_path: Path) -> None:
     assert len(found.per_file) == 1
     with pytest.raises(ValueError, match=r"bitrates are None; offered are any: name some"):
         codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"])
-    with pytest.raises(ValueError, match="unknown metric 'mos'; known: visqol_audio"):
+    with pytest.raises(ValueError, match="no metric mos .did you mean utmos.*; there are: visqol_audio"):
         codeclab.evaluate(opus, data=tmp_path, metrics=["mos"])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.visqol_port import Mapping
+from codeclab.codecs.wording import did_you_mean
 
 if TYPE_CHECKING:  # help lists the names; torch would take seconds to import
     from torch import Tensor
@@ -201,6 +202,18 @@ it is given, ``scripts/get_samples.py`` has brought to the original's loudness: 
 DEFAULT_METRICS = ("visqol_audio", "si_snr", "mel_distance", "stft_distance", "bitrate_efficiency", "codebook_usage")
 
 
+def refuse_unknown(names: Sequence[str]) -> None:
+    """Refuse names of no metric.
+
+    Raises:
+        ValueError: One is unknown; the message has the closest one, and lists all there are.
+    """
+    unknown = [name for name in names if name not in METRICS]
+    if unknown:
+        near = did_you_mean(unknown[0], METRICS)
+        raise ValueError(f"no metric {', '.join(unknown)}{near}; there are: {', '.join(METRICS)}")
+
+
 def metrics_named(names: Sequence[str]) -> list[Metric]:
     """The metrics of these names, in this order.
 
@@ -208,9 +221,7 @@ def metrics_named(names: Sequence[str]) -> list[Metric]:
         ValueError: A name is unknown or given twice.
         MetricMissingError: A metric's package or weights are not here.
     """
-    unknown = [name for name in names if name not in METRICS]
-    if unknown:
-        raise ValueError(f"unknown metric {', '.join(map(repr, unknown))}; known: {', '.join(METRICS)}")
+    refuse_unknown(names)
     if len(set(names)) < len(names):
         raise ValueError(f"a metric is named twice in {list(names)}")
     found = [METRICS[name] for name in names]

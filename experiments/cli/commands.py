@@ -7,7 +7,7 @@ from inspect import signature
 
 from codeclab import __version__
 from codeclab.benchmarks.evaluate.console import speak_any_encoding
-from codeclab.benchmarks.evaluate.wording import did_you_mean
+from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.runs.stopping import Stopped, listening
 
 COMMANDS = {

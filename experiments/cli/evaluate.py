@@ -12,8 +12,7 @@ from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.adding import BASIS
 from codeclab.benchmarks.evaluate.entropy import entropy_rates, entropy_text
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
-from codeclab.benchmarks.evaluate.wording import did_you_mean
-from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.metrics.registry import refuse_unknown
 from codeclab.benchmarks.metrics.synonyms import named_as
 from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
@@ -35,7 +34,7 @@ from codeclab.experiments.runs.evaluate import (
 from codeclab.experiments.runs.keep_entropy import keep_entropy
 from codeclab.experiments.runs.keep_evaluation import basis, keep, said_of_same
 from codeclab.experiments.runs.left_out import note_left_out, noted, say_left_out
-from codeclab.experiments.runs.training_data import label_of
+from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
@@ -72,7 +71,8 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
 
 def _beside(options: argparse.Namespace) -> Path:
     """Where figures of a codec are written."""
-    folder = Path(options.run)
+    run = run_of(Path(options.run))
+    folder = Path(options.run) if run is None else run.path
     usual = folder / "evaluation" if folder.is_dir() else Path("evaluations") / folder.stem
     return Path(options.output) if options.output else usual
 
@@ -122,12 +122,9 @@ def check_metrics(names: Sequence[str]) -> list[str]:
     """The metrics to measure: each once, and of two that are the same by definition the first.
 
     Raises:
-        RecipeError: there is none of a name; the message lists those there are.
+        ValueError: there is none of a name; the message lists those there are.
     """
-    unknown = [name for name in names if name not in METRICS]
-    if unknown:
-        near = did_you_mean(unknown[0], METRICS)
-        raise RecipeError(f"no metric {', '.join(unknown)}{near}; there are: {', '.join(METRICS)}")
+    refuse_unknown(names)
     kept: list[str] = []
     for name in dict.fromkeys(names):
         if (same := named_as(name, kept)) in kept:

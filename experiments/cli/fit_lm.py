@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import yaml
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.codecs.codec import Codec
@@ -11,6 +10,7 @@ from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.options.fit_lm import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.language_model.build import LanguageModelCLI
+from codeclab.experiments.runs.training_data import data_settings, run_of
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
@@ -20,9 +20,10 @@ def trained_on(run: Path) -> str | None:
     Raises:
         RecipeError: there is no such config.
     """
-    if not (run / "config.yaml").is_file():
+    found = run_of(run)
+    if found is None:
         raise RecipeError("which audio? Give --data FOLDER; only a run remembers what it was trained on")
-    folder = (yaml.safe_load((run / "config.yaml").read_text())["data"] or {}).get("folder")
+    folder = data_settings(found)["folder"]
     return None if folder is None else str(folder)
 
 
@@ -32,9 +33,9 @@ def run(command: str, argv: list[str]) -> int:
     try:
         for file in options.imports:
             import_file(file)
+        codec = Codec.from_pretrained(options.codec).to(options.device)
         if options.data is None and not any(word.startswith("--data.folder") for word in words):
             options.data = trained_on(Path(options.codec)) or "synthetic"
-        codec = Codec.from_pretrained(options.codec).to(options.device)
         folder = Path(options.output) if options.output else language_model_folder(options.codec)
         words += ["--data", options.data] if options.data else []
         cli = LanguageModelCLI(codec, folder, options.config, words)

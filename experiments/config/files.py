@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.codecs.io.missing import located
+from codeclab.codecs.wording import did_you_mean
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 SCALES = Path(__file__).parents[1] / "scales"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentError, ArgumentParser
 from jsonargparse.typing import NonNegativeFloat
 
-from codeclab.benchmarks.evaluate.wording import did_you_mean
+from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.hints import alternatives, class_named
 from codeclab.experiments.config.parts import check_argument
 

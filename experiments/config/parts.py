@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.codecs.io.parts import concrete_subclasses
+from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.part_names import INTERNAL
 from codeclab.experiments.config.recipes import RecipeError, moved
 

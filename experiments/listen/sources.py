@@ -19,6 +19,7 @@ from codeclab.experiments.runner.collect import train_seconds
 from codeclab.experiments.runner.listening import with_figures
 from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def read_sources(paths: Iterable[Path]) -> Sources:
 
 def has_figures(path: Path) -> bool:
     """Whether a folder is what ``codeclab table`` wrote, or that of a run that was measured."""
-    return is_table(path) or _figures_of(path) is not None
+    run = run_of(path)
+    return is_table(path) or _figures_of(path if run is None else run.path) is not None
 
 
 def _figures_of(path: Path) -> Path | None:
@@ -116,15 +118,16 @@ def _figures_of(path: Path) -> Path | None:
 
 
 def _run(path: Path, taken: set[str]) -> Source:
-    figures = _figures_of(path)
+    run = run_of(path) or RunFolder(path)
+    figures = _figures_of(run.path)
     if figures is None:
         if not path.exists():
             raise RecipeError(f"{missing(str(path))}; give runs, or what `codeclab table` wrote")
         if not path.is_dir():
             raise RecipeError(f"{path} is no folder; give run folders (runs/NAME) or what `codeclab table` wrote")
         raise RecipeError(f"{path} holds no figures; make them with `codeclab evaluate {path}`")
-    name = path.resolve().name
-    return Source(name if name not in taken else str(path), RunFolder(path), figures)
+    name = label_of(path)
+    return Source(name if name not in taken else str(path), run, figures)
 
 
 def _row(source: Source) -> RowResult:

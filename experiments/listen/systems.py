@@ -22,6 +22,7 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.listen.sources import Source, has_figures, read_sources
 from codeclab.experiments.runs.evaluate import read_baseline
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ def _named(word: str, unheard: Sequence[Source]) -> Subject:
     path = Path(word)
     rates = {kbps: float(count) for kbps, count in offered(codec, None).items()}
     if path.is_dir():
-        name = path.resolve().name
-        return Subject(name, rates, codec=word, source=Source(name, RunFolder(path), path / "evaluation"))
+        name, run = label_of(path), run_of(path) or RunFolder(path)
+        return Subject(name, rates, codec=word, source=Source(name, run, run.path / "evaluation"))
     known = identity(codec)
     source = next((source for source in unheard if source.evaluation.info.get("codec") == known), None)
     return Subject(word, rates, codec=word, source=source)

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
-from codeclab.benchmarks.evaluate.wording import did_you_mean
 from codeclab.benchmarks.tables.render import write_table
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
-from codeclab.codecs.wording import by_number, counted
+from codeclab.codecs.wording import by_number, counted, did_you_mean
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.named import corpus_title

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from codeclab.codecs.io.missing import located
 from codeclab.experiments.data.manifest import MANIFEST_NAME
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import RECORDINGS, RECORDINGS_FOLDER, SYNTHETIC, is_named

@@ -17,7 +17,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Settings: --trainer.max_steps N, --data.batch_size N, --model.optimizer.lr X, --seed_everything N, … "
         "Example: codeclab fit-lm --codec runs/NAME --config laptop --data ~/audio",
     )
-    parser.add_argument("--codec", required=True, type=run_name, metavar="CODEC", help="a run (runs/NAME), a codec's folder, or box")
+    parser.add_argument(
+        "--codec", required=True, type=run_name, metavar="CODEC", help="a run (runs/NAME), a codec's folder, or box"
+    )
     parser.add_argument(
         "--config",
         default="encodec",

@@ -51,7 +51,8 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs",
-        type=run_name, metavar="RUN",
+        type=run_name,
+        metavar="RUN",
         nargs="+",
         help="a run's folder, the folder that `codeclab table` wrote, with all its rows, or what Codec.from_pretrained "
         "reads (a folder, a file, a hub id), transformers:NAME_OR_FOLDER, or FILE.py with encode and decode",

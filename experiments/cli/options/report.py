@@ -16,7 +16,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "runs",
-        type=run_name, metavar="RUN",
+        type=run_name,
+        metavar="RUN",
         nargs="+",
         help="a run's folder (runs/NAME), or the folder that `codeclab table` wrote, with all its rows",
     )

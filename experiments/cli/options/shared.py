@@ -42,7 +42,8 @@ def add_codec(parser: argparse.ArgumentParser) -> None:
     """Add ``--codec``, by default the one in the box."""
     parser.add_argument(
         "--codec",
-        default=BOX, type=run_name,
+        default=BOX,
+        type=run_name,
         metavar="CODEC",
         help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
     )

@@ -18,7 +18,9 @@ def make_parser() -> argparse.ArgumentParser:
         "dac_44khz --scale laptop",
     )
     parser.add_argument("what", choices=("train", "inference", "data", "metrics"))
-    parser.add_argument("--codec", default=BOX, type=run_name, metavar="CODEC", help="inference: a run or codec (default: box)")
+    parser.add_argument(
+        "--codec", default=BOX, type=run_name, metavar="CODEC", help="inference: a run or codec (default: box)"
+    )
     parser.add_argument("--recipe", metavar="NAME", help="inference: a recipe's untrained codec in its place")
     parser.add_argument("--scale", metavar="SCALE", help="of the recipe's codec, or of the training")
     parser.add_argument("--bitrate", type=float, metavar="KBPS", help="inference: kbps (default: the highest)")

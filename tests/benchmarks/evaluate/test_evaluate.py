@@ -134,7 +134,7 @@ def test_progress_is_two_lines_off_a_terminal(fake_codec, make_clip, capsys) -> 
 
 def test_refusals(fake_codec, make_clip) -> None:
     clip = make_clip("a", "speech")
-    with pytest.raises(ValueError, match="unknown metric 'visqol'; known: visqol_audio"):
+    with pytest.raises(ValueError, match="no metric visqol .did you mean visqol_audio.*; there are: visqol_audio"):
         evaluate(fake_codec(), [clip], metrics=["visqol"])
     with pytest.raises(ValueError, match="named twice"):
         evaluate(fake_codec(), [clip], metrics=["si_sdr", "si_sdr"])

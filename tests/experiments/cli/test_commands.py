@@ -140,7 +140,10 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
             [*ENCODEC, "--model.validation_metrics", "[si_snr,utmos]"],
             "--model.validation_metrics [si_snr, utmos]: the metric utmos cannot be computed here: ",
         ),
-        ([*ENCODEC, "--model.validation_metrics", "[pesk]"], "unknown metric 'pesk'; known: visqol_audio, "),
+        (
+            [*ENCODEC, "--model.validation_metrics", "[pesk]"],
+            "no metric pesk (did you mean pesq?); there are: visqol_audio, ",
+        ),
         (
             [*ENCODEC, "--model.validation_metrics", "[codebook_usage]"],
             "codebook_usage is of a whole test set, which codeclab evaluate measures",

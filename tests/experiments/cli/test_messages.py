@@ -8,14 +8,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 import torch
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import replacing
+from codeclab.codecs.io.missing import located
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
+from codeclab.experiments.config.files import config_path
 
 
 def say(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -77,6 +81,67 @@ def test_the_closest_name_is_suggested(words, said, capsys, tmp_path, monkeypatc
         main(words)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.fixture
+def two_runs(tmp_path, monkeypatch):
+    """``runs/good-run`` and ``runs/other``, worked in from above."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("good-run", "other"):
+        Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "runs" / name / "codec")
+        (tmp_path / "runs" / name / "config.yaml").write_text("data:\n  folder: recordings\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "{}"],
+        ["evaluate", "{}"],
+        ["compare", "{}", "Opus"],
+        ["mushra", "prepare", "{}", "-o", "test"],
+        ["fit-lm", "--codec", "{}"],
+        ["encode", "a.wav", "a.clc", "--codec", "{}"],
+        ["stream", "encode", "--codec", "{}"],
+        ["speed", "inference", "--codec", "{}"],
+        ["export", "{}", "out"],
+        ["fit", "--config", "encodec_24khz", "--scale", "laptop", "--init", "{}"],
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("name", ["god-run", "runs/god-run"])
+def test_a_run_that_is_not_there_is_answered_by_those_that_are(words, name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in ("good-run", "other"):
+        Path("runs", run).mkdir(parents=True)
+    Path("a.wav").touch()
+    with pytest.raises(SystemExit) as ended:
+        main([word.format(name) for word in words])
+    assert ended.value.code == 2
+    said = f"there is no {name} (did you mean runs/good-run?); in runs lies: good-run, other"
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_run_is_found_by_its_name_alone(two_runs, capsys):
+    clips = ["--clips", "1", "--seconds", "0.2", "--workers", "0", "--bitrates", "1.5", "--metrics", "si_snr"]
+    numpy_audio = np.random.default_rng(0).standard_normal(4800) * 0.1
+    soundfile.write("a.wav", numpy_audio, 24000)
+    for words in (
+        ["evaluate", "good-run", *clips],
+        ["compare", "good-run", "other", *clips, "-o", "compared"],
+        ["report", "good-run", "--clips", "0", "-o", "report.html"],
+        ["encode", "a.wav", "a.clc", "--codec", "good-run"],
+        ["export", "good-run", "out"],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0, (words, capsys.readouterr().err)
+    assert Path("runs/good-run/evaluation/evaluation.json").is_file()
+    assert {row for row in pd.read_csv("compared/table.csv")["row"]} == {"good-run", "other"}
+    assert config_path("good-run") == Path("runs/good-run/config.yaml")
+    Path("runs/encodec_24khz").mkdir()
+    assert config_path("encodec_24khz").parent.name == "recipes"  # a recipe's name goes first
+    Path("other").mkdir()
+    assert located("other") == Path("other")  # and so does what lies here
 
 
 def test_what_is_no_tensor_is_answered_in_a_line():

@@ -82,7 +82,7 @@ def test_reading_and_measuring(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         (["inference", "--config", "dac_44khz"], "speed inference takes no --config"),
         (["inference", "--codec", "nowhere"], "--codec nowhere: "),
         (["inference", "--recipe", "dac"], "no recipe 'dac'"),
-        (["metrics", "--metrics", "mos"], "unknown metric"),
+        (["metrics", "--metrics", "si_srn"], "no metric si_srn (did you mean si_snr?); there are: "),
     ],
 )
 def test_what_is_wrong_is_said(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
