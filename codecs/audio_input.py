@@ -12,6 +12,7 @@ from torch import Tensor
 from codeclab.codecs.audio_file import AudioFile
 from codeclab.codecs.resample import resample
 from codeclab.codecs.wording import counted
+from codeclab.quantizers.tensor_input import NotATensorError
 
 AudioLike = Tensor | NDArray[Any] | Path | str
 
@@ -31,6 +32,7 @@ def codec_audio(audio: AudioLike, sample_rate: int | None, codec_rate: int, chan
         channels: of the codec.
 
     Raises:
+        NotATensorError: neither a tensor nor an array nor a path.
         ValueError: no such file, a shape, type or number of channels the codec does not take, no samples, or values
             that are no numbers.
     """
@@ -47,7 +49,7 @@ def codec_audio(audio: AudioLike, sample_rate: int | None, codec_rate: int, chan
     elif isinstance(audio, Tensor):
         tensor = audio
     else:
-        raise ValueError(
+        raise NotATensorError(
             f"audio is a {type(audio).__name__}; it should be a tensor [B, {channels}, N], a NumPy array or a path"
         )
     _check(tensor, channels)

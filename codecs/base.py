@@ -3,12 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.streaming import LayerStream, NotStreamableError
 from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import Quantizer
+from codeclab.quantizers.tensor_input import takes_tensors
 
 
 class Encoder(nn.Module, ABC):
@@ -25,6 +27,10 @@ class Encoder(nn.Module, ABC):
     channels: int
     strides: Sequence[int]
     hop_length: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        takes_tensors(cls, forward=("[B, C, N]",))
 
     @abstractmethod
     def forward(self, audio: Tensor) -> Tensor:
@@ -53,6 +59,10 @@ class Decoder(nn.Module, ABC):
     channels: int
     strides: Sequence[int]
     hop_length: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        takes_tensors(cls, forward=("[B, D, T]",))
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor:

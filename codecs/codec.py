@@ -19,6 +19,7 @@ from codeclab.codecs.precision import check_float32, network_precision
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments, equal_pieces, equal_runs
 from codeclab.quantizers.base import Quantized, Quantizer, unquantized
+from codeclab.quantizers.tensor_input import require_tensor
 
 if TYPE_CHECKING:
     from codeclab.codecs.streaming import CodecStream
@@ -145,9 +146,13 @@ class Codec(nn.Module):
 
         Returns:
             decoded audio ``[B, C, N]``, and what the quantizer made of the latent.
+
+        Raises:
+            NotATensorError: an array, a path or anything else.
+            ValueError: the codec was cast, as by ``half()``.
         """
-        if not isinstance(audio, Tensor):
-            raise ValueError(f"audio is a {type(audio).__name__}; a codec called as a module takes a tensor [B, C, N]")
+        require_tensor(audio, "audio", "[B, C, N]")
+        check_float32(self)
         level = self._level(audio) if self.normalize else None
         latent = self.encoder(audio if level is None else audio / level)
         quantized = self.quantizer(latent, n_codebooks) if quantize else unquantized(latent)

@@ -1,9 +1,11 @@
 """The contract every discriminator keeps."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
+from codeclab.quantizers.tensor_input import takes_tensors
 
 
 class Judgement(NamedTuple):
@@ -20,6 +22,10 @@ class Judgement(NamedTuple):
 
 class Discriminator(nn.Module, ABC):
     """Judges audio ``[B, C, N]`` with one or more sub-networks."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        takes_tensors(cls, forward=("[B, C, N]",))
 
     @abstractmethod
     def forward(self, audio: Tensor) -> list[Judgement]:

@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import log, log2
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from codeclab.quantizers.tensor_input import takes_tensors
 
 ABSENT = -1
 """Marks, in ``codes``, the codebooks that an item of a batch does not use."""
@@ -51,6 +53,10 @@ class Quantizer(nn.Module, ABC):
 
     dimension: int
     n_codebooks: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        takes_tensors(cls, forward=("[B, D, T]",), encode=("[B, D, T]",), decode=("[B, K, T]",))
 
     @property
     @abstractmethod

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from codeclab.quantizers.tensor_input import require_tensor
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -16,6 +18,7 @@ class Clip:
         sample_rate: Hz.
 
     Raises:
+        NotATensorError: If the audio is an array or anything else.
         ValueError: If the name or the domain is empty, the audio is not `[C, N]` of floats with at
             least one sample, or the sample rate is not positive.
     """
@@ -29,6 +32,7 @@ class Clip:
         """Refuses what no metric could be computed on."""
         if not self.name or not self.domain:
             raise ValueError(f"a clip needs a name and a domain, got {self.name!r} and {self.domain!r}")
+        require_tensor(self.audio, f"audio of clip {self.name!r}", "[C, N]")
         if self.audio.ndim != 2 or self.audio.numel() == 0 or not self.audio.is_floating_point():
             raise ValueError(
                 f"clip {self.name!r} must hold floats [C, N] with C, N > 0, "

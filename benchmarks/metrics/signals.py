@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from codeclab.quantizers.tensor_input import require_tensor
+
 
 def check_pair(reference: Tensor, estimate: Tensor) -> None:
     """Refuse two signals that cannot be compared.
@@ -10,10 +12,7 @@ def check_pair(reference: Tensor, estimate: Tensor) -> None:
         ValueError: they are not both tensors ``[C, N]`` with the same channels and samples.
     """
     for name, signal in (("reference", reference), ("estimate", estimate)):
-        if not isinstance(signal, Tensor):
-            raise ValueError(
-                f"{name} is a {type(signal).__name__}; it should be a tensor [C, N], as torch.from_numpy(array) makes"
-            )
+        require_tensor(signal, name, "[C, N]")
     if reference.ndim != 2 or reference.shape != estimate.shape or reference.shape[-1] == 0:
         raise ValueError(
             f"reference is {list(reference.shape)} and estimate {list(estimate.shape)}; both must be [C, N], alike"

@@ -2,16 +2,16 @@
 
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from codeclab.benchmarks.evaluate.console import console
-from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml
-
-if TYPE_CHECKING:  # a table's rows are read by what imports torch, which a list of tables does not need
-    from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml, table_path
+from codeclab.experiments.config.sizes import size_flags
+from codeclab.experiments.config.table_rows import rows_of
 
 HELP = {
     "recipes": "usage: codeclab recipes\n\nLists the recipes: what each trains, at which rates. Train one with "
@@ -27,19 +27,17 @@ def recipe_summary(name: str) -> tuple[str, str]:
     return header[0], header[1]
 
 
-def made_of(row: "RowSpec") -> str:
+def made_of(row: Mapping[str, Any]) -> str:
     """What makes a row, in a few words or as its flags."""
-    if row.kind == "baseline":
-        return "baseline: " + ", ".join(str(value) for value in (row.baseline or {}).values())
-    if row.kind == "trained":
-        from codeclab.experiments.runner.spec import flags_at
-
-        return shlex.join(flags_at(row, None))
-    return {
-        "codec": f"codec: {row.codec}",
-        "recipe": f"recipe, not trained: {row.recipe}",
-        "published": "the paper's figures only",
-    }[row.kind]
+    if "baseline" in row:
+        return "baseline: " + ", ".join(str(value) for value in row["baseline"].values())
+    if "codec" in row:
+        return f"codec: {row['codec']}"
+    if "recipe" in row:
+        return f"recipe, not trained: {row['recipe']}"
+    if row.get("only_published"):
+        return "the paper's figures only"
+    return shlex.join([*row["flags"], *size_flags(row["flags"], row.get("sizes") or {}, {})])
 
 
 def list_recipes() -> None:
@@ -66,14 +64,13 @@ def list_rows(name: str) -> None:
     Raises:
         RecipeError: there is no such table.
     """
-    from codeclab.experiments.runner.read import read_table
-
-    spec = read_table(name)
+    path = table_path(name)
+    content = read_yaml(path)
     table = _table("row", "made of")
-    for row in spec.rows:
-        table.add_row(Text(row.name), Text(made_of(row)))
+    for row in rows_of(path, content):
+        table.add_row(Text(row["name"]), Text(made_of(row)))
     out = console()
-    out.print(Text(f"{spec.title}\n{spec.source}"))
+    out.print(Text(f"{content.get('title', path.stem)}\n{content.get('source', '')}"))
     out.print(table)
 
 

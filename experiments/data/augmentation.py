@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import log2, pi
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from codeclab.codecs.loudness import QUIETEST_LUFS, measure_lufs
 from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.recording import Recording
+from codeclab.quantizers.tensor_input import takes_tensors
 
 DEFAULT_SPEEDS = [0.9, 1.0, 1.1]
 """Three speeds, as Ko et al. have them."""
@@ -26,6 +27,10 @@ class Augmentation(ABC):
     """
 
     on_mixture = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        takes_tensors(cls, apply=("[C, N]",), __call__=("[C, N]",))
 
     def draw_speed(self, rng: np.random.Generator) -> float:
         """How much faster the source is read than it was recorded; 1 draws nothing."""

@@ -1,6 +1,5 @@
 """Tables as YAML: a title, a source, and rows made of a name, flags and the paper's figures."""
 
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.benchmarks.tables.table import FIGURES
 from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, table_path
+from codeclab.experiments.config.table_rows import rows_of
 from codeclab.experiments.runner.compute import read_compute
 from codeclab.experiments.runner.spec import TableSpec
 
@@ -21,10 +21,6 @@ __all__ = ["TABLES", "read_table", "table_path"]
 KEYS = {
     *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
     *("rows", "base", "import", "template", "against", "data", "compute"),
-}
-ROW_KEYS = {
-    *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
-    *("published", "bitrate", "label", "figures", "bitrates", "entropies"),
 }
 FIGURES_KEYS = {"published", "bitrate", "label", "domain"}
 
@@ -40,12 +36,6 @@ def read_table(name: str) -> TableSpec:
     unknown = set(content) - KEYS
     if unknown:
         raise RecipeError(f"{path}: a table has no {', '.join(sorted(unknown))}; it may have {', '.join(sorted(KEYS))}")
-    rows = content.get("rows")
-    if not isinstance(rows, list) or not rows:
-        raise RecipeError(f"{path}: 'rows' should list at least one row")
-    base = shlex.split(str(content.get("base", "")))
-    for file in content.get("import") or []:
-        base += ["--import", file]
     metrics = one_of_each(content.get("metrics", ["mel_distance", "stft_distance", "si_snr"]) or [])
     columns = content.get("columns") or []
     margin = {named_as(name, metrics): value for name, value in (content.get("margin") or {}).items()}
@@ -53,7 +43,7 @@ def read_table(name: str) -> TableSpec:
     _known(path, "column", columns, COLUMNS)
     _known(path, "metric of the table for the margin", margin, metrics)
     _known(path, "figure", [kind for kind in [content.get("figure")] if kind], FIGURES)
-    made = [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
+    made = [_row(path, row) for row in rows_of(path, content)]
     _known(path, "row to compare with", [row for row in [content.get("against")] if row], [row.name for row in made])
     try:
         compute = read_compute(content.get("compute"))
@@ -84,40 +74,11 @@ def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) ->
         raise RecipeError(f"{path}: no {what} {', '.join(wrong)}{listed(wrong[0], known)}")
 
 
-def _filled(path: Path, template: Any, row: Any) -> Any:
-    """A row of ``values`` as one of a name and flags, by the table's template."""
-    if not isinstance(row, dict) or "values" not in row:
-        return row
-    keys = template.get("values", []) if isinstance(template, dict) else []
-    if len(keys) != len(row["values"]) or set(template) - {"values", "name", "flags"}:
-        raise RecipeError(
-            f"{path}: a row of values {row['values']!r} needs a 'template' with as many 'values' (their names), and "
-            "'name' and 'flags' with the names in braces"
-        )
-    values = {key: _flag_value(value) for key, value in zip(keys, row["values"], strict=True)}
-    filled = {key: str(template[key]).format(**values) for key in ("name", "flags") if key in template}
-    return {**filled, **{key: value for key, value in row.items() if key != "values"}}
-
-
-def _flag_value(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _row(path: Path, row: Any, base: list[str]) -> RowSpec:
-    if not isinstance(row, dict) or "name" not in row or set(row) - ROW_KEYS:
-        raise RecipeError(
-            f"{path}: a row has a 'name', 'flags' (or a 'codec', 'baseline', 'recipe' or 'only_published') and, where "
-            "the paper gives them, 'published' figures with the 'bitrate' (kbps) and 'label' they hold at, or several "
-            f"such 'figures'; this one is {row!r}"
-        )
-    ways = [key for key in ("flags", "codec", "baseline", "recipe", "only_published") if key in row]
-    if len(ways) > 1:
-        raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; a row is made in one way")
-    trained = not ways or ways == ["flags"]
+def _row(path: Path, row: dict[str, Any]) -> RowSpec:
     other = named_codec(str(row["codec"])) if "codec" in row else None
     return RowSpec(
-        name=str(row["name"]),
-        flags=[*base, *shlex.split(str(row.get("flags", "")))] if trained else [],
+        name=row["name"],
+        flags=row.get("flags", []),
         published=row.get("published") or {},
         bitrate=row.get("bitrate"),
         label=row.get("label"),

@@ -1,57 +1,15 @@
 """A table's YAML as data: its rows, their flags and sizes at a scale, and the table as it is printed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
-from codeclab.experiments.config.recipes import RecipeError, read_scale, read_yaml, recipe_path
+from codeclab.experiments.config.recipes import read_scale
+from codeclab.experiments.config.sizes import size_flags
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.evaluate import pick_bitrates
-
-
-def size_flags(flags: Sequence[str], sizes: Mapping[str, int], scale: str | None) -> list[str]:
-    """Flags that set sizes in proportion: half the paper's channels are half the scale's, too.
-
-    Args:
-        flags: the row's, which name its recipe.
-        sizes: the paper's, by setting (``model.encoder.n_filters: 16``); the recipe has each.
-        scale: the scale in use; None is the recipe's own sizes.
-
-    Raises:
-        RecipeError: there is no recipe among the flags, or it does not set such a size.
-    """
-    if not sizes:
-        return []
-    recipe = read_yaml(recipe_path(_recipe_of(flags)))
-    parts = read_scale(scale)["parts"] if scale else {}
-    return [
-        word
-        for setting, size in sizes.items()
-        for word in (f"--{setting}", str(_in_proportion(recipe, parts, setting, size)))
-    ]
-
-
-def _in_proportion(recipe: dict[str, Any], parts: dict[str, Any], setting: str, size: int) -> int:
-    part, _, argument = setting.rpartition(".")
-    node: Any = recipe
-    for key in part.split("."):
-        node = node.get(key) if isinstance(node, dict) else None
-    whole = node.get("init_args", {}).get(argument) if isinstance(node, dict) else None
-    if not isinstance(whole, int):
-        raise RecipeError(f"sizes: the recipe gives no number for {setting}; set it by a flag instead")
-    scaled = parts.get(node["class_path"], {}).get(argument, whole)
-    return max(1, round(size * scaled / whole))
-
-
-def _recipe_of(flags: Sequence[str]) -> str:
-    for index, word in enumerate(flags):
-        if word.startswith("--config="):
-            return word.partition("=")[2]
-        if word == "--config" and index + 1 < len(flags):
-            return flags[index + 1]
-    raise RecipeError("sizes: the row's flags name no recipe; begin them with --config NAME")
 
 
 def flags_at(row: RowSpec, scale: str | None) -> list[str]:
@@ -61,7 +19,8 @@ def flags_at(row: RowSpec, scale: str | None) -> list[str]:
         row: a trained one.
         scale: the scale in use; None is the recipe's own sizes.
     """
-    return [*row.flags, *size_flags(row.flags, row.sizes, scale)]
+    parts = read_scale(scale)["parts"] if scale and row.sizes else {}
+    return [*row.flags, *size_flags(row.flags, row.sizes, parts)]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 """The contract every reconstruction loss keeps."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
+
+from codeclab.quantizers.tensor_input import takes_tensors
 
 
 class ReconstructionLoss(nn.Module, ABC):
@@ -15,6 +18,10 @@ class ReconstructionLoss(nn.Module, ABC):
     """
 
     channels: int | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        takes_tensors(cls, forward=("[B, C, N]", "[B, C, N]"))
 
     @abstractmethod
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:

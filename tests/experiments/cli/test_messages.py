@@ -27,7 +27,9 @@ def say(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, env=os.environ | environment, capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("words", [["recipes"], ["tables"], ["--help"]])
+@pytest.mark.parametrize(
+    "words", [["recipes"], ["tables"], ["tables", "encodec_table5"], ["tables", "dac_table2"], ["--help"]]
+)
 def test_lists_come_without_torch(words):
     program = (
         "import sys\nfrom codeclab.experiments.cli import main\n"
@@ -149,7 +151,7 @@ def test_what_is_no_tensor_is_answered_in_a_line():
     codes = codec.encode(torch.zeros(1, 1, 2400))
     with pytest.raises(ValueError, match="codes are a ndarray; decode takes the Codes that encode gave"):
         codec.decode(np.zeros((1, 2, 3)))
-    with pytest.raises(ValueError, match=r"audio is a ndarray; .* takes a tensor \[B, C, N\]"):
+    with pytest.raises(TypeError, match=r"audio is a ndarray; it should be a tensor \[B, C, N\], as torch.from_numpy"):
         codec(np.zeros((1, 1, 2400), np.float32))
     with pytest.raises(ValueError, match=r"reference is a str; it should be a tensor \[C, N\]"):
         METRICS["si_snr"].load()("a.wav", "b.wav", 24000)
@@ -159,6 +161,8 @@ def test_what_is_no_tensor_is_answered_in_a_line():
             codec.encode(torch.zeros(1, 1, 2400))
         with pytest.raises(ValueError, match="call .float"):
             codec.decode(codes)
+        with pytest.raises(ValueError, match=f"cast to {kind}, and its quantizer computes in float32: call .float"):
+            codec(torch.zeros(1, 1, 2400))
 
 
 def test_files_have_the_mode_that_the_umask_says(tmp_path: Path):

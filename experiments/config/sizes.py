@@ -1,0 +1,48 @@
+"""Sizes of a table's rows in proportion: half the paper's channels are half the scale's, too."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codeclab.experiments.config.files import RecipeError, read_yaml, recipe_path
+
+
+def size_flags(flags: Sequence[str], sizes: Mapping[str, int], parts: Mapping[str, Any]) -> list[str]:
+    """Flags that set sizes in proportion.
+
+    Args:
+        flags: the row's, which name its recipe.
+        sizes: the paper's, by setting (``model.encoder.n_filters: 16``); the recipe has each.
+        parts: the scale's sizes by part class, as ``read_scale`` gives them; empty for the recipe's own sizes.
+
+    Raises:
+        RecipeError: there is no recipe among the flags, or it does not set such a size.
+    """
+    if not sizes:
+        return []
+    recipe = read_yaml(recipe_path(_recipe_of(flags)))
+    return [
+        word
+        for setting, size in sizes.items()
+        for word in (f"--{setting}", str(_in_proportion(recipe, parts, setting, size)))
+    ]
+
+
+def _in_proportion(recipe: dict[str, Any], parts: Mapping[str, Any], setting: str, size: int) -> int:
+    part, _, argument = setting.rpartition(".")
+    node: Any = recipe
+    for key in part.split("."):
+        node = node.get(key) if isinstance(node, dict) else None
+    whole = node.get("init_args", {}).get(argument) if isinstance(node, dict) else None
+    if not isinstance(whole, int):
+        raise RecipeError(f"sizes: the recipe gives no number for {setting}; set it by a flag instead")
+    scaled = parts.get(node["class_path"], {}).get(argument, whole)
+    return max(1, round(size * scaled / whole))
+
+
+def _recipe_of(flags: Sequence[str]) -> str:
+    for index, word in enumerate(flags):
+        if word.startswith("--config="):
+            return word.partition("=")[2]
+        if word == "--config" and index + 1 < len(flags):
+            return flags[index + 1]
+    raise RecipeError("sizes: the row's flags name no recipe; begin them with --config NAME")

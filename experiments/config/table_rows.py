@@ -1,0 +1,73 @@
+"""A table's rows as its YAML has them, filled from its template; read without torch, so that a list comes at once."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from codeclab.experiments.config.files import RecipeError
+
+ROW_KEYS = {
+    *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
+    *("published", "bitrate", "label", "figures", "bitrates", "entropies"),
+}
+WAYS = ("flags", "codec", "baseline", "recipe", "only_published")
+"""Keys of what makes a row."""
+
+
+def rows_of(path: Path, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a table's YAML.
+
+    Args:
+        path: the file, for messages.
+        content: what it holds.
+
+    Returns:
+        mappings with keys of ``ROW_KEYS``: ``flags`` are words, those of the table's ``base`` first, of rows that are
+        trained and none others; the other ways to make a row are as the YAML says.
+
+    Raises:
+        RecipeError: there are none, or one lacks or mistakes something.
+    """
+    rows = content.get("rows")
+    if not isinstance(rows, list) or not rows:
+        raise RecipeError(f"{path}: 'rows' should list at least one row")
+    base = shlex.split(str(content.get("base", "")))
+    for file in content.get("import") or []:
+        base += ["--import", file]
+    return [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
+
+
+def _filled(path: Path, template: Any, row: Any) -> Any:
+    """A row of ``values`` as one of a name and flags, by the table's template."""
+    if not isinstance(row, dict) or "values" not in row:
+        return row
+    keys = template.get("values", []) if isinstance(template, dict) else []
+    if len(keys) != len(row["values"]) or set(template) - {"values", "name", "flags"}:
+        raise RecipeError(
+            f"{path}: a row of values {row['values']!r} needs a 'template' with as many 'values' (their names), and "
+            "'name' and 'flags' with the names in braces"
+        )
+    values = {key: _flag_value(value) for key, value in zip(keys, row["values"], strict=True)}
+    filled = {key: str(template[key]).format(**values) for key in ("name", "flags") if key in template}
+    return {**filled, **{key: value for key, value in row.items() if key != "values"}}
+
+
+def _flag_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _row(path: Path, row: Any, base: list[str]) -> dict[str, Any]:
+    if not isinstance(row, dict) or "name" not in row or set(row) - ROW_KEYS:
+        raise RecipeError(
+            f"{path}: a row has a 'name', 'flags' (or a 'codec', 'baseline', 'recipe' or 'only_published') and, where "
+            "the paper gives them, 'published' figures with the 'bitrate' (kbps) and 'label' they hold at, or several "
+            f"such 'figures'; this one is {row!r}"
+        )
+    ways = [key for key in WAYS if key in row]
+    if len(ways) > 1:
+        raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; a row is made in one way")
+    found = {**row, "name": str(row["name"])}
+    if not ways or ways == ["flags"]:
+        found["flags"] = [*base, *shlex.split(str(row.get("flags", "")))]
+    return found
