@@ -45,7 +45,7 @@ HELP_FLAGS = {"-h", "--help"}
 AGAIN = "begins again"
 """What a command that was stopped does when it is given again."""
 
-AFTER_STOP = dict.fromkeys(("fit", "table", "data"), "continues it")
+AFTER_STOP = dict.fromkeys(("fit", "fit-lm", "table", "data"), "continues it")
 
 HELP = """usage: codeclab COMMAND [options] | --version | --print_completion bash
 Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.

@@ -8,6 +8,7 @@ import lightning
 import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
@@ -23,12 +24,15 @@ from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoi
 from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import CodesData
 from codeclab.experiments.language_model.start import start_from_codec
-from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
-from codeclab.experiments.runs.build import say
+from codeclab.experiments.runs.arguments import RUN_ARGUMENTS, TRAINER_DEFAULTS
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
+from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.loggers import make_loggers
+from codeclab.experiments.runs.precision import refuse_precision
 from codeclab.experiments.runs.progress import RunProgress
+from codeclab.experiments.runs.slurm_shell import cluster_plugins
+from codeclab.experiments.runs.training import say, train_on
 
 """Recipes of language models."""
 
@@ -108,9 +112,11 @@ class LanguageModelCLI(LightningCLI):
             )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """One seed for all draws."""
+        """One seed for all draws, and how often ``last.ckpt`` is written, as of ``codeclab fit``."""
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        kind, default, text = RUN_ARGUMENTS["checkpoint_minutes"]
+        parser.add_argument("--checkpoint_minutes", type=kind, default=default, help=text)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, put in what the codec says, and refuse to continue another experiment."""
@@ -126,6 +132,7 @@ class LanguageModelCLI(LightningCLI):
             config.model[name] = value
         if config.trainer.max_steps < 1:
             raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        refuse_precision(str(config.trainer.precision))
         self.config = config
         settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
         self.settings = settings | {"codec": identity(self.codec)}
@@ -136,12 +143,22 @@ class LanguageModelCLI(LightningCLI):
             raise RunFolderError(shorten(str(error))) from error
 
     def instantiate_classes(self) -> None:
-        """Build the data, whose codes are extracted where they are not kept, the model and the trainer."""
-        self.config_init = self.parser.instantiate(self.config)
-        self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
-        self.datamodule.codec, self.datamodule.cache = self.codec, self.folder.path
-        self.datamodule.prepare_data()
-        self.trainer = self.instantiate_trainer()
+        """Build the data, whose codes are extracted where they are not kept, the model and the trainer.
+
+        The folder is locked first, as codes are written to it, and until the command ends.
+        """
+        self.lock = RunLock(self.folder.path.parent, self.folder.path.name, "train")
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            self.lock.hold(str(self.folder.path), "choose another --output")
+        try:
+            self.config_init = self.parser.instantiate(self.config)
+            self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
+            self.datamodule.codec, self.datamodule.cache = self.codec, self.folder.path
+            self.datamodule.prepare_data()
+            self.trainer = self.instantiate_trainer()
+        except BaseException:
+            self.lock.release()
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
@@ -149,8 +166,12 @@ class LanguageModelCLI(LightningCLI):
         steps = settings.max_steps
         every = min(int(settings.val_check_interval or steps), steps)
         counts = self.datamodule.codes("train").counts(self.codec.quantizer.codebook_sizes)
-        callbacks = [RunProgress(self.folder), LanguageModelCheckpoint(self.folder, every, self.codec, counts)]
-        kwargs |= {"callbacks": callbacks, "plugins": [AtomicCheckpointIO()], "val_check_interval": every}
+        minutes = self.config.checkpoint_minutes
+        checkpoint = LanguageModelCheckpoint(self.folder, every, steps, minutes, self.codec, counts)
+        plugins = [AtomicCheckpointIO(), *cluster_plugins()]
+        # The checkpoint last, because it may end the training.
+        kwargs |= {"callbacks": [RunProgress(self.folder), checkpoint], "plugins": plugins}
+        kwargs |= {"val_check_interval": every}
         kwargs |= {"default_root_dir": str(self.folder.path)}
         kwargs |= {"log_every_n_steps": min(settings.log_every_n_steps or 10, steps)}
         if settings.strategy == "auto" and str(settings.devices) not in ("1", "auto"):
@@ -161,15 +182,23 @@ class LanguageModelCLI(LightningCLI):
             start_from_codec(self.model.model, self.codec, counts, self.model.seed)
         self.resume = self.folder.open(self.settings)
         self.start = self.folder.steps if self.resume is not None else 0
-        trainer.loggers = make_loggers(self.folder, self.settings, self.start, f"language_model_{self.recipe}")
+        due = self.folder.validation_due
+        name = f"language_model_{self.recipe}"
+        trainer.loggers = make_loggers(self.folder, self.settings, self.start, name, validates=due)
         return trainer
 
     def execute(self) -> None:
-        """Train, or go on where the run stopped."""
+        """Train, or go on where the run stopped.
+
+        Raises:
+            Stopped: a signal asked for it; all that was trained is kept.
+        """
         self.datamodule.start_batch = self.start
-        if self.start >= self.config.trainer.max_steps:
-            say(f"{self.folder.path} is finished: {counted(self.start, 'batch', 'batches')}")
-            return
-        self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
-        if self.trainer.global_step >= self.config.trainer.max_steps:
-            say(f"{self.folder.path} is trained; to code by it: codeclab encode IN OUT --entropy lm")
+        try:
+            if self.folder.is_finished(self.config.trainer.max_steps):
+                say(f"{self.folder.path} is finished: {counted(self.start, 'batch', 'batches')}")
+                return
+            trained = f"{self.folder.path} is trained; to code by it: codeclab encode IN OUT --entropy lm"
+            train_on(self.trainer, self.model, self.datamodule, self.folder, self.start, trained)
+        finally:
+            self.lock.release()

@@ -5,78 +5,59 @@ from typing import Any
 
 import lightning
 import numpy as np
-from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.model_folder import FittedModel, save_fitted
 from codeclab.experiments.language_model.module import LanguageModelExperiment
+from codeclab.experiments.runs.checkpoint import RunCheckpoint
 from codeclab.experiments.runs.folder import RunFolder
 
 MONITORED = "valid/bits"
 
+FORMER_STATE = "LanguageModelCheckpoint"
+"""Under which a checkpoint kept ``{"best": bits}`` before 0.2."""
 
-class LanguageModelCheckpoint(Callback):
+
+class LanguageModelCheckpoint(RunCheckpoint):
     """Keeps ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the best language model, with the frequencies.
 
     Args:
         folder: the run.
-        every: batches between two ``last.ckpt``.
+        every: batches between two validations.
+        steps: batches of the whole run.
+        minutes: between two ``last.ckpt`` at most; 0 writes none by time.
         codec: whose codes are learnt.
         counts: how often each entry was seen in training, ``[K, size]``.
     """
 
-    def __init__(self, folder: RunFolder, every: int, codec: Codec, counts: NDArray[np.int64]) -> None:
-        self.folder = folder
-        self.every = every
-        self.codec, self.counts = codec, counts
-        self.best: float | None = None
-        self.saved_at = -1
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps of this callback."""
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what ``state_dict`` kept."""
-        self.best = state_dict["best"]
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep Lightning from warning of a resume that it cannot see is exact."""
-        warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def __init__(
+        self, folder: RunFolder, every: int, steps: int, minutes: float, codec: Codec, counts: NDArray[np.int64]
     ) -> None:
-        """Save ``last.ckpt`` every so many batches, where no validation follows that will."""
-        if trainer.global_step % self.every == 0 and sum(trainer.num_val_batches) == 0:
-            self._save_last(trainer)
+        super().__init__(folder, every, steps, minutes)
+        self.codec, self.counts = codec, counts
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Save the model where it is the best so far; then ``last.ckpt``, so that a run killed between repeats both."""
-        if trainer.sanity_checking or trainer.state.fn != "fit":
-            return
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Keep Lightning from asking for the callback that an older version had."""
+        warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to create")
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Read what an older version kept of the best validation."""
+        former = checkpoint["callbacks"].get(FORMER_STATE, {}).get("best")
+        self.best_score = None if former is None else -former
+
+    def score(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> float | None:
+        """Bits per code, fewer are better."""
         value = trainer.callback_metrics.get(MONITORED)
-        if value is not None and (self.best is None or float(value) < self.best):
-            self.best = float(value)
-            trainer.save_checkpoint(self.folder.best, weights_only=False)
-            self._save_model(trainer, pl_module)
-        self._save_last(trainer)
+        return None if value is None else -float(value)
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Save the final state, and the last model where none was validated."""
-        if trainer.interrupted:
-            return
-        if self.best is None:
-            self._save_model(trainer, pl_module)
-        if trainer.global_step != self.saved_at:
-            self._save_last(trainer)
+    def save_unvalidated(self, pl_module: lightning.LightningModule) -> None:
+        """Save the model of the last batch of a run that validated nothing."""
+        self.save_model(pl_module)
 
-    def _save_last(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self.folder.last, weights_only=False)
-        self.saved_at = trainer.global_step
-
-    def _save_model(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if trainer.is_global_zero:
-            assert isinstance(pl_module, LanguageModelExperiment)
-            save_fitted(FittedModel(pl_module.model, self.counts), self.folder.path, self.codec)
+    def save_model(self, pl_module: lightning.LightningModule) -> None:
+        """Save the fitted model."""
+        assert isinstance(pl_module, LanguageModelExperiment)
+        save_fitted(FittedModel(pl_module.model, self.counts), self.folder.path, self.codec)

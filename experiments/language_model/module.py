@@ -125,10 +125,12 @@ class LanguageModelExperiment(lightning.LightningModule):
             group["lr"] = self.optimizer_settings.rate(self.global_step, self.trainer.max_steps)
         wrapped.step()
         wrapped.optimizer.zero_grad(set_to_none=True)
-        self.log("train/bits", logs.pop("bits"), prog_bar=True)
-        self.log_dict({f"train/{name}": value for name, value in logs.items()})
-        self.log("train/lr", wrapped.param_groups[0]["lr"])
-        self.log("step", float(self.global_step))
+        self.log("train/bits", logs["bits"], prog_bar=True, logger=False)
+        # By the batch's number: Lightning counts from its own checkpoint loops, and repeats figures of former batches.
+        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            values = {f"train/{name}": value for name, value in logs.items()}
+            for logger in self.trainer.loggers:
+                logger.log_metrics(values | {"train/lr": wrapped.param_groups[0]["lr"]}, self.global_step)
 
     def _clip(self) -> Tensor:
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]

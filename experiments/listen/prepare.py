@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 
 from codeclab.benchmarks.listening.design import ListeningTest
@@ -37,9 +37,10 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
     )
     messages += chosen.messages
     folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+    # Not by tempfile, whose folders are the user's alone: listeners get this one, with the mode that the umask says.
+    building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+    building.mkdir()
     try:
-        building.chmod(0o755)
         conditions = make_conditions(subjects, request.cutoffs, folder)
         pool = building / "pool"
         pool.mkdir()

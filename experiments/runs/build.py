@@ -2,7 +2,6 @@
 
 import copy
 import re
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from codeclab.experiments.config.own_code import bring
 from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
 from codeclab.experiments.config.tree import as_namespace
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs import stopping
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS, add_run_arguments, explain_refusal
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
@@ -38,15 +36,10 @@ from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.refusals import check_built, rate_advice
 from codeclab.experiments.runs.samples import SaveSamples
 from codeclab.experiments.runs.slurm_shell import cluster_plugins
+from codeclab.experiments.runs.training import say, train_on
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.validation import Validation
-
-
-@rank_zero_only
-def say(text: str) -> None:
-    """Tell the user something, once however many processes there are."""
-    print(text, file=sys.stderr)
 
 
 class CodecCLI(LightningCLI):
@@ -263,18 +256,8 @@ class CodecCLI(LightningCLI):
             made = counted(self.start, "batch", "batches")
             say(f"{self.folder.path} is finished: {made}. Its codec: {self.folder.codec}")
             return
-        if self.start >= steps:
-            self.trainer.fit_loop.epoch_loop.max_steps = (
-                self.start + 1
-            )  # to begin at all, for the validation that is left
-        # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
-        setattr(self.trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
-        with stopping.asked().held() as stop:
-            self.trainer.fit(self.model, self.datamodule, ckpt_path=str(self.resume) if self.resume else None)
-        if self.trainer.global_step >= steps:
-            say(f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}")
-        if stop.number is not None:
-            raise stopping.Stopped(stop.number, told=True)
+        trained = f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}"
+        train_on(self.trainer, self.model, self.datamodule, self.folder, self.start, trained)
 
 
 def build(command: str, argv: list[str], label: str | None = None, notes: Notes | None = None) -> CodecCLI:

@@ -133,21 +133,26 @@ class RunCheckpoint(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         self.validation_due = False
-        name = experiment_of(pl_module).monitored
-        value = trainer.callback_metrics.get(f"valid/{name}")
-        if value is not None:
-            score = float(value) if METRICS[name].higher_is_better else -float(value)
-            if self.best_score is None or score > self.best_score:
-                self._keep_best(trainer, pl_module, score)
+        score = self.score(trainer, pl_module)
+        if score is not None and (self.best_score is None or score > self.best_score):
+            self._keep_best(trainer, pl_module, score)
         if trainer.global_step < trainer.max_steps:
             self._save_last(trainer)
+
+    def score(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> float | None:
+        """By what the validation just ended is compared, higher is better; None where it measured nothing."""
+        name = experiment_of(pl_module).monitored
+        value = trainer.callback_metrics.get(f"valid/{name}")
+        if value is None:
+            return None
+        return float(value) if METRICS[name].higher_is_better else -float(value)
 
     def _keep_best(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, score: float) -> None:
         before, self.best_score = self.best_score, score
         try:
             trainer.save_checkpoint(self.folder.best, weights_only=False)
             if trainer.is_global_zero:
-                self._save_codec(pl_module)
+                self.save_model(pl_module)
         except WRITE_ERRORS as error:
             self.best_score = before
             self._say_unwritten(self.folder.best, error)
@@ -161,11 +166,7 @@ class RunCheckpoint(Callback):
             return
         self.validation_due = False
         if trainer.is_global_zero and self.best_score is None:
-            experiment = experiment_of(pl_module)
-            # Without validation nothing has measured a learnt rate yet.
-            if experiment.measure_rate("valid") is None:
-                experiment.measure_rate("train")
-            self._save_codec(pl_module)
+            self.save_unvalidated(pl_module)
         self._save_last(trainer, must=True)
 
     def on_exception(
@@ -246,6 +247,15 @@ class RunCheckpoint(Callback):
             f"The last one is of batch {self.folder.steps:,}: with room for it, the same command continues from there"
         )
 
-    def _save_codec(self, pl_module: lightning.LightningModule) -> None:
+    def save_unvalidated(self, pl_module: lightning.LightningModule) -> None:
+        """Save the model of the last batch of a run that validated nothing."""
+        experiment = experiment_of(pl_module)
+        # Nothing has measured a learnt rate yet.
+        if experiment.measure_rate("valid") is None:
+            experiment.measure_rate("train")
+        self.save_model(pl_module)
+
+    def save_model(self, pl_module: lightning.LightningModule) -> None:
+        """Save what the run is for: its codec."""
         with torch.no_grad():
             experiment_of(pl_module).deployed_codec.save(self.folder.codec)

@@ -3,13 +3,15 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
-from rich.progress import Progress, TextColumn
+from rich.console import Console, RenderableType
+from rich.progress import Progress
+from rich.text import Text
 
 from codeclab.benchmarks.evaluate.progress import bar_columns
 from codeclab.codecs.io.files import write_atomically
@@ -17,9 +19,20 @@ from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.loggers import LatestFigures
 
 
+class TrainingBar(Progress):
+    """The bar of a training run, its latest figures in lines of their own, in which none is cut off."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The bar, and what the field ``figures`` of its task holds."""
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["figures"]:
+                yield Text(task.fields["figures"])
+
+
 def training_bar() -> Progress:
-    """The bar of a training run, with its latest figures; drawn only in a terminal."""
-    return Progress(*bar_columns(), TextColumn("{task.fields[figures]}"), disable=not sys.stderr.isatty())
+    """The bar of a training run; drawn only in a terminal, on standard error."""
+    return TrainingBar(*bar_columns(), console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 DAY = 24 * 3600

@@ -1,6 +1,10 @@
 """``codeclab fit-lm``: codes extracted once, the paper's draws, exact resume, and coders found beside the codec."""
 
 import csv
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +20,7 @@ from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.coders import TableCoder
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+from codeclab.experiments.cli import main
 from codeclab.experiments.cli.code_files import run as code_files
 from codeclab.experiments.cli.evaluate import run as evaluate
 from codeclab.experiments.cli.fit_lm import run
@@ -24,8 +29,11 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.language_model.build import sizes_of
 from codeclab.experiments.language_model.extraction import SplitCodes
 from codeclab.experiments.language_model.module import LanguageModelExperiment
-from codeclab.experiments.language_model.sequences import TrainSequences, ValidChunks, chunked
+from codeclab.experiments.language_model.sequences import CodesData, TrainSequences, ValidChunks, chunked
 from codeclab.experiments.language_model.start import start_from_codec, vectors_of
+from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.stopping import Stopped, listening
 from codeclab.experiments.train.settings import OptimizerSettings
 from codeclab.quantizers.base import ABSENT
 from codeclab.quantizers.residual_vq import ResidualVQ
@@ -80,6 +88,88 @@ def test_a_run_that_was_stopped_goes_on_exactly_and_extracts_nothing_again(folde
     assert float(measured["valid/kbps_03"]) == pytest.approx(sum(each), rel=1e-5)
 
 
+def same_runs(left: Path, right: Path) -> None:
+    assert (left / "metrics.csv").read_text() == (right / "metrics.csv").read_text()
+    name = "language_model.safetensors"
+    assert (left / name).read_bytes() == (right / name).read_bytes()
+    before, after = (torch.load(one / "checkpoints" / "last.ckpt", weights_only=True) for one in (left, right))
+    for key in ("state_dict", "optimizer_states", "global_step"):
+        torch.testing.assert_close(before[key], after[key], rtol=0, atol=0)
+
+
+def test_a_signal_ends_the_batch_keeps_it_and_a_fault_in_validation_costs_nothing(folder, monkeypatch, capsys):
+    assert fit(folder, 6, "whole") == 0
+    experiment = LanguageModelExperiment
+    train, validate = experiment.training_step, experiment.validation_step
+
+    def signalled(self, batch, batch_idx):
+        if int(batch["batch"]) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train(self, batch, batch_idx)
+
+    def fails(self, batch, batch_idx):
+        raise RuntimeError("a metric broke")
+
+    monkeypatch.setattr(experiment, "training_step", signalled)
+    with listening(), pytest.raises(Stopped) as ended:
+        fit(folder, 6, "broken")
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert "broken: stopped after batch 3; the same command continues it" in capsys.readouterr().err
+    assert RunFolder(folder / "broken").steps == 3
+    monkeypatch.setattr(experiment, "training_step", train)
+    monkeypatch.setattr(experiment, "validation_step", fails)
+    with pytest.raises(RuntimeError, match="a metric broke"):
+        fit(folder, 6, "broken")
+    left = RunFolder(folder / "broken")
+    assert (left.steps, left.validation_due) == (4, True)
+    monkeypatch.setattr(experiment, "validation_step", validate)
+    assert fit(folder, 6, "broken") == 0
+    same_runs(folder / "whole", folder / "broken")
+    assert fit(folder, 6, "broken") == 0
+    assert "is finished: 6 batches" in capsys.readouterr().err
+
+
+def test_before_extraction_too_a_signal_says_that_the_command_continues(folder, monkeypatch, capsys):
+    def asked(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(CodesData, "prepare_data", asked)
+    words = ["--codec", str(folder / "codec"), "--config", "laptop", "--data", str(folder / "audio"), *SETTINGS]
+    with pytest.raises(Stopped) as ended:
+        main(["fit-lm", *words, "--output", str(folder / "run"), "--trainer.max_steps", "2"])
+    assert ended.value.code == 130
+    assert "codeclab fit-lm: stopped; the same command continues it" in capsys.readouterr().err
+    assert RunLock(folder, "run", "train").holder is None
+
+
+def test_a_second_command_says_who_trains_in_the_folder(folder, capsys):
+    program = (
+        "import sys; from pathlib import Path; from codeclab.experiments.runs.lock import RunLock; "
+        "RunLock(Path(sys.argv[1]), 'run', 'train').hold('run'); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        assert fit(folder, 2, "run") == 2
+        assert f"{folder / 'run'} is in use by process {other.pid} on " in capsys.readouterr().err
+        assert not (folder / "run").exists()
+        other.communicate()
+    assert fit(folder, 2, "run") == 0
+
+
+def test_a_run_of_an_older_version_keeps_its_best_validation(folder):
+    assert fit(folder, 4, "run") == 0
+    path = folder / "run" / "checkpoints" / "last.ckpt"
+    kept = torch.load(path, weights_only=True)
+    del kept["callbacks"]["RunCheckpoint"]
+    kept["callbacks"]["LanguageModelCheckpoint"] = {"best": 0.001}  # better than any that follows
+    torch.save(kept, path)
+    before = (folder / "run" / "language_model.safetensors").read_bytes()
+    assert fit(folder, 6, "run") == 0
+    assert torch.load(path, weights_only=True)["callbacks"]["RunCheckpoint"]["best_score"] == -0.001
+    assert (folder / "run" / "language_model.safetensors").read_bytes() == before
+
+
 def test_its_model_codes_files_beside_the_codec(folder, capsys):
     assert fit(folder, 2, "codec/language_model") == 0
     codec = Codec.from_pretrained(folder / "codec")
@@ -125,6 +215,8 @@ def test_what_is_wrong_is_said(folder, capsys):
     assert "no recipe 'nothing' of a language model; there are: encodec, laptop" in capsys.readouterr().err
     assert run("fit-lm", ["--codec", str(folder / "codec")]) == 2
     assert "which audio? Give --data FOLDER" in capsys.readouterr().err
+    assert fit(folder, 2, "other", "--trainer.precision", "bf16-true") == 2
+    assert "--trainer.precision bf16-true: codebooks, losses and STFTs need float32" in capsys.readouterr().err
     assert not (folder / "other").exists()
     codec = SimpleNamespace(quantizer=SimpleNamespace(codebook_sizes=[8, 16]))
     with pytest.raises(RecipeError, match=r"codebooks of one size .*has sizes \[8, 16\]"):

@@ -1,0 +1,50 @@
+"""A run's training, from where it stands to its last batch or until the command is asked to stop."""
+
+import sys
+
+import lightning
+from lightning import LightningDataModule, LightningModule
+from lightning.pytorch.utilities import rank_zero_only
+
+from codeclab.experiments.runs import stopping
+from codeclab.experiments.runs.folder import RunFolder
+
+
+@rank_zero_only
+def say(text: str) -> None:
+    """Tell the user something, once however many processes there are."""
+    print(text, file=sys.stderr)
+
+
+def train_on(
+    trainer: lightning.Trainer,
+    model: LightningModule,
+    data: LightningDataModule,
+    folder: RunFolder,
+    start: int,
+    trained: str,
+) -> None:
+    """Train what is left of a run; all of it is kept before the command ends because it was asked to.
+
+    Args:
+        trainer: with ``RunCheckpoint`` among its callbacks.
+        model: that is trained.
+        data: whose batches begin at ``start``.
+        folder: of the run, opened.
+        start: batches trained already; all of them where nothing but a validation is left.
+        trained: what is said after the last batch.
+
+    Raises:
+        Stopped: a signal asked for it.
+    """
+    steps = trainer.max_steps
+    if start >= steps:
+        trainer.fit_loop.epoch_loop.max_steps = start + 1  # to begin at all, for the validation that is left
+    # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
+    setattr(trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
+    with stopping.asked().held() as stop:
+        trainer.fit(model, data, ckpt_path=str(folder.last) if folder.last.is_file() else None)
+    if trainer.global_step >= steps:
+        say(trained)
+    if stop.number is not None:
+        raise stopping.Stopped(stop.number, told=True)
