@@ -127,8 +127,10 @@ def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
     if own is None or asked is None:
         return None
     record = record or _as_it_would_begin(run, settings)
-    home = RECORDINGS_FOLDER if own == RECORDINGS else Path(own if Path(own).is_dir() else Path(own).parent)
-    by_path = {os.path.realpath(home / name): one.split for name, one in record.items()}
+    by_path: dict[str, str] = {}
+    for name, path in _paths(own, record).items():
+        split = record[name].split
+        by_path[path] = min(by_path.get(path, split), split, key=SPLITS.index)
     corpus = AudioData(folder, workers=0).corpus
     real = {recording.name: os.path.realpath(recording.path) for recording in corpus.split("all")}
     found = {name: by_path[path] for name, path in real.items() if path in by_path}
@@ -136,6 +138,15 @@ def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
     if own == asked or len(alike) >= COPIED * len(real):
         found = alike | found
     return found if found or own == asked else None
+
+
+def _paths(own: str, record: dict[str, Listed]) -> dict[str, str]:
+    """The real paths of the files that a run was trained on, by the names that its record has."""
+    place = RECORDINGS_FOLDER if own == RECORDINGS else Path(own)
+    if place.is_file() or (place / MANIFEST_NAME).is_file():
+        listed = AudioData(str(place), workers=0).corpus.split("all")
+        return {one.name: os.path.realpath(one.path) for one in listed if one.name in record}
+    return {name: os.path.realpath(place / name) for name in record}
 
 
 def _is_alike(known: Listed | None, now: Listed) -> bool:

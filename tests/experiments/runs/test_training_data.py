@@ -107,6 +107,17 @@ def test_what_a_run_was_not_trained_on_is_not_taken_for_it(place: Path) -> None:
     assert trained_on(Path("runs/mine"), "copy")
 
 
+def test_names_that_a_manifest_gives_hide_no_file(place: Path) -> None:
+    files = sorted((place / "audio").rglob("*.wav"))
+    rows = [f"{path.relative_to(place)},{index}" for index, path in enumerate(files)]
+    (place / "named.csv").write_text("\n".join(["path,name", *rows]) + "\n")
+    make_run(place / "runs" / "named", "named.csv")
+    splits = known_splits([Path("runs/named")], "audio/speech")
+    record = pd.read_csv(place / "runs" / "named" / "corpus.csv", dtype=str).set_index("name")["split"]
+    wanted = {path.name: record[str(index)] for index, path in enumerate(files) if path.parent.name == "speech"}
+    assert splits == wanted
+
+
 def test_a_run_that_started_from_another_was_trained_on_its_audio_too(place: Path) -> None:
     make_run(place / "runs" / "tuned", "recordings", init="runs/mine", record=False)
     assert trained_on(Path("runs/tuned"), "recordings")
