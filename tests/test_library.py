@@ -73,7 +73,8 @@ def test_every_part_loss_and_metric_is_there_by_its_name() -> None:
             if part.__module__.startswith("codeclab."):
                 assert part.__name__ in names, part
                 assert getattr(codeclab, part.__name__) is part
-    for name, metric in codeclab.METRICS.items():
+    # Those at the original's loudness are made of another when they are asked for, by METRICS alone.
+    for name, metric in ((name, metric) for name, metric in codeclab.METRICS.items() if not metric.matched):
         assert name in names
         assert getattr(codeclab, name) is (metric.load() if metric.per_file else metric)
     for name in codeclab.__all__:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ def _paths(own: str, record: dict[str, Listed]) -> dict[str, str]:
 
 
 def _is_alike(known: Listed | None, now: Listed) -> bool:
-    return known is not None and (known.bytes, known.seconds) == (now.bytes, now.seconds)
+    return known is not None and known.is_still(replace(now, split=known.split))
 
 
 def _as_it_would_begin(run: RunFolder, settings: dict[str, Any]) -> dict[str, Listed]:

@@ -141,7 +141,7 @@ def test_what_cannot_be_shown_is_said_in_one_line(
         f"codeclab report: {tmp_path / 'bare'} holds no figures; make them with `codeclab evaluate {tmp_path / 'bare'}`"
     )
     assert report.run("report", [str(tmp_path / "nowhere")]) == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "there is no " in capsys.readouterr().err
     with pytest.raises(RecipeError, match="both tables"):
         read_sources([runs / "mine-demo", write_again(runs)])
     (runs / "mine-demo" / "table.json").unlink()
