@@ -84,7 +84,8 @@ class RunProgress(Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the bar."""
         self.began, self.first = self.clock(), trainer.global_step
-        self._said, self._said_at = self.began, self.first
+        self._said = self.began
+        self._paced = self._timed = self.began, self.first
         if trainer.is_global_zero:
             self.bar.start()
             self.task = self.bar.add_task(self.name, total=trainer.max_steps, completed=trainer.global_step, figures="")
@@ -103,11 +104,13 @@ class RunProgress(Callback):
             speed = pace(done, now - self.began)
             self.bar.update(self.task, completed=step, figures="  ".join([speed, *self._figures(trainer)]))
         elif done == FIRST_LINE or now - self._said >= BETWEEN_LINES or step == total:
-            speed = pace(step - self._said_at, now - self._said)
-            left = (now - self.began) / done * (total - step)
+            speed = pace(step - self._paced[1], now - self._paced[0])
+            left = (now - self._timed[0]) / (step - self._timed[1]) * (total - step)
             parts = [f"{self.name}: batch {step}/{total}", speed, f"{clock(now - self.began)} spent"]
             print(", ".join([*parts, f"{clock(left)} left", *self._figures(trainer)]), file=sys.stderr, flush=True)
-            self._said, self._said_at = now, step
+            self._said, self._paced = now, (now, step)
+        elif done == 1:  # the first batch has what is done once: k-means, compilation, first touches of memory
+            self._paced = self._timed = now, step
 
     def _figures(self, trainer: lightning.Trainer) -> list[str]:
         values = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}

@@ -6,8 +6,8 @@ from codeclab.experiments.runs.loggers import LatestFigures
 from codeclab.experiments.runs.progress import RunProgress, pace
 
 
-def run(tmp_path, capsys, seconds, total, latest=None):
-    """Lines that a run of so many batches of so many seconds each writes."""
+def run(tmp_path, capsys, seconds, total, latest=None, start=0.0):
+    """Lines that a run of so many batches of so many seconds each writes, the first taking ``start`` more."""
     now = [0.0]
     folder = SimpleNamespace(path=tmp_path / "run")
     progress = RunProgress(folder, latest, clock=lambda: now[0])
@@ -18,7 +18,7 @@ def run(tmp_path, capsys, seconds, total, latest=None):
     progress.on_train_start(trainer, None)
     for step in range(1, total + 1):
         trainer.global_step = step
-        now[0] += seconds
+        now[0] += seconds + (start if step == 1 else 0.0)
         progress.on_train_batch_end(trainer, None, None, None, 0)
     return capsys.readouterr().err.splitlines()
 
@@ -29,6 +29,11 @@ def test_lines_come_by_time(tmp_path, capsys):
     assert [line.split(",")[0] for line in lines] == [
         f"run: batch {step}/1000" for step in (10, 250, 490, 730, 970, 1000)
     ]  # fmt: skip
+
+
+def test_what_is_done_once_is_not_taken_for_a_batch(tmp_path, capsys):
+    lines = run(tmp_path, capsys, 0.5, 1000, start=30.0)
+    assert lines[0] == "run: batch 10/1000, 2 batches/s, 0:35 spent, 8:15 left, spectral 1.5"
 
 
 def test_slow_batches_have_a_line_each_two_minutes(tmp_path, capsys):
