@@ -120,7 +120,8 @@ class MultiScaleDiscriminator(Discriminator):
         channels_per_group: input channels of a group of the grouped convolutions.
         inner_kernel_sizes: of each grouped convolution, in place of ``10 * stride + 1``.
         groups: of each grouped convolution, in place of those of ``channels_per_group``.
-        strides: of each grouped convolution; ``conv_strides`` then say padding, and how many more channels each gives.
+        inner_strides: of each grouped convolution; ``conv_strides`` then say padding and how many more channels each
+            gives.
         paddings: of each grouped convolution, in place of ``5 * stride``.
 
     Raises:
@@ -144,7 +145,7 @@ class MultiScaleDiscriminator(Discriminator):
         channels_per_group: int = 4,
         inner_kernel_sizes: Sequence[int] | None = None,
         groups: Sequence[int] | None = None,
-        strides: Sequence[int] | None = None,
+        inner_strides: Sequence[int] | None = None,
         paddings: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
@@ -169,7 +170,7 @@ class MultiScaleDiscriminator(Discriminator):
         self.channels_per_group = channels_per_group
         self.inner_kernel_sizes = inner_kernel_sizes
         self.groups = groups
-        self.strides = strides
+        self.inner_strides = inner_strides
         self.paddings = paddings
         inner = self._inner()
         self.networks = nn.ModuleList(
@@ -187,7 +188,7 @@ class MultiScaleDiscriminator(Discriminator):
         )
 
     def _inner(self) -> list[InnerConv]:
-        given = {name: getattr(self, name) for name in ("inner_kernel_sizes", "groups", "strides", "paddings")}
+        given = {name: getattr(self, name) for name in ("inner_kernel_sizes", "groups", "inner_strides", "paddings")}
         for name, values in given.items():
             if values is not None and len(values) != len(self.conv_strides):
                 raise ValueError(

@@ -36,7 +36,9 @@ def test_first_codes_are_mostly_those_of_float32(codec: Codec, speech: torch.Ten
     exact = codec.encode(speech, bitrate=6).segments[0]
     rough = copy.deepcopy(codec).to_bf16().encode(speech, bitrate=6).segments[0]
     assert rough.dtype == torch.int64
-    assert 0.9 < float((rough == exact)[:, 0].float().mean()) < 1
+    same = (rough == exact).float()
+    assert float(same[:, 0].mean()) > 0.9
+    assert 0.8 < float(same.mean()) < 1
 
 
 def test_what_is_heard_is_as_near_the_original(codec: Codec, speech: torch.Tensor) -> None:

@@ -317,7 +317,7 @@ def test_each_grouped_convolution_of_an_msd_can_be_given_as_audiocrafts() -> Non
     """AudioCraft's ScaleDiscriminator: what is not given is 10 * scale + 1, scale, 5 * scale and channels / 4."""
     usual, given = (
         MultiScaleDiscriminator((1,), n_filters=8, conv_strides=(2, 4), spectral=False, **more)
-        for more in ({}, {"inner_kernel_sizes": [9, 15], "groups": [1, 8], "strides": [3, 2], "paddings": [4, 7]})
+        for more in ({}, {"inner_kernel_sizes": [9, 15], "groups": [1, 8], "inner_strides": [3, 2], "paddings": [4, 7]})
     )
 
     def shapes(judge: MultiScaleDiscriminator) -> list[tuple[int, ...]]:

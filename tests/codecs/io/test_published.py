@@ -282,5 +282,5 @@ def test_a_hub_id_that_cannot_be_had(cache):
         Codec.from_pretrained("owner/empty")
     for path in ("./runs/none", "/runs/none", "none", "a/b/c"):
         assert not is_hub_id(path)
-        with pytest.raises(ValueError, match="there is no .*none|none is not a folder|c is not a folder"):
+        with pytest.raises(ValueError, match="there is no .*none|none is not a folder|there is no a/b/c"):
             Codec.from_pretrained(path)
