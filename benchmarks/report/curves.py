@@ -54,9 +54,9 @@ def _quality(table: Table, domain: str, name: str) -> str:
             if line.bitrate is not None and name in line.scores and math.isfinite(line.scores[name].mean)
         ]
         figures = [(line.bitrate, published_number(line.published.get(name))) for line in own]
-        # Small codecs lie so far from the paper's that these would flatten the curves.
+        # Small codecs lie so far from the paper's that these would flatten the curves of what is no figure there.
         theirs = [(x, y) for x, y in figures if x is not None and y is not None]
-        theirs = theirs if table.beside_paper or not points else []
+        theirs = theirs if table.beside_paper or table.figure is not None or not points else []
         if points or theirs:
             series.append(Series(row.name, place, points, theirs))
     if not any(line.points for line in series):

@@ -61,10 +61,10 @@ def plot(table: Table) -> bytes:
     """Draws one panel per metric and column, with 95 % interval bars, or what the table's ``figure`` asks for.
 
     Args:
-        table: The table. Published figures are hollow, on a thin line. They are drawn beside curves of full-size rows
-            alone: small codecs lie so far from them that they would stretch the axes. A table that is a paper's figure
-            also has those of rows and metrics of which nothing is measured, and a panel for each domain that they
-            tell apart.
+        table: The table. Published figures are hollow, on a thin line. In a table that is none of a paper's figures
+            they are drawn beside full-size rows alone: small codecs lie so far from them that they would stretch the
+            axes. In one that is, they are what ours stand beside, also for rows and metrics of which nothing is
+            measured, with a panel for each domain that they tell apart.
 
     Returns:
         A PNG file.
@@ -103,8 +103,7 @@ def _charts(table: Table) -> list[Chart]:
 
 def _beside(table: Table, chart: Chart, row: str) -> list[tuple[float | None, float]]:
     """The published figures of a row that are drawn."""
-    measured = bool(chart.ours(row))
-    return chart.theirs(row) if (table.beside_paper if measured else table.figure is not None) else []
+    return chart.theirs(row) if table.beside_paper or table.figure is not None else []
 
 
 def finite(line: Line, metric: str) -> bool:

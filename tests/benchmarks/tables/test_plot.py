@@ -62,7 +62,7 @@ def test_nothing_measured_is_said(figures) -> None:
     assert figures[0].texts[0].get_text() == "nothing was measured"
 
 
-def test_published_figures_are_hollow_beside_ranked_curves_only(make_summary, figures) -> None:
+def test_published_figures_are_hollow_beside_ranked_curves_and_in_a_papers_figure(make_summary, figures) -> None:
     stated = [Figures({"si_sdr": 9.0}, 6.0), Figures({"si_sdr": "about 8"}, 1.5)]
     one = replace(row(make_summary, "a", 6.0, 1.5), spec=RowSpec("a", figures=stated))
     table = Table("t", "s", ["si_sdr"], [one], ranked=True, figure="rate_quality")
@@ -73,10 +73,13 @@ def test_published_figures_are_hollow_beside_ranked_curves_only(make_summary, fi
     assert "Hollow: published." in figures[0].legends[0].get_title().get_text()
     table.ranked = False
     plot(table)
+    assert "Hollow: published." in figures[1].legends[0].get_title().get_text()
+    two = [one, replace(row(make_summary, "b", 6.0, 1.5), spec=RowSpec("b"))]
+    plot(Table("t", "s", ["si_sdr"], two, ranked=False))
     assert not [
-        line for line in figures[1].axes[0].lines if line.get_markerfacecolor() == "white" and line.get_xydata().size
+        line for line in figures[2].axes[0].lines if line.get_markerfacecolor() == "white" and line.get_xydata().size
     ]
-    assert "Hollow" not in figures[1].legends[0].get_title().get_text()
+    assert "Hollow" not in figures[2].legends[0].get_title().get_text()
 
 
 def test_rows_that_differ_by_degrees_are_shades_of_one_scale(make_summary, figures) -> None:
@@ -159,7 +162,7 @@ def test_dacs_figure_3_is_the_papers_curve_before_anything_is_measured(figures) 
     assert legend.get_title().get_text() == "Hollow: published."
 
 
-def test_small_codecs_have_their_own_panels_and_mushra_the_papers_curve(make_summary, figures) -> None:
+def test_what_the_paper_has_no_figure_of_has_a_panel_and_mushra_the_papers_curve(make_summary, figures) -> None:
     measured = make_summary(*(("all", rate, "si_sdr", rate, 0.1, 9, 0) for rate in (2.584, 7.752)))
     plot(paper_table("dac_figure3", DAC=measured))
     own, mushra = figures[0].axes
