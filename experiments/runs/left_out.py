@@ -86,17 +86,7 @@ class CountLeftOut(Callback):
         """Note the clips that could not be read."""
         self._note(batch)
 
-    def on_test_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Note the clips that could not be read."""
-        self._note(batch)
+    on_test_batch_end = on_validation_batch_end
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Say how many files were left out and why, those that were before the first batch included."""
