@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import lightning
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 DISCRIMINATORS = {
@@ -47,6 +49,21 @@ COMMON = {
     "trainer.limit_val_batches": 0,
     "trainer.log_every_n_steps": 1,
 }
+
+
+@pytest.fixture(scope="session")
+def noise_corpus():
+    """A function that makes a folder with train, valid and test, each with a second of noise of every name."""
+
+    def made(folder, names):
+        rng = np.random.default_rng(0)
+        for split in ("train", "valid", "test"):
+            (folder / split).mkdir(parents=True)
+            for name in names:
+                soundfile.write(folder / split / f"{name}.wav", 0.1 * rng.standard_normal(24000), 24000)
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")

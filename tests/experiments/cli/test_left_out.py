@@ -1,6 +1,7 @@
 """One bad file among good ones: what is made is made without it, and ends with its name and why."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +27,12 @@ BAD = "1 of 7 files left out: train/bad.wav (unreadable: "
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise_corpus: Callable[[Path, str], Path]) -> Path:
     """Two good files a split, and one that is no audio."""
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    rng = np.random.default_rng(0)
-    for split in ("train", "valid", "test"):
-        (tmp_path / "audio" / split).mkdir(parents=True)
-        for name in "ab":
-            soundfile.write(tmp_path / "audio" / split / f"{name}.wav", 0.1 * rng.standard_normal(24000), 24000)
-    (tmp_path / "audio" / "train" / "bad.wav").write_bytes(b"RIFF, and then nothing")
-    return tmp_path / "audio"
+    corpus = noise_corpus(tmp_path / "audio", "ab")
+    (corpus / "train" / "bad.wav").write_bytes(b"RIFF, and then nothing")
+    return corpus
 
 
 def run(argv: list[str]) -> None:

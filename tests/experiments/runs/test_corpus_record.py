@@ -1,5 +1,6 @@
 """What a run keeps of its corpus, and what it says when that is another one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,11 @@ TINY = (
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise_corpus: Callable[[Path, str], Path]) -> Path:
     """Four files a split; the last bytes, a block in the middle and the first of each can be changed alone."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    rng = np.random.default_rng(0)
-    for split in ("train", "valid", "test"):
-        (tmp_path / "audio" / split).mkdir(parents=True)
-        for name in "abcd":
-            soundfile.write(tmp_path / "audio" / split / f"{name}.wav", 0.1 * rng.standard_normal(24000), 24000)
-    return tmp_path / "audio"
+    return noise_corpus(tmp_path / "audio", "abcd")
 
 
 def overwrite(path: Path, place: int) -> None:
