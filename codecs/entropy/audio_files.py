@@ -23,7 +23,8 @@ from codeclab.codecs.resample import BlockResampler
 BLOCK_SECONDS = 4.0
 """Audio that is coded at once."""
 
-READ_BYTES = 1 << 16
+READ_BYTES = 1 << 18
+"""Of a file of codes; enough for several chunks, which a language model decodes faster side by side."""
 
 
 @dataclass(frozen=True)
