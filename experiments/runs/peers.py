@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from codeclab.codecs.blocks import decode_blocks
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.audio_files import BLOCK_SECONDS, code_blocks, decoded_blocks
 from codeclab.codecs.entropy.coders import PackedCoder
 from codeclab.codecs.entropy.container_reader import ContainerReader
 from codeclab.codecs.entropy.container_writer import ContainerWriter
@@ -83,15 +83,14 @@ class FilesOfCodes:
     def compress(self, name: str) -> None:
         """Audio to the bytes of a file."""
         writer = ContainerWriter(self.codec, self.n_codebooks, self.coders[name])
-        blocks = iter(self.audio.split(round(BLOCK_SECONDS * self.codec.sample_rate), dim=-1))
-        parts = [writer.push(codes) for codes in code_blocks(self.codec, blocks, self.n_codebooks)]
-        self.written[name] = b"".join([*parts, writer.finish()])
+        coded = writer.push(self.codec.encode(self.audio, n_codebooks=self.n_codebooks))
+        self.written[name] = coded + writer.finish()
 
     def decompress(self, name: str) -> None:
         """The bytes to audio."""
         reader = ContainerReader(self.codec, lambda _: self.coders[name])
         pieces = reader.feed(self.written[name]) + reader.finish()
-        samples = sum(audio.shape[-1] for audio in decoded_blocks(self.codec, iter(pieces)))
+        samples = sum(audio.shape[-1] for audio in decode_blocks(self.codec, (piece.codes for piece in pieces)))
         assert samples == self.audio.shape[-1]
 
 
