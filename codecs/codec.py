@@ -180,19 +180,24 @@ class Codec(nn.Module):
         Raises:
             ValueError: audio of another shape, type or number of channels, empty or not finite; a bitrate not offered.
         """
+        from codeclab.codecs.blocks import encode_long
+
         check_float32(self)
         waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)
         count = self.choose_codebooks(bitrate, n_codebooks)
         waveform = waveform.to(next(self.parameters()))
+        found = encode_long(self, waveform, count) or self._encode_whole(waveform, count)
+        found.bitrate = self.bitrate_of_codes(found)
+        return found
+
+    def _encode_whole(self, waveform: Tensor, n_codebooks: int) -> Codes:
         segments: list[Tensor] = []
         scales: list[Tensor] = []
         for pieces in equal_pieces(waveform, self.spans(waveform.shape[-1])):
-            codes, levels = self.encode_pieces(torch.cat(pieces), count)
+            codes, levels = self.encode_pieces(torch.cat(pieces), n_codebooks)
             segments += codes.split(waveform.shape[0])
             scales += [] if levels is None else levels.split(waveform.shape[0])
-        found = Codes(segments, scales if self.normalize else None, waveform.shape[-1], self.sample_rate, 0.0)
-        found.bitrate = self.bitrate_of_codes(found)
-        return found
+        return Codes(segments, scales if self.normalize else None, waveform.shape[-1], self.sample_rate, 0.0)
 
     def to_bf16(self) -> "Codec":
         """Have encoder and decoder compute in bfloat16 when coding; returns the codec.
@@ -221,6 +226,8 @@ class Codec(nn.Module):
         Raises:
             ValueError: the codes come from a codec of another sampling rate, or lack the levels this codec needs.
         """
+        from codeclab.codecs.blocks import decode_long
+
         if not isinstance(codes, Codes):
             raise ValueError(
                 f"codes are a {type(codes).__name__}; decode takes the Codes that encode gave; files: `codeclab decode`"
@@ -230,6 +237,10 @@ class Codec(nn.Module):
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:
             raise ValueError("this codec normalises segments, but the codes have no scales")
+        decoded = decode_long(self, codes)
+        return self._decode_whole(codes) if decoded is None else decoded
+
+    def _decode_whole(self, codes: Codes) -> Tensor:
         pieces: list[Tensor] = []
         batch = codes.segments[0].shape[0]
         for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):

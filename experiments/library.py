@@ -19,6 +19,7 @@ from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
+from codeclab.experiments.runner.fit_language_model import check_language_model
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, make_table
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.processes import in_parallel
@@ -194,6 +195,7 @@ def table(
     rows: Sequence[str] | None = None,
     seeds: int | None = None,
     runs: str | Path = "runs",
+    fit_lm: str | None = None,
     jobs: int = 1,
     workers: int = 0,
     output: str | Path | None = None,
@@ -211,6 +213,7 @@ def table(
         rows: names; None is all.
         seeds: how often each row is trained; None is the scale's, else once.
         runs: the folder of runs.
+        fit_lm: recipe of the language model that is trained on each row's codes; None trains none.
         jobs: rows made at a time, on the CPU, each in a process of its own; 1 makes them here, one after another.
         workers: processes for ViSQOL, of each row.
         output: where the table is written; None names a folder of runs after the table and its scale.
@@ -222,6 +225,7 @@ def table(
     if min(jobs, 1 if seeds is None else seeds) < 1:
         raise RecipeError(f"jobs and seeds should be 1 or more; they are {jobs} and {seeds}")
     spec = read_table(str(name))
+    check_language_model(fit_lm, spec)
     scale = scale or spec.scale
     slots = [None] * jobs if jobs > 1 else []
     request = TableRequest(
@@ -234,6 +238,7 @@ def table(
         extra=tuple(flag_words(flags)),
         alone=bool(slots),
         on_cores=bool(slots),
+        language_model=fit_lm,
     )
     notes = Notes()
     drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)

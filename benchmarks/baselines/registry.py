@@ -11,6 +11,7 @@ from codeclab.benchmarks.baselines.mp3 import MP3
 from codeclab.benchmarks.baselines.opus import Opus
 from codeclab.benchmarks.baselines.python_codec import PythonCodec
 from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
+from codeclab.codecs.wording import did_you_mean
 
 BASELINES: dict[str, Callable[..., Baseline]] = {
     part.__name__: part for part in (Opus, MP3, LyraV2, CommandBaseline, TransformersCodec, PythonCodec)
@@ -45,7 +46,7 @@ def make_baseline(spec: Mapping[str, Any]) -> Baseline:
     arguments = dict(spec)
     name = arguments.pop("part", None)
     if name not in BASELINES:
-        raise ValueError(f"no baseline {name!r}; there are: {', '.join(BASELINES)}")
+        raise ValueError(f"no baseline {name!r}{did_you_mean(name, BASELINES)}; there are: {', '.join(BASELINES)}")
     part = BASELINES[name]
     if part is CommandBaseline and "file" in arguments:
         arguments = read_template(str(arguments.pop("file"))) | arguments

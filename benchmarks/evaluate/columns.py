@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from codeclab.benchmarks.metrics.registry import METRICS
 
-LANGUAGE_MODEL = "ours are of runs that a language model was fitted to: codeclab fit-lm --codec RUN"
+LANGUAGE_MODEL = "ours are of runs that a language model was fitted to: codeclab table NAME --fit-lm RECIPE"
 LISTENING_TEST = "ours stay open until a listening test is held"
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from codeclab.codecs.audio_file import AudioFile, AudioWriter
 from codeclab.codecs.audio_input import fit_channels
+from codeclab.codecs.blocks import block_samples, decode_blocks, encode_blocks
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.entropy.coders import CodesCoder
@@ -17,13 +18,10 @@ from codeclab.codecs.entropy.container import ContainerError, Header
 from codeclab.codecs.entropy.container_reader import ContainerReader, Damage, Piece
 from codeclab.codecs.entropy.container_writer import ContainerWriter
 from codeclab.codecs.io.files import replacing
-from codeclab.codecs.layers.streaming import NotStreamableError
 from codeclab.codecs.resample import BlockResampler
 
-BLOCK_SECONDS = 4.0
-"""Audio that is coded at once."""
-
-READ_BYTES = 1 << 16
+READ_BYTES = 1 << 18
+"""Of a file of codes; enough for several chunks, which a language model decodes faster side by side."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def encode_file(codec: Codec, source: Path, target: Path, n_codebooks: int, code
     writer = ContainerWriter(codec, n_codebooks, coder)
     samples = 0
     with replacing(target) as temporary, temporary.open("wb") as file:
-        for codes in code_blocks(codec, audio_blocks(codec, source), n_codebooks):
+        for codes in encode_blocks(codec, audio_blocks(codec, source), n_codebooks):
             samples += codes.length
             file.write(writer.push(codes))
         file.write(writer.finish())
@@ -83,7 +81,7 @@ def decode_file(codec: Codec, source: Path, target: Path, coder_for: Callable[[H
         named = temporary.with_name(temporary.name + target.suffix)
         stack.callback(named.unlink, missing_ok=True)
         with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-            for audio in decoded_blocks(codec, read_pieces(reader, source)):
+            for audio in decoded_pieces(codec, read_pieces(reader, source)):
                 writer.write(audio[0])
                 samples += audio.shape[-1]
         if not samples:
@@ -110,8 +108,8 @@ def reconstruct_file(codec: Codec, source: Path, target: Path, n_codebooks: int)
         named = temporary.with_name(temporary.name + target.suffix)
         stack.callback(named.unlink, missing_ok=True)
         with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-            codes = code_blocks(codec, audio_blocks(codec, source), n_codebooks)
-            for audio in decoded_blocks(codec, (Piece(part) for part in codes)):
+            codes = encode_blocks(codec, audio_blocks(codec, source), n_codebooks)
+            for audio in decode_blocks(codec, codes):
                 writer.write(audio[0])
                 samples += audio.shape[-1]
         named.replace(temporary)
@@ -127,7 +125,7 @@ def audio_blocks(codec: Codec, source: Path) -> Iterator[Tensor]:
     file = AudioFile(source)
     resampler = BlockResampler(file.sample_rate, codec.sample_rate)
     held: list[Tensor] = []
-    wanted = int(BLOCK_SECONDS * codec.sample_rate)
+    wanted = block_samples(codec)
     given = 0
     blocks = file.blocks()
     block = next(blocks, None)
@@ -142,19 +140,6 @@ def audio_blocks(codec: Codec, source: Path) -> Iterator[Tensor]:
             yield joined[None, :, :wanted]
     if not given:
         raise ValueError(f"there is no audio in {source}")
-
-
-@torch.no_grad()
-def code_blocks(codec: Codec, blocks: Iterator[Tensor], n_codebooks: int) -> Iterator[Codes]:
-    """The codes of audio in blocks ``[1, C, n]``; of a codec that has to see whole recordings all at once."""
-    try:
-        encoder = codec.stream(n_codebooks=n_codebooks, lookahead=True).encoder
-    except NotStreamableError:
-        yield codec.encode(torch.cat(list(blocks), dim=-1), n_codebooks=n_codebooks)
-        return
-    for block in blocks:
-        yield encoder.push(block)
-    yield encoder.flush()
 
 
 def read_pieces(reader: ContainerReader, source: Path) -> Iterator[Piece]:
@@ -172,37 +157,14 @@ def read_pieces(reader: ContainerReader, source: Path) -> Iterator[Piece]:
         raise ContainerError(f"{source} cannot be read: {error}") from error
 
 
-@torch.no_grad()
-def decoded_blocks(codec: Codec, pieces: Iterator[Piece]) -> Iterator[Tensor]:
-    """The audio ``[1, C, n]`` of pieces of codes, silent where they are damaged."""
-    silence = _Silence(codec.sample_rate)
-    try:
-        decoder = codec.stream(lookahead=True).decoder
-    except NotStreamableError:
-        yield from _decoded_whole(codec, pieces, silence)
-        return
-    for piece in pieces:
-        silence.expect(piece)
-        yield silence.over(decoder.push(piece.codes))
-    yield silence.over(decoder.flush())
+def decoded_pieces(codec: Codec, pieces: Iterator[Piece]) -> Iterator[Tensor]:
+    """The audio ``[1, C, n]`` of a file's pieces, silent where they are damaged."""
+    silence = Silence(codec.sample_rate)
+    for audio in decode_blocks(codec, silence.watched(pieces)):
+        yield silence.over(audio)
 
 
-def _decoded_whole(codec: Codec, pieces: Iterator[Piece], silence: "_Silence") -> Iterator[Tensor]:
-    held = []
-    for piece in pieces:
-        silence.expect(piece)
-        held.append(piece.codes)
-    segments = [segment for codes in held for segment in codes.segments]
-    if not segments:
-        return
-    if codec.segments is None:
-        segments = [torch.cat(segments, dim=-1)]
-    scales = [scale for codes in held for scale in codes.scales or []] if codec.normalize else None
-    length = sum(codes.length for codes in held)
-    yield silence.over(codec.decode(Codes(segments, scales, length, codec.sample_rate, 0.0)))
-
-
-class _Silence:
+class Silence:
     """Puts silence where codes are damaged.
 
     Args:
@@ -215,11 +177,13 @@ class _Silence:
         self._given = 0
         self._spans: list[tuple[int, int]] = []
 
-    def expect(self, piece: Piece) -> None:
-        """Take note of the next piece."""
-        if piece.damage is not None:
-            self._spans.append((self._told, self._told + piece.codes.length))
-        self._told += piece.codes.length
+    def watched(self, pieces: Iterator[Piece]) -> Iterator[Codes]:
+        """The codes of pieces, whose damage is taken note of as they pass."""
+        for piece in pieces:
+            if piece.damage is not None:
+                self._spans.append((self._told, self._told + piece.codes.length))
+            self._told += piece.codes.length
+            yield piece.codes
 
     def over(self, audio: Tensor) -> Tensor:
         """The next audio ``[1, C, n]``."""

@@ -43,6 +43,21 @@ class CodesCoder(ABC):
             ValueError: the bytes are no such codes.
         """
 
+    def decode_chunks(self, chunks: Sequence[tuple[bytes, int]], n_codebooks: int) -> list[Array | ValueError]:
+        """Of several calls of ``encode``, each one's codes or what is wrong with its bytes.
+
+        Args:
+            chunks: bytes and frames of each.
+            n_codebooks: of all.
+        """
+        decoded: list[Array | ValueError] = []
+        for data, frames in chunks:
+            try:
+                decoded.append(self.decode(data, n_codebooks, frames))
+            except ValueError as error:
+                decoded.append(error)
+        return decoded
+
     @abstractmethod
     def bits(self, codes: Array) -> float:
         """Bits that ``encode`` spends on codes ``[K, T]``, without filling up the last byte."""

@@ -1,7 +1,7 @@
 """A ``.clc`` file (``container``) read piece by piece: its codes, and where damage took some away."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
-from codeclab.codecs.entropy.coders import CodesCoder
+from codeclab.codecs.entropy.coders import Array, CodesCoder
 from codeclab.codecs.entropy.container import (
     CHUNK,
     CRC,
@@ -76,6 +76,24 @@ class _Chunk:
     total: int | None
     payload: bytes
     end: int
+
+
+@dataclass(frozen=True)
+class _Located:
+    """A chunk, the number that should have come, and whether bytes were skipped before it."""
+
+    chunk: _Chunk
+    expected: int
+    skipped: bool
+
+
+@dataclass(frozen=True)
+class _Payload:
+    """What a chunk's payload holds: frames and level of each segment, and the bytes of the codes."""
+
+    frames: list[int]
+    scales: list[Tensor] | None
+    coded: bytes
 
 
 class ContainerReader:
@@ -150,7 +168,7 @@ class ContainerReader:
         return True
 
     def _read_chunks(self, at_end: bool) -> list[Piece]:
-        pieces: list[Piece] = []
+        located: list[_Located] = []
         offset = 0
         while not self._ended and offset < len(self._data):
             found = self._chunk_at(offset)
@@ -159,8 +177,7 @@ class ContainerReader:
             if not isinstance(found, _Chunk):
                 offset = self._candidate(offset + 1)
                 continue
-            pieces += self._missing_before(found, offset > 0)
-            pieces.append(self._piece(found))
+            located.append(_Located(found, self._next, offset > 0))
             self._next, self._ended = found.number + 1, found.total is not None
             self._data, offset = self._data[found.end :], 0
         if self._ended:
@@ -168,6 +185,13 @@ class ContainerReader:
         elif offset:
             # A byte that begins no chunk says that something was skipped.
             self._data = b"\0" + self._data[offset:]
+        pieces: list[Piece] = []
+        for one, codes in zip(located, self._codes([one.chunk for one in located]), strict=True):
+            pieces += self._missing_before(one)
+            if isinstance(codes, Codes):
+                pieces.append(Piece(codes))
+            else:
+                pieces.append(self._absent(one.chunk.number, one.chunk.total, str(codes)))
         return pieces
 
     def _candidate(self, offset: int) -> int:
@@ -207,28 +231,41 @@ class ContainerReader:
         bits = sum(size.bit_length() + 24 for size in codec.quantizer.codebook_sizes[: header.n_codebooks])
         return sum(frames * bits // 8 + SCALE.size for frames in self._frames(self._next, None)) * 2 + 64
 
-    def _missing_before(self, found: _Chunk, skipped: bool) -> list[Piece]:
+    def _missing_before(self, located: _Located) -> list[Piece]:
         """Pieces for the chunks between the last one and this."""
-        assert self.header is not None
-        missing = found.number - self._next
+        number, expected = located.chunk.number, located.expected
+        missing = number - expected
         if missing and self._seconds(missing) > LONGEST_GAP:
             raise ContainerError(
                 f"{self._seconds(missing):.0f} s are missing between two chunks; it is not one recording"
             )
-        reason = "damaged" if skipped else "missing"
-        if skipped and not missing:
-            self._note(Damage(self._seconds(self._next), self._seconds(self._next), "bytes that are no chunk"))
-        return [self._absent(number, None, reason) for number in range(self._next, found.number)]
+        reason = "damaged" if located.skipped else "missing"
+        if located.skipped and not missing:
+            self._note(Damage(self._seconds(expected), self._seconds(expected), "bytes that are no chunk"))
+        return [self._absent(absent, None, reason) for absent in range(expected, number)]
 
-    def _piece(self, found: _Chunk) -> Piece:
-        try:
-            return Piece(self._codes(found))
-        except ValueError as error:
-            return self._absent(found.number, found.total, str(error))
-
-    def _codes(self, found: _Chunk) -> Codes:
+    def _codes(self, chunks: list[_Chunk]) -> list[Codes | ValueError]:
+        """Of each chunk its codes, or what is wrong with it."""
         assert self.header is not None
         assert self._coder is not None
+        opened: list[_Payload | ValueError] = []
+        for chunk in chunks:
+            try:
+                opened.append(self._opened(chunk))
+            except ValueError as error:
+                opened.append(error)
+        coded = [(one.coded, sum(one.frames)) for one in opened if isinstance(one, _Payload) and one.frames]
+        decoded = iter(self._coder.decode_chunks(coded, self.header.n_codebooks))
+        made: list[Codes | ValueError] = []
+        for chunk, payload in zip(chunks, opened, strict=True):
+            try:
+                made.append(self._decoded(chunk, payload, decoded))
+            except ValueError as error:
+                made.append(error)
+        return made
+
+    def _opened(self, found: _Chunk) -> _Payload:
+        """A chunk's levels, and the bytes of its codes."""
         frames = self._frames(found.number, found.total)
         scales, data = None, found.payload
         if self._codec.normalize:
@@ -236,12 +273,22 @@ class ContainerReader:
             data = data[SCALE.size * len(frames) :]
         if not frames and data:
             raise ValueError(f"{counted(len(data), 'byte')} where no codes are")
-        count = self.header.n_codebooks
-        values = torch.from_numpy(self._coder.decode(data, count, sum(frames))) if frames else torch.zeros(count, 0)
-        sizes = torch.tensor(self._codec.quantizer.codebook_sizes[:count])[:, None]
-        if (values >= sizes).any():
+        return _Payload(frames, scales, data)
+
+    def _decoded(self, found: _Chunk, payload: _Payload | ValueError, decoded: Iterator[Array | ValueError]) -> Codes:
+        """A chunk's codes; those of its bytes are the next of ``decoded`` where it has any."""
+        if isinstance(payload, ValueError):
+            raise payload
+        if not payload.frames:
+            return self._made(found, [], payload.scales)
+        values = next(decoded)
+        if isinstance(values, ValueError):
+            raise values
+        codes = torch.from_numpy(values).long()
+        sizes = torch.tensor(self._codec.quantizer.codebook_sizes[: len(codes)])[:, None]
+        if (codes >= sizes).any():
             raise ValueError("a code is none of its codebook's entries")
-        return self._made(found, [part[None] for part in values.long().split(frames, dim=1)] if frames else [], scales)
+        return self._made(found, [part[None] for part in codes.split(payload.frames, dim=1)], payload.scales)
 
     def _absent(self, number: int, total: int | None, reason: str) -> Piece:
         """The piece of a chunk that cannot be read."""

@@ -3,13 +3,12 @@
 import re
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from codeclab.codecs.audio_file import AudioWriter
+from codeclab.codecs.blocks import decode_blocks, encode_blocks, joined
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.codes import Codes
-from codeclab.codecs.entropy.audio_files import BLOCK_SECONDS, Coded, audio_blocks, code_blocks
+from codeclab.codecs.entropy.audio_files import Coded, audio_blocks
 from codeclab.codecs.entropy.ecdc import read_ecdc, write_ecdc
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.language_model_names import language_model_tensors
@@ -91,12 +90,7 @@ def encode_ecdc(
     Raises:
         ValueError: the audio cannot be read, or has none; the language model does not fit.
     """
-    parts = list(code_blocks(codec, audio_blocks(codec, source), n_codebooks))
-    segments = [segment for part in parts for segment in part.segments]
-    if codec.segments is None:
-        segments = [torch.cat(segments, dim=-1)]
-    scales = [scale for part in parts for scale in part.scales or []] if codec.normalize else None
-    codes = Codes(segments, scales, sum(part.length for part in parts), codec.sample_rate, 0.0)
+    codes = joined(codec, list(encode_blocks(codec, audio_blocks(codec, source), n_codebooks)))
     with replacing(target) as temporary:
         write_ecdc(temporary, codes, codec, model, name)
     return Coded(codes.seconds, target.stat().st_size * 8 / 1000 / codes.seconds)
@@ -116,14 +110,12 @@ def decode_ecdc(codec: Codec, source: Path, target: Path, model: LanguageModel |
         ValueError: no whole file of this codec's codes; the message says what is wrong with it.
     """
     codes = read_ecdc(source, codec, model, name)
-    audio = codec.decode(codes)[0]
-    block = int(BLOCK_SECONDS * codec.sample_rate)
     with replacing(target) as temporary:
         named = temporary.with_name(temporary.name + target.suffix)
         try:
             with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-                for first in range(0, audio.shape[-1], block):
-                    writer.write(audio[:, first : first + block])
+                for audio in decode_blocks(codec, iter([codes])):
+                    writer.write(audio[0])
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)

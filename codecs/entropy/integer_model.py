@@ -10,9 +10,11 @@ checksum of what comes out stands in each file. Weights are rounded to about 9 b
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from codeclab.codecs.entropy.coders import TOTAL
@@ -65,6 +67,9 @@ GELU: Floats = np.array(
 BLOCK = 128
 """Time steps that attend together."""
 
+Attended = tuple[NDArray[Any], ...]
+"""Keys ``[B, H, T, D / H]``, their scales ``[B, 1, T, 1]``, and values ``[B, H, T, D / H]`` of time steps."""
+
 
 class IntegerLinear:
     """A linear layer whose matrix product is exact.
@@ -83,14 +88,17 @@ class IntegerLinear:
             if not large.any():
                 break
             exponent = exponent - large
-        self.weight: Singles = np.ascontiguousarray(rounded.T.astype(np.float32))
+        self.weight = torch.from_numpy(np.ascontiguousarray(rounded.T.astype(np.float32)))
         self.scale: Floats = np.ldexp(1.0, -exponent) / ACTIVATION
         self.bias = bias
 
     def __call__(self, x: Floats) -> Floats:
-        """``[n, in]`` to ``[n, out]``."""
+        """``[..., in]`` to ``[..., out]``."""
         rounded, largest = _rounded(x, ACTIVATION)
-        return (rounded @ self.weight).astype(np.float64) * (largest * self.scale) + self.bias
+        flat = torch.from_numpy(rounded.reshape(-1, rounded.shape[-1]))
+        # torch's product reads the weights once for a few rows, where NumPy's reads them for each.
+        product = torch.mm(flat, self.weight).numpy().reshape(*x.shape[:-1], -1)
+        return product.astype(np.float64) * (largest * self.scale) + self.bias
 
 
 class IntegerNorm:
@@ -107,7 +115,7 @@ class IntegerNorm:
         self.epsilon = epsilon * float(len(weight) * FINE) ** 2
 
     def __call__(self, x: Floats) -> Floats:
-        """``[n, D]`` to the same shape."""
+        """``[..., D]`` to the same shape."""
         steps = np.rint(_cut(x * FINE, WIDE)).astype(np.int64)
         size = x.shape[-1]
         centred = size * steps - steps.sum(-1, keepdims=True)
@@ -115,32 +123,66 @@ class IntegerNorm:
         return centred / np.sqrt(variance + self.epsilon) * self.weight + self.bias
 
 
-@dataclass
 class Cache:
-    """Keys and values of the time steps that the next may attend to, a layer.
+    """What the next time steps may attend to in one layer.
 
-    Attributes:
-        keys: ``[H, T, D / H]``.
-        scales: of the keys, ``[T]``.
-        values: ``[H, T, D / H]``.
+    Args:
+        start: of the step before the first, of one sequence.
+        context: most time steps that are kept.
+        sequences: coded side by side.
     """
 
-    keys: Singles
-    scales: Floats
-    values: Singles
+    def __init__(self, start: Attended, context: int, sequences: int) -> None:
+        self._context = context
+        self._room: Attended = tuple(np.repeat(part, sequences, axis=0) for part in start)
+        self._first, self._end = 0, 1
+
+    @property
+    def steps(self) -> int:
+        """Time steps that are kept."""
+        return self._end - self._first
+
+    def extend(self, following: Attended) -> Attended:
+        """What is kept, and the ``n`` time steps that follow; the last ``context`` of both are kept from then on."""
+        count = following[0].shape[2]
+        if self._end + count > self._room[0].shape[2]:
+            # Room for many single steps, so that the past is seldom copied.
+            past, self._first, self._end = self._kept(), 0, self._end - self._first
+            room = self._end + max(count, self._context)
+            self._room = tuple(np.empty((*part.shape[:2], room, part.shape[3]), part.dtype) for part in past)
+            for part, old in zip(self._room, past, strict=True):
+                part[:, :, : self._end] = old
+        for part, new in zip(self._room, following, strict=True):
+            part[:, :, self._end : self._end + count] = new
+        self._end += count
+        attended = self._kept()
+        self._first = max(self._first, self._end - self._context)
+        return attended
+
+    def shorten(self, sequences: int) -> None:
+        """Keep the first ``sequences`` alone."""
+        self._room = tuple(part[:sequences] for part in self._room)
+
+    def _kept(self) -> Attended:
+        return tuple(part[:, :, self._first : self._end] for part in self._room)
 
 
 @dataclass
 class IntegerState:
-    """What is kept between time steps.
+    """What is kept between time steps of sequences that are coded side by side.
 
     Attributes:
         caches: of each layer.
-        position: time step of the next code.
+        position: time step of the next codes.
     """
 
     caches: list[Cache]
     position: int = 0
+
+    def shorten(self, sequences: int) -> None:
+        """Go on with the first ``sequences`` alone."""
+        for cache in self.caches:
+            cache.shorten(sequences)
 
 
 @dataclass
@@ -155,22 +197,19 @@ class _Layer:
     feedforward_norm: IntegerNorm
     heads: int
     context: int
-    start: Cache = field(init=False)
+    start: Attended = field(init=False)
 
     def __post_init__(self) -> None:
         # As in the released code, the step before the first is one of zeros, attended to like any other.
-        _, keys, scales, values = self._split(np.zeros((1, self.gather.weight.shape[1])))
-        self.start = Cache(keys, scales, values)
+        self.start = self._split(np.zeros((1, 1, self.gather.weight.shape[1])))[1]
 
-    def __call__(self, x: Floats, cache: Cache) -> tuple[Floats, Cache]:
-        """``[n, D]`` and what came before it, to the same shape and what the next may attend to."""
-        queries, keys, scales, values = self._split(x)
-        past = cache.keys.shape[1]
-        keys = np.concatenate([cache.keys, keys], axis=1)
-        scales = np.concatenate([cache.scales, scales])
-        values = np.concatenate([cache.values, values], axis=1)
-        steps = len(x)
-        attended = np.empty_like(x)
+    def __call__(self, x: Floats, cache: Cache) -> Floats:
+        """``[B, n, D]`` to the same shape; ``cache`` holds what came before it, and then what the next attend to."""
+        (queries, scales), following = self._split(x)
+        attended = cache.extend(following)
+        steps, total = x.shape[1], attended[0].shape[2]
+        past = total - steps
+        gathered = np.empty_like(x)
         for first in range(0, steps, BLOCK):
             last = min(first + BLOCK, steps)
             low, high = max(past + first - self.context, 0), past + last
@@ -178,46 +217,26 @@ class _Layer:
             if last - first > 1:  # a single step sees all that is kept
                 age = np.arange(past + first, high)[:, None] - np.arange(low, high)
                 seen = (age >= 0) & (age <= self.context)
-            window = (keys[:, low:high], scales[low:high], values[:, low:high])
-            attended[first:last] = self._attend(queries[0][:, first:last], queries[1][first:last], *window, seen)
-        x = self.attention_norm(x + self.gather(attended))
-        x = self.feedforward_norm(x + self.contract(gelu(self.expand(x))))
-        kept = slice(max(keys.shape[1] - self.context, 0), None)
-        return x, Cache(keys[:, kept], scales[kept], values[:, kept])
+            window = tuple(part[:, :, low:high] for part in attended)
+            gathered[:, first:last] = _attend(queries[:, :, first:last], scales[:, :, first:last], window, seen)
+        x = self.attention_norm(x + self.gather(gathered))
+        return self.feedforward_norm(x + self.contract(gelu(self.expand(x))))
 
-    def _split(self, x: Floats) -> tuple[tuple[Singles, Floats], Singles, Floats, Singles]:
-        """Queries and their scales, keys, their scales, and values of time steps ``[n, D]``."""
-        size = x.shape[1]
+    def _split(self, x: Floats) -> tuple[tuple[Singles, Floats], Attended]:
+        """Queries and their scales ``[B, 1, n, 1]``, and what may be attended to, of time steps ``[B, n, D]``."""
+        size = x.shape[-1]
         projected = self.project(x)
-        query, key, value = projected[:, :size], projected[:, size : 2 * size], projected[:, 2 * size :]
+        query, key, value = (projected[..., start : start + size] for start in (0, size, 2 * size))
         queries, query_scales = _rounded(query, HEAD)
         keys, key_scales = _rounded(key, HEAD)
         values = np.rint(_cut(value * VALUE_STEPS, ACTIVATION)).astype(np.float32)
-        per_head = math.sqrt(query.shape[-1] // self.heads) * HEAD * HEAD
-        scaled = (self._by_head(queries), query_scales[:, 0] / per_head)
-        return scaled, self._by_head(keys), key_scales[:, 0], self._by_head(values)
+        per_head = math.sqrt(size // self.heads) * HEAD * HEAD
+        scaled = self._by_head(queries), query_scales[:, None] / per_head
+        return scaled, (self._by_head(keys), key_scales[:, None], self._by_head(values))
 
     def _by_head(self, x: Singles) -> Singles:
-        """``[n, D]`` to ``[H, n, D / H]``."""
-        return np.ascontiguousarray(x.reshape(len(x), self.heads, -1).transpose(1, 0, 2))
-
-    def _attend(
-        self,
-        queries: Singles,
-        scale: Floats,
-        keys: Singles,
-        key_scales: Floats,
-        values: Singles,
-        seen: NDArray[np.bool_] | None,
-    ) -> Floats:
-        """What ``n`` steps gather from ``T``, ``[n, D]``: each from those it has ``seen [n, T]``; None: from all."""
-        scores = (queries @ keys.transpose(0, 2, 1)).astype(np.float64) * (scale[:, None] * key_scales)
-        if seen is not None:
-            scores = np.where(seen, scores, -np.inf)
-        weights = exponentials(scores)
-        shares = np.rint(weights * (SHARES / weights.sum(-1, keepdims=True))).astype(np.float32)
-        gathered = (shares @ values).astype(np.float64) / (SHARES * VALUE_STEPS)
-        return gathered.transpose(1, 0, 2).reshape(queries.shape[1], -1)
+        """``[B, n, D]`` to ``[B, H, n, D / H]``."""
+        return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
 
 
 class IntegerLanguageModel:
@@ -244,35 +263,34 @@ class IntegerLanguageModel:
         self._joined: dict[int, IntegerLinear] = {}
         self.fingerprint = self._probe()
 
-    def start(self) -> IntegerState:
-        """The state before the first time step."""
-        return IntegerState([layer.start for layer in self._layers])
+    def start(self, sequences: int = 1) -> IntegerState:
+        """The state before the first time step of sequences that are coded side by side."""
+        return IntegerState([Cache(layer.start, layer.context, sequences) for layer in self._layers])
 
-    def frequencies(self, previous: NDArray[np.int64], state: IntegerState) -> tuple[NDArray[np.int64], IntegerState]:
+    def frequencies(self, previous: NDArray[np.int64], state: IntegerState) -> NDArray[np.int64]:
         """How frequent each entry is expected to be, in whole numbers that sum to ``TOTAL``.
 
         Args:
-            previous: 1 + the codes of the step before each, 0 before the first, ``[K, T]``.
-            state: after the steps before these.
+            previous: 1 + the codes of the step before each, 0 before the first, ``[B, K, T]``.
+            state: after the steps before these; becomes that after them.
 
         Returns:
-            ``int64 [T, K, size]``, and the state after these steps.
+            ``int64 [B, T, K, size]``.
         """
-        count, steps = previous.shape
-        embedded = self._embeddings[np.arange(count)[:, None], previous].sum(0) / FINE
+        sequences, count, steps = previous.shape
+        embedded = self._embeddings[np.arange(count)[:, None], previous].sum(1) / FINE
         x = self._input_norm(embedded) + self._positions(state.position, steps)
-        caches = []
         for layer, cache in zip(self._layers, state.caches, strict=True):
-            x, following = layer(x, cache)
-            caches.append(following)
-        logits = self._output(count)(x).reshape(steps, count, self.codebook_size)
+            x = layer(x, cache)
+        state.position += steps
+        logits = self._output(count)(x).reshape(sequences, steps, count, self.codebook_size)
         weights = exponentials(logits)
         spread = (TOTAL - self.codebook_size) / weights.sum(-1, keepdims=True)
         shares = 1 + np.floor(weights * spread).astype(np.int64)
         best = shares.argmax(-1)[..., None]
         left = TOTAL - shares.sum(-1, keepdims=True)
         np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + left, -1)
-        return shares, IntegerState(caches, state.position + steps)
+        return shares
 
     def _positions(self, first: int, steps: int) -> Floats:
         """Embedding of ``steps`` time steps from ``first`` on, ``[T, D]``: cosines, then sines."""
@@ -285,7 +303,7 @@ class IntegerLanguageModel:
         if count not in self._joined:
             joined = object.__new__(IntegerLinear)
             outputs = self._outputs[:count]
-            joined.weight = np.ascontiguousarray(np.concatenate([output.weight for output in outputs], axis=1))
+            joined.weight = torch.cat([output.weight for output in outputs], dim=1)
             joined.scale = np.concatenate([output.scale for output in outputs])
             joined.bias = np.concatenate([output.bias for output in outputs])
             self._joined = {count: joined}
@@ -295,8 +313,20 @@ class IntegerLanguageModel:
         """A checksum of what this machine makes of some codes: of the weights, the tables and the arithmetic."""
         steps = 12
         draw = np.arange(self.n_codebooks * steps).reshape(self.n_codebooks, steps) * 7919 % (self.codebook_size + 1)
-        shares, _ = self.frequencies(draw, self.start())
+        shares = self.frequencies(draw[None], self.start())
         return crc32(shares.astype("<i8").tobytes(), crc32(GELU.tobytes() + EXP.tobytes()))
+
+
+def _attend(queries: Singles, scales: Floats, window: Attended, seen: NDArray[np.bool_] | None) -> Floats:
+    """What ``n`` steps gather from ``T``, ``[B, n, D]``: each from those it has ``seen [n, T]``; None: from all."""
+    keys, key_scales, values = window
+    scores = (queries @ keys.swapaxes(2, 3)).astype(np.float64) * (scales * key_scales.swapaxes(2, 3))
+    if seen is not None:
+        scores = np.where(seen, scores, -np.inf)
+    weights = exponentials(scores)
+    shares = np.rint(weights * (SHARES / weights.sum(-1, keepdims=True))).astype(np.float32)
+    gathered = (shares @ values).astype(np.float64) / (SHARES * VALUE_STEPS)
+    return gathered.swapaxes(1, 2).reshape(gathered.shape[0], gathered.shape[2], -1)
 
 
 def exponentials(x: Floats) -> Floats:
@@ -317,7 +347,7 @@ def _cut(x: Floats, most: float) -> Floats:
 
 
 def _rounded(x: Floats, most: int) -> tuple[Singles, Floats]:
-    """Rows ``[n, D]`` as whole numbers up to ``most``, and what ``most`` stands for in each, ``[n, 1]``."""
+    """Rows ``[..., D]`` as whole numbers up to ``most``, and what ``most`` stands for in each, ``[..., 1]``."""
     largest = np.abs(x).max(-1, keepdims=True)
     if not largest.all():
         largest = np.where(largest > 0, largest, 1.0)

@@ -1,6 +1,6 @@
 """Codes in fewer bits by the language model's predictions (EnCodec 3.3), on any machine alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from codeclab.codecs.entropy.language_model import LanguageModel
 
 STEPS = 256
 """Time steps whose predictions are held at once; the codes to be written are all known."""
+
+SIDE_BY_SIDE = 8
+"""Chunks that are decoded at once; their predictions and pasts take 1 to 2 MiB each."""
 
 
 class ModelCoder(CodesCoder):
@@ -38,17 +41,39 @@ class ModelCoder(CodesCoder):
 
     def decode(self, data: bytes, n_codebooks: int, frames: int) -> Array:
         """See ``CodesCoder``."""
-        coder = ArithmeticDecoder(data)
-        state = self._model.start()
-        previous = np.zeros((n_codebooks, 1), dtype=np.int64)
-        found = np.zeros((frames, n_codebooks), dtype=np.int64)
-        for frame in found:
-            shares, state = self._model.frequencies(previous, state)
-            frame[:] = [coder.decode(table) for table in shares[0].cumsum(-1)]
-            previous = 1 + frame[:, None]
-        if coder.finish() != len(data):
-            raise ValueError("bytes follow the end of the codes")
-        return found.T
+        (codes,) = self.decode_chunks([(data, frames)], n_codebooks)
+        if isinstance(codes, ValueError):
+            raise codes
+        return codes
+
+    def decode_chunks(self, chunks: Sequence[tuple[bytes, int]], n_codebooks: int) -> list[Array | ValueError]:
+        """See ``CodesCoder``; some side by side, which reads the model's weights once for all of them."""
+        # Longest first: those that end make place, and what remains stays in front.
+        order = sorted(range(len(chunks)), key=lambda index: -chunks[index][1])
+        decoded: dict[int, Array | ValueError] = {}
+        for first in range(0, len(order), SIDE_BY_SIDE):
+            group = order[first : first + SIDE_BY_SIDE]
+            decoded |= zip(group, self._side_by_side([chunks[index] for index in group], n_codebooks), strict=True)
+        return [decoded[index] for index in range(len(chunks))]
+
+    def _side_by_side(self, chunks: list[tuple[bytes, int]], n_codebooks: int) -> list[Array | ValueError]:
+        """Chunks of falling length, and of each the codes or what is wrong with it."""
+        sequences = [_Sequence(data, n_codebooks, frames) for data, frames in chunks]
+        state = self._model.start(len(sequences))
+        active = sequences
+        previous = np.zeros((len(active), n_codebooks, 1), dtype=np.int64)
+        for frame in range(chunks[0][1]):
+            left = sum(frame < len(one.codes) for one in active)
+            if left < len(active):
+                active, previous = active[:left], previous[:left]
+                state.shorten(left)
+            if all(one.error for one in active):
+                break
+            tables = self._model.frequencies(previous, state)[:, 0].cumsum(-1)
+            for one, row in zip(active, tables, strict=True):
+                one.next(frame, row)
+            previous = np.stack([1 + one.codes[frame, :, None] for one in active])
+        return [one.finish() for one in sequences]
 
     def bits(self, codes: Array) -> float:
         """See ``CodesCoder``."""
@@ -60,8 +85,45 @@ class ModelCoder(CodesCoder):
 
     def _predicted(self, codes: Array) -> Iterator[tuple[Array, Array]]:
         """Pieces of codes ``[K, t]`` with the frequencies ``[t, K, size]`` that were expected of them."""
-        previous = np.pad(codes[:, :-1] + 1, ((0, 0), (1, 0)))
+        previous = np.pad(codes[:, :-1] + 1, ((0, 0), (1, 0)))[None]
         state = self._model.start()
         for first in range(0, codes.shape[1], STEPS):
-            shares, state = self._model.frequencies(previous[:, first : first + STEPS], state)
-            yield codes[:, first : first + STEPS], shares
+            shares = self._model.frequencies(previous[:, :, first : first + STEPS], state)
+            yield codes[:, first : first + STEPS], shares[0]
+
+
+class _Sequence:
+    """One of the chunks that are decoded side by side.
+
+    Args:
+        data: its bytes.
+        n_codebooks: of the codes.
+        frames: of the codes.
+
+    Attributes:
+        codes: so far, ``[T, K]``.
+        error: what is wrong with the bytes, once that has shown.
+    """
+
+    def __init__(self, data: bytes, n_codebooks: int, frames: int) -> None:
+        self.codes = np.zeros((frames, n_codebooks), dtype=np.int64)
+        self.error: ValueError | None = None
+        self._coder, self._size = ArithmeticDecoder(data), len(data)
+
+    def next(self, frame: int, tables: Array) -> None:
+        """Decode a frame's codes by cumulative frequencies ``[K, size]``; nothing after an error."""
+        if self.error is None:
+            try:
+                self.codes[frame] = [self._coder.decode(table) for table in tables]
+            except ValueError as error:
+                self.error = error
+
+    def finish(self) -> Array | ValueError:
+        """The codes ``[K, T]``, or what is wrong with the bytes."""
+        if self.error is None:
+            try:
+                if self._coder.finish() != self._size:
+                    self.error = ValueError("bytes follow the end of the codes")
+            except ValueError as error:
+                self.error = error
+        return self.codes.T if self.error is None else self.error

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.audio_files import decoded_blocks
+from codeclab.codecs.entropy.audio_files import Silence
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.container import ContainerError, chunk_unit
 from codeclab.codecs.entropy.container_reader import ContainerReader, Piece
@@ -108,9 +108,15 @@ class Live:
 
     def decode(self, source: Iterator[bytes]) -> Iterator[bytes]:
         """The bytes of a ``.clc`` file to PCM; where they are damaged, silence."""
-        for audio in decoded_blocks(self.codec, self._pieces(source)):
-            self.samples += audio.shape[-1]
-            yield self.pcm.bytes(audio)
+        silence = Silence(self.codec.sample_rate)
+        decoder = self.stream.decoder
+        for codes in silence.watched(self._pieces(source)):
+            yield self._heard(silence.over(decoder.push(codes)))
+        yield self._heard(silence.over(decoder.flush()))
+
+    def _heard(self, audio: Tensor) -> bytes:
+        self.samples += audio.shape[-1]
+        return self.pcm.bytes(audio)
 
     def both(self, source: Iterator[bytes]) -> Iterator[bytes]:
         """PCM to PCM, as a listener would get it."""

@@ -18,6 +18,7 @@ from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
+from codeclab.experiments.runner.fit_language_model import check_language_model
 from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, make_table
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.processes import in_parallel
@@ -107,6 +108,7 @@ def run(command: str, argv: list[str]) -> int:
         scale = options.scale or spec.scale
         if options.seeds is None:
             options.seeds = read_scale(scale)["seeds"] if scale else 1
+        check_language_model(options.fit_lm, spec)
         slots = choose_slots(options, sum(row.jobs(options.seeds) for row in chosen))
         notes = Notes()
         launcher = choose_launcher(options, slots, notes)
@@ -130,6 +132,7 @@ def run(command: str, argv: list[str]) -> int:
         on_cores=None in slots,
         elsewhere=elsewhere,
         split=split,
+        language_model=options.fit_lm,
     )
     drafts = draft_rows(request, chosen, slots, notes)
     if all(draft.error for draft in drafts):

@@ -10,6 +10,7 @@ from codeclab.experiments.config.flags import pairs
 from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
+from codeclab.experiments.runner.fit_language_model import refusal
 from codeclab.experiments.runner.job import Job, slug
 from codeclab.experiments.runner.spec import TableSpec, flags_at
 from codeclab.experiments.runner.timing import Timings
@@ -38,6 +39,7 @@ class TableRequest:
         on_cores: rows have a share of the cores each, and so no processes of their own that read audio.
         elsewhere: rows run on other machines, which may have what this one lacks.
         split: part of the data that rows which are not trained are measured on.
+        language_model: recipe of the one that is trained on each trained row's codes; None trains none.
     """
 
     spec: TableSpec
@@ -51,6 +53,7 @@ class TableRequest:
     on_cores: bool = False
     elsewhere: bool = False
     split: str = "test"
+    language_model: str | None = None
 
     def flags(self, row: RowSpec) -> list[str]:
         """The arguments of ``codeclab fit`` that make a row at its own seed."""
@@ -137,6 +140,9 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
     cli.datamodule.check(("test",))  # on which it will be measured
     first = int(cli.config.seed_everything)
+    reason = None if request.language_model is None else refusal(cli.model.codec)
+    if reason is not None:
+        notes(f"{draft.row.name} gets no language model: {reason}")
     name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
     accelerator = dict(pairs(flags)).get("trainer.accelerator", "auto")
     for seed in range(request.seeds):
@@ -155,6 +161,7 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
             parameters=parameters(cli.model.codec),
             data=request.data,
             workers=request.workers,
+            language_model=None if reason else request.language_model,
         )
         draft.jobs.append(job)
         draft.left.append(max(steps - job.folder.steps, 0))

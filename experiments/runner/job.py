@@ -37,6 +37,7 @@ class Job:
         data: folder of audio; None is the synthetic corpus.
         clips: settings of ``AudioData`` that choose the clips of a row that is not trained.
         workers: processes for ViSQOL.
+        language_model: recipe of the one that is trained on the run's codes; None trains none.
     """
 
     spec: TableSpec
@@ -50,6 +51,7 @@ class Job:
     data: str | None = None
     clips: dict[str, Any] = field(default_factory=dict)
     workers: int = 2
+    language_model: str | None = None
 
     @property
     def row(self) -> RowSpec:

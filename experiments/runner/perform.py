@@ -25,6 +25,7 @@ from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.recipes import RecipeError, import_file, import_parts
 from codeclab.experiments.runner.baseline_rows import Measurement, measure_untrained, plan_measurement
+from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome, die_with_parent
 from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.build import build_resolved
@@ -40,7 +41,7 @@ SETTINGS = ".settings"
 
 
 def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
-    """Make one job under its lock: train what is missing, measure what is not measured.
+    """Make one job under its lock: train what is missing, its language model too, measure what is not measured.
 
     Args:
         job: what to make.
@@ -64,6 +65,7 @@ def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
                     import_file(file)
                 sweep(job.folder.path)
                 train(job, notes)
+                fit_language_model(job)
                 measure(job)
             else:
                 measure_other(job)
@@ -174,7 +176,7 @@ def is_made(job: Job) -> bool:
             return measurement(job).is_kept
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
-    if not job.is_trained:
+    if not (job.is_trained and has_language_model(job)):
         return False
     return Stamp.read(job.evaluation) == _wanted(job, Codec.from_pretrained(job.folder.codec))
 

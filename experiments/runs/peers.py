@@ -1,6 +1,7 @@
 """Adapters for timing this suite beside other codebases in one run (the peers' harness calls them by file and name).
 
     bench_infer.py --impl encodec24 --impl file:experiments/runs/peers.py:coder,recipe=encodec_24khz@.venv/bin/python
+    bench_ecdc.py --impl ecdc24 --impl file:experiments/runs/peers.py:files@.venv/bin/python
     bench_train.py --impl dac-small --impl file:experiments/runs/peers.py:step,recipe=dac_44khz,…
 
 An adapter has ``phases`` (name -> function of no arguments) and ``audio_seconds``, what one call works on.
@@ -8,12 +9,19 @@ An adapter has ``phases`` (name -> function of no arguments) and ``audio_seconds
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from codeclab.codecs.blocks import decode_blocks
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.coders import PackedCoder
+from codeclab.codecs.entropy.container_reader import ContainerReader
+from codeclab.codecs.entropy.container_writer import ContainerWriter
+from codeclab.codecs.entropy.language_model import LanguageModel
+from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import keep_freed_memory
 
@@ -42,6 +50,48 @@ class Coder:
     def decode(self) -> None:
         """Codes to audio."""
         self.codec.decode(self.codes)
+
+
+class FilesOfCodes:
+    """Noise to the bytes of a ``.clc`` file and back, as the commands do, without and with a language model.
+
+    Both are untrained; the model is of EnCodec's size.
+
+    Args:
+        options: ``recipe``, ``seconds`` (default 4), ``bitrate`` (kbps, default 6).
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        torch.manual_seed(0)
+        self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
+        self.audio_seconds = float(options.get("seconds", 4))
+        samples = round(self.audio_seconds * self.codec.sample_rate)
+        self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)
+        self.n_codebooks = self.codec.n_codebooks_for(float(options.get("bitrate", 6)))
+        sizes = self.codec.quantizer.codebook_sizes
+        self.coders = {
+            "": PackedCoder(sizes),
+            "_lm": ModelCoder(LanguageModel(self.n_codebooks, sizes[0]).eval()),
+        }
+        self.phases: dict[str, Callable[[], None]] = {}
+        self.written: dict[str, bytes] = {}
+        for name in self.coders:
+            self.phases["compress" + name] = partial(self.compress, name)
+            self.phases["decompress" + name] = partial(self.decompress, name)
+            self.compress(name)
+
+    def compress(self, name: str) -> None:
+        """Audio to the bytes of a file."""
+        writer = ContainerWriter(self.codec, self.n_codebooks, self.coders[name])
+        coded = writer.push(self.codec.encode(self.audio, n_codebooks=self.n_codebooks))
+        self.written[name] = coded + writer.finish()
+
+    def decompress(self, name: str) -> None:
+        """The bytes to audio."""
+        reader = ContainerReader(self.codec, lambda _: self.coders[name])
+        pieces = reader.feed(self.written[name]) + reader.finish()
+        samples = sum(audio.shape[-1] for audio in decode_blocks(self.codec, (piece.codes for piece in pieces)))
+        assert samples == self.audio.shape[-1]
 
 
 class TrainingStep:
@@ -87,6 +137,11 @@ def _gate(go: threading.Semaphore, done: threading.Semaphore) -> Any:
 def coder(options: dict[str, Any]) -> Coder:
     """The factory of encoding and decoding."""
     return Coder(options)
+
+
+def files(options: dict[str, Any]) -> FilesOfCodes:
+    """The factory of files of codes."""
+    return FilesOfCodes(options)
 
 
 def step(options: dict[str, Any]) -> TrainingStep:

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codeclab.codecs.blocks import block_samples, decode_blocks, encode_blocks, joined
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.dac import DACDecoder, DACEncoder
@@ -245,3 +246,63 @@ def test_a_stream_that_ended_takes_no_more():
         encoder.flush()
     with pytest.raises(ValueError, match="another codec"):
         decoder.push(Codes([], None, 8, 2 * RATE, 1.0))
+
+
+def recordings(codec, samples):
+    return 0.1 * torch.randn(2, codec.channels, samples, generator=torch.Generator().manual_seed(7))
+
+
+def test_a_long_recording_is_coded_in_blocks_as_it_would_be_whole(codec):
+    audio = recordings(codec, 2 * block_samples(codec) + 1234)
+    codes = codec.encode(audio)
+    whole = codec._encode_whole(audio, codec.quantizer.n_codebooks)
+    assert [segment.shape for segment in codes.segments] == [segment.shape for segment in whole.segments]
+    assert codes.length == whole.length
+    # A sum that differs in its last bit may fall to the other of two entries that are equally near.
+    same = [(a == b).float().mean() for a, b in zip(codes.segments, whole.segments, strict=True)]
+    assert min(same) > 0.999
+    torch.testing.assert_close(codec.decode(whole), codec._decode_whole(whole), rtol=0, atol=1e-5)
+
+
+def test_audio_and_codes_in_parts_give_to_the_bit_what_one_call_gives(codec):
+    size = block_samples(codec)
+    for samples in (size - 5, size, size + 1, 2 * size, 3 * size - 77):
+        audio = recordings(codec, samples)
+        codes = codec.encode(audio)
+        parts = list(encode_blocks(codec, iter(audio.split(size, dim=-1)), codec.quantizer.n_codebooks))
+        together = joined(codec, parts)
+        assert all(torch.equal(a, b) for a, b in zip(together.segments, codes.segments, strict=True))
+        for chunk in (1, 7, 400):
+            cut = parts_of(codec, codes, chunk)
+            assert torch.equal(torch.cat(list(decode_blocks(codec, iter(cut))), dim=-1), codec.decode(codes))
+
+
+def parts_of(codec, codes, chunk):
+    """Codes in parts of ``chunk`` frames or segments."""
+    if codec.segments is None:
+        segments = [[part] for part in codes.codes.split(chunk, dim=-1)]
+        step = chunk * codec.hop_length
+    else:
+        segments = [codes.segments[first : first + chunk] for first in range(0, len(codes.segments), chunk)]
+        step = chunk * codec.segments.stride
+    scales = None if codes.scales is None else codes.scales
+    return [
+        Codes(
+            part,
+            None if scales is None else scales[index * chunk : (index + 1) * chunk],
+            min(step, codes.length - index * step),
+            codes.sample_rate,
+            codes.bitrate,
+        )
+        for index, part in enumerate(segments)
+    ]
+
+
+def test_what_cannot_stream_is_coded_whole_however_long():
+    codec = seanet(normalize=True)
+    audio = recordings(codec, 2 * block_samples(codec) + 9)
+    codes = codec.encode(audio)
+    assert torch.equal(codes.codes, codec._encode_whole(audio, 3).codes)
+    parts = list(encode_blocks(codec, iter(audio.split(block_samples(codec), dim=-1)), 3))
+    assert torch.equal(joined(codec, parts).codes, codes.codes)
+    assert torch.equal(torch.cat(list(decode_blocks(codec, iter([codes]))), dim=-1), codec.decode(codes))

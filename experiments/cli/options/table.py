@@ -3,7 +3,7 @@
 import argparse
 
 from codeclab.experiments.cli.options.shared import add_split
-from codeclab.experiments.config.files import SCALES, names
+from codeclab.experiments.config.files import LANGUAGE_MODELS, SCALES, names
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -35,6 +35,12 @@ def make_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="train each row N times, and print the mean (default: the scale's, else 1)",
+    )
+    parser.add_argument(
+        "--fit-lm",
+        metavar="RECIPE",
+        help="train a language model on each row's codes too, for tables with the column `entropy_coded`: "
+        f"{' or '.join(names(LANGUAGE_MODELS))}, or a .yaml file (see `codeclab fit-lm`)",
     )
     parser.add_argument("--runs", metavar="FOLDER", default="runs", help="where runs are kept (default: runs)")
     parser.add_argument(

@@ -219,9 +219,8 @@ def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> Non
     )
     assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 4.10 |"
     assert second == "| b | — | failed | failed | — | — |"
-    assert (
-        "* Entropy coded: ours are of runs that a language model was fitted to: codeclab fit-lm --codec RUN." in shown
-    )
+    fitted = "ours are of runs that a language model was fitted to: codeclab table NAME --fit-lm RECIPE."
+    assert f"* Entropy coded: {fitted}" in shown
     assert "* MUSHRA: ours stay open until a listening test is held." in shown
     assert "over 8 files and 3 seeds" in shown
     assert "* Figures at this scale do not stand as the paper's" in shown

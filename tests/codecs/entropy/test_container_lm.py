@@ -108,18 +108,17 @@ def test_a_file_of_this_version_is_read_for_ever(codec, coder, monkeypatch):
 
 def test_frequencies_are_whole_numbers_whatever_the_pieces_and_threads(coder):
     codes = codes_of(50).codes[0].numpy()
-    previous = np.pad(codes[:, :-1] + 1, ((0, 0), (1, 0)))
+    previous = np.pad(codes[:, :-1] + 1, ((0, 0), (1, 0)))[None]
     model = coder._model
-    whole, _ = model.frequencies(previous, model.start())
+    whole = model.frequencies(previous, model.start())
     assert whole.dtype == np.int64
     assert (whole.sum(-1) == 1 << 24).all()
     state, alone = model.start(), []
     for step in range(50):
-        shares, state = model.frequencies(previous[:, step : step + 1], state)
-        alone.append(shares)
+        alone.append(model.frequencies(previous[..., step : step + 1], state))
         # Keys and values of the past are kept: what a step costs does not grow with the steps before.
-        assert all(cache.keys.shape[1] <= model._layers[0].context for cache in state.caches)
-    assert np.array_equal(np.concatenate(alone), whole)
+        assert all(cache.steps <= model._layers[0].context for cache in state.caches)
+    assert np.array_equal(np.concatenate(alone, axis=1), whole)
     assert math.isclose(coder.bits(codes), 8 * len(coder.encode(codes)), abs_tol=40)
 
 

@@ -32,24 +32,23 @@ def drawn(steps):
 
 
 def test_steps_one_by_one_and_together_give_the_same_whole_numbers():
-    model, previous = IntegerLanguageModel(made()), shifted(drawn(300))[0].numpy()
-    together, _ = model.frequencies(previous, model.start())
+    model, previous = IntegerLanguageModel(made()), shifted(drawn(300)).numpy()
+    together = model.frequencies(previous, model.start())
     assert (together.sum(-1) == TOTAL).all()
     assert together.min() >= 1
     for size in (1, 7, 150):
         state, parts = model.start(), []
         for first in range(0, 300, size):
-            shares, state = model.frequencies(previous[:, first : first + size], state)
-            parts.append(shares)
-        assert np.array_equal(np.concatenate(parts), together)
-        assert all(cache.keys.shape[1] <= 20 for cache in state.caches)
+            parts.append(model.frequencies(previous[..., first : first + size], state))
+            assert all(cache.steps <= 20 for cache in state.caches)
+        assert np.array_equal(np.concatenate(parts, axis=1), together)
 
 
 def test_it_expects_what_the_model_in_floating_point_does():
     model, previous = made(), shifted(drawn(300))
     with torch.no_grad():
         expected = model.probabilities(previous)[0][0].permute(2, 1, 0).double().numpy()
-    shares, _ = IntegerLanguageModel(model).frequencies(previous[0].numpy(), IntegerLanguageModel(model).start())
+    shares = IntegerLanguageModel(model).frequencies(previous.numpy(), IntegerLanguageModel(model).start())[0]
     assert expected.max() > 0.3
     lost = (expected * np.log2(expected * TOTAL / shares)).sum(-1).mean()
     assert 0 <= lost < 1e-3
@@ -64,6 +63,35 @@ def test_codes_there_and_back():
     with pytest.raises(ValueError, match="bytes|wrongly|early|damaged"):
         coder.decode(data + b"\x01", 3, 90)
     assert ModelCoder(made(1)).fingerprint != coder.fingerprint
+
+
+def test_sequences_side_by_side_get_what_each_gets_alone():
+    model = IntegerLanguageModel(made())
+    previous = shifted(drawn(90).reshape(3, 3, 30)).numpy()
+    state, parts = model.start(3), []
+    for step in range(30):
+        if step == 20:
+            state.shorten(2)
+        parts.append(model.frequencies(previous[: 3 if step < 20 else 2, :, step : step + 1], state))
+    for index, steps in ((0, 30), (1, 30), (2, 20)):
+        alone = model.frequencies(previous[index : index + 1, :, :steps], model.start())[0]
+        assert np.array_equal(np.concatenate([part[index] for part in parts[:steps]]), alone)
+
+
+def test_chunks_decoded_side_by_side_keep_order_and_damage_to_themselves():
+    coder, codes = ModelCoder(made()), drawn(600)[0].numpy()
+    lengths = [40, 3, 55, 1, 60, 40, 58, 40, 59, 40, 7]
+    parts = np.split(codes, np.cumsum(lengths), axis=1)[:-1]
+    chunks = [(coder.encode(part), part.shape[1]) for part in parts]
+    chunks[2] = (chunks[2][0][:4], 55)
+    chunks[5] = (chunks[5][0] + b"\1", 40)
+    decoded = coder.decode_chunks(chunks, 3)
+    assert "too early" in str(decoded[2])
+    assert "follow" in str(decoded[5])
+    for index, part in enumerate(parts):
+        if index not in (2, 5):
+            assert np.array_equal(decoded[index], part)
+    assert coder.decode_chunks([], 3) == []
 
 
 def test_a_fitted_model_lies_beside_its_codec_and_codes_its_files(tmp_path):

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import DacModel, EncodecModel
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.entropy.language_model import LanguageModel
+from codeclab.codecs.entropy.model_folder import FittedModel, save_fitted
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.cli import main
@@ -138,3 +142,22 @@ def test_what_cannot_be_exported_is_answered_in_a_line_and_nothing_is_made(expor
         assert answer in err
         assert len(err.splitlines()) == 1
         assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_its_language_model_goes_along(export: Export, half: bool) -> None:
+    codec = small()
+    codec.save("runs/mine/codec")
+    model = LanguageModel(2, 8, dimension=8, n_layers=1, n_heads=2, feedforward=8, context=4).eval()
+    save_fitted(FittedModel(model, np.ones((2, 8), dtype=np.int64)), Path("runs/mine/language_model"), codec)
+    status, out, _ = export("runs/mine", "ours", *["--half"] * half)
+    assert status == 0
+    assert "with its language model, for `codeclab encode --codec ours --entropy lm`\n" in out
+    taken = Codec.from_pretrained("ours")
+    codes = taken.encode(0.1 * torch.randn(1, 1, 800)).codes[0].numpy()
+    coder = Coders.beside(taken, "ours").named("lm")
+    assert np.array_equal(coder.decode(coder.encode(codes), *codes.shape), codes)
+    # Another codec in its place has none, and is not kept from loading by the former's.
+    Codec.from_pretrained("runs/mine").save("plain")
+    assert export("plain", "ours")[0] == 0
+    assert Coders.beside(Codec.from_pretrained("ours"), "ours").names == ["none"]

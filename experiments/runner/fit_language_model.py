@@ -1,0 +1,75 @@
+"""The language model of a row's codes, between its training and its measurement."""
+
+import sys
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.entropy.choice import language_model_folder
+from codeclab.codecs.wording import counted
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.language_model.build import LanguageModelCLI, read_recipe, sizes_of
+from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runs.folder import RunFolder
+
+
+def model_steps(recipe: str) -> int:
+    """Batches that a recipe of a language model trains.
+
+    Raises:
+        RecipeError: there is no such recipe.
+    """
+    return int(read_recipe(recipe)["trainer"]["max_steps"])
+
+
+def check_language_model(recipe: str | None, spec: TableSpec) -> None:
+    """Refuse a language model that the table has no use for, or that there is no recipe of.
+
+    Raises:
+        RecipeError: the message says which.
+    """
+    if recipe is None:
+        return
+    if "entropy_coded" not in spec.columns:
+        raise RecipeError(
+            f"a language model ({recipe}) would be trained that {spec.name} does not show: it has no column "
+            "`entropy_coded`, as encodec_table1 and encodec_table4 have"
+        )
+    model_steps(recipe)
+
+
+def refusal(codec: Codec) -> str | None:
+    """Why no language model can be of a codec's codes; None where one can. DiffQ's sizes part only in training."""
+    try:
+        sizes_of(codec)
+    except RecipeError as error:
+        return str(error)
+    return None
+
+
+def has_language_model(job: Job) -> bool:
+    """Whether nothing of a trained job's language model is left to train; also where it has none."""
+    if job.language_model is None:
+        return True
+    finished = RunFolder(language_model_folder(job.folder.path)).is_finished(model_steps(job.language_model))
+    return finished or refusal(Codec.from_pretrained(job.folder.codec)) is not None
+
+
+def fit_language_model(job: Job) -> None:
+    """Train the language model of a trained job's codec to its end, or continue it, as ``codeclab fit-lm`` does.
+
+    Raises:
+        RunFolderError: another one is in its folder.
+        NonFiniteLossError: its loss is none.
+        Stopped: a signal asked for it; all that was trained is kept.
+    """
+    if job.language_model is None:
+        return
+    codec = Codec.from_pretrained(job.folder.codec)
+    reason = refusal(codec)
+    if reason is not None:
+        print(f"{job.title}: no language model: {reason}", file=sys.stderr)
+    elif not has_language_model(job):
+        steps = counted(model_steps(job.language_model), "batch", "batches")
+        print(f"{job.title}: its language model, {steps}", file=sys.stderr)
+        folder = language_model_folder(job.folder.path)
+        LanguageModelCLI(codec, folder, job.language_model, ["--data", job.data or "synthetic"]).execute()
