@@ -66,6 +66,7 @@ def summarize(per_file: DataFrame) -> DataFrame:
 
     Returns:
         Columns ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; ``failed`` counts the clips without a score.
+        What no clip was measured by at a bitrate, as another evaluation was added to, has no line.
     """
     rows = []
     for domain in [ALL, *sorted(set(per_file["domain"]) - {ALL})]:
@@ -73,6 +74,8 @@ def summarize(per_file: DataFrame) -> DataFrame:
         for bitrate, group in of_domain.groupby("bitrate_kbps"):
             for metric in metric_columns(per_file):
                 interval = mean_interval(group[metric])
+                if not interval.n and not group["failures"].astype(str).str.contains(rf"(?:^|; ){metric}: ").any():
+                    continue
                 rows.append((domain, bitrate, metric, *interval, len(group) - interval.n))
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
 

@@ -55,6 +55,14 @@ def test_summary_per_domain_and_bitrate_counts_what_failed() -> None:
     assert (lines["music", 6.0].n, lines["music", 6.0].failed) == (0, 1)
 
 
+def test_what_was_never_measured_is_no_failure() -> None:
+    added = per_file().assign(pesq=[2.0, 3.0, 1.5, math.nan])  # at 6 kbps alone, measured later
+    summary = summarize(added).query("domain == 'all'")
+    assert list(summary.query("metric == 'pesq'")["bitrate_kbps"]) == [6.0]
+    added.loc[added["bitrate_kbps"] == 3.0, "failures"] = "pesq: no speech"
+    assert list(summarize(added).query("domain == 'all' and metric == 'pesq'")["failed"]) == [1, 0]
+
+
 def test_paired_difference_uses_only_files_that_both_scored() -> None:
     first = pd.DataFrame({"name": ["a", "b", "c", "d"], "si_sdr": [5.0, 9.0, math.nan, 1.0]})
     second = pd.DataFrame({"name": ["b", "a", "c"], "si_sdr": [7.0, 4.0, 2.0]})
