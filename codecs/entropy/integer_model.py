@@ -98,7 +98,10 @@ class IntegerLinear:
         flat = torch.from_numpy(rounded.reshape(-1, rounded.shape[-1]))
         # torch's product reads the weights once for a few rows, where NumPy's reads them for each.
         product = torch.mm(flat, self.weight).numpy().reshape(*x.shape[:-1], -1)
-        return product.astype(np.float64) * (largest * self.scale) + self.bias
+        scaled: Floats = product.astype(np.float64)
+        scaled *= largest * self.scale
+        scaled += self.bias
+        return scaled
 
 
 class IntegerNorm:
@@ -285,8 +288,9 @@ class IntegerLanguageModel:
         state.position += steps
         logits = self._output(count)(x).reshape(sequences, steps, count, self.codebook_size)
         weights = exponentials(logits)
-        spread = (TOTAL - self.codebook_size) / weights.sum(-1, keepdims=True)
-        shares = 1 + np.floor(weights * spread).astype(np.int64)
+        weights *= (TOTAL - self.codebook_size) / weights.sum(-1, keepdims=True)
+        shares = weights.astype(np.int64)  # cuts what follows the point
+        shares += 1
         best = shares.argmax(-1)[..., None]
         left = TOTAL - shares.sum(-1, keepdims=True)
         np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + left, -1)
@@ -320,19 +324,24 @@ class IntegerLanguageModel:
 def _attend(queries: Singles, scales: Floats, window: Attended, seen: NDArray[np.bool_] | None) -> Floats:
     """What ``n`` steps gather from ``T``, ``[B, n, D]``: each from those it has ``seen [n, T]``; None: from all."""
     keys, key_scales, values = window
-    scores = (queries @ keys.swapaxes(2, 3)).astype(np.float64) * (scales * key_scales.swapaxes(2, 3))
+    scores: Floats = (queries @ keys.swapaxes(2, 3)).astype(np.float64)
+    scores *= scales * key_scales.swapaxes(2, 3)
     if seen is not None:
         scores = np.where(seen, scores, -np.inf)
     weights = exponentials(scores)
-    shares = np.rint(weights * (SHARES / weights.sum(-1, keepdims=True))).astype(np.float32)
+    weights *= SHARES / weights.sum(-1, keepdims=True)
+    shares = np.rint(weights, out=weights).astype(np.float32)
     gathered = (shares @ values).astype(np.float64) / (SHARES * VALUE_STEPS)
     return gathered.swapaxes(1, 2).reshape(gathered.shape[0], gathered.shape[2], -1)
 
 
 def exponentials(x: Floats) -> Floats:
     """``exp(x - max(x))`` over the last axis, in whole steps of ``1 / EXP_ONE``."""
-    below = (x.max(-1, keepdims=True) - x) * EXP_STEPS
-    return EXP[np.minimum(below + 0.5, len(EXP) - 1).astype(np.int64)]
+    below = x.max(-1, keepdims=True) - x
+    below *= EXP_STEPS
+    below += 0.5
+    np.minimum(below, len(EXP) - 1, out=below)
+    return EXP[below.astype(np.int64)]
 
 
 def gelu(x: Floats) -> Floats:

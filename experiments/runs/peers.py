@@ -62,6 +62,7 @@ class FilesOfCodes:
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
+        keep_freed_memory()
         torch.manual_seed(0)
         self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
         self.audio_seconds = float(options.get("seconds", 4))
