@@ -10,7 +10,6 @@ checksum of what comes out stands in each file. Weights are rounded to about 9 b
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from codeclab.codecs.entropy.coders import TOTAL
+from codeclab.codecs.entropy.integer_cache import Attended, Cache, IntegerState
 from codeclab.codecs.entropy.language_model import MAX_PERIOD, LanguageModel
 
 Floats = NDArray[np.float64]
@@ -66,9 +66,6 @@ GELU: Floats = np.array(
 
 BLOCK = 128
 """Time steps that attend together."""
-
-Attended = tuple[NDArray[Any], ...]
-"""Keys ``[B, H, T, D / H]``, their scales ``[B, 1, T, 1]``, and values ``[B, H, T, D / H]`` of time steps."""
 
 
 class IntegerLinear:
@@ -124,68 +121,6 @@ class IntegerNorm:
         centred = size * steps - steps.sum(-1, keepdims=True)
         variance = (centred * centred).sum(-1, keepdims=True).astype(np.float64) / size
         return centred / np.sqrt(variance + self.epsilon) * self.weight + self.bias
-
-
-class Cache:
-    """What the next time steps may attend to in one layer.
-
-    Args:
-        start: of the step before the first, of one sequence.
-        context: most time steps that are kept.
-        sequences: coded side by side.
-    """
-
-    def __init__(self, start: Attended, context: int, sequences: int) -> None:
-        self._context = context
-        self._room: Attended = tuple(np.repeat(part, sequences, axis=0) for part in start)
-        self._first, self._end = 0, 1
-
-    @property
-    def steps(self) -> int:
-        """Time steps that are kept."""
-        return self._end - self._first
-
-    def extend(self, following: Attended) -> Attended:
-        """What is kept, and the ``n`` time steps that follow; the last ``context`` of both are kept from then on."""
-        count = following[0].shape[2]
-        if self._end + count > self._room[0].shape[2]:
-            # Room for many single steps, so that the past is seldom copied.
-            past, self._first, self._end = self._kept(), 0, self._end - self._first
-            room = self._end + max(count, self._context)
-            self._room = tuple(np.empty((*part.shape[:2], room, part.shape[3]), part.dtype) for part in past)
-            for part, old in zip(self._room, past, strict=True):
-                part[:, :, : self._end] = old
-        for part, new in zip(self._room, following, strict=True):
-            part[:, :, self._end : self._end + count] = new
-        self._end += count
-        attended = self._kept()
-        self._first = max(self._first, self._end - self._context)
-        return attended
-
-    def shorten(self, sequences: int) -> None:
-        """Keep the first ``sequences`` alone."""
-        self._room = tuple(part[:sequences] for part in self._room)
-
-    def _kept(self) -> Attended:
-        return tuple(part[:, :, self._first : self._end] for part in self._room)
-
-
-@dataclass
-class IntegerState:
-    """What is kept between time steps of sequences that are coded side by side.
-
-    Attributes:
-        caches: of each layer.
-        position: time step of the next codes.
-    """
-
-    caches: list[Cache]
-    position: int = 0
-
-    def shorten(self, sequences: int) -> None:
-        """Go on with the first ``sequences`` alone."""
-        for cache in self.caches:
-            cache.shorten(sequences)
 
 
 @dataclass
