@@ -21,6 +21,9 @@ LEAST_RANGE = 2
 PRECISION = 1e-8
 """Probabilities are rounded down to multiples of this, as the released code does; the paper says 1e-6."""
 
+REVERSED = bytes(sum((byte >> place & 1) << 7 - place for place in range(8)) for byte in range(256))
+"""Each byte with its bits in the other order."""
+
 MOST_SYMBOLS = 1 << (RANGE_BITS - 2)
 """Alphabets are this large at most, so that half the range is left to the probabilities."""
 
@@ -85,15 +88,16 @@ class _Interval:
         """The last number of the interval that a share before ``end`` has."""
         return self.low + ((end - 1) * (self.high - self.low + 1) >> RANGE_BITS)
 
-    def _narrow(self, symbol: int, cdf: Sequence[int]) -> list[int]:
-        """Shrink to a symbol's share; the bits that thereby became final, highest first."""
+    def _narrow(self, symbol: int, cdf: Sequence[int]) -> int:
+        """Shrink to a symbol's share; how many of the ``pending`` bits are still open, the others being final."""
         start = int(cdf[symbol - 1]) if symbol else 0
         self.low, self.high = self._first(start), self._last(int(cdf[symbol]))
-        still_open = (self.low ^ self.high).bit_length()
-        final = [self.low >> place & 1 for place in range(self.pending - 1, still_open - 1, -1)]
+        return (self.low ^ self.high).bit_length()
+
+    def _settle(self, still_open: int) -> None:
+        """Let go of the bits that are final."""
         mask = (1 << still_open) - 1
         self.low, self.high, self.pending = self.low & mask, self.high & mask, still_open
-        return final
 
 
 class ArithmeticEncoder(_Interval):
@@ -116,7 +120,9 @@ class ArithmeticEncoder(_Interval):
         if not 0 <= symbol < len(cdf):
             raise ValueError(f"symbol {symbol} is none of the {len(cdf)} that have probabilities")
         self._double(self._doublings())
-        self._bits += self._narrow(symbol, cdf)
+        still_open = self._narrow(symbol, cdf)
+        self._bits += [self.low >> place & 1 for place in range(self.pending - 1, still_open - 1, -1)]
+        self._settle(still_open)
 
     def finish(self) -> bytes:
         """All bytes: final bits, then those of the least number of the interval, then zeros up to a whole byte."""
@@ -149,13 +155,14 @@ class ArithmeticDecoder(_Interval):
             ValueError: the data end too early, or are not what an encoder writes by these probabilities.
         """
         doublings = self._doublings()
-        for _ in range(doublings):
-            self._current = self._current << 1 | self._next_bit()
+        self._current = self._current << doublings | self._next_bits(doublings)
         self._double(doublings)
-        symbol = bisect_left(cdf, self._current, key=self._last)
-        if symbol == len(cdf) or self._current < self._first(cdf[symbol - 1] if symbol else 0):
+        # The least end of a share whose last number (``_last``) is not below the current one.
+        width, ahead = self.high - self.low + 1, self._current - self.low
+        symbol = bisect_left(cdf, 1 - (-ahead << RANGE_BITS) // width)
+        if symbol == len(cdf) or self._current < self._first(int(cdf[symbol - 1]) if symbol else 0):
             raise ValueError("the arithmetic code is damaged, or was written by other probabilities")
-        self._narrow(symbol, cdf)
+        self._settle(self._narrow(symbol, cdf))
         self._current &= (1 << self.pending) - 1
         return symbol
 
@@ -166,14 +173,16 @@ class ArithmeticDecoder(_Interval):
             ValueError: the last bits are not those an encoder ends with.
         """
         filling = -self._read % 8
-        if self._current != self.low or any(self._next_bit() for _ in range(filling)):
+        if self._current != self.low or self._next_bits(filling):
             raise ValueError("the arithmetic code is damaged, or was written by other probabilities: it ends wrongly")
         return self._start + self._read // 8
 
-    def _next_bit(self) -> int:
-        place = self._start + self._read // 8
-        if place >= len(self._data):
+    def _next_bits(self, count: int) -> int:
+        """The next bits, the first as the highest; each byte holds its first as the lowest."""
+        first, end = self._start + self._read // 8, self._start + (self._read + count + 7) // 8
+        if end > len(self._data):
             raise ValueError("the arithmetic code ends too early")
-        bit = self._data[place] >> self._read % 8 & 1
-        self._read += 1
-        return bit
+        bits = int.from_bytes(self._data[first:end].translate(REVERSED), "big")
+        behind = 8 * (end - first) - self._read % 8 - count
+        self._read += count
+        return bits >> behind & (1 << count) - 1

@@ -259,15 +259,20 @@ class IntegerLanguageModel:
 def _attend(queries: Singles, scales: Floats, window: Attended, seen: NDArray[np.bool_] | None) -> Floats:
     """What ``n`` steps gather from ``T``, ``[B, n, D]``: each from those it has ``seen [n, T]``; None: from all."""
     keys, key_scales, values = window
-    scores: Floats = (queries @ keys.swapaxes(2, 3)).astype(np.float64)
+    scores: Floats = _product(queries, keys.swapaxes(2, 3)).astype(np.float64)
     scores *= scales * key_scales.swapaxes(2, 3)
     if seen is not None:
         scores = np.where(seen, scores, -np.inf)
     weights = exponentials(scores)
     weights *= SHARES / weights.sum(-1, keepdims=True)
     shares = np.rint(weights, out=weights).astype(np.float32)
-    gathered = (shares @ values).astype(np.float64) / (SHARES * VALUE_STEPS)
+    gathered = _product(shares, values).astype(np.float64) / (SHARES * VALUE_STEPS)
     return gathered.swapaxes(1, 2).reshape(gathered.shape[0], gathered.shape[2], -1)
+
+
+def _product(first: Singles, second: Singles) -> Singles:
+    """A batch of matrix products; torch takes small ones together, NumPy one after another."""
+    return (torch.from_numpy(first) @ torch.from_numpy(second)).numpy()
 
 
 def exponentials(x: Floats) -> Floats:
