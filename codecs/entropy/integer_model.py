@@ -85,16 +85,15 @@ class IntegerLinear:
             if not large.any():
                 break
             exponent = exponent - large
-        self.weight = torch.from_numpy(np.ascontiguousarray(rounded.T.astype(np.float32)))
+        self.weight: Singles = np.ascontiguousarray(rounded.T.astype(np.float32))
         self.scale: Floats = np.ldexp(1.0, -exponent) / ACTIVATION
         self.bias = bias
 
     def __call__(self, x: Floats) -> Floats:
         """``[..., in]`` to ``[..., out]``."""
         rounded, largest = _rounded(x, ACTIVATION)
-        flat = torch.from_numpy(rounded.reshape(-1, rounded.shape[-1]))
-        # torch's product reads the weights once for a few rows, where NumPy's reads them for each.
-        product = torch.mm(flat, self.weight).numpy().reshape(*x.shape[:-1], -1)
+        flat = rounded.reshape(-1, rounded.shape[-1])
+        product = _product(flat, self.weight).reshape(*x.shape[:-1], -1)
         scaled: Floats = product.astype(np.float64)
         scaled *= largest * self.scale
         scaled += self.bias
@@ -242,7 +241,7 @@ class IntegerLanguageModel:
         if count not in self._joined:
             joined = object.__new__(IntegerLinear)
             outputs = self._outputs[:count]
-            joined.weight = torch.cat([output.weight for output in outputs], dim=1)
+            joined.weight = np.ascontiguousarray(np.concatenate([output.weight for output in outputs], axis=1))
             joined.scale = np.concatenate([output.scale for output in outputs])
             joined.bias = np.concatenate([output.bias for output in outputs])
             self._joined = {count: joined}
@@ -271,7 +270,10 @@ def _attend(queries: Singles, scales: Floats, window: Attended, seen: NDArray[np
 
 
 def _product(first: Singles, second: Singles) -> Singles:
-    """A batch of matrix products; torch takes small ones together, NumPy one after another."""
+    """A matrix product, or one for each of a batch; exact, so that it is the same whoever computes it."""
+    if len(first) == 1:
+        return first @ second
+    # torch's reads the second matrix once for a few rows and takes small products together; it begins later.
     return (torch.from_numpy(first) @ torch.from_numpy(second)).numpy()
 
 
