@@ -192,12 +192,16 @@ def children(pid: int) -> list[int]:
 
 
 def memory(pid: int) -> float:
-    """Memory of a process, MiB: what it shares with others counted in part (PSS); 0 where it has ended."""
+    """Memory of a process, MiB: what it shares with others counted in part (PSS); 0 where it has ended.
+
+    Pages of files are left out: those of libraries weigh more as soon as another program that uses them ends.
+    """
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("Pss:")), 0.0)
+    counted = ("Pss_Anon:", "Pss_Shmem:")
+    return sum(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith(counted))
 
 
 def growth(looks: list[Look], column: int) -> dict[str, object] | None:
