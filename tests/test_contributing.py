@@ -55,6 +55,7 @@ def test_every_fenced_example_is_tested() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_quantizer_is_trained_and_saved(place: Path) -> None:
     cli = trained("quantizer")
     assert type(cli.model.codec.quantizer).__name__ == "NoisyVQ"
@@ -67,11 +68,13 @@ def test_the_contract_of_the_quantizer_passes(place: Path) -> None:
     assert "8 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_discriminator_is_trained(place: Path) -> None:
     discriminators = trained("discriminator").model.discriminators[0].discriminators
     assert [type(discriminator).__name__ for discriminator in discriminators][-1] == "WaveDiscriminator"
 
 
+@pytest.mark.slow
 def test_a_recipe_is_trained(place: Path) -> None:
     codec = trained("recipe").model.codec
     assert codec.sample_rate == 16000

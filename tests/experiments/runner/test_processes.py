@@ -117,6 +117,7 @@ def test_a_process_on_the_cores_makes_the_next_row_unless_it_died(workers) -> No
     assert [worker.jobs for worker in workers.started] == [["a"], ["c"]]  # a process keeps memory of its GPU
 
 
+@pytest.mark.slow
 def test_rows_in_processes_and_one_that_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ def figures(folder):
     return [{k: float(v) for k, v in row.items() if v} for row in named]
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(tiny, build, tmp_path):
     """EnCodec: an ensemble a bandwidth, batches in which the discriminators learn or not, the balancer, codebooks."""
     one = build("encodec_24khz", STEPS, name="one", **SETTINGS)
