@@ -46,7 +46,7 @@ def make_baseline(spec: Mapping[str, Any]) -> Baseline:
     arguments = dict(spec)
     name = arguments.pop("part", None)
     if name not in BASELINES:
-        raise ValueError(f"no baseline {name!r}{did_you_mean(name, BASELINES)}; there are: {', '.join(BASELINES)}")
+        raise ValueError(f"no baseline {name!r}{did_you_mean(str(name), BASELINES)}; there are: {', '.join(BASELINES)}")
     part = BASELINES[name]
     if part is CommandBaseline and "file" in arguments:
         arguments = read_template(str(arguments.pop("file"))) | arguments
