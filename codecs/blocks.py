@@ -5,14 +5,17 @@ recording alone: one of up to ``BLOCK_SECONDS`` is coded whole, a longer one in 
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
 
+from codeclab.codecs.audio_input import codec_audio
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.codecs.resample import same_length
+from codeclab.codecs.segments import equal_pieces, equal_runs
 from codeclab.codecs.streaming import CodecStream
 
 BLOCK_SECONDS = 4.0
@@ -24,26 +27,14 @@ def block_samples(codec: Codec) -> int:
     return int(BLOCK_SECONDS * codec.sample_rate)
 
 
-def encode_long(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes | None:
-    """The codes of audio ``[B, C, N]`` of more than a block; None of less, or where a codec has to see it whole."""
-    if audio.shape[-1] <= block_samples(codec):
-        return None
-    stream = _opened(codec, audio.shape[0], n_codebooks)
-    if stream is None:
-        return None
-    encoder = stream.encoder
-    return joined(codec, [*map(encoder.push, audio.split(block_samples(codec), dim=-1)), encoder.flush()])
+def encode_recording(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
+    """The codes of audio ``[B, C, N]`` on the codec's device, in one call."""
+    return joined(codec, list(_encoded(codec, iter(audio.split(block_samples(codec), dim=-1)), n_codebooks)))
 
 
-def decode_long(codec: Codec, codes: Codes) -> Tensor | None:
-    """The audio ``[B, C, N]`` of codes of more than a block; None of less, or where a codec has to see them whole."""
-    blocks = list(regrouped(codec, iter([codes])))
-    if len(blocks) < 2:
-        return None
-    stream = _opened(codec, codes.segments[0].shape[0])
-    if stream is None:
-        return None
-    return torch.cat([*map(stream.decoder.push, blocks), stream.decoder.flush()], dim=-1)
+def decode_recording(codec: Codec, codes: Codes) -> Tensor:
+    """The audio ``[B, C, N]`` of codes, in one call."""
+    return torch.cat(list(decode_blocks(codec, iter([codes]))), dim=-1)
 
 
 def encode_blocks(codec: Codec, blocks: Iterator[Tensor], n_codebooks: int) -> Iterator[Codes]:
@@ -53,18 +44,22 @@ def encode_blocks(codec: Codec, blocks: Iterator[Tensor], n_codebooks: int) -> I
         codec: in evaluation mode.
         blocks: audio ``[B, C, block_samples]``, the last shorter; at least one.
         n_codebooks: used.
+
+    Raises:
+        ValueError: audio that is not finite, or of other channels than the codec's.
     """
-    first = next(blocks)
-    second = next(blocks, None)
-    if second is None:
-        yield codec.encode(first, n_codebooks=n_codebooks)
-        return
-    blocks = chain([first, second], blocks)
-    stream = _opened(codec, first.shape[0], n_codebooks)
+    parameter = next(codec.parameters())
+    checked = (codec_audio(block, None, codec.sample_rate, codec.channels).to(parameter) for block in blocks)
+    return _encoded(codec, checked, n_codebooks)
+
+
+def _encoded(codec: Codec, blocks: Iterator[Tensor], n_codebooks: int) -> Iterator[Codes]:
+    whole = list(islice(blocks, 2))
+    stream = None if len(whole) < 2 else _opened(codec, whole[0].shape[0], n_codebooks)
     if stream is None:
-        yield codec.encode(torch.cat(list(blocks), dim=-1), n_codebooks=n_codebooks)
+        yield encode_whole(codec, torch.cat([*whole, *blocks], dim=-1), n_codebooks)
         return
-    yield from map(stream.encoder.push, blocks)
+    yield from map(stream.encoder.push, chain(whole, blocks))
     yield stream.encoder.flush()
 
 
@@ -76,20 +71,40 @@ def decode_blocks(codec: Codec, codes: Iterator[Codes]) -> Iterator[Tensor]:
         codes: of the recording, in parts of any length.
     """
     blocks = regrouped(codec, codes)
-    first = next(blocks, None)
-    if first is None:
+    whole = list(islice(blocks, 2))
+    if not whole:
         return
-    second = next(blocks, None)
-    if second is None:
-        yield codec.decode(first)
-        return
-    blocks = chain([first, second], blocks)
-    stream = _opened(codec, first.segments[0].shape[0])
+    stream = None if len(whole) < 2 else _opened(codec, whole[0].segments[0].shape[0])
     if stream is None:
-        yield codec.decode(joined(codec, list(blocks)))
+        yield decode_whole(codec, joined(codec, [*whole, *blocks]))
         return
-    yield from map(stream.decoder.push, blocks)
+    yield from map(stream.decoder.push, chain(whole, blocks))
     yield stream.decoder.flush()
+
+
+@torch.no_grad()
+def encode_whole(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
+    """The codes of audio ``[B, C, N]`` on the codec's device, which every layer gets at once."""
+    segments: list[Tensor] = []
+    scales: list[Tensor] = []
+    for pieces in equal_pieces(audio, codec.spans(audio.shape[-1])):
+        codes, levels = codec.encode_pieces(torch.cat(pieces), n_codebooks)
+        segments += codes.split(audio.shape[0])
+        scales += [] if levels is None else levels.split(audio.shape[0])
+    return Codes(segments, scales if codec.normalize else None, audio.shape[-1], codec.sample_rate, 0.0)
+
+
+@torch.no_grad()
+def decode_whole(codec: Codec, codes: Codes) -> Tensor:
+    """The audio ``[B, C, N]`` of codes, which every layer gets at once."""
+    pieces: list[Tensor] = []
+    batch = codes.segments[0].shape[0]
+    for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
+        levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
+        pieces += codec.decode_pieces(torch.cat(codes.segments[first:last]), levels).split(batch)
+    if codec.segments is None:
+        return same_length(pieces[0], codes.length)
+    return same_length(codec.segments.overlap_add(pieces), codes.length)
 
 
 def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:

@@ -17,7 +17,7 @@ from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.precision import check_float32, network_precision
 from codeclab.codecs.resample import same_length
-from codeclab.codecs.segments import Segments, equal_pieces, equal_runs
+from codeclab.codecs.segments import Segments
 from codeclab.quantizers.base import Quantized, Quantizer, unquantized
 from codeclab.quantizers.tensor_input import require_tensor
 
@@ -180,24 +180,15 @@ class Codec(nn.Module):
         Raises:
             ValueError: audio of another shape, type or number of channels, empty or not finite; a bitrate not offered.
         """
-        from codeclab.codecs.blocks import encode_long
+        from codeclab.codecs.blocks import encode_recording
 
         check_float32(self)
         waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)
         count = self.choose_codebooks(bitrate, n_codebooks)
         waveform = waveform.to(next(self.parameters()))
-        found = encode_long(self, waveform, count) or self._encode_whole(waveform, count)
+        found = encode_recording(self, waveform, count)
         found.bitrate = self.bitrate_of_codes(found)
         return found
-
-    def _encode_whole(self, waveform: Tensor, n_codebooks: int) -> Codes:
-        segments: list[Tensor] = []
-        scales: list[Tensor] = []
-        for pieces in equal_pieces(waveform, self.spans(waveform.shape[-1])):
-            codes, levels = self.encode_pieces(torch.cat(pieces), n_codebooks)
-            segments += codes.split(waveform.shape[0])
-            scales += [] if levels is None else levels.split(waveform.shape[0])
-        return Codes(segments, scales if self.normalize else None, waveform.shape[-1], self.sample_rate, 0.0)
 
     def to_bf16(self) -> "Codec":
         """Have encoder and decoder compute in bfloat16 when coding; returns the codec.
@@ -226,7 +217,7 @@ class Codec(nn.Module):
         Raises:
             ValueError: the codes come from a codec of another sampling rate, or lack the levels this codec needs.
         """
-        from codeclab.codecs.blocks import decode_long
+        from codeclab.codecs.blocks import decode_recording
 
         if not isinstance(codes, Codes):
             raise ValueError(
@@ -237,18 +228,7 @@ class Codec(nn.Module):
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:
             raise ValueError("this codec normalises segments, but the codes have no scales")
-        decoded = decode_long(self, codes)
-        return self._decode_whole(codes) if decoded is None else decoded
-
-    def _decode_whole(self, codes: Codes) -> Tensor:
-        pieces: list[Tensor] = []
-        batch = codes.segments[0].shape[0]
-        for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
-            levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
-            pieces += self.decode_pieces(torch.cat(codes.segments[first:last]), levels).split(batch)
-        if self.segments is None:
-            return same_length(pieces[0], codes.length)
-        return same_length(self.segments.overlap_add(pieces), codes.length)
+        return decode_recording(self, codes)
 
     def decode_pieces(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """Codes ``[B, K, T]`` of whole pieces, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""

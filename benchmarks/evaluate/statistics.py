@@ -58,6 +58,12 @@ def metric_columns(per_file: DataFrame) -> list[str]:
     return [column for column in per_file.columns if column not in IDENTITY_COLUMNS]
 
 
+def was_measured(per_file: DataFrame, metric: str) -> bool:
+    """Whether any clip has a score by a metric, or a reason for having none; not where only others were measured."""
+    reasons = per_file["failures"].astype(str).str.contains(rf"(?:^|; ){metric}: ")  # "metric: reason; …"
+    return bool(per_file[metric].notna().any() or reasons.any())
+
+
 def summarize(per_file: DataFrame) -> DataFrame:
     """Means with 95 % intervals per domain (first ``"all"``, then each), bitrate and metric.
 
@@ -66,17 +72,16 @@ def summarize(per_file: DataFrame) -> DataFrame:
 
     Returns:
         Columns ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; ``failed`` counts the clips without a score.
-        What no clip was measured by at a bitrate, as another evaluation was added to, has no line.
+        A metric by which no clip was measured at a bitrate has no line (``was_measured``).
     """
     rows = []
     for domain in [ALL, *sorted(set(per_file["domain"]) - {ALL})]:
         of_domain = per_file if domain == ALL else per_file[per_file["domain"] == domain]
         for bitrate, group in of_domain.groupby("bitrate_kbps"):
             for metric in metric_columns(per_file):
-                interval = mean_interval(group[metric])
-                if not interval.n and not group["failures"].astype(str).str.contains(rf"(?:^|; ){metric}: ").any():
-                    continue
-                rows.append((domain, bitrate, metric, *interval, len(group) - interval.n))
+                if was_measured(group, metric):
+                    interval = mean_interval(group[metric])
+                    rows.append((domain, bitrate, metric, *interval, len(group) - interval.n))
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 

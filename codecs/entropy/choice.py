@@ -44,10 +44,13 @@ class Coders:
     Args:
         codec: whose codes they code.
         fitted: its frequencies and language model; None where there are none.
+
+    Attributes:
+        fitted: the same.
     """
 
     def __init__(self, codec: Codec, fitted: FittedModel | None = None) -> None:
-        self._codec, self._fitted = codec, fitted
+        self._codec, self.fitted = codec, fitted
         self._made: dict[str, CodesCoder] = {}
 
     @classmethod
@@ -70,13 +73,13 @@ class Coders:
     @property
     def model(self) -> LanguageModel | None:
         """The language model, in floating point; None where there is none."""
-        return None if self._fitted is None else self._fitted.model
+        return None if self.fitted is None else self.fitted.model
 
     @property
     def names(self) -> list[str]:
         """What can be asked for."""
         prior = ["prior"] if self._codec.quantizer.log_prior() is not None else []
-        return ["none", *prior, *(["static", "lm"] if self._fitted else [])]
+        return ["none", *prior, *(["static", "lm"] if self.fitted else [])]
 
     def named(self, name: str) -> CodesCoder:
         """A coder by name.
@@ -85,7 +88,7 @@ class Coders:
             ValueError: the codec has none of that name; the message lists those it has.
         """
         if name not in self.names:
-            more = "" if self._fitted else f"; static and lm want a fitted model in its folder {FOLDER}"
+            more = "" if self.fitted else f"; static and lm want a fitted model in its folder {FOLDER}"
             raise ValueError(f"the codec has no entropy coder {name!r}; it has: {', '.join(self.names)}{more}")
         if name not in self._made:
             self._made[name] = self._make(name)
@@ -98,8 +101,8 @@ class Coders:
             prior = self._codec.quantizer.log_prior()
             assert prior is not None
             return PriorCoder(prior.detach().double().cpu().numpy())
-        assert self._fitted is not None
-        return TableCoder(list(self._fitted.counts)) if name == "static" else ModelCoder(self._fitted.model)
+        assert self.fitted is not None
+        return TableCoder(list(self.fitted.counts)) if name == "static" else ModelCoder(self.fitted.model)
 
     def of_header(self, header: Header) -> CodesCoder:
         """The coder that a file asks for.

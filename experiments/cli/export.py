@@ -7,10 +7,10 @@ from pathlib import Path
 from safetensors.torch import save
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.choice import FOLDER, language_model_folder
+from codeclab.codecs.entropy.choice import FOLDER, Coders
 from codeclab.codecs.entropy.model_folder import CONFIG as FITTED_CONFIG
 from codeclab.codecs.entropy.model_folder import TENSORS as FITTED_TENSORS
-from codeclab.codecs.entropy.model_folder import load_fitted, save_fitted
+from codeclab.codecs.entropy.model_folder import FittedModel, save_fitted
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.transformers_export import to_transformers
 from codeclab.experiments.cli.options.export import CONFIG, FILES, PREPROCESSOR, TENSORS, make_parser
@@ -78,24 +78,14 @@ def export(codec: Codec, directory: Path, form: str, half: bool = False) -> tupl
     return f'{loader}.from_pretrained("{directory}")', notes
 
 
-def take_along(run: str, directory: Path) -> str | None:
-    """Write what was fitted to a codec's codes, where there is any, beside the codec that was exported.
-
-    Args:
-        run: the run or codec that was exported, as it was named.
-        directory: of the export, for this package.
-
-    Returns:
-        what should be known, or None.
-    """
-    fitted = language_model_folder(run)
-    if not (fitted / FITTED_CONFIG).is_file():
-        for name in (FITTED_CONFIG, FITTED_TENSORS):  # of an earlier export, to whose codec it was fitted
+def keep_fitted(fitted: FittedModel | None, directory: Path) -> None:
+    """Write what was fitted to a codec beside its export; where nothing was, remove what an earlier export had."""
+    if fitted is None:
+        for name in (FITTED_CONFIG, FITTED_TENSORS):
             (directory / FOLDER / name).unlink(missing_ok=True)
-        return None
-    # With --half it is for the codes of the rounded weights, which it predicts as well.
-    save_fitted(load_fitted(fitted, Codec.from_pretrained(run)), directory / FOLDER, Codec.from_pretrained(directory))
-    return f"with its language model, for `codeclab encode --codec {directory} --entropy lm`"
+    else:
+        # With --half it is for the codes of the rounded weights, which it predicts as well.
+        save_fitted(fitted, directory / FOLDER, Codec.from_pretrained(directory))
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -107,8 +97,10 @@ def run(command: str, argv: list[str]) -> int:
         for file in options.imports:
             import_file(file)
         codec = Codec.from_pretrained(options.run)
+        fitted = Coders.beside(codec, options.run).fitted if options.format == "codeclab" else None
         how, notes = export(codec, directory, options.format, options.half)
-        along = take_along(options.run, directory) if options.format == "codeclab" else None
+        if options.format == "codeclab":
+            keep_fitted(fitted, directory)
     except (RecipeError, ValueError, OSError) as error:
         print(f"codeclab export: {error}", file=sys.stderr)
         return 2
@@ -117,8 +109,8 @@ def run(command: str, argv: list[str]) -> int:
     rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
     channels = {1: "mono", 2: "stereo"}.get(codec.channels, f"{codec.channels} channels")
     print(f"{directory}: {codec.sample_rate} Hz, {channels}, {rates} kbps, for {options.format}")
-    if along is not None:
-        print(along)
+    if fitted is not None:
+        print(f"with its language model, for `codeclab encode --codec {directory} --entropy lm`")
     print(f"to load it: {how}")
     return 0
 

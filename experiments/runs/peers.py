@@ -26,7 +26,24 @@ from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import keep_freed_memory
 
 
-class Coder:
+class Untrained:
+    """An untrained codec, and noise for it.
+
+    Args:
+        options: ``recipe``, ``seconds``.
+        seconds: where the options say none.
+    """
+
+    def __init__(self, options: dict[str, Any], seconds: float) -> None:
+        torch.manual_seed(0)
+        self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
+        self.audio_seconds = float(options.get("seconds", seconds))
+        samples = round(self.audio_seconds * self.codec.sample_rate)
+        self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)
+        self.phases: dict[str, Callable[[], None]] = {}
+
+
+class Coder(Untrained):
     """Encodes and decodes noise with an untrained codec.
 
     Args:
@@ -34,13 +51,9 @@ class Coder:
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
-        torch.manual_seed(0)
-        self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
-        self.audio_seconds = float(options.get("seconds", 10))
-        samples = round(self.audio_seconds * self.codec.sample_rate)
-        self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)
+        super().__init__(options, 10)
         self.bitrate = float(options["bitrate"]) if "bitrate" in options else None
-        self.phases: dict[str, Callable[[], None]] = {"encode": self.encode, "decode": self.decode}
+        self.phases = {"encode": self.encode, "decode": self.decode}
         self.encode()
 
     def encode(self) -> None:
@@ -52,7 +65,7 @@ class Coder:
         self.codec.decode(self.codes)
 
 
-class FilesOfCodes:
+class FilesOfCodes(Untrained):
     """Noise to the bytes of a ``.clc`` file and back, as the commands do, without and with a language model.
 
     Both are untrained; the model is of EnCodec's size.
@@ -63,18 +76,13 @@ class FilesOfCodes:
 
     def __init__(self, options: dict[str, Any]) -> None:
         keep_freed_memory()
-        torch.manual_seed(0)
-        self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
-        self.audio_seconds = float(options.get("seconds", 4))
-        samples = round(self.audio_seconds * self.codec.sample_rate)
-        self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)
+        super().__init__(options, 4)
         self.n_codebooks = self.codec.n_codebooks_for(float(options.get("bitrate", 6)))
         sizes = self.codec.quantizer.codebook_sizes
         self.coders = {
             "": PackedCoder(sizes),
             "_lm": ModelCoder(LanguageModel(self.n_codebooks, sizes[0]).eval()),
         }
-        self.phases: dict[str, Callable[[], None]] = {}
         self.written: dict[str, bytes] = {}
         for name in self.coders:
             self.phases["compress" + name] = partial(self.compress, name)

@@ -5,7 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeclab.codecs.blocks import block_samples, decode_blocks, encode_blocks, joined
+from codeclab.codecs.blocks import (
+    block_samples,
+    decode_blocks,
+    decode_whole,
+    encode_blocks,
+    encode_whole,
+    joined,
+)
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.dac import DACDecoder, DACEncoder
@@ -255,13 +262,13 @@ def recordings(codec, samples):
 def test_a_long_recording_is_coded_in_blocks_as_it_would_be_whole(codec):
     audio = recordings(codec, 2 * block_samples(codec) + 1234)
     codes = codec.encode(audio)
-    whole = codec._encode_whole(audio, codec.quantizer.n_codebooks)
+    whole = encode_whole(codec, audio, codec.quantizer.n_codebooks)
     assert [segment.shape for segment in codes.segments] == [segment.shape for segment in whole.segments]
     assert codes.length == whole.length
     # A sum that differs in its last bit may fall to the other of two entries that are equally near.
     same = [(a == b).float().mean() for a, b in zip(codes.segments, whole.segments, strict=True)]
     assert min(same) > 0.999
-    torch.testing.assert_close(codec.decode(whole), codec._decode_whole(whole), rtol=0, atol=1e-5)
+    torch.testing.assert_close(codec.decode(whole), decode_whole(codec, whole), rtol=0, atol=1e-5)
 
 
 def test_audio_and_codes_in_parts_give_to_the_bit_what_one_call_gives(codec):
@@ -302,7 +309,7 @@ def test_what_cannot_stream_is_coded_whole_however_long():
     codec = seanet(normalize=True)
     audio = recordings(codec, 2 * block_samples(codec) + 9)
     codes = codec.encode(audio)
-    assert torch.equal(codes.codes, codec._encode_whole(audio, 3).codes)
+    assert torch.equal(codes.codes, encode_whole(codec, audio, 3).codes)
     parts = list(encode_blocks(codec, iter(audio.split(block_samples(codec), dim=-1)), 3))
     assert torch.equal(joined(codec, parts).codes, codes.codes)
     assert torch.equal(torch.cat(list(decode_blocks(codec, iter([codes]))), dim=-1), codec.decode(codes))
