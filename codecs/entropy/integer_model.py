@@ -10,10 +10,10 @@ checksum of what comes out stands in each file. Weights are rounded to about 9 b
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from codeclab.codecs.entropy.coders import TOTAL
@@ -64,6 +64,9 @@ GELU: Floats = np.array(
 )
 """``x Phi(x)`` for ``x`` from -8 to 8."""
 
+NOTHING = 1e-300
+"""What a row of zeros is taken to reach, so that it can be divided by."""
+
 BLOCK = 128
 """Time steps that attend together."""
 
@@ -91,13 +94,11 @@ class IntegerLinear:
 
     def __call__(self, x: Floats) -> Floats:
         """``[..., in]`` to ``[..., out]``."""
-        rounded, largest = _rounded(x, ACTIVATION)
-        flat = rounded.reshape(-1, rounded.shape[-1])
-        product = _product(flat, self.weight).reshape(*x.shape[:-1], -1)
-        scaled: Floats = product.astype(np.float64)
-        scaled *= largest * self.scale
-        scaled += self.bias
-        return scaled
+        flat, largest = _rounded(x.reshape(-1, x.shape[-1]), ACTIVATION)
+        product: Floats = (flat @ self.weight).astype(np.float64)
+        product *= largest * self.scale
+        product += self.bias
+        return product.reshape(*x.shape[:-1], -1)
 
 
 class IntegerNorm:
@@ -115,11 +116,15 @@ class IntegerNorm:
 
     def __call__(self, x: Floats) -> Floats:
         """``[..., D]`` to the same shape."""
-        steps = np.rint(_cut(x * FINE, WIDE)).astype(np.int64)
+        steps = _steps(x * FINE, WIDE).astype(np.int64)
         size = x.shape[-1]
-        centred = size * steps - steps.sum(-1, keepdims=True)
-        variance = (centred * centred).sum(-1, keepdims=True).astype(np.float64) / size
-        return centred / np.sqrt(variance + self.epsilon) * self.weight + self.bias
+        centred = size * steps - _sum(steps)
+        deviation = _sum(centred * centred) / size
+        deviation += self.epsilon
+        normed: Floats = centred / np.sqrt(deviation, out=deviation)
+        normed *= self.weight
+        normed += self.bias
+        return normed
 
 
 @dataclass
@@ -163,17 +168,13 @@ class _Layer:
         """Queries and their scales ``[B, 1, n, 1]``, and what may be attended to, of time steps ``[B, n, D]``."""
         size = x.shape[-1]
         projected = self.project(x)
-        query, key, value = (projected[..., start : start + size] for start in (0, size, 2 * size))
-        queries, query_scales = _rounded(query, HEAD)
-        keys, key_scales = _rounded(key, HEAD)
-        values = np.rint(_cut(value * VALUE_STEPS, ACTIVATION)).astype(np.float32)
+        asking, scales = _rounded(projected[..., : 2 * size].reshape(*x.shape[:2], 2, size), HEAD)
+        queries, keys = asking.reshape(*x.shape[:2], 2, self.heads, -1).transpose(2, 0, 3, 1, 4)
+        query_scales, key_scales = scales.transpose(2, 0, 3, 1)[..., None]
+        values = _steps(projected[..., 2 * size :] * VALUE_STEPS, ACTIVATION).astype(np.float32)
+        values = values.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
         per_head = math.sqrt(size // self.heads) * HEAD * HEAD
-        scaled = self._by_head(queries), query_scales[:, None] / per_head
-        return scaled, (self._by_head(keys), key_scales[:, None], self._by_head(values))
-
-    def _by_head(self, x: Singles) -> Singles:
-        """``[B, n, D]`` to ``[B, H, n, D / H]``."""
-        return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
+        return (queries, query_scales / per_head), (keys, key_scales, values)
 
 
 class IntegerLanguageModel:
@@ -222,11 +223,11 @@ class IntegerLanguageModel:
         state.position += steps
         logits = self._output(count)(x).reshape(sequences, steps, count, self.codebook_size)
         weights = exponentials(logits)
-        weights *= (TOTAL - self.codebook_size) / weights.sum(-1, keepdims=True)
+        weights *= (TOTAL - self.codebook_size) / _sum(weights)
         shares = weights.astype(np.int64)  # cuts what follows the point
         shares += 1
         best = shares.argmax(-1)[..., None]
-        left = TOTAL - shares.sum(-1, keepdims=True)
+        left = TOTAL - _sum(shares)
         np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + left, -1)
         return shares
 
@@ -258,28 +259,21 @@ class IntegerLanguageModel:
 def _attend(queries: Singles, scales: Floats, window: Attended, seen: NDArray[np.bool_] | None) -> Floats:
     """What ``n`` steps gather from ``T``, ``[B, n, D]``: each from those it has ``seen [n, T]``; None: from all."""
     keys, key_scales, values = window
-    scores: Floats = _product(queries, keys.swapaxes(2, 3)).astype(np.float64)
+    scores: Floats = (queries @ keys.swapaxes(2, 3)).astype(np.float64)
     scores *= scales * key_scales.swapaxes(2, 3)
     if seen is not None:
         scores = np.where(seen, scores, -np.inf)
     weights = exponentials(scores)
-    weights *= SHARES / weights.sum(-1, keepdims=True)
+    weights *= SHARES / _sum(weights)
     shares = np.rint(weights, out=weights).astype(np.float32)
-    gathered = _product(shares, values).astype(np.float64) / (SHARES * VALUE_STEPS)
+    gathered = (shares @ values).astype(np.float64)
+    gathered /= SHARES * VALUE_STEPS
     return gathered.swapaxes(1, 2).reshape(gathered.shape[0], gathered.shape[2], -1)
-
-
-def _product(first: Singles, second: Singles) -> Singles:
-    """A matrix product, or one for each of a batch; exact, so that it is the same whoever computes it."""
-    if len(first) == 1:
-        return first @ second
-    # torch's reads the second matrix once for a few rows and takes small products together; it begins later.
-    return (torch.from_numpy(first) @ torch.from_numpy(second)).numpy()
 
 
 def exponentials(x: Floats) -> Floats:
     """``exp(x - max(x))`` over the last axis, in whole steps of ``1 / EXP_ONE``."""
-    below = x.max(-1, keepdims=True) - x
+    below = np.maximum.reduce(x, axis=-1, keepdims=True) - x
     below *= EXP_STEPS
     below += 0.5
     np.minimum(below, len(EXP) - 1, out=below)
@@ -288,21 +282,33 @@ def exponentials(x: Floats) -> Floats:
 
 def gelu(x: Floats) -> Floats:
     """The Gaussian error linear unit, by table."""
-    inside = GELU[np.rint(_cut(x, GELU_END) * GELU_STEPS).astype(np.int64) + GELU_END * GELU_STEPS]
-    return np.where(x > GELU_END, x, inside)
+    steps = _steps(x * GELU_STEPS, GELU_END * GELU_STEPS)
+    steps += GELU_END * GELU_STEPS
+    return np.where(x > GELU_END, x, GELU[steps.astype(np.int64)])
 
 
-def _cut(x: Floats, most: float) -> Floats:
-    """Values cut to a largest magnitude; in a third of ``np.clip``'s time on a single step."""
-    return np.minimum(np.maximum(x, -most), most)
+# A time step is some hundred small arrays, so that calls cost more than arithmetic: no temporary array without need,
+# and NumPy's universal functions rather than its methods, which are Python.
+
+
+def _sum(x: NDArray[Any]) -> NDArray[Any]:
+    """Over the last axis, which stays."""
+    return np.add.reduce(x, axis=-1, keepdims=True)
+
+
+def _steps(x: Floats, most: float) -> Floats:
+    """Whole numbers, of a largest magnitude; ``x`` is overwritten."""
+    np.maximum(x, -most, out=x)
+    np.minimum(x, most, out=x)
+    return np.rint(x, out=x)
 
 
 def _rounded(x: Floats, most: int) -> tuple[Singles, Floats]:
     """Rows ``[..., D]`` as whole numbers up to ``most``, and what ``most`` stands for in each, ``[..., 1]``."""
-    largest = np.abs(x).max(-1, keepdims=True)
-    if not largest.all():
-        largest = np.where(largest > 0, largest, 1.0)
-    return np.rint(x * (most / largest)).astype(np.float32), largest
+    largest = np.maximum.reduce(np.abs(x), axis=-1, keepdims=True)
+    np.maximum(largest, NOTHING, out=largest)
+    scaled = x * (most / largest)
+    return np.rint(scaled, out=scaled).astype(np.float32), largest
 
 
 def _norm(tensors: dict[str, Floats], name: str, epsilon: float) -> IntegerNorm:
