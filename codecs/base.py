@@ -30,6 +30,8 @@ class Encoder(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if _computes_anew(cls):
+            cls.stream = Encoder.stream  # type: ignore[method-assign]
         takes_tensors(cls, forward=("[B, C, N]",))
 
     @abstractmethod
@@ -62,6 +64,8 @@ class Decoder(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if _computes_anew(cls):
+            cls.stream = Decoder.stream  # type: ignore[method-assign]
         takes_tensors(cls, forward=("[B, D, T]",))
 
     @abstractmethod
@@ -75,6 +79,11 @@ class Decoder(nn.Module, ABC):
             NotStreamableError: the part cannot be streamed.
         """
         raise NotStreamableError(f"{type(self).__name__} does not say how it is streamed")
+
+
+def _computes_anew(cls: type) -> bool:
+    """Whether a class has a ``forward`` of its own that the ``stream`` it inherits knows nothing of."""
+    return "forward" in vars(cls) and "stream" not in vars(cls)
 
 
 def check_sizes(strides: Sequence[int], **sizes: int) -> None:

@@ -1,7 +1,7 @@
 """Long recordings in blocks: coded by a stream, so that memory does not grow, and alike from a file and in one call.
 
 Sums of floating-point numbers depend on how long the audio is that a layer gets at once. Here that is decided by the
-recording alone: one of up to ``BLOCK_SECONDS`` is coded whole, a longer one in blocks of that length from its start.
+recording alone: one of up to ``block_samples`` is coded whole, a longer one in blocks of that length from its start.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,14 @@ from codeclab.codecs.segments import equal_pieces, equal_runs
 from codeclab.codecs.streaming import CodecStream
 
 BLOCK_SECONDS = 4.0
-"""Audio that is coded at once."""
+MOST_SAMPLES = 96_000
+"""What is coded at once: enough for large matrix products, and at high rates little enough for memory and caches."""
 
 
 def block_samples(codec: Codec) -> int:
-    """Samples of a block."""
-    return int(BLOCK_SECONDS * codec.sample_rate)
+    """Samples of a block: 4 s, or 96,000 samples where that is less, up to the next whole frame."""
+    samples = min(int(BLOCK_SECONDS * codec.sample_rate), MOST_SAMPLES)
+    return -(-samples // codec.hop_length) * codec.hop_length
 
 
 def encode_recording(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:

@@ -15,6 +15,7 @@ from codeclab.codecs.base import Decoder, Encoder, check_parts
 from codeclab.codecs.bitrate import is_among, mean_bits
 from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
+from codeclab.codecs.layers.streaming import pushed_whole
 from codeclab.codecs.precision import check_float32, network_precision
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments
@@ -207,8 +208,8 @@ class Codec(nn.Module):
         """Whole pieces ``[B, C, N]`` to codes ``[B, K, T]`` and, where the codec normalises, levels ``[B, 1, 1]``."""
         level = self._level(pieces) if self.normalize else None
         with self.networks():
-            latent = self.encoder(pieces if level is None else pieces / level)
-        return self.quantizer.encode(latent, n_codebooks), level
+            latent = pushed_whole(self.encoder, pieces if level is None else pieces / level)
+        return self.quantizer.encode(latent.contiguous(), n_codebooks), level
 
     @torch.no_grad()
     def decode(self, codes: Codes) -> Tensor:
@@ -234,7 +235,7 @@ class Codec(nn.Module):
         """Codes ``[B, K, T]`` of whole pieces, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""
         latent = self.quantizer.decode(codes)
         with self.networks():
-            decoded = self.decoder(latent).to(latent)
+            decoded = pushed_whole(self.decoder, latent).to(latent)
         return decoded if levels is None else decoded * levels
 
     def stream(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.layers.convolution import refuse_norms_over_time
 from codeclab.codecs.layers.streaming import NotStreamableError, layer_stream
 from codeclab.codecs.receptive_field import example, receptive_field, thin
 
@@ -56,6 +57,7 @@ def samples_ahead(codec: Codec) -> int:
     """
     for part in (codec.encoder, codec.decoder):
         part.stream()
+        refuse_norms_over_time(part)
     return receptive_field(codec).samples_future
 
 

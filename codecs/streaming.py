@@ -9,6 +9,7 @@ from torch import Tensor
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.latency import samples_ahead
+from codeclab.codecs.layers.convolution import refuse_norms_over_time
 from codeclab.codecs.layers.streaming import NotStreamableError
 from codeclab.codecs.segments import Segments, divided, equal_runs, triangle
 from codeclab.codecs.wording import counted
@@ -159,6 +160,7 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
     if codec.segments is None:
         if codec.normalize:
             raise NotStreamableError("the codec divides by the level of the whole recording; with segments it streams")
+        refuse_norms_over_time(codec)
         if not lookahead and (ahead := samples_ahead(codec)) >= codec.hop_length:
             ms = 1000 * ahead / codec.sample_rate
             raise NotStreamableError(
@@ -194,7 +196,7 @@ class _FrameEncoder:
         if latent.shape[-1] == 0:
             shape = (audio.shape[0], self._n_codebooks, 0)
             return [torch.zeros(shape, dtype=torch.int64, device=audio.device)], []
-        return [self._codec.quantizer.encode(latent, self._n_codebooks)], []
+        return [self._codec.quantizer.encode(latent.contiguous(), self._n_codebooks)], []
 
 
 class _SegmentEncoder:

@@ -58,6 +58,11 @@ class Snake(nn.Module):
             return torch.addcmul(x, _reciprocal(self.alpha), torch.sin(self.alpha * x).square())
         return cast(Tensor, _Snake.apply(x, self.alpha))
 
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """``alpha`` and one over it, ``[1, C, 1]``, without gradients."""
+        alpha = self.alpha.detach()
+        return alpha, _reciprocal(alpha)
+
 
 def make_activation(name: Activation, channels: int) -> nn.Module:
     """An activation by name.

@@ -7,10 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from codeclab.codecs.layers.streaming import LayerStream, NotStreamableError, convolution_stream, transposed_stream
+from codeclab.codecs.layers.streaming import (
+    Chain,
+    LayerStream,
+    NotStreamableError,
+    WholeOnly,
+    convolution_stream,
+    transposed_stream,
+)
 
 Norm = Literal["weight_norm", "time_group_norm", "none"]
 PadMode = Literal["reflect", "constant"]
+
+NORM_OVER_TIME = "norm: time_group_norm takes the mean and variance of all samples, later ones too; weight_norm streams"
+"""Why such a codec is not streamed."""
 
 
 def weight_normed(convolution: nn.Module, norm: Norm) -> nn.Module:
@@ -23,16 +33,24 @@ def output_norm(norm: Norm, channels: int) -> nn.Module:
     return nn.GroupNorm(1, channels) if norm == "time_group_norm" else nn.Identity()
 
 
-def check_norm(norm: nn.Module) -> None:
+def norm_stream(norm: nn.Module, left: int = 0, right: int = 0) -> LayerStream:
+    """A stream through a norm over time, which takes whole inputs alone and gives all but some samples of each end."""
+
+    def normed(x: Tensor) -> Tensor:
+        plane = norm(x[:, :, None])[:, :, 0]  # of two dimensions a norm leaves channels side by side in memory
+        return cast(Tensor, plane[..., left : plane.shape[-1] - right])
+
+    return WholeOnly(normed, NORM_OVER_TIME)
+
+
+def refuse_norms_over_time(module: nn.Module) -> None:
     """Refuse to stream what is normalised over time.
 
     Raises:
-        NotStreamableError: ``norm`` is such a norm.
+        NotStreamableError: there is such a norm in ``module``.
     """
-    if not isinstance(norm, nn.Identity):
-        raise NotStreamableError(
-            "norm: time_group_norm takes the mean and variance of all samples, later ones too; weight_norm streams"
-        )
+    if any(isinstance(layer, nn.GroupNorm) for layer in module.modules()):
+        raise NotStreamableError(NORM_OVER_TIME)
 
 
 def pad_time(audio: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
@@ -104,21 +122,17 @@ class PaddedConv1d(nn.Module):
         return self.norm(self.convolution(pad_time(audio, left, right, self.pad_mode)))
 
     def stream(self) -> LayerStream:
-        """A stream through the layer, which waits for what it reflects at the start.
-
-        Raises:
-            NotStreamableError: it is normalised over time.
-        """
-        check_norm(self.norm)
+        """A stream through the layer, which waits for what it reflects at the start."""
         left, after = max(self.window - self.stride, 0) - self._after, self._after
-        return convolution_stream(
+        windows = convolution_stream(
             cast(nn.Conv1d, self.convolution),
             left,
             lambda length: self.padding(length)[1],
             self.pad_mode,
             most_right=after + self.stride - 1,
-            whole=self,
+            whole=lambda audio: self.convolution(pad_time(audio, *self.padding(audio.shape[-1]), self.pad_mode)),
         )
+        return windows if isinstance(self.norm, nn.Identity) else Chain([windows, norm_stream(self.norm)])
 
 
 class TrimmedConvTranspose1d(nn.Module):
@@ -157,10 +171,8 @@ class TrimmedConvTranspose1d(nn.Module):
         return output[..., self.left : output.shape[-1] - self.right]
 
     def stream(self) -> LayerStream:
-        """A stream through the layer.
-
-        Raises:
-            NotStreamableError: it is normalised over time.
-        """
-        check_norm(self.norm)
-        return transposed_stream(cast(nn.ConvTranspose1d, self.convolution), self.left, self.right)
+        """A stream through the layer."""
+        convolution = cast(nn.ConvTranspose1d, self.convolution)
+        if isinstance(self.norm, nn.Identity):
+            return transposed_stream(convolution, self.left, self.right)
+        return Chain([transposed_stream(convolution, 0, 0), norm_stream(self.norm, self.left, self.right)])

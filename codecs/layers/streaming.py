@@ -2,17 +2,28 @@
 
 A module that is part of a stream says how with a method ``stream()``, which returns a ``LayerStream``: the same
 weights, a state of its own. Composite modules make theirs of those of their layers (``layer_stream``, ``Chain``,
-``Sum``); layers that look at windows or overlap their output need ``SlidingWindow`` and ``OverlapAdd`` alone.
+``Sum``); layers that look at windows or overlap their output need ``SlidingWindow`` and ``OverlapAdd`` alone. Whole
+recordings are coded by the same streams, in one piece or a few (``codecs.blocks``): weight norm is folded once, and
+layers are computed as ``time_major`` has it.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.activation import Snake
+from codeclab.codecs.layers.time_major import (
+    Product,
+    activate,
+    activated,
+    convolution,
+    detached,
+    empty,
+    joined,
+    transposed_convolution,
+)
 
 POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.Identity)
 """Modules whose output at one time depends on their input at that time alone."""
@@ -36,6 +47,15 @@ class LayerStream(ABC):
         Returns:
             ``[B, C', m]``, the next outputs; ``m`` may be 0.
         """
+
+
+def pushed_whole(module: nn.Module, x: Tensor) -> Tensor:
+    """What a module makes of a whole input ``[B, C, n]``: by a stream where it has one, else by calling it."""
+    try:
+        stream = layer_stream(module)
+    except NotStreamableError:
+        return module(x)
+    return stream.push(x, last=True)
 
 
 def layer_stream(module: nn.Module) -> LayerStream:
@@ -77,7 +97,31 @@ class Pointwise(LayerStream):
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""
-        return self.function(x)
+        return activated(self.function, x)
+
+
+class WholeOnly(LayerStream):
+    """A layer that has to see all of its input at once.
+
+    Args:
+        layer: from ``[B, C, n]`` to ``[B, C', n']``.
+        reason: why, for whoever streams it.
+    """
+
+    def __init__(self, layer: Callable[[Tensor], Tensor], reason: str) -> None:
+        self.layer, self.reason = layer, reason
+        self.begun = False
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``.
+
+        Raises:
+            NotStreamableError: the input comes in pieces.
+        """
+        if self.begun or not last:
+            raise NotStreamableError(self.reason)
+        self.begun = True
+        return self.layer(x)
 
 
 class Chain(LayerStream):
@@ -88,7 +132,18 @@ class Chain(LayerStream):
     """
 
     def __init__(self, layers: Sequence[LayerStream]) -> None:
-        self.layers = list(layers)
+        self.layers: list[LayerStream] = []
+        for layer in layers:
+            before = self.layers[-1] if self.layers else None
+            if (
+                isinstance(before, Pointwise)
+                and isinstance(before.function, POINTWISE)
+                and isinstance(layer, SlidingWindow)
+                and layer.activation is None
+            ):
+                layer.activation = before.function  # written where the window needs it, not moved there
+                self.layers.pop()
+            self.layers.append(layer)
         self.nothing: Tensor | None = None
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:
@@ -110,20 +165,40 @@ class Sum(LayerStream):
     """
 
     def __init__(self, branches: Sequence[LayerStream]) -> None:
-        self.branches = list(branches)
+        split = [_without_product(branch) for branch in branches]
+        self.branches = [branch for branch, _ in split]
+        self.products = [product for _, product in split]
         self.waiting: list[Tensor | None] = [None for _ in branches]
+        biases = [product.bias for product in self.products if product is not None and product.bias is not None]
+        self.bias = sum(biases[1:], biases[0])[:, None] if biases else None
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""
         outputs = [
-            _joined(before, branch.push(x, last)) for branch, before in zip(self.branches, self.waiting, strict=True)
+            joined(before, branch.push(x, last)) for branch, before in zip(self.branches, self.waiting, strict=True)
         ]
         ready = min(output.shape[-1] for output in outputs)
         self.waiting = [output[..., ready:] for output in outputs]
-        total = outputs[0][..., :ready]
-        for output in outputs[1:]:
-            total = total + output[..., :ready]
-        return total
+        total, owned = None, False
+        for output, product in zip(outputs, self.products, strict=True):
+            added = output[..., :ready]
+            if product is not None:
+                total, owned = product.onto(total, added, owned), True
+            elif total is None:
+                total = added
+            else:
+                total, owned = total + added, True
+        assert total is not None  # there are branches
+        return total if self.bias is None else total.add_(self.bias)
+
+
+def _without_product(stream: LayerStream) -> tuple[LayerStream, Product | None]:
+    """A stream, or where it ends in a product of each time step, what comes before that, and the product."""
+    layers = stream.layers if isinstance(stream, Chain) else [stream]
+    end = layers[-1]
+    if not isinstance(end, SlidingWindow) or not isinstance(end.function, Product) or end.left or end.most_right:
+        return stream, None
+    return Chain([*layers[:-1], Pointwise(end.activation or nn.Identity())]), end.function
 
 
 class Begin(LayerStream):
@@ -139,7 +214,7 @@ class Begin(LayerStream):
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""
-        x, self.added = F.pad(x, (self.added, 0)), 0
+        x, self.added = F.pad(x, (self.added, 0)) if self.added else x, 0
         cut = min(self.cut, x.shape[-1])
         self.cut -= cut
         return x[..., cut:]
@@ -159,7 +234,8 @@ class PadToMultiple(LayerStream):
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""
         self.length += x.shape[-1]
-        return F.pad(x, (0, -self.length % self.multiple)) if last else x
+        missing = -self.length % self.multiple if last else 0
+        return F.pad(x, (0, missing)) if missing else x
 
 
 class SlidingWindow(LayerStream):
@@ -196,6 +272,7 @@ class SlidingWindow(LayerStream):
         self.left, self.right, self.most_right = left, right, most_right
         self.mode, self.whole = mode, whole
         self.needed = max(left, most_right) + 1 if mode == "reflect" and max(left, most_right) else 0
+        self.activation: Callable[[Tensor], Tensor] | None = None  # of the input, before anything else
         self.length = 0
         self.started = False
         self.ahead = 0
@@ -204,15 +281,11 @@ class SlidingWindow(LayerStream):
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""
         self.length += x.shape[-1]
-        held = _joined(self.held, x)
-        if not self.started:
-            if self.length < self.needed:
-                self.held = held
-                return self._short(held) if last else self._nothing(x)
-            held = F.pad(held, (self.left, 0), mode=self.mode) if self.left else held
-            self.started = True
-        if last and (after := self.right(self.length)):
-            held = F.pad(held, (0, after), mode=self.mode)
+        if not self.started and self.length < self.needed:
+            self.held = self._extended(x, 0, 0)
+            return self._short(self.held) if last else self._nothing(x)
+        held = self._extended(x, 0 if self.started else self.left, self.right(self.length) if last else 0)
+        self.started = True
         count = max((held.shape[-1] - self.ahead - self.window) // self.stride + 1, 0)
         output = self.function(held[..., self.ahead :]) if count else self._nothing(x)
         # Where the input is reflected at its end, samples before the next window may still be needed.
@@ -220,6 +293,24 @@ class SlidingWindow(LayerStream):
         spare = min(self.ahead, max(held.shape[-1] - (self.most_right + 1), 0))
         self.held, self.ahead = held[..., spare:], self.ahead - spare
         return output
+
+    def _extended(self, x: Tensor, left: int, right: int) -> Tensor:
+        """What is held and then ``x``, padded on both sides."""
+        before = 0 if self.held is None else self.held.shape[-1]
+        if self.activation is None and not (before or left or right):
+            return x
+        extended = empty(x, left + before + x.shape[-1] + right)
+        end = extended.shape[-1] - right
+        if self.held is not None:
+            extended[..., left : left + before] = self.held
+        activate(self.activation, x, extended[..., left + before : end])
+        if self.mode == "reflect":
+            extended[..., :left] = extended[..., left + 1 : 2 * left + 1].flip(-1)
+            extended[..., end:] = extended[..., end - right - 1 : end - 1].flip(-1)
+        else:
+            extended[..., :left] = 0
+            extended[..., end:] = 0
+        return extended
 
     def _short(self, x: Tensor) -> Tensor:
         return self.whole(x) if self.whole is not None and x.shape[-1] else self._nothing(x)
@@ -273,7 +364,7 @@ class OverlapAdd(LayerStream):
 
 
 def convolution_stream(
-    convolution: nn.Conv1d,
+    module: nn.Conv1d,
     left: int,
     right: Callable[[int], int],
     mode: str,
@@ -281,30 +372,18 @@ def convolution_stream(
     whole: Callable[[Tensor], Tensor] | None = None,
 ) -> SlidingWindow:
     """A stream through a convolution that is padded by ``left`` and ``right`` in place of its own padding."""
-    weight, bias = convolution.weight.detach(), _detached(convolution.bias)
-    (stride,), (dilation,), (taps,) = convolution.stride, convolution.dilation, convolution.kernel_size
-    groups = convolution.groups
+    (stride,), (dilation,), (taps,) = module.stride, module.dilation, module.kernel_size
     window = (taps - 1) * dilation + 1
-    return SlidingWindow(
-        lambda x: F.conv1d(x, weight, bias, stride, 0, dilation, groups),
-        *(weight.shape[0], window, stride, left, right, most_right, mode, whole),
-    )
+    sizes = module.out_channels, window, stride
+    return SlidingWindow(convolution(module), *sizes, left, right, most_right, mode, whole)
 
 
-def transposed_stream(convolution: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
+def transposed_stream(module: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
     """A stream through a transposed convolution of which ``left`` and ``right`` samples are cut."""
-    weight, bias = convolution.weight.detach(), _detached(convolution.bias)
-    (stride,), (taps,) = convolution.stride, convolution.kernel_size
+    bias = detached(module.bias)
+    (stride,), (taps,) = module.stride, module.kernel_size
     return OverlapAdd(
-        lambda x: F.conv_transpose1d(x, weight, None, stride),
-        *(weight.shape[1], taps, stride, left, right),
-        lambda y: y if bias is None else y + bias[:, None],
+        transposed_convolution(module),
+        *(module.out_channels, taps, stride, left, right),
+        lambda y: y if bias is None else y.add_(bias[:, None]),
     )
-
-
-def _detached(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias.detach()
-
-
-def _joined(before: Tensor | None, x: Tensor) -> Tensor:
-    return x if before is None else torch.cat([before, x], dim=-1)

