@@ -116,7 +116,7 @@ def transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Ten
 
 def activated(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """An activation of ``x [B, C, n]``."""
-    if not isinstance(activation, nn.ELU | Snake):
+    if type(activation) not in (nn.ELU, Snake):
         return activation(x)
     out = empty(x, x.shape[-1])
     activate(activation, x, out)
@@ -126,9 +126,10 @@ def activated(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 @torch.no_grad()
 def activate(activation: Callable[[Tensor], Tensor] | None, x: Tensor, out: Tensor) -> None:
     """Write an activation of ``x [B, C, n]``, or ``x`` itself, to ``out``."""
-    if isinstance(activation, nn.ELU):
+    # Of exactly these types: a subclass may compute something else.
+    if type(activation) is nn.ELU:
         torch.ops.aten.elu.out(x, activation.alpha, out=out)
-    elif isinstance(activation, Snake) and x.device.type == "cpu" and x.dtype == torch.float32:
+    elif type(activation) is Snake and x.device.type == "cpu" and x.dtype == torch.float32:
         _snake(activation, x, out)
     else:
         out.copy_(x if activation is None else activation(x))
