@@ -34,7 +34,10 @@ class NotStreamableError(ValueError):
 
 
 class LayerStream(ABC):
-    """One stream through one layer: its state between pieces, of bounded size."""
+    """One stream through one layer: its state between pieces, of bounded size.
+
+    State is cloned: a view of the last steps would keep all of their piece in memory.
+    """
 
     @abstractmethod
     def push(self, x: Tensor, last: bool = False) -> Tensor:
@@ -153,7 +156,7 @@ class Chain(LayerStream):
             if self.nothing is not None and x.shape[-1] == 0 and not last:
                 return self.nothing
             x = layer.push(x, last)
-        self.nothing = x[..., :0]
+        self.nothing = x[..., :0].clone()
         return x
 
 
@@ -178,7 +181,7 @@ class Sum(LayerStream):
             joined(before, branch.push(x, last)) for branch, before in zip(self.branches, self.waiting, strict=True)
         ]
         ready = min(output.shape[-1] for output in outputs)
-        self.waiting = [output[..., ready:] for output in outputs]
+        self.waiting = [output[..., ready:].clone() for output in outputs]
         total, owned = None, False
         for output, product in zip(outputs, self.products, strict=True):
             added = output[..., :ready]
@@ -291,7 +294,7 @@ class SlidingWindow(LayerStream):
         # Where the input is reflected at its end, samples before the next window may still be needed.
         self.ahead += count * self.stride
         spare = min(self.ahead, max(held.shape[-1] - (self.most_right + 1), 0))
-        self.held, self.ahead = held[..., spare:], self.ahead - spare
+        self.held, self.ahead = held[..., spare:].clone(), self.ahead - spare
         return output
 
     def _extended(self, x: Tensor, left: int, right: int) -> Tensor:
@@ -356,7 +359,7 @@ class OverlapAdd(LayerStream):
             added = self.function(x)
             added[..., : self.tail.shape[-1]] += self.tail
         ready = x.shape[-1] * self.stride
-        self.tail = added[..., ready:]
+        self.tail = added[..., ready:].clone()
         output = added[..., : added.shape[-1] - self.right] if last else added[..., :ready]
         cut = min(self.left, output.shape[-1])
         self.left -= cut

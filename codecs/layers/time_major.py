@@ -7,6 +7,7 @@ the processor's cache. Elsewhere, torch's own layers and its usual order.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -40,12 +41,16 @@ class Product:
     """A convolution of one tap: a matrix product for each time step, which can be added to something meanwhile.
 
     Args:
-        weight: ``[C', C]``.
-        bias: ``[C']``, or None.
+        module: the convolution.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.weight, self.bias = weight, bias
+    def __init__(self, module: nn.Conv1d) -> None:
+        self._module, self.bias = module, detached(module.bias)
+
+    @cached_property
+    def weight(self) -> Tensor:
+        """``[C', C]``."""
+        return self._module.weight.detach()[..., 0]
 
     def __call__(self, x: Tensor) -> Tensor:
         """``[B, C, n]`` to ``[B, C', n]``."""
@@ -68,15 +73,44 @@ class Product:
         return torch.addmm(before, flat, matrix).unflatten(0, (batch, steps)).mT
 
 
+class Prepared:
+    """A layer whose weights are brought into shape once something comes, and not before.
+
+    Args:
+        prepare: gives the layer as a function.
+    """
+
+    def __init__(self, prepare: Callable[[], Callable[[Tensor], Tensor]]) -> None:
+        self._prepare = prepare
+
+    @cached_property
+    def _function(self) -> Callable[[Tensor], Tensor]:
+        return self._prepare()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``[B, C, n]`` to ``[B, C', m]``."""
+        return self._function(x)
+
+
 def convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
     """A convolution without its padding, from ``[B, C, n]`` to ``[B, C', m]``."""
+    pointwise = (module.kernel_size, module.stride, module.groups) == ((1,), (1,), 1)
+    if pointwise and next(module.parameters()).device.type == "cpu":
+        return Product(module)
+    return Prepared(lambda: _convolution(module))
+
+
+def transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Tensor]:
+    """A transposed convolution without bias and padding, from ``[B, C, n]`` to ``[B, C', (n - 1) stride + taps]``."""
+    return Prepared(lambda: _transposed_convolution(module))
+
+
+def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
     weight, bias = module.weight.detach(), detached(module.bias)
     (stride,), (dilation,), (taps,) = module.stride, module.dilation, module.kernel_size
     groups = module.groups
     if weight.device.type != "cpu":
         return lambda x: F.conv1d(x, weight, bias, stride, 0, dilation, groups)
-    if groups == 1 and stride == 1 and taps == 1:
-        return Product(weight[..., 0], bias)
     if groups == 1 and module.in_channels <= FEW_CHANNELS:
         window = (taps - 1) * dilation + 1
         flat = weight.flatten(1)
@@ -90,8 +124,7 @@ def convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
     return lambda x: F.conv2d(x[:, :, None], plane, bias, (1, stride), 0, (1, dilation), groups)[:, :, 0]
 
 
-def transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Tensor]:
-    """A transposed convolution without bias and padding, from ``[B, C, n]`` to ``[B, C', (n - 1) stride + taps]``."""
+def _transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Tensor]:
     weight = module.weight.detach()
     (stride,), (taps,), (dilation,), groups = module.stride, module.kernel_size, module.dilation, module.groups
     if weight.device.type != "cpu" or groups > 1 or dilation > 1:
