@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from codeclab.codecs.layers.streaming import LayerStream, NotStreamableError
+from codeclab.codecs.layers.layer_stream import LayerStream, NotStreamableError
 from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import Quantizer
 from codeclab.quantizers.tensor_input import takes_tensors

@@ -13,7 +13,7 @@ from torch import Tensor
 from codeclab.codecs.audio_input import codec_audio
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
-from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import equal_pieces, equal_runs
 from codeclab.codecs.streaming import CodecStream

@@ -9,7 +9,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.layers.activation import Activation, make_activation
 from codeclab.codecs.layers.initialization import AUDIO_RMS, WeightInit, preserve_variance, zero_convolution_biases
-from codeclab.codecs.layers.streaming import Chain, LayerStream, PadToMultiple, Pointwise, Sum, layer_stream
+from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.streaming import Chain, PadToMultiple, Pointwise, Sum, layer_stream
 
 DILATIONS = (1, 3, 9)
 """Of the three residual units beside each change of rate."""

@@ -7,7 +7,8 @@ import torch
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.layers.convolution import refuse_norms_over_time
-from codeclab.codecs.layers.streaming import NotStreamableError, layer_stream
+from codeclab.codecs.layers.layer_stream import NotStreamableError
+from codeclab.codecs.layers.streaming import layer_stream
 from codeclab.codecs.receptive_field import example, receptive_field, thin
 
 

@@ -10,7 +10,8 @@ from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.layers.activation import Activation, make_activation
 from codeclab.codecs.layers.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
 from codeclab.codecs.layers.initialization import AUDIO_RMS, WeightInit, preserve_variance
-from codeclab.codecs.layers.streaming import LayerStream, Sum, layer_stream
+from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.streaming import Sum, layer_stream
 
 
 class ResidualUnit(nn.Module):

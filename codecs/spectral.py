@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from codeclab.codecs.base import Encoder, check_sizes
 from codeclab.codecs.layers.convnext import make_blocks
 from codeclab.codecs.layers.convolution import PaddedConv1d
+from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.sliding_window import SlidingWindow
 from codeclab.codecs.layers.stft import STFT
-from codeclab.codecs.layers.streaming import Chain, LayerStream, SlidingWindow, layer_stream
+from codeclab.codecs.layers.streaming import Chain, layer_stream
 
 COMPRESSION = 0.4
 """Exponent of the magnitudes: loud and quiet bins come near each other."""

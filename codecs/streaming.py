@@ -10,7 +10,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.latency import samples_ahead
 from codeclab.codecs.layers.convolution import refuse_norms_over_time
-from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.segments import Segments, divided, equal_runs, triangle
 from codeclab.codecs.wording import counted
 

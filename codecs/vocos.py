@@ -11,7 +11,8 @@ from codeclab.codecs.base import Decoder, check_sizes
 from codeclab.codecs.layers.convnext import ChannelNorm, make_blocks
 from codeclab.codecs.layers.convolution import PaddedConv1d, TrimmedConvTranspose1d
 from codeclab.codecs.layers.inverse_stft import InverseSTFT
-from codeclab.codecs.layers.streaming import Begin, Chain, LayerStream, Pointwise, layer_stream
+from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.streaming import Begin, Chain, Pointwise, layer_stream
 from codeclab.codecs.spectral import stft_hop
 
 LOUDEST = 1e2

@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codeclab.codecs.layers.streaming import Chain, LayerStream, Pointwise, Sum, convolution_stream
+from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.sliding_window import convolution_stream
+from codeclab.codecs.layers.streaming import Chain, Pointwise, Sum
 
 
 class ChannelNorm(nn.LayerNorm):

@@ -7,14 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from codeclab.codecs.layers.streaming import (
-    Chain,
-    LayerStream,
-    NotStreamableError,
-    WholeOnly,
-    convolution_stream,
-    transposed_stream,
-)
+from codeclab.codecs.layers.layer_stream import LayerStream, NotStreamableError
+from codeclab.codecs.layers.overlap_add import transposed_stream
+from codeclab.codecs.layers.sliding_window import convolution_stream
+from codeclab.codecs.layers.streaming import Chain, WholeOnly
 
 Norm = Literal["weight_norm", "time_group_norm", "none"]
 PadMode = Literal["reflect", "constant"]

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codeclab.codecs.layers.streaming import LayerStream, OverlapAdd
+from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.overlap_add import OverlapAdd
 
 
 class InverseSTFT(nn.Module):

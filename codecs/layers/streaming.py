@@ -7,49 +7,19 @@ recordings are coded by the same streams, in one piece or a few (``codecs.blocks
 layers are computed as ``time_major`` has it.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.activation import Snake
-from codeclab.codecs.layers.time_major import (
-    Product,
-    activate,
-    activated,
-    convolution,
-    detached,
-    empty,
-    joined,
-    transposed_convolution,
-)
+from codeclab.codecs.layers.layer_stream import LayerStream, NotStreamableError
+from codeclab.codecs.layers.overlap_add import transposed_stream
+from codeclab.codecs.layers.sliding_window import SlidingWindow, convolution_stream
+from codeclab.codecs.layers.time_major import Product, activated, joined
 
 POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.Identity)
 """Modules whose output at one time depends on their input at that time alone."""
-
-
-class NotStreamableError(ValueError):
-    """Of a codec that cannot be streamed; the message says what stands in the way."""
-
-
-class LayerStream(ABC):
-    """One stream through one layer: its state between pieces, of bounded size.
-
-    State is cloned: a view of the last steps would keep all of their piece in memory.
-    """
-
-    @abstractmethod
-    def push(self, x: Tensor, last: bool = False) -> Tensor:
-        """What is ready after another piece.
-
-        Args:
-            x: ``[B, C, n]``; ``n`` may be 0.
-            last: whether the input ends with this piece.
-
-        Returns:
-            ``[B, C', m]``, the next outputs; ``m`` may be 0.
-        """
 
 
 def pushed_whole(module: nn.Module, x: Tensor) -> Tensor:
@@ -84,7 +54,7 @@ def layer_stream(module: nn.Module) -> LayerStream:
         return transposed_stream(module, padding, padding - surplus)
     raise NotStreamableError(
         f"{type(module).__name__} does not say how it is streamed; a module does by a method stream() that returns a "
-        "LayerStream (codeclab.codecs.layers.streaming)"
+        "LayerStream (codeclab.codecs.layers.layer_stream)"
     )
 
 
@@ -239,154 +209,3 @@ class PadToMultiple(LayerStream):
         self.length += x.shape[-1]
         missing = -self.length % self.multiple if last else 0
         return F.pad(x, (0, missing)) if missing else x
-
-
-class SlidingWindow(LayerStream):
-    """A layer whose output number ``t`` depends on one window of its padded input, ``stride`` after the last.
-
-    With reflection what stands before the first sample is made of those after it, which have to be there first.
-
-    Args:
-        function: from ``[B, C, n]``, at least a window, to ``[B, C', (n - window) // stride + 1]``.
-        out_channels: ``C'``.
-        window: samples seen.
-        stride: samples from one window to the next.
-        left: samples padded before the first.
-        right: samples padded after the last, by the length of the whole input.
-        most_right: the most that ``right`` gives.
-        mode: ``reflect`` or ``constant`` (zeros).
-        whole: in place of all this, for an input too short to be reflected.
-    """
-
-    def __init__(
-        self,
-        function: Callable[[Tensor], Tensor],
-        out_channels: int,
-        window: int,
-        stride: int,
-        left: int,
-        right: Callable[[int], int],
-        most_right: int,
-        mode: str,
-        whole: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:
-        self.function, self.out_channels = function, out_channels
-        self.window, self.stride = window, stride
-        self.left, self.right, self.most_right = left, right, most_right
-        self.mode, self.whole = mode, whole
-        self.needed = max(left, most_right) + 1 if mode == "reflect" and max(left, most_right) else 0
-        self.activation: Callable[[Tensor], Tensor] | None = None  # of the input, before anything else
-        self.length = 0
-        self.started = False
-        self.ahead = 0
-        self.held: Tensor | None = None
-
-    def push(self, x: Tensor, last: bool = False) -> Tensor:
-        """See ``LayerStream``."""
-        self.length += x.shape[-1]
-        if not self.started and self.length < self.needed:
-            self.held = self._extended(x, 0, 0)
-            return self._short(self.held) if last else self._nothing(x)
-        held = self._extended(x, 0 if self.started else self.left, self.right(self.length) if last else 0)
-        self.started = True
-        count = max((held.shape[-1] - self.ahead - self.window) // self.stride + 1, 0)
-        output = self.function(held[..., self.ahead :]) if count else self._nothing(x)
-        # Where the input is reflected at its end, samples before the next window may still be needed.
-        self.ahead += count * self.stride
-        spare = min(self.ahead, max(held.shape[-1] - (self.most_right + 1), 0))
-        self.held, self.ahead = held[..., spare:].clone(), self.ahead - spare
-        return output
-
-    def _extended(self, x: Tensor, left: int, right: int) -> Tensor:
-        """What is held and then ``x``, padded on both sides."""
-        before = 0 if self.held is None else self.held.shape[-1]
-        if self.activation is None and not (before or left or right):
-            return x
-        extended = empty(x, left + before + x.shape[-1] + right)
-        end = extended.shape[-1] - right
-        if self.held is not None:
-            extended[..., left : left + before] = self.held
-        activate(self.activation, x, extended[..., left + before : end])
-        if self.mode == "reflect":
-            extended[..., :left] = extended[..., left + 1 : 2 * left + 1].flip(-1)
-            extended[..., end:] = extended[..., end - right - 1 : end - 1].flip(-1)
-        else:
-            extended[..., :left] = 0
-            extended[..., end:] = 0
-        return extended
-
-    def _short(self, x: Tensor) -> Tensor:
-        return self.whole(x) if self.whole is not None and x.shape[-1] else self._nothing(x)
-
-    def _nothing(self, x: Tensor) -> Tensor:
-        return x.new_zeros(x.shape[0], self.out_channels, 0)
-
-
-class OverlapAdd(LayerStream):
-    """A layer whose input number ``t`` adds to a window of the output that begins at ``t * stride``.
-
-    Args:
-        function: from ``[B, C, n]`` to ``[B, C', (n - 1) * stride + window]``, without a bias.
-        out_channels: ``C'``.
-        window: samples that one input adds to, at least ``stride``.
-        stride: samples from one window to the next.
-        left: samples cut from the beginning of the sum.
-        right: samples cut from its end, at most ``window - stride``.
-        finish: what is done with finished samples, as adding the bias.
-    """
-
-    def __init__(
-        self,
-        function: Callable[[Tensor], Tensor],
-        out_channels: int,
-        window: int,
-        stride: int,
-        left: int,
-        right: int,
-        finish: Callable[[Tensor], Tensor],
-    ) -> None:
-        self.function, self.out_channels = function, out_channels
-        self.window, self.stride = window, stride
-        self.left, self.right, self.finish = left, right, finish
-        self.tail: Tensor | None = None
-
-    def push(self, x: Tensor, last: bool = False) -> Tensor:
-        """See ``LayerStream``."""
-        if self.tail is None:
-            self.tail = x.new_zeros(x.shape[0], self.out_channels, self.window - self.stride)
-        added = self.tail
-        if x.shape[-1]:
-            added = self.function(x)
-            added[..., : self.tail.shape[-1]] += self.tail
-        ready = x.shape[-1] * self.stride
-        self.tail = added[..., ready:].clone()
-        output = added[..., : added.shape[-1] - self.right] if last else added[..., :ready]
-        cut = min(self.left, output.shape[-1])
-        self.left -= cut
-        return self.finish(output[..., cut:])
-
-
-def convolution_stream(
-    module: nn.Conv1d,
-    left: int,
-    right: Callable[[int], int],
-    mode: str,
-    most_right: int = 0,
-    whole: Callable[[Tensor], Tensor] | None = None,
-) -> SlidingWindow:
-    """A stream through a convolution that is padded by ``left`` and ``right`` in place of its own padding."""
-    (stride,), (dilation,), (taps,) = module.stride, module.dilation, module.kernel_size
-    window = (taps - 1) * dilation + 1
-    sizes = module.out_channels, window, stride
-    return SlidingWindow(convolution(module), *sizes, left, right, most_right, mode, whole)
-
-
-def transposed_stream(module: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
-    """A stream through a transposed convolution of which ``left`` and ``right`` samples are cut."""
-    bias = detached(module.bias)
-    (stride,), (taps,) = module.stride, module.kernel_size
-    return OverlapAdd(
-        transposed_convolution(module),
-        *(module.out_channels, taps, stride, left, right),
-        lambda y: y if bias is None else y.add_(bias[:, None]),
-    )

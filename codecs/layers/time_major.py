@@ -162,7 +162,7 @@ def activate(activation: Callable[[Tensor], Tensor] | None, x: Tensor, out: Tens
     # Of exactly these types: a subclass may compute something else.
     if type(activation) is nn.ELU:
         torch.ops.aten.elu.out(x, activation.alpha, out=out)
-    elif type(activation) is Snake and x.device.type == "cpu" and x.dtype == torch.float32:
+    elif type(activation) is Snake and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
         _snake(activation, x, out)
     else:
         out.copy_(x if activation is None else activation(x))

@@ -19,7 +19,7 @@ from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.container import ContainerError, chunk_unit
 from codeclab.codecs.entropy.container_reader import ContainerReader, Piece
 from codeclab.codecs.entropy.container_writer import ContainerWriter
-from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.code_files import load_codec, note_precision
 from codeclab.experiments.cli.options.stream import FORMATS, make_parser

@@ -1,5 +1,6 @@
 """Encoders, decoders and whole codecs against numbers of the released EnCodec and DAC packages."""
 
+import copy
 import json
 
 import pytest
@@ -11,6 +12,8 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.io.dac import dac_name, dac_tensors
 from codeclab.codecs.io.encodec import encodec_name, encodec_tensors
+from codeclab.codecs.layers.streaming import pushed_whole
+from codeclab.codecs.resample import same_length
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 
@@ -86,11 +89,13 @@ def test_seanet_equals_the_released_one(golden, case):
 
 def test_dac_equals_the_released_one(golden):
     tensors, meta = golden("dac_encoder_decoder")
+    # In double precision: what is left is the released code's own rounding, on every processor alike.
+    tensors = {name: value.double() for name, value in tensors.items()}
     config = meta["config"]
     strides = config["encoder_rates"]
     encoder = DACEncoder(n_filters=config["encoder_dim"], strides=strides, dimension=config["latent_dim"])
     decoder = DACDecoder(config["latent_dim"], n_filters=config["decoder_dim"], strides=strides)
-    parts = nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+    parts = nn.ModuleDict({"encoder": encoder, "decoder": decoder}).double()
     parts.load_state_dict(dac_tensors(group(tensors, "param."), len(strides)))
     audio, given = (tensors[name].clone().requires_grad_() for name in ("input.audio", "input.latent"))
     latent, decoded = encoder(audio), decoder(given)
@@ -98,11 +103,11 @@ def test_dac_equals_the_released_one(golden):
     assert_close(decoded, tensors["output.audio"])
     loss = (latent * tensors["input.loss_weights_latent"]).mean()
     (loss + (decoded * tensors["input.loss_weights_audio"]).mean()).backward()
-    assert_close(audio.grad, tensors["grad.input.audio"], 2e-4)
-    assert_close(given.grad, tensors["grad.input.latent"], 2e-4)
+    assert_close(audio.grad, tensors["grad.input.audio"], 1e-4)
+    assert_close(given.grad, tensors["grad.input.latent"], 1e-4)
     own = dict(parts.named_parameters())
     for name, value in group(tensors, "grad.param.").items():
-        assert_close(own[dac_name(name, len(strides))].grad, value, 2e-4)
+        assert_close(own[dac_name(name, len(strides))].grad, value, 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +154,13 @@ def test_whole_dac_equals_the_released_one(shared, case, fewer):
         expected = tensors[f"output.{key}.audio"]
         decoded = codec.decode(codes)
         assert decoded.shape == audio.shape
-        assert_close(decoded[..., : expected.shape[-1]], expected, 3e-5)  # 1.2e-5 without AVX-512
         # What the released decoder is short of at odd strides is silence here.
         assert not decoded[..., expected.shape[-1] :].any()
-        assert_close(codec(audio, count)[0], decoded, 3e-5)
+        # Float32 sums differ from one processor to the next by as much as from the released code's; double ones do not.
+        latent = codec.quantizer.decode(codes.codes).double()
+        exact = copy.deepcopy(codec.decoder).double()
+        for sound in (exact(latent), pushed_whole(exact, latent)):
+            assert_close(sound[..., : expected.shape[-1]], expected)
+            assert_close(decoded, same_length(sound, audio.shape[-1]), 2e-5)
+        trained = codec.decoder(codec.quantizer.decode(codes.codes))
+        assert_close(codec(audio, count)[0], same_length(trained, audio.shape[-1]))

@@ -17,7 +17,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.latency import latency
-from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.spectral import SpectralEncoder
 from codeclab.codecs.vocos import VocosDecoder

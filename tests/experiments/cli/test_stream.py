@@ -14,7 +14,7 @@ import torch
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.container_reader import read_container
-from codeclab.codecs.layers.streaming import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.cli.stream import Live, Pcm, make_parser
 from codeclab.quantizers.residual_vq import ResidualVQ

@@ -1,0 +1,63 @@
+"""Streams through layers whose outputs overlap, as transposed convolutions do."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.time_major import detached, transposed_convolution
+
+
+class OverlapAdd(LayerStream):
+    """A layer whose input number ``t`` adds to a window of the output that begins at ``t * stride``.
+
+    Args:
+        function: from ``[B, C, n]`` to ``[B, C', (n - 1) * stride + window]``, without a bias.
+        out_channels: ``C'``.
+        window: samples that one input adds to, at least ``stride``.
+        stride: samples from one window to the next.
+        left: samples cut from the beginning of the sum.
+        right: samples cut from its end, at most ``window - stride``.
+        finish: what is done with finished samples, as adding the bias.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        out_channels: int,
+        window: int,
+        stride: int,
+        left: int,
+        right: int,
+        finish: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.function, self.out_channels = function, out_channels
+        self.window, self.stride = window, stride
+        self.left, self.right, self.finish = left, right, finish
+        self.tail: Tensor | None = None
+
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        if self.tail is None:
+            self.tail = x.new_zeros(x.shape[0], self.out_channels, self.window - self.stride)
+        added = self.tail
+        if x.shape[-1]:
+            added = self.function(x)
+            added[..., : self.tail.shape[-1]] += self.tail
+        ready = x.shape[-1] * self.stride
+        self.tail = added[..., ready:].clone()
+        output = added[..., : added.shape[-1] - self.right] if last else added[..., :ready]
+        cut = min(self.left, output.shape[-1])
+        self.left -= cut
+        return self.finish(output[..., cut:])
+
+
+def transposed_stream(module: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
+    """A stream through a transposed convolution of which ``left`` and ``right`` samples are cut."""
+    bias = detached(module.bias)
+    (stride,), (taps,) = module.stride, module.kernel_size
+    return OverlapAdd(
+        transposed_convolution(module),
+        *(module.out_channels, taps, stride, left, right),
+        lambda y: y if bias is None else y.add_(bias[:, None]),
+    )
