@@ -46,6 +46,7 @@ class OptimizerSettings:
         name: ``Adam`` or ``AdamW``.
         lr: learning rate at the first batch.
         betas: running-average coefficients.
+        eps: added to the root of the average square, so that weights with tiny gradients move little; above 0.
         weight_decay: decoupled for AdamW (PyTorch's default 0.01), L2 for Adam; None takes PyTorch's default.
         decay: factor on the learning rate after every batch (the papers' gamma).
         schedule: ``exponential``: by ``decay`` alone; ``cosine``: from there down to zero at the last batch as well.
@@ -56,6 +57,7 @@ class OptimizerSettings:
     name: Literal["Adam", "AdamW"] = "Adam"
     lr: float = 3e-4
     betas: tuple[float, float] = (0.5, 0.9)
+    eps: float = 1e-8
     weight_decay: float | None = None
     decay: float = 1.0
     schedule: Literal["exponential", "cosine"] = "exponential"
@@ -65,6 +67,8 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         if self.warmup < 0:
             raise ValueError(f"warmup is {self.warmup}; it should be 0 or more batches")
+        if not self.eps > 0:
+            raise ValueError(f"eps is {self.eps}; it should be above 0, like PyTorch's 1e-8")
 
     def rate(self, batch: int, batches: int) -> float:
         """The learning rate with which a batch, counted from 0, of a training of ``batches`` moves the weights."""
@@ -82,4 +86,4 @@ class OptimizerSettings:
         trained = list(parameters)
         # One kernel for all weights, and not ten for each few.
         fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
-        return kind(trained, lr=self.lr, betas=self.betas, weight_decay=decay, fused=fused or None)
+        return kind(trained, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=decay, fused=fused or None)

@@ -12,6 +12,11 @@ import torch
 STEPS = 6
 SETTINGS = {"trainer__limit_val_batches": 1, "model__average_decay": 0.9, "data__seconds": 0.4}
 SETTINGS |= {"data__sampling": "UniformByDuration"}
+# What turns rounding into another training on one processor and not on the next is left to tests of its own
+# (test_quantizers_distributed): k-means decides some 100,000 times which mean is nearest, and Adam, with PyTorch's eps
+# of 1e-8, makes a whole step of a gradient that is nothing but rounding.
+SETTINGS |= {"model__quantizer__kmeans_init": "false", "model__optimizer__eps": 1e-6}
+SETTINGS |= {"model__discriminator_optimizer": "{lr: 3e-4, betas: [0.5, 0.9], eps: 1e-4}"}
 
 
 def state(folder):
@@ -28,12 +33,11 @@ def assert_same_training(start, left, right):
         elif torch.equal(value, start[name]) or not value.is_floating_point():
             assert torch.equal(right[name], value), name
         else:
-            # Norms, because Adam turns the rounding of a gradient near zero into a whole step of that weight.
             off, moved = float((right[name] - value).norm()), float((value - start[name]).norm())
             # A later codebook holds what the first left of the latent, but the whole latent's rounding.
             size = float(left[re.sub(r"codebooks\.\d+", "codebooks.0", name)].norm())
-            assert off <= 3e-4 * size or value.ndim == 1, f"{name} is off by {off}"
-            assert off <= 0.15 * moved, f"{name} moved by {moved} and is off by {off}"
+            assert off <= 1e-4 * size, f"{name} is off by {off}"
+            assert off <= 0.01 * moved + 1e-6 * size, f"{name} moved by {moved} and is off by {off}"
 
 
 def figures(folder):

@@ -142,6 +142,13 @@ def test_a_negative_warmup_is_refused(build):
         build("dac_44khz", model__optimizer__warmup=-1)
 
 
+def test_eps_is_the_optimizers_and_above_zero(build):
+    experiment = build("dac_44khz", model__optimizer__eps=1e-6).model
+    assert experiment.optimizer_settings.build(experiment.codec.parameters()).defaults["eps"] == 1e-6
+    with pytest.raises(ValueError, match="eps is 0.0; it should be above 0"):
+        build("dac_44khz", name="zero", model__optimizer__eps=0.0)
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_gradients_are_clipped_to_each_players_norm(order, watched):
     settings = {"model__optimizer__clip_norm": 0.01, "model__discriminator_optimizer__clip_norm": 0.02}
