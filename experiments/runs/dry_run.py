@@ -1,6 +1,5 @@
 """What ``codeclab fit --dry-run`` prints: parts, sizes, bitrates, reach, and estimates of memory and time."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from codeclab.discriminators.ensemble import Ensemble
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.progress import clock
 from codeclab.experiments.train.module import CodecExperiment
+from codeclab.experiments.train.profiling import now
 
 ADAM_COPIES = 4
 """Numbers kept per trained parameter: weight, gradient and Adam's two moments."""
@@ -58,11 +58,9 @@ def measure_item(model: CodecExperiment, audio: Tensor) -> tuple[float, int]:
         step()
     durations: list[float] = []
     while sum(durations) < LONGEST_TIMING and len(durations) < MOST_TIMINGS:
-        began = time.monotonic()
+        began = now(audio.device)
         step()
-        if audio.is_cuda:
-            torch.cuda.synchronize()
-        durations.append(time.monotonic() - began)
+        durations.append(now(audio.device) - began)
     model.train()
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     return min(durations), sum(size for pointer, size in kept.items() if pointer not in own)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from codeclab.experiments.runs.step_time import HEADER, PARTS, Parts, main
+from codeclab.experiments.runs.step_time import HEADER, main
+from codeclab.experiments.train.profiling import PARTS, Parts
 from codeclab.experiments.train.orders import GeneratorLosses
 
 TINY = (
