@@ -7,9 +7,12 @@ Every flag of ``codeclab fit`` is taken. Batches run through a trainer, on noise
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+import torch
 
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.process import keep_freed_memory, quiet
@@ -17,7 +20,10 @@ from codeclab.experiments.train.logs import memory_figures
 from codeclab.experiments.train.profiling import PARTS, REST, BatchTimer
 
 COLUMNS = (*PARTS, REST)
-HEADER = f"| flags | ms a batch | items/s | GiB | {' | '.join(COLUMNS)} |\n|:---|{'---:|' * (len(COLUMNS) + 3)}"
+HEADER = (
+    f"| flags | ms a batch | lowest to highest | items/s | GiB | {' | '.join(COLUMNS)} |\n"
+    f"|:---|{'---:|' * (len(COLUMNS) + 4)}"
+)
 
 
 def time_batches(cli: CodecCLI, batches: int, apart_from: int | None = None) -> BatchTimer:
@@ -39,21 +45,31 @@ class StepTime:
     """What was found.
 
     Attributes:
-        seconds: of a batch, its median, data included.
+        seconds: of each batch, data included.
         items: in a batch.
         memory: the most that was used, GiB: of the GPU, else of the process.
         shares: of each part in the time of the batches that were taken apart.
+        device: on which they were trained.
     """
 
-    seconds: float
+    seconds: Sequence[float]
     items: int
     memory: float
     shares: dict[str, float]
+    device: torch.device
+
+    @property
+    def largest(self) -> str:
+        """The part that takes most of a batch, and its share."""
+        part = max(self.shares, key=self.shares.__getitem__)
+        return f"{part}, {100 * self.shares[part]:.0f} %"
 
     def row(self, flags: str) -> str:
         """A line of a Markdown table; ``HEADER`` goes above it."""
         parts = " | ".join(f"{100 * self.shares[part]:.0f} %" for part in COLUMNS)
-        speed = f"{1000 * self.seconds:.1f} | {self.items / self.seconds:.1f} | {self.memory:.2f}"
+        middle = median(self.seconds)
+        spread = f"{1000 * min(self.seconds):.1f} to {1000 * max(self.seconds):.1f}"
+        speed = f"{1000 * middle:.1f} | {spread} | {self.items / middle:.1f} | {self.memory:.2f}"
         return f"| {flags} | {speed} | {parts} |"
 
 
@@ -67,10 +83,11 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
     """
     cli = build("fit", [*flags, "--dry-run"])
     timer = time_batches(cli, warm_up + 2 * batches, apart_from=warm_up + batches)
-    figures = memory_figures(cli.trainer.strategy.root_device)
+    device = cli.trainer.strategy.root_device
+    figures = memory_figures(device)
     memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
     undisturbed = timer.seconds[warm_up : warm_up + batches]
-    return StepTime(median(undisturbed), cli.datamodule.batch_size, memory, timer.shares())
+    return StepTime(undisturbed, cli.datamodule.batch_size, memory, timer.shares(), device)
 
 
 def main(argv: list[str] | None = None) -> None:
