@@ -73,6 +73,11 @@ def _training(flags: list[str], repeats: int) -> tuple[list[str], list[str]]:
         lines += ["", *_rows(machine_rows(in_turns(machine_works(), repeats)))]
     names = ["a batch"] if given else [f"a batch in {one}" for one in PRECISIONS]
     notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, found.values(), strict=True)]
+    later = {time.joining_at for time in found.values()} - {None}
+    notes += [
+        f"discriminators join at batch {start:,}: they have no part in this; --model.adversarial_start 0 has them in it"
+        for start in later
+    ]
     return lines, notes
 
 

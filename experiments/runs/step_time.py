@@ -50,6 +50,7 @@ class StepTime:
         memory: the most that was used, GiB: of the GPU, else of the process.
         shares: of each part in the time of the batches that were taken apart.
         device: on which they were trained.
+        joining_at: the batch at which the discriminators would have joined, where it was none of these; else None.
     """
 
     seconds: Sequence[float]
@@ -57,6 +58,7 @@ class StepTime:
     memory: float
     shares: dict[str, float]
     device: torch.device
+    joining_at: int | None = None
 
     @property
     def largest(self) -> str:
@@ -82,12 +84,15 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
         warm_up: batches before these, in which memory is laid out, kernels are chosen and code is compiled.
     """
     cli = build("fit", [*flags, "--dry-run"])
-    timer = time_batches(cli, warm_up + 2 * batches, apart_from=warm_up + batches)
+    timed = warm_up + 2 * batches
+    timer = time_batches(cli, timed, apart_from=warm_up + batches)
     device = cli.trainer.strategy.root_device
     figures = memory_figures(device)
     memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
     undisturbed = timer.seconds[warm_up : warm_up + batches]
-    return StepTime(undisturbed, cli.datamodule.batch_size, memory, timer.shares(), device)
+    start = cli.model.adversarial_start
+    joining_at = start if cli.model.discriminators and start >= timed else None
+    return StepTime(undisturbed, cli.datamodule.batch_size, memory, timer.shares(), device, joining_at)
 
 
 def main(argv: list[str] | None = None) -> None:

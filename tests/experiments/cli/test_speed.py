@@ -72,6 +72,17 @@ def test_training_in_both_precisions(capsys: pytest.CaptureFixture[str], tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_training_says_which_batches_it_did_not_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    parts = '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [256]}}]'
+    words = [*TINY, "--model.discriminators", parts, "--trainer.precision", "32-true", "--runs", str(tmp_path)]
+    assert run("speed", ["train", *words, "--model.adversarial_start", "1000", "--repeats", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "discriminators join at batch 1,000: they have no part in this" in text
+    assert "what takes most of a batch: " in text
+    assert run("speed", ["train", *words, "--model.adversarial_start", "0", "--repeats", "1"]) == 0
+    assert "discriminators join" not in capsys.readouterr().out
+
+
 def test_reading_and_measuring(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run("speed", ["data", *TINY, "--runs", str(tmp_path), "--repeats", "1"]) == 0
     text = capsys.readouterr().out
