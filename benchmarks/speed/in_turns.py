@@ -4,6 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -54,6 +55,22 @@ class Timed:
         return f"| {self.name} | {self.median:.4g} | {spread} | {self.amount / self.median:.4g} {self.unit} | {ratio} |"
 
 
+def clocked_in_turns(clocked: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Seconds that each work says it took, run after run, all works once in each turn; a first turn is not counted.
+
+    Args:
+        clocked: works by name, each of which gives its seconds.
+        repeats: turns that count.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in clocked}
+    for turn in range(repeats + 1):
+        for name, work in clocked.items():
+            seconds = work()
+            if turn:
+                taken[name].append(seconds)
+    return taken
+
+
 def in_turns(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
     """Seconds that each work took, run after run, all works once in each turn; a first turn is not counted.
 
@@ -61,14 +78,14 @@ def in_turns(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
         works: by name.
         repeats: turns that count.
     """
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(repeats + 1):
-        for name, work in works.items():
-            began = time.perf_counter()
-            work()
-            if turn:
-                taken[name].append(time.perf_counter() - began)
-    return taken
+    return clocked_in_turns({name: partial(seconds_of, work) for name, work in works.items()}, repeats)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """What a work takes, started now."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def machine_works() -> dict[str, Callable[[], object]]:

@@ -9,7 +9,14 @@ import torch
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.benchmarks.speed.in_turns import HEADER, Timed, describe_machine
+from codeclab.benchmarks.speed.in_turns import (
+    HEADER,
+    Timed,
+    describe_machine,
+    in_turns,
+    machine_rows,
+    machine_works,
+)
 from codeclab.benchmarks.speed.inference import time_inference
 from codeclab.benchmarks.speed.metrics import time_metrics
 from codeclab.codecs.codec import Codec
@@ -23,6 +30,9 @@ from codeclab.experiments.runs.step_time import HEADER as TRAINING_HEADER
 from codeclab.experiments.runs.step_time import measure
 
 PRECISIONS = ("32-true", "bf16-mixed")
+WARM_UP = 3
+"""Batches that are trained before those that count."""
+
 CLIP_SECONDS = 10.0
 
 
@@ -38,13 +48,7 @@ def measured(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], 
     elif flags:
         raise RecipeError(f"speed {options.what} takes no {flags[0]}; see codeclab speed --help")
     if options.what == "train":
-        named = " ".join(flags)
-        given = "--trainer.precision" in named
-        rows = [
-            measure(own, options.repeats, 3).row(" ".join(own))
-            for own in ([flags] if given else [[*flags, "--trainer.precision", one] for one in PRECISIONS])
-        ]
-        return [TRAINING_HEADER, *rows], []
+        return _training(flags, options.repeats)
     for file in options.imports:
         import_file(file)
     notes: list[str] = []
@@ -58,6 +62,23 @@ def measured(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], 
         clip = AudioData("recordings", sample_rate=16000, clip_seconds=CLIP_SECONDS).clips("test")[0]
         found = time_metrics(options.metrics or here, clip.audio, clip.sample_rate, options.repeats)
     return _rows(found), notes
+
+
+def _training(flags: list[str], repeats: int) -> tuple[list[str], list[str]]:
+    given = "--trainer.precision" in " ".join(flags)
+    rows = [flags] if given else [[*flags, "--trainer.precision", one] for one in PRECISIONS]
+    found = {" ".join(own): measure(own, repeats, WARM_UP) for own in rows}
+    lines = [TRAINING_HEADER, *(time.row(own) for own, time in found.items())]
+    if all(time.device.type == "cpu" for time in found.values()):
+        lines += ["", *_rows(machine_rows(in_turns(machine_works(), repeats)))]
+    names = ["a batch"] if given else [f"a batch in {one}" for one in PRECISIONS]
+    notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, found.values(), strict=True)]
+    later = {time.joining_at for time in found.values()} - {None}
+    notes += [
+        f"discriminators join at batch {start:,}: they have no part in this; --model.adversarial_start 0 has them in it"
+        for start in later
+    ]
+    return lines, notes
 
 
 def _codec(name: str) -> Codec:

@@ -2,24 +2,25 @@
 
 import hashlib
 import json
-import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
 
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.build import CodecCLI
 from codeclab.experiments.runs.folder import experiment_settings
+from codeclab.experiments.runs.step_time import time_batches
 
 TIMINGS = ".timings.json"
 """File beside the runs that keeps the seconds of a batch."""
 
 AFFORDABLE = 5.0
 """Seconds that a whole batch may be expected to take on a CPU; of longer ones only one item is timed."""
+
+SINGLE = 2
+"""Batches of one item, of which the last counts."""
 
 WARM_UP, TIMED = 2, 3
 """Whole batches that are left out, as the first touches of memory cost up to ten times a batch, and that count."""
@@ -84,62 +85,22 @@ class Timings:
         return found
 
 
-class Stopwatch(Callback):
-    """Times training batches: first of one item each, then whole ones where these are affordable.
-
-    Args:
-        items: in a whole batch, on this device.
-    """
-
-    def __init__(self, items: int) -> None:
-        self.items = items
-        self.single: list[float] = []
-        self.whole: list[float] = []
-
-    @property
-    def seconds(self) -> float:
-        """Of a whole batch: the median after the warm-up, else as many times one item's as it has items."""
-        return median(self.whole[WARM_UP:]) if len(self.whole) > WARM_UP else self.single[-1] * self.items
-
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Cut the batch and start the clock."""
-        items = 1 if len(self.single) < 2 else self.items
-        batch["audio"], batch["item"] = batch["audio"][:items], batch["item"][:items]
-        self.began = _now(trainer)
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop the clock, and the training once enough is known."""
-        (self.single if len(self.single) < 2 else self.whole).append(_now(trainer) - self.began)
-        affordable = trainer.strategy.root_device.type == "cuda" or self.single[-1] * self.items <= AFFORDABLE
-        if len(self.single) == 2 and (len(self.whole) == WARM_UP + TIMED or not affordable):
-            trainer.fit_loop.epoch_loop.max_steps = trainer.global_step
-
-
-def _now(trainer: lightning.Trainer) -> float:
-    if trainer.strategy.root_device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.monotonic()
-
-
 def time_batch(cli: CodecCLI, items: int) -> float:
     """Seconds of a training batch, without reading it; the experiment is trained a few batches.
+
+    Batches of one item come first, and whole ones only where these are affordable; else it is as many times one item's
+    seconds as it has items.
 
     Args:
         cli: the experiment, built for one device with ``--dry-run``.
         items: in a batch, on this device.
     """
-    stopwatch = Stopwatch(items)
     cli.model.discriminator_warmup = 0
     cli.model.quantizer_start_frames = 0  # k-means over many batches is done once in a run, not in each batch
     cli.datamodule.workers = 0
-    # Of the trainer's own callbacks none may act: they would write into the run's folder.
-    setattr(cli.trainer, "callbacks", [stopwatch])  # noqa: B010 (its stubs do not know the attribute)
-    cli.trainer.limit_val_batches = 0
-    cli.trainer.fit_loop.epoch_loop.max_steps = 2 + WARM_UP + TIMED
-    cli.datamodule.n_batches = 2 + WARM_UP + TIMED
-    cli.trainer.fit(cli.model, cli.datamodule)
-    return stopwatch.seconds
+    cli.datamodule.batch_size = 1
+    whole = time_batches(cli, SINGLE).worked[-1] * items
+    if cli.trainer.strategy.root_device.type != "cuda" and whole > AFFORDABLE:
+        return whole
+    cli.datamodule.batch_size = items
+    return median(time_batches(cli, WARM_UP + TIMED).worked[WARM_UP:])

@@ -183,20 +183,35 @@ class CodecCLI(LightningCLI):
             callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
             # Last, because it may end the training: by then the others have done what a batch or a validation is due.
             callbacks.append(RunCheckpoint(self.folder, every, steps, self.config.checkpoint_minutes))
-        plugins = [AtomicCheckpointIO(), *cluster_plugins()]
-        kwargs |= {"callbacks": callbacks, "plugins": plugins, "val_check_interval": every}
-        kwargs["default_root_dir"] = str(self.folder.path)
-        if steps > 0 and settings.log_every_n_steps:
-            kwargs["log_every_n_steps"] = min(settings.log_every_n_steps, steps)  # Lightning warns of longer ones
-        if settings.strategy == "auto" and self.is_distributed:
-            kwargs["strategy"] = "ddp_find_unused_parameters_true"
-        trainer = super().instantiate_trainer(**kwargs)
+        kwargs |= {"callbacks": callbacks, "val_check_interval": every, "default_root_dir": str(self.folder.path)}
+        trainer = self._make_trainer(steps, **kwargs)
         self.resume: Path | None = None
         self.start = 0
         if fits:
             self._open_folder(trainer)
             trainer.loggers = [*trainer.loggers, latest]
         return trainer
+
+    def brief_trainer(self, batches: int, callback: lightning.Callback) -> lightning.Trainer:
+        """A trainer of a few batches that validates, logs and keeps nothing: the run's own callbacks are not in it.
+
+        Args:
+            batches: to train.
+            callback: what watches them.
+        """
+        steps = self.config.trainer.max_steps
+        nothing = {"logger": False, "limit_val_batches": 0, "val_check_interval": batches}
+        # An epoch of so many batches: learning rates go by the steps of the whole run.
+        end = {"max_epochs": 1, "limit_train_batches": batches, "max_steps": -1 if steps < 0 else max(steps, batches)}
+        return self._make_trainer(batches, callbacks=[callback], **nothing, **end)
+
+    def _make_trainer(self, steps: int, **kwargs: Any) -> lightning.Trainer:
+        settings = self.config.trainer
+        if steps > 0 and settings.log_every_n_steps:
+            kwargs["log_every_n_steps"] = min(settings.log_every_n_steps, steps)  # Lightning warns of longer ones
+        if settings.strategy == "auto" and self.is_distributed:
+            kwargs["strategy"] = "ddp_find_unused_parameters_true"
+        return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
 
     def _begin(self) -> None:
         """Take the weights of ``--init``; a run that has a checkpoint goes on from that."""

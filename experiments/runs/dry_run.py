@@ -1,6 +1,5 @@
 """What ``codeclab fit --dry-run`` prints: parts, sizes, bitrates, reach, and estimates of memory and time."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from codeclab.discriminators.ensemble import Ensemble
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.progress import clock
 from codeclab.experiments.train.module import CodecExperiment
+from codeclab.experiments.train.profiling import now
 
 ADAM_COPIES = 4
 """Numbers kept per trained parameter: weight, gradient and Adam's two moments."""
@@ -40,13 +40,19 @@ def count_saved_bytes() -> Iterator[dict[int, int]]:
         yield kept
 
 
-def measure_item(model: CodecExperiment, audio: Tensor) -> tuple[float, int]:
-    """Seconds and bytes of one item ``[1, C, N]`` through codec, losses and discriminators, forward and backward."""
+def measure_item(model: CodecExperiment, audio: Tensor, batch: int = 0) -> tuple[float, int]:
+    """Seconds and bytes of one item through codec, losses and discriminators, forward and backward.
+
+    Args:
+        model: the experiment.
+        audio: ``[1, C, N]``.
+        batch: counted from 0; before the discriminators join, they have no part.
+    """
 
     def step() -> None:
         fake, quantized = model.codec(audio, model.main_codebooks)
         losses = [*model.output_losses(fake, audio).values(), *quantized.losses.values()]
-        discriminators = model.discriminators_of(0)
+        discriminators = model.discriminators_of(batch)
         if discriminators is not None:
             real_judged, fake_judged = discriminators.ensemble(audio), discriminators.ensemble(fake)
             losses.append(discriminators.adversarial.discriminator(real_judged, fake_judged))
@@ -58,11 +64,9 @@ def measure_item(model: CodecExperiment, audio: Tensor) -> tuple[float, int]:
         step()
     durations: list[float] = []
     while sum(durations) < LONGEST_TIMING and len(durations) < MOST_TIMINGS:
-        began = time.monotonic()
+        began = now(audio.device)
         step()
-        if audio.is_cuda:
-            torch.cuda.synchronize()
-        durations.append(time.monotonic() - began)
+        durations.append(now(audio.device) - began)
     model.train()
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     return min(durations), sum(size for pointer, size in kept.items() if pointer not in own)
@@ -113,7 +117,13 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     audio = 0.1 * torch.randn(1, codec.channels, samples, generator=generator)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
-    seconds, saved = measure_item(model, audio.to(device))
+    audio = audio.to(device)
+    # The most memory is needed once the discriminators have joined; the time is that of the mean batch.
+    joining_at = model.adversarial_start if model.discriminators and model.adversarial_start < max_steps else 0
+    seconds, saved = measure_item(model, audio, joining_at)
+    if joining_at:
+        alone = joining_at / max_steps
+        seconds = alone * measure_item(model, audio)[0] + (1 - alone) * seconds
     # A step passes the discriminators once more than the measurement, and the generator waits for its gradient.
     items = data.batch_size / model.accumulate
     memory = parameters(model) * 4 * ADAM_COPIES + saved * items

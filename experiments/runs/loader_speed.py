@@ -2,30 +2,58 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
+from itertools import islice
 
-from codeclab.benchmarks.speed.in_turns import Timed
+from codeclab.benchmarks.speed.in_turns import Timed, clocked_in_turns, machine_rows, machine_works, seconds_of
+from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.build import build
 
+WARM_UP, ROUNDS, AHEAD = 2, 4, 2
+"""Batches of each process that reads: before those that count, those, and those after, which the loader asks ahead."""
 
-def time_loader(flags: Sequence[str], workers: Sequence[int], batches: int, warm_up: int = 3) -> list[Timed]:
-    """Time a run's loader with different numbers of worker processes.
+
+def time_loader(flags: Sequence[str], workers: Sequence[int], repeats: int) -> list[Timed]:
+    """Time a run's loader with different numbers of worker processes, in turns.
+
+    All that is read is read once before: who comes first would else wait alone for the disk, or for made-up audio.
 
     Args:
         flags: of ``codeclab fit``.
         workers: numbers of processes; 0 reads in this one.
-        batches: that count.
-        warm_up: batches before these.
+        repeats: turns that count.
+
+    Returns:
+        A line for each number, then those of the machine.
     """
-    lines = []
-    for number in workers:
-        data = build("fit", [*flags, "--data.workers", str(number), "--dry-run"]).datamodule
-        data.n_batches = warm_up + batches
-        taken: list[float] = []
-        began = time.perf_counter()
-        for _ in data.train_dataloader():
-            now = time.perf_counter()
-            taken.append(now - began)
-            began = now
-        audio = data.batch_size * data.seconds
-        lines.append(Timed(f"a batch, {number} workers", taken[warm_up:], audio, "times real time"))
-    return lines
+    data = build("fit", [*flags, "--dry-run"]).datamodule
+    for _ in islice(data.batches(0), batches_of(max(workers))):
+        pass
+    names = {f"a batch, {number} workers": number for number in workers}
+    readings = {name: partial(seconds_a_batch, data, number) for name, number in names.items()}
+    machine = {name: partial(seconds_of, work) for name, work in machine_works().items()}
+    taken = clocked_in_turns({**readings, **machine}, repeats)
+    audio = data.batch_size * data.seconds
+    return [Timed(name, taken[name], audio, "times real time") for name in names] + machine_rows(taken)
+
+
+def batches_of(workers: int) -> int:
+    """How many batches a run of so many worker processes reads; none is one process, too."""
+    return (WARM_UP + ROUNDS + AHEAD) * max(workers, 1)
+
+
+def seconds_a_batch(data: AudioData, workers: int) -> float:
+    """Seconds between two batches while all processes read.
+
+    It is the mean over whole rounds of the processes, whose batches may come together; neither their start counts nor
+    the end, when fewer and fewer of them read.
+
+    Args:
+        data: the run's.
+        workers: processes; 0 reads in this one.
+    """
+    data.workers, data.n_batches = workers, batches_of(workers)
+    round_of_all = max(workers, 1)
+    came = [time.perf_counter() for _ in data.train_dataloader()]
+    first, last = WARM_UP * round_of_all, (WARM_UP + ROUNDS) * round_of_all
+    return (came[last - 1] - came[first - 1]) / (last - first)

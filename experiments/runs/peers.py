@@ -4,16 +4,15 @@
     bench_ecdc.py --impl ecdc24 --impl file:experiments/runs/peers.py:files@.venv/bin/python
     bench_train.py --impl dac-small --impl file:experiments/runs/peers.py:step,recipe=dac_44khz,…
 
-An adapter has ``phases`` (name -> function of no arguments) and ``audio_seconds``, what one call works on.
+An adapter has ``phases`` (name -> function of no arguments) and ``audio_seconds``, what one call works on; that of
+training steps also has ``take_parts``.
 """
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import Callback
 
 from codeclab.codecs.blocks import decode_blocks
 from codeclab.codecs.codec import Codec
@@ -24,6 +23,8 @@ from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import keep_freed_memory
+from codeclab.experiments.runs.step_time import time_batches
+from codeclab.experiments.train.profiling import Parts, profile
 
 
 class Untrained:
@@ -104,9 +105,9 @@ class FilesOfCodes(Untrained):
 
 
 class TrainingStep:
-    """Whole training steps of a recipe, through the trainer itself, one for each call.
+    """Whole training steps of a recipe, each with the reading of its batch; one for each call.
 
-    The trainer runs in a thread of its own that waits before every batch until it is called.
+    A trainer makes the first batch, which starts optimizers and codebooks; the calls go on with the next.
 
     Args:
         options: ``recipe``, ``batch``, ``seconds``; whatever has a dot in its name is a flag of ``codeclab fit``.
@@ -118,29 +119,26 @@ class TrainingStep:
         self.audio_seconds = int(batch) * float(seconds)
         words = ["--config", options.get("recipe", "dac_44khz"), "--data.batch_size", batch, "--data.seconds", seconds]
         words += [word for name, value in options.items() if "." in name for word in (f"--{name}", str(value))]
-        cli = build("fit", [*words, "--data.workers", "0", "--dry-run"])
-        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
-        cli.trainer.callbacks.append(_gate(self.go, self.done))  # type: ignore[attr-defined]
+        cli = build("fit", [*words, "--data.workers", "0", "--trainer.accelerator", "cpu", "--dry-run"])
+        time_batches(cli, 1)
+        self._strategy = cli.model.trainer.strategy
+        self._batches = cli.datamodule.batches(1)
+        self._parts = Parts()
         self.phases: dict[str, Callable[[], None]] = {"step": self.step}
-        fit: Callable[..., Any] = cli.trainer.fit
-        threading.Thread(target=fit, args=(cli.model, cli.datamodule), daemon=True).start()
 
     def step(self) -> None:
         """One batch for both players."""
-        self.go.release()
-        self.done.acquire()
+        self._parts.start()
+        try:
+            with profile("data"):
+                batch = next(self._batches)
+            self._strategy.training_step(batch, 0)
+        finally:
+            self._parts.stop()
 
-
-def _gate(go: threading.Semaphore, done: threading.Semaphore) -> Any:
-
-    class Gate(Callback):
-        def on_train_batch_start(self, *_: Any) -> None:
-            go.acquire()
-
-        def on_train_batch_end(self, *_: Any) -> None:
-            done.release()
-
-    return Gate()
+    def take_parts(self) -> dict[str, float]:
+        """Seconds by part of the batch since they were last asked for."""
+        return self._parts.take()
 
 
 def coder(options: dict[str, Any]) -> Coder:

@@ -2,85 +2,42 @@
 
     python -m codeclab.experiments.runs.step_time --config dac_44khz --trainer.precision bf16-mixed --model.compile true
 
-Every flag of ``codeclab fit`` is taken. Batches run through the trainer itself, on noise of the built-in corpus unless
+Every flag of ``codeclab fit`` is taken. Batches run through a trainer, on noise of the built-in corpus unless
 ``--data`` names another; first undisturbed, then with the device waited for at the seams between the parts.
 """
 
 import argparse
-import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import Callback
 
-from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.process import keep_freed_memory, quiet
 from codeclab.experiments.train.logs import memory_figures
-from codeclab.experiments.train.orders import GeneratorLosses
-from codeclab.experiments.train.player import Player
-from codeclab.experiments.train.update import Update
+from codeclab.experiments.train.profiling import PARTS, REST, BatchTimer
 
-PARTS = (
-    *("data", "codec forward", "losses", "discriminators forward"),
-    *("output gradients", "balancer", "backward", "optimizers"),
-)
-"""Where a batch's time is looked for; what lies between them is the rest."""
-
+COLUMNS = (*PARTS, REST)
 HEADER = (
-    "| flags | ms a batch | items/s | GiB | " + " | ".join(PARTS) + " | rest |\n|:---|" + "---:|" * (len(PARTS) + 4)
+    f"| flags | ms a batch | lowest to highest | items/s | GiB | {' | '.join(COLUMNS)} |\n"
+    f"|:---|{'---:|' * (len(COLUMNS) + 4)}"
 )
-GIB = 2**30
 
 
-class Parts:
-    """Seconds spent in named parts; a part called inside another is taken out of that one.
+def time_batches(cli: CodecCLI, batches: int, apart_from: int | None = None) -> BatchTimer:
+    """Train a few batches of a built experiment, on a trainer of their own, and keep nothing but their times.
 
     Args:
-        now: seconds, ever growing, once the device has done what it was given.
+        cli: the experiment, built with ``--dry-run``; it is trained by this, and may be timed again.
+        batches: to train.
+        apart_from: batches before those whose parts are timed; None times none.
     """
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.now = now
-        self.active = False
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._inside: list[str] = []
-        self._mark = 0.0
-
-    def enter(self, part: str) -> None:
-        """What follows belongs to a part."""
-        self._take()
-        self._inside.append(part)
-
-    def leave(self) -> None:
-        """What follows belongs to the part around."""
-        self._take()
-        self._inside.pop()
-
-    def _take(self) -> None:
-        now = self.now()
-        if self._inside:
-            self.seconds[self._inside[-1]] += now - self._mark
-        self._mark = now
-
-    def wrap(self, owner: Any, name: str, part: str) -> None:
-        """Time the calls of a method, of one object or of a whole class."""
-        method = getattr(owner, name)
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            if not self.active:
-                return method(*args, **kwargs)
-            self.enter(part)
-            try:
-                return method(*args, **kwargs)
-            finally:
-                self.leave()
-
-        setattr(owner, name, timed)
+    timer = BatchTimer(apart_from)
+    cli.datamodule.n_batches = batches
+    cli.brief_trainer(batches, timer).fit(cli.model, cli.datamodule)
+    return timer
 
 
 @dataclass(frozen=True)
@@ -88,21 +45,33 @@ class StepTime:
     """What was found.
 
     Attributes:
-        seconds: of a batch, its median, data included.
+        seconds: of each batch, data included.
         items: in a batch.
         memory: the most that was used, GiB: of the GPU, else of the process.
         shares: of each part in the time of the batches that were taken apart.
+        device: on which they were trained.
+        joining_at: the batch at which the discriminators would have joined, where it was none of these; else None.
     """
 
-    seconds: float
+    seconds: Sequence[float]
     items: int
     memory: float
     shares: dict[str, float]
+    device: torch.device
+    joining_at: int | None = None
+
+    @property
+    def largest(self) -> str:
+        """The part that takes most of a batch, and its share."""
+        part = max(self.shares, key=self.shares.__getitem__)
+        return f"{part}, {100 * self.shares[part]:.0f} %"
 
     def row(self, flags: str) -> str:
         """A line of a Markdown table; ``HEADER`` goes above it."""
-        parts = " | ".join(f"{100 * self.shares[part]:.0f} %" for part in (*PARTS, "rest"))
-        speed = f"{1000 * self.seconds:.1f} | {self.items / self.seconds:.1f} | {self.memory:.2f}"
+        parts = " | ".join(f"{100 * self.shares[part]:.0f} %" for part in COLUMNS)
+        middle = median(self.seconds)
+        spread = f"{1000 * min(self.seconds):.1f} to {1000 * max(self.seconds):.1f}"
+        speed = f"{1000 * middle:.1f} | {spread} | {self.items / middle:.1f} | {self.memory:.2f}"
         return f"| {flags} | {speed} | {parts} |"
 
 
@@ -114,74 +83,16 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
         batches: how many are timed undisturbed, and how many are then taken apart.
         warm_up: batches before these, in which memory is laid out, kernels are chosen and code is compiled.
     """
-
     cli = build("fit", [*flags, "--dry-run"])
-    model, trainer = cli.model, cli.trainer
-
-    def now() -> float:
-        if trainer.strategy.root_device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    parts = Parts(now)
-    parts.wrap(model.codec, "forward", "codec forward")
-    for ensemble in model.discriminators:
-        parts.wrap(ensemble, "forward", "discriminators forward")
-    if model.balancer is not None:
-        parts.wrap(model.balancer, "combine", "balancer")
-    seams = [
-        (GeneratorLosses, "gradients", "output gradients"),
-        (GeneratorLosses, "weighted_gradient", "output gradients"),
-        (Update, "measure", "losses"),
-        (Update, "teach", "backward"),
-        (Player, "step", "optimizers"),
-    ]
-    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in seams]
-    for owner, name, part in seams:
-        parts.wrap(owner, name, part)
-    clock = _clock(parts, warm_up, batches)
-    # Of the trainer's own callbacks none may act: they would write into the run's folder.
-    setattr(trainer, "callbacks", [clock])  # noqa: B010 (its stubs do not know the attribute)
-    trainer.limit_val_batches = 0
-    trainer.fit_loop.epoch_loop.max_steps = cli.datamodule.n_batches = warm_up + 2 * batches
-    try:
-        trainer.fit(model, cli.datamodule)
-    finally:
-        for owner, name, method in originals:
-            setattr(owner, name, method)
-    figures = memory_figures(trainer.strategy.root_device)
+    timed = warm_up + 2 * batches
+    timer = time_batches(cli, timed, apart_from=warm_up + batches)
+    device = cli.trainer.strategy.root_device
+    figures = memory_figures(device)
     memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
-    total = sum(parts.seconds.values())
-    shares = {part: parts.seconds[part] / total for part in (*PARTS, "rest")}
-    return StepTime(median(clock.undisturbed), cli.datamodule.batch_size, memory, shares)
-
-
-def _clock(parts: Parts, warm_up: int, batches: int) -> Any:
-    """A callback that times batches from the end of one to the end of the next."""
-
-    class Clock(Callback):
-        def __init__(self) -> None:
-            self.undisturbed: list[float] = []
-            self.done = 0
-            self.began = 0.0
-
-        def on_train_batch_start(self, *_: Any) -> None:
-            if parts.active:
-                parts.leave()
-                parts.enter("rest")
-
-        def on_train_batch_end(self, *_: Any) -> None:
-            if parts.active:
-                parts.leave()
-            now, self.done = parts.now(), self.done + 1
-            if warm_up < self.done <= warm_up + batches:
-                self.undisturbed.append(now - self.began)
-            parts.active = self.done >= warm_up + batches
-            if parts.active:
-                parts.enter("data")
-            self.began = now
-
-    return Clock()
+    undisturbed = timer.seconds[warm_up : warm_up + batches]
+    start = cli.model.adversarial_start
+    joining_at = start if cli.model.discriminators and start >= timed else None
+    return StepTime(undisturbed, cli.datamodule.batch_size, memory, timer.shares(), device, joining_at)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -26,6 +26,7 @@ from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.experiments.train.orders import Discriminators, standing_still
 from codeclab.experiments.train.player import Player
+from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.quantizer_start import audio_from, start_codebooks
 from codeclab.experiments.train.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
 from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
@@ -264,7 +265,8 @@ class CodecExperiment(lightning.LightningModule):
         """
         n_codebooks = self.rate_sampling.sample(self.seed, index, items, self.codec)
         sizes = self.codec.quantizer.codebook_sizes
-        fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
+        with profile("codec forward"):
+            fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
         return Coded(real, fake.float(), quantized, sizes, self.codec.frame_rate)
 
     def _update_average(self) -> None:

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 from codeclab.discriminators.adversarial import AdversarialLoss
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.feature_matching import FeatureLoss
+from codeclab.experiments.train.profiling import profile
 
 OutputLosses = Callable[[Tensor], dict[str, Tensor]]
 
@@ -32,6 +33,12 @@ class Discriminators:
     feature: FeatureLoss | None
     adversarial_active: bool
     scores: dict[str, Tensor] = field(default_factory=dict)
+
+    @profile("discriminators forward")
+    def judge(self, audio: Tensor) -> list[Judgement]:
+        """The ensemble's judgements of ``[B, C, N]``."""
+        judgements: list[Judgement] = self.ensemble(audio)
+        return judgements
 
     def loss(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
         """The discriminators' loss from their judgements of real and of fake audio."""
@@ -55,10 +62,12 @@ class GeneratorLosses:
     leaf: Tensor
     losses: dict[str, Tensor]
 
+    @profile("output gradients")
     def gradients(self) -> dict[str, Tensor]:
         """Each loss's gradient at ``leaf``, ``[B, C, N]``."""
         return {name: torch.autograd.grad(loss, self.leaf, retain_graph=True)[0] for name, loss in self.losses.items()}
 
+    @profile("output gradients")
     def weighted_gradient(self, weights: dict[str, float]) -> Tensor:
         """The gradient of the weighted sum in one backward pass, ``[B, C, N]``."""
         total = torch.stack([weights[name] * loss for name, loss in self.losses.items()]).sum()
@@ -102,7 +111,7 @@ def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) ->
     their rounding, which Adam makes a whole step of.
     """
     with parametrize.cached():  # weights are normed once for both passes
-        return discriminators.loss(discriminators.ensemble(real), discriminators.ensemble(fake.detach()))
+        return discriminators.loss(discriminators.judge(real), discriminators.judge(fake.detach()))
 
 
 def meet_updated_discriminators(
@@ -117,9 +126,9 @@ def meet_updated_discriminators(
     if discriminators.adversarial_active or discriminators.feature is not None:
         with parametrize.cached():
             with torch.no_grad():
-                real_judgements = discriminators.ensemble(real) if discriminators.feature is not None else []
+                real_judgements = discriminators.judge(real) if discriminators.feature is not None else []
             with frozen(discriminators.ensemble):
-                fake_judgements = discriminators.ensemble(leaf)
+                fake_judgements = discriminators.judge(leaf)
         if discriminators.adversarial_active:
             losses["adversarial"] = discriminators.adversarial.generator(fake_judgements)
         if discriminators.feature is not None:
@@ -139,14 +148,14 @@ def share_one_pass(
     losses = output_losses(leaf)
     if update_discriminators:
         with parametrize.cached():
-            real_judgements, fake_judgements = discriminators.ensemble(real), discriminators.ensemble(leaf)
+            real_judgements, fake_judgements = discriminators.judge(real), discriminators.judge(leaf)
         discriminator_loss = discriminators.loss(real_judgements, fake_judgements)
     else:
         with parametrize.cached():
             with torch.no_grad():
-                real_judgements = discriminators.ensemble(real)
+                real_judgements = discriminators.judge(real)
             with frozen(discriminators.ensemble):
-                fake_judgements = discriminators.ensemble(leaf)
+                fake_judgements = discriminators.judge(leaf)
         discriminators.note(real_judgements, fake_judgements)
         discriminator_loss = None
     if discriminators.adversarial_active:

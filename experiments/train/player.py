@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.settings import OptimizerSettings
 
 
@@ -39,6 +40,7 @@ class Player:
             nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
         return norm
 
+    @profile("optimizers")
     def step(self, batch: int) -> None:
         """Step with the learning rate of a batch, and leave the network without gradients."""
         for group in self.optimizer.param_groups:

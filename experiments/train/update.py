@@ -17,6 +17,7 @@ from codeclab.experiments.train.orders import (
     two_pass_loss,
 )
 from codeclab.experiments.train.player import Player
+from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.settings import LossWeights
 from codeclab.experiments.train.step_output import StepOutput, in_order
 from codeclab.quantizers.base import Quantized
@@ -188,10 +189,12 @@ class Update:
             sizes=coded.sizes,
         )
 
+    @profile("losses")
     def measure(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``, by name."""
         return self.output_losses(fake, real)
 
+    @profile("backward")
     def teach(self, loss: Tensor) -> None:
         """The backward pass of one player's loss, a 0-d tensor, in float32."""
         # Lightning runs the step under autocast, which would round the backward pass of float32 losses, too.
@@ -203,6 +206,8 @@ class Update:
         with torch.autocast(players.leaf.device.type, enabled=False):
             if self.balancer is None:
                 return players.weighted_gradient(weights)
-            gradient = self.balancer.combine(players.gradients(), weights)
+            gradients = players.gradients()
+            with profile("balancer"):
+                gradient = self.balancer.combine(gradients, weights)
         # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
         return gradient / share if self.balancer.enabled else gradient

@@ -1,6 +1,13 @@
 """Works take turns, ratios are those of runs side by side, and lines read as they should."""
 
-from codeclab.benchmarks.speed.in_turns import HEADER, Timed, in_turns, machine_rows, machine_works
+from codeclab.benchmarks.speed.in_turns import (
+    HEADER,
+    Timed,
+    clocked_in_turns,
+    in_turns,
+    machine_rows,
+    machine_works,
+)
 
 
 def test_works_take_turns_and_the_first_is_not_counted() -> None:
@@ -8,6 +15,11 @@ def test_works_take_turns_and_the_first_is_not_counted() -> None:
     taken = in_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=2)
     assert order == ["a", "b"] * 3
     assert {name: len(seconds) for name, seconds in taken.items()} == {"a": 2, "b": 2}
+
+
+def test_a_work_may_say_itself_what_it_took() -> None:
+    seconds = iter([9.0, 1.0, 2.0])
+    assert clocked_in_turns({"a": lambda: next(seconds)}, repeats=2) == {"a": [1.0, 2.0]}
 
 
 def test_a_ratio_is_that_of_runs_side_by_side() -> None:

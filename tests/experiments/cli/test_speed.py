@@ -1,5 +1,6 @@
 """``codeclab speed`` times what it says, on the smallest codecs there are."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,15 +61,33 @@ def test_inference_without_a_peer_says_why(tmp_path: Path, capsys: pytest.Captur
 
 def test_training_in_both_precisions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run("speed", ["train", *TINY, "--runs", str(tmp_path), "--repeats", "1"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if line.startswith("| --config") and "32-true" in line]
-    assert [line for line in lines if line.startswith("| --config") and "bf16-mixed" in line]
+    text = capsys.readouterr().out
+    for precision in ("32-true", "bf16-mixed"):
+        (row,) = [line for line in text.splitlines() if line.startswith("| --config") and precision in line]
+        middle, spread = row.split("|")[2:4]
+        lowest, highest = spread.split(" to ")
+        assert 0 < float(lowest) <= float(middle) <= float(highest)
+        assert re.search(rf"\* what takes most of a batch in {precision}: [a-z ]+, \d+ %\n", text)
+    assert "| matrix product, float32 |" in text or torch.cuda.is_available()
     assert not list(tmp_path.iterdir())
+
+
+def test_training_says_which_batches_it_did_not_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    parts = '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [256]}}]'
+    words = [*TINY, "--model.discriminators", parts, "--trainer.precision", "32-true", "--runs", str(tmp_path)]
+    assert run("speed", ["train", *words, "--model.adversarial_start", "1000", "--repeats", "1"]) == 0
+    text = capsys.readouterr().out
+    assert "discriminators join at batch 1,000: they have no part in this" in text
+    assert "what takes most of a batch: " in text
+    assert run("speed", ["train", *words, "--model.adversarial_start", "0", "--repeats", "1"]) == 0
+    assert "discriminators join" not in capsys.readouterr().out
 
 
 def test_reading_and_measuring(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run("speed", ["data", *TINY, "--runs", str(tmp_path), "--repeats", "1"]) == 0
-    assert "| a batch, 0 workers |" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "| a batch, 0 workers |" in text
+    assert "| copy of 64 MiB |" in text
     assert run("speed", ["metrics", "--metrics", "si_snr", "mel_distance", "--repeats", "1"]) == 0
     text = capsys.readouterr().out
     assert "| si_snr |" in text

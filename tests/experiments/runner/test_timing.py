@@ -14,6 +14,7 @@ from codeclab.experiments.runner.plan import describe_plan
 from codeclab.experiments.runner.schedule import longest_first, makespan
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.timing import Timings, architecture, time_batch
+from codeclab.experiments.train import profiling
 
 
 class Clock:
@@ -28,7 +29,7 @@ class Clock:
             step(batch, batch_idx)
 
         monkeypatch.setattr(model, "training_step", timed)
-        monkeypatch.setattr(timing, "_now", lambda trainer: self.time)
+        monkeypatch.setattr(profiling, "now", lambda device=None: self.time)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from codeclab.experiments.cli import main
+from codeclab.experiments.runs import dry_run
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.dry_run import count_saved_bytes, describe, measure_item, parameters
 
@@ -60,6 +61,25 @@ def test_the_papers_size_is_planned_on_any_machine() -> None:
     assert re.search(r"time +about \d+ days", text) or torch.cuda.is_available()
     (gib,) = re.findall(r"memory +about ([\d.]+) GiB", text)
     assert 5 < float(gib) < 80
+
+
+def test_memory_is_that_of_batches_with_discriminators_and_time_that_of_the_mean_batch(monkeypatch) -> None:
+    asked = []
+
+    def measured(model, audio, batch=0):
+        playing = model.discriminators_of(batch) is not None
+        asked.append(playing)
+        return (3.0, 2**30) if playing else (1.0, 2**20)
+
+    monkeypatch.setattr(dry_run, "measure_item", measured)
+    flags = ["--config", "encodec_24khz", "--scale", "laptop", "--trainer.max_steps", "100", "--data.batch_size", "2"]
+    for start, seconds, least in ((75, 0.75 * 1.0 + 0.25 * 3.0, 2.0), (0, 3.0, 2.0), (200, 1.0, 0.0)):
+        cli = build("fit", [*flags, "--model.adversarial_start", str(start), "--dry-run"])
+        text = describe(cli.model, cli.datamodule, 100)
+        (gib,) = re.findall(r"memory +about ([\d.]+) GiB", text)
+        assert least <= float(gib) <= least + 0.5
+        assert f"({2 * seconds:.2f} s a batch, from one item timed here)" in text
+    assert asked == [True, False, True, False]
 
 
 def test_an_items_cost_grows_with_its_length_and_leaves_no_gradient() -> None:

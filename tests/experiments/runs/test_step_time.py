@@ -1,9 +1,11 @@
-"""The benchmark of a training batch: what it times is what runs, and it leaves the trainer as it was."""
+"""The benchmark of a training batch: what it times is what runs, and nothing else of the run acts."""
 
+import lightning
 import pytest
 
-from codeclab.experiments.runs.step_time import HEADER, PARTS, Parts, main
-from codeclab.experiments.train.orders import GeneratorLosses
+from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.step_time import HEADER, main, time_batches
+from codeclab.experiments.train.profiling import PARTS
 
 TINY = (
     "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
@@ -11,20 +13,9 @@ TINY = (
 )
 
 
-def test_a_part_inside_another_is_taken_out_of_it() -> None:
-    moments = iter([0.0, 1.0, 4.0, 4.5])
-    parts = Parts(lambda: next(moments))
-    parts.enter("outer")
-    parts.enter("inner")
-    parts.leave()
-    parts.leave()
-    assert parts.seconds == {"outer": 1.5, "inner": 3.0}
-
-
 def test_only_the_second_half_is_taken_apart(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)
-    before = GeneratorLosses.gradients
     to = tmp_path / "times.md"
     for _ in range(2):
         main([*TINY.split(), "--batches", "2", "--warm-up", "1", "--to", str(to)])
@@ -35,12 +26,31 @@ def test_only_the_second_half_is_taken_apart(tmp_path, monkeypatch, capsys) -> N
     cells = dict(
         zip(*([cell.strip() for cell in line.strip("|").split("|")] for line in (header[0], row)), strict=True)
     )
-    assert float(cells["ms a batch"]) > 0
+    lowest, highest = map(float, cells["lowest to highest"].split(" to "))
+    assert 0 < lowest <= float(cells["ms a batch"]) <= highest
     shares = {part: int(cells[part].removesuffix(" %")) for part in (*PARTS, "rest")}
     assert sum(shares.values()) == pytest.approx(100, abs=len(shares))
     assert min(shares[part] for part in ("codec forward", "discriminators forward", "output gradients", "backward")) > 0
-    assert GeneratorLosses.gradients is before
     assert not (tmp_path / "runs").exists()
+
+
+class Acting(lightning.Callback):
+    """One of the run's own, which must not act."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        pytest.fail("a callback of the run acted")
+
+
+def test_a_built_experiment_is_timed_again_and_again_at_the_rates_of_its_whole_run(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cli = build("fit", [*TINY.split(), "--trainer.max_steps", "100", "--dry-run"])
+    cli.trainer.callbacks.append(Acting())
+    cli.config_init["trainer"].callbacks = [Acting()]
+    before = list(cli.trainer.callbacks)
+    assert [len(time_batches(cli, batches).worked) for batches in (2, 3)] == [2, 3]
+    assert cli.model.trainer.max_steps == 100
+    assert cli.trainer.callbacks == before
+    assert not list(tmp_path.iterdir())
 
 
 def test_impossible_counts_are_refused(capsys) -> None:
