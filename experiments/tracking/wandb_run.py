@@ -52,22 +52,17 @@ def start_run(folder: Path, described: Mapping[str, Any]) -> Any:
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {"project": os.environ.get("WANDB_PROJECT", PROJECT), **described}
-    told |= {"name": folder.name, "id": known_id(folder), "dir": str(folder), "resume": "allow"}
-    # Beside a run of the user's own this one is not ``wandb.run``, which W&B's gradient hooks write to.
+    told: dict[str, Any] = {"project": os.environ.get("WANDB_PROJECT", PROJECT), **described, "name": folder.name}
+    told |= {"id": known_id(folder), "dir": str(folder), "resume": "allow"}
+    # Alone it is ``wandb.run``, which ``watch`` writes to; a run of the user's own is left as it is.
     alone = wandb.setup().most_recent_active_run is None
     told["reinit"] = "default" if alone else "create_new"
-    settings: dict[str, Any] = {
-        "silent": True,
-        "console": "off",
-        "init_timeout": START_SECONDS,
-        "finish_timeout": UPLOAD_SECONDS,
-    }
+    settings = wandb.Settings(silent=True, console="off", init_timeout=START_SECONDS, finish_timeout=UPLOAD_SECONDS)
     if wandb_mode() == "online":
         problem = server_problem()
         if problem is None:
             try:
-                run = wandb.init(mode="online", settings=wandb.Settings(**settings), **told)
+                run = wandb.init(mode="online", settings=settings, **told)
                 print(f"W&B: {run.url}", file=sys.stderr)
                 return run
             except wandb.Error as error:
@@ -75,7 +70,8 @@ def start_run(folder: Path, described: Mapping[str, Any]) -> Any:
                 if alone:
                     wandb.teardown()  # it holds the id of the run that it could not begin
         print(f"note: W&B: {problem}; logging offline, for `wandb sync {folder}/wandb`", file=sys.stderr)
-    return wandb.init(mode="offline", settings=wandb.Settings(**settings, x_disable_stats=True), **told)
+    settings.x_disable_stats = True
+    return wandb.init(mode="offline", settings=settings, **told)
 
 
 def _first_line(error: BaseException) -> str:
