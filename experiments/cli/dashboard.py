@@ -7,7 +7,8 @@ from typing import Any
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.experiments.cli.options.dashboard import make_parser
-from codeclab.experiments.tracking.wandb_run import X_AXIS, api_key, server_problem
+from codeclab.experiments.tracking.wandb_run import X_AXIS
+from codeclab.experiments.tracking.wandb_server import api_key, server_problem
 
 TRAINING = {
     "Reconstruction losses": ("train/waveform", "train/spectral"),

@@ -44,7 +44,7 @@ def _log(table: Table, jobs: Mapping[str, Sequence[Job]], output: Path) -> None:
     columns += ["training, s", "error", "original", "coded"]
     described: dict[str, Any] = {"group": output.name, "job_type": "table", "tags": [output.name[:64]]}
     described |= {"config": {"title": table.title, "source": table.source, "notes": table.notes}}
-    run = start_run(output, output.name, described)
+    run = start_run(output, described)
     run.log({"table": wandb.Table(columns=list[str | int](columns), data=rows, allow_mixed_types=True)})
     run.finish()
 

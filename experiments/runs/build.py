@@ -238,7 +238,8 @@ class CodecCLI(LightningCLI):
         request = self.request
         due = self.folder.validation_due
         loggers = make_loggers(self.folder, self.settings, self.start, request.recipe, request.scale, due)
-        trainer.loggers = [*loggers, *trainer.loggers]  # the run's own, then those of --trainer.logger
+        # Those of --trainer.logger first: a WandbLogger among them would write into a W&B run that has begun before it.
+        trainer.loggers = [*trainer.loggers, *loggers]
 
     def execute(self) -> None:
         """Run the command."""

@@ -62,6 +62,11 @@ class MetricsCSV(Logger):
         """A run has one metrics file."""
         return ""
 
+    @property
+    def save_dir(self) -> str:
+        """The folder of the file."""
+        return str(self.path.parent)
+
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         lines = [",".join(self.columns)]
         lines += [",".join(row.get(column) or "" for column in self.columns) for row in rows]
@@ -173,7 +178,7 @@ def make_loggers(
     scale: str | None = None,
     validates: bool = False,
 ) -> list[Logger]:
-    """The loggers of a run that continues after ``start`` batches.
+    """The loggers of a run that continues after ``start`` batches; W&B first, so that it is ``trainer.logger``.
 
     Args:
         folder: the run.
@@ -183,8 +188,7 @@ def make_loggers(
         scale: name of its scale, or None.
         validates: whether it begins with the validation that ``start`` is due.
     """
-    loggers: list[Logger] = [MetricsCSV(folder.metrics, start, validates)]
-    if is_wanted():
-        described = describe_run(config, recipe, scale)
-        loggers.append(RunWandb(folder.path, described, folder.codec, folder.best))
-    return loggers
+    figures = MetricsCSV(folder.metrics, start, validates)
+    if not is_wanted():
+        return [figures]
+    return [RunWandb(folder.path, describe_run(config, recipe, scale), folder.codec, folder.best), figures]

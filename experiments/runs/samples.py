@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import WandbLogger
 from torch import Tensor
 
 from codeclab.benchmarks.evaluate.clip import Clip
@@ -21,7 +22,6 @@ from codeclab.codecs.io.files import replacing
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.tracking.wandb_run import RunWandb
 from codeclab.experiments.train.experiment_of import experiment_of
 from codeclab.experiments.train.validation import spread_rates
 
@@ -111,7 +111,7 @@ class SaveSamples(Callback):
     def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, data: AudioData) -> None:
         experiment = experiment_of(pl_module)
         codec, step = experiment.deployed_codec, trainer.global_step
-        online = next((logger for logger in trainer.loggers if isinstance(logger, RunWandb)), None)
+        boards = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
         media: dict[str, Any] = {}
         for clip in data.clips("valid")[: self.clips]:
             name = re.sub(r"[^\w.-]+", "_", clip.name)
@@ -120,15 +120,15 @@ class SaveSamples(Callback):
             if not original.is_file():
                 write_audio(original, clip.audio, clip.sample_rate)
             write_audio(self.folder.samples / f"{name}.{step}.flac", coded, codec.sample_rate)
-            if online is not None and self.is_due(step):
+            if boards and self.is_due(step):
                 media[f"samples/{name}/original"] = (clip.audio, None)
                 for rate in spread_rates(codec.bitrates):
                     # A learnt rate moves, and its clips still belong together.
                     label = "learnt rate" if codec.quantizer.learns_rate else f"{rate:.3g}kbps"
                     heard = code(codec, clip, codec.n_codebooks_for(rate))
                     media[f"samples/{name}/{label}"] = (heard, clip.audio)
-        if online is not None and media:
-            log_media(online, media, codec.sample_rate, step)
+        for board in boards if media else []:
+            log_media(board, media, codec.sample_rate, step)
 
 
 def code(codec: Codec, clip: Clip, n_codebooks: int) -> Tensor:
@@ -137,7 +137,7 @@ def code(codec: Codec, clip: Clip, n_codebooks: int) -> Tensor:
     return codec.decode(codec.encode(clip.audio[None].to(device), n_codebooks=n_codebooks))[0].cpu()
 
 
-def log_media(logger: RunWandb, media: dict[str, tuple[Tensor, Tensor | None]], sample_rate: int, step: int) -> None:
+def log_media(logger: WandbLogger, media: dict[str, tuple[Tensor, Tensor | None]], sample_rate: int, step: int) -> None:
     """Send clips to W&B as audio and, where they have an original, as spectrograms beside it.
 
     Args:

@@ -9,9 +9,11 @@ import time
 import lightning
 import pytest
 import torch
+import wandb
 
 from codeclab.experiments.tracking.describe_run import describe_run
-from codeclab.experiments.tracking.wandb_run import RunWandb, server_problem, wandb_mode
+from codeclab.experiments.tracking.wandb_run import RunWandb, start_run
+from codeclab.experiments.tracking.wandb_server import server_problem, wandb_mode
 from codeclab.experiments.train.step_output import StepOutput
 from codeclab.quantizers.usage import codebook_statistics
 
@@ -92,6 +94,26 @@ def test_a_server_that_does_not_answer_is_not_waited_for(logged_in):
         silent.listen()
         logged_in(f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert "cannot be reached" in server_problem(patience=0.2)
+
+
+def test_a_server_that_answers_but_refuses_the_run_leaves_its_id_to_the_offline_log(
+    logged_in, answering, tmp_path, capsys
+):
+    url, asked = answering(404)
+    logged_in(url)
+    assert server_problem() is None
+    (tmp_path / "run" / "wandb" / "offline-run-20260101_000000-known123").mkdir(parents=True)
+    wandb.teardown()  # what it knew of other servers
+    try:
+        run = start_run(tmp_path / "run", {})
+        run.finish()
+    finally:
+        wandb.teardown()
+    assert len(asked) > 1, "W&B itself asked, too"
+    assert (run.id, run.offline) == ("known123", True)
+    said = capsys.readouterr().err
+    assert "returned error 404" in said
+    assert "logging offline" in said
 
 
 def test_what_goes_wrong_in_the_log_ends_the_log_alone(monkeypatch, tmp_path, capsys):
