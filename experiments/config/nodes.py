@@ -23,7 +23,7 @@ def placed(node: Any, keys: Sequence[str], value: Any, append: bool = False, nam
     Args:
         node: what there is: a mapping, a part, a list, whose last element is meant, a part's name or file, or None.
         keys: of the setting, from the node down; none means the node itself.
-        value: as it was typed, or any other. A mapping is laid over one that is there.
+        value: as it was typed, or any other. A mapping is laid over one that is there, but for a part's argument.
         append: whether it is appended to the list that is there.
         name: the node's dotted name.
 
@@ -36,7 +36,10 @@ def placed(node: Any, keys: Sequence[str], value: Any, append: bool = False, nam
         return [*node[:-1], placed(node[-1], keys, value, append, name)]
     group = _group(node, name, keys)
     if "class_path" in group:
-        return {**group, "init_args": placed(group.get("init_args"), keys, value, append, name)}
+        arguments = dict(group.get("init_args") or {})
+        if len(keys) == 1 and not append:
+            arguments.pop(keys[0], None)  # what is given of a part's argument is all of it
+        return {**group, "init_args": placed(arguments, keys, value, append, name)}
     inner = f"{name}.{keys[0]}" if name else keys[0]
     return {**group, keys[0]: placed(group.get(keys[0]), keys[1:], value, append, inner)}
 
@@ -60,10 +63,8 @@ def _typed(value: Any, before: Any, name: str) -> Any:
         return value
     if value.lstrip().startswith("{"):
         return read_value(name, value)
-    path = Path(value).expanduser()
-    return (
-        read_yaml(path) if isinstance(before, dict) and path.suffix in (".yaml", ".yml") and path.is_file() else value
-    )
+    in_file = isinstance(before, dict) and value.endswith((".yaml", ".yml")) and Path(value).expanduser().is_file()
+    return read_yaml(Path(value).expanduser()) if in_file else value
 
 
 def _listed(value: Any, name: str) -> list[Any]:

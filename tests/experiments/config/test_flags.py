@@ -195,6 +195,14 @@ def test_a_list_gets_one_more() -> None:
         request("--model.spectral_loss", "MultiScaleLogMelLoss", "--model.spectral_loss.n_mels+=3")
 
 
+def test_a_parts_mapping_is_given_whole_or_by_its_keys() -> None:
+    package = ["--model.quantizer", "PackageVQ", "--model.quantizer.arguments"]
+    found = request(*package, "{a: 1, b: 1e-3}", "--model.quantizer.arguments.a", "2")
+    assert found.settings["model"]["quantizer"]["init_args"]["arguments"] == {"a": "2", "b": 0.001}
+    found = request(*package, "{a: 1}", "--model.quantizer.arguments", "{b: 2}")
+    assert found.settings["model"]["quantizer"]["init_args"]["arguments"] == {"b": 2}
+
+
 def test_a_class_beside_the_runs_own_takes_its_arguments() -> None:
     found = request("--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "boards",
                     "--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor", "valid/mel_distance",
