@@ -89,7 +89,7 @@ class LanguageModelCLI(LightningCLI):
         self.codec = codec
         self.folder = RunFolder(folder)
         self.recipe = Path(recipe).stem
-        taken = [name for name, _ in settings if name.removeprefix("model.") in OF_THE_CODEC]
+        taken = [plain(name) for name, _ in settings if plain(name).removeprefix("model.") in OF_THE_CODEC]
         if taken:
             raise RecipeError(f"--{taken[0]} is the codec's and cannot be set")
         self.asked: dict[str, Any] = read_recipe(recipe)
