@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
+from codeclab.experiments.config import words
 from codeclab.experiments.config.files import RECIPES, SCALES, TABLES, names
 from codeclab.experiments.config.hints import choices_of, hints_of
 from codeclab.experiments.config.parts import LINKED, all_slots, arguments, subclasses
@@ -26,9 +27,8 @@ FILES = ("--init", "--data", "--runs", "--import", "--ckpt_path")
 def flags_of(command: str) -> dict[str, list[str]]:
     """The flags of ``fit``, ``validate`` or ``test``, and the words each may be; none where they cannot be counted."""
     import_parts()
-    short = ["--help", "--help-all", "--scale", "--data", "--dry-run", "--compile", "--print_config"]
-    own = [option for action in make_parser(command)._actions for option in action.option_strings]
-    found: dict[str, list[str]] = {flag: [] for flag in [*short, *own]}
+    own = [*words.make_parser(command)._actions, *make_parser(command)._actions]
+    found: dict[str, list[str]] = {flag: [] for action in own for flag in action.option_strings}
     found = {flag: choices for flag, choices in found.items() if not flag.startswith("--print_shtab")}
     for section, owner in OWNERS.items():
         found |= {f"--{name}": choices_of(hint) for name, hint in hints_of(owner, section) if name not in LINKED}
@@ -48,10 +48,12 @@ def training_parser(command: str) -> argparse.ArgumentParser:
     from shtab import Choice
 
     parser = argparse.ArgumentParser(add_help=False)
+    alone = {
+        flag for action in words.make_parser(command)._actions if action.nargs == 0 for flag in action.option_strings
+    }
     for flag, choices in flags_of(command).items():
-        alone = flag in ("--help", "--help-all", "--dry-run", "--compile", "--print_config")
         paths = [Choice("file")] if flag in (*FILES, "--config") else []
-        if alone:
+        if flag in alone:
             parser.add_argument(flag, action="store_true")
         else:
             parser.add_argument(flag, choices=[*choices, *paths] or None)

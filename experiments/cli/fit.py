@@ -4,20 +4,18 @@ import re
 import sys
 
 import yaml
+from jsonargparse import ArgumentError
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.experiments.cli.options.fit import help_text
-from codeclab.experiments.config.recipes import (
-    RecipeError,
-    import_parts,
-)
+from codeclab.experiments.config.parts import all_slots, find_part
+from codeclab.experiments.config.recipes import RecipeError, import_parts
+from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runs.bare_parser import make_parser
-from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.build import build_typed
 from codeclab.experiments.runs.folder import RunFolderError
 from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.train.non_finite import NonFiniteLossError
-
-PRINT_CONFIG = "--print_config"
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -25,16 +23,13 @@ def run(command: str, argv: list[str]) -> int:
     if not argv:
         print(help_text(command), end="")
         return 2
-    if "--help-all" in argv or any(word.partition("=")[0].endswith(".help") for word in argv):
-        import_parts()
-        make_parser(command).parse_args(["--help" if word == "--help-all" else word for word in argv])
     try:
-        if PRINT_CONFIG in argv:
-            cli = build(command, [word for word in argv if word != PRINT_CONFIG] + ["--dry-run"])
+        words = read_words(argv, command)
+        explain(command, words)
+        cli = build_typed(command, words)
+        if words.print_config:
             print(yaml.safe_dump(cli.requested, sort_keys=False), end="")
-            return 0
-        cli = build(command, argv)
-        if cli.request.dry_run:
+        elif words.dry_run:
             from codeclab.experiments.runs.dry_run import describe
 
             print(describe(cli.model, cli.datamodule, cli.config.trainer.max_steps))
@@ -55,6 +50,27 @@ def run(command: str, argv: list[str]) -> int:
         print(f"codeclab {command}: {reason}", file=sys.stderr)
         return 1
     return 0
+
+
+def explain(command: str, words: Words) -> None:
+    """Print every flag, or the arguments of parts, and end, where that is asked for.
+
+    Raises:
+        RecipeError: there is no such part.
+    """
+    asked = [(name, value) for name, value in words.settings if name.endswith(".help")]
+    if not (asked or words.help_all):
+        return
+    import_parts()
+    for name, value in asked:
+        slot = name.removesuffix(".help")
+        if slot in all_slots():
+            find_part(slot, all_slots()[slot], value)
+    try:
+        # Only the parser can print what it knows, and it is asked by a word.
+        make_parser(command).parse_args([f"--{name}={value}" for name, value in asked] or ["--help"])
+    except ArgumentError as error:
+        raise RecipeError(str(error)) from error
 
 
 def loader_died(error: BaseException) -> str:

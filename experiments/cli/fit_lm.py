@@ -9,6 +9,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.options.fit_lm import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.runs.training_data import data_settings, run_of
 from codeclab.experiments.train.non_finite import NonFiniteLossError
@@ -29,16 +30,16 @@ def trained_on(run: Path) -> str | None:
 
 def run(command: str, argv: list[str]) -> int:
     """``codeclab fit-lm``; returns the exit status."""
-    options, words = make_parser().parse_known_args(argv)
     try:
+        options = make_parser().read(argv)
         for file in options.imports:
             import_file(file)
         codec = Codec.from_pretrained(options.codec).to(options.device)
-        if options.data is None and not any(word.startswith("--data.folder") for word in words):
-            options.data = trained_on(Path(options.codec)) or "synthetic"
+        settings = options.settings
+        if "data.folder" not in dict(settings):
+            settings = [*settings, ("data.folder", trained_on(Path(options.codec)) or SYNTHETIC)]
         folder = Path(options.output) if options.output else language_model_folder(options.codec)
-        words += ["--data", options.data] if options.data else []
-        cli = LanguageModelCLI(codec, folder, options.config, words)
+        cli = LanguageModelCLI(codec, folder, options.config, settings)
         cli.execute()
     except (ValueError, OSError, MisconfigurationException) as error:
         print(f"codeclab fit-lm: {error}", file=sys.stderr)

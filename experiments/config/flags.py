@@ -1,18 +1,14 @@
-"""From what the user typed to a tree of settings and the flags that the parser reads over it."""
+"""From what the user typed to one tree of settings, which the parser checks."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, is_dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from jsonargparse import Namespace
 
 from codeclab.experiments.config.files import config_path
-from codeclab.experiments.config.hints import alternatives, hints_of
 from codeclab.experiments.config.own_code import bring, import_from
-from codeclab.experiments.config.parts import all_slots, find_part, read_value, refuse_linked
+from codeclab.experiments.config.parts import all_slots, find_part
 from codeclab.experiments.config.recipes import (
     RECIPES,
     RecipeError,
@@ -23,6 +19,7 @@ from codeclab.experiments.config.recipes import (
     read_yaml,
 )
 from codeclab.experiments.config.tree import Tree
+from codeclab.experiments.config.words import Words
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.quantizers.base import Quantizer
 
@@ -65,8 +62,7 @@ class Request:
     """What the command line asks for.
 
     Attributes:
-        settings: the recipes' settings as one tree, their parts exchanged.
-        flags: those for the parser, which reads them over the tree: name and value.
+        settings: the recipes' settings as one tree, their parts exchanged, and those given by flags over them.
         recipe: stem of the last config given, for the run's name.
         folder: the run's folder, where the config is a run's.
         scale: name of the scale, or None.
@@ -79,7 +75,6 @@ class Request:
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
-    flags: list[tuple[str, str]] = field(default_factory=list)
     recipe: str = "run"
     folder: Path | None = None
     scale: str | None = None
@@ -91,115 +86,49 @@ class Request:
     dropped: list[str] = field(default_factory=list)
 
 
-def pairs(argv: Iterable[str]) -> list[tuple[str, str]]:
-    """``--flag value`` and ``--flag=value`` as (flag without dashes, value).
-
-    Raises:
-        RecipeError: a word that belongs to no flag, or a flag without its value.
-    """
-    found: list[tuple[str, str]] = []
-    words = iter(argv)
-    for word in words:
-        if not word.startswith("--"):
-            raise RecipeError(f"{word!r} is not a flag: flags begin with --, as in --config encodec_24khz")
-        flag, equals, value = word[2:].partition("=")
-        if not equals:
-            value = next(words, "")
-        if not value or (not equals and value.startswith("--")):
-            raise RecipeError(f"--{flag} needs a value, as in --{flag} VALUE")
-        found.append((flag, value))
-    return found
-
-
-def read_request(argv: list[str]) -> Request:
-    """Lay recipes and swaps over one another, and check parts and their arguments; ``sys.argv`` is not read.
+def read_request(words: Words) -> Request:
+    """Lay recipes, swaps and other settings over one another, and check parts and their arguments.
 
     Raises:
         RecipeError: unknown recipe, scale, part or argument, with those that exist.
     """
-    request = Request()
+    request = Request(dry_run=words.dry_run or words.print_config, scale=words.scale)
     import_parts()
-    words = [word for word in argv if word not in ("--dry-run", "--compile")]
-    request.dry_run = "--dry-run" in argv
-    words += ["--model.compile", "true"] if "--compile" in argv else []
-    flags: list[tuple[str, str]] = []
+    if words.scale:
+        read_scale(words.scale)
     configs: list[dict[str, Any]] = []
     imports: list[str] = []
     brought: set[str] = set()
-    for flag, value in pairs(words):
-        if flag == "scale":
-            read_scale(value)
-            request.scale = value
-        elif flag == "config":
-            path = config_path(value)
-            request.folder = path.parent if path.name == "config.yaml" else None
-            request.recipe = path.parent.name if request.folder else path.stem
-            configs.append(at_present(read_yaml(path)))
-            named = [_beside(path, file) for file in configs[-1].pop("import", None) or []]
-            imports += named
-            if request.folder and import_from(request.folder):
-                brought.update(named)  # the run's own copies
-        elif flag == "import":
-            imports.append(value)
-        else:
-            flags.append(("data.folder", without_synthetic(value) or "null") if flag == "data" else (flag, value))
-    given = {flag for flag, _ in flags}
+    for name in words.configs:
+        path = config_path(name)
+        request.folder = path.parent if path.name == "config.yaml" else None
+        request.recipe = path.parent.name if request.folder else path.stem
+        configs.append(at_present(read_yaml(path)))
+        named = [_beside(path, file) for file in configs[-1].pop("import", None) or []]
+        imports += named
+        if request.folder and import_from(request.folder):
+            brought.update(named)  # the run's own copies
+    settings = [*words.settings, *([("model.compile", "true")] if words.compile else [])]
+    given = {name for name, _ in settings}
     if not configs:
         hint = " (--init gives weights, the recipe the parts they go into)" if "init" in given else ""
         raise RecipeError(f"which recipe? Give --config NAME{hint}, one of: {', '.join(names(RECIPES))}")
-    request.steps = _usual_steps(configs, request.scale)
+    request.steps = _usual_steps(configs, words.scale)
     if given & {"init", "name"}:
         _as_recipes(request, configs, "init" in given)
-    imports = list(dict.fromkeys(imports))
+    imports = list(dict.fromkeys([*imports, *words.imports]))
     for file in imports:
         if file not in brought:
             bring(file)
     tree = Tree(all_slots())
     for config in configs:
         tree.lay_over(config)
+    tree.settings["import"] = imports
     # A part's own arguments are read by the part that is there in the end, wherever in the line it is named.
-    flags.sort(key=lambda pair: _plain(pair[0]) not in tree.slots)
-    for flag, value in flags:
-        _read_flag(request, tree, flag, value)
+    for name, value in sorted(settings, key=lambda setting: plain(setting[0]) not in tree.slots):
+        request.explicit.update(tree.set(plain(name), corpus_or_text(name, value), append=name.endswith("+")))
     request.settings, request.swapped, request.dropped = tree.settings, tree.swapped, tree.dropped
-    request.settings["import"] = imports
     return request
-
-
-def _read_flag(request: Request, tree: Tree, flag: str, value: str) -> None:
-    """Take one flag: a part, an argument of a part, or any other setting, which is the parser's."""
-    plain = _plain(flag)
-    slot, _, argument = plain.rpartition(".")
-    refuse_linked(plain)
-    if plain in tree.slots:
-        if flag.endswith("+"):
-            request.explicit.update(tree.append(plain, value))
-            return
-        is_list = value.lstrip().startswith("[")
-        if isinstance(tree.part(plain), list) and not is_list and value != "null":
-            raise RecipeError(f"--{plain} is a list: write --{plain} '[{value}]', or --{plain}+={value} to append")
-        request.explicit.update([plain, *tree.put(plain, read_value(plain, value) if is_list else value)])
-    elif slot in tree.slots and tree.part(slot):
-        request.explicit.add(tree.set_argument(slot, argument, value))
-    elif slot in optional_groups() and tree.set_in_group(slot, argument, value):
-        request.explicit.add(plain)
-    else:
-        request.explicit.add(plain)
-        request.flags.append((flag, value))
-
-
-@cache
-def optional_groups() -> frozenset[str]:
-    """Groups of settings that may be null, such as the discriminators' optimizer.
-
-    The parser reads no flag over one that the recipe has.
-    """
-    from codeclab.experiments.train.module import CodecExperiment
-
-    kinds = {name: alternatives(hint) for name, hint in hints_of(CodecExperiment, "model")}
-    return frozenset(
-        name for name, hints in kinds.items() if NoneType in hints and any(is_dataclass(kind) for kind in hints)
-    )
 
 
 def _usual_steps(configs: list[dict[str, Any]], scale: str | None) -> int | None:
@@ -231,5 +160,11 @@ def _beside(config: Path, file: str) -> str:
     return str(config.parent / file) if (config.parent / file).is_file() else file
 
 
-def _plain(flag: str) -> str:
-    return flag.removesuffix("+").replace(".init_args", "").removesuffix(".class_path")
+def plain(name: str) -> str:
+    """A setting's dotted name as the tree has it: without the ``+`` of a list, and a part's arguments next to it."""
+    return name.removesuffix("+").replace(".init_args", "").removesuffix(".class_path")
+
+
+def corpus_or_text(name: str, value: str) -> str | None:
+    """A setting's value as it was typed, or, of a corpus named by its word, as settings keep it."""
+    return without_synthetic(value) if name == "data.folder" else value

@@ -11,7 +11,7 @@ from jsonargparse.typing import NonNegativeFloat
 
 from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.hints import alternatives, class_named
-from codeclab.experiments.config.parts import check_argument
+from codeclab.experiments.config.parts import check_argument, read_value
 
 SHOWN = 40
 """Most names listed in a message."""
@@ -82,9 +82,7 @@ def misfit(value: Any, hint: Any) -> tuple[Any, str] | None:
         return None
     read = value
     if isinstance(value, str) and value.lstrip().startswith("["):
-        parser = ArgumentParser(exit_on_error=False)
-        parser.add_argument("--value", type=list)
-        read = parser.parse_args([f"--value={value}"]).value if _fits(value, list) else value
+        read = read_value("value", value) if _fits(value, list) else value
     for kind in alternatives(hint):
         if isinstance(read, list) and typing.get_origin(kind) in (list, Sequence):
             for element in read:
@@ -114,10 +112,7 @@ def _fits(value: Any, hint: Any) -> bool:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--value", type=hint)
     try:
-        if isinstance(value, str):
-            parser.parse_args([f"--value={value}"])
-        else:
-            parser.parse_object({"value": value})
+        parser.parse_object({"value": value})
     except ArgumentError:
         return False
     return True

@@ -6,6 +6,7 @@ import typing
 from typing import Any
 
 import yaml
+from jsonargparse import get_loader
 
 from codeclab.codecs.io.parts import concrete_subclasses
 from codeclab.codecs.wording import did_you_mean
@@ -123,12 +124,12 @@ def read_node(slot: str, base: type, node: Any) -> tuple[type | None, dict[str, 
 
 
 def read_value(flag: str, text: str) -> Any:
-    """A flag's value written as YAML.
+    """A flag's value written as YAML; its numbers as the parser reads them, which knows ``1e-3``.
 
     Raises:
         RecipeError: it is not YAML.
     """
     try:
-        return yaml.safe_load(text)
+        return get_loader("yaml")(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"--{flag}: {text!r} is not YAML") from error

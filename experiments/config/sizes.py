@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codeclab.experiments.config.files import RecipeError, read_yaml, recipe_path
+from codeclab.experiments.config.words import read_words
 
 
 def size_flags(flags: Sequence[str], sizes: Mapping[str, int], parts: Mapping[str, Any]) -> list[str]:
@@ -19,7 +20,10 @@ def size_flags(flags: Sequence[str], sizes: Mapping[str, int], parts: Mapping[st
     """
     if not sizes:
         return []
-    recipe = read_yaml(recipe_path(_recipe_of(flags)))
+    recipes = read_words(flags).configs
+    if not recipes:
+        raise RecipeError("sizes: the row's flags name no recipe; begin them with --config NAME")
+    recipe = read_yaml(recipe_path(recipes[0]))
     return [
         word
         for setting, size in sizes.items()
@@ -37,12 +41,3 @@ def _in_proportion(recipe: dict[str, Any], parts: Mapping[str, Any], setting: st
         raise RecipeError(f"sizes: the recipe gives no number for {setting}; set it by a flag instead")
     scaled = parts.get(node["class_path"], {}).get(argument, whole)
     return max(1, round(size * scaled / whole))
-
-
-def _recipe_of(flags: Sequence[str]) -> str:
-    for index, word in enumerate(flags):
-        if word.startswith("--config="):
-            return word.partition("=")[2]
-        if word == "--config" and index + 1 < len(flags):
-            return flags[index + 1]
-    raise RecipeError("sizes: the row's flags name no recipe; begin them with --config NAME")

@@ -1,11 +1,10 @@
 """A recipe's settings as one tree: recipes laid over one another, parts exchanged in it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from jsonargparse import Namespace
-
-from codeclab.experiments.config.parts import SHARED, arguments, check_argument, read_node, refuse_linked
+from codeclab.experiments.config.nodes import merged, placed
+from codeclab.experiments.config.parts import SHARED, arguments, check_argument, read_node, read_value, refuse_linked
 from codeclab.experiments.config.recipes import RecipeError
 
 SECTIONS = ("model", "data")
@@ -45,11 +44,12 @@ class Tree:
             RecipeError: a part, or an argument of one, that does not exist or follows another setting.
         """
         for section, content in recipe.items():
-            if section not in SECTIONS:
-                self.settings[section] = merged(self.settings.get(section), content)
-                continue
-            if not isinstance(content, dict | None):
+            before = self.settings.get(section)
+            if not isinstance(content, dict | None) and (section in SECTIONS or isinstance(before, dict)):
                 raise RecipeError(f"{section} should hold settings by their names; it is {content!r}")
+            if section not in SECTIONS:
+                self.settings[section] = merged(before, content)
+                continue
             for name, value in (content or {}).items():
                 refuse_linked(f"{section}.{name}")
                 slot = f"{section}.{name}"
@@ -94,30 +94,62 @@ class Tree:
         self.settings.setdefault(section, {})[name] = [*listed, part]
         return [f"{slot}[{len(listed)}].{key}" for key in given(part)]
 
-    def set_argument(self, slot: str, argument: str, value: Any) -> str:
-        """Set an argument of the part in a slot, of a list the last; returns its dotted path.
+    def set(self, setting: str, value: Any, append: bool = False) -> list[str]:
+        """Set any setting by its dotted name, one of a list of parts in the last of them.
+
+        Args:
+            setting: a part's slot, an argument of the part in one, or another.
+            value: as a flag has it, or as YAML gives it.
+            append: whether it is appended to the list that is there.
+
+        Returns:
+            the dotted paths of what is set with it, places in lists numbered.
 
         Raises:
-            RecipeError: no part is there, or it does not take the argument.
+            RecipeError: a part or an argument that does not exist or follows another setting, or a value that is no
+                mapping or list where there should be one.
+        """
+        refuse_linked(setting)
+        if setting in self.slots:
+            return self.append(setting, value) if append else [setting, *self._put_typed(setting, value)]
+        slot, _, argument = setting.rpartition(".")
+        path = self._path_to(slot, argument, append) if slot in self.slots else setting
+        content = placed(self.settings, setting.split("."), value, append)
+        if not slot and isinstance(self.settings.get(setting), dict):
+            self.lay_over({setting: content[setting]})
+        else:
+            self.settings = content
+        return [path]
+
+    def _path_to(self, slot: str, argument: str, append: bool) -> str:
+        """The dotted path of an argument of the part in a slot, of several the last.
+
+        Raises:
+            RecipeError: no part is there, it does not take the argument, or has no such list to append to.
         """
         part, path = self.part(slot), slot
-        if isinstance(part, list):
-            path, part = f"{slot}[{len(part) - 1}]", part[-1] if part else None
-        if part is None:
+        if isinstance(part, list) and part:
+            path, part = f"{slot}[{len(part) - 1}]", part[-1]
+        if not part:
             raise RecipeError(f"--{slot}.{argument}: there is no {slot.rpartition('.')[2]}; give --{slot} NAME first")
         kind, _ = read_node(slot, self.slots[slot], part)
         assert kind is not None
         check_argument(slot, kind, argument)
-        part["init_args"] = {**given(part), argument: value}
+        if append and argument not in given(part):
+            raise RecipeError(f"--{slot}.{argument}+= appends to the recipe's list, and it has none; leave out the +")
         return f"{path}.{argument}"
 
-    def set_in_group(self, group: str, key: str, value: Any) -> bool:
-        """Set one of a group of settings; returns whether the group is there."""
-        section, _, name = group.partition(".")
-        found = self.settings.get(section, {}).get(name)
-        if isinstance(found, dict):
-            found[key] = value
-        return isinstance(found, dict)
+    def _put_typed(self, slot: str, value: Any) -> list[str]:
+        """Put what a flag names into a slot.
+
+        Raises:
+            RecipeError: it is one part, and there are several.
+        """
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            value = read_value(slot, value)
+        elif isinstance(self.part(slot), list) and isinstance(value, str) and value != "null":
+            raise RecipeError(f"--{slot} is a list: write --{slot} '[{value}]', or --{slot}+={value} to append")
+        return self.put(slot, value)
 
     def _read(self, slot: str, value: Any) -> Any:
         """A part as a class and its arguments; None where there is to be none."""
@@ -153,32 +185,3 @@ def given(part: Part | None) -> dict[str, Any]:
 def as_part(class_path: str, settings: Mapping[str, Any]) -> Part:
     """A class and its arguments, where there are any."""
     return {"class_path": class_path, "init_args": dict(settings)} if settings else {"class_path": class_path}
-
-
-def leaves(settings: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting of a tree by the name that a flag has for it, with its value; that of a part is its class."""
-    if isinstance(settings, dict) and settings:
-        for key, value in settings.items():
-            outer = key in ("class_path", "init_args")
-            yield from leaves(value, name if outer else f"{name}.{key}" if name else key)
-    elif isinstance(settings, list) and any(isinstance(item, dict) for item in settings):
-        for item in settings:
-            yield from leaves(item, name)
-    elif name:
-        yield name, settings
-
-
-def as_namespace(value: Any) -> Any:
-    """A tree as the parser holds it: groups of settings, in lists too, as its namespaces."""
-    if isinstance(value, dict):
-        return Namespace(**{key: as_namespace(inner) for key, inner in value.items()})
-    return [as_namespace(inner) for inner in value] if isinstance(value, list) else value
-
-
-def merged(before: Any, over: Any) -> Any:
-    """A value, or of two groups of settings the second over the first; another class takes nothing over."""
-    if not (isinstance(before, dict) and isinstance(over, dict)):
-        return over
-    if before.get("class_path") != over.get("class_path"):
-        return over
-    return {**before, **{key: merged(before.get(key), value) for key, value in over.items()}}

@@ -1,6 +1,8 @@
 """A language model's run, built from a command's words: LightningCLI over its recipe, a run folder around it."""
 
+import copy
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,11 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import LANGUAGE_MODELS
-from codeclab.experiments.config.flags import pairs
+from codeclab.experiments.config.flags import corpus_or_text, plain
 from codeclab.experiments.config.hints import hints_of
 from codeclab.experiments.config.messages import explain, shorten
+from codeclab.experiments.config.nodes import leaves, placed
 from codeclab.experiments.config.recipes import RecipeError, names, read_yaml
-from codeclab.experiments.config.tree import as_namespace, leaves
-from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
 from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import CodesData
@@ -33,8 +34,6 @@ from codeclab.experiments.runs.precision import refuse_precision
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.slurm_shell import cluster_plugins
 from codeclab.experiments.runs.training import say, train_on
-
-"""Recipes of language models."""
 
 OF_THE_CODEC = ("n_codebooks", "codebook_size", "frame_rate", "bandwidths")
 
@@ -83,25 +82,27 @@ class LanguageModelCLI(LightningCLI):
         codec: whose codes are learnt.
         folder: of the run.
         recipe: its name or path.
-        words: flags, ``--data FOLDER`` as a short form.
+        settings: those given over the recipe's, as ``SettingsParser`` reads them.
     """
 
-    def __init__(self, codec: Codec, folder: Path, recipe: str, words: list[str]) -> None:
+    def __init__(self, codec: Codec, folder: Path, recipe: str, settings: Sequence[tuple[str, str]]) -> None:
         self.codec = codec
         self.folder = RunFolder(folder)
         self.recipe = Path(recipe).stem
-        flags = [("data.folder", without_synthetic(v) or "null") if f == "data" else (f, v) for f, v in pairs(words)]
-        taken = [flag for flag, _ in flags if flag.removeprefix("model.") in OF_THE_CODEC]
+        taken = [plain(name) for name, _ in settings if plain(name).removeprefix("model.") in OF_THE_CODEC]
         if taken:
             raise RecipeError(f"--{taken[0]} is the codec's and cannot be set")
-        self.flags, self.recipe_settings = flags, read_recipe(recipe)
+        self.asked: dict[str, Any] = read_recipe(recipe)
+        for name, value in settings:
+            keys, append = plain(name).split("."), name.endswith("+")
+            self.asked = placed(self.asked, keys, corpus_or_text(name, value), append)
         with warnings.catch_warnings():
             # Programs under test give their own arguments whatever sys.argv holds.
             warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
             super().__init__(
                 LanguageModelExperiment,
                 CodesData,
-                args=[f"--{flag}={value}" for flag, value in flags],
+                args=self.asked,
                 run=False,
                 save_config_callback=None,
                 seed_everything_default=0,
@@ -119,15 +120,13 @@ class LanguageModelCLI(LightningCLI):
         parser.add_argument("--checkpoint_minutes", type=kind, default=default, help=text)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, put in what the codec says, and refuse to continue another experiment."""
+        """Check the settings, put in what the codec says, and refuse to continue another experiment."""
         try:
-            config = parser.parse_args(args, namespace=as_namespace(self.recipe_settings))
+            config = parser.parse_object(copy.deepcopy(args))  # which it changes
         except ArgumentError as error:
             hints = {name: hint for section, owner in OWNERS.items() for name, hint in hints_of(owner, section)}
             known = [action.dest for action in parser._actions]
-            raise RecipeError(
-                explain(str(error), [*leaves(self.recipe_settings), *self.flags], hints, known, {})
-            ) from error
+            raise RecipeError(explain(str(error), list(leaves(self.asked)), hints, known, {})) from error
         for name, value in sizes_of(self.codec).items():
             config.model[name] = value
         if config.trainer.max_steps < 1:

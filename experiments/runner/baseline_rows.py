@@ -1,6 +1,5 @@
 """Rows of a table that are measured and not trained: baselines, and published or own codecs."""
 
-import itertools
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pandas import DataFrame
 
 from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
@@ -20,7 +18,9 @@ from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
+from codeclab.experiments.config.parts import read_value
 from codeclab.experiments.config.recipes import RecipeError, read_scale
+from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.stamp import Stamp
@@ -177,10 +177,7 @@ def clip_settings(scale: str | None, extra: Sequence[str] = ()) -> dict[str, Any
         extra: flags of ``codeclab fit`` for every row, which go before the scale's.
     """
     flags = dict(read_scale(scale)["flags"]) if scale else {}
-    words = [part for word in extra for part in word.split("=", 1)]
-    for name, value in itertools.pairwise(words):
-        if _is_clips(name.removeprefix("--")):
-            flags[name.removeprefix("--")] = yaml.safe_load(value)
+    flags |= {name: read_value(name, value) for name, value in read_words(extra).settings if _is_clips(name)}
     return {key.removeprefix("data."): value for key, value in flags.items() if _is_clips(key)}
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 import torch
 
 from codeclab.benchmarks.tables.row import RowSpec
-from codeclab.experiments.config.flags import pairs
 from codeclab.experiments.config.messages import shorten
+from codeclab.experiments.config.words import read_words
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.fit_language_model import refusal
@@ -144,7 +144,7 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     if reason is not None:
         notes(f"{draft.row.name} gets no language model: {reason}")
     name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
-    accelerator = dict(pairs(flags)).get("trainer.accelerator", "auto")
+    accelerator = dict(read_words(flags).settings).get("trainer.accelerator", "auto")
     for seed in range(request.seeds):
         own = f"{name}-seed{seed}" if seed else name
         made_for = MadeFor(request.spec.name, draft.row.name, seed, cli.request.recipe, cli.request.scale)

@@ -6,6 +6,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI, read_recipe, sizes_of
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
@@ -72,4 +73,5 @@ def fit_language_model(job: Job) -> None:
         steps = counted(model_steps(job.language_model), "batch", "batches")
         print(f"{job.title}: its language model, {steps}", file=sys.stderr)
         folder = language_model_folder(job.folder.path)
-        LanguageModelCLI(codec, folder, job.language_model, ["--data", job.data or "synthetic"]).execute()
+        data = job.data or SYNTHETIC
+        LanguageModelCLI(codec, folder, job.language_model, [("data.folder", data)]).execute()

@@ -10,8 +10,8 @@ from jsonargparse.typing import NonNegativeFloat
 from codeclab.experiments.config.flags import Request
 from codeclab.experiments.config.hints import hints_of
 from codeclab.experiments.config.messages import explain
+from codeclab.experiments.config.nodes import leaves
 from codeclab.experiments.config.parts import all_slots, read_node
-from codeclab.experiments.config.tree import leaves
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.tracking.describe_run import MadeFor
 from codeclab.experiments.train.module import CodecExperiment
@@ -98,5 +98,4 @@ def explain_refusal(error: str, request: Request, known: Iterable[str]) -> str:
             kind = read_node(slot, base, one)[0] if one else None
             hints |= dict(hints_of(kind, slot)) if kind else {}
         hints.pop(slot)  # which part stands there was checked when it was named
-    given = [*leaves(request.settings), *((flag.removesuffix("+"), value) for flag, value in request.flags)]
-    return explain(error, given, hints, known, REQUIRED)
+    return explain(error, list(leaves(request.settings)), hints, known, REQUIRED)

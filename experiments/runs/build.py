@@ -19,7 +19,7 @@ from codeclab.experiments.config.flags import Request, at_present, leave_out_rat
 from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.config.own_code import bring
 from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
-from codeclab.experiments.config.tree import as_namespace
+from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS, add_run_arguments, explain_refusal
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
@@ -61,7 +61,7 @@ class CodecCLI(LightningCLI):
             super().__init__(
                 CodecExperiment,
                 AudioData,
-                args=[f"--{flag}={value}" for flag, value in request.flags],
+                args=request.settings,
                 run=False,
                 save_config_callback=None,
                 seed_everything_default=0,
@@ -77,10 +77,9 @@ class CodecCLI(LightningCLI):
         add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, lay the scale over the resolved config (defaults < recipe < scale < flags), find the run's folder."""
+        """Check the tree, lay the scale over it (defaults < recipe < scale < flags), and find the run's folder."""
         try:
-            # The tree is where the parser begins, as if its defaults were those; flags are read over it.
-            config = parser.parse_args(args, namespace=as_namespace(self.request.settings))
+            config = parser.parse_object(copy.deepcopy(args))  # which it changes
             if self.request.scale:
                 apply_scale(config, read_scale(self.request.scale), self.request.explicit)
                 config = parser.parse_object(config)
@@ -289,7 +288,12 @@ def build(command: str, argv: list[str], label: str | None = None, notes: Notes 
         RecipeError: a part, argument, recipe or scale that does not exist or cannot work.
         RunFolderError: the run's folder holds another experiment.
     """
-    request = read_request(argv)
+    return build_typed(command, read_words(argv), label, notes)
+
+
+def build_typed(command: str, words: Words, label: str | None = None, notes: Notes | None = None) -> CodecCLI:
+    """As ``build``, of words that were parsed."""
+    request = read_request(words)
     request.label = label
     notes = notes or Notes()
     for line in request.dropped:

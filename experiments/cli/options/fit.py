@@ -1,26 +1,9 @@
-"""The help of ``codeclab fit``, ``validate`` and ``test``, whose flags LightningCLI reads."""
+"""The help of ``codeclab fit``, ``validate`` and ``test``."""
 
-from codeclab.experiments.config.files import SCALES, names
 from codeclab.experiments.config.part_names import part_names
+from codeclab.experiments.config.words import make_parser
 
-HELP = """usage: codeclab {command} --config RECIPE [options]
-
-{summary}
-
-  --config NAME          a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder
-  --scale NAME           sizes of parts, batch and steps: {scales}; left out: the recipe's own (the paper's)
-  --init PATH_OR_ID      start from the weights of a run (its discriminators too), a codec's folder or file, or a hub id
-  --data FOLDER          a tree of audio files, a manifest CSV, or `recordings`: 7 minutes of read speech that ship with
-                         codeclab; left out (or `synthetic`): the built-in synthetic corpus
-  --name NAME            the run's name; left out: derived from the settings
-  --runs FOLDER          where runs are kept (default: runs)
-  --import FILE.py       a Python file with your own parts; may be repeated. The run keeps it for later commands
-  --run-code             (any command) run the Python files that a run from elsewhere brings: look at its imports/ first
-  --print_config         print the resolved settings as a YAML that --config reads, and stop
-  --dry-run              print parts, sizes, bitrates, steps and estimates of memory and time, and stop
-  --compile              compile the networks with torch.compile
-
-Any part is swapped by its class name, and any of its arguments is a flag:
+SETTINGS = """Any part is swapped by its class name, and any of its arguments is a flag:
   --model.quantizer FactorizedVQ --model.quantizer.codebook_dim 8
   --model.encoder.activation relu --model.decoder.activation relu
   --model.discriminators+=MSSTFTDiscriminator            (+= appends to a list)
@@ -35,9 +18,9 @@ Training:
 
 The same command again continues the run where it stopped; Ctrl-C ends the batch and keeps it. last.ckpt is written
 before and after each validation, and every 15 minutes (--checkpoint_minutes M); --losses all shows every loss.
-`codeclab {command} --model.quantizer.help NAME` explains a part's arguments, `--help-all` every flag.
+`codeclab {command} --model.quantizer.help NAME` explains a part's arguments. Any command takes --run-code: run the
+Python files that a run from elsewhere brings; look at its imports/ first.
 """
-
 
 SUMMARIES = {
     "fit": "Train a codec from a recipe; the same command again continues it.",
@@ -49,6 +32,7 @@ SUMMARIES = {
 def help_text(command: str) -> str:
     """What ``codeclab fit --help`` prints."""
     lines = [f"  --{slot:<24} {', '.join(parts)}" for slot, parts in part_names().items()]
-    return HELP.format(
-        command=command, summary=SUMMARIES[command], scales=", ".join(names(SCALES)), parts="\n".join(lines)
-    )
+    parser = make_parser(command)
+    parser.description = SUMMARIES[command]
+    parser.epilog = SETTINGS.format(command=command, parts="\n".join(lines))
+    return parser.format_help()

@@ -1,16 +1,14 @@
 """The options of ``codeclab fit-lm``."""
 
-import argparse
-
 from codeclab.experiments.cli.options.shared import add_imports, run_name
 from codeclab.experiments.config.files import LANGUAGE_MODELS, names
+from codeclab.experiments.config.words import Setting, SettingsParser
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> SettingsParser:
     """The options of ``codeclab fit-lm`` beside the settings, which are flags as of ``codeclab fit``."""
-    parser = argparse.ArgumentParser(
-        prog="codeclab fit-lm",
-        allow_abbrev=False,
+    parser = SettingsParser(
+        "codeclab fit-lm",
         description="Train the small Transformer of EnCodec's section 3.3 on a codec's codes, for `codeclab encode "
         "--entropy lm`, and count how frequent each code is, for `--entropy static`. Codes are extracted once. The "
         "same command again continues the run.",
@@ -26,7 +24,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="RECIPE",
         help=f"{' or '.join(names(LANGUAGE_MODELS))}, or a .yaml file (default: encodec, the paper's settings)",
     )
-    parser.add_argument("--data", metavar="FOLDER", help="audio to learn from (default: what the run was trained on)")
+    parser.add_argument(
+        "--data",
+        dest="data.folder",
+        action=Setting,
+        metavar="FOLDER",
+        help="audio to learn from (default: what the run was trained on)",
+    )
     parser.add_argument(
         "--output", metavar="FOLDER", help="of this training (default: language_model in the codec's folder)"
     )

@@ -128,6 +128,9 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
         ([*ENCODEC, "--data", "."], "no audio in ."),
         ([*ENCODEC, "--data", "nowhere"], "there is no folder or manifest nowhere"),
         ([*ENCODEC, "--data"], "--data needs a value"),
+        (["--model.quantizer.help", "Nope"], "no quantizer 'Nope'; there are: DiffQ, "),
+        (["--model.quantizer.help"], "--model.quantizer.help needs a value"),
+        (["--trainer.logger.help", "Nope"], "Nope"),
         ([*ENCODEC, "demo"], "'demo' is not a flag"),
         ([*ENCODEC, "--import", "mine.py"], "--import mine.py: not a Python file"),
         (

@@ -7,27 +7,34 @@ from typing import Any, Literal
 import pytest
 import yaml
 
-from codeclab.experiments.config.flags import Request, optional_groups, pairs, read_request
+from codeclab.experiments.config.flags import Request, read_request
 from codeclab.experiments.config.messages import explain, shorten
 from codeclab.experiments.config.parts import LINKED, all_slots, find_part, subclasses
 from codeclab.experiments.config.recipes import RECIPES, RecipeError, import_file
+from codeclab.experiments.config.words import make_parser, read_words
 from codeclab.experiments.train.losses.waveform import WaveformL1
 
 RECIPE = ["--config", "encodec_24khz"]
 
 
 def request(*words: str) -> Request:
-    return read_request([*RECIPE, *words])
+    return asked(*RECIPE, *words)
+
+
+def asked(*words: str) -> Request:
+    return read_request(read_words(words))
 
 
 def test_the_short_forms_are_written_out_and_argv_is_left_alone() -> None:
     words = [*RECIPE, "--data", "sounds", "--scale", "mini", "--dry-run", "--compile"]
     before, typed = list(sys.argv), list(words)
-    found = read_request(words)
+    found = asked(*words)
     assert found.recipe == "encodec_24khz"
     assert found.scale == "mini"
     assert found.dry_run
-    assert found.flags == [("data.folder", "sounds"), ("model.compile", "true")]
+    assert found.settings["data"]["folder"] == "sounds"
+    assert found.settings["model"]["compile"] == "true"
+    assert found.explicit == {"data.folder", "model.compile"}
     assert (sys.argv, words) == (before, typed)
 
 
@@ -41,7 +48,24 @@ def test_the_usual_number_of_batches_is_the_recipes_or_the_scales(tmp_path: Path
 
 
 def test_both_ways_of_writing_a_value() -> None:
-    assert pairs(["--a", "1", "--b=2", "--c+=x=y", "--d", "-3"]) == [("a", "1"), ("b", "2"), ("c+", "x=y"), ("d", "-3")]
+    words = ["--a", "1", "--b=2", "--c+=x=y", "--d", "-3", "--e", "-1e-3", "--scal", "mini"]
+    found = read_words(["--config", "one", *words, "--config=two"])
+    given = [("a", "1"), ("b", "2"), ("c+", "x=y"), ("d", "-3"), ("e", "-1e-3"), ("scal", "mini")]
+    assert found.settings == given
+    assert (found.configs, found.scale, found.dry_run) == (["one", "two"], None, False)
+
+
+def test_the_commands_own_options_are_explained() -> None:
+    told = make_parser("test").format_help()
+    for flag in (
+        "--config NAME",
+        "--scale NAME",
+        "--init PATH_OR_ID",
+        "--data FOLDER",
+        "--import FILE.py",
+        "--compile",
+    ):
+        assert f"  {flag} " in told
 
 
 @pytest.mark.parametrize(
@@ -51,6 +75,13 @@ def test_both_ways_of_writing_a_value() -> None:
         (["--model.quantizer"], "--model.quantizer needs a value"),
         (["--data", "--scale"], "--data needs a value"),
         (["mini"], "'mini' is not a flag: flags begin with --"),
+        (["-x"], "'-x' is not a flag: flags begin with --"),
+        (["--name="], "--name needs a value, as in --name VALUE"),
+        (["--scale"], "--scale needs a value, as in --scale VALUE"),
+        (["--dry-run=yes"], "--dry-run takes no value"),
+        (["--model.sample_rate.x", "3"], "there is no --model.sample_rate.x: --model.sample_rate is 24000"),
+        (["--model.discriminators", "[]", "--model.discriminators.n_filters", "3"], "no discriminators; give --"),
+        (["--model", "mine"], "model should hold settings by their names; it is 'mine'"),
         (["--model.quantizer", "FactorisedVQ"], r"no quantizer 'FactorisedVQ' \(did you mean FactorizedVQ\?\); there"),
         (["--model.quantizer", "SEANetEncoder"], "no quantizer 'SEANetEncoder'"),
         (["--model.quantizer", "torch.nn.Linear"], "no quantizer 'torch.nn.Linear'; there are: .*ResidualVQ"),
@@ -69,9 +100,9 @@ def test_mistakes_are_refused_with_what_would_work(words: list[str], message: st
 
 def test_a_recipe_is_asked_for_and_an_unknown_one_refused() -> None:
     with pytest.raises(RecipeError, match="which recipe.*dac_44khz, dac_44khz_16kbps, .*encodec_24khz"):
-        read_request(["--scale", "mini"])
+        asked("--scale", "mini")
     with pytest.raises(RecipeError, match=r"no recipe 'encodec' \(did you mean encodec_24khz\?\); there are: dac_"):
-        read_request(["--config", "encodec"])
+        asked("--config", "encodec")
 
 
 @pytest.mark.parametrize("setting", LINKED)
@@ -88,7 +119,7 @@ def test_a_value_for_a_setting_that_follows_another_is_refused(setting: str, tmp
         text = {section: {slot: {"class_path": part, "init_args": {name: 64}}}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(text))
     with pytest.raises(RecipeError, match=f"--{setting} follows "):
-        read_request(["--config", str(tmp_path / "own.yaml")])
+        asked("--config", str(tmp_path / "own.yaml"))
 
 
 def test_every_linked_setting_exists() -> None:
@@ -132,11 +163,53 @@ def test_flags_speak_for_whole_dotted_paths_and_for_the_last_of_a_list() -> None
     assert found.explicit == {"model.encoder", *arguments}
 
 
-def test_groups_that_may_be_null_are_found_by_their_type() -> None:
-    assert optional_groups() == {"model.discriminator_optimizer"}
+def test_one_setting_of_a_group_leaves_the_others_whether_the_recipe_has_the_group_or_not() -> None:
     found = request("--config", "dac_44khz", "--model.discriminator_optimizer.lr", "0.25")
-    assert found.settings["model"]["discriminator_optimizer"]["lr"] == "0.25"
+    before = asked("--config", "dac_44khz").settings["model"]["discriminator_optimizer"]
+    assert found.settings["model"]["discriminator_optimizer"] == {**before, "lr": "0.25"}
     assert "model.discriminator_optimizer.lr" in found.explicit
+    assert "discriminator_optimizer" not in request().settings["model"]
+    found = request("--model.discriminator_optimizer.lr", "0.25")
+    assert found.settings["model"]["discriminator_optimizer"] == {"lr": "0.25"}
+
+
+def test_a_group_may_be_given_whole_in_a_flag_or_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "optimizer.yaml").write_text("lr: 0.25")
+    (tmp_path / "model.yaml").write_text("quantizer: FactorizedVQ\nsample_rate: 16000")
+    before = request().settings["model"]
+    for value in ("{lr: 0.25}", str(tmp_path / "optimizer.yaml")):
+        found = request("--model.optimizer", value, "--model.optimizer.name", "AdamW").settings["model"]
+        assert found["optimizer"] == {**before["optimizer"], "lr": 0.25, "name": "AdamW"}
+    found = request("--model", str(tmp_path / "model.yaml"))
+    assert found.settings["model"]["sample_rate"] == 16000
+    assert found.swapped == {"model.quantizer"}
+
+
+def test_a_list_gets_one_more() -> None:
+    before = request().settings["model"]
+    found = request("--model.bitrates+=1e-1", "--model.decoder.strides+=[3,4]", "--init_parts+=encoder").settings
+    assert found["model"]["bitrates"] == [*before["bitrates"], 0.1]
+    assert found["model"]["decoder"]["init_args"]["strides"] == [*before["decoder"]["init_args"]["strides"], 3, 4]
+    assert found["init_parts"] == ["encoder"]
+    with pytest.raises(RecipeError, match=r"--model.spectral_loss.n_mels\+= appends to the recipe's list"):
+        request("--model.spectral_loss", "MultiScaleLogMelLoss", "--model.spectral_loss.n_mels+=3")
+
+
+def test_a_parts_mapping_is_given_whole_or_by_its_keys() -> None:
+    package = ["--model.quantizer", "PackageVQ", "--model.quantizer.arguments"]
+    found = request(*package, "{a: 1, b: 1e-3}", "--model.quantizer.arguments.a", "2")
+    assert found.settings["model"]["quantizer"]["init_args"]["arguments"] == {"a": "2", "b": 0.001}
+    found = request(*package, "{a: 1}", "--model.quantizer.arguments", "{b: 2}")
+    assert found.settings["model"]["quantizer"]["init_args"]["arguments"] == {"b": 2}
+
+
+def test_a_class_beside_the_runs_own_takes_its_arguments() -> None:
+    found = request("--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "boards",
+                    "--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor", "valid/mel_distance",
+                    "--trainer.callbacks+=LearningRateMonitor")  # fmt: skip
+    assert found.settings["trainer"]["logger"] == {"class_path": "CSVLogger", "init_args": {"save_dir": "boards"}}
+    stopping = {"class_path": "EarlyStopping", "init_args": {"monitor": "valid/mel_distance"}}
+    assert found.settings["trainer"]["callbacks"] == [stopping, "LearningRateMonitor"]
 
 
 def test_a_second_config_swaps_like_a_flag(tmp_path: Path) -> None:
@@ -211,7 +284,7 @@ def test_a_config_may_name_parts_where_they_were_when_it_was_written(tmp_path: P
     recipe = yaml.safe_load((RECIPES / "encodec_24khz.yaml").read_text())
     recipe["model"]["waveform_loss"] = {"class_path": "codeclab.experiments.losses.waveform.WaveformL1"}
     (tmp_path / "older.yaml").write_text(yaml.safe_dump(recipe))
-    found = read_request(["--config", str(tmp_path / "older.yaml")])
+    found = asked("--config", str(tmp_path / "older.yaml"))
     loss = found.settings["model"]["waveform_loss"]
     assert loss["class_path"] == "codeclab.experiments.train.losses.waveform.WaveformL1"
     slot, base = "model.waveform_loss", all_slots()["model.waveform_loss"]

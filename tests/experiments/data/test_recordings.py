@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from codeclab.experiments.config.flags import read_request
+from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import RECORDINGS_FOLDER, corpus_title, open_corpus
 from codeclab.experiments.runner.read import read_table
@@ -112,7 +113,8 @@ def test_a_path_of_that_name_goes_first_with_a_note(
 def test_the_word_synthetic_makes_the_same_runs_as_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert AudioData("synthetic").folder is None
-    assert read_request(["--config", "encodec_24khz", "--data", "synthetic"]).flags == [("data.folder", "null")]
+    words = read_words(["--config", "encodec_24khz", "--data", "synthetic"])
+    assert read_request(words).settings["data"]["folder"] is None
     assert corpus_title(None) == corpus_title("synthetic") == "the built-in synthetic corpus"
     assert corpus_title("recordings") == "the recordings that ship with codeclab"
     assert corpus_title("/sounds/mine") == "mine"

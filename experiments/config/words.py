@@ -1,0 +1,171 @@
+"""The words of ``codeclab fit``, ``validate`` and ``test``, parsed once; without torch, so that help comes at once."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from codeclab.experiments.config.files import SCALES, RecipeError, names
+
+
+class Valued(argparse.Action):
+    """An option whose value may not be empty; it is kept as ``dest``."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **others: Any) -> None:
+        super().__init__(option_strings, dest, **others)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        """Keep the value.
+
+        Raises:
+            RecipeError: it is empty.
+        """
+        if not values:
+            raise RecipeError(needs_value(str(option_string)))
+        self.keep(namespace, values)
+
+    def keep(self, namespace: argparse.Namespace, value: str) -> None:
+        """Put the value where the command finds it."""
+        setattr(namespace, self.dest, value)
+
+
+class Appended(Valued):
+    """An option that may be repeated; its values are listed as ``dest``."""
+
+    def keep(self, namespace: argparse.Namespace, value: str) -> None:
+        """Append the value."""
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), value])
+
+
+class Setting(Valued):
+    """A setting, whose dotted name is ``dest``; name and value are listed as ``settings``, in the order given."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **others: Any) -> None:
+        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **others)
+
+    def keep(self, namespace: argparse.Namespace, value: str) -> None:
+        """Append name and value."""
+        namespace.settings = [*namespace.settings, (self.dest, value)]
+
+
+class SettingsParser(argparse.ArgumentParser):
+    """A parser of a command's own options and of settings, ``--model.quantizer NAME``, which it need not know.
+
+    Which settings there are depends on parts, which come with recipes and files that the options name. So each flag is
+    a setting that is none of the options; in ``settings`` are their names, with ``+`` where a list gets one more, and
+    values. Nothing is abbreviated, and a word of one dash is a value (``-1e-3``), but for ``-h``.
+    """
+
+    def __init__(self, prog: str, **others: Any) -> None:
+        super().__init__(prog, allow_abbrev=False, **others)
+        self.set_defaults(settings=[])
+
+    def read(self, words: Sequence[str], into: argparse.Namespace | None = None) -> argparse.Namespace:
+        """Parse all of a command's words; ``sys.argv`` is not read.
+
+        Args:
+            words: the command's, without its name.
+            into: what gets the options as attributes; None makes a new one.
+
+        Raises:
+            RecipeError: a word that belongs to no flag, a flag without its value, or one that takes none with one.
+        """
+        named = dict.fromkeys(word.partition("=")[0] for word in words if word.startswith("--"))
+        for flag in named:
+            if flag not in self._by_flag() and flag != "--":
+                self.add_argument(flag, dest=flag.removeprefix("--"), action=Setting)
+        self.exit_on_error = False
+        try:
+            found, strays = self.parse_known_args(words, into)
+        except argparse.ArgumentError as error:
+            flag = str(error.argument_name)
+            action = self._by_flag().get(flag)
+            if isinstance(action, Valued):
+                raise RecipeError(needs_value(flag)) from error
+            raise RecipeError(f"{flag} takes no value" if action and action.nargs == 0 else str(error)) from error
+        if strays:
+            raise RecipeError(f"{strays[0]!r} is not a flag: flags begin with --, as in --config encodec_24khz")
+        return found
+
+    def _by_flag(self) -> dict[str, argparse.Action]:
+        return {flag: action for action in self._actions for flag in action.option_strings}
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        if arg_string != "-h" and not arg_string.startswith("--"):
+            return None
+        return super()._parse_optional(arg_string)
+
+
+class Words(argparse.Namespace):
+    """What was typed.
+
+    Attributes:
+        configs: recipes, files and runs, each laid over those before it.
+        scale: the scale's name, or None.
+        imports: Python files with parts.
+        settings: dotted name, with ``+`` where the value is appended to a list, and value as it was typed.
+        dry_run: print the plan and stop.
+        print_config: print the resolved settings and stop.
+        compile: compile the networks.
+        help_all: print every flag and stop.
+    """
+
+    configs: list[str]
+    scale: str | None
+    imports: list[str]
+    settings: list[tuple[str, str]]
+    dry_run: bool
+    print_config: bool
+    compile: bool
+    help_all: bool
+
+
+def needs_value(flag: str) -> str:
+    """What is said of a flag without its value."""
+    return f"{flag} needs a value, as in {flag} VALUE"
+
+
+def make_parser(command: str = "fit") -> SettingsParser:
+    """The parser of ``fit``, ``validate`` or ``test``: their own options, and the settings that have short names."""
+    layout = partial(argparse.RawDescriptionHelpFormatter, width=120, max_help_position=25)
+    parser = SettingsParser(
+        f"codeclab {command}", usage=f"codeclab {command} --config RECIPE [options]", formatter_class=layout
+    )
+    recipe = "a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder; the last goes over the others"
+    sizes = f"sizes of parts, batch and steps: {', '.join(names(SCALES))}; left out: the recipe's own (the paper's)"
+    start = "start from the weights of a run (its discriminators too), a codec's folder or file, or a hub id"
+    audio = (
+        "a tree of audio files, a manifest CSV, or `recordings`: 7 minutes of read speech that ship with codeclab; "
+        "left out (or `synthetic`): the built-in synthetic corpus"
+    )
+    own = "a Python file with your own parts; may be repeated. The run keeps it for later commands"
+    named = "the run's name; left out: derived from the settings"
+    add = parser.add_argument
+    add("--config", dest="configs", action=Appended, default=[], metavar="NAME", help=recipe)
+    add("--scale", action=Valued, metavar="NAME", help=sizes)
+    add("--init", action=Setting, metavar="PATH_OR_ID", help=start)
+    add("--data", dest="data.folder", action=Setting, metavar="FOLDER", help=audio)
+    add("--name", action=Setting, metavar="NAME", help=named)
+    add("--runs", action=Setting, metavar="FOLDER", help="where runs are kept (default: runs)")
+    add("--import", dest="imports", action=Appended, default=[], metavar="FILE.py", help=own)
+    for flag, told in (
+        ("--print_config", "print the resolved settings as a YAML that --config reads, and stop"),
+        ("--dry-run", "print parts, sizes, bitrates, steps and estimates of memory and time, and stop"),
+        ("--compile", "compile the networks with torch.compile"),
+        ("--help-all", "print every flag, and stop"),
+    ):
+        add(flag, action="store_true", help=told)
+    return parser
+
+
+def read_words(words: Sequence[str], command: str = "fit") -> Words:
+    """What was typed; ``sys.argv`` is not read.
+
+    Raises:
+        RecipeError: a word that belongs to no flag, a flag without its value, or one that takes none with one.
+    """
+    found = Words()
+    make_parser(command).read(words, found)
+    return found
