@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from codeclab.discriminators.adversarial import AdversarialLoss
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.feature_matching import FeatureLoss
+from codeclab.quantizers.weight_norm import weights_normed_once
 
 OutputLosses = Callable[[Tensor], dict[str, Tensor]]
 
@@ -98,11 +98,10 @@ def standing_still(module: nn.Module) -> Iterator[None]:
 def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
     """The discriminators' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
 
-    Two passes: in one over both, gradients that cancel exactly, as those of the last bias under the hinge, would leave
-    their rounding, which Adam makes a whole step of.
+    Discriminators of one pass for both take them apart for their logits.
     """
-    with parametrize.cached():  # weights are normed once for both passes
-        return discriminators.loss(discriminators.ensemble(real), discriminators.ensemble(fake.detach()))
+    with weights_normed_once(discriminators.ensemble):
+        return discriminators.loss(*discriminators.ensemble.judge_both(real, fake.detach()))
 
 
 def meet_updated_discriminators(
@@ -115,11 +114,10 @@ def meet_updated_discriminators(
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if discriminators.adversarial_active or discriminators.feature is not None:
-        with parametrize.cached():
+        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
             with torch.no_grad():
                 real_judgements = discriminators.ensemble(real) if discriminators.feature is not None else []
-            with frozen(discriminators.ensemble):
-                fake_judgements = discriminators.ensemble(leaf)
+            fake_judgements = discriminators.ensemble(leaf)
         if discriminators.adversarial_active:
             losses["adversarial"] = discriminators.adversarial.generator(fake_judgements)
         if discriminators.feature is not None:
@@ -138,15 +136,14 @@ def share_one_pass(
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if update_discriminators:
-        with parametrize.cached():
+        with weights_normed_once(discriminators.ensemble):
             real_judgements, fake_judgements = discriminators.ensemble(real), discriminators.ensemble(leaf)
         discriminator_loss = discriminators.loss(real_judgements, fake_judgements)
     else:
-        with parametrize.cached():
+        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
             with torch.no_grad():
                 real_judgements = discriminators.ensemble(real)
-            with frozen(discriminators.ensemble):
-                fake_judgements = discriminators.ensemble(leaf)
+            fake_judgements = discriminators.ensemble(leaf)
         discriminators.note(real_judgements, fake_judgements)
         discriminator_loss = None
     if discriminators.adversarial_active:
