@@ -1,8 +1,8 @@
 """Weight norm of many layers at once: weights of one shape are normalised as one tensor."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +22,12 @@ def normed_weights(layers: Sequence[nn.Module]) -> list[Tensor]:
     Returns:
         One for each layer, in their order; those of one shape are parts of one tensor.
     """
-    weights: list[Tensor | None] = [None] * len(layers)
+    weights: dict[int, Tensor] = {}
     for places in _alike(layers):
-        pairs = [layers[place].parametrizations.weight for place in places]  # type: ignore[union-attr]
-        length = torch.cat([pair.original0 for pair in pairs])
-        direction = torch.cat([pair.original1 for pair in pairs])
-        for place, weight in zip(places, torch._weight_norm(direction, length, 0).chunk(len(places)), strict=True):
-            weights[place] = weight
-    return [layer.weight if one is None else one for layer, one in zip(layers, weights, strict=True)]  # type: ignore[misc]
+        lengths, directions = zip(*(_pair(layers[place]) for place in places), strict=True)
+        together = torch._weight_norm(torch.cat(directions), torch.cat(lengths), 0)
+        weights |= zip(places, together.chunk(len(places)), strict=True)
+    return [weights[place] if place in weights else cast(Tensor, layer.weight) for place, layer in enumerate(layers)]
 
 
 @contextmanager
@@ -50,21 +48,22 @@ def weights_normed_once(module: nn.Module) -> Iterator[None]:
 def _is_normed(layer: nn.Module) -> bool:
     if not parametrize.is_parametrized(layer, "weight"):
         return False
-    steps = layer.parametrizations.weight  # type: ignore[union-attr]
-    return len(steps) == 1 and isinstance(steps[0], _WeightNorm) and steps[0].dim == 0  # type: ignore[arg-type, index]
+    steps = list(cast(Any, layer.parametrizations).weight)
+    return len(steps) == 1 and isinstance(steps[0], _WeightNorm) and steps[0].dim == 0
 
 
-def _alike(layers: Iterable[nn.Module]) -> list[list[int]]:
+def _pair(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Length and direction of a weight-normalised layer."""
+    pair = cast(Any, layer.parametrizations).weight
+    return pair.original0, pair.original1
+
+
+def _alike(layers: Sequence[nn.Module]) -> list[list[int]]:
     """Places of weight-normalised layers of one kind of tensor, where there are enough of them."""
-
-    def kind(place: int) -> tuple[object, ...]:
-        pair = kinds[place]
-        return (tuple(pair.shape), str(pair.dtype), str(pair.device), pair.requires_grad)
-
-    kinds = {
-        place: layer.parametrizations.weight.original1  # type: ignore[union-attr]
-        for place, layer in enumerate(layers)
-        if _is_normed(layer)
-    }
-    groups = (list(places) for _, places in groupby(sorted(kinds, key=kind), key=kind))
-    return [places for places in groups if len(places) >= FEWEST]
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, layer in enumerate(layers):
+        if _is_normed(layer):
+            _, direction = _pair(layer)
+            kind = (direction.shape, direction.dtype, direction.device, direction.requires_grad)
+            groups.setdefault(kind, []).append(place)
+    return [places for places in groups.values() if len(places) >= FEWEST]
