@@ -30,7 +30,3 @@ class Discriminator(nn.Module, ABC):
     @abstractmethod
     def forward(self, audio: Tensor) -> list[Judgement]:
         """``[B, C, N]`` to one ``Judgement`` per sub-network, always in the same order."""
-
-    def judge_both(self, real: Tensor, fake: Tensor) -> tuple[list[Judgement], list[Judgement]]:
-        """The judgements of two batches ``[B, C, N]``: those of two passes, which a class may join to one."""
-        return self(real), self(fake)

@@ -1,7 +1,7 @@
 """Several discriminators judged as one, and fresh copies of one."""
 
 import copy
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +33,6 @@ class Ensemble(Discriminator):
     def forward(self, audio: Tensor) -> list[Judgement]:
         """``[B, C, N]`` to the judgements of all discriminators."""
         return [judgement for discriminator in self.discriminators for judgement in discriminator(audio)]
-
-    def judge_both(self, real: Tensor, fake: Tensor) -> tuple[list[Judgement], list[Judgement]]:
-        """The judgements of two batches ``[B, C, N]`` by all discriminators."""
-        pairs = [cast(Discriminator, discriminator).judge_both(real, fake) for discriminator in self.discriminators]
-        return [one for first, _ in pairs for one in first], [one for _, second in pairs for one in second]
 
 
 def reseeded_copy(module: AnyModule, seed: int) -> AnyModule:

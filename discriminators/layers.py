@@ -1,6 +1,5 @@
 """What the convolutional discriminators share: stacks that remember their features, and views of the audio."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from codeclab.codecs.wording import counted
-from codeclab.discriminators.base import Discriminator, Judgement
 
 
 def conv2d(
@@ -47,58 +45,6 @@ class ConvStack(nn.Module):
             maps = F.leaky_relu(conv(maps), self.negative_slope, inplace=True)
             features.append(maps)
         return features
-
-
-class JoinedDiscriminator(Discriminator):
-    """A discriminator that judges two batches in one pass through all layers but those of the logits.
-
-    These take the batches apart: gradients of theirs that cancel exactly, as those of the last bias under the hinge,
-    would otherwise leave their rounding, which Adam makes a whole step of.
-    """
-
-    @abstractmethod
-    def judge_parts(self, audio: Tensor, parts: int) -> list[list[Judgement]]:
-        """Judge equal parts of a batch.
-
-        Args:
-            audio: ``[parts * B, C, N]``, part after part.
-            parts: how many.
-
-        Returns:
-            For each sub-network the judgements of the parts.
-        """
-
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to one judgement per sub-network.
-
-        Raises:
-            ValueError: the audio cannot be judged; the message says why.
-        """
-        return [judgement for (judgement,) in self.judge_parts(audio, 1)]
-
-    def judge_both(self, real: Tensor, fake: Tensor) -> tuple[list[Judgement], list[Judgement]]:
-        """The judgements of two batches ``[B, C, N]`` of one size.
-
-        Raises:
-            ValueError: the audio cannot be judged; the message says why.
-        """
-        pairs = self.judge_parts(torch.cat([real, fake]), 2)
-        return [first for first, _ in pairs], [second for _, second in pairs]
-
-
-def judged(post: nn.Module, last: Tensor, features: list[Tensor], parts: int) -> list[Judgement]:
-    """The judgement of each of equal parts of a batch.
-
-    Args:
-        post: the layer of the logits.
-        last: what it takes, ``[parts * B, ...]``.
-        features: the maps, ``[parts * B, ...]``.
-        parts: how many.
-    """
-    if parts == 1:
-        return [Judgement(post(last), features)]
-    maps = zip(*(feature.chunk(parts) for feature in features), strict=True)
-    return [Judgement(post(part), list(own)) for part, own in zip(last.chunk(parts), maps, strict=True)]
 
 
 def check_audio(audio: Tensor, channels: int, min_samples: int, judge: str) -> None:

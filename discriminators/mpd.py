@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codeclab.discriminators.base import Judgement
-from codeclab.discriminators.layers import ConvStack, JoinedDiscriminator, check_audio, conv2d, judged, peak_normalized
+from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized
 
 
 class PeriodNetwork(nn.Module):
@@ -49,18 +49,18 @@ class PeriodNetwork(nn.Module):
         self.stack = ConvStack(convs, negative_slope)
         self.post = conv2d(widths[-1], 1, (logits_kernel_size, 1))
 
-    def forward(self, audio: Tensor, parts: int) -> list[Judgement]:
-        """``[B, C, N]`` to each part's logits ``[b, 1, L, period]`` and one map per convolution."""
+    def forward(self, audio: Tensor) -> Judgement:
+        """``[B, C, N]`` to logits ``[B, 1, L, period]`` and one map per convolution."""
         padding = -audio.shape[-1] % self.period
         if self.pad_full_period and padding == 0:
             padding = self.period
         if padding:
             audio = F.pad(audio, (0, padding), mode="reflect")
         features = self.stack(audio.unflatten(-1, (-1, self.period)))
-        return judged(self.post, features[-1], features, parts)
+        return Judgement(self.post(features[-1]), features)
 
 
-class MultiPeriodDiscriminator(JoinedDiscriminator):
+class MultiPeriodDiscriminator(Discriminator):
     """Multi-period discriminator (HiFi-GAN; DAC section 3.4). The defaults are DAC's released code.
 
     HiFi-GAN's own (Kong et al. 2020, section 2.3) is ``pad_full_period=False, normalize_input=False``: it hears how
@@ -136,8 +136,8 @@ class MultiPeriodDiscriminator(JoinedDiscriminator):
             for period in periods
         )
 
-    def judge_parts(self, audio: Tensor, parts: int) -> list[list[Judgement]]:
-        """``[B, C, N]`` to each part's judgement, per period.
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """``[B, C, N]`` to one judgement per period.
 
         Raises:
             ValueError: ``audio`` has other channels, or is no longer than the longest period.
@@ -145,4 +145,4 @@ class MultiPeriodDiscriminator(JoinedDiscriminator):
         check_audio(audio, self.channels, max(self.periods) + 1, type(self).__name__)
         if self.normalize_input:
             audio = peak_normalized(audio)
-        return [network(audio, parts) for network in self.networks]
+        return [network(audio) for network in self.networks]

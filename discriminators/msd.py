@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torchaudio.functional import resample
 
-from codeclab.discriminators.base import Judgement
-from codeclab.discriminators.layers import ConvStack, JoinedDiscriminator, check_audio, judged, peak_normalized
+from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.layers import ConvStack, check_audio, peak_normalized
 
 Downsampling = Literal["pool", "sinc"]
 SINC_ZEROS, SINC_ROLLOFF = 24, 0.945
@@ -90,13 +90,13 @@ class ScaleNetwork(nn.Module):
         self.stack = ConvStack(convs, negative_slope)
         self.post = normed(nn.Conv1d(wider, 1, logits, padding=logits // 2))
 
-    def forward(self, audio: Tensor, parts: int) -> list[Judgement]:
-        """``[B, C, N]`` to each part's logits ``[b, 1, T]`` and one map per convolution."""
+    def forward(self, audio: Tensor) -> Judgement:
+        """``[B, C, N]`` to logits ``[B, 1, T]`` and one map per convolution."""
         features = self.stack(audio)
-        return judged(self.post, features[-1], features, parts)
+        return Judgement(self.post(features[-1]), features)
 
 
-class MultiScaleDiscriminator(JoinedDiscriminator):
+class MultiScaleDiscriminator(Discriminator):
     """Multi-scale waveform discriminator (MelGAN; SoundStream; EnCodec's comparison, section 4.5.1 and A.1).
 
     The full rate is normalised spectrally and lower ones by weight norm (EnCodec A.1). DAC's optional one is
@@ -205,8 +205,8 @@ class MultiScaleDiscriminator(JoinedDiscriminator):
             width = wider
         return found
 
-    def judge_parts(self, audio: Tensor, parts: int) -> list[list[Judgement]]:
-        """``[B, C, N]`` to each part's judgement, per rate.
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """``[B, C, N]`` to one judgement per rate.
 
         Raises:
             ValueError: ``audio`` has other channels, or too few samples for the first convolution at the lowest rate.
@@ -215,6 +215,6 @@ class MultiScaleDiscriminator(JoinedDiscriminator):
         if self.normalize_input:
             audio = peak_normalized(audio)
         return [
-            network(downsampled(audio, rate, self.downsampling), parts)
+            network(downsampled(audio, rate, self.downsampling))
             for rate, network in zip(self.rates, self.networks, strict=True)
         ]

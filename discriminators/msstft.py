@@ -6,17 +6,8 @@ from torch import Tensor, nn
 
 from codeclab.codecs.layers.stft import STFT
 from codeclab.codecs.wording import counted
-from codeclab.discriminators.base import Judgement
-from codeclab.discriminators.layers import (
-    ConvStack,
-    JoinedDiscriminator,
-    check_audio,
-    conv2d,
-    join_channels,
-    judged,
-    spectrum_maps,
-    split_channels,
-)
+from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, join_channels, spectrum_maps, split_channels
 
 
 class STFTNetwork(nn.Module):
@@ -54,13 +45,13 @@ class STFTNetwork(nn.Module):
         self.stack = ConvStack([first, *dilated, conv2d(n_filters, n_filters, square)], negative_slope)
         self.post = conv2d(n_filters, 1, square)
 
-    def forward(self, audio: Tensor, parts: int) -> list[Judgement]:
-        """``[B, C, N]`` to each part's logits ``[b, 1, T, F']`` and a map per convolution, time before frequency."""
+    def forward(self, audio: Tensor) -> Judgement:
+        """``[B, C, N]`` to logits ``[B, 1, T, F']`` and one map per convolution, time before frequency."""
         features = self.stack(spectrum_maps(self.stft(audio)))
-        return judged(self.post, features[-1], features, parts)
+        return Judgement(self.post(features[-1]), features)
 
 
-class MSSTFTDiscriminator(JoinedDiscriminator):
+class MSSTFTDiscriminator(Discriminator):
     """Multi-scale STFT discriminator (EnCodec, section 3.4).
 
     Where paper and released code differ, the defaults are the code's: kernels are 3 x 9 (paper: 3 x 8), the slope is
@@ -125,18 +116,17 @@ class MSSTFTDiscriminator(JoinedDiscriminator):
             for n_fft, hop, window in zip(n_ffts, hops, windows, strict=True)
         )
 
-    def judge_parts(self, audio: Tensor, parts: int) -> list[list[Judgement]]:
-        """``[B, C, N]`` to each part's judgement, per transform.
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """``[B, C, N]`` to one judgement per transform.
 
         Raises:
             ValueError: ``audio`` has other channels, or is shorter than the longest transform.
         """
         check_audio(audio, self.channels, max(self.n_ffts), type(self).__name__)
         if not self.separate_channels or self.channels == 1:
-            return [network(audio, parts) for network in self.networks]
-        return [[self._joined(part) for part in network(split_channels(audio), parts)] for network in self.networks]
-
-    def _joined(self, judgement: Judgement) -> Judgement:
-        """Judgement of ``B * C`` single channels as one of ``B`` items."""
-        logits, *features = [join_channels(maps, self.channels) for maps in (judgement.logits, *judgement.features)]
-        return Judgement(logits, features)
+            return [network(audio) for network in self.networks]
+        judgements = [network(split_channels(audio)) for network in self.networks]
+        return [
+            Judgement(join_channels(logits, self.channels), [join_channels(maps, self.channels) for maps in features])
+            for logits, features in judgements
+        ]

@@ -6,16 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.stft import STFT
-from codeclab.discriminators.base import Judgement
-from codeclab.discriminators.layers import (
-    ConvStack,
-    JoinedDiscriminator,
-    check_audio,
-    conv2d,
-    judged,
-    peak_normalized,
-    spectrum_maps,
-)
+from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized, spectrum_maps
 
 Bands = Sequence[tuple[float, float]]
 
@@ -61,15 +53,15 @@ class BandNetwork(nn.Module):
         convs = [conv2d(2 * channels, n_filters, (3, 9)), *strided, conv2d(n_filters, n_filters, (3, 3))]
         return ConvStack(convs, negative_slope)
 
-    def forward(self, audio: Tensor, parts: int) -> list[Judgement]:
-        """``[B, C, N]`` to each part's logits ``[b, 1, T, F']`` and maps: all of the lowest band, then of the next."""
+    def forward(self, audio: Tensor) -> Judgement:
+        """``[B, C, N]`` to logits ``[B, 1, T, F']`` and all maps of the lowest band, then of the next, and so on."""
         maps = spectrum_maps(self.stft(audio))
         per_band = [stack(maps[..., low:high]) for stack, (low, high) in zip(self.stacks, self.edges, strict=True)]
-        last = torch.cat([features[-1] for features in per_band], dim=-1)
-        return judged(self.post, last, [feature for features in per_band for feature in features], parts)
+        logits = self.post(torch.cat([features[-1] for features in per_band], dim=-1))
+        return Judgement(logits, [feature for features in per_band for feature in features])
 
 
-class MultiBandSTFTDiscriminator(JoinedDiscriminator):
+class MultiBandSTFTDiscriminator(Discriminator):
     """Complex STFT discriminator at several windows, split into bands (DAC section 3.4; defaults as released).
 
     Args:
@@ -110,8 +102,8 @@ class MultiBandSTFTDiscriminator(JoinedDiscriminator):
         self.networks = nn.ModuleList(networks)
         self.min_samples = max(network.stft.min_samples for network in networks)
 
-    def judge_parts(self, audio: Tensor, parts: int) -> list[list[Judgement]]:
-        """``[B, C, N]`` to each part's judgement, per window.
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """``[B, C, N]`` to one judgement per window.
 
         Raises:
             ValueError: ``audio`` has other channels, or is too short for the longest window.
@@ -119,4 +111,4 @@ class MultiBandSTFTDiscriminator(JoinedDiscriminator):
         check_audio(audio, self.channels, self.min_samples, type(self).__name__)
         if self.normalize_input:
             audio = peak_normalized(audio)
-        return [network(audio, parts) for network in self.networks]
+        return [network(audio) for network in self.networks]

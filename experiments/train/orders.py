@@ -98,10 +98,11 @@ def standing_still(module: nn.Module) -> Iterator[None]:
 def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
     """The discriminators' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
 
-    Discriminators of one pass for both take them apart for their logits.
+    Two passes: in one over both, gradients that cancel exactly under the hinge, as those of the last bias and of units
+    before it that keep their sign, would leave their rounding, which Adam makes a whole step of.
     """
     with weights_normed_once(discriminators.ensemble):
-        return discriminators.loss(*discriminators.ensemble.judge_both(real, fake.detach()))
+        return discriminators.loss(discriminators.ensemble(real), discriminators.ensemble(fake.detach()))
 
 
 def meet_updated_discriminators(
