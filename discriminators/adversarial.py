@@ -30,17 +30,46 @@ class AdversarialLoss(ABC):
         """What the generator minimises: a scalar from the judgements of its audio."""
 
 
-def reduced(values: list[Tensor], reduction: Reduction) -> Tensor:
+def joined_logits(judgements: list[Judgement]) -> tuple[Tensor, list[int]]:
+    """All sub-networks' logits in a row, float32 ``[N]``, and how many each has.
+
+    Raises:
+        ValueError: there are no judgements.
+    """
+    if not judgements:
+        raise ValueError("there are no judgements to reduce")
+    parts = [judgement.logits.float().flatten() for judgement in judgements]
+    return torch.cat(parts), [len(part) for part in parts]
+
+
+def check_same_networks(real: list[Judgement], fake: list[Judgement]) -> None:
+    """Refuse judgements that do not come from the same discriminators.
+
+    Raises:
+        ValueError: there are more of real audio than of generated audio, or fewer.
+    """
+    if len(real) != len(fake):
+        raise ValueError(
+            f"{len(real)} judgements of real and {len(fake)} of generated audio; right is one of each by every network"
+        )
+
+
+def means(values: Tensor, counts: list[int]) -> Tensor:
+    """The mean of each sub-network's part of values in a row ``[N]``."""
+    return torch.stack([part.mean() for part in values.split(counts)])
+
+
+def reduced(values: Tensor | list[Tensor], reduction: Reduction) -> Tensor:
     """The mean or sum of scalars.
 
     Raises:
         ValueError: there are none, or ``reduction`` is neither mean nor sum.
     """
-    if not values:
+    if len(values) == 0:
         raise ValueError("there are no judgements to reduce")
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction is {reduction!r}; it must be 'mean' or 'sum'")
-    stacked = torch.stack(values)
+    stacked = values if isinstance(values, Tensor) else torch.stack(values)
     return stacked.mean() if reduction == "mean" else stacked.sum()
 
 
@@ -62,16 +91,16 @@ class HingeLoss(AdversarialLoss):
 
     def discriminator(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
         """``max(0, 1 - D(real)) + max(0, 1 + D(fake))``."""
-        losses = [
-            F.relu(1 - r.logits.float()).mean() + F.relu(1 + f.logits.float()).mean()
-            for r, f in zip(real, fake, strict=True)
-        ]
+        check_same_networks(real, fake)
+        (reals, counts), (fakes, fake_counts) = joined_logits(real), joined_logits(fake)
+        losses = means(F.relu(1 - reals), counts) + means(F.relu(1 + fakes), fake_counts)
         return reduced(losses, self.reduction)
 
     def generator(self, fake: list[Judgement]) -> Tensor:
         """``max(0, 1 - D(fake))``, or ``-D(fake)`` when not clipped."""
-        logits = [judgement.logits.float() for judgement in fake]
-        return reduced([F.relu(1 - x).mean() if self.clipped else -x.mean() for x in logits], self.reduction)
+        logits, counts = joined_logits(fake)
+        losses = means(F.relu(1 - logits), counts) if self.clipped else -means(logits, counts)
+        return reduced(losses, self.reduction)
 
 
 class HingeGANLoss(HingeLoss):
@@ -100,12 +129,12 @@ class LeastSquaresLoss(AdversarialLoss):
 
     def discriminator(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
         """``(1 - D(real))^2 + D(fake)^2``."""
-        losses = [
-            (1 - r.logits.float()).square().mean() + f.logits.float().square().mean()
-            for r, f in zip(real, fake, strict=True)
-        ]
+        check_same_networks(real, fake)
+        (reals, counts), (fakes, fake_counts) = joined_logits(real), joined_logits(fake)
+        losses = means((1 - reals).square(), counts) + means(fakes.square(), fake_counts)
         return reduced(losses, self.reduction)
 
     def generator(self, fake: list[Judgement]) -> Tensor:
         """``(1 - D(fake))^2``."""
-        return reduced([(1 - judgement.logits.float()).square().mean() for judgement in fake], self.reduction)
+        logits, counts = joined_logits(fake)
+        return reduced(means((1 - logits).square(), counts), self.reduction)

@@ -34,6 +34,12 @@ class CodebookChoice:
         """``bool [B]``, whether an item uses codebook number ``codebook`` (from 0); None means all do."""
         return None if self.per_item is None else (self.per_item > codebook).to(device, non_blocking=True)
 
+    def masks(self, device: torch.device) -> Tensor | None:
+        """``bool [K, B]``, ``mask`` of the first ``most`` codebooks; None means all items use them."""
+        if self.per_item is None:
+            return None
+        return (self.per_item > torch.arange(self.most)[:, None]).to(device, non_blocking=True)
+
     def counts(self, batch: int, device: torch.device) -> Tensor:
         """Codebooks of each item, ``int64 [B]``."""
         if self.per_item is None:

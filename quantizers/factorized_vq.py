@@ -1,5 +1,6 @@
 """The quantizer of Improved RVQGAN (DAC): small normalised codebooks behind learnt projections."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -18,10 +19,11 @@ from codeclab.quantizers.checks import (
 )
 from codeclab.quantizers.distributed import all_gather_batch
 from codeclab.quantizers.gradient import PassThrough, check_pass_through, pass_through
-from codeclab.quantizers.kmeans import assigned_sums, kmeans, nearest
+from codeclab.quantizers.kmeans import assigned_sums, half_squares, kmeans, nearest
 from codeclab.quantizers.precision import full_float32
 from codeclab.quantizers.randomness import seeded_generator
 from codeclab.quantizers.restart import restart_unused
+from codeclab.quantizers.weight_norm import normed_weights
 
 KMEANS_ITERATIONS = 10
 
@@ -80,19 +82,34 @@ class FactorizedCodebook(nn.Module):
         self.codebook.weight[:size] = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
 
     @torch.no_grad()
-    def search(self, projected: Tensor) -> Tensor:
-        """Codes ``int64 [B, T]`` of ``projected [B, d, T]``: nearest entry, by default both scaled to unit length."""
+    def search(self, projected: Tensor, table: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Codes ``int64 [B, T]`` of ``projected [B, d, T]``: nearest entry, by default both scaled to unit length.
+
+        Args:
+            projected: ``[B, d, T]``.
+            table: this stage's of ``search_tables``, where known.
+        """
         batch, _, length = projected.shape
         vectors = self._seen(projected.transpose(1, 2).flatten(0, 1))
-        return nearest(vectors, self._seen(self.entries())).view(batch, length)
+        entries, halves = table or search_tables([self])[0]
+        return nearest(vectors, entries, halves).view(batch, length)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Entries ``[B, d, T]``, as stored and not scaled, of ``codes [B, T]``."""
         return self.transform(self.codebook(codes)).transpose(1, 2)
 
     def _seen(self, vectors: Tensor) -> Tensor:
-        """``vectors [N, d]`` as the search compares them."""
-        return F.normalize(vectors) if self.normalize else vectors
+        """``vectors [..., d]`` as the search compares them."""
+        return F.normalize(vectors, dim=-1) if self.normalize else vectors
+
+
+@torch.no_grad()
+def search_tables(stages: Sequence[FactorizedCodebook]) -> list[tuple[Tensor, Tensor]]:
+    """What each stage searches: its entries as compared ``[size, d]``, and their ``half_squares [size]``."""
+    entries = [stage.entries() for stage in stages]
+    alike = len({one.shape for one in entries}) == 1
+    seen = [stages[0]._seen(group) for group in ([torch.stack(entries)] if alike else [one[None] for one in entries])]
+    return [pair for group in seen for pair in zip(group.unbind(), half_squares(group).unbind(), strict=True)]
 
 
 class FactorizedVQ(Quantizer):
@@ -265,30 +282,46 @@ class FactorizedVQ(Quantizer):
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         residual = latent
         total = torch.zeros_like(latent)
-        codes: list[Tensor] = []
-        commitment, codebook = latent.new_zeros(()), latent.new_zeros(())
-        for index, stage in enumerate(self._first(choice.most)):
-            projected = stage.in_proj(residual)
-            chosen = stage.search(projected)
-            entries = stage.lookup(chosen)
-            errors = (projected - entries.detach()).square().mean((1, 2))
-            codebook_errors = (projected.detach() - entries).square().mean((1, 2))
-            output = stage.out_proj(pass_through(projected, entries, self.gradient, dim=1))
+        chosen: list[Tensor] = []
+        projections: list[Tensor] = []
+        lookups: list[Tensor] = []
+        stages = self._first(choice.most)
+        inward = normed_weights([stage.in_proj for stage in stages])
+        outward = normed_weights([stage.out_proj for stage in stages])
+        masks = choice.masks(latent.device)
+        used = None if masks is None else masks.to(latent.dtype)[..., None, None]
+        for index, (stage, table) in enumerate(zip(stages, search_tables(stages), strict=True)):
+            projected = F.conv1d(residual, inward[index], stage.in_proj.bias)
+            codes = stage.search(projected, table)
+            entries = stage.lookup(codes)
+            passed = pass_through(projected, entries, self.gradient, dim=1)
+            output = F.conv1d(passed, outward[index], stage.out_proj.bias)
             if restarts:
-                self._restart(index, projected, chosen, choice.items_using(index, latent.device))
+                self._restart(index, projected, codes, choice.items_using(index, latent.device))
             residual = residual - output
-            mask = choice.mask(index, latent.device)
-            if mask is not None:
-                output = output * mask[:, None, None]
-                errors, codebook_errors = errors * mask, codebook_errors * mask
-                chosen = chosen.where(mask[:, None], ABSENT)
-            total = total + output
-            commitment, codebook = commitment + errors.mean(), codebook + codebook_errors.mean()
-            codes.append(chosen)
+            total = total + output if used is None else torch.addcmul(total, output, used[index])
+            chosen.append(codes)
+            projections.append(projected)
+            lookups.append(entries)
         if restarts:
             self.updates.add_(1)
             self._known_updates = self._read_updates() + 1
-        return total, torch.stack(codes, dim=1), {"commitment": commitment, "codebook": codebook}
+        found = torch.stack(chosen, dim=1)
+        if masks is not None:
+            found = found.where(masks.T[..., None], ABSENT)
+        return total, found, self._losses(projections, lookups, choice)
+
+    @staticmethod
+    def _losses(projections: list[Tensor], lookups: list[Tensor], choice: CodebookChoice) -> dict[str, Tensor]:
+        """The losses of stages that looked up ``[B, d, T]`` for ``[B, d, T]``, of all stages at once."""
+        projected, entries = torch.cat(projections, dim=1), torch.cat(lookups, dim=1)
+        stages = torch.tensor([stage for stage, one in enumerate(lookups) for _ in range(one.shape[1])])
+        shares = torch.tensor([1 / (len(one) * one.shape[1]) for one in lookups])[stages]
+        if choice.per_item is not None:
+            shares = shares * (choice.per_item[:, None] > stages)
+        shares = shares.to(projected.device, non_blocking=True)
+        pairs = {"commitment": (projected, entries.detach()), "codebook": (entries, projected.detach())}
+        return {name: ((x - y).square().mean(2) * shares).sum() for name, (x, y) in pairs.items()}
 
     @torch.no_grad()
     def _restart(self, index: int, projected: Tensor, chosen: Tensor, items: Tensor | None) -> None:

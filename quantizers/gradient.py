@@ -1,6 +1,6 @@
 """How a gradient passes a step that has none: straight through, or turned with the vector."""
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -10,9 +10,19 @@ CHOICES = ("straight_through", "rotation")
 SMALLEST = 1e-8
 
 
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, values: Tensor) -> Tensor:
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
 def straight_through(vectors: Tensor, values: Tensor) -> Tensor:
-    """``values``, with the gradient of ``vectors``; the difference that brings it is exactly zero."""
-    return values.detach() + (vectors - vectors.detach())
+    """``values``, with a gradient for ``vectors`` of the same shape alone."""
+    return cast(Tensor, _StraightThrough.apply(vectors, values))
 
 
 def rotated(vectors: Tensor, values: Tensor, dim: int) -> Tensor:

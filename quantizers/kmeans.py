@@ -7,7 +7,12 @@ SEARCH_ROWS = 1 << 15
 """Vectors compared at once: bounds the memory of a search on hours of audio (128 MiB at 1024 entries)."""
 
 
-def nearest(vectors: Tensor, entries: Tensor) -> Tensor:
+def half_squares(entries: Tensor) -> Tensor:
+    """``-|e|^2 / 2`` of entries ``[..., D]``, ``[...]``."""
+    return entries.square().sum(-1).mul(-0.5)
+
+
+def nearest(vectors: Tensor, entries: Tensor, halves: Tensor | None = None) -> Tensor:
     """Index of the entry with the smallest Euclidean distance to each vector.
 
     ``argmin |x - e|^2 = argmax (x e - |e|^2 / 2)``: one matrix product, and no ``[N, size, D]`` difference.
@@ -15,12 +20,13 @@ def nearest(vectors: Tensor, entries: Tensor) -> Tensor:
     Args:
         vectors: ``[N, D]``.
         entries: ``[size, D]``.
+        halves: their ``half_squares``, where known.
 
     Returns:
         ``int64 [N]``.
     """
-    half_norms = entries.square().sum(1).mul(-0.5)
-    parts = [torch.addmm(half_norms, rows, entries.t()).max(1).indices for rows in vectors.split(SEARCH_ROWS)]
+    halves = half_squares(entries) if halves is None else halves
+    parts = [torch.addmm(halves, rows, entries.t()).max(1).indices for rows in vectors.split(SEARCH_ROWS)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 

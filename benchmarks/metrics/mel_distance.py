@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.benchmarks.metrics.signals import check_pair, is_silent
-from codeclab.codecs.layers.mel import MelSpectrogram
+from codeclab.codecs.layers.mel import MelSpectrogram, joined_spectra
 from codeclab.codecs.wording import counted
 
 WINDOW_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
@@ -65,14 +65,12 @@ class MelDistance(nn.Module):
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """``[B, C, N]`` twice to a scalar, a mean over the batch; 0 for equal signals."""
-        return torch.stack([self._distance(mel(estimate), mel(reference)) for mel in self.spectrograms]).sum()
-
-    def _distance(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        logarithms = estimate.clamp(min=self.floor).log10() - reference.clamp(min=self.floor).log10()
-        distance = self.log_weight * logarithms.abs().mean()
+        mels, sizes = joined_spectra(self.spectrograms, estimate)
+        others, _ = joined_spectra(self.spectrograms, reference)
+        distances = (mels.clamp(min=self.floor).log10() - others.clamp(min=self.floor).log10()).abs() * self.log_weight
         if self.magnitude_weight:
-            distance = distance + self.magnitude_weight * (estimate - reference).abs().mean()
-        return distance
+            distances = distances + self.magnitude_weight * (mels - others).abs()
+        return torch.stack([distance.mean() for distance in distances.split(sizes)]).sum()
 
 
 _distance_at = lru_cache(maxsize=8)(MelDistance)

@@ -11,6 +11,9 @@ Activation = Literal["snake", "elu", "relu", "leaky_relu"]
 
 LEAKY_SLOPE = 0.1
 
+SMALLEST_ALPHA = 1e-9
+"""Added to Snake's alpha where it divides, as in the released code: it may be learnt to zero."""
+
 
 class _Snake(torch.autograd.Function):
     """Snake and its derivatives ``1 + sin(2 alpha x)`` and ``(x sin(2 alpha x) - sin(alpha x)^2 / alpha) / alpha``.
@@ -20,25 +23,20 @@ class _Snake(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, alpha: Tensor) -> Tensor:
-        ctx.save_for_backward(x, alpha)
-        return torch.addcmul(x, _reciprocal(alpha), (alpha * x).sin_().square_())
+        divisor = alpha + SMALLEST_ALPHA
+        ctx.save_for_backward(x, alpha, divisor)
+        return torch.addcdiv(x, (alpha * x).sin_().square_(), divisor)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        x, alpha = ctx.saved_tensors
+        x, alpha, divisor = ctx.saved_tensors
         angle = alpha * x
         sine = angle.sin()
-        slope = angle.cos_().mul_(sine).mul_(2).mul_(gradient)  # gradient * sin(2 alpha x)
-        square = sine.square_().mul_(gradient)
-        inverse = _reciprocal(alpha)
-        to_alpha = inverse * (slope * x).sum((0, 2), keepdim=True) - inverse.square() * square.sum((0, 2), keepdim=True)
-        return slope.add_(gradient).to(x.dtype), to_alpha
-
-
-def _reciprocal(alpha: Tensor) -> Tensor:
-    # 1e-9 as the released code: alpha may be learnt to zero.
-    return (alpha + 1e-9).reciprocal()
+        product = angle.cos_().mul_(sine)  # sin(2 alpha x) / 2
+        to_x = torch.addcmul(gradient, gradient, product, value=2)
+        along_alpha = product.mul_(x).addcdiv_(sine.square_(), divisor, value=-0.5).mul_(gradient)
+        return to_x.to(x.dtype), along_alpha.sum((0, 2), keepdim=True).mul_(2).div_(divisor)
 
 
 class Snake(nn.Module):
@@ -55,13 +53,13 @@ class Snake(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, N]`` to the same shape."""
         if torch.compiler.is_compiling():  # a compiler fuses the formula, and decides itself what to keep
-            return torch.addcmul(x, _reciprocal(self.alpha), torch.sin(self.alpha * x).square())
+            return torch.addcdiv(x, torch.sin(self.alpha * x).square(), self.alpha + SMALLEST_ALPHA)
         return cast(Tensor, _Snake.apply(x, self.alpha))
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """``alpha`` and one over it, ``[1, C, 1]``, without gradients."""
         alpha = self.alpha.detach()
-        return alpha, _reciprocal(alpha)
+        return alpha, (alpha + SMALLEST_ALPHA).reciprocal()
 
 
 def make_activation(name: Activation, channels: int) -> nn.Module:

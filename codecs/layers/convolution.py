@@ -55,9 +55,13 @@ def pad_time(audio: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
     Reflection needs more samples than the pad: a shorter input first gets zeros on the right, is reflected, and
     loses as many samples again.
     """
-    if mode == "constant" or not (left or right):
+    if not (left or right):
+        return audio
+    if mode == "constant":
         return F.pad(audio, (left, right))
     missing = max(max(left, right) - audio.shape[-1] + 1, 0)
+    if not missing:
+        return F.pad(audio, (left, right), mode="reflect")
     padded = F.pad(F.pad(audio, (0, missing)), (left, right), mode="reflect")
     return padded[..., : padded.shape[-1] - missing]
 

@@ -1,6 +1,7 @@
 """Mel spectrograms, in the two conventions the papers use."""
 
 import warnings
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -31,6 +32,15 @@ def mel_filterbank(
             norm="slaney" if scale == "slaney" else None,
             mel_scale=scale,
         )
+
+
+def joined_spectra(spectrograms: Iterable[nn.Module], audio: Tensor) -> tuple[Tensor, list[int]]:
+    """Spectrograms of audio ``[B, C, N]`` one after the other in one row ``[M]``, and how many numbers each has.
+
+    What is done with every number is then one operation for all of them.
+    """
+    parts = [spectrogram(audio).flatten() for spectrogram in spectrograms]
+    return torch.cat(parts), [len(part) for part in parts]
 
 
 class MelSpectrogram(nn.Module):
@@ -85,6 +95,8 @@ class MelSpectrogram(nn.Module):
         self.f_max = f_max
         self.stft = STFT(window_length, padding=padding, normalized=normalized)
         filterbank = mel_filterbank(sample_rate, window_length, n_mels, scale, f_min, f_max)
+        if power == 2:  # of the squares of real and imaginary parts, side by side: their sum is part of the product
+            filterbank = filterbank.repeat_interleave(2, dim=0)
         self.register_buffer("filterbank", filterbank, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -93,4 +105,4 @@ class MelSpectrogram(nn.Module):
         with torch.autocast(device_type=audio.device.type, enabled=False):
             if self.power == 1:
                 return spectrum.abs() @ self.filterbank
-            return (spectrum.real.square() + spectrum.imag.square()) @ self.filterbank
+            return torch.view_as_real(spectrum).square().flatten(-2) @ self.filterbank

@@ -64,35 +64,28 @@ class Balancer(nn.Module):
             ValueError: there is no gradient, a weight is missing or negative, or all weights are zero.
         """
         _check(gradients, weights)
-        norms = self._update(gradients)
+        stacked = torch.stack([gradient.float() for gradient in gradients.values()])
+        norms = self._update(list(gradients), self._norms(stacked))
         self.last_shares = dict(zip(gradients, norms / norms.sum().clamp(min=SMALLEST_NORM), strict=True))
         chosen = [weights[name] for name in gradients]
         scales = torch.tensor(chosen, device=norms.device)
         if self.enabled:
             scales = self.total_norm * scales / scales.sum() / (norms + SMALLEST_NORM)
-        combined = torch.zeros_like(next(iter(gradients.values())), dtype=torch.float32)
-        for scale, gradient in zip(scales, gradients.values(), strict=True):
-            combined += scale * gradient.float()
-        return combined
+        return (scales[:, None, None, None] * stacked).sum(0)
 
-    def _update(self, gradients: dict[str, Tensor]) -> Tensor:
-        """Take this step's norms into the running means; returns the means in the order of ``gradients``."""
-        norms = self._norms(list(gradients.values()))
-        means = []
-        for name, norm in zip(gradients, norms, strict=True):
-            total = self._totals.get(name, torch.zeros_like(norm)).to(norm.device)
-            self._totals[name] = self.decay * total + norm
-            self._counts[name] = self.decay * self._counts.get(name, 0.0) + 1
-            means.append(self._totals[name] / self._counts[name])
-        return torch.stack(means)
+    def _update(self, names: list[str], norms: Tensor) -> Tensor:
+        """Take this step's norms into the running means; returns the means in the order of ``names``."""
+        before = [self._totals.get(name, torch.zeros(())).to(norms.device) for name in names]
+        totals = (self.decay * torch.stack(before) + norms).unbind()
+        self._totals |= zip(names, totals, strict=True)
+        self._counts |= {name: self.decay * self._counts.get(name, 0.0) + 1 for name in names}
+        return torch.stack(torch._foreach_div(totals, [self._counts[name] for name in names]))
 
-    def _norms(self, gradients: list[Tensor]) -> Tensor:
-        """Norm of each loss's gradient on the global batch, one collective for all of them."""
+    def _norms(self, stacked: Tensor) -> Tensor:
+        """Norm of each loss's gradient on the global batch, one collective for all of them, ``[L, B, C, N]``."""
         if self.per_item:
-            local = torch.stack([gradient.float().flatten(1).norm(dim=1).mean() for gradient in gradients])
-            return all_reduce_mean(local) / world_size()
-        squares = torch.stack([gradient.float().square().sum() for gradient in gradients])
-        return all_reduce_sum(squares).sqrt() / world_size()
+            return all_reduce_mean(stacked.flatten(2).norm(dim=2).mean(1)) / world_size()
+        return all_reduce_sum(stacked.square().flatten(1).sum(1)).sqrt() / world_size()
 
     def get_extra_state(self) -> dict[str, Any]:
         """The running means, for ``state_dict``."""

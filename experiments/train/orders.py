@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from codeclab.discriminators.adversarial import AdversarialLoss
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.feature_matching import FeatureLoss
 from codeclab.experiments.train.profiling import profile
+from codeclab.quantizers.weight_norm import weights_normed_once
 
 OutputLosses = Callable[[Tensor], dict[str, Tensor]]
 
@@ -107,10 +107,10 @@ def standing_still(module: nn.Module) -> Iterator[None]:
 def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
     """The discriminators' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
 
-    Two passes: in one over both, gradients that cancel exactly, as those of the last bias under the hinge, would leave
-    their rounding, which Adam makes a whole step of.
+    Two passes: in one over both, gradients that cancel exactly under the hinge, as those of the last bias and of units
+    before it that keep their sign, would leave their rounding, which Adam makes a whole step of.
     """
-    with parametrize.cached():  # weights are normed once for both passes
+    with weights_normed_once(discriminators.ensemble):
         return discriminators.loss(discriminators.judge(real), discriminators.judge(fake.detach()))
 
 
@@ -124,11 +124,10 @@ def meet_updated_discriminators(
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if discriminators.adversarial_active or discriminators.feature is not None:
-        with parametrize.cached():
+        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
             with torch.no_grad():
                 real_judgements = discriminators.judge(real) if discriminators.feature is not None else []
-            with frozen(discriminators.ensemble):
-                fake_judgements = discriminators.judge(leaf)
+            fake_judgements = discriminators.judge(leaf)
         if discriminators.adversarial_active:
             losses["adversarial"] = discriminators.adversarial.generator(fake_judgements)
         if discriminators.feature is not None:
@@ -147,15 +146,14 @@ def share_one_pass(
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if update_discriminators:
-        with parametrize.cached():
+        with weights_normed_once(discriminators.ensemble):
             real_judgements, fake_judgements = discriminators.judge(real), discriminators.judge(leaf)
         discriminator_loss = discriminators.loss(real_judgements, fake_judgements)
     else:
-        with parametrize.cached():
+        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
             with torch.no_grad():
                 real_judgements = discriminators.judge(real)
-            with frozen(discriminators.ensemble):
-                fake_judgements = discriminators.judge(leaf)
+            fake_judgements = discriminators.judge(leaf)
         discriminators.note(real_judgements, fake_judgements)
         discriminator_loss = None
     if discriminators.adversarial_active:

@@ -98,6 +98,8 @@ class PartOutput:
 
 def mean_of_parts(parts: list[tuple[float, PartOutput]]) -> PartOutput:
     """The parts of a batch as one, each with its share of the batch's items; codes are the last part's."""
+    if len(parts) == 1:
+        return parts[0][1]
     figures: dict[str, Tensor] = {}
     for share, part in parts:
         figures = {name: figures.get(name, 0) + share * value for name, value in part.figures().items()}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.benchmarks.metrics.mel_distance import N_MELS, WINDOW_LENGTHS, MelDistance
-from codeclab.codecs.layers.mel import MelSpectrogram
+from codeclab.codecs.layers.mel import MelSpectrogram, joined_spectra
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 
 
@@ -31,6 +31,8 @@ class MultiScaleMelLoss(ReconstructionLoss):
         as_printed: eq. (1) as the paper prints it; ``normalized`` then speaks of spectra alone.
     """
 
+    shares: Tensor
+
     def __init__(
         self,
         sample_rate: int,
@@ -54,6 +56,7 @@ class MultiScaleMelLoss(ReconstructionLoss):
         self.growing_alpha = growing_alpha
         self.floor = floor
         self.alphas = [(window - 1) ** 0.5 if growing_alpha else 1.0 for window in window_lengths]
+        self.register_buffer("shares", torch.tensor([[1.0, alpha] for alpha in self.alphas]), persistent=False)
         self.spectrograms = nn.ModuleList(
             MelSpectrogram(sample_rate, window, n_mels, "htk", 2, "same", normalized, f_min, f_max)
             for window in window_lengths
@@ -65,19 +68,22 @@ class MultiScaleMelLoss(ReconstructionLoss):
         Raises:
             ValueError: the audio is too short to reflect for the longest window.
         """
+        if self.as_printed:
+            return self._as_printed(fake, real)
+        mels, sizes = joined_spectra(self.spectrograms, fake)
+        others, _ = joined_spectra(self.spectrograms, real)
+        logarithms = (mels + self.floor).log10() - (others + self.floor).log10()
+        pairs = torch.stack([(mels - others).abs(), logarithms.square()])
+        means = [pair.mean(1) for pair in pairs.split(sizes, dim=1)]
+        total = (torch.stack(means) * self.shares).sum()
+        return total / sum(alpha + 1 for alpha in self.alphas) if self.normalized else total
+
+    def _as_printed(self, fake: Tensor, real: Tensor) -> Tensor:
         terms = []
         for alpha, spectrogram in zip(self.alphas, self.spectrograms, strict=True):
-            mel_fake, mel_real = spectrogram(fake), spectrogram(real)
-            if self.as_printed:
-                difference = (mel_fake - mel_real).flatten(2)
-                terms.append((difference.norm(1, dim=2) + alpha * difference.norm(2, dim=2)).mean())
-                continue
-            logarithms = (mel_fake + self.floor).log10() - (mel_real + self.floor).log10()
-            terms.append((mel_fake - mel_real).abs().mean() + alpha * logarithms.square().mean())
-        if self.as_printed:
-            return torch.stack(terms).mean()
-        total = torch.stack(terms).sum()
-        return total / sum(alpha + 1 for alpha in self.alphas) if self.normalized else total
+            difference = (spectrogram(fake) - spectrogram(real)).flatten(2)
+            terms.append((difference.norm(1, dim=2) + alpha * difference.norm(2, dim=2)).mean())
+        return torch.stack(terms).mean()
 
 
 class MultiScaleLogMelLoss(ReconstructionLoss):
