@@ -31,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
         type=run_name,
         nargs="?",
         help="a run's folder (runs/NAME), what Codec.from_pretrained reads, any codec of transformers "
-        "(transformers:NAME_OR_FOLDER), or a Python file with encode and decode (FILE.py)",
+        "(transformers:NAME_OR_FOLDER), or FILE.py with encode and decode",
     )
     parser.add_argument(
         "--baseline",
@@ -44,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--sample-rate",
         type=int,
         metavar="HZ",
-        help="sample rate of the originals (default: the codec's, or 48000)",
+        help="rate of the originals (default: the codec's, or 48000)",
     )
     add_split(parser, "which split (default: test; all if nothing was trained on the folder, and for a baseline)")
     parser.add_argument(
@@ -58,9 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="measure kbps with each of the codec's entropy coders (codeclab fit-lm); without --metrics, only these",
     )
-    parser.add_argument(
-        "--language-model", metavar="FOLDER", help="the --output of fit-lm (default: in the codec's folder)"
-    )
+    parser.add_argument("--language-model", metavar="FOLDER", help="fit-lm's --output (default: in the codec's folder)")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
     parser.add_argument("--seconds", type=float, metavar="S", help="clips are cut to this length (default: the run's)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
@@ -71,6 +69,6 @@ def make_parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FOLDER",
-        help="where to write (default: RUN/evaluation, or evaluations/NAME)",
+        help="default: RUN/evaluation, or evaluations/NAME",
     )
     return parser

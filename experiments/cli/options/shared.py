@@ -36,7 +36,7 @@ def add_max_left_out(parser: argparse.ArgumentParser) -> None:
         dest="max_left_out",
         type=float,
         metavar="SHARE",
-        help="largest share of files that may be unusable (default: 0.05)",
+        help="largest share of unusable files (default: 0.05)",
     )
 
 
