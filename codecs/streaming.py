@@ -71,7 +71,7 @@ class StreamEncoder:
 
     def _check_open(self) -> None:
         if self._ended:
-            raise ValueError("the stream has ended; another recording takes another codec.stream()")
+            raise ValueError("the stream has ended; for another recording call codec.stream() again")
 
     def _check(self, audio: Tensor) -> None:
         self._check_open()
@@ -112,7 +112,7 @@ class StreamDecoder:
         """
         codec = self._codec
         if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
-            raise ValueError("the codes are of another codec: of another rate, or with levels where it has none")
+            raise ValueError("the codes are of another codec: their frame rate or their levels differ")
         if any(segment.shape[0] != self._batch for segment in codes.segments):
             raise ValueError(f"the stream is of {counted(self._batch, 'recording')}; these codes are not")
         self._length += codes.length
@@ -165,7 +165,7 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
             ms = 1000 * ahead / codec.sample_rate
             raise NotStreamableError(
                 f"the codec is not causal: a sample depends on {ahead} later ones, {ms:.0f} ms. Build it causal or "
-                "with segments, or let it be late by these: codec.stream(…, lookahead=True)"
+                "with segments, or accept that delay: codec.stream(…, lookahead=True)"
             )
     return CodecStream(StreamEncoder(codec, n_codebooks, batch), StreamDecoder(codec, batch))
 

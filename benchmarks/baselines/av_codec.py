@@ -27,7 +27,7 @@ class AVCodec:
     sample_format: str
 
     def missing(self) -> str | None:
-        """The name of what PyAV's FFmpeg was built without, or lacks without PyAV; None where both are there."""
+        """The encoder or decoder that PyAV's FFmpeg lacks (without PyAV, the encoder); None if both are there."""
         try:
             import av
             from av.codec.codec import UnknownCodecError
@@ -49,12 +49,12 @@ class AVCodec:
 
         The rate is that of the packets: their bytes over the time that their frames cover. What a container would add
         (Ogg's pages, the information frame in front of an MP3 file) is not in it; frame headers, which MP3's decoder
-        cannot do without, are. The packets that flush the encoder cover time as any other.
+        cannot do without, are. The packets that flush the encoder count like any other.
 
         Args:
             audio: Samples ``[C, N]``, one or two channels.
             sample_rate: Hz, one the encoder takes.
-            bitrate: kbps asked for.
+            bitrate: Requested kbps.
             options: The encoder's options, by FFmpeg's names.
 
         Returns:

@@ -28,7 +28,7 @@ class Baseline(Protocol):
     channels: int | None
 
     def available(self) -> str | None:
-        """None where it can be run, else one line saying what is missing and how to get it."""
+        """None if it can be run, else a line that says what is missing and how to get it."""
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
         """Encodes and decodes, aligned to the sample.
@@ -36,10 +36,10 @@ class Baseline(Protocol):
         Args:
             audio: Samples ``[C, N]`` in [-1, 1].
             sample_rate: Hz of ``audio`` and of what is returned.
-            bitrate: kbps asked for.
+            bitrate: Requested kbps.
 
         Returns:
-            Decoded samples ``[C, N]`` and the kbps really spent.
+            Decoded samples ``[C, N]`` and the kbps really used.
 
         Raises:
             ValueError: The bitrate or the number of channels does not suit it.
@@ -49,7 +49,7 @@ class Baseline(Protocol):
 
 
 def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: int) -> None:
-    """Refuses what a baseline cannot code, and one that is not installed.
+    """Refuses audio or bitrates that a baseline cannot code, and a baseline that is not installed.
 
     Args:
         baseline: What is about to code.
@@ -72,7 +72,7 @@ def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: in
 
 
 def offered_rate(baseline: Baseline, bitrate: float) -> float:
-    """The bitrate in kbps by which a baseline knows the one asked for (within 1 %); itself where any is taken.
+    """The baseline's bitrate in kbps within 1 % of the requested one, which is returned if the baseline takes any.
 
     Raises:
         ValueError: It is not offered.

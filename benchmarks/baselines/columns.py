@@ -1,4 +1,4 @@
-"""A table's columns of a baseline: those that its bitrate and its clock give."""
+"""A table's columns of a baseline: those that follow from its bitrate and its speed."""
 
 import math
 import time
@@ -23,14 +23,14 @@ OF_CODES = {"n_codebooks", "frame_rate"}
 def baseline_columns(
     baseline: Baseline, names: Sequence[str], bitrates: Sequence[float], sample_rate: int | None = None
 ) -> DataFrame:
-    """The columns of a baseline that can be told, as lines to append to its summary; the others are left out.
+    """The known columns of a baseline, as lines to append to its summary; the others are left out.
 
     Args:
         baseline: The baseline.
-        names: From ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; encoder's and decoder's
-            real-time factors are told of Lyra V2 and of a ``TokenCodec``, on one thread of the CPU as EnCodec's section
-            4.6 has it; ``frame_rate`` where all codebooks have the same.
-        bitrates: kbps really spent.
+        names: From ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
+            encoder and decoder are given for Lyra V2 and a ``TokenCodec``, on one thread of the CPU as in EnCodec's
+            section 4.6; ``frame_rate`` if all codebooks have the same.
+        bitrates: kbps really used.
         sample_rate: Hz of the originals; None is the baseline's own.
     """
     rate = sample_rate or baseline.sample_rate
@@ -54,7 +54,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
 
     Args:
         codec: The codec.
-        bitrate: kbps really spent: the nearest of those it offers is run.
+        bitrate: kbps really used; the nearest bitrate that it offers is run.
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
         codec = TransformersCodec(codec.model, "cpu")

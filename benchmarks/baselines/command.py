@@ -36,13 +36,13 @@ class CommandBaseline:
         name: As printed.
         encode: The command that encodes.
         decode: The command that decodes.
-        bitrates: kbps that may be asked for; empty where any may.
+        bitrates: kbps that may be requested; empty if any may.
         sample_rate: Hz of the audio that the encoder is given.
         channels: Channels of the audio that the encoder is given.
-        delay: Samples at ``sample_rate`` by which the decoded audio is late.
+        delay: Delay of the decoded audio, in samples at ``sample_rate``.
         audio: Format of the audio files: "wav" (16-bit PCM), or "s16le" (the same without a header).
         suffix: End of the encoded file's name, for programs that tell the format by it.
-        rate: Where the kbps spent come from: "file" (the encoded file's bits over the seconds that were given), or
+        rate: Source of the used kbps: "file" (the encoded file's bits over the seconds that were given), or
             "nominal" (the bitrate asked for), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
         header_bytes: Bytes at the start of the encoded file that are not counted.
         overhead_kbps: kbps of the container's frame headers, which are not counted.
@@ -76,8 +76,8 @@ class CommandBaseline:
             )
         if min(sample_rate, channels, timeout) <= 0 or min(delay, header_bytes, overhead_kbps) < 0:
             raise ValueError(
-                f"{name}: sample_rate, channels and timeout should be above 0, "
-                "delay, header_bytes and overhead_kbps not below"
+                f"{name}: sample_rate, channels and timeout should be above 0; "
+                "delay, header_bytes and overhead_kbps should be 0 or more"
             )
         self.name = name
         self.encode = encode
@@ -145,7 +145,7 @@ class CommandBaseline:
             wrong = f"has no {{{sorted(lacking)[0]}}}" if lacking else f"has an unknown {{{sorted(unknown)[0]}}}"
             known = ", ".join(f"{{{value}}}" for value in values)
             raise ValueError(
-                f"{self.name}: the command {command!r} {wrong}; it may use {known}, and must the first two"
+                f"{self.name}: the command {command!r} {wrong}; it may use {known}, and must use the first two"
             )
         return [word.format(**values) for word in words]
 

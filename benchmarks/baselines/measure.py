@@ -1,4 +1,4 @@
-"""Judges a baseline on clips: transcode, score."""
+"""Measures a baseline on clips: transcode, score."""
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence, Sized
@@ -26,7 +26,7 @@ def evaluate_baseline(
     workers: int = 0,
     progress: bool | str = False,
 ) -> Evaluation:
-    """Transcodes and scores every clip at every bitrate, by the code that ``evaluate`` judges codecs with.
+    """Transcodes and scores every clip at every bitrate, with the code by which ``evaluate`` measures codecs.
 
     ``bitrate_kbps`` is what was really spent, on average over the seconds of these clips, and the column
     ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` keeps the bitrates asked for, in the same order as
@@ -61,7 +61,7 @@ def evaluate_baseline(
     spent = rates_spent(scores)
     if len(set(spent.values())) < len(spent):
         raise ValueError(
-            f"of {', '.join(f'{r:g}' for r in rates)} kbps two are the same to {baseline.name}; leave one out"
+            f"of {', '.join(f'{r:g}' for r in rates)} kbps, two are the same for {baseline.name}; leave one out"
         )
     codebooks = DataFrame(columns=CODEBOOK_COLUMNS) if codes is None else codes.table()
     for table in (scores, codebooks):
@@ -85,18 +85,18 @@ def evaluate_baseline(
 
 
 def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
-    """The kbps to measure at, lowest first, each by the name that the baseline has for it.
+    """The kbps to measure at, lowest first, each with the baseline's own value.
 
     Args:
         baseline: The baseline.
-        bitrates: kbps asked for; None is all that it offers.
+        bitrates: Requested kbps; None is all that it offers.
 
     Raises:
-        ValueError: One is not offered, or none is asked for.
+        ValueError: One is not offered, or none is requested.
     """
     asked = baseline.bitrates if bitrates is None else bitrates
     if not asked:
-        raise ValueError(f"{baseline.name} takes any bitrate: say which, in kbps")
+        raise ValueError(f"{baseline.name} takes any bitrate: choose some, in kbps, as in 6 12")
     return sorted({float(offered_rate(baseline, rate)) for rate in asked})
 
 

@@ -38,7 +38,7 @@ class MP3:
 
     def __init__(self, channels: int | None = None) -> None:
         if channels not in (None, 1, 2):
-            raise ValueError(f"channels of MP3 is 1 or 2, not {channels!r}")
+            raise ValueError(f"channels is {channels!r}; MP3 takes 1 or 2")
         self.channels: int | None = channels
 
     def available(self) -> str | None:

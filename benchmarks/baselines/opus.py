@@ -23,8 +23,8 @@ class Opus:
     itself chooses the bandwidth and the mode for the bitrate.
 
     Args:
-        rate: "variable", the encoder's default, spends on a clip what it needs, and the bitrate asked for only on
-            average over all kinds of sound; "constrained" bounds how far it strays; "constant" never strays.
+        rate: "variable", the encoder's default, uses as many bits as a clip needs, and meets the requested bitrate only
+            on average over all kinds of sound; "constrained" limits the deviation; "constant" allows none.
         application: "audio", "voip" or "lowdelay", as the encoder has them.
         channels: Channels of the audio it is measured on; None leaves them as they are.
 
@@ -38,11 +38,11 @@ class Opus:
 
     def __init__(self, rate: str = "variable", application: str = "audio", channels: int | None = None) -> None:
         if rate not in RATES:
-            raise ValueError(f"rate of Opus is {', '.join(RATES)}, not {rate!r}")
+            raise ValueError(f"rate is {rate!r}; Opus takes {', '.join(RATES)}")
         if application not in APPLICATIONS:
-            raise ValueError(f"application of Opus is {', '.join(APPLICATIONS)}, not {application!r}")
+            raise ValueError(f"application is {application!r}; Opus takes {', '.join(APPLICATIONS)}")
         if channels not in (None, 1, 2):
-            raise ValueError(f"channels of Opus is 1 or 2 here, not {channels!r}")
+            raise ValueError(f"channels is {channels!r}; Opus takes 1 or 2 here")
         self.rate = rate
         self.application = application
         self.channels: int | None = channels

@@ -1,4 +1,4 @@
-"""Codecs that give codes: what is common to all that others made."""
+"""The common base of other people's codecs that give codes."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from codeclab.quantizers.base import ABSENT
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a codec made of one clip.
+    """A codec's output for one clip.
 
     Args:
         codes: Of each codebook, most significant first, ``int64 [T_k]``; codebooks may differ in length.
@@ -38,7 +38,7 @@ class Tokens:
 
 
 class TokenCodec(ABC):
-    """A baseline whose codes are seen: its true rate, and how well the codes fill their bits, are measured.
+    """A baseline that gives its codes, so that its true rate and the use of its bits are measured.
 
     Attributes:
         name: As printed.
@@ -60,7 +60,7 @@ class TokenCodec(ABC):
 
     @abstractmethod
     def available(self) -> str | None:
-        """None where it can be run, else one line saying what is missing and how to get it."""
+        """None if it can be run, else a line that says what is missing and how to get it."""
 
     @abstractmethod
     def encode(self, audio: Tensor, bitrate: float) -> Tokens:

@@ -49,10 +49,12 @@ class TransformersCodec(TokenCodec):
         self._takes = inspect.signature(kind.encode).parameters
         self._gives = inspect.signature(kind.decode).parameters
         if "audio_codes" not in self._gives:
-            raise ValueError(f"{model}: {kind.__name__} makes continuous numbers of audio, not codes: it has no rate")
+            raise ValueError(
+                f"{model}: {kind.__name__} turns audio into continuous numbers, not codes, so it has no bitrate"
+            )
         rate = _setting(self.config, "input_sampling_rate", "sampling_rate", "sample_rate")
         if rate is None:
-            raise ValueError(f"{model}: its config.json says no sampling_rate")
+            raise ValueError(f"{model}: its config.json has no sampling_rate")
         self.sample_rate: int | None = int(rate)
         self.decoded_rate = int(getattr(self.config, "output_sampling_rate", rate))
         self.channels: int | None = int(getattr(self.config, "audio_channels", 1))
@@ -147,10 +149,10 @@ def _load(kind: str, model: str) -> Any:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, OSError):
             raise NotInstalledError(
-                f"{model} is no folder with config.json and weights here, and cannot be had from the hub ({said}); "
-                "where there is a network: `hf download OWNER/NAME --local-dir DIR`, then give transformers:DIR"
+                f"{model} is not a folder with config.json and weights, and the hub does not give it ({said}). On a "
+                "machine with a network: `hf download OWNER/NAME --local-dir DIR`; then give transformers:DIR"
             ) from error
-        raise ValueError(f"{model} is no model of transformers with config.json and weights: {said}") from error
+        raise ValueError(f"{model} is not a transformers model with config.json and weights: {said}") from error
 
 
 def _model_class(config: Any, model: str) -> Any:

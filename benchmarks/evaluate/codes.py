@@ -1,4 +1,4 @@
-"""How well the codes of a test set fill their bits, per domain and bitrate."""
+"""How well the codes of a test set use their bits, per domain and bitrate."""
 
 import math
 from collections.abc import Sequence

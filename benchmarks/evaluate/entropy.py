@@ -1,4 +1,4 @@
-"""What a codec's codes cost by each of its entropy coders, on clips."""
+"""The kbps of a codec's codes under each of its entropy coders, on clips."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 
@@ -20,7 +20,7 @@ from codeclab.codecs.resample import resample
 
 ENTROPY_COLUMNS = ["domain", "bitrate_kbps", "coder", "kbps", "saved", "seconds", "n"]
 TITLES = {"none": "packed", "static": "static", "prior": "learnt prior", "lm": "language model"}
-"""What coders are called in print."""
+"""Printed names of coders."""
 
 
 def entropy_rates(
@@ -31,7 +31,7 @@ def entropy_rates(
     device: torch.device | str | None = None,
     progress: bool = False,
 ) -> DataFrame:
-    """The kbps that each coder spends on the codes of clips, chunk by chunk as in a ``.clc`` file, without its framing.
+    """The kbps that each coder uses for the codes of clips, chunk by chunk as in a ``.clc`` file, without its framing.
 
     Levels of segments (32 bits each) and the overlap of segments count, so that "none", codes that are packed, may be
     above the nominal bitrate.
@@ -84,7 +84,7 @@ def entropy_rates(
 
 
 def coded_bits(codec: Codec, codes: Codes, coder: CodesCoder) -> float:
-    """Bits that a coder spends on one recording's codes in the chunks of a file, with the levels of its segments."""
+    """Bits that a coder uses for one recording's codes in the chunks of a file, with the levels of its segments."""
     count = codes.segments[0].shape[1]
     levels = 8 * SCALE.size * len(codes.scales or [])
     chunk = default_chunk(codec, count, coder)

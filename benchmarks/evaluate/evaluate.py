@@ -1,4 +1,4 @@
-"""Judges a codec on clips: encode, decode, score."""
+"""Evaluates a codec on clips: encode, decode, score."""
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence, Sized
@@ -21,7 +21,7 @@ from codeclab.codecs.resample import resample, same_length
 
 
 class EvaluatedCodec(Protocol):
-    """What ``evaluate`` asks of a codec; ``codeclab.Codec`` has it, and so may any other."""
+    """The methods that ``evaluate`` needs of a codec: ``codeclab.Codec``, or any other class that has them."""
 
     sample_rate: int
 
@@ -108,14 +108,14 @@ def evaluate(
 
 
 def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[float, int]:
-    """True kbps and number of codebooks of each bitrate asked for, lowest first.
+    """True kbps and number of codebooks of each requested bitrate, lowest first.
 
     Args:
         codec: The codec.
         bitrates: kbps; None is all that the codec offers.
 
     Raises:
-        ValueError: No bitrate is asked for, or the codec does not offer one.
+        ValueError: No bitrate is requested, or the codec does not offer one.
     """
     requested = codec.bitrates if bitrates is None else bitrates
     if not requested:
@@ -174,7 +174,7 @@ def _decoded(
 def describe(
     codec: EvaluatedCodec, metrics: Sequence[Metric], rates: dict[float, int], device: torch.device, workers: int
 ) -> dict[str, Any]:
-    """What belongs beside the scores for somebody else to get the same ones."""
+    """The information beside the scores with which others can reproduce them."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "codec": getattr(codec, "identity", None),

@@ -1,4 +1,4 @@
-"""What an evaluation found, and the folder that keeps it."""
+"""The results of an evaluation, and the folder that stores them."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import write_atomically
 
 TOGETHER = "all"
-"""Stands in the column ``codebook`` for all codebooks together."""
+"""Value of the column ``codebook`` for all codebooks together."""
 
 SPENT_KBPS = "spent_kbps"
 """In ``info`` of a codec that cuts audio: pairs of nominal kbps and those spent, with overlaps and levels."""
@@ -62,7 +62,7 @@ class Evaluation:
 
     @property
     def asked(self) -> dict[float, float]:
-        """The kbps asked for, by those spent: of a baseline, and of a codec that cuts audio; else empty."""
+        """The requested kbps by the used ones, for a baseline and a codec that cuts audio; else empty."""
         if SPENT_KBPS in self.info:
             return {spent: nominal for nominal, spent in self.info[SPENT_KBPS]}
         asked = self.info.get("asked_kbps")
@@ -92,7 +92,7 @@ class Evaluation:
         """Writes ``per_file.csv``, ``codebooks.csv``, ``summary.csv`` and, last, ``evaluation.json``, each atomically.
 
         Args:
-            folder: Where; made where it is missing.
+            folder: Where to write; made if it is missing.
         """
         folder = Path(folder)
         tables = {"per_file": self.per_file, "codebooks": self.codebooks, "summary": self.summary}

@@ -1,4 +1,4 @@
-"""Scores what a codec or a baseline made of clips."""
+"""Scores decoded clips of a codec or a baseline."""
 
 import platform
 from collections import deque
@@ -95,7 +95,7 @@ def named_once(clips: Iterable[Clip]) -> Iterator[Clip]:
 
 
 def match_channels(audio: Tensor, channels: int, name: str) -> tuple[Tensor, Tensor]:
-    """What a codec of so many channels is judged against, and what it is given, from a clip's ``[C, N]``.
+    """The reference for a codec with this number of channels, and its input, from a clip's ``[C, N]``.
 
     Raises:
         ValueError: The clip has neither one channel, nor the codec's number, nor is the codec mono.
@@ -107,13 +107,11 @@ def match_channels(audio: Tensor, channels: int, name: str) -> tuple[Tensor, Ten
         return mono, mono
     if audio.shape[0] == 1:
         return audio, audio.expand(channels, -1)
-    raise ValueError(
-        f"clip {name!r} has {counted(audio.shape[0], 'channel')}; the codec takes {channels} (or mono, or is mono)"
-    )
+    raise ValueError(f"clip {name!r} has {counted(audio.shape[0], 'channel')}; the codec takes {channels} or 1")
 
 
 def provenance(metrics: Sequence[Metric], workers: int, packages: Sequence[str] = ()) -> dict[str, Any]:
-    """What belongs beside any scores for somebody else to get the same ones.
+    """The information beside any scores with which others can reproduce them.
 
     Args:
         metrics: Those computed.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXPECTED_ERRORS = (ValueError, RuntimeError, ArithmeticError)
-"""What a metric may raise for one clip without ending the evaluation."""
+"""Errors that a metric may raise for one clip without ending the evaluation."""
 
 
 class Pending:

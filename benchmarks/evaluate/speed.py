@@ -1,4 +1,4 @@
-"""How fast a codec is, how late, and how small: the columns of a table that need no decoded audio."""
+"""A codec's speed, latency and size: the columns of a table that need no decoded audio."""
 
 import math
 import time
@@ -23,7 +23,7 @@ from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.latency import latency
 
 RECEPTIVE_SECONDS = 3.5
-"""What the paper's language model sees (EnCodec 3.3)."""
+"""Context of the paper's language model (EnCodec 3.3)."""
 
 TIMED_ENTROPY = {"rtf_encoder_entropy", "rtf_decoder_entropy"}
 
@@ -52,7 +52,7 @@ def real_time_factors(
         bitrate: kbps.
         coder: from codes to bytes and back, which then belongs to both sides, too; None leaves it out.
         seconds: of audio coded in each run.
-        repeats: runs that count.
+        repeats: number of timed runs.
     """
     noise = torch.randn(1, codec.channels, int(seconds * codec.sample_rate), generator=torch.Generator().manual_seed(0))
 

@@ -101,7 +101,9 @@ def paired_difference(first: DataFrame, second: DataFrame, metric: str) -> Inter
     """
     for table in (first, second):
         if table["name"].duplicated().any():
-            raise ValueError("a clip stands twice in a per-file table: choose one bitrate of each before comparing")
+            raise ValueError(
+                "a clip is listed twice in a per-file table; select one bitrate of each table before comparing"
+            )
     joined = first.merge(second, on="name", suffixes=("_first", "_second"))
     if joined.empty:
         raise ValueError("the two per-file tables share no clip, so there is nothing to compare")

@@ -1,4 +1,4 @@
-"""What the ratings say: means with intervals, and which systems differ."""
+"""Analyses ratings: means with intervals, and which systems differ."""
 
 from collections.abc import Sequence
 from itertools import combinations

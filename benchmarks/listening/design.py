@@ -1,4 +1,4 @@
-"""What a listening test consists of: conditions, pages, and which file is which."""
+"""The design of a listening test: conditions, pages, and the key of its files."""
 
 import hashlib
 import json
@@ -22,14 +22,14 @@ KEY = "key.json"
 
 @dataclass(frozen=True)
 class Condition:
-    """One of the things that are compared.
+    """One of the conditions that are compared.
 
     Args:
         name: As results print it.
         kind: ``REFERENCE``, ``LOW_ANCHOR``, ``MID_ANCHOR`` or ``SYSTEM``.
         bitrate: True kbps of a system; None of the others.
         run: Folder of the run behind a system, relative to the test's; None where there is none.
-        of: What the system is: a codec's identity, or a baseline with its arguments.
+        of: The system: a codec's identity, or a baseline with its arguments.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Page:
     """A trial: stimuli of one clip that are rated beside each other.
 
     Args:
-        id: Says nothing about what is on it.
+        id: Anonymous.
         clip: Name of the clip.
         domain: The kind of sound.
         seconds: Duration of the clip.
         reference: Id of the reference that is named as such.
-        stimuli: By id, the place in the test's conditions.
+        stimuli: By id, the position in the test's conditions.
     """
 
     id: str
@@ -90,7 +90,7 @@ class ListeningTest:
 
     @cached_property
     def id(self) -> str:
-        """A name made of all that the test is."""
+        """A name made of the whole design."""
         told = asdict(self)
         if self.lowest == 0:
             del told["lowest"]  # tests that were made before there was a choice keep their ids
@@ -139,14 +139,14 @@ class ListeningTest:
 
 
 def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
-    """Which systems stand on which page of a clip: as few pages as hold them, about as many on each, at random.
+    """Distributes the systems of a clip at random over as few pages as possible, about equally many on each.
 
     Every page has the hidden reference and the anchors, too, so that it can be judged alone (BS.1534).
 
     Args:
-        systems: Places of the conditions.
-        others: How many stimuli a page has besides.
-        rng: Decides which stand together; drawn anew for each clip, every pair does at some.
+        systems: Positions of the conditions.
+        others: Number of other stimuli of a page.
+        rng: Decides which are together; as it is drawn for each clip, every pair is together for some.
     """
     room = MOST - others
     pages = max(1, -(-len(systems) // room))
@@ -155,13 +155,13 @@ def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
 
 
 def make_page(clip: str, domain: str, seconds: float, conditions: Sequence[int], rng: Random) -> Page:
-    """A page with ids that say nothing.
+    """A page with anonymous ids.
 
     Args:
         clip: Name of the clip.
         domain: The kind of sound.
         seconds: Duration of the clip.
-        conditions: Places of what is rated on it.
+        conditions: Positions of the conditions that are rated on it.
         rng: Draws the ids.
     """
     page, reference, *ids = (f"{rng.getrandbits(48):012x}" for _ in range(len(conditions) + 2))

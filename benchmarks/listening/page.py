@@ -13,10 +13,10 @@ SCRIPTS = ("order.js", "store.js", "sounds.js", "deck.js", "trial.js", "steps.js
 
 
 def render(test: ListeningTest) -> str:
-    """The page; it holds nothing that says which stimulus is which.
+    """The page; it does not reveal which stimulus is which.
 
     Args:
-        test: What is asked.
+        test: The test.
     """
     clips = {page.clip: number for number, page in enumerate(test.pages)}
     kinds = {page.domain: number for number, page in enumerate(test.pages)}

@@ -23,7 +23,7 @@ def plot(title: str, means: DataFrame, footnote: str) -> bytes:
     Args:
         title: Of the test.
         means: As ``analysis.means`` gives them.
-        footnote: What stands under the picture.
+        footnote: Text under the picture.
 
     Returns:
         A PNG file.

@@ -1,4 +1,4 @@
-"""What a listener's file says, held to what the test asked."""
+"""Reads listeners' files and checks them against the test."""
 
 import json
 import math
@@ -17,7 +17,7 @@ FORMAT = "codeclab mushra ratings"
 VERSION = 1
 FOLDER = "ratings"
 LONGEST_NAME = 80
-"""Letters of the name a listener may give."""
+"""Most characters of a listener's name."""
 
 FIELDS = {"format", "version", "test", "listener", "name", "began", "ended", "pages"}
 PAGE_FIELDS = {"page", "order", "ratings", "seconds"}
@@ -30,7 +30,7 @@ class Ratings:
 
     Args:
         listener: Id that the page drew.
-        name: What the listener called herself; may be empty.
+        name: As given by the listener; may be empty.
         pages: By page and stimulus, the rating from the test's lowest to 100.
     """
 
@@ -40,7 +40,7 @@ class Ratings:
 
     @property
     def called(self) -> str:
-        """Name, where there is one, and id."""
+        """Name, if there is one, and id."""
         return f"{self.name} ({self.listener})" if self.name else self.listener
 
 
@@ -76,7 +76,7 @@ def read_ratings(text: str | bytes, test: ListeningTest) -> Ratings:
     for number, page in enumerate(pages, 1):
         name, scores = _page(page, test, f"page {number}")
         if name in rated:
-            raise ValueError(f"page {number} ({name}) stands there twice")
+            raise ValueError(f"page {number} ({name}) is listed twice")
         rated[name] = scores
     return Ratings(content["listener"], " ".join(content["name"].split()), rated)
 
@@ -85,7 +85,7 @@ def _page(content: Any, test: ListeningTest, called: str) -> tuple[str, dict[str
     _fields(content, PAGE_FIELDS, called)
     page = test.page(content["page"]) if isinstance(content["page"], str) else None
     if page is None:
-        raise ValueError(f"{called} is none of the test's: {str(content['page'])[:40]!r}")
+        raise ValueError(f"{called} is not a page of the test: {str(content['page'])[:40]!r}")
     ratings, order = content["ratings"], content["order"]
     if not isinstance(ratings, dict) or ratings.keys() != page.stimuli.keys():
         raise ValueError(f"{called} ({page.id}) should have a rating for each of its {len(page.stimuli)} stimuli")
@@ -146,7 +146,7 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
 
 
 def scores(ratings: Sequence[Ratings], test: ListeningTest) -> DataFrame:
-    """One line for each rating, with what it is of.
+    """One line for each rating, with its listener, clip and condition.
 
     Args:
         ratings: Of some listeners.

@@ -1,4 +1,4 @@
-"""All that a listening test found, and the files that say it."""
+"""The results of a listening test, and the files that hold them."""
 
 import math
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
 
 PAPERS_RATINGS = 10
-"""Of each stimulus, at least, in EnCodec's tests (section 4.3)."""
+"""Least ratings of each stimulus in EnCodec's tests (section 4.3)."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the listeners of a test found.
+    """The results of a listening test.
 
     Args:
-        test: What they were asked.
-        listeners: All, by id, as they are called.
-        screened: What became of each.
+        test: The test.
+        listeners: Names of all listeners, by id.
+        screened: Result of the screening of each listener.
         scores: Ratings of those that count, one a line.
         means: As ``analysis.means`` gives them.
         pairs: As ``analysis.pairs`` gives them.
-        screening: By which rule the listeners were judged.
+        screening: Rule by which the listeners were screened.
     """
 
     test: ListeningTest
@@ -79,7 +79,7 @@ def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screenin
 
 
 def markdown(results: Results) -> str:
-    """The results for people: means by condition and domain, who was screened out, pairs, what to know."""
+    """The results as Markdown: means by condition and domain, listeners screened out, pairs, and notes."""
     parts = [f"## {escape_markdown(results.test.title)}", _mean_table(results)]
     parts.append("\n".join(f"* {escape_markdown(note)}" for note in notes(results)))
     parts += ["### Systems compared", _pair_table(results.pairs)] if results.pairs else []
@@ -87,7 +87,7 @@ def markdown(results: Results) -> str:
 
 
 def notes(results: Results) -> list[str]:
-    """What belongs under the means."""
+    """Notes under the means."""
     counts = results.scores.groupby(["page", "condition"]).size()
     there = sum(len(page.stimuli) for page in results.test.pages)
     low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
@@ -102,12 +102,12 @@ def notes(results: Results) -> list[str]:
     ]
     found.append(f"Which listeners count: {results.screening.said}.")
     if not any(condition.kind == LOW_ANCHOR for condition in results.test.conditions):
-        found.append("There was no low anchor: figures of tests with one are not comparable.")
+        found.append("This test had no low anchor; its figures cannot be compared with those of tests that have one.")
     if low < PAPERS_RATINGS:
         found.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
     pages = {page.clip for page in results.test.pages}
     if len(pages) < len(results.test.pages):
-        found.append("The systems stood on several pages of each clip: not all were heard beside each other.")
+        found.append("The systems of each clip were spread over several pages, so not all were compared directly.")
     return found
 
 
@@ -160,7 +160,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     """Writes ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
 
     Args:
-        results: What was found.
+        results: The results.
         folder: Where.
 
     Returns:

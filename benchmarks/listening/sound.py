@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def wav(audio: Tensor, sample_rate: int) -> bytes:
-    """A WAV file of 16 bits: of clips that last equally long, all files are equally large.
+    """A WAV file of 16 bits; files of equally long clips have the same size.
 
     Args:
         audio: Samples ``[C, N]`` within [-1, 1].
@@ -20,7 +20,7 @@ def wav(audio: Tensor, sample_rate: int) -> bytes:
 
 
 def script(name: str, content: bytes) -> str:
-    """A stimulus as a script: from disk, a browser lets a page load these, and no audio that it could switch.
+    """A stimulus as a script: from disk, a browser lets a page load scripts, but no audio that it could switch.
 
     Args:
         name: Id of the stimulus.

@@ -72,7 +72,7 @@ class FrechetAudioDistance:
         """Counts a clip in its groups.
 
         Args:
-            groups: What it counts in.
+            groups: The groups of the clip.
             reference: Original samples ``[C, N]``.
             estimate: Decoded samples ``[C, N]``.
             sample_rate: Hz of both.

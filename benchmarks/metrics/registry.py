@@ -20,7 +20,7 @@ class Metric:
     """One metric of a file, or of a whole test set.
 
     Args:
-        name: What the command line, CSV columns and tables' YAML call it.
+        name: On the command line, in CSV columns and in tables' YAML.
         title: Column title; for ViSQOL it names rate and mapping, which change the score.
         higher_is_better: Its direction.
         form: Format specification of a score, such as ".2f".
@@ -54,7 +54,7 @@ class Metric:
 
     @property
     def of_codes(self) -> bool:
-        """Whether it is one of the test set's codes."""
+        """Whether it is a metric of the test set's codes."""
         return self.function is None and self.of_set is None
 
     def lacks(self) -> str | None:
@@ -144,7 +144,7 @@ SWAPPED = Metric(
     swapped=True,
 )
 RELEASED = (MEL, STFT, SWAPPED)
-"""What DAC's scripts compute of decoded audio at the original's loudness, and level moves."""
+"""Metrics that DAC's scripts compute of decoded audio at the original's loudness, and that depend on level."""
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -203,7 +203,7 @@ DEFAULT_METRICS = ("visqol_audio", "si_snr", "mel_distance", "stft_distance", "b
 
 
 def refuse_unknown(names: Sequence[str]) -> None:
-    """Refuse names of no metric.
+    """Refuse unknown names of metrics.
 
     Raises:
         ValueError: One is unknown; the message has the closest one, and lists all there are.

@@ -42,7 +42,7 @@ def _embedding(audio: Tensor, sample_rate: int, role: str) -> Any:
     encoder, prepare = _encoder()
     speech = prepare(mono(audio, sample_rate, SAMPLE_RATE, role))
     if len(speech) == 0:
-        raise MetricError(f"no voice is heard in the {role}")
+        raise MetricError(f"the {role} has no voice in it")
     return encoder.embed_utterance(speech)
 
 

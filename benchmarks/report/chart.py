@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 WIDTH, HEIGHT = 360, 236
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 38
 STYLES = 7
-"""How many colours and marks the style sheet tells apart."""
+"""Number of colours and marks in the style sheet."""
 
 MARKS = (
     "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0Z",
@@ -29,7 +29,7 @@ class Series:
 
     Args:
         name: Of the row.
-        place: The row's place in the table, which gives its colour and mark.
+        place: The row's position in the table, which gives its colour and mark.
         points: ``(x, y, half width of the interval)`` in order; a half width that is not a number draws no bar.
         published: ``(x, y)`` of a paper's figures, drawn hollow.
     """
@@ -42,7 +42,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """Where values stand along one side, and their labels.
+    """Positions of values along an axis, and their labels.
 
     Args:
         low: Smallest value.
@@ -81,8 +81,8 @@ def chart(
     Args:
         title: What is shown, with unit.
         series: Lines with at least one point between them.
-        x_label: What stands along the horizontal side.
-        form: Prints a value of the vertical side.
+        x_label: Title of the horizontal axis.
+        form: Formats a value of the vertical axis.
         rates: Whether x is a bitrate, whose octaves are equally far apart and labelled where something stands.
         marks: Whether points are marked, or only their line is drawn.
     """

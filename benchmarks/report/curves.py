@@ -18,14 +18,14 @@ from codeclab.benchmarks.tables.table import Table, lines
 from codeclab.codecs.wording import counted
 
 POINTS = 240
-"""At most so many of a logged quantity are drawn: more than a chart has pixels for."""
+"""Most points of a logged quantity that are drawn: more than a chart has pixels."""
 
 LOGGED = {"valid/": "Validation", "train/": "Losses, gradients and rates"}
 """Prefixes of what runs log that is drawn as curves, with their headings; the codebooks are drawn as maps."""
 
 
 def printed(name: str) -> Callable[[float], str]:
-    """How values of a metric or column are printed beside a chart."""
+    """The format of a metric's or column's values beside a chart."""
     if form(name).endswith("%"):
         return lambda value: f"{100 * value:.3g} %"
     return lambda value: f"{value:.3g}"

@@ -13,7 +13,7 @@ from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, best, lines
 
 EVERY = "all clips"
-"""What the page calls the domain of all clips."""
+"""The page's name for the domain of all clips."""
 
 
 class Item(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a report page shows."""
+"""The content of a report page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from codeclab.benchmarks.tables.table import Table
 
 @dataclass(frozen=True)
 class Stimulus:
-    """One version of a clip: the original, or what a codec made of it.
+    """One version of a clip: the original, or the output of a codec.
 
     Args:
         row: The table's row; None is the original.
@@ -26,12 +26,12 @@ class Stimulus:
 
     @property
     def name(self) -> str:
-        """What the page calls it."""
+        """Its name on the page."""
         return "Original" if self.row is None else f"{self.row}, {self.bitrate:.4g} kbps"
 
     @property
     def size(self) -> int:
-        """Characters it takes on the page, where both files stand as base64."""
+        """Characters that it takes on the page, with both files in base64."""
         return sum(4 * -(-len(content) // 3) for content in (self.audio, self.spectrogram))
 
 
@@ -66,9 +66,9 @@ class Report:
     Args:
         table: The comparison; codebooks are taken from its rows.
         notes: Lines under the table.
-        histories: By row, what its run logged: a column ``step`` and one per quantity (NaN where it was not logged).
+        histories: By row, the log of its run: a column ``step`` and one per quantity (NaN where it was not logged).
         clips: To listen to.
-        messages: What the reader should know about clips that are not there.
+        messages: Notes on clips that are missing.
     """
 
     table: Table

@@ -29,7 +29,7 @@ def time_inference(
     Args:
         codec: in evaluation mode, on the CPU.
         bitrate: kbps; None is the highest.
-        seconds: of noise that is coded; the work does not depend on what is heard.
+        seconds: of noise that is coded; the time does not depend on the audio.
         repeats: runs that count.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How many of a paper's orderings between rows were found again."""
+"""Counts how many of a paper's orderings between rows are reproduced."""
 
 import math
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, lines
 
 ENTROPY = "entropy of a codebook"
-"""What the paper's bits per code of each codebook are called, as those of DAC's Figure 1."""
+"""Name of the paper's bits per code of each codebook, as in DAC's Figure 1."""
 
 TOGETHER = "all figures"
-"""What the count over all of a table's metrics is called."""
+"""Name of the count over all of a table's metrics."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of the pairs of rows that a paper orders by a metric, how many stand in the same order here.
+    """How many of the pairs of rows that a paper orders by a metric have the same order here.
 
     Args:
         metric: Name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
@@ -35,7 +35,7 @@ class Agreement:
 
     @property
     def chance(self) -> float:
-        """How many a random order of the rows would find on average."""
+        """The number of pairs that a random order of the rows gives on average."""
         return self.pairs / 2
 
     @property
@@ -50,7 +50,7 @@ class Agreement:
 
 
 def agreement(table: Table) -> list[Agreement]:
-    """Counts, per metric, the paper's orderings found again; metrics without such a pair are left out.
+    """Counts, per metric, the paper's orderings that are reproduced; metrics without a pair are left out.
 
     Every row takes part at each bitrate of its published figures, as they are rows of the paper's table, and so it does
     in each domain that the paper has figures of: pairs are within one. Of plotted entropies every codebook of every row

@@ -76,5 +76,5 @@ def compared(table: Table) -> list[tuple[RowResult, float, dict[str, Score]]]:
 
 
 def is_clear(score: Score) -> bool:
-    """Whether a difference's interval leaves out 0."""
+    """Whether a difference's interval excludes 0."""
     return not math.isnan(score.ci95) and abs(score.mean) > score.ci95

@@ -3,7 +3,7 @@
 import re
 
 SINGLE_SOURCE = "°"
-"""Follows a figure that was read in the paper alone, with no second source that repeats it."""
+"""Follows a figure that only the paper gives, without a second source that confirms it."""
 
 _NUMBER = re.compile(rf"(-?\d+(?:\.\d+)?)\s*(?:{SINGLE_SOURCE}|±.*|\(.*\))*")
 
@@ -20,5 +20,5 @@ def published_number(figure: float | str | None) -> float | None:
 
 
 def is_single_source(figure: float | str | None) -> bool:
-    """Whether a figure has the mark of one that no second source repeats."""
+    """Whether a figure has the mark of one that no second source confirms."""
     return isinstance(figure, str) and SINGLE_SOURCE in figure

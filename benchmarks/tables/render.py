@@ -27,7 +27,7 @@ CSV_COLUMNS = (
 )
 
 KEYS = 2
-"""Columns that say which line of a table one is in: row and bitrate."""
+"""Columns that identify a line of a table: row and bitrate."""
 
 NAME_WIDTH = 26
 """Names of rows longer than this are broken between words in a terminal."""
@@ -103,7 +103,7 @@ def csv_long(table: Table) -> str:
 
 
 def terminal(table: Table, width: int = 80) -> Group:
-    """Something that a rich console prints: the whole test set, rows clip by clip, each domain, the notes.
+    """The table for a rich console: the whole test set, rows clip by clip, each domain, the notes.
 
     Args:
         table: The table.

@@ -1,4 +1,4 @@
-"""A row of a table: what is asked of it, and what came out."""
+"""A row of a table: its specification and its result."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.synonyms import columns_named_as, lines_named_as, named_as
 
 ABSENT = "not here: "
-"""How the error of a row begins that only lacks a program or models on this machine: it fails no table."""
+"""Start of the error of a row that only lacks a program or models on this machine, which fails no table."""
 
 JOBS = {"trained": None, "codec": 1, "baseline": 1, "recipe": 0, "published": 0}
-"""What makes a row, with the number of jobs that takes; None is one for each seed."""
+"""Kinds of rows, with their number of jobs; None means one job per seed."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Figures:
 
 @dataclass(frozen=True)
 class RowSpec:
-    """What is asked of a row; how its figures are found is its ``kind``.
+    """The specification of a row; its ``kind`` says how it is made.
 
     Attributes:
         name: As printed.
-        flags: What makes it: the arguments of ``codeclab fit`` (kind "trained").
+        flags: The arguments of ``codeclab fit`` that make it (kind "trained").
         published: The paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
             shown as it stands. Names that are neither get a column of their own.
         bitrate: kbps at which the published figures hold; None is the row's highest.
@@ -83,19 +83,19 @@ class RowSpec:
 
     @property
     def run_label(self) -> str:
-        """What the folder of its run is named after."""
+        """The name of its run's folder."""
         return self.run or self.name
 
     @property
     def kind(self) -> str:
-        """What makes the row: "trained", "codec", "baseline", "recipe" or "published"."""
+        """The kind of the row: "trained", "codec", "baseline", "recipe" or "published"."""
         if self.only_published:
             return "published"
         given = [kind for kind in ("codec", "baseline", "recipe") if getattr(self, kind) is not None]
         return given[0] if given else "trained"
 
     def jobs(self, seeds: int) -> int:
-        """How many jobs make it: one a seed where it is trained, one where it is measured, none where it is shown."""
+        """Its number of jobs: one per seed if it is trained, one if it is measured, none if it is only shown."""
         count = JOBS[self.kind]
         return seeds if count is None else count
 
@@ -111,7 +111,7 @@ class RowSpec:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where one training's or measurement's figures come from.
+    """The origin of one training's or measurement's figures.
 
     Attributes:
         run: Folder of the run, or of a baseline's or published codec's figures.
@@ -124,17 +124,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class RowResult:
-    """What came out of a row.
+    """The result of a row.
 
     Attributes:
-        spec: What was asked.
+        spec: The specification.
         summary: ``Evaluation.summary`` of its codec; None where it was not measured.
         wall_seconds: Seconds it took to train.
         parameters: Number of weights of the codec.
-        error: Why there is nothing to show, in one line.
+        error: Why there are no figures, in one line.
         codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
         seeds: How many trainings, with other seeds, its figures are means of.
-        asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
+        asked: Requested kbps by those really used, of an encoder that does not keep to them exactly.
         listened: The listening test that its MUSHRA figures are of, in words.
         per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
         origins: Of each seed, its run and evaluation.
@@ -191,14 +191,14 @@ class RowResult:
 
     @property
     def absent(self) -> bool:
-        """Whether there is nothing to show because a program or models are not on this machine."""
+        """Whether it has no figures because a program or models are not on this machine."""
         return self.error is not None and self.error.startswith(ABSENT)
 
     @property
     def trouble(self) -> str:
-        """What stands in place of the figures of a row that has an error."""
+        """The text in place of the figures of a row that has an error."""
         return ABSENT.rstrip(": ") if self.absent else "failed"
 
     def asked_for(self, bitrate: float) -> float:
-        """The kbps asked for where so many were really spent; a file of figures may have rounded those."""
+        """The requested kbps for the used ones, which a file of figures may have rounded."""
         return next((asked for spent, asked in self.asked.items() if math.isclose(spent, bitrate)), bitrate)

@@ -55,7 +55,7 @@ class Table:
     against: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses unknown metrics and rows that could not be told apart; a metric of two names is one column."""
+        """Refuses unknown metrics and rows with the same name; a metric of two names is one column."""
         self.metrics = one_of_each(self.metrics)
         self.rows = [row.named_as(self.metrics) for row in self.rows]
         metrics_named(self.metrics)
@@ -65,7 +65,7 @@ class Table:
         names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"rows need names of their own, but {', '.join(map(repr, twice))} stands twice")
+            raise ValueError(f"rows need different names, but {', '.join(map(repr, twice))} is used twice")
 
     @property
     def beside_paper(self) -> bool:
@@ -93,7 +93,7 @@ class Table:
 
 
 class Score(NamedTuple):
-    """A mean over files, with its 95 % interval (NaN where there is none) and how many files are behind it."""
+    """A mean over files, with its 95 % interval (NaN if there is none) and its number of files."""
 
     mean: float
     ci95: float
@@ -162,10 +162,10 @@ def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> fl
 
 
 def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
-    """Which cells may stand in bold, as (index of line, metric): the best at a bitrate and what it does not part from.
+    """The cells in bold, as (index of line, metric): the best at a bitrate, and those that do not differ from it.
 
-    Figures part where their 95 % intervals, over files and seeds, do not meet. Where the best parts from none, none is
-    the best; nor is any in a table that is not ranked, nor of figures without an interval.
+    Figures differ if their 95 % intervals, over files and seeds, do not overlap. If the best differs from none, no
+    figure is bold; nor is any in a table that is not ranked, or among figures without an interval.
 
     Args:
         table: The table.
@@ -185,5 +185,5 @@ def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
 
 
 def parted(first: Score, second: Score) -> bool:
-    """Whether two means' 95 % intervals do not meet; never where one has none."""
+    """Whether two means' 95 % intervals do not overlap; False if one has no interval."""
     return abs(first.mean - second.mean) > first.ci95 + second.ci95

@@ -31,7 +31,7 @@ def hub_folder(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise ValueError(
-            f"{name} is no file or folder here; as a hub id it needs huggingface_hub: pip install 'codeclab[hub]'"
+            f"{name} is not a file or folder here; as a hub id it needs huggingface_hub: pip install 'codeclab[hub]'"
         ) from error
     try:
         folder = Path(snapshot_download(name, allow_patterns=FILES))

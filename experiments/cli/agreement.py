@@ -1,4 +1,4 @@
-"""``codeclab agreement``: a paper's orderings found again, over several tables."""
+"""``codeclab agreement``: how many of a paper's orderings several tables reproduce."""
 
 import sys
 from pathlib import Path

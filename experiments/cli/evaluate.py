@@ -1,4 +1,4 @@
-"""``codeclab evaluate``: a trained codec's or a baseline's figures at every bitrate, per file and per domain."""
+"""``codeclab evaluate``: a trained codec or a baseline measured at every bitrate, by file and by domain."""
 
 import argparse
 import sys
@@ -38,7 +38,7 @@ from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
-    """Measure a baseline as the options of ``codeclab evaluate`` say; ``name`` is what its row is called."""
+    """Measure a baseline by the options of ``codeclab evaluate``; ``name`` is the name of its row."""
     rate = options.sample_rate or baseline.sample_rate or FULL_BAND
     data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
     _limit(data, options)
@@ -52,7 +52,7 @@ def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str)
 
 
 def measure_codec(options: argparse.Namespace) -> Evaluation:
-    """Measure a codec as the options of ``codeclab evaluate`` say."""
+    """Measure a codec by the options of ``codeclab evaluate``."""
     for file in options.imports:
         import_file(file)
     run = Path(options.run)
@@ -70,7 +70,7 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
 
 
 def _beside(options: argparse.Namespace) -> Path:
-    """Where figures of a codec are written."""
+    """The folder to which figures of a codec are written."""
     run = run_of(Path(options.run))
     folder = Path(options.run) if run is None else run.path
     usual = folder / "evaluation" if folder.is_dir() else Path("evaluations") / folder.stem
@@ -78,7 +78,7 @@ def _beside(options: argparse.Namespace) -> Path:
 
 
 def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
-    """Print what the codec's coders spend, and keep it in ``entropy.csv``; returns the files left out."""
+    """Print the kbps of the codec's entropy coders and store them in ``entropy.csv``; returns the files left out."""
     for file in options.imports:
         import_file(file)
     codec = Codec.from_pretrained(options.run)
@@ -119,10 +119,10 @@ def _limit(data: AudioData, options: argparse.Namespace) -> None:
 
 
 def check_metrics(names: Sequence[str]) -> list[str]:
-    """The metrics to measure: each once, and of two that are the same by definition the first.
+    """The metrics to measure, each once; of two that are the same by definition, only the first.
 
     Raises:
-        ValueError: there is none of a name; the message lists those there are.
+        ValueError: a name is unknown; the message lists the known ones.
     """
     refuse_unknown(names)
     kept: list[str] = []

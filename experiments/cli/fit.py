@@ -58,11 +58,11 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def loader_died(error: BaseException) -> str:
-    """What became of a process that reads audio, where that is the error; empty where it is another."""
+    """Why a process that reads audio died, if the error says so; empty for any other error."""
     found = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.+)", str(error))
     if found is None:
         return ""
     return (
-        f"a process that reads audio ({found[1]}) {found[2].rstrip(' .')}: often the memory is full, then "
-        "--data.workers with a smaller number helps; the same command continues the run"
+        f"a process that reads audio ({found[1]}) {found[2].rstrip(' .')}: often memory has run out, and a "
+        "smaller --data.workers helps; the same command continues the run"
     )

@@ -1,4 +1,4 @@
-"""The places a part can stand in, the classes that fit there, and which of their arguments are not free."""
+"""Slots for parts, the classes that fit into them, and the arguments that are not free."""
 
 import inspect
 import types
@@ -25,7 +25,7 @@ LINKED = {
     "data.sample_rate": "follows the codec's; set --model.sample_rate",
     "data.channels": "follows the encoder's; set --model.encoder.channels and --model.decoder.channels",
 }
-"""Settings taken from another setting, and where to set them; the parser would drop a value of their own unsaid."""
+"""Settings that follow another one, and where to set that; the parser would drop their own value silently."""
 
 
 def subclasses(base: type) -> dict[str, type]:
@@ -48,7 +48,7 @@ def slots(owner: type) -> dict[str, type]:
 
 
 def all_slots() -> dict[str, type]:
-    """Every place a part can stand in, as a flag writes it (``model.quantizer``), with the part's base class."""
+    """Every slot for a part, as a flag writes it (``model.quantizer``), with the part's base class."""
     from codeclab.experiments.data.module import AudioData
     from codeclab.experiments.train.module import CodecExperiment
 
@@ -62,10 +62,10 @@ def arguments(part: type) -> list[str]:
 
 
 def find_part(slot: str, base: type, name: str) -> type | None:
-    """The class that a short name, or a full one, means in a slot.
+    """The class that a short or full name means in a slot.
 
     Raises:
-        RecipeError: there is none; the message lists those there are.
+        RecipeError: there is no such class; the message lists the known ones.
     """
     if name in ("null", "None"):
         return None
@@ -80,10 +80,10 @@ def find_part(slot: str, base: type, name: str) -> type | None:
 
 
 def refuse_linked(setting: str) -> None:
-    """Refuse a value of its own for a setting that follows another.
+    """Refuse a value for a setting that follows another.
 
     Raises:
-        RecipeError: it does; the message says which to set.
+        RecipeError: the setting follows another; the message says which one to set.
     """
     if setting in LINKED:
         raise RecipeError(f"--{setting} {LINKED[setting]}")

@@ -1,4 +1,4 @@
-"""What is done to an excerpt before the codec learns from it."""
+"""Changes to an excerpt before the codec learns from it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ LOWEST_BAND_HZ = 62.5
 
 
 class Augmentation(ABC):
-    """A part that changes, or refuses, training excerpts.
+    """A part that changes or rejects training excerpts.
 
-    `on_mixture` says whether it is an item's mixture that it changes, or each of its sources.
+    `on_mixture` says whether it changes an item's mixture or each of its sources.
     """
 
     on_mixture = False
@@ -33,25 +33,25 @@ class Augmentation(ABC):
         takes_tensors(cls, apply=("[C, N]",), __call__=("[C, N]",))
 
     def draw_speed(self, rng: np.random.Generator) -> float:
-        """How much faster the source is read than it was recorded; 1 draws nothing."""
+        """The speed at which the source is read, relative to its recording; 1 draws nothing."""
         return 1.0
 
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """Augments as ``__call__`` does; a subclass may use which recordings the audio comes from.
+        """Augments as ``__call__`` does; a subclass may use the recordings that the audio comes from.
 
         Args:
             audio: float32 `[C, N]`.
             sample_rate: Hz.
             rng: Decides everything random.
-            recordings: What it was read from: one, or all of a mixture.
+            recordings: The source of the audio: one recording, or all of a mixture.
         """
         return self(audio, sample_rate, rng)
 
     @abstractmethod
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
-        """Returns the changed excerpt, or None to have another one drawn.
+        """Returns the changed excerpt, or None to request another one.
 
         Args:
             audio: float32 `[C, N]`.
@@ -101,7 +101,7 @@ class RandomGain(Augmentation):
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """Amplifies as ``__call__`` does, from the level of the whole file where that is known."""
+        """Amplifies as ``__call__`` does, from the level of the whole file if it is known."""
         one = recordings[0] if self.normalize == "rms" and len(recordings) == 1 else None
         known = one.rms_db + one.gain_db if one and one.rms_db is not None and one.mixed is None else None
         return self._amplify(audio, rng, self._measure(audio) if known is None else 10 ** (known / 20))
@@ -199,8 +199,8 @@ class BackgroundNoise(Augmentation):
     def __init__(self, low_db: float = 10.0, high_db: float = 50.0, probability: float = 0.5) -> None:
         if low_db > high_db or not 0 <= probability <= 1:
             raise ValueError(
-                f"low_db should not be above high_db, and probability be from 0 to 1, got {low_db}, {high_db} and "
-                f"{probability}"
+                f"low_db should not be above high_db, and probability should be from 0 to 1, got {low_db}, {high_db} "
+                f"and {probability}"
             )
         self.low_db = low_db
         self.high_db = high_db
@@ -240,7 +240,7 @@ class LoudnessNormalize(Augmentation):
         self.spread_db = spread_db
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-        """Returns the excerpt at the loudness; what is quieter than -70 LUFS stays as it is."""
+        """Returns the excerpt at the loudness; an excerpt quieter than -70 LUFS stays as it is."""
         present = measure_lufs(audio, sample_rate)
         if present < QUIETEST_LUFS:
             return audio

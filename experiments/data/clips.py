@@ -1,4 +1,4 @@
-"""The fixed pieces of audio that validation and test measure on."""
+"""The fixed clips on which validation and test measure."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ ORDER_SEED = 0
 
 
 LeftOut = tuple[str, str]
-"""A name, and why it is left out."""
+"""A clip's name, and why the clip is left out."""
 
 PaddedClip = tuple[str, str, Tensor, int, str] | LeftOut
 """Name, domain, audio `[C, N]`, its samples before the padding, and how it is shorter than listed; or one left out."""
@@ -44,7 +44,7 @@ class ValidBatch(TypedDict):
 
 
 class Clips(Sequence[Clip]):
-    """One clip per recording, read when it is asked for; the same in every run.
+    """One clip per recording, read when it is requested; the same in every run.
 
     A clip is the middle of its recording, or all of a shorter one; where the middle is silent, the beginning, a
     quarter in, three quarters in, or the end.
@@ -101,7 +101,7 @@ class Clips(Sequence[Clip]):
         return Clip(recording.name, recording.domain, audio, self.sample_rate)
 
     def __iter__(self) -> Iterator[Clip]:
-        """The clips that can be read; the others are noted in ``left_out``, and end nothing."""
+        """The clips that can be read; the others are recorded in ``left_out`` and raise nothing."""
         for index in range(len(self)):
             try:
                 clip = self[index]
@@ -111,11 +111,11 @@ class Clips(Sequence[Clip]):
                 yield clip
 
     def name_of(self, index: int) -> str:
-        """What a clip is called, whether or not it can be read."""
+        """A clip's name, whether or not the clip can be read."""
         return self.recordings[index].name
 
     def note(self, name: str, reason: str) -> None:
-        """Note a clip that cannot be read, and say so once."""
+        """Record a clip that cannot be read, and warn once."""
         if name not in self.left_out:
             self.left_out[name] = reason
             logger.warning("left out: %s (%s)", name, reason)
@@ -178,7 +178,7 @@ def collate_clips(items: list[PaddedClip]) -> ValidBatch:
 def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
     """Chooses at most `limit` recordings, as equal in domains as can be, by the hash of their names.
 
-    Adding files to a corpus so changes little of the choice, and the first ones are what a smaller limit gives.
+    So adding files to a corpus changes little of the choice, and a smaller limit gives the first ones.
 
     Args:
         recordings: All there are.

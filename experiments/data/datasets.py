@@ -1,4 +1,4 @@
-"""The papers' datasets: which files of a local copy, split how, under which licence."""
+"""The papers' datasets: the files of a local copy, their splits and their licence."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from codeclab.experiments.data.splits import draw_position
 Item = TypeVar("Item")
 
 SEED = 0
-"""Of all random splits; results on one dataset are so comparable between people."""
+"""Seed of all random splits, so that results on a dataset are comparable between people."""
 
 DNS_PARTS = (
     "emotional_speech", "french_speech", "german_speech", "italian_speech", "read_speech", "russian_speech",
@@ -33,7 +33,7 @@ def share_out(items: Iterable[Item], names: Iterable[str], valid: float, test: f
 
     Args:
         items: What is split.
-        names: What each is called, the same wherever the dataset lies.
+        names: The name of each, the same wherever the dataset is.
         valid: Share of the validation split; of four items or more, one at least.
         test: Share of the test split; of four items or more, one at least.
 
@@ -78,7 +78,7 @@ def find_fsd50k(root: Path) -> dict[str, list[Path]] | None:
 
 
 def find_jamendo(root: Path) -> dict[str, list[Path]] | None:
-    """MTG-Jamendo: artists are split, with all their tracks that are there."""
+    """MTG-Jamendo: artists are split, each with all the tracks of this copy."""
     table = next((root / name for name in JAMENDO_TABLES if (root / name).is_file()), None)
     if table is None:
         return None
@@ -160,11 +160,11 @@ class Dataset:
     Args:
         title: Its whole name.
         domain: "speech", "music" or "general".
-        layout: What a copy looks like, a path a line, below the folder given.
+        layout: The files of a copy, one path per line, below the given folder.
         rule: How it is split.
         paper: Whose rule that is.
         licence: Of the audio.
-        find: Files of a copy by split; None where the layout is another.
+        find: Files of a copy by split; None for another layout.
     """
 
     title: str
@@ -282,11 +282,11 @@ DATASETS = {
         find_musdb18,
     ),
 }
-"""By the name ``codeclab data prepare`` knows them by."""
+"""Datasets by their names in ``codeclab data prepare``."""
 
 
 def describe_all(names: Sequence[str] = tuple(DATASETS)) -> str:
-    """What `codeclab data prepare --help` says of the datasets."""
+    """The text of `codeclab data prepare --help` about the datasets."""
     parts = [f"{name}: {DATASETS[name].describe()}" for name in names]
     ending = (
         "Random is a hash of the file's (or artist's) name: the same everywhere, exact in number. A manifest without\n"

@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 class TrainBatch(TypedDict):
-    """What the training step gets: `audio` float32 `[b, C, N]`, `batch` its number, `item` int64 `[b]`.
+    """A batch for the training step: `audio` float32 `[b, C, N]`, `batch` its number, `item` int64 `[b]`.
 
-    `left_out` has (name, reason) of files that could not be read for it, for which others were drawn; `shorter` has
+    `left_out` has (name, reason) of unreadable files, which were replaced by others; `shorter` has
     (name, how) of those that are shorter than listed. Each process that reads names a file once.
     """
 
@@ -40,7 +40,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
     """Maps a batch index to this rank's share of that batch.
 
     Everything random about an item is drawn from a generator seeded by (seed, batch, global item), so that any
-    number of ranks and workers, and a run that was resumed, see the same audio.
+    number of ranks and workers, and a resumed run, get the same audio.
 
     Args:
         corpus: Its training recordings are drawn from.
@@ -52,7 +52,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         batch_size: Items of the global batch.
         items: The global items of this rank.
         seed: Of all draws.
-        n_batches: Batches there are.
+        n_batches: Number of batches.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         self._shorter: dict[str, str] = {}
 
     def __len__(self) -> int:
-        """Batches in all."""
+        """Batches in total."""
         return self.n_batches
 
     def __getitem__(self, batch: int) -> TrainBatch:
@@ -96,7 +96,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         if float(audio.abs().max()) <= SILENCE:
             raise DataError(
                 f"batch {batch} is silent: {ATTEMPTS} excerpts in a row held no sound for each of its items; "
-                f"`codeclab data scan` says which files are silent"
+                f"`codeclab data scan` lists silent files"
             )
         left_out = list(self._unreadable.items())[before:]
         return {
@@ -112,7 +112,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         return self.draw_sources(batch, item)[0]
 
     def draw_sources(self, batch: int, item: int) -> tuple[Tensor, list[Recording]]:
-        """Draws one item, float32 `[C, N]`, and says what it is made of.
+        """Draws one item, float32 `[C, N]`, and returns its sources.
 
         Silent, rejected and unreadable excerpts are drawn anew, 64 times at most. If all of them were silent, the item
         is silent. If the corpus is gone, the loader waits for it for five minutes at most.
@@ -162,7 +162,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
             return self._read(recording, start, seconds, rate)
 
     def _read(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
-        """Reads an excerpt, when it is there: another file in its place would make another run of it."""
+        """Reads an excerpt, waiting for its file if need be: another file in its place would change the run."""
         return read_when_there(self.read, self.corpus, recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
@@ -214,5 +214,5 @@ class BatchSchedule(DistributedSampler[int]):
         return iter(range(self.start, self.n_batches))
 
     def __len__(self) -> int:
-        """Batches in all, those before `start` included, so that a resumed run counts on where it was."""
+        """Batches in total, including those before `start`, so that a resumed run continues the count."""
         return self.n_batches

@@ -22,7 +22,7 @@ FOLDER_SPLITS = {
     "testing": "test",
     "eval": "test",
 }
-"""Folder names, and names in a manifest, that say which split a file belongs to."""
+"""Names of folders, and values in a manifest, that give a file's split."""
 
 
 def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
@@ -32,8 +32,8 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
 
     Args:
         root: The folder.
-        skipped: Takes (name, reason) of every file left out.
-        lost: Takes their splits by name, of those that lie in one.
+        skipped: Receives (name, reason) of every file left out.
+        lost: Receives their splits by name, if they have one.
     """
     paths, none = [], []
     for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
@@ -85,7 +85,7 @@ def walk(root: Path) -> Iterator[Path]:
 
 
 MANIFEST_NAME = "manifest.csv"
-"""Where a folder of audio has its manifest, if it has one."""
+"""The manifest of a folder of audio, if it has one."""
 
 TRUE = frozenset({"true", "1", "yes"})
 
@@ -95,7 +95,7 @@ COLUMNS = (
     "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
     "peak_db", "bytes", "problem",
 )  # fmt: skip
-"""What the suite itself writes; only `path` is needed."""
+"""Columns that codeclab writes; only `path` is required."""
 
 SEGMENT_COLUMNS = ("part_of", "start", "length", "gain_db", "mix_part_of", "mix_path", "mix_start", "mix_gain_db")
 """Of rows that are segments: the recording's name, seconds into it and long, gain in dB, and what is mixed into it."""
@@ -117,7 +117,7 @@ def is_manifest(path: Path) -> bool:
 
 
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
-"""How UTF-16, as spreadsheets write it, begins."""
+"""First bytes of UTF-16, as spreadsheets write it."""
 
 
 def _text(path: Path) -> str:
@@ -137,7 +137,7 @@ def _text(path: Path) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a manifest as they are written, without blanks about the values; a quoted path or name keeps its own.
+    """The rows of a manifest, without blanks around the values; a quoted path or name keeps its blanks.
 
     Raises:
         DataError: If it is not UTF-8, or a row has no path.
@@ -166,8 +166,8 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
 
     Args:
         path: The CSV file.
-        skipped: Takes (name, reason) of every row left out.
-        lost: Takes the splits, by name, of those with a problem that have one.
+        skipped: Receives (name, reason) of every row left out.
+        lost: Receives the splits, by name, of rows with a problem that have one.
 
     Raises:
         DataError: If it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
@@ -182,7 +182,7 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
             if split is not None and lost is not None:
                 lost[name] = split
         elif row.get("split") and split is None:
-            skipped.append((name, f"split {row['split']!r} is none of train, valid, test"))
+            skipped.append((name, f"split {row['split']!r} is not train, valid or test"))
         elif name not in recordings:
             recordings[name] = line, row, _parse_row(row, path.parent, name, split, f"{path}, line {line}")
         elif recordings[name][1] == row:
@@ -190,24 +190,24 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
         else:
             how = "the column 'name'" if row.get("name") else "the path, without 'start' and 'end',"
             raise DataError(
-                f"{path}, line {line}: the name {name!r} is that of line {recordings[name][0]}, too; {how} tells "
-                "recordings apart, and no two may share one (who speaks belongs into 'domain', or a column of your own)"
+                f"{path}, line {line}: the name {name!r} is already used in line {recordings[name][0]}; {how} tells "
+                "recordings apart, so no two may share one (put the speaker into 'domain', or a column of your own)"
             )
     return [recording for _, _, recording in recordings.values()]
 
 
 def row_name(row: Mapping[str, str]) -> str:
-    """What a row's recording is called."""
+    """The name of a row's recording."""
     return row.get("name") or row["path"] + _part(row)
 
 
 def row_part_of(row: Mapping[str, str]) -> str:
-    """Of a row that is a segment, what the recording is called that it was cut from; empty of a whole file."""
+    """The name of the recording that a segment was cut from; empty for a whole file."""
     return row.get("part_of") or (posixpath.normpath(row["path"]) if _part(row) else "")
 
 
 def _part(row: Mapping[str, str]) -> str:
-    """What a path's name gets where the row is a segment of it."""
+    """The suffix of a name for a row that is a segment."""
     if not any(row.get(key) for key in ("start", "length", "end")):
         return ""
     till = f"-{row['end']}" if row.get("end") else f"+{row['length']}" if row.get("length") else "-"
@@ -247,7 +247,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
 
 
 def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """The text of a manifest: the suite's columns, and `name`, those of segments and others where a row has one.
+    """The text of a manifest: codeclab's columns, and `name`, those of segments and others if a row has them.
 
     Flags are in words.
     """
@@ -264,7 +264,7 @@ def _text_of(value: object) -> str:
 
 
 def _cell(value: str) -> str:
-    """A value as CSV has it; in quotes also where blanks at its ends belong to it."""
+    """A value in CSV; quoted also if it begins or ends with blanks."""
     if value != value.strip() or any(mark in value for mark in ',"\r\n'):
         return '"' + value.replace('"', '""') + '"'
     return value

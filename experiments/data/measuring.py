@@ -1,4 +1,4 @@
-"""What `codeclab data scan` finds out about one file: its level, and up to which frequency it holds energy."""
+"""What `codeclab data scan` measures in a file: its level and its highest frequency with energy."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,7 +26,7 @@ FULL_BAND_SHARE = 0.9
 rest."""
 
 FULL_BAND_RATE = 44100
-"""Hz; what is sampled at less is not full-band, even where it fills its own band."""
+"""Hz; recordings at lower rates are not full-band, even if they fill their own band."""
 
 FRAMES_AT_ONCE = 512
 
@@ -74,7 +74,7 @@ def is_full_band(band_hz: float, sample_rate: int) -> bool:
 MOST_SECONDS = 60.0
 
 PIECES = 12
-"""Of a longer file, so many pieces of five seconds are measured, spread evenly."""
+"""Number of pieces of five seconds that are measured in a longer file, spread evenly."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class Measured:
     """One file's row of a manifest.
 
     Args:
-        sample_rate: Hz. It and the figures below are 0 where the file cannot be read.
+        sample_rate: Hz. This and the figures below are 0 if the file cannot be read.
         channels: Number of channels.
         seconds: Duration in seconds.
-        band_hz: Up to where its energy reaches, in Hz.
+        band_hz: Highest frequency with energy, in Hz.
         full_band: Whether that is the whole band; see `is_full_band`.
         rms_db: Level over all channels in dB relative to full scale.
         peak_db: Highest sample over all channels in dB relative to full scale.
-        problem: Why the file is of no use ("silent", "empty", "unreadable: ..."); empty where it is.
+        problem: Why the file cannot be used ("silent", "empty", "unreadable: ..."); empty if it can.
     """
 
     sample_rate: int = 0
@@ -107,7 +107,7 @@ class Measured:
 
 
 def measure_file(path: Path) -> Measured:
-    """Measures a file; what is wrong with it is in the result, never raised.
+    """Measures a file; a problem with it is part of the result and never raised.
 
     It is decoded to its end: length, rate, channels, peak, silence and samples that are no numbers are measured,
     whatever its header says. Level and band are those of all its samples, or of a minute of a longer file.
@@ -116,7 +116,7 @@ def measure_file(path: Path) -> Measured:
 
 
 def measure_part(path: Path, start: float, seconds: float) -> Measured:
-    """As `measure_file`, of a segment: its length, levels and band, as stored.
+    """Measures a segment as `measure_file` does: its length, levels and band, as stored.
 
     Args:
         path: The file.
@@ -145,7 +145,7 @@ def _header_of(path: Path, size: int, changed: int) -> Header:
 
 
 def _measure(path: Path, header: Header, part: tuple[float, float] | None) -> Measured:
-    """Measures a file, or of it the part that begins at the first and lasts the second number of seconds."""
+    """Measures a file, or the part of it with the given start and length in seconds."""
     rate, start, seconds = header.sample_rate, 0.0, header.seconds
     if header.problem:
         return Measured(rate, header.channels, round(seconds, 3), problem=header.problem)
@@ -191,5 +191,5 @@ def _decibel(value: float, factor: int) -> float:
 
 
 def _one_line(error: Exception, path: Path) -> str:
-    """The message without the path, so that a manifest says the same wherever the corpus lies."""
+    """The message without the path, so that a manifest does not depend on where the corpus is."""
     return " ".join(str(error).replace(str(path), path.name).split())

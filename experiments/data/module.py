@@ -1,4 +1,4 @@
-"""The data of an experiment: from a folder, or nothing at all, to batches and clips."""
+"""The data of an experiment: batches and clips from a folder or from the synthetic corpus."""
 
 import itertools
 import logging
@@ -30,7 +30,7 @@ from codeclab.experiments.data.waiting import read_when_there
 
 ENDLESS = 2**31 - 1
 NO_DOMAIN = "no domain"
-"""What results call the domain of files in no domain's folder, or in one named "all", where there are others."""
+"""Domain, in results, of files in no domain's folder or in one named "all", if there are other domains."""
 MOST_WORKERS = 8
 logger = logging.getLogger(__name__)
 
@@ -51,20 +51,20 @@ class AudioData(LightningDataModule):
         n_batches: Batches of the whole training; None takes the trainer's `max_steps`.
         workers: Processes that read, per device; None chooses from the number of cores (0 for the synthetic corpus).
         seed: Of the training draws.
-        split_seed: Of the split of files that are in no split; runs that are compared must share it.
-        augmentations: What is done to every excerpt, in order; None does nothing.
-        sampling: Which recordings are drawn; None is `UniformByDuration`.
+        split_seed: Of the split of files that have none; runs that are compared must share it.
+        augmentations: Applied to every excerpt, in order; None applies nothing.
+        sampling: Chooses the recordings; None is `UniformByDuration`.
         valid_clips: Validation clips, at most.
         clip_seconds: Longest duration of a validation or test clip in seconds.
         max_test_clips: Test clips, at most; None takes one of every test file.
         room_responses: A folder of room responses, for `Reverberation`; None adds none.
         mix_valid: Whether validation clips are drawn, mixed and changed as training excerpts are (`MixedClips`).
-        max_left_out: Share of the files that may be of no use; more than one file, and a larger share, end a training
+        max_left_out: Share of the files that may be unusable; more than one file, and a larger share, end a training
             before its first batch, and a measurement before its first clip.
 
     Attributes:
         start_batch: The batch that the loader begins with.
-        kept_splits: Splits of files by name, as the run that is continued began with; None draws them.
+        kept_splits: Splits of files by name, from the start of a continued run; None draws them.
         split_floor: See `assign_splits`.
 
     Raises:
@@ -132,7 +132,7 @@ class AudioData(LightningDataModule):
         return self._corpus
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
-        """Finds out what is wrong with the data before anything else happens.
+        """Checks the data before anything else happens.
 
         Args:
             splits: Those that are needed.
@@ -157,7 +157,7 @@ class AudioData(LightningDataModule):
         return _open_once(self.folder, self.split_seed, known, self.split_floor)
 
     def _prepare_rooms(self) -> list[str]:
-        """Measures the room responses; answers with what there is to say of them."""
+        """Measures the room responses; returns a remark for the user."""
         using = [augmentation for augmentation in self.augmentations if isinstance(augmentation, Reverberation)]
         if self.room_responses is not None and not using:
             raise DataError(
@@ -171,7 +171,7 @@ class AudioData(LightningDataModule):
         return {"next_batch": self.start_batch if self.trainer is None else self.trainer.global_step}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on with the batch that ``state_dict`` kept."""
+        """Continue with the batch that ``state_dict`` stored."""
         self.start_batch = state_dict["next_batch"]
 
     def teardown(self, stage: str) -> None:
@@ -211,7 +211,7 @@ class AudioData(LightningDataModule):
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Audio goes to the device; numbers and names, from which draws are made, stay where reading is free."""
+        """Moves audio to the device; numbers and names stay on the CPU, where reading them is free."""
         moved = super().transfer_batch_to_device(batch["audio"], device, dataloader_idx)
         return {**batch, "audio": moved}
 
@@ -325,13 +325,13 @@ class AudioData(LightningDataModule):
 
 @lru_cache(maxsize=4)
 def _open_once(folder: str | None, split_seed: int, known: tuple[tuple[str, str], ...] | None, floor: bool) -> Corpus:
-    """A process reads a folder's headers, and names what it leaves out, once, however many runs it makes."""
+    """A process reads a folder's headers and lists the files left out only once, however many runs it makes."""
     return open_corpus(folder, split_seed, None if known is None else dict(known), floor)
 
 
 @lru_cache(maxsize=64)
 def _say_once(remark: str) -> None:
-    """A process that makes many runs of one corpus says what there is to say of it once."""
+    """A process that makes many runs on one corpus prints its remarks only once."""
     logger.warning(remark)
 
 

@@ -73,7 +73,7 @@ def _read_file(
     ends: float | None = None,
     slack: float = SLACK,
 ) -> Tensor:
-    """An excerpt of a file; of what lies after ``ends`` seconds nothing, which the file reaches but for ``slack``."""
+    """An excerpt of a file, with nothing after ``ends`` seconds; the file may end up to ``slack`` seconds earlier."""
     try:
         return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     except RateChangedError as error:
@@ -116,19 +116,19 @@ def _read_at(
 
 
 class ShorterError(DataError):
-    """A file ends before it should; an excerpt of it would be padded with zeros that nobody recorded.
+    """A file ends too early; an excerpt of it would be padded with zeros that were not recorded.
 
     Args:
         path: The file.
-        seconds: How long it is, or what is left of a segment.
-        listed: How long it should be.
+        seconds: Its length, or what is left of a segment.
+        listed: Its expected length.
 
     Attributes:
         note: What the user should know; empty where only a manifest's milliseconds were rounded.
     """
 
     def __init__(self, path: Path, seconds: float, listed: float) -> None:
-        found = f"ends after {max(seconds, 0.0):.3f} s, and is listed with {listed:.3f} s"
+        found = f"ends after {max(seconds, 0.0):.3f} s, but is listed with {listed:.3f} s"
         super().__init__(f"{path} {found}")
         self.seconds = seconds
         self.listed = listed
@@ -144,7 +144,7 @@ def _measured_seconds(path: Path) -> float:
 
 
 def as_it_is(recording: Recording, error: ShorterError) -> Recording:
-    """A recording with the length that its file has, which is said once.
+    """A recording with the true length of its file; a warning is given once.
 
     Raises:
         DataError: There is nothing left of it.

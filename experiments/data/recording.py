@@ -12,12 +12,12 @@ SPLITS = ("train", "valid", "test")
 
 
 class DataError(ValueError):
-    """Something is wrong with the audio the user gave; the message says what and what would be right."""
+    """The user's audio has a problem; the message says which, and what would be right."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is mixed into a recording when it is read.
+    """A source that is mixed into a recording when it is read.
 
     Args:
         path: The audio file.
@@ -47,14 +47,14 @@ class Recording:
         full_band: Whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
             higher; None if it was not measured.
         split: "train", "valid" or "test"; None until one is assigned.
-        name: What it is called in results: its path below the corpus, unique there.
-        band_hz: Up to where its energy reaches, as `codeclab data scan` measures it; None if it did not.
+        name: In results: its path below the corpus, unique there.
+        band_hz: Highest frequency with energy, measured by `codeclab data scan`; None if not measured.
         rms_db: Level of the whole file in dB relative to full scale, over all its channels; None if not measured.
         part_of: Of a segment, the name of the recording that it was cut from; empty for a whole file.
         start: Seconds into the file at which a segment begins, `seconds` long; 0 for a whole file.
         gain_db: Gain in dB with which it is read.
-        mixed: What is added to it.
-        exact: Whether no zeros may stand for what its file lacks, not even for as little as decoders differ by.
+        mixed: Sources that are added to it.
+        exact: Whether missing samples may never be replaced by zeros, not even as few as decoders differ by.
     """
 
     path: Path
@@ -85,12 +85,12 @@ class Corpus:
     Args:
         name: Where it comes from, for messages.
         read: Reads an excerpt of one of its recordings.
-        train: Recordings to learn from.
-        valid: Recordings to watch the training with.
+        train: Recordings to train on.
+        valid: Recordings to validate on.
         test: Recordings to report results on.
         skipped: Files left out, each with the reason.
-        folder: The folder that the files lie in; None where they lie in none.
-        lost: The split of each file left out, by name, where one is given.
+        folder: The folder of the files; None if they are in none.
+        lost: The split of each file left out, by name, if it has one.
     """
 
     name: str
@@ -114,6 +114,6 @@ class Corpus:
         if not recordings:
             raise DataError(
                 f"{self.name} has nothing in its {name} split ({len(self.train)} train, {len(self.valid)} valid, "
-                f"{len(self.test)} test files); three readable files or a {name!r} folder would give it some"
+                f"{len(self.test)} test files); add a {name!r} folder, or have three readable files"
             )
         return recordings

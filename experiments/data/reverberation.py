@@ -1,4 +1,4 @@
-"""Reverberation, as EnCodec adds it to what it mixed, and the room responses it takes."""
+"""Reverberation as EnCodec adds it to its mixtures, and the room responses that it uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ STEADY = 0.8
 """Its last tenth is noise, which is subtracted, if it has this share of the power of the tenth before."""
 
 FIT_FROM, FIT_TO, LEAST_TO = -5.0, -35.0, -25.0
-"""Range of the decay that is fitted, in dB: T30 of ISO 3382, or T20 where noise leaves no more."""
+"""Fitted range of the decay, in dB: T30 of ISO 3382, or T20 if noise allows no more."""
 
 LONGEST_SECONDS = 30.0
 
@@ -36,9 +36,9 @@ class Rooms:
     """The room responses of a folder.
 
     Args:
-        paths: Those with a reverberation time in the range asked for, sorted.
-        outside: How many ring longer or shorter.
-        unmeasured: How many cannot be read, or fade too little to be measured.
+        paths: Those with a reverberation time in the requested range, sorted.
+        outside: Number of responses outside the range.
+        unmeasured: Number that cannot be read, or fade too little to be measured.
     """
 
     paths: list[Path]
@@ -93,7 +93,7 @@ def find_rooms(folder: str, shortest: float, longest: float) -> Rooms:
     """Measures the room responses below a folder and keeps those in a range; once in a process.
 
     Args:
-        folder: Where audio files of responses are, at any depth and rate.
+        folder: A folder with audio files of responses, at any depth and rate.
         shortest: Least reverberation time in seconds.
         longest: Greatest.
 
@@ -102,7 +102,7 @@ def find_rooms(folder: str, shortest: float, longest: float) -> Rooms:
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise DataError(f"there is no folder of room responses {root}; --data.room_responses names one")
+        raise DataError(f"there is no folder of room responses {root}; give one with --data.room_responses")
     times = {path: _read_rt60(path) for path in sorted(walk(root))}
     measured = [time for time in times.values() if time is not None]
     kept = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
@@ -161,7 +161,7 @@ def put_in_room(audio: Tensor, response: Tensor) -> Tensor:
 
 
 class Reverberation(Augmentation):
-    """Puts an item into a room, now and then (EnCodec, section 4.1).
+    """Adds reverberation to some of the items (EnCodec, section 4.1).
 
     "Finally we add reverberation using room impulse responses provided by the DNS challenge with probability 0.2, and
     RT60 in the range [0.3, 1.3] except for the single-source music samples." It is the mixture that is put into
@@ -169,7 +169,7 @@ class Reverberation(Augmentation):
     `data.room_responses` names, each measured here; without a folder there is no reverberation.
 
     Args:
-        probability: How often.
+        probability: Share of the items that get reverberation.
         rt60: Shortest and longest reverberation time in seconds.
         music: Domains whose single sources stay dry.
 
@@ -201,14 +201,14 @@ class Reverberation(Augmentation):
             room_responses: The folder; None adds no reverberation.
 
         Returns:
-            What there is, for the user to read.
+            A remark for the user.
 
         Raises:
-            DataError: If there is no such folder, or nothing of use in it.
+            DataError: If there is no such folder, or no usable response in it.
         """
         if room_responses is None:
             self._rooms = None
-            return "no reverberation: --data.room_responses names no folder of room responses"
+            return "no reverberation, as --data.room_responses gives no folder of room responses"
         self._rooms = rooms = find_rooms(room_responses, *self.rt60)
         total = len(rooms.paths) + rooms.outside + rooms.unmeasured
         return (

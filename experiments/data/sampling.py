@@ -11,7 +11,7 @@ from codeclab.experiments.data.recording import Recording
 Draw = Callable[[np.random.Generator], list[int]]
 """Chooses an item's recordings."""
 STRATEGIES = (("music", 1), ("other", 1), ("all", 2), ("other", 3))
-"""EnCodec's s1 to s4: which sources, and how many of them."""
+"""EnCodec's strategies s1 to s4: from which domains, and how many sources."""
 
 
 class Sampling(ABC):
@@ -19,7 +19,7 @@ class Sampling(ABC):
 
     @abstractmethod
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Looks at what there is to choose from.
+        """Receives the recordings to choose from.
 
         Args:
             recordings: The training recordings; `draw` answers with their indices.
@@ -40,7 +40,7 @@ class Sampling(ABC):
         """
 
     def plan(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> Draw:
-        """Fixes what an item keeps when an excerpt is refused and drawn anew; arguments as for `draw`.
+        """Fixes what an item keeps when an excerpt is rejected and drawn again; arguments as for `draw`.
 
         By default that is nothing. A policy whose choices are refused more or less often (a mixture of three clips
         sooner than a single source) fixes them here, so that they keep their probabilities.
@@ -48,7 +48,7 @@ class Sampling(ABC):
         return lambda rng: self.draw(rng, batch, item, batch_size)
 
     def remark(self) -> str:
-        """What the user should know of this policy on these recordings, in a line; empty if nothing."""
+        """A remark on this policy and these recordings, in a line; empty if there is none."""
         return ""
 
 
@@ -101,11 +101,13 @@ class BalancedDomains(Sampling):
         self._unknown = all(recording.full_band is None for recording in recordings)
 
     def remark(self) -> str:
-        """What becomes of the full-band item where the corpus has none."""
+        """A remark if the corpus has no full-band item; else empty."""
         if not self.full_band or self._everywhere:
             return ""
         reason = (
-            "nobody has measured which files are (`codeclab data scan FOLDER` does)" if self._unknown else "no file is"
+            "as it is not known which files are (`codeclab data scan FOLDER` measures it)"
+            if self._unknown
+            else "as no file is"
         )
         return f"BalancedDomains: no full-band item in the batches, {reason}; domains are balanced"
 
@@ -134,10 +136,10 @@ class OnlyDomains(Sampling):
     Every second of theirs is equally likely. A corpus that has none of them is used whole, and says so.
 
     Args:
-        domains: Those that are used.
+        domains: The domains that are used.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If no domains are given.
     """
 
     def __init__(self, domains: tuple[str, ...] = ("music", "music-like")) -> None:
@@ -155,10 +157,10 @@ class OnlyDomains(Sampling):
         self._choice = WeightedChoice(list(places), [recordings[i].seconds for i in places])
 
     def remark(self) -> str:
-        """What is left out, or that nothing is."""
+        """A remark on the domains that are left out; empty if there are none."""
         wanted = ", ".join(self.domains)
         if not self._has_own:
-            return f"OnlyDomains: no recording is of {wanted}; all of {', '.join(self._found)} are trained on"
+            return f"OnlyDomains: no recording has the domain {wanted}; training uses all of {', '.join(self._found)}"
         if not self._left_out:
             return ""
         left_out, are = counted(self._left_out, "recording"), by_number(self._left_out, "is", "are")
@@ -214,7 +216,7 @@ class EnCodecMixing(Sampling):
         }
 
     def remark(self) -> str:
-        """What becomes of the mixing where domains are lacking."""
+        """A remark if domains are missing for the mixing; else empty."""
         if not self._lacking:
             return ""
         lack = f"is music ({', '.join(self.music)})" if "music" in self._lacking else "is anything but music"

@@ -16,7 +16,7 @@ from codeclab.experiments.data.segment_rules import Category, Rule
 from codeclab.experiments.data.splits import draw_position
 
 LEAST_SHARE = 0.9
-"""Of a segment's seconds that a shorter file must have to be one by itself: AudioSet's clips of 10 s are often 9.9."""
+"""Share of a segment's length at which a shorter file still counts: AudioSet's clips of 10 s often have 9.9."""
 ATTEMPTS = 64
 MOST_DRAWS = 100_000
 
@@ -33,7 +33,7 @@ def draw_segments(
 
     Args:
         recordings: Of the test split.
-        rule: How long and how many.
+        rule: Gives their length and number.
         seed: Of all draws.
         overlap: Whether a category that is too short is filled up with segments that overlap.
 
@@ -70,7 +70,7 @@ def draw_segments(
                 segments += more
                 remarks.append(f"{short}; {len(more)} more overlap them")
             else:
-                remarks.append(f"{short} without overlap; --overlap fills up with some that overlap")
+                remarks.append(f"{short} without overlap; --overlap adds segments that overlap")
         if noises:
             segments = [_mixed(segment, noises, rule.seconds, seed) for segment in segments]
         found += [replace(segment, domain=category.name, split="test") for segment in segments]
@@ -78,10 +78,10 @@ def draw_segments(
 
 
 def _of_others(category: Category, recordings: Sequence[Recording]) -> list[str]:
-    """A line for each part of a category that stands in for the paper's datasets."""
+    """A line for each part of a category that replaces the paper's datasets."""
     parts = [category, *([category.added] if category.added else [])]
     return [
-        f"{part.name}: no test files of {' or '.join(part.datasets)}, so those of the domain {part.domain!r}"
+        f"{part.name}: no test files of {' or '.join(part.datasets)}, so those of the domain {part.domain!r} are used"
         for part in parts
         if part.datasets and not part.of_datasets(recordings)
     ]
@@ -103,7 +103,7 @@ def _cut(recordings: Sequence[Recording], seconds: float, seed: int) -> list[Rec
 
 
 def _anywhere(recordings: Sequence[Recording], seconds: float, seed: int) -> Iterator[Recording]:
-    """Segments that begin anywhere, every second equally likely; not without end, as all may be silent."""
+    """Segments that begin anywhere, every second equally likely; limited in number, as all may be silent."""
     rng = np.random.default_rng([seed, 1])
     long = [recording for recording in recordings if recording.seconds > seconds]
     weights = np.array([recording.seconds - seconds for recording in long])
@@ -113,7 +113,7 @@ def _anywhere(recordings: Sequence[Recording], seconds: float, seed: int) -> Ite
 
 
 def _taken(segments: Iterable[Recording], count: int) -> list[Recording]:
-    """The first that are not silent."""
+    """The first segments that are not silent."""
     found: dict[str, Recording] = {}
     for segment in segments if count else ():
         if _peak(segment) > SILENCE:
@@ -159,14 +159,14 @@ def _peak(part: Recording, start: float = 0.0, seconds: float | None = None) -> 
 
 
 def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recording]:
-    """The segments of somebody else's test set, in one's own copy of the recordings.
+    """The segments of another test set, found in this copy of the recordings.
 
     Args:
-        manifest: What `codeclab data segments` wrote elsewhere; its paths are not looked at.
-        recordings: One's own, by the same names.
+        manifest: Written by `codeclab data segments` elsewhere; its paths are ignored.
+        recordings: Those of this copy, with the same names.
 
     Raises:
-        DataError: It lists no segments, or one of a recording that is not here.
+        DataError: It lists no segments, or one of a recording that this copy lacks.
     """
     own = {recording.name: recording for recording in recordings}
     found = []
@@ -176,7 +176,7 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
         other = listed.mixed
         for name in (listed.part_of, other.name if other else listed.part_of):
             if name not in own:
-                raise DataError(f"{manifest} has a segment of {name}, which this corpus has not")
+                raise DataError(f"{manifest} has a segment of {name}, which this corpus does not have")
         recording = own[listed.part_of]
         if other is not None:
             other = replace(other, path=own[other.name].path, sample_rate=own[other.name].sample_rate)
@@ -191,7 +191,7 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
 
 
 def manifest_row(recording: Recording) -> dict[str, object]:
-    """The row of a file or a segment, with absolute paths; ``write_rows`` makes text of it."""
+    """The row of a file or a segment, with absolute paths; ``write_rows`` writes it."""
     row: dict[str, object] = {
         "path": recording.path.absolute().as_posix(), "name": recording.name, "split": recording.split,
         "domain": recording.domain, "sample_rate": recording.sample_rate, "channels": recording.channels,

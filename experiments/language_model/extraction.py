@@ -106,6 +106,8 @@ def _extract(codec: Codec, corpus: Corpus, recordings: list[Recording], title: s
                 domains += [recording.domain] * len(pieces)
             step()
     if not parts:
-        raise DataError(f"{corpus.name} holds no recording of a frame ({counted(codec.hop_length, 'sample')}) or more")
+        raise DataError(
+            f"{corpus.name} has no recording as long as a frame ({counted(codec.hop_length, 'sample')}) or more"
+        )
     starts = np.cumsum([0, *(part.shape[1] for part in parts)], dtype=np.int64)
     return SplitCodes(np.concatenate(parts, axis=1), starts, domains)

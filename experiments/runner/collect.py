@@ -1,4 +1,4 @@
-"""Rows of a table from what was kept of their jobs."""
+"""Rows of a table, collected from the stored results of their jobs."""
 
 import json
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
 
 
 def _with_listening(row: RowResult, draft: Draft, outcomes: Sequence[Outcome]) -> RowResult:
-    """With what listeners found about the codec, or of several seeds about the first that was heard."""
+    """With the listening figures of the codec, or of the first of several seeds that has some."""
     for job, outcome in zip(draft.jobs, outcomes, strict=True):
         if not outcome.error and row.listened is None:
             info = (measure_other(job) if job.config is None else measured(job)[0]).info

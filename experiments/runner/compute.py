@@ -18,7 +18,7 @@ class Compute:
         batches: how many.
         batch_size: items in each, over all devices.
         seconds: duration of an item in seconds.
-        hardware: on what, in words; empty where nobody says.
+        hardware: in words; empty if unknown.
     """
 
     batches: int
@@ -39,10 +39,10 @@ class Compute:
 
 
 def read_compute(content: Any) -> Compute | None:
-    """What a table's YAML says of the paper's training: ``{batches, batch_size, seconds, hardware}``.
+    """The paper's training in a table's YAML: ``{batches, batch_size, seconds, hardware}``.
 
     Raises:
-        ValueError: a size is missing or no positive number, or there is another key.
+        ValueError: a size is missing or not a positive number, or there is another key.
     """
     if content is None:
         return None

@@ -1,4 +1,4 @@
-"""One run is one folder: its name, its config, and what may differ when it is continued."""
+"""The folder of a run: its name, its config, and the settings that may differ when it is continued."""
 
 import dataclasses
 import hashlib
@@ -41,24 +41,24 @@ MACHINE_KEYS = (
     "weights_only",
     "made_for",
 )
-"""Settings of the machine, not of the experiment: they neither name a run nor forbid to continue it."""
+"""Settings of the machine, not of the experiment: they do not change a run's name, and do not prevent continuing it."""
 
 ADDED = ("window_lengths",)
-"""Arguments that parts got later: where they have no value, a run is what it was without them."""
+"""Arguments that parts got later: without a value, a run is the same as before them."""
 
 CHECKPOINT_STATE = "RunCheckpoint"
-"""Under which a checkpoint keeps the state of the callback that wrote it."""
+"""Key under which a checkpoint stores the state of the callback that wrote it."""
 
 VALIDATION_DUE = "validation_due"
-"""In that state: whether the validation at the checkpoint's batch is still to come."""
+"""Key in that state: whether the validation at the checkpoint's batch is still to come."""
 
 
 class RunFolderError(ValueError):
-    """A run folder that cannot be used as asked; the message says why and what would work."""
+    """A run folder cannot be used as requested; the message says why and what would work."""
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested config as one level of dotted keys; lists of parts are numbered."""
+    """A nested config as one level of dotted keys; items of lists are numbered."""
     if isinstance(config, dict) and config:
         pairs = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in config.items()]
     elif isinstance(config, list | tuple) and any(isinstance(item, dict) for item in config):
@@ -72,7 +72,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The flat settings that make the experiment, without those of the machine, parts where they were at first."""
+    """The flat settings of the experiment, without those of the machine, with parts by their first paths."""
     found = {
         key: moved(value, back=True) if key.endswith(".class_path") and isinstance(value, str) else value
         for key, value in flatten(config).items()
@@ -85,7 +85,7 @@ def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def derived_name(recipe: str, config: dict[str, Any]) -> str:
-    """A name made of the recipe's and a hash of the resolved config; never of the time."""
+    """A name made of the recipe's name and a hash of the resolved config; it does not depend on the time."""
     text = json.dumps(experiment_settings(config), sort_keys=True, default=str)
     return f"{recipe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -126,7 +126,7 @@ class RunFolder:
         return bool(callbacks.get(CHECKPOINT_STATE, {}).get(VALIDATION_DUE, False))
 
     def is_finished(self, steps: int) -> bool:
-        """Whether so many batches are trained and nothing is left of their end."""
+        """Whether this number of batches is trained and the end of the run is complete."""
         return self.steps >= steps and not self.validation_due
 
     def differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> list[str]:
@@ -188,7 +188,7 @@ class RunFolder:
 
 
 def class_defaults(settings: dict[str, Any], owners: dict[str, type]) -> dict[str, Any]:
-    """What every argument would be that nobody set.
+    """The defaults of all arguments.
 
     Args:
         settings: a resolved config: parts as ``class_path`` and ``init_args``.
@@ -232,7 +232,7 @@ def _of_value(value: Any, annotation: Any, path: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A default as YAML would hold it."""
+    """A default as YAML holds it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
     if isinstance(value, dict):

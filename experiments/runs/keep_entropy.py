@@ -1,4 +1,4 @@
-"""Where the kbps of entropy coders are kept: ``entropy.csv``, to which what is measured later is added."""
+"""Stores the kbps of entropy coders in ``entropy.csv``, to which later measurements are added."""
 
 import hashlib
 import json
@@ -19,17 +19,17 @@ KEYS = ["domain", "bitrate_kbps", "coder"]
 
 
 def keep_entropy(found: DataFrame, basis: dict[str, Any], folder: Path) -> tuple[DataFrame, str]:
-    """Keep what coders spend; where both were measured on the same basis, the line of more clips stays, or the later.
+    """Store the kbps of coders; of two lines on the same basis, that of more clips stays, or the later one.
 
     Figures of another basis, or of a version that kept none, are moved aside.
 
     Args:
         found: as ``entropy_rates`` gives it.
-        basis: what must be the same in figures that stand in one file.
+        basis: what must be the same for all figures of one file.
         folder: of ``entropy.csv``, and of ``entropy.json`` with the basis.
 
     Returns:
-        all lines that are kept, and what there is to say of those that were there.
+        all lines that are stored, and a remark on the earlier ones.
     """
     table, record = folder / f"{NAME}.csv", folder / f"{NAME}.json"
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def keep_entropy(found: DataFrame, basis: dict[str, Any], folder: Path) -> tuple
             digest = hashlib.sha256(json.dumps(before, sort_keys=True).encode()).hexdigest()[:DIGITS]
             aside = folder / f"{NAME}-{digest}.csv"
             table.replace(aside)
-            said = f"what was there is of other codes, audio or coders, and is now in {aside}"
+            said = f"the earlier figures are of other codes, audio or coders, and are now in {aside}"
         elif table.is_file():
             found = _joined(pd.read_csv(table, dtype={"domain": str}, keep_default_na=False), found)
             said = "added to what was measured before"

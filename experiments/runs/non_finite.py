@@ -1,4 +1,4 @@
-"""What is kept of a run whose loss became NaN or infinite."""
+"""Saves the batch of a run whose loss became NaN or infinite."""
 
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
@@ -9,7 +9,7 @@ from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
 def report_non_finite(error: NonFiniteLossError, folder: RunFolder) -> str:
-    """Save the batch in the run's folder and say what to do; one process of several speaks for all."""
+    """Save the batch in the run's folder and say what to do; of several processes, one prints."""
     rank = getattr(rank_zero_only, "rank", 0)
     if rank:
         return f"codeclab fit: process {rank} stopped with the others."

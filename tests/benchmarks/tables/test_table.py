@@ -116,7 +116,7 @@ def test_agreement_counts_domains_and_plotted_entropies_and_their_sum(make_summa
 def test_refusals(make_summary) -> None:
     with pytest.raises(ValueError, match="no metric mos"):
         table([], ("mos",))
-    with pytest.raises(ValueError, match="'a' stands twice"):
+    with pytest.raises(ValueError, match="'a' is used twice"):
         table([RowResult.named("a"), RowResult.named("b"), RowResult.named("a")])
 
 
@@ -167,7 +167,7 @@ def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> No
     assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
     assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 asked)", "12.9 (12 asked)"]
     assert notes(table([row]))[0].endswith(
-        "kbps are nominal, those of baselines, and of codecs that cut audio, as spent."
+        "kbps are nominal; for baselines and for codecs that cut audio into segments, kbps are those really used."
     )
 
 
