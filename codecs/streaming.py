@@ -42,7 +42,7 @@ class StreamEncoder:
             audio: ``[B, C, n]`` of any floating-point type, full scale 1, at the codec's rate; ``n`` may be 0.
 
         Returns:
-            The frames that are new, one segment ``[B, K, t]`` of which ``t`` may be 0; of a codec that cuts audio, the
+            the frames that are new, one segment ``[B, K, t]`` of which ``t`` may be 0; of a codec that cuts audio, the
             segments that are complete. Its ``length`` is ``n``.
 
         Raises:

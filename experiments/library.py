@@ -82,7 +82,7 @@ def train(
         run: the run's name; None derives it from the settings. The same call continues a run.
         scale: sizes, batch and steps: ``laptop``, ``mini``, ``lab``, ``paper``; None is the recipe's own.
         runs: the folder of runs.
-        imports: Python files with parts of your own, which the run remembers.
+        imports: python files with parts of your own, which the run remembers.
         flags: settings by the names that ``codeclab fit`` has for them, ``__`` for a dot
             (``model__quantizer__codebook_dim=8``), or as they are (``**{"model.quantizer": "FSQ"}``). A part is its
             name or its class.

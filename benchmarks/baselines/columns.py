@@ -26,8 +26,8 @@ def baseline_columns(
     """The known columns of a baseline, as lines to append to its summary; the others are left out.
 
     Args:
-        baseline: The baseline.
-        names: From ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
+        baseline: the baseline.
+        names: from ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
             encoder and decoder are given for Lyra V2 and a ``TokenCodec``, on one thread of the CPU as in EnCodec's
             section 4.6; ``frame_rate`` if all codebooks have the same.
         bitrates: kbps really used.
@@ -53,7 +53,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
     """Codebooks, frame rate in Hz and real-time factors of a codec, on four seconds of noise and one thread of the CPU.
 
     Args:
-        codec: The codec.
+        codec: the codec.
         bitrate: kbps really used; the nearest bitrate that it offers is run.
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":

@@ -34,7 +34,7 @@ class LyraV2:
     Its features, residual vector quantizer and decoder are run frame by frame, as google/lyra (1.3) runs them.
 
     Args:
-        folder: The folder ``lyra/model_coeffs`` of google/lyra; None reads the environment's ``CODECLAB_LYRA``.
+        folder: the folder ``lyra/model_coeffs`` of google/lyra; None reads the environment's ``CODECLAB_LYRA``.
     """
 
     name = "Lyra V2"
@@ -60,7 +60,7 @@ class LyraV2:
         )
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``. The kbps are nominal, as every frame costs the same."""
+        """Encode and decode; see ``Baseline``. The kbps are nominal, as every frame costs the same."""
         require(self, audio, bitrate, most_channels=1)
         n_quantizers = QUANTIZERS[offered_rate(self, bitrate)]
         decoded = self.decode(self.encode(resample(audio, sample_rate, SAMPLE_RATE)[0], n_quantizers))

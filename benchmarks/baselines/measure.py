@@ -26,7 +26,7 @@ def evaluate_baseline(
     workers: int = 0,
     progress: bool | str = False,
 ) -> Evaluation:
-    """Transcodes and scores every clip at every bitrate, with the code by which ``evaluate`` measures codecs.
+    """Transcode and score every clip at every bitrate, with the code by which ``evaluate`` measures codecs.
 
     ``bitrate_kbps`` is what was really spent, on average over the seconds of these clips, and the column
     ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` keeps the bitrates asked for, in the same order as
@@ -34,18 +34,18 @@ def evaluate_baseline(
     weights ``info["parameters"]`` counts.
 
     Args:
-        baseline: What is measured; a clip's channels are matched to its, as with a codec.
-        clips: Test set; names must be unique. A generator is taken clip by clip.
+        baseline: what is measured; a clip's channels are matched to its, as with a codec.
+        clips: test set; names must be unique. A generator is taken clip by clip.
         bitrates: kbps; None is all that it offers.
-        metrics: Names from ``METRICS``.
-        workers: Processes that compute ViSQOL while this one encodes; 0 computes all here.
-        progress: Whether to show progress on standard error; a text is what it is called there.
+        metrics: names from ``METRICS``.
+        workers: processes that compute ViSQOL while this one encodes; 0 computes all here.
+        progress: whether to show progress on standard error; a text is what it is called there.
 
     Raises:
-        ValueError: A metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name
+        ValueError: a metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name
             stands twice, there is no clip, or a clip's channels do not suit the baseline.
-        NotInstalledError: The baseline's program or models are missing.
-        RuntimeError: It failed on a clip, or a worker process died.
+        NotInstalledError: the baseline's program or models are missing.
+        RuntimeError: it failed on a clip, or a worker process died.
     """
     chosen = metrics_named(metrics)
     rates = asked_rates(baseline, bitrates)
@@ -88,11 +88,11 @@ def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[fl
     """The kbps to measure at, lowest first, each with the baseline's own value.
 
     Args:
-        baseline: The baseline.
-        bitrates: Requested kbps; None is all that it offers.
+        baseline: the baseline.
+        bitrates: requested kbps; None is all that it offers.
 
     Raises:
-        ValueError: One is not offered, or none is requested.
+        ValueError: one is not offered, or none is requested.
     """
     asked = baseline.bitrates if bitrates is None else bitrates
     if not asked:

@@ -12,7 +12,7 @@ SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)
 LOWEST = 6
 HIGHEST_PER_CHANNEL = 256
 RATES = {"variable": "on", "constrained": "constrained", "constant": "off"}
-"""The encoder's `vbr` option by our names, which YAML does not take for booleans."""
+"""The encoder's ``vbr`` option by our names, which YAML does not take for booleans."""
 APPLICATIONS = ("audio", "voip", "lowdelay")
 
 
@@ -26,10 +26,10 @@ class Opus:
         rate: "variable", the encoder's default, uses as many bits as a clip needs, and meets the requested bitrate only
             on average over all kinds of sound; "constrained" limits the deviation; "constant" allows none.
         application: "audio", "voip" or "lowdelay", as the encoder has them.
-        channels: Channels of the audio it is measured on; None leaves them as they are.
+        channels: channels of the audio it is measured on; None leaves them as they are.
 
     Raises:
-        ValueError: An argument is none of these.
+        ValueError: an argument is none of these.
     """
 
     name = "Opus"
@@ -53,7 +53,7 @@ class Opus:
         return missing and f"Opus needs PyAV with {missing}: pip install --force-reinstall --only-binary av av"
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``. The kbps are those of the packets, without a container's share."""
+        """Encode and decode; see ``Baseline``. The kbps are those of the packets, without a container's share."""
         require(self, audio, bitrate, most_channels=2)
         if not LOWEST <= bitrate <= HIGHEST_PER_CHANNEL * audio.shape[0]:
             highest = HIGHEST_PER_CHANNEL * audio.shape[0]

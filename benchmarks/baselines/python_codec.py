@@ -40,12 +40,12 @@ class PythonCodec(TokenCodec):
         encode, decode = lambda audio: model.encode(audio[None]), model.decode
 
     Args:
-        file: The Python file; it is run.
-        name: As printed; None is the file's ``name``, else what the file is called.
+        file: the Python file; it is run.
+        name: as printed; None is the file's ``name``, else what the file is called.
 
     Raises:
-        ValueError: There is no such file, it fails, or lacks one of these; the message says which.
-        NotInstalledError: It imports a package that is not there.
+        ValueError: there is no such file, it fails, or lacks one of these; the message says which.
+        NotInstalledError: it imports a package that is not there.
     """
 
     def __init__(self, file: str, name: str | None = None) -> None:

@@ -41,7 +41,7 @@ def make_baseline(spec: Mapping[str, Any]) -> Baseline:
             from a template, which further arguments override: see ``read_template``.
 
     Raises:
-        ValueError: There is no such part, it lacks or has no such argument, or an argument's value is wrong.
+        ValueError: there is no such part, it lacks or has no such argument, or an argument's value is wrong.
     """
     arguments = dict(spec)
     name = arguments.pop("part", None)

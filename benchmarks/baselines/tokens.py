@@ -19,9 +19,9 @@ class Tokens:
     """A codec's output for one clip.
 
     Args:
-        codes: Of each codebook, most significant first, ``int64 [T_k]``; codebooks may differ in length.
-        content: What the codec's ``decode`` takes.
-        other_bits: Bits of ``content`` that are not codes, such as levels.
+        codes: of each codebook, most significant first, ``int64 [T_k]``; codebooks may differ in length.
+        content: what the codec's ``decode`` takes.
+        other_bits: bits of ``content`` that are not codes, such as levels.
     """
 
     codes: Sequence[Tensor]
@@ -41,13 +41,13 @@ class TokenCodec(ABC):
     """A baseline that gives its codes, so that its true rate and the use of its bits are measured.
 
     Attributes:
-        name: As printed.
+        name: as printed.
         bitrates: kbps offered, by which it is asked.
         sample_rate: Hz of what ``encode`` takes.
         decoded_rate: Hz of what ``decode`` gives.
-        channels: Channels of both.
-        codebook_sizes: Entries of each codebook; empty where the content is bytes.
-        fingerprint: Changes with whatever changes its results.
+        channels: channels of both.
+        codebook_sizes: entries of each codebook; empty where the content is bytes.
+        fingerprint: changes with whatever changes its results.
     """
 
     name: str
@@ -80,7 +80,7 @@ class TokenCodec(ABC):
         return tokens.other_bits + sum(len(c) * math.log2(s) for c, s in zip(tokens.codes, sizes, strict=False))
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``. The kbps are those of this clip's codes."""
+        """Encode and decode; see ``Baseline``. The kbps are those of this clip's codes."""
         decoded, kbps, _ = self.code(audio, sample_rate, bitrate)
         return decoded, kbps
 

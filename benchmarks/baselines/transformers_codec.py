@@ -30,12 +30,12 @@ class TransformersCodec(TokenCodec):
     folder but settings and weights: no code of it is run.
 
     Args:
-        model: Folder or hub id (``kyutai/mimi``); of the latter ``transformers`` loads what its cache lacks.
-        device: Where it runs: "cpu", "cuda", …; None is a GPU where there is one.
+        model: folder or hub id (``kyutai/mimi``); of the latter ``transformers`` loads what its cache lacks.
+        device: where it runs: "cpu", "cuda", …; None is a GPU where there is one.
 
     Raises:
         NotInstalledError: ``transformers`` or the model cannot be had; the message says how.
-        ValueError: It is no codec that turns audio to codes and back, or does not say how large its codebooks are.
+        ValueError: it is no codec that turns audio to codes and back, or does not say how large its codebooks are.
     """
 
     def __init__(self, model: str, device: str | None = None) -> None:

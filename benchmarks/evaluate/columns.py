@@ -13,11 +13,11 @@ class Column:
     """One column of a table beside its metrics.
 
     Args:
-        name: In tables' YAML, ``published`` figures and CSV files.
-        title: Column title.
-        form: Format specification of a figure, such as ".1f".
+        name: in tables' YAML, ``published`` figures and CSV files.
+        title: column title.
+        form: format specification of a figure, such as ".1f".
         unit: "ms", "Hz" and so on; empty for a plain number.
-        open: Why there is no figure of our own; None if ``codec_columns`` gives one.
+        open: why there is no figure of our own; None if ``codec_columns`` gives one.
     """
 
     name: str

@@ -45,7 +45,7 @@ def entropy_rates(
         progress: whether to show it on standard error.
 
     Returns:
-        One row per domain (and ``"all"`` together), bitrate and coder: kbps over all samples of the domain, the share
+        one row per domain (and ``"all"`` together), bitrate and coder: kbps over all samples of the domain, the share
         saved of "none", seconds of audio and number of clips.
 
     Raises:

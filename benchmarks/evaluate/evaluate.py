@@ -63,7 +63,7 @@ def evaluate(
     device: torch.device | str | None = None,
     progress: bool | str = False,
 ) -> Evaluation:
-    """Encodes, decodes and scores every clip at every bitrate.
+    """Encode, decode and score every clip at every bitrate.
 
     A clip is resampled to the codec's rate and its decoded version back, so that every codec is judged on the original
     at the original's rate. A mono codec is given (and judged on) the mean of a clip's channels; a mono clip is given to
@@ -71,22 +71,22 @@ def evaluate(
     A learnt bitrate is given as what the codes of these clips cost, of each in the column ``codes_kbps``.
 
     Args:
-        codec: A ``Codec``, or anything with the same methods; in evaluation mode while this runs.
-        clips: Test set; names must be unique. A generator is taken clip by clip.
+        codec: a ``Codec``, or anything with the same methods; in evaluation mode while this runs.
+        clips: test set; names must be unique. A generator is taken clip by clip.
         bitrates: kbps, as the codec offers them; None is all of them.
-        metrics: Names from ``METRICS``.
-        workers: Processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
+        metrics: names from ``METRICS``.
+        workers: processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
             run under ``if __name__ == "__main__":``, because they are spawned.
-        device: Where the codec runs; None is where it is. It is moved back afterwards.
-        progress: Whether to show progress on standard error; a text is what it is called there.
+        device: where the codec runs; None is where it is. It is moved back afterwards.
+        progress: whether to show progress on standard error; a text is what it is called there.
 
     Returns:
-        The scores; a metric that fails on a clip is NaN there, with its reason.
+        the scores; a metric that fails on a clip is NaN there, with its reason.
 
     Raises:
-        ValueError: A metric or bitrate is unknown, a clip's name stands twice, there is no clip, or a clip's channels
+        ValueError: a metric or bitrate is unknown, a clip's name stands twice, there is no clip, or a clip's channels
             do not suit the codec.
-        RuntimeError: A worker process died.
+        RuntimeError: a worker process died.
     """
     chosen = metrics_named(metrics)
     rates = offered(codec, bitrates)
@@ -111,11 +111,11 @@ def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[flo
     """True kbps and number of codebooks of each requested bitrate, lowest first.
 
     Args:
-        codec: The codec.
+        codec: the codec.
         bitrates: kbps; None is all that the codec offers.
 
     Raises:
-        ValueError: No bitrate is requested, or the codec does not offer one.
+        ValueError: no bitrate is requested, or the codec does not offer one.
     """
     requested = codec.bitrates if bitrates is None else bitrates
     if not requested:
@@ -126,7 +126,7 @@ def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[flo
 
 @contextmanager
 def evaluating(codec: EvaluatedCodec, device: torch.device | str | None) -> Iterator[torch.device]:
-    """Holds a codec in evaluation mode, on a device, without gradients, and puts it back as it was."""
+    """Hold a codec in evaluation mode, on a device, without gradients, and put it back as it was."""
     if not isinstance(codec, nn.Module):
         with torch.no_grad():
             yield torch.device(device or "cpu")

@@ -121,7 +121,7 @@ def codec_columns(
         clips: on which that is measured.
 
     Returns:
-        The columns of ``summarize``: one line per name and bitrate, with no interval.
+        the columns of ``summarize``: one line per name and bitrate, with no interval.
     """
     rows = []
     coder = papers_coder(codec) if TIMED_ENTROPY & set(names) else None

@@ -37,10 +37,10 @@ def mean_interval(values: Iterable[float]) -> Interval:
     """Mean and 95 % interval, ``t(0.975, n - 1) * s / sqrt(n)``, of the values that are not NaN.
 
     Args:
-        values: Scores, NaN where the metric failed.
+        values: scores, NaN where the metric failed.
 
     Returns:
-        The mean (NaN without values), the half width (NaN with fewer than two), and ``n``.
+        the mean (NaN without values), the half width (NaN with fewer than two), and ``n``.
     """
     found = np.asarray(list(values), dtype=np.float64)
     found = found[~np.isnan(found)]
@@ -69,10 +69,10 @@ def summarize(per_file: DataFrame) -> DataFrame:
     """Means with 95 % intervals per domain (first ``"all"``, then each), bitrate and metric.
 
     Args:
-        per_file: One row per clip and bitrate: the identity columns and one column per metric.
+        per_file: one row per clip and bitrate: the identity columns and one column per metric.
 
     Returns:
-        Columns ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; ``failed`` counts the clips without a score.
+        columns ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; ``failed`` counts the clips without a score.
         A metric by which no clip was measured at a bitrate has no line (``was_measured``).
     """
     rows = []
@@ -92,12 +92,12 @@ def paired_difference(first: DataFrame, second: DataFrame, metric: str) -> Inter
     Comparing on the same files removes the spread between files, which is usually the larger part of both intervals.
 
     Args:
-        first: Per-file table of one codec at one bitrate.
-        second: Per-file table of the other at one bitrate.
-        metric: Column to compare.
+        first: per-file table of one codec at one bitrate.
+        second: per-file table of the other at one bitrate.
+        metric: column to compare.
 
     Raises:
-        ValueError: A clip stands twice in one of them (two bitrates), or they share no clip.
+        ValueError: a clip stands twice in one of them (two bitrates), or they share no clip.
     """
     for table in (first, second):
         if table["name"].duplicated().any():
@@ -129,7 +129,7 @@ def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) ->
             table's columns): their means over seeds, with ``t(0.975, S - 1) s / sqrt(S)``.
 
     Returns:
-        The columns of ``summarize``; ``n`` counts the files with a score from any seed, ``failed`` the others.
+        the columns of ``summarize``; ``n`` counts the files with a score from any seed, ``failed`` the others.
 
     Raises:
         ValueError: there is no table, or the seeds were measured at different bitrates or on different clips.
@@ -155,7 +155,7 @@ def crossed_interval(scores: NDArray[np.float64]) -> Interval:
     """Mean and 95 % interval of scores ``[seeds, files]``, NaN where one failed; see ``over_seeds``.
 
     Returns:
-        The mean, the half width (NaN with one file and one seed), and the number of files with a score.
+        the mean, the half width (NaN with one file and one seed), and the number of files with a score.
     """
     scores = scores[~np.isnan(scores).all(axis=1)]
     scores = scores[:, ~np.isnan(scores).all(axis=0)]

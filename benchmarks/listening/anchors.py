@@ -23,12 +23,12 @@ def anchor(audio: Tensor, sample_rate: int, cutoff: int = LOW) -> Tensor:
     7 kHz is the same in proportion, with 60 dB from 8 kHz on.
 
     Args:
-        audio: Samples ``[C, N]``.
+        audio: samples ``[C, N]``.
         sample_rate: Hz.
         cutoff: Hz.
 
     Raises:
-        ValueError: The audio ends before the filter does: the anchor would be the original.
+        ValueError: the audio ends before the filter does: the anchor would be the original.
     """
     nyquist = sample_rate / 2
     if nyquist < STOP * cutoff:

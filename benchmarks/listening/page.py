@@ -16,7 +16,7 @@ def render(test: ListeningTest) -> str:
     """The page; it does not reveal which stimulus is which.
 
     Args:
-        test: The test.
+        test: the test.
     """
     clips = {page.clip: number for number, page in enumerate(test.pages)}
     kinds = {page.domain: number for number, page in enumerate(test.pages)}

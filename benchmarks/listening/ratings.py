@@ -29,9 +29,9 @@ class Ratings:
     """All that one listener rated.
 
     Args:
-        listener: Id that the page drew.
-        name: As given by the listener; may be empty.
-        pages: By page and stimulus, the rating from the test's lowest to 100.
+        listener: id that the page drew.
+        name: as given by the listener; may be empty.
+        pages: by page and stimulus, the rating from the test's lowest to 100.
     """
 
     listener: str
@@ -48,11 +48,11 @@ def read_ratings(text: str | bytes, test: ListeningTest) -> Ratings:
     """The ratings in a file.
 
     Args:
-        text: Content of the file.
-        test: What was rated.
+        text: content of the file.
+        test: what was rated.
 
     Raises:
-        ValueError: It is no such file, is of another test, or a page is unknown, incomplete or holds a rating that is
+        ValueError: it is no such file, is of another test, or a page is unknown, incomplete or holds a rating that is
             none; the message says which.
     """
     try:
@@ -114,11 +114,11 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
     """The ratings of all listeners of a test.
 
     Args:
-        folder: Of the test; the files are in its ``ratings``.
-        test: What was rated.
+        folder: of the test; the files are in its ``ratings``.
+        test: what was rated.
 
     Raises:
-        ValueError: There is no file, or some are wrong (each is named, with what is wrong), or two of one listener
+        ValueError: there is no file, or some are wrong (each is named, with what is wrong), or two of one listener
             differ.
     """
     paths = sorted((folder / FOLDER).glob("*.json"))
@@ -149,11 +149,11 @@ def scores(ratings: Sequence[Ratings], test: ListeningTest) -> DataFrame:
     """One line for each rating, with its listener, clip and condition.
 
     Args:
-        ratings: Of some listeners.
-        test: What they rated.
+        ratings: of some listeners.
+        test: what they rated.
 
     Returns:
-        Columns ``SCORE_COLUMNS``.
+        columns ``SCORE_COLUMNS``.
     """
     pages = {page.id: page for page in test.pages}
     rows = []

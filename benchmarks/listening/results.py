@@ -26,13 +26,13 @@ class Results:
     """The results of a listening test.
 
     Args:
-        test: The test.
-        listeners: Names of all listeners, by id.
-        screened: Result of the screening of each listener.
-        scores: Ratings of those that count, one a line.
-        means: As ``analysis.means`` gives them.
-        pairs: As ``analysis.pairs`` gives them.
-        screening: Rule by which the listeners were screened.
+        test: the test.
+        listeners: names of all listeners, by id.
+        screened: result of the screening of each listener.
+        scores: ratings of those that count, one a line.
+        means: as ``analysis.means`` gives them.
+        pairs: as ``analysis.pairs`` gives them.
+        screening: rule by which the listeners were screened.
     """
 
     test: ListeningTest
@@ -57,15 +57,15 @@ class Results:
 
 
 def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screening = SCREENINGS["encodec"]) -> Results:
-    """Screens the listeners, and computes means and tests of the others.
+    """Screen the listeners, and compute means and tests of the others.
 
     Args:
-        ratings: Of all listeners.
-        test: What they rated.
-        screening: Which listeners count.
+        ratings: of all listeners.
+        test: what they rated.
+        screening: which listeners count.
 
     Raises:
-        ValueError: No listener is left.
+        ValueError: no listener is left.
     """
     every = scores(ratings, test)
     screened = screen(every, screening)
@@ -157,14 +157,14 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write_results(results: Results, folder: Path) -> list[Path]:
-    """Writes ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
+    """Write ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
 
     Args:
-        results: The results.
-        folder: Where.
+        results: the results.
+        folder: where.
 
     Returns:
-        The files.
+        the files.
     """
     footnote = f"95 % intervals over ratings; {results.said}."
     rows = [(p.first, p.second, *p.difference, p.p, p.adjusted, p.better) for p in results.pairs]

@@ -13,12 +13,12 @@ class Screening:
     """A rule by which listeners are left out.
 
     Args:
-        said: Its name, for the notes.
-        reference_below: A hidden reference rated below this counts against a listener; None counts nothing.
-        reference_percent: Share of a listener's references that may be.
-        inclusive: Whether a listener with exactly that share is left out.
-        anchor_above: A low anchor rated above this counts against a listener; None counts nothing.
-        anchor_percent: Share of a listener's anchors that may be.
+        said: its name, for the notes.
+        reference_below: a hidden reference rated below this counts against a listener; None counts nothing.
+        reference_percent: share of a listener's references that may be.
+        inclusive: whether a listener with exactly that share is left out.
+        anchor_above: a low anchor rated above this counts against a listener; None counts nothing.
+        anchor_percent: share of a listener's anchors that may be.
     """
 
     said: str
@@ -44,10 +44,10 @@ class Screened:
     """The result of a listener's screening.
 
     Args:
-        listener: Id.
-        reference_below: Share of the hidden references rated below the screening's limit.
-        anchor_above: Share of the low anchors rated above it; NaN where there were none.
-        reason: Why the ratings do not count; None where they do.
+        listener: id.
+        reference_below: share of the hidden references rated below the screening's limit.
+        anchor_above: share of the low anchors rated above it; NaN where there were none.
+        reason: why the ratings do not count; None where they do.
     """
 
     listener: str
@@ -57,11 +57,11 @@ class Screened:
 
 
 def screen(scores: DataFrame, screening: Screening = SCREENINGS["encodec"]) -> list[Screened]:
-    """Screens every listener.
+    """Screen every listener.
 
     Args:
-        scores: As ``ratings.scores`` gives them.
-        screening: The rule.
+        scores: as ``ratings.scores`` gives them.
+        screening: the rule.
     """
     return [_judge(str(listener), own, screening) for listener, own in scores.groupby("listener", sort=False)]
 

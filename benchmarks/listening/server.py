@@ -30,14 +30,14 @@ class RatingsServer(http.server.ThreadingHTTPServer):
     """Serves a listening test.
 
     Args:
-        folder: Of the test.
-        host: Address to listen on.
-        port: Port; 0 takes a free one.
-        said: Called with a line for each file of ratings that arrives.
+        folder: of the test.
+        host: address to listen on.
+        port: port; 0 takes a free one.
+        said: called with a line for each file of ratings that arrives.
 
     Raises:
-        ValueError: The folder holds no test.
-        OSError: The port is taken.
+        ValueError: the folder holds no test.
+        OSError: the port is taken.
     """
 
     daemon_threads = True
@@ -67,16 +67,16 @@ class RatingsServer(http.server.ThreadingHTTPServer):
         return f"http://{host}:{self.server_address[1]}/"
 
     def keep(self, content: bytes) -> str:
-        """Stores a listener's file; the same file is stored only once, and none is overwritten.
+        """Store a listener's file; the same file is stored only once, and none is overwritten.
 
         Args:
-            content: Of the request.
+            content: of the request.
 
         Returns:
-            The name of the stored file.
+            the name of the stored file.
 
         Raises:
-            ValueError: It holds no ratings of this test; the message says what is wrong.
+            ValueError: it holds no ratings of this test; the message says what is wrong.
         """
         ratings = read_ratings(content, self.test)
         name = f"{ratings.listener}-{hashlib.sha256(content).hexdigest()[:12]}.json"
@@ -163,4 +163,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Logs nothing; a line is printed when ratings arrive."""
+        """Log nothing; a line is printed when ratings arrive."""

@@ -11,7 +11,7 @@ def wav(audio: Tensor, sample_rate: int) -> bytes:
     """A WAV file of 16 bits; files of equally long clips have the same size.
 
     Args:
-        audio: Samples ``[C, N]`` within [-1, 1].
+        audio: samples ``[C, N]`` within [-1, 1].
         sample_rate: Hz.
     """
     target = io.BytesIO()
@@ -23,7 +23,7 @@ def script(name: str, content: bytes) -> str:
     """A stimulus as a script: from disk, a browser lets a page load scripts, but no audio that it could switch.
 
     Args:
-        name: Id of the stimulus.
-        content: Of its file.
+        name: id of the stimulus.
+        content: of its file.
     """
     return f'sound("{name}","{base64.b64encode(content).decode()}");\n'

@@ -28,8 +28,8 @@ def weights(variable: str, what: str) -> tuple[str, str | None]:
     """The value of an environment variable, and why it cannot be used, if so.
 
     Args:
-        variable: Its name.
-        what: What it should name, for the message, with an example.
+        variable: its name.
+        what: what it should name, for the message, with an example.
     """
     found = os.environ.get(variable, "")
     return found, None if found else f"it needs weights, which are not included: set {variable} to {what}"
@@ -47,13 +47,13 @@ def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[fl
     """Mono samples ``[N]`` at ``wanted`` Hz.
 
     Args:
-        audio: Samples ``[C, N]``; channels are averaged.
+        audio: samples ``[C, N]``; channels are averaged.
         sample_rate: Hz of these.
         wanted: Hz.
         role: "reference" or "estimate", for the message.
 
     Raises:
-        MetricError: They are silent or not finite.
+        MetricError: they are silent or not finite.
     """
     found = resample(audio.detach().float().cpu().mean(dim=0), sample_rate, wanted)
     if not bool(found.isfinite().all()):

@@ -19,12 +19,12 @@ def pesq_wideband(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     """Wideband PESQ (P.862.2), MOS-LQO of 1 to about 4.64, higher is better; channels averaged, at 16 kHz.
 
     Args:
-        reference: Original samples ``[C, N]``.
-        estimate: Decoded samples ``[C, N]``.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
         sample_rate: Hz of both.
 
     Raises:
-        MetricError: A signal is silent or not finite, too short (a quarter of a second), or has no speech.
+        MetricError: a signal is silent or not finite, too short (a quarter of a second), or has no speech.
     """
     return _pesq(reference, estimate, sample_rate, "wb")
 

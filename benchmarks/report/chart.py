@@ -28,8 +28,8 @@ class Series:
     """One line of a chart.
 
     Args:
-        name: Of the row.
-        place: The row's position in the table, which gives its colour and mark.
+        name: of the row.
+        place: the row's position in the table, which gives its colour and mark.
         points: ``(x, y, half width of the interval)`` in order; a half width that is not a number draws no bar.
         published: ``(x, y)`` of a paper's figures, drawn hollow.
     """
@@ -45,12 +45,12 @@ class Axis:
     """Positions of values along an axis, and their labels.
 
     Args:
-        low: Smallest value.
-        high: Largest value.
-        start: Pixels of the smallest.
-        end: Pixels of the largest.
-        ticks: Values with a label.
-        logarithmic: Whether equal ratios are equally far apart.
+        low: smallest value.
+        high: largest value.
+        start: pixels of the smallest.
+        end: pixels of the largest.
+        ticks: values with a label.
+        logarithmic: whether equal ratios are equally far apart.
     """
 
     low: float
@@ -79,12 +79,12 @@ def chart(
     """A figure element with a chart.
 
     Args:
-        title: What is shown, with unit.
-        series: Lines with at least one point between them.
-        x_label: Title of the horizontal axis.
-        form: Formats a value of the vertical axis.
-        rates: Whether x is a bitrate, whose octaves are equally far apart and labelled where something stands.
-        marks: Whether points are marked, or only their line is drawn.
+        title: what is shown, with unit.
+        series: lines with at least one point between them.
+        x_label: title of the horizontal axis.
+        form: formats a value of the vertical axis.
+        rates: whether x is a bitrate, whose octaves are equally far apart and labelled where something stands.
+        marks: whether points are marked, or only their line is drawn.
     """
     xs = [x for line in series for x in (*(p[0] for p in line.points), *(p[0] for p in line.published))]
     x_axis, y_axis = _x_axis(xs, rates), _y_axis(series, marks)

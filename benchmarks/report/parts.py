@@ -13,10 +13,10 @@ class Stimulus:
     """One version of a clip: the original, or the output of a codec.
 
     Args:
-        row: The table's row; None is the original.
+        row: the table's row; None is the original.
         bitrate: True kbps; None is the original.
-        audio: An Ogg file of Opus.
-        spectrogram: A PNG file.
+        audio: an Ogg file of Opus.
+        spectrogram: a PNG file.
     """
 
     row: str | None
@@ -40,11 +40,11 @@ class PlayedClip:
     """A clip with its versions, all at the same instants.
 
     Args:
-        name: As in the evaluation.
-        domain: The kind of sound.
-        seconds: Duration.
+        name: as in the evaluation.
+        domain: the kind of sound.
+        seconds: duration.
         sample_rate: Hz of the original, whose half is the top of the spectrograms.
-        stimuli: The original first.
+        stimuli: the original first.
     """
 
     name: str
@@ -64,11 +64,11 @@ class Report:
     """Everything on a report page.
 
     Args:
-        table: The comparison; codebooks are taken from its rows.
-        notes: Lines under the table.
-        histories: By row, the log of its run: a column ``step`` and one per quantity (NaN where it was not logged).
-        clips: To listen to.
-        messages: Notes on clips that are missing.
+        table: the comparison; codebooks are taken from its rows.
+        notes: lines under the table.
+        histories: by row, the log of its run: a column ``step`` and one per quantity (NaN where it was not logged).
+        clips: to listen to.
+        messages: notes on clips that are missing.
     """
 
     table: Table

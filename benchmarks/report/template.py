@@ -8,8 +8,8 @@ def resource(package: str, name: str) -> str:
     """The text of a file.
 
     Args:
-        package: Import name of its package.
-        name: Of the file.
+        package: import name of its package.
+        name: of the file.
     """
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
@@ -20,8 +20,8 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
     The template is split, not searched again, because a part may hold text that looks like a placeholder.
 
     Args:
-        template: Text with placeholders.
-        parts: Their texts, by name.
+        template: text with placeholders.
+        parts: their texts, by name.
     """
     pieces = template.split("@@")
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))

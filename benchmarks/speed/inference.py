@@ -33,7 +33,7 @@ def time_inference(
         repeats: runs that count.
 
     Returns:
-        The lines, those of the machine last; and a sentence on a peer that could not be timed, if so.
+        the lines, those of the machine last; and a sentence on a peer that could not be timed, if so.
         ``x`` compares with ``transformers`` where it can be timed, else with float32.
     """
     generator = torch.Generator().manual_seed(0)

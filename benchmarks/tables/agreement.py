@@ -22,10 +22,10 @@ class Agreement:
     """How many of the pairs of rows that a paper orders by a metric have the same order here.
 
     Args:
-        metric: Name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
-        found: Pairs in the paper's order; a tie is not counted as one.
-        pairs: Pairs whose published figures differ by more than the margin and which were both measured.
-        margin: In the metric's own unit.
+        metric: name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
+        found: pairs in the paper's order; a tie is not counted as one.
+        pairs: pairs whose published figures differ by more than the margin and which were both measured.
+        margin: in the metric's own unit.
     """
 
     metric: str
@@ -50,7 +50,7 @@ class Agreement:
 
 
 def agreement(table: Table) -> list[Agreement]:
-    """Counts, per metric, the paper's orderings that are reproduced; metrics without a pair are left out.
+    """Count, per metric, the paper's orderings that are reproduced; metrics without a pair are left out.
 
     Every row takes part at each bitrate of its published figures, as they are rows of the paper's table, and so it does
     in each domain that the paper has figures of: pairs are within one. Of plotted entropies every codebook of every row
@@ -60,7 +60,7 @@ def agreement(table: Table) -> list[Agreement]:
     chance level is what a random order finds on average, not a threshold of significance.
 
     Args:
-        table: Rows measured, with published figures beside them.
+        table: rows measured, with published figures beside them.
     """
     shown = [lines(table, domain) for domain in (ALL, *table.domains)]
     results = []
@@ -78,7 +78,7 @@ def agreement_over(tables: Sequence[Table]) -> list[Agreement]:
     where all tables have the same.
 
     Args:
-        tables: Of one paper, or of several.
+        tables: of one paper, or of several.
     """
     found: dict[str, list[Agreement]] = {}
     for table in tables:

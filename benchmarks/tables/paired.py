@@ -23,7 +23,7 @@ def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Sco
         other: what it is compared with; measured on the same clips, at least in part.
 
     Returns:
-        Differences with their 95 % intervals (``over_seeds``); empty where nothing can be compared.
+        differences with their 95 % intervals (``over_seeds``); empty where nothing can be compared.
     """
     tables = list(zip(row.per_file, other.per_file, strict=False))
     places = [_rates(first, second) for first, second in tables]

@@ -58,16 +58,16 @@ class Chart(NamedTuple):
 
 
 def plot(table: Table) -> bytes:
-    """Draws one panel per metric and column, with 95 % interval bars, or what the table's ``figure`` asks for.
+    """Draw one panel per metric and column, with 95 % interval bars, or what the table's ``figure`` asks for.
 
     Args:
-        table: The table. Published figures are hollow, on a thin line. In a table that is none of a paper's figures
+        table: the table. Published figures are hollow, on a thin line. In a table that is none of a paper's figures
             they are drawn beside full-size rows alone: small codecs lie so far from them that they would stretch the
             axes. In one that is, they are what ours stand beside, also for rows and metrics of which nothing is
             measured, with a panel for each domain that they tell apart.
 
     Returns:
-        A PNG file.
+        a PNG file.
     """
     charts = _charts(table)
     plotted = [line for line in lines(table) if line.scores]
@@ -179,7 +179,7 @@ def _style(place: int, of: int, graded: bool) -> dict[str, Any]:
 
 
 def _hollow(panel: Axes, theirs: Sequence[tuple[float | None, float]], style: Mapping[str, Any]) -> None:
-    """Draws published figures: hollow marks on a thin line, and a level across where there is no bitrate."""
+    """Draw published figures: hollow marks on a thin line, and a level across where there is no bitrate."""
     points = sorted((bitrate, figure) for bitrate, figure in theirs if bitrate is not None)
     if points:
         look = {"markerfacecolor": "white", "markeredgecolor": style["color"], "linewidth": 0.8, "markersize": 6}

@@ -23,10 +23,10 @@ class Figures:
     """Some of a paper's figures for a row.
 
     Attributes:
-        published: By metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
+        published: by metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
         bitrate: kbps at which they hold; None is the row's highest.
-        label: The paper's name of that bitrate, such as "8 kbps".
-        domain: The paper's category of sound; ``"all"`` is the whole test set.
+        label: the paper's name of that bitrate, such as "8 kbps".
+        domain: the paper's category of sound; ``"all"`` is the whole test set.
     """
 
     published: Mapping[str, float | str]
@@ -40,24 +40,24 @@ class RowSpec:
     """The specification of a row; its ``kind`` says how it is made.
 
     Attributes:
-        name: As printed.
-        flags: The arguments of ``codeclab fit`` that make it (kind "trained").
-        published: The paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
+        name: as printed.
+        flags: the arguments of ``codeclab fit`` that make it (kind "trained").
+        published: the paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
             shown as it stands. Names that are neither get a column of their own.
         bitrate: kbps at which the published figures hold; None is the row's highest.
-        label: The paper's name of that bitrate, such as "8 kbps".
-        codec: Folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
+        label: the paper's name of that bitrate, such as "8 kbps".
+        codec: folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
             ``transformers:NAME_OR_FOLDER`` and ``FILE.py`` are read as the baselines that they are.
         baseline: ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
-        recipe: A recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
+        recipe: a recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
             (kind "recipe").
-        only_published: Nothing here makes this row; it shows the paper's figures (kind "published").
-        figures: The paper's figures where they hold at several bitrates or for single domains.
+        only_published: nothing here makes this row; it shows the paper's figures (kind "published").
+        figures: the paper's figures where they hold at several bitrates or for single domains.
         bitrates: kbps to measure this row at, instead of the table's.
-        sizes: Sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
-        run: What the folder of its run is named after, so that a codec that stands in several tables under several
+        sizes: sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
+        run: what the folder of its run is named after, so that a codec that stands in several tables under several
             names is trained once; None takes the row's name.
-        entropies: The paper's bits per code of each codebook; None for one that it does not tell.
+        entropies: the paper's bits per code of each codebook; None for one that it does not tell.
     """
 
     name: str
@@ -114,8 +114,8 @@ class Origin:
     """The origin of one training's or measurement's figures.
 
     Attributes:
-        run: Folder of the run, or of a baseline's or published codec's figures.
-        evaluation: Folder of the evaluation.
+        run: folder of the run, or of a baseline's or published codec's figures.
+        evaluation: folder of the evaluation.
     """
 
     run: Path
@@ -127,17 +127,17 @@ class RowResult:
     """The result of a row.
 
     Attributes:
-        spec: The specification.
+        spec: the specification.
         summary: ``Evaluation.summary`` of its codec; None where it was not measured.
-        wall_seconds: Seconds it took to train.
-        parameters: Number of weights of the codec.
-        error: Why there are no figures, in one line.
+        wall_seconds: seconds it took to train.
+        parameters: number of weights of the codec.
+        error: why there are no figures, in one line.
         codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
-        seeds: How many trainings, with other seeds, its figures are means of.
-        asked: Requested kbps by those really used, of an encoder that does not keep to them exactly.
-        listened: The listening test that its MUSHRA figures are of, in words.
+        seeds: how many trainings, with other seeds, its figures are means of.
+        asked: requested kbps by those really used, of an encoder that does not keep to them exactly.
+        listened: the listening test that its MUSHRA figures are of, in words.
         per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
-        origins: Of each seed, its run and evaluation.
+        origins: of each seed, its run and evaluation.
     """
 
     spec: RowSpec
@@ -157,9 +157,9 @@ class RowResult:
         """The result of a row that no table's YAML asked for, as of a single run.
 
         Args:
-            name: As printed.
+            name: as printed.
             summary: ``Evaluation.summary``.
-            more: Attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
+            more: attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
         """
         asked = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
         return cls(RowSpec(name, **asked), summary, **more)

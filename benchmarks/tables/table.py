@@ -25,21 +25,21 @@ class Table:
     """A comparison of rows.
 
     Args:
-        title: What is compared.
-        source: Where the published figures stand, such as "EnCodec (2022), Table 2".
-        metrics: Names from ``METRICS``, in the order of the columns.
-        rows: In the paper's order.
-        notes: Lines to print under the table.
-        ranked: Whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
-        full_size: Whether the rows are as large and trained for as long as the paper's, so that its figures can stand
+        title: what is compared.
+        source: where the published figures stand, such as "EnCodec (2022), Table 2".
+        metrics: names from ``METRICS``, in the order of the columns.
+        rows: in the paper's order.
+        notes: lines to print under the table.
+        ranked: whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
+        full_size: whether the rows are as large and trained for as long as the paper's, so that its figures can stand
             beside theirs; None where that is so of ranked rows.
-        columns: Names from ``COLUMNS``, shown after the metrics.
-        margin: By metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
-        figure: Kind of the picture, from ``FIGURES``; None draws every metric.
-        against: Name of the row that the others are compared with clip by clip; without it, none are.
+        columns: names from ``COLUMNS``, shown after the metrics.
+        margin: by metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
+        figure: kind of the picture, from ``FIGURES``; None draws every metric.
+        against: name of the row that the others are compared with clip by clip; without it, none are.
 
     Raises:
-        ValueError: A metric or column is unknown or given twice, or two rows have the same name.
+        ValueError: a metric or column is unknown or given twice, or two rows have the same name.
     """
 
     title: str
@@ -55,7 +55,7 @@ class Table:
     against: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses unknown metrics and rows with the same name; a metric of two names is one column."""
+        """Refuse unknown metrics and rows with the same name; a metric of two names is one column."""
         self.metrics = one_of_each(self.metrics)
         self.rows = [row.named_as(self.metrics) for row in self.rows]
         metrics_named(self.metrics)
@@ -116,8 +116,8 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
     """Every row at every bitrate, in the table's order and from the lowest bitrate.
 
     Args:
-        table: The table.
-        domain: Of which clips, and of which published figures.
+        table: the table.
+        domain: of which clips, and of which published figures.
     """
     names = (*table.metrics, *table.own_columns)
     return [line for row in table.rows for line in _lines_of(row, domain, names)]
@@ -168,8 +168,8 @@ def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
     figure is bold; nor is any in a table that is not ranked, or among figures without an interval.
 
     Args:
-        table: The table.
-        shown: The lines to compare.
+        table: the table.
+        shown: the lines to compare.
     """
     found: set[tuple[int, str]] = set()
     for name in table.metrics if table.ranked else ():

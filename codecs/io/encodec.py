@@ -179,10 +179,10 @@ def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str
 
 
 def _check_widths(first: Tensor, downs: list[Tensor], inner: list[Tensor], source: str) -> None:
-    """Refuses an encoder whose widths are no SEANet's: it doubles them, strides are half the kernels.
+    """Refuse an encoder whose widths are no SEANet's: it doubles them, strides are half the kernels.
 
     Raises:
-        ValueError: A layer has another width; the message says which, and what would be right.
+        ValueError: a layer has another width; the message says which, and what would be right.
     """
     width = first.shape[0]
     for index, down in enumerate(downs):

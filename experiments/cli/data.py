@@ -59,10 +59,10 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def write_segments(options: argparse.Namespace, output: Path) -> list[dict[str, Any]]:
-    """Writes a corpus' manifest with a test set of segments in place of its test files.
+    """Write a corpus' manifest with a test set of segments in place of its test files.
 
     Raises:
-        DataError: If there is no such corpus, a size is not positive, or a category cannot be drawn.
+        DataError: there is no such corpus, a size is not positive, or a category cannot be drawn.
     """
     # They import torch, which the processes of a scan do without.
     from codeclab.experiments.data.named import open_corpus
@@ -86,10 +86,10 @@ def write_segments(options: argparse.Namespace, output: Path) -> list[dict[str, 
 
 
 def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, Any]]:
-    """Writes one manifest with the rows of several, in their order.
+    """Write one manifest with the rows of several, in their order.
 
     Raises:
-        DataError: If one is not a manifest, or a name occurs twice.
+        DataError: one is not a manifest, or a name occurs twice.
     """
     joined: dict[str, dict[str, Any]] = {}
     for manifest in manifests:
@@ -159,7 +159,7 @@ def _output(options: argparse.Namespace) -> Path:
     """The manifest to write.
 
     Raises:
-        DataError: If the file exists and is not to be replaced.
+        DataError: the file exists and is not to be replaced.
     """
     folder = Path(getattr(options, "folder", "")).expanduser()
     if options.output is None and not folder.is_dir():

@@ -41,7 +41,7 @@ def made_of(row: Mapping[str, Any]) -> str:
 
 
 def list_recipes() -> None:
-    """Prints every recipe with the two lines of its header."""
+    """Print every recipe with the two lines of its header."""
     table = _table("recipe", "what", "figures")
     for name in names(RECIPES):
         table.add_row(name, *recipe_summary(name))
@@ -49,7 +49,7 @@ def list_recipes() -> None:
 
 
 def list_tables() -> None:
-    """Prints every table with its title, how many rows it has, and its source."""
+    """Print every table with its title, how many rows it has, and its source."""
     table = _table("table", "title", "rows", "source")
     for name in names(TABLES):
         content = read_yaml(TABLES / f"{name}.yaml")
@@ -59,7 +59,7 @@ def list_tables() -> None:
 
 
 def list_rows(name: str) -> None:
-    """Prints a table's rows and how each is made.
+    """Print a table's rows and how each is made.
 
     Raises:
         RecipeError: there is no such table.

@@ -29,16 +29,16 @@ JAMENDO_FOLDERS = ("raw_30s/audio", "audio", "raw_30s", ".")
 
 
 def share_out(items: Iterable[Item], names: Iterable[str], valid: float, test: float) -> dict[str, list[Item]]:
-    """Splits at random, exactly in number: items in the order of a hash of their names are counted off.
+    """Split at random, exactly in number: items in the order of a hash of their names are counted off.
 
     Args:
-        items: What is split.
-        names: The name of each, the same wherever the dataset is.
-        valid: Share of the validation split; of four items or more, one at least.
-        test: Share of the test split; of four items or more, one at least.
+        items: what is split.
+        names: the name of each, the same wherever the dataset is.
+        valid: share of the validation split; of four items or more, one at least.
+        test: share of the test split; of four items or more, one at least.
 
     Returns:
-        The items of each split, in their own order.
+        the items of each split, in their own order.
     """
     pairs = list(zip(names, items, strict=True))
     order = sorted(range(len(pairs)), key=lambda index: (draw_position(SEED, pairs[index][0]), pairs[index][0]))
@@ -158,13 +158,13 @@ class Dataset:
     """One of the datasets the papers train on.
 
     Args:
-        title: Its whole name.
+        title: its whole name.
         domain: "speech", "music" or "general".
-        layout: The files of a copy, one path per line, below the given folder.
-        rule: How it is split.
-        paper: Whose rule that is.
-        licence: Of the audio.
-        find: Files of a copy by split; None for another layout.
+        layout: the files of a copy, one path per line, below the given folder.
+        rule: how it is split.
+        paper: whose rule that is.
+        licence: of the audio.
+        find: files of a copy by split; None for another layout.
     """
 
     title: str
@@ -179,7 +179,7 @@ class Dataset:
         """The dataset's files with split, domain and name, headers not yet read.
 
         Raises:
-            DataError: If the folder is not laid out as expected.
+            DataError: the folder is not laid out as expected.
         """
         if not root.is_dir():
             raise DataError(f"there is no folder {root}")
@@ -286,7 +286,7 @@ DATASETS = {
 
 
 def describe_all(names: Sequence[str] = tuple(DATASETS)) -> str:
-    """The text of `codeclab data prepare --help` about the datasets."""
+    """The text of ``codeclab data prepare --help`` about the datasets."""
     parts = [f"{name}: {DATASETS[name].describe()}" for name in names]
     ending = (
         "Random is a hash of the file's (or artist's) name: the same everywhere, exact in number. A manifest without\n"

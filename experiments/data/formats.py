@@ -27,11 +27,11 @@ class Header:
 
     Args:
         sample_rate: Hz.
-        channels: Number of channels.
-        seconds: Duration in seconds.
-        problem: Why the file cannot be used ("empty", "silent", "holds NaN …"), or None.
-        peak: Highest sample; 0 if not all samples were read.
-        measured: Whether the values come from decoding the file to its end, not from its header.
+        channels: number of channels.
+        seconds: duration in seconds.
+        problem: why the file cannot be used ("empty", "silent", "holds NaN …"), or None.
+        peak: highest sample; 0 if not all samples were read.
+        measured: whether the values come from decoding the file to its end, not from its header.
     """
 
     sample_rate: int
@@ -185,17 +185,17 @@ def read_header(path: Path) -> Header:
 
     Where it cannot, the file is decoded to its end: a compressed one whose header only promises its length (MP3, AAC),
     a FLAC that does not know its own or whose end cannot be read, and samples in floating point, which may be NaN. Of
-    the others, decoding stops at the first block with a sample above `SILENCE`. libsndfile is asked first, FFmpeg
+    the others, decoding stops at the first block with a sample above ``SILENCE``. libsndfile is asked first, FFmpeg
     (PyAV) for what it cannot read.
 
     Raises:
-        OSError: If neither library can read the file to its end, or FFmpeg is wanted and not installed.
+        OSError: neither library can read the file to its end, or FFmpeg is wanted and not installed.
     """
     return _read(path, _soundfile_header)
 
 
 def measure_header(path: Path) -> Header:
-    """Reads like `read_header`, but decodes every file to its end."""
+    """Read like ``read_header``, but decode every file to its end."""
     return _read(path, _soundfile_measured)
 
 
@@ -262,7 +262,7 @@ class RateChangedError(DataError):
     """A file's sampling rate has changed.
 
     Args:
-        path: The file.
+        path: the file.
         known: Hz that are listed.
         found: Hz that the file has.
     """
@@ -273,16 +273,16 @@ class RateChangedError(DataError):
 
 
 def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
-    """Reads samples as stored, float32 `[C, <= count]`.
+    """Read samples as stored, float32 ``[C, <= count]``.
 
     Args:
-        path: The audio file.
+        path: the audio file.
         sample_rate: Hz, the file's own.
-        first: Number of the first sample.
-        count: Number of samples; fewer are returned at the end of the file.
+        first: number of the first sample.
+        count: number of samples; fewer are returned at the end of the file.
 
     Raises:
-        DataError: If the file cannot be read, has another rate, or holds samples that are no numbers.
+        DataError: the file cannot be read, has another rate, or holds samples that are no numbers.
     """
     try:
         samples = _decode_soundfile(path, sample_rate, first, count)

@@ -29,7 +29,7 @@ class HeaderCache:
     """Cache of a corpus: headers that took decoding, and reasons for missing ones, by path, size and time of change.
 
     Args:
-        root: The corpus; each has its own file in the cache.
+        root: the corpus; each has its own file in the cache.
     """
 
     def __init__(self, root: Path) -> None:
@@ -77,8 +77,8 @@ def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
     """The headers of many files, in their order, or the reason why a file cannot be used.
 
     Args:
-        root: The corpus they belong to.
-        paths: The files.
+        root: the corpus they belong to.
+        paths: the files.
     """
     cache = HeaderCache(root)
     with (

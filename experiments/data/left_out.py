@@ -72,7 +72,7 @@ def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> No
         split: whose share is checked, too; files without a split are not counted there.
 
     Raises:
-        DataError: More cannot be used; the message names some, and the flag that allows them.
+        DataError: more cannot be used; the message names some, and the flag that allows them.
     """
     if not 0 <= most <= 1:
         raise DataError(f"max_left_out is a share of the files, 0 to 1, got {most:g}")

@@ -31,9 +31,9 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
     Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
 
     Args:
-        root: The folder.
-        skipped: Receives (name, reason) of every file left out.
-        lost: Receives their splits by name, if they have one.
+        root: the folder.
+        skipped: receives (name, reason) of every file left out.
+        lost: receives their splits by name, if they have one.
     """
     paths, none = [], []
     for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
@@ -70,7 +70,7 @@ def as_text(name: str) -> str:
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Audio files below `root`; linked folders are followed, each real folder once."""
+    """Audio files below ``root``; linked folders are followed, each real folder once."""
     seen: set[str] = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -95,14 +95,14 @@ COLUMNS = (
     "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
     "peak_db", "bytes", "problem",
 )  # fmt: skip
-"""Columns that codeclab writes; only `path` is required."""
+"""Columns that codeclab writes; only ``path`` is required."""
 
 SEGMENT_COLUMNS = ("part_of", "start", "length", "gain_db", "mix_part_of", "mix_path", "mix_start", "mix_gain_db")
 """Of rows that are segments: the recording's name, seconds into it and long, gain in dB, and what is mixed into it."""
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether the file is a CSV whose header names a `path` column, in UTF-8 or not."""
+    """Whether the file is a CSV whose header names a ``path`` column, in UTF-8 or not."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -124,7 +124,7 @@ def _text(path: Path) -> str:
     """A manifest's text.
 
     Raises:
-        DataError: If it is not UTF-8; the message names the line.
+        DataError: it is not UTF-8; the message names the line.
     """
     raw = path.read_bytes()
     if raw.startswith(OTHER_ENCODINGS):
@@ -140,7 +140,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a manifest, without blanks around the values; a quoted path or name keeps its blanks.
 
     Raises:
-        DataError: If it is not UTF-8, or a row has no path.
+        DataError: it is not UTF-8, or a row has no path.
     """
     rows = []
     for line, raw in enumerate(csv.DictReader(io.StringIO(_text(path), newline=""), skipinitialspace=True), start=2):
@@ -156,21 +156,20 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
-    """Lists the rows of a manifest; paths are relative to its folder.
+    """List the rows of a manifest; paths are relative to its folder.
 
-    Columns: `path`, and as far as known `name`, `split`, `domain`, `full_band`, and those of segments (`start` and
-    `length`, or `end`, in seconds). Sampling rate, channels and duration may be given for the reader's sake; what the
-    files hold is used, unless the suite wrote the row (`codeclab data scan`) and the file has the size it had then
-    (`bytes`). Rows with a `problem`, and those of other splits than train, valid and test (or their synonyms), are left
-    out.
+    Columns: ``path`` and, as far as known, ``name``, ``split``, ``domain``, ``full_band``, and those of segments (``start``
+    and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers only: the files' own
+    values are used, unless ``codeclab data scan`` wrote the row and the file still has the same size (``bytes``). Rows
+    with a ``problem`` are left out, and so are rows of other splits than train, valid and test (or their synonyms).
 
     Args:
-        path: The CSV file.
-        skipped: Receives (name, reason) of every row left out.
-        lost: Receives the splits, by name, of rows with a problem that have one.
+        path: the CSV file.
+        skipped: receives (name, reason) of every row left out.
+        lost: receives the splits, by name, of rows with a problem that have one.
 
     Raises:
-        DataError: If it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
+        DataError: it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
             not the same have one name.
     """
     recordings: dict[str, tuple[int, dict[str, str], Recording]] = {}
@@ -247,7 +246,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
 
 
 def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """The text of a manifest: codeclab's columns, and `name`, those of segments and others if a row has them.
+    """The text of a manifest: codeclab's columns, and ``name``, those of segments and others if a row has them.
 
     Flags are in words.
     """

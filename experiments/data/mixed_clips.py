@@ -17,8 +17,8 @@ class MixedClips(Clips):
     ``i`` of the first batch. A clip of one source stands under its domain, one of several under "mixture".
 
     Args:
-        excerpts: Draws the clips, with its recordings, sampling and augmentations.
-        n_clips: Number of clips.
+        excerpts: draws the clips, with its recordings, sampling and augmentations.
+        n_clips: number of clips.
     """
 
     def __init__(self, excerpts: TrainExcerpts, n_clips: int) -> None:
@@ -46,7 +46,7 @@ class MixedClips(Clips):
     def __getitem__(self, index: slice) -> "Clips": ...
 
     def __getitem__(self, index: int | slice) -> "Clip | Clips":
-        """Draws one clip; a slice must start at the first clip."""
+        """Draw one clip; a slice must start at the first clip."""
         if isinstance(index, slice):
             start, stop, step = index.indices(self.n_clips)
             if (start, step) != (0, 1):

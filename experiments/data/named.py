@@ -10,11 +10,11 @@ from codeclab.experiments.data.recording import Corpus
 from codeclab.experiments.data.synthetic import make_synthetic_corpus
 
 RECORDINGS = "recordings"
-"""The word of `--data` for the recordings that ship with the package."""
+"""The word of ``--data`` for the recordings that ship with the package."""
 SYNTHETIC = "synthetic"
-"""The word of `--data` for the synthetic corpus, which is also its default."""
+"""The word of ``--data`` for the synthetic corpus, which is also its default."""
 RECORDINGS_FOLDER = Path(__file__).parent / RECORDINGS
-"""Read speech at 16 kHz, 7.4 minutes; its `ATTRIBUTION.md` says whose voices these are and what was cut."""
+"""Read speech at 16 kHz, 7.4 minutes; its ``ATTRIBUTION.md`` says whose voices these are and what was cut."""
 TITLES = {RECORDINGS: "the recordings that ship with codeclab", SYNTHETIC: "the built-in synthetic corpus"}
 logger = logging.getLogger(__name__)
 
@@ -41,14 +41,14 @@ def open_corpus(
     """The corpus of a path or a word.
 
     Args:
-        folder: A folder of audio, a CSV manifest of one, "recordings" for those that ship with the package, or
+        folder: a folder of audio, a CSV manifest of one, "recordings" for those that ship with the package, or
             "synthetic" (or None) for the one made in memory. A path of such a name goes first, with a note.
-        seed: Of the split of files that have none.
-        known: Splits that files had before, by name, which they keep.
-        floor: Whether domains have their least numbers of test files; see `assign_splits`.
+        seed: of the split of files that have none.
+        known: splits that files had before, by name, which they keep.
+        floor: whether domains have their least numbers of test files; see ``assign_splits``.
 
     Raises:
-        DataError: If it does not exist, is no CSV manifest, or holds no usable audio.
+        DataError: it does not exist, is no CSV manifest, or holds no usable audio.
     """
     if folder is None or is_named(folder, SYNTHETIC):
         return make_synthetic_corpus()

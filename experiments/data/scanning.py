@@ -33,7 +33,7 @@ class Journal:
     """Rows of a scan that is not finished, one JSON line each, beside the manifest they are for.
 
     Args:
-        output: The manifest.
+        output: the manifest.
     """
 
     def __init__(self, output: Path) -> None:
@@ -54,7 +54,7 @@ class Journal:
         return rows
 
     def open(self) -> Callable[[tuple[Any, ...], Row], None]:
-        """Opens the journal and returns a function that appends a row; `close` closes the file."""
+        """Open the journal and return a function that appends a row; ``close`` closes the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
         self._file.write("\n")  # after a line that was cut short
@@ -65,11 +65,11 @@ class Journal:
         self._file.flush()
 
     def close(self) -> None:
-        """Closes the file; the rows stay."""
+        """Close the file; the rows stay."""
         self._file.close()
 
     def remove(self) -> None:
-        """Drops the rows, once the manifest holds them."""
+        """Drop the rows, once the manifest holds them."""
         self.path.unlink(missing_ok=True)
 
 
@@ -80,24 +80,24 @@ def write_manifest(
     shown: bool = True,
     given: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Row]:
-    """Measures files and writes their manifest, sorted by name, under a temporary name first.
+    """Measure files and write their manifest, sorted by name, under a temporary name first.
 
     After a kill at any moment, the same call measures only what is left. The result does not depend on the number of
     processes, nor on where it was interrupted. Files below the manifest's folder are listed by their path from
     there; others by their whole path, and their name in a column of its own.
 
     Args:
-        listed: The files, with name, domain and split.
-        output: The CSV file.
-        workers: Processes that measure; 1 measures in this one.
-        shown: Whether progress is shown on standard error.
-        given: The rows, by name, of the manifest that the files were listed in; their other columns are kept.
+        listed: the files, with name, domain and split.
+        output: the CSV file.
+        workers: processes that measure; 1 measures in this one.
+        shown: whether progress is shown on standard error.
+        given: the rows, by name, of the manifest that the files were listed in; their other columns are kept.
 
     Returns:
-        The rows.
+        the rows.
 
     Raises:
-        DataError: If a process that measures dies.
+        DataError: a process that measures dies.
     """
     journal = Journal(output)
     known = journal.read()
@@ -215,7 +215,7 @@ def _work(recording: Recording) -> tuple[Any, ...]:
 
 
 def _prepare_worker() -> None:
-    """Leaves signals to the parent, and ends with it; otherwise it would wait for ever if the parent was killed."""
+    """Leave signals to the parent, and end with it; otherwise it would wait for ever if the parent was killed."""
     leave_signals_to_parent()
     parent = multiprocessing.parent_process()
     if parent is None:

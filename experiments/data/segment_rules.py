@@ -11,10 +11,10 @@ class Category:
     """One category of a test set.
 
     Args:
-        name: The domain of its segments.
-        datasets: Datasets whose recordings it takes, by their names in ``codeclab data prepare``.
-        domain: The domain it takes where the corpus has none of these datasets; one of the category's own name will do.
-        added: A category that is mixed into it; None mixes nothing.
+        name: the domain of its segments.
+        datasets: datasets whose recordings it takes, by their names in ``codeclab data prepare``.
+        domain: the domain it takes where the corpus has none of these datasets; one of the category's own name will do.
+        added: a category that is mixed into it; None mixes nothing.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Rule:
     """How a paper draws its test set.
 
     Args:
-        seconds: Length of a segment.
-        count: Segments of each category.
+        seconds: length of a segment.
+        count: segments of each category.
         categories: None takes every domain of the corpus.
-        source: The section of the paper.
+        source: the section of the paper.
     """
 
     seconds: float

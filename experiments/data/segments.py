@@ -32,17 +32,17 @@ def draw_segments(
     gain that EnCodec trains with (section 4.1), and drawn anew where it clips.
 
     Args:
-        recordings: Of the test split.
-        rule: Gives their length and number.
-        seed: Of all draws.
-        overlap: Whether a category that is too short is filled up with segments that overlap.
+        recordings: of the test split.
+        rule: gives their length and number.
+        seed: of all draws.
+        overlap: whether a category that is too short is filled up with segments that overlap.
 
     Returns:
-        The segments as recordings, and a line for each category that is of other datasets than the rule's, or has
+        the segments as recordings, and a line for each category that is of other datasets than the rule's, or has
         fewer segments than it wants.
 
     Raises:
-        DataError: A category has no recordings, or none long enough.
+        DataError: a category has no recordings, or none long enough.
     """
     domains = sorted({r.domain for r in recordings})
     categories = rule.categories or tuple(Category(domain, (), domain) for domain in domains)
@@ -162,11 +162,11 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
     """The segments of another test set, found in this copy of the recordings.
 
     Args:
-        manifest: Written by `codeclab data segments` elsewhere; its paths are ignored.
-        recordings: Those of this copy, with the same names.
+        manifest: written by ``codeclab data segments`` elsewhere; its paths are ignored.
+        recordings: those of this copy, with the same names.
 
     Raises:
-        DataError: It lists no segments, or one of a recording that this copy lacks.
+        DataError: it lists no segments, or one of a recording that this copy lacks.
     """
     own = {recording.name: recording for recording in recordings}
     found = []

@@ -27,7 +27,7 @@ def draw_position(seed: int, name: str) -> float:
 def assign_splits(
     recordings: Sequence[Recording], seed: int, known: Mapping[str, str] | None = None, floor: bool = True
 ) -> list[Recording]:
-    """Gives every recording without a split one.
+    """Give every recording without a split one.
 
     The hash of (seed, name) decides a file's split: 5 % test, 5 % validation, the rest training. Adding
     files therefore moves no other. Segments of one file go together, wherever they lie in it. Where some splits are
@@ -37,10 +37,10 @@ def assign_splits(
     one of the largest split's files, the one with the lowest position.
 
     Args:
-        recordings: All of them; splits that are given are kept.
-        seed: Of the split, not of the training: runs that are compared must share it.
-        known: Splits that files had before, by name, which they keep; the others go by their hash alone.
-        floor: Whether domains have their least numbers; runs that began before there were any have none.
+        recordings: all of them; splits that are given are kept.
+        seed: of the split, not of the training: runs that are compared must share it.
+        known: splits that files had before, by name, which they keep; the others go by their hash alone.
+        floor: whether domains have their least numbers; runs that began before there were any have none.
     """
     named = {recording.split for recording in recordings} - {None}
     missing = set(SPLITS) - named
@@ -93,8 +93,8 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
     """A remark on a split that was drawn, in a line; empty if the user gave the split.
 
     Args:
-        listed: The recordings as they were found.
-        assigned: As `assign_splits` gave them back.
+        listed: the recordings as they were found.
+        assigned: as ``assign_splits`` gave them back.
     """
     if all(before.split == after.split for before, after in zip(listed, assigned, strict=True)):
         return ""
@@ -129,7 +129,7 @@ def _by_position(position: float) -> str:
 def _raise_to_floor(
     recordings: list[Recording], files: Sequence[str], fixed: Set[str], missing: Set[str], seed: int
 ) -> None:
-    """Moves, in domains of enough files, those of the lowest positions to test and to validation, where not given."""
+    """Move, in domains of enough files, those of the lowest positions to test and to validation, where not given."""
     by_domain: dict[str, set[str]] = {}
     splits: dict[str, str | None] = {}
     for recording, file in zip(recordings, files, strict=True):
@@ -150,7 +150,7 @@ def _raise_to_floor(
 
 
 def _fill_empty(recordings: list[Recording], files: Sequence[str], donors: list[str], seed: int) -> None:
-    """Moves single files into empty splits, from the largest split that may give some and keeps one."""
+    """Move single files into empty splits, from the largest split that may give some and keeps one."""
     for target in SPLITS:
         held = {split: {f for f, r in zip(files, recordings, strict=True) if r.split == split} for split in SPLITS}
         donor = max(donors, key=lambda split: len(held[split]))
@@ -161,7 +161,7 @@ def _fill_empty(recordings: list[Recording], files: Sequence[str], donors: list[
 
 
 def _move(recordings: list[Recording], files: Sequence[str], targets: Mapping[str, str]) -> None:
-    """Puts all parts of a file into the split of the file."""
+    """Put all parts of a file into the split of the file."""
     for index, file in enumerate(files):
         if file in targets:
             recordings[index] = replace(recordings[index], split=targets[file])

@@ -27,7 +27,7 @@ def read_when_there(
     sample_rate: int,
     channels: int,
 ) -> "Tensor":
-    """Reads an excerpt as ``read`` does; if the whole corpus is gone, waits for it for at most five minutes.
+    """Read an excerpt as ``read`` does; if the whole corpus is gone, wait for it for at most five minutes.
 
     Args:
         read: reads it.
@@ -39,7 +39,7 @@ def read_when_there(
         channels: of the result.
 
     Raises:
-        DataError: The corpus does not come back, or is there and the file cannot be read.
+        DataError: the corpus does not come back, or is there and the file cannot be read.
     """
     began = 0.0
     while True:

@@ -23,7 +23,7 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
         folder: where it is written, completely or not at all.
 
     Returns:
-        Messages for the user.
+        messages for the user.
 
     Raises:
         RecipeError: it cannot be made; the message says why and what would work.

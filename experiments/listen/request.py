@@ -53,7 +53,7 @@ class ListeningRequest:
         return [LOW] * self.low_anchor + [MID] * self.mid_anchor
 
     def check(self) -> None:
-        """Refuses settings that make no test.
+        """Refuse settings that make no test.
 
         Raises:
             RecipeError: a number that is too small.

@@ -59,7 +59,7 @@ class Stimuli:
         self.measured: dict[tuple[str, int], Measured] = {}
 
     def add(self, clip: str, condition: int, audio: Tensor) -> None:
-        """Stores a stimulus.
+        """Store a stimulus.
 
         Args:
             clip: name of its clip.
@@ -79,7 +79,7 @@ class Stimuli:
             wanted: LUFS.
 
         Returns:
-            The highest loudness up to the one wanted at which no stimulus clips, and where that is lower the clip and
+            the highest loudness up to the one wanted at which no stimulus clips, and where that is lower the clip and
             condition that set it.
         """
         audible = {key: one.most for key, one in self.measured.items() if one.lufs >= QUIETEST_LUFS}

@@ -106,7 +106,7 @@ def read_subjects(
         bitrates: kbps wanted; None is all that were measured, or are offered.
 
     Returns:
-        The systems, each with those of its bitrates that are wanted, and what there is to say.
+        the systems, each with those of its bitrates that are wanted, and what there is to say.
 
     Raises:
         RecipeError: a system is not available, or has none of the bitrates.

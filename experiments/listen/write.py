@@ -30,7 +30,7 @@ def write_test(
         request: the loudness, the seed and the words.
 
     Returns:
-        The test, and messages for the user.
+        the test, and messages for the user.
     """
     rng = Random(f"pages:{request.seed}")
     pages = [page for clip in chosen.clips for page in _pages(clip, conditions, rng)]
@@ -74,7 +74,7 @@ def _pages(clip: Clip, conditions: Sequence[Condition], rng: Random) -> list[Pag
 
 
 def _write_sound(folder: Path, pages: Sequence[Page], stimuli: Stimuli, level: float) -> str:
-    """Writes every stimulus; returns a hash of them all."""
+    """Write every stimulus; returns a hash of them all."""
     files = {name: (page.clip, index) for page in pages for name, index in page.stimuli.items()}
     files |= {page.reference: (page.clip, 0) for page in pages}
     digest = hashlib.sha256()

@@ -31,7 +31,7 @@ def keep_figures(results: Results, folder: Path) -> list[str]:
         folder: of the test, from which the runs' folders are told.
 
     Returns:
-        Messages for the user.
+        messages for the user.
     """
     by_run: dict[str, list[int]] = {}
     messages = []

@@ -141,7 +141,7 @@ def log_media(logger: RunWandb, media: dict[str, tuple[Tensor, Tensor | None]], 
     """Send clips to W&B as audio and, where they have an original, as spectrograms beside it.
 
     Args:
-        logger: W&B's.
+        logger: w&B's.
         media: by name, a clip ``[C, N]`` and its original; None where it is the original.
         sample_rate: Hz.
         step: batches done.
