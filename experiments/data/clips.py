@@ -31,8 +31,8 @@ PaddedClip = tuple[str, str, Tensor, int, str] | LeftOut
 class ValidBatch(TypedDict):
     """A batch for the validation step: ``audio`` float32 ``[b, C, N]``, padded to one length, with names and domains.
 
-    ``left_out`` has (name, reason) of clips that could not be read, which may be all. ``shorter`` has (name, how) of clips
-    whose files are shorter than listed.
+    ``left_out`` has (name, reason) of clips that could not be read, which may be all. ``shorter`` has (name, how) of
+    clips whose files are shorter than listed.
     """
 
     audio: Tensor

@@ -158,10 +158,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
     """List the rows of a manifest; paths are relative to its folder.
 
-    Columns: ``path`` and, as far as known, ``name``, ``split``, ``domain``, ``full_band``, and those of segments (``start``
-    and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers only: the files' own
-    values are used, unless ``codeclab data scan`` wrote the row and the file still has the same size (``bytes``). Rows
-    with a ``problem`` are left out, and so are rows of other splits than train, valid and test (or their synonyms).
+    Columns: ``path`` and, as far as known, ``name``, ``split``, ``domain``, ``full_band``, and those of segments
+    (``start`` and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers only: the
+    files' own values are used, unless ``codeclab data scan`` wrote the row and the file still has the same size
+    (``bytes``). Rows with a ``problem`` are left out, and so are rows of other splits than train, valid and test (or
+    their synonyms).
 
     Args:
         path: the CSV file.

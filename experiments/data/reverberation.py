@@ -148,7 +148,7 @@ def read_room(path: Path, sample_rate: int) -> Tensor:
 def put_in_room(audio: Tensor, response: Tensor) -> Tensor:
     """Sound ``[C, N]`` convolved with a room response ``[R, M]``, at its own length and level.
 
-    Channel ``c`` is convolved with the response's channel ``c`` modulo ``R``. The room is silent at the beginning, and its
+    Channel ``c`` is convolved with the response's channel ``c`` modulo ``R``. The room begins silent, and its
     tail is cut off at the end. A result that would exceed 1 is scaled down to it.
     """
     length = audio.shape[-1]
