@@ -77,8 +77,8 @@ class StreamEncoder:
         self._check_open()
         wanted = (self._batch, self._codec.channels)
         if not isinstance(audio, Tensor) or audio.ndim != 3 or audio.shape[:2] != wanted:
-            said = list(audio.shape) if isinstance(audio, Tensor) else f"a {type(audio).__name__}"
-            raise ValueError(f"a piece of audio should be a tensor [{wanted[0]}, {wanted[1]}, n]; this is {said}")
+            shape = list(audio.shape) if isinstance(audio, Tensor) else f"a {type(audio).__name__}"
+            raise ValueError(f"a piece of audio should be a tensor [{wanted[0]}, {wanted[1]}, n]; this is {shape}")
         if not audio.is_floating_point() or not torch.isfinite(audio).all():
             raise ValueError("a piece of audio should be floating point, full scale 1, without NaN or infinite values")
 
@@ -128,10 +128,10 @@ class StreamDecoder:
     def _told(self, audio: Tensor) -> Tensor:
         """As much as was encoded; the last frame may stand for less than its samples."""
         audio = audio if self._surplus is None else torch.cat([self._surplus, audio], dim=-1)
-        told = max(self._length - self._given, 0)
-        self._surplus = audio[..., told:]
-        self._given += min(told, audio.shape[-1])
-        return audio[..., :told]
+        rest = max(self._length - self._given, 0)
+        self._surplus = audio[..., rest:]
+        self._given += min(rest, audio.shape[-1])
+        return audio[..., :rest]
 
 
 class CodecStream(NamedTuple):

@@ -194,16 +194,16 @@ class MultiScaleDiscriminator(Discriminator):
                 raise ValueError(
                     f"{name} are {list(values)} and conv_strides {self.conv_strides}; give one value for each of them"
                 )
-        found, width = [], self.n_filters
+        layers, width = [], self.n_filters
         for index, scale in enumerate(self.conv_strides):
             wider = min(width * scale, self.max_filters)
             usual = (10 * scale + 1, max(width // self.channels_per_group, 1), scale, 5 * scale)
             size, groups, stride, padding = (
                 value if values is None else values[index] for value, values in zip(usual, given.values(), strict=True)
             )
-            found.append(InnerConv(size, stride, padding, groups, wider))
+            layers.append(InnerConv(size, stride, padding, groups, wider))
             width = wider
-        return found
+        return layers
 
     def forward(self, audio: Tensor) -> list[Judgement]:
         """``[B, C, N]`` to one judgement per rate.

@@ -36,16 +36,16 @@ def baseline_columns(
     rate = sample_rate or baseline.sample_rate
     rows = []
     for bitrate in bitrates:
-        found: dict[str, float] = {}
+        columns: dict[str, float] = {}
         if rate is not None:
-            found["compression"] = rate * (baseline.channels or 1) * PCM_BITS / 1000 / bitrate
+            columns["compression"] = rate * (baseline.channels or 1) * PCM_BITS / 1000 / bitrate
         if baseline.sample_rate is not None:
-            found["sample_rate"], found["bandwidth"] = baseline.sample_rate / 1000, baseline.sample_rate / 2000
+            columns["sample_rate"], columns["bandwidth"] = baseline.sample_rate / 1000, baseline.sample_rate / 2000
         if isinstance(baseline, LyraV2) and TIMED & set(names):
-            found["rtf_encoder"], found["rtf_decoder"] = _lyra_factors(baseline, bitrate)
+            columns["rtf_encoder"], columns["rtf_decoder"] = _lyra_factors(baseline, bitrate)
         if isinstance(baseline, TokenCodec) and (TIMED | OF_CODES) & set(names):
-            found |= token_columns(baseline, bitrate)
-        rows += [(ALL, bitrate, name, found[name], math.nan, 1, 0) for name in names if name in found]
+            columns |= token_columns(baseline, bitrate)
+        rows += [(ALL, bitrate, name, columns[name], math.nan, 1, 0) for name in names if name in columns]
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
@@ -59,24 +59,24 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
         codec = TransformersCodec(codec.model, "cpu")
     noise = _noise(codec.channels or 1, codec.sample_rate or 1)
-    asked = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
+    nearest = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        codec.decode(codec.encode(noise, asked))  # the first call is slower
+        codec.decode(codec.encode(noise, nearest))  # the first call is slower
         began = time.perf_counter()
-        tokens = codec.encode(noise, asked)
+        tokens = codec.encode(noise, nearest)
         encoded = time.perf_counter()
         codec.decode(tokens)
         decoded = time.perf_counter()
     finally:
         torch.set_num_threads(threads)
-    found = {"rtf_encoder": SECONDS / (encoded - began), "rtf_decoder": SECONDS / (decoded - encoded)}
+    columns = {"rtf_encoder": SECONDS / (encoded - began), "rtf_decoder": SECONDS / (decoded - encoded)}
     if tokens.codes:
-        found["n_codebooks"] = float(len(tokens.codes))
+        columns["n_codebooks"] = float(len(tokens.codes))
     if len({len(code) for code in tokens.codes}) == 1:
-        found["frame_rate"] = len(tokens.codes[0]) / SECONDS
-    return found
+        columns["frame_rate"] = len(tokens.codes[0]) / SECONDS
+    return columns
 
 
 def _lyra_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:

@@ -94,10 +94,10 @@ def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[fl
     Raises:
         ValueError: one is not offered, or none is requested.
     """
-    asked = baseline.bitrates if bitrates is None else bitrates
-    if not asked:
+    requested = baseline.bitrates if bitrates is None else bitrates
+    if not requested:
         raise ValueError(f"{baseline.name} takes any bitrate: choose some, in kbps, as in 6 12")
-    return sorted({float(offered_rate(baseline, rate)) for rate in asked})
+    return sorted({float(offered_rate(baseline, rate)) for rate in requested})
 
 
 def _decoded(

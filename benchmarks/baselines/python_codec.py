@@ -92,11 +92,13 @@ class PythonCodec(TokenCodec):
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Tensor:
         """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
-        found = torch.as_tensor(self._decode(tokens.content)).float().cpu()
+        decoded = torch.as_tensor(self._decode(tokens.content)).float().cpu()
         channels = self.channels or 1
-        if found.numel() == 0 or found.squeeze().ndim > 2 or (channels > 1 and found.shape[-2] != channels):
-            raise RuntimeError(f"decode of {self.file} gave {list(found.shape)}; it should be [{channels}, M] samples")
-        return found.reshape(channels, -1)
+        if decoded.numel() == 0 or decoded.squeeze().ndim > 2 or (channels > 1 and decoded.shape[-2] != channels):
+            raise RuntimeError(
+                f"decode of {self.file} gave {list(decoded.shape)}; it should be [{channels}, M] samples"
+            )
+        return decoded.reshape(channels, -1)
 
     def parameters(self) -> int | None:
         """Number of weights of the file's modules, or its ``parameters``; None if it has neither."""
@@ -129,16 +131,16 @@ class PythonCodec(TokenCodec):
         return Tokens(codes, content)
 
     def _function(self, name: str) -> Callable[..., Any]:
-        found = getattr(self._module, name, None)
-        if not callable(found):
+        function = getattr(self._module, name, None)
+        if not callable(function):
             raise ValueError(f"{self.file} has no function {name}; write it, {EXAMPLE}")
-        return found
+        return function
 
     def _number(self, name: str) -> int | None:
-        found = getattr(self._module, name, None)
-        if found is not None and (not isinstance(found, int) or isinstance(found, bool) or found < 1):
-            raise ValueError(f"{name} of {self.file} is {found!r}; it should be a whole number above 0")
-        return found
+        value = getattr(self._module, name, None)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ValueError(f"{name} of {self.file} is {value!r}; it should be a whole number above 0")
+        return value
 
 
 def _run(path: Path) -> ModuleType:

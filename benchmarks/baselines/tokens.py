@@ -31,10 +31,10 @@ class Tokens:
     def padded(self) -> Tensor:
         """The codes as ``int64 [1, K, T]``, shorter ones filled up with ``ABSENT``."""
         longest = max(code.shape[0] for code in self.codes)
-        found = torch.full((1, len(self.codes), longest), ABSENT)
+        codes = torch.full((1, len(self.codes), longest), ABSENT)
         for k, code in enumerate(self.codes):
-            found[0, k, : code.shape[0]] = code
-        return found
+            codes[0, k, : code.shape[0]] = code
+        return codes
 
 
 class TokenCodec(ABC):

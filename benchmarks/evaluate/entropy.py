@@ -56,10 +56,10 @@ def entropy_rates(
     seconds: dict[str, float] = {}
     counted: dict[str, int] = {}
     total = len(clips) if isinstance(clips, Sized) else None
-    with evaluating(codec, device) as place, progress_bar("entropy coding", total, progress) as step:
+    with evaluating(codec, device) as target, progress_bar("entropy coding", total, progress) as step:
         for clip in named_once(clips):
             _, given = match_channels(clip.audio.detach().cpu().float(), codec.channels, clip.name)
-            audio = resample(given, clip.sample_rate, codec.sample_rate)[None].to(place)
+            audio = resample(given, clip.sample_rate, codec.sample_rate)[None].to(target)
             for domain in (clip.domain, ALL):
                 seconds[domain] = seconds.get(domain, 0.0) + audio.shape[-1] / codec.sample_rate
                 counted[domain] = counted.get(domain, 0) + 1
@@ -78,7 +78,7 @@ def entropy_rates(
         for (domain, bitrate, name), bits in spent.items()
         for kbps in [bits / 1000 / seconds[domain]]
     ]
-    order = {name: place for place, name in enumerate(coders)}
+    order = {name: target for target, name in enumerate(coders)}
     rows.sort(key=lambda row: (row[0] == ALL, row[0], row[1], order[row[2]]))
     return DataFrame(rows, columns=ENTROPY_COLUMNS)
 
@@ -107,9 +107,9 @@ def entropy_text(rates: DataFrame) -> str:
     others = [name for name in names if name != "none"]
     heads = [f"{TITLES.get(name, name)}, kbps" for name in names] + [f"saved by {TITLES.get(n, n)}" for n in others]
     lines = ["| domain | nominal kbps | " + " | ".join(heads) + " | clips |", "|---|" + "---:|" * (len(heads) + 2)]
-    for (domain, bitrate), found in rates.groupby(["domain", "bitrate_kbps"], sort=False):
-        by_name = found.set_index("coder")
+    for (domain, bitrate), group in rates.groupby(["domain", "bitrate_kbps"], sort=False):
+        by_name = group.set_index("coder")
         cells = [f"{by_name.loc[name, 'kbps']:.3f}" for name in names]
         cells += [f"{100 * float(by_name.loc[name, 'saved']):.1f} %" for name in others]
-        lines.append(f"| {domain} | {bitrate:.4g} | " + " | ".join(cells) + f" | {found['n'].iloc[0]} |")
+        lines.append(f"| {domain} | {bitrate:.4g} | " + " | ".join(cells) + f" | {group['n'].iloc[0]} |")
     return "\n".join(lines)

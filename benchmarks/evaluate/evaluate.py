@@ -93,15 +93,15 @@ def evaluate(
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
     codes = CodeStatistics(codec.quantizer.codebook_sizes)
     sets = SetStatistics(chosen)
-    with evaluating(codec, device) as place:
-        decoded = sets.watched(_decoded(codec, clips, rates, place, codes))
+    with evaluating(codec, device) as target:
+        decoded = sets.watched(_decoded(codec, clips, rates, target, codes))
         rows = judge(decoded, chosen, workers, total, progress)
     scores, codebooks = DataFrame(rows), codes.table()
     spent = rates_spent(scores)
     for table in (scores, codebooks):
         table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     rates = {spent.get(rate, rate): count for rate, count in rates.items()}
-    info = describe(codec, chosen, rates, place, workers)
+    info = describe(codec, chosen, rates, target, workers)
     if isinstance(codec, Codec) and codec.segments is not None and not codec.quantizer.learns_rate:
         info[SPENT_KBPS] = [[rate, spent_bitrate(codec, count)] for rate, count in rates.items()]
     return Evaluation(scores, codebooks, {**info, **sets.info(spent)})
@@ -133,12 +133,12 @@ def evaluating(codec: EvaluatedCodec, device: torch.device | str | None) -> Iter
         return
     first = next(codec.parameters(), None)
     home = first.device if first is not None else torch.device("cpu")
-    place = torch.device(device) if device is not None else home
+    target = torch.device(device) if device is not None else home
     modes = {module: module.training for module in codec.modules()}
     try:
-        codec.to(place).eval()
+        codec.to(target).eval()
         with torch.no_grad():
-            yield place
+            yield target
     finally:
         codec.to(home)
         for module, training in modes.items():

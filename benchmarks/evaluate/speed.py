@@ -139,7 +139,7 @@ def codec_columns(
 def _figures(codec: Codec, names: Sequence[str], bitrate: float, coder: CodesCoder | None) -> dict[str, float]:
     pcm = codec.sample_rate * codec.channels * PCM_BITS / 1000
     count = codec.n_codebooks_for(bitrate)
-    found = {
+    figures = {
         "sample_rate": codec.sample_rate / 1000,
         "bandwidth": codec.sample_rate / 2000,
         "stride": float(codec.hop_length),
@@ -149,9 +149,9 @@ def _figures(codec: Codec, names: Sequence[str], bitrate: float, coder: CodesCod
     }
     if {"latency", "latency_running"} & set(names):
         late = latency(codec)
-        found["latency"], found["latency_running"] = 1000 * late.start, 1000 * late.running
+        figures["latency"], figures["latency_running"] = 1000 * late.start, 1000 * late.running
     if {"rtf_encoder", "rtf_decoder"} & set(names):
-        found["rtf_encoder"], found["rtf_decoder"] = real_time_factors(codec, bitrate)
+        figures["rtf_encoder"], figures["rtf_decoder"] = real_time_factors(codec, bitrate)
     if coder is not None:
-        found["rtf_encoder_entropy"], found["rtf_decoder_entropy"] = real_time_factors(codec, bitrate, coder)
-    return found
+        figures["rtf_encoder_entropy"], figures["rtf_decoder_entropy"] = real_time_factors(codec, bitrate, coder)
+    return figures

@@ -42,15 +42,15 @@ def mean_interval(values: Iterable[float]) -> Interval:
     Returns:
         the mean (NaN without values), the half width (NaN with fewer than two), and ``n``.
     """
-    found = np.asarray(list(values), dtype=np.float64)
-    found = found[~np.isnan(found)]
-    n = found.size
+    scores = np.asarray(list(values), dtype=np.float64)
+    scores = scores[~np.isnan(scores)]
+    n = scores.size
     if n == 0:
         return Interval(math.nan, math.nan, 0)
     if n == 1:
-        return Interval(float(found[0]), math.nan, 1)
-    half_width = float(student.ppf(0.975, n - 1)) * float(found.std(ddof=1)) / math.sqrt(n)
-    return Interval(float(found.mean()), half_width, n)
+        return Interval(float(scores[0]), math.nan, 1)
+    half_width = float(student.ppf(0.975, n - 1)) * float(scores.std(ddof=1)) / math.sqrt(n)
+    return Interval(float(scores.mean()), half_width, n)
 
 
 def metric_columns(per_file: DataFrame) -> list[str]:

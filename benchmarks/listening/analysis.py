@@ -76,12 +76,12 @@ def pairs(scores: DataFrame, conditions: Sequence[Condition]) -> list[Pair]:
     """
     names = [condition.name for condition in conditions if condition.kind == SYSTEM]
     wide = scores[scores["kind"] == SYSTEM].pivot(index=["listener", "clip"], columns="condition", values="score")
-    found = []
+    tested = []
     for first, second in combinations([name for name in names if name in wide.columns], 2):
         differences = (wide[first] - wide[second]).dropna().to_numpy(dtype=np.float64)
-        found.append((first, second, mean_interval(differences), signed_rank(differences)))
-    corrected = holm([p for *_, p in found])
-    return [Pair(*pair, adjusted) for pair, adjusted in zip(found, corrected, strict=True)]
+        tested.append((first, second, mean_interval(differences), signed_rank(differences)))
+    corrected = holm([p for *_, p in tested])
+    return [Pair(*pair, adjusted) for pair, adjusted in zip(tested, corrected, strict=True)]
 
 
 def signed_rank(differences: NDArray[np.float64]) -> float:

@@ -91,10 +91,10 @@ class ListeningTest:
     @cached_property
     def id(self) -> str:
         """A name made of the whole design."""
-        told = asdict(self)
+        content = asdict(self)
         if self.lowest == 0:
-            del told["lowest"]  # tests that were made before there was a choice keep their ids
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+            del content["lowest"]  # tests that were made before there was a choice keep their ids
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def page(self, name: str) -> Page | None:
         """The rated page with an id."""

@@ -127,7 +127,7 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
             f"{folder / FOLDER} holds no ratings; put the listeners' files there, or collect them with "
             f"`codeclab mushra serve {folder}`"
         )
-    found: dict[str, tuple[Path, Ratings]] = {}
+    by_listener: dict[str, tuple[Path, Ratings]] = {}
     wrong = []
     for path in paths:
         try:
@@ -135,14 +135,14 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
         except ValueError as error:
             wrong.append(f"{path}: {error}")
             continue
-        other, same = found.setdefault(ratings.listener, (path, ratings))
+        other, same = by_listener.setdefault(ratings.listener, (path, ratings))
         if same != ratings:
             wrong.append(f"{path}: the listener {ratings.listener} is also that of {other.name}, with other ratings")
     if wrong:
         are, them = (by_number(len(wrong), *words) for words in (("is", "are"), ("it", "them")))
         title = f"{len(wrong)} of {counted(len(paths), 'file')} {are} wrong; mend or remove {them}:"
         raise ValueError("\n  ".join([title, *wrong]))
-    return [ratings for _, ratings in found.values()]
+    return [ratings for _, ratings in by_listener.values()]
 
 
 def scores(ratings: Sequence[Ratings], test: ListeningTest) -> DataFrame:

@@ -70,12 +70,12 @@ def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screenin
     every = scores(ratings, test)
     screened = screen(every, screening)
     named = {one.listener: one.called for one in ratings}
-    kept = every[every["listener"].isin([one.listener for one in screened if one.reason is None])]
-    if kept.empty:
-        told = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
-        raise ValueError(f"no listener is left after screening: {told}")
-    found = means(kept, test.conditions), pairs(kept, test.conditions)
-    return Results(test, named, screened, kept, *found, screening)
+    counting = every[every["listener"].isin([one.listener for one in screened if one.reason is None])]
+    if counting.empty:
+        reasons = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
+        raise ValueError(f"no listener is left after screening: {reasons}")
+    found = means(counting, test.conditions), pairs(counting, test.conditions)
+    return Results(test, named, screened, counting, *found, screening)
 
 
 def markdown(results: Results) -> str:
@@ -91,24 +91,24 @@ def notes(results: Results) -> list[str]:
     counts = results.scores.groupby(["page", "condition"]).size()
     there = sum(len(page.stimuli) for page in results.test.pages)
     low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
-    found = [
+    remarks = [
         f"{results.said[0].upper()}{results.said[1:]}; {counted(len(results.scores), 'rating')}, "
         f"{low if low == high else f'{low} to {high}'} of each stimulus.",
         "± is half of the 95 % interval over ratings, as in the papers' tables; the column beside it is over the means "
         "of listeners, which is what other listeners would give.",
     ]
-    found += [
+    remarks += [
         f"{results.listeners[one.listener]} was screened out: {one.reason}." for one in results.screened if one.reason
     ]
-    found.append(f"Which listeners count: {results.screening.said}.")
+    remarks.append(f"Which listeners count: {results.screening.said}.")
     if not any(condition.kind == LOW_ANCHOR for condition in results.test.conditions):
-        found.append("This test had no low anchor; its figures cannot be compared with those of tests that have one.")
+        remarks.append("This test had no low anchor; its figures cannot be compared with those of tests that have one.")
     if low < PAPERS_RATINGS:
-        found.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
+        remarks.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
     pages = {page.clip for page in results.test.pages}
     if len(pages) < len(results.test.pages):
-        found.append("The systems of each clip were spread over several pages, so not all were compared directly.")
-    return found
+        remarks.append("The systems of each clip were spread over several pages, so not all were compared directly.")
+    return remarks
 
 
 def _mean_table(results: Results) -> str:

@@ -112,8 +112,8 @@ def embeddings(audio: Tensor, sample_rate: int, role: str, model: str) -> Tensor
         return network(**inputs).last_hidden_state[0]
     padded = pad(samples, (0, WINDOW * rate))
     windows = [padded[start : start + WINDOW * rate].numpy() for start in range(0, len(samples), HOP * rate)]
-    found = network.get_audio_features(**extractor(windows, sampling_rate=rate, return_tensors="pt"))
-    return found if isinstance(found, Tensor) else found.pooler_output
+    vectors = network.get_audio_features(**extractor(windows, sampling_rate=rate, return_tensors="pt"))
+    return vectors if isinstance(vectors, Tensor) else vectors.pooler_output
 
 
 @lru_cache(maxsize=1)

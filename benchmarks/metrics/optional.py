@@ -31,8 +31,8 @@ def weights(variable: str, what: str) -> tuple[str, str | None]:
         variable: its name.
         what: what it should name, for the message, with an example.
     """
-    found = os.environ.get(variable, "")
-    return found, None if found else f"it needs weights, which are not included: set {variable} to {what}"
+    value = os.environ.get(variable, "")
+    return value, None if value else f"it needs weights, which are not included: set {variable} to {what}"
 
 
 def file_weights(variable: str, what: str) -> tuple[str, str | None]:
@@ -55,9 +55,9 @@ def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[fl
     Raises:
         MetricError: they are silent or not finite.
     """
-    found = resample(audio.detach().float().cpu().mean(dim=0), sample_rate, wanted)
-    if not bool(found.isfinite().all()):
+    samples = resample(audio.detach().float().cpu().mean(dim=0), sample_rate, wanted)
+    if not bool(samples.isfinite().all()):
         raise MetricError(f"the {role} is not finite")
-    if is_silent(found):
+    if is_silent(samples):
         raise MetricError(f"the {role} is silent")
-    return found.contiguous().numpy()
+    return samples.contiguous().numpy()

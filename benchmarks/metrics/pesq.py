@@ -42,5 +42,5 @@ def _pesq(reference: Tensor, estimate: Tensor, sample_rate: int, mode: Literal["
     try:
         return float(pesq.pesq(RATES[mode], first, second, mode))
     except pesq.PesqError as error:
-        said = error.args[0] if error.args else type(error).__name__
-        raise MetricError(said.decode() if isinstance(said, bytes) else str(said)) from error
+        reason = error.args[0] if error.args else type(error).__name__
+        raise MetricError(reason.decode() if isinstance(reason, bytes) else str(reason)) from error

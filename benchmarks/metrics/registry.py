@@ -59,8 +59,8 @@ class Metric:
 
     def lacks(self) -> str | None:
         """None, or what it needs and how to get it, in one line."""
-        found = _imported(self.missing)() if self.missing else None
-        return f"the metric {self.name} cannot be computed here: {found}" if found else None
+        missing = _imported(self.missing)() if self.missing else None
+        return f"the metric {self.name} cannot be computed here: {missing}" if missing else None
 
     @property
     def heading(self) -> str:

@@ -19,11 +19,11 @@ def named_as(name: str, names: Iterable[str]) -> str:
 
 def one_of_each(names: Iterable[str]) -> list[str]:
     """The names, with only the first of several names of one metric."""
-    kept: list[str] = []
+    chosen: list[str] = []
     for name in names:
-        if name in kept or named_as(name, kept) not in kept:
-            kept.append(name)
-    return kept
+        if name in chosen or named_as(name, chosen) not in chosen:
+            chosen.append(name)
+    return chosen
 
 
 def columns_named_as(per_file: DataFrame, names: Sequence[str]) -> DataFrame:

@@ -112,12 +112,12 @@ def _line(line: Series, x_axis: Axis, y_axis: Axis, form: Callable[[float], str]
     shape = MARKS[line.place % STYLES]
     parts = [f'<path class="line" d="{path}"/>'] if path else []
     for (x, y, half), (left, down) in zip(line.points, at, strict=True) if marks else ():
-        said = f"{line.name}: {form(y)} at {x:.4g} {x_label}"
+        label = f"{line.name}: {form(y)} at {x:.4g} {x_label}"
         if math.isfinite(half) and half > 0:
             top, low = (y_axis(min(max(value, y_axis.low), y_axis.high)) for value in (y + half, y - half))
             parts.append(f'<path class="bar" d="M{left:.1f} {top:.1f}V{low:.1f}"/>')
-            said = f"{line.name}: {form(y)} ± {form(half)} at {x:.4g} {x_label}"
-        parts.append(_mark(shape, left, down, "mark", said))
+            label = f"{line.name}: {form(y)} ± {form(half)} at {x:.4g} {x_label}"
+        parts.append(_mark(shape, left, down, "mark", label))
     parts += [
         _mark(shape, x_axis(x), y_axis(y), "mark published", f"{line.name}, published: {form(y)} at {x:.4g} {x_label}")
         for x, y in line.published

@@ -53,8 +53,8 @@ def _player(number: int, clip: PlayedClip, rows: Sequence[str]) -> str:
 
 def _versions(clip: PlayedClip, rows: Sequence[str]) -> str:
     lines = []
-    places = enumerate(clip.stimuli)
-    for digit, (row, group) in enumerate(groupby(places, key=lambda placed: placed[1].row)):
+    positions = enumerate(clip.stimuli)
+    for digit, (row, group) in enumerate(groupby(positions, key=lambda placed: placed[1].row)):
         key = f"<kbd>{digit}</kbd>" if digit < 10 else "<kbd></kbd>"
         if row is None:
             buttons = "".join(

@@ -73,8 +73,8 @@ def decibels(audio: Tensor, sample_rate: int) -> NDArray[np.float64]:
     window = torch.hann_window(N_FFT)
     spectrum = torch.stft(mono, N_FFT, hop, window=window, pad_mode="constant", return_complex=True)
     power = spectrum.abs().square().double().numpy()
-    places = mel(sample_rate / 2) * (np.arange(BANDS) + 0.5) / BANDS
-    bins = 700 * (10 ** (places / 2595) - 1) * N_FFT / sample_rate
+    centres = mel(sample_rate / 2) * (np.arange(BANDS) + 0.5) / BANDS
+    bins = 700 * (10 ** (centres / 2595) - 1) * N_FFT / sample_rate
     return 10 * np.log10(np.stack([np.interp(bins, np.arange(len(frame)), frame) for frame in power.T], axis=1) + 1e-10)
 
 

@@ -79,13 +79,13 @@ def _transformers(codec: Codec, audio: Tensor, bitrate: float) -> dict[str, Work
         model: Any = getattr(transformers, exported.model).from_pretrained(folder).eval()
     count = codec.n_codebooks_for(bitrate)
     if exported.model == "DacModel":
-        found = model.encode(audio, n_quantizers=count)
+        codes = model.encode(audio, n_quantizers=count)
         return {
             "encode": lambda: model.encode(audio, n_quantizers=count),
-            "decode": lambda: model.decode(audio_codes=found.audio_codes),
+            "decode": lambda: model.decode(audio_codes=codes.audio_codes),
         }
-    found = model.encode(audio, bandwidth=bitrate)
+    codes = model.encode(audio, bandwidth=bitrate)
     return {
         "encode": lambda: model.encode(audio, bandwidth=bitrate),
-        "decode": lambda: model.decode(found.audio_codes, found.audio_scales),
+        "decode": lambda: model.decode(codes.audio_codes, codes.audio_scales),
     }

@@ -62,10 +62,10 @@ def agreement(table: Table) -> list[Agreement]:
     Args:
         table: rows measured, with published figures beside them.
     """
-    shown = [lines(table, domain) for domain in (ALL, *table.domains)]
+    groups = [lines(table, domain) for domain in (ALL, *table.domains)]
     results = []
     for name in (*table.metrics, *table.own_columns):
-        points = [[pair for line in group if (pair := _figures(line, name)) is not None] for group in shown]
+        points = [[pair for line in group if (pair := _figures(line, name)) is not None] for group in groups]
         results.append(_counted(name, points, table.margin.get(name, 0.0)))
     results.append(_counted(ENTROPY, [_entropies(table)], 0.0))
     return _with_sum([result for result in results if result.pairs])
@@ -106,7 +106,7 @@ def _counted(name: str, groups: Sequence[Sequence[tuple[float, float]]], margin:
 
 def _entropies(table: Table) -> list[tuple[float, float]]:
     """Ours and the paper's bits of every codebook that has both, at each row's highest bitrate."""
-    found = []
+    pairs = []
     for row in table.rows:
         if row.codebooks is None or not row.entropies:
             continue
@@ -114,10 +114,10 @@ def _entropies(table: Table) -> list[tuple[float, float]]:
         own = own[own["bitrate_kbps"] == own["bitrate_kbps"].max()]
         bits = dict(zip(own["codebook"].astype(int), own["entropy_bits"].astype(float), strict=True))
         theirs = enumerate(row.entropies, start=1)
-        found += [
+        pairs += [
             (bits[k], float(bit)) for k, bit in theirs if bit is not None and not math.isnan(bits.get(k, math.nan))
         ]
-    return found
+    return pairs
 
 
 def _figures(line: Line, metric: str) -> tuple[float, float] | None:

@@ -80,12 +80,12 @@ def codebook_grids(table: Table) -> dict[str, Grid]:
     if not rows:
         return {}
     most = max(len(row.spec.entropies) for row in rows)
-    cells = [[Cell(str(place + 1))] for place in range(most)]
+    cells = [[Cell(str(index + 1))] for index in range(most)]
     for row in rows:
         own = codebook_entropies(row)
-        for place, line in enumerate(cells):
-            theirs = row.spec.entropies[place] if place < len(row.spec.entropies) else None
-            line += [Cell(f"{own[place]:.3f}" if place < len(own) else NOTHING)]
+        for index, line in enumerate(cells):
+            theirs = row.spec.entropies[index] if index < len(row.spec.entropies) else None
+            line += [Cell(f"{own[index]:.3f}" if index < len(own) else NOTHING)]
             line += [Cell(NOTHING if theirs is None else f"{theirs:.3f}")]
     headings = ["Codebook", *(heading for row in rows for heading in (row.name, "published"))]
     return {"Entropy of each codebook, bits": Grid(headings, cells)}
@@ -232,8 +232,8 @@ def kbps(line: Line) -> str:
     if line.bitrate is None:
         return NOTHING
     true = f"{line.bitrate:.4g}"
-    asked = f"{line.row.asked_for(line.bitrate):.4g}"
-    label = line.label or (f"{asked} asked" if asked != true else None)
+    requested = f"{line.row.asked_for(line.bitrate):.4g}"
+    label = line.label or (f"{requested} requested" if requested != true else None)
     return f"{true} ({label})" if label else true
 
 

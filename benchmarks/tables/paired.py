@@ -26,10 +26,10 @@ def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Sco
         differences with their 95 % intervals (``over_seeds``); empty where nothing can be compared.
     """
     tables = list(zip(row.per_file, other.per_file, strict=False))
-    places = [_rates(first, second) for first, second in tables]
+    matched = [_rates(first, second) for first, second in tables]
     found: dict[float, dict[str, Score]] = {}
-    for index, home in enumerate(places[0] if places else []):
-        rates = [place[index] for place in places if len(place) > index]
+    for index, home in enumerate(matched[0] if matched else []):
+        rates = [bitrates[index] for bitrates in matched if len(bitrates) > index]
         pairs = zip(tables, rates, strict=False)
         seeds = [_subtracted(first, second, own, theirs) for (first, second), (own, theirs) in pairs]
         common = set.intersection(*(set(seed["name"]) for seed in seeds))

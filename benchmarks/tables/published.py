@@ -15,8 +15,8 @@ def published_number(figure: float | str | None) -> float | None:
     """
     if figure is None or not isinstance(figure, str):
         return figure
-    found = _NUMBER.fullmatch(figure.strip())
-    return float(found[1]) if found else None
+    match = _NUMBER.fullmatch(figure.strip())
+    return float(match[1]) if match else None
 
 
 def is_single_source(figure: float | str | None) -> bool:

@@ -161,8 +161,8 @@ class RowResult:
             summary: ``Evaluation.summary``.
             more: attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
         """
-        asked = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
-        return cls(RowSpec(name, **asked), summary, **more)
+        spec = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
+        return cls(RowSpec(name, **spec), summary, **more)
 
     def named_as(self, metrics: Sequence[str]) -> "RowResult":
         """The same with its metrics under the names that they have among ``metrics``."""
@@ -201,4 +201,4 @@ class RowResult:
 
     def asked_for(self, bitrate: float) -> float:
         """The requested kbps for the used ones, which a file of figures may have rounded."""
-        return next((asked for spent, asked in self.asked.items() if math.isclose(spent, bitrate)), bitrate)
+        return next((requested for spent, requested in self.asked.items() if math.isclose(spent, bitrate)), bitrate)

@@ -75,15 +75,15 @@ class Table:
     @property
     def domains(self) -> list[str]:
         """The domains measured or published, without ``"all"``."""
-        found = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
+        measured = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
         published = dict.fromkeys(figures.domain for row in self.rows for figures in row.stated)
-        return [*sorted(found - {ALL}), *(domain for domain in published if domain not in {ALL, *found})]
+        return [*sorted(measured - {ALL}), *(domain for domain in published if domain not in {ALL, *measured})]
 
     @property
     def own_columns(self) -> list[str]:
         """The columns for which the suite has figures of its own: always, or here because of a listening test."""
-        found = {name for row in self.rows if row.summary is not None for name in row.summary["metric"]}
-        return [name for name in self.columns if COLUMNS[name].open is None or name in found]
+        measured = {name for row in self.rows if row.summary is not None for name in row.summary["metric"]}
+        return [name for name in self.columns if COLUMNS[name].open is None or name in measured]
 
     @property
     def published_only(self) -> list[str]:
@@ -171,7 +171,7 @@ def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
         table: the table.
         shown: the lines to compare.
     """
-    found: set[tuple[int, str]] = set()
+    cells: set[tuple[int, str]] = set()
     for name in table.metrics if table.ranked else ():
         scored = [(i, line) for i, line in enumerate(shown) if name in line.scores]
         scored = [(i, line) for i, line in scored if not math.isnan(line.scores[name].mean)]
@@ -180,8 +180,8 @@ def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
             choose = max if METRICS[name].higher_is_better else min
             top = choose(rivals, key=lambda score: score.mean)
             if any(parted(top, score) for score in rivals) and not parted(top, line.scores[name]):
-                found.add((i, name))
-    return found
+                cells.add((i, name))
+    return cells
 
 
 def parted(first: Score, second: Score) -> bool:

@@ -52,19 +52,19 @@ def read_subjects(words: Sequence[str]) -> list[Subject]:
         RecipeError: one is given twice.
         ValueError: there is no such run, codec or baseline.
     """
-    found: list[Subject] = []
+    subjects: list[Subject] = []
     for word in words:
         path = Path(word)
         if word in BASELINES and not path.exists():
-            found.append(Subject(word, path, read_baseline([word])))
+            subjects.append(Subject(word, path, read_baseline([word])))
         else:
             path = located(word)
-            found.append(Subject(label_of(path), path, Codec.from_pretrained(word)))
-    names = [subject.name for subject in found]
+            subjects.append(Subject(label_of(path), path, Codec.from_pretrained(word)))
+    names = [subject.name for subject in subjects]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise RecipeError(f"{twice[0]} is given twice; rows need different names")
-    return found
+    return subjects
 
 
 def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple[AudioData, str]:
@@ -116,10 +116,10 @@ def measure(
         if not own:
             offered = ", ".join(f"{rate:.4g}" for rate in subject.what.bitrates)
             raise RecipeError(f"it offers {offered} kbps, none of those asked for")
-        found = evaluate_codec(
+        evaluation = evaluate_codec(
             subject.what, data, own, options.metrics, split, options.workers, options.device, title=title
         )
-        found.info[BASIS] = basis(found.info["codec"], data, split)
+        evaluation.info[BASIS] = basis(evaluation.info["codec"], data, split)
     else:
         offered_rates = subject.what.bitrates
         wanted = [
@@ -129,11 +129,11 @@ def measure(
             offered = ", ".join(f"{rate:.4g}" for rate in offered_rates)
             raise RecipeError(f"it offers {offered} kbps, none of those asked for")
         clips = data.clips(split)
-        found = measure_at_each(subject.what, clips, wanted, options, title)
-        note_left_out(found.info, data.corpus, clips)
-        found.info[BASIS] = basis(describe_baseline(subject.what), data, split)
-    found.info["name"] = subject.name
-    return found
+        evaluation = measure_at_each(subject.what, clips, wanted, options, title)
+        note_left_out(evaluation.info, data.corpus, clips)
+        evaluation.info[BASIS] = basis(describe_baseline(subject.what), data, split)
+    evaluation.info["name"] = subject.name
+    return evaluation
 
 
 def measure_at_each(
@@ -144,7 +144,7 @@ def measure_at_each(
     Raises:
         ValueError: it can code at none of them.
     """
-    found: Evaluation | None = None
+    evaluation: Evaluation | None = None
     refused: ValueError | None = None
     for rate in rates:
         try:
@@ -152,11 +152,11 @@ def measure_at_each(
         except ValueError as error:
             refused = error
         else:
-            found = one if found is None else added(found, one)
-    if found is None:
+            evaluation = one if evaluation is None else added(evaluation, one)
+    if evaluation is None:
         assert refused is not None
         raise refused
-    return found
+    return evaluation
 
 
 def row_of(subject: Subject, found: Evaluation) -> RowResult:

@@ -59,10 +59,10 @@ def run(command: str, argv: list[str]) -> int:
 
 def loader_died(error: BaseException) -> str:
     """Why a process that reads audio died, if the error says so; empty for any other error."""
-    found = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.+)", str(error))
-    if found is None:
+    match = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.+)", str(error))
+    if match is None:
         return ""
     return (
-        f"a process that reads audio ({found[1]}) {found[2].rstrip(' .')}: often memory has run out, and a "
+        f"a process that reads audio ({match[1]}) {match[2].rstrip(' .')}: often memory has run out, and a "
         "smaller --data.workers helps; the same command continues the run"
     )

@@ -129,14 +129,14 @@ class Live:
         yield self.pcm.bytes(decoder.push(encoder.flush())) + self.pcm.bytes(decoder.flush())
 
     def _pieces(self, source: Iterator[bytes]) -> Iterator[Piece]:
-        said = 0
+        printed = 0
         for data in source:
             yield from self.reader.feed(data)
-            for damage in self.reader.damage[said:]:
+            for damage in self.reader.damage[printed:]:
                 print(f"codeclab stream: damaged, {damage}", file=sys.stderr, flush=True)
-            said = len(self.reader.damage)
+            printed = len(self.reader.damage)
         yield from self.reader.finish()
-        for damage in self.reader.damage[said:]:
+        for damage in self.reader.damage[printed:]:
             print(f"codeclab stream: damaged, {damage}", file=sys.stderr, flush=True)
 
     def _chunk(self) -> int | None:
@@ -166,8 +166,8 @@ def run(command: str, argv: list[str]) -> int:
         )
         return _pipe(live, options.direction)
     except NotStreamableError as error:
-        said = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
-        print(f"codeclab stream: {said}", file=sys.stderr)
+        message = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
+        print(f"codeclab stream: {message}", file=sys.stderr)
         return 2
     except ContainerError as error:
         print(f"codeclab stream: the input cannot be read: {error}", file=sys.stderr)

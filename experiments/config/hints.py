@@ -49,12 +49,12 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
 
 def choices_of(hint: Any) -> list[str]:
     """The values that a setting of this type may have, if they can be listed; else empty."""
-    found: list[str] = []
+    choices: list[str] = []
     for kind in alternatives(hint):
         if kind is bool:
-            found += ["true", "false"]
+            choices += ["true", "false"]
         elif typing.get_origin(kind) is Literal:
-            found += [str(value) for value in typing.get_args(kind)]
+            choices += [str(value) for value in typing.get_args(kind)]
         elif typing.get_origin(kind) is list:
-            found += choices_of(typing.get_args(kind)[0])
-    return found
+            choices += choices_of(typing.get_args(kind)[0])
+    return choices

@@ -139,8 +139,8 @@ def shorten(message: str, most: int = 12) -> str:
     """A message with one setting per line, at most ``most`` lines; for an exchanged part, only its class."""
     lines = message.splitlines()
     exchanged = [line.split(".class_path:")[0] + ".init_args." for line in lines if ".class_path:" in line]
-    kept = [line for line in lines if not line.startswith(tuple(exchanged))] if exchanged else lines
-    first, listed, last = kept[:1], kept[1:-1], kept[-1:]
+    remaining = [line for line in lines if not line.startswith(tuple(exchanged))] if exchanged else lines
+    first, listed, last = remaining[:1], remaining[1:-1], remaining[-1:]
     rest = [f"  and {len(listed) - most} more"] if len(listed) > most else []
     return "\n".join([*first, *(line.replace(".class_path:", ":") for line in listed[:most]), *rest, *last])
 

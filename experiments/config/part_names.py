@@ -60,7 +60,7 @@ def parts_of(base: str) -> list[str]:
 
 def part_names() -> dict[str, list[str]]:
     """The parts that each slot can hold, with slots as flags write them: ``model.quantizer``, ``data.sampling``, …"""
-    found = {}
+    names_by_slot = {}
     for section, (file, owner) in OWNERS.items():
         (node,) = (one for one in classes(ROOT / file) if one.name == owner)
         (init,) = (method for method in _methods(node) if method.name == "__init__")
@@ -68,8 +68,8 @@ def part_names() -> dict[str, list[str]]:
             words = ast.walk(argument.annotation) if argument.annotation is not None else ()
             for name in [word.id for word in words if isinstance(word, ast.Name) and word.id in _known()]:
                 if parts := parts_of(name):
-                    found[f"{section}.{argument.arg}"] = parts
-    return found
+                    names_by_slot[f"{section}.{argument.arg}"] = parts
+    return names_by_slot
 
 
 def baseline_names() -> list[str]:

@@ -37,14 +37,14 @@ def subclasses(base: type) -> dict[str, type]:
 def slots(owner: type) -> dict[str, type]:
     """Constructor arguments of ``owner`` that hold parts (or lists of parts), with the part's base class."""
     hints = typing.get_type_hints(owner.__dict__["__init__"])
-    found = {}
+    bases = {}
     for name, hint in hints.items():
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         for option in options:
             inner = typing.get_args(option)[0] if typing.get_origin(option) is list else option
             if isinstance(inner, type) and inner.__module__.startswith("codeclab.") and subclasses(inner):
-                found[name] = inner
-    return found
+                bases[name] = inner
+    return bases
 
 
 def all_slots() -> dict[str, type]:
@@ -52,8 +52,8 @@ def all_slots() -> dict[str, type]:
     from codeclab.experiments.data.module import AudioData
     from codeclab.experiments.train.module import CodecExperiment
 
-    found = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
-    return found | {f"data.{name}": base for name, base in slots(AudioData).items()}
+    bases = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
+    return bases | {f"data.{name}": base for name, base in slots(AudioData).items()}
 
 
 def arguments(part: type) -> list[str]:

@@ -75,9 +75,9 @@ def _is_taken(file: Path) -> bool:
     """Whether the file has the name of another module that is imported or installed."""
     if file.stem in sys.modules:
         return True
-    found = importlib.util.find_spec(file.stem)
-    # The working directory is on the path of `python -m`, and there the file is found itself.
-    return found is not None and (found.origin is None or Path(found.origin).resolve() != file)
+    spec = importlib.util.find_spec(file.stem)
+    # The working directory is on the path of `python -m`, and there the file is spec itself.
+    return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != file)
 
 
 def read_scale(name: str) -> dict[str, Any]:

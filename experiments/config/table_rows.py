@@ -67,7 +67,7 @@ def _row(path: Path, row: Any, base: list[str]) -> dict[str, Any]:
     ways = [key for key in WAYS if key in row]
     if len(ways) > 1:
         raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; give only one of them")
-    found = {**row, "name": str(row["name"])}
+    filled = {**row, "name": str(row["name"])}
     if not ways or ways == ["flags"]:
-        found["flags"] = [*base, *shlex.split(str(row.get("flags", "")))]
-    return found
+        filled["flags"] = [*base, *shlex.split(str(row.get("flags", "")))]
+    return filled

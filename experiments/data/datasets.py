@@ -183,13 +183,13 @@ class Dataset:
         """
         if not root.is_dir():
             raise DataError(f"there is no folder {root}")
-        found = self.find(root)
-        if not found or not any(found.values()):
+        files = self.find(root)
+        if not files or not any(files.values()):
             raise DataError(f"{root} is not laid out as {self.title} is; expected there:\n{indent(self.layout, '  ')}")
         name = next(name for name, dataset in DATASETS.items() if dataset is self)
         return [
             Recording(path, self.domain, 0, 0, 0.0, None, split, f"{name}/{path.relative_to(root).as_posix()}")
-            for split, paths in found.items()
+            for split, paths in files.items()
             for path in paths
         ]
 

@@ -48,9 +48,9 @@ class HeaderCache:
         try:
             status = path.stat()
             key, stamp = str(path), [status.st_size, status.st_mtime_ns]
-            kept = self._known.get(key)
-            if kept is not None and kept[:2] == stamp:
-                found = kept[2]
+            entry = self._known.get(key)
+            if entry is not None and entry[:2] == stamp:
+                found = entry[2]
                 return Header(**found) if isinstance(found, dict) else str(found)
             header = read_header(path)
             if header.measured or header.problem:
@@ -85,9 +85,9 @@ def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
         ThreadPoolExecutor(max(8, usable_cores())) as pool,
         progress_bar(f"{root}: reading headers", len(paths), len(paths) >= MANY, "file") as advance,
     ):
-        found = []
+        headers = []
         for header in pool.map(cache.header, paths):
-            found.append(header)
+            headers.append(header)
             advance()
     cache.save()
-    return found
+    return headers

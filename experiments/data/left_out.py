@@ -50,14 +50,14 @@ class LeftOut:
     @property
     def line(self) -> str:
         """A sentence on the files left out, and those shorter than listed, by name; empty where there are none."""
-        said = []
+        sentences = []
         if self.reasons:
             number = f"{len(self.reasons):,} of {counted(self.files, 'file')}"
-            said.append(f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}")
+            sentences.append(f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}")
         if self.shorter:
             listed = _listed(list(self.shorter.items()), SHOWN)
-            said.append(f"{counted(len(self.shorter), 'file')} read shorter than listed: {listed}")
-        return "; ".join(said)
+            sentences.append(f"{counted(len(self.shorter), 'file')} read shorter than listed: {listed}")
+        return "; ".join(sentences)
 
 
 def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> None:

@@ -40,7 +40,7 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
         called = path.relative_to(root).as_posix()
         if not is_utf8(called):
             none.append((as_text(called), NOT_UTF8))
-        elif path.is_file() or not path.exists():  # a link to nothing is found unreadable later
+        elif path.is_file() or not path.exists():  # a link to nothing is recordings unreadable later
             paths.append(path)
         else:
             none.append((called, NO_FILE))
@@ -51,7 +51,7 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
     has_splits = "train" in named.values() or (named.keys() == tops and len(named) > 0)
     if has_splits and lost is not None:
         lost.update({name: named[top] for name, _ in none if (top := name.split("/")[0]) in named})
-    found = []
+    recordings = []
     for path in paths:
         name = path.relative_to(root)
         parts = name.parts[:-1]
@@ -60,8 +60,8 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
             skipped.append((name.as_posix(), "beside the split folders"))
             continue
         folders = parts[1:] if has_splits else parts
-        found.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
-    return found
+        recordings.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
+    return recordings
 
 
 def as_text(name: str) -> str:
@@ -224,7 +224,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         )
         known = (int(rate), int(channels), seconds)
     band, level = _parse_number(row, "band_hz", where), _parse_number(row, "rms_db", where)
-    found = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
+    recording = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
     numbers = ("start", "length", "end", "gain_db", "mix_start", "mix_gain_db")
     given = {key: _parse_number(row, key, where) for key in numbers}
     if any(row.get(key) for key in (*SEGMENT_COLUMNS, "end")):
@@ -239,11 +239,11 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         other = root / row["mix_path"] if row.get("mix_path") else None
         mixing = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
         mixed = Source(other, 0, *mixing) if other else None
-        found = replace(
-            found, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
+        recording = replace(
+            recording, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
             part_of=row_part_of(row),
         )  # fmt: skip
-    return found
+    return recording
 
 
 def write_rows(rows: Iterable[Mapping[str, object]]) -> str:

@@ -128,11 +128,11 @@ class ShorterError(DataError):
     """
 
     def __init__(self, path: Path, seconds: float, listed: float) -> None:
-        found = f"ends after {max(seconds, 0.0):.3f} s, but is listed with {listed:.3f} s"
-        super().__init__(f"{path} {found}")
+        message = f"ends after {max(seconds, 0.0):.3f} s, but is listed with {listed:.3f} s"
+        super().__init__(f"{path} {message}")
         self.seconds = seconds
         self.listed = listed
-        self.note = found if listed - seconds > ROUNDING else ""
+        self.note = message if listed - seconds > ROUNDING else ""
 
 
 @lru_cache(maxsize=4096)

@@ -105,14 +105,14 @@ def find_rooms(folder: str, shortest: float, longest: float) -> Rooms:
         raise DataError(f"there is no folder of room responses {root}; give one with --data.room_responses")
     times = {path: _read_rt60(path) for path in sorted(walk(root))}
     measured = [time for time in times.values() if time is not None]
-    kept = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
-    if not kept:
-        found = (
+    usable = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
+    if not usable:
+        measured_range = (
             f"those measured have {min(measured):.2f} to {max(measured):.2f} s" if measured else "none is measurable"
         )
         wanted = f"a room response of RT60 {shortest:g} to {longest:g} s"
-        raise DataError(f"{root}: none of {len(times)} audio files is {wanted} ({found})")
-    return Rooms(kept, len(measured) - len(kept), len(times) - len(measured))
+        raise DataError(f"{root}: none of {len(times)} audio files is {wanted} ({measured_range})")
+    return Rooms(usable, len(measured) - len(usable), len(times) - len(measured))
 
 
 def _read_rt60(path: Path) -> float | None:

@@ -153,8 +153,8 @@ class OnlyDomains(Sampling):
         self._left_out = len(recordings) - len(own)
         self._found = sorted({recording.domain for recording in recordings})
         self._has_own = bool(own)
-        places = own or range(len(recordings))
-        self._choice = WeightedChoice(list(places), [recordings[i].seconds for i in places])
+        indices = own or range(len(recordings))
+        self._choice = WeightedChoice(list(indices), [recordings[i].seconds for i in indices])
 
     def remark(self) -> str:
         """A remark on the domains that are left out; empty if there are none."""

@@ -139,9 +139,9 @@ def _mixed(segment: Recording, noises: Sequence[Recording], seconds: float, seed
         gains = [_gain_db(gain, part, begin, seconds, rng) for part, begin in ((segment, 0.0), (noise, start))]
         source = Source(noise.path, noise.sample_rate, noise.start + start, round(gains[1], 2), noise.name)
         name = f"{segment.name}+{noise.name}@{start:.3f}"
-        found = replace(segment, gain_db=round(gains[0], 2), mixed=source, name=name)
-        if _peak(found) <= 1.0 and _peak(noise, start, seconds) > SILENCE:
-            return found
+        mixture = replace(segment, gain_db=round(gains[0], 2), mixed=source, name=name)
+        if _peak(mixture) <= 1.0 and _peak(noise, start, seconds) > SILENCE:
+            return mixture
     raise DataError(f"{segment.name} clips, or is mixed with silence, in {ATTEMPTS} draws")
 
 

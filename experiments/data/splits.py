@@ -45,12 +45,12 @@ def assign_splits(
     named = {recording.split for recording in recordings} - {None}
     missing = set(SPLITS) - named
     files = _files(recordings)
-    kept = _first_split(files, [(known or {}).get(recording.name) for recording in recordings])
+    earlier = _first_split(files, [(known or {}).get(recording.name) for recording in recordings])
     given = _first_split(files, [recording.split for recording in recordings])
     assigned = []
     for recording, file in zip(recordings, files, strict=True):
-        if known is not None and file in kept:
-            split: str | None = known.get(recording.name, kept[file])
+        if known is not None and file in earlier:
+            split: str | None = known.get(recording.name, earlier[file])
         else:
             split = recording.split or given.get(file)
             if split is None or (split == "train" and missing):
@@ -82,11 +82,11 @@ def _files(recordings: Sequence[Recording]) -> list[str]:
 
 def _first_split(files: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
     """For each file, the split of its parts that have one; of several splits, the first of train, valid and test."""
-    found: dict[str, str] = {}
+    by_file: dict[str, str] = {}
     for file, split in zip(files, splits, strict=True):
         if split is not None:
-            found[file] = min(split, found.get(file, split), key=SPLITS.index)
-    return found
+            by_file[file] = min(split, by_file.get(file, split), key=SPLITS.index)
+    return by_file
 
 
 def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> str:
@@ -101,18 +101,18 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
     why = "as none is given" if not missing else f"as there {_no_folders(missing)}"
-    said = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
+    remark = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
     tested: dict[str, set[str]] = {domain: set() for domain in sorted({recording.domain for recording in assigned})}
     for recording, file in zip(assigned, _files(assigned), strict=True):
         if recording.split == "test":
             tested[recording.domain].add(file)
     few = [f"{len(names)} of {domain}" for domain, names in tested.items() if len(names) < LEAST_TEST]
     if few and "test" in missing:
-        said += (
+        remark += (
             f"; {', '.join(few)} to test on {'is' if sum(map(len, tested.values())) == 1 else 'are'} too few for 95 % "
             "intervals to be informative: put more into a test/ folder beside a train/ folder"
         )
-    return said
+    return remark
 
 
 def _no_folders(missing: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ def make_noise(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
     """Coloured noise with a slow modulation and drops or bursts on top, ``[N]``; arguments as for ``make_voice``."""
     tilt, swell, depth = rng.uniform(0.0, 0.9), rng.uniform(0.2, 3.0), rng.uniform(0.2, 0.9)
     start, drops = rng.uniform(0, 2 * np.pi), rng.poisson(rng.uniform(1, 12) * seconds)
-    places, sizes = rng.random(drops), rng.exponential(0.5, size=drops)
+    positions, sizes = rng.random(drops), rng.exponential(0.5, size=drops)
     ring_hz, ring_width = rng.uniform(800, 5000), rng.uniform(150, 1200)
 
     count = round(seconds * sample_rate)
@@ -91,7 +91,7 @@ def make_noise(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
     bed = np.fft.irfft(spectrum, n=count)
     bed *= 1 - depth * (0.5 + 0.5 * np.sin(2 * np.pi * swell * np.arange(count) / sample_rate + start))
     hits = np.zeros(count)
-    np.add.at(hits, np.minimum((places * count).astype(int), count - 1), sizes)
+    np.add.at(hits, np.minimum((positions * count).astype(int), count - 1), sizes)
     ring = _resonate(hits, min(ring_hz, 0.4 * sample_rate), ring_width, sample_rate)
     return _at_some_level(rng, _to_peak(bed) + 0.7 * _to_peak(ring))
 

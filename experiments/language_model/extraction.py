@@ -58,14 +58,16 @@ def split_codes(codec: Codec, corpus: Corpus, split: str, folder: Path) -> Split
     recordings = corpus.split(split)
     origin = _origin(codec, recordings)
     path = folder / f"codes_{split}.safetensors"
-    kept = _read(path, origin)
-    if kept is not None:
-        return kept
-    found = _extract(codec, corpus, recordings, f"codes of {split}")
-    about = {"kind": KIND, "origin": origin, "domains": json.dumps(found.domains)}
+    stored = _read(path, origin)
+    if stored is not None:
+        return stored
+    extracted = _extract(codec, corpus, recordings, f"codes of {split}")
+    about = {"kind": KIND, "origin": origin, "domains": json.dumps(extracted.domains)}
     with replacing(path) as temporary:
-        save_file({"codes": torch.from_numpy(found.codes), "starts": torch.from_numpy(found.starts)}, temporary, about)
-    return found
+        save_file(
+            {"codes": torch.from_numpy(extracted.codes), "starts": torch.from_numpy(extracted.starts)}, temporary, about
+        )
+    return extracted
 
 
 def _origin(codec: Codec, recordings: list[Recording]) -> str:

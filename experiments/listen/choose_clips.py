@@ -56,19 +56,19 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     sources = [subject.source for subject in subjects if subject.source is not None]
     part = split or split_of_sources(sources, data)
     runs = [source.folder.path for source in sources]
-    found = [
+    available = [
         (subject, _of_run(subject, codec, data, max(rates), channels, seconds, part, runs))
         for subject, codec in codecs
         if subject.source is not None and (subject.source.folder.config.is_file() or stamps[subject.name])
     ]
-    if not found:
+    if not available:
         measured = (stamp.folder for stamp in stamps.values() if stamp)
         folder = data or next(filter(None, measured), None)
         alone = AudioData(
             folder, sample_rate=max(rates), channels=channels, batch_size=1, workers=0, clip_seconds=seconds
         )
         return alone.clips(part)
-    (first, clips), *others = found
+    (first, clips), *others = available
     for subject, other in others:
         if data is None and _names(other) != _names(clips):
             raise RecipeError(

@@ -139,15 +139,15 @@ def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject],
     cutoffs = request.cutoffs
     for clip in clips:
         stimuli.add(clip.name, 0, clip.audio)
-        for place, cutoff in enumerate(cutoffs, 1):
-            stimuli.add(clip.name, place, anchor(clip.audio, clip.sample_rate, cutoff))
+        for position, cutoff in enumerate(cutoffs, 1):
+            stimuli.add(clip.name, position, anchor(clip.audio, clip.sample_rate, cutoff))
     first = 1 + len(cutoffs)
     total = len(clips) * sum(len(subject.rates) for subject in subjects)
     with progress_bar("decode", total, True) as advance:
         for subject in subjects:
-            places = {kbps: first + number for number, kbps in enumerate(subject.rates)}
-            first += len(places)
-            for place, kbps, audio in subject.decoded(clips, device):
-                stimuli.add(clips[place].name, places[kbps], audio)
+            positions = {kbps: first + number for number, kbps in enumerate(subject.rates)}
+            first += len(positions)
+            for position, kbps, audio in subject.decoded(clips, device):
+                stimuli.add(clips[position].name, positions[kbps], audio)
                 advance()
     return stimuli

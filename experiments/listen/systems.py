@@ -112,20 +112,20 @@ def read_subjects(
         RecipeError: a system is not available, or has none of the bitrates.
     """
     figures = [Path(word) for word in words if has_figures(Path(word))]
-    found: list[Subject] = []
+    subjects: list[Subject] = []
     messages: list[str] = []
     unheard: list[Source] = []
     for source in read_sources(figures).found if figures else []:
         try:
-            found.append(subject_of(source))
+            subjects.append(subject_of(source))
         except ValueError as error:
             unheard.append(source)
             messages.append(str(error))
-    found += [_named(word, unheard) for word in words if Path(word) not in figures]
-    found += [_baseline(spec, bitrates) for spec in baselines]
-    if not found:
+    subjects += [_named(word, unheard) for word in words if Path(word) not in figures]
+    subjects += [_baseline(spec, bitrates) for spec in baselines]
+    if not subjects:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))
-    chosen = [_at(subject, bitrates) for subject in found]
+    chosen = [_at(subject, bitrates) for subject in subjects]
     return _by_own_names(chosen), messages
 
 

@@ -127,10 +127,10 @@ def measure_untrained(
             lock.acquire(wait=True)
         if plan.is_kept:
             return Evaluation.load(plan.folder)
-        found = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
-        found.save(plan.folder)
+        evaluation = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
+        evaluation.save(plan.folder)
         plan.stamp.write(plan.folder)
-    return found
+    return evaluation
 
 
 def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -> Evaluation:
@@ -138,9 +138,9 @@ def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -
         return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
     plan.clips.check((plan.split,))
     clips = plan.clips.clips(plan.split)
-    found = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
-    note_left_out(found.info, plan.clips.corpus, clips)
-    return found
+    evaluation = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
+    note_left_out(evaluation.info, plan.clips.corpus, clips)
+    return evaluation
 
 
 def untrained_columns(row: RowSpec, spec: TableSpec, found: Evaluation) -> DataFrame:

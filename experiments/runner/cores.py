@@ -14,8 +14,8 @@ OTHERS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 def threads_each(at_a_time: int) -> int:
     """Threads of each row that is made at the same time; OMP_NUM_THREADS takes precedence."""
-    said = os.environ.get(OPENMP, "")
-    return int(said) if said.isdigit() else max(usable_cores() // at_a_time, 1)
+    value = os.environ.get(OPENMP, "")
+    return int(value) if value.isdigit() else max(usable_cores() // at_a_time, 1)
 
 
 def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:

@@ -83,12 +83,12 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
         of: the codec's identity, or the baseline with its arguments: figures of another codec that lay in the folder
             before are none of this one.
     """
-    found = _newest(runs, of) if row.summary is not None and of is not None else None
-    if row.summary is None or found is None:
+    figures = _newest(runs, of) if row.summary is not None and of is not None else None
+    if row.summary is None or figures is None:
         return row
     rates = sorted(row.summary["bitrate_kbps"].unique())
     lines = []
-    for figure in found["figures"]:
+    for figure in figures["figures"]:
         heard = figure["bitrate_kbps"]
         home = next((r for r in rates if same_bitrate(r, heard) or same_bitrate(row.asked_for(r), heard)), None)
         if home is not None:
@@ -96,10 +96,10 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
             lines.append((figure["domain"], home, "mushra", figure["mean"], half, figure["n"], 0))
     if not lines:
         return row
-    out = f", {found['screened_out']} screened out" if found["screened_out"] else ""
-    count = counted(found["listeners"], "listener")
+    out = f", {figures['screened_out']} screened out" if figures["screened_out"] else ""
+    count = counted(figures["listeners"], "listener")
     summary = pd.concat([row.summary, DataFrame(lines, columns=SUMMARY_COLUMNS)], ignore_index=True)
-    return replace(row, summary=summary, listened=f"listening test {found['test']}, {count}{out}")
+    return replace(row, summary=summary, listened=f"listening test {figures['test']}, {count}{out}")
 
 
 def _newest(runs: Path, of: Any) -> dict[str, Any] | None:

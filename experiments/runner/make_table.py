@@ -139,10 +139,10 @@ def make_table(
 
 def left_out_of(rows: Sequence[RowResult]) -> list[str]:
     """A sentence on the files that rows left out when they were trained or measured, now or before."""
-    found = LeftOut()
+    left_out = LeftOut()
     for origin in (origin for row in rows for origin in row.origins):
-        found = found.joined(read_left_out(origin.run)).joined(noted(Evaluation.load(origin.evaluation).info))
-    return [f"{found.line}."] if found.line else []
+        left_out = left_out.joined(read_left_out(origin.run)).joined(noted(Evaluation.load(origin.evaluation).info))
+    return [f"{left_out.line}."] if left_out.line else []
 
 
 def _shortness(short: Sequence[Draft]) -> list[str]:

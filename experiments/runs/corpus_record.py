@@ -69,8 +69,8 @@ def _content(path: Path) -> tuple[int, str]:
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             digest = blake2b(digest_size=8)
-            for place in sorted({0, max(size // 2 - BLOCK // 2, 0), max(size - BLOCK, 0)}):
-                file.seek(place)
+            for offset in sorted({0, max(size // 2 - BLOCK // 2, 0), max(size - BLOCK, 0)}):
+                file.seek(offset)
                 digest.update(file.read(BLOCK))
     except OSError:
         return 0, ""
@@ -110,8 +110,8 @@ def differences(before: dict[str, Listed], now: dict[str, Listed]) -> str:
         "gone": sorted(before.keys() - now.keys()),
         "changed": sorted(name for name in before.keys() & now.keys() if not before[name].is_still(now[name])),
     }
-    said = [f"{counted(len(names), 'file')} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
-    return f"the corpus has changed since this run began: {', '.join(said)}" if said else ""
+    changes = [f"{counted(len(names), 'file')} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
+    return f"the corpus has changed since this run began: {', '.join(changes)}" if changes else ""
 
 
 def _some(names: Sequence[str]) -> str:

@@ -57,9 +57,9 @@ def usual_split(paths: Iterable[Path | None], folder: str | None) -> str:
 
 def keep_splits(data: AudioData, folder: RunFolder) -> None:
     """Split the data of an existing run as at its start; if no splits were stored, by the rules of that time."""
-    kept = read_record(folder.corpus)
-    if kept:
-        data.kept_splits = {name: one.split for name, one in kept.items()}
+    record = read_record(folder.corpus)
+    if record:
+        data.kept_splits = {name: one.split for name, one in record.items()}
     elif folder.last.is_file():
         data.split_floor = False
 
@@ -78,11 +78,11 @@ def evaluate_codec(
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     data.check((split,))
     clips = data.clips(split)
-    found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
-    found.info["codec"] = identity(codec)
-    found.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
-    note_left_out(found.info, data.corpus, clips)
-    return found
+    evaluation = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
+    evaluation.info["codec"] = identity(codec)
+    evaluation.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
+    note_left_out(evaluation.info, data.corpus, clips)
+    return evaluation
 
 
 def read_baseline(words: list[str]) -> Baseline:

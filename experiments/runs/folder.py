@@ -73,15 +73,15 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
     """The flat settings of the experiment, without those of the machine, with parts by their first paths."""
-    found = {
+    settings = {
         key: moved(value, back=True) if key.endswith(".class_path") and isinstance(value, str) else value
         for key, value in flatten(config).items()
         if not any(key == machine or key.startswith(f"{machine}.") for machine in MACHINE_KEYS)
         and not (value is None and key.rpartition(".")[2] in ADDED)
     }
-    if found.get("init_identity") is None:
-        found.pop("init_identity", None)
-    return found
+    if settings.get("init_identity") is None:
+        settings.pop("init_identity", None)
+    return settings
 
 
 def derived_name(recipe: str, config: dict[str, Any]) -> str:
@@ -197,38 +197,38 @@ def class_defaults(settings: dict[str, Any], owners: dict[str, type]) -> dict[st
     Returns:
         values by flat key, such as ``model.quantizer.init_args.decay``; arguments without a default are left out.
     """
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for section, owner in owners.items():
-        found |= _of_arguments(settings.get(section) or {}, owner, section)
-    return found
+        defaults |= _of_arguments(settings.get(section) or {}, owner, section)
+    return defaults
 
 
 def _of_arguments(values: dict[str, Any], owner: type, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for name, parameter in inspect.signature(owner).parameters.items():
         key, default = f"{path}.{name}", parameter.default
         if default is not inspect.Parameter.empty:
-            found |= flatten(_plain(default), key)
-        found |= _of_value(values.get(name), parameter.annotation, key)
-    return found
+            defaults |= flatten(_plain(default), key)
+        defaults |= _of_value(values.get(name), parameter.annotation, key)
+    return defaults
 
 
 def _of_value(value: Any, annotation: Any, path: str) -> dict[str, Any]:
     """Defaults inside an argument's value: of a part, of each of several, or of a group of settings."""
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     if isinstance(value, list):
         for index, item in enumerate(value):
-            found |= _of_value(item, annotation, f"{path}[{index}]")
+            defaults |= _of_value(item, annotation, f"{path}[{index}]")
     elif isinstance(value, dict) and "class_path" in value:
         module, _, name = str(value["class_path"]).rpartition(".")
         part = getattr(sys.modules.get(module), name, None)
         if isinstance(part, type):
-            found |= _of_arguments(value.get("init_args") or {}, part, f"{path}.init_args")
+            defaults |= _of_arguments(value.get("init_args") or {}, part, f"{path}.init_args")
     elif isinstance(value, dict):
         for kind in typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,):
             if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-                found |= _of_arguments(value, kind, path)
-    return found
+                defaults |= _of_arguments(value, kind, path)
+    return defaults
 
 
 def _plain(value: Any) -> Any:

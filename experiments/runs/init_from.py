@@ -240,16 +240,16 @@ def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple
         roles: the parts that are taken, and so compared.
     """
     before, now = config_of(theirs), config_of(ours)
-    found = [(name, before[name], now[name]) for name in COMPARED if before[name] != now[name]]
+    differing = [(name, before[name], now[name]) for name in COMPARED if before[name] != now[name]]
     for role in roles:
         if before[role]["name"] != now[role]["name"]:
-            found.append((role, before[role]["name"], now[role]["name"]))
+            differing.append((role, before[role]["name"], now[role]["name"]))
             continue
         there, here = before[role]["arguments"], now[role]["arguments"]
         for name in here:
             if name not in LEARNING and f"model.{role}.{name}" not in LINKED and there.get(name) != here[name]:
-                found.append((f"{role}.{name}", there.get(name), here[name]))
-    return found
+                differing.append((f"{role}.{name}", there.get(name), here[name]))
+    return differing
 
 
 def _flags(theirs: Codec, ours: Codec, differences: list[tuple[str, Any, Any]]) -> str:

@@ -52,12 +52,12 @@ def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
     """
     with Lock(folder.with_name(f".{folder.name}.lock")) as lock:
         lock.acquire(wait=True)
-        said = ""
+        remark = ""
         stored = _stored(folder)
         if stored is not None and not has_same_basis(stored, found):
             aside = _aside(folder, stored.info.get(BASIS))
             folder.rename(aside)
-            said = f"the earlier figures are of another codec, other audio or another split, and are now in {aside}"
+            remark = f"the earlier figures are of another codec, other audio or another split, and are now in {aside}"
             stored = None
         if stored is None and (before := _set_aside(folder, found)) is not None:
             before.rename(folder)
@@ -67,10 +67,10 @@ def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
             same = [
                 said_of_same(name, there) for name in found.info["metrics"] if (there := named_as(name, known)) != name
             ]
-            said = "; ".join(["added to what was measured before", *[said] * bool(said), *same])
+            remark = "; ".join(["added to what was measured before", *[remark] * bool(remark), *same])
             found = added(replace(stored, info={**stored.info, BASIS: found.info.get(BASIS)}), found)
         found.save(folder)
-        return found, said
+        return found, remark
 
 
 def said_of_same(name: str, same: str) -> str:

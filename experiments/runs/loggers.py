@@ -74,8 +74,8 @@ class MetricsCSV(Logger):
         If the disk is full, rows wait until there is space.
         """
         row = {"step": str(step if step is not None else 0)}
-        kept = {key: value for key, value in metrics.items() if not key.startswith(OF_THE_MACHINE)}
-        row |= {key: f"{float(value):.8g}" for key, value in kept.items() if key != "epoch"}
+        logged = {key: value for key, value in metrics.items() if not key.startswith(OF_THE_MACHINE)}
+        row |= {key: f"{float(value):.8g}" for key, value in logged.items() if key != "epoch"}
         if len(row) == 1:
             return
         if not self._is_open:

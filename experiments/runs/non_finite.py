@@ -15,12 +15,12 @@ def report_non_finite(error: NonFiniteLossError, folder: RunFolder) -> str:
         return f"codeclab fit: process {rank} stopped with the others."
     path = folder.path / f"non_finite_batch_{error.batch}.safetensors"
     write_atomically(path, save({"audio": error.audio.contiguous()}))
-    kept = (
+    advice = (
         f"The last good checkpoint is {folder.last}: the same command continues from it."
         if folder.last.is_file()
         else "No checkpoint had been written yet."
     )
     return (
-        f"codeclab fit: stopped: {error}.\nThe batch is kept in {path}.\n{kept}\n"
+        f"codeclab fit: stopped: {error}.\nThe batch is advice in {path}.\n{advice}\n"
         "If it happens again, lower --model.optimizer.lr, set --model.optimizer.clip_norm, or look at the batch."
     )

@@ -42,9 +42,9 @@ def label_of(path: Path) -> str:
 
 def data_settings(run: RunFolder) -> dict[str, Any]:
     """The settings of a run's data, with the folder's path from here."""
-    found = dict(_settings(run).get("data") or {})
-    found["folder"] = _as_seen_from_here(found.get("folder"), run)
-    return found
+    settings = dict(_settings(run).get("data") or {})
+    settings["folder"] = _as_seen_from_here(settings.get("folder"), run)
+    return settings
 
 
 def corpus_place(folder: str | None) -> str | None:
@@ -143,11 +143,11 @@ def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
 
 def _paths(own: str, record: dict[str, Listed]) -> dict[str, str]:
     """The real paths of the files that a run was trained on, by the names that its record has."""
-    place = RECORDINGS_FOLDER if own == RECORDINGS else Path(own)
-    if place.is_file() or (place / MANIFEST_NAME).is_file():
-        listed = AudioData(str(place), workers=0).corpus.split("all")
+    folder = RECORDINGS_FOLDER if own == RECORDINGS else Path(own)
+    if folder.is_file() or (folder / MANIFEST_NAME).is_file():
+        listed = AudioData(str(folder), workers=0).corpus.split("all")
         return {one.name: os.path.realpath(one.path) for one in listed if one.name in record}
-    return {name: os.path.realpath(place / name) for name in record}
+    return {name: os.path.realpath(folder / name) for name in record}
 
 
 def _is_alike(known: Listed | None, now: Listed) -> bool:

@@ -36,15 +36,15 @@ def test_a_baseline_shows_what_was_asked_and_spent_and_a_second_call_adds(
     base = ["evaluate", "--baseline", "Opus", "--sample-rate", "16000", *CLIPS]
     assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "si_sdr") == 0
     said = capsys.readouterr()
-    assert "(6 asked)" in said.out
+    assert "(6 requested)" in said.out
     assert "SI-SDR is SI-SNR by definition, both without the mean: one column" in said.err
     assert "SI-SDR" not in said.out
     assert run(*base, "--bitrates", "12", "--metrics", "mel_distance", "si_sdr") == 0
     said = capsys.readouterr()
     assert "added to what was measured before; SI-SDR is SI-SNR by definition" in said.out
     assert "SI-SDR, dB" not in said.out
-    assert "(6 asked)" in said.out
-    assert "(12 asked)" in said.out
+    assert "(6 requested)" in said.out
+    assert "(12 requested)" in said.out
     assert " Opus" in said.out  # the label
     kept = Evaluation.load(tmp_path / "evaluations" / "Opus")
     assert kept.info["asked_kbps"] == [6.0, 12.0]
