@@ -1,9 +1,9 @@
-"""Everything that measures, and what is made of the figures.
+"""Measures codecs, and presents the figures.
 
-From the bottom up: ``metrics`` (two signals), ``evaluate`` (a codec on clips), ``speed`` (works timed in turns),
+From the bottom up: ``metrics`` (two signals), ``evaluate`` (a codec on clips), ``speed`` (tasks timed in turns),
 ``baselines`` (other coders on clips), ``tables`` (rows beside each other), ``report`` (a page with players),
 ``listening`` (a listening test).
-``results`` holds what was measured, with the commands that measured it.
+``results`` holds measured figures, with the commands that measured them.
 
 May import: codecs, quantizers; no trainer and no logger.
 """

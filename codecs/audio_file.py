@@ -142,4 +142,4 @@ def _ffmpeg_format(path: Path) -> tuple[int, int]:
             stream = container.streams.audio[0]
             return int(stream.rate), int(stream.channels)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
-        raise ValueError(f"{path} is no audio that libsndfile or FFmpeg can read ({error})") from error
+        raise ValueError(f"{path} is not audio that libsndfile or FFmpeg can read ({error})") from error

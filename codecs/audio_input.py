@@ -56,7 +56,7 @@ def codec_audio(audio: AudioLike, sample_rate: int | None, codec_rate: int, chan
     if sample_rate is None or sample_rate == codec_rate:
         return tensor
     if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer) or sample_rate < 1:
-        raise ValueError(f"sample_rate is {sample_rate!r}; it should be a positive whole number of Hz, as 44100")
+        raise ValueError(f"sample_rate is {sample_rate!r}; it should be a positive whole number of Hz, such as 44100")
     warnings.warn(
         f"audio of {sample_rate} Hz is resampled to the codec's {codec_rate} Hz", ResampledWarning, stacklevel=4
     )
@@ -78,7 +78,7 @@ def fit_channels(audio: Tensor, channels: int) -> Tensor:
         return audio.expand(channels, -1)
     if present > channels:
         return audio[:channels]
-    raise ValueError(f"audio of {counted(present, 'channel')} cannot be made into the codec's {channels}")
+    raise ValueError(f"audio has {counted(present, 'channel')}; the codec takes {channels} or 1")
 
 
 def _from_array(audio: NDArray[Any], channels: int) -> Tensor:

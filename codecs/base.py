@@ -97,7 +97,9 @@ def check_sizes(strides: Sequence[int], **sizes: int) -> None:
         ValueError: no strides, or a stride or a size below 1.
     """
     if not strides or min(strides) < 1:
-        raise ValueError(f"strides are {list(strides)}; right are one or more factors of at least 1, as [2, 4, 5, 8]")
+        raise ValueError(
+            f"strides are {list(strides)}; they should be one or more factors of at least 1, as in [2, 4, 5, 8]"
+        )
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} is {size}; it should be at least 1")

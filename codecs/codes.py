@@ -80,10 +80,10 @@ class Codes:
         """
         try:
             with safe_open(Path(path), "pt") as file:
-                said = file.metadata() or {}
-                if said.get("kind") != KIND:
+                metadata = file.metadata() or {}
+                if metadata.get("kind") != KIND:
                     raise ValueError(f"it does not say that it holds {KIND!r}")
-                about = json.loads(said["about"])
+                about = json.loads(metadata["about"])
                 segments = [file.get_tensor(f"segments.{index}").long() for index in range(about["segments"])]
                 scales = [file.get_tensor(f"scales.{index}") for index in range(about["segments"] * about["scaled"])]
             return cls(

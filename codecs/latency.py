@@ -36,7 +36,7 @@ def latency(codec: Codec) -> Latency:
         codec: any codec; only its structure counts, not its weights.
 
     Returns:
-        Seconds; infinite where the end of the recording has to be seen.
+        seconds; infinite where the end of the recording has to be seen.
     """
     if codec.segments is not None:
         whole = codec.segments.length / codec.sample_rate

@@ -16,7 +16,7 @@ HEADROOM = 0.25
 
 
 def measure_lufs(audio: Tensor, sample_rate: int) -> float:
-    """Integrated loudness of `[C, N]` by ITU-R BS.1770-4 in LUFS; minus infinity for silence.
+    """Integrated loudness of ``[C, N]`` by ITU-R BS.1770-4 in LUFS; minus infinity for silence.
 
     Audio may exceed full scale, as a codec's output may.
     Gating works on blocks of 400 ms. A shorter excerpt is one block: its K-weighted power is taken over the time

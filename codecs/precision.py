@@ -16,8 +16,8 @@ def check_float32(codec: nn.Module) -> None:
     if kind != torch.float32:
         name = str(kind).removeprefix("torch.")
         raise ValueError(
-            f"this codec was cast to {name}, and its quantizer computes in float32: call .float() on it; "
-            "save(folder, half=True) halves the file, to_bf16() the work"
+            f"this codec was cast to {name}, but its quantizer computes in float32: call .float() on it. "
+            "save(folder, half=True) halves the file, and to_bf16() halves the precision of the networks"
         )
 
 

@@ -92,8 +92,8 @@ def _of_decoder(decoder: Decoder) -> ReceptiveField:
 
 
 def _support(influence: Tensor) -> tuple[int, int] | None:
-    places = influence.abs().sum((0, 1)).nonzero()
-    return None if len(places) == 0 else (int(places[0]), int(places[-1]))
+    positions = influence.abs().sum((0, 1)).nonzero()
+    return None if len(positions) == 0 else (int(positions[0]), int(positions[-1]))
 
 
 def thin(part: nn.Module, channels: int) -> tuple[nn.Module, int, bool]:

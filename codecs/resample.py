@@ -19,19 +19,19 @@ MAX_PHASES = 2000
 
 
 def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
-    """Resamples with a long Kaiser-windowed sinc, so that the resampler costs no quality of its own.
+    """Resample with a long Kaiser-windowed sinc, so that the resampler costs no quality of its own.
 
     The settings are torchaudio's equivalent of resampy's "kaiser_best" (torchaudio's resampling tutorial): 64 zero
     crossings a side, passband to 94.76 % of the lower Nyquist frequency, beta 14.77. Rates with almost no common
     divisor, as 44,101 and 24,000 Hz, go through SciPy's ``resample_poly``.
 
     Args:
-        audio: Samples ``[..., N]``.
+        audio: samples ``[..., N]``.
         sample_rate: Hz of ``audio``.
         target: Hz of the result.
 
     Returns:
-        Samples ``[..., ceil(N * target / sample_rate)]``; ``audio`` itself when the rates are equal.
+        samples ``[..., ceil(N * target / sample_rate)]``; ``audio`` itself when the rates are equal.
     """
     if sample_rate == target:
         return audio
@@ -52,18 +52,18 @@ def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
 
 
 def resample_polyphase(audio: Tensor, sample_rate: int, target: int) -> Tensor:
-    """Resamples between rates with almost no common divisor, where torchaudio's kernel would take gigabytes.
+    """Resample between rates with almost no common divisor, where torchaudio's kernel would take gigabytes.
 
     SciPy's ``resample_poly``, whose filter is designed once for each pair of rates: that takes ten times as long as
     its use on a second of audio.
 
     Args:
-        audio: Samples ``[..., N]``.
+        audio: samples ``[..., N]``.
         sample_rate: Hz of ``audio``.
         target: Hz of the result.
 
     Returns:
-        Samples ``[..., ceil(N * target / sample_rate)]``.
+        samples ``[..., ceil(N * target / sample_rate)]``.
     """
     from scipy.signal import resample_poly
 
@@ -114,7 +114,7 @@ class BlockResampler:
             last: whether the recording ends with it.
 
         Returns:
-            Samples ``[..., m]``; ``m`` may be 0.
+            samples ``[..., m]``; ``m`` may be 0.
         """
         if self._old == self._new:
             return block

@@ -42,7 +42,7 @@ class StreamEncoder:
             audio: ``[B, C, n]`` of any floating-point type, full scale 1, at the codec's rate; ``n`` may be 0.
 
         Returns:
-            The frames that are new, one segment ``[B, K, t]`` of which ``t`` may be 0; of a codec that cuts audio, the
+            the frames that are new, one segment ``[B, K, t]`` of which ``t`` may be 0; of a codec that cuts audio, the
             segments that are complete. Its ``length`` is ``n``.
 
         Raises:
@@ -71,14 +71,14 @@ class StreamEncoder:
 
     def _check_open(self) -> None:
         if self._ended:
-            raise ValueError("the stream has ended; another recording takes another codec.stream()")
+            raise ValueError("the stream has ended; for another recording call codec.stream() again")
 
     def _check(self, audio: Tensor) -> None:
         self._check_open()
         wanted = (self._batch, self._codec.channels)
         if not isinstance(audio, Tensor) or audio.ndim != 3 or audio.shape[:2] != wanted:
-            said = list(audio.shape) if isinstance(audio, Tensor) else f"a {type(audio).__name__}"
-            raise ValueError(f"a piece of audio should be a tensor [{wanted[0]}, {wanted[1]}, n]; this is {said}")
+            shape = list(audio.shape) if isinstance(audio, Tensor) else f"a {type(audio).__name__}"
+            raise ValueError(f"a piece of audio should be a tensor [{wanted[0]}, {wanted[1]}, n]; this is {shape}")
         if not audio.is_floating_point() or not torch.isfinite(audio).all():
             raise ValueError("a piece of audio should be floating point, full scale 1, without NaN or infinite values")
 
@@ -112,7 +112,7 @@ class StreamDecoder:
         """
         codec = self._codec
         if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
-            raise ValueError("the codes are of another codec: of another rate, or with levels where it has none")
+            raise ValueError("the codes are of another codec: their frame rate or their levels differ")
         if any(segment.shape[0] != self._batch for segment in codes.segments):
             raise ValueError(f"the stream is of {counted(self._batch, 'recording')}; these codes are not")
         self._length += codes.length
@@ -128,10 +128,10 @@ class StreamDecoder:
     def _told(self, audio: Tensor) -> Tensor:
         """As much as was encoded; the last frame may stand for less than its samples."""
         audio = audio if self._surplus is None else torch.cat([self._surplus, audio], dim=-1)
-        told = max(self._length - self._given, 0)
-        self._surplus = audio[..., told:]
-        self._given += min(told, audio.shape[-1])
-        return audio[..., :told]
+        rest = max(self._length - self._given, 0)
+        self._surplus = audio[..., rest:]
+        self._given += min(rest, audio.shape[-1])
+        return audio[..., :rest]
 
 
 class CodecStream(NamedTuple):
@@ -165,7 +165,7 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
             ms = 1000 * ahead / codec.sample_rate
             raise NotStreamableError(
                 f"the codec is not causal: a sample depends on {ahead} later ones, {ms:.0f} ms. Build it causal or "
-                "with segments, or let it be late by these: codec.stream(…, lookahead=True)"
+                "with segments, or accept that delay: codec.stream(…, lookahead=True)"
             )
     return CodecStream(StreamEncoder(codec, n_codebooks, batch), StreamDecoder(codec, batch))
 

@@ -152,7 +152,7 @@ class MultiScaleDiscriminator(Discriminator):
         if any(size < 1 or size % 2 == 0 for size in kernel_sizes) or channels_per_group < 1:
             raise ValueError(
                 f"kernel_sizes are {list(kernel_sizes)} and channels_per_group {channels_per_group}; "
-                "right are odd numbers such as [15, 5, 3], and at least one channel"
+                "they should be odd numbers such as [15, 5, 3], and at least one channel"
             )
         if any(rate < 1 or (downsampling == "pool" and rate & (rate - 1)) for rate in rates):
             raise ValueError(f"rates are {list(rates)}; they must be positive, and powers of two when pooled")
@@ -192,18 +192,18 @@ class MultiScaleDiscriminator(Discriminator):
         for name, values in given.items():
             if values is not None and len(values) != len(self.conv_strides):
                 raise ValueError(
-                    f"{name} are {list(values)} and conv_strides {self.conv_strides}; right is one for each of them"
+                    f"{name} are {list(values)} and conv_strides {self.conv_strides}; give one value for each of them"
                 )
-        found, width = [], self.n_filters
+        layers, width = [], self.n_filters
         for index, scale in enumerate(self.conv_strides):
             wider = min(width * scale, self.max_filters)
             usual = (10 * scale + 1, max(width // self.channels_per_group, 1), scale, 5 * scale)
             size, groups, stride, padding = (
                 value if values is None else values[index] for value, values in zip(usual, given.values(), strict=True)
             )
-            found.append(InnerConv(size, stride, padding, groups, wider))
+            layers.append(InnerConv(size, stride, padding, groups, wider))
             width = wider
-        return found
+        return layers
 
     def forward(self, audio: Tensor) -> list[Judgement]:
         """``[B, C, N]`` to one judgement per rate.

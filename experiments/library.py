@@ -1,4 +1,4 @@
-"""The suite from Python: ``codeclab.train``, ``codeclab.evaluate`` and ``codeclab.table``, with what they return."""
+"""codeclab from Python: ``codeclab.train``, ``codeclab.evaluate`` and ``codeclab.table``, and their results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ class TrainedRun:
 
     @cached_property
     def codec(self) -> Codec:
-        """The saved codec: that of the best validation, or of the last batch where nothing was validated."""
+        """The saved codec: that of the best validation, or of the last batch if nothing was validated."""
         return Codec.from_pretrained(self.folder)
 
     @cached_property
@@ -82,7 +82,7 @@ def train(
         run: the run's name; None derives it from the settings. The same call continues a run.
         scale: sizes, batch and steps: ``laptop``, ``mini``, ``lab``, ``paper``; None is the recipe's own.
         runs: the folder of runs.
-        imports: Python files with parts of your own, which the run remembers.
+        imports: python files with parts of your own, which the run remembers.
         flags: settings by the names that ``codeclab fit`` has for them, ``__`` for a dot
             (``model__quantizer__codebook_dim=8``), or as they are (``**{"model.quantizer": "FSQ"}``). A part is its
             name or its class.
@@ -132,8 +132,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure a codec or a baseline: what ``codeclab evaluate`` does, without writing it.
 
-        found = codeclab.evaluate("runs/mine", data="recordings", metrics=["si_sdr", "visqol_speech"], bitrates=2)
-        found.summary  # means with 95 % intervals, by bitrate, domain and metric
+        evaluation = codeclab.evaluate("runs/mine", data="recordings", metrics=["si_sdr", "visqol_speech"], bitrates=2)
+        evaluation.summary  # means with 95 % intervals, by bitrate, domain and metric
 
     Args:
         codec: a ``Codec``, what ``Codec.from_pretrained`` reads, or a baseline such as ``Opus()``.
@@ -145,7 +145,7 @@ def evaluate(
             its path that was not trained on ``data``.
         clips: how many at most, balanced over the domains; None is the run's own limit.
         seconds: length a clip is cut to; None is the run's.
-        max_left_out: share of the files that may be of no use; None is the run's. One never ends a measurement.
+        max_left_out: share of the files that may be unusable; None is the run's. One file is never an error.
         sample_rate: Hz of the originals; None is the codec's, or 48 kHz for a baseline that takes any.
         workers: processes for ViSQOL; 0 computes it here.
         device: where a codec runs; None takes a GPU where there is one.
@@ -175,7 +175,7 @@ def evaluate(
     wanted = bitrates if bitrates is None or isinstance(bitrates, int) else list(bitrates)
     rates = pick_bitrates(codec.bitrates, wanted) if codec.bitrates else wanted
     if not rates or isinstance(rates, int):
-        offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates) or "any: name some, as in bitrates=[6.0, 12.0]"
+        offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates) or "any: choose some, as in bitrates=[6.0, 12.0]"
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
     if isinstance(codec, Codec):
         part = split or ("test" if path is None else usual_split([path], module.folder))
@@ -203,8 +203,8 @@ def table(
 ) -> MadeTable:
     """Train every row of a table that is not trained yet, and measure all: what ``codeclab table`` does.
 
-        made = codeclab.table("demo", rows=["Opus"])
-        made.table.rows[0].summary
+        table = codeclab.table("demo", rows=["Opus"])
+        table.table.rows[0].summary
 
     Args:
         name: a table's name, or a YAML file.

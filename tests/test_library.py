@@ -134,7 +134,7 @@ def test_a_baseline_is_evaluated_too(tmp_path: Path) -> None:
     found = codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"], bitrates=[12.0], sample_rate=16000)
     assert isinstance(found, codeclab.Evaluation)
     assert len(found.per_file) == 1
-    with pytest.raises(ValueError, match=r"bitrates are None; offered are any: name some"):
+    with pytest.raises(ValueError, match=r"bitrates are None; offered are any: choose some"):
         codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"])
     with pytest.raises(ValueError, match="no metric mos .did you mean utmos.*; there are: visqol_audio"):
         codeclab.evaluate(opus, data=tmp_path, metrics=["mos"])

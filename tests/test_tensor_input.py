@@ -71,5 +71,5 @@ def test_clips_and_codecs() -> None:
     codec = Codec.from_recipe("encodec_24khz", scale="laptop").eval()
     with pytest.raises(TypeError, match=r"audio is a list; it should be a tensor \[B, 1, N\], a NumPy array or a path"):
         codec.encode([0.0])  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="cast to float16, and its quantizer computes in float32: call .float"):
+    with pytest.raises(ValueError, match="cast to float16, but its quantizer computes in float32: call .float"):
         codec.half()(torch.zeros(1, 1, 2400))

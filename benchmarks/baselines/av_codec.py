@@ -17,9 +17,9 @@ class AVCodec:
     """An encoder and its decoder, by FFmpeg's names.
 
     Args:
-        encoder: Such as "libopus".
-        decoder: Such as "libopus".
-        sample_format: Of float samples, as the encoder takes them: "flt" (interleaved) or "fltp" (planar).
+        encoder: such as "libopus".
+        decoder: such as "libopus".
+        sample_format: of float samples, as the encoder takes them: "flt" (interleaved) or "fltp" (planar).
     """
 
     encoder: str
@@ -27,7 +27,7 @@ class AVCodec:
     sample_format: str
 
     def missing(self) -> str | None:
-        """The name of what PyAV's FFmpeg was built without, or lacks without PyAV; None where both are there."""
+        """The encoder or decoder that PyAV's FFmpeg lacks (without PyAV, the encoder); None if both are there."""
         try:
             import av
             from av.codec.codec import UnknownCodecError
@@ -45,20 +45,20 @@ class AVCodec:
     def transcode(
         self, audio: Tensor, sample_rate: int, bitrate: float, options: dict[str, str]
     ) -> tuple[Tensor, int, float]:
-        """Encodes and decodes; the encoder's delay is taken off, so that output and input are aligned.
+        """Encode and decode; the encoder's delay is taken off, so that output and input are aligned.
 
         The rate is that of the packets: their bytes over the time that their frames cover. What a container would add
         (Ogg's pages, the information frame in front of an MP3 file) is not in it; frame headers, which MP3's decoder
-        cannot do without, are. The packets that flush the encoder cover time as any other.
+        cannot do without, are. The packets that flush the encoder count like any other.
 
         Args:
-            audio: Samples ``[C, N]``, one or two channels.
+            audio: samples ``[C, N]``, one or two channels.
             sample_rate: Hz, one the encoder takes.
-            bitrate: kbps asked for.
-            options: The encoder's options, by FFmpeg's names.
+            bitrate: requested kbps.
+            options: the encoder's options, by FFmpeg's names.
 
         Returns:
-            Samples ``[C, M]``, ``M`` at least as long as ``N``; the decoder's rate in Hz; kbps.
+            samples ``[C, M]``, ``M`` at least as long as ``N``; the decoder's rate in Hz; kbps.
         """
         packets, head, frame = self._encode(audio, sample_rate, bitrate, options)
         delay = -(packets[0].pts or 0)  # FFmpeg times the packets so that the input's first sample is at 0

@@ -16,10 +16,10 @@ class Baseline(Protocol):
     """A codec that is measured and not trained.
 
     Attributes:
-        name: As printed.
+        name: as printed.
         bitrates: kbps offered; empty where any is taken.
         sample_rate: Hz at which it codes; None where it follows the audio.
-        channels: Channels it is measured with; None is those of the audio.
+        channels: channels it is measured with; None is those of the audio.
     """
 
     name: str
@@ -28,38 +28,38 @@ class Baseline(Protocol):
     channels: int | None
 
     def available(self) -> str | None:
-        """None where it can be run, else one line saying what is missing and how to get it."""
+        """None if it can be run, else a line that says what is missing and how to get it."""
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes, aligned to the sample.
+        """Encode and decode, aligned to the sample.
 
         Args:
-            audio: Samples ``[C, N]`` in [-1, 1].
+            audio: samples ``[C, N]`` in [-1, 1].
             sample_rate: Hz of ``audio`` and of what is returned.
-            bitrate: kbps asked for.
+            bitrate: requested kbps.
 
         Returns:
-            Decoded samples ``[C, N]`` and the kbps really spent.
+            decoded samples ``[C, N]`` and the kbps really used.
 
         Raises:
-            ValueError: The bitrate or the number of channels does not suit it.
-            NotInstalledError: Its program or models are missing.
-            RuntimeError: It failed.
+            ValueError: the bitrate or the number of channels does not suit it.
+            NotInstalledError: its program or models are missing.
+            RuntimeError: it failed.
         """
 
 
 def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: int) -> None:
-    """Refuses what a baseline cannot code, and one that is not installed.
+    """Refuse audio or bitrates that a baseline cannot code, and a baseline that is not installed.
 
     Args:
-        baseline: What is about to code.
-        audio: Samples ``[C, N]``.
+        baseline: what is about to code.
+        audio: samples ``[C, N]``.
         bitrate: kbps; one of those offered, within 1 %, where the baseline names them.
-        most_channels: Channels it takes.
+        most_channels: channels it takes.
 
     Raises:
-        ValueError: The bitrate is not offered, or there are too many channels.
-        NotInstalledError: Its program or models are missing.
+        ValueError: the bitrate is not offered, or there are too many channels.
+        NotInstalledError: its program or models are missing.
     """
     if not 1 <= audio.shape[0] <= most_channels:
         raise ValueError(
@@ -72,10 +72,10 @@ def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: in
 
 
 def offered_rate(baseline: Baseline, bitrate: float) -> float:
-    """The bitrate in kbps by which a baseline knows the one asked for (within 1 %); itself where any is taken.
+    """The baseline's bitrate in kbps within 1 % of the requested one, which is returned if the baseline takes any.
 
     Raises:
-        ValueError: It is not offered.
+        ValueError: it is not offered.
     """
     if not baseline.bitrates:
         return bitrate

@@ -1,4 +1,4 @@
-"""A table's columns of a baseline: those that its bitrate and its clock give."""
+"""A table's columns of a baseline: those that follow from its bitrate and its speed."""
 
 import math
 import time
@@ -23,29 +23,29 @@ OF_CODES = {"n_codebooks", "frame_rate"}
 def baseline_columns(
     baseline: Baseline, names: Sequence[str], bitrates: Sequence[float], sample_rate: int | None = None
 ) -> DataFrame:
-    """The columns of a baseline that can be told, as lines to append to its summary; the others are left out.
+    """The known columns of a baseline, as lines to append to its summary; the others are left out.
 
     Args:
-        baseline: The baseline.
-        names: From ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; encoder's and decoder's
-            real-time factors are told of Lyra V2 and of a ``TokenCodec``, on one thread of the CPU as EnCodec's section
-            4.6 has it; ``frame_rate`` where all codebooks have the same.
-        bitrates: kbps really spent.
+        baseline: the baseline.
+        names: from ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
+            encoder and decoder are given for Lyra V2 and a ``TokenCodec``, on one thread of the CPU as in EnCodec's
+            section 4.6; ``frame_rate`` if all codebooks have the same.
+        bitrates: kbps really used.
         sample_rate: Hz of the originals; None is the baseline's own.
     """
     rate = sample_rate or baseline.sample_rate
     rows = []
     for bitrate in bitrates:
-        found: dict[str, float] = {}
+        columns: dict[str, float] = {}
         if rate is not None:
-            found["compression"] = rate * (baseline.channels or 1) * PCM_BITS / 1000 / bitrate
+            columns["compression"] = rate * (baseline.channels or 1) * PCM_BITS / 1000 / bitrate
         if baseline.sample_rate is not None:
-            found["sample_rate"], found["bandwidth"] = baseline.sample_rate / 1000, baseline.sample_rate / 2000
+            columns["sample_rate"], columns["bandwidth"] = baseline.sample_rate / 1000, baseline.sample_rate / 2000
         if isinstance(baseline, LyraV2) and TIMED & set(names):
-            found["rtf_encoder"], found["rtf_decoder"] = _lyra_factors(baseline, bitrate)
+            columns["rtf_encoder"], columns["rtf_decoder"] = _lyra_factors(baseline, bitrate)
         if isinstance(baseline, TokenCodec) and (TIMED | OF_CODES) & set(names):
-            found |= token_columns(baseline, bitrate)
-        rows += [(ALL, bitrate, name, found[name], math.nan, 1, 0) for name in names if name in found]
+            columns |= token_columns(baseline, bitrate)
+        rows += [(ALL, bitrate, name, columns[name], math.nan, 1, 0) for name in names if name in columns]
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
@@ -53,30 +53,30 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
     """Codebooks, frame rate in Hz and real-time factors of a codec, on four seconds of noise and one thread of the CPU.
 
     Args:
-        codec: The codec.
-        bitrate: kbps really spent: the nearest of those it offers is run.
+        codec: the codec.
+        bitrate: kbps really used; the nearest bitrate that it offers is run.
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
         codec = TransformersCodec(codec.model, "cpu")
     noise = _noise(codec.channels or 1, codec.sample_rate or 1)
-    asked = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
+    nearest = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        codec.decode(codec.encode(noise, asked))  # the first call is slower
+        codec.decode(codec.encode(noise, nearest))  # the first call is slower
         began = time.perf_counter()
-        tokens = codec.encode(noise, asked)
+        tokens = codec.encode(noise, nearest)
         encoded = time.perf_counter()
         codec.decode(tokens)
         decoded = time.perf_counter()
     finally:
         torch.set_num_threads(threads)
-    found = {"rtf_encoder": SECONDS / (encoded - began), "rtf_decoder": SECONDS / (decoded - encoded)}
+    columns = {"rtf_encoder": SECONDS / (encoded - began), "rtf_decoder": SECONDS / (decoded - encoded)}
     if tokens.codes:
-        found["n_codebooks"] = float(len(tokens.codes))
+        columns["n_codebooks"] = float(len(tokens.codes))
     if len({len(code) for code in tokens.codes}) == 1:
-        found["frame_rate"] = len(tokens.codes[0]) / SECONDS
-    return found
+        columns["frame_rate"] = len(tokens.codes[0]) / SECONDS
+    return columns
 
 
 def _lyra_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:

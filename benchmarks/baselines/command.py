@@ -33,24 +33,24 @@ class CommandBaseline:
     ``{output}`` for files, ``{bitrate}`` (kbps), ``{bitrate_bps}``, ``{sample_rate}`` (Hz) and ``{sample_rate_khz}``.
 
     Args:
-        name: As printed.
-        encode: The command that encodes.
-        decode: The command that decodes.
-        bitrates: kbps that may be asked for; empty where any may.
+        name: as printed.
+        encode: the command that encodes.
+        decode: the command that decodes.
+        bitrates: kbps that may be requested; empty if any may.
         sample_rate: Hz of the audio that the encoder is given.
-        channels: Channels of the audio that the encoder is given.
-        delay: Samples at ``sample_rate`` by which the decoded audio is late.
-        audio: Format of the audio files: "wav" (16-bit PCM), or "s16le" (the same without a header).
-        suffix: End of the encoded file's name, for programs that tell the format by it.
-        rate: Where the kbps spent come from: "file" (the encoded file's bits over the seconds that were given), or
+        channels: channels of the audio that the encoder is given.
+        delay: delay of the decoded audio, in samples at ``sample_rate``.
+        audio: format of the audio files: "wav" (16-bit PCM), or "s16le" (the same without a header).
+        suffix: end of the encoded file's name, for programs that tell the format by it.
+        rate: source of the used kbps: "file" (the encoded file's bits over the seconds that were given), or
             "nominal" (the bitrate asked for), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
-        header_bytes: Bytes at the start of the encoded file that are not counted.
+        header_bytes: bytes at the start of the encoded file that are not counted.
         overhead_kbps: kbps of the container's frame headers, which are not counted.
-        timeout: Seconds after which a command is stopped.
-        install: How to get the programs, for the message where they are missing.
+        timeout: seconds after which a command is stopped.
+        install: how to get the programs, for the message where they are missing.
 
     Raises:
-        ValueError: A command lacks a placeholder or has an unknown one, or an argument is out of its range.
+        ValueError: a command lacks a placeholder or has an unknown one, or an argument is out of its range.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class CommandBaseline:
             )
         if min(sample_rate, channels, timeout) <= 0 or min(delay, header_bytes, overhead_kbps) < 0:
             raise ValueError(
-                f"{name}: sample_rate, channels and timeout should be above 0, "
-                "delay, header_bytes and overhead_kbps not below"
+                f"{name}: sample_rate, channels and timeout should be above 0; "
+                "delay, header_bytes and overhead_kbps should be 0 or more"
             )
         self.name = name
         self.encode = encode
@@ -105,11 +105,11 @@ class CommandBaseline:
         return f"{self.name} needs {' and '.join(missing)} on the PATH{how}" if missing else None
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``.
+        """Encode and decode; see ``Baseline``.
 
         Raises:
-            ValueError: The bitrate or the number of channels does not suit it.
-            RuntimeError: A program is missing, fails (with what it wrote on standard error), writes no audio of these
+            ValueError: the bitrate or the number of channels does not suit it.
+            RuntimeError: a program is missing, fails (with what it wrote on standard error), writes no audio of these
                 channels, or takes longer than ``timeout``.
         """
         require(self, audio, bitrate, most_channels=self.channels or 1)
@@ -145,7 +145,7 @@ class CommandBaseline:
             wrong = f"has no {{{sorted(lacking)[0]}}}" if lacking else f"has an unknown {{{sorted(unknown)[0]}}}"
             known = ", ".join(f"{{{value}}}" for value in values)
             raise ValueError(
-                f"{self.name}: the command {command!r} {wrong}; it may use {known}, and must the first two"
+                f"{self.name}: the command {command!r} {wrong}; it may use {known}, and must use the first two"
             )
         return [word.format(**values) for word in words]
 
@@ -189,7 +189,7 @@ def read_template(file: str) -> dict[str, Any]:
     """The arguments of a ``CommandBaseline`` from a YAML: a path, or the name of one that comes along ("evs").
 
     Raises:
-        ValueError: There is no such file, or it holds no arguments.
+        ValueError: there is no such file, or it holds no arguments.
     """
     path = Path(file) if Path(file).suffix in (".yaml", ".yml") else TEMPLATES / f"{file}.yaml"
     if not path.is_file():

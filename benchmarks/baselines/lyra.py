@@ -34,7 +34,7 @@ class LyraV2:
     Its features, residual vector quantizer and decoder are run frame by frame, as google/lyra (1.3) runs them.
 
     Args:
-        folder: The folder ``lyra/model_coeffs`` of google/lyra; None reads the environment's ``CODECLAB_LYRA``.
+        folder: the folder ``lyra/model_coeffs`` of google/lyra; None reads the environment's ``CODECLAB_LYRA``.
     """
 
     name = "Lyra V2"
@@ -60,7 +60,7 @@ class LyraV2:
         )
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``. The kbps are nominal, as every frame costs the same."""
+        """Encode and decode; see ``Baseline``. The kbps are nominal, as every frame costs the same."""
         require(self, audio, bitrate, most_channels=1)
         n_quantizers = QUANTIZERS[offered_rate(self, bitrate)]
         decoded = self.decode(self.encode(resample(audio, sample_rate, SAMPLE_RATE)[0], n_quantizers))
@@ -70,24 +70,24 @@ class LyraV2:
     def encode(self, audio: Tensor, n_quantizers: int) -> Tensor:
         """Samples ``[N]`` at 16 kHz to codes ``int64 [46, T]``, those after ``n_quantizers`` -1."""
         features = self._load(ENCODER)
-        place, result = _ends(features)
+        argument, result = _ends(features)
         encode = self._quantizer.get_signature_runner("encode")
         codes = []
         for frame in pad(audio, (0, -audio.shape[0] % FRAME)).numpy().reshape(-1, 1, FRAME):
-            features.set_tensor(place, frame)
+            features.set_tensor(argument, frame)
             features.invoke()
-            found = encode(input_frames=features.get_tensor(result), num_quantizers=np.int32(n_quantizers))
-            codes.append(found["output_0"].reshape(MOST_QUANTIZERS))
+            output = encode(input_frames=features.get_tensor(result), num_quantizers=np.int32(n_quantizers))
+            codes.append(output["output_0"].reshape(MOST_QUANTIZERS))
         return torch.from_numpy(np.stack(codes, axis=1).astype(np.int64))
 
     def decode(self, codes: Tensor) -> Tensor:
         """What ``encode`` gave to samples ``[320 T]`` at 16 kHz."""
         generator = self._load(DECODER)
-        place, result = _ends(generator)
+        argument, result = _ends(generator)
         decode = self._quantizer.get_signature_runner("decode")
         frames: list[NDArray[np.float32]] = []
         for column in codes.to(torch.int32).numpy().T.reshape(-1, MOST_QUANTIZERS, 1, 1):
-            generator.set_tensor(place, decode(encoding_indices=column)["output_0"])
+            generator.set_tensor(argument, decode(encoding_indices=column)["output_0"])
             generator.invoke()
             frames.append(generator.get_tensor(result)[0])
         return torch.from_numpy(np.concatenate(frames))

@@ -1,4 +1,4 @@
-"""Judges a baseline on clips: transcode, score."""
+"""Measures a baseline on clips: transcode, score."""
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence, Sized
@@ -26,7 +26,7 @@ def evaluate_baseline(
     workers: int = 0,
     progress: bool | str = False,
 ) -> Evaluation:
-    """Transcodes and scores every clip at every bitrate, by the code that ``evaluate`` judges codecs with.
+    """Transcode and score every clip at every bitrate, with the code by which ``evaluate`` measures codecs.
 
     ``bitrate_kbps`` is what was really spent, on average over the seconds of these clips, and the column
     ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` keeps the bitrates asked for, in the same order as
@@ -34,18 +34,18 @@ def evaluate_baseline(
     weights ``info["parameters"]`` counts.
 
     Args:
-        baseline: What is measured; a clip's channels are matched to its, as with a codec.
-        clips: Test set; names must be unique. A generator is taken clip by clip.
+        baseline: what is measured; a clip's channels are matched to its, as with a codec.
+        clips: test set; names must be unique. A generator is taken clip by clip.
         bitrates: kbps; None is all that it offers.
-        metrics: Names from ``METRICS``.
-        workers: Processes that compute ViSQOL while this one encodes; 0 computes all here.
-        progress: Whether to show progress on standard error; a text is what it is called there.
+        metrics: names from ``METRICS``.
+        workers: processes that compute ViSQOL while this one encodes; 0 computes all here.
+        progress: whether to show progress on standard error; a text is what it is called there.
 
     Raises:
-        ValueError: A metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name
+        ValueError: a metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name
             stands twice, there is no clip, or a clip's channels do not suit the baseline.
-        NotInstalledError: The baseline's program or models are missing.
-        RuntimeError: It failed on a clip, or a worker process died.
+        NotInstalledError: the baseline's program or models are missing.
+        RuntimeError: it failed on a clip, or a worker process died.
     """
     chosen = metrics_named(metrics)
     rates = asked_rates(baseline, bitrates)
@@ -61,7 +61,7 @@ def evaluate_baseline(
     spent = rates_spent(scores)
     if len(set(spent.values())) < len(spent):
         raise ValueError(
-            f"of {', '.join(f'{r:g}' for r in rates)} kbps two are the same to {baseline.name}; leave one out"
+            f"of {', '.join(f'{r:g}' for r in rates)} kbps, two are the same for {baseline.name}; leave one out"
         )
     codebooks = DataFrame(columns=CODEBOOK_COLUMNS) if codes is None else codes.table()
     for table in (scores, codebooks):
@@ -85,19 +85,19 @@ def evaluate_baseline(
 
 
 def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
-    """The kbps to measure at, lowest first, each by the name that the baseline has for it.
+    """The kbps to measure at, lowest first, each with the baseline's own value.
 
     Args:
-        baseline: The baseline.
-        bitrates: kbps asked for; None is all that it offers.
+        baseline: the baseline.
+        bitrates: requested kbps; None is all that it offers.
 
     Raises:
-        ValueError: One is not offered, or none is asked for.
+        ValueError: one is not offered, or none is requested.
     """
-    asked = baseline.bitrates if bitrates is None else bitrates
-    if not asked:
-        raise ValueError(f"{baseline.name} takes any bitrate: say which, in kbps")
-    return sorted({float(offered_rate(baseline, rate)) for rate in asked})
+    requested = baseline.bitrates if bitrates is None else bitrates
+    if not requested:
+        raise ValueError(f"{baseline.name} takes any bitrate: choose some, in kbps, as in 6 12")
+    return sorted({float(offered_rate(baseline, rate)) for rate in requested})
 
 
 def _decoded(

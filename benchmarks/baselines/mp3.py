@@ -26,7 +26,7 @@ class MP3:
     sampling rate that has the bitrate, or at the highest below that has it: below 32 kbps that is 24 kHz at most.
 
     Args:
-        channels: Channels of the audio it is measured on; None leaves them as they are.
+        channels: channels of the audio it is measured on; None leaves them as they are.
 
     Raises:
         ValueError: ``channels`` is neither 1 nor 2.
@@ -38,7 +38,7 @@ class MP3:
 
     def __init__(self, channels: int | None = None) -> None:
         if channels not in (None, 1, 2):
-            raise ValueError(f"channels of MP3 is 1 or 2, not {channels!r}")
+            raise ValueError(f"channels is {channels!r}; MP3 takes 1 or 2")
         self.channels: int | None = channels
 
     def available(self) -> str | None:
@@ -47,7 +47,7 @@ class MP3:
         return missing and f"MP3 needs PyAV with {missing}: pip install --force-reinstall --only-binary av av"
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``. The kbps are those of the frames, without a file's information frame.
+        """Encode and decode; see ``Baseline``. The kbps are those of the frames, without a file's information frame.
 
         The delay of LAME's encoder and of a decoder together is 1105 samples at the rate it codes at.
         """
@@ -63,7 +63,7 @@ def coding_rate(sample_rate: int, bitrate: float) -> int:
     """Hz at which MP3 codes audio of a sampling rate (Hz) at a bitrate (kbps).
 
     Raises:
-        ValueError: No sampling rate has such a bitrate.
+        ValueError: no sampling rate has such a bitrate.
     """
     fitting = [rate for rate, rates in BITRATES.items() if rates[0] <= bitrate <= rates[-1]]
     if not fitting:

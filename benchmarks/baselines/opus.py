@@ -12,7 +12,7 @@ SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)
 LOWEST = 6
 HIGHEST_PER_CHANNEL = 256
 RATES = {"variable": "on", "constrained": "constrained", "constant": "off"}
-"""The encoder's `vbr` option by our names, which YAML does not take for booleans."""
+"""The encoder's ``vbr`` option by our names, which YAML does not take for booleans."""
 APPLICATIONS = ("audio", "voip", "lowdelay")
 
 
@@ -23,13 +23,13 @@ class Opus:
     itself chooses the bandwidth and the mode for the bitrate.
 
     Args:
-        rate: "variable", the encoder's default, spends on a clip what it needs, and the bitrate asked for only on
-            average over all kinds of sound; "constrained" bounds how far it strays; "constant" never strays.
+        rate: "variable", the encoder's default, uses as many bits as a clip needs, and meets the requested bitrate only
+            on average over all kinds of sound; "constrained" limits the deviation; "constant" allows none.
         application: "audio", "voip" or "lowdelay", as the encoder has them.
-        channels: Channels of the audio it is measured on; None leaves them as they are.
+        channels: channels of the audio it is measured on; None leaves them as they are.
 
     Raises:
-        ValueError: An argument is none of these.
+        ValueError: an argument is none of these.
     """
 
     name = "Opus"
@@ -38,11 +38,11 @@ class Opus:
 
     def __init__(self, rate: str = "variable", application: str = "audio", channels: int | None = None) -> None:
         if rate not in RATES:
-            raise ValueError(f"rate of Opus is {', '.join(RATES)}, not {rate!r}")
+            raise ValueError(f"rate is {rate!r}; Opus takes {', '.join(RATES)}")
         if application not in APPLICATIONS:
-            raise ValueError(f"application of Opus is {', '.join(APPLICATIONS)}, not {application!r}")
+            raise ValueError(f"application is {application!r}; Opus takes {', '.join(APPLICATIONS)}")
         if channels not in (None, 1, 2):
-            raise ValueError(f"channels of Opus is 1 or 2 here, not {channels!r}")
+            raise ValueError(f"channels is {channels!r}; Opus takes 1 or 2 here")
         self.rate = rate
         self.application = application
         self.channels: int | None = channels
@@ -53,7 +53,7 @@ class Opus:
         return missing and f"Opus needs PyAV with {missing}: pip install --force-reinstall --only-binary av av"
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``. The kbps are those of the packets, without a container's share."""
+        """Encode and decode; see ``Baseline``. The kbps are those of the packets, without a container's share."""
         require(self, audio, bitrate, most_channels=2)
         if not LOWEST <= bitrate <= HIGHEST_PER_CHANNEL * audio.shape[0]:
             highest = HIGHEST_PER_CHANNEL * audio.shape[0]

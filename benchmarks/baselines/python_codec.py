@@ -31,7 +31,7 @@ class PythonCodec(TokenCodec):
     - ``decode(codes)``: what ``encode`` gave to samples ``[C, M]``, ``[1, C, M]`` or ``[M]``,
     - ``codebook_sizes``: entries of each codebook, most significant first; not where ``encode`` gives bytes.
 
-    Its kbps are those of what ``encode`` gave: ``log2(size)`` bits a code, 8 a byte. Its parameters are those of the
+    Its kbps follow from the output of ``encode``: ``log2(size)`` bits a code, 8 a byte. Its parameters are those of the
     modules at the top level, or the number ``parameters``. For SNAC::
 
         from snac import SNAC
@@ -40,19 +40,19 @@ class PythonCodec(TokenCodec):
         encode, decode = lambda audio: model.encode(audio[None]), model.decode
 
     Args:
-        file: The Python file; it is run.
-        name: As printed; None is the file's ``name``, else what the file is called.
+        file: the Python file; it is run.
+        name: as printed; None is the file's ``name``, else what the file is called.
 
     Raises:
-        ValueError: There is no such file, it fails, or lacks one of these; the message says which.
-        NotInstalledError: It imports a package that is not there.
+        ValueError: there is no such file, it fails, or lacks one of these; the message says which.
+        NotInstalledError: it imports a package that is not there.
     """
 
     def __init__(self, file: str, name: str | None = None) -> None:
         path = Path(file).expanduser()
         self.file = file
         if not path.is_file() or path.suffix != ".py":
-            raise ValueError(f"{file} is no Python file; a codec in one is {EXAMPLE}")
+            raise ValueError(f"{file} is not a Python file; write a codec in one, {EXAMPLE}")
         self.fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         self._module = _run(path)
         self.name = str(name or getattr(self._module, "name", path.stem))
@@ -61,19 +61,23 @@ class PythonCodec(TokenCodec):
         self._takes_rate = len(inspect.signature(self._encode).parameters) > 1
         rate = self._number("sample_rate")
         if rate is None:
-            raise ValueError(f"{file} has no sample_rate in Hz; {EXAMPLE}")
+            raise ValueError(f"{file} has no sample_rate (in Hz); set it, {EXAMPLE}")
         self.sample_rate: int | None = rate
         self.channels: int | None = self._number("channels") or 1
         self.decoded_rate = self._number("decoded_rate") or rate
         self.codebook_sizes = [int(size) for size in getattr(self._module, "codebook_sizes", [])]
         if any(size < 1 for size in self.codebook_sizes):
-            raise ValueError(f"codebook_sizes of {file} are {self.codebook_sizes}; each is a number of entries above 0")
+            raise ValueError(
+                f"codebook_sizes of {file} are {self.codebook_sizes}; each should be a number of entries "
+                "above 0, as in [1024, 1024]"
+            )
         rates = getattr(self._module, "bitrates", None)
         if self._takes_rate and not rates:
             raise ValueError(f"encode of {file} takes a bitrate, so `bitrates` should list those it offers, in kbps")
         if not self._takes_rate and rates and len(rates) > 1:
             raise ValueError(
-                f"{file} lists {counted(len(rates), 'bitrate')}, and its encode takes none: encode(audio, bitrate)"
+                f"{file} lists {counted(len(rates), 'bitrate')}, but its encode takes no bitrate: write encode(audio, "
+                "bitrate)"
             )
         self.bitrates = sorted(float(rate) for rate in rates) if rates else [self._probed()]
 
@@ -88,14 +92,16 @@ class PythonCodec(TokenCodec):
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Tensor:
         """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
-        found = torch.as_tensor(self._decode(tokens.content)).float().cpu()
+        decoded = torch.as_tensor(self._decode(tokens.content)).float().cpu()
         channels = self.channels or 1
-        if found.numel() == 0 or found.squeeze().ndim > 2 or (channels > 1 and found.shape[-2] != channels):
-            raise RuntimeError(f"decode of {self.file} gave {list(found.shape)}; it should be [{channels}, M] samples")
-        return found.reshape(channels, -1)
+        if decoded.numel() == 0 or decoded.squeeze().ndim > 2 or (channels > 1 and decoded.shape[-2] != channels):
+            raise RuntimeError(
+                f"decode of {self.file} gave {list(decoded.shape)}; it should be [{channels}, M] samples"
+            )
+        return decoded.reshape(channels, -1)
 
     def parameters(self) -> int | None:
-        """Number of weights of the file's modules, or what it says; None where it has neither."""
+        """Number of weights of the file's modules, or its ``parameters``; None if it has neither."""
         said = self._number("parameters")
         modules = [value for value in vars(self._module).values() if isinstance(value, nn.Module)]
         if said is not None or not modules:
@@ -125,16 +131,16 @@ class PythonCodec(TokenCodec):
         return Tokens(codes, content)
 
     def _function(self, name: str) -> Callable[..., Any]:
-        found = getattr(self._module, name, None)
-        if not callable(found):
-            raise ValueError(f"{self.file} has no function {name}; {EXAMPLE}")
-        return found
+        function = getattr(self._module, name, None)
+        if not callable(function):
+            raise ValueError(f"{self.file} has no function {name}; write it, {EXAMPLE}")
+        return function
 
     def _number(self, name: str) -> int | None:
-        found = getattr(self._module, name, None)
-        if found is not None and (not isinstance(found, int) or isinstance(found, bool) or found < 1):
-            raise ValueError(f"{name} of {self.file} is {found!r}; it should be a whole number above 0")
-        return found
+        value = getattr(self._module, name, None)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ValueError(f"{name} of {self.file} is {value!r}; it should be a whole number above 0")
+        return value
 
 
 def _run(path: Path) -> ModuleType:

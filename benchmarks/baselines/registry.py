@@ -1,4 +1,4 @@
-"""Baselines by name, from what a table's YAML or the command line says about them."""
+"""Baselines by name, built from a table's YAML or the command line."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
 """All baselines by the name of their class."""
 
 TRANSFORMERS = "transformers:"
-"""Before a folder or hub id that ``transformers`` is to run."""
+"""Prefix of a folder or hub id that ``transformers`` runs."""
 
 
 def named_codec(word: str) -> dict[str, Any] | None:
-    """The baseline that stands behind the name of a codec; None where ``Codec.from_pretrained`` reads it.
+    """The baseline that a codec's name means; None if ``Codec.from_pretrained`` reads it.
 
     Args:
         word: ``transformers:NAME_OR_FOLDER``, ``FILE.py``, or another.
@@ -41,7 +41,7 @@ def make_baseline(spec: Mapping[str, Any]) -> Baseline:
             from a template, which further arguments override: see ``read_template``.
 
     Raises:
-        ValueError: There is no such part, it lacks or has no such argument, or an argument's value is wrong.
+        ValueError: there is no such part, it lacks or has no such argument, or an argument's value is wrong.
     """
     arguments = dict(spec)
     name = arguments.pop("part", None)

@@ -1,4 +1,4 @@
-"""Codecs that give codes: what is common to all that others made."""
+"""The common base of other people's codecs that give codes."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,12 +16,12 @@ from codeclab.quantizers.base import ABSENT
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a codec made of one clip.
+    """A codec's output for one clip.
 
     Args:
-        codes: Of each codebook, most significant first, ``int64 [T_k]``; codebooks may differ in length.
-        content: What the codec's ``decode`` takes.
-        other_bits: Bits of ``content`` that are not codes, such as levels.
+        codes: of each codebook, most significant first, ``int64 [T_k]``; codebooks may differ in length.
+        content: what the codec's ``decode`` takes.
+        other_bits: bits of ``content`` that are not codes, such as levels.
     """
 
     codes: Sequence[Tensor]
@@ -31,23 +31,23 @@ class Tokens:
     def padded(self) -> Tensor:
         """The codes as ``int64 [1, K, T]``, shorter ones filled up with ``ABSENT``."""
         longest = max(code.shape[0] for code in self.codes)
-        found = torch.full((1, len(self.codes), longest), ABSENT)
+        codes = torch.full((1, len(self.codes), longest), ABSENT)
         for k, code in enumerate(self.codes):
-            found[0, k, : code.shape[0]] = code
-        return found
+            codes[0, k, : code.shape[0]] = code
+        return codes
 
 
 class TokenCodec(ABC):
-    """A baseline whose codes are seen: its true rate, and how well the codes fill their bits, are measured.
+    """A baseline that gives its codes, so that its true rate and the use of its bits are measured.
 
     Attributes:
-        name: As printed.
+        name: as printed.
         bitrates: kbps offered, by which it is asked.
         sample_rate: Hz of what ``encode`` takes.
         decoded_rate: Hz of what ``decode`` gives.
-        channels: Channels of both.
-        codebook_sizes: Entries of each codebook; empty where the content is bytes.
-        fingerprint: Changes with whatever changes its results.
+        channels: channels of both.
+        codebook_sizes: entries of each codebook; empty where the content is bytes.
+        fingerprint: changes with whatever changes its results.
     """
 
     name: str
@@ -60,7 +60,7 @@ class TokenCodec(ABC):
 
     @abstractmethod
     def available(self) -> str | None:
-        """None where it can be run, else one line saying what is missing and how to get it."""
+        """None if it can be run, else a line that says what is missing and how to get it."""
 
     @abstractmethod
     def encode(self, audio: Tensor, bitrate: float) -> Tokens:
@@ -80,7 +80,7 @@ class TokenCodec(ABC):
         return tokens.other_bits + sum(len(c) * math.log2(s) for c, s in zip(tokens.codes, sizes, strict=False))
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
-        """Encodes and decodes; see ``Baseline``. The kbps are those of this clip's codes."""
+        """Encode and decode; see ``Baseline``. The kbps are those of this clip's codes."""
         decoded, kbps, _ = self.code(audio, sample_rate, bitrate)
         return decoded, kbps
 

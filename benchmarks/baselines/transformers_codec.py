@@ -30,12 +30,12 @@ class TransformersCodec(TokenCodec):
     folder but settings and weights: no code of it is run.
 
     Args:
-        model: Folder or hub id (``kyutai/mimi``); of the latter ``transformers`` loads what its cache lacks.
-        device: Where it runs: "cpu", "cuda", …; None is a GPU where there is one.
+        model: folder or hub id (``kyutai/mimi``); of the latter ``transformers`` loads what its cache lacks.
+        device: where it runs: "cpu", "cuda", …; None is a GPU where there is one.
 
     Raises:
         NotInstalledError: ``transformers`` or the model cannot be had; the message says how.
-        ValueError: It is no codec that turns audio to codes and back, or does not say how large its codebooks are.
+        ValueError: it is no codec that turns audio to codes and back, or does not say how large its codebooks are.
     """
 
     def __init__(self, model: str, device: str | None = None) -> None:
@@ -49,10 +49,12 @@ class TransformersCodec(TokenCodec):
         self._takes = inspect.signature(kind.encode).parameters
         self._gives = inspect.signature(kind.decode).parameters
         if "audio_codes" not in self._gives:
-            raise ValueError(f"{model}: {kind.__name__} makes continuous numbers of audio, not codes: it has no rate")
+            raise ValueError(
+                f"{model}: {kind.__name__} turns audio into continuous numbers, not codes, so it has no bitrate"
+            )
         rate = _setting(self.config, "input_sampling_rate", "sampling_rate", "sample_rate")
         if rate is None:
-            raise ValueError(f"{model}: its config.json says no sampling_rate")
+            raise ValueError(f"{model}: its config.json has no sampling_rate")
         self.sample_rate: int | None = int(rate)
         self.decoded_rate = int(getattr(self.config, "output_sampling_rate", rate))
         self.channels: int | None = int(getattr(self.config, "audio_channels", 1))
@@ -90,16 +92,16 @@ class TransformersCodec(TokenCodec):
     def fingerprint(self) -> str:  # type: ignore[override]
         """Of the settings, and of the weights where they lie in a folder or the hub gave their revision."""
         settings = self.config.to_json_string(use_diff=False)
-        said = str(getattr(self.config, "_commit_hash", None))
+        revision = str(getattr(self.config, "_commit_hash", None))
         files = sorted(path for pattern in WEIGHTS for path in Path(self.model).glob(pattern))
-        said += "".join(_digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-        return hashlib.sha256((settings + said).encode()).hexdigest()[:16]
+        revision += "".join(_digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in files)
+        return hashlib.sha256((settings + revision).encode()).hexdigest()[:16]
 
     @cached_property
     def network(self) -> Any:
         """The model, on its device, in evaluation mode."""
-        place = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return _load("AutoModel", self.model).to(place).eval()
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return _load("AutoModel", self.model).to(device).eval()
 
     @cached_property
     def _extractor(self) -> Any:
@@ -112,14 +114,14 @@ class TransformersCodec(TokenCodec):
         given = self._extractor(samples, sampling_rate=self.sample_rate, return_tensors="pt")
         inputs = {name: value for name, value in given.items() if name in self._takes and value is not None}
         _, chosen = self._rates[offered_rate(self, bitrate)]
-        found = self.network.encode(**_moved(inputs, self.network.device), **chosen, **self._asked())
-        codes = found.audio_codes.long().cpu()
+        output = self.network.encode(**_moved(inputs, self.network.device), **chosen, **self._asked())
+        codes = output.audio_codes.long().cpu()
         # EnCodec's are [segments, 1, K, T]: segments follow each other in time.
         of_codebooks = codes.squeeze(-3) if codes.ndim == 3 else codes[:, 0].permute(1, 0, 2).flatten(1)
-        unused = int(getattr(found, "last_frame_pad_length", None) or 0)  # of the last segment, not decoded
+        unused = int(getattr(output, "last_frame_pad_length", None) or 0)  # of the last segment, not decoded
         of_codebooks = of_codebooks[:, : of_codebooks.shape[1] - unused]
-        scales = [scale for scale in getattr(found, "audio_scales", None) or [] if scale is not None]
-        return Tokens(list(of_codebooks), found, SCALE_BITS * sum(scale.numel() for scale in scales))
+        scales = [scale for scale in getattr(output, "audio_scales", None) or [] if scale is not None]
+        return Tokens(list(of_codebooks), output, SCALE_BITS * sum(scale.numel() for scale in scales))
 
     def _asked(self) -> dict[str, Any]:
         return {"return_dict": True} if "return_dict" in self._takes else {}
@@ -130,8 +132,8 @@ class TransformersCodec(TokenCodec):
         wanted = ("audio_codes", "audio_scales", "last_frame_pad_length", "audio_codes_mask")
         inputs = {name: getattr(tokens.content, name, None) for name in wanted if name in self._gives}
         inputs = {name: value for name, value in inputs.items() if value is not None}
-        found = self.network.decode(**inputs, **({"return_dict": True} if "return_dict" in self._gives else {}))
-        return found.audio_values.float().cpu().reshape(self.channels or 1, -1)
+        output = self.network.decode(**inputs, **({"return_dict": True} if "return_dict" in self._gives else {}))
+        return output.audio_values.float().cpu().reshape(self.channels or 1, -1)
 
     def parameters(self) -> int | None:
         """Number of weights, encoder and decoder."""
@@ -144,13 +146,13 @@ def _load(kind: str, model: str) -> Any:
     try:
         return getattr(transformers, kind).from_pretrained(model)
     except (OSError, ValueError, KeyError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, OSError):
             raise NotInstalledError(
-                f"{model} is no folder with config.json and weights here, and cannot be had from the hub ({said}); "
-                "where there is a network: `hf download OWNER/NAME --local-dir DIR`, then give transformers:DIR"
+                f"{model} is not a folder with config.json and weights, and the hub does not give it ({reason}). On a "
+                "machine with a network: `hf download OWNER/NAME --local-dir DIR`; then give transformers:DIR"
             ) from error
-        raise ValueError(f"{model} is no model of transformers with config.json and weights: {said}") from error
+        raise ValueError(f"{model} is not a transformers model with config.json and weights: {reason}") from error
 
 
 def _model_class(config: Any, model: str) -> Any:
@@ -175,7 +177,7 @@ def _codebook_size(config: Any, model: str) -> int:
 
 def _setting(config: Any, *names: str) -> Any:
     """The first of these settings that a configuration has."""
-    return next((found for name in names if (found := getattr(config, name, None)) is not None), None)
+    return next((value for name in names if (value := getattr(config, name, None)) is not None), None)
 
 
 def _moved(inputs: dict[str, Any], device: Any) -> dict[str, Any]:

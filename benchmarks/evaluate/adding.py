@@ -16,17 +16,17 @@ BASIS = "basis"
 
 
 def added(before: Evaluation, found: Evaluation) -> Evaluation:
-    """Both evaluations as one: every clip, bitrate and metric of either; where both have a score, the later one.
+    """Both evaluations as one, with every clip, bitrate and metric of either; of two scores, the later one counts.
 
     The kbps that a learnt rate or a baseline spent is taken anew over all its clips. Of the statistics of
     codes and of sets of clips at one bitrate, those of more clips stay.
 
     Args:
-        before: what was kept.
+        before: the stored evaluation.
         found: measured on the same basis.
 
     Raises:
-        ValueError: the two have not the same basis.
+        ValueError: the two do not have the same basis.
     """
     if before.info.get(BASIS) != found.info.get(BASIS):
         raise ValueError("the two evaluations are of other codecs or other audio, and cannot be added")

@@ -12,14 +12,14 @@ class Clip:
     """A named piece of audio from one domain.
 
     Args:
-        name: What the clip is called in the results (unique within a test set).
-        domain: The kind of sound, such as "speech" or "music"; results are given per domain.
-        audio: Samples `[C, N]`, float32, nominally within [-1, 1].
+        name: what the clip is called in the results (unique within a test set).
+        domain: the kind of sound, such as "speech" or "music"; results are given per domain.
+        audio: samples ``[C, N]``, float32, nominally within [-1, 1].
         sample_rate: Hz.
 
     Raises:
-        NotATensorError: If the audio is an array or anything else.
-        ValueError: If the name or the domain is empty, the audio is not `[C, N]` of floats with at
+        NotATensorError: the audio is an array or anything else.
+        ValueError: the name or the domain is empty, the audio is not ``[C, N]`` of floats with at
             least one sample, or the sample rate is not positive.
     """
 
@@ -29,7 +29,7 @@ class Clip:
     sample_rate: int
 
     def __post_init__(self) -> None:
-        """Refuses what no metric could be computed on."""
+        """Refuse what no metric could be computed on."""
         if not self.name or not self.domain:
             raise ValueError(f"a clip needs a name and a domain, got {self.name!r} and {self.domain!r}")
         require_tensor(self.audio, f"audio of clip {self.name!r}", "[C, N]")

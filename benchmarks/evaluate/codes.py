@@ -1,4 +1,4 @@
-"""How well the codes of a test set fill their bits, per domain and bitrate."""
+"""How well the codes of a test set use their bits, per domain and bitrate."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def rates_spent(per_file: DataFrame) -> dict[float, float]:
     """What the codes of a test set cost on average, by the kbps the codec offers; empty where it is fixed.
 
     Args:
-        per_file: Rows with ``bitrate_kbps``, ``seconds`` and, where it is not fixed, ``codes_kbps``.
+        per_file: rows with ``bitrate_kbps``, ``seconds`` and, where it is not fixed, ``codes_kbps``.
     """
     if CODES_KBPS not in per_file:
         return {}
@@ -33,7 +33,7 @@ class CodeStatistics:
     """Histograms of the codes of a test set, per domain and bitrate.
 
     Args:
-        sizes: Entries of each codebook, most significant first.
+        sizes: entries of each codebook, most significant first.
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
@@ -42,12 +42,12 @@ class CodeStatistics:
         self._clips: dict[tuple[str, float], int] = {}
 
     def update(self, domain: str, bitrate: float, segments: Sequence[Tensor]) -> None:
-        """Counts one clip's codes.
+        """Count one clip's codes.
 
         Args:
-            domain: The clip's domain.
+            domain: the clip's domain.
             bitrate: kbps.
-            segments: Codes ``int64 [B, K, T]``.
+            segments: codes ``int64 [B, K, T]``.
         """
         for key in ((ALL, bitrate), (domain, bitrate)):
             if key not in self._counts:

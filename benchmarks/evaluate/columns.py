@@ -1,11 +1,11 @@
-"""Columns that are computed, timed or only published: all that a table shows beside metrics of decoded audio."""
+"""Columns that a table shows beside metrics of decoded audio: computed, timed or only published."""
 
 from dataclasses import dataclass
 
 from codeclab.benchmarks.metrics.registry import METRICS
 
-LANGUAGE_MODEL = "ours are of runs that a language model was fitted to: codeclab table NAME --fit-lm RECIPE"
-LISTENING_TEST = "ours stay open until a listening test is held"
+LANGUAGE_MODEL = "our figures need a language model for each run: codeclab table NAME --fit-lm RECIPE"
+LISTENING_TEST = "our figures need a listening test: codeclab mushra"
 
 
 @dataclass(frozen=True)
@@ -13,11 +13,11 @@ class Column:
     """One column of a table beside its metrics.
 
     Args:
-        name: What tables' YAML, ``published`` figures and CSV files call it.
-        title: Column title.
-        form: Format specification of a figure, such as ".1f".
+        name: in tables' YAML, ``published`` figures and CSV files.
+        title: column title.
+        form: format specification of a figure, such as ".1f".
         unit: "ms", "Hz" and so on; empty for a plain number.
-        open: Why the suite has no figure of its own; None where ``codec_columns`` gives one.
+        open: why there is no figure of our own; None if ``codec_columns`` gives one.
     """
 
     name: str
@@ -63,18 +63,18 @@ entropy coding are of the paper's language model.
 
 
 SETTINGS = frozenset({"sample_rate", "bandwidth", "stride", "frame_rate", "n_codebooks", "compression"})
-"""Those that follow from how a codec is set: a table has them, a picture of what was measured has not."""
+"""Columns that follow from a codec's settings: tables show them, but plots of measured figures do not."""
 
 
 def heading(name: str) -> str:
-    """How a metric or column is headed in a table; a name that is neither, as it stands."""
+    """The heading of a metric or column in a table; any other name unchanged."""
     if name in METRICS:
         return METRICS[name].heading
     return COLUMNS[name].heading if name in COLUMNS else name
 
 
 def title(name: str) -> str:
-    """What a metric or column is called, without unit or direction; a name that is neither, as it stands."""
+    """The title of a metric or column, without unit or direction; any other name unchanged."""
     if name in METRICS:
         return METRICS[name].title
     return COLUMNS[name].title if name in COLUMNS else name

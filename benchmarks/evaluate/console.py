@@ -1,4 +1,4 @@
-"""What commands print to: tables as wide as the terminal, or as they need in a pipe; any encoding."""
+"""Consoles of commands: tables are as wide as the terminal, or as needed in a pipe, in any encoding."""
 
 import codecs
 import sys
@@ -9,11 +9,11 @@ PIPE_WIDTH = 1000
 """Columns of a pipe or file, which cuts nothing."""
 
 PLAIN = {"±": "+/-", "↑": "(up)", "↓": "(down)", "—": "-", "–": "-", "…": "...", "·": ".", "×": "x", "°": "*", "²": "2"}
-"""What a stream says that has no such characters."""
+"""Replacements for characters that a stream's encoding lacks."""
 
 
 def console() -> Console:
-    """Standard output: as wide as the terminal, or, where it is none, so wide that no line is cut."""
+    """Standard output: as wide as the terminal or, in a pipe or file, so wide that no line is cut."""
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
@@ -25,7 +25,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def speak_any_encoding() -> None:
-    """Let standard output and error take what they can of a text: a stream that is not UTF-8 ends no command."""
+    """Let standard output and error replace characters that they cannot encode, so that these end no command."""
     codecs.register_error("codeclab", _plainly)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -1,4 +1,4 @@
-"""What a codec's codes cost by each of its entropy coders, on clips."""
+"""The kbps of a codec's codes under each of its entropy coders, on clips."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 
@@ -20,7 +20,7 @@ from codeclab.codecs.resample import resample
 
 ENTROPY_COLUMNS = ["domain", "bitrate_kbps", "coder", "kbps", "saved", "seconds", "n"]
 TITLES = {"none": "packed", "static": "static", "prior": "learnt prior", "lm": "language model"}
-"""What coders are called in print."""
+"""Printed names of coders."""
 
 
 def entropy_rates(
@@ -31,7 +31,7 @@ def entropy_rates(
     device: torch.device | str | None = None,
     progress: bool = False,
 ) -> DataFrame:
-    """The kbps that each coder spends on the codes of clips, chunk by chunk as in a ``.clc`` file, without its framing.
+    """The kbps that each coder uses for the codes of clips, chunk by chunk as in a ``.clc`` file, without its framing.
 
     Levels of segments (32 bits each) and the overlap of segments count, so that "none", codes that are packed, may be
     above the nominal bitrate.
@@ -45,7 +45,7 @@ def entropy_rates(
         progress: whether to show it on standard error.
 
     Returns:
-        One row per domain (and ``"all"`` together), bitrate and coder: kbps over all samples of the domain, the share
+        one row per domain (and ``"all"`` together), bitrate and coder: kbps over all samples of the domain, the share
         saved of "none", seconds of audio and number of clips.
 
     Raises:
@@ -56,10 +56,10 @@ def entropy_rates(
     seconds: dict[str, float] = {}
     counted: dict[str, int] = {}
     total = len(clips) if isinstance(clips, Sized) else None
-    with evaluating(codec, device) as place, progress_bar("entropy coding", total, progress) as step:
+    with evaluating(codec, device) as target, progress_bar("entropy coding", total, progress) as step:
         for clip in named_once(clips):
             _, given = match_channels(clip.audio.detach().cpu().float(), codec.channels, clip.name)
-            audio = resample(given, clip.sample_rate, codec.sample_rate)[None].to(place)
+            audio = resample(given, clip.sample_rate, codec.sample_rate)[None].to(target)
             for domain in (clip.domain, ALL):
                 seconds[domain] = seconds.get(domain, 0.0) + audio.shape[-1] / codec.sample_rate
                 counted[domain] = counted.get(domain, 0) + 1
@@ -78,13 +78,13 @@ def entropy_rates(
         for (domain, bitrate, name), bits in spent.items()
         for kbps in [bits / 1000 / seconds[domain]]
     ]
-    order = {name: place for place, name in enumerate(coders)}
+    order = {name: target for target, name in enumerate(coders)}
     rows.sort(key=lambda row: (row[0] == ALL, row[0], row[1], order[row[2]]))
     return DataFrame(rows, columns=ENTROPY_COLUMNS)
 
 
 def coded_bits(codec: Codec, codes: Codes, coder: CodesCoder) -> float:
-    """Bits that a coder spends on one recording's codes in the chunks of a file, with the levels of its segments."""
+    """Bits that a coder uses for one recording's codes in the chunks of a file, with the levels of its segments."""
     count = codes.segments[0].shape[1]
     levels = 8 * SCALE.size * len(codes.scales or [])
     chunk = default_chunk(codec, count, coder)
@@ -107,9 +107,9 @@ def entropy_text(rates: DataFrame) -> str:
     others = [name for name in names if name != "none"]
     heads = [f"{TITLES.get(name, name)}, kbps" for name in names] + [f"saved by {TITLES.get(n, n)}" for n in others]
     lines = ["| domain | nominal kbps | " + " | ".join(heads) + " | clips |", "|---|" + "---:|" * (len(heads) + 2)]
-    for (domain, bitrate), found in rates.groupby(["domain", "bitrate_kbps"], sort=False):
-        by_name = found.set_index("coder")
+    for (domain, bitrate), group in rates.groupby(["domain", "bitrate_kbps"], sort=False):
+        by_name = group.set_index("coder")
         cells = [f"{by_name.loc[name, 'kbps']:.3f}" for name in names]
         cells += [f"{100 * float(by_name.loc[name, 'saved']):.1f} %" for name in others]
-        lines.append(f"| {domain} | {bitrate:.4g} | " + " | ".join(cells) + f" | {found['n'].iloc[0]} |")
+        lines.append(f"| {domain} | {bitrate:.4g} | " + " | ".join(cells) + f" | {group['n'].iloc[0]} |")
     return "\n".join(lines)

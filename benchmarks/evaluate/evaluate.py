@@ -1,4 +1,4 @@
-"""Judges a codec on clips: encode, decode, score."""
+"""Evaluates a codec on clips: encode, decode, score."""
 
 import platform
 from collections.abc import Iterable, Iterator, Sequence, Sized
@@ -21,7 +21,7 @@ from codeclab.codecs.resample import resample, same_length
 
 
 class EvaluatedCodec(Protocol):
-    """What ``evaluate`` asks of a codec; ``codeclab.Codec`` has it, and so may any other."""
+    """The methods that ``evaluate`` needs of a codec: ``codeclab.Codec``, or any other class that has them."""
 
     sample_rate: int
 
@@ -63,7 +63,7 @@ def evaluate(
     device: torch.device | str | None = None,
     progress: bool | str = False,
 ) -> Evaluation:
-    """Encodes, decodes and scores every clip at every bitrate.
+    """Encode, decode and score every clip at every bitrate.
 
     A clip is resampled to the codec's rate and its decoded version back, so that every codec is judged on the original
     at the original's rate. A mono codec is given (and judged on) the mean of a clip's channels; a mono clip is given to
@@ -71,51 +71,51 @@ def evaluate(
     A learnt bitrate is given as what the codes of these clips cost, of each in the column ``codes_kbps``.
 
     Args:
-        codec: A ``Codec``, or anything with the same methods; in evaluation mode while this runs.
-        clips: Test set; names must be unique. A generator is taken clip by clip.
+        codec: a ``Codec``, or anything with the same methods; in evaluation mode while this runs.
+        clips: test set; names must be unique. A generator is taken clip by clip.
         bitrates: kbps, as the codec offers them; None is all of them.
-        metrics: Names from ``METRICS``.
-        workers: Processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
+        metrics: names from ``METRICS``.
+        workers: processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
             run under ``if __name__ == "__main__":``, because they are spawned.
-        device: Where the codec runs; None is where it is. It is moved back afterwards.
-        progress: Whether to show progress on standard error; a text is what it is called there.
+        device: where the codec runs; None is where it is. It is moved back afterwards.
+        progress: whether to show progress on standard error; a text is what it is called there.
 
     Returns:
-        The scores; a metric that fails on a clip is NaN there, with its reason.
+        the scores; a metric that fails on a clip is NaN there, with its reason.
 
     Raises:
-        ValueError: A metric or bitrate is unknown, a clip's name stands twice, there is no clip, or a clip's channels
+        ValueError: a metric or bitrate is unknown, a clip's name stands twice, there is no clip, or a clip's channels
             do not suit the codec.
-        RuntimeError: A worker process died.
+        RuntimeError: a worker process died.
     """
     chosen = metrics_named(metrics)
     rates = offered(codec, bitrates)
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
     codes = CodeStatistics(codec.quantizer.codebook_sizes)
     sets = SetStatistics(chosen)
-    with evaluating(codec, device) as place:
-        decoded = sets.watched(_decoded(codec, clips, rates, place, codes))
+    with evaluating(codec, device) as target:
+        decoded = sets.watched(_decoded(codec, clips, rates, target, codes))
         rows = judge(decoded, chosen, workers, total, progress)
     scores, codebooks = DataFrame(rows), codes.table()
     spent = rates_spent(scores)
     for table in (scores, codebooks):
         table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     rates = {spent.get(rate, rate): count for rate, count in rates.items()}
-    info = describe(codec, chosen, rates, place, workers)
+    info = describe(codec, chosen, rates, target, workers)
     if isinstance(codec, Codec) and codec.segments is not None and not codec.quantizer.learns_rate:
         info[SPENT_KBPS] = [[rate, spent_bitrate(codec, count)] for rate, count in rates.items()]
     return Evaluation(scores, codebooks, {**info, **sets.info(spent)})
 
 
 def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[float, int]:
-    """True kbps and number of codebooks of each bitrate asked for, lowest first.
+    """True kbps and number of codebooks of each requested bitrate, lowest first.
 
     Args:
-        codec: The codec.
+        codec: the codec.
         bitrates: kbps; None is all that the codec offers.
 
     Raises:
-        ValueError: No bitrate is asked for, or the codec does not offer one.
+        ValueError: no bitrate is requested, or the codec does not offer one.
     """
     requested = codec.bitrates if bitrates is None else bitrates
     if not requested:
@@ -126,19 +126,19 @@ def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[flo
 
 @contextmanager
 def evaluating(codec: EvaluatedCodec, device: torch.device | str | None) -> Iterator[torch.device]:
-    """Holds a codec in evaluation mode, on a device, without gradients, and puts it back as it was."""
+    """Hold a codec in evaluation mode, on a device, without gradients, and put it back as it was."""
     if not isinstance(codec, nn.Module):
         with torch.no_grad():
             yield torch.device(device or "cpu")
         return
     first = next(codec.parameters(), None)
     home = first.device if first is not None else torch.device("cpu")
-    place = torch.device(device) if device is not None else home
+    target = torch.device(device) if device is not None else home
     modes = {module: module.training for module in codec.modules()}
     try:
-        codec.to(place).eval()
+        codec.to(target).eval()
         with torch.no_grad():
-            yield place
+            yield target
     finally:
         codec.to(home)
         for module, training in modes.items():
@@ -174,7 +174,7 @@ def _decoded(
 def describe(
     codec: EvaluatedCodec, metrics: Sequence[Metric], rates: dict[float, int], device: torch.device, workers: int
 ) -> dict[str, Any]:
-    """What belongs beside the scores for somebody else to get the same ones."""
+    """The information beside the scores with which others can reproduce them."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "codec": getattr(codec, "identity", None),

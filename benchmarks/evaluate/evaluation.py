@@ -1,4 +1,4 @@
-"""What an evaluation found, and the folder that keeps it."""
+"""The results of an evaluation, and the folder that stores them."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import write_atomically
 
 TOGETHER = "all"
-"""Stands in the column ``codebook`` for all codebooks together."""
+"""Value of the column ``codebook`` for all codebooks together."""
 
 SPENT_KBPS = "spent_kbps"
 """In ``info`` of a codec that cuts audio: pairs of nominal kbps and those spent, with overlaps and levels."""
@@ -27,12 +27,12 @@ class Evaluation:
     """The scores of one codec on one set of clips.
 
     Args:
-        per_file: One row per clip and bitrate: ``name, domain, seconds, bitrate_kbps, n_codebooks`` (not of a
+        per_file: one row per clip and bitrate: ``name, domain, seconds, bitrate_kbps, n_codebooks`` (not of a
             baseline), one column per metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
-        codebooks: Per domain, bitrate and codebook (and ``"all"`` together): ``size`` in entries, ``usage`` (share of
+        codebooks: per domain, bitrate and codebook (and ``"all"`` together): ``size`` in entries, ``usage`` (share of
             entries used at least once), ``entropy_bits`` (first order), ``efficiency`` (entropy over ``log2(size)``)
             and ``n`` clips.
-        info: How it was made: versions, metrics, ViSQOL mapping, sample rate, device, codec identity; and ``sets``, of
+        info: how it was made: versions, metrics, ViSQOL mapping, sample rate, device, codec identity; and ``sets``, of
             metrics of sets of clips: lists of domain, kbps, metric, figure, clips, and clips left out.
     """
 
@@ -62,7 +62,7 @@ class Evaluation:
 
     @property
     def asked(self) -> dict[float, float]:
-        """The kbps asked for, by those spent: of a baseline, and of a codec that cuts audio; else empty."""
+        """The requested kbps by the used ones, for a baseline and a codec that cuts audio; else empty."""
         if SPENT_KBPS in self.info:
             return {spent: nominal for nominal, spent in self.info[SPENT_KBPS]}
         asked = self.info.get("asked_kbps")
@@ -89,10 +89,10 @@ class Evaluation:
         return next((float(spent) for rate, spent in pairs if math.isclose(rate, nominal)), float(nominal))
 
     def save(self, folder: Path | str) -> None:
-        """Writes ``per_file.csv``, ``codebooks.csv``, ``summary.csv`` and, last, ``evaluation.json``, each atomically.
+        """Write ``per_file.csv``, ``codebooks.csv``, ``summary.csv`` and, last, ``evaluation.json``, each atomically.
 
         Args:
-            folder: Where; made where it is missing.
+            folder: where to write; made if it is missing.
         """
         folder = Path(folder)
         tables = {"per_file": self.per_file, "codebooks": self.codebooks, "summary": self.summary}
@@ -102,13 +102,13 @@ class Evaluation:
 
     @classmethod
     def load(cls, folder: Path | str) -> "Evaluation":
-        """Reads what ``save`` wrote.
+        """Read what ``save`` wrote.
 
         Args:
-            folder: Where it was saved.
+            folder: where it was saved.
 
         Raises:
-            ValueError: A file of it is missing.
+            ValueError: a file of it is missing.
         """
         folder = Path(folder)
         missing = [f for f in ("per_file.csv", "codebooks.csv", "evaluation.json") if not (folder / f).is_file()]

@@ -1,4 +1,4 @@
-"""Scores what a codec or a baseline made of clips."""
+"""Scores decoded clips of a codec or a baseline."""
 
 import platform
 from collections import deque
@@ -25,9 +25,9 @@ class Decoded:
     """A clip after encoding and decoding.
 
     Args:
-        row: What its line of the per-file table says before the scores: ``name, domain, seconds, bitrate_kbps``, ….
-        reference: Original samples ``[C, N]``, on the CPU.
-        estimate: Decoded samples ``[C, N]``, on the CPU.
+        row: what its line of the per-file table says before the scores: ``name, domain, seconds, bitrate_kbps``, ….
+        reference: original samples ``[C, N]``, on the CPU.
+        estimate: decoded samples ``[C, N]``, on the CPU.
         sample_rate: Hz of both.
     """
 
@@ -40,21 +40,21 @@ class Decoded:
 def judge(
     decoded: Iterable[Decoded], metrics: Sequence[Metric], workers: int, total: int | None, progress: bool | str
 ) -> list[dict[str, Any]]:
-    """Scores decoded clips, while the next are being decoded.
+    """Score decoded clips, while the next are being decoded.
 
     Args:
-        decoded: In the order of the result.
-        metrics: What to compute; those of codes are left to the caller.
-        workers: Processes for ViSQOL; 0 computes everything here.
-        total: How many there will be; None where it is not known.
-        progress: Whether to show progress on standard error; a text is what it is called there.
+        decoded: in the order of the result.
+        metrics: what to compute; those of codes are left to the caller.
+        workers: processes for ViSQOL; 0 computes everything here.
+        total: how many there will be; None where it is not known.
+        progress: whether to show progress on standard error; a text is what it is called there.
 
     Returns:
-        Each clip's row with one entry per metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
+        each clip's row with one entry per metric (NaN where it failed) and ``failures`` ("metric: reason; ...").
 
     Raises:
-        ValueError: There is no clip.
-        RuntimeError: A worker process died.
+        ValueError: there is no clip.
+        RuntimeError: a worker process died.
     """
     per_file = [metric for metric in metrics if metric.per_file]
     rows: list[dict[str, Any]] = []
@@ -84,7 +84,7 @@ def named_once(clips: Iterable[Clip]) -> Iterator[Clip]:
     """The clips, one by one.
 
     Raises:
-        ValueError: Two have the same name.
+        ValueError: two have the same name.
     """
     seen: set[str] = set()
     for clip in clips:
@@ -95,10 +95,10 @@ def named_once(clips: Iterable[Clip]) -> Iterator[Clip]:
 
 
 def match_channels(audio: Tensor, channels: int, name: str) -> tuple[Tensor, Tensor]:
-    """What a codec of so many channels is judged against, and what it is given, from a clip's ``[C, N]``.
+    """The reference for a codec with this number of channels, and its input, from a clip's ``[C, N]``.
 
     Raises:
-        ValueError: The clip has neither one channel, nor the codec's number, nor is the codec mono.
+        ValueError: the clip has neither one channel, nor the codec's number, nor is the codec mono.
     """
     if audio.shape[0] == channels:
         return audio, audio
@@ -107,18 +107,16 @@ def match_channels(audio: Tensor, channels: int, name: str) -> tuple[Tensor, Ten
         return mono, mono
     if audio.shape[0] == 1:
         return audio, audio.expand(channels, -1)
-    raise ValueError(
-        f"clip {name!r} has {counted(audio.shape[0], 'channel')}; the codec takes {channels} (or mono, or is mono)"
-    )
+    raise ValueError(f"clip {name!r} has {counted(audio.shape[0], 'channel')}; the codec takes {channels} or 1")
 
 
 def provenance(metrics: Sequence[Metric], workers: int, packages: Sequence[str] = ()) -> dict[str, Any]:
-    """What belongs beside any scores for somebody else to get the same ones.
+    """The information beside any scores with which others can reproduce them.
 
     Args:
-        metrics: Those computed.
-        workers: Processes that computed ViSQOL.
-        packages: Whose versions matter besides those of the metrics.
+        metrics: those computed.
+        workers: processes that computed ViSQOL.
+        packages: whose versions matter besides those of the metrics.
     """
     named = ("torch", "torchaudio", "numpy", "auraloss", "visqol-python", *packages)
     return {

@@ -33,16 +33,16 @@ def bar_columns() -> list[ProgressColumn]:
 
 @contextmanager
 def progress_bar(title: str, total: int | None, shown: bool, thing: str = "clip") -> Iterator[Callable[[], None]]:
-    """Shows progress on standard error while the block runs.
+    """Show progress on standard error while the block runs.
 
     Args:
-        title: What is being done.
-        total: Number of steps; None where it is not known.
+        title: what is being done.
+        total: number of steps; None where it is not known.
         shown: False shows nothing at all.
-        thing: What a step is taken for, in the singular.
+        thing: what a step is taken for, in the singular.
 
     Yields:
-        A function to call after each step.
+        a function to call after each step.
     """
     console = Console(stderr=True)
     if not shown:

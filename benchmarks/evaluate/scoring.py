@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXPECTED_ERRORS = (ValueError, RuntimeError, ArithmeticError)
-"""What a metric may raise for one clip without ending the evaluation."""
+"""Errors that a metric may raise for one clip without ending the evaluation."""
 
 
 class Pending:
@@ -54,8 +54,8 @@ class Scorer:
     """Computes per-file metrics, ViSQOL's in worker processes that start once; use it in a ``with`` statement.
 
     Args:
-        metrics: Per-file metrics.
-        workers: Processes for ViSQOL; 0 computes everything here.
+        metrics: per-file metrics.
+        workers: processes for ViSQOL; 0 computes everything here.
     """
 
     def __init__(self, metrics: Sequence[Metric], workers: int) -> None:
@@ -82,11 +82,11 @@ class Scorer:
             raise RuntimeError("a ViSQOL process died (out of memory?): use fewer workers, or workers=0") from error
 
     def submit(self, reference: Tensor, estimate: Tensor, sample_rate: int) -> Pending:
-        """Starts all metrics of one decoded clip.
+        """Start all metrics of one decoded clip.
 
         Args:
-            reference: Original samples ``[C, N]``, on the CPU.
-            estimate: Decoded samples ``[C, N]``, on the CPU.
+            reference: original samples ``[C, N]``, on the CPU.
+            estimate: decoded samples ``[C, N]``, on the CPU.
             sample_rate: Hz of both.
         """
         pending = Pending()

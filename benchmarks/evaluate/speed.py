@@ -1,4 +1,4 @@
-"""How fast a codec is, how late, and how small: the columns of a table that need no decoded audio."""
+"""A codec's speed, latency and size: the columns of a table that need no decoded audio."""
 
 import math
 import time
@@ -23,7 +23,7 @@ from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.latency import latency
 
 RECEPTIVE_SECONDS = 3.5
-"""What the paper's language model sees (EnCodec 3.3)."""
+"""Context of the paper's language model (EnCodec 3.3)."""
 
 TIMED_ENTROPY = {"rtf_encoder_entropy", "rtf_decoder_entropy"}
 
@@ -52,7 +52,7 @@ def real_time_factors(
         bitrate: kbps.
         coder: from codes to bytes and back, which then belongs to both sides, too; None leaves it out.
         seconds: of audio coded in each run.
-        repeats: runs that count.
+        repeats: number of timed runs.
     """
     noise = torch.randn(1, codec.channels, int(seconds * codec.sample_rate), generator=torch.Generator().manual_seed(0))
 
@@ -121,7 +121,7 @@ def codec_columns(
         clips: on which that is measured.
 
     Returns:
-        The columns of ``summarize``: one line per name and bitrate, with no interval.
+        the columns of ``summarize``: one line per name and bitrate, with no interval.
     """
     rows = []
     coder = papers_coder(codec) if TIMED_ENTROPY & set(names) else None
@@ -139,7 +139,7 @@ def codec_columns(
 def _figures(codec: Codec, names: Sequence[str], bitrate: float, coder: CodesCoder | None) -> dict[str, float]:
     pcm = codec.sample_rate * codec.channels * PCM_BITS / 1000
     count = codec.n_codebooks_for(bitrate)
-    found = {
+    figures = {
         "sample_rate": codec.sample_rate / 1000,
         "bandwidth": codec.sample_rate / 2000,
         "stride": float(codec.hop_length),
@@ -149,9 +149,9 @@ def _figures(codec: Codec, names: Sequence[str], bitrate: float, coder: CodesCod
     }
     if {"latency", "latency_running"} & set(names):
         late = latency(codec)
-        found["latency"], found["latency_running"] = 1000 * late.start, 1000 * late.running
+        figures["latency"], figures["latency_running"] = 1000 * late.start, 1000 * late.running
     if {"rtf_encoder", "rtf_decoder"} & set(names):
-        found["rtf_encoder"], found["rtf_decoder"] = real_time_factors(codec, bitrate)
+        figures["rtf_encoder"], figures["rtf_decoder"] = real_time_factors(codec, bitrate)
     if coder is not None:
-        found["rtf_encoder_entropy"], found["rtf_decoder_entropy"] = real_time_factors(codec, bitrate, coder)
-    return found
+        figures["rtf_encoder_entropy"], figures["rtf_decoder_entropy"] = real_time_factors(codec, bitrate, coder)
+    return figures

@@ -37,20 +37,20 @@ def mean_interval(values: Iterable[float]) -> Interval:
     """Mean and 95 % interval, ``t(0.975, n - 1) * s / sqrt(n)``, of the values that are not NaN.
 
     Args:
-        values: Scores, NaN where the metric failed.
+        values: scores, NaN where the metric failed.
 
     Returns:
-        The mean (NaN without values), the half width (NaN with fewer than two), and ``n``.
+        the mean (NaN without values), the half width (NaN with fewer than two), and ``n``.
     """
-    found = np.asarray(list(values), dtype=np.float64)
-    found = found[~np.isnan(found)]
-    n = found.size
+    scores = np.asarray(list(values), dtype=np.float64)
+    scores = scores[~np.isnan(scores)]
+    n = scores.size
     if n == 0:
         return Interval(math.nan, math.nan, 0)
     if n == 1:
-        return Interval(float(found[0]), math.nan, 1)
-    half_width = float(student.ppf(0.975, n - 1)) * float(found.std(ddof=1)) / math.sqrt(n)
-    return Interval(float(found.mean()), half_width, n)
+        return Interval(float(scores[0]), math.nan, 1)
+    half_width = float(student.ppf(0.975, n - 1)) * float(scores.std(ddof=1)) / math.sqrt(n)
+    return Interval(float(scores.mean()), half_width, n)
 
 
 def metric_columns(per_file: DataFrame) -> list[str]:
@@ -69,10 +69,10 @@ def summarize(per_file: DataFrame) -> DataFrame:
     """Means with 95 % intervals per domain (first ``"all"``, then each), bitrate and metric.
 
     Args:
-        per_file: One row per clip and bitrate: the identity columns and one column per metric.
+        per_file: one row per clip and bitrate: the identity columns and one column per metric.
 
     Returns:
-        Columns ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; ``failed`` counts the clips without a score.
+        columns ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; ``failed`` counts the clips without a score.
         A metric by which no clip was measured at a bitrate has no line (``was_measured``).
     """
     rows = []
@@ -92,16 +92,18 @@ def paired_difference(first: DataFrame, second: DataFrame, metric: str) -> Inter
     Comparing on the same files removes the spread between files, which is usually the larger part of both intervals.
 
     Args:
-        first: Per-file table of one codec at one bitrate.
-        second: Per-file table of the other at one bitrate.
-        metric: Column to compare.
+        first: per-file table of one codec at one bitrate.
+        second: per-file table of the other at one bitrate.
+        metric: column to compare.
 
     Raises:
-        ValueError: A clip stands twice in one of them (two bitrates), or they share no clip.
+        ValueError: a clip stands twice in one of them (two bitrates), or they share no clip.
     """
     for table in (first, second):
         if table["name"].duplicated().any():
-            raise ValueError("a clip stands twice in a per-file table: choose one bitrate of each before comparing")
+            raise ValueError(
+                "a clip is listed twice in a per-file table; select one bitrate of each table before comparing"
+            )
     joined = first.merge(second, on="name", suffixes=("_first", "_second"))
     if joined.empty:
         raise ValueError("the two per-file tables share no clip, so there is nothing to compare")
@@ -127,7 +129,7 @@ def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) ->
             table's columns): their means over seeds, with ``t(0.975, S - 1) s / sqrt(S)``.
 
     Returns:
-        The columns of ``summarize``; ``n`` counts the files with a score from any seed, ``failed`` the others.
+        the columns of ``summarize``; ``n`` counts the files with a score from any seed, ``failed`` the others.
 
     Raises:
         ValueError: there is no table, or the seeds were measured at different bitrates or on different clips.
@@ -153,7 +155,7 @@ def crossed_interval(scores: NDArray[np.float64]) -> Interval:
     """Mean and 95 % interval of scores ``[seeds, files]``, NaN where one failed; see ``over_seeds``.
 
     Returns:
-        The mean, the half width (NaN with one file and one seed), and the number of files with a score.
+        the mean, the half width (NaN with one file and one seed), and the number of files with a score.
     """
     scores = scores[~np.isnan(scores).all(axis=1)]
     scores = scores[:, ~np.isnan(scores).all(axis=0)]

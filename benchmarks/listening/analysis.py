@@ -1,4 +1,4 @@
-"""What the ratings say: means with intervals, and which systems differ."""
+"""Analyses ratings: means with intervals, and which systems differ."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -20,10 +20,10 @@ class Pair(NamedTuple):
     """Two systems as the same listeners rated them on the same clips.
 
     Args:
-        first: Name of one.
-        second: Name of the other.
-        difference: Mean of first minus second, with its 95 % interval.
-        p: Of the two-sided Wilcoxon signed-rank test.
+        first: name of one.
+        second: name of the other.
+        difference: mean of first minus second, with its 95 % interval.
+        p: of the two-sided Wilcoxon signed-rank test.
         adjusted: ``p`` after Holm's correction over all pairs.
     """
 
@@ -49,11 +49,11 @@ def means(scores: DataFrame, conditions: Sequence[Condition]) -> DataFrame:
     means: what other listeners would give on these clips.
 
     Args:
-        scores: Of the listeners that count.
-        conditions: Of the test, in order.
+        scores: of the listeners that count.
+        conditions: of the test, in order.
 
     Returns:
-        Columns ``MEAN_COLUMNS``; NaN where an interval has fewer than two values.
+        columns ``MEAN_COLUMNS``; NaN where an interval has fewer than two values.
     """
     rows = []
     for domain in [ALL, *sorted(scores["domain"].unique())]:
@@ -68,27 +68,27 @@ def means(scores: DataFrame, conditions: Sequence[Condition]) -> DataFrame:
 
 
 def pairs(scores: DataFrame, conditions: Sequence[Condition]) -> list[Pair]:
-    """Tests every pair of systems on the differences of a listener's ratings of a clip.
+    """Test every pair of systems on the differences of a listener's ratings of a clip.
 
     Args:
-        scores: Of the listeners that count.
-        conditions: Of the test; those that are systems are compared.
+        scores: of the listeners that count.
+        conditions: of the test; those that are systems are compared.
     """
     names = [condition.name for condition in conditions if condition.kind == SYSTEM]
     wide = scores[scores["kind"] == SYSTEM].pivot(index=["listener", "clip"], columns="condition", values="score")
-    found = []
+    tested = []
     for first, second in combinations([name for name in names if name in wide.columns], 2):
         differences = (wide[first] - wide[second]).dropna().to_numpy(dtype=np.float64)
-        found.append((first, second, mean_interval(differences), signed_rank(differences)))
-    corrected = holm([p for *_, p in found])
-    return [Pair(*pair, adjusted) for pair, adjusted in zip(found, corrected, strict=True)]
+        tested.append((first, second, mean_interval(differences), signed_rank(differences)))
+    corrected = holm([p for *_, p in tested])
+    return [Pair(*pair, adjusted) for pair, adjusted in zip(tested, corrected, strict=True)]
 
 
 def signed_rank(differences: NDArray[np.float64]) -> float:
     """The p value of Wilcoxon's signed-rank test, two-sided; differences of zero are left out, as he did.
 
     Args:
-        differences: Of paired ratings; 1 where none is different from zero.
+        differences: of paired ratings; 1 where none is different from zero.
     """
     differing = differences[differences != 0]
     return float(wilcoxon(differing).pvalue) if differing.size else 1.0
@@ -98,7 +98,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the i-th smallest of m is multiplied by m - i + 1, and none falls again.
 
     Args:
-        p_values: Of tests that are made together.
+        p_values: of tests that are made together.
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0

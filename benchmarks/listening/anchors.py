@@ -9,26 +9,26 @@ LOW, MID = 3500, 7000
 """Hz up to which the low and the mid-range anchor of BS.1534 reach."""
 
 STOP = 8 / 7
-"""Where nothing is left, as a multiple of the cutoff: at 4 kHz for 3.5 kHz."""
+"""Start of the stop band, as a multiple of the cutoff: 4 kHz for 3.5 kHz."""
 
 DECIBELS = 60.0
-"""Of attenuation there; the ripple below the cutoff follows from it, 0.01 dB."""
+"""Attenuation in dB of the stop band; the ripple below the cutoff follows from it, 0.01 dB."""
 
 
 def anchor(audio: Tensor, sample_rate: int, cutoff: int = LOW) -> Tensor:
-    """The original without what lies above a cutoff, at the same instants.
+    """The original without frequencies above a cutoff, aligned in time.
 
     ITU-R BS.1534 asks of the 3.5 kHz filter a ripple of at most 0.1 dB up to 3.5 kHz and at least 25 dB of attenuation
     at 4 kHz and 50 dB at 4.5 kHz. This one, linear in phase and with a Kaiser window, has 60 dB from 4 kHz on; that of
     7 kHz is the same in proportion, with 60 dB from 8 kHz on.
 
     Args:
-        audio: Samples ``[C, N]``.
+        audio: samples ``[C, N]``.
         sample_rate: Hz.
         cutoff: Hz.
 
     Raises:
-        ValueError: The audio ends before the filter does: the anchor would be the original.
+        ValueError: the audio ends before the filter does: the anchor would be the original.
     """
     nyquist = sample_rate / 2
     if nyquist < STOP * cutoff:

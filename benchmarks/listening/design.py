@@ -1,4 +1,4 @@
-"""What a listening test consists of: conditions, pages, and which file is which."""
+"""The design of a listening test: conditions, pages, and the key of its files."""
 
 import hashlib
 import json
@@ -22,14 +22,14 @@ KEY = "key.json"
 
 @dataclass(frozen=True)
 class Condition:
-    """One of the things that are compared.
+    """One of the conditions that are compared.
 
     Args:
-        name: As results print it.
+        name: as results print it.
         kind: ``REFERENCE``, ``LOW_ANCHOR``, ``MID_ANCHOR`` or ``SYSTEM``.
         bitrate: True kbps of a system; None of the others.
-        run: Folder of the run behind a system, relative to the test's; None where there is none.
-        of: What the system is: a codec's identity, or a baseline with its arguments.
+        run: folder of the run behind a system, relative to the test's; None where there is none.
+        of: the system: a codec's identity, or a baseline with its arguments.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Page:
     """A trial: stimuli of one clip that are rated beside each other.
 
     Args:
-        id: Says nothing about what is on it.
-        clip: Name of the clip.
-        domain: The kind of sound.
-        seconds: Duration of the clip.
-        reference: Id of the reference that is named as such.
-        stimuli: By id, the place in the test's conditions.
+        id: anonymous.
+        clip: name of the clip.
+        domain: the kind of sound.
+        seconds: duration of the clip.
+        reference: id of the reference that is named as such.
+        stimuli: by id, the position in the test's conditions.
     """
 
     id: str
@@ -65,16 +65,16 @@ class ListeningTest:
     """A whole test: everything but the sound and the ratings.
 
     Args:
-        title: As the page and the results print it.
-        conditions: The reference first, then anchors, then systems.
-        practice: The page for training, whose ratings are not kept.
-        pages: Those that are rated.
-        clips_per_listener: How many clips each listener is given, balanced over domains; None is all.
-        listen: Seconds each stimulus must at least have been heard.
-        lufs: Loudness of every stimulus (ITU-R BS.1770).
+        title: as the page and the results print it.
+        conditions: the reference first, then anchors, then systems.
+        practice: the page for training, whose ratings are not kept.
+        pages: those that are rated.
+        clips_per_listener: how many clips each listener is given, balanced over domains; None is all.
+        listen: seconds each stimulus must at least have been heard.
+        lufs: loudness of every stimulus (ITU-R BS.1770).
         sample_rate: Hz.
-        digest: Of the sound; with it, tests of one ``id`` sound the same.
-        lowest: Of the ratings: 0 (BS.1534, DAC) or 1 (EnCodec); the highest is 100.
+        digest: of the sound; with it, tests of one ``id`` sound the same.
+        lowest: of the ratings: 0 (BS.1534, DAC) or 1 (EnCodec); the highest is 100.
     """
 
     title: str
@@ -90,34 +90,34 @@ class ListeningTest:
 
     @cached_property
     def id(self) -> str:
-        """A name made of all that the test is."""
-        told = asdict(self)
+        """A name made of the whole design."""
+        content = asdict(self)
         if self.lowest == 0:
-            del told["lowest"]  # tests that were made before there was a choice keep their ids
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+            del content["lowest"]  # tests that were made before there was a choice keep their ids
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def page(self, name: str) -> Page | None:
         """The rated page with an id."""
         return next((page for page in self.pages if page.id == name), None)
 
     def save(self, folder: Path) -> None:
-        """Writes the key, which only the server and the analysis read.
+        """Write the key, which only the server and the analysis read.
 
         Args:
-            folder: Of the test.
+            folder: of the test.
         """
         content = {"format": FORMAT, "version": VERSION, "id": self.id, **asdict(self)}
         write_atomically(folder / KEY, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "ListeningTest":
-        """Reads the key of a test.
+        """Read the key of a test.
 
         Args:
-            folder: Of the test.
+            folder: of the test.
 
         Raises:
-            ValueError: There is none, or it is not of this version, or it was changed.
+            ValueError: there is none, or it is not of this version, or it was changed.
         """
         path = folder / KEY
         if not path.is_file():
@@ -139,14 +139,14 @@ class ListeningTest:
 
 
 def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
-    """Which systems stand on which page of a clip: as few pages as hold them, about as many on each, at random.
+    """Distribute the systems of a clip at random over as few pages as possible, about equally many on each.
 
     Every page has the hidden reference and the anchors, too, so that it can be judged alone (BS.1534).
 
     Args:
-        systems: Places of the conditions.
-        others: How many stimuli a page has besides.
-        rng: Decides which stand together; drawn anew for each clip, every pair does at some.
+        systems: positions of the conditions.
+        others: number of other stimuli of a page.
+        rng: decides which are together; as it is drawn for each clip, every pair is together for some.
     """
     room = MOST - others
     pages = max(1, -(-len(systems) // room))
@@ -155,14 +155,14 @@ def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
 
 
 def make_page(clip: str, domain: str, seconds: float, conditions: Sequence[int], rng: Random) -> Page:
-    """A page with ids that say nothing.
+    """A page with anonymous ids.
 
     Args:
-        clip: Name of the clip.
-        domain: The kind of sound.
-        seconds: Duration of the clip.
-        conditions: Places of what is rated on it.
-        rng: Draws the ids.
+        clip: name of the clip.
+        domain: the kind of sound.
+        seconds: duration of the clip.
+        conditions: positions of the conditions that are rated on it.
+        rng: draws the ids.
     """
     page, reference, *ids = (f"{rng.getrandbits(48):012x}" for _ in range(len(conditions) + 2))
     # In the order of their ids, which is as good as none.

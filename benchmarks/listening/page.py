@@ -13,14 +13,14 @@ SCRIPTS = ("order.js", "store.js", "sounds.js", "deck.js", "trial.js", "steps.js
 
 
 def render(test: ListeningTest) -> str:
-    """The page; it holds nothing that says which stimulus is which.
+    """The page; it does not reveal which stimulus is which.
 
     Args:
-        test: What is asked.
+        test: the test.
     """
     clips = {page.clip: number for number, page in enumerate(test.pages)}
     kinds = {page.domain: number for number, page in enumerate(test.pages)}
-    told = {
+    content = {
         "id": test.id,
         "clips": test.clips_per_listener,
         "listen": test.listen,
@@ -34,7 +34,7 @@ def render(test: ListeningTest) -> str:
         "title": escape(test.title),
         "style": resource(shared, "page.css") + resource(here, "page.css"),
         "script": "\n".join([resource(shared, "switch.js"), *(resource(here, name) for name in SCRIPTS)]),
-        "test": json.dumps(told).replace("</", "<\\/"),
+        "test": json.dumps(content).replace("</", "<\\/"),
         "version": escape(__version__),
         "longest": str(LONGEST_NAME),
         "lowest": str(test.lowest),

@@ -18,15 +18,15 @@ ACROSS = 3
 
 
 def plot(title: str, means: DataFrame, footnote: str) -> bytes:
-    """Draws the means.
+    """Draw the means.
 
     Args:
-        title: Of the test.
-        means: As ``analysis.means`` gives them.
-        footnote: What stands under the picture.
+        title: of the test.
+        means: as ``analysis.means`` gives them.
+        footnote: text under the picture.
 
     Returns:
-        A PNG file.
+        a PNG file.
     """
     domains = list(dict.fromkeys(means["domain"]))
     domains = domains if len(domains) > 2 else domains[:1]

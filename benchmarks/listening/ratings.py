@@ -1,4 +1,4 @@
-"""What a listener's file says, held to what the test asked."""
+"""Reads listeners' files and checks them against the test."""
 
 import json
 import math
@@ -17,7 +17,7 @@ FORMAT = "codeclab mushra ratings"
 VERSION = 1
 FOLDER = "ratings"
 LONGEST_NAME = 80
-"""Letters of the name a listener may give."""
+"""Most characters of a listener's name."""
 
 FIELDS = {"format", "version", "test", "listener", "name", "began", "ended", "pages"}
 PAGE_FIELDS = {"page", "order", "ratings", "seconds"}
@@ -29,9 +29,9 @@ class Ratings:
     """All that one listener rated.
 
     Args:
-        listener: Id that the page drew.
-        name: What the listener called herself; may be empty.
-        pages: By page and stimulus, the rating from the test's lowest to 100.
+        listener: id that the page drew.
+        name: as given by the listener; may be empty.
+        pages: by page and stimulus, the rating from the test's lowest to 100.
     """
 
     listener: str
@@ -40,7 +40,7 @@ class Ratings:
 
     @property
     def called(self) -> str:
-        """Name, where there is one, and id."""
+        """Name, if there is one, and id."""
         return f"{self.name} ({self.listener})" if self.name else self.listener
 
 
@@ -48,11 +48,11 @@ def read_ratings(text: str | bytes, test: ListeningTest) -> Ratings:
     """The ratings in a file.
 
     Args:
-        text: Content of the file.
-        test: What was rated.
+        text: content of the file.
+        test: what was rated.
 
     Raises:
-        ValueError: It is no such file, is of another test, or a page is unknown, incomplete or holds a rating that is
+        ValueError: it is no such file, is of another test, or a page is unknown, incomplete or holds a rating that is
             none; the message says which.
     """
     try:
@@ -76,7 +76,7 @@ def read_ratings(text: str | bytes, test: ListeningTest) -> Ratings:
     for number, page in enumerate(pages, 1):
         name, scores = _page(page, test, f"page {number}")
         if name in rated:
-            raise ValueError(f"page {number} ({name}) stands there twice")
+            raise ValueError(f"page {number} ({name}) is listed twice")
         rated[name] = scores
     return Ratings(content["listener"], " ".join(content["name"].split()), rated)
 
@@ -85,7 +85,7 @@ def _page(content: Any, test: ListeningTest, called: str) -> tuple[str, dict[str
     _fields(content, PAGE_FIELDS, called)
     page = test.page(content["page"]) if isinstance(content["page"], str) else None
     if page is None:
-        raise ValueError(f"{called} is none of the test's: {str(content['page'])[:40]!r}")
+        raise ValueError(f"{called} is not a page of the test: {str(content['page'])[:40]!r}")
     ratings, order = content["ratings"], content["order"]
     if not isinstance(ratings, dict) or ratings.keys() != page.stimuli.keys():
         raise ValueError(f"{called} ({page.id}) should have a rating for each of its {len(page.stimuli)} stimuli")
@@ -114,11 +114,11 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
     """The ratings of all listeners of a test.
 
     Args:
-        folder: Of the test; the files are in its ``ratings``.
-        test: What was rated.
+        folder: of the test; the files are in its ``ratings``.
+        test: what was rated.
 
     Raises:
-        ValueError: There is no file, or some are wrong (each is named, with what is wrong), or two of one listener
+        ValueError: there is no file, or some are wrong (each is named, with what is wrong), or two of one listener
             differ.
     """
     paths = sorted((folder / FOLDER).glob("*.json"))
@@ -127,7 +127,7 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
             f"{folder / FOLDER} holds no ratings; put the listeners' files there, or collect them with "
             f"`codeclab mushra serve {folder}`"
         )
-    found: dict[str, tuple[Path, Ratings]] = {}
+    by_listener: dict[str, tuple[Path, Ratings]] = {}
     wrong = []
     for path in paths:
         try:
@@ -135,25 +135,25 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
         except ValueError as error:
             wrong.append(f"{path}: {error}")
             continue
-        other, same = found.setdefault(ratings.listener, (path, ratings))
+        other, same = by_listener.setdefault(ratings.listener, (path, ratings))
         if same != ratings:
             wrong.append(f"{path}: the listener {ratings.listener} is also that of {other.name}, with other ratings")
     if wrong:
         are, them = (by_number(len(wrong), *words) for words in (("is", "are"), ("it", "them")))
         title = f"{len(wrong)} of {counted(len(paths), 'file')} {are} wrong; mend or remove {them}:"
         raise ValueError("\n  ".join([title, *wrong]))
-    return [ratings for _, ratings in found.values()]
+    return [ratings for _, ratings in by_listener.values()]
 
 
 def scores(ratings: Sequence[Ratings], test: ListeningTest) -> DataFrame:
-    """One line for each rating, with what it is of.
+    """One line for each rating, with its listener, clip and condition.
 
     Args:
-        ratings: Of some listeners.
-        test: What they rated.
+        ratings: of some listeners.
+        test: what they rated.
 
     Returns:
-        Columns ``SCORE_COLUMNS``.
+        columns ``SCORE_COLUMNS``.
     """
     pages = {page.id: page for page in test.pages}
     rows = []

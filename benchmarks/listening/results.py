@@ -1,4 +1,4 @@
-"""All that a listening test found, and the files that say it."""
+"""The results of a listening test, and the files that hold them."""
 
 import math
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
 
 PAPERS_RATINGS = 10
-"""Of each stimulus, at least, in EnCodec's tests (section 4.3)."""
+"""Least ratings of each stimulus in EnCodec's tests (section 4.3)."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the listeners of a test found.
+    """The results of a listening test.
 
     Args:
-        test: What they were asked.
-        listeners: All, by id, as they are called.
-        screened: What became of each.
-        scores: Ratings of those that count, one a line.
-        means: As ``analysis.means`` gives them.
-        pairs: As ``analysis.pairs`` gives them.
-        screening: By which rule the listeners were judged.
+        test: the test.
+        listeners: names of all listeners, by id.
+        screened: result of the screening of each listener.
+        scores: ratings of those that count, one a line.
+        means: as ``analysis.means`` gives them.
+        pairs: as ``analysis.pairs`` gives them.
+        screening: rule by which the listeners were screened.
     """
 
     test: ListeningTest
@@ -57,29 +57,29 @@ class Results:
 
 
 def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screening = SCREENINGS["encodec"]) -> Results:
-    """Screens the listeners, and computes means and tests of the others.
+    """Screen the listeners, and compute means and tests of the others.
 
     Args:
-        ratings: Of all listeners.
-        test: What they rated.
-        screening: Which listeners count.
+        ratings: of all listeners.
+        test: what they rated.
+        screening: which listeners count.
 
     Raises:
-        ValueError: No listener is left.
+        ValueError: no listener is left.
     """
     every = scores(ratings, test)
     screened = screen(every, screening)
     named = {one.listener: one.called for one in ratings}
-    kept = every[every["listener"].isin([one.listener for one in screened if one.reason is None])]
-    if kept.empty:
-        told = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
-        raise ValueError(f"no listener is left after screening: {told}")
-    found = means(kept, test.conditions), pairs(kept, test.conditions)
-    return Results(test, named, screened, kept, *found, screening)
+    counting = every[every["listener"].isin([one.listener for one in screened if one.reason is None])]
+    if counting.empty:
+        reasons = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
+        raise ValueError(f"no listener is left after screening: {reasons}")
+    found = means(counting, test.conditions), pairs(counting, test.conditions)
+    return Results(test, named, screened, counting, *found, screening)
 
 
 def markdown(results: Results) -> str:
-    """The results for people: means by condition and domain, who was screened out, pairs, what to know."""
+    """The results as Markdown: means by condition and domain, listeners screened out, pairs, and notes."""
     parts = [f"## {escape_markdown(results.test.title)}", _mean_table(results)]
     parts.append("\n".join(f"* {escape_markdown(note)}" for note in notes(results)))
     parts += ["### Systems compared", _pair_table(results.pairs)] if results.pairs else []
@@ -87,28 +87,28 @@ def markdown(results: Results) -> str:
 
 
 def notes(results: Results) -> list[str]:
-    """What belongs under the means."""
+    """Notes under the means."""
     counts = results.scores.groupby(["page", "condition"]).size()
     there = sum(len(page.stimuli) for page in results.test.pages)
     low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
-    found = [
+    remarks = [
         f"{results.said[0].upper()}{results.said[1:]}; {counted(len(results.scores), 'rating')}, "
         f"{low if low == high else f'{low} to {high}'} of each stimulus.",
         "± is half of the 95 % interval over ratings, as in the papers' tables; the column beside it is over the means "
         "of listeners, which is what other listeners would give.",
     ]
-    found += [
+    remarks += [
         f"{results.listeners[one.listener]} was screened out: {one.reason}." for one in results.screened if one.reason
     ]
-    found.append(f"Which listeners count: {results.screening.said}.")
+    remarks.append(f"Which listeners count: {results.screening.said}.")
     if not any(condition.kind == LOW_ANCHOR for condition in results.test.conditions):
-        found.append("There was no low anchor: figures of tests with one are not comparable.")
+        remarks.append("This test had no low anchor; its figures cannot be compared with those of tests that have one.")
     if low < PAPERS_RATINGS:
-        found.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
+        remarks.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
     pages = {page.clip for page in results.test.pages}
     if len(pages) < len(results.test.pages):
-        found.append("The systems stood on several pages of each clip: not all were heard beside each other.")
-    return found
+        remarks.append("The systems of each clip were spread over several pages, so not all were compared directly.")
+    return remarks
 
 
 def _mean_table(results: Results) -> str:
@@ -157,14 +157,14 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write_results(results: Results, folder: Path) -> list[Path]:
-    """Writes ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
+    """Write ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
 
     Args:
-        results: What was found.
-        folder: Where.
+        results: the results.
+        folder: where.
 
     Returns:
-        The files.
+        the files.
     """
     footnote = f"95 % intervals over ratings; {results.said}."
     rows = [(p.first, p.second, *p.difference, p.p, p.adjusted, p.better) for p in results.pairs]

@@ -1,4 +1,4 @@
-"""Which listeners' ratings count: the papers' screenings afterwards, and the recommendation's."""
+"""Screening of listeners: the rules of the papers and of the recommendation."""
 
 import math
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ class Screening:
     """A rule by which listeners are left out.
 
     Args:
-        said: What it is, for the notes.
-        reference_below: A hidden reference rated below this counts against a listener; None counts nothing.
-        reference_percent: Of her references that may be so.
-        inclusive: Whether a listener at just that share is left out.
-        anchor_above: A low anchor rated above this counts against a listener; None counts nothing.
-        anchor_percent: Of her anchors that may be so.
+        said: its name, for the notes.
+        reference_below: a hidden reference rated below this counts against a listener; None counts nothing.
+        reference_percent: share of a listener's references that may be.
+        inclusive: whether a listener with exactly that share is left out.
+        anchor_above: a low anchor rated above this counts against a listener; None counts nothing.
+        anchor_percent: share of a listener's anchors that may be.
     """
 
     said: str
@@ -41,13 +41,13 @@ left. BS.1534-3, section 4.1.2: not who rates the hidden reference below 90 for 
 
 @dataclass(frozen=True)
 class Screened:
-    """What became of a listener.
+    """The result of a listener's screening.
 
     Args:
-        listener: Id.
-        reference_below: Share of the hidden references rated below the screening's limit.
-        anchor_above: Share of the low anchors rated above it; NaN where there were none.
-        reason: Why the ratings do not count; None where they do.
+        listener: id.
+        reference_below: share of the hidden references rated below the screening's limit.
+        anchor_above: share of the low anchors rated above it; NaN where there were none.
+        reason: why the ratings do not count; None where they do.
     """
 
     listener: str
@@ -57,11 +57,11 @@ class Screened:
 
 
 def screen(scores: DataFrame, screening: Screening = SCREENINGS["encodec"]) -> list[Screened]:
-    """Judges every listener.
+    """Screen every listener.
 
     Args:
-        scores: As ``ratings.scores`` gives them.
-        screening: By which rule.
+        scores: as ``ratings.scores`` gives them.
+        screening: the rule.
     """
     return [_judge(str(listener), own, screening) for listener, own in scores.groupby("listener", sort=False)]
 

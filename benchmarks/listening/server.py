@@ -17,10 +17,10 @@ PAGES = "listen"
 """The folder of a test that listeners may see."""
 
 MOST_BYTES = 1_000_000
-"""Of a listener's file: twelve ratings on each of some two thousand pages."""
+"""Largest size of a listener's file: twelve ratings on each of about two thousand pages."""
 
 SECONDS = 30
-"""Without a word from the other side, after which a connection is closed."""
+"""Seconds without data after which a connection is closed."""
 
 KINDS = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -30,14 +30,14 @@ class RatingsServer(http.server.ThreadingHTTPServer):
     """Serves a listening test.
 
     Args:
-        folder: Of the test.
-        host: Address to listen at.
-        port: Port; 0 takes a free one.
-        said: Called with a line for each file of ratings that came.
+        folder: of the test.
+        host: address to listen on.
+        port: port; 0 takes a free one.
+        said: called with a line for each file of ratings that arrives.
 
     Raises:
-        ValueError: The folder holds no test.
-        OSError: The port is taken.
+        ValueError: the folder holds no test.
+        OSError: the port is taken.
     """
 
     daemon_threads = True
@@ -67,16 +67,16 @@ class RatingsServer(http.server.ThreadingHTTPServer):
         return f"http://{host}:{self.server_address[1]}/"
 
     def keep(self, content: bytes) -> str:
-        """Keeps a listener's file; the same file twice is one, and none is ever written over.
+        """Store a listener's file; the same file is stored only once, and none is overwritten.
 
         Args:
-            content: As it was sent.
+            content: of the request.
 
         Returns:
-            The name it is kept under.
+            the name of the stored file.
 
         Raises:
-            ValueError: It holds no ratings of this test; the message says what is wrong.
+            ValueError: it holds no ratings of this test; the message says what is wrong.
         """
         ratings = read_ratings(content, self.test)
         name = f"{ratings.listener}-{hashlib.sha256(content).hexdigest()[:12]}.json"
@@ -122,7 +122,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch(r"[0-9]{1,12}", length):
-            self._answer(411, "say how long it is")
+            self._answer(411, "Content-Length is missing")
             return
         if int(length) > MOST_BYTES:
             self._answer(413, f"a listener's file has at most {MOST_BYTES} bytes")
@@ -133,12 +133,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(400, str(error))
             return
         except OSError as error:
-            self._answer(500, f"it could not be kept: {error.strerror}")
+            self._answer(500, f"the ratings could not be saved: {error.strerror}")
             return
         self._answer(201, "kept, thank you")
 
     def _is_welcome(self) -> bool:
-        """Whether the request is meant for this server: not from another site, nor by a name that leads here."""
+        """Whether the request is meant for this server: not from another site, nor by another host name."""
         host = self.headers.get("Host", "")
         named = urlsplit(f"//{host}").hostname
         origin = self.headers.get("Origin")
@@ -163,4 +163,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: what matters is said when ratings arrive."""
+        """Log nothing; a line is printed when ratings arrive."""

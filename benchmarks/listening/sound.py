@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def wav(audio: Tensor, sample_rate: int) -> bytes:
-    """A WAV file of 16 bits: of clips that last equally long, all files are equally large.
+    """A WAV file of 16 bits; files of equally long clips have the same size.
 
     Args:
-        audio: Samples ``[C, N]`` within [-1, 1].
+        audio: samples ``[C, N]`` within [-1, 1].
         sample_rate: Hz.
     """
     target = io.BytesIO()
@@ -20,10 +20,10 @@ def wav(audio: Tensor, sample_rate: int) -> bytes:
 
 
 def script(name: str, content: bytes) -> str:
-    """A stimulus as a script: from disk, a browser lets a page load these, and no audio that it could switch.
+    """A stimulus as a script: from disk, a browser lets a page load scripts, but no audio that it could switch.
 
     Args:
-        name: Id of the stimulus.
-        content: Of its file.
+        name: id of the stimulus.
+        content: of its file.
     """
     return f'sound("{name}","{base64.b64encode(content).decode()}");\n'

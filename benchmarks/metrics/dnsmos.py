@@ -23,13 +23,13 @@ def dnsmos(reference: Tensor, estimate: Tensor, sample_rate: int, score: str) ->
     A clip shorter than the 9.01 s that the network hears is repeated; of a longer one windows are averaged.
 
     Args:
-        reference: Unused: the score is of the decoded audio alone.
-        estimate: Decoded samples ``[C, N]``.
+        reference: unused: the score is of the decoded audio alone.
+        estimate: decoded samples ``[C, N]``.
         sample_rate: Hz.
         score: "ovrl_mos", "sig_mos", "bak_mos" (P.835: overall, speech, background) or "p808_mos" (P.808).
 
     Raises:
-        MetricError: The audio is silent or not finite.
+        MetricError: the audio is silent or not finite.
 
     Source: Reddy et al. 2021 and 2022; github.com/microsoft/DNS-Challenge.
     """

@@ -2,7 +2,7 @@
 
 
 class MetricError(ValueError):
-    """A metric is not defined for these signals; the message is the reason that stands in the results."""
+    """A metric is not defined for these signals; the message is the reason shown in the results."""
 
 
 class MetricMissingError(ValueError):

@@ -30,7 +30,7 @@ class Moments:
         self._products: Tensor | float = 0.0
 
     def update(self, vectors: Tensor) -> None:
-        """Counts vectors ``[N, D]``."""
+        """Count vectors ``[N, D]``."""
         vectors = vectors.double()
         self.n += vectors.shape[0]
         self._sum = self._sum + vectors.sum(0)
@@ -69,16 +69,16 @@ class FrechetAudioDistance:
         self._moments: dict[Any, tuple[Moments, Moments]] = {}
 
     def update(self, groups: list[Any], reference: Tensor, estimate: Tensor, sample_rate: int) -> None:
-        """Counts a clip in its groups.
+        """Count a clip in its groups.
 
         Args:
-            groups: What it counts in.
-            reference: Original samples ``[C, N]``.
-            estimate: Decoded samples ``[C, N]``.
+            groups: the groups of the clip.
+            reference: original samples ``[C, N]``.
+            estimate: decoded samples ``[C, N]``.
             sample_rate: Hz of both.
 
         Raises:
-            MetricError: A signal is silent or not finite; nothing is counted.
+            MetricError: a signal is silent or not finite; nothing is counted.
         """
         model = weights(VARIABLE, WHAT)[0]
         vectors = [
@@ -99,10 +99,10 @@ def embeddings(audio: Tensor, sample_rate: int, role: str, model: str) -> Tensor
     """Vectors ``[N, D]`` of a clip.
 
     Args:
-        audio: Samples ``[C, N]``; channels are averaged.
+        audio: samples ``[C, N]``; channels are averaged.
         sample_rate: Hz of these.
         role: "reference" or "estimate", for messages.
-        model: Folder or hub id.
+        model: folder or hub id.
     """
     network, extractor = _network(model)
     rate = int(extractor.sampling_rate)
@@ -112,8 +112,8 @@ def embeddings(audio: Tensor, sample_rate: int, role: str, model: str) -> Tensor
         return network(**inputs).last_hidden_state[0]
     padded = pad(samples, (0, WINDOW * rate))
     windows = [padded[start : start + WINDOW * rate].numpy() for start in range(0, len(samples), HOP * rate)]
-    found = network.get_audio_features(**extractor(windows, sampling_rate=rate, return_tensors="pt"))
-    return found if isinstance(found, Tensor) else found.pooler_output
+    vectors = network.get_audio_features(**extractor(windows, sampling_rate=rate, return_tensors="pt"))
+    return vectors if isinstance(vectors, Tensor) else vectors.pooler_output
 
 
 @lru_cache(maxsize=1)

@@ -86,7 +86,7 @@ def mel_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
         sample_rate: Hz.
 
     Returns:
-        The distance; NaN where the reference is silent.
+        the distance; NaN where the reference is silent.
 
     Raises:
         ValueError: the shapes differ, or the clip is shorter than half the longest window.

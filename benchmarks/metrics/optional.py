@@ -1,4 +1,4 @@
-"""What the metrics of other people's packages share: whether they can be had, and what they are given."""
+"""Shared code of metrics from other packages: whether they are available, and their inputs."""
 
 import os
 from importlib.util import find_spec
@@ -25,21 +25,21 @@ def lacking(*packages: str) -> str | None:
 
 
 def weights(variable: str, what: str) -> tuple[str, str | None]:
-    """What an environment variable names, and why that cannot be used, if it cannot.
+    """The value of an environment variable, and why it cannot be used, if so.
 
     Args:
-        variable: Its name.
-        what: What it should name, for the message, with an example.
+        variable: its name.
+        what: what it should name, for the message, with an example.
     """
-    found = os.environ.get(variable, "")
-    return found, None if found else f"it needs weights, which do not come along: set {variable} to {what}"
+    value = os.environ.get(variable, "")
+    return value, None if value else f"it needs weights, which are not included: set {variable} to {what}"
 
 
 def file_weights(variable: str, what: str) -> tuple[str, str | None]:
-    """As ``weights``, of a file that has to be there."""
+    """As ``weights``, for a file that has to exist."""
     found, missing = weights(variable, what)
     if missing is None and not Path(found).is_file():
-        missing = f"{variable} names {found}, where there is no file; it should be {what}"
+        missing = f"{variable} is {found}, but there is no such file; it should be {what}"
     return found, missing
 
 
@@ -47,17 +47,17 @@ def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[fl
     """Mono samples ``[N]`` at ``wanted`` Hz.
 
     Args:
-        audio: Samples ``[C, N]``; channels are averaged.
+        audio: samples ``[C, N]``; channels are averaged.
         sample_rate: Hz of these.
         wanted: Hz.
         role: "reference" or "estimate", for the message.
 
     Raises:
-        MetricError: They are silent or not finite.
+        MetricError: they are silent or not finite.
     """
-    found = resample(audio.detach().float().cpu().mean(dim=0), sample_rate, wanted)
-    if not bool(found.isfinite().all()):
+    samples = resample(audio.detach().float().cpu().mean(dim=0), sample_rate, wanted)
+    if not bool(samples.isfinite().all()):
         raise MetricError(f"the {role} is not finite")
-    if is_silent(found):
+    if is_silent(samples):
         raise MetricError(f"the {role} is silent")
-    return found.contiguous().numpy()
+    return samples.contiguous().numpy()

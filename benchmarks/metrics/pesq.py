@@ -19,12 +19,12 @@ def pesq_wideband(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     """Wideband PESQ (P.862.2), MOS-LQO of 1 to about 4.64, higher is better; channels averaged, at 16 kHz.
 
     Args:
-        reference: Original samples ``[C, N]``.
-        estimate: Decoded samples ``[C, N]``.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
         sample_rate: Hz of both.
 
     Raises:
-        MetricError: A signal is silent or not finite, too short (a quarter of a second), or has no speech.
+        MetricError: a signal is silent or not finite, too short (a quarter of a second), or has no speech.
     """
     return _pesq(reference, estimate, sample_rate, "wb")
 
@@ -42,5 +42,5 @@ def _pesq(reference: Tensor, estimate: Tensor, sample_rate: int, mode: Literal["
     try:
         return float(pesq.pesq(RATES[mode], first, second, mode))
     except pesq.PesqError as error:
-        said = error.args[0] if error.args else type(error).__name__
-        raise MetricError(said.decode() if isinstance(said, bytes) else str(said)) from error
+        reason = error.args[0] if error.args else type(error).__name__
+        raise MetricError(reason.decode() if isinstance(reason, bytes) else str(reason)) from error

@@ -20,16 +20,16 @@ class Metric:
     """One metric of a file, or of a whole test set.
 
     Args:
-        name: What the command line, CSV columns and tables' YAML call it.
-        title: Column title; for ViSQOL it names rate and mapping, which change the score.
-        higher_is_better: Its direction.
-        form: Format specification of a score, such as ".2f".
+        name: on the command line, in CSV columns and in tables' YAML.
+        title: column title; for ViSQOL it names rate and mapping, which change the score.
+        higher_is_better: its direction.
+        form: format specification of a score, such as ".2f".
         unit: "dB", or empty for a plain number.
         function: "module:function" of a per-file metric ``(reference [C, N], estimate [C, N], sample_rate) -> float``,
             imported when it is first used; None for a metric of the whole test set.
-        mapping: For ViSQOL, the mapping that it runs under (it is then computed in worker processes).
-        swapped: For ViSQOL, whether the original is given as the degraded signal.
-        matched: Whether the decoded audio is first brought to the original's loudness.
+        mapping: for ViSQOL, the mapping that it runs under (it is then computed in worker processes).
+        swapped: for ViSQOL, whether the original is given as the degraded signal.
+        matched: whether the decoded audio is first brought to the original's loudness.
         of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
             files and of codes.
         missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
@@ -54,13 +54,13 @@ class Metric:
 
     @property
     def of_codes(self) -> bool:
-        """Whether it is one of the test set's codes."""
+        """Whether it is a metric of the test set's codes."""
         return self.function is None and self.of_set is None
 
     def lacks(self) -> str | None:
         """None, or what it needs and how to get it, in one line."""
-        found = _imported(self.missing)() if self.missing else None
-        return f"the metric {self.name} cannot be computed here: {found}" if found else None
+        missing = _imported(self.missing)() if self.missing else None
+        return f"the metric {self.name} cannot be computed here: {missing}" if missing else None
 
     @property
     def heading(self) -> str:
@@ -72,7 +72,7 @@ class Metric:
         """The function of a per-file metric.
 
         Raises:
-            ValueError: This metric is one of the test set's codes, not of a file.
+            ValueError: this metric is one of the test set's codes, not of a file.
         """
         if self.function is None:
             raise ValueError(f"{self.name} is a metric of the whole test set; evaluate() computes it")
@@ -144,7 +144,7 @@ SWAPPED = Metric(
     swapped=True,
 )
 RELEASED = (MEL, STFT, SWAPPED)
-"""What DAC's scripts compute of decoded audio at the original's loudness, and level moves."""
+"""Metrics that DAC's scripts compute of decoded audio at the original's loudness, and that depend on level."""
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -203,10 +203,10 @@ DEFAULT_METRICS = ("visqol_audio", "si_snr", "mel_distance", "stft_distance", "b
 
 
 def refuse_unknown(names: Sequence[str]) -> None:
-    """Refuse names of no metric.
+    """Refuse unknown names of metrics.
 
     Raises:
-        ValueError: One is unknown; the message has the closest one, and lists all there are.
+        ValueError: one is unknown; the message has the closest one, and lists all there are.
     """
     unknown = [name for name in names if name not in METRICS]
     if unknown:
@@ -218,8 +218,8 @@ def metrics_named(names: Sequence[str]) -> list[Metric]:
     """The metrics of these names, in this order.
 
     Raises:
-        ValueError: A name is unknown or given twice.
-        MetricMissingError: A metric's package or weights are not here.
+        ValueError: a name is unknown or given twice.
+        MetricMissingError: a metric's package or weights are not here.
     """
     refuse_unknown(names)
     if len(set(names)) < len(names):

@@ -22,7 +22,7 @@ def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
         sample_rate: Hz; unused.
 
     Returns:
-        The ratio in dB; NaN where a channel of the reference is silent, minus infinity where one is silent or
+        the ratio in dB; NaN where a channel of the reference is silent, minus infinity where one is silent or
         uncorrelated in the estimate only.
 
     Raises:
@@ -52,7 +52,7 @@ def si_sdr_negated(reference: Tensor, estimate: Tensor, sample_rate: int) -> flo
         sample_rate: Hz; unused.
 
     Returns:
-        Minus the ratio in dB; NaN where a channel of the reference is silent.
+        minus the ratio in dB; NaN where a channel of the reference is silent.
 
     Raises:
         ValueError: the shapes differ.

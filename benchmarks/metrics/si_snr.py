@@ -17,7 +17,7 @@ def si_snr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
         sample_rate: Hz; unused.
 
     Returns:
-        The ratio in dB; NaN where a channel of the reference is silent.
+        the ratio in dB; NaN where a channel of the reference is silent.
 
     Raises:
         ValueError: the shapes differ.

@@ -1,4 +1,4 @@
-"""What every distance between two signals asks first."""
+"""Checks of the inputs of every distance between two signals."""
 
 from torch import Tensor
 
@@ -20,5 +20,5 @@ def check_pair(reference: Tensor, estimate: Tensor) -> None:
 
 
 def is_silent(signal: Tensor) -> bool:
-    """Whether a signal has nothing but a constant: no metric then says anything."""
+    """Whether a signal is constant, so that no metric is meaningful."""
     return bool((signal == signal[..., :1]).all())

@@ -25,12 +25,12 @@ def speaker_similarity(reference: Tensor, estimate: Tensor, sample_rate: int) ->
     voice encoder, of the generalized end-to-end loss (Wan et al. 2018).
 
     Args:
-        reference: Original samples ``[C, N]``.
-        estimate: Decoded samples ``[C, N]``.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
         sample_rate: Hz of both.
 
     Raises:
-        MetricError: A signal is silent or not finite, or no voice is heard in it.
+        MetricError: a signal is silent or not finite, or no voice is heard in it.
     """
     first, second = (
         _embedding(audio, sample_rate, role) for audio, role in ((reference, "reference"), (estimate, "estimate"))
@@ -42,7 +42,7 @@ def _embedding(audio: Tensor, sample_rate: int, role: str) -> Any:
     encoder, prepare = _encoder()
     speech = prepare(mono(audio, sample_rate, SAMPLE_RATE, role))
     if len(speech) == 0:
-        raise MetricError(f"no voice is heard in the {role}")
+        raise MetricError(f"the {role} has no voice in it")
     return encoder.embed_utterance(speech)
 
 

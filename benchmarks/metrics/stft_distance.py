@@ -61,7 +61,7 @@ def stft_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
         sample_rate: Hz; unused, the windows are given in samples.
 
     Returns:
-        The distance; NaN where the reference is silent.
+        the distance; NaN where the reference is silent.
 
     Raises:
         ValueError: the shapes differ, or the clip is shorter than half the longest window.
@@ -78,7 +78,7 @@ def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> 
         sample_rate: Hz; unused.
 
     Returns:
-        The distance; NaN where the reference is silent.
+        the distance; NaN where the reference is silent.
 
     Raises:
         ValueError: the shapes differ, or the clip is shorter than half the longest window.

@@ -19,12 +19,12 @@ def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Channels are averaged.
 
     Args:
-        reference: Original samples ``[C, N]``.
-        estimate: Decoded samples ``[C, N]``.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
         sample_rate: Hz of both.
 
     Raises:
-        MetricError: A signal is silent or not finite, or less than 0.4 s of the reference is above -40 dB.
+        MetricError: a signal is silent or not finite, or less than 0.4 s of the reference is above -40 dB.
     """
     return _stoi(reference, estimate, sample_rate, extended=False)
 

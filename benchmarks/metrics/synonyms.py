@@ -9,7 +9,7 @@ SAME = (("si_snr", "si_sdr"),)
 
 
 def named_as(name: str, names: Iterable[str]) -> str:
-    """What those names call a metric: the one of them that is the same, else its own name."""
+    """The name of a metric among those names: the one that means the same, else its own."""
     known = list(names)
     if name in known:
         return name
@@ -18,12 +18,12 @@ def named_as(name: str, names: Iterable[str]) -> str:
 
 
 def one_of_each(names: Iterable[str]) -> list[str]:
-    """The names, of different ones of one metric the first."""
-    kept: list[str] = []
+    """The names, with only the first of several names of one metric."""
+    chosen: list[str] = []
     for name in names:
-        if name in kept or named_as(name, kept) not in kept:
-            kept.append(name)
-    return kept
+        if name in chosen or named_as(name, chosen) not in chosen:
+            chosen.append(name)
+    return chosen
 
 
 def columns_named_as(per_file: DataFrame, names: Sequence[str]) -> DataFrame:

@@ -23,12 +23,12 @@ def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """UTMOS (strong learner), 1 to 5, higher is better; channels averaged, at 16 kHz.
 
     Args:
-        reference: Unused: the score is of the decoded audio alone.
-        estimate: Decoded samples ``[C, N]``.
+        reference: unused: the score is of the decoded audio alone.
+        estimate: decoded samples ``[C, N]``.
         sample_rate: Hz.
 
     Raises:
-        MetricError: The audio is silent or not finite.
+        MetricError: the audio is silent or not finite.
 
     Source: Saeki et al. 2022, "UTMOS: UTokyo-SaruLab system for VoiceMOS challenge 2022".
     """

@@ -19,15 +19,15 @@ def visqol_audio(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
     (``codeclab.codecs.resample``). Needs about 0.7 s of audio.
 
     Args:
-        reference: Original samples ``[C, N]``.
-        estimate: Decoded samples ``[C, M]``.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, M]``.
         sample_rate: Hz of both.
 
     Returns:
         MOS-LQO, about 1 to 4.73.
 
     Raises:
-        MetricError: A signal is too short, silent or not finite.
+        MetricError: a signal is too short, silent or not finite.
 
     Source: Chinen et al., "ViSQOL v3" (2020), https://github.com/google/visqol, through visqol-python.
     """
@@ -51,8 +51,8 @@ def visqol_speech(
     (``codeclab.codecs.resample``).
 
     Args:
-        reference: Original samples ``[C, N]``.
-        estimate: Decoded samples ``[C, M]``.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, M]``.
         sample_rate: Hz of both.
         mapping: "lattice" is what the official program uses by default; "exponential" is its older polynomial fit,
             which reaches 5 for equal signals. Scores under the two are not comparable.
@@ -61,7 +61,7 @@ def visqol_speech(
         MOS-LQO, about 1 to 4.5 (lattice) or 1 to 5 (exponential).
 
     Raises:
-        MetricError: A signal is too short, silent or not finite, or there is no voice activity.
+        MetricError: a signal is too short, silent or not finite, or there is no voice activity.
 
     Source: Chinen et al., "ViSQOL v3" (2020), https://github.com/google/visqol, through visqol-python.
     """

@@ -26,13 +26,13 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
     Source: ViSQOL v3 (Chinen et al., 2020), https://github.com/google/visqol, as ported by visqol-python.
 
     Args:
-        reference: Mono samples ``[N]``.
-        estimate: Mono samples ``[M]``, aligned by ViSQOL itself.
+        reference: mono samples ``[N]``.
+        estimate: mono samples ``[M]``, aligned by ViSQOL itself.
         mapping: "svr" (audio mode), or in speech mode "lattice" (the official one) or "exponential" (a polynomial fit).
         sample_rate: Hz of both.
 
     Raises:
-        MetricError: A signal is empty, silent or not finite, or ViSQOL finds nothing in it to compare.
+        MetricError: a signal is empty, silent or not finite, or ViSQOL finds nothing in it to compare.
     """
     import numpy as np
 
@@ -68,7 +68,7 @@ def _api(mapping: Mapping) -> "VisqolApi":
 
 
 def start_worker() -> None:
-    """Holds a worker process to one thread; must run before NumPy and Numba are imported there."""
+    """Hold a worker process to one thread; must run before NumPy and Numba are imported there."""
     leave_signals_to_parent()
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = "1"

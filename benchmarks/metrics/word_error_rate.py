@@ -25,15 +25,15 @@ def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> fl
     are compared in lower case, without punctuation.
 
     Args:
-        reference: Original samples ``[C, N]``.
-        estimate: Decoded samples ``[C, N]``.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
         sample_rate: Hz of both.
 
     Returns:
-        Substitutions, deletions and insertions over the original's words; 0 where both are heard alike.
+        substitutions, deletions and insertions over the original's words; 0 where both are heard alike.
 
     Raises:
-        MetricError: A signal is silent or not finite, or no word is heard in the original.
+        MetricError: a signal is silent or not finite, or no word is heard in the original.
     """
     heard = [_words(audio, sample_rate, role) for audio, role in ((reference, "reference"), (estimate, "estimate"))]
     return words_wrong(*heard)
@@ -43,7 +43,7 @@ def words_wrong(said: str, heard: str) -> float:
     """Word error rate of one text against another.
 
     Raises:
-        MetricError: There is no word in ``said``.
+        MetricError: there is no word in ``said``.
     """
     import jiwer
 

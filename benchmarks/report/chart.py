@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 WIDTH, HEIGHT = 360, 236
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 38
 STYLES = 7
-"""How many colours and marks the style sheet tells apart."""
+"""Number of colours and marks in the style sheet."""
 
 MARKS = (
     "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0Z",
@@ -28,8 +28,8 @@ class Series:
     """One line of a chart.
 
     Args:
-        name: Of the row.
-        place: The row's place in the table, which gives its colour and mark.
+        name: of the row.
+        place: the row's position in the table, which gives its colour and mark.
         points: ``(x, y, half width of the interval)`` in order; a half width that is not a number draws no bar.
         published: ``(x, y)`` of a paper's figures, drawn hollow.
     """
@@ -42,15 +42,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """Where values stand along one side, and their labels.
+    """Positions of values along an axis, and their labels.
 
     Args:
-        low: Smallest value.
-        high: Largest value.
-        start: Pixels of the smallest.
-        end: Pixels of the largest.
-        ticks: Values with a label.
-        logarithmic: Whether equal ratios are equally far apart.
+        low: smallest value.
+        high: largest value.
+        start: pixels of the smallest.
+        end: pixels of the largest.
+        ticks: values with a label.
+        logarithmic: whether equal ratios are equally far apart.
     """
 
     low: float
@@ -79,12 +79,12 @@ def chart(
     """A figure element with a chart.
 
     Args:
-        title: What is shown, with unit.
-        series: Lines with at least one point between them.
-        x_label: What stands along the horizontal side.
-        form: Prints a value of the vertical side.
-        rates: Whether x is a bitrate, whose octaves are equally far apart and labelled where something stands.
-        marks: Whether points are marked, or only their line is drawn.
+        title: what is shown, with unit.
+        series: lines with at least one point between them.
+        x_label: title of the horizontal axis.
+        form: formats a value of the vertical axis.
+        rates: whether x is a bitrate, whose octaves are equally far apart and labelled where something stands.
+        marks: whether points are marked, or only their line is drawn.
     """
     xs = [x for line in series for x in (*(p[0] for p in line.points), *(p[0] for p in line.published))]
     x_axis, y_axis = _x_axis(xs, rates), _y_axis(series, marks)
@@ -112,12 +112,12 @@ def _line(line: Series, x_axis: Axis, y_axis: Axis, form: Callable[[float], str]
     shape = MARKS[line.place % STYLES]
     parts = [f'<path class="line" d="{path}"/>'] if path else []
     for (x, y, half), (left, down) in zip(line.points, at, strict=True) if marks else ():
-        said = f"{line.name}: {form(y)} at {x:.4g} {x_label}"
+        label = f"{line.name}: {form(y)} at {x:.4g} {x_label}"
         if math.isfinite(half) and half > 0:
             top, low = (y_axis(min(max(value, y_axis.low), y_axis.high)) for value in (y + half, y - half))
             parts.append(f'<path class="bar" d="M{left:.1f} {top:.1f}V{low:.1f}"/>')
-            said = f"{line.name}: {form(y)} ± {form(half)} at {x:.4g} {x_label}"
-        parts.append(_mark(shape, left, down, "mark", said))
+            label = f"{line.name}: {form(y)} ± {form(half)} at {x:.4g} {x_label}"
+        parts.append(_mark(shape, left, down, "mark", label))
     parts += [
         _mark(shape, x_axis(x), y_axis(y), "mark published", f"{line.name}, published: {form(y)} at {x:.4g} {x_label}")
         for x, y in line.published

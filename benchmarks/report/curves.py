@@ -18,14 +18,14 @@ from codeclab.benchmarks.tables.table import Table, lines
 from codeclab.codecs.wording import counted
 
 POINTS = 240
-"""At most so many of a logged quantity are drawn: more than a chart has pixels for."""
+"""Most points of a logged quantity that are drawn: more than a chart has pixels."""
 
 LOGGED = {"valid/": "Validation", "train/": "Losses, gradients and rates"}
 """Prefixes of what runs log that is drawn as curves, with their headings; the codebooks are drawn as maps."""
 
 
 def printed(name: str) -> Callable[[float], str]:
-    """How values of a metric or column are printed beside a chart."""
+    """The format of a metric's or column's values beside a chart."""
     if form(name).endswith("%"):
         return lambda value: f"{100 * value:.3g} %"
     return lambda value: f"{value:.3g}"
@@ -36,17 +36,17 @@ def rate_quality(table: Table) -> str:
     domains = [ALL, *table.domains] if len(table.domains) > 1 else [ALL]
     panels = []
     for domain in domains:
-        shown = "".join(_quality(table, domain, name) for name in (*table.metrics, *table.own_columns))
-        if shown:
+        charts = "".join(_quality(table, domain, name) for name in (*table.metrics, *table.own_columns))
+        if charts:
             hidden = "" if domain == ALL else " hidden"
-            panels.append(f'<div class="charts" data-of="curves" data-value="{escape(domain)}"{hidden}>{shown}</div>')
+            panels.append(f'<div class="charts" data-of="curves" data-value="{escape(domain)}"{hidden}>{charts}</div>')
     return "".join(panels)
 
 
 def _quality(table: Table, domain: str, name: str) -> str:
     series = []
     shown = lines(table, domain)
-    for place, row in enumerate(table.rows):
+    for position, row in enumerate(table.rows):
         own = [line for line in shown if line.row is row and line.bitrate is not None]
         points = [
             (line.bitrate, line.scores[name].mean, line.scores[name].ci95)
@@ -58,7 +58,7 @@ def _quality(table: Table, domain: str, name: str) -> str:
         theirs = [(x, y) for x, y in figures if x is not None and y is not None]
         theirs = theirs if table.beside_paper or table.figure is not None or not points else []
         if points or theirs:
-            series.append(Series(row.name, place, points, theirs))
+            series.append(Series(row.name, position, points, theirs))
     if not any(line.points for line in series):
         return ""
     return chart(heading(name), series, "kbps", printed(name), rates=True)
@@ -77,16 +77,16 @@ def training(table: Table, histories: Mapping[str, DataFrame]) -> str:
 
 def _logged(table: Table, histories: Mapping[str, DataFrame], name: str) -> str:
     series = []
-    for place, row in enumerate(table.rows):
+    for position, row in enumerate(table.rows):
         history = histories.get(row.name)
         if history is None or name not in history.columns:
             continue
-        kept = history[["step", name]].dropna()
-        kept = kept[np.isfinite(kept[name])]
-        kept = kept.iloc[:: max(1, -(-len(kept) // POINTS))]
-        points = [(float(step), float(value), math.nan) for step, value in kept.itertuples(index=False)]
+        logged = history[["step", name]].dropna()
+        logged = logged[np.isfinite(logged[name])]
+        logged = logged.iloc[:: max(1, -(-len(logged) // POINTS))]
+        points = [(float(step), float(value), math.nan) for step, value in logged.itertuples(index=False)]
         if points:
-            series.append(Series(row.name, place, points))
+            series.append(Series(row.name, position, points))
     if not any(len(line.points) > 1 for line in series):
         return ""
     return chart(name, series, "batch", marks=False)
@@ -113,13 +113,13 @@ def codebooks(table: Table, histories: Mapping[str, DataFrame]) -> str:
 
 def _of_codebooks(table: Table, column: str, title: str) -> str:
     series = []
-    for place, row in enumerate(table.rows):
+    for position, row in enumerate(table.rows):
         if row.codebooks is None or not len(row.codebooks):
             continue
         codes = row.codebooks[(row.codebooks["domain"] == ALL) & (row.codebooks["codebook"] != TOGETHER)]
         codes = codes[codes["bitrate_kbps"] == codes["bitrate_kbps"].max()]
         values = zip(codes["codebook"], codes[column], strict=True)
-        series.append(Series(row.name, place, [(float(k), float(value), math.nan) for k, value in values]))
+        series.append(Series(row.name, position, [(float(k), float(value), math.nan) for k, value in values]))
     if not any(line.points for line in series):
         return ""
     return chart(title, series, "codebook", printed("codebook_usage") if column == "usage" else printed(""))
@@ -127,22 +127,22 @@ def _of_codebooks(table: Table, column: str, title: str) -> str:
 
 def _maps(row: str, history: DataFrame) -> str:
     drawn = []
-    for kind, said in (("usage", "entries used"), ("entropy", "entropy, bits")):
+    for kind, label in (("usage", "entries used"), ("entropy", "entropy, bits")):
         names = sorted(column for column in history.columns if column.startswith(f"codebooks/{kind}_"))
-        kept = history[["step", *names]].dropna()
-        if not names or len(kept) < 2:
+        logged = history[["step", *names]].dropna()
+        if not names or len(logged) < 2:
             continue
-        kept = kept.iloc[:: max(1, -(-len(kept) // POINTS))]
+        logged = logged.iloc[:: max(1, -(-len(logged) // POINTS))]
         # The entropy of one entry alone is a negative zero.
-        values = kept[names].to_numpy(dtype=np.float64).T + 0.0
+        values = logged[names].to_numpy(dtype=np.float64).T + 0.0
         top = 1.0 if kind == "usage" else max(float(values.max()), 1e-9)
         form = printed("codebook_usage" if kind == "usage" else "")
         ends = f"last {form(float(values[:, -1].min()))} to {form(float(values[:, -1].max()))}"
-        span = f"batches {kept['step'].iloc[0]} to {kept['step'].iloc[-1]}"
-        about = f"{row}: {said} of {counted(len(names), 'codebook')}, {span}, {ends}"
+        span = f"batches {logged['step'].iloc[0]} to {logged['step'].iloc[-1]}"
+        about = f"{row}: {label} of {counted(len(names), 'codebook')}, {span}, {ends}"
         uri = data_uri("image/png", picture(values / top, "viridis"))
         drawn.append(
-            f'<figure class="map"><figcaption>{escape(row)}: {said}<small>brightest {form(top)}; {ends}</small>'
+            f'<figure class="map"><figcaption>{escape(row)}: {label}<small>brightest {form(top)}; {ends}</small>'
             f'</figcaption><img src="{uri}" alt="{escape(about)}"></figure>'
         )
     return "".join(drawn)

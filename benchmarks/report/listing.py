@@ -13,7 +13,7 @@ from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, best, lines
 
 EVERY = "all clips"
-"""What the page calls the domain of all clips."""
+"""The page's name for the domain of all clips."""
 
 
 class Item(NamedTuple):
@@ -31,9 +31,9 @@ def table_html(table: Table) -> str:
     names = [
         name
         for name in (*table.metrics, *table.own_columns)
-        if any(name in line.scores or name in line.published for found in shown.values() for line in found)
+        if any(name in line.scores or name in line.published for group in shown.values() for line in group)
     ]
-    every = [line for found in shown.values() for line in found]
+    every = [line for group in shown.values() for line in group]
     beside = [name for name in names if any(name in line.published for line in every)]
     alone = [name for name in table.published_only if any(name in line.published for line in every)]
     headings = [*(["Domain"] if len(domains) > 1 else []), "kbps"]
@@ -78,13 +78,13 @@ def _heading(words: str, kind: str) -> str:
 
 
 def _line(table: Table, line: Line, domain: str, with_domain: bool, items: list[Item]) -> str:
-    place = next(i for i, row in enumerate(table.rows) if row is line.row)
+    position = next(i for i, row in enumerate(table.rows) if row is line.row)
     name = escape(line.row.name)
-    key = f'<span class="key c{place % STYLES}" aria-hidden="true"></span>'
+    key = f'<span class="key c{position % STYLES}" aria-hidden="true"></span>'
     cells = [f'<th scope="row" data-sort="{name}">{key}{name}</th>']
     if with_domain:
-        said = escape(EVERY if domain == ALL else domain)
-        cells.append(f'<td class="text" data-sort="{said}">{said}</td>')
+        label = escape(EVERY if domain == ALL else domain)
+        cells.append(f'<td class="text" data-sort="{label}">{label}</td>')
     items = [
         Item(kbps(line), line.bitrate),
         *items,

@@ -26,7 +26,7 @@ def render(report: Report) -> str:
     """The page.
 
     Args:
-        report: What it shows; parts that hold nothing are left out.
+        report: its content; empty parts are left out.
     """
     table = report.table
     under = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
@@ -50,7 +50,7 @@ def render(report: Report) -> str:
         f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">{title}</h2>{content}</section>'
         for (name, title), content in shown.items()
     )
-    told = f"Made by codeclab {__version__}. Audio on this page is Opus at {KBPS} kbps a channel."
+    footer = f"Made by codeclab {__version__}. Audio on this page is Opus at {KBPS} kbps a channel."
     parts = {
         "title": escape(table.title),
         "style": resource(HERE, "page.css"),
@@ -58,7 +58,7 @@ def render(report: Report) -> str:
         "links": links,
         "legend": legend,
         "main": main,
-        "foot": escape(told if report.clips else told.split(" Audio")[0]),
+        "foot": escape(footer if report.clips else footer.split(" Audio")[0]),
     }
     return fill(resource(HERE, "page.html"), parts)
 

@@ -1,4 +1,4 @@
-"""What a report page shows."""
+"""The content of a report page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from codeclab.benchmarks.tables.table import Table
 
 @dataclass(frozen=True)
 class Stimulus:
-    """One version of a clip: the original, or what a codec made of it.
+    """One version of a clip: the original, or the output of a codec.
 
     Args:
-        row: The table's row; None is the original.
+        row: the table's row; None is the original.
         bitrate: True kbps; None is the original.
-        audio: An Ogg file of Opus.
-        spectrogram: A PNG file.
+        audio: an Ogg file of Opus.
+        spectrogram: a PNG file.
     """
 
     row: str | None
@@ -26,12 +26,12 @@ class Stimulus:
 
     @property
     def name(self) -> str:
-        """What the page calls it."""
+        """Its name on the page."""
         return "Original" if self.row is None else f"{self.row}, {self.bitrate:.4g} kbps"
 
     @property
     def size(self) -> int:
-        """Characters it takes on the page, where both files stand as base64."""
+        """Characters that it takes on the page, with both files in base64."""
         return sum(4 * -(-len(content) // 3) for content in (self.audio, self.spectrogram))
 
 
@@ -40,11 +40,11 @@ class PlayedClip:
     """A clip with its versions, all at the same instants.
 
     Args:
-        name: As in the evaluation.
-        domain: The kind of sound.
-        seconds: Duration.
+        name: as in the evaluation.
+        domain: the kind of sound.
+        seconds: duration.
         sample_rate: Hz of the original, whose half is the top of the spectrograms.
-        stimuli: The original first.
+        stimuli: the original first.
     """
 
     name: str
@@ -64,11 +64,11 @@ class Report:
     """Everything on a report page.
 
     Args:
-        table: The comparison; codebooks are taken from its rows.
-        notes: Lines under the table.
-        histories: By row, what its run logged: a column ``step`` and one per quantity (NaN where it was not logged).
-        clips: To listen to.
-        messages: What the reader should know about clips that are not there.
+        table: the comparison; codebooks are taken from its rows.
+        notes: lines under the table.
+        histories: by row, the log of its run: a column ``step`` and one per quantity (NaN where it was not logged).
+        clips: to listen to.
+        messages: notes on clips that are missing.
     """
 
     table: Table

@@ -18,8 +18,8 @@ def players(clips: Sequence[PlayedClip], rows: Sequence[str]) -> str:
     """The players of all clips.
 
     Args:
-        clips: To listen to.
-        rows: The table's, whose order gives the colours.
+        clips: to listen to.
+        rows: the table's, whose order gives the colours.
     """
     return "".join(_player(number, clip, rows) for number, clip in enumerate(clips))
 
@@ -53,8 +53,8 @@ def _player(number: int, clip: PlayedClip, rows: Sequence[str]) -> str:
 
 def _versions(clip: PlayedClip, rows: Sequence[str]) -> str:
     lines = []
-    places = enumerate(clip.stimuli)
-    for digit, (row, group) in enumerate(groupby(places, key=lambda placed: placed[1].row)):
+    positions = enumerate(clip.stimuli)
+    for digit, (row, group) in enumerate(groupby(positions, key=lambda placed: placed[1].row)):
         key = f"<kbd>{digit}</kbd>" if digit < 10 else "<kbd></kbd>"
         if row is None:
             buttons = "".join(

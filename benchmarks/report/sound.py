@@ -33,7 +33,7 @@ def opus(audio: Tensor, sample_rate: int) -> bytes:
     """An Ogg file of Opus, of ``KBPS`` a channel; the same audio gives the same bytes.
 
     Args:
-        audio: Samples ``[C, N]``, mono or stereo; what exceeds full scale is clipped.
+        audio: samples ``[C, N]``, mono or stereo; what exceeds full scale is clipped.
         sample_rate: Hz.
     """
     import av
@@ -62,7 +62,7 @@ def decibels(audio: Tensor, sample_rate: int) -> NDArray[np.float64]:
     """Power over mel-spaced frequencies and time, in dB.
 
     Args:
-        audio: Samples ``[C, N]``; channels are averaged.
+        audio: samples ``[C, N]``; channels are averaged.
         sample_rate: Hz; the highest frequency is its half.
 
     Returns:
@@ -73,8 +73,8 @@ def decibels(audio: Tensor, sample_rate: int) -> NDArray[np.float64]:
     window = torch.hann_window(N_FFT)
     spectrum = torch.stft(mono, N_FFT, hop, window=window, pad_mode="constant", return_complex=True)
     power = spectrum.abs().square().double().numpy()
-    places = mel(sample_rate / 2) * (np.arange(BANDS) + 0.5) / BANDS
-    bins = 700 * (10 ** (places / 2595) - 1) * N_FFT / sample_rate
+    centres = mel(sample_rate / 2) * (np.arange(BANDS) + 0.5) / BANDS
+    bins = 700 * (10 ** (centres / 2595) - 1) * N_FFT / sample_rate
     return 10 * np.log10(np.stack([np.interp(bins, np.arange(len(frame)), frame) for frame in power.T], axis=1) + 1e-10)
 
 
@@ -82,7 +82,7 @@ def spectrogram(audio: Tensor, sample_rate: int, loudest: float) -> bytes:
     """A picture of ``decibels``, the highest frequency at its top.
 
     Args:
-        audio: Samples ``[C, N]``.
+        audio: samples ``[C, N]``.
         sample_rate: Hz.
         loudest: dB of the brightest colour, so that versions of a clip can be compared.
     """
@@ -94,7 +94,7 @@ def picture(values: NDArray[np.float64], colours: str) -> bytes:
 
     Args:
         values: ``[rows, columns]`` from 0 to 1; others are clipped, NaN is 0.
-        colours: One of matplotlib's colour maps.
+        colours: one of matplotlib's colour maps.
     """
     shades = np.round(np.nan_to_num(values).clip(0, 1) * (SHADES - 1)).astype(np.uint8)
     image = Image.fromarray(np.ascontiguousarray(shades))

@@ -1,4 +1,4 @@
-"""Pages made of files that lie in a package."""
+"""Pages made of files in a package."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -8,20 +8,20 @@ def resource(package: str, name: str) -> str:
     """The text of a file.
 
     Args:
-        package: Import name of the package it lies in.
-        name: Of the file.
+        package: import name of its package.
+        name: of the file.
     """
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def fill(template: str, parts: Mapping[str, str]) -> str:
-    """A template with its places (``@@name@@``) filled.
+    """A template with its placeholders (``@@name@@``) filled in.
 
-    The template is cut, not searched again: a part may hold what looks like a place.
+    The template is split, not searched again, because a part may hold text that looks like a placeholder.
 
     Args:
-        template: Text with places.
-        parts: What stands there, by name.
+        template: text with placeholders.
+        parts: their texts, by name.
     """
     pieces = template.split("@@")
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""How fast things are on this machine: works timed in turns, beside what the machine can do and beside other packages.
+"""Times tasks in turns on this machine, beside a matrix product and a copy, and beside other packages.
 
 May import: benchmarks.metrics, benchmarks.evaluate, codecs.
 """

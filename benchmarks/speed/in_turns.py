@@ -1,4 +1,4 @@
-"""Works timed in turns, so that a machine that slows down slows all of them."""
+"""Times tasks in turns, so that a machine that slows down slows all of them."""
 
 import platform
 import time
@@ -12,7 +12,7 @@ import torch
 
 HEADER = "| work | median, s | lowest to highest, s | speed | x |\n|:---|---:|---:|---:|---:|"
 SIDE = 1024
-"""Of the square matrices whose product is timed."""
+"""Size of the square matrices whose product is timed."""
 
 COPIED = 64 << 20
 """Bytes of the copy that is timed."""
@@ -20,14 +20,14 @@ COPIED = 64 << 20
 
 @dataclass(frozen=True)
 class Timed:
-    """What a work took.
+    """The times of a task.
 
     Attributes:
         name: of the work.
         seconds: of each run.
         amount: of what is done in a run, in ``unit``.
         unit: of the speed, such as "times real time".
-        beside: seconds of the work that it is compared with; None where it is compared with none.
+        beside: seconds of the task that it is compared with; None without one.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Timed:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster than what it is compared with: the median of the ratios of runs side by side."""
+        """How many times faster it is than the other task: the median of the ratios of adjacent runs."""
         if self.beside is None:
             return None
         return median(other / own for own, other in zip(self.seconds, self.beside, strict=True))
@@ -72,7 +72,7 @@ def clocked_in_turns(clocked: Mapping[str, Callable[[], float]], repeats: int) -
 
 
 def in_turns(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds that each work took, run after run, all works once in each turn; a first turn is not counted.
+    """Seconds of each task, run by run. A turn runs every task once; the first turn is not counted.
 
     Args:
         works: by name.
@@ -89,7 +89,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def machine_works() -> dict[str, Callable[[], object]]:
-    """What bounds all else on this processor: a product of matrices in float32 and in bfloat16, and a copy."""
+    """The limits of this processor: a matrix product in float32 and in bfloat16, and a copy."""
     generator = torch.Generator().manual_seed(0)
     left, right = torch.randn(2, SIDE, SIDE, generator=generator)
     rough = left.bfloat16(), right.bfloat16()

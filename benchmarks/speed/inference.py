@@ -29,11 +29,11 @@ def time_inference(
     Args:
         codec: in evaluation mode, on the CPU.
         bitrate: kbps; None is the highest.
-        seconds: of noise that is coded; the work does not depend on what is heard.
+        seconds: of noise that is coded; the time does not depend on the audio.
         repeats: runs that count.
 
     Returns:
-        The lines, those of the machine last; and a sentence on a peer that could not be timed, if so.
+        the lines, those of the machine last; and a sentence on a peer that could not be timed, if so.
         ``x`` compares with ``transformers`` where it can be timed, else with float32.
     """
     generator = torch.Generator().manual_seed(0)
@@ -79,13 +79,13 @@ def _transformers(codec: Codec, audio: Tensor, bitrate: float) -> dict[str, Work
         model: Any = getattr(transformers, exported.model).from_pretrained(folder).eval()
     count = codec.n_codebooks_for(bitrate)
     if exported.model == "DacModel":
-        found = model.encode(audio, n_quantizers=count)
+        codes = model.encode(audio, n_quantizers=count)
         return {
             "encode": lambda: model.encode(audio, n_quantizers=count),
-            "decode": lambda: model.decode(audio_codes=found.audio_codes),
+            "decode": lambda: model.decode(audio_codes=codes.audio_codes),
         }
-    found = model.encode(audio, bandwidth=bitrate)
+    codes = model.encode(audio, bandwidth=bitrate)
     return {
         "encode": lambda: model.encode(audio, bandwidth=bitrate),
-        "decode": lambda: model.decode(found.audio_codes, found.audio_scales),
+        "decode": lambda: model.decode(codes.audio_codes, codes.audio_scales),
     }

@@ -1,4 +1,4 @@
-"""What each metric of a file costs."""
+"""Times each metric of a file."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How many of a paper's orderings between rows were found again."""
+"""Counts how many of a paper's orderings between rows are reproduced."""
 
 import math
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, lines
 
 ENTROPY = "entropy of a codebook"
-"""What the paper's bits per code of each codebook are called, as those of DAC's Figure 1."""
+"""Name of the paper's bits per code of each codebook, as in DAC's Figure 1."""
 
 TOGETHER = "all figures"
-"""What the count over all of a table's metrics is called."""
+"""Name of the count over all of a table's metrics."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of the pairs of rows that a paper orders by a metric, how many stand in the same order here.
+    """How many of the pairs of rows that a paper orders by a metric have the same order here.
 
     Args:
-        metric: Name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
-        found: Pairs in the paper's order; a tie is not counted as one.
-        pairs: Pairs whose published figures differ by more than the margin and which were both measured.
-        margin: In the metric's own unit.
+        metric: name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
+        found: pairs in the paper's order; a tie is not counted as one.
+        pairs: pairs whose published figures differ by more than the margin and which were both measured.
+        margin: in the metric's own unit.
     """
 
     metric: str
@@ -35,7 +35,7 @@ class Agreement:
 
     @property
     def chance(self) -> float:
-        """How many a random order of the rows would find on average."""
+        """The number of pairs that a random order of the rows gives on average."""
         return self.pairs / 2
 
     @property
@@ -50,7 +50,7 @@ class Agreement:
 
 
 def agreement(table: Table) -> list[Agreement]:
-    """Counts, per metric, the paper's orderings found again; metrics without such a pair are left out.
+    """Count, per metric, the paper's orderings that are reproduced; metrics without a pair are left out.
 
     Every row takes part at each bitrate of its published figures, as they are rows of the paper's table, and so it does
     in each domain that the paper has figures of: pairs are within one. Of plotted entropies every codebook of every row
@@ -60,12 +60,12 @@ def agreement(table: Table) -> list[Agreement]:
     chance level is what a random order finds on average, not a threshold of significance.
 
     Args:
-        table: Rows measured, with published figures beside them.
+        table: rows measured, with published figures beside them.
     """
-    shown = [lines(table, domain) for domain in (ALL, *table.domains)]
+    groups = [lines(table, domain) for domain in (ALL, *table.domains)]
     results = []
     for name in (*table.metrics, *table.own_columns):
-        points = [[pair for line in group if (pair := _figures(line, name)) is not None] for group in shown]
+        points = [[pair for line in group if (pair := _figures(line, name)) is not None] for group in groups]
         results.append(_counted(name, points, table.margin.get(name, 0.0)))
     results.append(_counted(ENTROPY, [_entropies(table)], 0.0))
     return _with_sum([result for result in results if result.pairs])
@@ -78,7 +78,7 @@ def agreement_over(tables: Sequence[Table]) -> list[Agreement]:
     where all tables have the same.
 
     Args:
-        tables: Of one paper, or of several.
+        tables: of one paper, or of several.
     """
     found: dict[str, list[Agreement]] = {}
     for table in tables:
@@ -106,7 +106,7 @@ def _counted(name: str, groups: Sequence[Sequence[tuple[float, float]]], margin:
 
 def _entropies(table: Table) -> list[tuple[float, float]]:
     """Ours and the paper's bits of every codebook that has both, at each row's highest bitrate."""
-    found = []
+    pairs = []
     for row in table.rows:
         if row.codebooks is None or not row.entropies:
             continue
@@ -114,10 +114,10 @@ def _entropies(table: Table) -> list[tuple[float, float]]:
         own = own[own["bitrate_kbps"] == own["bitrate_kbps"].max()]
         bits = dict(zip(own["codebook"].astype(int), own["entropy_bits"].astype(float), strict=True))
         theirs = enumerate(row.entropies, start=1)
-        found += [
+        pairs += [
             (bits[k], float(bit)) for k, bit in theirs if bit is not None and not math.isnan(bits.get(k, math.nan))
         ]
-    return found
+    return pairs
 
 
 def _figures(line: Line, metric: str) -> tuple[float, float] | None:

@@ -1,4 +1,4 @@
-"""A table as cells of text, before any format's own marks."""
+"""A table as cells of text, before formatting."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -17,18 +17,18 @@ from codeclab.benchmarks.tables.table import Line, Score, Table, best, lines
 from codeclab.codecs.wording import by_number
 
 NOTHING = "—"
-"""Stands where there is no figure."""
+"""Shown if there is no figure."""
 
-IN_BOLD = "In bold: the best at its bitrate and those whose intervals meet its own, where another's lies apart."
-NOT_RANKED = "Rows this short are not ranked: no figure is marked as the best."
-MARKED = f"{SINGLE_SOURCE} stands at figures read in the paper alone; another source repeats the others."
-AS_SPENT = "those of baselines, and of codecs that cut audio, as spent"
+IN_BOLD = "Bold: the best at its bitrate and all whose intervals overlap its interval, if at least one does not."
+NOT_RANKED = "These rows were trained too briefly to be ranked: no figure is marked as the best."
+MARKED = f"{SINGLE_SOURCE} marks figures that only the paper gives; a second source confirms the others."
+AS_SPENT = "for baselines and for codecs that cut audio into segments, kbps are those really used"
 AGAINST = "Clip by clip against"
-PAIRED = "{}: means of the differences on the same files; in bold where the 95 % interval leaves out 0."
-ONE_SEED = "Each row was trained once: no interval holds what another seed would change. --seeds 3 measures it."
+PAIRED = "{}: mean differences on the same files; bold if the 95 % interval excludes 0."
+ONE_SEED = "Each row was trained once, so intervals leave out differences between seeds. --seeds 3 measures them."
 NOT_THE_PAPERS = (
-    "Figures at this scale do not stand as the paper's, whose codecs are larger and trained for longer: what can be "
-    "compared is the direction between rows."
+    "Figures at this scale cannot stand for the paper's, whose codecs are larger and trained for longer. Only the "
+    "direction of differences between rows can be compared."
 )
 
 
@@ -70,7 +70,7 @@ def domain_grids(table: Table) -> dict[str, Grid]:
 
 
 def further_grids(table: Table) -> dict[str, Grid]:
-    """What follows below the main grid, by heading: rows clip by clip, then each domain."""
+    """The grids below the main one, by heading: rows clip by clip, then each domain."""
     return paired_grids(table) | codebook_grids(table) | domain_grids(table)
 
 
@@ -80,12 +80,12 @@ def codebook_grids(table: Table) -> dict[str, Grid]:
     if not rows:
         return {}
     most = max(len(row.spec.entropies) for row in rows)
-    cells = [[Cell(str(place + 1))] for place in range(most)]
+    cells = [[Cell(str(index + 1))] for index in range(most)]
     for row in rows:
         own = codebook_entropies(row)
-        for place, line in enumerate(cells):
-            theirs = row.spec.entropies[place] if place < len(row.spec.entropies) else None
-            line += [Cell(f"{own[place]:.3f}" if place < len(own) else NOTHING)]
+        for index, line in enumerate(cells):
+            theirs = row.spec.entropies[index] if index < len(row.spec.entropies) else None
+            line += [Cell(f"{own[index]:.3f}" if index < len(own) else NOTHING)]
             line += [Cell(NOTHING if theirs is None else f"{theirs:.3f}")]
     headings = ["Codebook", *(heading for row in rows for heading in (row.name, "published"))]
     return {"Entropy of each codebook, bits": Grid(headings, cells)}
@@ -120,7 +120,7 @@ def _difference_cell(score: Score, name: str) -> Cell:
 
 
 def _domain_grid(table: Table, shown: list[Line]) -> Grid:
-    """The metrics, and what listeners found; the other columns are the same in every domain."""
+    """The metrics and listening figures; the other columns are the same in every domain."""
     heard = [name for name in table.own_columns if any(name in {*line.scores, *line.published} for line in shown)]
     return _figures_grid(table, shown, [*table.metrics, *heard])
 
@@ -149,7 +149,7 @@ def _figures_grid(table: Table, shown: list[Line], names: Sequence[str]) -> Grid
 
 
 def notes(table: Table) -> list[str]:
-    """Everything that belongs under the table, the table's own notes last."""
+    """All notes under the table, the table's own notes last."""
     shown = lines(table)
     found = []
     measured = [line.scores[name] for line in shown for name in table.metrics if name in line.scores]
@@ -157,7 +157,7 @@ def notes(table: Table) -> list[str]:
         over = spanned({score.n + score.failed for score in measured}, "file")
         seeds = {row.seeds for row in table.rows if row.summary is not None}
         over += f" and {spanned(seeds, 'seed')}" if max(seeds) > 1 else ""
-        spent = f", {AS_SPENT}" if any(row.asked for row in table.rows) else ""
+        spent = f"; {AS_SPENT}" if any(row.asked for row in table.rows) else ""
         found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     paired = [PAIRED.format(title) for title in paired_grids(table)]
     alone = any(row.seeds == 1 and row.wall_seconds is not None for row in table.rows)  # a training takes time
@@ -228,12 +228,12 @@ def _score_cell(line: Line, name: str, bold: bool) -> Cell:
 
 
 def kbps(line: Line) -> str:
-    """True kbps of a line, and where there is one the paper's label of it, or what was asked for."""
+    """True kbps of a line, with the paper's label or the requested kbps if there is one."""
     if line.bitrate is None:
         return NOTHING
     true = f"{line.bitrate:.4g}"
-    asked = f"{line.row.asked_for(line.bitrate):.4g}"
-    label = line.label or (f"{asked} asked" if asked != true else None)
+    requested = f"{line.row.asked_for(line.bitrate):.4g}"
+    label = line.label or (f"{requested} requested" if requested != true else None)
     return f"{true} ({label})" if label else true
 
 

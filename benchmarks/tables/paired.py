@@ -23,13 +23,13 @@ def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Sco
         other: what it is compared with; measured on the same clips, at least in part.
 
     Returns:
-        Differences with their 95 % intervals (``over_seeds``); empty where nothing can be compared.
+        differences with their 95 % intervals (``over_seeds``); empty where nothing can be compared.
     """
     tables = list(zip(row.per_file, other.per_file, strict=False))
-    places = [_rates(first, second) for first, second in tables]
+    matched = [_rates(first, second) for first, second in tables]
     found: dict[float, dict[str, Score]] = {}
-    for index, home in enumerate(places[0] if places else []):
-        rates = [place[index] for place in places if len(place) > index]
+    for index, home in enumerate(matched[0] if matched else []):
+        rates = [bitrates[index] for bitrates in matched if len(bitrates) > index]
         pairs = zip(tables, rates, strict=False)
         seeds = [_subtracted(first, second, own, theirs) for (first, second), (own, theirs) in pairs]
         common = set.intersection(*(set(seed["name"]) for seed in seeds))
@@ -76,5 +76,5 @@ def compared(table: Table) -> list[tuple[RowResult, float, dict[str, Score]]]:
 
 
 def is_clear(score: Score) -> bool:
-    """Whether a difference's interval leaves out 0."""
+    """Whether a difference's interval excludes 0."""
     return not math.isnan(score.ci95) and abs(score.mean) > score.ci95

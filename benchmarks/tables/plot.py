@@ -58,16 +58,16 @@ class Chart(NamedTuple):
 
 
 def plot(table: Table) -> bytes:
-    """Draws one panel per metric and column, with 95 % interval bars, or what the table's ``figure`` asks for.
+    """Draw one panel per metric and column, with 95 % interval bars, or what the table's ``figure`` asks for.
 
     Args:
-        table: The table. Published figures are hollow, on a thin line. In a table that is none of a paper's figures
+        table: the table. Published figures are hollow, on a thin line. In a table that is none of a paper's figures
             they are drawn beside full-size rows alone: small codecs lie so far from them that they would stretch the
             axes. In one that is, they are what ours stand beside, also for rows and metrics of which nothing is
             measured, with a panel for each domain that they tell apart.
 
     Returns:
-        A PNG file.
+        a PNG file.
     """
     charts = _charts(table)
     plotted = [line for line in lines(table) if line.scores]
@@ -164,8 +164,8 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
         _as_printed(panel, chart.name, "y")
     for panel in panels:
         _bitrate_axis(panel, sorted(bitrates))
-    said = [_footnote(table)] * measured + ["Hollow: published."] * beside
-    _legend(figure, panels, len(drawn), " ".join(said))
+    captions = [_footnote(table)] * measured + ["Hollow: published."] * beside
+    _legend(figure, panels, len(drawn), " ".join(captions))
     return figure
 
 
@@ -179,7 +179,7 @@ def _style(place: int, of: int, graded: bool) -> dict[str, Any]:
 
 
 def _hollow(panel: Axes, theirs: Sequence[tuple[float | None, float]], style: Mapping[str, Any]) -> None:
-    """Draws published figures: hollow marks on a thin line, and a level across where there is no bitrate."""
+    """Draw published figures: hollow marks on a thin line, and a level across where there is no bitrate."""
     points = sorted((bitrate, figure) for bitrate, figure in theirs if bitrate is not None)
     if points:
         look = {"markerfacecolor": "white", "markeredgecolor": style["color"], "linewidth": 0.8, "markersize": 6}
@@ -233,10 +233,10 @@ def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
         panel.set_axisbelow(True)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("codebook", fontsize=9, color=INK)
-    said = ["At each row's highest bitrate. Dotted: all entries equally often."] * bool(measured)
-    said += ["Hollow: published."] * any(row.entropies for row in rows)
-    said += [f"{NOT_RANKED.split(':')[0]}."] * (bool(measured) and not table.ranked)
-    _legend(figure, panels, len(rows), " ".join(said))
+    captions = ["At each row's highest bitrate. Dotted: all entries equally often."] * bool(measured)
+    captions += ["Hollow: published."] * any(row.entropies for row in rows)
+    captions += [f"{NOT_RANKED.split(':')[0]}."] * (bool(measured) and not table.ranked)
+    _legend(figure, panels, len(rows), " ".join(captions))
     return figure
 
 
@@ -255,17 +255,17 @@ def _bitrate_axis(panel: Axes, bitrates: Sequence[float]) -> None:
 
 def _dots(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure:
     figure, panels = _panels(table, [heading(name) for name in names], 3.4, 0.34 * len(plotted) + 0.7)
-    places = list(range(len(plotted)))[::-1]
+    heights = list(range(len(plotted)))[::-1]
     across = _across(len(names))
     one_rate = all(same_bitrate(line.bitrate, plotted[0].bitrate) for line in plotted)
     labels = [line.row.name if one_rate else f"{line.row.name} ({line.bitrate:.3g} kbps)" for line in plotted]
     for number, (panel, name) in enumerate(zip(panels, names, strict=True)):
-        for place, line in zip(places, plotted, strict=True):
+        for height, line in zip(heights, plotted, strict=True):
             if name in line.scores and finite(line, name):
                 panel.errorbar(
-                    line.scores[name].mean, place, xerr=_bar(line, name), color=COLOURS[0], marker="o", markersize=7
+                    line.scores[name].mean, height, xerr=_bar(line, name), color=COLOURS[0], marker="o", markersize=7
                 )
-        panel.set_yticks(places, labels if number % across == 0 else [""] * len(plotted))
+        panel.set_yticks(heights, labels if number % across == 0 else [""] * len(plotted))
         panel.set_ylim(-0.6, len(plotted) - 0.4)
         panel.grid(axis="both", color=FAINT, linewidth=0.7)
         panel.set_axisbelow(True)

@@ -3,7 +3,7 @@
 import re
 
 SINGLE_SOURCE = "°"
-"""Follows a figure that was read in the paper alone, with no second source that repeats it."""
+"""Follows a figure that only the paper gives, without a second source that confirms it."""
 
 _NUMBER = re.compile(rf"(-?\d+(?:\.\d+)?)\s*(?:{SINGLE_SOURCE}|±.*|\(.*\))*")
 
@@ -15,10 +15,10 @@ def published_number(figure: float | str | None) -> float | None:
     """
     if figure is None or not isinstance(figure, str):
         return figure
-    found = _NUMBER.fullmatch(figure.strip())
-    return float(found[1]) if found else None
+    match = _NUMBER.fullmatch(figure.strip())
+    return float(match[1]) if match else None
 
 
 def is_single_source(figure: float | str | None) -> bool:
-    """Whether a figure has the mark of one that no second source repeats."""
+    """Whether a figure has the mark of one that no second source confirms."""
     return isinstance(figure, str) and SINGLE_SOURCE in figure

@@ -1,7 +1,7 @@
 """``table.json``: a table as it was made, and which run stands behind each row; reports and listening tests read it.
 
 Schema, version 1: ``format`` and ``version``; ``table`` with title, source, metrics, columns, margin, figure, against,
-ranked, full_size and notes; ``rows``, each with ``spec`` (what was asked, as in the table's YAML), ``summary`` (lines
+ranked, full_size and notes; ``rows``, each with ``spec`` (as in the table's YAML), ``summary`` (lines
 of ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; null where nothing was measured), ``wall_seconds``,
 ``parameters``, ``error``, ``seeds``, ``asked`` (pairs of kbps spent and kbps asked for), ``listened`` and ``origins``:
 of each seed ``run`` and ``evaluation``, folders relative to the file.
@@ -88,9 +88,9 @@ def read_record(folder: Path) -> Table:
         TableRecordError: an older version wrote the folder, or the file is damaged.
     """
     path = folder / FILE
-    again = "the same `codeclab table` command writes it anew and trains nothing again"
+    again = "the same `codeclab table` command writes it again without training anything"
     if not path.is_file():
-        raise TableRecordError(f"{folder} has no {FILE}, which says the run behind each row; {again}")
+        raise TableRecordError(f"{folder} has no {FILE}, which names the run behind each row; {again}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):

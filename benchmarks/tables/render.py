@@ -27,7 +27,7 @@ CSV_COLUMNS = (
 )
 
 KEYS = 2
-"""Columns that say which line of a table one is in: row and bitrate."""
+"""Columns that identify a line of a table: row and bitrate."""
 
 NAME_WIDTH = 26
 """Names of rows longer than this are broken between words in a terminal."""
@@ -103,11 +103,11 @@ def csv_long(table: Table) -> str:
 
 
 def terminal(table: Table, width: int = 80) -> Group:
-    """Something that a rich console prints: the whole test set, rows clip by clip, each domain, the notes.
+    """The table for a rich console: the whole test set, rows clip by clip, each domain, the notes.
 
     Args:
-        table: The table.
-        width: Columns of the terminal; metrics that do not fit beside one another follow in a table of their own.
+        table: the table.
+        width: columns of the terminal; metrics that do not fit beside one another follow in a table of their own.
     """
     parts: list[RichTable | Text] = _rich_grids(main_grid(table), table.title, width)
     for heading, grid in further_grids(table).items():
@@ -116,11 +116,11 @@ def terminal(table: Table, width: int = 80) -> Group:
 
 
 def print_table(table: Table, console: Console | None = None) -> None:
-    """Prints a table.
+    """Print a table.
 
     Args:
-        table: The table.
-        console: Where; standard output where it is None.
+        table: the table.
+        console: where; standard output where it is None.
     """
     console = console or standard_output()
     console.print(terminal(table, console.width))
@@ -130,8 +130,8 @@ def text(table: Table, width: int = 120) -> str:
     """What ``print_table`` prints, without colours, as a string.
 
     Args:
-        table: The table.
-        width: Columns of the terminal.
+        table: the table.
+        width: columns of the terminal.
     """
     target = io.StringIO()
     print_table(table, Console(file=target, width=width))
@@ -139,11 +139,11 @@ def text(table: Table, width: int = 120) -> str:
 
 
 def write_table(table: Table, folder: Path | str) -> None:
-    """Writes ``table.md``, ``table.csv``, ``table.tex``, ``table.png`` and, last, ``table.json``, each atomically.
+    """Write ``table.md``, ``table.csv``, ``table.tex``, ``table.png`` and, last, ``table.json``, each atomically.
 
     Args:
-        table: The table.
-        folder: Where; made where it is missing.
+        table: the table.
+        folder: where; made where it is missing.
     """
     folder = Path(folder)
     contents: dict[str, str | bytes] = {

@@ -1,4 +1,4 @@
-"""A row of a table: what is asked of it, and what came out."""
+"""A row of a table: its specification and its result."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.synonyms import columns_named_as, lines_named_as, named_as
 
 ABSENT = "not here: "
-"""How the error of a row begins that only lacks a program or models on this machine: it fails no table."""
+"""Start of the error of a row that only lacks a program or models on this machine, which fails no table."""
 
 JOBS = {"trained": None, "codec": 1, "baseline": 1, "recipe": 0, "published": 0}
-"""What makes a row, with the number of jobs that takes; None is one for each seed."""
+"""Kinds of rows, with their number of jobs; None means one job per seed."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Figures:
     """Some of a paper's figures for a row.
 
     Attributes:
-        published: By metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
+        published: by metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
         bitrate: kbps at which they hold; None is the row's highest.
-        label: The paper's name of that bitrate, such as "8 kbps".
-        domain: The paper's category of sound; ``"all"`` is the whole test set.
+        label: the paper's name of that bitrate, such as "8 kbps".
+        domain: the paper's category of sound; ``"all"`` is the whole test set.
     """
 
     published: Mapping[str, float | str]
@@ -37,27 +37,27 @@ class Figures:
 
 @dataclass(frozen=True)
 class RowSpec:
-    """What is asked of a row; how its figures are found is its ``kind``.
+    """The specification of a row; its ``kind`` says how it is made.
 
     Attributes:
-        name: As printed.
-        flags: What makes it: the arguments of ``codeclab fit`` (kind "trained").
-        published: The paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
+        name: as printed.
+        flags: the arguments of ``codeclab fit`` that make it (kind "trained").
+        published: the paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
             shown as it stands. Names that are neither get a column of their own.
         bitrate: kbps at which the published figures hold; None is the row's highest.
-        label: The paper's name of that bitrate, such as "8 kbps".
-        codec: Folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
+        label: the paper's name of that bitrate, such as "8 kbps".
+        codec: folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
             ``transformers:NAME_OR_FOLDER`` and ``FILE.py`` are read as the baselines that they are.
         baseline: ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
-        recipe: A recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
+        recipe: a recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
             (kind "recipe").
-        only_published: Nothing here makes this row; it shows the paper's figures (kind "published").
-        figures: The paper's figures where they hold at several bitrates or for single domains.
+        only_published: nothing here makes this row; it shows the paper's figures (kind "published").
+        figures: the paper's figures where they hold at several bitrates or for single domains.
         bitrates: kbps to measure this row at, instead of the table's.
-        sizes: Sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
-        run: What the folder of its run is named after, so that a codec that stands in several tables under several
+        sizes: sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
+        run: what the folder of its run is named after, so that a codec that stands in several tables under several
             names is trained once; None takes the row's name.
-        entropies: The paper's bits per code of each codebook; None for one that it does not tell.
+        entropies: the paper's bits per code of each codebook; None for one that it does not tell.
     """
 
     name: str
@@ -83,19 +83,19 @@ class RowSpec:
 
     @property
     def run_label(self) -> str:
-        """What the folder of its run is named after."""
+        """The name of its run's folder."""
         return self.run or self.name
 
     @property
     def kind(self) -> str:
-        """What makes the row: "trained", "codec", "baseline", "recipe" or "published"."""
+        """The kind of the row: "trained", "codec", "baseline", "recipe" or "published"."""
         if self.only_published:
             return "published"
         given = [kind for kind in ("codec", "baseline", "recipe") if getattr(self, kind) is not None]
         return given[0] if given else "trained"
 
     def jobs(self, seeds: int) -> int:
-        """How many jobs make it: one a seed where it is trained, one where it is measured, none where it is shown."""
+        """Its number of jobs: one per seed if it is trained, one if it is measured, none if it is only shown."""
         count = JOBS[self.kind]
         return seeds if count is None else count
 
@@ -111,11 +111,11 @@ class RowSpec:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where one training's or measurement's figures come from.
+    """The origin of one training's or measurement's figures.
 
     Attributes:
-        run: Folder of the run, or of a baseline's or published codec's figures.
-        evaluation: Folder of the evaluation.
+        run: folder of the run, or of a baseline's or published codec's figures.
+        evaluation: folder of the evaluation.
     """
 
     run: Path
@@ -124,20 +124,20 @@ class Origin:
 
 @dataclass(frozen=True)
 class RowResult:
-    """What came out of a row.
+    """The result of a row.
 
     Attributes:
-        spec: What was asked.
+        spec: the specification.
         summary: ``Evaluation.summary`` of its codec; None where it was not measured.
-        wall_seconds: Seconds it took to train.
-        parameters: Number of weights of the codec.
-        error: Why there is nothing to show, in one line.
+        wall_seconds: seconds it took to train.
+        parameters: number of weights of the codec.
+        error: why there are no figures, in one line.
         codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
-        seeds: How many trainings, with other seeds, its figures are means of.
-        asked: kbps asked for, by those really spent, of an encoder that does not keep to them exactly.
-        listened: The listening test that its MUSHRA figures are of, in words.
+        seeds: how many trainings, with other seeds, its figures are means of.
+        asked: requested kbps by those really used, of an encoder that does not keep to them exactly.
+        listened: the listening test that its MUSHRA figures are of, in words.
         per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
-        origins: Of each seed, its run and evaluation.
+        origins: of each seed, its run and evaluation.
     """
 
     spec: RowSpec
@@ -157,12 +157,12 @@ class RowResult:
         """The result of a row that no table's YAML asked for, as of a single run.
 
         Args:
-            name: As printed.
+            name: as printed.
             summary: ``Evaluation.summary``.
-            more: Attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
+            more: attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
         """
-        asked = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
-        return cls(RowSpec(name, **asked), summary, **more)
+        spec = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
+        return cls(RowSpec(name, **spec), summary, **more)
 
     def named_as(self, metrics: Sequence[str]) -> "RowResult":
         """The same with its metrics under the names that they have among ``metrics``."""
@@ -191,14 +191,14 @@ class RowResult:
 
     @property
     def absent(self) -> bool:
-        """Whether there is nothing to show because a program or models are not on this machine."""
+        """Whether it has no figures because a program or models are not on this machine."""
         return self.error is not None and self.error.startswith(ABSENT)
 
     @property
     def trouble(self) -> str:
-        """What stands in place of the figures of a row that has an error."""
+        """The text in place of the figures of a row that has an error."""
         return ABSENT.rstrip(": ") if self.absent else "failed"
 
     def asked_for(self, bitrate: float) -> float:
-        """The kbps asked for where so many were really spent; a file of figures may have rounded those."""
-        return next((asked for spent, asked in self.asked.items() if math.isclose(spent, bitrate)), bitrate)
+        """The requested kbps for the used ones, which a file of figures may have rounded."""
+        return next((requested for spent, requested in self.asked.items() if math.isclose(spent, bitrate)), bitrate)

@@ -25,21 +25,21 @@ class Table:
     """A comparison of rows.
 
     Args:
-        title: What is compared.
-        source: Where the published figures stand, such as "EnCodec (2022), Table 2".
-        metrics: Names from ``METRICS``, in the order of the columns.
-        rows: In the paper's order.
-        notes: Lines to print under the table.
-        ranked: Whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
-        full_size: Whether the rows are as large and trained for as long as the paper's, so that its figures can stand
+        title: what is compared.
+        source: where the published figures stand, such as "EnCodec (2022), Table 2".
+        metrics: names from ``METRICS``, in the order of the columns.
+        rows: in the paper's order.
+        notes: lines to print under the table.
+        ranked: whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
+        full_size: whether the rows are as large and trained for as long as the paper's, so that its figures can stand
             beside theirs; None where that is so of ranked rows.
-        columns: Names from ``COLUMNS``, shown after the metrics.
-        margin: By metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
-        figure: Kind of the picture, from ``FIGURES``; None draws every metric.
-        against: Name of the row that the others are compared with clip by clip; without it, none are.
+        columns: names from ``COLUMNS``, shown after the metrics.
+        margin: by metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
+        figure: kind of the picture, from ``FIGURES``; None draws every metric.
+        against: name of the row that the others are compared with clip by clip; without it, none are.
 
     Raises:
-        ValueError: A metric or column is unknown or given twice, or two rows have the same name.
+        ValueError: a metric or column is unknown or given twice, or two rows have the same name.
     """
 
     title: str
@@ -55,7 +55,7 @@ class Table:
     against: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuses unknown metrics and rows that could not be told apart; a metric of two names is one column."""
+        """Refuse unknown metrics and rows with the same name; a metric of two names is one column."""
         self.metrics = one_of_each(self.metrics)
         self.rows = [row.named_as(self.metrics) for row in self.rows]
         metrics_named(self.metrics)
@@ -65,7 +65,7 @@ class Table:
         names = [row.name for row in self.rows]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"rows need names of their own, but {', '.join(map(repr, twice))} stands twice")
+            raise ValueError(f"rows need different names, but {', '.join(map(repr, twice))} is used twice")
 
     @property
     def beside_paper(self) -> bool:
@@ -75,15 +75,15 @@ class Table:
     @property
     def domains(self) -> list[str]:
         """The domains measured or published, without ``"all"``."""
-        found = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
+        measured = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
         published = dict.fromkeys(figures.domain for row in self.rows for figures in row.stated)
-        return [*sorted(found - {ALL}), *(domain for domain in published if domain not in {ALL, *found})]
+        return [*sorted(measured - {ALL}), *(domain for domain in published if domain not in {ALL, *measured})]
 
     @property
     def own_columns(self) -> list[str]:
         """The columns for which the suite has figures of its own: always, or here because of a listening test."""
-        found = {name for row in self.rows if row.summary is not None for name in row.summary["metric"]}
-        return [name for name in self.columns if COLUMNS[name].open is None or name in found]
+        measured = {name for row in self.rows if row.summary is not None for name in row.summary["metric"]}
+        return [name for name in self.columns if COLUMNS[name].open is None or name in measured]
 
     @property
     def published_only(self) -> list[str]:
@@ -93,7 +93,7 @@ class Table:
 
 
 class Score(NamedTuple):
-    """A mean over files, with its 95 % interval (NaN where there is none) and how many files are behind it."""
+    """A mean over files, with its 95 % interval (NaN if there is none) and its number of files."""
 
     mean: float
     ci95: float
@@ -116,8 +116,8 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
     """Every row at every bitrate, in the table's order and from the lowest bitrate.
 
     Args:
-        table: The table.
-        domain: Of which clips, and of which published figures.
+        table: the table.
+        domain: of which clips, and of which published figures.
     """
     names = (*table.metrics, *table.own_columns)
     return [line for row in table.rows for line in _lines_of(row, domain, names)]
@@ -162,16 +162,16 @@ def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> fl
 
 
 def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
-    """Which cells may stand in bold, as (index of line, metric): the best at a bitrate and what it does not part from.
+    """The cells in bold, as (index of line, metric): the best at a bitrate, and those that do not differ from it.
 
-    Figures part where their 95 % intervals, over files and seeds, do not meet. Where the best parts from none, none is
-    the best; nor is any in a table that is not ranked, nor of figures without an interval.
+    Figures differ if their 95 % intervals, over files and seeds, do not overlap. If the best differs from none, no
+    figure is bold; nor is any in a table that is not ranked, or among figures without an interval.
 
     Args:
-        table: The table.
-        shown: The lines to compare.
+        table: the table.
+        shown: the lines to compare.
     """
-    found: set[tuple[int, str]] = set()
+    cells: set[tuple[int, str]] = set()
     for name in table.metrics if table.ranked else ():
         scored = [(i, line) for i, line in enumerate(shown) if name in line.scores]
         scored = [(i, line) for i, line in scored if not math.isnan(line.scores[name].mean)]
@@ -180,10 +180,10 @@ def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
             choose = max if METRICS[name].higher_is_better else min
             top = choose(rivals, key=lambda score: score.mean)
             if any(parted(top, score) for score in rivals) and not parted(top, line.scores[name]):
-                found.add((i, name))
-    return found
+                cells.add((i, name))
+    return cells
 
 
 def parted(first: Score, second: Score) -> bool:
-    """Whether two means' 95 % intervals do not meet; never where one has none."""
+    """Whether two means' 95 % intervals do not overlap; False if one has no interval."""
     return abs(first.mean - second.mean) > first.ci95 + second.ci95

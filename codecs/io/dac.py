@@ -26,10 +26,10 @@ def dac_name(name: str, n_strides: int) -> str:
     name = name.replace(".weight_g", ".parametrizations.weight.original0")
     name = name.replace(".weight_v", ".parametrizations.weight.original1")
     name = name.replace("quantizer.quantizers.", "quantizer.stages.")
-    found = re.fullmatch(r"(encoder\.block|decoder\.model)\.(\d+)\.(?:block\.(\d+)\.)?(.+)", name)
-    if found is None:
+    match = re.fullmatch(r"(encoder\.block|decoder\.model)\.(\d+)\.(?:block\.(\d+)\.)?(.+)", name)
+    if match is None:
         return name
-    stem, outer, inner, rest = found.groups()
+    stem, outer, inner, rest = match.groups()
     part = stem.partition(".")[0]
     layer = dac_layer(int(outer), None if inner is None else int(inner), n_strides)
     return f"{part}.layers.{layer}.{rest.replace('block.', 'body.')}"

@@ -179,10 +179,10 @@ def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str
 
 
 def _check_widths(first: Tensor, downs: list[Tensor], inner: list[Tensor], source: str) -> None:
-    """Refuses an encoder whose widths are no SEANet's: it doubles them, strides are half the kernels.
+    """Refuse an encoder whose widths are no SEANet's: it doubles them, strides are half the kernels.
 
     Raises:
-        ValueError: A layer has another width; the message says which, and what would be right.
+        ValueError: a layer has another width; the message says which, and what would be right.
     """
     width = first.shape[0]
     for index, down in enumerate(downs):
@@ -209,12 +209,12 @@ def _codebooks(tensors: dict[str, Tensor], source: str) -> tuple[int, int]:
 
 def _weights(tensors: dict[str, Tensor], pattern: str, source: str) -> list[Tensor]:
     """Weights of the convolutions whose names match, in the order of the layers' numbers."""
-    found = {}
+    weights = {}
     for name, tensor in tensors.items():
         match = re.fullmatch(pattern, name)
         if match is None:
             continue
         if tensor.ndim != 3 or 0 in tensor.shape:
             raise ValueError(f"{name} of {source} is {list(tensor.shape)}; a convolution's has three axes")
-        found[int(match.group(1))] = tensor
-    return [found[number] for number in sorted(found)]
+        weights[int(match.group(1))] = tensor
+    return [weights[number] for number in sorted(weights)]

@@ -178,7 +178,7 @@ def _folder_of(path: Path) -> Path:
     if missing:
         if (path / RUN_CONFIG).is_file():
             raise ValueError(
-                f"{path} is a run that has saved no codec yet; its command, given again, continues it, and saves one "
+                f"{path} is a run that has not saved a codec yet; its command continues it, and saves one "
                 "at the end at the latest"
             )
         raise ValueError(f"{folder} lacks {' and '.join(missing)}; a codec is a folder with {CONFIG} and {TENSORS}")

@@ -31,7 +31,7 @@ def hub_folder(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise ValueError(
-            f"{name} is no file or folder here; as a hub id it needs huggingface_hub: pip install 'codeclab[hub]'"
+            f"{name} is not a file or folder here; as a hub id it needs huggingface_hub: pip install 'codeclab[hub]'"
         ) from error
     try:
         folder = Path(snapshot_download(name, allow_patterns=FILES))
@@ -39,9 +39,9 @@ def hub_folder(name: str) -> Path:
             folder = Path(snapshot_download(name, allow_patterns=[FILES[0], OLDER_FILE]))
     # The client raises its own, the HTTP library's and the system's errors.
     except Exception as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{name} is not a file or folder here, and the hub does not give it ({said}). On a machine with a network: "
-            f"`hf download {name} {' '.join(FILES)} --local-dir DIR`, then give DIR"
+            f"{name} is not a file or folder here, and the hub does not give it ({reason}). On a machine with a "
+            f"network: `hf download {name} {' '.join(FILES)} --local-dir DIR`, then give DIR"
         ) from error
     return folder

@@ -34,4 +34,4 @@ def missing(name: str) -> str:
     near = f" (did you mean {parent / close[0]}?)" if close else ""
     listed = ", ".join(there[:SHOWN]) + (", …" if len(there) > SHOWN else "")
     where = "the working directory" if parent == Path() else parent
-    return f"there is no {name}{near}; in {where} lies: {listed or 'nothing'}"
+    return f"there is no {name}{near}; {where} holds: {listed or 'nothing'}"

@@ -40,13 +40,13 @@ def import_modules(packages: Sequence[str]) -> None:
 
 def concrete_subclasses(base: type) -> list[type]:
     """The classes derived from a base, at any depth, that can be built; those that have been imported."""
-    found: list[type] = []
+    classes: list[type] = []
     children: list[type] = base.__subclasses__()
     for child in children:
         if not inspect.isabstract(child):
-            found.append(child)
-        found += concrete_subclasses(child)
-    return found
+            classes.append(child)
+        classes += concrete_subclasses(child)
+    return classes
 
 
 def known_parts(role: str, parts: Sequence[type] = ()) -> dict[str, type[nn.Module]]:
@@ -94,7 +94,7 @@ def arguments_of(part: nn.Module) -> dict[str, Any]:
     Raises:
         ValueError: an argument is kept in no attribute, or is nothing JSON can hold.
     """
-    found = {}
+    arguments = {}
     for name, parameter in inspect.signature(type(part)).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ValueError(f"{type(part).__name__} takes *{name}; a part that is saved names each of its arguments")
@@ -104,12 +104,12 @@ def arguments_of(part: nn.Module) -> dict[str, Any]:
                 f"constructor argument as an attribute of that name (self.{name} = {name})"
             )
         value = getattr(part, name)
-        found[name] = list(value) if isinstance(value, tuple) else value
+        arguments[name] = list(value) if isinstance(value, tuple) else value
     try:
-        json.dumps(found)
+        json.dumps(arguments)
     except TypeError as error:
         raise ValueError(f"the arguments of {type(part).__name__} do not fit into JSON: {error}") from error
-    return found
+    return arguments
 
 
 def build_part(role: str, name: str, arguments: dict[str, Any], parts: Sequence[type] = ()) -> nn.Module:

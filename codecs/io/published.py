@@ -36,8 +36,8 @@ def dac_codec(
     """
     if list(upsampling) != list(strides)[::-1]:
         raise ValueError(
-            f"the model goes down by {list(strides)} and up by {list(upsampling)}; "
-            f"DACDecoder goes up by {list(strides)[::-1]}"
+            f"the model downsamples by {list(strides)} and upsamples by {list(upsampling)}; "
+            f"DACDecoder upsamples by {list(strides)[::-1]}"
         )
     encoder = DACEncoder(n_filters=encoder_filters, strides=strides, dimension=dimension)
     decoder = DACDecoder(encoder.dimension, n_filters=decoder_filters, strides=strides)

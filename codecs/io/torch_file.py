@@ -23,13 +23,13 @@ def read_torch_file(path: Path) -> Any:
         refused = _classes_in(path)
         if refused:
             raise ValueError(
-                f"{path} holds objects of {', '.join(refused)}, which are not made: only tensors and plain values "
-                "are read; where you trust it, write its state_dict and plain values again by torch.save"
+                f"{path} holds objects of {', '.join(refused)}, which are not loaded: only tensors and plain values "
+                "are. If you trust the file, save its state_dict and plain values again with torch.save"
             ) from error
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise ValueError(
-            f"{path} is no whole file of tensors written by torch.save (damaged, cut short, or a pickle of objects): "
-            f"{said}"
+            f"{path} is not a complete file of tensors written by torch.save (damaged, cut short, or a pickle of "
+            f"objects): {reason}"
         ) from error
 
 

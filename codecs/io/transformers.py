@@ -98,7 +98,7 @@ def from_transformers(config: dict[str, Any], tensors: dict[str, Tensor], source
     builders = {"encodec": _encodec, "dac": _dac}
     kind = config.get("model_type")
     if kind not in builders:
-        raise ValueError(f"{source} is a transformers folder of a {kind!r} model; read are: {', '.join(builders)}")
+        raise ValueError(f"{source} is a transformers folder of a {kind!r} model; supported are: {', '.join(builders)}")
     try:
         codec, named = builders[kind](config, tensors)
     except KeyError as error:

@@ -133,7 +133,7 @@ def encodec_bandwidths(codec: Codec) -> list[float]:
     """
     bits = codec.quantizer.bits_per_frame(1)
     per_codebook = bits * math.ceil(codec.frame_rate)
-    found = set()
+    bandwidths = set()
     for bitrate in codec.bitrates:
         n_codebooks = codec.n_codebooks_for(bitrate)
         bandwidth = round(bitrate, 6)
@@ -141,8 +141,8 @@ def encodec_bandwidths(codec: Codec) -> list[float]:
             bandwidth = n_codebooks * per_codebook / 1000
         while bandwidth * 1000 < n_codebooks * per_codebook:  # decimals, rounded once too often
             bandwidth = math.nextafter(bandwidth, math.inf)
-        found.add(bandwidth)
-    return sorted(found)
+        bandwidths.add(bandwidth)
+    return sorted(bandwidths)
 
 
 def _encodec_notes(codec: Codec, bandwidths: list[float], used: int) -> list[str]:

@@ -76,10 +76,10 @@ def dac_export_name(name: str, n_strides: int) -> str:
         name: ours, with weight norm folded.
         n_strides: how many changes of rate there are.
     """
-    found = re.fullmatch(r"(encoder|decoder)\.layers\.(\d+)\.(?:body\.(\d+)\.)?(\w+)", name)
-    if found is None:
+    match = re.fullmatch(r"(encoder|decoder)\.layers\.(\d+)\.(?:body\.(\d+)\.)?(\w+)", name)
+    if match is None:
         return name.replace("quantizer.stages.", "quantizer.quantizers.")
-    part, layer, within, tensor = found.groups()
+    part, layer, within, tensor = match.groups()
     per_block = len(DAC_BLOCK[part])
     outer = {0: "conv1", per_block * n_strides + 1: "snake1", per_block * n_strides + 2: "conv2"}
     if int(layer) in outer:

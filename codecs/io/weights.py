@@ -53,8 +53,8 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
         ],
     }
     if any(problems.values()):
-        said = "; ".join(f"{problem}: {some_of(names)}" for problem, names in problems.items() if names)
-        raise ValueError(f"{source} does not fit the {type(module).__name__}: {said}")
+        listed = "; ".join(f"{problem}: {some_of(names)}" for problem, names in problems.items() if names)
+        raise ValueError(f"{source} does not fit the {type(module).__name__}: {listed}")
     for name, value in tensors.items():
         owner_name, _, attribute = name.rpartition(".")
         owner = module.get_submodule(owner_name)
@@ -69,14 +69,14 @@ def fold_pairs(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
     The norm is over all axes but the first, which for a transposed convolution is that of the channels that come in.
     """
-    found = {}
+    folded = {}
     for name, tensor in tensors.items():
         if name.endswith(LENGTH):
             stem = name.removesuffix(LENGTH)
-            found[f"{stem}.weight"] = torch._weight_norm(tensors[stem + DIRECTION], tensor, 0)
+            folded[f"{stem}.weight"] = torch._weight_norm(tensors[stem + DIRECTION], tensor, 0)
         elif not name.endswith(DIRECTION):
-            found[name] = tensor
-    return found
+            folded[name] = tensor
+    return folded
 
 
 def some_of(names: Sequence[str]) -> str:

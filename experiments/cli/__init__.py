@@ -1,6 +1,6 @@
-"""The command line, a file a verb: arguments and printing, nothing else.
+"""The command line, one file per command: arguments and printing, nothing else.
 
-``commands`` lists the verbs and imports only the one that is used.
+``commands`` lists the commands and imports only the one that is used.
 
 May import: everything.
 """

@@ -1,4 +1,4 @@
-"""``codeclab agreement``: a paper's orderings found again, over several tables."""
+"""``codeclab agreement``: how many of a paper's orderings several tables reproduce."""
 
 import sys
 from pathlib import Path
@@ -18,9 +18,9 @@ def run(command: str, argv: list[str]) -> int:
     except (RecipeError, ValueError) as error:
         print(f"codeclab agreement: {error}", file=sys.stderr)
         return 2
-    found = agreement_over(tables)
-    for finding in found:
+    findings = agreement_over(tables)
+    for finding in findings:
         print(f"{finding.text}.")
-    if not found:
+    if not findings:
         print("codeclab agreement: no two rows have both published figures and our own to compare", file=sys.stderr)
-    return 0 if found else 1
+    return 0 if findings else 1

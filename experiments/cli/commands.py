@@ -15,18 +15,21 @@ COMMANDS = {
     "fit-lm": ("train the language model that codes a codec's codes in fewer bits", "codeclab.experiments.cli.fit_lm"),
     "validate": ("measure a run's checkpoint on the validation clips", "codeclab.experiments.cli.fit"),
     "test": ("measure a run's checkpoint on the test clips", "codeclab.experiments.cli.fit"),
-    "evaluate": ("measure a trained codec at every bitrate, per file and domain", "codeclab.experiments.cli.evaluate"),
-    "compare": ("runs, codecs and baselines in one table, clip by clip", "codeclab.experiments.cli.compare"),
+    "evaluate": ("measure a trained codec at every bitrate, by file and domain", "codeclab.experiments.cli.evaluate"),
+    "compare": ("compare runs, codecs and baselines in one table, clip by clip", "codeclab.experiments.cli.compare"),
     "table": ("train, measure and compare every row of a table", "codeclab.experiments.cli.table"),
-    "agreement": ("a paper's orderings found again, over several tables", "codeclab.experiments.cli.agreement"),
+    "agreement": (
+        "count how many of a paper's orderings several tables reproduce",
+        "codeclab.experiments.cli.agreement",
+    ),
     "report": ("compare runs on one page, with players", "codeclab.experiments.cli.report"),
     "mushra": ("prepare, serve and analyse a listening test", "codeclab.experiments.cli.mushra"),
-    "encode": ("code audio into small files", "codeclab.experiments.cli.code_files"),
-    "decode": ("turn such files into audio again", "codeclab.experiments.cli.code_files"),
-    "reconstruct": ("audio as a listener would get it, through a codec", "codeclab.experiments.cli.code_files"),
-    "stream": ("raw PCM from standard input through a codec, live", "codeclab.experiments.cli.stream"),
+    "encode": ("encode audio into small files", "codeclab.experiments.cli.code_files"),
+    "decode": ("decode such files into audio", "codeclab.experiments.cli.code_files"),
+    "reconstruct": ("encode and decode audio in one step, to hear a codec", "codeclab.experiments.cli.code_files"),
+    "stream": ("encode or decode raw PCM live, from standard input", "codeclab.experiments.cli.stream"),
     "speed": ("time training, coding, reading and measuring on this machine", "codeclab.experiments.cli.speed"),
-    "export": ("write a trained codec as a folder, also one for transformers", "codeclab.experiments.cli.export"),
+    "export": ("write a trained codec to a folder, also for transformers", "codeclab.experiments.cli.export"),
     "dashboard": ("arrange a W&B project for comparing codecs", "codeclab.experiments.cli.dashboard"),
     "data": ("measure audio into a manifest, or prepare a paper's dataset", "codeclab.experiments.cli.data"),
     "recipes": ("list the recipes", "codeclab.experiments.cli.listing"),
@@ -38,20 +41,20 @@ RUN_CODE = "--run-code"
 PRINT_COMPLETION = "--print_completion"
 
 LISTS = ("recipes", "tables")
-"""Commands that need no torch."""
+"""Commands that do not need torch."""
 
 HELP_FLAGS = {"-h", "--help"}
 
 AGAIN = "begins again"
-"""What a command that was stopped does when it is given again."""
+"""What a stopped command does when it is run again."""
 
 AFTER_STOP = dict.fromkeys(("fit", "fit-lm", "table", "data"), "continues it")
 
 HELP = """usage: codeclab COMMAND [options] | --version | --print_completion bash
-Neural audio codecs assembled from interchangeable parts, trained from recipes, judged in tables.
+Neural audio codecs assembled from interchangeable parts, trained from recipes, compared in tables.
 commands (`codeclab COMMAND --help` explains each):
 {commands}
-Begin with `codeclab table demo --seeds 1`: small codecs of speech, trained and compared in minutes on a CPU
+Start with `codeclab table demo --seeds 1`: it trains and compares small speech codecs in minutes on a CPU.
 """
 
 
@@ -62,7 +65,7 @@ def help_text() -> str:
 
 
 def explain(command: str, words: list[str]) -> None:
-    """Print a command's help and end, where it is asked for; from the options alone, which need no torch."""
+    """Print a command's help and exit. Only the options are imported, which do not need torch."""
     options = import_module(COMMANDS[command][1].replace(".cli.", ".cli.options."))
     if hasattr(options, "help_text"):
         print(options.help_text(command), end="")
@@ -72,7 +75,7 @@ def explain(command: str, words: list[str]) -> None:
 
 
 def let_run(command: str, words: list[str]) -> list[str]:
-    """Import the Python files that come with the runs among a command's words; returns the words."""
+    """Import the Python files of the runs named in a command; returns the command's words."""
     own_code = import_module("codeclab.experiments.config.own_code")
     try:
         for word in words:
@@ -85,7 +88,7 @@ def let_run(command: str, words: list[str]) -> list[str]:
 
 def print_completion(words: list[str]) -> int:
     """``codeclab --print_completion SHELL``; returns the exit status."""
-    # Imported here: flags are those of every part, so everything is imported for them.
+    # Imported here: the flags include those of every part, so this imports everything.
     completion = import_module("codeclab.experiments.cli.completion")
     try:
         print(completion.script(words[0] if words else "", COMMANDS))
@@ -96,7 +99,7 @@ def print_completion(words: list[str]) -> int:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run one command; exits with 0, with 1 where the work failed, with 2 where the command was wrong."""
+    """Run one command; exits with 0, with 1 if the work failed, with 2 if the command was wrong."""
     words = sys.argv[1:] if argv is None else argv
     speak_any_encoding()
     if not words or words[0] in ("-h", "--help", "help"):
@@ -116,7 +119,7 @@ def main(argv: list[str] | None = None) -> None:
         explain(command, rest)
     try:
         with listening():
-            # Imported here, as everything heavy is: what is asked for help, or to stop, answers at once.
+            # Heavy modules are imported here, so that --help and Ctrl-C are answered at once.
             if command not in LISTS:
                 process = import_module("codeclab.experiments.runs.process")
                 process.quiet()

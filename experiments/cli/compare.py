@@ -32,11 +32,11 @@ from codeclab.experiments.runs.training_data import label_of, run_of
 
 @dataclass(frozen=True)
 class Subject:
-    """One of what is compared.
+    """A run, codec or baseline that is compared.
 
     Attributes:
-        name: what its row is called: the run's name, the codec's or the baseline's.
-        path: the run's folder, or what ``Codec.from_pretrained`` read.
+        name: of its row: the run's name, the codec's or the baseline's.
+        path: the run's folder, or the argument of ``Codec.from_pretrained``.
         what: the codec or baseline.
     """
 
@@ -46,29 +46,29 @@ class Subject:
 
 
 def read_subjects(words: Sequence[str]) -> list[Subject]:
-    """What the words name, each under a name of its own.
+    """The runs, codecs and baselines that the words name, under different names.
 
     Raises:
-        RecipeError: one stands twice.
+        RecipeError: one is given twice.
         ValueError: there is no such run, codec or baseline.
     """
-    found: list[Subject] = []
+    subjects: list[Subject] = []
     for word in words:
         path = Path(word)
         if word in BASELINES and not path.exists():
-            found.append(Subject(word, path, read_baseline([word])))
+            subjects.append(Subject(word, path, read_baseline([word])))
         else:
             path = located(word)
-            found.append(Subject(label_of(path), path, Codec.from_pretrained(word)))
-    names = [subject.name for subject in found]
+            subjects.append(Subject(label_of(path), path, Codec.from_pretrained(word)))
+    names = [subject.name for subject in subjects]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise RecipeError(f"{twice[0]} is named twice; rows need names of their own")
-    return found
+        raise RecipeError(f"{twice[0]} is given twice; rows need different names")
+    return subjects
 
 
 def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple[AudioData, str]:
-    """The audio that all are measured on, and which part of it."""
+    """The audio that all are measured on, and its split."""
     codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
     rate = options.sample_rate or max((codec.sample_rate for codec in codecs), default=FULL_BAND)
     runs = [subject.path for subject in subjects if isinstance(subject.what, Codec) and run_of(subject.path)]
@@ -87,7 +87,7 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
 
 
 def rates_for(subjects: Sequence[Subject], asked: Sequence[float] | None) -> list[float]:
-    """The kbps to compare at.
+    """The bitrates of the comparison, in kbps.
 
     Raises:
         RecipeError: nothing says which.
@@ -97,18 +97,18 @@ def rates_for(subjects: Sequence[Subject], asked: Sequence[float] | None) -> lis
     codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
     offered = sorted({rate for codec in codecs for rate in codec.bitrates})
     if not offered:
-        raise RecipeError("a baseline takes any bitrate: say which, as in --bitrates 6 12")
+        raise RecipeError("a baseline takes any bitrate: choose some, as in --bitrates 6 12")
     return offered
 
 
 def measure(
     subject: Subject, data: AudioData, split: str, rates: Sequence[float], options: argparse.Namespace
 ) -> Evaluation:
-    """One subject, at those of the rates that it offers.
+    """Measure one subject at those of the rates that it offers.
 
     Raises:
         RecipeError: it offers none of them.
-        RuntimeError: a baseline that is not installed, or failed.
+        RuntimeError: a baseline is not installed, or failed.
     """
     title = f"{subject.name}, measuring"
     if isinstance(subject.what, Codec):
@@ -116,10 +116,10 @@ def measure(
         if not own:
             offered = ", ".join(f"{rate:.4g}" for rate in subject.what.bitrates)
             raise RecipeError(f"it offers {offered} kbps, none of those asked for")
-        found = evaluate_codec(
+        evaluation = evaluate_codec(
             subject.what, data, own, options.metrics, split, options.workers, options.device, title=title
         )
-        found.info[BASIS] = basis(found.info["codec"], data, split)
+        evaluation.info[BASIS] = basis(evaluation.info["codec"], data, split)
     else:
         offered_rates = subject.what.bitrates
         wanted = [
@@ -129,22 +129,22 @@ def measure(
             offered = ", ".join(f"{rate:.4g}" for rate in offered_rates)
             raise RecipeError(f"it offers {offered} kbps, none of those asked for")
         clips = data.clips(split)
-        found = measure_at_each(subject.what, clips, wanted, options, title)
-        note_left_out(found.info, data.corpus, clips)
-        found.info[BASIS] = basis(describe_baseline(subject.what), data, split)
-    found.info["name"] = subject.name
-    return found
+        evaluation = measure_at_each(subject.what, clips, wanted, options, title)
+        note_left_out(evaluation.info, data.corpus, clips)
+        evaluation.info[BASIS] = basis(describe_baseline(subject.what), data, split)
+    evaluation.info["name"] = subject.name
+    return evaluation
 
 
 def measure_at_each(
     baseline: Baseline, clips: Clips, rates: Sequence[float], options: argparse.Namespace, title: str
 ) -> Evaluation:
-    """A baseline at those of the rates that it can code at, which some know only when they are asked.
+    """Measure a baseline at those of the rates that it can code at; some baselines reveal this only by an error.
 
     Raises:
-        ValueError: it can code at none.
+        ValueError: it can code at none of them.
     """
-    found: Evaluation | None = None
+    evaluation: Evaluation | None = None
     refused: ValueError | None = None
     for rate in rates:
         try:
@@ -152,15 +152,15 @@ def measure_at_each(
         except ValueError as error:
             refused = error
         else:
-            found = one if found is None else added(found, one)
-    if found is None:
+            evaluation = one if evaluation is None else added(evaluation, one)
+    if evaluation is None:
         assert refused is not None
         raise refused
-    return found
+    return evaluation
 
 
 def row_of(subject: Subject, found: Evaluation) -> RowResult:
-    """A table's row; a baseline stands clip by clip beside what was asked of it, whatever it spent."""
+    """A table's row; a baseline is compared at the requested bitrate, whatever it really used."""
     per_file = found.per_file
     if ASKED_KBPS in per_file:
         per_file = per_file.assign(bitrate_kbps=per_file[ASKED_KBPS])

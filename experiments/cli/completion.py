@@ -25,7 +25,7 @@ FILES = ("--init", "--data", "--runs", "--import", "--ckpt_path")
 
 @cache
 def flags_of(command: str) -> dict[str, list[str]]:
-    """The flags of ``fit``, ``validate`` or ``test``, and the words each may be; none where they cannot be counted."""
+    """The flags of ``fit``, ``validate`` or ``test``, and the values each may have; empty if these cannot be listed."""
     import_parts()
     own = [*words.make_parser(command)._actions, *make_parser(command)._actions]
     found: dict[str, list[str]] = {flag: [] for action in own for flag in action.option_strings}
@@ -44,7 +44,7 @@ def flags_of(command: str) -> dict[str, list[str]]:
 
 
 def training_parser(command: str) -> argparse.ArgumentParser:
-    """The flags as a parser that can be asked what there is."""
+    """A parser from which shtab reads the flags."""
     from shtab import Choice
 
     parser = argparse.ArgumentParser(add_help=False)
@@ -64,7 +64,7 @@ def all_commands(commands: dict[str, tuple[str, str]]) -> argparse.ArgumentParse
     """A parser of every command.
 
     Args:
-        commands: what each does, in a few words, and its module.
+        commands: a short description of each command, and its module.
     """
     parser = argparse.ArgumentParser("codeclab")
     verbs = parser.add_subparsers()
@@ -83,14 +83,14 @@ def all_commands(commands: dict[str, tuple[str, str]]) -> argparse.ArgumentParse
 
 
 def script(shell: str, commands: dict[str, tuple[str, str]]) -> str:
-    """What the shell reads.
+    """The completion script for a shell.
 
     Args:
         shell: one of ``SHELLS``.
-        commands: what each command does, in a few words, and its module.
+        commands: a short description of each command, and its module.
 
     Raises:
-        ValueError: another shell, or the package that writes such scripts is not installed.
+        ValueError: the shell is unknown, or the package that writes such scripts is not installed.
     """
     if shell not in SHELLS:
         raise ValueError(f"--print_completion {shell}: it should be {' or '.join(SHELLS)}")

@@ -34,7 +34,7 @@ def make_workspace(entity: str, project: str, name: str, groups: list[str]) -> A
     Args:
         entity: a user or team.
         project: the project.
-        name: the workspace's.
+        name: of the workspace.
         groups: settings that runs are grouped by, from ``GROUPS``.
     """
     import wandb_workspaces.reports.v2 as panels
@@ -74,7 +74,7 @@ def make_workspace(entity: str, project: str, name: str, groups: list[str]) -> A
 
 
 def obstacle() -> str | None:
-    """Why no workspace can be created here, with what would help; None where one can."""
+    """Why no workspace can be created here, and what would help; None if one can be created."""
     if importlib.util.find_spec("wandb_workspaces") is None:
         return "wandb-workspaces is not installed: pip install 'codeclab[dashboard]'"
     if api_key() is None:

@@ -54,15 +54,15 @@ def run(command: str, argv: list[str]) -> int:
     print(summarize(rows))
     print(f"written to {output}")
     if options.action == "scan" and output == Path(options.folder).expanduser() / MANIFEST_NAME:
-        print(f"--data {options.folder} reads it from now on: after adding files, scan again with --overwrite")
+        print(f"--data {options.folder} now reads this manifest; after adding files, scan again with --overwrite")
     return 0
 
 
 def write_segments(options: argparse.Namespace, output: Path) -> list[dict[str, Any]]:
-    """Writes a corpus' manifest with a test set of segments in place of its test files.
+    """Write a corpus' manifest with a test set of segments in place of its test files.
 
     Raises:
-        DataError: If there is no such corpus, a size is not positive, or a category cannot be drawn.
+        DataError: there is no such corpus, a size is not positive, or a category cannot be drawn.
     """
     # They import torch, which the processes of a scan do without.
     from codeclab.experiments.data.named import open_corpus
@@ -71,7 +71,7 @@ def write_segments(options: argparse.Namespace, output: Path) -> list[dict[str, 
     rule = RULES[options.rule]
     rule = replace(rule, seconds=options.seconds or rule.seconds, count=options.count or rule.count)
     if rule.seconds <= 0 or rule.count <= 0 or options.seed < 0:
-        raise DataError("--seconds and --count should be above 0, and --seed not below")
+        raise DataError("--seconds and --count should be above 0, and --seed 0 or more")
     corpus = open_corpus(options.folder)
     remarks: list[str] = []
     if options.like:
@@ -86,19 +86,19 @@ def write_segments(options: argparse.Namespace, output: Path) -> list[dict[str, 
 
 
 def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, Any]]:
-    """Writes one manifest with the rows of several, in their order.
+    """Write one manifest with the rows of several, in their order.
 
     Raises:
-        DataError: If one is no manifest, or a name occurs twice.
+        DataError: one is not a manifest, or a name occurs twice.
     """
     joined: dict[str, dict[str, Any]] = {}
     for manifest in manifests:
         if not is_manifest(manifest):
-            raise DataError(f"{manifest} is no manifest: a CSV file with a 'path' column")
+            raise DataError(f"{manifest} is not a manifest, which is a CSV file with a 'path' column")
         for row in read_rows(manifest):
             name = row_name(row)
             if name in joined:
-                raise DataError(f"{name} is in two manifests, the second of them {manifest}")
+                raise DataError(f"{name} is in two manifests; the second is {manifest}")
             own = {"name": name, "part_of": row_part_of(row)}
             joined[name] = {**row, **absolute_paths(row, manifest.parent), **own}
     write_atomically(output, write_rows(joined.values()))
@@ -112,7 +112,7 @@ def absolute_paths(row: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> str:
-    """Files, hours and full-band files by split and domain, and what is of no use, as lines."""
+    """Files, hours and full-band files by split and domain, and the files that cannot be used, as lines."""
     usable = [row for row in rows if not row.get("problem")]
     lines = []
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -148,7 +148,7 @@ def _list_files(options: argparse.Namespace, skipped: list[tuple[str, str]]) -> 
 
 
 def _given(options: argparse.Namespace) -> dict[str, dict[str, str]]:
-    """The rows of the manifest that is scanned, by name, the first of each; none of a folder."""
+    """The rows of the scanned manifest by name, the first of each name; empty for a folder."""
     root = Path(options.folder).expanduser()
     if options.action != "scan" or not is_manifest(root):
         return {}
@@ -156,19 +156,19 @@ def _given(options: argparse.Namespace) -> dict[str, dict[str, str]]:
 
 
 def _output(options: argparse.Namespace) -> Path:
-    """Where to write.
+    """The manifest to write.
 
     Raises:
-        DataError: If something is there already and is not to be replaced.
+        DataError: the file exists and is not to be replaced.
     """
     folder = Path(getattr(options, "folder", "")).expanduser()
     if options.output is None and not folder.is_dir():
         raise DataError(f"{folder} is not a folder; say where to write with -o FILE.csv")
     output = Path(options.output).expanduser() if options.output else folder / MANIFEST_NAME
     if output.is_dir():
-        raise DataError(f"{output} is a folder; -o wants the name of a CSV file")
+        raise DataError(f"{output} is a folder; -o needs the name of a CSV file")
     if output.exists() and not options.overwrite:
-        raise DataError(f"{output} is there already; name another with -o, or replace it with --overwrite")
+        raise DataError(f"{output} exists already; give another name with -o, or replace it with --overwrite")
     return output
 
 

@@ -1,4 +1,4 @@
-"""``codeclab evaluate``: a trained codec's or a baseline's figures at every bitrate, per file and per domain."""
+"""``codeclab evaluate``: a trained codec or a baseline measured at every bitrate, by file and by domain."""
 
 import argparse
 import sys
@@ -38,21 +38,21 @@ from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
-    """Measure a baseline as the options of ``codeclab evaluate`` say; ``name`` is what its row is called."""
+    """Measure a baseline by the options of ``codeclab evaluate``; ``name`` is the name of its row."""
     rate = options.sample_rate or baseline.sample_rate or FULL_BAND
     data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
     _limit(data, options)
     split = options.split or "all"  # nothing was trained on any of them
     data.check((split,))
     clips = data.clips(split)
-    found = evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
-    note_left_out(found.info, data.corpus, clips)
-    found.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data, split)}
-    return found
+    evaluation = evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
+    note_left_out(evaluation.info, data.corpus, clips)
+    evaluation.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data, split)}
+    return evaluation
 
 
 def measure_codec(options: argparse.Namespace) -> Evaluation:
-    """Measure a codec as the options of ``codeclab evaluate`` say."""
+    """Measure a codec by the options of ``codeclab evaluate``."""
     for file in options.imports:
         import_file(file)
     run = Path(options.run)
@@ -64,13 +64,13 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
         raise RecipeError(f"the codec offers none of these bitrates; it offers {offered} kbps")
     split = options.split or usual_split([run], data.folder)
-    found = evaluate_codec(codec, data, rates, options.metrics, split, options.workers, options.device)
-    found.info |= {"name": label_of(run), BASIS: basis(found.info["codec"], data, split)}
-    return found
+    evaluation = evaluate_codec(codec, data, rates, options.metrics, split, options.workers, options.device)
+    evaluation.info |= {"name": label_of(run), BASIS: basis(evaluation.info["codec"], data, split)}
+    return evaluation
 
 
 def _beside(options: argparse.Namespace) -> Path:
-    """Where figures of a codec are written."""
+    """The folder to which figures of a codec are written."""
     run = run_of(Path(options.run))
     folder = Path(options.run) if run is None else run.path
     usual = folder / "evaluation" if folder.is_dir() else Path("evaluations") / folder.stem
@@ -78,7 +78,7 @@ def _beside(options: argparse.Namespace) -> Path:
 
 
 def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
-    """Print what the codec's coders spend, and keep it in ``entropy.csv``; returns the files left out."""
+    """Print the kbps of the codec's entropy coders and store them in ``entropy.csv``; returns the files left out."""
     for file in options.imports:
         import_file(file)
     codec = Codec.from_pretrained(options.run)
@@ -93,12 +93,12 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
     split = options.split or usual_split([Path(options.run)], data.folder)
     data.check((split,))
     clips = data.clips(split)
-    found = entropy_rates(codec, named, clips, rates, options.device, progress=True)
+    coded = entropy_rates(codec, named, clips, rates, options.device, progress=True)
     model = fitted_identity(fitted or language_model_folder(options.run))
-    whole, said = keep_entropy(found, basis(identity(codec), data, split) | {"language_model": model}, output)
+    whole, remark = keep_entropy(coded, basis(identity(codec), data, split) | {"language_model": model}, output)
     print(entropy_text(whole))
-    if said:
-        print(f"{output / 'entropy.csv'}: {said}")
+    if remark:
+        print(f"{output / 'entropy.csv'}: {remark}")
     return LeftOut.of(data.corpus, clips.left_out, clips.shorter)
 
 
@@ -119,19 +119,19 @@ def _limit(data: AudioData, options: argparse.Namespace) -> None:
 
 
 def check_metrics(names: Sequence[str]) -> list[str]:
-    """The metrics to measure: each once, and of two that are the same by definition the first.
+    """The metrics to measure, each once; of two that are the same by definition, only the first.
 
     Raises:
-        ValueError: there is none of a name; the message lists those there are.
+        ValueError: a name is unknown; the message lists the known ones.
     """
     refuse_unknown(names)
-    kept: list[str] = []
+    chosen: list[str] = []
     for name in dict.fromkeys(names):
-        if (same := named_as(name, kept)) in kept:
+        if (same := named_as(name, chosen)) in chosen:
             print(f"note: {said_of_same(name, same)}", file=sys.stderr)
         else:
-            kept.append(name)
-    return kept
+            chosen.append(name)
+    return chosen
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -150,15 +150,15 @@ def run(command: str, argv: list[str]) -> int:
             return 0
         if options.baseline:
             name = options.baseline[0]
-            found = measure_baseline(read_baseline(options.baseline), options, name)
+            evaluation = measure_baseline(read_baseline(options.baseline), options, name)
             beside = Path("evaluations") / name
         elif other:
             placed = {"device": options.device} if options.device and "model" in other else {}
             codec = make_baseline(other | placed)
-            found = measure_baseline(codec, options, codec.name)
+            evaluation = measure_baseline(codec, options, codec.name)
             beside = Path("evaluations") / codec.name
         else:
-            found = measure_codec(options)
+            evaluation = measure_codec(options)
             beside = _beside(options)
     except (RecipeError, ValueError) as error:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
@@ -169,12 +169,12 @@ def run(command: str, argv: list[str]) -> int:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 1
     output = Path(options.output) if options.output else beside
-    whole, said = keep(found, output)
+    whole, remark = keep(evaluation, output)
     print(evaluation_text(whole))
     if other and isinstance(codec, TokenCodec):
-        print(_size_and_speed(codec, max(found.info["bitrates_kbps"])))
+        print(_size_and_speed(codec, max(evaluation.info["bitrates_kbps"])))
     if options.entropy:
         measure_entropy(options, output)
-    print(f"written to {output}" + (f" ({said})" if said else ""))
-    say_left_out(f"codeclab {command}", noted(found.info))
+    print(f"written to {output}" + (f" ({remark})" if remark else ""))
+    say_left_out(f"codeclab {command}", noted(evaluation.info))
     return 0

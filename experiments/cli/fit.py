@@ -74,11 +74,11 @@ def explain(command: str, words: Words) -> None:
 
 
 def loader_died(error: BaseException) -> str:
-    """What became of a process that reads audio, where that is the error; empty where it is another."""
-    found = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.+)", str(error))
-    if found is None:
+    """Why a process that reads audio died, if the error says so; empty for any other error."""
+    match = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.+)", str(error))
+    if match is None:
         return ""
     return (
-        f"a process that reads audio ({found[1]}) {found[2].rstrip(' .')}: often the memory is full, then "
-        "--data.workers with a smaller number helps; the same command continues the run"
+        f"a process that reads audio ({match[1]}) {match[2].rstrip(' .')}: often memory has run out, and a "
+        "smaller --data.workers helps; the same command continues the run"
     )

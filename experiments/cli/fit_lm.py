@@ -1,4 +1,4 @@
-"""``codeclab fit-lm``: train the language model by which a codec's codes take fewer bits."""
+"""``codeclab fit-lm``: train the language model that codes a codec's codes in fewer bits."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
 def trained_on(run: Path) -> str | None:
-    """The audio that a run was trained on, as its config says.
+    """The audio that a run was trained on, from its config.
 
     Raises:
         RecipeError: there is no such config.

@@ -22,13 +22,13 @@ HELP = {
 
 
 def recipe_summary(name: str) -> tuple[str, str]:
-    """The two sentences a recipe's own header says of it: what it is, and its figures."""
+    """The two comment lines at the top of a recipe: what it is, and its figures."""
     header = [line[1:].strip() for line in (RECIPES / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
     return header[0], header[1]
 
 
 def made_of(row: Mapping[str, Any]) -> str:
-    """What makes a row, in a few words or as its flags."""
+    """How a row is made: a short text, or its flags."""
     if "baseline" in row:
         return "baseline: " + ", ".join(str(value) for value in row["baseline"].values())
     if "codec" in row:
@@ -41,7 +41,7 @@ def made_of(row: Mapping[str, Any]) -> str:
 
 
 def list_recipes() -> None:
-    """Prints every recipe with what its header says."""
+    """Print every recipe with the two lines of its header."""
     table = _table("recipe", "what", "figures")
     for name in names(RECIPES):
         table.add_row(name, *recipe_summary(name))
@@ -49,7 +49,7 @@ def list_recipes() -> None:
 
 
 def list_tables() -> None:
-    """Prints every table with its title, how many rows it has, and its source."""
+    """Print every table with its title, how many rows it has, and its source."""
     table = _table("table", "title", "rows", "source")
     for name in names(TABLES):
         content = read_yaml(TABLES / f"{name}.yaml")
@@ -59,7 +59,7 @@ def list_tables() -> None:
 
 
 def list_rows(name: str) -> None:
-    """Prints a table's rows with what makes each.
+    """Print a table's rows and how each is made.
 
     Raises:
         RecipeError: there is no such table.

@@ -39,7 +39,7 @@ def prepare(options: argparse.Namespace) -> int:
         print(line)
     print(f"Written to {folder}. Give listeners {folder / 'listen'} (they open index.html) and put the files they save")
     print(f"into {folder / 'ratings'}, or: codeclab mushra serve {folder}. Then: codeclab mushra analyse {folder}")
-    print(f"{folder / 'key.json'} says which stimulus is which: keep it to yourself.")
+    print(f"{folder / 'key.json'} says which stimulus is which: keep it private.")
     return 0
 
 
@@ -63,7 +63,7 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def analyse(options: argparse.Namespace) -> int:
-    """Say what the listeners found."""
+    """Analyse the ratings and print the results."""
     from codeclab.benchmarks.listening.design import ListeningTest
     from codeclab.benchmarks.listening.ratings import read_folder
     from codeclab.benchmarks.listening.results import analyse as analysed

@@ -41,7 +41,7 @@ class Pcm:
         self._held = b""
 
     def audio(self, data: bytes) -> Tensor:
-        """The whole samples ``[1, C, n]`` after more bytes; what is left of one waits for the rest of it."""
+        """The complete samples ``[1, C, n]`` after more bytes; an incomplete sample waits for its other bytes."""
         data = self._held + data
         whole = len(data) - len(data) % (self.kind.itemsize * self.channels)
         self._held = data[whole:]
@@ -51,7 +51,7 @@ class Pcm:
         return torch.from_numpy(samples.reshape(-1, self.channels).T.copy())[None]
 
     def bytes(self, audio: Tensor) -> bytes:
-        """Audio ``[1, C, n]``, cut at full scale where samples are whole numbers."""
+        """The bytes of audio ``[1, C, n]``; integer formats are clipped at full scale."""
         samples = audio[0].T.cpu().numpy()
         if self.kind.kind == "i":
             samples = np.rint(np.clip(samples * 32768, -32768, 32767))
@@ -61,24 +61,24 @@ class Pcm:
         """Refuse an end within a sample.
 
         Raises:
-            RecipeError: the input ended so; the message says what was expected.
+            RecipeError: the input ended within a sample; the message says what was expected.
         """
         if self._held:
             raise RecipeError(
                 f"the input ends {counted(len(self._held), 'byte')} into a sample of "
                 f"{counted(self.channels, 'channel')} of {counted(self.kind.itemsize, 'byte')}; "
-                "is it of another --format, or other channels?"
+                "does it have another --format or number of channels?"
             )
 
 
 def arriving(source: BinaryIO) -> Iterator[bytes]:
-    """What comes, as soon as it comes, until the end."""
+    """The input, each piece as soon as it arrives, until the end."""
     while data := os.read(source.fileno(), READ_BYTES):
         yield data
 
 
 class Live:
-    """One command's work, with the seconds it computed and the samples it gave.
+    """The work of one command, with its seconds of computation and its number of output samples.
 
     Args:
         codec: in evaluation mode.
@@ -107,7 +107,7 @@ class Live:
         yield writer.push(self.stream.encoder.flush()) + writer.finish()
 
     def decode(self, source: Iterator[bytes]) -> Iterator[bytes]:
-        """The bytes of a ``.clc`` file to PCM; where they are damaged, silence."""
+        """The bytes of a ``.clc`` file to PCM; damaged chunks become silence."""
         silence = Silence(self.codec.sample_rate)
         decoder = self.stream.decoder
         for codes in silence.watched(self._pieces(source)):
@@ -119,7 +119,7 @@ class Live:
         return self.pcm.bytes(audio)
 
     def both(self, source: Iterator[bytes]) -> Iterator[bytes]:
-        """PCM to PCM, as a listener would get it."""
+        """PCM to PCM, encoded and decoded."""
         encoder, decoder = self.stream
         for data in source:
             audio = self.pcm.audio(data)
@@ -129,14 +129,14 @@ class Live:
         yield self.pcm.bytes(decoder.push(encoder.flush())) + self.pcm.bytes(decoder.flush())
 
     def _pieces(self, source: Iterator[bytes]) -> Iterator[Piece]:
-        said = 0
+        printed = 0
         for data in source:
             yield from self.reader.feed(data)
-            for damage in self.reader.damage[said:]:
+            for damage in self.reader.damage[printed:]:
                 print(f"codeclab stream: damaged, {damage}", file=sys.stderr, flush=True)
-            said = len(self.reader.damage)
+            printed = len(self.reader.damage)
         yield from self.reader.finish()
-        for damage in self.reader.damage[said:]:
+        for damage in self.reader.damage[printed:]:
             print(f"codeclab stream: damaged, {damage}", file=sys.stderr, flush=True)
 
     def _chunk(self) -> int | None:
@@ -166,8 +166,8 @@ def run(command: str, argv: list[str]) -> int:
         )
         return _pipe(live, options.direction)
     except NotStreamableError as error:
-        said = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
-        print(f"codeclab stream: {said}", file=sys.stderr)
+        message = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
+        print(f"codeclab stream: {message}", file=sys.stderr)
         return 2
     except ContainerError as error:
         print(f"codeclab stream: the input cannot be read: {error}", file=sys.stderr)
@@ -178,7 +178,7 @@ def run(command: str, argv: list[str]) -> int:
 
 
 def _pipe(live: Live, direction: str) -> int:
-    """Work until the input ends, or nobody reads the output any more."""
+    """Work until the input ends or the output is closed."""
     target = sys.stdout.buffer
     waited = [0.0]
 

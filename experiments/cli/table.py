@@ -27,14 +27,14 @@ from codeclab.experiments.runs.process import Notes
 
 
 def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
-    """What rows that are made at the same time have each: a GPU, or None for a share of the cores; empty for one row.
+    """For each row made at the same time, its GPU, or None for a share of the cores; empty for one row at a time.
 
     Args:
         options: of ``codeclab table``.
-        n_jobs: how many there are to make, each row once a seed.
+        n_jobs: number of trainings, one per row and seed.
 
     Raises:
-        RecipeError: options that cannot be had, or not together.
+        RecipeError: options that are impossible here, or do not go together.
     """
     if any(number is not None and number < 1 for number in (options.seeds, options.jobs)):
         raise RecipeError("--seeds and --jobs should be 1 or more")
@@ -56,19 +56,19 @@ def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
 
 
 def choose_devices(requested: str, count: int, visible: str | None) -> list[str]:
-    """GPUs as CUDA_VISIBLE_DEVICES names them.
+    """The requested GPUs, by the names that CUDA_VISIBLE_DEVICES gives them.
 
     Args:
-        requested: how many, or the numbers of some separated by commas.
-        count: how many there are.
-        visible: CUDA_VISIBLE_DEVICES, by which they are counted.
+        requested: a count, or numbers separated by commas.
+        count: number of GPUs of the machine.
+        visible: CUDA_VISIBLE_DEVICES, which numbers them.
 
     Raises:
-        RecipeError: one that is not there.
+        RecipeError: a GPU that does not exist.
     """
     words = [word.strip() for word in requested.split(",") if word.strip()]
     if not all(word.isdigit() for word in words):
-        raise RecipeError(f"--devices {requested}: give a count or numbers, as in 4 or 0,2,3 (one alone: 2,)")
+        raise RecipeError(f"--devices {requested}: give a count or numbers, as in 4 or 0,2,3 (a single one: 2,)")
     numbers = [int(word) for word in words] if "," in requested else list(range(int(requested)))
     if not numbers or max(numbers) >= count or len(set(numbers)) < len(numbers):
         there = f"there {by_number(count, 'is', 'are')} {counted(count, 'GPU')}, numbered from 0"
@@ -78,10 +78,10 @@ def choose_devices(requested: str, count: int, visible: str | None) -> list[str]
 
 
 def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes: Notes) -> Launcher:
-    """Who makes the jobs.
+    """The launcher that makes the jobs.
 
     Raises:
-        RecipeError: what Slurm is asked for is no KEY=VALUE, or submitit is not installed.
+        RecipeError: a Slurm option is not KEY=VALUE, or submitit is not installed.
     """
     if options.launcher == "slurm":
         from codeclab.experiments.runner.slurm import SlurmLauncher
@@ -93,7 +93,7 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes:
 
 
 def choose_workers(requested: int | None, slots: Sequence[str | None]) -> int:
-    """Processes for ViSQOL, of each row: none beside rows that have a core each, else two where there are two cores."""
+    """Processes for ViSQOL per row: none if each row has one core, else two if there are two cores."""
     if requested is not None:
         return requested
     return 0 if None in slots or usable_cores() < 2 else 2

@@ -1,4 +1,4 @@
-"""The recipes, scales and tables there are, by name; read without torch, so that lists of them come at once."""
+"""Recipes, scales and tables by name; read without torch, so that lists are printed at once."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,15 +15,15 @@ TABLES = Path(__file__).parents[1] / "tables"
 LANGUAGE_MODELS = RECIPES / "language_model"
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""As ``yaml.safe_load``; libyaml's, where it is there, is ten times as fast."""
+"""Loads as ``yaml.safe_load`` does; libyaml, if it is installed, is ten times as fast."""
 
 
 MOST_RUNS = 20
-"""Runs that a message lists."""
+"""Most runs that a message lists."""
 
 
 class RecipeError(ValueError):
-    """A recipe, scale or flag that cannot work; the message says what would."""
+    """A recipe, scale or flag cannot work; the message says what would."""
 
 
 def names(folder: Path) -> list[str]:
@@ -32,7 +32,7 @@ def names(folder: Path) -> list[str]:
 
 
 def listed(name: str, known: Iterable[str]) -> str:
-    """The end of a message that there is no such name: the closest one, and all there are."""
+    """The end of a message about an unknown name: the closest name and all known ones."""
     known = list(known)
     return f"{did_you_mean(name, known)}; there are: {', '.join(known)}"
 
@@ -41,7 +41,7 @@ def recipe_path(name: str) -> Path:
     """The YAML file of a recipe given by name or by path.
 
     Raises:
-        RecipeError: there is no such recipe; the message lists those there are.
+        RecipeError: there is no such recipe; the message lists the known ones.
     """
     if Path(name).suffix in (".yaml", ".yml"):
         if not Path(name).is_file():
@@ -57,12 +57,12 @@ def config_path(name: str) -> Path:
     """The YAML that ``--config`` names: a recipe's, a file, or that of a run's folder.
 
     Raises:
-        RecipeError: there is none; the message lists the runs or the recipes there are.
+        RecipeError: there is no such file; the message lists the known runs or recipes.
     """
     path = Path(name).expanduser() if (RECIPES / f"{name}.yaml").is_file() else located(name)
     if path.is_dir():
         if not (path / "config.yaml").is_file():
-            raise RecipeError(f"--config {name} is a folder, but no run's: it has no config.yaml{_runs_in(path)}")
+            raise RecipeError(f"--config {name} is a folder but not a run: it has no config.yaml{_runs_in(path)}")
         return path / "config.yaml"
     if len(path.parts) > 1 and path.suffix not in (".yaml", ".yml"):
         raise RecipeError(f"--config {name}: there is no such run{_runs_in(path.parent, path.name)}")
@@ -70,7 +70,7 @@ def config_path(name: str) -> Path:
 
 
 def _runs_in(folder: Path, name: str = "") -> str:
-    """The end of a message: the runs in a folder, and the one whose name is closest."""
+    """The end of a message: the runs in a folder, and the one with the closest name."""
     if not folder.is_dir():
         return f", nor a folder {folder}"
     runs = sorted(config.parent.name for config in folder.glob("*/config.yaml"))
@@ -85,7 +85,7 @@ def table_path(name: str) -> Path:
     """The YAML of a table given by name or by path.
 
     Raises:
-        RecipeError: there is no such table; the message lists those there are.
+        RecipeError: there is no such table; the message lists the known ones.
     """
     path = Path(name) if Path(name).suffix in (".yaml", ".yml") else TABLES / f"{name}.yaml"
     if not path.is_file():
@@ -104,5 +104,5 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
-        raise RecipeError(f"{path} should hold a mapping, like the built-in recipes do")
+        raise RecipeError(f"{path} should hold a mapping, as the built-in recipes do")
     return content

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 
 def hints_of(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Each argument of a class, those of its groups of settings included: its dotted name and its type.
+    """The arguments of a class, including those of its groups of settings: dotted name and type.
 
     Args:
         owner: the class.
@@ -24,7 +24,7 @@ def hints_of(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def is_group(kind: Any) -> bool:
-    """Whether a type is a group of settings: a dataclass, or a class of ours from which nothing else derives."""
+    """Whether a type is a group of settings: a dataclass, or a class of ours without subclasses."""
     return isinstance(kind, type) and (
         dataclasses.is_dataclass(kind)
         or (kind.__module__.startswith("codeclab.") and not inspect.isabstract(kind) and not kind.__subclasses__())
@@ -48,13 +48,13 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def choices_of(hint: Any) -> list[str]:
-    """The words that a setting of this type may be, where they can be counted; empty where they cannot."""
-    found: list[str] = []
+    """The values that a setting of this type may have, if they can be listed; else empty."""
+    choices: list[str] = []
     for kind in alternatives(hint):
         if kind is bool:
-            found += ["true", "false"]
+            choices += ["true", "false"]
         elif typing.get_origin(kind) is Literal:
-            found += [str(value) for value in typing.get_args(kind)]
+            choices += [str(value) for value in typing.get_args(kind)]
         elif typing.get_origin(kind) is list:
-            found += choices_of(typing.get_args(kind)[0])
-    return found
+            choices += choices_of(typing.get_args(kind)[0])
+    return choices

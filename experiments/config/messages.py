@@ -1,4 +1,4 @@
-"""What is said of a mistake in the settings, in one line and in the project's words."""
+"""Errors about mistakes in the settings, in one line and in the project's words."""
 
 import dataclasses
 import types as builtin_types
@@ -37,17 +37,17 @@ def explain(
     known: Iterable[str],
     required: Mapping[str, str],
 ) -> str:
-    """Why the parser refused settings: which one is unknown, of the wrong type or missing.
+    """Why the parser refused settings: the one that is unknown, has the wrong type or is missing.
 
     Args:
-        error: what the parser said; the answer where none of these is found.
+        error: the parser's message, which is returned if no such setting is found.
         given: the settings, recipes' first: dotted name and value.
         hints: types by dotted name.
         known: dotted names of all settings there are.
-        required: what those without a default should be, by dotted name.
+        required: the expected values of settings without a default, by dotted name.
 
     Raises:
-        RecipeError: a class that is named does not take an argument; the message says which it takes.
+        RecipeError: a class does not take an argument; the message lists those that it takes.
     """
     known = sorted(name for name in known if not name.endswith((".help", "print_shtab")))
     unknown = [name for name, _ in given if not _is_known(name, known, hints)]
@@ -72,7 +72,7 @@ def explain(
 
 
 def misfit(value: Any, hint: Any) -> tuple[Any, str] | None:
-    """What in a value does not fit a type, an element where it is a list, and what would; None where it fits.
+    """The part of a value that does not fit a type (an element, if it is a list) and what would; None if it fits.
 
     Args:
         value: as a flag or YAML gives it.
@@ -119,7 +119,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _is_known(name: str, known: Sequence[str], hints: Mapping[str, Any]) -> bool:
-    """Whether there is such a setting, or it may be one of a part that stands where there is one."""
+    """Whether there is such a setting, or it may be an argument of a part."""
     if name in known or name in hints:
         return True
     above = name
@@ -131,11 +131,11 @@ def _is_known(name: str, known: Sequence[str], hints: Mapping[str, Any]) -> bool
 
 
 def shorten(message: str, most: int = 12) -> str:
-    """A message that lists settings one a line: of an exchanged part only its class, and at most ``most`` lines."""
+    """A message with one setting per line, at most ``most`` lines; for an exchanged part, only its class."""
     lines = message.splitlines()
     exchanged = [line.split(".class_path:")[0] + ".init_args." for line in lines if ".class_path:" in line]
-    kept = [line for line in lines if not line.startswith(tuple(exchanged))] if exchanged else lines
-    first, listed, last = kept[:1], kept[1:-1], kept[-1:]
+    remaining = [line for line in lines if not line.startswith(tuple(exchanged))] if exchanged else lines
+    first, listed, last = remaining[:1], remaining[1:-1], remaining[-1:]
     rest = [f"  and {len(listed) - most} more"] if len(listed) > most else []
     return "\n".join([*first, *(line.replace(".class_path:", ":") for line in listed[:most]), *rest, *last])
 

@@ -1,4 +1,4 @@
-"""Python files of the user's own that runs keep, and whether they may be run: a run from elsewhere brings them, too."""
+"""Python files of users that runs keep, and whether they may be executed: a run from elsewhere may bring some, too."""
 
 import hashlib
 import os
@@ -9,17 +9,17 @@ from codeclab.codecs.io.missing import located
 from codeclab.experiments.config.recipes import RecipeError, import_file
 
 FOLDER = "imports"
-"""Folder of a run that holds the files its parts came from."""
+"""Folder of a run that holds the files of its parts."""
 
 
 def known_code() -> Path:
-    """The file that lists, by hash, the code that this user has brought by name: that needs no asking."""
+    """The file with the hashes of the code that this user has imported by name; it may run without asking."""
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "codeclab" / "own_code.txt"
 
 
 def bring(file: str) -> None:
-    """Import a file that the user names, and remember that it is known.
+    """Import a file that the user names, and record it as known.
 
     Raises:
         RecipeError: it cannot be imported.
@@ -36,24 +36,24 @@ def bring(file: str) -> None:
 
 
 def files_of(path: Path | str) -> list[Path]:
-    """The files that a run, or the codec in it, brings along; empty where it brings none, or is no folder."""
+    """The Python files of a run, or of the codec in it; empty if there are none, or it is not a folder."""
     folder = located(path)
     homes = [folder / FOLDER, folder.parent / FOLDER] if (folder / "config.json").is_file() else [folder / FOLDER]
     return next((sorted(home.glob("*.py")) for home in homes if home.is_dir()), [])
 
 
 def import_from(path: Path | str, run_code: bool = False) -> bool:
-    """Import the files that a run brings along.
+    """Import the Python files of a run.
 
     Args:
         path: the run's folder, or its codec's.
-        run_code: whether they may be run although this user has never brought them.
+        run_code: whether they may be executed although this user has never imported them.
 
     Returns:
-        whether there are any.
+        whether there are any files.
 
     Raises:
-        RecipeError: they may not, or cannot be imported.
+        RecipeError: they may not be executed, or cannot be imported.
     """
     files = files_of(path)
     for file in files:
@@ -62,8 +62,8 @@ def import_from(path: Path | str, run_code: bool = False) -> bool:
             continue
         if not (run_code or _digest(file) in _known()):
             raise RecipeError(
-                f"{path} brings code that has not been run here before: {file}. Look at it; --run-code lets it run "
-                "(run_code=True in Python), and so does --import with your own copy"
+                f"{path} brings code that has not been run here before: {file}. Read it first; then allow it by "
+                "--run-code (run_code=True in Python), or --import your own copy"
             )
         import_file(str(file))
     return bool(files)

@@ -1,4 +1,4 @@
-"""Names of parts, read from the source: help lists them without importing any, which would take torch."""
+"""Names of parts, read from the source, so that help lists them without importing torch."""
 
 import ast
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ OWNERS = {
     "model": ("experiments/train/module.py", "CodecExperiment"),
     "data": ("experiments/data/module.py", "AudioData"),
 }
-"""Of the flags that begin so, the class that takes their values."""
+"""For each section of flags, the class that takes their values."""
 
 INTERNAL = ("Ensemble",)
 """Classes that derive from a part's base but are put together by the trainer, not chosen."""
@@ -36,7 +36,7 @@ def _is_abstract(node: ast.ClassDef) -> bool:
 
 @cache
 def _known() -> dict[str, tuple[frozenset[str], bool]]:
-    """Each class of the package's parts: its bases, and whether it is abstract."""
+    """The classes of the package's parts, each with its bases and whether it is abstract."""
     files = [file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*.py"))]
     return {
         node.name: (frozenset(ast.unparse(base).rpartition(".")[2] for base in node.bases), _is_abstract(node))
@@ -59,8 +59,8 @@ def parts_of(base: str) -> list[str]:
 
 
 def part_names() -> dict[str, list[str]]:
-    """What can stand in each place of a part, as a flag writes it: ``model.quantizer``, ``data.sampling``, …"""
-    found = {}
+    """The parts that each slot can hold, with slots as flags write them: ``model.quantizer``, ``data.sampling``, …"""
+    names_by_slot = {}
     for section, (file, owner) in OWNERS.items():
         (node,) = (one for one in classes(ROOT / file) if one.name == owner)
         (init,) = (method for method in _methods(node) if method.name == "__init__")
@@ -68,8 +68,8 @@ def part_names() -> dict[str, list[str]]:
             words = ast.walk(argument.annotation) if argument.annotation is not None else ()
             for name in [word.id for word in words if isinstance(word, ast.Name) and word.id in _known()]:
                 if parts := parts_of(name):
-                    found[f"{section}.{argument.arg}"] = parts
-    return found
+                    names_by_slot[f"{section}.{argument.arg}"] = parts
+    return names_by_slot
 
 
 def baseline_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""The places a part can stand in, the classes that fit there, and which of their arguments are not free."""
+"""Slots for parts, the classes that fit into them, and the arguments that are not free."""
 
 import inspect
 import types
@@ -26,7 +26,7 @@ LINKED = {
     "data.sample_rate": "follows the codec's; set --model.sample_rate",
     "data.channels": "follows the encoder's; set --model.encoder.channels and --model.decoder.channels",
 }
-"""Settings taken from another setting, and where to set them; the parser would drop a value of their own unsaid."""
+"""Settings that follow another one, and where to set that; the parser would drop their own value silently."""
 
 
 def subclasses(base: type) -> dict[str, type]:
@@ -38,23 +38,23 @@ def subclasses(base: type) -> dict[str, type]:
 def slots(owner: type) -> dict[str, type]:
     """Constructor arguments of ``owner`` that hold parts (or lists of parts), with the part's base class."""
     hints = typing.get_type_hints(owner.__dict__["__init__"])
-    found = {}
+    bases = {}
     for name, hint in hints.items():
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         for option in options:
             inner = typing.get_args(option)[0] if typing.get_origin(option) is list else option
             if isinstance(inner, type) and inner.__module__.startswith("codeclab.") and subclasses(inner):
-                found[name] = inner
-    return found
+                bases[name] = inner
+    return bases
 
 
 def all_slots() -> dict[str, type]:
-    """Every place a part can stand in, as a flag writes it (``model.quantizer``), with the part's base class."""
+    """Every slot for a part, as a flag writes it (``model.quantizer``), with the part's base class."""
     from codeclab.experiments.data.module import AudioData
     from codeclab.experiments.train.module import CodecExperiment
 
-    found = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
-    return found | {f"data.{name}": base for name, base in slots(AudioData).items()}
+    bases = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
+    return bases | {f"data.{name}": base for name, base in slots(AudioData).items()}
 
 
 def arguments(part: type) -> list[str]:
@@ -63,10 +63,10 @@ def arguments(part: type) -> list[str]:
 
 
 def find_part(slot: str, base: type, name: str) -> type | None:
-    """The class that a short name, or a full one, means in a slot.
+    """The class that a short or full name means in a slot.
 
     Raises:
-        RecipeError: there is none; the message lists those there are.
+        RecipeError: there is no such class; the message lists the known ones.
     """
     if name in ("null", "None"):
         return None
@@ -81,10 +81,10 @@ def find_part(slot: str, base: type, name: str) -> type | None:
 
 
 def refuse_linked(setting: str) -> None:
-    """Refuse a value of its own for a setting that follows another.
+    """Refuse a value for a setting that follows another.
 
     Raises:
-        RecipeError: it does; the message says which to set.
+        RecipeError: the setting follows another; the message says which one to set.
     """
     if setting in LINKED:
         raise RecipeError(f"--{setting} {LINKED[setting]}")

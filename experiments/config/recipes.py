@@ -1,4 +1,4 @@
-"""From a recipe's text to parts: shared by the trainer's command line and ``Codec.from_recipe`` (no Lightning here)."""
+"""Turns a recipe's text into parts, for the command line and ``Codec.from_recipe`` (without Lightning)."""
 
 import importlib.util
 import inspect
@@ -28,15 +28,15 @@ MOVED = {
     "codeclab.experiments.rate_sampling": "codeclab.experiments.train.rate_sampling",
     "codeclab.experiments.balancer": "codeclab.experiments.train.balancer",
 }
-"""Modules that hold parts: where they were when the first runs were named by their settings, and where they are."""
+"""Modules with parts: their paths when the first runs were named after their settings, and their paths now."""
 
 
 def moved(path: str, back: bool = False) -> str:
-    """A part's path as it is now; or, ``back``, as it was at first, which is how runs are named and compared.
+    """A part's present path or, with ``back``, its first path, by which runs are named and compared.
 
     Args:
-        path: of a class or module, or any other name, which stays.
-        back: from now to then.
+        path: of a class or module; any other name is returned unchanged.
+        back: return the first path.
     """
     package, _, name = path.partition(".")
     if package == "codeclab" and name.isidentifier() and isinstance(part := getattr(codeclab, name, None), type):
@@ -52,7 +52,7 @@ def import_file(path: str) -> None:
     """Import the user's own parts from a Python file.
 
     Raises:
-        RecipeError: the file is missing, is no Python file, or fails to import.
+        RecipeError: the file is missing, is not a Python file, or fails to import.
     """
     file = Path(path).expanduser().resolve()
     if not file.is_file() or file.suffix != ".py":
@@ -72,23 +72,23 @@ def import_file(path: str) -> None:
 
 
 def _is_taken(file: Path) -> bool:
-    """Whether the file's name is that of another module, imported or only installed."""
+    """Whether the file has the name of another module that is imported or installed."""
     if file.stem in sys.modules:
         return True
-    found = importlib.util.find_spec(file.stem)
-    # The working directory is on the path of `python -m`, and there the file is found itself.
-    return found is not None and (found.origin is None or Path(found.origin).resolve() != file)
+    spec = importlib.util.find_spec(file.stem)
+    # The working directory is on the path of `python -m`, and there the file is spec itself.
+    return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != file)
 
 
 def read_scale(name: str) -> dict[str, Any]:
-    """A scale: what ``apply_scale`` lays over a config.
+    """A scale, which ``apply_scale`` applies to a config.
 
     ``parts`` are sizes per part class, ``flags`` dotted settings, ``encoders`` dotted settings per encoder class,
     ``unbalanced`` dotted settings of recipes without a balancer, whose losses weigh what their gradients do, and
     ``shares`` dotted numbers of batches as shares of ``trainer.max_steps``, ``seeds`` trainings of a table's row.
 
     Raises:
-        RecipeError: there is no such scale (the message lists those there are), or its seeds are no number.
+        RecipeError: there is no such scale (the message lists the known ones), or its seeds are not a number.
     """
     if name not in names(SCALES):
         former = f" ({name} is now {RENAMED_SCALES[name]})" if name in RENAMED_SCALES else ""
@@ -133,7 +133,7 @@ def walk_parts(node: Any, path: str = "") -> Iterator[tuple[str, Namespace]]:
 
 
 def apply_scale(config: Namespace, scale: dict[str, Any], explicit: set[str]) -> None:
-    """Lay a scale over a parsed config, except where a flag spoke.
+    """Apply a scale to a parsed config, except for settings given by flags.
 
     Args:
         config: the parsed config, changed in place.

@@ -1,4 +1,4 @@
-"""Sizes of a table's rows in proportion: half the paper's channels are half the scale's, too."""
+"""Sizes of a table's rows, in proportion: half of the paper's channels become half of the scale's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A table's rows as its YAML has them, filled from its template; read without torch, so that a list comes at once."""
+"""A table's rows from its YAML, with its template filled in; read without torch, so that lists are printed at once."""
 
 import shlex
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ ROW_KEYS = {
     *("published", "bitrate", "label", "figures", "bitrates", "entropies"),
 }
 WAYS = ("flags", "codec", "baseline", "recipe", "only_published")
-"""Keys of what makes a row."""
+"""Keys that say how a row is made."""
 
 
 def rows_of(path: Path, content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -66,8 +66,8 @@ def _row(path: Path, row: Any, base: list[str]) -> dict[str, Any]:
         )
     ways = [key for key in WAYS if key in row]
     if len(ways) > 1:
-        raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; a row is made in one way")
-    found = {**row, "name": str(row["name"])}
+        raise RecipeError(f"{path}: row {row['name']!r} has {' and '.join(ways)}; give only one of them")
+    filled = {**row, "name": str(row["name"])}
     if not ways or ways == ["flags"]:
-        found["flags"] = [*base, *shlex.split(str(row.get("flags", "")))]
-    return found
+        filled["flags"] = [*base, *shlex.split(str(row.get("flags", "")))]
+    return filled

@@ -1,4 +1,4 @@
-"""A recipe's settings as one tree: recipes laid over one another, parts exchanged in it."""
+"""A recipe's settings as one tree, into which further recipes and parts are merged."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,12 +18,12 @@ class Tree:
     """Settings by section and name, with each part as its class and its arguments.
 
     Args:
-        slots: where parts stand, such as ``model.quantizer``, with their base class.
+        slots: places of parts, such as ``model.quantizer``, with their base class.
 
     Attributes:
         settings: the tree; what is put into it is copied.
-        swapped: slots in which another part stands than at first.
-        dropped: a line on each part whose arguments the next one did not take over.
+        swapped: slots whose part has been exchanged.
+        dropped: a line for each part whose arguments the next one did not take over.
     """
 
     def __init__(self, slots: Mapping[str, type]) -> None:
@@ -33,12 +33,12 @@ class Tree:
         self.dropped: list[str] = []
 
     def part(self, slot: str) -> Any:
-        """What stands in a slot: a part, a list of them, or None."""
+        """The content of a slot: a part, a list of parts, or None."""
         section, _, name = slot.partition(".")
         return self.settings.get(section, {}).get(name)
 
     def lay_over(self, recipe: Mapping[str, Any]) -> None:
-        """Lay a recipe over what there is: its settings take the place of others, its parts are swapped in.
+        """Merge a recipe into the tree: its settings replace others, and its parts are swapped in.
 
         Raises:
             RecipeError: a part, or an argument of one, that does not exist or follows another setting.
@@ -60,7 +60,7 @@ class Tree:
                     home[name] = merged(home.get(name), value)
 
     def put(self, slot: str, value: Any) -> list[str]:
-        """Put a part, or a list of them, into a slot. Of a part that it replaces, it takes over what all parts share.
+        """Put a part, or a list of parts, into a slot; a part takes over the shared arguments of the one it replaces.
 
         Args:
             slot: such as ``model.quantizer``.
@@ -152,12 +152,12 @@ class Tree:
         return self.put(slot, value)
 
     def _read(self, slot: str, value: Any) -> Any:
-        """A part as a class and its arguments; None where there is to be none."""
+        """A part as a class and its arguments; None if the slot is to be empty."""
         kind, settings = read_node(slot, self.slots[slot], value) if value is not None else (None, {})
         return kind and as_part(f"{kind.__module__}.{kind.__qualname__}", settings)
 
     def _exchanged(self, slot: str, before: Part, part: Part | None) -> Part | None:
-        """A part in place of another: of that one's arguments those that mean the same in both."""
+        """A part that replaces another, with those of its arguments that mean the same in both."""
         base = self.slots[slot]
         former, _ = read_node(slot, base, before)
         kind, _ = read_node(slot, base, part) if part else (None, {})
@@ -170,15 +170,15 @@ class Tree:
         lost = [key for key in given(before) if key not in shared and key != "dimension"]
         if lost and former is not None:
             self.dropped.append(
-                f"{slot.rpartition('.')[2]} is {kind.__name__}, which does not take from the recipe's "
-                f"{former.__name__}: {', '.join(lost)}"
+                f"{slot.rpartition('.')[2]} is {kind.__name__}; these arguments of the recipe's {former.__name__} do "
+                f"not apply to it: {', '.join(lost)}"
             )
         taken = {key: value for key, value in given(before).items() if key in shared}
         return as_part(part["class_path"], taken | given(part))
 
 
 def given(part: Part | None) -> dict[str, Any]:
-    """A part's arguments, those without a value of their own left out."""
+    """A part's arguments, without those that have no value of their own."""
     return (part or {}).get("init_args", {})
 
 

@@ -134,14 +134,14 @@ def make_parser(command: str = "fit") -> SettingsParser:
         f"codeclab {command}", usage=f"codeclab {command} --config RECIPE [options]", formatter_class=layout
     )
     recipe = "a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder; the last goes over the others"
-    sizes = f"sizes of parts, batch and steps: {', '.join(names(SCALES))}; left out: the recipe's own (the paper's)"
+    sizes = f"sizes of parts, batch and steps: {', '.join(names(SCALES))} (default: the recipe's, which is the paper's)"
     start = "start from the weights of a run (its discriminators too), a codec's folder or file, or a hub id"
     audio = (
-        "a tree of audio files, a manifest CSV, or `recordings`: 7 minutes of read speech that ship with codeclab; "
-        "left out (or `synthetic`): the built-in synthetic corpus"
+        "a tree of audio files, a manifest CSV, `recordings` (7 minutes of read speech that ship with codeclab) or "
+        "`synthetic` (default: synthetic, sounds made in memory)"
     )
-    own = "a Python file with your own parts; may be repeated. The run keeps it for later commands"
-    named = "the run's name; left out: derived from the settings"
+    own = "a Python file with your own parts; may be repeated. The run keeps a copy for later commands"
+    named = "the run's name (default: derived from the settings)"
     add = parser.add_argument
     add("--config", dest="configs", action=Appended, default=[], metavar="NAME", help=recipe)
     add("--scale", action=Valued, metavar="NAME", help=sizes)

@@ -1,4 +1,4 @@
-"""What is done to an excerpt before the codec learns from it."""
+"""Changes to an excerpt before the codec learns from it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ LOWEST_BAND_HZ = 62.5
 
 
 class Augmentation(ABC):
-    """A part that changes, or refuses, training excerpts.
+    """A part that changes or rejects training excerpts.
 
-    `on_mixture` says whether it is an item's mixture that it changes, or each of its sources.
+    ``on_mixture`` says whether it changes an item's mixture or each of its sources.
     """
 
     on_mixture = False
@@ -33,30 +33,30 @@ class Augmentation(ABC):
         takes_tensors(cls, apply=("[C, N]",), __call__=("[C, N]",))
 
     def draw_speed(self, rng: np.random.Generator) -> float:
-        """How much faster the source is read than it was recorded; 1 draws nothing."""
+        """The speed at which the source is read, relative to its recording; 1 draws nothing."""
         return 1.0
 
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """Augments as ``__call__`` does; a subclass may use which recordings the audio comes from.
+        """Augment as ``__call__`` does; a subclass may use the recordings that the audio comes from.
 
         Args:
-            audio: float32 `[C, N]`.
+            audio: float32 ``[C, N]``.
             sample_rate: Hz.
-            rng: Decides everything random.
-            recordings: What it was read from: one, or all of a mixture.
+            rng: decides everything random.
+            recordings: the source of the audio: one recording, or all of a mixture.
         """
         return self(audio, sample_rate, rng)
 
     @abstractmethod
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
-        """Returns the changed excerpt, or None to have another one drawn.
+        """Return the changed excerpt, or None to request another one.
 
         Args:
-            audio: float32 `[C, N]`.
+            audio: float32 ``[C, N]``.
             sample_rate: Hz.
-            rng: Decides everything random, so that a draw can be repeated.
+            rng: decides everything random, so that a draw can be repeated.
         """
 
 
@@ -64,20 +64,20 @@ class RandomGain(Augmentation):
     """Normalisation and a random gain, as EnCodec's section 4.1 has it.
 
     "The audio is normalized by file and we apply a random gain between -10 and 6 dB. We reject any sample that has
-    been clipped." The paper does not say how a file is normalised; here its RMS level is brought to `target_db`. The
-    level of the whole file is known from a manifest that `codeclab data scan` wrote; without, and for "peak", it is
+    been clipped." The paper does not say how a file is normalised; here its RMS level is brought to ``target_db``. The
+    level of the whole file is known from a manifest that ``codeclab data scan`` wrote; without, and for "peak", it is
     the excerpt's own.
 
     Args:
-        low_db: Lowest gain in dB.
-        high_db: Highest gain in dB.
-        reject_clipped: Whether an excerpt with a sample outside [-1, 1] after the gain is drawn anew.
-        normalize: "rms" brings the file to `target_db`, "peak" the excerpt's highest sample; "none" leaves it as it is.
-            After "peak" to 0 dB every positive gain clips.
-        target_db: Level before the gain, in dB relative to full scale.
+        low_db: lowest gain in dB.
+        high_db: highest gain in dB.
+        reject_clipped: whether an excerpt with a sample outside [-1, 1] after the gain is drawn anew.
+        normalize: "rms" brings the file to ``target_db``, and "peak" the excerpt's highest sample; "none" changes
+            nothing. After "peak" to 0 dB every positive gain clips.
+        target_db: level before the gain, in dB relative to full scale.
 
     Raises:
-        ValueError: If `low_db` is above `high_db`.
+        ValueError: ``low_db`` is above ``high_db``.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class RandomGain(Augmentation):
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """Amplifies as ``__call__`` does, from the level of the whole file where that is known."""
+        """Amplify as ``__call__`` does, from the level of the whole file if it is known."""
         one = recordings[0] if self.normalize == "rms" and len(recordings) == 1 else None
         known = one.rms_db + one.gain_db if one and one.rms_db is not None and one.mixed is None else None
         return self._amplify(audio, rng, self._measure(audio) if known is None else 10 ** (known / 20))
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
-        """Returns the excerpt at its new level, or None if it clips; silence stays as it is."""
+        """Return the excerpt at its new level, or None if it clips; silence stays as it is."""
         return self._amplify(audio, rng, self._measure(audio))
 
     def _measure(self, audio: Tensor) -> float:
@@ -128,10 +128,10 @@ class SpeedChange(Augmentation):
     """Reads recordings faster or slower, pitch and formants with it: one speaker sounds like several (Ko et al. 2015).
 
     Args:
-        factors: Speeds, each equally likely; 1 among them leaves some as they are.
+        factors: speeds, each equally likely; 1 among them leaves some as they are.
 
     Raises:
-        ValueError: If there are no factors, or one outside of [0.5, 2].
+        ValueError: there are no factors, or one outside of [0.5, 2].
     """
 
     def __init__(self, factors: list[float] = DEFAULT_SPEEDS) -> None:
@@ -146,7 +146,7 @@ class SpeedChange(Augmentation):
         return self.factors[int(rng.integers(len(self.factors)))]
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-        """Returns the excerpt as it was read, at its speed."""
+        """Return the excerpt as it was read, at its speed."""
         return audio
 
 
@@ -157,11 +157,11 @@ class RandomEqualizer(Augmentation):
     phase stays. The level is kept.
 
     Args:
-        range_db: Largest gain, up or down, in dB.
-        probability: Share of the excerpts that are coloured.
+        range_db: largest gain, up or down, in dB.
+        probability: share of the excerpts that are coloured.
 
     Raises:
-        ValueError: If the range is negative or the probability not from 0 to 1.
+        ValueError: the range is negative or the probability not from 0 to 1.
     """
 
     def __init__(self, range_db: float = 10.0, probability: float = 0.5) -> None:
@@ -173,7 +173,7 @@ class RandomEqualizer(Augmentation):
         self.probability = probability
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-        """Returns the excerpt coloured, or as it is."""
+        """Return the excerpt coloured, or as it is."""
         if rng.random() >= self.probability:
             return audio
         octaves = np.arange(log2(LOWEST_BAND_HZ), log2(sample_rate / 2) + 1)
@@ -188,26 +188,26 @@ class BackgroundNoise(Augmentation):
     """Adds stationary noise whose power falls with frequency, from white (exponent 0) to brown (2).
 
     Args:
-        low_db: Lowest ratio of the excerpt's power to the noise's, in dB.
-        high_db: Highest ratio in dB.
-        probability: Share of the excerpts that get noise.
+        low_db: lowest ratio of the excerpt's power to the noise's, in dB.
+        high_db: highest ratio in dB.
+        probability: share of the excerpts that get noise.
 
     Raises:
-        ValueError: If `low_db` is above `high_db` or the probability not from 0 to 1.
+        ValueError: ``low_db`` is above ``high_db`` or the probability not from 0 to 1.
     """
 
     def __init__(self, low_db: float = 10.0, high_db: float = 50.0, probability: float = 0.5) -> None:
         if low_db > high_db or not 0 <= probability <= 1:
             raise ValueError(
-                f"low_db should not be above high_db, and probability be from 0 to 1, got {low_db}, {high_db} and "
-                f"{probability}"
+                f"low_db should not be above high_db, and probability should be from 0 to 1, got {low_db}, {high_db} "
+                f"and {probability}"
             )
         self.low_db = low_db
         self.high_db = high_db
         self.probability = probability
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-        """Returns the excerpt with noise, or as it is."""
+        """Return the excerpt with noise, or as it is."""
         if rng.random() >= self.probability:
             return audio
         frequencies = np.fft.rfftfreq(audio.shape[-1], 1 / sample_rate).clip(min=LOWEST_BAND_HZ)
@@ -221,15 +221,15 @@ class BackgroundNoise(Augmentation):
 class LoudnessNormalize(Augmentation):
     """Brings the excerpt to one loudness by ITU-R BS.1770-4: -24 LUFS in Improved RVQGAN's section 4.1.
 
-    The released DAC configuration says -16 and scales down what then exceeds 1; `limit_peak` does that.
+    The released DAC configuration says -16 and scales down what then exceeds 1; ``limit_peak`` does that.
 
     Args:
-        target_lufs: Loudness in LUFS.
-        limit_peak: Whether an excerpt whose peak would exceed 1 is scaled down to it instead.
-        spread_db: Half the width in dB of a uniform draw around the target; 0 in the paper.
+        target_lufs: loudness in LUFS.
+        limit_peak: whether an excerpt whose peak would exceed 1 is scaled down to it instead.
+        spread_db: half the width in dB of a uniform draw around the target; 0 in the paper.
 
     Raises:
-        ValueError: If `spread_db` is negative.
+        ValueError: ``spread_db`` is negative.
     """
 
     def __init__(self, target_lufs: float = -24.0, limit_peak: bool = True, spread_db: float = 0.0) -> None:
@@ -240,7 +240,7 @@ class LoudnessNormalize(Augmentation):
         self.spread_db = spread_db
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-        """Returns the excerpt at the loudness; what is quieter than -70 LUFS stays as it is."""
+        """Return the excerpt at the loudness; an excerpt quieter than -70 LUFS stays as it is."""
         present = measure_lufs(audio, sample_rate)
         if present < QUIETEST_LUFS:
             return audio
@@ -253,13 +253,13 @@ class LoudnessNormalize(Augmentation):
 class PhaseShift(Augmentation):
     """Turns the phase of every frequency by one angle, uniform in [-pi, pi] (Improved RVQGAN, section 4.1).
 
-    `cos(a) x + sin(a) H(x)` with the Hilbert transform over the whole excerpt, so that its magnitude spectrum
+    ``cos(a) x + sin(a) H(x)`` with the Hilbert transform over the whole excerpt, so that its magnitude spectrum
     stays as it is; the mean and the Nyquist frequency, which have no phase, are left alone. All channels turn
     by the same angle.
     """
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-        """Returns the excerpt with its phase turned."""
+        """Return the excerpt with its phase turned."""
         angle = rng.uniform(-pi, pi)
         length = audio.shape[-1]
         spectrum = torch.fft.rfft(audio.float())

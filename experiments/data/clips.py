@@ -1,4 +1,4 @@
-"""The fixed pieces of audio that validation and test measure on."""
+"""The fixed clips on which validation and test measure."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -22,16 +22,16 @@ ORDER_SEED = 0
 
 
 LeftOut = tuple[str, str]
-"""A name, and why it is left out."""
+"""A clip's name, and why the clip is left out."""
 
 PaddedClip = tuple[str, str, Tensor, int, str] | LeftOut
-"""Name, domain, audio `[C, N]`, its samples before the padding, and how it is shorter than listed; or one left out."""
+"""Name, domain, audio ``[C, N]``, its samples before padding, and how it is shorter than listed; or a clip left out."""
 
 
 class ValidBatch(TypedDict):
-    """What the validation step gets: `audio` float32 `[b, C, N]`, padded to one length, with names and domains.
+    """A batch for the validation step: ``audio`` float32 ``[b, C, N]``, padded to one length, with names and domains.
 
-    `left_out` has (name, reason) of clips that could not be read; there may be no other. `shorter` has (name, how) of
+    ``left_out`` has (name, reason) of clips that could not be read, which may be all. ``shorter`` has (name, how) of
     clips whose files are shorter than listed.
     """
 
@@ -44,21 +44,21 @@ class ValidBatch(TypedDict):
 
 
 class Clips(Sequence[Clip]):
-    """One clip per recording, read when it is asked for; the same in every run.
+    """One clip per recording, read when it is requested; the same in every run.
 
     A clip is the middle of its recording, or all of a shorter one; where the middle is silent, the beginning, a
     quarter in, three quarters in, or the end.
 
     Args:
-        recordings: Where the clips come from, in the order of the result.
-        read: Reads them.
+        recordings: where the clips come from, in the order of the result.
+        read: reads them.
         sample_rate: Hz.
-        channels: Channels of the clips.
-        seconds: Longest duration in seconds.
+        channels: channels of the clips.
+        seconds: longest duration in seconds.
 
     Attributes:
-        left_out: Names of clips that could not be read, with the reason.
-        shorter: Names of clips whose files are shorter than listed, with both lengths.
+        left_out: names of clips that could not be read, with the reason.
+        shorter: names of clips whose files are shorter than listed, with both lengths.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Clips(Sequence[Clip]):
     def __getitem__(self, index: slice) -> "Clips": ...
 
     def __getitem__(self, index: int | slice) -> "Clip | Clips":
-        """Reads one clip; a slice is read later."""
+        """Read one clip; a slice is read later."""
         if isinstance(index, slice):
             return Clips(self.recordings[index], self.read, self.sample_rate, self.channels, self.seconds)
         recording = self.recordings[index]
@@ -101,7 +101,7 @@ class Clips(Sequence[Clip]):
         return Clip(recording.name, recording.domain, audio, self.sample_rate)
 
     def __iter__(self) -> Iterator[Clip]:
-        """The clips that can be read; the others are noted in ``left_out``, and end nothing."""
+        """The clips that can be read; the others are recorded in ``left_out`` and raise nothing."""
         for index in range(len(self)):
             try:
                 clip = self[index]
@@ -111,11 +111,11 @@ class Clips(Sequence[Clip]):
                 yield clip
 
     def name_of(self, index: int) -> str:
-        """What a clip is called, whether or not it can be read."""
+        """A clip's name, whether or not the clip can be read."""
         return self.recordings[index].name
 
     def note(self, name: str, reason: str) -> None:
-        """Note a clip that cannot be read, and say so once."""
+        """Record a clip that cannot be read, and warn once."""
         if name not in self.left_out:
             self.left_out[name] = reason
             logger.warning("left out: %s (%s)", name, reason)
@@ -138,8 +138,8 @@ class PaddedClips(Dataset[PaddedClip]):
     """Clips of one length, as a loader wants them; see ``PaddedClip``.
 
     Args:
-        clips: The clips.
-        length: Samples each is padded to with zeros.
+        clips: the clips.
+        length: samples each is padded to with zeros.
     """
 
     def __init__(self, clips: Clips, length: int) -> None:
@@ -151,7 +151,7 @@ class PaddedClips(Dataset[PaddedClip]):
         return len(self.clips)
 
     def __getitem__(self, index: int) -> PaddedClip:
-        """Reads one clip."""
+        """Read one clip."""
         try:
             clip = self.clips[index]
         except (DataError, OSError) as error:
@@ -162,7 +162,7 @@ class PaddedClips(Dataset[PaddedClip]):
 
 
 def collate_clips(items: list[PaddedClip]) -> ValidBatch:
-    """Joins padded clips into a batch."""
+    """Join padded clips into a batch."""
     whole = [item for item in items if len(item) == 5]
     audio = [item[2] for item in whole]
     return {
@@ -176,16 +176,16 @@ def collate_clips(items: list[PaddedClip]) -> ValidBatch:
 
 
 def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[Recording]:
-    """Chooses at most `limit` recordings, as equal in domains as can be, by the hash of their names.
+    """Choose at most ``limit`` recordings, as equal in domains as can be, by the hash of their names.
 
-    Adding files to a corpus so changes little of the choice, and the first ones are what a smaller limit gives.
+    So adding files to a corpus changes little of the choice, and a smaller limit gives the first ones.
 
     Args:
-        recordings: All there are.
-        limit: How many are wanted; None keeps all.
+        recordings: all there are.
+        limit: how many are wanted; None keeps all.
 
     Returns:
-        The chosen, domains in turn.
+        the chosen, domains in turn.
     """
     by_domain: dict[str, list[Recording]] = {}
     for recording in sorted(recordings, key=lambda r: draw_position(ORDER_SEED, f"order:{r.name}")):

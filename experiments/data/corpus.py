@@ -20,21 +20,21 @@ logger = logging.getLogger(__name__)
 
 
 def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = None, floor: bool = True) -> Corpus:
-    """Finds the recordings of a folder or of a CSV manifest and splits them by file.
+    """Find the recordings of a folder or of a CSV manifest and split them by file.
 
-    A folder that holds a `manifest.csv` with a `path` column is read by it. Otherwise every audio file below the
+    A folder that holds a ``manifest.csv`` with a ``path`` column is read by it. Otherwise every audio file below the
     folder counts: top folders called train, valid or test (or val, validation, dev, eval) are the splits, if any;
     the first folder below (or the top folder where there are no splits) is the domain, "all" without one.
     Files that cannot be read, are empty or silent are left out and named in one warning.
 
     Args:
-        folder: Folder or CSV file.
-        seed: Of the split of those files that are in none.
-        known: Splits that files had before, by name: what a run was trained on stays so, whatever came since.
-        floor: See `assign_splits`.
+        folder: folder or CSV file.
+        seed: of the split of files that have none.
+        known: earlier splits of files, by name: the training files of a run stay training files.
+        floor: see ``assign_splits``.
 
     Raises:
-        DataError: If it does not exist, is no CSV manifest, or holds no usable audio.
+        DataError: it does not exist, is no CSV manifest, or holds no usable audio.
     """
     root = Path(folder).expanduser()
     skipped: list[tuple[str, str]] = []
@@ -71,7 +71,7 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
 
 
 def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:
-    """The corpus as a codec at `sample_rate` Hz sees it: below 44.1 kHz, less is full-band.
+    """The corpus for a codec at ``sample_rate`` Hz: below 44.1 kHz, a narrower band is full-band.
 
     A recording is full-band for the codec if its manifest says so, or if the band measured there reaches nine tenths
     of the codec's Nyquist frequency (Improved RVQGAN, section 4.2).
@@ -87,7 +87,7 @@ def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:
 
 
 def _check_all(root: Path, listed: list[Recording], skipped: list[tuple[str, str]]) -> list[Recording]:
-    """Fills in what the files hold, where the manifest does not know it, and drops what is of no use."""
+    """Fill in the headers that the manifest lacks, and drop files that cannot be used."""
     paths = [recording.path for recording in listed if not recording.sample_rate]
     paths += [one.mixed.path for one in listed if one.mixed is not None and not one.mixed.sample_rate]
     unknown = list(dict.fromkeys(paths))
@@ -103,7 +103,7 @@ def _check_all(root: Path, listed: list[Recording], skipped: list[tuple[str, str
 
 
 def _with_headers(recording: Recording, headers: Mapping[Path, Header | str]) -> Recording | str:
-    """The recording as its file has it, and what is mixed into it, or why it is of no use."""
+    """The recording with the header of its file and of what is mixed into it, or why it cannot be used."""
     other = recording.mixed
     if other is not None and not other.sample_rate:
         added = _usable(headers[other.path])
@@ -123,7 +123,7 @@ def _with_headers(recording: Recording, headers: Mapping[Path, Header | str]) ->
 
 
 def _usable(header: Header | str) -> Header | str:
-    """A header, or why its file is of no use."""
+    """A header, or why its file cannot be used."""
     return header if isinstance(header, str) else header.problem or header
 
 

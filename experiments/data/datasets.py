@@ -1,4 +1,4 @@
-"""The papers' datasets: which files of a local copy, split how, under which licence."""
+"""The papers' datasets: the files of a local copy, their splits and their licence."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from codeclab.experiments.data.splits import draw_position
 Item = TypeVar("Item")
 
 SEED = 0
-"""Of all random splits; results on one dataset are so comparable between people."""
+"""Seed of all random splits, so that results on a dataset are comparable between people."""
 
 DNS_PARTS = (
     "emotional_speech", "french_speech", "german_speech", "italian_speech", "read_speech", "russian_speech",
@@ -29,16 +29,16 @@ JAMENDO_FOLDERS = ("raw_30s/audio", "audio", "raw_30s", ".")
 
 
 def share_out(items: Iterable[Item], names: Iterable[str], valid: float, test: float) -> dict[str, list[Item]]:
-    """Splits at random, exactly in number: items in the order of a hash of their names are counted off.
+    """Split at random, exactly in number: items in the order of a hash of their names are counted off.
 
     Args:
-        items: What is split.
-        names: What each is called, the same wherever the dataset lies.
-        valid: Share of the validation split; of four items or more, one at least.
-        test: Share of the test split; of four items or more, one at least.
+        items: what is split.
+        names: the name of each, the same wherever the dataset is.
+        valid: share of the validation split; of four items or more, one at least.
+        test: share of the test split; of four items or more, one at least.
 
     Returns:
-        The items of each split, in their own order.
+        the items of each split, in their own order.
     """
     pairs = list(zip(names, items, strict=True))
     order = sorted(range(len(pairs)), key=lambda index: (draw_position(SEED, pairs[index][0]), pairs[index][0]))
@@ -78,7 +78,7 @@ def find_fsd50k(root: Path) -> dict[str, list[Path]] | None:
 
 
 def find_jamendo(root: Path) -> dict[str, list[Path]] | None:
-    """MTG-Jamendo: artists are split, with all their tracks that are there."""
+    """MTG-Jamendo: artists are split, each with all the tracks of this copy."""
     table = next((root / name for name in JAMENDO_TABLES if (root / name).is_file()), None)
     if table is None:
         return None
@@ -158,13 +158,13 @@ class Dataset:
     """One of the datasets the papers train on.
 
     Args:
-        title: Its whole name.
+        title: its whole name.
         domain: "speech", "music" or "general".
-        layout: What a copy looks like, a path a line, below the folder given.
-        rule: How it is split.
-        paper: Whose rule that is.
-        licence: Of the audio.
-        find: Files of a copy by split; None where the layout is another.
+        layout: the files of a copy, one path per line, below the given folder.
+        rule: how it is split.
+        paper: whose rule that is.
+        licence: of the audio.
+        find: files of a copy by split; None for another layout.
     """
 
     title: str
@@ -179,17 +179,17 @@ class Dataset:
         """The dataset's files with split, domain and name, headers not yet read.
 
         Raises:
-            DataError: If the folder is not laid out as expected.
+            DataError: the folder is not laid out as expected.
         """
         if not root.is_dir():
             raise DataError(f"there is no folder {root}")
-        found = self.find(root)
-        if not found or not any(found.values()):
+        files = self.find(root)
+        if not files or not any(files.values()):
             raise DataError(f"{root} is not laid out as {self.title} is; expected there:\n{indent(self.layout, '  ')}")
         name = next(name for name, dataset in DATASETS.items() if dataset is self)
         return [
             Recording(path, self.domain, 0, 0, 0.0, None, split, f"{name}/{path.relative_to(root).as_posix()}")
-            for split, paths in found.items()
+            for split, paths in files.items()
             for path in paths
         ]
 
@@ -282,11 +282,11 @@ DATASETS = {
         find_musdb18,
     ),
 }
-"""By the name ``codeclab data prepare`` knows them by."""
+"""Datasets by their names in ``codeclab data prepare``."""
 
 
 def describe_all(names: Sequence[str] = tuple(DATASETS)) -> str:
-    """What `codeclab data prepare --help` says of the datasets."""
+    """The text of ``codeclab data prepare --help`` about the datasets."""
     parts = [f"{name}: {DATASETS[name].describe()}" for name in names]
     ending = (
         "Random is a hash of the file's (or artist's) name: the same everywhere, exact in number. A manifest without\n"

@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 class TrainBatch(TypedDict):
-    """What the training step gets: `audio` float32 `[b, C, N]`, `batch` its number, `item` int64 `[b]`.
+    """A batch for the training step: ``audio`` float32 ``[b, C, N]``, ``batch`` its number, ``item`` int64 ``[b]``.
 
-    `left_out` has (name, reason) of files that could not be read for it, for which others were drawn; `shorter` has
+    ``left_out`` has (name, reason) of unreadable files, which were replaced by others; ``shorter`` has
     (name, how) of those that are shorter than listed. Each process that reads names a file once.
     """
 
@@ -40,19 +40,19 @@ class TrainExcerpts(Dataset[TrainBatch]):
     """Maps a batch index to this rank's share of that batch.
 
     Everything random about an item is drawn from a generator seeded by (seed, batch, global item), so that any
-    number of ranks and workers, and a run that was resumed, see the same audio.
+    number of ranks and workers, and a resumed run, get the same audio.
 
     Args:
-        corpus: Its training recordings are drawn from.
-        sampling: Chooses the recordings; prepared here.
-        augmentations: Applied in order: to every source, then those for mixtures to their sum.
+        corpus: its training recordings are drawn from.
+        sampling: chooses the recordings; prepared here.
+        augmentations: applied in order: to every source, then those for mixtures to their sum.
         sample_rate: Hz.
-        channels: Channels of the audio.
-        seconds: Length of an excerpt in seconds; shorter recordings are padded with zeros at the end.
-        batch_size: Items of the global batch.
-        items: The global items of this rank.
-        seed: Of all draws.
-        n_batches: Batches there are.
+        channels: channels of the audio.
+        seconds: length of an excerpt in seconds; shorter recordings are padded with zeros at the end.
+        batch_size: items of the global batch.
+        items: the global items of this rank.
+        seed: of all draws.
+        n_batches: number of batches.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         self._shorter: dict[str, str] = {}
 
     def __len__(self) -> int:
-        """Batches in all."""
+        """Batches in total."""
         return self.n_batches
 
     def __getitem__(self, batch: int) -> TrainBatch:
@@ -96,7 +96,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         if float(audio.abs().max()) <= SILENCE:
             raise DataError(
                 f"batch {batch} is silent: {ATTEMPTS} excerpts in a row held no sound for each of its items; "
-                f"`codeclab data scan` says which files are silent"
+                f"`codeclab data scan` lists silent files"
             )
         left_out = list(self._unreadable.items())[before:]
         return {
@@ -108,17 +108,17 @@ class TrainExcerpts(Dataset[TrainBatch]):
         }
 
     def draw_item(self, batch: int, item: int) -> Tensor:
-        """Draws one item, float32 `[C, N]`; see `draw_sources`."""
+        """Draw one item, float32 ``[C, N]``; see ``draw_sources``."""
         return self.draw_sources(batch, item)[0]
 
     def draw_sources(self, batch: int, item: int) -> tuple[Tensor, list[Recording]]:
-        """Draws one item, float32 `[C, N]`, and says what it is made of.
+        """Draw one item, float32 ``[C, N]``, and return its sources.
 
         Silent, rejected and unreadable excerpts are drawn anew, 64 times at most. If all of them were silent, the item
         is silent. If the corpus is gone, the loader waits for it for five minutes at most.
 
         Raises:
-            DataError: If every excerpt was rejected or unreadable, or the corpus stays away.
+            DataError: every excerpt was rejected or unreadable, or the corpus stays away.
         """
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, batch, item]))
         silent: tuple[Tensor, list[Recording]] | None = None
@@ -162,7 +162,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
             return self._read(recording, start, seconds, rate)
 
     def _read(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
-        """Reads an excerpt, when it is there: another file in its place would make another run of it."""
+        """Read an excerpt, waiting for its file if need be: another file in its place would change the run."""
         return read_when_there(self.read, self.corpus, recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
@@ -195,13 +195,13 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
 
 class BatchSchedule(DistributedSampler[int]):
-    """Batch indices from `start` on, in order, each once.
+    """Batch indices from ``start`` on, in order, each once.
 
     A DistributedSampler by type, so that Lightning leaves it in place: the ranks' shares are cut inside the batch.
 
     Args:
-        batches: The data set whose indices these are.
-        start: First batch, that of the checkpoint when a run is resumed.
+        batches: the data set whose indices these are.
+        start: first batch, that of the checkpoint when a run is resumed.
     """
 
     def __init__(self, batches: Sized, start: int) -> None:
@@ -214,5 +214,5 @@ class BatchSchedule(DistributedSampler[int]):
         return iter(range(self.start, self.n_batches))
 
     def __len__(self) -> int:
-        """Batches in all, those before `start` included, so that a resumed run counts on where it was."""
+        """Batches in total, including those before ``start``, so that a resumed run continues the count."""
         return self.n_batches

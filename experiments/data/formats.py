@@ -1,4 +1,4 @@
-"""Audio files: their headers, and parts of them as samples; by libsndfile, and by FFmpeg what that cannot read."""
+"""Audio files: their headers and excerpts of their samples, read by libsndfile or, if it cannot, by FFmpeg."""
 
 import os
 from collections.abc import Callable
@@ -16,22 +16,22 @@ SILENCE = 1e-4
 """A file or excerpt whose samples never exceed this (-80 dBFS) is called silent."""
 
 SLACK = 0.1
-"""Seconds by which decoders and headers may differ about a length: lossy ones pad, and time stamps are rounded."""
+"""Seconds by which a decoded length may differ from a header's: lossy decoders pad, and time stamps are rounded."""
 
 NOT_FINITE = "holds samples that are NaN or infinite"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about itself.
+    """A file's properties, from its header or its samples.
 
     Args:
         sample_rate: Hz.
-        channels: Number of channels.
-        seconds: Duration in seconds.
-        problem: Why the file is of no use ("empty", "silent", "holds NaN …"), or None.
-        peak: Highest sample; 0 where not all were looked at.
-        measured: Whether the file was decoded to its end, and this is what was found, not what its header says.
+        channels: number of channels.
+        seconds: duration in seconds.
+        problem: why the file cannot be used ("empty", "silent", "holds NaN …"), or None.
+        peak: highest sample; 0 if not all samples were read.
+        measured: whether the values come from decoding the file to its end, not from its header.
     """
 
     sample_rate: int
@@ -43,7 +43,7 @@ class Header:
 
 
 def beyond_its_file(end: float, seconds: float) -> str:
-    """The reason why a segment that ends after its file does (both in seconds) is of no use."""
+    """Why a segment that ends after its file (both in seconds) cannot be used."""
     return f"a segment up to {end:.2f} s of a file of {seconds:.2f} s"
 
 
@@ -53,7 +53,7 @@ PREROLL_SECONDS = 0.25
 
 
 def ffmpeg_header(path: Path) -> Header:
-    """What a file holds, decoded to its end: its header's length is a guess in some formats (AAC in ADTS).
+    """A file's properties, decoded to its end: in some formats (AAC in ADTS) the header's length is a guess.
 
     Raises:
         OSError: FFmpeg cannot read it, or PyAV is not installed.
@@ -71,7 +71,7 @@ def ffmpeg_decode(path: Path, sample_rate: int, first: int, count: int) -> np.nd
 
 
 class UndecodableError(OSError):
-    """What a file holds is the reason why it cannot be read: it will be the same as long as the file is."""
+    """The content of a file is the reason why it cannot be read, so this stays true until the file changes."""
 
 
 def _told(read: Callable[[Path], Read], path: Path) -> Read:
@@ -165,10 +165,10 @@ BLOCK_FRAMES = 65536
 SIZED = frozenset({"WAV", "WAVEX", "AIFF", "AU", "W64", "RF64", "CAF", "OGG"})
 """Formats of libsndfile whose length follows from their size, or from their last page."""
 
-NO_FILE = "no file but a pipe, device or folder"
+NO_FILE = "not a regular file but a pipe, device or folder"
 
 NOT_UTF8 = "its name is not UTF-8; rename it"
-"""Of what neither library opens and no manifest can hold."""
+"""Problem of a file whose name no library opens and no manifest can hold."""
 
 
 def is_utf8(name: str) -> bool:
@@ -177,7 +177,7 @@ def is_utf8(name: str) -> bool:
 
 
 TAIL = 4096
-"""Samples at the end that are read to see whether a file is whole."""
+"""Samples at the end that are read to check whether a file is complete."""
 
 
 def read_header(path: Path) -> Header:
@@ -185,17 +185,17 @@ def read_header(path: Path) -> Header:
 
     Where it cannot, the file is decoded to its end: a compressed one whose header only promises its length (MP3, AAC),
     a FLAC that does not know its own or whose end cannot be read, and samples in floating point, which may be NaN. Of
-    the others, decoding stops at the first block with a sample above `SILENCE`. libsndfile is asked first, FFmpeg
+    the others, decoding stops at the first block with a sample above ``SILENCE``. libsndfile is asked first, FFmpeg
     (PyAV) for what it cannot read.
 
     Raises:
-        OSError: If neither library can read the file to its end, or FFmpeg is wanted and not installed.
+        OSError: neither library can read the file to its end, or FFmpeg is wanted and not installed.
     """
     return _read(path, _soundfile_header)
 
 
 def measure_header(path: Path) -> Header:
-    """As `read_header`, of every file decoded to its end."""
+    """Read like ``read_header``, but decode every file to its end."""
     return _read(path, _soundfile_measured)
 
 
@@ -214,7 +214,7 @@ def _read(path: Path, by_soundfile: Callable[[Path], Header]) -> Header:
 
 
 def _words(error: Exception) -> str:
-    """What libsndfile says, without the path, which the user is told anyway."""
+    """libsndfile's message, without the path, which the user gets anyway."""
     return str(error).rpartition("': ")[2].strip().removeprefix("Error : ").rstrip(".")
 
 
@@ -259,30 +259,30 @@ def _soundfile_measured(path: Path) -> Header:
 
 
 class RateChangedError(DataError):
-    """A file has another sampling rate than it had.
+    """A file's sampling rate has changed.
 
     Args:
-        path: The file.
-        known: Hz it is listed with.
-        found: Hz it has.
+        path: the file.
+        known: Hz that are listed.
+        found: Hz that the file has.
     """
 
     def __init__(self, path: Path, known: int, found: int) -> None:
-        super().__init__(f"{path} has {found} Hz, and is listed with {known} Hz")
+        super().__init__(f"{path} has {found} Hz, but is listed with {known} Hz")
         self.found = found
 
 
 def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
-    """Reads samples as stored, float32 `[C, <= count]`.
+    """Read samples as stored, float32 ``[C, <= count]``.
 
     Args:
-        path: The audio file.
+        path: the audio file.
         sample_rate: Hz, the file's own.
-        first: Number of the first sample.
-        count: How many are wanted; fewer come where the file ends.
+        first: number of the first sample.
+        count: number of samples; fewer are returned at the end of the file.
 
     Raises:
-        DataError: If the file cannot be read, has another rate, or holds samples that are no numbers.
+        DataError: the file cannot be read, has another rate, or holds samples that are no numbers.
     """
     try:
         samples = _decode_soundfile(path, sample_rate, first, count)

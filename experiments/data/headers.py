@@ -1,4 +1,4 @@
-"""What files hold, found out in parallel, and kept for the next time where it took decoding or is of no use."""
+"""Headers of files, read in parallel; results that took decoding, or say why a file cannot be used, are cached."""
 
 import hashlib
 import json
@@ -14,22 +14,22 @@ from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import Header, UndecodableError, read_header
 
 MANY = 500
-"""Files from which on a bar is shown."""
+"""Number of files from which a progress bar is shown."""
 
 VERSION = 1
 
 
 def cache_folder() -> Path:
-    """Where what was decoded once is kept: ``$XDG_CACHE_HOME/codeclab``, or ``~/.cache/codeclab``."""
+    """The cache: ``$XDG_CACHE_HOME/codeclab``, or ``~/.cache/codeclab``."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "codeclab" / "headers"
 
 
 class HeaderCache:
-    """Headers of a corpus that took decoding, and reasons why there is none, by path, size and time of change.
+    """Cache of a corpus: headers that took decoding, and reasons for missing ones, by path, size and time of change.
 
     Args:
-        root: The corpus: each has its own file.
+        root: the corpus; each has its own file in the cache.
     """
 
     def __init__(self, root: Path) -> None:
@@ -48,9 +48,9 @@ class HeaderCache:
         try:
             status = path.stat()
             key, stamp = str(path), [status.st_size, status.st_mtime_ns]
-            kept = self._known.get(key)
-            if kept is not None and kept[:2] == stamp:
-                found = kept[2]
+            entry = self._known.get(key)
+            if entry is not None and entry[:2] == stamp:
+                found = entry[2]
                 return Header(**found) if isinstance(found, dict) else str(found)
             header = read_header(path)
             if header.measured or header.problem:
@@ -63,7 +63,7 @@ class HeaderCache:
             return f"unreadable: {error}"
 
     def save(self) -> None:
-        """Keep what is new; where that cannot be written, it is found out again next time."""
+        """Store new entries; if they cannot be written, the files are decoded again next time."""
         if not self._new:
             return
         try:
@@ -74,20 +74,20 @@ class HeaderCache:
 
 
 def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
-    """The headers of many files, in their order; of one that cannot be used, why.
+    """The headers of many files, in their order, or the reason why a file cannot be used.
 
     Args:
-        root: The corpus they belong to.
-        paths: The files.
+        root: the corpus they belong to.
+        paths: the files.
     """
     cache = HeaderCache(root)
     with (
         ThreadPoolExecutor(max(8, usable_cores())) as pool,
         progress_bar(f"{root}: reading headers", len(paths), len(paths) >= MANY, "file") as advance,
     ):
-        found = []
+        headers = []
         for header in pool.map(cache.header, paths):
-            found.append(header)
+            headers.append(header)
             advance()
     cache.save()
-    return found
+    return headers

@@ -1,4 +1,4 @@
-"""Files of a corpus that a run leaves out: which and why, how they are told, and how many are too many."""
+"""Files of a corpus that a run leaves out: which, why, in which words, and how many are too many."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 
 DELIBERATE = ("beside the split folders", "split ", "listed twice")
-"""How the reasons begin for which a file is left out as the user has it, not because it is of no use."""
+"""Beginnings of reasons that come from the user's layout, not from a file that cannot be used."""
 
 SHOWN = 3
 """Files named in a line."""
@@ -26,7 +26,7 @@ class LeftOut:
     """The files that a run left out, and those it read shorter than they are listed.
 
     Args:
-        files: how many the corpus has, those of no use included.
+        files: number of files of the corpus, including those that cannot be used.
         reasons: why each was left out, by name.
         shorter: how each is shorter than listed, by name.
     """
@@ -37,42 +37,42 @@ class LeftOut:
 
     @classmethod
     def of(cls, corpus: Corpus, found: Mapping[str, str], shorter: Mapping[str, str] | None = None) -> "LeftOut":
-        """Those found of no use before the first batch or clip, and those ``found`` when they were read (by name)."""
+        """Files found unusable before the first batch or clip, and those ``found`` (by name) when they were read."""
         useless = dict(of_no_use(corpus.skipped))
         files = len(corpus.train) + len(corpus.valid) + len(corpus.test) + len(useless)
         return cls(files, useless | dict(found), dict(shorter or {}))
 
     def joined(self, other: "LeftOut") -> "LeftOut":
-        """Those of two runs on one corpus."""
+        """The files of two runs on one corpus."""
         files = max(self.files, other.files)
         return LeftOut(files, self.reasons | other.reasons, self.shorter | other.shorter)
 
     @property
     def line(self) -> str:
         """A sentence on the files left out, and those shorter than listed, by name; empty where there are none."""
-        said = []
+        sentences = []
         if self.reasons:
             number = f"{len(self.reasons):,} of {counted(self.files, 'file')}"
-            said.append(f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}")
+            sentences.append(f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}")
         if self.shorter:
             listed = _listed(list(self.shorter.items()), SHOWN)
-            said.append(f"{counted(len(self.shorter), 'file')} read shorter than listed: {listed}")
-        return "; ".join(said)
+            sentences.append(f"{counted(len(self.shorter), 'file')} read shorter than listed: {listed}")
+        return "; ".join(sentences)
 
 
 def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> None:
-    """Refuse a corpus of which, or of one split of which, too much is of no use.
+    """Refuse a corpus if too many of its files, or of the files of one split, cannot be used.
 
-    One file never is too many, however few there are: it is named, counted and left out. From two on, their share
-    counts.
+    One file is never too many, however small the corpus: it is named, counted and left out. For two or more, their
+    share counts.
 
     Args:
         corpus: the corpus.
-        most: share of its files that may be of no use, 0 to 1.
-        split: that is looked at by itself, too; of files that are in none, nobody knows what they would be.
+        most: largest share of files that may be unusable, 0 to 1.
+        split: whose share is checked, too; files without a split are not counted there.
 
     Raises:
-        DataError: More of them are; the message names some, and the flag with which they may be.
+        DataError: more cannot be used; the message names some, and the flag that allows them.
     """
     if not 0 <= most <= 1:
         raise DataError(f"max_left_out is a share of the files, 0 to 1, got {most:g}")
@@ -88,9 +88,9 @@ def _refuse_share(useless: Sequence[tuple[str, str]], files: int, kind: str, whe
         return
     enough = math.ceil(100 * len(useless) / files) / 100
     raise DataError(
-        f"{len(useless):,} of {counted(files, kind)} in {where} are of no use, more than {100 * most:.3g}%: "
-        f"{_listed(useless, NAMES_IN_ERROR)}. One such file never ends a command, a larger share than that does; "
-        f"--data.max_left_out {enough:g} goes on without them"
+        f"{len(useless):,} of {counted(files, kind)} in {where} cannot be used, more than {100 * most:.3g}%: "
+        f"{_listed(useless, NAMES_IN_ERROR)}. A single such file is no error, but a larger share than that is; "
+        f"--data.max_left_out {enough:g} continues without them"
     )
 
 

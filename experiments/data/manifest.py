@@ -22,7 +22,7 @@ FOLDER_SPLITS = {
     "testing": "test",
     "eval": "test",
 }
-"""Folder names, and names in a manifest, that say which split a file belongs to."""
+"""Names of folders, and values in a manifest, that give a file's split."""
 
 
 def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
@@ -31,16 +31,16 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
     Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
 
     Args:
-        root: The folder.
-        skipped: Takes (name, reason) of every file left out.
-        lost: Takes their splits by name, of those that lie in one.
+        root: the folder.
+        skipped: receives (name, reason) of every file left out.
+        lost: receives their splits by name, if they have one.
     """
     paths, none = [], []
     for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
         called = path.relative_to(root).as_posix()
         if not is_utf8(called):
             none.append((as_text(called), NOT_UTF8))
-        elif path.is_file() or not path.exists():  # a link to nothing is found unreadable later
+        elif path.is_file() or not path.exists():  # a link to nothing is recordings unreadable later
             paths.append(path)
         else:
             none.append((called, NO_FILE))
@@ -51,7 +51,7 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
     has_splits = "train" in named.values() or (named.keys() == tops and len(named) > 0)
     if has_splits and lost is not None:
         lost.update({name: named[top] for name, _ in none if (top := name.split("/")[0]) in named})
-    found = []
+    recordings = []
     for path in paths:
         name = path.relative_to(root)
         parts = name.parts[:-1]
@@ -60,8 +60,8 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
             skipped.append((name.as_posix(), "beside the split folders"))
             continue
         folders = parts[1:] if has_splits else parts
-        found.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
-    return found
+        recordings.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
+    return recordings
 
 
 def as_text(name: str) -> str:
@@ -70,7 +70,7 @@ def as_text(name: str) -> str:
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Audio files below `root`; linked folders are followed, each real folder once."""
+    """Audio files below ``root``; linked folders are followed, each real folder once."""
     seen: set[str] = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -85,7 +85,7 @@ def walk(root: Path) -> Iterator[Path]:
 
 
 MANIFEST_NAME = "manifest.csv"
-"""Where a folder of audio has its manifest, if it has one."""
+"""The manifest of a folder of audio, if it has one."""
 
 TRUE = frozenset({"true", "1", "yes"})
 
@@ -95,14 +95,14 @@ COLUMNS = (
     "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
     "peak_db", "bytes", "problem",
 )  # fmt: skip
-"""What the suite itself writes; only `path` is needed."""
+"""Columns that codeclab writes; only ``path`` is required."""
 
 SEGMENT_COLUMNS = ("part_of", "start", "length", "gain_db", "mix_part_of", "mix_path", "mix_start", "mix_gain_db")
 """Of rows that are segments: the recording's name, seconds into it and long, gain in dB, and what is mixed into it."""
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether the file is a CSV whose header names a `path` column, in UTF-8 or not."""
+    """Whether the file is a CSV whose header names a ``path`` column, in UTF-8 or not."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -117,14 +117,14 @@ def is_manifest(path: Path) -> bool:
 
 
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
-"""How UTF-16, as spreadsheets write it, begins."""
+"""First bytes of UTF-16, as spreadsheets write it."""
 
 
 def _text(path: Path) -> str:
     """A manifest's text.
 
     Raises:
-        DataError: If it is not UTF-8; the message names the line.
+        DataError: it is not UTF-8; the message names the line.
     """
     raw = path.read_bytes()
     if raw.startswith(OTHER_ENCODINGS):
@@ -137,10 +137,10 @@ def _text(path: Path) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a manifest as they are written, without blanks about the values; a quoted path or name keeps its own.
+    """The rows of a manifest, without blanks around the values; a quoted path or name keeps its blanks.
 
     Raises:
-        DataError: If it is not UTF-8, or a row has no path.
+        DataError: it is not UTF-8, or a row has no path.
     """
     rows = []
     for line, raw in enumerate(csv.DictReader(io.StringIO(_text(path), newline=""), skipinitialspace=True), start=2):
@@ -156,21 +156,21 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
-    """Lists the rows of a manifest; paths are relative to its folder.
+    """List the rows of a manifest; paths are relative to its folder.
 
-    Columns: `path`, and as far as known `name`, `split`, `domain`, `full_band`, and those of segments (`start` and
-    `length`, or `end`, in seconds). Sampling rate, channels and duration may be given for the reader's sake; what the
-    files hold is used, unless the suite wrote the row (`codeclab data scan`) and the file has the size it had then
-    (`bytes`). Rows with a `problem`, and those of other splits than train, valid and test (or their synonyms), are left
-    out.
+    Columns: ``path`` and, as far as known, ``name``, ``split``, ``domain``, ``full_band``, and those of segments
+    (``start`` and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers only: the
+    files' own values are used, unless ``codeclab data scan`` wrote the row and the file still has the same size
+    (``bytes``). Rows with a ``problem`` are left out, and so are rows of other splits than train, valid and test (or
+    their synonyms).
 
     Args:
-        path: The CSV file.
-        skipped: Takes (name, reason) of every row left out.
-        lost: Takes the splits, by name, of those with a problem that have one.
+        path: the CSV file.
+        skipped: receives (name, reason) of every row left out.
+        lost: receives the splits, by name, of rows with a problem that have one.
 
     Raises:
-        DataError: If it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
+        DataError: it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
             not the same have one name.
     """
     recordings: dict[str, tuple[int, dict[str, str], Recording]] = {}
@@ -182,7 +182,7 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
             if split is not None and lost is not None:
                 lost[name] = split
         elif row.get("split") and split is None:
-            skipped.append((name, f"split {row['split']!r} is none of train, valid, test"))
+            skipped.append((name, f"split {row['split']!r} is not train, valid or test"))
         elif name not in recordings:
             recordings[name] = line, row, _parse_row(row, path.parent, name, split, f"{path}, line {line}")
         elif recordings[name][1] == row:
@@ -190,24 +190,24 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
         else:
             how = "the column 'name'" if row.get("name") else "the path, without 'start' and 'end',"
             raise DataError(
-                f"{path}, line {line}: the name {name!r} is that of line {recordings[name][0]}, too; {how} tells "
-                "recordings apart, and no two may share one (who speaks belongs into 'domain', or a column of your own)"
+                f"{path}, line {line}: the name {name!r} is already used in line {recordings[name][0]}; {how} tells "
+                "recordings apart, so no two may share one (put the speaker into 'domain', or a column of your own)"
             )
     return [recording for _, _, recording in recordings.values()]
 
 
 def row_name(row: Mapping[str, str]) -> str:
-    """What a row's recording is called."""
+    """The name of a row's recording."""
     return row.get("name") or row["path"] + _part(row)
 
 
 def row_part_of(row: Mapping[str, str]) -> str:
-    """Of a row that is a segment, what the recording is called that it was cut from; empty of a whole file."""
+    """The name of the recording that a segment was cut from; empty for a whole file."""
     return row.get("part_of") or (posixpath.normpath(row["path"]) if _part(row) else "")
 
 
 def _part(row: Mapping[str, str]) -> str:
-    """What a path's name gets where the row is a segment of it."""
+    """The suffix of a name for a row that is a segment."""
     if not any(row.get(key) for key in ("start", "length", "end")):
         return ""
     till = f"-{row['end']}" if row.get("end") else f"+{row['length']}" if row.get("length") else "-"
@@ -224,7 +224,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         )
         known = (int(rate), int(channels), seconds)
     band, level = _parse_number(row, "band_hz", where), _parse_number(row, "rms_db", where)
-    found = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
+    recording = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
     numbers = ("start", "length", "end", "gain_db", "mix_start", "mix_gain_db")
     given = {key: _parse_number(row, key, where) for key in numbers}
     if any(row.get(key) for key in (*SEGMENT_COLUMNS, "end")):
@@ -239,15 +239,15 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         other = root / row["mix_path"] if row.get("mix_path") else None
         mixing = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
         mixed = Source(other, 0, *mixing) if other else None
-        found = replace(
-            found, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
+        recording = replace(
+            recording, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
             part_of=row_part_of(row),
         )  # fmt: skip
-    return found
+    return recording
 
 
 def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
-    """The text of a manifest: the suite's columns, and `name`, those of segments and others where a row has one.
+    """The text of a manifest: codeclab's columns, and ``name``, those of segments and others if a row has them.
 
     Flags are in words.
     """
@@ -264,7 +264,7 @@ def _text_of(value: object) -> str:
 
 
 def _cell(value: str) -> str:
-    """A value as CSV has it; in quotes also where blanks at its ends belong to it."""
+    """A value in CSV; quoted also if it begins or ends with blanks."""
     if value != value.strip() or any(mark in value for mark in ',"\r\n'):
         return '"' + value.replace('"', '""') + '"'
     return value

@@ -1,4 +1,4 @@
-"""What `codeclab data scan` finds out about one file: its level, and up to which frequency it holds energy."""
+"""What ``codeclab data scan`` measures in a file: its level and its highest frequency with energy."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,20 +26,20 @@ FULL_BAND_SHARE = 0.9
 rest."""
 
 FULL_BAND_RATE = 44100
-"""Hz; what is sampled at less is not full-band, even where it fills its own band."""
+"""Hz; recordings at lower rates are not full-band, even if they fill their own band."""
 
 FRAMES_AT_ONCE = 512
 
 
 def measure_band(samples: np.ndarray, sample_rate: int) -> float:
-    """Finds the upper edge of the highest 500 Hz band that holds energy, in Hz; 0 where none does.
+    """Find the upper edge of the highest 500 Hz band that holds energy, in Hz; 0 where none does.
 
     A band holds energy if its power, in the loudest 2 % of frames of 2,048 samples, is 10 dB above what rounding
     to 16 bits leaves there. Lossy codecs and resamplers leave nothing above their cut-off. The images of a poor
     resampler, and noise of the recording itself, do count: whatever is there, a codec learns to make.
 
     Args:
-        samples: float32 `[C, N]`; the channel with the most power is looked at.
+        samples: float32 ``[C, N]``; the channel with the most power is looked at.
         sample_rate: Hz.
     """
     loudest = samples[int(np.argmax(np.square(samples, dtype=np.float64).mean(axis=1)))]
@@ -64,7 +64,7 @@ def measure_band(samples: np.ndarray, sample_rate: int) -> float:
 
 
 def is_full_band(band_hz: float, sample_rate: int) -> bool:
-    """Whether energy up to `band_hz` makes a recording at `sample_rate` (Hz) full-band (Improved RVQGAN, section 4.2).
+    """Whether energy up to ``band_hz`` makes a recording at ``sample_rate`` Hz full-band (Improved RVQGAN, 4.2).
 
     It does if it reaches nine tenths of the Nyquist frequency of 44.1 kHz, or of the recording's own if that is higher.
     """
@@ -74,7 +74,7 @@ def is_full_band(band_hz: float, sample_rate: int) -> bool:
 MOST_SECONDS = 60.0
 
 PIECES = 12
-"""Of a longer file, so many pieces of five seconds are measured, spread evenly."""
+"""Number of pieces of five seconds that are measured in a longer file, spread evenly."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class Measured:
     """One file's row of a manifest.
 
     Args:
-        sample_rate: Hz. It and the figures below are 0 where the file cannot be read.
-        channels: Number of channels.
-        seconds: Duration in seconds.
-        band_hz: Up to where its energy reaches, in Hz.
-        full_band: Whether that is the whole band; see `is_full_band`.
-        rms_db: Level over all channels in dB relative to full scale.
-        peak_db: Highest sample over all channels in dB relative to full scale.
-        problem: Why the file is of no use ("silent", "empty", "unreadable: ..."); empty where it is.
+        sample_rate: Hz. This and the figures below are 0 if the file cannot be read.
+        channels: number of channels.
+        seconds: duration in seconds.
+        band_hz: highest frequency with energy, in Hz.
+        full_band: whether that is the whole band; see ``is_full_band``.
+        rms_db: level over all channels in dB relative to full scale.
+        peak_db: highest sample over all channels in dB relative to full scale.
+        problem: why the file cannot be used ("silent", "empty", "unreadable: ..."); empty if it can.
     """
 
     sample_rate: int = 0
@@ -107,7 +107,7 @@ class Measured:
 
 
 def measure_file(path: Path) -> Measured:
-    """Measures a file; what is wrong with it is in the result, never raised.
+    """Measure a file; a problem with it is part of the result and never raised.
 
     It is decoded to its end: length, rate, channels, peak, silence and samples that are no numbers are measured,
     whatever its header says. Level and band are those of all its samples, or of a minute of a longer file.
@@ -116,12 +116,12 @@ def measure_file(path: Path) -> Measured:
 
 
 def measure_part(path: Path, start: float, seconds: float) -> Measured:
-    """As `measure_file`, of a segment: its length, levels and band, as stored.
+    """Measure a segment as ``measure_file`` does: its length, levels and band, as stored.
 
     Args:
-        path: The file.
-        start: Seconds into it.
-        seconds: Length of the segment; 0 is all that is left.
+        path: the file.
+        start: seconds into it.
+        seconds: length of the segment; 0 is all that is left.
     """
     return _told(path, lambda: _measure(path, _header_of(path, *_stamp(path)), (start, seconds)))
 
@@ -145,7 +145,7 @@ def _header_of(path: Path, size: int, changed: int) -> Header:
 
 
 def _measure(path: Path, header: Header, part: tuple[float, float] | None) -> Measured:
-    """Measures a file, or of it the part that begins at the first and lasts the second number of seconds."""
+    """Measure a file, or the part of it with the given start and length in seconds."""
     rate, start, seconds = header.sample_rate, 0.0, header.seconds
     if header.problem:
         return Measured(rate, header.channels, round(seconds, 3), problem=header.problem)
@@ -191,5 +191,5 @@ def _decibel(value: float, factor: int) -> float:
 
 
 def _one_line(error: Exception, path: Path) -> str:
-    """The message without the path, so that a manifest says the same wherever the corpus lies."""
+    """The message without the path, so that a manifest does not depend on where the corpus is."""
     return " ".join(str(error).replace(str(path), path.name).split())

@@ -17,8 +17,8 @@ class MixedClips(Clips):
     ``i`` of the first batch. A clip of one source stands under its domain, one of several under "mixture".
 
     Args:
-        excerpts: What draws them: the recordings, the sampling and the augmentations.
-        n_clips: How many there are.
+        excerpts: draws the clips, with its recordings, sampling and augmentations.
+        n_clips: number of clips.
     """
 
     def __init__(self, excerpts: TrainExcerpts, n_clips: int) -> None:
@@ -27,11 +27,11 @@ class MixedClips(Clips):
         self.n_clips = n_clips
 
     def __len__(self) -> int:
-        """How many clips there are."""
+        """Number of clips."""
         return self.n_clips
 
     def name_of(self, index: int) -> str:
-        """Its number: a clip of several recordings has no name of its own."""
+        """The clip's number: a clip of several recordings has no name of its own."""
         return f"mixed-{index:03}"
 
     @property
@@ -46,7 +46,7 @@ class MixedClips(Clips):
     def __getitem__(self, index: slice) -> "Clips": ...
 
     def __getitem__(self, index: int | slice) -> "Clip | Clips":
-        """Draws one clip; of a slice only the beginning can be had."""
+        """Draw one clip; a slice must start at the first clip."""
         if isinstance(index, slice):
             start, stop, step = index.indices(self.n_clips)
             if (start, step) != (0, 1):

@@ -1,4 +1,4 @@
-"""The data of an experiment: from a folder, or nothing at all, to batches and clips."""
+"""The data of an experiment: batches and clips from a folder or from the synthetic corpus."""
 
 import itertools
 import logging
@@ -30,7 +30,7 @@ from codeclab.experiments.data.waiting import read_when_there
 
 ENDLESS = 2**31 - 1
 NO_DOMAIN = "no domain"
-"""What results call the domain of files in no domain's folder, or in one named "all", where there are others."""
+"""Domain, in results, of files in no domain's folder or in one named "all", if there are other domains."""
 MOST_WORKERS = 8
 logger = logging.getLogger(__name__)
 
@@ -38,37 +38,37 @@ logger = logging.getLogger(__name__)
 class AudioData(LightningDataModule):
     """Training batches, validation batches, and test clips of one corpus.
 
-    Training has no epochs: batch `i` is a function of (seed, i). `start_batch`, an attribute, is the batch the
+    Training has no epochs: batch ``i`` is a function of (seed, i). ``start_batch``, an attribute, is the batch the
     loader begins with; a checkpoint keeps it, so that a training that is continued goes on with the next batch.
 
     Args:
-        folder: A folder of audio, a CSV manifest of one, or a word (see `open_corpus`): "recordings" ship with the
+        folder: a folder of audio, a CSV manifest of one, or a word (see ``open_corpus``): "recordings" ship with the
             package; "synthetic", or None, makes a synthetic corpus in memory.
         sample_rate: Hz; everything is resampled to it.
-        channels: Channels of the audio.
-        seconds: Length of a training excerpt in seconds.
-        batch_size: Excerpts in a batch, over all devices.
-        n_batches: Batches of the whole training; None takes the trainer's `max_steps`.
-        workers: Processes that read, per device; None chooses from the number of cores (0 for the synthetic corpus).
-        seed: Of the training draws.
-        split_seed: Of the split of files that are in no split; runs that are compared must share it.
-        augmentations: What is done to every excerpt, in order; None does nothing.
-        sampling: Which recordings are drawn; None is `UniformByDuration`.
-        valid_clips: Validation clips, at most.
-        clip_seconds: Longest duration of a validation or test clip in seconds.
-        max_test_clips: Test clips, at most; None takes one of every test file.
-        room_responses: A folder of room responses, for `Reverberation`; None adds none.
-        mix_valid: Whether validation clips are drawn, mixed and changed as training excerpts are (`MixedClips`).
-        max_left_out: Share of the files that may be of no use; more than one file, and a larger share, end a training
+        channels: channels of the audio.
+        seconds: length of a training excerpt in seconds.
+        batch_size: excerpts in a batch, over all devices.
+        n_batches: batches of the whole training; None takes the trainer's ``max_steps``.
+        workers: processes that read, per device; None chooses from the number of cores (0 for the synthetic corpus).
+        seed: of the training draws.
+        split_seed: of the split of files that have none; runs that are compared must share it.
+        augmentations: applied to every excerpt, in order; None applies nothing.
+        sampling: chooses the recordings; None is ``UniformByDuration``.
+        valid_clips: validation clips, at most.
+        clip_seconds: longest duration of a validation or test clip in seconds.
+        max_test_clips: test clips, at most; None takes one of every test file.
+        room_responses: a folder of room responses, for ``Reverberation``; None adds none.
+        mix_valid: whether validation clips are drawn, mixed and changed as training excerpts are (``MixedClips``).
+        max_left_out: share of the files that may be unusable; more than one file, and a larger share, end a training
             before its first batch, and a measurement before its first clip.
 
     Attributes:
-        start_batch: The batch that the loader begins with.
-        kept_splits: Splits of files by name, as the run that is continued began with; None draws them.
-        split_floor: See `assign_splits`.
+        start_batch: the batch that the loader begins with.
+        kept_splits: splits of files by name, from the start of a continued run; None draws them.
+        split_floor: see ``assign_splits``.
 
     Raises:
-        ValueError: If a size is not positive or the seed is negative.
+        ValueError: a size is not positive or the seed is negative.
     """
 
     def __init__(
@@ -125,20 +125,20 @@ class AudioData(LightningDataModule):
         """The corpus, scanned on first use.
 
         Raises:
-            DataError: If the folder holds no usable audio.
+            DataError: the folder holds no usable audio.
         """
         if self._corpus is None:
             self._corpus = judge_band(self._open(), self.sample_rate)
         return self._corpus
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
-        """Finds out what is wrong with the data before anything else happens.
+        """Check the data before anything else happens.
 
         Args:
-            splits: Those that are needed.
+            splits: those that are needed.
 
         Raises:
-            DataError: If one holds nothing, too much of the corpus, or of one that is measured, is of no use, the
+            DataError: one holds nothing, too much of the corpus, or of one that is measured, is of no use, the
                 sampling finds no recordings it needs, or there are no room responses
                 where they should be.
         """
@@ -157,7 +157,7 @@ class AudioData(LightningDataModule):
         return _open_once(self.folder, self.split_seed, known, self.split_floor)
 
     def _prepare_rooms(self) -> list[str]:
-        """Measures the room responses; answers with what there is to say of them."""
+        """Measure the room responses; return a remark for the user."""
         using = [augmentation for augmentation in self.augmentations if isinstance(augmentation, Reverberation)]
         if self.room_responses is not None and not using:
             raise DataError(
@@ -171,7 +171,7 @@ class AudioData(LightningDataModule):
         return {"next_batch": self.start_batch if self.trainer is None else self.trainer.global_step}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on with the batch that ``state_dict`` kept."""
+        """Continue with the batch that ``state_dict`` stored."""
         self.start_batch = state_dict["next_batch"]
 
     def teardown(self, stage: str) -> None:
@@ -180,15 +180,15 @@ class AudioData(LightningDataModule):
             self.start_batch = 0
 
     def setup(self, stage: str | None = None) -> None:
-        """Scans the corpus; Lightning calls it before the loaders."""
+        """Scan the corpus; Lightning calls it before the loaders."""
         self.check(("train",) if stage == "fit" else ())
 
     def train_dataloader(self) -> DataLoader[TrainBatch]:
-        """Loads this rank's share of every batch from `start_batch` on.
+        """Load this rank's share of every batch from ``start_batch`` on.
 
         Raises:
-            DataError: If there is nothing to train on.
-            ValueError: If the batch cannot be shared equally among the devices.
+            DataError: there is nothing to train on.
+            ValueError: the batch cannot be shared equally among the devices.
         """
         rank, world = self._rank_and_world()
         if self.batch_size % world:
@@ -211,12 +211,12 @@ class AudioData(LightningDataModule):
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Audio goes to the device; numbers and names, from which draws are made, stay where reading is free."""
+        """Move audio to the device; numbers and names stay on the CPU, where reading them is free."""
         moved = super().transfer_batch_to_device(batch["audio"], device, dataloader_idx)
         return {**batch, "audio": moved}
 
     def batches(self, start: int) -> Iterator[TrainBatch]:
-        """This rank's share of every batch from `start` on, read in this process as they are asked for."""
+        """This rank's share of every batch from ``start`` on, read in this process as they are asked for."""
         rank, world = self._rank_and_world()
         excerpts = self._excerpts(rank, self.batch_size // world)
         return (excerpts[batch] for batch in itertools.count(start))
@@ -228,15 +228,15 @@ class AudioData(LightningDataModule):
         )  # fmt: skip
 
     def val_dataloader(self) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
-        """Loads the validation clips; see ``_clip_loader``."""
+        """Load the validation clips; see ``_clip_loader``."""
         return self._clip_loader("valid")
 
     def test_dataloader(self) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
-        """Loads the test clips; see ``_clip_loader``."""
+        """Load the test clips; see ``_clip_loader``."""
         return self._clip_loader("test")
 
     def _clip_loader(self, split: str) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:
-        """Loads a split's clips, all of them on every rank, padded to one length; empty without any.
+        """Load a split's clips, all of them on every rank, padded to one length; empty without any.
 
         Batches hold about as many seconds as the device's training batches.
         """
@@ -261,11 +261,11 @@ class AudioData(LightningDataModule):
         """The fixed clips of a split, read when asked for; the same for every run with this corpus.
 
         Args:
-            split: "valid" (at most `valid_clips`), "test" (at most `max_test_clips`) or "train" (as "valid"),
+            split: "valid" (at most ``valid_clips``), "test" (at most ``max_test_clips``) or "train" (as "valid"),
                 or "all" of them (as "test").
 
         Raises:
-            DataError: If the split holds nothing.
+            DataError: the split holds nothing.
         """
         if split == "valid" and self.mix_valid:
             return self._mixed_clips()
@@ -325,13 +325,13 @@ class AudioData(LightningDataModule):
 
 @lru_cache(maxsize=4)
 def _open_once(folder: str | None, split_seed: int, known: tuple[tuple[str, str], ...] | None, floor: bool) -> Corpus:
-    """A process reads a folder's headers, and names what it leaves out, once, however many runs it makes."""
+    """A process reads a folder's headers and lists the files left out only once, however many runs it makes."""
     return open_corpus(folder, split_seed, None if known is None else dict(known), floor)
 
 
 @lru_cache(maxsize=64)
 def _say_once(remark: str) -> None:
-    """A process that makes many runs of one corpus says what there is to say of it once."""
+    """A process that makes many runs on one corpus prints its remarks only once."""
     logger.warning(remark)
 
 

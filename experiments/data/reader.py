@@ -24,24 +24,24 @@ logger = logging.getLogger(__name__)
 
 
 def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int) -> Tensor:
-    """Reads part of a recording without decoding the rest of its file, and adds what is mixed into it.
+    """Read part of a recording without decoding the rest of its file, and add what is mixed into it.
 
     The excerpt equals the same samples of the whole file after resampling: it is read with a margin for
     the filter, from a place where input and output samples coincide. What lies beyond a recording's end is zero.
 
     Args:
-        recording: The file, or a segment of it.
-        start_seconds: Where the excerpt begins, within the recording; it is rounded to an output sample.
-        seconds: Length of the excerpt.
+        recording: the file, or a segment of it.
+        start_seconds: where the excerpt begins, within the recording; it is rounded to an output sample.
+        seconds: length of the excerpt.
         sample_rate: Hz, of the result.
-        channels: Channels of the result; see `convert_channels`.
+        channels: channels of the result; see ``convert_channels``.
 
     Returns:
-        float32 `[C, round(seconds * sample_rate)]`.
+        float32 ``[C, round(seconds * sample_rate)]``.
 
     Raises:
-        ShorterError: If the file ends before the excerpt does, and should not.
-        DataError: If the start is negative, or the file cannot be read or holds samples that are no numbers.
+        ShorterError: the file ends before the excerpt does, and should not.
+        DataError: the start is negative, or the file cannot be read or holds samples that are no numbers.
     """
     if start_seconds < 0:
         raise DataError(f"an excerpt starts at 0 s or later, got {start_seconds}")
@@ -73,7 +73,7 @@ def _read_file(
     ends: float | None = None,
     slack: float = SLACK,
 ) -> Tensor:
-    """An excerpt of a file; of what lies after ``ends`` seconds nothing, which the file reaches but for ``slack``."""
+    """An excerpt of a file, with nothing after ``ends`` seconds; the file may end up to ``slack`` seconds earlier."""
     try:
         return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     except RateChangedError as error:
@@ -116,23 +116,23 @@ def _read_at(
 
 
 class ShorterError(DataError):
-    """A file ends before it should; an excerpt of it would be padded with zeros that nobody recorded.
+    """A file ends too early; an excerpt of it would be padded with zeros that were not recorded.
 
     Args:
-        path: The file.
-        seconds: How long it is, or what is left of a segment.
-        listed: How long it should be.
+        path: the file.
+        seconds: its length, or what is left of a segment.
+        listed: its expected length.
 
     Attributes:
-        note: What the user should know; empty where only a manifest's milliseconds were rounded.
+        note: what the user should know; empty where only a manifest's milliseconds were rounded.
     """
 
     def __init__(self, path: Path, seconds: float, listed: float) -> None:
-        found = f"ends after {max(seconds, 0.0):.3f} s, and is listed with {listed:.3f} s"
-        super().__init__(f"{path} {found}")
+        message = f"ends after {max(seconds, 0.0):.3f} s, but is listed with {listed:.3f} s"
+        super().__init__(f"{path} {message}")
         self.seconds = seconds
         self.listed = listed
-        self.note = found if listed - seconds > ROUNDING else ""
+        self.note = message if listed - seconds > ROUNDING else ""
 
 
 @lru_cache(maxsize=4096)
@@ -144,10 +144,10 @@ def _measured_seconds(path: Path) -> float:
 
 
 def as_it_is(recording: Recording, error: ShorterError) -> Recording:
-    """A recording with the length that its file has, which is said once.
+    """A recording with the true length of its file; a warning is given once.
 
     Raises:
-        DataError: There is nothing left of it.
+        DataError: there is nothing left of it.
     """
     if error.seconds <= min(SLACK, error.listed / 2):
         raise error
@@ -157,20 +157,20 @@ def as_it_is(recording: Recording, error: ShorterError) -> Recording:
 
 
 def read_whole(recording: Recording, sample_rate: int, channels: int, max_seconds: float | None = None) -> Tensor:
-    """Reads a file from its beginning, float32 `[C, N]`, at most `max_seconds` of it.
+    """Read a file from its beginning, float32 ``[C, N]``, at most ``max_seconds`` of it.
 
     Args:
-        recording: The file.
+        recording: the file.
         sample_rate: Hz, of the result.
-        channels: Channels of the result.
-        max_seconds: Upper limit of the duration in seconds; None reads all.
+        channels: channels of the result.
+        max_seconds: upper limit of the duration in seconds; None reads all.
     """
     seconds = recording.seconds if max_seconds is None else min(recording.seconds, max_seconds)
     return read_excerpt(recording, 0.0, seconds, sample_rate, channels)
 
 
 def convert_channels(audio: Tensor, channels: int) -> Tensor:
-    """Turns `[C, N]` into `[channels, N]`.
+    """Turn ``[C, N]`` into ``[channels, N]``.
 
     One channel is the mean of all; mono is copied into every channel; of more channels than wanted the
     first ones are kept.
@@ -184,7 +184,7 @@ def convert_channels(audio: Tensor, channels: int) -> Tensor:
 
 
 def resample(audio: Tensor, old: int, new: int) -> Tensor:
-    """Resamples `[C, N]` from `old` to `new` Hz with a windowed sinc.
+    """Resample ``[C, N]`` from ``old`` to ``new`` Hz with a windowed sinc.
 
     24 zero crossings and a roll-off of 0.945, the values of the resampler (julius) that the released
     code of both EnCodec and DAC reads its data with.

@@ -12,19 +12,19 @@ SPLITS = ("train", "valid", "test")
 
 
 class DataError(ValueError):
-    """Something is wrong with the audio the user gave; the message says what and what would be right."""
+    """The user's audio has a problem; the message says which, and what would be right."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is mixed into a recording when it is read.
+    """A source that is mixed into a recording when it is read.
 
     Args:
-        path: The audio file.
+        path: the audio file.
         sample_rate: Hz, as stored; 0 until its header is read.
-        start: Seconds into the file.
-        gain_db: Gain in dB.
-        name: Of the recording that it is, as in `Recording`.
+        start: seconds into the file.
+        gain_db: gain in dB.
+        name: of the recording that it is, as in ``Recording``.
     """
 
     path: Path
@@ -39,22 +39,22 @@ class Recording:
     """One piece of audio that excerpts are drawn from.
 
     Args:
-        path: The audio file.
-        domain: The kind of sound, such as "speech".
+        path: the audio file.
+        domain: the kind of sound, such as "speech".
         sample_rate: Hz, as stored.
-        channels: Number of channels, as stored.
-        seconds: Duration in seconds.
-        full_band: Whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
+        channels: number of channels, as stored.
+        seconds: duration in seconds.
+        full_band: whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
             higher; None if it was not measured.
         split: "train", "valid" or "test"; None until one is assigned.
-        name: What it is called in results: its path below the corpus, unique there.
-        band_hz: Up to where its energy reaches, as `codeclab data scan` measures it; None if it did not.
-        rms_db: Level of the whole file in dB relative to full scale, over all its channels; None if not measured.
-        part_of: Of a segment, the name of the recording that it was cut from; empty for a whole file.
-        start: Seconds into the file at which a segment begins, `seconds` long; 0 for a whole file.
-        gain_db: Gain in dB with which it is read.
-        mixed: What is added to it.
-        exact: Whether no zeros may stand for what its file lacks, not even for as little as decoders differ by.
+        name: in results: its path below the corpus, unique there.
+        band_hz: highest frequency with energy, measured by ``codeclab data scan``; None if not measured.
+        rms_db: level of the whole file in dB relative to full scale, over all its channels; None if not measured.
+        part_of: of a segment, the name of the recording that it was cut from; empty for a whole file.
+        start: seconds into the file at which a segment begins, ``seconds`` long; 0 for a whole file.
+        gain_db: gain in dB with which it is read.
+        mixed: sources that are added to it.
+        exact: whether missing samples may never be replaced by zeros, not even as few as decoders differ by.
     """
 
     path: Path
@@ -75,7 +75,7 @@ class Recording:
 
 
 ReadExcerpt = Callable[[Recording, float, float, int, int], "Tensor"]
-"""Reads (recording, start in seconds, seconds, sample rate in Hz, channels) as float32 `[C, N]`."""
+"""Reads (recording, start in seconds, seconds, sample rate in Hz, channels) as float32 ``[C, N]``."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ class Corpus:
     """All recordings, by split, with the function that reads them.
 
     Args:
-        name: Where it comes from, for messages.
-        read: Reads an excerpt of one of its recordings.
-        train: Recordings to learn from.
-        valid: Recordings to watch the training with.
-        test: Recordings to report results on.
-        skipped: Files left out, each with the reason.
-        folder: The folder that the files lie in; None where they lie in none.
-        lost: The split of each file left out, by name, where one is given.
+        name: where it comes from, for messages.
+        read: reads an excerpt of one of its recordings.
+        train: recordings to train on.
+        valid: recordings to validate on.
+        test: recordings to report results on.
+        skipped: files left out, each with the reason.
+        folder: the folder of the files; None if they are in none.
+        lost: the split of each file left out, by name, if it has one.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Corpus:
         """The recordings of one split, or of all of them together for ``"all"``.
 
         Raises:
-            DataError: If there is no split of that name, or it holds nothing.
+            DataError: there is no split of that name, or it holds nothing.
         """
         if name not in (*SPLITS, "all"):
             raise DataError(f"no split {name!r}; there are: {', '.join(SPLITS)}, all")
@@ -114,6 +114,6 @@ class Corpus:
         if not recordings:
             raise DataError(
                 f"{self.name} has nothing in its {name} split ({len(self.train)} train, {len(self.valid)} valid, "
-                f"{len(self.test)} test files); three readable files or a {name!r} folder would give it some"
+                f"{len(self.test)} test files); add a {name!r} folder, or have three readable files"
             )
         return recordings

@@ -1,4 +1,4 @@
-"""Reverberation, as EnCodec adds it to what it mixed, and the room responses it takes."""
+"""Reverberation as EnCodec adds it to its mixtures, and the room responses that it uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ STEADY = 0.8
 """Its last tenth is noise, which is subtracted, if it has this share of the power of the tenth before."""
 
 FIT_FROM, FIT_TO, LEAST_TO = -5.0, -35.0, -25.0
-"""Range of the decay that is fitted, in dB: T30 of ISO 3382, or T20 where noise leaves no more."""
+"""Fitted range of the decay, in dB: T30 of ISO 3382, or T20 if noise allows no more."""
 
 LONGEST_SECONDS = 30.0
 
@@ -36,9 +36,9 @@ class Rooms:
     """The room responses of a folder.
 
     Args:
-        paths: Those with a reverberation time in the range asked for, sorted.
-        outside: How many ring longer or shorter.
-        unmeasured: How many cannot be read, or fade too little to be measured.
+        paths: those with a reverberation time in the requested range, sorted.
+        outside: number of responses outside the range.
+        unmeasured: number that cannot be read, or fade too little to be measured.
     """
 
     paths: list[Path]
@@ -54,11 +54,11 @@ def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
     slope of its 10 ms blocks, so that neither noise nor a cut tail bends the curve (ISO 3382-1, Schroeder 1965).
 
     Args:
-        response: float `[N]`.
+        response: float ``[N]``.
         sample_rate: Hz.
 
     Returns:
-        Seconds, or None if it fades by less than 25 dB.
+        seconds, or None if it fades by less than 25 dB.
     """
     energy = np.square(response[int(np.argmax(np.abs(response))) :], dtype=np.float64)
     block = max(round(BLOCK_SECONDS * sample_rate), 1)
@@ -90,29 +90,29 @@ def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
 
 @lru_cache(maxsize=4)
 def find_rooms(folder: str, shortest: float, longest: float) -> Rooms:
-    """Measures the room responses below a folder and keeps those in a range; once in a process.
+    """Measure the room responses below a folder and keep those in a range; once in a process.
 
     Args:
-        folder: Where audio files of responses are, at any depth and rate.
-        shortest: Least reverberation time in seconds.
-        longest: Greatest.
+        folder: a folder with audio files of responses, at any depth and rate.
+        shortest: least reverberation time in seconds.
+        longest: greatest.
 
     Raises:
-        DataError: If there is no such folder, or no response of the range in it.
+        DataError: there is no such folder, or no response of the range in it.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise DataError(f"there is no folder of room responses {root}; --data.room_responses names one")
+        raise DataError(f"there is no folder of room responses {root}; give one with --data.room_responses")
     times = {path: _read_rt60(path) for path in sorted(walk(root))}
     measured = [time for time in times.values() if time is not None]
-    kept = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
-    if not kept:
-        found = (
+    usable = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
+    if not usable:
+        measured_range = (
             f"those measured have {min(measured):.2f} to {max(measured):.2f} s" if measured else "none is measurable"
         )
         wanted = f"a room response of RT60 {shortest:g} to {longest:g} s"
-        raise DataError(f"{root}: none of {len(times)} audio files is {wanted} ({found})")
-    return Rooms(kept, len(measured) - len(kept), len(times) - len(measured))
+        raise DataError(f"{root}: none of {len(times)} audio files is {wanted} ({measured_range})")
+    return Rooms(usable, len(measured) - len(usable), len(times) - len(measured))
 
 
 def _read_rt60(path: Path) -> float | None:
@@ -134,11 +134,11 @@ def _read_response(path: Path) -> tuple[np.ndarray, int]:
 
 @lru_cache(maxsize=KEPT_RESPONSES)
 def read_room(path: Path, sample_rate: int) -> Tensor:
-    """A room response from its direct sound on, float32 `[C, N]`, at `sample_rate` Hz.
+    """A room response from its direct sound on, float32 ``[C, N]``, at ``sample_rate`` Hz.
 
     Raises:
-        DataError: If its header or its samples are damaged.
-        OSError: If the file can no longer be opened.
+        DataError: its header or its samples are damaged.
+        OSError: the file can no longer be opened.
     """
     response, rate = _read_response(path)
     audio = resample(torch.from_numpy(response), rate, sample_rate)
@@ -146,10 +146,10 @@ def read_room(path: Path, sample_rate: int) -> Tensor:
 
 
 def put_in_room(audio: Tensor, response: Tensor) -> Tensor:
-    """Sound `[C, N]` convolved with a room response `[R, M]`, at its own length and level.
+    """Sound ``[C, N]`` convolved with a room response ``[R, M]``, at its own length and level.
 
-    Channel `c` meets the response's channel `c` modulo `R`. What the room still holds at the end is cut off, and it
-    is empty at the beginning. A result that would exceed 1 is scaled down to it.
+    Channel ``c`` is convolved with the response's channel ``c`` modulo ``R``. The room begins silent, and its
+    tail is cut off at the end. A result that would exceed 1 is scaled down to it.
     """
     length = audio.shape[-1]
     response = response[torch.arange(audio.shape[0]) % response.shape[0], :length]
@@ -161,20 +161,20 @@ def put_in_room(audio: Tensor, response: Tensor) -> Tensor:
 
 
 class Reverberation(Augmentation):
-    """Puts an item into a room, now and then (EnCodec, section 4.1).
+    """Adds reverberation to some of the items (EnCodec, section 4.1).
 
     "Finally we add reverberation using room impulse responses provided by the DNS challenge with probability 0.2, and
     RT60 in the range [0.3, 1.3] except for the single-source music samples." It is the mixture that is put into
     one room, after clipped ones are rejected; its level stays. The responses are those of the folder that
-    `data.room_responses` names, each measured here; without a folder there is no reverberation.
+    ``data.room_responses`` names, each measured here; without a folder there is no reverberation.
 
     Args:
-        probability: How often.
-        rt60: Shortest and longest reverberation time in seconds.
-        music: Domains whose single sources stay dry.
+        probability: share of the items that get reverberation.
+        rt60: shortest and longest reverberation time in seconds.
+        music: domains whose single sources stay dry.
 
     Raises:
-        ValueError: If the probability is not in [0, 1], or the range is none.
+        ValueError: the probability is not in [0, 1], or the range is none.
     """
 
     on_mixture = True
@@ -195,20 +195,20 @@ class Reverberation(Augmentation):
         self._rooms: Rooms | None = None
 
     def prepare(self, room_responses: str | None) -> str:
-        """Measures the folder's room responses.
+        """Measure the folder's room responses.
 
         Args:
-            room_responses: The folder; None adds no reverberation.
+            room_responses: the folder; None adds no reverberation.
 
         Returns:
-            What there is, for the user to read.
+            a remark for the user.
 
         Raises:
-            DataError: If there is no such folder, or nothing of use in it.
+            DataError: there is no such folder, or no usable response in it.
         """
         if room_responses is None:
             self._rooms = None
-            return "no reverberation: --data.room_responses names no folder of room responses"
+            return "no reverberation, as --data.room_responses gives no folder of room responses"
         self._rooms = rooms = find_rooms(room_responses, *self.rt60)
         total = len(rooms.paths) + rooms.outside + rooms.unmeasured
         return (
@@ -220,13 +220,13 @@ class Reverberation(Augmentation):
     def apply(
         self, audio: Tensor, sample_rate: int, rng: np.random.Generator, recordings: Sequence[Recording]
     ) -> Tensor | None:
-        """Reverberates as ``__call__`` does, but leaves a single source of music dry."""
+        """Reverberate as ``__call__`` does, but leave a single source of music dry."""
         if len(recordings) == 1 and recordings[0].domain in self.music:
             return audio
         return self(audio, sample_rate, rng)
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
-        """Returns the audio in a room, or as it is; None where the room's file can no longer be read."""
+        """Return the audio in a room, or as it is; None where the room's file can no longer be read."""
         if self._rooms is None or rng.random() >= self.probability:
             return audio
         path = self._rooms.paths[int(rng.integers(len(self._rooms.paths)))]

@@ -11,36 +11,36 @@ from codeclab.experiments.data.recording import Recording
 Draw = Callable[[np.random.Generator], list[int]]
 """Chooses an item's recordings."""
 STRATEGIES = (("music", 1), ("other", 1), ("all", 2), ("other", 3))
-"""EnCodec's s1 to s4: which sources, and how many of them."""
+"""EnCodec's strategies s1 to s4: from which domains, and how many sources."""
 
 
 class Sampling(ABC):
-    """A policy: `prepare` sees the training recordings once, `draw` chooses for one item."""
+    """A policy: ``prepare`` sees the training recordings once, ``draw`` chooses for one item."""
 
     @abstractmethod
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Looks at what there is to choose from.
+        """Receive the recordings to choose from.
 
         Args:
-            recordings: The training recordings; `draw` answers with their indices.
+            recordings: the training recordings; ``draw`` answers with their indices.
 
         Raises:
-            DataError: If they lack what the policy needs, such as a domain.
+            DataError: they lack what the policy needs, such as a domain.
         """
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """Chooses the recordings of one item; several are mixed.
+        """Choose the recordings of one item; several are mixed.
 
         Args:
-            rng: Of this item alone.
-            batch: Number of the batch since the training began.
-            item: Number of the item in the global batch.
-            batch_size: Items in the global batch.
+            rng: of this item alone.
+            batch: number of the batch since the training began.
+            item: number of the item in the global batch.
+            batch_size: items in the global batch.
         """
 
     def plan(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> Draw:
-        """Fixes what an item keeps when an excerpt is refused and drawn anew; arguments as for `draw`.
+        """Fix what an item keeps when an excerpt is rejected and drawn again; arguments as for ``draw``.
 
         By default that is nothing. A policy whose choices are refused more or less often (a mixture of three clips
         sooner than a single source) fixes them here, so that they keep their probabilities.
@@ -48,7 +48,7 @@ class Sampling(ABC):
         return lambda rng: self.draw(rng, batch, item, batch_size)
 
     def remark(self) -> str:
-        """What the user should know of this policy on these recordings, in a line; empty if nothing."""
+        """A remark on this policy and these recordings, in a line; empty if there is none."""
         return ""
 
 
@@ -56,7 +56,7 @@ class UniformByDuration(Sampling):
     """Every second of audio is equally likely."""
 
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Takes the durations as weights."""
+        """Take the durations as weights."""
         self._choice = WeightedChoice(range(len(recordings)), [r.seconds for r in recordings])
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
@@ -68,7 +68,7 @@ class UniformByFile(Sampling):
     """Every file is equally likely, however long it is."""
 
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Counts the files."""
+        """Count the files."""
         self._count = len(recordings)
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
@@ -86,14 +86,14 @@ class BalancedDomains(Sampling):
     over domains only.
 
     Args:
-        full_band: Whether every batch gets its full-band item (False is the paper's ablation, with the domains kept).
+        full_band: whether every batch gets its full-band item (False is the paper's ablation, with the domains kept).
     """
 
     def __init__(self, full_band: bool = True) -> None:
         self.full_band = full_band
 
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Sorts the recordings by domain and band."""
+        """Sort the recordings by domain and band."""
         domains = sorted({recording.domain for recording in recordings})
         self._domains = [[i for i, r in enumerate(recordings) if r.domain == domain] for domain in domains]
         self._full_band = [[i for i in files if recordings[i].full_band] for files in self._domains]
@@ -101,11 +101,13 @@ class BalancedDomains(Sampling):
         self._unknown = all(recording.full_band is None for recording in recordings)
 
     def remark(self) -> str:
-        """What becomes of the full-band item where the corpus has none."""
+        """A remark if the corpus has no full-band item; else empty."""
         if not self.full_band or self._everywhere:
             return ""
         reason = (
-            "nobody has measured which files are (`codeclab data scan FOLDER` does)" if self._unknown else "no file is"
+            "as it is not known which files are (`codeclab data scan FOLDER` measures it)"
+            if self._unknown
+            else "as no file is"
         )
         return f"BalancedDomains: no full-band item in the batches, {reason}; domains are balanced"
 
@@ -134,10 +136,10 @@ class OnlyDomains(Sampling):
     Every second of theirs is equally likely. A corpus that has none of them is used whole, and says so.
 
     Args:
-        domains: Those that are used.
+        domains: the domains that are used.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: no domains are given.
     """
 
     def __init__(self, domains: tuple[str, ...] = ("music", "music-like")) -> None:
@@ -146,19 +148,19 @@ class OnlyDomains(Sampling):
         self.domains = domains
 
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Sorts out the others."""
+        """Sort out the others."""
         own = [i for i, recording in enumerate(recordings) if recording.domain in self.domains]
         self._left_out = len(recordings) - len(own)
         self._found = sorted({recording.domain for recording in recordings})
         self._has_own = bool(own)
-        places = own or range(len(recordings))
-        self._choice = WeightedChoice(list(places), [recordings[i].seconds for i in places])
+        indices = own or range(len(recordings))
+        self._choice = WeightedChoice(list(indices), [recordings[i].seconds for i in indices])
 
     def remark(self) -> str:
-        """What is left out, or that nothing is."""
+        """A remark on the domains that are left out; empty if there are none."""
         wanted = ", ".join(self.domains)
         if not self._has_own:
-            return f"OnlyDomains: no recording is of {wanted}; all of {', '.join(self._found)} are trained on"
+            return f"OnlyDomains: no recording has the domain {wanted}; training uses all of {', '.join(self._found)}"
         if not self._left_out:
             return ""
         left_out, are = counted(self._left_out, "recording"), by_number(self._left_out, "is", "are")
@@ -177,14 +179,14 @@ class EnCodecMixing(Sampling):
     rejected, and another drawn by the same strategy. Within a group every second is equally likely.
 
     A corpus without music, or with nothing else, cannot be mixed so: every item is then a single source, every second
-    equally likely, as with `UniformByDuration`; unless the strategies that need what it lacks have probability 0.
+    equally likely, as with ``UniformByDuration``; unless the strategies that need what it lacks have probability 0.
 
     Args:
-        probabilities: Of s1, s2, s3 and s4.
-        music: Domains that are music.
+        probabilities: of s1, s2, s3 and s4.
+        music: domains that are music.
 
     Raises:
-        ValueError: If the probabilities are not four, are negative, or do not sum to 1.
+        ValueError: the probabilities are not four, are negative, or do not sum to 1.
     """
 
     def __init__(
@@ -198,7 +200,7 @@ class EnCodecMixing(Sampling):
         self.music = music
 
     def prepare(self, recordings: Sequence[Recording]) -> None:
-        """Sorts the recordings into music and the rest."""
+        """Sort the recordings into music and the rest."""
         groups = {
             "music": [i for i, r in enumerate(recordings) if r.domain in self.music],
             "other": [i for i, r in enumerate(recordings) if r.domain not in self.music],
@@ -214,7 +216,7 @@ class EnCodecMixing(Sampling):
         }
 
     def remark(self) -> str:
-        """What becomes of the mixing where domains are lacking."""
+        """A remark if domains are missing for the mixing; else empty."""
         if not self._lacking:
             return ""
         lack = f"is music ({', '.join(self.music)})" if "music" in self._lacking else "is anything but music"
@@ -224,7 +226,7 @@ class EnCodecMixing(Sampling):
         )
 
     def plan(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> Draw:
-        """Draws the item's strategy, which it keeps however often its excerpts are rejected."""
+        """Draw the item's strategy, which it keeps however often its excerpts are rejected."""
         strategy = int(rng.choice(4, p=self.probabilities))
         group, count = ("all", 1) if self._lacking else STRATEGIES[strategy]
         return lambda rng: [self._choices[group].draw(rng) for _ in range(count)]
@@ -238,8 +240,8 @@ class WeightedChoice:
     """Draws among values with given weights, in logarithmic time.
 
     Args:
-        values: What is drawn.
-        weights: How likely, not necessarily summing to one.
+        values: what is drawn.
+        weights: how likely, not necessarily summing to one.
     """
 
     def __init__(self, values: Sequence[int], weights: Sequence[float]) -> None:

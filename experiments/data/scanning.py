@@ -1,4 +1,4 @@
-"""A manifest of many files, measured in parallel; a scan that was killed goes on where it was."""
+"""A manifest of many files, measured in parallel; a scan that was killed continues where it stopped."""
 
 import json
 import multiprocessing
@@ -22,9 +22,9 @@ from codeclab.experiments.data.measuring import Measured, measure_file, measure_
 from codeclab.experiments.data.recording import DataError, Recording
 
 VERSION = 3
-"""Of what is measured: a journal of another version is not continued."""
+"""Version of the measurements: a journal of another version is not continued."""
 WAITING = 4
-"""Files handed out per process before one comes back."""
+"""Files given to each process in advance."""
 
 Row = dict[str, Any]
 
@@ -33,14 +33,14 @@ class Journal:
     """Rows of a scan that is not finished, one JSON line each, beside the manifest they are for.
 
     Args:
-        output: The manifest.
+        output: the manifest.
     """
 
     def __init__(self, output: Path) -> None:
         self.path = output.with_name(f".{output.name}.unfinished")
 
     def read(self) -> dict[tuple[Any, ...], Row]:
-        """The rows there are, by file, size, time of change and part; a last line that was cut short is left out."""
+        """The rows by file, size, time of change and part; an incomplete last line is left out."""
         if not self.path.is_file():
             return {}
         rows = {}
@@ -54,7 +54,7 @@ class Journal:
         return rows
 
     def open(self) -> Callable[[tuple[Any, ...], Row], None]:
-        """Opens it for more rows; the answer appends one, and is closed with `close`."""
+        """Open the journal and return a function that appends a row; ``close`` closes the file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
         self._file.write("\n")  # after a line that was cut short
@@ -65,11 +65,11 @@ class Journal:
         self._file.flush()
 
     def close(self) -> None:
-        """Closes the file; the rows stay."""
+        """Close the file; the rows stay."""
         self._file.close()
 
     def remove(self) -> None:
-        """Drops the rows, once the manifest holds them."""
+        """Drop the rows, once the manifest holds them."""
         self.path.unlink(missing_ok=True)
 
 
@@ -80,24 +80,24 @@ def write_manifest(
     shown: bool = True,
     given: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Row]:
-    """Measures files and writes their manifest, sorted by name, under a temporary name first.
+    """Measure files and write their manifest, sorted by name, under a temporary name first.
 
-    Killed at any moment, the same call measures only what is left. The result does not depend on the number of
+    After a kill at any moment, the same call measures only what is left. The result does not depend on the number of
     processes, nor on where it was interrupted. Files below the manifest's folder are listed by their path from
     there; others by their whole path, and their name in a column of its own.
 
     Args:
-        listed: The files, with name, domain and split.
-        output: The CSV file.
-        workers: Processes that measure; 1 measures in this one.
-        shown: Whether progress is shown on standard error.
-        given: The rows, by name, of the manifest that the files were listed in; their other columns are kept.
+        listed: the files, with name, domain and split.
+        output: the CSV file.
+        workers: processes that measure; 1 measures in this one.
+        shown: whether progress is shown on standard error.
+        given: the rows, by name, of the manifest that the files were listed in; their other columns are kept.
 
     Returns:
-        The rows.
+        the rows.
 
     Raises:
-        DataError: If a process that measures dies.
+        DataError: a process that measures dies.
     """
     journal = Journal(output)
     known = journal.read()
@@ -141,7 +141,7 @@ def _part(recording: Recording) -> tuple[float, float] | None:
 
 
 def _kept(row: Mapping[str, str]) -> Row:
-    """What the user's row says besides what is measured and where the file is."""
+    """The columns of the user's row besides the measurements and the path."""
     return {key: value for key, value in row.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, "end")}
 
 
@@ -151,7 +151,7 @@ def _place(recording: Recording, folder: Path) -> Row:
 
 
 def _from(path: Path, folder: Path) -> str:
-    """A path as a manifest in the folder has it: from there, or all of it where it lies elsewhere."""
+    """A path for a manifest in the folder: relative to it, or absolute if the file is elsewhere."""
     real, root = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
     return as_text((real.relative_to(root) if real.is_relative_to(root) else real).as_posix())
 
@@ -173,7 +173,7 @@ def _number(value: float) -> str:
 
 
 def _blank_unmeasured(row: Row) -> Row:
-    """Without figures that mean nothing, for a file of no use."""
+    """The row of an unusable file, without meaningless figures."""
     if not row["problem"]:
         return row
     meaningless = ("full_band", "band_hz", "rms_db", "peak_db") + (() if row["sample_rate"] else ("sample_rate",))
@@ -203,19 +203,19 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
                 except BrokenProcessPool as error:
                     names = ", ".join(sorted(one.name for one in [recording, *waiting.values()]))
                     raise DataError(
-                        f"a process that measures files died, of memory or of a file that crashes its decoder: one of "
-                        f"{names}; the same command goes on, with --workers 1 it ends at that file"
+                        f"a process that measures files died: it ran out of memory, or its decoder crashed at one of "
+                        f"{names}; the same command continues; with --workers 1 it stops at that file"
                     ) from error
 
 
 def _work(recording: Recording) -> tuple[Any, ...]:
-    """What measures a recording, and its arguments."""
+    """The function that measures a recording, and its arguments."""
     part = _part(recording)
     return (measure_file, recording.path) if part is None else (measure_part, recording.path, *part)
 
 
 def _prepare_worker() -> None:
-    """Leaves signals to the parent, and ends with it: a process whose parent was killed would wait for ever."""
+    """Leave signals to the parent, and end with it; otherwise it would wait for ever if the parent was killed."""
     leave_signals_to_parent()
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -1,4 +1,4 @@
-"""The papers' test sets: how long their segments are, how many, and of what."""
+"""The papers' test sets: length, number and sources of their segments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +11,10 @@ class Category:
     """One category of a test set.
 
     Args:
-        name: The domain its segments stand under.
-        datasets: Names of datasets whose recordings it takes, as ``codeclab data prepare`` names them.
-        domain: The domain it takes where the corpus has none of these datasets; one of the category's own name will do.
-        added: What is mixed into it, a category of its own; None leaves it as it is.
+        name: the domain of its segments.
+        datasets: datasets whose recordings it takes, by their names in ``codeclab data prepare``.
+        domain: the domain it takes where the corpus has none of these datasets; one of the category's own name will do.
+        added: a category that is mixed into it; None mixes nothing.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Category:
         return self.of_datasets(recordings) or [r for r in recordings if r.domain in (self.domain, self.name)]
 
     def of_datasets(self, recordings: Sequence[Recording]) -> list[Recording]:
-        """Those of its datasets alone."""
+        """The recordings of its datasets only."""
         return [r for r in recordings if r.name.split("/")[0] in self.datasets]
 
 
@@ -36,10 +36,10 @@ class Rule:
     """How a paper draws its test set.
 
     Args:
-        seconds: Length of a segment.
-        count: Segments of each category.
-        categories: None takes every domain there is as it is.
-        source: Where the paper says so.
+        seconds: length of a segment.
+        count: segments of each category.
+        categories: None takes every domain of the corpus.
+        source: the section of the paper.
     """
 
     seconds: float
@@ -74,4 +74,4 @@ RULES = {
     ),
     "domains": Rule(10.0, 1000, None, "1,000 segments of 10 s of every domain there is, whatever datasets it is of"),
 }
-"""By the name ``codeclab data segments --rule`` knows them by."""
+"""Rules by their names in ``codeclab data segments --rule``."""

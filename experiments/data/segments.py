@@ -16,7 +16,7 @@ from codeclab.experiments.data.segment_rules import Category, Rule
 from codeclab.experiments.data.splits import draw_position
 
 LEAST_SHARE = 0.9
-"""Of a segment's seconds that a shorter file must have to be one by itself: AudioSet's clips of 10 s are often 9.9."""
+"""Share of a segment's length at which a shorter file still counts: AudioSet's clips of 10 s often have 9.9."""
 ATTEMPTS = 64
 MOST_DRAWS = 100_000
 
@@ -32,17 +32,17 @@ def draw_segments(
     gain that EnCodec trains with (section 4.1), and drawn anew where it clips.
 
     Args:
-        recordings: Of the test split.
-        rule: How long and how many.
-        seed: Of all draws.
-        overlap: Whether a category that is too short is filled up with segments that overlap.
+        recordings: of the test split.
+        rule: gives their length and number.
+        seed: of all draws.
+        overlap: whether a category that is too short is filled up with segments that overlap.
 
     Returns:
-        The segments as recordings, and a line for each category that is of other datasets than the rule's, or has
+        the segments as recordings, and a line for each category that is of other datasets than the rule's, or has
         fewer segments than it wants.
 
     Raises:
-        DataError: A category has no recordings, or none long enough.
+        DataError: a category has no recordings, or none long enough.
     """
     domains = sorted({r.domain for r in recordings})
     categories = rule.categories or tuple(Category(domain, (), domain) for domain in domains)
@@ -70,7 +70,7 @@ def draw_segments(
                 segments += more
                 remarks.append(f"{short}; {len(more)} more overlap them")
             else:
-                remarks.append(f"{short} without overlap; --overlap fills up with some that overlap")
+                remarks.append(f"{short} without overlap; --overlap adds segments that overlap")
         if noises:
             segments = [_mixed(segment, noises, rule.seconds, seed) for segment in segments]
         found += [replace(segment, domain=category.name, split="test") for segment in segments]
@@ -78,10 +78,10 @@ def draw_segments(
 
 
 def _of_others(category: Category, recordings: Sequence[Recording]) -> list[str]:
-    """A line for each part of a category that stands in for the paper's datasets."""
+    """A line for each part of a category that replaces the paper's datasets."""
     parts = [category, *([category.added] if category.added else [])]
     return [
-        f"{part.name}: no test files of {' or '.join(part.datasets)}, so those of the domain {part.domain!r}"
+        f"{part.name}: no test files of {' or '.join(part.datasets)}, so those of the domain {part.domain!r} are used"
         for part in parts
         if part.datasets and not part.of_datasets(recordings)
     ]
@@ -103,7 +103,7 @@ def _cut(recordings: Sequence[Recording], seconds: float, seed: int) -> list[Rec
 
 
 def _anywhere(recordings: Sequence[Recording], seconds: float, seed: int) -> Iterator[Recording]:
-    """Segments that begin anywhere, every second equally likely; not without end, as all may be silent."""
+    """Segments that begin anywhere, every second equally likely; limited in number, as all may be silent."""
     rng = np.random.default_rng([seed, 1])
     long = [recording for recording in recordings if recording.seconds > seconds]
     weights = np.array([recording.seconds - seconds for recording in long])
@@ -113,7 +113,7 @@ def _anywhere(recordings: Sequence[Recording], seconds: float, seed: int) -> Ite
 
 
 def _taken(segments: Iterable[Recording], count: int) -> list[Recording]:
-    """The first that are not silent."""
+    """The first segments that are not silent."""
     found: dict[str, Recording] = {}
     for segment in segments if count else ():
         if _peak(segment) > SILENCE:
@@ -139,9 +139,9 @@ def _mixed(segment: Recording, noises: Sequence[Recording], seconds: float, seed
         gains = [_gain_db(gain, part, begin, seconds, rng) for part, begin in ((segment, 0.0), (noise, start))]
         source = Source(noise.path, noise.sample_rate, noise.start + start, round(gains[1], 2), noise.name)
         name = f"{segment.name}+{noise.name}@{start:.3f}"
-        found = replace(segment, gain_db=round(gains[0], 2), mixed=source, name=name)
-        if _peak(found) <= 1.0 and _peak(noise, start, seconds) > SILENCE:
-            return found
+        mixture = replace(segment, gain_db=round(gains[0], 2), mixed=source, name=name)
+        if _peak(mixture) <= 1.0 and _peak(noise, start, seconds) > SILENCE:
+            return mixture
     raise DataError(f"{segment.name} clips, or is mixed with silence, in {ATTEMPTS} draws")
 
 
@@ -159,14 +159,14 @@ def _peak(part: Recording, start: float = 0.0, seconds: float | None = None) -> 
 
 
 def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recording]:
-    """The segments of somebody else's test set, in one's own copy of the recordings.
+    """The segments of another test set, found in this copy of the recordings.
 
     Args:
-        manifest: What `codeclab data segments` wrote elsewhere; its paths are not looked at.
-        recordings: One's own, by the same names.
+        manifest: written by ``codeclab data segments`` elsewhere; its paths are ignored.
+        recordings: those of this copy, with the same names.
 
     Raises:
-        DataError: It lists no segments, or one of a recording that is not here.
+        DataError: it lists no segments, or one of a recording that this copy lacks.
     """
     own = {recording.name: recording for recording in recordings}
     found = []
@@ -176,7 +176,7 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
         other = listed.mixed
         for name in (listed.part_of, other.name if other else listed.part_of):
             if name not in own:
-                raise DataError(f"{manifest} has a segment of {name}, which this corpus has not")
+                raise DataError(f"{manifest} has a segment of {name}, which this corpus does not have")
         recording = own[listed.part_of]
         if other is not None:
             other = replace(other, path=own[other.name].path, sample_rate=own[other.name].sample_rate)
@@ -191,7 +191,7 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
 
 
 def manifest_row(recording: Recording) -> dict[str, object]:
-    """The row of a file or a segment, with absolute paths; ``write_rows`` makes text of it."""
+    """The row of a file or a segment, with absolute paths; ``write_rows`` writes it."""
     row: dict[str, object] = {
         "path": recording.path.absolute().as_posix(), "name": recording.name, "split": recording.split,
         "domain": recording.domain, "sample_rate": recording.sample_rate, "channels": recording.channels,

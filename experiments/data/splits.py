@@ -1,4 +1,4 @@
-"""Which files are trained on, which watch the training, and which report results."""
+"""The splits of a corpus: files for training, validation and test."""
 
 import os
 from collections.abc import Mapping, Sequence, Set
@@ -13,13 +13,13 @@ TEST_SHARE = 0.05
 VALID_SHARE = 0.05
 
 FLOOR_FROM = 8
-"""Files of a domain from which on it has ``LEAST_TEST`` test files and one to validate on at least."""
+"""Size of a domain from which it has at least ``LEAST_TEST`` test files and one validation file."""
 
 LEAST_TEST = 4
 
 
 def draw_position(seed: int, name: str) -> float:
-    """A file's place in [0, 1), from the seed and its name alone."""
+    """A file's position in [0, 1), which depends only on the seed and its name."""
     digest = sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -27,9 +27,9 @@ def draw_position(seed: int, name: str) -> float:
 def assign_splits(
     recordings: Sequence[Recording], seed: int, known: Mapping[str, str] | None = None, floor: bool = True
 ) -> list[Recording]:
-    """Gives every recording without a split one.
+    """Give every recording without a split one.
 
-    A file goes where the hash of (seed, name) puts it: 5 % test, 5 % validation, the rest training. Adding
+    The hash of (seed, name) decides a file's split: 5 % test, 5 % validation, the rest training. Adding
     files therefore moves no other. Segments of one file go together, wherever they lie in it. Where some splits are
     given and others are not (a train and a test folder, say), the missing ones are cut from the training files by the
     same rule. Of the splits that are not given, every domain of eight files or more has four test files and one to
@@ -37,20 +37,20 @@ def assign_splits(
     one of the largest split's files, the one with the lowest position.
 
     Args:
-        recordings: All of them; splits that are given are kept.
-        seed: Of the split, not of the training: runs that are compared must share it.
-        known: Splits that files had before, by name, which they keep; the others go by their hash alone.
-        floor: Whether domains have their least numbers; runs that began before there were any have none.
+        recordings: all of them; splits that are given are kept.
+        seed: of the split, not of the training: runs that are compared must share it.
+        known: splits that files had before, by name, which they keep; the others go by their hash alone.
+        floor: whether domains have their least numbers; runs that began before there were any have none.
     """
     named = {recording.split for recording in recordings} - {None}
     missing = set(SPLITS) - named
     files = _files(recordings)
-    kept = _first_split(files, [(known or {}).get(recording.name) for recording in recordings])
+    earlier = _first_split(files, [(known or {}).get(recording.name) for recording in recordings])
     given = _first_split(files, [recording.split for recording in recordings])
     assigned = []
     for recording, file in zip(recordings, files, strict=True):
-        if known is not None and file in kept:
-            split: str | None = known.get(recording.name, kept[file])
+        if known is not None and file in earlier:
+            split: str | None = known.get(recording.name, earlier[file])
         else:
             split = recording.split or given.get(file)
             if split is None or (split == "train" and missing):
@@ -69,7 +69,7 @@ def assign_splits(
 
 
 def _files(recordings: Sequence[Recording]) -> list[str]:
-    """What each recording's file is called: its own name, or of segments that of the recording they were cut from."""
+    """The name of each recording's file: its own, or for segments that of the recording they were cut from."""
     by_path: dict[str, list[Recording]] = {}
     for recording in recordings:
         by_path.setdefault(os.path.normpath(recording.path), []).append(recording)
@@ -81,38 +81,38 @@ def _files(recordings: Sequence[Recording]) -> list[str]:
 
 
 def _first_split(files: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
-    """Of each file the split of its parts that have one; of several, the one that is trained on."""
-    found: dict[str, str] = {}
+    """For each file, the split of its parts that have one; of several splits, the first of train, valid and test."""
+    by_file: dict[str, str] = {}
     for file, split in zip(files, splits, strict=True):
         if split is not None:
-            found[file] = min(split, found.get(file, split), key=SPLITS.index)
-    return found
+            by_file[file] = min(split, by_file.get(file, split), key=SPLITS.index)
+    return by_file
 
 
 def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> str:
-    """What the user should know of a split that was drawn, in a line; empty where the user gave it.
+    """A remark on a split that was drawn, in a line; empty if the user gave the split.
 
     Args:
-        listed: The recordings as they were found.
-        assigned: As `assign_splits` gave them back.
+        listed: the recordings as they were found.
+        assigned: as ``assign_splits`` gave them back.
     """
     if all(before.split == after.split for before, after in zip(listed, assigned, strict=True)):
         return ""
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
-    why = "where none is given" if not missing else f"as there {_no_folders(missing)}"
-    said = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
+    why = "as none is given" if not missing else f"as there {_no_folders(missing)}"
+    remark = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
     tested: dict[str, set[str]] = {domain: set() for domain in sorted({recording.domain for recording in assigned})}
     for recording, file in zip(assigned, _files(assigned), strict=True):
         if recording.split == "test":
             tested[recording.domain].add(file)
     few = [f"{len(names)} of {domain}" for domain, names in tested.items() if len(names) < LEAST_TEST]
     if few and "test" in missing:
-        said += (
+        remark += (
             f"; {', '.join(few)} to test on {'is' if sum(map(len, tested.values())) == 1 else 'are'} too few for 95 % "
-            "intervals that say much: put more into a test/ folder beside a train/ folder"
+            "intervals to be informative: put more into a test/ folder beside a train/ folder"
         )
-    return said
+    return remark
 
 
 def _no_folders(missing: Sequence[str]) -> str:
@@ -129,7 +129,7 @@ def _by_position(position: float) -> str:
 def _raise_to_floor(
     recordings: list[Recording], files: Sequence[str], fixed: Set[str], missing: Set[str], seed: int
 ) -> None:
-    """Moves, in domains of enough files, those of the lowest positions to test and to validation, where not given."""
+    """Move, in domains of enough files, those of the lowest positions to test and to validation, where not given."""
     by_domain: dict[str, set[str]] = {}
     splits: dict[str, str | None] = {}
     for recording, file in zip(recordings, files, strict=True):
@@ -150,7 +150,7 @@ def _raise_to_floor(
 
 
 def _fill_empty(recordings: list[Recording], files: Sequence[str], donors: list[str], seed: int) -> None:
-    """Moves single files into empty splits, from the largest split that may give some and keeps one."""
+    """Move single files into empty splits, from the largest split that may give some and keeps one."""
     for target in SPLITS:
         held = {split: {f for f, r in zip(files, recordings, strict=True) if r.split == split} for split in SPLITS}
         donor = max(donors, key=lambda split: len(held[split]))
@@ -161,7 +161,7 @@ def _fill_empty(recordings: list[Recording], files: Sequence[str], donors: list[
 
 
 def _move(recordings: list[Recording], files: Sequence[str], targets: Mapping[str, str]) -> None:
-    """Puts all that lies in a file into the split that it is given."""
+    """Put all parts of a file into the split of the file."""
     for index, file in enumerate(files):
         if file in targets:
             recordings[index] = replace(recordings[index], split=targets[file])

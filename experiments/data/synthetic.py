@@ -22,11 +22,11 @@ SCALE_SEMITONES = np.array([0, 2, 4, 5, 7, 9, 11])
 
 
 def make_voice(rng: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
-    """A glottal pulse train through moving formants, with pauses and fricative noise, `[N]`.
+    """A glottal pulse train through moving formants, with pauses and fricative noise, ``[N]``.
 
     Args:
-        rng: Decides pitch, vowels and rhythm; all of these are drawn before anything that depends on the rate.
-        seconds: Duration.
+        rng: decides pitch, vowels and rhythm; all of these are drawn before anything that depends on the rate.
+        seconds: duration.
         sample_rate: Hz.
     """
     pitch, vibrato, depth = rng.uniform(90, 240), rng.uniform(4.5, 6.5), rng.uniform(0.005, 0.03)
@@ -56,7 +56,7 @@ def make_voice(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
 
 
 def make_music(rng: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
-    """Plucked notes, a bass and chords on one scale, `[N]`; arguments as for `make_voice`."""
+    """Plucked notes, a bass and chords on one scale, ``[N]``; arguments as for ``make_voice``."""
     beats = max(int(seconds / rng.uniform(0.22, 0.45)), 1)
     root, brightness, decay = rng.uniform(110, 196), rng.uniform(0.55, 0.8), rng.uniform(1.5, 5.0)
     degrees = rng.integers(7, size=(beats, 3)) + np.array([0, 2, 4])
@@ -78,10 +78,10 @@ def make_music(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
 
 
 def make_noise(rng: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
-    """Coloured noise with a slow modulation and drops or bursts on top, `[N]`; arguments as for `make_voice`."""
+    """Coloured noise with a slow modulation and drops or bursts on top, ``[N]``; arguments as for ``make_voice``."""
     tilt, swell, depth = rng.uniform(0.0, 0.9), rng.uniform(0.2, 3.0), rng.uniform(0.2, 0.9)
     start, drops = rng.uniform(0, 2 * np.pi), rng.poisson(rng.uniform(1, 12) * seconds)
-    places, sizes = rng.random(drops), rng.exponential(0.5, size=drops)
+    positions, sizes = rng.random(drops), rng.exponential(0.5, size=drops)
     ring_hz, ring_width = rng.uniform(800, 5000), rng.uniform(150, 1200)
 
     count = round(seconds * sample_rate)
@@ -91,7 +91,7 @@ def make_noise(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
     bed = np.fft.irfft(spectrum, n=count)
     bed *= 1 - depth * (0.5 + 0.5 * np.sin(2 * np.pi * swell * np.arange(count) / sample_rate + start))
     hits = np.zeros(count)
-    np.add.at(hits, np.minimum((places * count).astype(int), count - 1), sizes)
+    np.add.at(hits, np.minimum((positions * count).astype(int), count - 1), sizes)
     ring = _resonate(hits, min(ring_hz, 0.4 * sample_rate), ring_width, sample_rate)
     return _at_some_level(rng, _to_peak(bed) + 0.7 * _to_peak(ring))
 
@@ -174,17 +174,17 @@ def make_synthetic_corpus() -> Corpus:
 def read_synthetic(
     recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int
 ) -> Tensor:
-    """Reads part of a synthetic recording, made at the rate asked for; zero beyond its end.
+    """Read part of a synthetic recording, made at the rate asked for; zero beyond its end.
 
     Args:
-        recording: One of `make_synthetic_corpus`.
-        start_seconds: Where the excerpt begins.
-        seconds: Its length in seconds.
+        recording: one of ``make_synthetic_corpus``.
+        start_seconds: where the excerpt begins.
+        seconds: its length in seconds.
         sample_rate: Hz.
-        channels: Number of channels; those after the first are delayed copies at another level.
+        channels: number of channels; those after the first are delayed copies at another level.
 
     Returns:
-        float32 `[C, round(seconds * sample_rate)]`.
+        float32 ``[C, round(seconds * sample_rate)]``.
     """
     whole = _make_recording(recording.name, sample_rate, channels)
     length = round(seconds * sample_rate)

@@ -1,4 +1,4 @@
-"""A corpus that is gone for a while, as a mount may be, is waited for."""
+"""Waits for a corpus that is gone for a while, as a mount may be."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ def read_when_there(
     sample_rate: int,
     channels: int,
 ) -> "Tensor":
-    """Reads an excerpt as ``read`` does; where the whole corpus is gone, waits for it, five minutes at most.
+    """Read an excerpt as ``read`` does; if the whole corpus is gone, wait for it for at most five minutes.
 
     Args:
         read: reads it.
@@ -39,7 +39,7 @@ def read_when_there(
         channels: of the result.
 
     Raises:
-        DataError: The corpus stays away, or is there and the file cannot be read.
+        DataError: the corpus does not come back, or is there and the file cannot be read.
     """
     began = 0.0
     while True:
@@ -51,14 +51,14 @@ def read_when_there(
                 raise
             if not began:
                 began = time.monotonic()
-                logger.warning("%s; waiting for it, %d s at most", lost, PATIENCE)
+                logger.warning("%s; waiting for it for at most %d s", lost, PATIENCE)
             elif time.monotonic() - began > PATIENCE:
                 raise DataError(f"{lost}, and did not come back in {PATIENCE} s") from None
             time.sleep(PAUSE)
 
 
 def _lost(corpus: Corpus) -> str:
-    """What is to be said of a corpus that is gone; empty where any of its files is there, or it is of no files.
+    """A message if a corpus is gone; empty if any of its files exists, or it has no files.
 
     A mount point stays behind when it is unmounted, empty, so that the folder alone says little.
     """
@@ -68,4 +68,4 @@ def _lost(corpus: Corpus) -> str:
         return f"{corpus.folder} is gone"
     if any(os.path.exists(one.path) for split in SPLITS for one in getattr(corpus, split)):
         return ""
-    return f"{corpus.folder} holds none of the corpus' files any more, as a folder that is not mounted"
+    return f"{corpus.folder} no longer holds any of the corpus' files, as if it were not mounted"

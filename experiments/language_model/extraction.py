@@ -58,14 +58,16 @@ def split_codes(codec: Codec, corpus: Corpus, split: str, folder: Path) -> Split
     recordings = corpus.split(split)
     origin = _origin(codec, recordings)
     path = folder / f"codes_{split}.safetensors"
-    kept = _read(path, origin)
-    if kept is not None:
-        return kept
-    found = _extract(codec, corpus, recordings, f"codes of {split}")
-    about = {"kind": KIND, "origin": origin, "domains": json.dumps(found.domains)}
+    stored = _read(path, origin)
+    if stored is not None:
+        return stored
+    extracted = _extract(codec, corpus, recordings, f"codes of {split}")
+    about = {"kind": KIND, "origin": origin, "domains": json.dumps(extracted.domains)}
     with replacing(path) as temporary:
-        save_file({"codes": torch.from_numpy(found.codes), "starts": torch.from_numpy(found.starts)}, temporary, about)
-    return found
+        save_file(
+            {"codes": torch.from_numpy(extracted.codes), "starts": torch.from_numpy(extracted.starts)}, temporary, about
+        )
+    return extracted
 
 
 def _origin(codec: Codec, recordings: list[Recording]) -> str:
@@ -106,6 +108,8 @@ def _extract(codec: Codec, corpus: Corpus, recordings: list[Recording], title: s
                 domains += [recording.domain] * len(pieces)
             step()
     if not parts:
-        raise DataError(f"{corpus.name} holds no recording of a frame ({counted(codec.hop_length, 'sample')}) or more")
+        raise DataError(
+            f"{corpus.name} has no recording as long as a frame ({counted(codec.hop_length, 'sample')}) or more"
+        )
     starts = np.cumsum([0, *(part.shape[1] for part in parts)], dtype=np.int64)
     return SplitCodes(np.concatenate(parts, axis=1), starts, domains)

@@ -65,7 +65,7 @@ class LanguageModelExperiment(lightning.LightningModule):
         self.automatic_optimization = False
         if receptive_seconds <= 0 or most_offset < 1:
             raise ValueError(
-                f"receptive_seconds is {receptive_seconds} and most_offset {most_offset}; right are a positive number "
+                f"receptive_seconds is {receptive_seconds} and most_offset {most_offset}; they should be above 0 "
                 "and at least 1"
             )
         context = max(1, int(receptive_seconds * frame_rate))

@@ -1,4 +1,4 @@
-"""What can be heard of runs and tables: sources and systems for the report and for a listening test.
+"""Sources and systems for the report and for listening tests: the audio of runs and tables.
 
 May import: experiments.runner and all below it.
 """

@@ -28,7 +28,7 @@ class Chosen:
     Attributes:
         clips: those that are rated.
         practice: the one of the page for training.
-        messages: what there is to say.
+        messages: for the user.
     """
 
     clips: list[Clip]
@@ -37,7 +37,7 @@ class Chosen:
 
 
 def available_clips(subjects: Sequence[Subject], data: str | None, seconds: float, split: str | None = None) -> Clips:
-    """All clips there are to choose from.
+    """All clips from which a test may choose.
 
     Args:
         subjects: what is compared.
@@ -56,19 +56,19 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     sources = [subject.source for subject in subjects if subject.source is not None]
     part = split or split_of_sources(sources, data)
     runs = [source.folder.path for source in sources]
-    found = [
+    available = [
         (subject, _of_run(subject, codec, data, max(rates), channels, seconds, part, runs))
         for subject, codec in codecs
         if subject.source is not None and (subject.source.folder.config.is_file() or stamps[subject.name])
     ]
-    if not found:
+    if not available:
         measured = (stamp.folder for stamp in stamps.values() if stamp)
         folder = data or next(filter(None, measured), None)
         alone = AudioData(
             folder, sample_rate=max(rates), channels=channels, batch_size=1, workers=0, clip_seconds=seconds
         )
         return alone.clips(part)
-    (first, clips), *others = found
+    (first, clips), *others = available
     for subject, other in others:
         if data is None and _names(other) != _names(clips):
             raise RecipeError(
@@ -78,7 +78,7 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
 
 
 def split_of_sources(sources: Sequence[Source], data: str | None) -> str:
-    """The part that is listened to where nothing is said: test, or all of what none of the runs was trained on.
+    """The default split for listening: test, or all if none of the runs was trained on the data.
 
     Args:
         sources: the runs.
@@ -115,12 +115,12 @@ def _names(clips: Clips) -> set[tuple[str, float]]:
 
 
 def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
-    """Draw so many clips of each domain, and one more for practice.
+    """Draw clips of each domain, and one more for practice.
 
     Recordings shorter than a clip should be are taken last, silent ones never.
 
     Args:
-        clips: all there are.
+        clips: all that there are.
         per_domain: how many of each domain.
         seed: decides which.
 
@@ -146,7 +146,7 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
         taken = found[:per_domain]
         short = sum(clip.seconds < clips.seconds - SLACK for clip in taken)
         if len(taken) < per_domain:
-            messages.append(f"{domain} has {counted(len(taken), 'clip')} that can be heard, not {per_domain}.")
+            messages.append(f"{domain} has {counted(len(taken), 'clip')} that can be heard, fewer than {per_domain}.")
         if short:
             are = by_number(short, "is", "are")
             messages.append(f"{counted(short, 'clip')} of {domain} {are} shorter than {clips.seconds:g} s.")

@@ -19,18 +19,18 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
     """Make a test.
 
     Args:
-        request: what it should be.
-        folder: where it is written, whole or not at all.
+        request: its settings.
+        folder: where it is written, completely or not at all.
 
     Returns:
-        What there is to say.
+        messages for the user.
 
     Raises:
         RecipeError: it cannot be made; the message says why and what would work.
     """
     request.check()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RecipeError(f"{folder} is there already; its ratings would not fit another test: give another -o DIR")
+        raise RecipeError(f"{folder} exists already, and its ratings would not fit another test; give another -o DIR")
     subjects, messages = read_subjects(request.runs, request.baselines, request.bitrates)
     chosen = choose_clips(
         available_clips(subjects, request.data, request.seconds, request.split), request.clips, request.seed
@@ -57,7 +57,7 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
 
 
 def _describe(test: ListeningTest) -> list[str]:
-    """How long a listener will take."""
+    """A line on the time that a listener needs."""
     clips = {page.clip: page.domain for page in test.pages}
     share = min(1.0, (test.clips_per_listener or len(clips)) / len(clips))
     seconds = share * sum(page.seconds * (len(page.stimuli) + 1) for page in test.pages)

@@ -15,7 +15,7 @@ from codeclab.experiments.listen.systems import Subject, subject_of
 from codeclab.experiments.runs.evaluate import data_of
 
 PICTURE = 22_000
-"""Bytes of a spectrogram, at the most that was met."""
+"""Bytes of a spectrogram, the largest seen."""
 
 
 class ReportClips:
@@ -62,11 +62,11 @@ class ReportClips:
         return data_of(source.folder.path, folder, codec, sample_rate, beside=self.runs).clips(self.split)
 
     def fitting(self, limit: int | None, room: int) -> list[int]:
-        """Which clips are likely to fit, domains in turn.
+        """The clips that are likely to fit, domains in turn.
 
         Args:
-            limit: how many at the most; None is all.
-            room: characters there are.
+            limit: most clips; None is all.
+            room: characters available.
         """
         if self.clips is None:
             return []
@@ -102,7 +102,7 @@ class ReportClips:
         ]
 
     def _has_these(self, subject: Subject) -> bool:
-        """Whether a run was measured on the clips that are played: others would be new to it, or learnt by heart."""
+        """Whether a run was measured on the clips that are played; it may have been trained on other clips."""
         if subject.codec is None or self.data is not None:
             return True
         assert self.clips is not None

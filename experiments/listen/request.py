@@ -1,4 +1,4 @@
-"""What a listening test is asked to be."""
+"""The settings of a listening test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from codeclab.experiments.config.recipes import RecipeError
 
 @dataclass(frozen=True)
 class ListeningRequest:
-    """What ``codeclab mushra prepare`` is asked for.
+    """The request of ``codeclab mushra prepare``.
 
     Attributes:
         runs: runs, a table's folder, or what ``Codec.from_pretrained`` reads.
@@ -53,7 +53,7 @@ class ListeningRequest:
         return [LOW] * self.low_anchor + [MID] * self.mid_anchor
 
     def check(self) -> None:
-        """Refuses what no test can be made of.
+        """Refuse settings that make no test.
 
         Raises:
             RecipeError: a number that is too small.

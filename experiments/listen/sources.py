@@ -1,4 +1,4 @@
-"""Where a report's rows come from: folders of runs, and folders that ``codeclab table`` wrote."""
+"""The sources of a report's rows: folders of runs, and folders written by ``codeclab table``."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from codeclab.experiments.runs.training_data import label_of, run_of
 
 @dataclass(frozen=True)
 class Source:
-    """What stands behind a row.
+    """The source of a row.
 
     Attributes:
         row: the row's name.
@@ -43,7 +43,7 @@ class Source:
 
     @property
     def stamp(self) -> Stamp | None:
-        """What a table's runner measured it with; None after ``codeclab evaluate``."""
+        """The settings of a table's measurement; None after ``codeclab evaluate``."""
         return Stamp.read(self.figures)
 
     @property
@@ -54,7 +54,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """A comparison and what stands behind its rows.
+    """A comparison and the sources of its rows.
 
     Attributes:
         table: the comparison.
@@ -74,13 +74,15 @@ def read_sources(paths: Iterable[Path]) -> Sources:
         paths: run folders, and a folder that ``codeclab table`` wrote, which brings its rows' runs along.
 
     Raises:
-        RecipeError: one is neither, holds no figures, or a second table is given.
+        RecipeError: a folder is neither, holds no figures, or is a second table.
         TableRecordError: the table's folder is an older version's.
     """
     paths = list(dict.fromkeys(Path(path) for path in paths))
     tables = [path for path in paths if is_table(path)]
     if len(tables) > 1:
-        raise RecipeError(f"{tables[0]} and {tables[1]} are both tables; a report has one: add runs to it, not tables")
+        raise RecipeError(
+            f"{tables[0]} and {tables[1]} are both tables; a report takes one table, to which runs can be added"
+        )
     runs = [path for path in paths if path not in tables]
     table = read_record(tables[0]) if tables else None
     rows = list(table.rows) if table else []
@@ -106,7 +108,7 @@ def read_sources(paths: Iterable[Path]) -> Sources:
 
 
 def has_figures(path: Path) -> bool:
-    """Whether a folder is what ``codeclab table`` wrote, or that of a run that was measured."""
+    """Whether a folder was written by ``codeclab table``, or is a run that was measured."""
     run = run_of(path)
     return is_table(path) or _figures_of(path if run is None else run.path) is not None
 
@@ -124,7 +126,7 @@ def _run(path: Path, taken: set[str]) -> Source:
         if not path.exists():
             raise RecipeError(f"{missing(str(path))}; give runs, or what `codeclab table` wrote")
         if not path.is_dir():
-            raise RecipeError(f"{path} is no folder; give run folders (runs/NAME) or what `codeclab table` wrote")
+            raise RecipeError(f"{path} is not a folder; give run folders (runs/NAME) or what `codeclab table` wrote")
         raise RecipeError(f"{path} holds no figures; make them with `codeclab evaluate {path}`")
     name = label_of(path)
     return Source(name if name not in taken else str(path), run, figures)
@@ -138,7 +140,7 @@ def _row(source: Source) -> RowResult:
 
 
 def _behind(row: RowResult) -> Source | None:
-    """The run that a table's row shows, of several seeds the first; None where it has none, or it is there no more."""
+    """The run of a table's row (of several seeds, the first); None if it has none, or the run no longer exists."""
     origin = row.origins[0] if row.origins else None
     if origin is None or not (origin.evaluation / "evaluation.json").is_file():
         return None

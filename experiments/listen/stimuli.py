@@ -1,4 +1,4 @@
-"""The sound of a listening test: reference, anchors and systems, at one loudness, none clipped."""
+"""The sounds of a listening test: reference, anchors and systems, all at one loudness and without clipping."""
 
 import math
 import os
@@ -22,7 +22,7 @@ from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.systems import Subject
 
 CEILING = 10 ** (-0.1 / 20)
-"""Highest sample of a stimulus: what a browser's resampler adds must fit, too."""
+"""Highest sample of a stimulus, which leaves room for the overshoot of a browser's resampler."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Measured:
     """A stimulus as it was made.
 
     Attributes:
-        path: where its samples wait.
+        path: file of its samples.
         lufs: its loudness.
         peak: its highest sample.
     """
@@ -49,7 +49,7 @@ class Stimuli:
     """All stimuli of a test, kept on disk until their common loudness is known.
 
     Args:
-        folder: where they wait; the caller's to remove.
+        folder: for their files; the caller removes it.
         sample_rate: Hz.
     """
 
@@ -59,7 +59,7 @@ class Stimuli:
         self.measured: dict[tuple[str, int], Measured] = {}
 
     def add(self, clip: str, condition: int, audio: Tensor) -> None:
-        """Takes a stimulus.
+        """Store a stimulus.
 
         Args:
             clip: name of its clip.
@@ -79,7 +79,7 @@ class Stimuli:
             wanted: LUFS.
 
         Returns:
-            The highest loudness up to the one wanted at which no stimulus clips, and where that is lower the clip and
+            the highest loudness up to the one wanted at which no stimulus clips, and where that is lower the clip and
             condition that set it.
         """
         audible = {key: one.most for key, one in self.measured.items() if one.lufs >= QUIETEST_LUFS}
@@ -100,7 +100,7 @@ class Stimuli:
         return torch.clamp(audio, -1, 1)
 
     def silent(self) -> list[tuple[str, int]]:
-        """Clips and conditions of which nothing can be heard."""
+        """Clips and conditions that are silent."""
         return [key for key, one in self.measured.items() if one.lufs < QUIETEST_LUFS]
 
 
@@ -139,15 +139,15 @@ def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject],
     cutoffs = request.cutoffs
     for clip in clips:
         stimuli.add(clip.name, 0, clip.audio)
-        for place, cutoff in enumerate(cutoffs, 1):
-            stimuli.add(clip.name, place, anchor(clip.audio, clip.sample_rate, cutoff))
+        for position, cutoff in enumerate(cutoffs, 1):
+            stimuli.add(clip.name, position, anchor(clip.audio, clip.sample_rate, cutoff))
     first = 1 + len(cutoffs)
     total = len(clips) * sum(len(subject.rates) for subject in subjects)
     with progress_bar("decode", total, True) as advance:
         for subject in subjects:
-            places = {kbps: first + number for number, kbps in enumerate(subject.rates)}
-            first += len(places)
-            for place, kbps, audio in subject.decoded(clips, device):
-                stimuli.add(clips[place].name, places[kbps], audio)
+            positions = {kbps: first + number for number, kbps in enumerate(subject.rates)}
+            first += len(positions)
+            for position, kbps, audio in subject.decoded(clips, device):
+                stimuli.add(clips[position].name, positions[kbps], audio)
                 advance()
     return stimuli

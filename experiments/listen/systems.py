@@ -1,4 +1,4 @@
-"""What can be heard: the codecs and baselines behind runs, tables and names, at their bitrates."""
+"""The systems of a listening test: codecs and baselines given by runs, tables or names, at their bitrates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,10 +31,10 @@ class Subject:
 
     Attributes:
         name: as printed.
-        rates: by true kbps, the number of codebooks; of a baseline the kbps asked for.
+        rates: number of codebooks by true kbps; for a baseline, the requested kbps.
         codec: what ``Codec.from_pretrained`` reads; None for a baseline.
         baseline: what ``make_baseline`` takes; None for a codec.
-        source: the run, or the figures, it was found by; None where it was only named.
+        source: its run or figures; None if it was only named.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Subject:
     source: Source | None = None
 
     def decoded(self, clips: Sequence[Clip], device: torch.device) -> Iterator[tuple[int, float, Tensor]]:
-        """Place of the clip, true kbps and audio ``[C, N]`` at the clip's rate, of every clip at every bitrate.
+        """Position of the clip, true kbps and audio ``[C, N]`` at the clip's rate, for every clip and bitrate.
 
         Args:
             clips: what is coded.
@@ -70,7 +70,7 @@ class Subject:
 
 
 def subject_of(source: Source) -> Subject:
-    """What stands behind a row, at the bitrates it was measured at.
+    """The system of a row, at the bitrates at which it was measured.
 
     Raises:
         ValueError: it cannot be heard here; the message says why.
@@ -82,7 +82,7 @@ def subject_of(source: Source) -> Subject:
         rates = zip(per_file["bitrate_kbps"], per_file["n_codebooks"], strict=True)
         return Subject(source.row, {float(kbps): int(n) for kbps, n in sorted(set(rates))}, codec, source=source)
     spec = info.get("baseline")
-    missing = make_baseline(spec).available() if spec else "its codec does not lie beside its figures"
+    missing = make_baseline(spec).available() if spec else "its codec is not stored beside its figures"
     if missing:
         raise ValueError(f"{source.row} cannot be heard: {missing}.")
     spent = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True))
@@ -106,26 +106,26 @@ def read_subjects(
         bitrates: kbps wanted; None is all that were measured, or are offered.
 
     Returns:
-        The systems, each with those of its bitrates that are wanted, and what there is to say.
+        the systems, each with those of its bitrates that are wanted, and what there is to say.
 
     Raises:
-        RecipeError: one cannot be had, or has none of the bitrates.
+        RecipeError: a system is not available, or has none of the bitrates.
     """
     figures = [Path(word) for word in words if has_figures(Path(word))]
-    found: list[Subject] = []
+    subjects: list[Subject] = []
     messages: list[str] = []
     unheard: list[Source] = []
     for source in read_sources(figures).found if figures else []:
         try:
-            found.append(subject_of(source))
+            subjects.append(subject_of(source))
         except ValueError as error:
             unheard.append(source)
             messages.append(str(error))
-    found += [_named(word, unheard) for word in words if Path(word) not in figures]
-    found += [_baseline(spec, bitrates) for spec in baselines]
-    if not found:
+    subjects += [_named(word, unheard) for word in words if Path(word) not in figures]
+    subjects += [_baseline(spec, bitrates) for spec in baselines]
+    if not subjects:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))
-    chosen = [_at(subject, bitrates) for subject in found]
+    chosen = [_at(subject, bitrates) for subject in subjects]
     return _by_own_names(chosen), messages
 
 

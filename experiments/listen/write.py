@@ -1,4 +1,4 @@
-"""A listening test as files: the page, its sound under ids that say nothing, and the key."""
+"""A listening test as files: the page, its sounds under anonymous ids, and the key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def write_test(
         request: the loudness, the seed and the words.
 
     Returns:
-        The test, and what there is to say.
+        the test, and messages for the user.
     """
     rng = Random(f"pages:{request.seed}")
     pages = [page for clip in chosen.clips for page in _pages(clip, conditions, rng)]
@@ -62,7 +62,7 @@ def write_test(
 
 
 def _split(conditions: Sequence[Condition]) -> tuple[list[int], list[int]]:
-    """Places of the systems, and of what stands on every page."""
+    """Positions of the systems, and of the stimuli that are on every page."""
     systems = [index for index, condition in enumerate(conditions) if condition.kind == SYSTEM]
     return systems, [index for index in range(len(conditions)) if index not in systems]
 
@@ -74,7 +74,7 @@ def _pages(clip: Clip, conditions: Sequence[Condition], rng: Random) -> list[Pag
 
 
 def _write_sound(folder: Path, pages: Sequence[Page], stimuli: Stimuli, level: float) -> str:
-    """Writes every stimulus; returns a hash of them all."""
+    """Write every stimulus; returns a hash of them all."""
     files = {name: (page.clip, index) for page in pages for name, index in page.stimuli.items()}
     files |= {page.reference: (page.clip, 0) for page in pages}
     digest = hashlib.sha256()
@@ -92,6 +92,6 @@ def _crowded(conditions: Sequence[Condition]) -> list[str]:
     if len(systems) <= room:
         return []
     return [
-        f"{len(systems)} systems are more than a page of {MOST} stimuli holds beside the reference and anchors: every "
-        f"clip stands on {-(-len(systems) // room)} pages, each with its own. --bitrates takes fewer."
+        f"{len(systems)} systems do not fit on a page of {MOST} stimuli beside the reference and anchors, so every "
+        f"clip has {-(-len(systems) // room)} pages, each with its own reference and anchors. --bitrates selects fewer."
     ]

@@ -1,4 +1,4 @@
-"""A table made row by row: read, drafted, planned, trained here, in processes or by Slurm, measured, collected.
+"""Makes a table row by row: read, draft, plan, train (here, in processes or by Slurm), measure and collect.
 
 May import: experiments.runs and all below it.
 """

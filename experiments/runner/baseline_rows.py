@@ -29,24 +29,24 @@ from codeclab.experiments.runs.left_out import note_left_out
 from codeclab.experiments.runs.lock import RunLock
 
 SPLIT = "split"
-"""Beside those settings, the part of the data a row is measured on that is not trained; test where it is not said."""
+"""Beside those settings, the split on which a row that is not trained is measured; the default is test."""
 
 CLIP_SETTINGS = ("valid_clips", "max_test_clips", "clip_seconds")
-"""The data settings that say which clips a row is measured on, besides the folder."""
+"""The data settings, besides the folder, that choose the clips of a row."""
 
 MAX_LEFT_OUT = "max_left_out"
-"""Beside those settings, the share of the files that may be of no use; figures do not depend on it."""
+"""Beside those settings, the share of files that may be unusable; figures do not depend on it."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a row that is not trained is measured as.
+    """The measurement of a row that is not trained.
 
     Attributes:
         subject: the codec or baseline.
         bitrates: kbps.
         clips: the data it is measured on.
-        split: which part of it.
+        split: of the data.
         stamp: all that its figures depend on.
         folder: where they are kept, named by that.
     """
@@ -80,9 +80,11 @@ def plan_measurement(
         rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
-        raise RecipeError(f"{row.name}: none of the table's bitrates; it offers {offered} kbps: say 'bitrates'")
+        raise RecipeError(
+            f"{row.name}: it offers none of the table's bitrates but {offered} kbps; give 'bitrates' in the row"
+        )
     if not rate:
-        raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are judged")
+        raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
     told = {key: value for key, value in clips.items() if key != MAX_LEFT_OUT}
     stamp = Stamp(of, list(spec.metrics), rates, data, rate, [], channels, told)
     settings = dict(clips)
@@ -113,7 +115,7 @@ def measure_untrained(
             they are of; None: its defaults, and test.
 
     Raises:
-        RecipeError: the row offers none of the bitrates, or nothing says at what rate it is judged.
+        RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
         ValueError: there is no such codec or baseline.
         NotInstalledError: the baseline's program or models are missing (the message says how to get them).
         RuntimeError: the baseline failed.
@@ -125,10 +127,10 @@ def measure_untrained(
             lock.acquire(wait=True)
         if plan.is_kept:
             return Evaluation.load(plan.folder)
-        found = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
-        found.save(plan.folder)
+        evaluation = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
+        evaluation.save(plan.folder)
         plan.stamp.write(plan.folder)
-    return found
+    return evaluation
 
 
 def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -> Evaluation:
@@ -136,9 +138,9 @@ def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -
         return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
     plan.clips.check((plan.split,))
     clips = plan.clips.clips(plan.split)
-    found = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
-    note_left_out(found.info, plan.clips.corpus, clips)
-    return found
+    evaluation = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
+    note_left_out(evaluation.info, plan.clips.corpus, clips)
+    return evaluation
 
 
 def untrained_columns(row: RowSpec, spec: TableSpec, found: Evaluation) -> DataFrame:
@@ -182,7 +184,7 @@ def clip_settings(scale: str | None, extra: Sequence[str] = ()) -> dict[str, Any
 
 
 def _rates(row: RowSpec, spec: TableSpec, baseline: Baseline) -> list[float]:
-    """The kbps that the row or the paper names, as far as they are offered, else those of the table."""
+    """The kbps given by the row or the paper that are offered, else those of the table."""
     offered = baseline.bitrates
     if isinstance(baseline, TokenCodec) and not isinstance(row.bitrates, list):
         return pick_bitrates(offered, spec.bitrates if row.bitrates is None else row.bitrates)

@@ -1,4 +1,4 @@
-"""Rows of a table from what was kept of their jobs."""
+"""Rows of a table, collected from the stored results of their jobs."""
 
 import json
 from collections.abc import Sequence
@@ -63,24 +63,24 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
             per_file=[evaluation.per_file],
             origins=[Origin(folder.parent, folder)],
         )
-    kept = [(found.as_spent(), found.at_spent(columns)) for found, columns in map(measured, made)]
+    measurements = [(found.as_spent(), found.at_spent(columns)) for found, columns in map(measured, made)]
     seconds = [found for job in made if (found := train_seconds(job.folder)) is not None]
     return RowResult(
         row,
-        summary=summary_over_seeds(kept),
-        codebooks=_codebooks(kept[0][0]),
+        summary=summary_over_seeds(measurements),
+        codebooks=_codebooks(measurements[0][0]),
         wall_seconds=float(np.mean(seconds)) if seconds else None,
         parameters=made[0].parameters,
         error=error,
-        asked=kept[0][0].asked,
+        asked=measurements[0][0].asked,
         seeds=len(made),
-        per_file=[evaluation.per_file for evaluation, _ in kept],
+        per_file=[evaluation.per_file for evaluation, _ in measurements],
         origins=[Origin(job.folder.path, job.evaluation) for job in made],
     )
 
 
 def _with_listening(row: RowResult, draft: Draft, outcomes: Sequence[Outcome]) -> RowResult:
-    """With what listeners found about the codec, or of several seeds about the first that was heard."""
+    """With the listening figures of the codec, or of the first of several seeds that has some."""
     for job, outcome in zip(draft.jobs, outcomes, strict=True):
         if not outcome.error and row.listened is None:
             info = (measure_other(job) if job.config is None else measured(job)[0]).info
@@ -132,5 +132,5 @@ def _computed(draft: Draft, spec: TableSpec) -> RowResult:
     if codec.segments is None:
         return RowResult(draft.row, summary=columns)
     spent = {rate: spent_bitrate(codec, codec.n_codebooks_for(rate)) for rate in rates}
-    asked = {spent: nominal for nominal, spent in spent.items()}
-    return RowResult(draft.row, summary=columns.replace({"bitrate_kbps": spent}), asked=asked)
+    requested = {spent: nominal for nominal, spent in spent.items()}
+    return RowResult(draft.row, summary=columns.replace({"bitrate_kbps": spent}), asked=requested)

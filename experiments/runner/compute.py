@@ -18,7 +18,7 @@ class Compute:
         batches: how many.
         batch_size: items in each, over all devices.
         seconds: duration of an item in seconds.
-        hardware: on what, in words; empty where nobody says.
+        hardware: in words; empty if unknown.
     """
 
     batches: int
@@ -39,10 +39,10 @@ class Compute:
 
 
 def read_compute(content: Any) -> Compute | None:
-    """What a table's YAML says of the paper's training: ``{batches, batch_size, seconds, hardware}``.
+    """The paper's training in a table's YAML: ``{batches, batch_size, seconds, hardware}``.
 
     Raises:
-        ValueError: a size is missing or no positive number, or there is another key.
+        ValueError: a size is missing or not a positive number, or there is another key.
     """
     if content is None:
         return None
@@ -69,14 +69,14 @@ def describe_compute(
     if not trained:
         return []
     alike = trained[0].text if len(set(trained)) == 1 else _hours([compute.hours for compute in trained])
-    spent = [duration(found) for found in (min(seconds), max(seconds))] if seconds else []
+    spent = [duration(sentence) for sentence in (min(seconds), max(seconds))] if seconds else []
     time = f", {' to '.join(dict.fromkeys(spent))}" if spent else ""
-    found = f"Each training: {alike}{time} on {device}"
+    sentence = f"Each training: {alike}{time} on {device}"
     if paper is not None:
-        found += f"; the paper's: {paper.text}{f' on {paper.hardware}' if paper.hardware else ''}"
-    return [f"{found}."]
+        sentence += f"; the paper's: {paper.text}{f' on {paper.hardware}' if paper.hardware else ''}"
+    return [f"{sentence}."]
 
 
 def _hours(hours: Sequence[float]) -> str:
-    ends = [f"{found:,.0f}" if found >= 10 else f"{found:.2g}" for found in (min(hours), max(hours))]
+    ends = [f"{value:,.0f}" if value >= 10 else f"{value:.2g}" for value in (min(hours), max(hours))]
     return f"{' to '.join(dict.fromkeys(ends))} {'hour' if ends == ['1', '1'] else 'hours'} of audio heard"

@@ -13,13 +13,13 @@ OTHERS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def threads_each(at_a_time: int) -> int:
-    """Threads of each of the rows that are made at the same time; what OMP_NUM_THREADS says goes first."""
-    said = os.environ.get(OPENMP, "")
-    return int(said) if said.isdigit() else max(usable_cores() // at_a_time, 1)
+    """Threads of each row that is made at the same time; OMP_NUM_THREADS takes precedence."""
+    value = os.environ.get(OPENMP, "")
+    return int(value) if value.isdigit() else max(usable_cores() // at_a_time, 1)
 
 
 def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
-    """Have a process that is started with ``environment`` compute in so many threads, whichever library does it.
+    """Make a process started with ``environment`` compute in this number of threads, whichever library it uses.
 
     Threads that wait for one another sleep: spinning, they would take the cores from other rows and other programs.
     """
@@ -30,7 +30,7 @@ def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
 
 @contextmanager
 def in_threads(threads: int) -> Iterator[None]:
-    """Have torch compute in so many threads inside the block."""
+    """Make torch compute in this number of threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

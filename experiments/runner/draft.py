@@ -1,4 +1,4 @@
-"""Rows built and checked before any is trained: what each needs, and what is wrong with it."""
+"""Builds and checks rows before any is trained: what each needs, and its errors."""
 
 import gc
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +25,7 @@ FLOAT = 4
 
 @dataclass(frozen=True)
 class TableRequest:
-    """What the command asks of every row.
+    """The command's request for every row.
 
     Attributes:
         spec: the table.
@@ -35,9 +35,9 @@ class TableRequest:
         workers: processes for ViSQOL.
         seeds: how often each row is trained.
         extra: flags of ``codeclab fit`` for every row.
-        alone: a row has one device unless its flags say more, however many the machine has.
+        alone: a row has one device unless its flags request more, however many the machine has.
         on_cores: rows have a share of the cores each, and so no processes of their own that read audio.
-        elsewhere: rows run on other machines, which may have what this one lacks.
+        elsewhere: rows run on other machines, which may have programs or devices that this one lacks.
         split: part of the data that rows which are not trained are measured on.
         language_model: recipe of the one that is trained on each trained row's codes; None trains none.
     """
@@ -66,7 +66,7 @@ class TableRequest:
         return [*machine, *flags, *shared, *self.extra]
 
     def of(self, row: RowSpec) -> TableSpec:
-        """The table, of its rows one alone."""
+        """The table with a single one of its rows."""
         return replace(self.spec, rows=[row])
 
 
@@ -103,12 +103,12 @@ class Draft:
 
     @property
     def cut_short(self) -> bool:
-        """Whether a flag has it trained for fewer batches than its recipe or scale would."""
+        """Whether a flag makes its training shorter than its recipe or scale would."""
         return self.usual is not None and any(job.steps < self.usual for job in self.jobs if job.steps)
 
 
 def draft_row(row: RowSpec, request: TableRequest, timings: Timings | None = None, notes: Notes | None = None) -> Draft:
-    """Build a row's parts and drop them again; what is wrong is said before any row is trained.
+    """Build a row's parts and drop them again, so that errors are reported before any row is trained.
 
     Args:
         row: of the table.
@@ -186,7 +186,7 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
 
 
 def count_devices(cli: CodecCLI) -> int:
-    """On how many devices a run is trained."""
+    """The number of devices on which a run is trained."""
     if not cli.is_distributed:
         return 1
     devices = cli.config.trainer.devices

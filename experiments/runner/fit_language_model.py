@@ -23,7 +23,7 @@ def model_steps(recipe: str) -> int:
 
 
 def check_language_model(recipe: str | None, spec: TableSpec) -> None:
-    """Refuse a language model that the table has no use for, or that there is no recipe of.
+    """Refuse a language model that the table does not show, or that has no recipe.
 
     Raises:
         RecipeError: the message says which.
@@ -32,14 +32,14 @@ def check_language_model(recipe: str | None, spec: TableSpec) -> None:
         return
     if "entropy_coded" not in spec.columns:
         raise RecipeError(
-            f"a language model ({recipe}) would be trained that {spec.name} does not show: it has no column "
-            "`entropy_coded`, as encodec_table1 and encodec_table4 have"
+            f"the table {spec.name} cannot show a language model ({recipe}): it has no column `entropy_coded`; "
+            "encodec_table1 and encodec_table4 have it"
         )
     model_steps(recipe)
 
 
 def refusal(codec: Codec) -> str | None:
-    """Why no language model can be of a codec's codes; None where one can. DiffQ's sizes part only in training."""
+    """Why a codec's codes can have no language model; None if they can. DiffQ's sizes part only in training."""
     try:
         sizes_of(codec)
     except RecipeError as error:
@@ -48,7 +48,7 @@ def refusal(codec: Codec) -> str | None:
 
 
 def has_language_model(job: Job) -> bool:
-    """Whether nothing of a trained job's language model is left to train; also where it has none."""
+    """Whether the language model of a trained job is finished; also True if it has none."""
     if job.language_model is None:
         return True
     finished = RunFolder(language_model_folder(job.folder.path)).is_finished(model_steps(job.language_model))
@@ -60,7 +60,7 @@ def fit_language_model(job: Job) -> None:
 
     Raises:
         RunFolderError: another one is in its folder.
-        NonFiniteLossError: its loss is none.
+        NonFiniteLossError: its loss is not finite.
         Stopped: a signal asked for it; all that was trained is kept.
     """
     if job.language_model is None:

@@ -1,4 +1,4 @@
-"""One thing for a runner to make, and what became of it; it travels between processes as JSON."""
+"""A job for a runner, and its outcome; both travel between processes as JSON."""
 
 import ctypes
 import json
@@ -23,10 +23,10 @@ def slug(name: str) -> str:
 class Job:
     """One row of a table at one seed: trained where it has a config, then measured.
 
-    It holds all it needs: neither the table, nor the recipe, nor the scale is read again, whatever becomes of them.
+    It holds all that it needs: table, recipe and scale are not read again, even if they change.
 
     Attributes:
-        spec: the table, of its rows this one alone.
+        spec: the table with this row only.
         name: the run's name, under which it is locked, too.
         runs: the folder of runs.
         config: the run's resolved settings; None for a row that is measured and not trained.
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def row(self) -> RowSpec:
-        """What is asked."""
+        """The row that is requested."""
         return self.spec.rows[0]
 
     @property
@@ -65,12 +65,12 @@ class Job:
 
     @property
     def evaluation(self) -> Path:
-        """Where the figures of a trained row are kept: other tables measure the same run in other ways."""
+        """Folder for the figures of a trained row; other tables may measure the same run in other ways."""
         return self.folder.path / "tables" / f"{self.spec.name}-{slug(self.row.name)}"
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return f"{self.row.name} (seed {self.seed})" if self.seed else self.row.name
 
     @property
@@ -86,14 +86,14 @@ class Job:
 
     @classmethod
     def load(cls, text: str) -> "Job":
-        """What ``dump`` wrote."""
+        """Read what ``dump`` wrote."""
         content = json.loads(text)
         return cls(**{**content, "spec": TableSpec.of(content["spec"])})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
+    """The outcome of a job.
 
     Attributes:
         error: why it failed, in one line; None where it is done.

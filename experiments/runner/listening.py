@@ -1,4 +1,4 @@
-"""What listeners found about a run, kept beside it for the tables."""
+"""The listening figures of a run, stored in its folder for the tables."""
 
 import json
 import os
@@ -24,14 +24,14 @@ VERSION = 1
 
 
 def keep_figures(results: Results, folder: Path) -> list[str]:
-    """Write each run's figures beside it, in place of an older test's.
+    """Write each run's figures into its folder, replacing those of an older test.
 
     Args:
         results: of the test.
         folder: of the test, from which the runs' folders are told.
 
     Returns:
-        What there is to say.
+        messages for the user.
     """
     by_run: dict[str, list[int]] = {}
     messages = []
@@ -39,12 +39,12 @@ def keep_figures(results: Results, folder: Path) -> list[str]:
         if condition.run is not None:
             by_run.setdefault(condition.run, []).append(index)
         elif condition.kind == SYSTEM:
-            messages.append(f"No run stands behind {condition.name}: no table finds its figure.")
+            messages.append(f"{condition.name} belongs to no run, so no table can show its figure.")
     for run, indices in by_run.items():
         # Not resolved: the folder of a run may be a link.
         home = Path(os.path.normpath(folder.absolute() / run))
         if not home.is_dir():
-            messages.append(f"{home} is not there: no table finds the figures of {_names(results, indices)}.")
+            messages.append(f"{home} does not exist, so no table can show the figures of {_names(results, indices)}.")
             continue
         content = _content(results, indices)
         write_atomically(home / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -75,7 +75,7 @@ def _content(results: Results, indices: Sequence[int]) -> dict[str, Any]:
 
 
 def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
-    """A row of a table with what listeners found about its codec, at the bitrates the row has.
+    """A row of a table with the listening figures of its codec, at the bitrates of the row.
 
     Args:
         row: with its summary.
@@ -83,12 +83,12 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
         of: the codec's identity, or the baseline with its arguments: figures of another codec that lay in the folder
             before are none of this one.
     """
-    found = _newest(runs, of) if row.summary is not None and of is not None else None
-    if row.summary is None or found is None:
+    figures = _newest(runs, of) if row.summary is not None and of is not None else None
+    if row.summary is None or figures is None:
         return row
     rates = sorted(row.summary["bitrate_kbps"].unique())
     lines = []
-    for figure in found["figures"]:
+    for figure in figures["figures"]:
         heard = figure["bitrate_kbps"]
         home = next((r for r in rates if same_bitrate(r, heard) or same_bitrate(row.asked_for(r), heard)), None)
         if home is not None:
@@ -96,10 +96,10 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
             lines.append((figure["domain"], home, "mushra", figure["mean"], half, figure["n"], 0))
     if not lines:
         return row
-    out = f", {found['screened_out']} screened out" if found["screened_out"] else ""
-    count = counted(found["listeners"], "listener")
+    out = f", {figures['screened_out']} screened out" if figures["screened_out"] else ""
+    count = counted(figures["listeners"], "listener")
     summary = pd.concat([row.summary, DataFrame(lines, columns=SUMMARY_COLUMNS)], ignore_index=True)
-    return replace(row, summary=summary, listened=f"listening test {found['test']}, {count}{out}")
+    return replace(row, summary=summary, listened=f"listening test {figures['test']}, {count}{out}")
 
 
 def _newest(runs: Path, of: Any) -> dict[str, Any] | None:
@@ -109,7 +109,7 @@ def _newest(runs: Path, of: Any) -> dict[str, Any] | None:
             content = json.loads(path.read_text(encoding="utf-8"))
             known = (content["format"], content["version"]) == (FORMAT, VERSION)
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} cannot be read ({error}); `codeclab mushra analyse` makes it anew") from error
+            raise ValueError(f"{path} cannot be read ({error}); `codeclab mushra analyse` writes it again") from error
         if known and json.dumps(content["of"], sort_keys=True) == wanted:
             return dict(content)
     return None

@@ -1,4 +1,4 @@
-"""A table made: rows drafted and planned, trained and measured where that is missing, collected and written."""
+"""Makes a table: drafts and plans its rows, trains and measures those that are missing, collects and writes them."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -36,10 +36,10 @@ LONG_SCALES = ("lab", "paper", None)
 """Scales at which rows are trained for long enough to be ranked by one seed."""
 
 Launcher = Callable[[Sequence[Job], bool], list[Outcome]]
-"""Makes jobs, waiting for other runners or not, and returns what became of each."""
+"""Makes jobs, waiting for other runners or not, and returns their outcomes."""
 
 Slots = Sequence[str | None]
-"""Of each row that is made at the same time, its GPU, or None for a share of the cores; empty for one row."""
+"""For each row made at the same time, its GPU, or None for a share of the cores; empty for one row at a time."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class MadeTable:
     """A table that was made.
 
     Attributes:
-        table: rows, each with what was asked and what came out of it.
+        table: its rows, each with its request and its results.
         folder: where it is written: ``table.md``, ``.csv``, ``.tex``, ``.png`` and ``.json``.
     """
 
@@ -56,7 +56,7 @@ class MadeTable:
 
 
 def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[RowSpec]:
-    """The rows asked for, all by default.
+    """The requested rows; all by default.
 
     Raises:
         RecipeError: a row that the table does not have.
@@ -73,7 +73,7 @@ def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[RowSpec]:
 
 
 def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
-    """Make jobs; those that another runner is making come last, when that one has let them go."""
+    """Make jobs; those that another runner is making come last, when that runner has released them."""
     outcomes = {job: Outcome() for job in jobs if is_made(job)}
     for wait in (False, True):
         left = [job for job in jobs if job not in outcomes or outcomes[job].busy]
@@ -82,10 +82,10 @@ def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
 
 
 def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, notes: Notes) -> list[Draft]:
-    """Build and check every row, time its batches, and say the plan.
+    """Build and check every row, time its batches, and print the plan.
 
     Args:
-        request: what is asked of every row.
+        request: what every row has in common.
         chosen: the rows.
         slots: what rows that are made at the same time have each.
         notes: where it is said what rows leave out of their recipes.
@@ -105,7 +105,7 @@ def make_table(
     """Train what is not trained yet, measure what is not measured, and write the table.
 
     Args:
-        request: what is asked of every row.
+        request: what every row has in common.
         drafts: the rows.
         slots: what rows that are made at the same time have each.
         launcher: makes the jobs.
@@ -139,14 +139,14 @@ def make_table(
 
 def left_out_of(rows: Sequence[RowResult]) -> list[str]:
     """A sentence on the files that rows left out when they were trained or measured, now or before."""
-    found = LeftOut()
+    left_out = LeftOut()
     for origin in (origin for row in rows for origin in row.origins):
-        found = found.joined(read_left_out(origin.run)).joined(noted(Evaluation.load(origin.evaluation).info))
-    return [f"{found.line}."] if found.line else []
+        left_out = left_out.joined(read_left_out(origin.run)).joined(noted(Evaluation.load(origin.evaluation).info))
+    return [f"{left_out.line}."] if left_out.line else []
 
 
 def _shortness(short: Sequence[Draft]) -> list[str]:
-    """A sentence on rows that a flag has trained for less than their recipe or scale would."""
+    """A sentence on rows that a flag trained for fewer batches than their recipe or scale would."""
     if not short:
         return []
     trained = sorted({job.steps for draft in short for job in draft.jobs})
@@ -163,12 +163,12 @@ def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None
         return [f"{size}; nothing was trained or measured."]
     made = "trained and measured" if "trained" in kinds else "measured"
     rate = (
-        f"against originals at {spec.sample_rate / 1000:g} kHz"
+        f"with originals at {spec.sample_rate / 1000:g} kHz"
         if spec.sample_rate
         else "at each codec's own sampling rate"
     )
     often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
-    return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; judged {rate}.{often}"]
+    return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; compared {rate}.{often}"]
 
 
 def _device() -> str:

@@ -37,7 +37,7 @@ from codeclab.experiments.runs.stopping import Stopped, asked
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 SETTINGS = ".settings"
-"""Folder beside the runs with the settings of those that processes of their own train."""
+"""Folder beside the runs with the settings of runs that are trained in their own processes."""
 
 
 def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
@@ -83,7 +83,7 @@ def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
 
 
 def _explain(job: Job, error: Exception) -> str:
-    """An error in one line, told to the user at once; with a traceback where it is none of those expected."""
+    """An error in one line, printed at once; with a traceback if it is not an expected one."""
     message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     if not isinstance(error, ValueError | RuntimeError | OSError | MemoryError):
         traceback.print_exception(error)
@@ -92,7 +92,7 @@ def _explain(job: Job, error: Exception) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed process had not finished writing; only for who holds the folder's lock."""
+    """Remove unfinished files of a killed process; only for the holder of the folder's lock."""
     for leftover in folder.rglob(".*.tmp"):
         leftover.unlink()
 
@@ -150,7 +150,7 @@ def _train_in_process(job: Job) -> None:
 
 
 def measure(job: Job) -> None:
-    """Measure a job's codec: not at all where the figures kept are of this codec and these settings."""
+    """Measure a job's codec, unless the stored figures are of this codec and these settings."""
     codec, spec = Codec.from_pretrained(job.folder.codec), job.spec
     wanted = _wanted(job, codec)
     if Stamp.read(job.evaluation) == wanted:
@@ -158,7 +158,7 @@ def measure(job: Job) -> None:
     rates = wanted.bitrates
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
-        raise RecipeError(f"none of the table's bitrates; it offers {offered} kbps: say 'bitrates' in the row")
+        raise RecipeError(f"it offers none of the table's bitrates but {offered} kbps; give 'bitrates' in the row")
     Stamp.remove(job.evaluation)
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"
@@ -182,7 +182,7 @@ def is_made(job: Job) -> bool:
 
 
 def _wanted(job: Job, codec: Codec) -> Stamp:
-    """What the figures of a job depend on; kept beside them."""
+    """What the figures of a job depend on; stored beside them."""
     spec = job.spec
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     rates = spec.rates_of(job.row, codec.bitrates)
@@ -204,10 +204,10 @@ def measured(job: Job) -> tuple[Evaluation, DataFrame]:
 
 
 def measurement(job: Job) -> Measurement:
-    """What a published codec or a baseline is measured as, and where its figures are kept."""
+    """The measurement of a published codec or a baseline, and the folder of its figures."""
     return plan_measurement(job.row, job.spec, job.data, job.runs, job.clips)
 
 
 def measure_other(job: Job) -> Evaluation:
-    """Measure a published codec or a baseline; figures kept are not measured again."""
+    """Measure a published codec or a baseline, unless its figures are already stored."""
     return measure_untrained(job.row, job.spec, job.data, job.runs, job.workers, job.clips)

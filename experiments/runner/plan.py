@@ -1,4 +1,4 @@
-"""What a table will take, said before it begins: rows, batches, time, disk."""
+"""The plan of a table, printed before it begins: rows, batches, time, disk."""
 
 import shutil
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     Args:
         drafts: the rows.
         runs: the folder of runs.
-        slots: of each row that is made at the same time, its GPU or None for a share of the cores; empty for one row.
+        slots: for each row made at the same time, its GPU, or None for a share of the cores; empty for one row.
         elsewhere: rows run on other machines, where nothing was timed.
     """
     at_a_time = max(len(slots), 1)

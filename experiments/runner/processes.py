@@ -16,10 +16,10 @@ from codeclab.experiments.runs.stopping import Stopped, asked
 
 
 class Worker:
-    """A process that makes jobs, one after another; what it says is passed on line by line.
+    """A process that makes jobs, one after another; its output is passed on line by line.
 
     It ends with the thread that started it (``die_with_parent``), which should therefore be one that stays. Ctrl-C in
-    the terminal does not reach it: who started it passes on what it hears.
+    the terminal does not reach it; its parent passes signals on.
 
     Args:
         environment: of the process, whole.
@@ -67,7 +67,7 @@ class Worker:
         self.process.send_signal(number)
 
     def close(self) -> None:
-        """Let it end, as there are no more jobs, and hear what it still says."""
+        """Let it end, as there are no more jobs, and read its remaining output."""
         with self.process:  # closes the pipes and waits
             assert self.process.stdin is not None
             with suppress(BrokenPipeError):

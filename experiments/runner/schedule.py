@@ -1,4 +1,4 @@
-"""In which order jobs are made that run side by side, and when the last of them ends."""
+"""The order of jobs that run side by side, and the time when the last one ends."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from codeclab.experiments.runner.job import Job
 
 
 def longest_first(drafts: Sequence[Draft]) -> list[Job]:
-    """All jobs of the rows, those first that train longest: so the last ones to end are short ones."""
+    """All jobs of the rows, the longest first, so that short ones end last."""
     timed = [(time, job) for draft in drafts for time, job in zip(draft.times, draft.jobs, strict=True)]
     return [job for _, job in sorted(timed, key=lambda pair: -pair[0])]
 
@@ -18,7 +18,7 @@ def makespan(times: Iterable[float], at_a_time: int) -> float:
 
     Args:
         times: seconds of each job.
-        at_a_time: how many run side by side.
+        at_a_time: number of jobs that run side by side.
     """
     ends = [0.0] * at_a_time
     for time in sorted(times, reverse=True):

@@ -35,13 +35,13 @@ def read_settings(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         RecipeError: a word without ``=``.
     """
-    found = {}
+    settings = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not key or not equals:
             raise RecipeError(f"--slurm {word}: give KEY=VALUE, as in partition=gpu timeout_min=720")
-        found[key if key in GENERAL else f"slurm_{key}"] = yaml.safe_load(value)
-    return found
+        settings[key if key in GENERAL else f"slurm_{key}"] = yaml.safe_load(value)
+    return settings
 
 
 def work(job: Job) -> Outcome:

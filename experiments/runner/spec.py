@@ -43,7 +43,7 @@ class TableSpec:
         notes: lines to print under the table.
         against: name of the row that the others are compared with clip by clip.
         compute: the paper's training, where it states one.
-        data: the corpus used when none is asked for, as `--data` takes it; None is the synthetic corpus.
+        data: the corpus used when none is asked for, as ``--data`` takes it; None is the synthetic corpus.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What an evaluation's figures depend on, kept beside them, so that none are measured twice and none are stale."""
+"""What an evaluation's figures depend on, stored beside them, so that none are measured twice and none are stale."""
 
 import hashlib
 import json
@@ -44,20 +44,20 @@ class Stamp:
 
     @property
     def digest(self) -> str:
-        """Eight characters that differ where anything does, for the name of a folder."""
+        """Eight characters that differ if anything differs, for the name of a folder."""
         named = {"codec": self.of} if isinstance(self.of, str) else self.of
         parts: dict[str, Any] = {"of": named, "metrics": self.metrics, "bitrates": self.bitrates, "folder": self.folder}
         parts |= {"sample_rate": self.sample_rate, "channels": self.channels, "clips": self.clips}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
     def write(self, folder: Path) -> None:
-        """Keep it in the folder of the figures; last of all, as it says that they are whole."""
+        """Store it in the folder of the figures, after them: it shows that they are complete."""
         content = {"format": FORMAT, "version": VERSION, **asdict(self)}
         write_atomically(folder / FILE, json.dumps(content, indent=1) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Stamp | None":
-        """The stamp of a folder's figures; None where they are not whole, or of another version of the schema."""
+        """The stamp of a folder's figures; None if they are incomplete, or of another version of the schema."""
         if (folder / FILE).is_file():
             content = json.loads((folder / FILE).read_text(encoding="utf-8"))
             if (content.pop("format", None), content.pop("version", None)) != (FORMAT, VERSION):
@@ -71,6 +71,6 @@ class Stamp:
 
     @staticmethod
     def remove(folder: Path) -> None:
-        """Take the stamp away, before figures are measured anew."""
+        """Remove the stamp before figures are measured again."""
         for name in (FILE, FORMER_FILE):
             (folder / name).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from codeclab.experiments.runs.stopping import listening
 
 
 def main() -> None:
-    """Make the jobs that are asked for until there are no more; nothing else reaches the pipes to the parent."""
+    """Make the requested jobs until there are no more; nothing else is written to the pipes to the parent."""
     die_with_parent()
     requests, report = os.fdopen(os.dup(0)), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -24,7 +24,7 @@ AGAIN = 60.0
 """Seconds after which a checkpoint that could not be written is tried again."""
 
 WRITE_ERRORS = (OSError, RuntimeError)
-"""What ``torch.save`` raises where a disk is full or gone; its zip writer hides the error in a RuntimeError."""
+"""What ``torch.save`` raises if a disk is full or gone; its zip writer hides the error in a RuntimeError."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -86,7 +86,7 @@ class RunCheckpoint(Callback):
         self.validation_due = bool(state_dict.get(VALIDATION_DUE, False))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Validate first, where the run was ended in or before a validation."""
+        """Validate first, if the run stopped during or before a validation."""
         # It looks for a loader with a state; ours begins at the checkpoint's batch instead.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
         self._next = self.clock() + self.minutes * 60 if self.minutes else float("inf")
@@ -102,7 +102,7 @@ class RunCheckpoint(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save ``last.ckpt`` where it is time to, and stop where the command was asked to."""
+        """Save ``last.ckpt`` when it is due, and stop if a signal requested it."""
         step = trainer.global_step
         stops = self._any(trainer, asked().number is not None)
         late = self._any(trainer, self.clock() >= self._next)
@@ -119,7 +119,7 @@ class RunCheckpoint(Callback):
     def on_validation_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int, *_: Any
     ) -> None:
-        """Stop where the command was asked to; what was trained is saved before a validation begins."""
+        """Stop if a signal requested it; the training is saved before a validation begins."""
         if trainer.state.fn == "fit" and self._any(trainer, asked().number is not None):
             if self.saved_at != trainer.global_step:
                 self._save_last(trainer, must=True)
@@ -140,7 +140,7 @@ class RunCheckpoint(Callback):
             self._save_last(trainer)
 
     def score(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> float | None:
-        """By what the validation just ended is compared, higher is better; None where it measured nothing."""
+        """The score of the last validation, higher is better; None if it measured nothing."""
         name = experiment_of(pl_module).monitored
         value = trainer.callback_metrics.get(f"valid/{name}")
         if value is None:
@@ -194,7 +194,7 @@ class RunCheckpoint(Callback):
 
     @staticmethod
     def _number(trainer: lightning.Trainer) -> int:
-        """The signal, whichever process heard it: all end with what one was asked."""
+        """The signal, whichever process received it: all processes end together."""
         own = asked().number or 0
         if trainer.world_size == 1:
             return own
@@ -203,7 +203,7 @@ class RunCheckpoint(Callback):
 
     @staticmethod
     def _any(trainer: lightning.Trainer, condition: bool) -> bool:
-        """Whether it is so on any process, so that all do the same."""
+        """Whether it is true on any process, so that all do the same."""
         if trainer.world_size == 1:
             return condition
         return bool(trainer.strategy.reduce_boolean_decision(condition, all=False))

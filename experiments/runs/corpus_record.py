@@ -1,4 +1,4 @@
-"""What corpus a run began with: kept in its folder, compared when it is continued."""
+"""The corpus with which a run began: stored in its folder, and compared when the run is continued."""
 
 import csv
 import io
@@ -16,13 +16,13 @@ from codeclab.experiments.data.recording import SPLITS, Corpus
 COLUMNS = ("name", "split", "bytes", "seconds", "digest")
 
 BLOCK = 4096
-"""Bytes that are read of a file's beginning, middle and end, to know it by."""
+"""Bytes that are read of a file's beginning, middle and end, to recognize it."""
 
 READERS = 16
-"""Files read at a time: on a network file system, reading so little is waiting."""
+"""Files read at the same time: on a network file system, such short reads are mostly waiting."""
 
 SHOWN = 3
-"""Names listed of each kind of difference."""
+"""Names listed for each kind of difference."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Listed:
     digest: str = ""
 
     def is_still(self, now: "Listed") -> bool:
-        """Whether it is what it was, as far as that is known."""
+        """Whether the file is unchanged, as far as that is known."""
         same = (self.split, self.bytes, self.seconds) == (now.split, now.bytes, now.seconds)
         return same and (not self.digest or not now.digest or self.digest == now.digest)
 
 
 def list_corpus(corpus: Corpus) -> dict[str, Listed]:
-    """The files of a corpus by name; none of a corpus that is no files."""
+    """The files of a corpus by name; empty for a corpus without files."""
     if corpus.folder is None:
         return {}
     listed = [(split, recording) for split in SPLITS for recording in getattr(corpus, split)]
@@ -62,15 +62,15 @@ def list_corpus(corpus: Corpus) -> dict[str, Listed]:
 
 
 def _content(path: Path) -> tuple[int, str]:
-    """A file's size, and a digest of its beginning, middle and end; 0 and nothing where it cannot be read."""
+    """A file's size, and a digest of its beginning, middle and end; 0 and empty if it cannot be read."""
     try:
         if not path.is_file():
             return 0, ""
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             digest = blake2b(digest_size=8)
-            for place in sorted({0, max(size // 2 - BLOCK // 2, 0), max(size - BLOCK, 0)}):
-                file.seek(place)
+            for offset in sorted({0, max(size // 2 - BLOCK // 2, 0), max(size - BLOCK, 0)}):
+                file.seek(offset)
                 digest.update(file.read(BLOCK))
     except OSError:
         return 0, ""
@@ -78,7 +78,7 @@ def _content(path: Path) -> tuple[int, str]:
 
 
 def write_record(path: Path, listed: dict[str, Listed]) -> None:
-    """Write a record, once: what a run began with does not change."""
+    """Write a record once: the corpus at the start of a run does not change."""
     if path.is_file() or not listed:
         return
     text = io.StringIO()
@@ -90,7 +90,7 @@ def write_record(path: Path, listed: dict[str, Listed]) -> None:
 
 
 def read_record(path: Path) -> dict[str, Listed]:
-    """What ``write_record`` wrote; empty where there is none."""
+    """Read what ``write_record`` wrote; empty if there is none."""
     if not path.is_file():
         return {}
     text = path.read_bytes().decode(errors="surrogateescape")
@@ -110,8 +110,8 @@ def differences(before: dict[str, Listed], now: dict[str, Listed]) -> str:
         "gone": sorted(before.keys() - now.keys()),
         "changed": sorted(name for name in before.keys() & now.keys() if not before[name].is_still(now[name])),
     }
-    said = [f"{counted(len(names), 'file')} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
-    return f"the corpus is not the one that this run began with: {', '.join(said)}" if said else ""
+    changes = [f"{counted(len(names), 'file')} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
+    return f"the corpus has changed since this run began: {', '.join(changes)}" if changes else ""
 
 
 def _some(names: Sequence[str]) -> str:

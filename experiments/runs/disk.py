@@ -8,7 +8,7 @@ LEAST_FREE = 2**20
 
 
 def why_unwritten(path: Path, error: Exception) -> str:
-    """The reason for which ``path`` cannot be written, in a few words.
+    """Why ``path`` cannot be written, in a few words.
 
     Args:
         path: the file or folder.

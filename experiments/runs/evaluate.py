@@ -1,4 +1,4 @@
-"""Measuring a trained codec: on which data, at which bitrates."""
+"""Measures a trained codec: chooses the data and the bitrates."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,20 +21,20 @@ from codeclab.experiments.runs.left_out import note_left_out
 from codeclab.experiments.runs.training_data import data_settings, known_splits, run_of, trained_on
 
 FULL_BAND = 48000
-"""Hz at which a baseline is judged that takes any rate."""
+"""Sample rate in Hz for a baseline that takes any."""
 
 
 def data_of(
     path: Path | None, folder: str | None, codec: Codec, sample_rate: int | None = None, beside: Sequence[Path] = ()
 ) -> AudioData:
-    """The data to measure on: the run's own settings, on ``folder`` where one is given.
+    """The data to measure on: the run's settings, with ``folder`` if one is given.
 
     Args:
         path: the run's folder, or a codec's; None where the codec lies nowhere.
         folder: audio to measure on in place of the run's.
         codec: the codec to be measured.
         sample_rate: Hz of the originals it is measured against; None takes the codec's.
-        beside: other runs that are measured on the same clips: what any of them was trained on is no test clip.
+        beside: other runs measured on the same clips; training files of any of them are not test clips.
     """
     settings: dict[str, Any] = {}
     run = None if path is None else run_of(path)
@@ -51,15 +51,15 @@ def data_of(
 
 
 def usual_split(paths: Iterable[Path | None], folder: str | None) -> str:
-    """What is measured or played where nobody says: test clips, or all of what none of the runs was trained on."""
+    """The default split to measure or play: test, or all if none of the runs was trained on the data."""
     return "test" if any(trained_on(path, folder) for path in paths) else "all"
 
 
 def keep_splits(data: AudioData, folder: RunFolder) -> None:
-    """Have the data of a run that is there split as the run began; one that began before splits were kept, as then."""
-    kept = read_record(folder.corpus)
-    if kept:
-        data.kept_splits = {name: one.split for name, one in kept.items()}
+    """Split the data of an existing run as at its start; if no splits were stored, by the rules of that time."""
+    record = read_record(folder.corpus)
+    if record:
+        data.kept_splits = {name: one.split for name, one in record.items()}
     elif folder.last.is_file():
         data.split_floor = False
 
@@ -78,11 +78,11 @@ def evaluate_codec(
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     data.check((split,))
     clips = data.clips(split)
-    found = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
-    found.info["codec"] = identity(codec)
-    found.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
-    note_left_out(found.info, data.corpus, clips)
-    return found
+    evaluation = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
+    evaluation.info["codec"] = identity(codec)
+    evaluation.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
+    note_left_out(evaluation.info, data.corpus, clips)
+    return evaluation
 
 
 def read_baseline(words: list[str]) -> Baseline:

@@ -1,4 +1,4 @@
-"""One run is one folder: its name, its config, and what may differ when it is continued."""
+"""The folder of a run: its name, its config, and the settings that may differ when it is continued."""
 
 import dataclasses
 import hashlib
@@ -41,24 +41,24 @@ MACHINE_KEYS = (
     "weights_only",
     "made_for",
 )
-"""Settings of the machine, not of the experiment: they neither name a run nor forbid to continue it."""
+"""Settings of the machine, not of the experiment: they do not change a run's name, and do not prevent continuing it."""
 
 ADDED = ("window_lengths",)
-"""Arguments that parts got later: where they have no value, a run is what it was without them."""
+"""Arguments that parts got later: without a value, a run is the same as before them."""
 
 CHECKPOINT_STATE = "RunCheckpoint"
-"""Under which a checkpoint keeps the state of the callback that wrote it."""
+"""Key under which a checkpoint stores the state of the callback that wrote it."""
 
 VALIDATION_DUE = "validation_due"
-"""In that state: whether the validation at the checkpoint's batch is still to come."""
+"""Key in that state: whether the validation at the checkpoint's batch is still to come."""
 
 
 class RunFolderError(ValueError):
-    """A run folder that cannot be used as asked; the message says why and what would work."""
+    """A run folder cannot be used as requested; the message says why and what would work."""
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested config as one level of dotted keys; lists of parts are numbered."""
+    """A nested config as one level of dotted keys; items of lists are numbered."""
     if isinstance(config, dict) and config:
         pairs = [(f"{prefix}.{key}" if prefix else str(key), value) for key, value in config.items()]
     elif isinstance(config, list | tuple) and any(isinstance(item, dict) for item in config):
@@ -72,20 +72,20 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The flat settings that make the experiment, without those of the machine, parts where they were at first."""
-    found = {
+    """The flat settings of the experiment, without those of the machine, with parts by their first paths."""
+    settings = {
         key: moved(value, back=True) if key.endswith(".class_path") and isinstance(value, str) else value
         for key, value in flatten(config).items()
         if not any(key == machine or key.startswith(f"{machine}.") for machine in MACHINE_KEYS)
         and not (value is None and key.rpartition(".")[2] in ADDED)
     }
-    if found.get("init_identity") is None:
-        found.pop("init_identity", None)
-    return found
+    if settings.get("init_identity") is None:
+        settings.pop("init_identity", None)
+    return settings
 
 
 def derived_name(recipe: str, config: dict[str, Any]) -> str:
-    """A name made of the recipe's and a hash of the resolved config; never of the time."""
+    """A name made of the recipe's name and a hash of the resolved config; it does not depend on the time."""
     text = json.dumps(experiment_settings(config), sort_keys=True, default=str)
     return f"{recipe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -126,7 +126,7 @@ class RunFolder:
         return bool(callbacks.get(CHECKPOINT_STATE, {}).get(VALIDATION_DUE, False))
 
     def is_finished(self, steps: int) -> bool:
-        """Whether so many batches are trained and nothing is left of their end."""
+        """Whether this number of batches is trained and the end of the run is complete."""
         return self.steps >= steps and not self.validation_due
 
     def differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> list[str]:
@@ -188,7 +188,7 @@ class RunFolder:
 
 
 def class_defaults(settings: dict[str, Any], owners: dict[str, type]) -> dict[str, Any]:
-    """What every argument would be that nobody set.
+    """The defaults of all arguments.
 
     Args:
         settings: a resolved config: parts as ``class_path`` and ``init_args``.
@@ -197,42 +197,42 @@ def class_defaults(settings: dict[str, Any], owners: dict[str, type]) -> dict[st
     Returns:
         values by flat key, such as ``model.quantizer.init_args.decay``; arguments without a default are left out.
     """
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for section, owner in owners.items():
-        found |= _of_arguments(settings.get(section) or {}, owner, section)
-    return found
+        defaults |= _of_arguments(settings.get(section) or {}, owner, section)
+    return defaults
 
 
 def _of_arguments(values: dict[str, Any], owner: type, path: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for name, parameter in inspect.signature(owner).parameters.items():
         key, default = f"{path}.{name}", parameter.default
         if default is not inspect.Parameter.empty:
-            found |= flatten(_plain(default), key)
-        found |= _of_value(values.get(name), parameter.annotation, key)
-    return found
+            defaults |= flatten(_plain(default), key)
+        defaults |= _of_value(values.get(name), parameter.annotation, key)
+    return defaults
 
 
 def _of_value(value: Any, annotation: Any, path: str) -> dict[str, Any]:
     """Defaults inside an argument's value: of a part, of each of several, or of a group of settings."""
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     if isinstance(value, list):
         for index, item in enumerate(value):
-            found |= _of_value(item, annotation, f"{path}[{index}]")
+            defaults |= _of_value(item, annotation, f"{path}[{index}]")
     elif isinstance(value, dict) and "class_path" in value:
         module, _, name = str(value["class_path"]).rpartition(".")
         part = getattr(sys.modules.get(module), name, None)
         if isinstance(part, type):
-            found |= _of_arguments(value.get("init_args") or {}, part, f"{path}.init_args")
+            defaults |= _of_arguments(value.get("init_args") or {}, part, f"{path}.init_args")
     elif isinstance(value, dict):
         for kind in typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,):
             if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-                found |= _of_arguments(value, kind, path)
-    return found
+                defaults |= _of_arguments(value, kind, path)
+    return defaults
 
 
 def _plain(value: Any) -> Any:
-    """A default as YAML would hold it."""
+    """A default as YAML holds it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _plain(dataclasses.asdict(value))
     if isinstance(value, dict):

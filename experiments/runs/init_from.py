@@ -1,4 +1,4 @@
-"""``codeclab fit --init``: training starts from a codec's weights, and a run's discriminators where there are any."""
+"""``codeclab fit --init``: training starts from the weights of a codec and, if any, of a run's discriminators."""
 
 import hashlib
 import json
@@ -36,16 +36,16 @@ LEARNING = (
     ),
     *("gradient", "commitment", "seed"),
 )
-"""Arguments that say how a part starts and learns, not what it computes: they may differ without a word."""
+"""Arguments that say how a part starts and learns, not what it computes; they may differ silently."""
 
 RESTARTS = ("quantizer.counts", "quantizer.updates")
-"""What a ``FactorizedVQ`` whose unused entries restart keeps, and another does not."""
+"""Buffers that only a ``FactorizedVQ`` with restarts of unused entries has."""
 
 COMPARED = ("sample_rate", "normalize")
-"""Of the codec's own settings, those that change what its weights see."""
+"""Settings of the codec that change the inputs of its weights."""
 
 DISCRIMINATORS = ("model.discriminators", "model.ensemble_per_bandwidth")
-"""Settings that make the discriminators; each ensemble's bandwidth is compared beside them."""
+"""Settings of the discriminators; each ensemble's bandwidth is compared as well."""
 
 DISCRIMINATORS_TAG = "+critics-"
 """Precedes the discriminators' fingerprint in an identity. Runs are named by identities, so the old word stays."""
@@ -53,7 +53,7 @@ DISCRIMINATORS_TAG = "+critics-"
 
 @dataclass
 class Source:
-    """What ``--init`` names, read.
+    """The codec or run given by ``--init``.
 
     Attributes:
         name: the path or hub id, as typed.
@@ -75,12 +75,12 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | 
     """What a run starts from; its identity goes into ``settings["init_identity"]``.
 
     Args:
-        settings: the run's resolved config; ``init`` is None where it starts anew.
+        settings: the run's resolved config; ``init`` is None for a start without weights.
         folder: the run's folder, where it is known before the identity is. A run with a checkpoint goes on from that,
             and needs no more than the identity which its config keeps.
 
     Raises:
-        RecipeError: there is no codec, or another one than the config was written with.
+        RecipeError: there is no codec, or not the one with which the config was written.
     """
     name, expected = settings["init"], settings["init_identity"]
     if name is None:
@@ -150,7 +150,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
     """Give a new experiment the weights of a source, before its first batch.
 
     The codec's weight norm, where it has one, is applied to them; the averaged copy starts equal; codebooks that have
-    learned do not start again. Optimizers know nothing of it.
+    learned do not start again. Optimizers start untouched.
 
     Args:
         source: where the weights come from.
@@ -177,7 +177,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
     except ValueError as error:
         flags = _flags(source.codec, model.codec, differences)
         other = any(name == "quantizer" for name, *_ in differences)
-        anew = "; --init_parts [encoder,decoder] lets the quantizer start anew" if other else ""
+        anew = "; --init_parts [encoder,decoder] lets the quantizer start untrained" if other else ""
         advice = f". {listed}{anew}; to fit it: {flags}" if differences else ""
         raise RecipeError(f"{error}{advice}") from error
     if model.average is not None:
@@ -188,9 +188,9 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
 
 
 def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    """A quantizer built without ``kmeans_init`` or ``pca_init`` has no flag that its start is done; trained, it is.
+    """Mark a quantizer as started: one built without ``kmeans_init`` or ``pca_init`` does not record its start.
 
-    Nor has one without restarts counted its entries: counting begins.
+    One without restarts has not counted its entries either, so counting begins here.
     """
     flag = "quantizer.started"
     if flag in wanted:
@@ -204,7 +204,7 @@ def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None
 
 
 def _take_discriminators(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
-    """Fill the discriminators where the source has some that fit; returns what became of them."""
+    """Fill the discriminators if the source has some that fit; returns a remark on them."""
     if not model.discriminators:
         return "there are no discriminators"
     if not source.discriminators:
@@ -217,7 +217,7 @@ def _take_discriminators(source: Source, model: CodecExperiment, settings: dict[
 
 
 def _why_not(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
-    """Why a run's discriminators are not those of a recipe; empty where they are."""
+    """How a run's discriminators differ from those of a recipe; empty if they do not."""
     compared = [key for key in settings if key.startswith(DISCRIMINATORS)]
     if len(model.discriminators) > 1:
         compared.append("model.rate_sampling.init_args.bitrates")
@@ -232,7 +232,7 @@ def _why_not(source: Source, model: CodecExperiment, settings: dict[str, Any]) -
 
 
 def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple[str, Any, Any]]:
-    """Settings in which two codecs differ: (name, there, here); of another part only the part's name.
+    """Settings in which two codecs differ: (name, there, here); for a different part, only its name.
 
     Args:
         theirs: the source.
@@ -240,20 +240,20 @@ def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple
         roles: the parts that are taken, and so compared.
     """
     before, now = config_of(theirs), config_of(ours)
-    found = [(name, before[name], now[name]) for name in COMPARED if before[name] != now[name]]
+    differing = [(name, before[name], now[name]) for name in COMPARED if before[name] != now[name]]
     for role in roles:
         if before[role]["name"] != now[role]["name"]:
-            found.append((role, before[role]["name"], now[role]["name"]))
+            differing.append((role, before[role]["name"], now[role]["name"]))
             continue
         there, here = before[role]["arguments"], now[role]["arguments"]
         for name in here:
             if name not in LEARNING and f"model.{role}.{name}" not in LINKED and there.get(name) != here[name]:
-                found.append((f"{role}.{name}", there.get(name), here[name]))
-    return found
+                differing.append((f"{role}.{name}", there.get(name), here[name]))
+    return differing
 
 
 def _flags(theirs: Codec, ours: Codec, differences: list[tuple[str, Any, Any]]) -> str:
-    """The flags that would build parts which the weights fit; another part comes with all its arguments."""
+    """The flags that build parts which fit the weights; a different part is given with all its arguments."""
     config = config_of(theirs)
     words = []
     for name, value, _ in differences:

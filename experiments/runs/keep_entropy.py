@@ -1,4 +1,4 @@
-"""Where the kbps of entropy coders are kept: ``entropy.csv``, to which what is measured later is added."""
+"""Stores the kbps of entropy coders in ``entropy.csv``, to which later measurements are added."""
 
 import hashlib
 import json
@@ -19,42 +19,42 @@ KEYS = ["domain", "bitrate_kbps", "coder"]
 
 
 def keep_entropy(found: DataFrame, basis: dict[str, Any], folder: Path) -> tuple[DataFrame, str]:
-    """Keep what coders spend; where both were measured on the same basis, the line of more clips stays, or the later.
+    """Store the kbps of coders; of two lines on the same basis, that of more clips stays, or the later one.
 
     Figures of another basis, or of a version that kept none, are moved aside.
 
     Args:
         found: as ``entropy_rates`` gives it.
-        basis: what must be the same in figures that stand in one file.
+        basis: what must be the same for all figures of one file.
         folder: of ``entropy.csv``, and of ``entropy.json`` with the basis.
 
     Returns:
-        all lines that are kept, and what there is to say of those that were there.
+        all lines that are stored, and a remark on the earlier ones.
     """
     table, record = folder / f"{NAME}.csv", folder / f"{NAME}.json"
     folder.mkdir(parents=True, exist_ok=True)
     with Lock(folder.with_name(f".{folder.name}.lock")) as lock:
         lock.acquire(wait=True)
-        said = ""
+        remark = ""
         before = json.loads(record.read_text(encoding="utf-8"))[BASIS] if record.is_file() else None
         if table.is_file() and before != basis:
             digest = hashlib.sha256(json.dumps(before, sort_keys=True).encode()).hexdigest()[:DIGITS]
             aside = folder / f"{NAME}-{digest}.csv"
             table.replace(aside)
-            said = f"what was there is of other codes, audio or coders, and is now in {aside}"
+            remark = f"the earlier figures are of other codes, audio or coders, and are now in {aside}"
         elif table.is_file():
             found = _joined(pd.read_csv(table, dtype={"domain": str}, keep_default_na=False), found)
-            said = "added to what was measured before"
+            remark = "added to what was measured before"
         # First of what the figures will be: a kill between the two leaves none beside a basis that is not theirs.
         write_atomically(record, json.dumps({BASIS: basis}, indent=1) + "\n")
         write_atomically(table, found.to_csv(index=False, lineterminator="\n"))
-    return found, said
+    return found, remark
 
 
 def _joined(before: DataFrame, found: DataFrame) -> DataFrame:
     lines = pd.concat([before, found], ignore_index=True)
     most = lines.loc[lines[::-1].groupby(KEYS, sort=False)["n"].idxmax()]
-    coders = {name: place for place, name in enumerate(dict.fromkeys(lines["coder"]))}
+    coders = {name: position for position, name in enumerate(dict.fromkeys(lines["coder"]))}
     order = most.assign(last=most["domain"] == ALL, place=most["coder"].map(coders))
     order = order.sort_values(["last", "domain", "bitrate_kbps", "place"])
     return order[list(found.columns)].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Where evaluations are kept: what is measured later is added, and nothing that was measured is overwritten."""
+"""Stores evaluations: later measurements are added, and none is overwritten."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from codeclab.experiments.data.named import RECORDINGS
 from codeclab.experiments.runs.training_data import corpus_place
 
 DIGITS = 8
-"""Of the hash in the name of what is moved aside."""
+"""Length of the hash in the name of a folder that is moved aside."""
 
 
 def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
 
     Args:
         of: what was measured: a codec's identity, or the mapping that makes a baseline.
-        data: what it was measured on.
+        data: on which it was measured.
         split: the part of the data.
     """
     return {
@@ -39,7 +39,7 @@ def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
 
 
 def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
-    """Keep an evaluation; one of the same codec on the same audio that is there already is added to.
+    """Store an evaluation; a stored one of the same codec on the same audio is extended.
 
     One of something else is moved aside, under a name made of what it is of. Two commands at once wait for each other.
 
@@ -48,16 +48,16 @@ def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
         folder: where.
 
     Returns:
-        the whole that is kept, and a line on what became of what was there; empty where nothing was.
+        the whole stored evaluation, and a line on what happened to an earlier one; empty if there was none.
     """
     with Lock(folder.with_name(f".{folder.name}.lock")) as lock:
         lock.acquire(wait=True)
-        said = ""
+        remark = ""
         stored = _stored(folder)
         if stored is not None and not has_same_basis(stored, found):
             aside = _aside(folder, stored.info.get(BASIS))
             folder.rename(aside)
-            said = f"what was there is of another codec, other audio or another split, and is now in {aside}"
+            remark = f"the earlier figures are of another codec, other audio or another split, and are now in {aside}"
             stored = None
         if stored is None and (before := _set_aside(folder, found)) is not None:
             before.rename(folder)
@@ -67,14 +67,14 @@ def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
             same = [
                 said_of_same(name, there) for name in found.info["metrics"] if (there := named_as(name, known)) != name
             ]
-            said = "; ".join(["added to what was measured before", *[said] * bool(said), *same])
+            remark = "; ".join(["added to what was measured before", *[remark] * bool(remark), *same])
             found = added(replace(stored, info={**stored.info, BASIS: found.info.get(BASIS)}), found)
         found.save(folder)
-        return found, said
+        return found, remark
 
 
 def said_of_same(name: str, same: str) -> str:
-    """What is said where a metric's column has the name of another that is the same."""
+    """A note if a metric's column has the name of another metric that is the same."""
     return f"{METRICS[name].title} is {METRICS[same].title} by definition, both without the mean: one column"
 
 
@@ -92,7 +92,7 @@ def has_same_basis(stored: Evaluation, found: Evaluation) -> bool:
 
 
 def _place_of_older(folder: str | None) -> str | None:
-    """What an older version kept: an absolute path, also where a word was meant."""
+    """The value of an older version: an absolute path, even if a word was meant."""
     if folder is not None and Path(folder).name == RECORDINGS and not Path(folder).exists():
         return RECORDINGS
     return corpus_place(folder)

@@ -1,4 +1,4 @@
-"""How many files a run left out, and why: kept in its folder, and said at its end."""
+"""How many files a run left out, and why: stored in its folder, and printed at its end."""
 
 import json
 import sys
@@ -17,40 +17,40 @@ from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.recording import Corpus
 
 NAME = "left_out.json"
-"""Where a run's folder keeps them."""
+"""File in a run's folder that stores them."""
 
 INFO = "left_out"
-"""Where an evaluation's ``info`` keeps them."""
+"""Key in an evaluation's ``info`` that stores them."""
 
 
 def read_left_out(folder: Path) -> LeftOut:
-    """What a run's training left out; of a run that ended before this was kept, nothing."""
+    """The files that a run's training left out; empty for a run that is older than this record."""
     path = folder / NAME
     return LeftOut(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else LeftOut()
 
 
 def note_left_out(info: dict[str, Any], corpus: Corpus, clips: Clips) -> None:
-    """Keep in an evaluation's ``info`` what it left out of a corpus, once its clips were read."""
+    """Store in an evaluation's ``info`` the files that it left out, after its clips were read."""
     info[INFO] = asdict(LeftOut.of(corpus, clips.left_out, clips.shorter))
 
 
 def noted(info: dict[str, Any]) -> LeftOut:
-    """What an evaluation left out; of one that was made before this was kept, nothing."""
+    """The files that an evaluation left out; empty for one that is older than this record."""
     return LeftOut(**info.get(INFO, {}))
 
 
 def say_left_out(title: str, left_out: LeftOut) -> None:
-    """Tell the user which files were left out, where there are any."""
+    """Print the files that were left out, if there are any."""
     if line := left_out.line:
         print(f"{title}: {line}", file=sys.stderr)
 
 
 class CountLeftOut(Callback):
-    """Collects the files that could not be read, or are shorter than listed, and says them at the end.
+    """Collects the files that could not be read, or are shorter than listed, and prints them at the end.
 
     Args:
         name: the run's.
-        folder: where they are kept, too; None keeps them nowhere.
+        folder: where they are stored; None stores them nowhere.
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
@@ -89,16 +89,16 @@ class CountLeftOut(Callback):
     on_test_batch_end = on_validation_batch_end
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Say how many files were left out and why, those that were before the first batch included."""
+        """Print how many files were left out and why, including those before the first batch."""
         self._say(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """As after training, where only validation was asked for."""
+        """Print the files of a command that only validates."""
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._say(trainer)
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """As after training."""
+        """Print the files of a command that only tests."""
         self._say(trainer)
 
     def _note(self, batch: Any) -> None:

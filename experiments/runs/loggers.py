@@ -1,4 +1,4 @@
-"""Where a run's figures go: ``metrics.csv`` always, W&B where it is installed."""
+"""The loggers of a run: ``metrics.csv`` always, W&B if it is installed."""
 
 import csv
 import os
@@ -18,7 +18,7 @@ from codeclab.experiments.tracking.describe_run import describe_run
 from codeclab.experiments.tracking.wandb_run import RunWandb, is_wanted
 
 OF_THE_MACHINE = "speed/"
-"""What figures of the machine begin with: they differ from run to run, and ``metrics.csv`` is the same every time."""
+"""Prefixes of the machine's figures, left out of ``metrics.csv`` so that the same run writes the same file."""
 
 
 class MetricsCSV(Logger):
@@ -76,11 +76,11 @@ class MetricsCSV(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append one row; a metric seen for the first time gets a column.
 
-        On a disk that is full rows wait, and follow as soon as there is room.
+        If the disk is full, rows wait until there is space.
         """
         row = {"step": str(step if step is not None else 0)}
-        kept = {key: value for key, value in metrics.items() if not key.startswith(OF_THE_MACHINE)}
-        row |= {key: f"{float(value):.8g}" for key, value in kept.items() if key != "epoch"}
+        logged = {key: value for key, value in metrics.items() if not key.startswith(OF_THE_MACHINE)}
+        row |= {key: f"{float(value):.8g}" for key, value in logged.items() if key != "epoch"}
         if len(row) == 1:
             return
         if not self._is_open:
@@ -125,7 +125,7 @@ def _is_validation(row: Mapping[str, str]) -> bool:
 
 
 class LatestFigures(Logger):
-    """Keeps what was logged last, by name, for whoever shows it.
+    """Keeps the last logged values, by name, for the progress display.
 
     Attributes:
         values: of training, validation and speed.
@@ -142,19 +142,19 @@ class LatestFigures(Logger):
 
     @property
     def version(self) -> str:
-        """There is one."""
+        """A fixed version: a run has one such logger."""
         return ""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Keep them."""
+        """Keep the values."""
         self.values |= {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """They are no figures."""
+        """Hyperparameters are not kept."""
 
 
 class SaveMetrics(Callback):
-    """Has any trainer write what is logged to ``metrics.csv``; a training that is continued appends to it.
+    """Makes any trainer write its logs to ``metrics.csv``; a continued training appends to it.
 
     Args:
         folder: the run's, made where it is missing.

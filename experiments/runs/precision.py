@@ -1,11 +1,11 @@
-"""Which precisions training is right in, and which processors compute faster in bfloat16 than in float32."""
+"""Precisions in which training works, and processors that compute faster in bfloat16 than in float32."""
 
 import torch
 
 from codeclab.experiments.config.files import RecipeError
 
 PRECISIONS = ("32-true", "bf16-mixed")
-"""Those that training is right in, as Lightning calls them."""
+"""Precisions in which training works, by Lightning's names."""
 
 SHORT = {"32": "32-true", "bf16": "bf16-mixed"}
 """Lightning's older names."""
@@ -21,11 +21,11 @@ def refuse_precision(precision: str) -> None:
     """Refuse a precision in which training cannot work.
 
     Raises:
-        RecipeError: it is none of ``PRECISIONS``; the message says why not.
+        RecipeError: it is not one of ``PRECISIONS``; the message says why.
     """
     if SHORT.get(precision, precision) in (*PRECISIONS, "None"):
         return
-    why = WHY_NOT.get(precision[:2], "training was never tried in it")
+    why = WHY_NOT.get(precision[:2], "training in it is not tested")
     raise RecipeError(f"--trainer.precision {precision}: {why}; use {' or '.join(PRECISIONS)}")
 
 

@@ -1,4 +1,4 @@
-"""What a command's process does by the way: notes, libraries kept quiet, memory kept for the next step."""
+"""Settings of a command's process: its notes, quiet libraries, and memory kept for the next step."""
 
 import ctypes
 import logging
@@ -9,14 +9,14 @@ import warnings
 from lightning.pytorch.utilities import rank_zero_only
 
 PLANNED = ("codeclab.experiments.data.corpus", "codeclab.experiments.data.module")
-"""Loggers of what is known of a corpus before anything is trained."""
+"""Loggers for notes on a corpus before anything is trained."""
 
 
 class Notes:
-    """Says what the user may want to know, on standard error, and nothing twice; one process of several speaks.
+    """Prints notes on standard error, each only once; of several processes, one prints.
 
     Args:
-        silent: say nothing: this process does what another has planned and told.
+        silent: print nothing, because another process planned the work and printed the notes.
     """
 
     def __init__(self, silent: bool = False) -> None:
@@ -25,14 +25,14 @@ class Notes:
 
     @rank_zero_only
     def __call__(self, text: str) -> None:
-        """Say one thing."""
+        """Print one note."""
         if not self.silent and text not in self._said:
             self._said.add(text)
             print(f"note: {text}", file=sys.stderr)
 
 
 def silence_corpora() -> None:
-    """Let this process say nothing of what a corpus holds: another has planned and told it."""
+    """Keep this process from printing notes on a corpus, which another process has printed."""
     for name in PLANNED:
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -62,7 +62,7 @@ CHATTER = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.pytorch.accelerators.cuda",
 )
-"""Loggers that speak of hardware, seeds and products at every start."""
+"""Loggers that print hardware, seeds and product tips at every start."""
 
 HARMLESS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
@@ -73,11 +73,11 @@ HARMLESS = (
     r".*callbacks used to create the checkpoint need to be provided",
     r"The `srun` command is available",  # a table's rows are sent to Slurm by --launcher; a run starts where it is
 )
-"""Warnings of libraries about each other, which nobody who runs a command can act on."""
+"""Warnings of libraries about each other, on which users of a command cannot act."""
 
 
 def quiet() -> None:
-    """Let libraries speak only of what the user can act on."""
+    """Let libraries print only warnings on which the user can act."""
     for name in CHATTER:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in HARMLESS:

@@ -20,7 +20,7 @@ from codeclab.experiments.runs.loggers import LatestFigures
 
 
 class TrainingBar(Progress):
-    """The bar of a training run, its latest figures in lines of their own, in which none is cut off."""
+    """The bar of a training run, with its latest figures in separate lines, so that none is cut off."""
 
     def get_renderables(self) -> Iterator[RenderableType]:
         """The bar, and what the field ``figures`` of its task holds."""
@@ -55,11 +55,11 @@ BETWEEN_LINES = 120.0
 
 
 class RunProgress(Callback):
-    """Shows how far a run is, how fast it goes and what it learns.
+    """Shows the progress of a run, its speed and its losses.
 
     Args:
         folder: the run; ``timing.json`` in it says how long its training took, over all its continuations.
-        latest: where all figures are found; None shows the main losses alone.
+        latest: holds all figures; None shows only the main losses.
         clock: seconds, ever growing.
     """
 
@@ -135,7 +135,7 @@ class RunProgress(Callback):
 
 
 def pace(batches: int, seconds: float) -> str:
-    """Batches in so many seconds, as ``4.2 batches/s`` or, where they are slow, ``7.5 s/batch``."""
+    """A rate, as ``4.2 batches/s`` or, for slow batches, ``7.5 s/batch``."""
     if batches <= 0 or seconds <= 0:
         return "- batches/s"
     rate = batches / seconds

@@ -1,4 +1,4 @@
-"""What is refused of a run once its parts are built, before it has a folder, and what would work instead."""
+"""Checks of a run after its parts are built and before it has a folder; errors say what would work."""
 
 import json
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ SPLITS = {"fit": "train", "validate": "valid", "test": "test"}
 
 
 def rate_advice(model: Namespace, swapped: set[str]) -> str:
-    """Flags that would fit a quantizer with a bitrate of its own, as the end of a message; empty where none would.
+    """Flags for a quantizer that learns its own bitrate, as the end of a message; empty if none apply.
 
     Args:
         model: the parsed model section.
-        swapped: places in which another part stands than the recipe's.
+        swapped: slots whose part is not the recipe's.
     """
     if "model.quantizer" not in swapped:
         return ""
@@ -51,8 +51,8 @@ def check_metrics(names: Sequence[str]) -> None:
     if whole:
         of_files = ", ".join(name for name, metric in METRICS.items() if metric.per_file)
         raise RecipeError(
-            f"{where}: {', '.join(whole)} {by_number(len(whole), 'is', 'are')} of a whole test set, which "
-            f"codeclab evaluate measures; in validation there are: {of_files}"
+            f"{where}: {', '.join(whole)} {by_number(len(whole), 'needs', 'need')} a whole test set, on which "
+            f"codeclab evaluate measures; validation has: {of_files}"
         )
 
 

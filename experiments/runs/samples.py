@@ -1,4 +1,4 @@
-"""Validation clips to listen to and to look at, as the codec of the moment gives them."""
+"""Validation clips coded by the present codec, to listen to and to look at."""
 
 import math
 import re
@@ -30,10 +30,10 @@ N_FFT = 1024
 COLUMNS, ROWS, GAP = 320, 256, 4
 
 FLOOR_DB = 80.0
-"""What is so far below the original's loudest point is black."""
+"""Decibels below the original's loudest point that are drawn black."""
 
 SPAN_DB = 40.0
-"""The difference from which the colour of the third panel changes no more."""
+"""The difference in dB beyond which the colour of the third panel does not change."""
 
 
 def levels(audio: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def spectrogram_image(original: Tensor, coded: Tensor) -> Any:
 
 
 OCCASIONS = 10
-"""How often at most a run's clips go to W&B."""
+"""Most times that a run sends clips to W&B."""
 
 
 class SaveSamples(Callback):
@@ -141,7 +141,7 @@ def log_media(logger: WandbLogger, media: dict[str, tuple[Tensor, Tensor | None]
     """Send clips to W&B as audio and, where they have an original, as spectrograms beside it.
 
     Args:
-        logger: W&B's.
+        logger: w&B's.
         media: by name, a clip ``[C, N]`` and its original; None where it is the original.
         sample_rate: Hz.
         step: batches done.

@@ -1,4 +1,4 @@
-"""Slurm's variables, which every shell of an allocation has, and only what ``srun`` starts should act on."""
+"""Slurm's variables: every shell of an allocation has them, but only tasks of ``srun`` should act on them."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from lightning.fabric.plugins.environments import LightningEnvironment
 
 SPECIAL_STEPS = 0xFFFFFFF0
-"""Steps from this number on are none of ``srun``: the batch script itself, or the shell of ``salloc``."""
+"""Steps from this number on are not those of ``srun``: the batch script itself, or the shell of ``salloc``."""
 
 
 def is_srun_task(environment: Mapping[str, str]) -> bool:
@@ -17,5 +17,5 @@ def is_srun_task(environment: Mapping[str, str]) -> bool:
 
 
 def cluster_plugins(environment: Mapping[str, str] = os.environ) -> list[Any]:
-    """What keeps Lightning from taking a shell, or a batch script, for one task of many and waiting for the others."""
+    """A plugin for a shell or batch script, which Lightning would take for one task of many and wait for the rest."""
     return [LightningEnvironment()] if "SLURM_NTASKS" in environment and not is_srun_task(environment) else []

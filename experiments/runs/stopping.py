@@ -1,4 +1,4 @@
-"""Signals that ask a command to stop: what must not break off ends first, and the exit status says who asked."""
+"""Signals that stop a command: work that must not be interrupted ends first, and the exit status gives the signal."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ BY_USER = (signal.SIGINT, signal.SIGTERM)
 """Signals of which a second one ends the process at once."""
 
 REQUEUE = signal.SIGUSR1
-"""What Slurm is told to send before the time is up (``#SBATCH --signal=USR1@90``)."""
+"""The signal that Slurm sends before the time is up (``#SBATCH --signal=USR1@90``)."""
 
 PASSED_ON = signal.SIGUSR2
-"""How a table tells its processes to stop. It counts apart, because a scheduler may tell all of them itself, too."""
+"""The signal by which a table stops its processes. It is separate, because a scheduler may also signal all of them."""
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -26,7 +26,7 @@ class Stopped(SystemExit):
 
     Args:
         number: of the signal.
-        told: whether the user knows by now what was kept.
+        told: whether the user already knows what was saved.
     """
 
     def __init__(self, number: int, told: bool = False) -> None:
@@ -36,7 +36,7 @@ class Stopped(SystemExit):
 
 
 class Stop:
-    """What this process was asked.
+    """The stop request of this process.
 
     Attributes:
         number: of the first signal; None where none came.
@@ -51,7 +51,7 @@ class Stop:
 
     @contextmanager
     def held(self) -> Iterator["Stop"]:
-        """Only note a signal inside, for work that asks by itself (``number``) where it can break off."""
+        """Only record a signal inside the block, for work that itself checks ``number`` where it can stop."""
         self._held += 1
         try:
             yield self
@@ -60,7 +60,7 @@ class Stop:
 
     @contextmanager
     def passed_on(self, tell: Callable[[int], None]) -> Iterator[None]:
-        """Pass on what is heard inside to processes that work for this one; ``tell`` gets the signal's number."""
+        """Pass signals received inside the block on to child processes; ``tell`` gets the signal's number."""
         before, self.on_stop = self.on_stop, tell
         try:
             yield
@@ -68,7 +68,7 @@ class Stop:
             self.on_stop = before
 
     def hear(self, number: int, frame: FrameType | None = None) -> None:
-        """The handler of every signal listened to.
+        """The handler of all these signals.
 
         Raises:
             Stopped: at the first signal, unless the work holds it back.
@@ -87,7 +87,7 @@ class Stop:
 
 
 def end_at_once(number: int) -> None:
-    """End this process without another line of it, the terminal's cursor shown again."""
+    """End this process without further output, with the terminal's cursor visible again."""
     with suppress(OSError, ValueError):
         if sys.stderr.isatty():
             os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())
@@ -98,13 +98,13 @@ _stop = Stop()
 
 
 def asked() -> Stop:
-    """What this process was asked; a process that does not listen is asked nothing."""
+    """The stop request of this process; empty in a process that does not listen."""
     return _stop
 
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Listen to the signals that ask to stop, while the block runs; in the main thread alone, as Python has it."""
+    """Listen to the stop signals while the block runs; only in the main thread, as Python requires."""
     global _stop
     before, _stop = _stop, Stop()
     numbers = [*BY_USER, REQUEUE, PASSED_ON] if threading.current_thread() is threading.main_thread() else []
@@ -118,7 +118,7 @@ def listening() -> Iterator[Stop]:
 
 
 def requeue() -> None:
-    """Ask Slurm to run this job again, as its signal means; says where it cannot."""
+    """Ask Slurm to run this job again, as its signal means; prints a note if that fails."""
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return

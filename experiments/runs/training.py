@@ -1,4 +1,4 @@
-"""A run's training, from where it stands to its last batch or until the command is asked to stop."""
+"""A run's training, from its present batch to the last one or until a signal stops it."""
 
 import sys
 
@@ -12,7 +12,7 @@ from codeclab.experiments.runs.folder import RunFolder
 
 @rank_zero_only
 def say(text: str) -> None:
-    """Tell the user something, once however many processes there are."""
+    """Print a line once, however many processes there are."""
     print(text, file=sys.stderr)
 
 
@@ -24,15 +24,15 @@ def train_on(
     start: int,
     trained: str,
 ) -> None:
-    """Train what is left of a run; all of it is kept before the command ends because it was asked to.
+    """Train the rest of a run; if a signal stops it, the training is saved before the command ends.
 
     Args:
         trainer: with ``RunCheckpoint`` among its callbacks.
         model: that is trained.
-        data: whose batches begin at ``start``.
+        data: its batches begin at ``start``.
         folder: of the run, opened.
         start: batches trained already; all of them where nothing but a validation is left.
-        trained: what is said after the last batch.
+        trained: the line printed after the last batch.
 
     Raises:
         Stopped: a signal asked for it.

@@ -1,4 +1,4 @@
-"""Which audio a run was trained on, however it and the run are named."""
+"""Finds the audio that a run was trained on, by whatever path either is given."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from codeclab.experiments.runs.corpus_record import Listed, list_corpus, read_re
 from codeclab.experiments.runs.folder import RunFolder
 
 COPIED = 0.5
-"""Share of a folder's files that have the names, sizes and lengths of a run's, from which on it is a copy of those."""
+"""Share of files with the names, sizes and lengths of a run's files from which on a folder is a copy of its data."""
 
 
 def run_of(path: Path) -> RunFolder | None:
@@ -32,7 +32,7 @@ def run_of(path: Path) -> RunFolder | None:
 
 
 def label_of(path: Path) -> str:
-    """What a row of a codec is called: the run's name, or the folder's or file's."""
+    """The name of a codec's row: that of the run, or of the folder or file."""
     run = run_of(path)
     if run is not None:
         return run.path.resolve().name
@@ -41,14 +41,14 @@ def label_of(path: Path) -> str:
 
 
 def data_settings(run: RunFolder) -> dict[str, Any]:
-    """The settings of a run's data, its folder as it is found from here."""
-    found = dict(_settings(run).get("data") or {})
-    found["folder"] = _as_seen_from_here(found.get("folder"), run)
-    return found
+    """The settings of a run's data, with the folder's path from here."""
+    settings = dict(_settings(run).get("data") or {})
+    settings["folder"] = _as_seen_from_here(settings.get("folder"), run)
+    return settings
 
 
 def corpus_place(folder: str | None) -> str | None:
-    """One text for one corpus: its real path, a manifest in a folder of audio as that folder; None is the synthetic."""
+    """A unique text for a corpus: its real path (for a manifest in its folder, the folder's); None is synthetic."""
     if folder is None or is_named(folder, SYNTHETIC):
         return None
     path = RECORDINGS_FOLDER if is_named(folder, RECORDINGS) else Path(folder).expanduser()
@@ -64,7 +64,7 @@ def trained_on(path: Path | None, folder: str | None) -> bool:
     are a copy.
 
     Args:
-        path: of a run or the codec in it; what is no run was trained on nothing that is known.
+        path: of a run or the codec in it; of other codecs no training data is known.
         folder: a folder of audio, a manifest, or a word; None is the synthetic corpus.
 
     Raises:
@@ -143,11 +143,11 @@ def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
 
 def _paths(own: str, record: dict[str, Listed]) -> dict[str, str]:
     """The real paths of the files that a run was trained on, by the names that its record has."""
-    place = RECORDINGS_FOLDER if own == RECORDINGS else Path(own)
-    if place.is_file() or (place / MANIFEST_NAME).is_file():
-        listed = AudioData(str(place), workers=0).corpus.split("all")
+    folder = RECORDINGS_FOLDER if own == RECORDINGS else Path(own)
+    if folder.is_file() or (folder / MANIFEST_NAME).is_file():
+        listed = AudioData(str(folder), workers=0).corpus.split("all")
         return {one.name: os.path.realpath(one.path) for one in listed if one.name in record}
-    return {name: os.path.realpath(place / name) for name in record}
+    return {name: os.path.realpath(folder / name) for name in record}
 
 
 def _is_alike(known: Listed | None, now: Listed) -> bool:
@@ -155,7 +155,7 @@ def _is_alike(known: Listed | None, now: Listed) -> bool:
 
 
 def _as_it_would_begin(run: RunFolder, settings: dict[str, Any]) -> dict[str, Listed]:
-    """The record of a run that began before there were any: its corpus as it is split today, if it is there."""
+    """The record of a run older than records: its corpus as it is split today, if it exists."""
     folder = settings["folder"]
     if not is_named(folder, RECORDINGS) and not Path(folder).expanduser().exists():
         return {}

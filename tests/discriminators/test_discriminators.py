@@ -331,5 +331,7 @@ def test_each_grouped_convolution_of_an_msd_can_be_given_as_audiocrafts() -> Non
     assert [features.shape[1:] for features in judgement.features] == [(8, 600), (16, 200), (64, 100), (128, 100)]
     kernels = MultiScaleDiscriminator((1,), n_filters=8, conv_strides=(2, 4), inner_kernel_sizes=[9, 15])
     assert [shape[-2] for shape in shapes(kernels)] == [10, 20]  # AudioCraft's, too, stays
-    with pytest.raises(ValueError, match=r"groups are \[1\] and conv_strides \[2, 4\]; right is one for each of them"):
+    with pytest.raises(
+        ValueError, match=r"groups are \[1\] and conv_strides \[2, 4\]; give one value for each of them"
+    ):
         MultiScaleDiscriminator((1,), conv_strides=(2, 4), groups=[1])

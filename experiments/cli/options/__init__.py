@@ -1,4 +1,4 @@
-"""The options of each command, a file a verb: what ``--help`` prints, without torch.
+"""The options of each command, one file per command: what ``--help`` prints, without torch.
 
 May import: experiments.config (files, names of parts), experiments.data (manifests); nothing that imports torch.
 """

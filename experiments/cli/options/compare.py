@@ -13,23 +13,28 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="codeclab compare",
         description="Measure runs, codecs and baselines on the same clips against the same originals, and print one "
-        "table: figures with 95 % intervals, and the differences to the first of them, clip by clip. What was measured "
-        "before is kept, and added to.",
+        "table: figures with 95 % intervals, and differences to the first, clip by clip. Earlier measurements are kept "
+        "and extended.",
         epilog=f"Example: codeclab compare runs/A runs/B Opus --bitrates 6 --data FOLDER. Baselines: "
         f"{', '.join(baseline_names())}.",
     )
     parser.add_argument("subjects", nargs="+", metavar="WHAT", help="a run (runs/NAME), a codec, or a baseline's name")
     parser.add_argument(
-        "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all the codecs offer)"
+        "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that the codecs offer)"
     )
-    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: what the first run has)")
-    add_split(parser, "which part (default: test; all where none of them was trained on the folder)")
+    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the first run's data)")
+    add_split(parser, "which split (default: test; all if none of them was trained on the folder)")
     parser.add_argument("--metrics", nargs="+", metavar="NAME", default=METRICS, help=f"default: {' '.join(METRICS)}")
-    parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of the originals (default: the highest codec's)")
+    parser.add_argument(
+        "--sample-rate",
+        type=int,
+        metavar="HZ",
+        help="sample rate of the originals (default: the highest of the codecs)",
+    )
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
-    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: 10)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="clips are cut to this length (default: 10)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
-    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda if available)")
     add_max_left_out(parser)
     add_imports(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")

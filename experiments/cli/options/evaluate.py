@@ -20,10 +20,10 @@ def make_parser() -> argparse.ArgumentParser:
     """The options of ``codeclab evaluate``."""
     parser = argparse.ArgumentParser(
         prog="codeclab evaluate",
-        description="Measure a trained codec at every bitrate it offers, or a baseline at those asked for, per file, "
-        "per domain and overall, with 95 % intervals. Writes or extends per_file.csv, codebooks.csv, "
+        description="Measure a trained codec at every bitrate it offers, or a baseline at the requested ones, by file, "
+        "by domain and in total, with 95 % intervals. Writes or extends per_file.csv, codebooks.csv, "
         "summary.csv and evaluation.json.",
-        epilog=f"metrics: {', '.join(METRICS)}; baselines: {', '.join(baseline_names())}, as in: --baseline Opus "
+        epilog=f"Metrics: {', '.join(METRICS)}. Baselines: {', '.join(baseline_names())}, as in: --baseline Opus "
         "--data FOLDER --bitrates 6 12; --baseline CommandBaseline file=mine.yaml",
     )
     parser.add_argument(
@@ -31,35 +31,38 @@ def make_parser() -> argparse.ArgumentParser:
         type=run_name,
         nargs="?",
         help="a run's folder (runs/NAME), what Codec.from_pretrained reads, any codec of transformers "
-        "(transformers:NAME_OR_FOLDER), or one in a Python file with encode and decode (FILE.py)",
+        "(transformers:NAME_OR_FOLDER), or FILE.py with encode and decode",
     )
     parser.add_argument(
-        "--baseline", metavar="WORD", nargs="+", help="measure this instead of a run: its name, then ARGUMENT=VALUE …"
+        "--baseline",
+        metavar="WORD",
+        nargs="+",
+        help="measure a baseline instead of a run: its name, then ARGUMENT=VALUE …",
     )
-    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the run's own)")
+    parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the run's data)")
     parser.add_argument(
         "--sample-rate",
         type=int,
         metavar="HZ",
-        help="of the originals (default: the codec's, or 48000)",
+        help="rate of the originals (default: the codec's, or 48000)",
     )
-    add_split(parser, "which part (default: test; all where nothing was trained on the folder, as of a baseline)")
-    parser.add_argument("--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all offered)")
+    add_split(parser, "which split (default: test; all if nothing was trained on the folder, and for a baseline)")
+    parser.add_argument(
+        "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that the codec offers)"
+    )
     parser.add_argument(
         "--metrics", nargs="+", metavar="NAME", help=f"what to measure (default: {' '.join(DEFAULT_METRICS)})"
     )
     parser.add_argument(
         "--entropy",
         action="store_true",
-        help="kbps by each of the codec's entropy coders (codeclab fit-lm), alone where no --metrics are named",
+        help="measure kbps with each of the codec's entropy coders (codeclab fit-lm); without --metrics, only these",
     )
-    parser.add_argument(
-        "--language-model", metavar="FOLDER", help="of fit-lm --output (default: in the codec's folder)"
-    )
+    parser.add_argument("--language-model", metavar="FOLDER", help="fit-lm's --output (default: in the codec's folder)")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
-    parser.add_argument("--seconds", type=float, metavar="S", help="length a clip is cut to (default: the run's)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="clips are cut to this length (default: the run's)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes for ViSQOL (default: 2)")
-    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda if available)")
     add_max_left_out(parser)
     add_imports(parser)
     parser.add_argument(

@@ -3,7 +3,7 @@
 from codeclab.experiments.config.part_names import part_names
 from codeclab.experiments.config.words import make_parser
 
-SETTINGS = """Any part is swapped by its class name, and any of its arguments is a flag:
+SETTINGS = """A part is swapped by giving its class name. Each of its arguments is a flag:
   --model.quantizer FactorizedVQ --model.quantizer.codebook_dim 8
   --model.encoder.activation relu --model.decoder.activation relu
   --model.discriminators+=MSSTFTDiscriminator            (+= appends to a list)
@@ -11,19 +11,19 @@ SETTINGS = """Any part is swapped by its class name, and any of its arguments is
 {parts}
 
 Training:
-  --trainer.logger TensorBoardLogger --trainer.logger.save_dir FOLDER, --trainer.callbacks NAME: beside the run's own
-  --trainer.max_steps N  batches to train                --data.batch_size N     items a batch, over all devices
+  --trainer.logger TensorBoardLogger --trainer.logger.save_dir FOLDER, --trainer.callbacks NAME: added to the run's
+  --trainer.max_steps N  batches to train                --data.batch_size N     items per batch, over all devices
   --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
   --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
 
-The same command again continues the run where it stopped; Ctrl-C ends the batch and keeps it. last.ckpt is written
-before and after each validation, and every 15 minutes (--checkpoint_minutes M); --losses all shows every loss.
-`codeclab {command} --model.quantizer.help NAME` explains a part's arguments. Any command takes --run-code: run the
-Python files that a run from elsewhere brings; look at its imports/ first.
+The same command continues the run where it stopped. Ctrl-C finishes the batch and saves it. last.ckpt is written before
+and after each validation, and every 15 minutes (--checkpoint_minutes M). --losses all shows every loss.
+`codeclab {command} --model.quantizer.help NAME` explains a part's arguments. Any command takes --run-code, which executes
+the Python files of a run from elsewhere; look at its imports/ first.
 """
 
 SUMMARIES = {
-    "fit": "Train a codec from a recipe; the same command again continues it.",
+    "fit": "Train a codec from a recipe. The same command continues the run.",
     "validate": "Measure a run's best checkpoint on the validation clips: codeclab validate --config runs/NAME",
     "test": "Measure a run's best checkpoint on the test clips: codeclab test --config runs/NAME",
 }

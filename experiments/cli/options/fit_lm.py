@@ -6,12 +6,12 @@ from codeclab.experiments.config.words import Setting, SettingsParser
 
 
 def make_parser() -> SettingsParser:
-    """The options of ``codeclab fit-lm`` beside the settings, which are flags as of ``codeclab fit``."""
+    """The options of ``codeclab fit-lm``. Settings are further flags, as those of ``codeclab fit``."""
     parser = SettingsParser(
         "codeclab fit-lm",
         description="Train the small Transformer of EnCodec's section 3.3 on a codec's codes, for `codeclab encode "
         "--entropy lm`, and count how frequent each code is, for `--entropy static`. Codes are extracted once. The "
-        "same command again continues the run.",
+        "same command continues the run.",
         epilog="Settings: --trainer.max_steps N, --data.batch_size N, --model.optimizer.lr X, --seed_everything N, … "
         "Example: codeclab fit-lm --codec runs/NAME --config laptop --data ~/audio",
     )
@@ -29,11 +29,11 @@ def make_parser() -> SettingsParser:
         dest="data.folder",
         action=Setting,
         metavar="FOLDER",
-        help="audio to learn from (default: what the run was trained on)",
+        help="audio to learn from (default: the run's data)",
     )
     parser.add_argument(
-        "--output", metavar="FOLDER", help="of this training (default: language_model in the codec's folder)"
+        "--output", metavar="FOLDER", help="where to write (default: language_model in the codec's folder)"
     )
-    parser.add_argument("--device", default="cpu", help="where codes are extracted: cpu or cuda (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="device that extracts the codes: cpu or cuda (default: cpu)")
     add_imports(parser)
     return parser

@@ -9,37 +9,39 @@ from codeclab.codecs.io.missing import located
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
     """Add ``--import``, which may be repeated."""
-    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="FILE.py", help="your parts")
+    parser.add_argument(
+        "--import", dest="imports", action="append", default=[], metavar="FILE.py", help="a Python file with your parts"
+    )
 
 
 def run_name(word: str) -> str:
-    """What a word that names a run or codec means: the run of that name in ``runs``, where nothing else is there."""
+    """The path that a word means: a run of that name in ``runs`` if there is no such path, else the word itself."""
     return str(located(word)) if located(word) != Path(word) else word
 
 
-def add_split(parser: argparse.ArgumentParser, told: str) -> None:
+def add_split(parser: argparse.ArgumentParser, text: str) -> None:
     """Add ``--split``.
 
     Args:
         parser: of the command.
-        told: what its help says of it.
+        text: its help.
     """
-    parser.add_argument("--split", choices=("train", "valid", "test", "all"), help=told)
+    parser.add_argument("--split", choices=("train", "valid", "test", "all"), help=text)
 
 
 def add_max_left_out(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data.max_left_out``, by the name that it has where a codec is trained."""
+    """Add ``--data.max_left_out``, under its name in ``codeclab fit``."""
     parser.add_argument(
         "--data.max_left_out",
         dest="max_left_out",
         type=float,
         metavar="SHARE",
-        help="of files that may be of no use (default: 0.05)",
+        help="largest share of unusable files (default: 0.05)",
     )
 
 
 def add_codec(parser: argparse.ArgumentParser) -> None:
-    """Add ``--codec``, by default the one in the box."""
+    """Add ``--codec``, whose default is the codec in the box."""
     parser.add_argument(
         "--codec",
         default=BOX,

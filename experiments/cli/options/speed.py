@@ -11,8 +11,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="codeclab speed",
         allow_abbrev=False,
-        description="Time training, inference (coding), data (reading batches) or metrics on this machine, works in "
-        "turns: medians, spreads, and how fast a matrix product and a copy are here. Let nothing else run meanwhile.",
+        description="Time training, inference (coding), data (reading batches) or metrics on this machine, in turns. "
+        "Prints medians, spreads, and the speed of a matrix product and a copy. Run nothing else at the same time.",
         epilog="train and data take the flags of codeclab fit (--config, --data, …). Examples: codeclab speed "
         "inference; codeclab speed inference --recipe encodec_24khz --bitrate 6; codeclab speed train --config "
         "dac_44khz --scale laptop",
@@ -21,13 +21,19 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--codec", default=BOX, type=run_name, metavar="CODEC", help="inference: a run or codec (default: box)"
     )
-    parser.add_argument("--recipe", metavar="NAME", help="inference: a recipe's untrained codec in its place")
-    parser.add_argument("--scale", metavar="SCALE", help="of the recipe's codec, or of the training")
+    parser.add_argument("--recipe", metavar="NAME", help="inference: a recipe's untrained codec instead")
+    parser.add_argument("--scale", metavar="SCALE", help="scale of the recipe's codec, or of the training")
     parser.add_argument("--bitrate", type=float, metavar="KBPS", help="inference: kbps (default: the highest)")
     parser.add_argument("--length", type=float, default=5.0, metavar="S", help="inference: seconds coded (default: 5)")
-    parser.add_argument("--metrics", nargs="+", metavar="NAME", help="metrics: which (default: all that are here)")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs or batches that count (default: 5)")
-    parser.add_argument("--threads", type=int, metavar="N", help="of torch (default: one; training: as it is)")
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="NAME", help="metrics: which ones (default: all that are installed)"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=5, metavar="N", help="runs or batches that are timed (default: 5)"
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of torch (default: one; training: torch's own)"
+    )
     add_imports(parser)
-    parser.add_argument("-o", "--output", metavar="FILE.md", help="write the table there, too")
+    parser.add_argument("-o", "--output", metavar="FILE.md", help="also write the table to this file")
     return parser

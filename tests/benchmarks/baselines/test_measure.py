@@ -82,7 +82,7 @@ def test_without_metrics_only_the_rate_is_found(make_clip: Callable[..., Clip]) 
 
 def test_what_cannot_be_measured_is_refused(make_clip: Callable[..., Clip], monkeypatch: pytest.MonkeyPatch) -> None:
     clip = make_clip("a", "speech")
-    with pytest.raises(ValueError, match="Opus takes any bitrate: say which"):
+    with pytest.raises(ValueError, match="Opus takes any bitrate: choose some"):
         evaluate_baseline(Opus(), [clip])
     with pytest.raises(ValueError, match="Steps does not offer 9 kbps; it offers 8, 32 kbps"):
         evaluate_baseline(Steps(), [clip], [9])
@@ -91,7 +91,7 @@ def test_what_cannot_be_measured_is_refused(make_clip: Callable[..., Clip], monk
     with pytest.raises(ValueError, match="two clips are named 'a'"):
         evaluate_baseline(Steps(), [clip, clip], metrics=[])
     monkeypatch.setattr(Steps, "transcode", lambda *_: (clip.audio, 5.0))
-    with pytest.raises(ValueError, match="of 8, 32 kbps two are the same to Steps"):
+    with pytest.raises(ValueError, match="of 8, 32 kbps, two are the same for Steps"):
         evaluate_baseline(Steps(), [clip], metrics=[])
     monkeypatch.setattr(Steps, "available", lambda _: "Steps needs a ladder")
     with pytest.raises(RuntimeError, match="Steps needs a ladder"):

@@ -106,11 +106,11 @@ GOOD = "sample_rate, codebook_sizes = 800, [4]\ndef decode(codes):\n    return c
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD, "has no function encode; as in: sample_rate = 24000"),
-        ("def encode(audio): ...\ndef decode(codes): ...\n", "has no sample_rate in Hz"),
+        (GOOD, "has no function encode; write it, as in: sample_rate = 24000"),
+        ("def encode(audio): ...\ndef decode(codes): ...\n", "has no sample_rate .in Hz.; set it"),
         (GOOD + "sample_rate = 8.5\ndef encode(audio): ...\n", "sample_rate of .* is 8.5; it should be a whole number"),
         (GOOD + "def encode(audio, bitrate): ...\n", "so `bitrates` should list those it offers"),
-        (GOOD + "bitrates = [1, 2]\ndef encode(audio): ...\n", "lists 2 bitrates, and its encode takes none"),
+        (GOOD + "bitrates = [1, 2]\ndef encode(audio): ...\n", "lists 2 bitrates, but its encode takes no bitrate"),
         ("1 / 0\n", "fails: ZeroDivisionError: division by zero"),
         (
             "codebook_sizes = [0]\nsample_rate = 8\ndef encode(a): ...\ndef decode(a): ...\n",
@@ -141,7 +141,7 @@ def test_codes_that_are_none(tmp_path: Path, given: str, message: str) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotInstalledError, match="imports no_such_package, which is not installed"):
         made(tmp_path, "import no_such_package\n")
-    with pytest.raises(ValueError, match="is no Python file"):
+    with pytest.raises(ValueError, match="is not a Python file"):
         make_baseline({"part": "PythonCodec", "file": str(tmp_path / "none.py")})
     codec = made(tmp_path, GOOD + "channels = 2\nbitrates = [1]\ndef encode(audio):\n    return audio[:1].long()\n")
     with pytest.raises(RuntimeError, match=r"decode of .* gave \[1, 80\]; it should be \[2, M\] samples"):

@@ -68,8 +68,8 @@ def test_the_kbps_of_a_codec_that_cuts_audio_count_overlaps_and_levels(tmp_path:
     assert sorted(kept.as_spent().per_file["bitrate_kbps"]) == pytest.approx([spent[3.0], spent[6.0]])
     assert list(kept.as_spent().asked.values()) == [3.0, 6.0]
     said = " ".join(evaluation_text(kept).split())
-    assert "6.093 (6 asked)" in said
-    assert "of codecs that cut audio, as spent" in said
+    assert "6.093 (6 requested)" in said
+    assert "for codecs that cut audio into segments, kbps are those really used" in said
 
 
 def test_a_codec_that_codes_audio_whole_spends_what_it_is_asked_for() -> None:

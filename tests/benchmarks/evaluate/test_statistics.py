@@ -69,7 +69,7 @@ def test_paired_difference_uses_only_files_that_both_scored() -> None:
     difference = paired_difference(first, second, "si_sdr")
     assert (difference.mean, difference.n) == (1.5, 2)  # a: 5 - 4, b: 9 - 7
     assert difference.half_width == pytest.approx(12.7062 * math.sqrt(0.5) / math.sqrt(2), abs=1e-3)
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="is listed twice"):
         paired_difference(per_file(), second, "si_sdr")
     with pytest.raises(ValueError, match="share no clip"):
         paired_difference(first, second.assign(name="z").iloc[:1], "si_sdr")

@@ -63,11 +63,13 @@ def test_the_results_name_the_screening_and_a_missing_anchor(
     found = analyse(ratings, mushra_test, SCREENINGS["dac"])
     assert found.counted == 2
     assert "Which listeners count: no screening, as in Improved RVQGAN (section 4.4)" in markdown(found)
-    assert "There was no low anchor" not in markdown(found)
+    assert "This test had no low anchor" not in markdown(found)
     conditions = [replace(c, kind="system") if c.kind == "low anchor" else c for c in mushra_test.conditions]
     bare = replace(mushra_test, conditions=conditions)
     renamed = [read_ratings(mushra_file(95, 95, 40, 60).replace(mushra_test.id, bare.id), bare)]
-    assert "There was no low anchor: figures of tests with one are not comparable." in markdown(analyse(renamed, bare))
+    assert "This test had no low anchor; its figures cannot be compared with those of tests that have one." in markdown(
+        analyse(renamed, bare)
+    )
 
 
 def test_systems_are_spread_evenly_and_every_pair_meets() -> None:
@@ -106,7 +108,7 @@ BROKEN = {
     "page 1 should have order, page, ratings, seconds; it has str": lambda text: json.dumps(
         json.loads(text) | {"pages": ["x"]}
     ),
-    "stands there twice": lambda text: json.dumps(json.loads(text) | {"pages": 2 * json.loads(text)["pages"]}),
+    "is listed twice": lambda text: json.dumps(json.loads(text) | {"pages": 2 * json.loads(text)["pages"]}),
 }
 
 
@@ -121,8 +123,8 @@ def test_what_is_wrong_with_a_file_is_said(mushra_test: ListeningTest, mushra_fi
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda page: page.update(page="nowhere"), "page 1 is none of the test's: 'nowhere'"),
-        (lambda page: page.update(page=["x"]), "page 1 is none of the test's"),
+        (lambda page: page.update(page="nowhere"), "page 1 is not a page of the test: 'nowhere'"),
+        (lambda page: page.update(page=["x"]), "page 1 is not a page of the test"),
         (lambda page: page["ratings"].popitem(), "should have a rating for each of its 4 stimuli"),
         (lambda page: page.update(order=[]), "'order' should list its stimuli"),
         (lambda page: page.update(order=[[]]), "'order' should list its stimuli"),

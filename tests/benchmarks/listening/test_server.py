@@ -93,7 +93,7 @@ def test_it_keeps_a_listeners_file_once_and_writes_over_none(
         ("/ratings", {"Content-Type": "text/plain"}, "{}", 415, "application/json"),
         ("/ratings", {}, "{}", 415, "application/json"),
         ("/ratings", JSON | {"Content-Length": str(MOST_BYTES + 1)}, "", 413, "at most 1000000 bytes"),
-        ("/ratings", JSON | {"Content-Length": "-5"}, "", 411, "how long"),
+        ("/ratings", JSON | {"Content-Length": "-5"}, "", 411, "Content-Length"),
         ("/ratings/../key.json", JSON, "{}", 404, "/ratings"),
         ("/key.json", JSON, "{}", 404, "/ratings"),
         ("/ratings", JSON | {"Origin": "http://evil.example"}, "{}", 403, "its own page"),

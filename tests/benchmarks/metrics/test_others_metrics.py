@@ -159,7 +159,7 @@ def test_utmos_is_given_mono_at_16_khz(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(MetricMissingError, match="set CODECLAB_UTMOS to utmos_state_dict.pt of the hub's"):
         metrics_named(["utmos"])
     monkeypatch.setenv("CODECLAB_UTMOS", str(tmp_path / "weights.pt"))
-    with pytest.raises(MetricMissingError, match="where there is no file"):
+    with pytest.raises(MetricMissingError, match="there is no such file"):
         metrics_named(["utmos"])
     (tmp_path / "weights.pt").touch()
     assert [metric.name for metric in metrics_named(["utmos"])] == ["utmos"]

@@ -75,7 +75,7 @@ def test_a_folder_of_an_older_version_says_how_to_write_it_anew(table: Table, tm
     write_table(table, tmp_path)
     (tmp_path / "table.json").unlink()
     assert is_table(tmp_path)
-    with pytest.raises(TableRecordError, match="has no table.json, .* `codeclab table` command writes it anew"):
+    with pytest.raises(TableRecordError, match="has no table.json, .* `codeclab table` command writes it again"):
         read_record(tmp_path)
 
 

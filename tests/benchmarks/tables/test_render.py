@@ -54,7 +54,7 @@ MARKDOWN = r"""## Swap & see
 
 * ± is half of the 95 % confidence interval over 4 files; kbps are nominal.
 * Published figures: DAC\_2023, Table 2.
-* In bold: the best at its bitrate and those whose intervals meet its own, where another's lies apart.
+* Bold: the best at its bitrate and all whose intervals overlap its interval, if at least one does not.
 * a\|b\_c at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 4 of 4 files.
 * 50% {d} at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files.
 * broken failed: loss was not finite.
@@ -79,7 +79,7 @@ broken & --- & failed & --- & failed & failed & --- & --- & --- & --- \\
 \begin{minipage}{\linewidth}\footnotesize
 $\pm$ is half of the 95 \% confidence interval over 4 files; kbps are nominal.\\
 Published figures: DAC\_2023, Table 2.\\
-In bold: the best at its bitrate and those whose intervals meet its own, where another's lies apart.\\
+Bold: the best at its bitrate and all whose intervals overlap its interval, if at least one does not.\\
 a|b\_c at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 4 of 4 files.\\
 50\% \{d\} at 7.75 kbps: ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files.\\
 broken failed: loss was not finite.\\
@@ -132,7 +132,7 @@ def test_short_rows_are_not_ranked(small) -> None:
     small.ranked = False
     shown = markdown(small)
     assert "**" not in shown
-    assert "* Rows this short are not ranked: no figure is marked as the best." in shown
+    assert "* These rows were trained too briefly to be ranked: no figure is marked as the best." in shown
 
 
 def test_each_domain_has_a_section(make_summary) -> None:
@@ -219,11 +219,11 @@ def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> Non
     )
     assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 4.10 |"
     assert second == "| b | — | failed | failed | — | — |"
-    fitted = "ours are of runs that a language model was fitted to: codeclab table NAME --fit-lm RECIPE."
+    fitted = "our figures need a language model for each run: codeclab table NAME --fit-lm RECIPE."
     assert f"* Entropy coded: {fitted}" in shown
-    assert "* MUSHRA: ours stay open until a listening test is held." in shown
+    assert "* MUSHRA: our figures need a listening test: codeclab mushra." in shown
     assert "over 8 files and 3 seeds" in shown
-    assert "* Figures at this scale do not stand as the paper's" in shown
+    assert "* Figures at this scale cannot stand for the paper's" in shown
     assert "a,,all,6.0,latency,13.333,,1,0,13,,," in csv_long(columns_table(make_summary))
 
 
@@ -243,7 +243,7 @@ def test_a_domain_of_the_paper_has_its_own_part(make_summary) -> None:
 def test_ranked_tables_claim_no_direction_only(make_summary) -> None:
     table = columns_table(make_summary)
     table.ranked = True
-    assert "do not stand as the paper's" not in markdown(table)
+    assert "cannot stand for the paper's" not in markdown(table)
     table.full_size = False  # small rows, ranked over several seeds
-    assert "do not stand as the paper's" in markdown(table)
+    assert "cannot stand for the paper's" in markdown(table)
     assert "not ranked" not in markdown(table)

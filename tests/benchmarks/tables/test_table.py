@@ -116,7 +116,7 @@ def test_agreement_counts_domains_and_plotted_entropies_and_their_sum(make_summa
 def test_refusals(make_summary) -> None:
     with pytest.raises(ValueError, match="no metric mos"):
         table([], ("mos",))
-    with pytest.raises(ValueError, match="'a' stands twice"):
+    with pytest.raises(ValueError, match="'a' is used twice"):
         table([RowResult.named("a"), RowResult.named("b"), RowResult.named("a")])
 
 
@@ -165,9 +165,9 @@ def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> No
         "Opus", summary, published={"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9 + 1e-14: 12.0}
     )
     assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
-    assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 asked)", "12.9 (12 asked)"]
+    assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 requested)", "12.9 (12 requested)"]
     assert notes(table([row]))[0].endswith(
-        "kbps are nominal, those of baselines, and of codecs that cut audio, as spent."
+        "kbps are nominal; for baselines and for codecs that cut audio into segments, kbps are those really used."
     )
 
 

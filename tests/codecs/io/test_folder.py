@@ -129,13 +129,13 @@ def test_every_part_keeps_its_arguments(role):
 
 
 def test_no_folder_and_missing_files_are_named(folder, tmp_path):
-    with pytest.raises(ValueError, match="there is no .*nowhere; in .* lies: codec"):
+    with pytest.raises(ValueError, match="there is no .*nowhere; .* holds: codec"):
         Codec.from_pretrained(tmp_path / "nowhere")
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match="lacks model.safetensors"):
         Codec.from_pretrained(folder)
     (folder / "config.yaml").touch()
-    with pytest.raises(ValueError, match="is a run that has saved no codec yet; its command, given again, continues"):
+    with pytest.raises(ValueError, match="is a run that has not saved a codec yet; its command continues"):
         Codec.from_pretrained(folder)
 
 

@@ -174,7 +174,7 @@ def test_encodec_files_that_do_not_fit_say_what_differs(tmp_path, change, messag
     [
         ({"encoder_dim": "wide"}, "encoder_dim in the metadata of .* is 'wide'; it should be a positive whole number"),
         ({"encoder_rates": 4}, "encoder_rates in the metadata of .* is 4; it should be a list"),
-        ({"decoder_rates": [2, 2]}, r"goes down by \[2, 4\] and up by \[2, 2\]"),
+        ({"decoder_rates": [2, 2]}, r"downsamples by \[2, 4\] and upsamples by \[2, 2\]"),
         ({"n_codebooks": 2}, "missing: decoder.layers.0.bias, .* and 99 more"),
     ],
 )
@@ -209,7 +209,7 @@ def test_nothing_in_a_file_is_run(tmp_path, monkeypatch, zipped):
         "weights.pth",
         _use_new_zipfile_serialization=zipped,
     )
-    said = "holds objects of .*pathlib.*which are not made" if zipped else "is no whole file of tensors"
+    said = "holds objects of .*pathlib.*which are not loaded" if zipped else "is not a complete file of tensors"
     with pytest.raises(ValueError, match=said) as caught:
         Codec.from_pretrained("weights.pth")
     assert "\n" not in str(caught.value)
@@ -221,7 +221,7 @@ def test_damaged_files_are_named_in_one_line(tmp_path):
     content = (tmp_path / "whole.th").read_bytes()
     for name, wrong in (("cut", content[: len(content) // 2]), ("empty", b""), ("text", b"hello world")):
         (tmp_path / f"{name}.th").write_bytes(wrong)
-        with pytest.raises(ValueError, match=f"{name}.th is no whole file of tensors") as caught:
+        with pytest.raises(ValueError, match=f"{name}.th is not a complete file of tensors") as caught:
             Codec.from_pretrained(tmp_path / f"{name}.th")
         assert "\n" not in str(caught.value)
     torch.save([torch.ones(1)], tmp_path / "list.th")

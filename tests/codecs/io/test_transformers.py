@@ -165,7 +165,7 @@ def test_a_folder_in_torchs_own_format(tmp_path):
     old = Codec.from_pretrained(tmp_path / "old")
     assert identity(old) == identity(Codec.from_pretrained(tmp_path / "new"))
     (tmp_path / "old" / "pytorch_model.bin").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match="pytorch_model.bin is no whole file"):
+    with pytest.raises(ValueError, match="pytorch_model.bin is not a complete file"):
         Codec.from_pretrained(tmp_path / "old")
 
 
@@ -232,8 +232,8 @@ def test_a_read_model_is_a_codec_like_any_other(shared, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "bert"}, "of a 'bert' model; read are: encodec, dac"),
-        ({"upsampling_ratios": [2, 4, 8, 8]}, "DACDecoder goes up by"),
+        ({"model_type": "bert"}, "of a 'bert' model; supported are: encodec, dac"),
+        ({"upsampling_ratios": [2, 4, 8, 8]}, "DACDecoder upsamples by"),
         ({"hidden_size": 24}, "does not fit the Codec: of another shape"),
         ({"n_codebooks": 3}, "unexpected: quantizer.stages.3"),
         ({"n_codebooks": "many"}, "a setting of another type"),

@@ -80,7 +80,7 @@ def test_bfloat16_is_another_way_to_nearly_the_same_audio(folder):
     [
         (["missing.wav", "a.clc", "--codec", "CODEC"], "there is no file or folder missing.wav"),
         (["a.wav", "a.clc", "--codec", "CODEC", "--bitrate", "7"], "does not offer 7 kbps; it offers 4, 8, 12 kbps"),
-        (["a.wav", "a.clc", "--codec", "nowhere"], "there is no nowhere; in the working directory lies: "),
+        (["a.wav", "a.clc", "--codec", "nowhere"], "there is no nowhere; the working directory holds: "),
         (["a.wav", "a.clc", "--codec", "CODEC", "--entropy", "magic"], "no entropy coder 'magic'; it has: none"),
         ([".", "a.wav", "--codec", "CODEC"], "is a folder and a.wav a file"),
         (["codec", "out", "--codec", "CODEC"], "there are no files that end with"),

@@ -36,22 +36,23 @@ def test_a_baseline_shows_what_was_asked_and_spent_and_a_second_call_adds(
     base = ["evaluate", "--baseline", "Opus", "--sample-rate", "16000", *CLIPS]
     assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "si_sdr") == 0
     said = capsys.readouterr()
-    assert "(6 asked)" in said.out
+    assert "(6 requested)" in said.out
     assert "SI-SDR is SI-SNR by definition, both without the mean: one column" in said.err
     assert "SI-SDR" not in said.out
     assert run(*base, "--bitrates", "12", "--metrics", "mel_distance", "si_sdr") == 0
     said = capsys.readouterr()
     assert "added to what was measured before; SI-SDR is SI-SNR by definition" in said.out
     assert "SI-SDR, dB" not in said.out
-    assert "(6 asked)" in said.out
-    assert "(12 asked)" in said.out
+    assert "(6 requested)" in said.out
+    assert "(12 requested)" in said.out
     assert " Opus" in said.out  # the label
     kept = Evaluation.load(tmp_path / "evaluations" / "Opus")
     assert kept.info["asked_kbps"] == [6.0, 12.0]
     assert kept.per_file.groupby("asked_kbps")[["si_snr", "mel_distance"]].count().values.tolist() == [[3, 0], [3, 3]]
     assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "--seconds", "0.7") == 0
     assert (
-        "is of another codec, other audio or another split, and is now in evaluations/Opus-" in capsys.readouterr().out
+        "are of another codec, other audio or another split, and are now in evaluations/Opus-"
+        in capsys.readouterr().out
     )
     (aside,) = (tmp_path / "evaluations").glob("Opus-*")
     assert Evaluation.load(aside).info["asked_kbps"] == [6.0, 12.0]
@@ -79,9 +80,9 @@ def test_what_is_not_there_is_said_with_what_is(tmp_path: Path, capsys: pytest.C
     (tmp_path / "runs" / "good-run").mkdir(parents=True)
     assert run("compare", "runs/god-run", "Opus") == 2
     assert capsys.readouterr().err.strip() == (
-        "codeclab compare: there is no runs/god-run (did you mean runs/good-run?); in runs lies: good-run"
+        "codeclab compare: there is no runs/god-run (did you mean runs/good-run?); runs holds: good-run"
     )
     assert run("evaluate", "runs/x", "--metrics", "si_srn") == 2
     assert "no metric si_srn (did you mean si_snr?)" in capsys.readouterr().err
     assert run("compare", "Opus") == 2
-    assert "say which, as in --bitrates 6 12" in capsys.readouterr().err
+    assert "choose some, as in --bitrates 6 12" in capsys.readouterr().err

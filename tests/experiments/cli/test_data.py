@@ -151,7 +151,7 @@ def test_a_scan_lists_what_was_measured(tree: Path, capsys: pytest.CaptureFixtur
     printed = capsys.readouterr().out
     assert "train  music               2 files      0.000 h        2 full-band" in printed
     assert "unusable: 2: train/speech/broken.wav (unreadable" in printed
-    assert f"--data {tree} reads it from now on: after adding files, scan again with --overwrite" in printed
+    assert f"--data {tree} now reads this manifest; after adding files, scan again with --overwrite" in printed
     assert not list(tree.glob(".*"))
 
 
@@ -208,7 +208,7 @@ def test_of_two_scans_at_once_the_second_is_refused_with_who_holds_it(
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert len(note.read_text().splitlines()) == 10  # nothing was measured twice
     third = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert (third.returncode, "is there already" in third.stderr) == (2, True)
+    assert (third.returncode, "exists already" in third.stderr) == (2, True)
 
 
 def test_a_file_that_changed_since_the_kill_is_measured_again(tree: Path, tmp_path: Path) -> None:
@@ -280,10 +280,13 @@ def test_manifests_are_joined(tree: Path, tmp_path: Path, capsys: pytest.Capture
         (["scan", "{tree}/nowhere", "-o", "{tree}/a.csv"], "there is no folder or manifest"),
         (["scan", "{tree}/nowhere"], "say where to write with -o FILE.csv"),
         (["scan", "{tree}/empty"], "no audio in"),
-        (["scan", "{tree}", "-o", "{tree}/taken.csv"], "is there already; name another with -o, or"),
-        (["scan", "{tree}", "-o", "{tree}"], "is a folder; -o wants the name of a CSV file"),
+        (["scan", "{tree}", "-o", "{tree}/taken.csv"], "exists already; give another name with -o, or"),
+        (["scan", "{tree}", "-o", "{tree}"], "is a folder; -o needs the name of a CSV file"),
         (["scan", "{tree}", "--workers", "0"], "--workers must be 1 or more, got 0"),
-        (["join", "{tree}/taken.csv", "-o", "{tree}/b.csv"], "is no manifest: a CSV file with a 'path' column"),
+        (
+            ["join", "{tree}/taken.csv", "-o", "{tree}/b.csv"],
+            "is not a manifest, which is a CSV file with a 'path' column",
+        ),
     ],
 )
 def test_bad_words_get_one_line(words: list[str], message: str, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

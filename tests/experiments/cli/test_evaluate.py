@@ -92,7 +92,7 @@ def test_a_baseline_by_its_name(audio_folder: Path, tmp_path: Path, capsys: pyte
         (["--baseline", "AAC"], 2, "no baseline 'AAC'; there are: Opus, MP3, LyraV2, CommandBaseline"),
         (["--baseline", "Opuss"], 2, "no baseline 'Opuss' (did you mean Opus?)"),
         (["--baseline", "Opus", "off"], 2, "--baseline takes a name and then ARGUMENT=VALUE, not 'off'"),
-        (["--baseline", "Opus"], 2, "Opus takes any bitrate: say which, in kbps"),
+        (["--baseline", "Opus"], 2, "Opus takes any bitrate: choose some, in kbps"),
         (["--baseline", "CommandBaseline", "file=evs"], 1, "EVS needs EVS_cod and EVS_dec on the PATH (compile"),
     ],
 )

@@ -133,7 +133,7 @@ def test_what_cannot_be_exported_is_answered_in_a_line_and_nothing_is_made(expor
     codec.save("mine")
     for words, answer in {
         ("mine", "out", "--format", "transformers"): "final_activation is tanh, for which transformers has no",
-        ("nothing", "out"): "there is no nothing; in the working directory lies: ",
+        ("nothing", "out"): "there is no nothing; the working directory holds: ",
         ("mine", "out", "--import", "my_parts.py"): "--import my_parts.py",
     }.items():
         status, out, err = export(*words)

@@ -119,7 +119,7 @@ def test_a_run_that_is_not_there_is_answered_by_those_that_are(words, name, tmp_
     with pytest.raises(SystemExit) as ended:
         main([word.format(name) for word in words])
     assert ended.value.code == 2
-    said = f"there is no {name} (did you mean runs/good-run?); in runs lies: good-run, other"
+    said = f"there is no {name} (did you mean runs/good-run?); runs holds: good-run, other"
     assert said in " ".join(capsys.readouterr().err.split())
 
 
@@ -157,11 +157,11 @@ def test_what_is_no_tensor_is_answered_in_a_line():
         METRICS["si_snr"].load()("a.wav", "b.wav", 24000)
     for kind in ("float16", "float64"):
         codec.to(getattr(torch, kind))
-        with pytest.raises(ValueError, match=f"cast to {kind}, and its quantizer computes in float32: call .float"):
+        with pytest.raises(ValueError, match=f"cast to {kind}, but its quantizer computes in float32: call .float"):
             codec.encode(torch.zeros(1, 1, 2400))
         with pytest.raises(ValueError, match="call .float"):
             codec.decode(codes)
-        with pytest.raises(ValueError, match=f"cast to {kind}, and its quantizer computes in float32: call .float"):
+        with pytest.raises(ValueError, match=f"cast to {kind}, but its quantizer computes in float32: call .float"):
             codec(torch.zeros(1, 1, 2400))
 
 

@@ -146,7 +146,9 @@ def test_what_cannot_be_shown_is_said_in_one_line(
         read_sources([runs / "mine-demo", write_again(runs)])
     (runs / "mine-demo" / "table.json").unlink()
     assert report.run("report", [str(runs / "mine-demo")]) == 2
-    assert "has no table.json, which says the run behind each row; the same `codeclab table`" in capsys.readouterr().err
+    assert (
+        "has no table.json, which names the run behind each row; the same `codeclab table`" in capsys.readouterr().err
+    )
     assert report.run("report", [str(runs / "one"), "--max-mb", "0.001"]) == 2
     assert "without any clip; give --max-mb" in capsys.readouterr().err
 

@@ -98,7 +98,7 @@ def test_commands_say_what_is_wrong(tmp_path):
     make(causal=False).save(tmp_path / "codec")
     late = subprocess.run(program("both", "--codec", str(tmp_path / "codec")), input=b"", capture_output=True)
     assert late.returncode == 2
-    assert b"Build it causal or with segments, or let it be late by these: --lookahead" in late.stderr
+    assert b"Build it causal or with segments, or accept that delay: --lookahead" in late.stderr
     make(2).save(tmp_path / "stereo")
     odd = subprocess.run(program("both", "--codec", str(tmp_path / "stereo")), input=bytes(7), capture_output=True)
     assert odd.returncode == 2

@@ -137,8 +137,10 @@ def test_a_swap_takes_over_what_all_parts_share_and_says_what_it_leaves_out() ->
     assert model["decoder"]["init_args"] == {"channels": 1, "strides": [2, 4, 5, 8]}
     assert model["quantizer"]["init_args"] == {"n_codebooks": 32, "codebook_size": 1024}
     assert found.swapped == {"model.decoder", "model.quantizer"}
-    assert [line.split(",")[0] for line in found.dropped] == ["decoder is DACDecoder", "quantizer is FactorizedVQ"]
-    assert found.dropped[1].endswith(", which does not take from the recipe's ResidualVQ: decay, kmeans_init")
+    assert [line.split(";")[0] for line in found.dropped] == ["decoder is DACDecoder", "quantizer is FactorizedVQ"]
+    assert found.dropped[1].endswith(
+        "; these arguments of the recipe's ResidualVQ do not apply to it: decay, kmeans_init"
+    )
 
 
 def test_naming_the_part_that_is_there_already_changes_nothing() -> None:

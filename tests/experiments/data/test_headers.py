@@ -168,7 +168,9 @@ def test_many_useless_files_are_an_error_before_the_first_batch_and_one_is_none(
     AudioData(str(tree), sample_rate=16000).check()
     nan_at_half(tree / "train" / "n2.wav")
     scan_again = AudioData(f"{tree}/", sample_rate=16000)
-    with pytest.raises(DataError, match=r"2 of 23 files in .* are of no use, more than 5%: train/n1.wav \(holds .*NaN"):
+    with pytest.raises(
+        DataError, match=r"2 of 23 files in .* cannot be used, more than 5%: train/n1.wav \(holds .*NaN"
+    ):
         scan_again.check()
     AudioData(f"{tree}/", sample_rate=16000, max_left_out=0.09).check()
 
@@ -181,7 +183,7 @@ def corpus_with(files: int, useless: int) -> Corpus:
 @pytest.mark.parametrize("files", [2, 19, 20])
 def test_one_useless_file_never_is_too_many(files: int) -> None:
     refuse_too_many(corpus_with(files, 1), 0.0)
-    with pytest.raises(DataError, match=f"2 of {files} files in here are of no use, more than 0%"):
+    with pytest.raises(DataError, match=f"2 of {files} files in here cannot be used, more than 0%"):
         refuse_too_many(corpus_with(files, 2), 0.0)
 
 
@@ -193,7 +195,7 @@ def test_more_than_the_share_is_too_many_and_the_share_is_not(
     files: int, useless: int, most: float, enough: str
 ) -> None:
     corpus = corpus_with(files, useless)
-    with pytest.raises(DataError, match=f"One such file never ends a command.* --data.max_left_out {enough} goes on"):
+    with pytest.raises(DataError, match=f"A single such file is no error.* --data.max_left_out {enough} continues"):
         refuse_too_many(corpus, most)
     refuse_too_many(corpus, float(enough))  # as the message says
     refuse_too_many(corpus_with(20 * useless, useless), 0.05)  # exactly the share
@@ -217,13 +219,13 @@ def test_a_file_at_another_rate_under_an_unchanged_manifest_is_read_at_its_own(
         audio = read_excerpt(listed, 0.5, 1.0, 16000, 1)
     spectrum = torch.fft.rfft(audio[0]).abs()
     assert int(spectrum.argmax()) == 440  # bins of 1 Hz
-    assert "has 32000 Hz, and is listed with 16000 Hz; it is read at 32000 Hz" in caplog.text
+    assert "has 32000 Hz, but is listed with 16000 Hz; it is read at 32000 Hz" in caplog.text
 
 
 def test_a_file_that_became_shorter_is_never_padded_with_silence(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", noise(2.0), 16000)
     listed = Recording(tmp_path / "a.wav", "all", 16000, 1, 10.0, name="a.wav")
-    with pytest.raises(ShorterError, match="ends after 2.000 s, and is listed with 10.000 s"):
+    with pytest.raises(ShorterError, match="ends after 2.000 s, but is listed with 10.000 s"):
         read_excerpt(listed, 1.5, 1.0, 16000, 1)
     (clip,) = Clips([listed], read_excerpt, 16000, 1, 10.0)
     assert clip.audio.shape[-1] == 32000
@@ -235,7 +237,7 @@ def test_what_is_shorter_than_listed_is_said_once_and_counted(tree: Path, caplog
     for split in ("train", "valid", "test"):
         for name in "abcdefg":
             soundfile.write(tree / split / f"{name}.wav", noise(0.7), 16000)
-    how = "ends after 0.700 s, and is listed with 1.000 s"
+    how = "ends after 0.700 s, but is listed with 1.000 s"
     with caplog.at_level(logging.WARNING):
         batches = data.batches(0)
         noted = [one for _ in range(6) for one in next(batches)["shorter"]]
@@ -335,7 +337,7 @@ def test_a_mount_point_that_stays_behind_empty_is_waited_for(tree: Path, monkeyp
     unmount()
     monkeypatch.setattr(waiting, "PATIENCE", -1)
     monkeypatch.setattr(waiting.time, "sleep", lambda seconds: None)
-    with pytest.raises(DataError, match="holds none of the corpus' files any more.*did not come back"):
+    with pytest.raises(DataError, match="no longer holds any of the corpus' files.*did not come back"):
         next(data.batches(0))
 
 

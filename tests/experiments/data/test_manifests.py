@@ -39,10 +39,12 @@ def test_rows_that_share_a_name_are_refused(tmp_path: Path) -> None:
         write(tmp_path / f"{name}.wav")
     manifest = tmp_path / "manifest.csv"
     manifest.write_text("path,name\na.wav,alice\nb.wav,alice\nc.wav,bob\n")
-    with pytest.raises(DataError, match=r"line 3: the name 'alice' is that of line 2, too; .* tells recordings apart"):
+    with pytest.raises(
+        DataError, match=r"line 3: the name 'alice' is already used in line 2; .* tells recordings apart"
+    ):
         scan(tmp_path)
     manifest.write_text("path,domain\na.wav,speech\na.wav,music\nc.wav,music\n")
-    with pytest.raises(DataError, match=r"line 3: the name 'a.wav' is that of line 2"):
+    with pytest.raises(DataError, match=r"line 3: the name 'a.wav' is already used in line 2"):
         scan(tmp_path)
     manifest.write_text("path\na.wav\nb.wav\nc.wav\na.wav\n")
     corpus = scan(tmp_path)
@@ -217,8 +219,8 @@ def test_pipes_and_devices_in_a_folder_are_named_and_not_opened(tmp_path: Path) 
     corpus = scan(tmp_path)
     assert [r.name for r in every(corpus)] == ["a.wav"]
     assert sorted(corpus.skipped) == [
-        ("null.wav", "no file but a pipe, device or folder"),
-        ("pipe.wav", "no file but a pipe, device or folder"),
+        ("null.wav", "not a regular file but a pipe, device or folder"),
+        ("pipe.wav", "not a regular file but a pipe, device or folder"),
     ]
 
 
@@ -229,7 +231,7 @@ def test_a_pipe_in_a_manifest_is_named_and_not_opened(tmp_path: Path, capsys: py
     rows = "path,mix_path\na.wav,\nb.wav,\npipe.wav,\nc.wav,pipe.wav\n"
     (tmp_path / "list.csv").write_text(rows)
     corpus = scan(tmp_path / "list.csv")
-    no_file = "unreadable: no file but a pipe, device or folder"
+    no_file = "unreadable: not a regular file but a pipe, device or folder"
     assert sorted(corpus.skipped) == [
         ("c.wav", f"pipe.wav, which is mixed into it, is {no_file}"),
         ("pipe.wav", no_file),

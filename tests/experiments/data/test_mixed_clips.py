@@ -83,7 +83,8 @@ def test_music_alone() -> None:
     sampling.prepare(recordings("speech", "general"))
     assert {sampling.draw(rng, 0, 0, 1)[0] for _ in range(50)} == {0, 1}
     assert (
-        sampling.remark() == "OnlyDomains: no recording is of music, music-like; all of general, speech are trained on"
+        sampling.remark()
+        == "OnlyDomains: no recording has the domain music, music-like; training uses all of general, speech"
     )
     with pytest.raises(ValueError, match="at least one domain"):
         OnlyDomains(())

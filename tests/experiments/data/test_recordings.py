@@ -102,12 +102,12 @@ def test_a_path_of_that_name_goes_first_with_a_note(
     with caplog.at_level(logging.WARNING):
         corpus = open_corpus("recordings")
     assert {r.name for r in corpus.split("all")} == {"a.wav", "b.wav", "c.wav"}
-    assert f"{tmp_path / 'recordings'} is there, and is read in place of the recordings that ship" in caplog.text
+    assert f"{tmp_path / 'recordings'} exists, and is read instead of the recordings that ship" in caplog.text
     assert corpus_title("recordings") == "recordings"
     with caplog.at_level(logging.WARNING):
         caplog.clear()
         open_corpus(str(tmp_path / "recordings"))
-    assert "is read in place of" not in caplog.text
+    assert "is read instead of" not in caplog.text
 
 
 def test_the_word_synthetic_makes_the_same_runs_as_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,9 @@ def test_a_folder_that_is_missing_or_of_no_use_stops_before_training(rooms: Path
     def data(**changes: Any) -> AudioData:
         return AudioData(str(corpus), RATE, augmentations=[Reverberation()], workers=0, **changes)
 
-    with pytest.raises(DataError, match=r"there is no folder of room responses .*nowhere; --data.room_responses names"):
+    with pytest.raises(
+        DataError, match=r"there is no folder of room responses .*nowhere; give one with --data.room_responses"
+    ):
         data(room_responses=str(rooms / "nowhere")).check()
     (rooms / "b" / "large.wav").unlink()
     with pytest.raises(DataError, match=r"none of 1 audio files is a room response of RT60 0.3 to 1.3 s \(those"):
@@ -106,7 +108,7 @@ def test_without_a_folder_nothing_reverberates_and_that_is_said_once(
         for _ in range(2):
             AudioData(str(corpus), RATE, augmentations=[Reverberation()], workers=0).check()
     said = [record.message for record in caplog.records if "reverberation" in record.message]
-    assert said == ["no reverberation: --data.room_responses names no folder of room responses"]
+    assert said == ["no reverberation, as --data.room_responses gives no folder of room responses"]
     audio = torch.randn(1, 100)
     assert torch.equal(Reverberation(probability=1.0)(audio, RATE, np.random.default_rng(0)), audio)
 

@@ -48,8 +48,8 @@ def test_dacs_segments_are_seeded_and_do_not_overlap(corpus: Path) -> None:
     counts = {domain: sum(r.domain == domain for r in found) for domain in ("speech", "music", "environment")}
     assert counts == {"speech": 6, "music": 4, "environment": 1}
     assert remarks[:2] == [
-        "speech: no test files of daps, so those of the domain 'speech'",
-        "speech: 6 of 1,000 segments of 10 s fit without overlap; --overlap fills up with some that overlap",
+        "speech: no test files of daps, so those of the domain 'speech' are used",
+        "speech: 6 of 1,000 segments of 10 s fit without overlap; --overlap adds segments that overlap",
     ]
     for recording in recordings:
         own = sorted((r.start, r.start + r.seconds) for r in found if r.part_of == recording.name)

@@ -86,7 +86,7 @@ def test_other_peoples_codecs_are_heard_by_their_names(tmp_path: Path) -> None:
     ((place, kbps, audio),) = subject.decoded([clip], torch.device("cpu"))
     assert (place, kbps) == (0, 6.4)
     assert float((audio - clip.audio).abs().max()) <= 1 / 255 + 1e-6
-    with pytest.raises(RecipeError, match="cannot be had from the hub"):
+    with pytest.raises(RecipeError, match="the hub does not give it"):
         read_subjects([f"transformers:{tmp_path / 'nothing'}"], [], None)
 
 
@@ -152,8 +152,8 @@ def test_more_systems_than_a_page_holds_are_spread(
         assert set.intersection(*pages) == {0, 1, 2}
         assert set.union(*pages) == set(range(13))
     told = capsys.readouterr().out
-    assert "10 systems are more than a page of 12 stimuli holds beside the reference and anchors" in told
-    assert "every clip stands on 2 pages, each with its own. --bitrates takes fewer." in told
+    assert "10 systems do not fit on a page of 12 stimuli beside the reference and anchors" in told
+    assert "every clip has 2 pages, each with its own reference and anchors. --bitrates selects fewer." in told
 
 
 def test_the_common_level_goes_down_where_something_would_clip(
@@ -213,14 +213,14 @@ def test_what_cannot_be_prepared_is_said_in_one_line(
     assert "--clips and --clips-per-listener should be 1 or more" in refused(runs / "one", "--clips", 0)
     assert "--seconds should be from 1 to 30, not 90" in refused(runs / "one", "--seconds", 90)
     assert "no baseline 'Nope'; there are: Opus" in refused(runs / "one", "--baseline", "Nope")
-    assert "Opus takes any bitrate: say which, in kbps" in refused(runs / "one", "--baseline", "Opus")
+    assert "Opus takes any bitrate: choose some, in kbps" in refused(runs / "one", "--baseline", "Opus")
     (tmp_path / "audio" / "test").mkdir(parents=True)
     soundfile.write(tmp_path / "audio" / "test" / "a.wav", torch.rand(24000).numpy(), 24000)
     (runs / "two" / "config.yaml").write_text(SETTINGS.replace("null", str(tmp_path / "audio")))
     told = "one and two were measured on different clips; --data FOLDER plays the same to all"
     assert told in refused(runs / "one", runs / "two")
     assert run("mushra", ["prepare", str(runs / "one"), "-o", str(runs)]) == 2
-    assert f"{runs} is there already; its ratings would not fit another test" in capsys.readouterr().err
+    assert f"{runs} exists already, and its ratings would not fit another test" in capsys.readouterr().err
     assert run("mushra", ["serve", str(runs)]) == 2
     assert "holds no listening test" in capsys.readouterr().err
     assert run("mushra", ["analyse", str(runs)]) == 2
@@ -270,7 +270,7 @@ def test_a_table_shows_what_listeners_found_beside_what_the_paper_says(
     assert "| EnCodec | 24 | 1.00 ± 0.50 | 85.0 ± 5.7 | — |" in shown
     assert "| Trained anew | 1.5 | 1.00 ± 0.50 | — | — |" in shown
     assert f"* MUSHRA: listening test {test.id}, 2 listeners, 1 screened out; ± over ratings." in shown
-    assert "stay open" not in shown
+    assert "need a listening test" not in shown
     domain = next(part for part in shown.split("### ") if part.startswith("music"))
     assert "| EnCodec | 1.5 | — | 45.0 ± 63.5 |" in domain
     # A report of the run alone has the column, too.
@@ -321,7 +321,7 @@ def test_figures_of_several_tests_are_told_apart(tmp_path: Path) -> None:
     assert "* MUSHRA of b: listening test test-b, 1 listener; ± over ratings." in shown
     assert "* MUSHRA of different listening tests cannot be compared." in shown
     (tmp_path / "b" / "mushra.json").write_text("{")
-    with pytest.raises(ValueError, match="mushra.json cannot be read .*`codeclab mushra analyse` makes it anew"):
+    with pytest.raises(ValueError, match="mushra.json cannot be read .*`codeclab mushra analyse` writes it again"):
         with_figures(RowResult.named("b", rows[1].summary), tmp_path, "b")
 
 

@@ -98,8 +98,18 @@ def test_the_row_says_what_is_missing(audio: str, tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("row", "bitrates", "sample_rate", "message"),
     [
-        (RowSpec("Opus", baseline={"part": "Opus"}), None, 16000, "none of the table's bitrates; it offers any kbps"),
-        (RowSpec("Lyra", baseline={"part": "LyraV2"}), [12], 16000, "it offers 3.2, 6, 9.2 kbps: say 'bitrates'"),
+        (
+            RowSpec("Opus", baseline={"part": "Opus"}),
+            None,
+            16000,
+            "it offers none of the table's bitrates but any kbps",
+        ),
+        (
+            RowSpec("Lyra", baseline={"part": "LyraV2"}),
+            [12],
+            16000,
+            "bitrates but 3.2, 6, 9.2 kbps; give 'bitrates' in the row",
+        ),
         (RowSpec("Opus", baseline={"part": "Opus"}), [12], None, "the table needs a 'sample_rate'"),
         (RowSpec("Opus", baseline={"part": "Opera"}), [12], 16000, "no baseline 'Opera'; there are: Opus"),
         (RowSpec("ReLU", flags=["--config", "x"]), [12], 16000, "has a 'codec' or a 'baseline'"),

@@ -15,5 +15,5 @@ def test_a_cut_codecs_row_stands_at_the_kbps_it_spends_beside_the_papers_figures
     spec = replace(spec, columns=["stride"])
     found = [collect(Draft(row), [], spec) for row in spec.rows if row.kind == "recipe"]
     table = Table("t", "", [], found, columns=["stride"])
-    assert [row[1].text for row in main_grid(table).rows] == ["6", "6", "6.093 (6 asked)"]
+    assert [row[1].text for row in main_grid(table).rows] == ["6", "6", "6.093 (6 requested)"]
     assert [row[2].text for row in main_grid(table).rows] == ["320"] * 3

@@ -77,7 +77,10 @@ def test_codes_that_no_language_model_is_for_are_named_and_a_table_without_the_c
 
     words = [str(folder / "mine.yaml"), "--runs", str(folder / "runs"), "--data", "synthetic", "--jobs", "1"]
     assert run("table", ["encodec_table2", *words[1:], "--fit-lm", "laptop"]) == 2
-    assert "encodec_table2 does not show: it has no column `entropy_coded`" in capsys.readouterr().err
+    assert (
+        "encodec_table2 cannot show a language model (laptop): it has no column `entropy_coded`"
+        in capsys.readouterr().err
+    )
     assert run("table", [*words, "--fit-lm", "lapdog"]) == 2
     assert "no recipe 'lapdog' of a language model" in capsys.readouterr().err
     monkeypatch.setattr(fit_language_model, "sizes_of", refuse)

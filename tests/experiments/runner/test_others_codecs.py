@@ -97,4 +97,4 @@ def test_evaluate_by_their_names(
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", f"transformers:{tmp_path / 'nothing'}", *options])
     assert stopped.value.code == 1
-    assert "cannot be had from the hub" in capsys.readouterr().err
+    assert "the hub does not give it" in capsys.readouterr().err

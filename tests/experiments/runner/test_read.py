@@ -58,7 +58,7 @@ def test_a_row_is_a_name_flags_and_published_figures(tmp_path: Path) -> None:
         ({"figure": "pie"}, "no figure pie; there are: rate_quality, dropout, codebook_usage"),
         ({"against": "Basis"}, "no row to compare with Basis; there are: "),
         ({"margin": {"mel": 1}}, "no metric .* for the margin mel .did you mean mel_distance.*; there are: mel_dist"),
-        ({"rows": [{"name": "a", "codec": "x", "flags": "y"}]}, "'a' has flags and codec; a row is made in one way"),
+        ({"rows": [{"name": "a", "codec": "x", "flags": "y"}]}, "'a' has flags and codec; give only one of them"),
         ({"rows": [{"name": "a", "figures": [{"kbps": 6}]}]}, "the 'figures' of row 'a' are each a 'published'"),
         ({"rows": [{"values": [1, 2]}], "template": {"values": ["t"]}}, r"a row of values \[1, 2\] needs a 'template'"),
         ({"rows": [{"values": [1]}]}, r"a row of values \[1\] needs a 'template'"),

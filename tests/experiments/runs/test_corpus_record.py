@@ -42,7 +42,7 @@ def test_a_file_with_other_content_of_the_same_size_has_changed(folder: Path, tm
     assert before == list_corpus(scan(folder))
     overwrite(folder / "train" / "b.wav", place)
     now = list_corpus(scan(folder))
-    said = "the corpus is not the one that this run began with: 1 file changed (train/b.wav)"
+    said = "the corpus has changed since this run began: 1 file changed (train/b.wav)"
     assert differences(before, now) == said
 
 
@@ -55,7 +55,7 @@ def test_what_was_added_is_gone_or_changed_is_named(folder: Path, tmp_path: Path
     for name in "abcd":
         overwrite(folder / "valid" / f"{name}.wav", 100)
     assert differences(before, list_corpus(scan(folder))) == (
-        "the corpus is not the one that this run began with: 1 file added (train/e.wav), 1 file gone (train/a.wav), "
+        "the corpus has changed since this run began: 1 file added (train/e.wav), 1 file gone (train/a.wav), "
         "5 files changed (test/a.wav, valid/a.wav, valid/b.wav, \u2026)"
     )
 
@@ -83,7 +83,7 @@ def test_a_tables_row_that_is_continued_says_that_its_corpus_has_changed(
     overwrite(folder / "train" / "b.wav", 24000)
     capsys.readouterr()
     build_resolved(first.requested).lock.release()  # as a process that makes rows does, which says nothing else
-    said = "mine: the corpus is not the one that this run began with: 1 file changed (train/b.wav)"
+    said = "mine: the corpus has changed since this run began: 1 file changed (train/b.wav)"
     assert capsys.readouterr().err.count(f"note: {said}\n") == 1
 
 

@@ -37,7 +37,7 @@ def test_figures_of_another_model_or_split_are_moved_aside(tmp_path: Path) -> No
     keep_entropy(lines(12.0, 4, 11.0), BASIS, tmp_path)
     _, said = keep_entropy(lines(4.0, 9, 3.5), BASIS | {"split": "all"}, tmp_path)
     (aside,) = tmp_path.glob("entropy-*.csv")
-    assert said == f"what was there is of other codes, audio or coders, and is now in {aside}"
+    assert said == f"the earlier figures are of other codes, audio or coders, and are now in {aside}"
     assert set(pd.read_csv(aside)["bitrate_kbps"]) == {12.0}
     assert {rate for _, rate, _ in kept(tmp_path)} == {4.0}
 
@@ -45,5 +45,5 @@ def test_figures_of_another_model_or_split_are_moved_aside(tmp_path: Path) -> No
 def test_what_an_older_version_wrote_is_moved_aside(tmp_path: Path) -> None:
     (tmp_path / "entropy.csv").write_text(lines(12.0, 4, 11.0).to_csv(index=False))
     _, said = keep_entropy(lines(4.0, 9, 3.5), BASIS, tmp_path)
-    assert "is now in" in said
+    assert "are now in" in said
     assert len(list(tmp_path.glob("entropy-*.csv"))) == 1

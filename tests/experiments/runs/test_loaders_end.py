@@ -38,5 +38,5 @@ def test_a_loader_that_was_killed_is_said_and_what_was_trained_is_kept(build, tm
         cli.execute()
     said = loader_died(ended.value)
     assert "a process that reads audio" in said
-    assert ": often the memory is full" in said
+    assert ": often memory has run out" in said
     assert ". :" not in said

@@ -161,7 +161,7 @@ def test_evaluations_of_different_splits_never_mix(place: Path, monkeypatch: pyt
         assert "added to what was measured before" in capsys.readouterr().out
         assert sorted(Evaluation.load(folder).per_file["name"]) == sorted(tested)
     assert run("evaluate", ".", "--data", str(place / "audio"), "--split", "all", *options, "-o", str(folder)) == 0
-    assert "another split, and is now in" in capsys.readouterr().out
+    assert "another split, and are now in" in capsys.readouterr().out
     whole = Evaluation.load(folder)
     assert len(whole.per_file) == 18
     assert whole.info["name"] == "mine"
