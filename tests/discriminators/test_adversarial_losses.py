@@ -104,6 +104,28 @@ def test_features_pull_only_on_the_fake_side_and_only_by_scale_when_relative(rel
     assert loss([Judgement(real, [real])], [Judgement(real, [real])]).item() == 0
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("relative", [True, False])
+def test_feature_matching_has_the_formulas_value_and_gradient(relative, reduction):
+    reals = [[torch.randn(2, 3, size) for size in sizes] for sizes in ([4, 7], [5])]
+    fakes = [[torch.randn_like(r, requires_grad=True) for r in maps] for maps in reals]
+    judged = [[Judgement(maps[0], maps) for maps in maps_of] for maps_of in (reals, fakes)]
+    leaves = [f for maps in fakes for f in maps]
+
+    def distance(r, f):
+        return (r - f).abs().mean() / (r.abs().mean() if relative else 1)
+
+    reduced = getattr(torch, reduction)
+    per_network = [
+        reduced(torch.stack([distance(*pair) for pair in zip(*maps, strict=True)]))
+        for maps in zip(reals, fakes, strict=True)
+    ]
+    expected = reduced(torch.stack(per_network))
+    value = FeatureMatchingLoss(relative, reduction)(*judged)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(torch.autograd.grad(3 * value, leaves), torch.autograd.grad(3 * expected, leaves))
+
+
 def test_silent_real_features_stay_finite():
     zeros, ones = [Judgement(torch.zeros(1), [torch.zeros(2, 3)])], [Judgement(torch.zeros(1), [torch.zeros(2, 3)])]
     assert torch.isfinite(FeatureMatchingLoss()(zeros, ones))
@@ -123,5 +145,7 @@ def test_mismatched_or_missing_judgements_are_refused():
         HingeLoss().generator([])
     with pytest.raises(ValueError, match="reduction is 'max'"):
         HingeLoss(reduction="max").generator(judged([1.0]))
+    with pytest.raises(ValueError, match="1 judgements of real and 2 of generated"):
+        HingeLoss().discriminator(judged([1.0]), judged([1.0], [1.0]))
     with pytest.raises(ValueError, match="zip"):
         FeatureMatchingLoss()(seen([[1.0]]), seen([[1.0]], [[1.0]]))
