@@ -18,8 +18,8 @@ Training:
 
 The same command continues the run where it stopped. Ctrl-C finishes the batch and saves it. last.ckpt is written before
 and after each validation, and every 15 minutes (--checkpoint_minutes M). --losses all shows every loss.
-`codeclab {command} --model.quantizer.help NAME` explains a part's arguments. Any command takes --run-code, which executes
-the Python files of a run from elsewhere; look at its imports/ first.
+`codeclab {command} --model.quantizer.help NAME` explains a part's arguments. Any command takes --run-code, which
+executes the Python files of a run from elsewhere; look at its imports/ first.
 """
 
 SUMMARIES = {
