@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codeclab.codecs.layers.real_fourier import RealSTFT
+
 Padding = Literal["none", "centre", "same", "matched"]
 
 
@@ -87,6 +89,16 @@ class STFT(nn.Module):
                 return_complex=True,
             )
         return spectrum.transpose(1, 2).unflatten(0, audio.shape[:2])
+
+    def exportable(self) -> RealSTFT:
+        """The same transform in real numbers, ``[B, C, T, 2 F]``, real parts first.
+
+        Raises:
+            ValueError: this transform pads.
+        """
+        if self.padding != "none":
+            raise ValueError(f"an STFT with padding {self.padding!r} is not exported; right is none")
+        return RealSTFT(self.window, self.n_fft, self.hop_length)
 
     def _padded(self, audio: Tensor) -> Tensor:
         """``[B, N]`` with this transform's padding at both ends."""
