@@ -23,7 +23,7 @@ from codeclab.quantizers.base import Quantized, Quantizer, unquantized
 from codeclab.quantizers.tensor_input import require_tensor
 
 if TYPE_CHECKING:
-    from codeclab.codecs.engines.engine import EnginePart
+    from codeclab.codecs.engines.engine import Engine, EnginePart
     from codeclab.codecs.engines.names import EngineName
     from codeclab.codecs.streaming import CodecStream
 
@@ -74,7 +74,7 @@ class Codec(nn.Module):
         self.overlap = overlap
         self.normalize = normalize
         self.bf16 = False
-        self._engine: dict[str, EnginePart] = {}
+        self._engine: Engine | None = None
         self.chosen_bitrates = sorted(float(rate) for rate in bitrates) if bitrates else None
         self.rate_names: dict[float, int] = {}  # of a folder whose bandwidths are not what they are called; not saved
         reachable = self._reachable()
@@ -200,7 +200,7 @@ class Codec(nn.Module):
         Weights stay float32, as do the quantizer's arithmetic and spectra. Training is not concerned: its precision is
         the trainer's. Some codes are others than in float32, and decoded audio differs from float32 by about -40 dB.
         """
-        if self._engine:
+        if self._engine is not None:
             raise ValueError("an engine runs this codec, in float32; bfloat16 is of torch")
         self.bf16 = True
         return self
@@ -208,22 +208,24 @@ class Codec(nn.Module):
     def to_engine(self, name: "EngineName") -> "Codec":
         """Have encoder and decoder computed by another engine when coding, on the CPU; returns the codec.
 
-        Their weights are taken as they are now, and as many threads as torch has. The quantizer stays torch's, as do
-        recurrent layers. Some codes are others: sums of floating-point numbers are added up in another order.
+        An end's graph is made, with its weights and torch's number of threads, when it is first used; that takes up to
+        a minute. The quantizer stays torch's, as do recurrent layers. Some codes are others than torch's: sums are
+        added up in another order.
 
         Args:
             name: ``onnxruntime`` or ``openvino``.
 
         Raises:
-            ValueError: the engine is not installed, a part cannot be exported, or the codec is on a GPU or in bfloat16.
+            ValueError: the engine is not installed, or the codec is on a GPU or in bfloat16.
         """
         # Graphs are made of codecs, whose parts this module knows.
-        self._engine = import_module("codeclab.codecs.engines.engine").engine_parts(self, name)
+        self._engine = import_module("codeclab.codecs.engines.engine").Engine(self, name)
         return self
 
     def end(self, name: Literal["encoder", "decoder"]) -> "Encoder | Decoder | EnginePart":
         """What computes one end of the codec when coding: the part, or after ``to_engine`` an engine."""
-        return self._engine.get(name) or (self.encoder if name == "encoder" else self.decoder)
+        part: Encoder | Decoder = self.encoder if name == "encoder" else self.decoder
+        return part if self._engine is None else self._engine.end(part)
 
     def networks(self) -> AbstractContextManager[None]:
         """In which encoder and decoder are called to code: bfloat16 after ``to_bf16``."""

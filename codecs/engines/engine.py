@@ -36,7 +36,8 @@ class GraphPart:
 
     def __init__(self, run: Run, part: Encoder | Decoder, out_channels: int) -> None:
         self._run, self._out_channels = run, out_channels
-        self._field: ReceptiveField = receptive_field(part)
+        with torch.inference_mode(False), torch.enable_grad():  # it is measured by gradients
+            self._field: ReceptiveField = receptive_field(part)
         self._hop = part.hop_length
         self._per_frame = (part.hop_length, 1) if isinstance(part, Encoder) else (1, part.hop_length)
         self._name = type(part).__name__
@@ -82,14 +83,35 @@ class EnginePart:
         return Chain([layer_stream(layer) for layer in self._layers])
 
 
-def engine_parts(codec: Codec, engine: EngineName) -> dict[str, EnginePart]:
-    """Both ends of a codec for an engine; see ``Codec.to_engine``."""
-    if engine not in FORMATS:
-        raise ValueError(f"no engine {engine!r}; there are: torch, {', '.join(FORMATS)}")
-    if codec.bf16 or next(codec.parameters()).device.type != "cpu":
-        raise ValueError(f"{engine} computes in float32 on the CPU; bfloat16 and other devices are of --engine torch")
-    check_packages(FORMATS[engine])
-    return {"encoder": engine_part(codec.encoder, engine), "decoder": engine_part(codec.decoder, engine)}
+class Engine:
+    """Both ends of a codec on an engine, each made when it is asked for; see ``Codec.to_engine``.
+
+    Args:
+        codec: on the CPU, in float32.
+        name: of the engine.
+
+    Raises:
+        ValueError: there is no such engine, its packages are missing, or the codec is elsewhere or in bfloat16.
+    """
+
+    def __init__(self, codec: Codec, name: EngineName) -> None:
+        if name not in FORMATS:
+            raise ValueError(f"no engine {name!r}; there are: torch, {', '.join(FORMATS)}")
+        if codec.bf16 or next(codec.parameters()).device.type != "cpu":
+            raise ValueError(f"{name} computes in float32 on the CPU; bfloat16 and other devices are of --engine torch")
+        check_packages(FORMATS[name])
+        self._name = name
+        self._made: dict[nn.Module, EnginePart] = {}
+
+    def end(self, part: Encoder | Decoder) -> EnginePart:
+        """What computes the encoder or the decoder, with the weights that it had when it was first asked for.
+
+        Raises:
+            ValueError: a graph cannot hold the part; the message gives torch's reason.
+        """
+        if part not in self._made:
+            self._made[part] = engine_part(part, self._name)
+        return self._made[part]
 
 
 def engine_part(part: Encoder | Decoder, engine: EngineName) -> EnginePart:
@@ -176,7 +198,9 @@ class _Windows(LayerStream):
     def __init__(self, run: Run, out_channels: int, steps_in: int, steps_out: int, past: int, future: int) -> None:
         self._run, self._out_channels = run, out_channels
         self._steps_in, self._steps_out = steps_in, steps_out
-        self._past, self._future = past, future
+        self._future = future
+        # Layers that reflect see at an edge what lies as far within as they reach beyond it, and what that depends on.
+        self._margin = past + future + 1
         self._held: Tensor | None = None
         self._start = 0  # frame at which what is held begins
         self._given = 0  # frames that have been given out
@@ -186,12 +210,12 @@ class _Windows(LayerStream):
         held = joined(self._held, x)
         whole = self._start + held.shape[-1] // self._steps_in
         ready = -(-held.shape[-1] // self._steps_in) + self._start if last else whole - self._future
-        if ready <= self._given:
+        if ready <= self._given or not (last or self._given or whole > self._margin):
             self._held = held
             return x.new_zeros(x.shape[0], self._out_channels, 0)
         window = held if last else held[..., : (whole - self._start) * self._steps_in]
         output = self._run(window)
         first, end = ((frame - self._start) * self._steps_out for frame in (self._given, ready))
-        self._given, start = ready, max(ready - self._past, 0)
+        self._given, start = ready, max(ready - self._margin, 0)
         self._held, self._start = held[..., (start - self._start) * self._steps_in :].clone(), start
         return output[..., first : None if last else end]

@@ -108,11 +108,13 @@ def run(command: str, argv: list[str]) -> int:
     except (RecipeError, ValueError, OSError) as error:
         print(f"codeclab export: {error}", file=sys.stderr)
         return 2
-    for note in notes:
+    for note in [] if options.format in SUFFIXES else notes:
         print(f"note: {note}", file=sys.stderr)
     rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
     channels = {1: "mono", 2: "stereo"}.get(codec.channels, f"{codec.channels} channels")
     print(f"{directory}: {codec.sample_rate} Hz, {channels}, {rates} kbps, for {options.format}")
+    for found in notes if options.format in SUFFIXES else []:
+        print(found)
     if fitted is not None:
         print(f"with its language model, for `codeclab encode --codec {directory} --entropy lm`")
     print(f"to load it: {how}")

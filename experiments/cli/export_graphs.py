@@ -29,8 +29,8 @@ def write_graphs(codec: Codec, directory: Path, form: Format) -> tuple[str, list
     """
     found, speed = export_graphs(codec, directory, form)
     notes = [
-        f"{found.equal:.2%} of {found.codes:,} codes are codeclab's; audio decoded from the same codes differs by at "
-        f"most {found.apart:.1e}, at an rms of {found.rms:.2g}",
+        f"{100 * found.equal:.4g} % of {found.codes:,} codes are codeclab's; audio decoded from the same codes differs "
+        f"by at most {found.apart:.1e}, at an rms of {found.rms:.2g}",
         f"on one thread of this machine it encodes {speed.encode:.1f} and decodes {speed.decode:.1f} times real time "
         f"(codeclab itself: {speed.own_encode:.1f} and {speed.own_decode:.1f})",
     ]
