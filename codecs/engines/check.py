@@ -12,6 +12,7 @@ from torch import Tensor
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.formats import Run
 from codeclab.codecs.layers.streaming import pushed_whole
+from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import ABSENT
 
 LEAST_EQUAL = 0.99
@@ -151,8 +152,8 @@ def _check_prefixes(codec: Codec, graphs: Graphs, latent: Tensor) -> None:
         share = float((codes == found[:, :count]).float().mean())
         if share < LEAST_EQUAL:
             raise ValueError(
-                f"with {count} codebooks {type(codec.quantizer).__name__} gives other codes than the first {count} of "
-                f"all, {share:.2%} are equal; one graph cannot stand for every bitrate"
+                f"with {counted(count, 'codebook')} {type(codec.quantizer).__name__} gives other codes than the first "
+                f"of all, {share:.2%} are equal; one graph cannot stand for every bitrate"
             )
 
 

@@ -81,7 +81,7 @@ def check_exportable(quantizer: Quantizer) -> None:
     """
     if not quantizer.codes_each_frame_alone:
         raise ValueError(
-            f"{type(quantizer).__name__} draws the codes of a whole recording at random, which no graph does; "
+            f"{type(quantizer).__name__} chooses the codes of a whole recording at random, which no graph does; "
             "with choice: argmax it is exported"
         )
 

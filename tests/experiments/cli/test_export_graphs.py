@@ -95,7 +95,7 @@ def test_what_stands_in_the_way_is_one_line(command: Command, monkeypatch: pytes
     soundfile.write("a.wav", torch.zeros(800).numpy(), 800)
     for words, answer in {
         ("export", "mine", "out", "--format", "onnx"): "onnx needs onnx and onnxscript and onnxruntime: pip install",
-        ("export", "random", "out", "--format", "torch-export"): "GumbelSoftmax draws the codes of a whole recording",
+        ("export", "random", "out", "--format", "torch-export"): "GumbelSoftmax chooses the codes of a whole recording",
         ("export", "mine", "out", "--format", "torch-export", "--half"): "--half is for codeclab's own format",
         ("encode", "a.wav", "a.clc", "--codec", "mine", "--engine", "openvino"): "openvino needs onnx and onnxscript",
         ("encode", "a.wav", "a.clc", "--codec", "mine", "--engine", "openvino", "--precision", "bf16"): "float32",
