@@ -16,9 +16,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.formats import Run, check_packages, load_graph, write_graph
 from codeclab.codecs.engines.graphs import example_input, make_graph
 from codeclab.codecs.engines.names import EngineName, Format
+from codeclab.codecs.engines.windows import Windows
 from codeclab.codecs.layers.layer_stream import LayerStream, NotStreamableError
 from codeclab.codecs.layers.streaming import Chain, layer_stream
-from codeclab.codecs.layers.time_major import joined
 from codeclab.codecs.receptive_field import ReceptiveField, receptive_field
 
 FORMATS: dict[EngineName, Format] = {"onnxruntime": "onnx", "openvino": "openvino"}
@@ -55,7 +55,7 @@ class GraphPart:
         if self._field.unbounded:
             raise NotStreamableError(f"{self._name} sees all of a recording at once")
         past, future = (-(-samples // self._hop) for samples in (self._field.samples_past, self._field.samples_future))
-        return _Windows(self._run, self._out_channels, *self._per_frame, past, future)
+        return Windows(self._run, self._out_channels, *self._per_frame, past, future)
 
 
 class EnginePart:
@@ -181,41 +181,3 @@ def _run(part: Encoder | Decoder, layers: list[nn.Module]) -> nn.Module:
     changes = any(max(convolution.stride) > 1 for convolution in convolutions)
     hop_length = part.hop_length if changes else 1
     return (_EncoderRun if isinstance(part, Encoder) else _DecoderRun)(run, channels, hop_length)
-
-
-class _Windows(LayerStream):
-    """A graph over a long input, window after window.
-
-    Args:
-        run: the graph.
-        out_channels: of its output.
-        steps_in: time steps of the input for each frame.
-        steps_out: and of the output.
-        past: frames before one that it depends on.
-        future: and after it.
-    """
-
-    def __init__(self, run: Run, out_channels: int, steps_in: int, steps_out: int, past: int, future: int) -> None:
-        self._run, self._out_channels = run, out_channels
-        self._steps_in, self._steps_out = steps_in, steps_out
-        self._future = future
-        # Layers that reflect see at an edge what lies as far within as they reach beyond it, and what that depends on.
-        self._margin = past + future + 1
-        self._held: Tensor | None = None
-        self._start = 0  # frame at which what is held begins
-        self._given = 0  # frames that have been given out
-
-    def push(self, x: Tensor, last: bool = False) -> Tensor:
-        """See ``LayerStream``."""
-        held = joined(self._held, x)
-        whole = self._start + held.shape[-1] // self._steps_in
-        ready = -(-held.shape[-1] // self._steps_in) + self._start if last else whole - self._future
-        if ready <= self._given or not (last or self._given or whole > self._margin):
-            self._held = held
-            return x.new_zeros(x.shape[0], self._out_channels, 0)
-        window = held if last else held[..., : (whole - self._start) * self._steps_in]
-        output = self._run(window)
-        first, end = ((frame - self._start) * self._steps_out for frame in (self._given, ready))
-        self._given, start = ready, max(ready - self._margin, 0)
-        self._held, self._start = held[..., (start - self._start) * self._steps_in :].clone(), start
-        return output[..., first : None if last else end]
