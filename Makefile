@@ -31,10 +31,10 @@ test-slow: install  ## the tests that train for minutes
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
 
 # In .venv they would slow every start: torchmetrics, and so Lightning, imports librosa and onnxruntime where they are.
-test-metrics:  ## the extra `metrics` against its packages, in .venv-metrics
+test-metrics:  ## the extras `metrics` and `engines` against their packages, in .venv-metrics
 	$(MAKE) install VENV=.venv-metrics
-	VIRTUAL_ENV=$(CURDIR)/.venv-metrics .venv-metrics/bin/uv pip install --quiet -e '.[metrics]'
-	.venv-metrics/bin/python -m pytest -q tests/benchmarks/metrics
+	VIRTUAL_ENV=$(CURDIR)/.venv-metrics .venv-metrics/bin/uv pip install --quiet -e '.[metrics,engines]'
+	.venv-metrics/bin/python -m pytest -q tests/benchmarks/metrics tests/codecs/engines tests/experiments/cli/test_export_graphs.py
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

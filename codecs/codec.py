@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from importlib import import_module
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from codeclab.quantizers.base import Quantized, Quantizer, unquantized
 from codeclab.quantizers.tensor_input import require_tensor
 
 if TYPE_CHECKING:
+    from codeclab.codecs.engines.engine import Engine, EnginePart
+    from codeclab.codecs.engines.names import EngineName
     from codeclab.codecs.streaming import CodecStream
 
 __all__ = ["Codec", "Codes"]
@@ -71,7 +73,8 @@ class Codec(nn.Module):
         self.segment = segment
         self.overlap = overlap
         self.normalize = normalize
-        self._bf16 = False
+        self.bf16 = False
+        self._engine: Engine | None = None
         self.chosen_bitrates = sorted(float(rate) for rate in bitrates) if bitrates else None
         self.rate_names: dict[float, int] = {}  # of a folder whose bandwidths are not what they are called; not saved
         reachable = self._reachable()
@@ -197,18 +200,42 @@ class Codec(nn.Module):
         Weights stay float32, as do the quantizer's arithmetic and spectra. Training is not concerned: its precision is
         the trainer's. Some codes are others than in float32, and decoded audio differs from float32 by about -40 dB.
         """
-        self._bf16 = True
+        if self._engine is not None:
+            raise ValueError("an engine runs this codec, in float32; bfloat16 is of torch")
+        self.bf16 = True
         return self
+
+    def to_engine(self, name: "EngineName") -> "Codec":
+        """Have encoder and decoder computed by another engine when coding, on the CPU; returns the codec.
+
+        An end's graph is made, with its weights and torch's number of threads, when it is first used; that takes up to
+        a minute. The quantizer stays torch's, as do recurrent layers. Some codes are others than torch's: sums are
+        added up in another order.
+
+        Args:
+            name: ``onnxruntime`` or ``openvino``.
+
+        Raises:
+            ValueError: the engine is not installed, or the codec is on a GPU or in bfloat16.
+        """
+        # Graphs are made of codecs, whose parts this module knows.
+        self._engine = import_module("codeclab.codecs.engines.engine").Engine(self, name)
+        return self
+
+    def end(self, name: Literal["encoder", "decoder"]) -> "Encoder | Decoder | EnginePart":
+        """What computes one end of the codec when coding: the part, or after ``to_engine`` an engine."""
+        part: Encoder | Decoder = self.encoder if name == "encoder" else self.decoder
+        return part if self._engine is None else self._engine.end(part)
 
     def networks(self) -> AbstractContextManager[None]:
         """In which encoder and decoder are called to code: bfloat16 after ``to_bf16``."""
-        return network_precision(next(self.parameters()).device, self._bf16)
+        return network_precision(next(self.parameters()).device, self.bf16)
 
     def encode_pieces(self, pieces: Tensor, n_codebooks: int) -> tuple[Tensor, Tensor | None]:
         """Whole pieces ``[B, C, N]`` to codes ``[B, K, T]`` and, where the codec normalises, levels ``[B, 1, 1]``."""
         level = self._level(pieces) if self.normalize else None
         with self.networks():
-            latent = pushed_whole(self.encoder, pieces if level is None else pieces / level)
+            latent = pushed_whole(self.end("encoder"), pieces if level is None else pieces / level)
         return self.quantizer.encode(latent.contiguous(), n_codebooks), level
 
     @torch.no_grad()
@@ -235,7 +262,7 @@ class Codec(nn.Module):
         """Codes ``[B, K, T]`` of whole pieces, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""
         latent = self.quantizer.decode(codes)
         with self.networks():
-            decoded = pushed_whole(self.decoder, latent).to(latent)
+            decoded = pushed_whole(self.end("decoder"), latent).to(latent)
         return decoded if levels is None else decoded * levels
 
     def stream(

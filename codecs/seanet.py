@@ -4,11 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.base import Decoder, Encoder, check_sizes
 from codeclab.codecs.layers.activation import Activation, make_activation
 from codeclab.codecs.layers.convolution import Norm, PaddedConv1d, PadMode, TrimmedConvTranspose1d
+from codeclab.codecs.layers.graph_lstm import lstm_in_graph
 from codeclab.codecs.layers.initialization import AUDIO_RMS, WeightInit, preserve_variance
 from codeclab.codecs.layers.layer_stream import LayerStream
 from codeclab.codecs.layers.streaming import Sum, layer_stream
@@ -76,7 +78,8 @@ class SkipLSTM(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, C, T]`` to the same shape."""
-        output, _ = self.lstm(latent.permute(2, 0, 1))
+        steps = latent.permute(2, 0, 1)
+        output = lstm_in_graph(self.lstm, steps) if torch.compiler.is_exporting() else self.lstm(steps)[0]
         return output.permute(1, 2, 0) + latent
 
     def stream(self) -> LayerStream:

@@ -103,7 +103,7 @@ class SpectralEncoder(Encoder):
         """Zeros before and after audio of ``length`` samples."""
         overlap = self.n_fft - self.stft.hop_length
         before = overlap if self.causal else overlap // 2
-        return before, overlap - before - length % -self.hop_length
+        return before, overlap - before + -length % self.hop_length
 
     def _features(self, audio: Tensor) -> Tensor:
         """What the first layer sees of ``[B, C, N]``: ``[B, 3 C F, T]``."""
@@ -113,9 +113,14 @@ class SpectralEncoder(Encoder):
         """The features of whole windows of ``[B, C, N]``."""
         spectrum = self.stft(audio)
         with torch.autocast(audio.device.type, enabled=False):
-            magnitude = spectrum.abs().clamp_min(QUIETEST)
-            compressed = spectrum * magnitude.pow(COMPRESSION - 1)
-            features = torch.cat([compressed.real, compressed.imag, 0.3 * magnitude.log()], dim=-1)
+            if spectrum.is_complex():
+                magnitude = spectrum.abs().clamp_min(QUIETEST)
+                compressed = spectrum * magnitude.pow(COMPRESSION - 1)
+                features = torch.cat([compressed.real, compressed.imag, 0.3 * magnitude.log()], dim=-1)
+            else:  # of a RealSTFT
+                magnitude = spectrum.unflatten(-1, (2, -1)).square().sum(-2).sqrt().clamp_min(QUIETEST)
+                gain = magnitude.pow(COMPRESSION - 1)
+                features = torch.cat([spectrum * torch.cat([gain, gain], dim=-1), 0.3 * magnitude.log()], dim=-1)
         return features.transpose(2, 3).flatten(1, 2)
 
     def stream(self) -> LayerStream:

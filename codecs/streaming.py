@@ -187,7 +187,7 @@ class _FrameEncoder:
     """Frame after frame, for a codec that codes audio whole."""
 
     def __init__(self, codec: Codec, n_codebooks: int) -> None:
-        self._layers = codec.encoder.stream()
+        self._layers = codec.end("encoder").stream()
         self._codec, self._n_codebooks = codec, n_codebooks
 
     def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
@@ -224,7 +224,7 @@ class _FrameDecoder:
     """Frame after frame."""
 
     def __init__(self, codec: Codec, batch: int) -> None:
-        self._layers = codec.decoder.stream()
+        self._layers = codec.end("decoder").stream()
         self._codec, self._batch = codec, batch
 
     def push(self, codes: Codes) -> Tensor:

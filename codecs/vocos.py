@@ -12,6 +12,7 @@ from codeclab.codecs.layers.convnext import ChannelNorm, make_blocks
 from codeclab.codecs.layers.convolution import PaddedConv1d, TrimmedConvTranspose1d
 from codeclab.codecs.layers.inverse_stft import InverseSTFT
 from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.real_fourier import RealInverseSTFT
 from codeclab.codecs.layers.streaming import Begin, Chain, Pointwise, layer_stream
 from codeclab.codecs.spectral import stft_hop
 
@@ -130,7 +131,10 @@ class VocosDecoder(Decoder):
         return self.head(self.final_norm(frames.transpose(1, 2))).transpose(1, 2)
 
     def _spectrum(self, numbers: Tensor) -> Tensor:
-        """The head's output ``[B, 2 C F, T]`` as a complex spectrum ``[B, C, F, T]``."""
+        """The head's output ``[B, 2 C F, T]`` as a complex spectrum ``[B, C, F, T]``, in a graph ``[B, C, 2 F, T]``."""
         with torch.autocast(numbers.device.type, enabled=False):
             magnitudes, angles = numbers.float().unflatten(1, (2, self.channels, -1)).unbind(1)
-            return torch.polar(magnitudes.exp().clamp(max=LOUDEST), angles)
+            magnitudes = magnitudes.exp().clamp(max=LOUDEST)
+            if isinstance(self.istft, RealInverseSTFT):
+                return torch.cat([magnitudes * angles.cos(), magnitudes * angles.sin()], dim=2)
+            return torch.polar(magnitudes, angles)

@@ -229,7 +229,7 @@ class FSQ(Quantizer):
         outputs = []
         for group, (total, part) in enumerate(zip(totals, bounded, strict=True)):
             output = self._projection(group).out_proj(straight_through(part, total))
-            present = choice.counts(len(latent), latent.device) > group
+            present = choice.counts(latent.shape[0], latent.device) > group
             outputs.append(output * present[:, None, None])
         return torch.cat(outputs, dim=1), torch.stack(codes, dim=1)
 

@@ -160,7 +160,7 @@ class GumbelSoftmax(Quantizer):
 
     def _used(self, choice: CodebookChoice, latent: Tensor) -> Tensor:
         """Whether an item uses a codebook, ``bool [B, 1, K, 1]``."""
-        counts = choice.counts(len(latent), latent.device)
+        counts = choice.counts(latent.shape[0], latent.device)
         return (torch.arange(choice.most, device=latent.device) < counts[:, None])[:, None, :, None]
 
     def _training_noise(self, latent: Tensor) -> Tensor:

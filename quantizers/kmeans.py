@@ -26,6 +26,8 @@ def nearest(vectors: Tensor, entries: Tensor, halves: Tensor | None = None) -> T
         ``int64 [N]``.
     """
     halves = half_squares(entries) if halves is None else halves
+    if torch.compiler.is_exporting():  # a graph leaves open how many parts there would be
+        return torch.addmm(halves, vectors, entries.t()).max(1).indices
     parts = [torch.addmm(halves, rows, entries.t()).max(1).indices for rows in vectors.split(SEARCH_ROWS)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 

@@ -13,6 +13,7 @@ ORDER = (
     "codecs.layers",
     "codecs",
     "codecs.io",
+    "codecs.engines",
     "codecs.entropy",
     "discriminators",
     "benchmarks.metrics",
@@ -42,12 +43,13 @@ STRANGERS = (("benchmarks", "discriminators"),)
 """Folders that know nothing of each other although one comes before the other."""
 
 DOORS = {
+    ("codecs/codec.py", "codeclab.codecs.engines"),
     ("codecs/codec.py", "codeclab.codecs.io.folder"),
     ("codecs/codec.py", "codeclab.codecs.io.parts"),
     ("codecs/codec.py", "codeclab.experiments.config.recipes"),
     ("codecs/codec.py", "codeclab.experiments.config.own_code"),
 }
-"""The only imports upwards: ``Codec.save``, ``from_pretrained`` and ``from_recipe``, which users find on the class."""
+"""The only imports upwards: what users find on the class ``Codec``, as ``save``, ``from_recipe`` and ``to_engine``."""
 
 
 def imported(file: Path) -> set[str]:

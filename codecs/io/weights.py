@@ -1,5 +1,6 @@
 """The tensors of a module by plain names: weight norm folded into ``….weight``, and back."""
 
+import copy
 from collections.abc import Sequence
 from typing import cast
 
@@ -20,6 +21,20 @@ def folded_tensors(module: nn.Module) -> dict[str, Tensor]:
             for name in cast(nn.ModuleDict, child.parametrizations):
                 tensors[f"{prefix}.{name}" if prefix else name] = getattr(child, name)
     return {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+
+
+def folded_copy(module: nn.Module) -> nn.Module:
+    """A copy of a module with weight norm folded, without gradients, in evaluation mode."""
+    clone = copy.deepcopy(module)
+    for child in list(clone.modules()):
+        if parametrize.is_parametrized(child):
+            weights = {name: getattr(child, name) for name in cast(nn.ModuleDict, child.parametrizations)}
+            # torch makes a class for each such layer, which a copy shares: removed there, the original would lose it.
+            child.__class__ = type(child).__bases__[0]
+            del child.parametrizations
+            for name, weight in weights.items():
+                child.register_parameter(name, nn.Parameter(weight.detach()))
+    return clone.requires_grad_(False).eval()
 
 
 def fold(module: nn.Module) -> None:

@@ -3,6 +3,7 @@
 import math
 from typing import Literal, cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -112,14 +113,32 @@ class PaddedConv1d(nn.Module):
         """Samples before and after an input of ``length``."""
         total = max(self.window - self.stride, 0)
         after = self._after
-        full = math.ceil((length - self.window + total) / self.stride + 1)
-        extra = (full - 1) * self.stride + self.window - total - length
-        return total - after, after + max(extra, 0)
+        return total - after, after + (self.window - total - length) % self.stride
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, C', ceil(N / stride)]``."""
+        if torch.compiler.is_exporting():
+            return self.norm(self.convolution(self._padded_openly(audio)))
         left, right = self.padding(audio.shape[-1])
         return self.norm(self.convolution(pad_time(audio, left, right, self.pad_mode)))
+
+    def _padded_openly(self, audio: Tensor) -> Tensor:
+        """Padded by as much for every length, which a graph leaves open: what no whole window reaches does no harm."""
+        length = audio.shape[-1]
+        left, right = self.padding(length)
+        most = self._after + self.stride - 1
+        if self.pad_mode == "constant":
+            return F.pad(audio, (left, most))
+        # ``pad_time`` by places: the last of the samples and of the zeros after them is what is reflected at.
+        last = torch.sym_max(length, torch.sym_max(left, right) + 1) - 1
+
+        def at(places: Tensor) -> Tensor:
+            return audio.index_select(-1, places.clamp(0, length - 1)) * (places < length)
+
+        before = at(torch.arange(left, 0, -1, device=audio.device))
+        beyond = length - last + torch.arange(most, device=audio.device)
+        after = at(last - torch.maximum(beyond, -beyond))  # abs() of integers is wrong in OpenVINO 2026.4
+        return torch.cat([before, audio, after], dim=-1)
 
     def stream(self) -> LayerStream:
         """A stream through the layer, which waits for what it reflects at the start."""

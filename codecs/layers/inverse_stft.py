@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from codeclab.codecs.layers.layer_stream import LayerStream
 from codeclab.codecs.layers.overlap_add import OverlapAdd
+from codeclab.codecs.layers.real_fourier import RealInverseSTFT
 
 
 class InverseSTFT(nn.Module):
@@ -70,6 +71,10 @@ class InverseSTFT(nn.Module):
         squares = self.window.square()[None, :, None].expand(len(spectrum), -1, spectrum.shape[-1])
         added = self._overlap_add(frames).unflatten(0, spectrum.shape[:2])
         return torch.cat([added, self._overlap_add(squares)[:, None]], dim=1)
+
+    def exportable(self) -> RealInverseSTFT:
+        """The same transform in real numbers, of spectra ``[B, C, 2 F, T + frames_before]``, real parts first."""
+        return RealInverseSTFT(self.window, self.hop_length, self._begin, self._end, self.frames_before)
 
     def stream(self, spectrum_of: Callable[[Tensor], Tensor], channels: int) -> LayerStream:
         """A stream from what a spectrum is made of to audio.

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codeclab.codecs.layers.real_fourier import RealSTFT
+
 Padding = Literal["none", "centre", "same", "matched"]
 
 
@@ -86,6 +88,16 @@ class STFT(nn.Module):
         """The window in the middle of ``[n_fft]``."""
         missing = self.n_fft - self.window_length
         return F.pad(self.window, (missing // 2, missing - missing // 2)) if missing else self.window
+
+    def exportable(self) -> RealSTFT:
+        """The same transform in real numbers, ``[B, C, T, 2 F]``, real parts first.
+
+        Raises:
+            ValueError: this transform pads.
+        """
+        if self.padding != "none":
+            raise ValueError(f"an STFT with padding {self.padding!r} is not exported; right is none")
+        return RealSTFT(self.window, self.n_fft, self.hop_length)
 
     def _padded(self, audio: Tensor) -> Tensor:
         """``[B, N]`` with this transform's padding at both ends."""

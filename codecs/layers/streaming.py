@@ -8,6 +8,7 @@ layers are computed as ``time_major`` has it.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +23,17 @@ POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, n
 """Modules whose output at one time depends on their input at that time alone."""
 
 
-def pushed_whole(module: nn.Module, x: Tensor) -> Tensor:
+class Streamed(Protocol):
+    """Anything that is called with whole inputs, and streamed."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``[B, C, n]`` to ``[B, C', m]``."""
+
+    def stream(self) -> LayerStream:
+        """A new stream."""
+
+
+def pushed_whole(module: Streamed | nn.Module, x: Tensor) -> Tensor:
     """What a module makes of a whole input ``[B, C, n]``: by a stream where it has one, else by calling it."""
     try:
         stream = layer_stream(module)
@@ -31,7 +42,7 @@ def pushed_whole(module: nn.Module, x: Tensor) -> Tensor:
     return stream.push(x, last=True)
 
 
-def layer_stream(module: nn.Module) -> LayerStream:
+def layer_stream(module: Streamed | nn.Module) -> LayerStream:
     """A new stream through a module.
 
     Args:

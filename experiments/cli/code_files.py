@@ -8,11 +8,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.engines.names import EngineName
 from codeclab.codecs.entropy.audio_files import Coded, decode_file, encode_file, reconstruct_file
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.ecdc_files import (
@@ -45,6 +47,7 @@ class Work:
         imports: files with the user's own parts.
         device: where the codec runs.
         precision: of its networks, ``f32`` or ``bf16``.
+        engine: that computes them, ``torch``, ``onnxruntime`` or ``openvino``.
     """
 
     command: str
@@ -55,6 +58,7 @@ class Work:
     imports: tuple[str, ...]
     device: str
     precision: str
+    engine: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,8 @@ class Worker:
         self.codec = load_codec(work.codec).to(work.device).eval()
         if work.precision == "bf16":
             self.codec.to_bf16()
+        if work.engine != "torch":
+            self.codec.to_engine(cast(EngineName, work.engine))
         given = None if work.language_model is None else Path(work.language_model)
         released = given is not None and given.is_file()
         self.coders = Coders.beside(self.codec, work.codec, None if released else given)
@@ -201,7 +207,9 @@ def run(command: str, argv: list[str]) -> int:
     bitrate, entropy = getattr(options, "bitrate", None), getattr(options, "entropy", "none")
     model = getattr(options, "language_model", None)
     imports = tuple(options.imports)
-    work = Work(command, options.codec, bitrate, entropy, model, imports, options.device, options.precision)
+    work = Work(
+        command, options.codec, bitrate, entropy, model, imports, options.device, options.precision, options.engine
+    )
     note_precision(command, options.precision, options.device)
     try:
         files = pairs(Path(options.input), Path(options.output), command, suffix)

@@ -1,4 +1,4 @@
-"""``codeclab export``: a trained codec as a folder for this package, or for ``transformers``."""
+"""``codeclab export``: a trained codec as a folder for this package, for ``transformers``, or as graphs."""
 
 import json
 import sys
@@ -7,16 +7,18 @@ from pathlib import Path
 from safetensors.torch import save
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.engines.names import MARK, SUFFIXES
 from codeclab.codecs.entropy.choice import FOLDER, Coders
 from codeclab.codecs.entropy.model_folder import CONFIG as FITTED_CONFIG
 from codeclab.codecs.entropy.model_folder import TENSORS as FITTED_TENSORS
 from codeclab.codecs.entropy.model_folder import FittedModel, save_fitted
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.transformers_export import to_transformers
-from codeclab.experiments.cli.options.export import CONFIG, FILES, PREPROCESSOR, TENSORS, make_parser
+from codeclab.experiments.cli.export_graphs import write_graphs
+from codeclab.experiments.cli.options.export import CONFIG, FILES, GRAPHS, PREPROCESSOR, TENSORS, make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 
-MARKS = {"codeclab": "format_version", "transformers": "model_type"}
+MARKS = {"codeclab": "format_version", "transformers": "model_type"} | dict.fromkeys(GRAPHS, MARK)
 """A key that only the ``config.json`` of this format has."""
 
 
@@ -26,7 +28,7 @@ def check_directory(directory: Path, run: Path, form: str, overwrite: bool) -> N
     Args:
         directory: to be written to.
         run: the run or codec that is exported.
-        form: ``codeclab`` or ``transformers``.
+        form: one of ``FILES``.
         overwrite: whether the user wants files of others among those of the export.
 
     Raises:
@@ -53,7 +55,7 @@ def export(codec: Codec, directory: Path, form: str, half: bool = False) -> tupl
     Args:
         codec: to be exported.
         directory: made where it is missing; files of an earlier export are replaced.
-        form: ``codeclab`` or ``transformers``.
+        form: one of ``FILES``.
         half: numbers in half the bytes.
 
     Returns:
@@ -64,6 +66,8 @@ def export(codec: Codec, directory: Path, form: str, half: bool = False) -> tupl
     """
     if half and form != "codeclab":
         raise ValueError("--half is for codeclab's own format; transformers' from_pretrained takes dtype=torch.float16")
+    if form in SUFFIXES:
+        return write_graphs(codec, directory, form)
     if form == "codeclab":
         codec.save(directory, half)
         loader, notes = "codeclab.Codec", []
@@ -104,11 +108,13 @@ def run(command: str, argv: list[str]) -> int:
     except (RecipeError, ValueError, OSError) as error:
         print(f"codeclab export: {error}", file=sys.stderr)
         return 2
-    for note in notes:
+    for note in [] if options.format in SUFFIXES else notes:
         print(f"note: {note}", file=sys.stderr)
     rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
     channels = {1: "mono", 2: "stereo"}.get(codec.channels, f"{codec.channels} channels")
     print(f"{directory}: {codec.sample_rate} Hz, {channels}, {rates} kbps, for {options.format}")
+    for found in notes if options.format in SUFFIXES else []:
+        print(found)
     if fitted is not None:
         print(f"with its language model, for `codeclab encode --codec {directory} --entropy lm`")
     print(f"to load it: {how}")

@@ -2,6 +2,7 @@
 
 import argparse
 
+from codeclab.codecs.engines.names import ENGINES
 from codeclab.experiments.cli.options.shared import add_codec, add_imports
 
 SUMMARIES = {
@@ -44,6 +45,13 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes for a folder (default: one a core)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument(
+        "--engine",
+        default="torch",
+        choices=("torch", *ENGINES),
+        help="that computes the networks; others than torch need pip install 'codeclab[engines]' and take up to a "
+        "minute to start, and some codes are others (default: torch)",
+    )
     add_precision(parser)
     add_imports(parser)
     return parser

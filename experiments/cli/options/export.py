@@ -2,6 +2,7 @@
 
 import argparse
 
+from codeclab.codecs.engines.names import SUFFIXES, exported_files
 from codeclab.experiments.cli.options.shared import add_imports, run_name
 
 CONFIG = "config.json"
@@ -10,7 +11,14 @@ TENSORS = "model.safetensors"
 
 PREPROCESSOR = "preprocessor_config.json"
 
-FILES = {"codeclab": (TENSORS, CONFIG), "transformers": (TENSORS, PREPROCESSOR, CONFIG)}
+GRAPHS: dict[str, tuple[str, ...]] = {form: exported_files(form) for form in SUFFIXES}
+"""Formats of graphs, for other programs than this one, and what an export of each is made of."""
+
+FILES: dict[str, tuple[str, ...]] = {
+    "codeclab": (TENSORS, CONFIG),
+    "transformers": (TENSORS, PREPROCESSOR, CONFIG),
+    **GRAPHS,
+}
 """What an export of each format is made of."""
 
 
@@ -18,11 +26,13 @@ def make_parser() -> argparse.ArgumentParser:
     """The options of ``codeclab export``."""
     parser = argparse.ArgumentParser(
         prog="codeclab export",
-        description="Write a trained codec as a folder of its own: to keep or to pass on (codeclab), or for "
+        description="Write a trained codec as a folder of its own: to keep or to pass on (codeclab), for "
         "Hugging Face's transformers, whose EncodecModel or DacModel then codes with it: the same codes "
-        "at every bitrate. The run stays as it is.",
+        "at every bitrate, or as graphs for programs without codeclab (onnx, openvino, torch-export): they are loaded "
+        "again, compared with the codec and timed before anything is written. The run stays as it is.",
         epilog="transformers knows SEANetEncoder + ResidualVQ + SEANetDecoder (EncodecModel) and DACEncoder + "
         "FactorizedVQ + DACDecoder (DacModel); of another codec, this says what stands in the way. "
+        "onnx and openvino need pip install 'codeclab[engines]'. "
         "Example: codeclab export runs/NAME my-codec --format transformers",
     )
     parser.add_argument("run", type=run_name, metavar="RUN", help="a run's folder (runs/NAME), or a codec's")

@@ -1,0 +1,186 @@
+"""Whether a codec's graphs compute what the codec does, and how fast."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from codeclab.codecs.codec import Codec
+from codeclab.codecs.engines.formats import Run
+from codeclab.codecs.layers.streaming import pushed_whole
+from codeclab.codecs.wording import counted
+from codeclab.quantizers.base import ABSENT
+
+LEAST_EQUAL = 0.99
+"""Share of codes that should be the codec's; a few lie between two entries, and rounding decides."""
+
+MOST_APART = 1e-3
+"""Largest difference of decoded audio over its rms."""
+
+TIMED_SECONDS = 4.0
+TIMED_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The four graphs of a codec as functions.
+
+    Attributes:
+        encoder: audio ``[B, C, N]`` to a latent ``[B, D, T]``.
+        quantizer: a latent to codes ``int64 [B, K, T]``.
+        dequantizer: codes to a latent.
+        decoder: a latent to audio.
+    """
+
+    encoder: Run
+    quantizer: Run
+    dequantizer: Run
+    decoder: Run
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """Audio ``[B, C, N]`` to codes ``int64 [B, K, T]``."""
+        return self.quantizer(self.encoder(audio))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes ``int64 [B, K, T]`` to audio ``[B, C, N]``."""
+        return self.decoder(self.dequantizer(codes))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How near graphs are to their codec.
+
+    Attributes:
+        codes: compared, at the highest bitrate.
+        equal: share of them that are the codec's.
+        apart: largest difference of audio decoded from the codec's codes, full scale 1.
+        rms: of that audio.
+    """
+
+    codes: int
+    equal: float
+    apart: float
+    rms: float
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Seconds of audio coded in a second on one thread.
+
+    Attributes:
+        encode: of the graphs.
+        decode: of the graphs.
+        own_encode: of the codec itself.
+        own_decode: of the codec itself.
+    """
+
+    encode: float
+    decode: float
+    own_encode: float
+    own_decode: float
+
+
+@torch.no_grad()
+def agreement(codec: Codec, graphs: Graphs) -> Agreement:
+    """Compare graphs with their codec, on two batches of other sizes and lengths, at every bitrate.
+
+    Raises:
+        ValueError: they differ by more than rounding explains; the message says in what.
+    """
+    most = codec.choose_codebooks()
+    compared, equal, apart, squares, samples = 0, 0, 0.0, 0.0, 0
+    for audio in _batches(codec):
+        latent = pushed_whole(codec.encoder, audio).contiguous()
+        codes = codec.quantizer.encode(latent, most)
+        found = graphs.encode(audio)
+        if found.shape != codes.shape:
+            raise ValueError(f"the graphs give codes {list(found.shape)} where the codec gives {list(codes.shape)}")
+        compared, equal = compared + codes.numel(), equal + int((found == codes).sum())
+        _check_prefixes(codec, graphs, latent)
+        for count in {codec.n_codebooks_for(rate) for rate in codec.bitrates}:
+            decoded = pushed_whole(codec.decoder, codec.quantizer.decode(codes[:, :count]))
+            theirs = graphs.decode(_filled(codes[:, :count], most))
+            if theirs.shape != decoded.shape:
+                raise ValueError(
+                    f"the graphs give audio {list(theirs.shape)} where the codec gives {list(decoded.shape)}"
+                )
+            apart = max(apart, float((theirs - decoded).abs().max()))
+            squares, samples = squares + float(decoded.square().sum()), samples + decoded.numel()
+    result = Agreement(compared, equal / compared, apart, (squares / samples) ** 0.5)
+    # Not so either where something is not a number.
+    if not (result.equal >= LEAST_EQUAL and result.apart <= MOST_APART * result.rms):
+        raise ValueError(
+            f"the graphs do not compute what the codec does: {result.equal:.2%} of the codes are equal, at least "
+            f"{LEAST_EQUAL:.0%} should be; decoded audio differs by {result.apart:.2g} at an rms of {result.rms:.2g}, "
+            f"at most {MOST_APART:g} of it would be right. Nothing was written"
+        )
+    return result
+
+
+@torch.no_grad()
+def speeds(codec: Codec, graphs: Graphs) -> Speeds:
+    """Time both on one thread, in turns; the median of three runs each, after one that is not counted."""
+    seconds = TIMED_SECONDS if codec.segment is None else min(TIMED_SECONDS, codec.segment)
+    audio = _audio(codec, 1, int(seconds * codec.sample_rate))
+    most = codec.choose_codebooks()
+    codes, levels = codec.encode_pieces(audio, most)
+    works: list[Callable[[], object]] = [
+        lambda: graphs.encode(audio),
+        lambda: graphs.decode(codes),
+        lambda: codec.encode_pieces(audio, most),
+        lambda: codec.decode_pieces(codes, levels),
+    ]
+    taken: list[list[float]] = [[] for _ in works]
+    with _one_thread():
+        for _ in range(1 + TIMED_RUNS):
+            for work, times in zip(works, taken, strict=True):
+                began = time.perf_counter()
+                work()
+                times.append(time.perf_counter() - began)
+    return Speeds(*(seconds / median(times[1:]) for times in taken))
+
+
+def _check_prefixes(codec: Codec, graphs: Graphs, latent: Tensor) -> None:
+    """A lower bitrate takes the first codebooks: refuse a quantizer whose first ones depend on those after them."""
+    found = graphs.quantizer(latent)
+    for count in {codec.n_codebooks_for(rate) for rate in codec.bitrates}:
+        codes = codec.quantizer.encode(latent, count)
+        share = float((codes == found[:, :count]).float().mean())
+        if share < LEAST_EQUAL:
+            raise ValueError(
+                f"with {counted(count, 'codebook')} {type(codec.quantizer).__name__} gives other codes than the first "
+                f"of all, {share:.2%} are equal; one graph cannot stand for every bitrate"
+            )
+
+
+def _filled(codes: Tensor, count: int) -> Tensor:
+    """Codes with as many codebooks as the graph takes."""
+    return torch.nn.functional.pad(codes, (0, 0, 0, count - codes.shape[1]), value=ABSENT)
+
+
+def _batches(codec: Codec) -> Iterator[Tensor]:
+    longest = codec.sample_rate if codec.segments is None else codec.segments.length
+    longest = max(longest, 8 * codec.hop_length)
+    yield _audio(codec, 1, longest)
+    yield _audio(codec, 3, longest // 2 + 1)
+
+
+def _audio(codec: Codec, items: int, samples: int) -> Tensor:
+    """Noise that swells and fades, ``[B, C, N]``, as loud as what the encoder gets."""
+    noise = torch.randn(items, codec.channels, samples, generator=torch.Generator().manual_seed(samples))
+    swell = 0.5 - 0.45 * torch.cos(torch.arange(samples) * (8 * torch.pi / codec.sample_rate))
+    return noise * swell * (1.0 if codec.normalize else 0.1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,103 @@
+"""Encoder, quantizer and decoder as graphs by ``torch.export``, open in the number of items and of time steps."""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.io.weights import folded_copy
+from codeclab.quantizers.base import Quantizer
+
+ITEMS, FRAMES = 2, 17
+"""Of the example that a graph is made with; any other numbers would do, but 1."""
+
+
+class Quantize(nn.Module):
+    """A quantizer's way in.
+
+    Args:
+        quantizer: any.
+        n_codebooks: used.
+    """
+
+    def __init__(self, quantizer: Quantizer, n_codebooks: int) -> None:
+        super().__init__()
+        self.quantizer, self.n_codebooks = quantizer, n_codebooks
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """``[B, D, T]`` to codes ``int64 [B, K, T]``."""
+        return self.quantizer.encode(latent, self.n_codebooks)
+
+
+class Dequantize(nn.Module):
+    """A quantizer's way back.
+
+    Args:
+        quantizer: any.
+    """
+
+    def __init__(self, quantizer: Quantizer) -> None:
+        super().__init__()
+        self.quantizer = quantizer
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Codes ``int64 [B, K, T]`` to ``[B, D, T]``."""
+        return self.quantizer.decode(codes)
+
+
+def example_input(part: Encoder | Decoder) -> Tensor:
+    """Something to put through a part, ``[B, C, n]``."""
+    if isinstance(part, Encoder):
+        return torch.zeros(ITEMS, part.channels, FRAMES * part.hop_length - 1)
+    return torch.zeros(ITEMS, part.dimension, FRAMES)
+
+
+def make_graph(module: nn.Module, example: Tensor) -> ExportedProgram:
+    """The graph of a module that takes one tensor ``[B, C, N]``, for any ``B`` and ``N``.
+
+    Args:
+        module: stays as it is; layers with a method ``exportable`` are replaced by what that gives.
+        example: an input, of more than one item and time step.
+
+    Raises:
+        ValueError: the module computes what a graph cannot hold; the message gives torch's reason.
+    """
+    plain = _plain(folded_copy(module))
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # torch's own, of its own older calls
+            return torch.export.export(plain, (example,), dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC},))
+    except Exception as error:  # torch raises of many kinds, for whatever stands in a forward
+        raise ValueError(f"{_name(module)} cannot be exported: {_first_line(error)}") from error
+
+
+def check_exportable(quantizer: Quantizer) -> None:
+    """Refuse a quantizer that a graph cannot stand for.
+
+    Raises:
+        ValueError: it draws codes at random.
+    """
+    if not quantizer.codes_each_frame_alone:
+        raise ValueError(
+            f"{type(quantizer).__name__} chooses the codes of a whole recording at random, which no graph does; "
+            "with choice: argmax it is exported"
+        )
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if callable(make := getattr(child, "exportable", None)):
+                setattr(parent, name, make())
+    return module
+
+
+def _name(module: nn.Module) -> str:
+    inner = module.quantizer if isinstance(module, (Quantize, Dequantize)) else module
+    return type(inner).__name__
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,29 @@
+"""Names of engines, of formats, and of the files of an export."""
+
+from typing import Literal
+
+EngineName = Literal["onnxruntime", "openvino"]
+
+ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
+
+Format = Literal["onnx", "openvino", "torch-export"]
+
+SUFFIXES: dict[Format, tuple[str, ...]] = {
+    "onnx": (".onnx",),
+    "openvino": (".xml", ".bin"),
+    "torch-export": (".pt2",),
+}
+"""Of a graph's files; the first is the one to load."""
+
+GRAPHS = ("encoder", "quantizer", "dequantizer", "decoder")
+"""Of an export, in the order in which audio goes through them."""
+
+CONFIG = "config.json"
+
+MARK = "graph_format"
+"""A key that only the ``config.json`` of such an export has."""
+
+
+def exported_files(form: Format) -> tuple[str, ...]:
+    """Names of an export's files."""
+    return (*(f"{graph}{suffix}" for graph in GRAPHS for suffix in SUFFIXES[form]), CONFIG)

@@ -1,0 +1,79 @@
+"""Fourier transforms as convolutions in real numbers, for formats and engines that know no complex ones.
+
+The transform's sine and cosine waves, windowed, are the filters: what ``torch.stft`` and ``irfft`` compute, up to the
+rounding of float32. ``STFT.exportable`` and ``InverseSTFT.exportable`` make them.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def waves(window: Tensor, n_fft: int) -> Tensor:
+    """The ``F = n_fft // 2 + 1`` windowed waves, real parts, then imaginary ones, ``float64 [2 F, n_fft]``."""
+    left = (n_fft - len(window)) // 2
+    filled = F.pad(window.double(), (left, n_fft - len(window) - left))
+    bins = torch.arange(n_fft // 2 + 1)[:, None]
+    angles = bins * torch.arange(n_fft) % n_fft * (2 * math.pi / n_fft)
+    return torch.cat([angles.cos(), -angles.sin()]) * filled
+
+
+class RealSTFT(nn.Module):
+    """Windows of audio to real and imaginary parts of their spectra; nothing is padded.
+
+    Args:
+        window: ``[W]``.
+        n_fft: transform length in samples.
+        hop_length: samples between windows.
+    """
+
+    waves: Tensor
+
+    def __init__(self, window: Tensor, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.hop_length = hop_length
+        self.register_buffer("waves", waves(window, n_fft)[:, None].float())
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """``[B, C, N]`` to ``[B, C, T, 2 F]``, real parts first."""
+        spectra = F.conv1d(audio.flatten(0, 1)[:, None], self.waves, stride=self.hop_length)
+        return spectra.transpose(1, 2).unflatten(0, audio.shape[:2])
+
+
+class RealInverseSTFT(nn.Module):
+    """Real and imaginary parts of spectra to audio, as ``InverseSTFT`` has it.
+
+    Args:
+        window: ``[W]``, as long as the transform.
+        hop_length: samples between spectra.
+        begin: samples of the overlapping windows' sum before the audio.
+        end: and after it.
+        frames_before: spectra that come before the audio.
+    """
+
+    waves: Tensor
+    squares: Tensor
+
+    def __init__(self, window: Tensor, hop_length: int, begin: int, end: int, frames_before: int) -> None:
+        super().__init__()
+        self.hop_length, self.begin, self.end, self.frames_before = hop_length, begin, end, frames_before
+        length = len(window)
+        # Bins between the first and the middle one stand for their mirrored ones, too.
+        counts = torch.full((length // 2 + 1,), 2.0, dtype=torch.float64)
+        counts[0] = 1
+        if length % 2 == 0:
+            counts[-1] = 1
+        scaled = waves(window, length) * counts.repeat(2)[:, None] / length
+        self.register_buffer("waves", scaled[:, None].float())
+        self.register_buffer("squares", window.square()[None, None].float())
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """``[B, C, 2 F, T]``, real parts first, to ``[B, C, N]``."""
+        added = F.conv_transpose1d(spectrum.flatten(0, 1), self.waves, stride=self.hop_length)
+        ones = torch.ones_like(spectrum[:1, 0, :1])
+        weight = F.conv_transpose1d(ones, self.squares, stride=self.hop_length)
+        stop = added.shape[-1] - self.end
+        audio = added[..., self.begin : stop] / weight[..., self.begin : stop]
+        return audio[:, 0].unflatten(0, spectrum.shape[:2])
