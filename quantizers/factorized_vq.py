@@ -228,7 +228,8 @@ class FactorizedVQ(Quantizer):
             restarts = self.training and self.dead_threshold > 0
             if restarts:
                 choice = most_of_all_processes(choice, latent.device)
-            quantized, codes, losses = self._quantize(latent.float(), choice, restarts)
+            quantized, codes, projections, lookups = self._quantize(latent.float(), choice, restarts)
+            losses = self._losses(projections, lookups, choice)
         bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
         return Quantized(quantized, codes, losses, bits)
 
@@ -279,7 +280,8 @@ class FactorizedVQ(Quantizer):
 
     def _quantize(
         self, latent: Tensor, choice: CodebookChoice, restarts: bool
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    ) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
+        """The quantized latent ``[B, D, T]``, codes ``[B, K, T]``, and what each stage looked up for what."""
         residual = latent
         total = torch.zeros_like(latent)
         chosen: list[Tensor] = []
@@ -309,7 +311,7 @@ class FactorizedVQ(Quantizer):
         found = torch.stack(chosen, dim=1)
         if masks is not None:
             found = found.where(masks.T[..., None], ABSENT)
-        return total, found, self._losses(projections, lookups, choice)
+        return total, found, projections, lookups
 
     @staticmethod
     def _losses(projections: list[Tensor], lookups: list[Tensor], choice: CodebookChoice) -> dict[str, Tensor]:

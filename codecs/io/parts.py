@@ -39,11 +39,14 @@ def import_modules(packages: Sequence[str]) -> None:
 
 
 def concrete_subclasses(base: type) -> list[type]:
-    """The classes derived from a base, at any depth, that can be built; those that have been imported."""
+    """The classes derived from a base, at any depth, that can be built; those that have been imported.
+
+    A name with an underscore is no part: it belongs to the file that it stands in.
+    """
     classes: list[type] = []
     children: list[type] = base.__subclasses__()
     for child in children:
-        if not inspect.isabstract(child):
+        if not inspect.isabstract(child) and not child.__name__.startswith("_"):
             classes.append(child)
         classes += concrete_subclasses(child)
     return classes
