@@ -114,8 +114,8 @@ def agreement(codec: Codec, graphs: Graphs) -> Agreement:
     # Not so either where something is not a number.
     if not (result.equal >= LEAST_EQUAL and result.apart <= MOST_APART * result.rms):
         raise ValueError(
-            f"the graphs do not compute what the codec does: {result.equal:.2%} of the codes are equal, at least "
-            f"{LEAST_EQUAL:.0%} should be; decoded audio differs by {result.apart:.2g} at an rms of {result.rms:.2g}, "
+            f"the graphs do not compute what the codec does: {100 * result.equal:.2f} % of the codes are equal, at least "
+            f"{100 * LEAST_EQUAL:.0f} % should be; decoded audio differs by {result.apart:.2g} at an rms of {result.rms:.2g}, "
             f"at most {MOST_APART:g} of it would be right. Nothing was written"
         )
     return result
@@ -153,7 +153,7 @@ def _check_prefixes(codec: Codec, graphs: Graphs, latent: Tensor) -> None:
         if share < LEAST_EQUAL:
             raise ValueError(
                 f"with {counted(count, 'codebook')} {type(codec.quantizer).__name__} gives other codes than the first "
-                f"of all, {share:.2%} are equal; one graph cannot stand for every bitrate"
+                f"of all, {100 * share:.2f} % are equal; one graph cannot stand for every bitrate"
             )
 
 

@@ -21,17 +21,7 @@ def lstm_operator(
 
 
 @lstm_operator.register_fake
-def _shapes(
-    steps: Tensor,
-    state: list[Tensor],
-    weights: list[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _shapes(steps: Tensor, state: list[Tensor], *_: object) -> tuple[Tensor, Tensor, Tensor]:
     output = steps.new_empty(*steps.shape[:2], state[0].shape[-1])
     return output, torch.empty_like(state[0]), torch.empty_like(state[1])
 

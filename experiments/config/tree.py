@@ -103,7 +103,7 @@ class Tree:
             append: whether it is appended to the list that is there.
 
         Returns:
-            the dotted paths of what is set with it, places in lists numbered.
+            the dotted paths of what is set with it; positions in lists are numbered.
 
         Raises:
             RecipeError: a part or an argument that does not exist or follows another setting, or a value that is no

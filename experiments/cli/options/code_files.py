@@ -63,5 +63,5 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         "--precision",
         default="f32",
         choices=("f32", "bf16"),
-        help="of the networks: bf16 is faster where the processor has it, and some codes are others (default: f32)",
+        help="arithmetic of the networks: bf16 is faster on processors that have it, and changes some codes (default: f32)",
     )

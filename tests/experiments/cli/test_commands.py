@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -23,16 +24,11 @@ DAC = ["--config", "dac_44khz", "--scale", "laptop"]
 class Typed:
     """Types a command in an empty folder, in this process."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
+    def __init__(self, command: Callable[..., tuple[int, str, str]]) -> None:
+        self.command = command
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
-        before = list(sys.argv)
-        with pytest.raises(SystemExit) as end:
-            main(list(words))
-        assert sys.argv == before
-        out, err = self.capsys.readouterr()
-        return int(end.value.code or 0), out, err
+        return self.command(*words)
 
     def refused(self, *words: str) -> str:
         """What a command answers when refused: on stderr, at most two lines, and no trace in the folder."""
@@ -47,9 +43,8 @@ class Typed:
 
 
 @pytest.fixture
-def typed(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
-    monkeypatch.chdir(tmp_path)
-    return Typed(capsys)
+def typed(run_command: Callable[..., tuple[int, str, str]]) -> Typed:
+    return Typed(run_command)
 
 
 def test_help_names_every_command_and_fits_a_screen(typed: Typed) -> None:

@@ -1,6 +1,7 @@
 """``codeclab export`` as typed: codecs for this package and for transformers, and folders that are not written over."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +15,15 @@ from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_folder import FittedModel, save_fitted
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.experiments.cli import main
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 Export = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def export(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Export:
+def export(run_command: Export) -> Export:
     """``export(words)``: the command typed in an empty folder; status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(["export", *words])
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return typed
+    return partial(run_command, "export")
 
 
 def untrained(recipe: str) -> Codec:

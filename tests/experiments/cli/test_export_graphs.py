@@ -13,26 +13,11 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.formats import PACKAGES, load_graph
 from codeclab.codecs.engines.names import GRAPHS, exported_files
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.experiments.cli import main
 from codeclab.quantizers.base import ABSENT, Quantizer
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """``command(words)``: typed in an empty folder; status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def typed(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            main(list(words))
-        out, err = capsys.readouterr()
-        return int(end.value.code or 0), out, err
-
-    return typed
 
 
 def small(quantizer: Quantizer | None = None, **settings: object) -> Codec:
@@ -48,11 +33,11 @@ def needs(packages: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("form", PACKAGES)
-def test_graphs_code_as_the_codec_at_every_bitrate(command: Command, form: str) -> None:
+def test_graphs_code_as_the_codec_at_every_bitrate(run_command: Command, form: str) -> None:
     needs(PACKAGES[form])
     codec = small()
     codec.save("runs/mine/codec")
-    status, out, err = command("export", "runs/mine", "out", "--format", form)
+    status, out, err = run_command("export", "runs/mine", "out", "--format", form)
     assert (status, err) == (0, "")
     first, equal, speed, load = out.splitlines()
     assert first == f"out: 800 Hz, mono, 0.6, 1.2 kbps, for {form}"
@@ -78,17 +63,17 @@ def test_graphs_code_as_the_codec_at_every_bitrate(command: Command, form: str) 
             torch.testing.assert_close(found, codec.decode(own), rtol=0, atol=1e-5)
 
 
-def test_graphs_that_differ_are_not_written(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_that_differ_are_not_written(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     small().save("mine")
     monkeypatch.setattr("codeclab.codecs.engines.check.pushed_whole", lambda part, x: 1.1 * part(x))
-    status, out, err = command("export", "mine", "out", "--format", "torch-export")
+    status, out, err = run_command("export", "mine", "out", "--format", "torch-export")
     assert (status, out) == (2, "")
     assert err.startswith("codeclab export: the graphs do not compute what the codec does: ")
     assert err.endswith("of it would be right. Nothing was written\n")
     assert not Path("out").exists()
 
 
-def test_what_stands_in_the_way_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stands_in_the_way_is_one_line(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     small().save("mine")
     small(GumbelSoftmax(4, 2, 8)).save("random")
     monkeypatch.setattr("codeclab.codecs.engines.formats.find_spec", lambda package: None)
@@ -100,7 +85,7 @@ def test_what_stands_in_the_way_is_one_line(command: Command, monkeypatch: pytes
         ("encode", "a.wav", "a.clc", "--codec", "mine", "--engine", "openvino"): "openvino needs onnx and onnxscript",
         ("encode", "a.wav", "a.clc", "--codec", "mine", "--engine", "openvino", "--precision", "bf16"): "float32",
     }.items():
-        status, out, err = command(*words)
+        status, out, err = run_command(*words)
         assert (status, out) == (2, ""), words
         assert answer in err.splitlines()[-1], words
         assert not Path("out").exists()
@@ -108,14 +93,14 @@ def test_what_stands_in_the_way_is_one_line(command: Command, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
-def test_files_by_an_engine(command: Command, engine: str) -> None:
+def test_files_by_an_engine(run_command: Command, engine: str) -> None:
     needs(("onnx", "onnxscript", engine))
     small(segment=0.5).save("mine")
     sound = 0.1 * torch.randn(1900, generator=torch.Generator().manual_seed(0))
     soundfile.write("a.wav", sound.numpy(), 800)
     words = ("--codec", "mine", "--jobs", "1")
-    assert command("reconstruct", "a.wav", "own.wav", *words)[0] == 0
-    assert command("reconstruct", "a.wav", "by.wav", *words, "--engine", engine)[0] == 0
+    assert run_command("reconstruct", "a.wav", "own.wav", *words)[0] == 0
+    assert run_command("reconstruct", "a.wav", "by.wav", *words, "--engine", engine)[0] == 0
     own, by = (torch.from_numpy(soundfile.read(name, dtype="float32")[0]) for name in ("own.wav", "by.wav"))
     assert own.shape == by.shape == (1900,)
     assert (own - by).square().mean() < 1e-3 * own.square().mean()
