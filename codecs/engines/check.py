@@ -114,9 +114,9 @@ def agreement(codec: Codec, graphs: Graphs) -> Agreement:
     # Not so either where something is not a number.
     if not (result.equal >= LEAST_EQUAL and result.apart <= MOST_APART * result.rms):
         raise ValueError(
-            f"the graphs do not compute what the codec does: {100 * result.equal:.2f} % of the codes are equal, at least "
-            f"{100 * LEAST_EQUAL:.0f} % should be; decoded audio differs by {result.apart:.2g} at an rms of {result.rms:.2g}, "
-            f"at most {MOST_APART:g} of it would be right. Nothing was written"
+            f"the graphs do not compute what the codec does: {100 * result.equal:.2f} % of the codes are equal, "
+            f"at least {100 * LEAST_EQUAL:.0f} % should be; decoded audio differs by {result.apart:.2g} at an rms of "
+            f"{result.rms:.2g}, at most {MOST_APART:g} of it would be right. Nothing was written"
         )
     return result
 

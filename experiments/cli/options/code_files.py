@@ -49,8 +49,8 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         "--engine",
         default="torch",
         choices=("torch", *ENGINES),
-        help="that computes the networks; others than torch need pip install 'codeclab[engines]' and take up to a "
-        "minute to start, and some codes are others (default: torch)",
+        help="what computes the networks; onnxruntime and openvino need pip install 'codeclab[engines]', take up to a "
+        "minute to start, and change some codes (default: torch)",
     )
     add_precision(parser)
     add_imports(parser)
@@ -63,5 +63,5 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         "--precision",
         default="f32",
         choices=("f32", "bf16"),
-        help="arithmetic of the networks: bf16 is faster on processors that have it, and changes some codes (default: f32)",
+        help="of the networks: bf16 is faster where the processor has it, and changes some codes (default: f32)",
     )
