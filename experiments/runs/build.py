@@ -115,7 +115,9 @@ class CodecCLI(LightningCLI):
             trainer.precision = (stored.get("trainer") or {}).get("precision")
         elif trains_on_cpu(trainer.accelerator) and has_fast_bf16():
             trainer.precision = "bf16-mixed"
-            self.remarks.append("networks compute in bfloat16 on this processor; --trainer.precision 32-true turns that off")
+            self.remarks.append(
+                "networks compute in bfloat16 on this processor; --trainer.precision 32-true stops that"
+            )
         self.settings["trainer"]["precision"] = trainer.precision
 
     def _check(self) -> None:
