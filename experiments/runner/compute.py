@@ -69,7 +69,7 @@ def describe_compute(
     if not trained:
         return []
     alike = trained[0].text if len(set(trained)) == 1 else _hours([compute.hours for compute in trained])
-    spent = [duration(sentence) for sentence in (min(seconds), max(seconds))] if seconds else []
+    spent = [duration(value) for value in (min(seconds), max(seconds))] if seconds else []
     time = f", {' to '.join(dict.fromkeys(spent))}" if spent else ""
     sentence = f"Each training: {alike}{time} on {device}"
     if paper is not None:
