@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from codeclab.discriminators.base import Discriminator, Judgement
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized
+from codeclab.discriminators.period_convolution import period_conv2d
 
 
 class PeriodNetwork(nn.Module):
@@ -45,7 +46,7 @@ class PeriodNetwork(nn.Module):
         self.pad_full_period = pad_full_period
         widths = [channels, *(min(n_filters * growth**i, max_filters) for i in range(n_layers))]
         strides = [stride] * (n_layers - 1) + [1]
-        convs = [conv2d(widths[i], widths[i + 1], (kernel_size, 1), stride=(strides[i], 1)) for i in range(n_layers)]
+        convs = [period_conv2d(widths[i], widths[i + 1], kernel_size, strides[i]) for i in range(n_layers)]
         self.stack = ConvStack(convs, negative_slope)
         self.post = conv2d(widths[-1], 1, (logits_kernel_size, 1))
 

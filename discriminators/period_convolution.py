@@ -1,0 +1,158 @@
+"""Convolutions along the first axis of folded audio, as matrix products where a CPU computes them.
+
+The result is that of ``F.conv2d``, which at the multi-period discriminator's sizes leaves half of a CPU's arithmetic
+unused (``benchmarks/results/speed.md``).
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+
+class PeriodConv2d(nn.Conv2d):
+    """``nn.Conv2d`` of kernel ``(k, 1)`` with ``(k - 1) // 2`` zeros on both sides.
+
+    Maps come out with channels side by side in memory on a CPU, where the next layer wants them.
+
+    Args:
+        in_channels: of the maps.
+        out_channels: of the maps.
+        kernel_size: k, along the first axis.
+        stride: along the first axis.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int) -> None:
+        super().__init__(in_channels, out_channels, (kernel_size, 1), (stride, 1), ((kernel_size - 1) // 2, 0))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """``[B, C, L, period]`` to ``[B, C', L', period]``."""
+        if maps.is_cpu and not torch.is_autocast_enabled("cpu") and self.bias is not None:
+            along_periods: Tensor = period_convolution(maps, self.weight, self.bias, self.stride[0])
+            return along_periods
+        return super().forward(maps)
+
+
+def period_conv2d(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Module:
+    """A weight-normalised :class:`PeriodConv2d`."""
+    return weight_norm(PeriodConv2d(in_channels, out_channels, kernel_size, stride))
+
+
+def _windows(maps: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """The inputs ``[B * period * L', C * k]`` of each output position of ``maps [B, C, L, period]``."""
+    padding = (kernel_size - 1) // 2
+    positions = F.pad(maps.permute(0, 3, 2, 1), (0, 0, padding, padding))
+    return positions.unfold(2, kernel_size, stride).reshape(-1, maps.shape[1] * kernel_size)
+
+
+def _output_length(length: int, kernel_size: int, stride: int) -> int:
+    """L' of L."""
+    return (length + 2 * ((kernel_size - 1) // 2) - kernel_size) // stride + 1
+
+
+def _empty_maps(maps: Tensor, channels: int, length: int) -> Tensor:
+    """Maps ``[B, channels, length, period]`` with channels side by side in memory."""
+    batch, _, _, period = maps.shape
+    strides = (period * length * channels, 1, channels, length * channels)
+    return maps.new_empty_strided((batch, channels, length, period), strides)
+
+
+def _as_rows(maps: Tensor) -> Tensor:
+    """Maps ``[B, C, L, period]`` as rows ``[B * period * L, C]``; of ``_empty_maps``, without a copy."""
+    return maps.permute(0, 3, 2, 1).reshape(-1, maps.shape[1])
+
+
+@torch.library.custom_op("codeclab::period_convolution", mutates_args=(), device_types="cpu")
+def period_convolution(maps: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    """``F.conv2d(maps, weight, bias, (stride, 1), ((k - 1) // 2, 0))`` as one matrix product; once differentiable.
+
+    Args:
+        maps: ``[B, C, L, period]``.
+        weight: ``[C', C, k, 1]``.
+        bias: ``[C']``.
+        stride: along L.
+
+    Returns:
+        ``[B, C', L', period]``.
+    """
+    output = _empty_maps(maps, len(weight), _output_length(maps.shape[2], weight.shape[2], stride))
+    torch.addmm(bias, _windows(maps, weight.shape[2], stride), weight.flatten(1).t(), out=_as_rows(output))
+    return output
+
+
+@period_convolution.register_fake
+def _shape(maps: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    return _empty_maps(maps, len(weight), _output_length(maps.shape[2], weight.shape[2], stride))
+
+
+@torch.library.custom_op("codeclab::period_convolution_backward", mutates_args=(), device_types="cpu")
+def period_convolution_backward(
+    gradient: Tensor, maps: Tensor, weight: Tensor, stride: int, wanted: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of the maps, the weight and the bias, empty where not ``wanted``.
+
+    Args:
+        gradient: of the result, ``[B, C', L', period]``.
+        maps: as they went in.
+        weight: as it went in.
+        stride: along L.
+        wanted: which of the three to compute.
+    """
+    kernel_size = weight.shape[2]
+    rows = _as_rows(gradient)
+    of_maps, of_weight, of_bias = (maps.new_empty(0) for _ in range(3))
+    if wanted[0]:
+        batch, channels, length, period = maps.shape
+        positions = gradient.shape[2]
+        of_windows = (rows @ weight.flatten(1)).view(batch, period, positions, channels, kernel_size)
+        padding = (kernel_size - 1) // 2
+        padded = _empty_maps(maps, channels, length + 2 * padding).zero_().permute(0, 3, 2, 1)
+        for tap in range(kernel_size):
+            padded[:, :, tap : tap + stride * (positions - 1) + 1 : stride] += of_windows[..., tap]
+        of_maps = padded.permute(0, 3, 2, 1)[:, :, padding : padding + length]
+    if wanted[1]:
+        of_weight = (rows.t() @ _windows(maps, kernel_size, stride)).view_as(weight)
+    if wanted[2]:
+        of_bias = rows.sum(0)
+    return of_maps, of_weight, of_bias
+
+
+@period_convolution_backward.register_fake
+def _shapes(
+    gradient: Tensor, maps: Tensor, weight: Tensor, stride: int, wanted: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    padding = (weight.shape[2] - 1) // 2
+    padded = _empty_maps(maps, maps.shape[1], maps.shape[2] + 2 * padding)
+    shapes = padded[:, :, padding : padding + maps.shape[2]], weight, weight[:, 0, 0, 0]
+    of_maps, of_weight, of_bias = (
+        torch.empty_like(shape) if is_wanted else shape.new_empty(0)
+        for shape, is_wanted in zip(shapes, wanted, strict=True)
+    )
+    return of_maps, of_weight, of_bias
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: Tensor) -> None:
+    maps, weight, _, ctx.stride = inputs
+    ctx.save_for_backward(maps, weight)
+
+
+def _is_wanted(ctx: Any, index: int) -> bool:
+    """Whether this backward pass goes on to an input, as torch's own operators ask; ``needs_input_grad`` means any."""
+    if not ctx.needs_input_grad[index]:
+        return False
+    try:
+        return bool(torch._C._will_engine_execute_node(ctx.next_functions[index][0]))
+    except RuntimeError:  # of a leaf that is itself asked for
+        return True
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    maps, weight = ctx.saved_tensors
+    wanted = [_is_wanted(ctx, index) for index in range(3)]
+    gradients = period_convolution_backward(gradient, maps, weight, ctx.stride, wanted)
+    return *(one if is_wanted else None for one, is_wanted in zip(gradients, wanted, strict=True)), None
+
+
+period_convolution.register_autograd(_backward, setup_context=_keep)
