@@ -23,6 +23,7 @@ from codeclab.codecs.io.parts import ROLES, arguments_of, build_part, tensor_nam
 from codeclab.codecs.io.torch_file import read_torch_file
 from codeclab.codecs.io.transformers import from_transformers
 from codeclab.codecs.io.weights import fill, fold, folded_tensors, some_of
+from codeclab.codecs.layers.time_major import lay_out
 from codeclab.quantizers.base import Quantizer
 
 FORMAT_VERSION = 1
@@ -80,6 +81,13 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     Raises:
         ValueError: no codec there, or one that cannot be loaded; the message names what differs.
     """
+    codec = _read(path, parts, for_training)
+    if not for_training:
+        lay_out(codec)
+    return codec
+
+
+def _read(path: Path | str, parts: Sequence[type], for_training: bool) -> Codec:
     local = BOX_FOLDER if is_box(path) else located(path)
     if local.is_file():
         return _load_file(local, for_training)

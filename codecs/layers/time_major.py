@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from codeclab.codecs.layers.activation import Snake
 
@@ -35,6 +36,22 @@ def joined(before: Tensor | None, x: Tensor) -> Tensor:
     if before is None or before.shape[-1] == 0:
         return x
     return torch.cat([before.mT, x.mT], dim=1).mT if x.device.type == "cpu" else torch.cat([before, x], dim=-1)
+
+
+@torch.no_grad()
+def lay_out(network: nn.Module) -> None:
+    """Order the weights of convolutions in memory as coding on a CPU reads them, which otherwise copies them each time.
+
+    Shapes and values stay. Weights that are computed, as by weight norm, are left as they are.
+
+    Args:
+        network: on the CPU.
+    """
+    for module in network.modules():
+        if not isinstance(module, nn.Conv1d | nn.ConvTranspose1d) or parametrize.is_parametrized(module):
+            continue
+        if module.in_channels > FEW_CHANNELS or isinstance(module, nn.ConvTranspose1d):
+            module.weight.data = module.weight.data.mT.contiguous().mT
 
 
 class Product:

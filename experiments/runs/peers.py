@@ -10,6 +10,7 @@ training steps also has ``take_parts``.
 
 from collections.abc import Callable
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from codeclab.experiments.train.profiling import Parts, profile
 
 
 class Untrained:
-    """An untrained codec, and noise for it.
+    """An untrained codec, saved and loaded as users load theirs, and noise for it.
 
     Args:
         options: ``recipe``, ``seconds``.
@@ -37,7 +38,9 @@ class Untrained:
 
     def __init__(self, options: dict[str, Any], seconds: float) -> None:
         torch.manual_seed(0)
-        self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
+        with TemporaryDirectory() as folder:
+            Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval().save(folder)
+            self.codec = Codec.from_pretrained(folder)
         self.audio_seconds = float(options.get("seconds", seconds))
         samples = round(self.audio_seconds * self.codec.sample_rate)
         self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)

@@ -4,10 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from codeclab.codecs.layers.activation import Snake
 from codeclab.codecs.layers.streaming import Chain, Sum, layer_stream, pushed_whole
-from codeclab.codecs.layers.time_major import activated, convolution, empty, joined, transposed_convolution
+from codeclab.codecs.layers.time_major import activated, convolution, empty, joined, lay_out, transposed_convolution
 from codeclab.codecs.seanet import SEANetEncoder
 
 
@@ -107,3 +108,44 @@ def test_a_class_with_a_forward_of_its_own_does_not_inherit_the_stream():
     audio = torch.randn(1, 1, 200)
     assert torch.equal(pushed_whole(louder, audio), louder(audio))
     assert isinstance(layer_stream(SEANetEncoder(dimension=8, n_filters=4, strides=[2, 4])), Chain)
+
+
+class Clones(TorchDispatchMode):
+    """Notes the sizes of all tensors that are copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket is torch.ops.aten.clone:
+            self.sizes.append(args[0].numel())
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("layer", "module"),
+    [
+        (convolution, nn.Conv1d(6, 12, 8, 4)),
+        (convolution, nn.Conv1d(6, 4, 7, groups=2)),
+        (transposed_convolution, nn.ConvTranspose1d(6, 4, 16, 8, bias=False)),
+    ],
+)
+@torch.no_grad()
+def test_weights_laid_out_are_not_copied_and_give_the_same(layer, module):
+    x = time_major(torch.randn(2, 6, 50))
+    weight = module.weight.clone()
+    with Clones() as before:
+        expected = layer(module)(x)
+    lay_out(module)
+    with Clones() as after:
+        assert torch.equal(layer(module)(x), expected)
+    assert weight.numel() in before.sizes
+    assert weight.numel() not in after.sizes
+    assert torch.equal(module.weight, weight)
+
+
+def test_computed_weights_are_left():
+    module = nn.utils.parametrizations.weight_norm(nn.Conv1d(6, 12, 8))
+    lay_out(module)
+    assert module.parametrizations.weight.original1.is_contiguous()
