@@ -50,6 +50,15 @@ class Codes:
         """Length of the audio in seconds."""
         return self.length / self.sample_rate
 
+    def first(self, n_codebooks: int, bitrate: float) -> "Codes":
+        """The codes of the first codebooks alone.
+
+        Args:
+            n_codebooks: how many.
+            bitrate: kbps of these.
+        """
+        return replace(self, segments=[segment[:, :n_codebooks] for segment in self.segments], bitrate=bitrate)
+
     def to(self, device: torch.device | str) -> "Codes":
         """The same codes on another device."""
         scales = None if self.scales is None else [scale.to(device) for scale in self.scales]

@@ -35,7 +35,8 @@ def measure_lufs(audio: Tensor, sample_rate: int) -> float:
     return measured if np.isfinite(measured) else -inf
 
 
-def loudness_matched(audio: Tensor, like: Tensor, sample_rate: int) -> Tensor:
-    """Audio ``[C, N]`` at the loudness of another; as it is where either is too quiet to be measured."""
-    present, wanted = measure_lufs(audio, sample_rate), measure_lufs(like, sample_rate)
+def loudness_matched(audio: Tensor, like: Tensor | float, sample_rate: int) -> Tensor:
+    """Audio ``[C, N]`` at the loudness of another, or in LUFS; as it is where either is too quiet to be measured."""
+    wanted = measure_lufs(like, sample_rate) if isinstance(like, Tensor) else like
+    present = measure_lufs(audio, sample_rate)
     return audio if min(present, wanted) < QUIETEST_LUFS else audio * 10 ** ((wanted - present) / 20)

@@ -45,10 +45,13 @@ class Quantizer(nn.Module, ABC):
         dimension: channels ``D`` of the latent.
         n_codebooks: the most codebooks ``K`` it can use.
         learns_rate: of a class that learns its bitrate, towards a ``target_bitrate``: then it offers that one alone.
+        codes_are_nested: of a class whose codes with fewer codebooks are the first ones of those with more, exactly: a
+            recording is then coded once for all bitrates.
         measured_bits: bits per frame that codes cost by a learnt prior, as ``Codec.measure_rate`` found; None before.
     """
 
     learns_rate: ClassVar[bool] = False
+    codes_are_nested: ClassVar[bool] = False
     measured_bits: float | None = None
 
     dimension: int

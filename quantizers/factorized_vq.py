@@ -156,6 +156,8 @@ class FactorizedVQ(Quantizer):
     counts: Tensor
     updates: Tensor
 
+    codes_are_nested = True
+
     def __init__(
         self,
         dimension: int = 1024,

@@ -95,6 +95,8 @@ class FSQ(Quantizer):
 
     started: Tensor
 
+    codes_are_nested = True
+
     def __init__(
         self,
         dimension: int = 128,

@@ -60,6 +60,8 @@ class ResidualVQ(Quantizer):
         ValueError: a number of codebooks, entries or iterations below 1, or a decay outside [0, 1).
     """
 
+    codes_are_nested = True
+
     def __init__(
         self,
         dimension: int = 128,

@@ -17,6 +17,7 @@ from codeclab.benchmarks.evaluate.sets import SetStatistics
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.codes import Codes
 from codeclab.codecs.resample import resample, same_length
 
 
@@ -67,7 +68,8 @@ def evaluate(
 
     A clip is resampled to the codec's rate and its decoded version back, so that every codec is judged on the original
     at the original's rate. A mono codec is given (and judged on) the mean of a clip's channels; a mono clip is given to
-    a codec of more channels in each, and their decoded mean is judged. Each bitrate is encoded on its own.
+    a codec of more channels in each, and their decoded mean is judged. Each bitrate is encoded on its own, but where
+    the quantizer says that codes of fewer codebooks are the first of those of more (``codes_are_nested``).
     A learnt bitrate is given as what the codes of these clips cost, of each in the column ``codes_kbps``.
 
     Args:
@@ -152,8 +154,9 @@ def _decoded(
         original = clip.audio.detach().cpu().float()
         reference, given = match_channels(original, codec.channels, clip.name)
         given = resample(given, clip.sample_rate, codec.sample_rate)[None].to(device)
+        nested = _encoded_once(codec, given, rates)
         for bitrate, count in rates.items():
-            encoded = codec.encode(given, n_codebooks=count)
+            encoded = codec.encode(given, n_codebooks=count) if nested is None else nested.first(count, bitrate)
             codes.update(clip.domain, bitrate, encoded.segments)
             decoded = codec.decode(encoded)[0].float().cpu()
             if reference.shape[0] < codec.channels:
@@ -169,6 +172,13 @@ def _decoded(
             if getattr(codec.quantizer, "learns_rate", False):
                 row[CODES_KBPS] = encoded.bitrate
             yield Decoded(row, reference, decoded, clip.sample_rate)
+
+
+def _encoded_once(codec: EvaluatedCodec, audio: Tensor, rates: dict[float, int]) -> Codes | None:
+    """Codes of the most codebooks, where those of fewer are the first of them; otherwise None."""
+    if len(rates) == 1 or not isinstance(codec, Codec) or not codec.quantizer.codes_are_nested:
+        return None
+    return codec.encode(audio, n_codebooks=max(rates.values()))
 
 
 def describe(

@@ -16,8 +16,8 @@ from codeclab.benchmarks.evaluate.scoring import Pending, Scorer
 from codeclab.benchmarks.metrics.registry import METRICS, Metric
 from codeclab.codecs.wording import counted
 
-IN_FLIGHT_PER_WORKER = 4
-"""Decoded clips that may wait for a worker: enough to keep it busy, few enough to keep in memory."""
+IN_FLIGHT_PER_WORKER = 8
+"""Decoded clips that may wait for a worker, which takes all versions of one original together: enough for two."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def judge(
             if len(waiting) > IN_FLIGHT_PER_WORKER * workers:
                 rows.append(_settled(*waiting.popleft(), per_file))
                 advance()
+        scorer.start()
         while waiting:
             rows.append(_settled(*waiting.popleft(), per_file))
             advance()

@@ -2,17 +2,19 @@
 
 import math
 import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from codeclab.benchmarks.evaluate.visqol_scores import ViSQOLScores
 from codeclab.benchmarks.metrics.registry import Metric
 from codeclab.benchmarks.metrics.visqol import prepare
-from codeclab.benchmarks.metrics.visqol_port import RATES, Mapping, score, start_worker
-from codeclab.codecs.loudness import loudness_matched
+from codeclab.benchmarks.metrics.visqol_port import RATES, Mapping, start_worker
+from codeclab.codecs.loudness import loudness_matched, measure_lufs
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -26,14 +28,14 @@ class Pending:
     """The scores of one decoded clip, some perhaps still being computed."""
 
     def __init__(self) -> None:
-        self.scores: dict[str, float | Future[float]] = {}
+        self.scores: dict[str, float | Callable[[], float]] = {}
         self.failures: dict[str, str] = {}
 
     def settle(self, name: str) -> float:
         """The score of the metric, waited for; NaN, with its reason noted, where it failed or is not finite."""
         value = self.scores[name]
         try:
-            found = value.result() if isinstance(value, Future) else value
+            found = value() if callable(value) else value
         except BrokenExecutor:
             raise
         except EXPECTED_ERRORS as error:
@@ -67,8 +69,7 @@ class Scorer:
             # Spawned, because a forked copy of a process that holds CUDA or OpenMP threads hangs.
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
-        self._reference: Tensor | None = None
-        self._prepared: dict[Mapping, NDArray[float32]] = {}
+        self._original: Original | None = None
 
     def __enter__(self) -> "Scorer":
         return self
@@ -84,19 +85,22 @@ class Scorer:
     def submit(self, reference: Tensor, estimate: Tensor, sample_rate: int) -> Pending:
         """Start all metrics of one decoded clip.
 
+        What belongs to the original is computed once for all decoded clips in a row that are given the same tensor.
+        ViSQOL's scores go to a worker together, when the next original comes or the first of them is waited for.
+
         Args:
             reference: original samples ``[C, N]``, on the CPU.
             estimate: decoded samples ``[C, N]``, on the CPU.
             sample_rate: Hz of both.
         """
+        if self._original is None or self._original.audio is not reference:
+            self.start()
+            self._original = Original(reference, sample_rate, self.pool)
         pending = Pending()
+        version = Version(self._original, estimate)
         for metric in self.metrics:
             try:
-                if metric.mapping is None:
-                    value: float | Future[float] = metric.load()(reference, estimate, sample_rate)
-                else:
-                    heard = loudness_matched(estimate, reference, sample_rate) if metric.matched else estimate
-                    value = self._visqol(reference, heard, sample_rate, metric.mapping, metric.swapped)
+                value: float | Callable[[], float] = version.scored(metric)
             except BrokenExecutor:
                 raise
             except EXPECTED_ERRORS as error:
@@ -105,14 +109,89 @@ class Scorer:
             pending.scores[metric.name] = value
         return pending
 
-    def _visqol(
-        self, reference: Tensor, estimate: Tensor, sample_rate: int, mapping: Mapping, swapped: bool
-    ) -> "float | Future[float]":
-        if reference is not self._reference:  # resampled once per clip, not once per bitrate
-            self._reference, self._prepared = reference, {}
-        if mapping not in self._prepared:
-            self._prepared[mapping] = prepare(reference, sample_rate, mapping)
-        original, decoded = self._prepared[mapping], prepare(estimate, sample_rate, mapping)
-        first, second = (decoded, original) if swapped else (original, decoded)
-        arguments = (first, second, mapping, RATES[mapping])
-        return score(*arguments) if self.pool is None else self.pool.submit(score, *arguments)
+    def start(self) -> None:
+        """Hand ViSQOL's part of the last original's decoded clips to a worker."""
+        if self._original is not None:
+            self._original.start()
+
+
+class Original:
+    """A clip's original, and what metrics compute of it, each once and when it is first needed.
+
+    Args:
+        audio: samples ``[C, N]``.
+        sample_rate: Hz.
+        pool: workers for ViSQOL; None computes here.
+    """
+
+    def __init__(self, audio: Tensor, sample_rate: int, pool: ProcessPoolExecutor | None) -> None:
+        self.audio = audio
+        self.sample_rate = sample_rate
+        self.pool = pool
+        self._measuring: dict[str, Callable[[Tensor], float]] = {}
+        self._prepared: dict[int, NDArray[float32]] = {}
+        self._visqol: dict[int, ViSQOLScores] = {}
+
+    @cached_property
+    def lufs(self) -> float:
+        """Integrated loudness."""
+        return measure_lufs(self.audio, self.sample_rate)
+
+    def measuring(self, metric: Metric) -> Callable[[Tensor], float]:
+        """A metric's function of the estimate; the same for a metric at the original's loudness."""
+        if str(metric.function) not in self._measuring:
+            self._measuring[str(metric.function)] = metric.measuring(self.audio, self.sample_rate)
+        return self._measuring[str(metric.function)]
+
+    def prepared(self, mapping: Mapping) -> "NDArray[float32]":
+        """Mono samples at the mapping's rate."""
+        rate = RATES[mapping]
+        if rate not in self._prepared:
+            self._prepared[rate] = prepare(self.audio, self.sample_rate, mapping)
+        return self._prepared[rate]
+
+    def visqol(self, mapping: Mapping) -> ViSQOLScores:
+        """Scores at the mapping's rate that can be asked for."""
+        rate = RATES[mapping]
+        if rate not in self._visqol or self._visqol[rate].started:
+            self._visqol[rate] = ViSQOLScores(self.prepared(mapping), rate, self.pool)
+        return self._visqol[rate]
+
+    def start(self) -> None:
+        """Hand what was asked of ViSQOL to workers."""
+        for asked in self._visqol.values():
+            asked.start()
+
+
+class Version:
+    """A decoded version of an original, as metrics hear it.
+
+    Args:
+        original: the original.
+        audio: decoded samples ``[C, N]``.
+    """
+
+    def __init__(self, original: Original, audio: Tensor) -> None:
+        self.original = original
+        self.audio = audio
+        self._prepared: dict[tuple[bool, int], NDArray[float32]] = {}
+
+    @cached_property
+    def matched(self) -> Tensor:
+        """At the original's loudness."""
+        return loudness_matched(self.audio, self.original.lufs, self.original.sample_rate)
+
+    def scored(self, metric: Metric) -> float | Callable[[], float]:
+        """A metric's score, or what waits for it."""
+        heard = self.matched if metric.matched else self.audio
+        if metric.mapping is None:
+            return self.original.measuring(metric)(heard)
+        key, mapping = (metric.matched, RATES[metric.mapping]), metric.mapping
+        if key not in self._prepared:
+            self._prepared[key] = prepare(heard, self.original.sample_rate, mapping)
+        if not metric.swapped:
+            return self.original.visqol(mapping).ask(self._prepared[key], mapping)
+        swapped = ViSQOLScores(self._prepared[key], RATES[mapping], self.original.pool)
+        waiting = swapped.ask(self.original.prepared(mapping), mapping)
+        swapped.start()
+        return waiting

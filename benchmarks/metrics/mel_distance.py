@@ -1,7 +1,8 @@
 """DAC's mel distance: how far two log-mel spectrograms are apart, over several windows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,14 @@ from codeclab.codecs.wording import counted
 WINDOW_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
 N_MELS = (5, 10, 20, 40, 80, 160, 320)
 SMALLEST = 1e-5
+
+
+class Spectra(NamedTuple):
+    """Mels of all windows one after the other, ``[M]``, their logarithms, and how many numbers each window has."""
+
+    mels: Tensor
+    logarithms: Tensor
+    sizes: list[int]
 
 
 class MelDistance(nn.Module):
@@ -65,18 +74,25 @@ class MelDistance(nn.Module):
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """``[B, C, N]`` twice to a scalar, a mean over the batch; 0 for equal signals."""
-        mels, sizes = joined_spectra(self.spectrograms, estimate)
-        others, _ = joined_spectra(self.spectrograms, reference)
-        distances = (mels.clamp(min=self.floor).log10() - others.clamp(min=self.floor).log10()).abs() * self.log_weight
+        return self.distance(estimate, self.spectra(reference))
+
+    def spectra(self, audio: Tensor) -> Spectra:
+        """The mels of audio ``[B, C, N]``, and their logarithms."""
+        mels, sizes = joined_spectra(self.spectrograms, audio)
+        return Spectra(mels, mels.clamp(min=self.floor).log10(), sizes)
+
+    def distance(self, estimate: Tensor, reference: Spectra) -> Tensor:
+        """As ``forward``, from spectra of the reference that are known."""
+        mels, logarithms, sizes = self.spectra(estimate)
+        distances = (logarithms - reference.logarithms).abs() * self.log_weight
         if self.magnitude_weight:
-            distances = distances + self.magnitude_weight * (mels - others).abs()
+            distances = distances + self.magnitude_weight * (mels - reference.mels).abs()
         return torch.stack([distance.mean() for distance in distances.split(sizes)]).sum()
 
 
 _distance_at = lru_cache(maxsize=8)(MelDistance)
 
 
-@torch.no_grad()
 def mel_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Mel distance of DAC's tables (section 4.4: the loss of section 3.5); lower is better, 0 for equal signals.
 
@@ -92,6 +108,18 @@ def mel_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
         ValueError: the shapes differ, or the clip is shorter than half the longest window.
     """
     check_pair(reference, estimate)
-    if is_silent(reference):
-        return float("nan")
-    return float(_distance_at(sample_rate)(estimate.cpu()[None], reference.cpu()[None]))
+    return mel_distance_from(reference, sample_rate)(estimate)
+
+
+@torch.no_grad()
+def mel_distance_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor], float]:
+    """``mel_distance`` of any number of estimates from one reference, whose spectra are computed once."""
+    distance = _distance_at(sample_rate)
+    spectra = None if is_silent(reference) else distance.spectra(reference.cpu()[None])
+
+    @torch.no_grad()
+    def measured(estimate: Tensor) -> float:
+        check_pair(reference, estimate)
+        return float("nan") if spectra is None else float(distance.distance(estimate.cpu()[None], spectra))
+
+    return measured

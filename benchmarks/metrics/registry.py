@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,6 +34,8 @@ class Metric:
         of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
             files and of codes.
         missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
+        prepared: "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
+            alone, where the reference costs as much as the estimate; None for ``function`` with its reference.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Metric:
     matched: bool = False
     of_set: str | None = None
     missing: str | None = None
+    prepared: str | None = None
 
     @property
     def per_file(self) -> bool:
@@ -79,9 +83,25 @@ class Metric:
         function = cast(MetricFunction, _imported(self.function))
         return _at_loudness(function) if self.matched else function
 
+    def measuring(self, reference: "Tensor", sample_rate: int) -> Callable[["Tensor"], float]:
+        """The scores of estimates ``[C, N]`` of one reference, as they are heard: nothing matches their loudness here.
+
+        Args:
+            reference: ``[C, N]``.
+            sample_rate: Hz of both.
+        """
+        if self.prepared is not None:
+            return cast(Callable[["Tensor"], float], _imported(self.prepared)(reference, sample_rate))
+        function = cast(MetricFunction, _imported(str(self.function)))
+        return partial(_measured, function, reference, sample_rate)
+
     def start(self) -> Any:
         """A new counter of a metric of a set of clips."""
         return _imported(str(self.of_set))()
+
+
+def _measured(function: MetricFunction, reference: "Tensor", sample_rate: int, estimate: "Tensor") -> float:
+    return function(reference, estimate, sample_rate)
 
 
 def _at_loudness(function: MetricFunction) -> MetricFunction:
@@ -131,8 +151,15 @@ OTHERS = (
 )
 """Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""
 
-MEL = Metric("mel_distance", "Mel distance", False, ".2f", "", f"{_HERE}.mel_distance:mel_distance")
-STFT = Metric("stft_distance", "STFT distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance")
+
+def _distance(module: str, name: str, title: str) -> Metric:
+    """A distance of spectra; those of the reference can be computed beforehand."""
+    path = f"{_HERE}.{module}:{name}"
+    return Metric(name, title, False, ".2f", "", path, prepared=f"{path}_from")
+
+
+MEL = _distance("mel_distance", "mel_distance", "Mel distance")
+STFT = _distance("stft_distance", "stft_distance", "STFT distance")
 SWAPPED = Metric(
     "visqol_audio_swapped",
     "ViSQOL (audio, 48 kHz, SVR, swapped)",
@@ -174,7 +201,7 @@ METRICS: dict[str, Metric] = {
         Metric("si_sdr_negated", "SI-SDR, negated", False, ".2f", "dB", f"{_HERE}.si_sdr:si_sdr_negated"),
         MEL,
         STFT,
-        Metric("stft_distance_log", "STFT log distance", False, ".2f", "", f"{_HERE}.stft_distance:stft_distance_log"),
+        _distance("stft_distance", "stft_distance_log", "STFT log distance"),
         *(
             replace(metric, name=f"{metric.name}_matched", title=f"{metric.title}, loudness matched", matched=True)
             for metric in RELEASED

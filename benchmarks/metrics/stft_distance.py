@@ -1,6 +1,6 @@
 """DAC's STFT distance: how far two log-magnitude spectrograms are apart."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -42,11 +42,20 @@ class STFTDistance(nn.Module):
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """``[B, C, N]`` twice to a scalar, a mean over the batch; 0 for equal signals."""
-        return torch.stack([self._distance(stft(estimate).abs(), stft(reference).abs()) for stft in self.stfts]).sum()
+        return self.distance(estimate, self.spectra(reference))
 
-    def _distance(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        logarithms = estimate.clamp(min=self.floor).log10() - reference.clamp(min=self.floor).log10()
-        return self.log_weight * logarithms.abs().mean() + self.magnitude_weight * (estimate - reference).abs().mean()
+    def spectra(self, audio: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The magnitudes ``[B, C, T, F]`` of audio ``[B, C, N]`` and their logarithms, window by window."""
+        magnitudes = (stft(audio).abs() for stft in self.stfts)
+        return [(magnitude, magnitude.clamp(min=self.floor).log10()) for magnitude in magnitudes]
+
+    def distance(self, estimate: Tensor, reference: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """As ``forward``, from spectra of the reference that are known."""
+        terms = []
+        for own, other in zip(self.spectra(estimate), reference, strict=True):
+            difference, logarithms = ((mine - theirs).abs().mean() for mine, theirs in zip(own, other, strict=True))
+            terms.append(self.log_weight * logarithms + self.magnitude_weight * difference)
+        return torch.stack(terms).sum()
 
 
 _distance = lru_cache(maxsize=2)(STFTDistance)
@@ -66,7 +75,13 @@ def stft_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     Raises:
         ValueError: the shapes differ, or the clip is shorter than half the longest window.
     """
-    return _measure(_distance(), reference, estimate)
+    check_pair(reference, estimate)
+    return stft_distance_from(reference, sample_rate)(estimate)
+
+
+def stft_distance_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor], float]:
+    """``stft_distance`` of any number of estimates from one reference, whose spectra are computed once."""
+    return _from(_distance(), reference)
 
 
 def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
@@ -83,12 +98,22 @@ def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> 
     Raises:
         ValueError: the shapes differ, or the clip is shorter than half the longest window.
     """
-    return _measure(_distance(log_weight=1.0, magnitude_weight=0.0), reference, estimate)
+    check_pair(reference, estimate)
+    return stft_distance_log_from(reference, sample_rate)(estimate)
+
+
+def stft_distance_log_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor], float]:
+    """``stft_distance_log`` of any number of estimates from one reference, whose spectra are computed once."""
+    return _from(_distance(log_weight=1.0, magnitude_weight=0.0), reference)
 
 
 @torch.no_grad()
-def _measure(distance: STFTDistance, reference: Tensor, estimate: Tensor) -> float:
-    check_pair(reference, estimate)
-    if is_silent(reference):
-        return float("nan")
-    return float(distance(estimate.cpu()[None], reference.cpu()[None]))
+def _from(distance: STFTDistance, reference: Tensor) -> Callable[[Tensor], float]:
+    spectra = None if is_silent(reference) else distance.spectra(reference.cpu()[None])
+
+    @torch.no_grad()
+    def measured(estimate: Tensor) -> float:
+        check_pair(reference, estimate)
+        return float("nan") if spectra is None else float(distance.distance(estimate.cpu()[None], spectra))
+
+    return measured

@@ -1,9 +1,10 @@
 """ViSQOL on arrays, light enough for worker processes: it imports neither torch nor, until used, the port."""
 
-import logging
 import math
 import os
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from codeclab.benchmarks.metrics.errors import MetricError
@@ -12,7 +13,9 @@ from codeclab.codecs.io.workers import leave_signals_to_parent
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
-    from visqol.api import VisqolApi
+    from visqol.visqol_manager import VisqolManager
+
+    from codeclab.benchmarks.metrics.visqol_similarity import Original, Similarity
 
 Mapping = Literal["svr", "lattice", "exponential"]
 
@@ -34,37 +37,90 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
     Raises:
         MetricError: a signal is empty, silent or not finite, or ViSQOL finds nothing in it to compare.
     """
-    import numpy as np
+    return found_or_raised(Listener(reference, sample_rate).score(estimate, mapping))
 
-    for role, signal in (("reference", reference), ("estimate", estimate)):
-        if not np.isfinite(signal).all():
-            raise MetricError(f"the {role} is not finite")
-        if not signal.any():
-            raise MetricError(f"the {role} is silent")
-    try:
-        result = float(_api(mapping).measure_from_arrays(reference, estimate, sample_rate).moslqo)
-    except IndexError as error:
-        raise MetricError("speech mode found no voice activity in the reference") from error
-    except (ValueError, ArithmeticError) as error:
-        raise MetricError(str(error)) from error
-    if not math.isfinite(result):
-        raise MetricError("ViSQOL gave no finite score")
-    return result
+
+def scores(
+    reference: "NDArray[float32]", asked: "Sequence[tuple[NDArray[float32], Mapping]]", sample_rate: int
+) -> list[float | MetricError]:
+    """As ``score``, of several estimates under a mapping each, or what they failed with.
+
+    The same estimate under several mappings stands there several times, one after the other.
+    """
+    listener = Listener(reference, sample_rate)
+    return [listener.score(estimate, mapping) for estimate, mapping in asked]
+
+
+def found_or_raised(found: float | MetricError) -> float:
+    """A score as it is; what it failed with is raised."""
+    if isinstance(found, MetricError):
+        raise found
+    return found
+
+
+class Listener:
+    """Scores any number of signals against one reference, which is analysed once, as is each signal for all mappings.
+
+    Args:
+        reference: mono samples ``[N]``.
+        sample_rate: Hz.
+    """
+
+    def __init__(self, reference: "NDArray[float32]", sample_rate: int) -> None:
+        self._reference = reference
+        self._sample_rate = sample_rate
+        self._originals: dict[bool, Original] = {}
+        self._last: tuple[NDArray[float32], bool, Similarity] | None = None
+
+    def score(self, estimate: "NDArray[float32]", mapping: Mapping) -> float | MetricError:
+        """MOS-LQO of ``estimate`` ``[M]``, or what it failed with."""
+        try:
+            return self._scored(estimate, mapping)
+        except MetricError as error:
+            return error
+        except IndexError:
+            return MetricError("speech mode found no voice activity in the reference")
+        except (ValueError, ArithmeticError) as error:
+            return MetricError(str(error))
+
+    def _scored(self, estimate: "NDArray[float32]", mapping: Mapping) -> float:
+        import numpy as np
+
+        for role, signal in (("reference", self._reference), ("estimate", estimate)):
+            if not np.isfinite(signal).all():
+                raise MetricError(f"the {role} is not finite")
+            if not signal.any():
+                raise MetricError(f"the {role} is silent")
+        result = self._similarity(estimate, mapping).mapped(_manager(mapping))
+        if not math.isfinite(result):
+            raise MetricError("ViSQOL gave no finite score")
+        return result
+
+    def _similarity(self, estimate: "NDArray[float32]", mapping: Mapping) -> "Similarity":
+        speech = mapping != "svr"
+        if self._last is not None and self._last[0] is estimate and self._last[1] == speech:
+            return self._last[2]
+        if speech not in self._originals:
+            from codeclab.benchmarks.metrics.visqol_similarity import Original
+
+            self._originals[speech] = Original(self._reference, self._sample_rate, _manager(mapping))
+        found = self._originals[speech].compare(estimate)
+        self._last = estimate, speech, found
+        return found
 
 
 @cache
-def _api(mapping: Mapping) -> "VisqolApi":
-    """One loaded model per mapping and process: loading costs 0.1 s, importing the port 2 s."""
-    from visqol.api import VisqolApi
+def _manager(mapping: Mapping) -> "VisqolManager":
+    """One loaded model per mapping and process: loading costs 0.1 s, importing visqol-python 2 s."""
+    import visqol
+    from visqol.visqol_manager import VisqolManager
 
-    # It warns of every rate but 48 kHz, also of the 16 kHz that speech mode wants.
-    logging.getLogger("visqol.visqol_manager").setLevel(logging.ERROR)
-    api = VisqolApi()
+    manager = VisqolManager()
     if mapping == "svr":
-        api.create(mode="audio")
+        manager.init(str(Path(visqol.__file__).parent / "model" / "libsvm_nu_svr_model.txt"))
     else:
-        api.create(mode="speech", use_lattice_model=mapping == "lattice")
-    return api
+        manager.init(use_speech_mode=True, use_lattice_model=mapping == "lattice")
+    return manager
 
 
 def start_worker() -> None:

@@ -1,16 +1,21 @@
-"""Times each metric of a file."""
+"""Times each metric of a file as an evaluation computes it: several decoded versions of one original."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.registry import metrics_named
+from codeclab.benchmarks.evaluate.scoring import Scorer
+from codeclab.benchmarks.metrics.registry import Metric, metrics_named
 from codeclab.benchmarks.speed.in_turns import Timed, in_turns, machine_rows, machine_works
+
+VERSIONS = 4
+"""Decoded versions of the original, as at four bitrates."""
 
 
 def time_metrics(names: Sequence[str], original: Tensor, sample_rate: int, repeats: int = 3) -> list[Timed]:
-    """Time metrics on one clip, against itself with noise.
+    """Time metrics on one clip, against itself with more and more noise.
 
     Args:
         names: of metrics that score files.
@@ -18,13 +23,43 @@ def time_metrics(names: Sequence[str], original: Tensor, sample_rate: int, repea
         sample_rate: Hz.
         repeats: runs that count.
 
+    Returns:
+        the lines; ``x`` compares with scoring each version by itself, so that nothing of the original is kept.
+
     Raises:
         ValueError: there is no such metric, or it scores no files.
         MetricMissingError: its package or weights are not here.
     """
-    seconds = original.shape[-1] / sample_rate
-    coded = original + 0.01 * torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
-    scores = {metric.name: metric.load() for metric in metrics_named(names)}
-    works = {name: (lambda score=score: score(original, coded, sample_rate)) for name, score in scores.items()}
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(original.shape, generator=generator)
+    versions = [original + 0.01 * count * noise for count in range(1, VERSIONS + 1)]
+    works: dict[str, Callable[[], object]] = {}
+    for metric in metrics_named(names):
+        metric.load()
+        works[metric.name] = partial(_together, metric, original, versions, sample_rate)
+        works[f"{metric.name}, alone"] = partial(_alone, metric, original, versions, sample_rate)
     taken = in_turns({**works, **machine_works()}, repeats)
-    return [Timed(name, taken[name], seconds, "times real time") for name in works] + machine_rows(taken)
+    seconds = VERSIONS * original.shape[-1] / sample_rate
+    return [
+        Timed(name, taken[name], seconds, "times real time", taken[f"{name}, alone"]) for name in names
+    ] + machine_rows(taken)
+
+
+def shares(timed: Sequence[Timed], names: Sequence[str]) -> str:
+    """A sentence: what each of these takes of the time of all, largest first."""
+    seconds = {line.name: line.median for line in timed if line.name in names}
+    total = sum(seconds.values())
+    ordered = sorted(seconds, key=lambda name: -seconds[name])
+    parts = ", ".join(f"{name} {seconds[name] / total:.1%}" for name in ordered)
+    return f"shares of {total:.3g} s for {VERSIONS} decoded versions of a clip: {parts}"
+
+
+def _together(metric: Metric, original: Tensor, versions: Sequence[Tensor], sample_rate: int) -> None:
+    with Scorer([metric], workers=0) as scorer:
+        for version in versions:
+            scorer.submit(original, version, sample_rate)
+
+
+def _alone(metric: Metric, original: Tensor, versions: Sequence[Tensor], sample_rate: int) -> None:
+    for version in versions:
+        _together(metric, original, [version], sample_rate)

@@ -18,7 +18,7 @@ from codeclab.benchmarks.speed.in_turns import (
     machine_works,
 )
 from codeclab.benchmarks.speed.inference import time_inference
-from codeclab.benchmarks.speed.metrics import time_metrics
+from codeclab.benchmarks.speed.metrics import shares, time_metrics
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.cli.options.speed import make_parser
@@ -60,7 +60,9 @@ def measured(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], 
     else:
         here = [name for name, metric in METRICS.items() if metric.per_file and not metric.lacks()]
         clip = AudioData("recordings", sample_rate=16000, clip_seconds=CLIP_SECONDS).clips("test")[0]
-        found = time_metrics(options.metrics or here, clip.audio, clip.sample_rate, options.repeats)
+        names = options.metrics or here
+        found = time_metrics(names, clip.audio, clip.sample_rate, options.repeats)
+        notes = [shares(found, names)]
     return _rows(found), notes
 
 

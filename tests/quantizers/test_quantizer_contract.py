@@ -48,6 +48,7 @@ def test_shapes_types_and_bits(quantizer, latent):
 
 
 def test_first_codes_do_not_depend_on_how_many_are_asked(quantizer, latent):
+    assert quantizer.codes_are_nested
     every = quantizer.encode(latent)
     for count in range(1, K + 1):
         assert torch.equal(quantizer.encode(latent, count), every[:, :count])

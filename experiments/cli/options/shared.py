@@ -5,12 +5,27 @@ from pathlib import Path
 
 from codeclab.codecs.io.box import BOX
 from codeclab.codecs.io.missing import located
+from codeclab.experiments.data.cores import usable_cores
+
+MOST_WORKERS = 8
+"""Processes for ViSQOL beyond which coding and the other metrics are what takes the time."""
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
     """Add ``--import``, which may be repeated."""
     parser.add_argument(
         "--import", dest="imports", action="append", default=[], metavar="FILE.py", help="a Python file with your parts"
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers`` of commands that measure."""
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(usable_cores(), MOST_WORKERS),
+        metavar="N",
+        help=f"processes for ViSQOL (default: one per core, at most {MOST_WORKERS})",
     )
 
 

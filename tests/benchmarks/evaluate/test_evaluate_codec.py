@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -77,3 +78,23 @@ def test_a_codec_that_codes_audio_whole_spends_what_it_is_asked_for() -> None:
     found = evaluate(codec, [Clip("a", "music", 0.1 * torch.randn(1, 3000), 24000)], [6], ["si_sdr"])
     assert found.as_spent() is found
     assert found.asked == {}
+
+
+def test_a_clip_is_coded_once_where_codes_are_nested(codec, make_clip, monkeypatch) -> None:
+    clips = [make_clip("a", "speech"), make_clip("b", "music")]
+    asked: list[int] = []
+    encode = Codec.encode
+
+    def counted(self, audio, bitrate=None, n_codebooks=None):
+        asked.append(n_codebooks)
+        return encode(self, audio, bitrate, n_codebooks)
+
+    monkeypatch.setattr(Codec, "encode", counted)
+    once = evaluate(codec, clips, metrics=["si_sdr"])
+    assert asked == [4, 4]
+    asked.clear()
+    monkeypatch.setattr(ResidualVQ, "codes_are_nested", False)
+    each = evaluate(codec, clips, metrics=["si_sdr"])
+    assert asked == [1, 2, 3, 4] * 2
+    pd.testing.assert_frame_equal(once.per_file, each.per_file, check_exact=True)
+    pd.testing.assert_frame_equal(once.codebooks, each.codebooks, check_exact=True)

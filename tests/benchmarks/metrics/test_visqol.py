@@ -2,21 +2,25 @@ import csv
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 from torch import Tensor
+from visqol.api import VisqolApi
 
 from codeclab.benchmarks.evaluate.scoring import Scorer
+from codeclab.benchmarks.metrics import visqol_signal
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.visqol import (
+    prepare,
     visqol_audio,
     visqol_audio_swapped,
     visqol_speech,
     visqol_speech_exponential,
 )
-from codeclab.benchmarks.metrics.visqol_port import score
+from codeclab.benchmarks.metrics.visqol_port import RATES, score, scores
 from codeclab.codecs.loudness import loudness_matched
 
 RATE = 16_000
@@ -102,3 +106,58 @@ def test_too_short() -> None:
         visqol_audio(voice(0.3), voice(0.3), RATE)
     with pytest.raises(MetricError):
         visqol_speech(voice(0.1), voice(0.1), RATE)
+
+
+def degraded(clean: np.ndarray) -> list[np.ndarray]:
+    """Noise, a delay, a cut start, half of it, and a part moved: every way through the alignments."""
+    noise = np.random.default_rng(0).standard_normal(len(clean)).astype(np.float32)
+    noisy = clean + 0.003 * noise
+    third = len(clean) // 3
+    moved = noisy.copy()
+    moved[third : 2 * third] = np.roll(moved[third : 2 * third], 57)
+    late = np.concatenate([np.zeros(333, np.float32), noisy[:-333]])
+    return [clean + 0.0005 * noise, noisy, late, noisy[1234:], noisy[: len(clean) // 2 + 1], moved]
+
+
+@pytest.mark.parametrize("mappings", [("svr",), ("exponential", "lattice")])
+def test_scores_are_those_of_visqol_python(mappings) -> None:
+    rate = RATES[mappings[0]]
+    clean = prepared_voice(rate)
+    versions = degraded(clean)
+    asked = [(version, mapping) for version in versions for mapping in mappings]
+    found = scores(clean, asked, rate)
+    for mapping in mappings:
+        api = VisqolApi()
+        if mapping == "svr":
+            api.create(mode="audio")
+        else:
+            api.create(mode="speech", use_lattice_model=mapping == "lattice")
+        theirs = [api.measure_from_arrays(clean, version, rate).moslqo for version in versions]
+        ours = [one for one, (_, own) in zip(found, asked, strict=True) if own == mapping]
+        assert ours == pytest.approx(theirs, abs=1e-9)
+        assert ours[0] > ours[1]
+
+
+def prepared_voice(rate: int) -> np.ndarray:
+    return prepare(voice(2.5), RATE, "svr" if rate == RATES["svr"] else "lattice")
+
+
+def test_an_original_is_analysed_once_for_all_versions_and_mappings(monkeypatch) -> None:
+    filtered: list[int] = []
+
+    def counted(samples, starts, window, coefficients):
+        filtered.append(len(starts))
+        return gammatone_frames(samples, starts, window, coefficients)
+
+    gammatone_frames = visqol_signal.gammatone_frames
+    monkeypatch.setattr(visqol_signal, "gammatone_frames", counted)
+    clean = prepared_voice(16_000)
+    noisy = clean + 0.003 * np.random.default_rng(0).standard_normal(len(clean)).astype(np.float32)
+    both = scores(clean, [(noisy, "exponential"), (noisy, "lattice")], 16_000)
+    once = sum(filtered)
+    assert scores(clean, [(noisy, "exponential")], 16_000) == pytest.approx(both[:1])
+    assert sum(filtered) == 2 * once
+    filtered.clear()
+    scores(clean, [(noisy, "exponential"), (0.5 * noisy, "exponential")], 16_000)
+    whole = max(filtered)
+    assert sum(filtered) < 3.5 * whole < 4 * once

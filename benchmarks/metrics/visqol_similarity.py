@@ -1,0 +1,203 @@
+"""How alike ViSQOL finds two signals: visqol-python's steps, of which none is done twice for the same original.
+
+The parts of visqol-python that take little time are called; the others are in ``visqol_kernels`` and ``visqol_signal``.
+"""
+
+from collections.abc import Sequence
+from math import floor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from visqol.audio_utils import AudioSignal, scale_to_match_sound_pressure_level
+from visqol.gammatone import Spectrogram, prepare_spectrograms_for_comparison
+from visqol.nsim import PatchSimilarityResult, measure_patch_similarity
+from visqol.visqol_core import (
+    calc_per_patch_freq_band_quantile,
+    calc_per_patch_mean_freq_band_deg_energy,
+    calc_per_patch_mean_freq_band_means,
+    calc_per_patch_mean_freq_band_stddevs,
+)
+from visqol.visqol_manager import VisqolManager
+
+from codeclab.benchmarks.metrics.visqol_kernels import search_patches
+from codeclab.benchmarks.metrics.visqol_signal import Bank, Signal
+
+if TYPE_CHECKING:
+    from numpy import float32, float64
+    from numpy.typing import NDArray
+
+    Floats = NDArray[float64]
+
+DISSIMILAR = 0.15
+"""Mean similarity below which the score is 1, whatever the mapping says."""
+
+
+class Similarity(NamedTuple):
+    """What a mapping makes a score of, ``[bands]`` each: moments of the patches' similarities, and the energy."""
+
+    means: "Floats"
+    low_means: "Floats"
+    deviations: "Floats"
+    energies: "Floats"
+
+    def mapped(self, manager: VisqolManager) -> float:
+        """The score under a manager's mapping."""
+        mapper = manager.quality_mapper
+        assert mapper is not None
+        found = mapper.predict_quality(*self)
+        return 1.0 if self.means.mean() < DISSIMILAR else float(found)
+
+
+class Original:
+    """A reference, to compare any number of degraded signals with.
+
+    Args:
+        samples: mono, ``[N]``.
+        sample_rate: Hz.
+        manager: of the mode, audio or speech.
+    """
+
+    def __init__(self, samples: "NDArray[float32]", sample_rate: int, manager: VisqolManager) -> None:
+        builder = manager.spect_builder
+        assert builder is not None
+        self._manager = manager
+        self._audio = AudioSignal(samples, sample_rate)
+        self._signal = Signal(self._audio.data, Bank(builder, sample_rate))
+        self._starts: list[int] | None = None
+
+    def compare(self, degraded: "NDArray[float32]") -> Similarity:
+        """Similarity of a degraded signal ``[M]`` at the same sampling rate.
+
+        Raises:
+            ValueError: a signal is too short.
+            IndexError: speech mode finds no voice.
+        """
+        bank = self._signal.bank
+        samples = _moved(np.asarray(degraded, dtype=np.float64), self._lag(degraded))
+        scaled = scale_to_match_sound_pressure_level(self._audio, AudioSignal(samples, bank.sample_rate))
+        other = Signal(scaled.data, bank)
+        own, theirs = _comparable(self._signal.spectrogram, other.spectrogram)
+        starts = self._patch_starts(own)
+        seconds = bank.hop / float(bank.sample_rate)
+        found = _matched(own, theirs, starts, self._patch_size, self._manager.search_window, seconds)
+        found = [self._finely_aligned(patch, other) for patch in found]
+        return Similarity(
+            calc_per_patch_mean_freq_band_means(found),
+            calc_per_patch_freq_band_quantile(found, 0.10),
+            calc_per_patch_mean_freq_band_stddevs(found, seconds),
+            calc_per_patch_mean_freq_band_deg_energy(found),
+        )
+
+    def _lag(self, degraded: "NDArray[float32]") -> int:
+        return self._signal.lag(0, len(self._signal.samples), np.asarray(degraded, dtype=np.float64))
+
+    @property
+    def _patch_size(self) -> int:
+        assert self._manager.patch_creator is not None
+        return self._manager.patch_creator.patch_size
+
+    def _patch_starts(self, spectrogram: "Floats") -> list[int]:
+        """First frames of the patches; they depend on the original alone."""
+        if self._starts is None:
+            creator = self._manager.patch_creator
+            assert creator is not None
+            self._starts = creator.create_ref_patch_indices(spectrogram, self._audio, self._signal.bank.window)
+        return self._starts
+
+    def _finely_aligned(self, patch: PatchSimilarityResult, other: Signal) -> PatchSimilarityResult:
+        """The patch compared once more, moved sample by sample: the better of both."""
+        if patch.deg_patch_start_time == patch.deg_patch_end_time == 0.0:
+            return patch
+        bank = self._signal.bank
+        own_first, own = _piece(self._signal, patch.ref_patch_start_time, patch.ref_patch_end_time)
+        first, piece = _piece(other, patch.deg_patch_start_time, patch.deg_patch_end_time)
+        if not len(own) or not len(piece):
+            return patch
+        lag = (self._signal if own_first is not None else Signal(own, bank)).lag(
+            own_first or 0, (own_first or 0) + len(own), piece
+        )
+        moved = _moved(piece, lag)
+        # The seconds of a lag need not give its samples again: as there.
+        skipped = int(lag / float(bank.sample_rate) * bank.sample_rate) if lag > 0 and len(own) < len(moved) else 0
+        length = min(len(own), len(moved)) - skipped
+        if length <= bank.size:
+            return patch
+        if own_first is None:
+            own_frames = Signal(own[skipped:], bank).frames(0, length)
+        else:
+            own_frames = self._signal.frames(own_first + skipped, length)
+        if first is None or skipped < lag:
+            frames = Signal(moved[skipped:], bank).frames(0, length)
+        else:
+            frames = other.frames(first + skipped - lag, length)
+        again = measure_patch_similarity(*_comparable(own_frames, frames))
+        if again.similarity < patch.similarity:
+            return patch
+        ahead = lag / float(bank.sample_rate)
+        again.ref_patch_start_time = patch.ref_patch_start_time + max(ahead, 0.0)
+        again.deg_patch_start_time = patch.deg_patch_start_time - min(ahead, 0.0)
+        again.ref_patch_end_time = again.ref_patch_start_time + length / bank.sample_rate
+        again.deg_patch_end_time = again.deg_patch_start_time + length / bank.sample_rate
+        return again
+
+
+def _moved(samples: "Floats", lag: int) -> "Floats":
+    """Samples that begin so much later, behind silence, or without the first ones."""
+    return samples[-lag:] if lag < 0 else np.concatenate([np.zeros(lag), samples]) if lag else samples
+
+
+def _comparable(own: "Floats", other: "Floats") -> "tuple[Floats, Floats]":
+    """Both in decibels above their common floor."""
+    return prepare_spectrograms_for_comparison(Spectrogram(own), Spectrogram(other))
+
+
+def _matched(
+    own: "Floats", other: "Floats", starts: Sequence[int], size: int, radius: int, seconds: float
+) -> list[PatchSimilarityResult]:
+    """The patches of a spectrogram ``[bands, frames]`` beside the most similar ones of another, in the same order.
+
+    Args:
+        own: in decibels.
+        other: likewise.
+        starts: first frames of the patches.
+        size: frames of a patch.
+        radius: in patches, within which one is searched.
+        seconds: from frame to frame.
+    """
+    frames = other.shape[1]
+    size = own[:, starts[0] : starts[0] + size].shape[1]
+    count = len(starts)
+    while count and starts[count - 1] - floor(size / 2) > frames:
+        count -= 1
+    if not count:
+        raise ValueError("Degraded file was too short, different, or misaligned to score any of the reference patches.")
+    patches = np.stack([own[:, start : start + size] for start in starts[:count]])
+    reach = radius * size
+    sums, came_from = search_patches(patches, other, np.array(starts[:count]), reach)
+    filled = np.pad(other, ((0, 0), (0, size)))
+    low, high = max(0, starts[count - 1] - reach), min(frames - 1, starts[count - 1] + reach)
+    offset = low + int(np.argmax(sums[count - 1, low : high + 1]))
+    found = []
+    for index in range(count - 1, -1, -1):
+        patch = measure_patch_similarity(patches[index], filled[:, offset : offset + size])
+        if offset == came_from[index, offset]:  # a lost packet
+            patch.similarity = 0.0
+            patch.freq_band_means = np.zeros(len(own))
+        else:
+            patch.deg_patch_start_time = offset * seconds
+            patch.deg_patch_end_time = patch.deg_patch_start_time + seconds * size
+        patch.ref_patch_start_time = starts[index] * seconds
+        patch.ref_patch_end_time = patch.ref_patch_start_time + seconds * size
+        found.append(patch)
+        offset = int(came_from[index, offset])
+    return found[::-1]
+
+
+def _piece(signal: Signal, start: float, end: float) -> "tuple[int | None, Floats]":
+    """Samples between two times in seconds, and where they begin; None where silence stands in for missing ones."""
+    rate, samples = signal.bank.sample_rate, signal.samples
+    first, last = max(0, int(start * rate)), min(len(samples) - 1, int(end * rate))
+    missing = max(0, int(end * rate - len(samples))) + max(0, int(-start * rate))
+    piece = samples[first:last]
+    # Silence comes first, even where it is the end that is missing: as there.
+    return (None, np.concatenate([np.zeros(missing), piece])) if missing else (first, piece)
