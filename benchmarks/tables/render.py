@@ -57,9 +57,9 @@ LATEX_CHARACTERS = {
 
 def markdown(table: Table) -> str:
     """GitHub-flavoured Markdown: the whole test set, rows clip by clip, each domain, the notes."""
-    parts = [f"## {escape_markdown(table.title)}", _markdown_grid(main_grid(table))]
+    parts = [f"## {escape_markdown(table.title)}", markdown_grid(main_grid(table))]
     parts += [
-        f"### {escape_markdown(heading)}\n\n{_markdown_grid(grid)}" for heading, grid in further_grids(table).items()
+        f"### {escape_markdown(heading)}\n\n{markdown_grid(grid)}" for heading, grid in further_grids(table).items()
     ]
     under = [f"* {escape_markdown(note)}" for note in notes(table)]
     return "\n\n".join(parts + (["\n".join(under)] if under else [])) + "\n"
@@ -167,7 +167,8 @@ def escape_latex(text: str) -> str:
     return "".join(LATEX_CHARACTERS.get(character, character) for character in " ".join(text.split()))
 
 
-def _markdown_grid(grid: Grid) -> str:
+def markdown_grid(grid: Grid) -> str:
+    """Headings and cells as a table of GitHub-flavoured Markdown, text to the left and figures to the right."""
     rule = [":---" if column < grid.left else "---:" for column in range(len(grid.headings))]
     rows = [[escape_markdown(heading) for heading in grid.headings], rule]
     rows += [[_bold(cell, escape_markdown(cell.text), "**{}**") for cell in row] for row in grid.rows]

@@ -17,7 +17,7 @@ from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import located
-from codeclab.experiments.cli.evaluate import check_metrics
+from codeclab.experiments.cli.evaluate import check_metrics, limit
 from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.clips import Clips
@@ -77,12 +77,7 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
     else:
         data = AudioData(options.data, sample_rate=rate, batch_size=1, workers=0)
     data.channels = min((codec.channels for codec in codecs), default=1)
-    if options.clips is not None:
-        data.max_test_clips = data.valid_clips = options.clips
-    if options.seconds is not None:
-        data.clip_seconds = options.seconds
-    if options.max_left_out is not None:
-        data.max_left_out = options.max_left_out
+    limit(data, options)
     return data, options.split or usual_split(runs, data.folder)
 
 

@@ -41,7 +41,7 @@ def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str)
     """Measure a baseline by the options of ``codeclab evaluate``; ``name`` is the name of its row."""
     rate = options.sample_rate or baseline.sample_rate or FULL_BAND
     data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
-    _limit(data, options)
+    limit(data, options)
     split = options.split or "all"  # nothing was trained on any of them
     data.check((split,))
     clips = data.clips(split)
@@ -58,7 +58,7 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
     run = Path(options.run)
     codec = Codec.from_pretrained(options.run)
     data = data_of(run, options.data, codec, options.sample_rate)
-    _limit(data, options)
+    limit(data, options)
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
@@ -87,7 +87,7 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
     if coders.names == ["none"]:
         raise RecipeError(f"no entropy coder was fitted to this codec: codeclab fit-lm --codec {options.run} fits two")
     data = data_of(Path(options.run), options.data, codec, options.sample_rate)
-    _limit(data, options)
+    limit(data, options)
     named = {name: coders.named(name) for name in coders.names}
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     split = options.split or usual_split([Path(options.run)], data.folder)
@@ -109,7 +109,8 @@ def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
 
 
-def _limit(data: AudioData, options: argparse.Namespace) -> None:
+def limit(data: AudioData, options: argparse.Namespace) -> None:
+    """Measure on fewer or shorter clips, or leave out more files, where the options say so."""
     if options.clips is not None:
         data.max_test_clips = data.valid_clips = options.clips
     if options.seconds is not None:
