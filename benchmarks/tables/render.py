@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from pandas import DataFrame
 from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -68,9 +69,9 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     """A ``table`` environment for booktabs, one more ``tabular`` for rows clip by clip and per domain, notes below."""
     parts = [r"\begin{table}", r"\centering", r"\small", rf"\caption{{{escape_latex(table.title)}}}"]
-    parts += _latex_grid(main_grid(table))
+    parts.append(_latex_grid(main_grid(table)))
     for heading, grid in further_grids(table).items():
-        parts += ["", r"\medskip", rf"\emph{{{escape_latex(heading)}}}", "", *_latex_grid(grid)]
+        parts += ["", r"\medskip", rf"\emph{{{escape_latex(heading)}}}", "", _latex_grid(grid)]
     under = [escape_latex(note) for note in notes(table)]
     if under:
         parts += [
@@ -175,18 +176,11 @@ def markdown_grid(grid: Grid) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _latex_grid(grid: Grid) -> list[str]:
+def _latex_grid(grid: Grid) -> str:
     columns = "l" * grid.left + "r" * (len(grid.headings) - grid.left)
     rows = [[_bold(cell, escape_latex(cell.text), r"\textbf{{{}}}") for cell in row] for row in grid.rows]
-    return [
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        " & ".join(escape_latex(heading) for heading in grid.headings) + r" \\",
-        r"\midrule",
-        *(" & ".join(row) + r" \\" for row in rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
+    frame = DataFrame(rows, columns=[escape_latex(heading) for heading in grid.headings])
+    return frame.style.hide(axis="index").to_latex(column_format=columns, hrules=True).rstrip("\n")
 
 
 def _rich_grids(grid: Grid, title: str, width: int) -> list[RichTable | Text]:
