@@ -105,29 +105,24 @@ def measure(
         RecipeError: it offers none of them.
         RuntimeError: a baseline is not installed, or failed.
     """
-    title = f"{subject.name}, measuring"
+    title, offered = f"{subject.name}, measuring", subject.what.bitrates
     if isinstance(subject.what, Codec):
-        own = [r for r in subject.what.bitrates if any(abs(r - rate) <= NEAR * rate for rate in rates)]
-        if not own:
-            offered = ", ".join(f"{rate:.4g}" for rate in subject.what.bitrates)
-            raise RecipeError(f"it offers {offered} kbps, none of those asked for")
+        wanted = [own for own in offered if any(abs(own - rate) <= NEAR * rate for rate in rates)]
+    else:  # it is asked for the rate itself, and takes any where it names none
+        wanted = [rate for rate in rates if not offered or any(abs(rate - own) <= NEAR * rate for own in offered)]
+    if not wanted:
+        raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those asked for")
+    if isinstance(subject.what, Codec):
         evaluation = evaluate_codec(
-            subject.what, data, own, options.metrics, split, options.workers, options.device, title=title
+            subject.what, data, wanted, options.metrics, split, options.workers, options.device, title=title
         )
-        evaluation.info[BASIS] = basis(evaluation.info["codec"], data, split)
+        of = evaluation.info["codec"]
     else:
-        offered_rates = subject.what.bitrates
-        wanted = [
-            rate for rate in rates if not offered_rates or any(abs(rate - r) <= NEAR * rate for r in offered_rates)
-        ]
-        if not wanted:
-            offered = ", ".join(f"{rate:.4g}" for rate in offered_rates)
-            raise RecipeError(f"it offers {offered} kbps, none of those asked for")
         clips = data.clips(split)
         evaluation = measure_at_each(subject.what, clips, wanted, options, title)
         note_left_out(evaluation.info, data.corpus, clips)
-        evaluation.info[BASIS] = basis(describe_baseline(subject.what), data, split)
-    evaluation.info["name"] = subject.name
+        of = describe_baseline(subject.what)
+    evaluation.info |= {"name": subject.name, BASIS: basis(of, data, split)}
     return evaluation
 
 
