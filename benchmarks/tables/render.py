@@ -231,13 +231,8 @@ def _bold(cell: Cell, escaped: str, frame: str) -> str:
     return frame.format(escaped) if cell.bold else escaped
 
 
-def evaluation_text(evaluation: Evaluation, width: int = 120) -> str:
-    """An evaluation's summary as a table for people, with what failed under it.
-
-    Args:
-        evaluation: of a codec or a baseline.
-        width: columns of the terminal.
-    """
+def evaluation_text(evaluation: Evaluation) -> str:
+    """The summary of a codec's or a baseline's evaluation as a table for people, with what failed under it."""
     info, spent = evaluation.info, evaluation.as_spent()
     rows = [RowResult.named(info.get("name") or "codec", spent.summary, asked=spent.asked)]
-    return text(Table("Measured", "", info["metrics"], rows, ranked=True), width)
+    return text(Table("Measured", "", info["metrics"], rows, ranked=True))
