@@ -13,7 +13,8 @@ from codeclab.benchmarks.listening.design import LOW_ANCHOR, ListeningTest
 from codeclab.benchmarks.listening.plot import plot
 from codeclab.benchmarks.listening.ratings import Ratings, scores
 from codeclab.benchmarks.listening.screening import SCREENINGS, Screened, Screening, screen
-from codeclab.benchmarks.tables.render import escape_markdown
+from codeclab.benchmarks.tables.grid import NOTHING, Cell, Grid
+from codeclab.benchmarks.tables.render import escape_markdown, markdown_grid
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
 
@@ -115,8 +116,7 @@ def _mean_table(results: Results) -> str:
     domains = list(dict.fromkeys(results.means["domain"]))
     # One domain alone is all there is.
     domains = domains if len(domains) > 2 else domains[:1]
-    headings = ["Condition", "kbps", "MUSHRA", "± listeners", *(escape_markdown(domain) for domain in domains[1:])]
-    lines = [_line(headings), _line([":---", *["---:"] * (len(headings) - 1)])]
+    rows = []
     for condition in results.test.conditions:
         own = results.means[results.means["condition"] == condition.name]
         by_domain = {line["domain"]: line for line in own.to_dict("records")}
@@ -124,36 +124,32 @@ def _mean_table(results: Results) -> str:
         between = "" if math.isnan(half) else f"± {half:.1f}"
         rate = "" if condition.bitrate is None else f"{condition.bitrate:.4g}"
         cells = [_interval(by_domain[domain]["mean"], by_domain[domain]["ci95"]) for domain in domains]
-        lines.append(_line([escape_markdown(condition.name), rate, cells[0], between, *cells[1:]]))
-    return "\n".join(lines)
+        rows.append([Cell(text) for text in (condition.name, rate, cells[0], between, *cells[1:])])
+    return markdown_grid(Grid(["Condition", "kbps", "MUSHRA", "± listeners", *domains[1:]], rows))
 
 
 def _pair_table(found: Sequence[Pair]) -> str:
-    lines = [_line(["First", "Second", "First − second", "n", "p", "p (Holm)", "Rated higher"])]
-    lines.append(_line([":---", ":---", "---:", "---:", "---:", "---:", ":---"]))
+    rows = []
     for pair in found:
         difference = _interval(pair.difference.mean, pair.difference.half_width, sign=True)
         cells = [pair.first, pair.second, difference, str(pair.difference.n), _p(pair.p), _p(pair.adjusted)]
-        lines.append(_line([escape_markdown(cell) for cell in [*cells, pair.better or "—"]]))
+        rows.append([Cell(text) for text in (*cells, pair.better or NOTHING)])
+    headings = ["First", "Second", "First − second", "n", "p", "p (Holm)", "Rated higher"]
     told = (
         "Wilcoxon's signed-rank test, two-sided, on the differences of a listener's ratings of a clip; Holm's "
         f"correction over all pairs; rated higher where p < {SIGNIFICANT:g}."
     )
-    return "\n".join(lines) + f"\n\n{told}"
+    return f"{markdown_grid(Grid(headings, rows, left=2))}\n\n{told}"
 
 
 def _interval(mean: float, half: float, sign: bool = False) -> str:
     if math.isnan(mean):
-        return "—"
+        return NOTHING
     return f"{mean:{'+' if sign else ''}.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
 
 
 def _p(value: float) -> str:
     return "≤ 0.0001" if value <= 1e-4 else f"{value:.4f}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def write_results(results: Results, folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from pandas import DataFrame
 from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -57,9 +58,9 @@ LATEX_CHARACTERS = {
 
 def markdown(table: Table) -> str:
     """GitHub-flavoured Markdown: the whole test set, rows clip by clip, each domain, the notes."""
-    parts = [f"## {escape_markdown(table.title)}", _markdown_grid(main_grid(table))]
+    parts = [f"## {escape_markdown(table.title)}", markdown_grid(main_grid(table))]
     parts += [
-        f"### {escape_markdown(heading)}\n\n{_markdown_grid(grid)}" for heading, grid in further_grids(table).items()
+        f"### {escape_markdown(heading)}\n\n{markdown_grid(grid)}" for heading, grid in further_grids(table).items()
     ]
     under = [f"* {escape_markdown(note)}" for note in notes(table)]
     return "\n\n".join(parts + (["\n".join(under)] if under else [])) + "\n"
@@ -68,9 +69,9 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     """A ``table`` environment for booktabs, one more ``tabular`` for rows clip by clip and per domain, notes below."""
     parts = [r"\begin{table}", r"\centering", r"\small", rf"\caption{{{escape_latex(table.title)}}}"]
-    parts += _latex_grid(main_grid(table))
+    parts.append(_latex_grid(main_grid(table)))
     for heading, grid in further_grids(table).items():
-        parts += ["", r"\medskip", rf"\emph{{{escape_latex(heading)}}}", "", *_latex_grid(grid)]
+        parts += ["", r"\medskip", rf"\emph{{{escape_latex(heading)}}}", "", _latex_grid(grid)]
     under = [escape_latex(note) for note in notes(table)]
     if under:
         parts += [
@@ -167,25 +168,19 @@ def escape_latex(text: str) -> str:
     return "".join(LATEX_CHARACTERS.get(character, character) for character in " ".join(text.split()))
 
 
-def _markdown_grid(grid: Grid) -> str:
+def markdown_grid(grid: Grid) -> str:
+    """Headings and cells as a table of GitHub-flavoured Markdown, text to the left and figures to the right."""
     rule = [":---" if column < grid.left else "---:" for column in range(len(grid.headings))]
     rows = [[escape_markdown(heading) for heading in grid.headings], rule]
     rows += [[_bold(cell, escape_markdown(cell.text), "**{}**") for cell in row] for row in grid.rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _latex_grid(grid: Grid) -> list[str]:
+def _latex_grid(grid: Grid) -> str:
     columns = "l" * grid.left + "r" * (len(grid.headings) - grid.left)
     rows = [[_bold(cell, escape_latex(cell.text), r"\textbf{{{}}}") for cell in row] for row in grid.rows]
-    return [
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        " & ".join(escape_latex(heading) for heading in grid.headings) + r" \\",
-        r"\midrule",
-        *(" & ".join(row) + r" \\" for row in rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
+    frame = DataFrame(rows, columns=[escape_latex(heading) for heading in grid.headings])
+    return frame.style.hide(axis="index").to_latex(column_format=columns, hrules=True).rstrip("\n")
 
 
 def _rich_grids(grid: Grid, title: str, width: int) -> list[RichTable | Text]:
@@ -236,13 +231,8 @@ def _bold(cell: Cell, escaped: str, frame: str) -> str:
     return frame.format(escaped) if cell.bold else escaped
 
 
-def evaluation_text(evaluation: Evaluation, width: int = 120) -> str:
-    """An evaluation's summary as a table for people, with what failed under it.
-
-    Args:
-        evaluation: of a codec or a baseline.
-        width: columns of the terminal.
-    """
+def evaluation_text(evaluation: Evaluation) -> str:
+    """The summary of a codec's or a baseline's evaluation as a table for people, with what failed under it."""
     info, spent = evaluation.info, evaluation.as_spent()
     rows = [RowResult.named(info.get("name") or "codec", spent.summary, asked=spent.asked)]
-    return text(Table("Measured", "", info["metrics"], rows, ranked=True), width)
+    return text(Table("Measured", "", info["metrics"], rows, ranked=True))

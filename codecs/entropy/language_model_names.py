@@ -18,11 +18,6 @@ REPLACED = (
 """Part of a reference's name, and what stands there in ours."""
 
 
-def language_model_name(name: str) -> str:
-    """The name in ``LanguageModel.state_dict()`` of one in the reference's."""
-    return renamed(name, REPLACED)
-
-
 def language_model_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """A reference language model's state dict under our names."""
-    return {language_model_name(name): tensor for name, tensor in tensors.items()}
+    return {renamed(name, REPLACED): tensor for name, tensor in tensors.items()}

@@ -74,11 +74,6 @@ def transformers_dac_name(name: str, n_strides: int) -> str:
     return f"{part}.layers.{dac_layer(int(number) + 1, known[layer], n_strides)}.{tensor}"
 
 
-def transformers_dac_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:
-    """DacModel's state dict under our names."""
-    return {transformers_dac_name(name, n_strides): tensor for name, tensor in tensors.items()}
-
-
 KNOWN = {"norm_type": ("weight_norm", "time_group_norm"), "pad_mode": ("reflect", "constant")}
 """Settings of EncodecModel of which our parts have some values only."""
 
@@ -187,4 +182,4 @@ def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dic
         config.get("upsampling_ratios", strides[::-1]),
         (config["n_codebooks"], config["codebook_size"], config["codebook_dim"]),
     )
-    return codec, transformers_dac_tensors(tensors, len(strides))
+    return codec, {transformers_dac_name(name, len(strides)): tensor for name, tensor in tensors.items()}

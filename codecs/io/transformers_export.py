@@ -9,7 +9,7 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
-from codeclab.codecs.io.transformers_export_names import dac_export_tensors, encodec_export_tensors
+from codeclab.codecs.io.transformers_export_names import dac_export_name, encodec_export_tensors
 from codeclab.codecs.io.weights import folded_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.wording import by_number, counted
@@ -196,7 +196,8 @@ def _dac(codec: Codec) -> TransformersFolder:
     for name in ("started", "counts", "updates"):  # of training alone
         tensors.pop(f"quantizer.{name}", None)
     preprocessor = _preprocessor("DacFeatureExtractor", codec) | {"hop_length": encoder.hop_length}
-    return TransformersFolder("DacModel", config, preprocessor, dac_export_tensors(tensors, len(encoder.strides)))
+    named = {dac_export_name(name, len(encoder.strides)): tensor for name, tensor in tensors.items()}
+    return TransformersFolder("DacModel", config, preprocessor, named)
 
 
 def _preprocessor(name: str, codec: Codec) -> dict[str, Any]:

@@ -87,8 +87,3 @@ def dac_export_name(name: str, n_strides: int) -> str:
     block, position = divmod(int(layer) - 1, per_block)
     unit = "" if within is None else f"{DAC_UNIT[int(within)]}."
     return f"{part}.block.{block}.{DAC_BLOCK[part][position]}.{unit}{tensor}"
-
-
-def dac_export_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:
-    """DacModel's state dict of ours, weight norm folded."""
-    return {dac_export_name(name, n_strides): tensor for name, tensor in tensors.items()}

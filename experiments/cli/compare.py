@@ -17,7 +17,7 @@ from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import located
-from codeclab.experiments.cli.evaluate import check_metrics
+from codeclab.experiments.cli.evaluate import check_metrics, limit
 from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.clips import Clips
@@ -77,12 +77,7 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
     else:
         data = AudioData(options.data, sample_rate=rate, batch_size=1, workers=0)
     data.channels = min((codec.channels for codec in codecs), default=1)
-    if options.clips is not None:
-        data.max_test_clips = data.valid_clips = options.clips
-    if options.seconds is not None:
-        data.clip_seconds = options.seconds
-    if options.max_left_out is not None:
-        data.max_left_out = options.max_left_out
+    limit(data, options)
     return data, options.split or usual_split(runs, data.folder)
 
 
@@ -110,29 +105,24 @@ def measure(
         RecipeError: it offers none of them.
         RuntimeError: a baseline is not installed, or failed.
     """
-    title = f"{subject.name}, measuring"
+    title, offered = f"{subject.name}, measuring", subject.what.bitrates
     if isinstance(subject.what, Codec):
-        own = [r for r in subject.what.bitrates if any(abs(r - rate) <= NEAR * rate for rate in rates)]
-        if not own:
-            offered = ", ".join(f"{rate:.4g}" for rate in subject.what.bitrates)
-            raise RecipeError(f"it offers {offered} kbps, none of those asked for")
+        wanted = [own for own in offered if any(abs(own - rate) <= NEAR * rate for rate in rates)]
+    else:  # it is asked for the rate itself, and takes any where it names none
+        wanted = [rate for rate in rates if not offered or any(abs(rate - own) <= NEAR * rate for own in offered)]
+    if not wanted:
+        raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those asked for")
+    if isinstance(subject.what, Codec):
         evaluation = evaluate_codec(
-            subject.what, data, own, options.metrics, split, options.workers, options.device, title=title
+            subject.what, data, wanted, options.metrics, split, options.workers, options.device, title=title
         )
-        evaluation.info[BASIS] = basis(evaluation.info["codec"], data, split)
+        of = evaluation.info["codec"]
     else:
-        offered_rates = subject.what.bitrates
-        wanted = [
-            rate for rate in rates if not offered_rates or any(abs(rate - r) <= NEAR * rate for r in offered_rates)
-        ]
-        if not wanted:
-            offered = ", ".join(f"{rate:.4g}" for rate in offered_rates)
-            raise RecipeError(f"it offers {offered} kbps, none of those asked for")
         clips = data.clips(split)
         evaluation = measure_at_each(subject.what, clips, wanted, options, title)
         note_left_out(evaluation.info, data.corpus, clips)
-        evaluation.info[BASIS] = basis(describe_baseline(subject.what), data, split)
-    evaluation.info["name"] = subject.name
+        of = describe_baseline(subject.what)
+    evaluation.info |= {"name": subject.name, BASIS: basis(of, data, split)}
     return evaluation
 
 

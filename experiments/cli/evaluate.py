@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
+from codeclab.benchmarks.baselines import Baseline, make_baseline
 from codeclab.benchmarks.baselines.columns import token_columns
 from codeclab.benchmarks.baselines.registry import describe_baseline, named_codec
 from codeclab.benchmarks.baselines.tokens import TokenCodec
@@ -27,26 +27,24 @@ from codeclab.experiments.runs.evaluate import (
     FULL_BAND,
     data_of,
     evaluate_codec,
+    measure_baseline,
     pick_bitrates,
     read_baseline,
     usual_split,
 )
 from codeclab.experiments.runs.keep_entropy import keep_entropy
 from codeclab.experiments.runs.keep_evaluation import basis, keep, said_of_same
-from codeclab.experiments.runs.left_out import note_left_out, noted, say_left_out
+from codeclab.experiments.runs.left_out import noted, say_left_out
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 
-def measure_baseline(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
+def measure_named(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
     """Measure a baseline by the options of ``codeclab evaluate``; ``name`` is the name of its row."""
     rate = options.sample_rate or baseline.sample_rate or FULL_BAND
     data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
-    _limit(data, options)
+    limit(data, options)
     split = options.split or "all"  # nothing was trained on any of them
-    data.check((split,))
-    clips = data.clips(split)
-    evaluation = evaluate_baseline(baseline, clips, options.bitrates, options.metrics, options.workers, progress=True)
-    note_left_out(evaluation.info, data.corpus, clips)
+    evaluation = measure_baseline(baseline, data, options.bitrates, options.metrics, split, options.workers)
     evaluation.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data, split)}
     return evaluation
 
@@ -58,7 +56,7 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
     run = Path(options.run)
     codec = Codec.from_pretrained(options.run)
     data = data_of(run, options.data, codec, options.sample_rate)
-    _limit(data, options)
+    limit(data, options)
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
@@ -87,7 +85,7 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
     if coders.names == ["none"]:
         raise RecipeError(f"no entropy coder was fitted to this codec: codeclab fit-lm --codec {options.run} fits two")
     data = data_of(Path(options.run), options.data, codec, options.sample_rate)
-    _limit(data, options)
+    limit(data, options)
     named = {name: coders.named(name) for name in coders.names}
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     split = options.split or usual_split([Path(options.run)], data.folder)
@@ -109,7 +107,8 @@ def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
 
 
-def _limit(data: AudioData, options: argparse.Namespace) -> None:
+def limit(data: AudioData, options: argparse.Namespace) -> None:
+    """Measure on fewer or shorter clips, or leave out more files, where the options say so."""
     if options.clips is not None:
         data.max_test_clips = data.valid_clips = options.clips
     if options.seconds is not None:
@@ -150,12 +149,12 @@ def run(command: str, argv: list[str]) -> int:
             return 0
         if options.baseline:
             name = options.baseline[0]
-            evaluation = measure_baseline(read_baseline(options.baseline), options, name)
+            evaluation = measure_named(read_baseline(options.baseline), options, name)
             beside = Path("evaluations") / name
         elif other:
             placed = {"device": options.device} if options.device and "model" in other else {}
             codec = make_baseline(other | placed)
-            evaluation = measure_baseline(codec, options, codec.name)
+            evaluation = measure_named(codec, options, codec.name)
             beside = Path("evaluations") / codec.name
         else:
             evaluation = measure_codec(options)

@@ -19,8 +19,8 @@ from codeclab.benchmarks.speed.in_turns import (
 )
 from codeclab.benchmarks.speed.inference import time_inference
 from codeclab.benchmarks.speed.metrics import shares, time_metrics
-from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.cli.code_files import load_codec
 from codeclab.experiments.cli.options.speed import make_parser
 from codeclab.experiments.config.recipes import RecipeError, codec_from_recipe, import_file
 from codeclab.experiments.data.cores import usable_cores
@@ -55,7 +55,7 @@ def measured(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], 
     if options.what == "data":
         found = time_loader(flags, sorted({0, 1, usable_cores()}), options.repeats)
     elif options.what == "inference":
-        codec = codec_from_recipe(options.recipe, options.scale) if options.recipe else _codec(options.codec)
+        codec = codec_from_recipe(options.recipe, options.scale) if options.recipe else load_codec(options.codec)
         found, notes = time_inference(codec.eval(), options.bitrate, options.length, options.repeats)
     else:
         here = [name for name, metric in METRICS.items() if metric.per_file and not metric.lacks()]
@@ -81,13 +81,6 @@ def _training(flags: list[str], repeats: int) -> tuple[list[str], list[str]]:
         for start in later
     ]
     return lines, notes
-
-
-def _codec(name: str) -> Codec:
-    try:
-        return Codec.from_pretrained(name)
-    except ValueError as error:
-        raise RecipeError(f"--codec {name}: {error}") from error
 
 
 def _rows(found: list[Timed]) -> list[str]:

@@ -16,6 +16,8 @@ from codeclab.experiments.config.parts import check_argument, read_value
 SHOWN = 40
 """Most names listed in a message."""
 
+MOST_LINES = 12
+
 WORDS = {
     int: "a whole number",
     float: "a number",
@@ -130,14 +132,14 @@ def _is_known(name: str, known: Sequence[str], hints: Mapping[str, Any]) -> bool
     return False
 
 
-def shorten(message: str, most: int = 12) -> str:
-    """A message with one setting per line, at most ``most`` lines; for an exchanged part, only its class."""
+def shorten(message: str) -> str:
+    """A message with one setting per line, at most ``MOST_LINES``; for an exchanged part, only its class."""
     lines = message.splitlines()
     exchanged = [line.split(".class_path:")[0] + ".init_args." for line in lines if ".class_path:" in line]
     remaining = [line for line in lines if not line.startswith(tuple(exchanged))] if exchanged else lines
     first, listed, last = remaining[:1], remaining[1:-1], remaining[-1:]
-    rest = [f"  and {len(listed) - most} more"] if len(listed) > most else []
-    return "\n".join([*first, *(line.replace(".class_path:", ":") for line in listed[:most]), *rest, *last])
+    rest = [f"  and {len(listed) - MOST_LINES} more"] if len(listed) > MOST_LINES else []
+    return "\n".join([*first, *(line.replace(".class_path:", ":") for line in listed[:MOST_LINES]), *rest, *last])
 
 
 def _unknown(name: str, known: list[str]) -> str:

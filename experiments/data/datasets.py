@@ -285,9 +285,9 @@ DATASETS = {
 """Datasets by their names in ``codeclab data prepare``."""
 
 
-def describe_all(names: Sequence[str] = tuple(DATASETS)) -> str:
+def describe_all() -> str:
     """The text of ``codeclab data prepare --help`` about the datasets."""
-    parts = [f"{name}: {DATASETS[name].describe()}" for name in names]
+    parts = [f"{name}: {dataset.describe()}" for name, dataset in DATASETS.items()]
     ending = (
         "Random is a hash of the file's (or artist's) name: the same everywhere, exact in number. A manifest without\n"
         "valid or test files has them cut from its train files, 5 % each, when it is used."

@@ -156,19 +156,6 @@ def as_it_is(recording: Recording, error: ShorterError) -> Recording:
     return replace(recording, seconds=error.seconds)
 
 
-def read_whole(recording: Recording, sample_rate: int, channels: int, max_seconds: float | None = None) -> Tensor:
-    """Read a file from its beginning, float32 ``[C, N]``, at most ``max_seconds`` of it.
-
-    Args:
-        recording: the file.
-        sample_rate: Hz, of the result.
-        channels: channels of the result.
-        max_seconds: upper limit of the duration in seconds; None reads all.
-    """
-    seconds = recording.seconds if max_seconds is None else min(recording.seconds, max_seconds)
-    return read_excerpt(recording, 0.0, seconds, sample_rate, channels)
-
-
 def convert_channels(audio: Tensor, channels: int) -> Tensor:
     """Turn ``[C, N]`` into ``[channels, N]``.
 

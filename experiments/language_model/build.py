@@ -1,16 +1,14 @@
 """A language model's run, built from a command's words: LightningCLI over its recipe, a run folder around it."""
 
 import copy
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning
 import yaml
 from jsonargparse import ArgumentError
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
@@ -18,28 +16,22 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import LANGUAGE_MODELS
 from codeclab.experiments.config.flags import corpus_or_text, plain
 from codeclab.experiments.config.hints import hints_of
-from codeclab.experiments.config.messages import explain, shorten
+from codeclab.experiments.config.messages import explain
 from codeclab.experiments.config.nodes import leaves, placed
 from codeclab.experiments.config.recipes import RecipeError, names, read_yaml
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
 from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import CodesData
 from codeclab.experiments.language_model.start import start_from_codec
-from codeclab.experiments.runs.arguments import RUN_ARGUMENTS, TRAINER_DEFAULTS
-from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
-from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
-from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.arguments import RUN_ARGUMENTS
+from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.loggers import make_loggers
 from codeclab.experiments.runs.precision import refuse_precision
 from codeclab.experiments.runs.progress import RunProgress
-from codeclab.experiments.runs.slurm_shell import cluster_plugins
+from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.training import say, train_on
 
 OF_THE_CODEC = ("n_codebooks", "codebook_size", "frame_rate", "bandwidths")
-
-
-OWNERS: dict[str, type] = {"model": LanguageModelExperiment, "data": CodesData, "trainer": lightning.Trainer}
-"""Whose arguments the settings of a section are."""
 
 
 def read_recipe(name: str) -> dict[str, Any]:
@@ -75,8 +67,8 @@ def sizes_of(codec: Codec) -> dict[str, Any]:
     }
 
 
-class LanguageModelCLI(LightningCLI):
-    """LightningCLI with what the codec says put in, and a run folder; it builds, and runs nothing.
+class LanguageModelCLI(RunCLI):
+    """A run with what the codec says put in; it builds, and runs nothing.
 
     Args:
         codec: whose codes are learnt.
@@ -84,6 +76,12 @@ class LanguageModelCLI(LightningCLI):
         recipe: its name or path.
         settings: those given over the recipe's, as ``SettingsParser`` reads them.
     """
+
+    owners: ClassVar[Mapping[str, type]] = {
+        "model": LanguageModelExperiment,
+        "data": CodesData,
+        "trainer": lightning.Trainer,
+    }
 
     def __init__(self, codec: Codec, folder: Path, recipe: str, settings: Sequence[tuple[str, str]]) -> None:
         self.codec = codec
@@ -96,21 +94,7 @@ class LanguageModelCLI(LightningCLI):
         for name, value in settings:
             keys, append = plain(name).split("."), name.endswith("+")
             self.asked = placed(self.asked, keys, corpus_or_text(name, value), append)
-        with warnings.catch_warnings():
-            # Programs under test give their own arguments whatever sys.argv holds.
-            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-            super().__init__(
-                LanguageModelExperiment,
-                CodesData,
-                args=self.asked,
-                run=False,
-                save_config_callback=None,
-                seed_everything_default=0,
-                trainer_defaults=TRAINER_DEFAULTS,
-                parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": "codeclab fit-lm"},
-                load_from_checkpoint_support=False,
-                auto_configure_optimizers=False,
-            )
+        super().__init__("fit-lm", self.asked)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """One seed for all draws, and how often ``last.ckpt`` is written, as of ``codeclab fit``."""
@@ -124,7 +108,7 @@ class LanguageModelCLI(LightningCLI):
         try:
             config = parser.parse_object(copy.deepcopy(args))  # which it changes
         except ArgumentError as error:
-            hints = {name: hint for section, owner in OWNERS.items() for name, hint in hints_of(owner, section)}
+            hints = {name: hint for section, owner in self.owners.items() for name, hint in hints_of(owner, section)}
             known = [action.dest for action in parser._actions]
             raise RecipeError(explain(str(error), list(leaves(self.asked)), hints, known, {})) from error
         for name, value in sizes_of(self.codec).items():
@@ -135,20 +119,14 @@ class LanguageModelCLI(LightningCLI):
         self.config = config
         settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
         self.settings = settings | {"codec": identity(self.codec)}
-        owners = {"model": LanguageModelExperiment, "data": CodesData, "trainer": lightning.Trainer}
-        try:
-            self.folder.refuse_differences(self.settings, class_defaults(self.settings, owners))
-        except RunFolderError as error:
-            raise RunFolderError(shorten(str(error))) from error
+        self.refuse_differences()
 
     def instantiate_classes(self) -> None:
         """Build the data, whose codes are extracted where they are not kept, the model and the trainer.
 
         The folder is locked first, as codes are written to it, and until the command ends.
         """
-        self.lock = RunLock(self.folder.path.parent, self.folder.path.name, "train")
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            self.lock.hold(str(self.folder.path), "choose another --output")
+        self.hold_lock("choose another --output")
         try:
             self.config_init = self.parser.instantiate(self.config)
             self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
@@ -167,16 +145,9 @@ class LanguageModelCLI(LightningCLI):
         counts = self.datamodule.codes("train").counts(self.codec.quantizer.codebook_sizes)
         minutes = self.config.checkpoint_minutes
         checkpoint = LanguageModelCheckpoint(self.folder, every, steps, minutes, self.codec, counts)
-        plugins = [AtomicCheckpointIO(), *cluster_plugins()]
         # The checkpoint last, because it may end the training.
-        kwargs |= {"callbacks": [RunProgress(self.folder), checkpoint], "plugins": plugins}
-        kwargs |= {"val_check_interval": every}
-        kwargs |= {"default_root_dir": str(self.folder.path)}
-        kwargs |= {"log_every_n_steps": min(settings.log_every_n_steps or 10, steps)}
-        if settings.strategy == "auto" and str(settings.devices) not in ("1", "auto"):
-            # Codebooks above a batch's bandwidth get no gradient.
-            kwargs["strategy"] = "ddp_find_unused_parameters_true"
-        trainer = super().instantiate_trainer(**kwargs)
+        kwargs |= {"callbacks": [RunProgress(self.folder), checkpoint]}
+        trainer = self.make_trainer(steps, val_check_interval=every, default_root_dir=str(self.folder.path), **kwargs)
         if self.model.start == "codec":
             start_from_codec(self.model.model, self.codec, counts, self.model.seed)
         self.resume = self.folder.open(self.settings)

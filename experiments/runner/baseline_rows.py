@@ -9,7 +9,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
+from codeclab.benchmarks.baselines import Baseline, make_baseline
 from codeclab.benchmarks.baselines.columns import baseline_columns
 from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.baselines.tokens import TokenCodec
@@ -24,8 +24,7 @@ from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.stamp import Stamp
-from codeclab.experiments.runs.evaluate import evaluate_codec, pick_bitrates
-from codeclab.experiments.runs.left_out import note_left_out
+from codeclab.experiments.runs.evaluate import evaluate_codec, measure_baseline, pick_bitrates
 from codeclab.experiments.runs.lock import RunLock
 
 SPLIT = "split"
@@ -136,11 +135,7 @@ def measure_untrained(
 def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -> Evaluation:
     if isinstance(plan.subject, Codec):
         return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
-    plan.clips.check((plan.split,))
-    clips = plan.clips.clips(plan.split)
-    evaluation = evaluate_baseline(plan.subject, clips, plan.bitrates, metrics, workers, progress=title)
-    note_left_out(evaluation.info, plan.clips.corpus, clips)
-    return evaluation
+    return measure_baseline(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title)
 
 
 def untrained_columns(row: RowSpec, spec: TableSpec, found: Evaluation) -> DataFrame:

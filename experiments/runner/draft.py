@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 import torch
 
 from codeclab.benchmarks.tables.row import RowSpec
-from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
@@ -165,10 +164,7 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
         )
         draft.jobs.append(job)
         draft.left.append(max(steps - job.folder.steps, 0))
-    try:
-        cli.refuse_differences()
-    except ValueError as error:
-        raise ValueError(shorten(str(error))) from error
+    cli.refuse_differences()
     draft.size = run_size(cli)
     draft.compute = Compute(steps, cli.datamodule.batch_size, cli.datamodule.seconds)
     # What starts from a trained codec is as long as its row says.

@@ -2,48 +2,41 @@
 
 import copy
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 import yaml
 from jsonargparse import ArgumentError
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.io.workers import end_workers
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
-from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.config.own_code import bring
 from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
 from codeclab.experiments.config.words import Words, read_words
-from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS, add_run_arguments, explain_refusal
-from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
+from codeclab.experiments.runs.arguments import OWNERS, add_run_arguments, explain_refusal
+from codeclab.experiments.runs.checkpoint import RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
 from codeclab.experiments.runs.evaluate import keep_splits
-from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults, derived_name
+from codeclab.experiments.runs.folder import RunFolder, RunFolderError, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.left_out import CountLeftOut
-from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
 from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.refusals import check_built, rate_advice
+from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.samples import SaveSamples
-from codeclab.experiments.runs.slurm_shell import cluster_plugins
 from codeclab.experiments.runs.training import say, train_on
 from codeclab.experiments.train.logs import TrainingLogs
-from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.validation import Validation
 
 
-class CodecCLI(LightningCLI):
-    """LightningCLI with recipes by name, scales, linked arguments and run folders; it builds, and runs nothing.
+class CodecCLI(RunCLI):
+    """A run with recipes by name, scales and linked arguments; it builds, and runs nothing.
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
@@ -51,25 +44,13 @@ class CodecCLI(LightningCLI):
         notes: where it is said what is left out.
     """
 
+    owners = OWNERS
+
     def __init__(self, command: str, request: Request, notes: Notes) -> None:
         self.command = command
         self.request = request
         self.notes = notes
-        with warnings.catch_warnings():
-            # Programs under test and rows of a table give their own arguments whatever sys.argv holds.
-            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-            super().__init__(
-                CodecExperiment,
-                AudioData,
-                args=request.settings,
-                run=False,
-                save_config_callback=None,
-                seed_everything_default=0,
-                trainer_defaults=TRAINER_DEFAULTS,
-                parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": f"codeclab {command}"},
-                load_from_checkpoint_support=False,
-                auto_configure_optimizers=False,
-            )
+        super().__init__(command, request.settings)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what parts share, and add the run's own arguments."""
@@ -89,7 +70,7 @@ class CodecCLI(LightningCLI):
             known = [action.dest for action in parser._actions]
             raise RecipeError(explain_refusal(str(error), self.request, known)) from error
         self.config = config
-        self.settings: dict[str, Any] = at_present(yaml.safe_load(parser.dump(config, skip_unset=False)))
+        self.settings = at_present(yaml.safe_load(parser.dump(config, skip_unset=False)))
         own = self.request.folder or (Path(config.runs) / config.name if config.name else None)
         self.source = find_source(self.settings, RunFolder(own) if own else None) if self.command == "fit" else None
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
@@ -125,19 +106,7 @@ class CodecCLI(LightningCLI):
         precision = str(self.config.trainer.precision)
         refuse_precision(precision)
         if self.command == "fit" and not self.request.dry_run:
-            try:
-                self.refuse_differences()
-            except RunFolderError as error:
-                raise RunFolderError(shorten(str(error))) from error
-
-    def refuse_differences(self) -> None:
-        """Refuse to continue another experiment in this one's folder.
-
-        Raises:
-            RunFolderError: the folder holds one; the message lists the differences.
-        """
-        owners = {"model": CodecExperiment, "data": AudioData, "trainer": lightning.Trainer}
-        self.folder.refuse_differences(self.settings, class_defaults(self.settings, owners))
+            self.refuse_differences()
 
     def instantiate_classes(self) -> None:
         """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
@@ -156,14 +125,6 @@ class CodecCLI(LightningCLI):
                 else ""
             )
             raise RecipeError(f"{error}{advice}") from error
-
-    @property
-    def is_distributed(self) -> bool:
-        """Whether the run has several devices."""
-        devices = self.config.trainer.devices
-        if str(devices) in ("auto", "-1"):
-            return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
-        return len(devices) > 1 if isinstance(devices, list) else str(devices) != "1"
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
@@ -185,7 +146,7 @@ class CodecCLI(LightningCLI):
             # Last, because it may end the training: by then the others have done what a batch or a validation is due.
             callbacks.append(RunCheckpoint(self.folder, every, steps, self.config.checkpoint_minutes))
         kwargs |= {"callbacks": callbacks, "val_check_interval": every, "default_root_dir": str(self.folder.path)}
-        trainer = self._make_trainer(steps, **kwargs)
+        trainer = self.make_trainer(steps, **kwargs)
         self.resume: Path | None = None
         self.start = 0
         if fits:
@@ -204,15 +165,7 @@ class CodecCLI(LightningCLI):
         nothing = {"logger": False, "limit_val_batches": 0, "val_check_interval": batches}
         # An epoch of so many batches: learning rates go by the steps of the whole run.
         end = {"max_epochs": 1, "limit_train_batches": batches, "max_steps": -1 if steps < 0 else max(steps, batches)}
-        return self._make_trainer(batches, callbacks=[callback], **nothing, **end)
-
-    def _make_trainer(self, steps: int, **kwargs: Any) -> lightning.Trainer:
-        settings = self.config.trainer
-        if steps > 0 and settings.log_every_n_steps:
-            kwargs["log_every_n_steps"] = min(settings.log_every_n_steps, steps)  # Lightning warns of longer ones
-        if settings.strategy == "auto" and self.is_distributed:
-            kwargs["strategy"] = "ddp_find_unused_parameters_true"
-        return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+        return self.make_trainer(batches, callbacks=[callback], **nothing, **end)
 
     def _begin(self) -> None:
         """Take the weights of ``--init``; a run that has a checkpoint goes on from that."""
@@ -225,9 +178,7 @@ class CodecCLI(LightningCLI):
 
     def _open_folder(self, trainer: lightning.Trainer) -> None:
         """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
-        self.lock = RunLock(self.folder.path.parent, self.folder.path.name, "train")
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            self.lock.hold(str(self.folder.path), "choose another --name")
+        self.hold_lock("choose another --name")
         self.resume = self.folder.open(self.settings)
         if self.resume is not None:
             self.start = self.folder.steps

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import yaml
 
-from codeclab.benchmarks.baselines import Baseline, make_baseline
+from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
 from codeclab.benchmarks.evaluate.evaluate import evaluate
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.codecs.bitrate import is_among
@@ -81,6 +81,23 @@ def evaluate_codec(
     evaluation = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
     evaluation.info["codec"] = identity(codec)
     evaluation.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
+    note_left_out(evaluation.info, data.corpus, clips)
+    return evaluation
+
+
+def measure_baseline(
+    baseline: Baseline,
+    data: AudioData,
+    bitrates: Sequence[float] | None,
+    metrics: list[str],
+    split: str,
+    workers: int,
+    title: str | bool = True,
+) -> Evaluation:
+    """Measure ``baseline`` on a split's clips at ``bitrates`` (kbps), as ``evaluate_codec`` measures a codec."""
+    data.check((split,))
+    clips = data.clips(split)
+    evaluation = evaluate_baseline(baseline, clips, bitrates, metrics, workers, progress=title)
     note_left_out(evaluation.info, data.corpus, clips)
     return evaluation
 

@@ -7,6 +7,7 @@ import json
 import sys
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ class RunFolder:
         return self.last if self.last.is_file() else None
 
 
-def class_defaults(settings: dict[str, Any], owners: dict[str, type]) -> dict[str, Any]:
+def class_defaults(settings: dict[str, Any], owners: Mapping[str, type]) -> dict[str, Any]:
     """The defaults of all arguments.
 
     Args:

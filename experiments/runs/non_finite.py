@@ -21,6 +21,6 @@ def report_non_finite(error: NonFiniteLossError, folder: RunFolder) -> str:
         else "No checkpoint had been written yet."
     )
     return (
-        f"codeclab fit: stopped: {error}.\nThe batch is advice in {path}.\n{advice}\n"
+        f"codeclab fit: stopped: {error}.\nThe batch is saved in {path}.\n{advice}\n"
         "If it happens again, lower --model.optimizer.lr, set --model.optimizer.clip_norm, or look at the batch."
     )

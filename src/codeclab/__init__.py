@@ -16,48 +16,38 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
-if TYPE_CHECKING:
-    from codeclab.benchmarks.evaluate.evaluation import Evaluation
-    from codeclab.benchmarks.metrics.registry import METRICS
-    from codeclab.codecs.codec import Codec, Codes
-    from codeclab.experiments.data.module import AudioData
-    from codeclab.experiments.library import TrainedRun, evaluate, table, train
-    from codeclab.experiments.runner.make_table import MadeTable
-    from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
-    from codeclab.experiments.runs.loggers import MetricsCSV, SaveMetrics
-    from codeclab.experiments.runs.samples import SaveSamples
-    from codeclab.experiments.train.logs import TrainingLogs
-    from codeclab.experiments.train.module import CodecExperiment
-    from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
-    from codeclab.experiments.train.step_output import StepOutput
-    from codeclab.experiments.train.validation import Validation
+if TYPE_CHECKING:  # the one list of public names and their modules: _PUBLIC is read from it
+    from codeclab.benchmarks.evaluate.evaluation import Evaluation as Evaluation
+    from codeclab.benchmarks.metrics.registry import METRICS as METRICS
+    from codeclab.codecs.codec import Codec as Codec
+    from codeclab.codecs.codec import Codes as Codes
+    from codeclab.experiments.data.module import AudioData as AudioData
+    from codeclab.experiments.library import TrainedRun as TrainedRun
+    from codeclab.experiments.library import evaluate as evaluate
+    from codeclab.experiments.library import table as table
+    from codeclab.experiments.library import train as train
+    from codeclab.experiments.runner.make_table import MadeTable as MadeTable
+    from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO as AtomicCheckpointIO
+    from codeclab.experiments.runs.checkpoint import RunCheckpoint as RunCheckpoint
+    from codeclab.experiments.runs.loggers import MetricsCSV as MetricsCSV
+    from codeclab.experiments.runs.loggers import SaveMetrics as SaveMetrics
+    from codeclab.experiments.runs.samples import SaveSamples as SaveSamples
+    from codeclab.experiments.train.logs import TrainingLogs as TrainingLogs
+    from codeclab.experiments.train.module import CodecExperiment as CodecExperiment
+    from codeclab.experiments.train.settings import LossWeights as LossWeights
+    from codeclab.experiments.train.settings import OptimizerSettings as OptimizerSettings
+    from codeclab.experiments.train.step_output import StepOutput as StepOutput
+    from codeclab.experiments.train.validation import Validation as Validation
 
 _here = Path(__file__).parent
 if not (_here / "codecs").is_dir():  # a checkout that lost its symlinks (zip, Windows): look at the root
     __path__.append(str(_here.parents[1]))
 
 _PUBLIC = {
-    "AtomicCheckpointIO": "codeclab.experiments.runs.checkpoint",
-    "AudioData": "codeclab.experiments.data.module",
-    "Codec": "codeclab.codecs.codec",
-    "CodecExperiment": "codeclab.experiments.train.module",
-    "Codes": "codeclab.codecs.codec",
-    "Evaluation": "codeclab.benchmarks.evaluate.evaluation",
-    "LossWeights": "codeclab.experiments.train.settings",
-    "METRICS": "codeclab.benchmarks.metrics.registry",
-    "MadeTable": "codeclab.experiments.runner.make_table",
-    "MetricsCSV": "codeclab.experiments.runs.loggers",
-    "OptimizerSettings": "codeclab.experiments.train.settings",
-    "RunCheckpoint": "codeclab.experiments.runs.checkpoint",
-    "SaveMetrics": "codeclab.experiments.runs.loggers",
-    "SaveSamples": "codeclab.experiments.runs.samples",
-    "StepOutput": "codeclab.experiments.train.step_output",
-    "TrainedRun": "codeclab.experiments.library",
-    "TrainingLogs": "codeclab.experiments.train.logs",
-    "Validation": "codeclab.experiments.train.validation",
-    "evaluate": "codeclab.experiments.library",
-    "table": "codeclab.experiments.library",
-    "train": "codeclab.experiments.library",
+    alias.name: str(node.module)
+    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))
+    if isinstance(node, ast.ImportFrom) and str(node.module).startswith("codeclab.")
+    for alias in node.names
 }
 _FILES = (
     *("codecs/*.py", "quantizers/*.py", "discriminators/*.py", "benchmarks/baselines/*.py", "experiments/data/*.py"),
@@ -70,30 +60,7 @@ _BASES = (
 )
 _METRICS = "codeclab.benchmarks.metrics.registry"
 
-__all__ = [
-    "AtomicCheckpointIO",
-    "AudioData",
-    "Codec",
-    "CodecExperiment",
-    "Codes",
-    "Evaluation",
-    "LossWeights",
-    "METRICS",
-    "MadeTable",
-    "MetricsCSV",
-    "OptimizerSettings",
-    "RunCheckpoint",
-    "SaveMetrics",
-    "SaveSamples",
-    "StepOutput",
-    "TrainedRun",
-    "TrainingLogs",
-    "Validation",
-    "__version__",
-    "evaluate",
-    "table",
-    "train",
-]
+__all__ = ["__version__", *_PUBLIC]
 
 
 @cache

@@ -33,16 +33,26 @@ def negated_mean(judgements):
     return sum(-judgement.logits.mean() for judgement in judgements)
 
 
-def test_msstft_is_encodecs(golden, load_scales, worst_judgement_error, relative_error):
+@pytest.fixture
+def assert_judged_alike(worst_judgement_error, relative_error):
+    """``assert_judged_alike(discriminator, tensors, loss)``: judgements and the loss's gradient are the reference's."""
+
+    def check(discriminator, tensors, loss=negated_mean):
+        audio = tensors["input.audio"].clone().requires_grad_()
+        judgements = discriminator(audio)
+        assert worst_judgement_error(tensors, judgements) < FORWARD
+        (gradient,) = torch.autograd.grad(loss(judgements), audio)
+        assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+
+    return check
+
+
+def test_msstft_is_encodecs(golden, load_scales, assert_judged_alike):
     tensors, description = golden("msstftd_encodec")
     config = description["config"]
     discriminator = MSSTFTDiscriminator(config["n_ffts"], config["hop_lengths"], n_filters=config["filters"])
     load_scales(tensors, discriminator)
-    audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
-    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+    assert_judged_alike(discriminator, tensors)
 
 
 def test_msstft_spectrum_is_encodecs(golden, relative_error):
@@ -67,7 +77,7 @@ def test_msstft_windows_may_be_shorter_than_their_transforms_as_audiocrafts(gold
     assert [judgement.logits.shape[2] for judgement in discriminator(audio)] == [(1900 - 256) // 50 + 1, 56]
 
 
-def test_mpd_is_audiocrafts(golden, load_scales, worst_judgement_error, relative_error):
+def test_mpd_is_audiocrafts(golden, load_scales, assert_judged_alike):
     tensors, description = golden("disc_mpd_audiocraft")
     config = description["config"]
     discriminator = MultiPeriodDiscriminator(
@@ -84,11 +94,7 @@ def test_mpd_is_audiocrafts(golden, load_scales, worst_judgement_error, relative
         normalize_input=False,
     )
     load_scales(tensors, discriminator)
-    audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
-    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+    assert_judged_alike(discriminator, tensors)
 
 
 @pytest.fixture
@@ -109,14 +115,8 @@ def dac(golden, load_reference):
     return Ensemble([mpd, bands]), tensors
 
 
-def test_dac_judges_as_released(dac, worst_judgement_error, relative_error):
-    ensemble, tensors = dac
-    audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = ensemble(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    loss = sum((1 - judgement.logits).square().mean() for judgement in judgements)
-    (gradient,) = torch.autograd.grad(loss, audio)
-    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+def test_dac_judges_as_released(dac, assert_judged_alike):
+    assert_judged_alike(*dac, lambda judgements: sum((1 - one.logits).square().mean() for one in judgements))
 
 
 def off_the_kinks(error, real, fake, audio):
@@ -197,7 +197,7 @@ def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relativ
 
 
 @pytest.mark.shared
-def test_msstft_is_audiocrafts(golden, load_scales, worst_judgement_error, relative_error):
+def test_msstft_is_audiocrafts(golden, load_scales, assert_judged_alike):
     tensors, description = golden("disc_msstftd_audiocraft")
     config = description["config"]
     discriminator = MSSTFTDiscriminator(
@@ -208,15 +208,11 @@ def test_msstft_is_audiocrafts(golden, load_scales, worst_judgement_error, relat
         negative_slope=config["activation_params"]["negative_slope"],
     )
     load_scales(tensors, discriminator)
-    audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
-    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+    assert_judged_alike(discriminator, tensors)
 
 
 @pytest.mark.shared
-def test_msd_is_audiocrafts(golden, load_reference, worst_judgement_error, relative_error):
+def test_msd_is_audiocrafts(golden, load_reference, assert_judged_alike):
     tensors, description = golden("disc_msd_audiocraft")
     config = description["config"]
     discriminator = MultiScaleDiscriminator(
@@ -235,15 +231,11 @@ def test_msd_is_audiocrafts(golden, load_reference, worst_judgement_error, relat
         pairs += [(conv, f"discriminators.{k}.convs.{i}.conv") for i, conv in enumerate(others, start=1)]
         pairs.append((network.post, f"discriminators.{k}.conv_post.conv"))
     load_reference(tensors, pairs)
-    audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
-    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+    assert_judged_alike(discriminator, tensors)
 
 
 @pytest.mark.shared
-def test_msd_is_dacs(golden, load_reference, worst_judgement_error, relative_error):
+def test_msd_is_dacs(golden, load_reference, assert_judged_alike, relative_error):
     tensors, description = golden("disc_dac_msd")
     discriminator = MultiScaleDiscriminator(
         description["config"]["rates"],
@@ -260,10 +252,5 @@ def test_msd_is_dacs(golden, load_reference, worst_judgement_error, relative_err
         pairs += [(conv, f"discriminators.{k}.convs.{i}.0") for i, conv in enumerate(network.stack.convs)]
         pairs.append((network.post, f"discriminators.{k}.conv_post"))
     load_reference(tensors, pairs)
-    audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    loss = LeastSquaresLoss().generator(judgements)
-    (gradient,) = torch.autograd.grad(loss, audio)
-    assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
+    assert_judged_alike(discriminator, tensors, LeastSquaresLoss().generator)
     assert_dac_losses(discriminator, tensors, relative_error)

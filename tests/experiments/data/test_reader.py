@@ -11,7 +11,7 @@ import torch
 from torchaudio.functional import resample as torchaudio_resample
 
 from codeclab.experiments.data.formats import read_header
-from codeclab.experiments.data.reader import convert_channels, read_excerpt, read_whole
+from codeclab.experiments.data.reader import convert_channels, read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording
 
 SECONDS = 4.0
@@ -72,7 +72,7 @@ def test_what_soundfile_cannot_read_is_sought_with_ffmpeg(tmp_path: Path, name: 
     recording = _recording(tmp_path / name)
     assert (recording.sample_rate, recording.channels) == (44100, 2)
     assert recording.seconds == pytest.approx(SECONDS, abs=0.03)
-    whole = read_whole(recording, 44100, 2)
+    whole = read_excerpt(recording, 0.0, recording.seconds, 44100, 2)
     source = torch.from_numpy(sound)[:, : whole.shape[1]]
     assert (whole[:, :100_000] - source[:, :100_000]).abs().mean() < (1e-4 if codec == "alac" else 0.03)
     for start in STARTS:
@@ -84,7 +84,7 @@ def test_what_soundfile_cannot_read_is_sought_with_ffmpeg(tmp_path: Path, name: 
 def test_opus_is_read(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.opus", _sound(48000).T, 48000, format="OGG", subtype="OPUS")
     recording = _recording(tmp_path / "a.opus")
-    whole = read_whole(recording, 24000, 1)
+    whole = read_excerpt(recording, 0.0, recording.seconds, 24000, 1)
     excerpt = read_excerpt(recording, 2.0, 0.5, 24000, 1)
     torch.testing.assert_close(excerpt, whole[:, 48000:60000], atol=2e-3, rtol=0)
 
@@ -106,7 +106,7 @@ def test_what_lies_beyond_the_file_is_zero(tmp_path: Path) -> None:
     assert (excerpt[:, :8000] == 0.5).all()
     assert (excerpt[:, 8000:] == 0).all()
     assert (read_excerpt(recording, 3.0, 0.25, 16000, 1) == torch.zeros(1, 4000)).all()
-    assert read_whole(recording, 24000, 1, max_seconds=0.25).shape == (1, 6000)
+    assert read_excerpt(recording, 0.0, 0.25, 24000, 1).shape == (1, 6000)
 
 
 def test_channels_are_averaged_copied_or_cut() -> None:

@@ -41,7 +41,7 @@ def refuse_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     def again(*_: object, **__: object) -> Evaluation:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(baseline_rows, "evaluate_baseline", again)
+    monkeypatch.setattr(baseline_rows, "measure_baseline", again)
     monkeypatch.setattr(baseline_rows, "evaluate_codec", again)
 
 

@@ -1,0 +1,96 @@
+"""LightningCLI around a run's folder: what commands that train have in common."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import lightning
+import torch
+from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+
+from codeclab.experiments.config.messages import shorten
+from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
+from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
+from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
+from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.slurm_shell import cluster_plugins
+
+
+class RunCLI(LightningCLI):
+    """Builds an experiment, its data and a trainer from settings; it runs nothing.
+
+    Args:
+        command: of ``codeclab``.
+        settings: by section.
+
+    Attributes:
+        owners: whose arguments the settings of the sections ``model``, ``data`` and ``trainer`` are.
+        folder: of the run.
+        settings: resolved, as the folder keeps them.
+    """
+
+    owners: ClassVar[Mapping[str, type]]
+    folder: RunFolder
+    settings: dict[str, Any]
+
+    def __init__(self, command: str, settings: dict[str, Any]) -> None:
+        with warnings.catch_warnings():
+            # Programs under test and rows of a table give their own arguments whatever sys.argv holds.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().__init__(
+                self.owners["model"],
+                self.owners["data"],
+                args=settings,
+                run=False,
+                save_config_callback=None,
+                seed_everything_default=0,
+                trainer_defaults=TRAINER_DEFAULTS,
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False, "prog": f"codeclab {command}"},
+                load_from_checkpoint_support=False,
+                auto_configure_optimizers=False,
+            )
+
+    def refuse_differences(self) -> None:
+        """Refuse to continue another experiment in this one's folder.
+
+        Raises:
+            RunFolderError: the folder holds one; the message lists the differences.
+        """
+        try:
+            self.folder.refuse_differences(self.settings, class_defaults(self.settings, self.owners))
+        except RunFolderError as error:
+            raise RunFolderError(shorten(str(error))) from error
+
+    def hold_lock(self, advice: str) -> None:
+        """Keep other commands from training in the folder, until ``lock.release()``.
+
+        Args:
+            advice: what to do where another command trains in it.
+        """
+        self.lock = RunLock(self.folder.path.parent, self.folder.path.name, "train")
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            self.lock.hold(str(self.folder.path), advice)
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether the run has several devices."""
+        devices = self.config.trainer.devices
+        if str(devices) in ("auto", "-1"):
+            return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
+        return len(devices) > 1 if isinstance(devices, list) else str(devices) != "1"
+
+    def make_trainer(self, steps: int, **kwargs: Any) -> lightning.Trainer:
+        """A trainer of the settings, with checkpoints that are written whole or not at all.
+
+        Args:
+            steps: batches to train.
+            kwargs: arguments in place of the settings.
+        """
+        settings = self.config.trainer
+        if steps > 0 and settings.log_every_n_steps:
+            kwargs["log_every_n_steps"] = min(settings.log_every_n_steps, steps)  # Lightning warns of longer ones
+        if settings.strategy == "auto" and self.is_distributed:
+            # Idle ensembles and codebooks above a batch's bandwidth get no gradient.
+            kwargs["strategy"] = "ddp_find_unused_parameters_true"
+        return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
