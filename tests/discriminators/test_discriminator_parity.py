@@ -29,19 +29,19 @@ TIE = 1e-6
 """Of a map's largest value: features nearer to 0, or to each other, are ordered by rounding."""
 
 
-def negated_mean(judgements):
-    return sum(-judgement.logits.mean() for judgement in judgements)
+def negated_mean(outputs):
+    return sum(-output.logits.mean() for output in outputs)
 
 
-def test_msstft_is_encodecs(golden, load_scales, worst_judgement_error, relative_error):
+def test_msstft_is_encodecs(golden, load_scales, worst_output_error, relative_error):
     tensors, description = golden("msstftd_encodec")
     config = description["config"]
     discriminator = MSSTFTDiscriminator(config["n_ffts"], config["hop_lengths"], n_filters=config["filters"])
     load_scales(tensors, discriminator)
     audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
+    outputs = discriminator(audio)
+    assert worst_output_error(tensors, outputs) < FORWARD
+    (gradient,) = torch.autograd.grad(negated_mean(outputs), audio)
     assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
 
 
@@ -64,10 +64,10 @@ def test_msstft_windows_may_be_shorter_than_their_transforms_as_audiocrafts(gold
         spectrum = network.stft(audio).transpose(-1, -2)
         assert spectrum.shape == reference(audio).shape
         assert relative_error(torch.view_as_real(spectrum), torch.view_as_real(reference(audio))) < FORWARD
-    assert [judgement.logits.shape[2] for judgement in discriminator(audio)] == [(1900 - 256) // 50 + 1, 56]
+    assert [output.logits.shape[2] for output in discriminator(audio)] == [(1900 - 256) // 50 + 1, 56]
 
 
-def test_mpd_is_audiocrafts(golden, load_scales, worst_judgement_error, relative_error):
+def test_mpd_is_audiocrafts(golden, load_scales, worst_output_error, relative_error):
     tensors, description = golden("disc_mpd_audiocraft")
     config = description["config"]
     discriminator = MultiPeriodDiscriminator(
@@ -85,9 +85,9 @@ def test_mpd_is_audiocrafts(golden, load_scales, worst_judgement_error, relative
     )
     load_scales(tensors, discriminator)
     audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
+    outputs = discriminator(audio)
+    assert worst_output_error(tensors, outputs) < FORWARD
+    (gradient,) = torch.autograd.grad(negated_mean(outputs), audio)
     assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
 
 
@@ -109,12 +109,12 @@ def dac(golden, load_reference):
     return Ensemble([mpd, bands]), tensors
 
 
-def test_dac_judges_as_released(dac, worst_judgement_error, relative_error):
+def test_dacs_ensemble_is_the_released_one(dac, worst_output_error, relative_error):
     ensemble, tensors = dac
     audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = ensemble(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    loss = sum((1 - judgement.logits).square().mean() for judgement in judgements)
+    outputs = ensemble(audio)
+    assert worst_output_error(tensors, outputs) < FORWARD
+    loss = sum((1 - output.logits).square().mean() for output in outputs)
     (gradient,) = torch.autograd.grad(loss, audio)
     assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
 
@@ -144,19 +144,19 @@ def off_the_kinks(error, real, fake, audio):
 def assert_dac_losses(discriminator, tensors, relative_error):
     """Both players' losses and feature matching as ``GANLoss`` gives them, and their gradients at the fake audio."""
     fake = tensors["input.fake"].clone().requires_grad_()
-    real_judgements, fake_judgements = discriminator(tensors["input.audio"]), discriminator(fake)
+    real_outputs, fake_outputs = discriminator(tensors["input.audio"]), discriminator(fake)
     adversarial, feature = LeastSquaresLoss(), FeatureMatchingLoss(relative=False, reduction="sum")
     values = {
-        "discriminator": adversarial.discriminator(real_judgements, fake_judgements),
-        "generator": adversarial.generator(fake_judgements),
-        "feature": feature(real_judgements, fake_judgements),
+        "discriminator": adversarial.discriminator(real_outputs, fake_outputs),
+        "generator": adversarial.generator(fake_outputs),
+        "feature": feature(real_outputs, fake_outputs),
     }
     for name, value in values.items():
         assert value.item() == pytest.approx(float(tensors[f"output.gan.{name}"]), rel=FORWARD)
     for name in ("generator", "feature"):
         (gradient,) = torch.autograd.grad(values[name], fake, retain_graph=True)
         expected = tensors[f"grad.fake.{name}"]
-        error = off_the_kinks(gradient - expected, real_judgements, fake_judgements, fake)
+        error = off_the_kinks(gradient - expected, real_outputs, fake_outputs, fake)
         assert relative_error(expected + error, expected) < GRADIENT
 
 
@@ -179,13 +179,13 @@ def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relativ
     discriminator = MSSTFTDiscriminator((256, 512, 128), n_filters=4, negative_slope=0.3)
     load_scales(load_file(shared / "parity" / "disc_msstftd_audiocraft.safetensors"), discriminator)
     fake = tensors["input.fake"].clone().requires_grad_()
-    real_judgements, fake_judgements = discriminator(tensors["input.real"]), discriminator(fake)
+    real_outputs, fake_outputs = discriminator(tensors["input.real"]), discriminator(fake)
     loss = ADVERSARIAL[name](reduction)
     feature = FeatureMatchingLoss(relative=False, reduction=reduction)
     values = {
-        "discriminator": loss.discriminator(real_judgements, fake_judgements),
-        "generator": loss.generator(fake_judgements),
-        "feature": feature(real_judgements, fake_judgements),
+        "discriminator": loss.discriminator(real_outputs, fake_outputs),
+        "generator": loss.generator(fake_outputs),
+        "feature": feature(real_outputs, fake_outputs),
     }
     for part, value in values.items():
         expected = tensors.get(f"output.{name}.{label}.{part}", tensors[f"output.hinge.{label}.{part}"])
@@ -197,7 +197,7 @@ def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relativ
 
 
 @pytest.mark.shared
-def test_msstft_is_audiocrafts(golden, load_scales, worst_judgement_error, relative_error):
+def test_msstft_is_audiocrafts(golden, load_scales, worst_output_error, relative_error):
     tensors, description = golden("disc_msstftd_audiocraft")
     config = description["config"]
     discriminator = MSSTFTDiscriminator(
@@ -209,14 +209,14 @@ def test_msstft_is_audiocrafts(golden, load_scales, worst_judgement_error, relat
     )
     load_scales(tensors, discriminator)
     audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
+    outputs = discriminator(audio)
+    assert worst_output_error(tensors, outputs) < FORWARD
+    (gradient,) = torch.autograd.grad(negated_mean(outputs), audio)
     assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
 
 
 @pytest.mark.shared
-def test_msd_is_audiocrafts(golden, load_reference, worst_judgement_error, relative_error):
+def test_msd_is_audiocrafts(golden, load_reference, worst_output_error, relative_error):
     tensors, description = golden("disc_msd_audiocraft")
     config = description["config"]
     discriminator = MultiScaleDiscriminator(
@@ -236,14 +236,14 @@ def test_msd_is_audiocrafts(golden, load_reference, worst_judgement_error, relat
         pairs.append((network.post, f"discriminators.{k}.conv_post.conv"))
     load_reference(tensors, pairs)
     audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    (gradient,) = torch.autograd.grad(negated_mean(judgements), audio)
+    outputs = discriminator(audio)
+    assert worst_output_error(tensors, outputs) < FORWARD
+    (gradient,) = torch.autograd.grad(negated_mean(outputs), audio)
     assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
 
 
 @pytest.mark.shared
-def test_msd_is_dacs(golden, load_reference, worst_judgement_error, relative_error):
+def test_msd_is_dacs(golden, load_reference, worst_output_error, relative_error):
     tensors, description = golden("disc_dac_msd")
     discriminator = MultiScaleDiscriminator(
         description["config"]["rates"],
@@ -261,9 +261,9 @@ def test_msd_is_dacs(golden, load_reference, worst_judgement_error, relative_err
         pairs.append((network.post, f"discriminators.{k}.conv_post"))
     load_reference(tensors, pairs)
     audio = tensors["input.audio"].clone().requires_grad_()
-    judgements = discriminator(audio)
-    assert worst_judgement_error(tensors, judgements) < FORWARD
-    loss = LeastSquaresLoss().generator(judgements)
+    outputs = discriminator(audio)
+    assert worst_output_error(tensors, outputs) < FORWARD
+    loss = LeastSquaresLoss().generator(outputs)
     (gradient,) = torch.autograd.grad(loss, audio)
     assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
     assert_dac_losses(discriminator, tensors, relative_error)
