@@ -44,6 +44,7 @@ class DiffQ(Quantizer):
         initial_bits: bits of every dimension before training, in (0, 15).
         seed: seed of the noise.
         alpha: factor by which the bits learn faster than the weights, positive; 5 in the paper, for hundreds of
+            thousands of batches.
 
     Raises:
         ValueError: ``initial_bits`` is outside (0, 15), or a target, a frame rate or an alpha is not positive.

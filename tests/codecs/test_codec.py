@@ -173,7 +173,7 @@ def test_rates_that_are_not_offered(asked, message):
         ({"bitrates": [6.0]}, "6 kbps cannot be reached; these parts give 0.075, 0.15 kbps"),
         ({"sample_rate": 0}, "sample_rate is 0"),
         ({"segment": -1.0}, "segment is -1.0"),
-        ({"segment": 0.001}, "a segment of 0.001 s is less than a sample at 100 Hz"),
+        ({"segment": 0.001}, "segment is 0.001 s, less than a sample at 100 Hz"),
         ({"overlap": 1.0}, "overlap 1.0"),
     ],
 )
