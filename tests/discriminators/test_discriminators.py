@@ -267,7 +267,7 @@ def test_mono_stft_has_soundstreams_shape():
     assert output.logits.shape == (1, 1, 4, 1)
 
 
-def test_kongs_mpd_hears_the_level_and_dacs_does_not():
+def test_kongs_mpd_depends_on_the_level_and_dacs_does_not():
     audio = torch.randn(1, 1, 600)
     found = {}
     for name, settings in {"kong": {"pad_full_period": False, "normalize_input": False}, "dac": {}}.items():

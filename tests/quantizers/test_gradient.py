@@ -57,7 +57,7 @@ def test_opposite_directions_stay_finite() -> None:
     assert bool(found.isfinite().all())
 
 
-def test_a_quantizer_learns_by_the_way_it_is_told() -> None:
+def test_a_quantizer_uses_the_chosen_gradient_estimator() -> None:
     latent = pair()[0].transpose(1, 2)
     found = []
     for how in ("straight_through", "rotation"):

@@ -1,4 +1,4 @@
-"""Engines in the place of torch: windows give what the whole does, and codes and audio are the codec's own."""
+"""Engines instead of torch: windows give the result of the whole, and codes and audio equal the codec's."""
 
 from importlib.util import find_spec
 

@@ -40,7 +40,7 @@ def test_what_does_not_fit_is_refused():
         pack([], 0)
     with pytest.raises(ValueError, match="3 numbers of 3 bits take 2 bytes; there are 1"):
         unpack(b"a", 3, 3)
-    with pytest.raises(ValueError, match="should be zero"):
+    with pytest.raises(ValueError, match="must be zero"):
         unpack(b"\xff", 3, 2)
 
 
