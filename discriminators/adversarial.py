@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from codeclab.codecs.wording import counted
 from codeclab.discriminators.base import DiscriminatorOutput
 
 Reduction = Literal["mean", "sum"]
@@ -50,7 +51,7 @@ def check_same_networks(real: list[DiscriminatorOutput], fake: list[Discriminato
     """
     if len(real) != len(fake):
         raise ValueError(
-            f"there are {len(real)} outputs for real and {len(fake)} for generated audio; "
+            f"got {counted(len(real), 'output')} for real and {len(fake)} for generated audio; "
             "every sub-network should give one of each"
         )
 

@@ -42,7 +42,7 @@ class BandNetwork(nn.Module):
         self.edges = [(int(low * n_bins), int(high * n_bins)) for low, high in bands]
         if any(low >= high for low, high in self.edges):
             raise ValueError(
-                f"bands {bands} of a window of {window_length} samples are the bins {self.edges}; one is empty, "
+                f"bands {bands} of a window of length {window_length} are the bins {self.edges}; one is empty, "
                 "and each must contain a bin"
             )
         self.stacks = nn.ModuleList(self._stack(n_filters, channels, negative_slope) for _ in bands)

@@ -81,7 +81,7 @@ def check_exportable(quantizer: Quantizer) -> None:
     """
     if not quantizer.codes_each_frame_alone:
         raise ValueError(
-            f"{type(quantizer).__name__} draws the codes of a whole recording at random, which a graph cannot; "
+            f"a graph cannot draw the codes of a whole recording at random, as {type(quantizer).__name__} does; "
             "use choice: argmax"
         )
 

@@ -148,7 +148,7 @@ def test_mismatched_or_missing_outputs_are_refused():
         HingeLoss().generator([])
     with pytest.raises(ValueError, match="reduction is 'max'"):
         HingeLoss(reduction="max").generator(outputs_of([1.0]))
-    with pytest.raises(ValueError, match="1 outputs for real and 2 for generated"):
+    with pytest.raises(ValueError, match="1 output for real and 2 for generated"):
         HingeLoss().discriminator(outputs_of([1.0]), outputs_of([1.0], [1.0]))
     with pytest.raises(ValueError, match="zip"):
         FeatureMatchingLoss()(seen([[1.0]]), seen([[1.0]], [[1.0]]))
