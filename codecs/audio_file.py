@@ -1,4 +1,4 @@
-"""Audio files read and written from their beginning to their end, block by block."""
+"""Audio files, read and written sequentially in blocks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,26 +14,26 @@ from codeclab.codecs.ffmpeg_frames import MOST_FRAMES, frame_samples
 from codeclab.codecs.wording import counted
 
 BLOCK = 1 << 16
-"""Samples per channel that are read at once."""
+"""Samples per channel in a block."""
 
 LOSSLESS = {".wav", ".flac", ".aiff", ".aif", ".w64", ".rf64", ".caf", ".au"}
 LOSSY = {".ogg", ".opus", ".mp3"}
 
 
 class AudioFile:
-    """An audio file opened for reading, by libsndfile or, what that cannot read, by FFmpeg (PyAV).
+    """An audio file opened for reading, by libsndfile, or by FFmpeg (PyAV) if libsndfile cannot read it.
 
-    A FLAC that does not know its length, as a pipe or a recorder writes it, is such a file.
+    An example of the latter is a FLAC of unknown length, as written by a pipe or a recorder.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Attributes:
         sample_rate: Hz.
         channels: number of channels.
 
     Raises:
-        ValueError: there is no such file, or neither library can read it.
+        ValueError: the file does not exist, or neither library can read it.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -51,10 +51,10 @@ class AudioFile:
             self._by_ffmpeg = True
 
     def blocks(self, samples: int = BLOCK) -> Iterator[Tensor]:
-        """The samples, float32 ``[C, n]``, at most ``samples`` of each channel at a time.
+        """The samples in blocks ``[C, n]``, float32, of at most ``samples`` samples per channel.
 
         Raises:
-            ValueError: the file cannot be read to its end, or holds values that are no numbers.
+            ValueError: the file cannot be read to its end, or contains values that are not finite.
         """
         try:
             for block in self._ffmpeg_blocks() if self._by_ffmpeg else self._soundfile_blocks(samples):
@@ -65,7 +65,7 @@ class AudioFile:
             raise ValueError(f"{self.path} cannot be read to its end: {error}") from error
 
     def read(self) -> Tensor:
-        """All of it, float32 ``[C, N]``."""
+        """The whole file, float32 ``[C, N]``."""
         blocks = list(self.blocks())
         return torch.cat(blocks, dim=-1) if blocks else torch.zeros(self.channels, 0)
 
@@ -86,17 +86,17 @@ class AudioFile:
 
 
 class AudioWriter:
-    """An audio file written block by block; 16-bit, or where the format is lossy as libsndfile writes it by default.
+    """An audio file, written block by block; 16-bit, or libsndfile's default for lossy formats.
 
-    Samples beyond full scale are cut to it.
+    Samples beyond full scale are clipped.
 
     Args:
-        path: of the file; its suffix says the format.
+        path: path of the file; its suffix determines the format.
         sample_rate: Hz.
         channels: number of channels.
 
     Raises:
-        ValueError: a suffix of no format that can be written.
+        ValueError: the suffix is not that of a format that can be written.
     """
 
     def __init__(self, path: Path | str, sample_rate: int, channels: int) -> None:
@@ -130,7 +130,7 @@ class AudioWriter:
 
 
 def _ffmpeg_format(path: Path) -> tuple[int, int]:
-    """Sampling rate and channels of what only FFmpeg reads."""
+    """Sampling rate and channels of a file that only FFmpeg can read."""
     try:
         import av
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Audio as a user has it, a file, an array or a tensor, made into what a codec takes."""
+"""Conversion of a user's audio, a file, an array or a tensor, to a codec's input."""
 
 import warnings
 from pathlib import Path
@@ -18,23 +18,23 @@ AudioLike = Tensor | NDArray[Any] | Path | str
 
 
 class ResampledWarning(UserWarning):
-    """Says that audio came at another sampling rate than the codec's, and was resampled."""
+    """Audio had another sampling rate than the codec, and was resampled."""
 
 
 def codec_audio(audio: AudioLike, sample_rate: int | None, codec_rate: int, channels: int) -> Tensor:
     """Audio ``[B, C, N]`` for a codec.
 
     Args:
-        audio: a tensor ``[B, C, N]``; a NumPy array ``[N]``, ``[C, N]`` or ``[B, C, N]``; or an audio file's path,
+        audio: tensor ``[B, C, N]``, NumPy array ``[N]``, ``[C, N]`` or ``[B, C, N]``, or path of an audio file,
             whose channels are mixed or repeated to the codec's.
-        sample_rate: Hz of a tensor or an array where it is not the codec's; a file says its own.
-        codec_rate: Hz of the codec.
-        channels: of the codec.
+        sample_rate: sampling rate of a tensor or an array, Hz; None is the codec's. A file has its own.
+        codec_rate: sampling rate of the codec, Hz.
+        channels: channels of the codec.
 
     Raises:
-        NotATensorError: neither a tensor nor an array nor a path.
-        ValueError: no such file, a shape, type or number of channels the codec does not take, no samples, or values
-            that are no numbers.
+        NotATensorError: ``audio`` is neither a tensor nor an array nor a path.
+        ValueError: the file does not exist; the codec does not take the shape, type or number of channels; or the audio
+            has no samples, or values that are not finite.
     """
     if isinstance(audio, str | Path):
         file = AudioFile(audio)
@@ -64,10 +64,10 @@ def codec_audio(audio: AudioLike, sample_rate: int | None, codec_rate: int, chan
 
 
 def fit_channels(audio: Tensor, channels: int) -> Tensor:
-    """``[C, N]`` as ``[channels, N]``: mono is the mean of all; mono is repeated; of too many the first are kept.
+    """``[C, N]`` as ``[channels, N]``: averaged to mono, repeated from mono, or cut to the first channels.
 
     Raises:
-        ValueError: there are several channels, but fewer than wanted.
+        ValueError: there are several channels, but fewer than ``channels``.
     """
     present = audio.shape[0]
     if present == channels:

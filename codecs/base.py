@@ -1,4 +1,4 @@
-"""The contract every encoder and decoder keeps."""
+"""The contract that every encoder and decoder fulfils."""
 
 import math
 from abc import ABC, abstractmethod
@@ -39,12 +39,12 @@ class Encoder(nn.Module, ABC):
         """``[B, C, N]`` to ``[B, D, T]``."""
 
     def stream(self) -> LayerStream:
-        """A new stream through the part, which takes its input in pieces; a part that has none says so.
+        """A new stream through the part, which takes its input in pieces.
 
         Raises:
             NotStreamableError: the part cannot be streamed.
         """
-        raise NotStreamableError(f"{type(self).__name__} does not say how it is streamed")
+        raise NotStreamableError(f"{type(self).__name__} has no stream; define a method stream()")
 
 
 class Decoder(nn.Module, ABC):
@@ -53,7 +53,7 @@ class Decoder(nn.Module, ABC):
     Attributes:
         dimension: latent channels ``D``.
         channels: audio channels ``C``.
-        strides: upsampling factors, written in ENCODER order; the decoder walks them reversed.
+        strides: upsampling factors, in ENCODER order; the decoder applies them in reverse.
         hop_length: samples per latent frame, the product of ``strides``.
     """
 
@@ -73,28 +73,28 @@ class Decoder(nn.Module, ABC):
         """``[B, D, T]`` to ``[B, C, T * hop_length]`` (the caller trims to the input's length)."""
 
     def stream(self) -> LayerStream:
-        """A new stream through the part, which takes its input in pieces; a part that has none says so.
+        """A new stream through the part, which takes its input in pieces.
 
         Raises:
             NotStreamableError: the part cannot be streamed.
         """
-        raise NotStreamableError(f"{type(self).__name__} does not say how it is streamed")
+        raise NotStreamableError(f"{type(self).__name__} has no stream; define a method stream()")
 
 
 def _computes_anew(cls: type) -> bool:
-    """Whether a class has a ``forward`` of its own that the ``stream`` it inherits knows nothing of."""
+    """Whether a class overrides ``forward`` but inherits ``stream``, which then computes something else."""
     return "forward" in vars(cls) and "stream" not in vars(cls)
 
 
 def check_sizes(strides: Sequence[int], **sizes: int) -> None:
-    """Refuse sizes that make no layers.
+    """Refuse sizes with which no layers can be built.
 
     Args:
-        strides: factors of a change of rate.
-        sizes: counts of channels and the like, by the name of their argument.
+        strides: factors of down- or upsampling.
+        sizes: numbers of channels and other sizes, by the name of the argument.
 
     Raises:
-        ValueError: no strides, or a stride or a size below 1.
+        ValueError: there are no strides, or a stride or a size is below 1.
     """
     if not strides or min(strides) < 1:
         raise ValueError(
@@ -106,10 +106,10 @@ def check_sizes(strides: Sequence[int], **sizes: int) -> None:
 
 
 def check_parts(encoder: Encoder, quantizer: Quantizer, decoder: Decoder) -> None:
-    """Refuse parts that do not fit each other.
+    """Refuse parts that do not fit together.
 
     Raises:
-        ValueError: they differ in strides, dimension, channels or hop; the message says which.
+        ValueError: the parts differ in strides, dimension, channels or hop; the message says which.
     """
     if list(encoder.strides) != list(decoder.strides):
         raise ValueError(

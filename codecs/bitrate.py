@@ -1,4 +1,4 @@
-"""When two bitrates are one, as papers and users round them, and what codes cost, cut audio included."""
+"""Bitrates: which are equal up to rounding, and what codes cost, including the overlaps of segments."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from codeclab.codecs.codec import Codec
 
 TOLERANCE = 0.01
-"""DAC's "8 kbps" is 7.75, but its "6" and EnCodec's are what they are called within 1 %."""
+"""Relative tolerance. DAC's "6" and EnCodec's bitrates are within 1 % of their names; DAC's "8 kbps", 7.75, is not."""
 
 
 def same_bitrate(first: float | None, second: float | None) -> bool:
-    """Whether two bitrates in kbps are within 1 % of each other; None, which is no bitrate, is like none."""
+    """Whether two bitrates in kbps are within 1 % of each other; None equals no bitrate."""
     return first is not None and second is not None and math.isclose(first, second, rel_tol=TOLERANCE)
 
 
 def is_among(bitrate: float, offered: Iterable[float]) -> bool:
-    """Whether a bitrate in kbps is one of those offered."""
+    """Whether a bitrate in kbps is one of those offered, up to rounding."""
     return any(same_bitrate(bitrate, one) for one in offered)
 
 
 def spent_bitrate(codec: "Codec", n_codebooks: int) -> float:
-    """The kbps of a number of codebooks with what cutting audio adds, overlaps and levels; else the nominal one."""
+    """The kbps of a number of codebooks, including the overlaps and levels of segments; nominal without segments."""
     if codec.segments is None:
         return codec.bitrate_of(n_codebooks)
     bits = codec.quantizer.bits_per_frame(n_codebooks)
@@ -34,11 +34,11 @@ def spent_bitrate(codec: "Codec", n_codebooks: int) -> float:
 
 
 def mean_bits(quantizer: Quantizer, recordings: Iterable[Sequence[Tensor]]) -> float:
-    """Bits that codes cost, the mean over all frames of all items.
+    """The mean cost of codes over all frames of all items, bits per frame.
 
     Args:
-        quantizer: which made them.
-        recordings: of each the codes of its segments, ``[B, K, T]``.
+        quantizer: quantizer of the codes.
+        recordings: codes ``[B, K, T]`` of the segments of each recording.
 
     Raises:
         ValueError: there are no codes.

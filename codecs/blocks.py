@@ -1,7 +1,7 @@
-"""Long recordings in blocks: coded by a stream, so that memory does not grow, and alike from a file and in one call.
+"""Long recordings in blocks: coded by a stream in bounded memory, with equal results from a file and in one call.
 
-Sums of floating-point numbers depend on how long the audio is that a layer gets at once. Here that is decided by the
-recording alone: one of up to ``block_samples`` is coded whole, a longer one in blocks of that length from its start.
+Floating-point sums depend on the length of a layer's input. Here the recording alone determines this length: one of up
+to ``block_samples`` is coded whole, a longer one in blocks of that length from its start.
 """
 
 from collections.abc import Iterator
@@ -20,35 +20,35 @@ from codeclab.codecs.streaming import CodecStream
 
 BLOCK_SECONDS = 4.0
 MOST_SAMPLES = 96_000
-"""What is coded at once: enough for large matrix products, and at high rates little enough for memory and caches."""
+"""Upper limit of a block: large enough for efficient matrix products, small enough for memory and caches."""
 
 
 def block_samples(codec: Codec) -> int:
-    """Samples of a block: 4 s, or 96,000 samples where that is less, up to the next whole frame."""
+    """Samples per block: 4 s or 96,000 samples, whichever is less, rounded up to a whole frame."""
     samples = min(int(BLOCK_SECONDS * codec.sample_rate), MOST_SAMPLES)
     return -(-samples // codec.hop_length) * codec.hop_length
 
 
 def encode_recording(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
-    """The codes of audio ``[B, C, N]`` on the codec's device, in one call."""
+    """The codes of audio ``[B, C, N]`` on the codec's device."""
     return joined(codec, list(_encoded(codec, iter(audio.split(block_samples(codec), dim=-1)), n_codebooks)))
 
 
 def decode_recording(codec: Codec, codes: Codes) -> Tensor:
-    """The audio ``[B, C, N]`` of codes, in one call."""
+    """The audio ``[B, C, N]`` of codes."""
     return torch.cat(list(decode_blocks(codec, iter([codes]))), dim=-1)
 
 
 def encode_blocks(codec: Codec, blocks: Iterator[Tensor], n_codebooks: int) -> Iterator[Codes]:
-    """The codes of a recording part by part, those of ``Codec.encode``; all at once where a codec has to see it whole.
+    """The codes of a recording, equal to those of ``Codec.encode``, in parts; in one if the codec needs it whole.
 
     Args:
-        codec: in evaluation mode.
-        blocks: audio ``[B, C, block_samples]``, the last shorter; at least one.
-        n_codebooks: used.
+        codec: codec in evaluation mode.
+        blocks: blocks of audio ``[B, C, block_samples]``, the last one shorter; at least one.
+        n_codebooks: number of codebooks in use.
 
     Raises:
-        ValueError: audio that is not finite, or of other channels than the codec's.
+        ValueError: the audio is not finite, or its number of channels is not the codec's.
     """
     parameter = next(codec.parameters())
     checked = (codec_audio(block, None, codec.sample_rate, codec.channels).to(parameter) for block in blocks)
@@ -66,11 +66,11 @@ def _encoded(codec: Codec, blocks: Iterator[Tensor], n_codebooks: int) -> Iterat
 
 
 def decode_blocks(codec: Codec, codes: Iterator[Codes]) -> Iterator[Tensor]:
-    """The audio ``[B, C, n]`` of a recording part by part, that of ``Codec.decode``.
+    """The audio ``[B, C, n]`` of a recording, equal to that of ``Codec.decode``, in parts.
 
     Args:
-        codec: whose codes they are; where it has to see them whole, there is one part.
-        codes: of the recording, in parts of any length.
+        codec: codec of the codes; if it needs them whole, there is one part.
+        codes: codes of the recording, in parts of any length.
     """
     blocks = regrouped(codec, codes)
     whole = list(islice(blocks, 2))
@@ -86,7 +86,7 @@ def decode_blocks(codec: Codec, codes: Iterator[Codes]) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def encode_whole(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
-    """The codes of audio ``[B, C, N]`` on the codec's device, which every layer gets at once."""
+    """The codes of audio ``[B, C, N]`` on the codec's device, with whole segments as the input of every layer."""
     segments: list[Tensor] = []
     scales: list[Tensor] = []
     for pieces in equal_pieces(audio, codec.spans(audio.shape[-1])):
@@ -98,7 +98,7 @@ def encode_whole(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
 
 @torch.no_grad()
 def decode_whole(codec: Codec, codes: Codes) -> Tensor:
-    """The audio ``[B, C, N]`` of codes, which every layer gets at once."""
+    """The audio ``[B, C, N]`` of codes, with whole segments as the input of every layer."""
     pieces: list[Tensor] = []
     batch = codes.segments[0].shape[0]
     for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
@@ -110,7 +110,7 @@ def decode_whole(codec: Codec, codes: Codes) -> Tensor:
 
 
 def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:
-    """Codes in blocks of equal length from the start, the last shorter: frames, or segments where audio is cut."""
+    """Codes in blocks of an equal number of frames, or of segments if the codec cuts audio; the last one is shorter."""
     held: Codes | None = None
     unit = codec.hop_length if codec.segments is None else codec.segments.stride
     size = max(1, block_samples(codec) // unit)
@@ -124,7 +124,7 @@ def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:
 
 
 def joined(codec: Codec, parts: list[Codes]) -> Codes:
-    """The codes of one recording out of those of its parts."""
+    """The codes of a recording from the codes of its parts."""
     segments = [segment for part in parts for segment in part.segments]
     if codec.segments is None and segments:
         segments = [torch.cat(segments, dim=-1)]
@@ -146,7 +146,7 @@ def _units(codec: Codec, codes: Codes) -> int:
 
 
 def _split(codec: Codec, codes: Codes, size: int, samples: int) -> tuple[Codes, Codes]:
-    """The first ``size`` frames or segments, which are of ``samples``, and the rest."""
+    """The first ``size`` frames or segments, of ``samples`` samples, and the rest."""
     if codec.segments is None:
         parts = [segment.split([size, segment.shape[-1] - size], dim=-1) for segment in codes.segments]
         pieces = [part[0] for part in parts], [part[1] for part in parts]

@@ -1,4 +1,4 @@
-"""What a codec says of itself: a line in a terminal, a card with players in a notebook."""
+"""Summaries of a codec: a line in a terminal, a card with audio players in a notebook."""
 
 import base64
 import html
@@ -17,13 +17,13 @@ STYLE = "border:1px solid #8884;border-radius:6px;padding:.6em 1em;display:inlin
 
 @dataclass
 class Card:
-    """A codec's facts and some audio, shown by a notebook with a player for each.
+    """A codec's properties and some audio, which a notebook displays with a player for each.
 
     Attributes:
-        title: what is shown.
-        facts: names and values.
+        title: title of the card.
+        facts: properties, value by name.
         sounds: audio ``[C, N]`` by name.
-        sample_rate: Hz of the audio.
+        sample_rate: sampling rate of the audio, Hz.
     """
 
     title: str
@@ -48,7 +48,7 @@ def card(codec: "Codec", sounds: dict[str, Tensor] | None = None) -> Card:
     """A codec's card.
 
     Args:
-        codec: which is shown.
+        codec: codec to summarise.
         sounds: audio ``[C, N]`` at the codec's rate, by name, each with a player.
     """
     return Card("Codec", _facts(codec), sounds or {}, codec.sample_rate)
@@ -73,7 +73,7 @@ def _facts(codec: "Codec") -> dict[str, str]:
 
 
 def _wav(audio: Tensor, sample_rate: int) -> str:
-    """Audio ``[C, N]`` as the address of an embedded 16-bit WAV file."""
+    """Audio ``[C, N]`` as the data URI of a 16-bit WAV file."""
     data = io.BytesIO()
     soundfile.write(data, audio.detach().clamp(-1, 1).cpu().numpy().T, sample_rate, "PCM_16", format="WAV")
     return "data:audio/wav;base64," + base64.b64encode(data.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""The object a user keeps: encoder, quantizer and decoder, and how audio is cut and scaled."""
+"""The codec: encoder, quantizer and decoder, and the segmentation and normalisation of audio."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -34,17 +34,18 @@ class Codec(nn.Module):
     """Audio to codes and back.
 
     Args:
-        encoder: audio to latent.
-        quantizer: latent to codes and back.
-        decoder: latent to audio.
-        sample_rate: Hz.
-        bitrates: kbps offered; None offers every number of codebooks.
-        segment: seconds that audio is cut into; None codes it whole.
-        overlap: share of a segment that overlaps the next.
-        normalize: divide each segment by its level, which is kept with the codes (EnCodec 3.1, non-streamable).
+        encoder: encoder, from audio to a latent.
+        quantizer: quantizer, from a latent to codes and back.
+        decoder: decoder, from a latent to audio.
+        sample_rate: sampling rate of the audio, Hz.
+        bitrates: bitrates offered, kbps; None offers every number of codebooks.
+        segment: duration of the segments into which audio is cut, seconds; None codes it whole.
+        overlap: share of a segment that overlaps the next, in [0, 1).
+        normalize: whether each segment is divided by its level, which is stored with the codes (EnCodec 3.1,
+            non-streamable).
 
     Raises:
-        ValueError: the parts do not fit each other, or a bitrate cannot be reached; the message says what would.
+        ValueError: the parts do not fit together, or a bitrate cannot be reached; the message lists those that can.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Codec(nn.Module):
         if sample_rate <= 0:
             raise ValueError(f"sample_rate is {sample_rate} Hz; it should be positive")
         if segment is not None and segment <= 0 or not 0 <= overlap < 1:
-            raise ValueError(f"segment is {segment} s and overlap {overlap}; right are a positive and one in [0, 1)")
+            raise ValueError(
+                f"segment is {segment} s and overlap {overlap}; segment must be positive and overlap in [0, 1)"
+            )
         if segment is not None and segment * sample_rate < 1:
-            raise ValueError(f"a segment of {segment} s is less than a sample at {sample_rate} Hz; it should be longer")
+            raise ValueError(f"segment is {segment} s, less than a sample at {sample_rate} Hz; it must be longer")
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
@@ -76,7 +79,9 @@ class Codec(nn.Module):
         self.bf16 = False
         self._engine: Engine | None = None
         self.chosen_bitrates = sorted(float(rate) for rate in bitrates) if bitrates else None
-        self.rate_names: dict[float, int] = {}  # of a folder whose bandwidths are not what they are called; not saved
+        self.rate_names: dict[
+            float, int
+        ] = {}  # codebooks by nominal kbps, where a loaded folder misstates them; not saved
         reachable = self._reachable()
         for rate in self.chosen_bitrates or []:
             if not is_among(rate, reachable):
@@ -87,7 +92,7 @@ class Codec(nn.Module):
 
     @property
     def bitrates(self) -> list[float]:
-        """Bitrates offered, kbps, ascending: those chosen, or all its parts give; a learnt rate as far as measured."""
+        """Bitrates offered, kbps, ascending: the chosen, or all that the parts reach. A learnt rate is measured."""
         return self._reachable() if self.chosen_bitrates is None else list(self.chosen_bitrates)
 
     @property
@@ -106,14 +111,14 @@ class Codec(nn.Module):
         return self.sample_rate / self.hop_length
 
     def bitrate_of(self, n_codebooks: int) -> float:
-        """The kbps of a number of codebooks: nominal, or of a learnt rate what ``measure_rate`` found."""
+        """The kbps of a number of codebooks: nominal, or for a learnt rate the result of ``measure_rate``."""
         return self.quantizer.bits_per_frame(n_codebooks) * self.frame_rate / 1000
 
     def n_codebooks_for(self, bitrate: float) -> int:
         """The number of codebooks of a bitrate in kbps.
 
         Raises:
-            ValueError: the codec does not offer it (within 1 %); the message lists those offered.
+            ValueError: the codec does not offer the bitrate (within 1 %); the message lists those offered.
         """
         if isinstance(bitrate, bool) or not isinstance(bitrate, Real):
             raise ValueError(
@@ -127,10 +132,10 @@ class Codec(nn.Module):
         return min(self.quantizer.offered_n_codebooks, key=lambda n: abs(self.bitrate_of(n) - bitrate))
 
     def choose_codebooks(self, bitrate: float | None = None, n_codebooks: int | None = None) -> int:
-        """The number of codebooks that a bitrate in kbps or a number asks for; the highest bitrate where neither does.
+        """The number of codebooks for a bitrate in kbps or for a number; by default that of the highest bitrate.
 
         Raises:
-            ValueError: both were given, or what the codec does not offer.
+            ValueError: both are given, or the codec does not offer the value.
         """
         if bitrate is not None and n_codebooks is not None:
             raise ValueError("give a bitrate or n_codebooks, not both")
@@ -144,15 +149,15 @@ class Codec(nn.Module):
         """The training pass over whole excerpts, not cut into segments.
 
         Args:
-            audio: ``[B, C, N]``.
-            n_codebooks: None (all), one number for the batch, or ``int64 [B]``.
-            quantize: False decodes the latent itself: encoder and decoder alone.
+            audio: audio ``[B, C, N]``.
+            n_codebooks: number of codebooks, None (all), one number for the batch, or ``int64 [B]``.
+            quantize: whether the latent is quantized; False decodes the latent itself.
 
         Returns:
-            decoded audio ``[B, C, N]``, and what the quantizer made of the latent.
+            Decoded audio ``[B, C, N]``, and the quantizer's output.
 
         Raises:
-            NotATensorError: an array, a path or anything else.
+            NotATensorError: ``audio`` is not a tensor.
             ValueError: the codec was cast, as by ``half()``.
         """
         require_tensor(audio, "audio", "[B, C, N]")
@@ -174,15 +179,16 @@ class Codec(nn.Module):
         """Audio to codes.
 
         Args:
-            audio: a tensor ``[B, C, N]`` of any floating-point type, full scale 1; a NumPy array ``[N]``, ``[C, N]`` or
-                ``[B, C, N]``; or an audio file's path, whose channels are mixed or repeated to the codec's.
-            bitrate: kbps, one of ``bitrates`` within 1 %; None takes the highest.
-            n_codebooks: in place of a bitrate.
-            sample_rate: Hz of a tensor or an array; None takes the codec's. Audio of another rate is resampled, with a
-                ``ResampledWarning``.
+            audio: tensor ``[B, C, N]`` of any floating-point type, full scale 1; NumPy array ``[N]``, ``[C, N]`` or
+                ``[B, C, N]``; or path of an audio file, whose channels are mixed or repeated to the codec's.
+            bitrate: bitrate in kbps, one of ``bitrates`` within 1 %; None takes the highest.
+            n_codebooks: number of codebooks, as an alternative to a bitrate.
+            sample_rate: sampling rate of a tensor or an array, Hz; None takes the codec's. Audio of another rate is
+                resampled, with a ``ResampledWarning``.
 
         Raises:
-            ValueError: audio of another shape, type or number of channels, empty or not finite; a bitrate not offered.
+            ValueError: the audio has a wrong shape, type or number of channels, is empty or not finite, or the bitrate
+                is not offered.
         """
         from codeclab.codecs.blocks import encode_recording
 
@@ -190,49 +196,49 @@ class Codec(nn.Module):
         waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)
         count = self.choose_codebooks(bitrate, n_codebooks)
         waveform = waveform.to(next(self.parameters()))
-        found = encode_recording(self, waveform, count)
-        found.bitrate = self.bitrate_of_codes(found)
-        return found
+        codes = encode_recording(self, waveform, count)
+        codes.bitrate = self.bitrate_of_codes(codes)
+        return codes
 
     def to_bf16(self) -> "Codec":
-        """Have encoder and decoder compute in bfloat16 when coding; returns the codec.
+        """Compute encoder and decoder in bfloat16 when coding; returns the codec.
 
-        Weights stay float32, as do the quantizer's arithmetic and spectra. Training is not concerned: its precision is
-        the trainer's. Some codes are others than in float32, and decoded audio differs from float32 by about -40 dB.
+        Weights, the quantizer's arithmetic and spectra stay float32. Training is not affected; its precision is the
+        trainer's. Some codes differ from those in float32, and decoded audio differs by about -40 dB.
         """
         if self._engine is not None:
-            raise ValueError("an engine runs this codec, in float32; bfloat16 is of torch")
+            raise ValueError("an engine runs this codec, in float32; only torch computes in bfloat16")
         self.bf16 = True
         return self
 
     def to_engine(self, name: "EngineName") -> "Codec":
-        """Have encoder and decoder computed by another engine when coding, on the CPU; returns the codec.
+        """Compute encoder and decoder with another engine when coding, on the CPU; returns the codec.
 
-        An end's graph is made, with its weights and torch's number of threads, when it is first used; that takes up to
-        a minute. The quantizer stays torch's, as do recurrent layers. Some codes are others than torch's: sums are
-        added up in another order.
+        The graph of encoder or decoder is created at the first use, with its weights and torch's number of threads,
+        which takes up to a minute. Torch computes the quantizer and recurrent layers. Some codes differ from torch's,
+        because sums are added up in another order.
 
         Args:
-            name: ``onnxruntime`` or ``openvino``.
+            name: name of the engine, ``onnxruntime`` or ``openvino``.
 
         Raises:
             ValueError: the engine is not installed, or the codec is on a GPU or in bfloat16.
         """
-        # Graphs are made of codecs, whose parts this module knows.
+        # Imported here, because the engines import this module.
         self._engine = import_module("codeclab.codecs.engines.engine").Engine(self, name)
         return self
 
     def end(self, name: Literal["encoder", "decoder"]) -> "Encoder | Decoder | EnginePart":
-        """What computes one end of the codec when coding: the part, or after ``to_engine`` an engine."""
+        """The encoder or the decoder for coding: the part itself, or on an engine after ``to_engine``."""
         part: Encoder | Decoder = self.encoder if name == "encoder" else self.decoder
         return part if self._engine is None else self._engine.end(part)
 
     def networks(self) -> AbstractContextManager[None]:
-        """In which encoder and decoder are called to code: bfloat16 after ``to_bf16``."""
+        """The context in which encoder and decoder are called when coding: bfloat16 after ``to_bf16``."""
         return network_precision(next(self.parameters()).device, self.bf16)
 
     def encode_pieces(self, pieces: Tensor, n_codebooks: int) -> tuple[Tensor, Tensor | None]:
-        """Whole pieces ``[B, C, N]`` to codes ``[B, K, T]`` and, where the codec normalises, levels ``[B, 1, 1]``."""
+        """Whole segments ``[B, C, N]`` to codes ``[B, K, T]`` and, if the codec normalises, levels ``[B, 1, 1]``."""
         level = self._level(pieces) if self.normalize else None
         with self.networks():
             latent = pushed_whole(self.end("encoder"), pieces if level is None else pieces / level)
@@ -240,16 +246,16 @@ class Codec(nn.Module):
 
     @torch.no_grad()
     def decode(self, codes: Codes) -> Tensor:
-        """Codes to audio ``[B, C, N]`` of the original's exact length.
+        """Codes to audio ``[B, C, N]`` of exactly the original's length.
 
         Raises:
-            ValueError: the codes come from a codec of another sampling rate, or lack the levels this codec needs.
+            ValueError: the codes are of a codec of another sampling rate, or lack the levels that this codec needs.
         """
         from codeclab.codecs.blocks import decode_recording
 
         if not isinstance(codes, Codes):
             raise ValueError(
-                f"codes are a {type(codes).__name__}; decode takes the Codes that encode gave; files: `codeclab decode`"
+                f"codes are a {type(codes).__name__}; decode takes the Codes of encode; files: `codeclab decode`"
             )
         check_float32(self)
         if codes.sample_rate != self.sample_rate:
@@ -259,7 +265,7 @@ class Codec(nn.Module):
         return decode_recording(self, codes)
 
     def decode_pieces(self, codes: Tensor, levels: Tensor | None) -> Tensor:
-        """Codes ``[B, K, T]`` of whole pieces, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""
+        """Codes ``[B, K, T]`` of whole segments, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""
         latent = self.quantizer.decode(codes)
         with self.networks():
             decoded = pushed_whole(self.end("decoder"), latent).to(latent)
@@ -268,33 +274,34 @@ class Codec(nn.Module):
     def stream(
         self, bitrate: float | None = None, n_codebooks: int | None = None, batch: int = 1, lookahead: bool = False
     ) -> "CodecStream":
-        """An encoder and a decoder that take pieces of any length and give, together, what the whole file would.
+        """An encoder and a decoder for a stream of audio in pieces of any length, with the same result as the whole
+        file.
 
-        ``encoder, decoder = codec.stream(6.0)``, then ``decoder.push(encoder.push(audio))`` for each piece
-        ``[B, C, n]``, and at the end ``decoder.push(encoder.flush())`` and ``decoder.flush()``. State lies in the two;
-        each recording takes a new stream. ``codeclab.codecs.latency`` says how late it is.
+        Call ``encoder, decoder = codec.stream(6.0)``, then ``decoder.push(encoder.push(audio))`` for each piece
+        ``[B, C, n]``, and at the end ``decoder.push(encoder.flush())`` and ``decoder.flush()``. The two hold the state
+        of one recording; each recording needs a new stream. ``codeclab.codecs.latency`` computes the latency.
 
         Args:
-            bitrate: kbps, one of ``bitrates`` within 1 %; None takes the highest.
-            n_codebooks: in place of a bitrate.
-            batch: recordings that are streamed side by side, ``B``.
-            lookahead: let a codec that is not causal be late by what it sees of the future.
+            bitrate: bitrate in kbps, one of ``bitrates`` within 1 %; None takes the highest.
+            n_codebooks: number of codebooks, as an alternative to a bitrate.
+            batch: number of recordings that are streamed in parallel, ``B``.
+            lookahead: whether a codec that is not causal may lag by its lookahead; otherwise it is refused.
 
         Raises:
-            NotStreamableError: the codec is not causal, or has to see whole recordings; the message says why.
-            ValueError: a bitrate not offered.
+            NotStreamableError: the codec is not causal, or needs whole recordings; the message says why.
+            ValueError: the bitrate is not offered.
         """
         from codeclab.codecs.streaming import open_stream
 
         return open_stream(self, self.choose_codebooks(bitrate, n_codebooks), batch, lookahead)
 
     def measure_rate(self, clips: Iterable[Tensor]) -> float:
-        """The mean kbps that the codes of some audio cost, over all frames of all clips.
+        """The mean kbps of the codes of some clips, over all frames.
 
-        Where a learnt prior says what codes cost, the codec offers this bitrate from then on, also saved.
+        If a learnt prior determines the cost of codes, the codec offers this bitrate from then on, and saves it.
 
         Args:
-            clips: audio ``[B, C, N]``, as ``encode`` takes it.
+            clips: clips ``[B, C, N]``, as for ``encode``.
 
         Raises:
             ValueError: there are no clips.
@@ -305,11 +312,11 @@ class Codec(nn.Module):
         return bits * self.frame_rate / 1000
 
     def save(self, directory: Path | str, half: bool = False) -> None:
-        """Write ``config.json`` and ``model.safetensors`` (weight norm folded), each whole or not at all.
+        """Write ``config.json`` and ``model.safetensors`` (weight norm folded), both atomically.
 
         Args:
-            directory: made where it is missing.
-            half: write numbers as float16; what is loaded again computes in float32, with the rounded weights.
+            directory: folder of both files, created if missing.
+            half: whether weights are written as float16; a loaded codec computes in float32 with the rounded weights.
         """
         from codeclab.codecs.io.folder import save
 
@@ -322,16 +329,17 @@ class Codec(nn.Module):
         """Load a codec.
 
         Args:
-            path: a folder of ``save``, of a run, or of ``transformers``' EncodecModel or DacModel; a file released by
-                the authors of EnCodec (``….th``) or of DAC (``weights.pth``); or, where no such path exists, a hub id
-                (``facebook/encodec_24khz``), which is downloaded unless it is in the hub's cache.
-            parts: the user's own part classes, where the codec was built from some.
-            for_training: with weight norm, which saving folds into the weights, as the parts are built with.
-            run_code: import the Python files that the run keeps of its own parts (``imports/``), although they have
-                never been brought by ``--import`` on this machine. It runs code that came with the run.
+            path: folder of ``save``, of a run, or of ``transformers``' EncodecModel or DacModel; file released by the
+                authors of EnCodec (``….th``) or of DAC (``weights.pth``); ``box`` for the built-in codec; or, where no
+                such path exists, a hub id (``facebook/encodec_24khz``), which is downloaded unless it is in the hub's
+                cache.
+            parts: classes of the user's own parts, if the codec has any.
+            for_training: whether weight norm is restored, which saving folds into the weights.
+            run_code: whether the Python files of the run's own parts (``imports/``) are imported, even if they were
+                never given to ``--import`` on this machine. This runs code that came with the run.
 
         Raises:
-            ValueError: no codec there, or one that cannot be loaded; the message names what differs.
+            ValueError: there is no codec, or it cannot be loaded; the message names the difference.
         """
         from codeclab.codecs.io.folder import load
         from codeclab.codecs.io.parts import UnknownPartError
@@ -339,7 +347,7 @@ class Codec(nn.Module):
         try:
             return load(path, parts, for_training)
         except UnknownPartError:
-            # Files of Python belong to the experiments, which import this module.
+            # Python files belong to the experiments, which import this module.
             if not import_module("codeclab.experiments.config.own_code").import_from(path, run_code):
                 raise
         return load(path, parts, for_training)
@@ -349,41 +357,41 @@ class Codec(nn.Module):
         """An untrained codec.
 
         Args:
-            name: a recipe's name, or a path to a YAML.
-            scale: ``laptop``, ``mini``, ``lab`` or ``paper``; None leaves the recipe's own sizes.
+            name: name of a recipe, or path of a YAML file.
+            scale: scale, ``laptop``, ``mini``, ``lab`` or ``paper``; None keeps the recipe's own sizes.
 
         Raises:
-            ValueError: there is no such recipe or scale; the message lists those there are.
+            ValueError: there is no such recipe or scale; the message lists them.
         """
         # Recipes belong to the experiments, which import this module.
         return import_module("codeclab.experiments.config.recipes").codec_from_recipe(name, scale)
 
     def _level(self, audio: Tensor) -> Tensor:
-        """Level of each item, ``[B, 1, 1]``: rms over time of the mean of the channels, as released."""
+        """The level of each item, ``[B, 1, 1]``: the rms over time of the mean over channels, as released."""
         return audio.mean(dim=1, keepdim=True).square().mean(dim=2, keepdim=True).sqrt() + 1e-8
 
     def bitrate_of_codes(self, codes: Codes) -> float:
-        """The kbps of codes: nominal, or of a learnt rate what these cost."""
+        """The kbps of codes: nominal, or for a learnt rate the cost of these codes."""
         if not self.quantizer.learns_rate:
             return self.bitrate_of(codes.segments[0].shape[1])
         return mean_bits(self.quantizer, [codes.segments]) * self.frame_rate / 1000
 
     @property
     def segments(self) -> Segments | None:
-        """How audio is cut, in samples; None where it is coded whole."""
+        """The segments into which audio is cut; None if it is coded whole."""
         return None if self.segment is None else Segments.of(self.segment, self.overlap, self.sample_rate)
 
     def spans(self, length: int) -> Iterator[tuple[int, int]]:
-        """First sample and the one after the last, of each piece of ``length`` samples that is coded on its own."""
+        """The first sample of each segment of audio of ``length`` samples, and the sample after its last one."""
         return iter([(0, length)]) if self.segments is None else self.segments.spans(length)
 
     def listen(self, audio: AudioLike, bitrate: float | None = None, sample_rate: int | None = None) -> Card:
-        """The codec's card with players for some audio and for what the codec makes of it, shown by a notebook.
+        """The codec's card for a notebook, with players for some audio and for its reconstruction.
 
         Args:
-            audio: as ``encode`` takes it; of a batch the first.
-            bitrate: kbps; None takes the highest.
-            sample_rate: Hz of a tensor or an array where it is not the codec's.
+            audio: audio as for ``encode``; the first item of a batch.
+            bitrate: bitrate in kbps; None takes the highest.
+            sample_rate: sampling rate of a tensor or an array, Hz; None takes the codec's.
         """
         waveform = codec_audio(audio, sample_rate, self.sample_rate, self.channels)[:1]
         codes = self.encode(waveform, bitrate)

@@ -1,4 +1,4 @@
-"""What a codec makes of audio: codes, and what belongs to them."""
+"""The codes of audio, with what is needed to decode them."""
 
 import json
 from dataclasses import dataclass, replace
@@ -10,22 +10,22 @@ from safetensors.torch import save
 from torch import Tensor
 
 KIND = "codeclab codes, version 1"
-"""What a file written by ``Codes.save`` says of itself."""
+"""Mark of a file written by ``Codes.save``."""
 
 SMALL = torch.iinfo(torch.int16).max
-"""Codes up to this are written with 16 bits."""
+"""Largest code that is written with 16 bits."""
 
 
 @dataclass
 class Codes:
-    """What ``Codec.encode`` makes of audio.
+    """The output of ``Codec.encode``.
 
     Attributes:
-        segments: codes of each segment, ``int64 [B, K, T]``; one segment where the codec does not cut.
-        scales: level of each segment, ``[B, 1, 1]``, where the codec normalises; otherwise None.
-        length: samples of the audio.
+        segments: codes of each segment, ``int64 [B, K, T]``; one segment if the codec does not cut audio.
+        scales: level of each segment, ``[B, 1, 1]``, if the codec normalises; otherwise None.
+        length: number of samples of the audio, per channel.
         sample_rate: Hz.
-        bitrate: kbps, nominal; of a learnt rate what these codes cost (``Quantizer.code_bits``).
+        bitrate: kbps, nominal; for a learnt rate the cost of these codes (``Quantizer.code_bits``).
     """
 
     segments: list[Tensor]
@@ -36,10 +36,10 @@ class Codes:
 
     @property
     def codes(self) -> Tensor:
-        """The codes ``int64 [B, K, T]`` of audio coded in one piece.
+        """The codes ``int64 [B, K, T]`` of audio coded in one segment.
 
         Raises:
-            ValueError: it was coded in several segments.
+            ValueError: the audio was coded in several segments.
         """
         if len(self.segments) != 1:
             raise ValueError(f"the audio was coded in {len(self.segments)} segments; see `segments`")
@@ -67,31 +67,31 @@ class Codes:
     def save(self, path: Path | str) -> None:
         """Write the codes, a whole batch of them, as a safetensors file.
 
-        Smaller files of one recording, which know their codec: ``codeclab.codecs.container``.
+        ``codeclab.codecs.entropy.container`` writes smaller files of one recording, which also identify their codec.
 
         Args:
-            path: of the file, by custom ``….safetensors``.
+            path: path of the file, usually ``….safetensors``.
         """
         tensors = {f"segments.{index}": _shortened(segment) for index, segment in enumerate(self.segments)}
         for index, scale in enumerate(self.scales or []):
             tensors[f"scales.{index}"] = scale.cpu().contiguous()
         about = {"length": self.length, "sample_rate": self.sample_rate, "bitrate": self.bitrate}
         about |= {"segments": len(self.segments), "scaled": self.scales is not None}
-        # Not by save_file, which makes a file for its owner alone, whatever the umask says.
+        # Not by save_file, which ignores the umask and creates a file that only its owner can read.
         Path(path).write_bytes(save(tensors, {"kind": KIND, "about": json.dumps(about)}))
 
     @classmethod
     def load(cls, path: Path | str) -> "Codes":
-        """Read what ``save`` wrote, onto the CPU.
+        """Read a file of ``save`` onto the CPU.
 
         Raises:
-            ValueError: the file is none that ``save`` wrote.
+            ValueError: ``save`` did not write the file.
         """
         try:
             with safe_open(Path(path), "pt") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("kind") != KIND:
-                    raise ValueError(f"it does not say that it holds {KIND!r}")
+                    raise ValueError(f"it is not marked as {KIND!r}")
                 about = json.loads(metadata["about"])
                 segments = [file.get_tensor(f"segments.{index}").long() for index in range(about["segments"])]
                 scales = [file.get_tensor(f"scales.{index}") for index in range(about["segments"] * about["scaled"])]
@@ -103,7 +103,7 @@ class Codes:
                 float(about["bitrate"]),
             )
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} holds no codes that Codes.save wrote: {error}") from error
+            raise ValueError(f"{path} is not a file of Codes.save: {error}") from error
 
 
 def _shortened(codes: Tensor) -> Tensor:

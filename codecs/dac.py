@@ -13,7 +13,7 @@ from codeclab.codecs.layers.layer_stream import LayerStream
 from codeclab.codecs.layers.streaming import Chain, PadToMultiple, Pointwise, Sum, layer_stream
 
 DILATIONS = (1, 3, 9)
-"""Of the three residual units beside each change of rate."""
+"""Dilations of the three residual units of each block."""
 
 
 def conv1d(
@@ -24,12 +24,12 @@ def conv1d(
 
 
 class DACResidualUnit(nn.Module):
-    """Two convolutions (7 taps dilated, then 1), an activation before each, added to the input.
+    """Two convolutions (7 dilated taps, then 1) with an activation before each, added to the input.
 
     Args:
         channels: channels in and out.
-        dilation: of the first convolution.
-        activation: before each convolution.
+        dilation: dilation of the first convolution.
+        activation: activation before each convolution.
     """
 
     def __init__(self, channels: int, dilation: int, activation: Activation) -> None:
@@ -62,12 +62,12 @@ class DACEncoder(Encoder):
         channels: audio channels.
         n_filters: channels after the first convolution; doubled at each downsampling.
         strides: downsampling factors, in encoder order.
-        dimension: latent channels ``D``; None takes those of the last downsampling, as released.
-        activation: ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
-        weight_init: ``default`` (as released) or ``variance_preserving``, which learns sooner.
+        dimension: latent channels ``D``; None takes the channels of the last downsampling, as released.
+        activation: activation, ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
+        weight_init: initial weights, ``default`` (as released) or ``variance_preserving``, which learns faster.
 
     Raises:
-        ValueError: sizes that make no layers; the message says which.
+        ValueError: a size is too small to build layers; the message says which.
     """
 
     def __init__(
@@ -108,14 +108,14 @@ class DACEncoder(Encoder):
         return self.layers(nn.functional.pad(audio, (0, missing)))
 
     def stream(self) -> LayerStream:
-        """A stream through the layers, behind the input by half their reach."""
+        """A stream through the layers; it lags by half of their receptive field."""
         return Chain([PadToMultiple(self.hop_length), layer_stream(self.layers)])
 
 
 class DACDecoder(Decoder):
-    """Transposed convolutions and residual units with Snake, a tanh last.
+    """Transposed convolutions and residual units with Snake, and a final tanh.
 
-    With an odd stride the released design gives fewer than ``T * hop_length`` samples: one less for each odd stride,
+    With odd strides, the released design gives fewer than ``T * hop_length`` samples: one less for each odd stride,
     times the strides after it.
 
     Args:
@@ -123,11 +123,11 @@ class DACDecoder(Decoder):
         n_filters: channels after the first convolution; halved at each upsampling.
         strides: upsampling factors, in ENCODER order.
         channels: audio channels.
-        activation: ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
-        weight_init: ``default`` (as released) or ``variance_preserving``, which learns sooner.
+        activation: activation, ``snake``, ``elu``, ``relu`` or ``leaky_relu``.
+        weight_init: initial weights, ``default`` (as released) or ``variance_preserving``, which learns faster.
 
     Raises:
-        ValueError: sizes that make no layers; the message says which.
+        ValueError: a size is too small to build layers; the message says which.
     """
 
     def __init__(
@@ -173,5 +173,5 @@ class DACDecoder(Decoder):
         return self.layers(latent)
 
     def stream(self) -> LayerStream:
-        """A stream through the layers, behind the input by half their reach."""
+        """A stream through the layers; it lags by half of their receptive field."""
         return layer_stream(self.layers)

@@ -1,4 +1,4 @@
-"""Samples of what FFmpeg decodes; without torch, which the processes of a scan do not need."""
+"""Samples of FFmpeg's frames; without torch, which the processes of a data scan do not need."""
 
 from typing import Any
 

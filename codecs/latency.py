@@ -1,4 +1,4 @@
-"""How late a codec is in a live stream."""
+"""The latency of a codec in a stream."""
 
 import math
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from codeclab.codecs.receptive_field import example, receptive_field, thin
 
 @dataclass(frozen=True)
 class Latency:
-    """How late a stream is, computation not counted.
+    """The latency of a stream, without computation.
 
     Attributes:
-        start: seconds of audio that must be there before the first sample is decoded (EnCodec 4.6, "initial latency").
-        running: seconds from a sample to the end of what its decoding waits for, once the stream has begun.
+        start: audio needed before the first sample is decoded, seconds (EnCodec 4.6, "initial latency").
+        running: audio from a sample to the last one that its decoding needs, seconds, once the stream runs.
     """
 
     start: float
@@ -26,17 +26,18 @@ class Latency:
 
 
 def latency(codec: Codec) -> Latency:
-    """How late a codec is, at the start and running.
+    """The latency of a codec at the start of a stream and while it runs.
 
-    A codec that cuts audio into segments needs a whole one (1 s at 48 kHz). Otherwise running it is one more than the
-    later samples that a decoded sample depends on: of a causal codec the product of its strides, 320 samples or 13.3 ms
-    at 24 kHz (EnCodec 3.1). At the start, layers that pad by reflection wait for the samples that they reflect.
+    A codec that cuts audio into segments needs a whole segment (1 s at 48 kHz). Otherwise, the running latency is one
+    more than the number of later samples on which a decoded sample depends. For a causal codec this is the product of
+    its strides, 320 samples or 13.3 ms at 24 kHz (EnCodec 3.1). At the start, layers with reflection padding wait for
+    the samples that they reflect.
 
     Args:
-        codec: any codec; only its structure counts, not its weights.
+        codec: codec, of which only the structure matters, not the weights.
 
     Returns:
-        seconds; infinite where the end of the recording has to be seen.
+        Latencies in seconds; infinite if the codec needs the end of the recording.
     """
     if codec.segments is not None:
         whole = codec.segments.length / codec.sample_rate
@@ -51,7 +52,7 @@ def latency(codec: Codec) -> Latency:
 
 
 def samples_ahead(codec: Codec) -> int:
-    """Later samples that a decoded sample depends on, once a stream has begun, of a codec that codes audio whole.
+    """The number of later samples on which a decoded sample depends once a stream runs; for a codec without segments.
 
     Raises:
         NotStreamableError: a part cannot be streamed.
@@ -64,7 +65,7 @@ def samples_ahead(codec: Codec) -> int:
 
 @torch.no_grad()
 def _first_needed(codec: Codec) -> int:
-    """Samples after which a stream gives its first one, by trying."""
+    """The number of samples after which a stream returns its first one, found by bisection with real streams."""
     encoder, width, _ = thin(codec.encoder, codec.channels)
     decoder, depth, _ = thin(codec.decoder, codec.decoder.dimension)
 

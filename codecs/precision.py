@@ -1,4 +1,4 @@
-"""In which arithmetic a codec codes."""
+"""The precision of coding: float32, or bfloat16 for the networks."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -7,10 +7,10 @@ from torch import nn
 
 
 def check_float32(codec: nn.Module) -> None:
-    """Refuse a codec that was cast: quantizers, and the distances they choose by, are float32.
+    """Refuse a codec that was cast to another type: quantizers and their distances are float32.
 
     Raises:
-        ValueError: its weights are of another type; the message says what would do.
+        ValueError: the weights are of another type; the message names alternatives.
     """
     kind = next(codec.parameters()).dtype
     if kind != torch.float32:
@@ -22,7 +22,7 @@ def check_float32(codec: nn.Module) -> None:
 
 
 def network_precision(device: torch.device, bf16: bool) -> AbstractContextManager[None]:
-    """In which encoder and decoder are called: under autocast to bfloat16, or as the caller has it."""
+    """The context for calls of encoder and decoder: autocast to bfloat16, or no change."""
     if not bf16:
         return nullcontext()
     context: AbstractContextManager[None] = torch.autocast(device.type, torch.bfloat16)

@@ -1,4 +1,4 @@
-"""How much audio around a sample a codec, an encoder or a decoder sees."""
+"""The receptive field of a codec, an encoder or a decoder."""
 
 import copy
 from collections.abc import Iterator
@@ -14,22 +14,22 @@ from codeclab.codecs.layers.streaming import POINTWISE
 
 OVER_TIME = (nn.GroupNorm, nn.InstanceNorm1d)
 LONGEST = 2**20
-"""Samples beyond which a part is taken to see everything."""
+"""Number of samples beyond which a receptive field counts as unbounded."""
 
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What one position of the output depends on.
+    """The samples on which one position of the output depends.
 
     For a codec, output sample ``n`` depends on samples ``n - samples_past .. n + samples_future``. An encoder's frame
-    ``t`` stands at its first sample, ``t * hop_length``. A decoder's sample depends on frames, each of which stands for
+    ``t`` is at its first sample, ``t * hop_length``. A decoder's sample depends on frames, each of which counts as
     its first sample.
 
     Attributes:
-        samples_past: earlier audio samples, at most.
-        samples_future: later audio samples, at most.
-        unbounded: whether a recurrent layer or a norm over time sees everything; the samples are then those that
-            the convolutions alone see.
+        samples_past: largest number of earlier samples.
+        samples_future: largest number of later samples.
+        unbounded: whether a recurrent layer or a norm over time depends on everything; the numbers of samples are then
+            those of the convolutions alone.
     """
 
     samples_past: int
@@ -38,13 +38,14 @@ class ReceptiveField:
 
 
 def receptive_field(module: Encoder | Decoder | Codec) -> ReceptiveField:
-    """Measure it, by propagating one impulse through the convolutions with equal positive weights on one channel.
+    """Measure the receptive field with convolutions of one channel and equal positive weights.
 
-    That finds the same support as the weights there are, exactly and in little time. A part with layers of other kinds
-    is measured by the gradient of the layers it has.
+    These have the same support as the part's own weights: no contributions cancel, and the computation is fast. A part
+    with layers of other kinds is measured with its own layers. The support is that of the gradient of one output
+    position.
 
     Args:
-        module: an encoder, a decoder, or a codec (encoder and decoder; a quantizer works frame by frame).
+        module: encoder, decoder, or codec (encoder and decoder; a quantizer works frame by frame).
     """
     if isinstance(module, Encoder):
         return _of_encoder(module)
@@ -65,10 +66,10 @@ def _of_encoder(encoder: Encoder) -> ReceptiveField:
         audio = torch.randn(1, channels, frames * encoder.hop_length).to(example(network)).requires_grad_()
         with _evaluated(network):
             frame = network(audio)[..., frames // 2]
-        seen = _support(torch.autograd.grad(frame.sum(), audio)[0])
-        if seen is not None and seen[0] > 0 and seen[1] < audio.shape[-1] - 1:
+        support = _support(torch.autograd.grad(frame.sum(), audio)[0])
+        if support is not None and support[0] > 0 and support[1] < audio.shape[-1] - 1:
             here = frames // 2 * encoder.hop_length
-            return ReceptiveField(max(here - seen[0], 0), max(seen[1] - here, 0), unbounded)
+            return ReceptiveField(max(here - support[0], 0), max(support[1] - here, 0), unbounded)
         frames *= 2
     return ReceptiveField(LONGEST, LONGEST, True)
 
@@ -82,11 +83,12 @@ def _of_decoder(decoder: Decoder) -> ReceptiveField:
             audio = network(latent)
         weights = torch.ones_like(audio, requires_grad=True)
         (slopes,) = torch.autograd.grad(audio, latent, weights, create_graph=True)
-        # Linear in the weights: the derivative by a sample's weight is that sample's own slope by the frame.
-        seen = _support(torch.autograd.grad(slopes[..., frames // 2].sum(), weights)[0])
-        if seen is not None and seen[0] > 0 and seen[1] < audio.shape[-1] - 1:
+        # ``slopes`` are linear in ``weights``: the derivative of a frame's slope with respect to a sample's weight is
+        # the derivative of that sample with respect to the frame. One more backward pass gives it for all samples.
+        support = _support(torch.autograd.grad(slopes[..., frames // 2].sum(), weights)[0])
+        if support is not None and support[0] > 0 and support[1] < audio.shape[-1] - 1:
             here = frames // 2 * decoder.hop_length
-            return ReceptiveField(max(seen[1] - here, 0), max(here - seen[0], 0), unbounded)
+            return ReceptiveField(max(support[1] - here, 0), max(here - support[0], 0), unbounded)
         frames *= 2
     return ReceptiveField(LONGEST, LONGEST, True)
 
@@ -97,14 +99,14 @@ def _support(influence: Tensor) -> tuple[int, int] | None:
 
 
 def thin(part: nn.Module, channels: int) -> tuple[nn.Module, int, bool]:
-    """A part as far as its time structure goes: with one channel where its layers are known, otherwise as it is.
+    """A part with the same time structure, with one channel if all of its layers are known, otherwise itself.
 
     Args:
-        part: an encoder or a decoder.
-        channels: of its input.
+        part: encoder or decoder.
+        channels: channels of its input.
 
     Returns:
-        what to measure, the channels of its input, and whether something in the part sees all time.
+        The network to measure, the channels of its input, and whether a layer of the part depends on all of the time.
     """
     unbounded = any(isinstance(module, (nn.RNNBase, *OVER_TIME)) for module in part.modules())
     known = (nn.Conv1d, nn.ConvTranspose1d, nn.RNNBase, *OVER_TIME, *POINTWISE)
@@ -116,7 +118,7 @@ def thin(part: nn.Module, channels: int) -> tuple[nn.Module, int, bool]:
 
 
 def _one_channel(module: nn.Module) -> nn.Module:
-    """The same convolutions with one channel and equal positive weights, and nothing else that changes values."""
+    """The same convolutions with one channel and equal positive weights, without norms, activations and recurrence."""
     if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d)):
         shape = {name: getattr(module, name) for name in ("kernel_size", "stride", "padding", "dilation")}
         if isinstance(module, nn.Conv1d):
@@ -133,7 +135,7 @@ def _one_channel(module: nn.Module) -> nn.Module:
 
 
 class _NoRecurrence(nn.Module):
-    """In place of a recurrent layer: its input, and no state."""
+    """A substitute for a recurrent layer, which returns its input and no state."""
 
     def forward(self, frames: Tensor, state: None = None) -> tuple[Tensor, None]:
         return frames, None
@@ -142,18 +144,18 @@ class _NoRecurrence(nn.Module):
 def _equal_weights(convolution: nn.Module) -> nn.Module:
     for weight in convolution.parameters():
         nn.init.ones_(weight)
-    # Many layers of many taps multiply to more than single precision holds.
+    # The product over many layers of many taps overflows single precision.
     return convolution.double()
 
 
 def example(network: nn.Module) -> Tensor:
-    """A tensor of the type and on the device that the network takes."""
+    """A tensor of the network's type, on its device."""
     return next(network.parameters(), torch.empty(0))
 
 
 @contextmanager
 def _evaluated(network: nn.Module) -> Iterator[None]:
-    """Without dropout and the like while it is measured."""
+    """A context in which the network is in evaluation mode."""
     training = network.training
     network.eval()
     try:

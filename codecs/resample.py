@@ -1,4 +1,4 @@
-"""The one resampler of everything that codes and measures, whole or block by block."""
+"""The resampler for coding and measuring, of whole recordings or block by block."""
 
 from functools import lru_cache
 from math import ceil, gcd
@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 ZEROS = 64
-"""Zero crossings of the sinc, a side."""
+"""Zero crossings of the sinc on each side."""
 
 ROLLOFF = 0.9475937167399596
-"""Passband over the lower Nyquist frequency."""
+"""Passband as a share of the lower Nyquist frequency."""
 
 MAX_PHASES = 2000
-"""Phases beyond which torchaudio's kernel would take gigabytes: those of coprime rates."""
+"""Number of phases beyond which torchaudio's kernel needs gigabytes, as for coprime rates."""
 
 
 def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
-    """Resample with a long Kaiser-windowed sinc, so that the resampler costs no quality of its own.
+    """Resample with a long Kaiser-windowed sinc, whose own error is negligible.
 
     The settings are torchaudio's equivalent of resampy's "kaiser_best" (torchaudio's resampling tutorial): 64 zero
     crossings a side, passband to 94.76 % of the lower Nyquist frequency, beta 14.77. Rates with almost no common
@@ -27,11 +27,11 @@ def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
 
     Args:
         audio: samples ``[..., N]``.
-        sample_rate: Hz of ``audio``.
-        target: Hz of the result.
+        sample_rate: sampling rate of ``audio``, Hz.
+        target: sampling rate of the result, Hz.
 
     Returns:
-        samples ``[..., ceil(N * target / sample_rate)]``; ``audio`` itself when the rates are equal.
+        Samples ``[..., ceil(N * target / sample_rate)]``; ``audio`` itself when the rates are equal.
     """
     if sample_rate == target:
         return audio
@@ -54,13 +54,13 @@ def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
 def resample_polyphase(audio: Tensor, sample_rate: int, target: int) -> Tensor:
     """Resample between rates with almost no common divisor, where torchaudio's kernel would take gigabytes.
 
-    SciPy's ``resample_poly``, whose filter is designed once for each pair of rates: that takes ten times as long as
-    its use on a second of audio.
+    This is SciPy's ``resample_poly``. Its filter is designed once per pair of rates, because the design takes ten times
+    as long as filtering a second of audio.
 
     Args:
         audio: samples ``[..., N]``.
-        sample_rate: Hz of ``audio``.
-        target: Hz of the result.
+        sample_rate: sampling rate of ``audio``, Hz.
+        target: sampling rate of the result, Hz.
 
     Returns:
         samples ``[..., ceil(N * target / sample_rate)]``.
@@ -76,7 +76,7 @@ def resample_polyphase(audio: Tensor, sample_rate: int, target: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _polyphase_filter(up: int, down: int) -> np.ndarray:
-    """The filter that ``resample_poly`` designs by itself."""
+    """The filter that ``resample_poly`` designs by default."""
     from scipy.signal import firwin
 
     most = max(up, down)
@@ -84,37 +84,37 @@ def _polyphase_filter(up: int, down: int) -> np.ndarray:
 
 
 def same_length(audio: Tensor, samples: int) -> Tensor:
-    """Cuts or zero-pads ``[C, N]`` to so many samples: there and back, resampling rounds the length up."""
+    """Cuts or zero-pads ``[C, N]`` to ``samples``, because resampling there and back rounds the length up."""
     return pad(audio[..., :samples], (0, max(0, samples - audio.shape[-1])))
 
 
 class BlockResampler:
-    """Resamples a recording that comes in blocks, to what ``resample`` makes of the whole, with bounded memory.
+    """Resamples a stream of blocks to the result of ``resample`` for the whole, in bounded memory.
 
     Args:
-        sample_rate: Hz of the blocks.
-        target: Hz of the result.
+        sample_rate: sampling rate of the blocks, Hz.
+        target: sampling rate of the result, Hz.
     """
 
     def __init__(self, sample_rate: int, target: int) -> None:
         common = gcd(sample_rate, target)
         self._sample_rate, self._target = sample_rate, target
         self._old, self._new = sample_rate // common, target // common
-        # Samples before and after a place that its filter sees.
+        # Samples before and after a position that the filter reads there.
         self._reach = ceil(ZEROS / ROLLOFF * max(self._old / self._new, 1)) + 2
         self._buffer: Tensor | None = None
         self._base = 0
         self._done = 0
 
     def push(self, block: Tensor, last: bool = False) -> Tensor:
-        """What is ready after another block.
+        """The samples that are complete with another block.
 
         Args:
-            block: samples ``[..., n]``.
-            last: whether the recording ends with it.
+            block: next samples ``[..., n]``.
+            last: whether the recording ends with this block.
 
         Returns:
-            samples ``[..., m]``; ``m`` may be 0.
+            Resampled audio ``[..., m]``; ``m`` may be 0.
         """
         if self._old == self._new:
             return block
@@ -124,7 +124,7 @@ class BlockResampler:
         if ready <= self._done:
             self._buffer = held
             return held[..., :0]
-        # The buffer starts where samples of both rates coincide.
+        # The buffer always starts at a sample that exists at both rates (a multiple of ``_old`` samples).
         first = self._base // self._old * self._new
         resampled = resample(held, self._sample_rate, self._target)[..., self._done - first : ready - first]
         self._done = ready

@@ -22,14 +22,14 @@ class ResidualUnit(nn.Module):
     Args:
         channels: channels in and out.
         kernel_size: taps of the first convolution.
-        last_kernel_size: taps of the second.
-        dilation: of the first convolution.
-        compress: the hidden channels are ``channels // compress``.
-        true_skip: skip with the identity instead of a convolution of one tap.
-        causal: whether no output sees later samples.
-        norm: of the convolutions.
-        activation: before each convolution.
-        pad_mode: ``reflect`` or ``constant``.
+        last_kernel_size: taps of the second convolution.
+        dilation: dilation of the first convolution.
+        compress: divisor of the hidden channels, ``channels // compress``.
+        true_skip: whether the skip connection is the identity; otherwise a convolution of one tap.
+        causal: whether no output depends on later samples.
+        norm: norm of the convolutions.
+        activation: activation before each convolution.
+        pad_mode: padding mode, ``reflect`` or ``constant``.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ResidualUnit(nn.Module):
 
 
 class SkipLSTM(nn.Module):
-    """An LSTM over time whose input is added to its output (EnCodec 3.1); it starts from zeros at each call.
+    """An LSTM over time with a skip connection (EnCodec 3.1); each call starts from a zero state.
 
     Args:
         channels: channels in, hidden and out.
@@ -83,7 +83,7 @@ class SkipLSTM(nn.Module):
         return output.permute(1, 2, 0) + latent
 
     def stream(self) -> LayerStream:
-        """A stream that goes on from the LSTM's last state."""
+        """A stream that continues from the LSTM's last state."""
         return _SkipLSTMStream(self.lstm)
 
 
@@ -107,26 +107,27 @@ class SEANetEncoder(Encoder):
     Args:
         dimension: latent channels ``D``.
         channels: audio channels.
-        n_filters: channels after the first convolution; doubled at each downsampling.
+        n_filters: channels after the first convolution, which double at each downsampling.
         strides: downsampling factors, in encoder order.
         n_residual_layers: residual units before each downsampling.
-        dilation_base: the residual unit number ``j`` is dilated by ``dilation_base ** j``.
+        dilation_base: base of the dilations; residual unit ``j`` has ``dilation_base ** j``.
         kernel_size: taps of the first convolution.
         last_kernel_size: taps of the last convolution.
         residual_kernel_size: taps of a residual unit's first convolution.
-        compress: hidden channels of a residual unit are its channels over this.
-        true_skip: skip residual units with the identity instead of a convolution.
-        lstm_layers: layers of the LSTM; 0 leaves it out.
-        causal: whether no output sees later samples (the streamable setup). With ``pad_mode="reflect"``, as released,
-            the first frames do: what stands before the first sample is made of the samples after it.
-        norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
-        activation: before each convolution but the first.
-        pad_mode: ``reflect`` or ``constant``.
-        weight_init: ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns sooner.
+        compress: divisor of a residual unit's channels, which gives its hidden channels.
+        true_skip: whether the skip connection of residual units is the identity; otherwise a convolution.
+        lstm_layers: number of LSTM layers; 0 for no LSTM.
+        causal: whether no output depends on later samples (the streamable setup). With ``pad_mode="reflect"``, as
+            released, the first frames do, because the padding before the first sample consists of samples after it.
+        norm: norm of the convolutions, ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
+        activation: activation before each convolution except the first.
+        pad_mode: padding mode, ``reflect`` or ``constant``.
+        weight_init: initial weights, ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns
+            faster.
         residual_last_kernel_size: taps of a residual unit's second convolution (released: 1; the paper: 3).
 
     Raises:
-        ValueError: sizes that make no layers; the message says which.
+        ValueError: a size is too small to build layers; the message says which.
     """
 
     def __init__(
@@ -201,27 +202,28 @@ class SEANetDecoder(Decoder):
     Args:
         dimension: latent channels ``D``.
         channels: audio channels.
-        n_filters: channels before the last convolution; doubled at each step towards the latent.
+        n_filters: channels before the last convolution, which double at each step towards the latent.
         strides: upsampling factors, in ENCODER order.
         n_residual_layers: residual units after each upsampling.
-        dilation_base: the residual unit number ``j`` is dilated by ``dilation_base ** j``.
+        dilation_base: base of the dilations; residual unit ``j`` has ``dilation_base ** j``.
         kernel_size: taps of the first convolution.
         last_kernel_size: taps of the last convolution.
         residual_kernel_size: taps of a residual unit's first convolution.
-        compress: hidden channels of a residual unit are its channels over this.
-        true_skip: skip residual units with the identity instead of a convolution.
-        lstm_layers: layers of the LSTM; 0 leaves it out.
-        causal: whether no output sees later frames (the streamable setup), but at the start with ``reflect``.
-        norm: ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
-        activation: before each convolution but the first.
-        pad_mode: ``reflect`` or ``constant``.
-        weight_init: ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns sooner.
-        trim_right_ratio: where causal, share of a transposed convolution's surplus cut on the right.
-        final_activation: after the last convolution.
+        compress: divisor of a residual unit's channels, which gives its hidden channels.
+        true_skip: whether the skip connection of residual units is the identity; otherwise a convolution.
+        lstm_layers: number of LSTM layers; 0 for no LSTM.
+        causal: whether no output depends on later frames (the streamable setup), except at the start with ``reflect``.
+        norm: norm of the convolutions, ``weight_norm`` (streamable), ``time_group_norm`` or ``none``.
+        activation: activation before each convolution except the first.
+        pad_mode: padding mode, ``reflect`` or ``constant``.
+        weight_init: initial weights, ``default`` (PyTorch's, as released) or ``variance_preserving``, which learns
+            faster.
+        trim_right_ratio: share of a transposed convolution's surplus that is cut on the right if causal, 0 to 1.
+        final_activation: activation after the last convolution, ``none`` or ``tanh``.
         residual_last_kernel_size: taps of a residual unit's second convolution (released: 1; the paper: 3).
 
     Raises:
-        ValueError: sizes that make no layers; the message says which.
+        ValueError: a size is too small to build layers; the message says which.
     """
 
     def __init__(

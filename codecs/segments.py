@@ -1,4 +1,4 @@
-"""How audio is cut into overlapping segments and put together again (EnCodec 3.1, "Non-streamable")."""
+"""Overlapping segments of audio: cutting and overlap-add (EnCodec 3.1, "Non-streamable")."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 SEGMENTS_AT_ONCE = 8
-"""Segments that are coded as one batch."""
+"""Largest number of segments that are coded as one batch."""
 
 LEVEL_BITS = 32
-"""Of a segment's level where a codec normalises: a float, as EnCodec's released files have it."""
+"""Bits of a segment's level, a float as in EnCodec's released files, if the codec normalises."""
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Segments of one length that start at every multiple of one stride below the end of the audio.
+    """Segments of equal length that start at each multiple of a stride before the end of the audio.
 
     Attributes:
-        length: samples of a segment; the last ones are shorter.
-        stride: samples from one start to the next.
+        length: samples per segment; the last ones are shorter.
+        stride: samples from the start of a segment to the next start.
     """
 
     length: int
@@ -32,32 +32,33 @@ class Segments:
         return cls(length, max(1, int((1 - overlap) * length)))
 
     def spans(self, total: int) -> Iterator[tuple[int, int]]:
-        """First sample and the one after the last, of each segment of ``total`` samples."""
+        """The first sample of each segment and the sample after its last one, for audio of ``total`` samples."""
         for start in range(0, total, self.stride):
             yield start, min(start + self.length, total)
 
     def bitrate(self, bits_per_frame: float, hop_length: int, sample_rate: int, levels: bool) -> float:
-        """The kbps that segments cost: what overlaps is coded twice, and each may have a level of its own.
+        """The kbps of segments, including overlaps, which are coded twice, and levels.
 
         Args:
             bits_per_frame: bits of the codes of a frame.
-            hop_length: samples of a frame.
-            sample_rate: Hz.
-            levels: whether each has a level.
+            hop_length: samples per frame.
+            sample_rate: sampling rate, Hz.
+            levels: whether each segment has a level.
         """
         bits = -(-self.length // hop_length) * bits_per_frame + LEVEL_BITS * levels
         return bits * sample_rate / self.stride / 1000
 
     def overlap_add(self, pieces: Sequence[Tensor]) -> Tensor:
-        """Decoded segments put together: each weighted by a triangle, their sum divided by the summed weights.
+        """The overlap-add of decoded segments: each is weighted by a triangle, and the sum is divided by the summed
+        weights.
 
         The triangle is as long as the first segment; a shorter one takes its beginning.
 
         Args:
-            pieces: ``[B, C, n]``, in order.
+            pieces: decoded segments ``[B, C, n]``, in order.
 
         Returns:
-            audio ``[B, C, N]`` up to the end of the piece that ends last.
+            Audio ``[B, C, N]`` up to the end of the segment that ends last.
         """
         weights = triangle(pieces[0])
         total = max(index * self.stride + piece.shape[-1] for index, piece in enumerate(pieces))
@@ -71,18 +72,18 @@ class Segments:
 
 
 def triangle(piece: Tensor) -> Tensor:
-    """The weights of a segment ``[B, C, n]``: a triangle ``[n]`` without its zero ends."""
+    """The weights of a segment ``[B, C, n]``, a triangle ``[n]`` without its zero ends."""
     steps = torch.linspace(0, 1, piece.shape[-1] + 2, device=piece.device, dtype=piece.dtype)[1:-1]
     return 0.5 - (steps - 0.5).abs()
 
 
 def divided(added: Tensor, weight: Tensor) -> Tensor:
-    """The weighted sum over the weights; zero where a decoder that falls short leaves a gap between segments."""
+    """The weighted sum divided by the weights; zero in gaps, which a decoder with short outputs leaves."""
     return added / weight.clamp(min=torch.finfo(weight.dtype).tiny)
 
 
 def equal_pieces(audio: Tensor, spans: Iterable[tuple[int, int]]) -> Iterator[list[Tensor]]:
-    """Pieces ``[B, C, n]`` of audio, in order, those of one length together."""
+    """Spans of audio as pieces ``[B, C, n]``, in order, in lists of pieces of equal length."""
     waiting: list[Tensor] = []
     for start, end in spans:
         piece = audio[..., start:end]
@@ -94,7 +95,7 @@ def equal_pieces(audio: Tensor, spans: Iterable[tuple[int, int]]) -> Iterator[li
 
 
 def equal_runs(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First and one after the last of each run of equal lengths, at most ``SEGMENTS_AT_ONCE`` long."""
+    """The first index of each run of equal lengths and the index after it, at most ``SEGMENTS_AT_ONCE`` apart."""
     first = 0
     for index in range(1, len(lengths) + 1):
         if index == len(lengths) or lengths[index] != lengths[first] or index - first == SEGMENTS_AT_ONCE:

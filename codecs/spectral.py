@@ -1,4 +1,4 @@
-"""Vocos' counterpart on the way in: spectra, ConvNeXt blocks at their rate, a latent."""
+"""An encoder that mirrors Vocos: spectra, ConvNeXt blocks at the frame rate, a latent."""
 
 import math
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from codeclab.codecs.layers.stft import STFT
 from codeclab.codecs.layers.streaming import Chain, layer_stream
 
 COMPRESSION = 0.4
-"""Exponent of the magnitudes: loud and quiet bins come near each other."""
+"""Exponent that compresses magnitudes, so that loud and quiet bins differ less."""
 
 QUIETEST = 1e-5
-"""Magnitude below which a bin counts as silent."""
+"""Lower limit of magnitudes."""
 
 
 def stft_hop(strides: Sequence[int], hop: int | None, n_fft: int) -> int:
-    """Samples between the spectra of a codec with such strides: ``hop``, or None for the product of the strides.
+    """The number of samples between spectra: ``hop``, or the product of the strides if it is None.
 
     Raises:
-        ValueError: the hop does not divide that product, or the window is shorter than two hops.
+        ValueError: the hop does not divide the product of the strides, or the window is shorter than two hops.
     """
     total = math.prod(strides)
     hop = total if hop is None else hop
@@ -40,25 +40,26 @@ def stft_hop(strides: Sequence[int], hop: int | None, n_fft: int) -> int:
 class SpectralEncoder(Encoder):
     """Short-time spectra, ConvNeXt blocks, and a strided convolution down to the latent's rate.
 
-    The encoder that goes with ``VocosDecoder``: everything learnt runs at the rate of frames, a hundredth of the
-    audio's or less. A bin ``X`` is seen as the real and imaginary part of ``X |X|^-0.6`` and as ``0.3 log |X|``, so
-    that loud and quiet recordings look alike to the first layer. Outside of the blocks' branches nothing is normalised:
-    how loud a frame is belongs to what the latent has to say.
+    This encoder is the counterpart of ``VocosDecoder``. All learnt layers run at the frame rate, a hundredth of the
+    sampling rate or less. The features of a bin ``X`` are the real and imaginary part of ``X |X|^-0.6``, and ``0.3 log
+    |X|``, so that loud and quiet recordings have similar features. Only the blocks' branches have norms, because the
+    latent must represent the level of a frame.
 
     Args:
         dimension: latent channels ``D``.
         channels: audio channels.
-        strides: their product is the samples per latent frame; frames come in two steps, ``hop`` and the rest.
-        n_fft: samples of a window.
-        hop: samples between spectra, a divisor of the strides' product; None takes that itself.
+        strides: factors whose product is the number of samples per latent frame; a last convolution downsamples by the
+            product over ``hop``.
+        n_fft: window and transform length in samples.
+        hop: samples between spectra, a divisor of the strides' product; None is that product.
         width: channels of the blocks.
         n_blocks: number of blocks.
-        expansion: hidden channels of a block over ``width``.
+        expansion: hidden channels of a block as a multiple of ``width``.
         kernel_size: taps of the blocks' depthwise convolutions, odd.
-        causal: whether no latent frame sees samples after its own ``hop_length``.
+        causal: whether no latent frame depends on samples after its own ``hop_length``.
 
     Raises:
-        ValueError: sizes that make no layers, or a hop that does not divide the strides' product.
+        ValueError: a size is too small to build layers, or the hop does not divide the strides' product.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class SpectralEncoder(Encoder):
         return before, overlap - before + -length % self.hop_length
 
     def _features(self, audio: Tensor) -> Tensor:
-        """What the first layer sees of ``[B, C, N]``: ``[B, 3 C F, T]``."""
+        """The input of the first layer for audio ``[B, C, N]``, ``[B, 3 C F, T]``."""
         return self._compressed(F.pad(audio, self._padding(audio.shape[-1])))
 
     def _compressed(self, audio: Tensor) -> Tensor:
@@ -117,7 +118,7 @@ class SpectralEncoder(Encoder):
                 magnitude = spectrum.abs().clamp_min(QUIETEST)
                 compressed = spectrum * magnitude.pow(COMPRESSION - 1)
                 features = torch.cat([compressed.real, compressed.imag, 0.3 * magnitude.log()], dim=-1)
-            else:  # of a RealSTFT
+            else:  # a RealSTFT, in an exported graph
                 magnitude = spectrum.unflatten(-1, (2, -1)).square().sum(-2).sqrt().clamp_min(QUIETEST)
                 gain = magnitude.pow(COMPRESSION - 1)
                 features = torch.cat([spectrum * torch.cat([gain, gain], dim=-1), 0.3 * magnitude.log()], dim=-1)

@@ -1,4 +1,4 @@
-"""A codec in a live stream: audio in pieces of any length to codes, and these to audio, equal to the whole file's."""
+"""Streaming: audio in pieces of any length to codes, and codes to audio, equal to the results for the whole file."""
 
 from typing import NamedTuple, Protocol
 
@@ -16,12 +16,12 @@ from codeclab.codecs.wording import counted
 
 
 class StreamEncoder:
-    """Audio in pieces to codes.
+    """Encoder of a stream of audio in pieces.
 
     Args:
-        codec: in evaluation mode.
-        n_codebooks: codebooks used.
-        batch: recordings that are streamed side by side.
+        codec: codec in evaluation mode.
+        n_codebooks: number of codebooks in use.
+        batch: number of recordings that are streamed in parallel.
     """
 
     def __init__(self, codec: Codec, n_codebooks: int, batch: int) -> None:
@@ -36,27 +36,27 @@ class StreamEncoder:
 
     @torch.no_grad()
     def push(self, audio: Tensor) -> Codes:
-        """The codes that are ready after another piece of audio.
+        """The codes that are complete with another piece of audio.
 
         Args:
-            audio: ``[B, C, n]`` of any floating-point type, full scale 1, at the codec's rate; ``n`` may be 0.
+            audio: audio ``[B, C, n]`` of any floating-point type, full scale 1, at the codec's rate; ``n`` may be 0.
 
         Returns:
-            the frames that are new, one segment ``[B, K, t]`` of which ``t`` may be 0; of a codec that cuts audio, the
-            segments that are complete. Its ``length`` is ``n``.
+            The new frames as one segment ``[B, K, t]``, where ``t`` may be 0; for a codec that cuts audio, the segments
+            that are complete. ``length`` is ``n``.
 
         Raises:
-            ValueError: audio of another shape or type, not finite, or after the end.
+            ValueError: the audio has a wrong shape or type or is not finite, or the stream has ended.
         """
         self._check(audio)
         return self._push(audio.to(next(self._codec.parameters())), last=False)
 
     @torch.no_grad()
     def flush(self) -> Codes:
-        """The codes that are left, now that the audio has ended.
+        """The remaining codes at the end of the audio.
 
         Raises:
-            ValueError: the end was said before.
+            ValueError: the stream has ended already.
         """
         self._check_open()
         self._ended = True
@@ -66,8 +66,8 @@ class StreamEncoder:
     def _push(self, audio: Tensor, last: bool) -> Codes:
         segments, scales = self._coder.push(audio, last)
         codec = self._codec
-        kept = scales if codec.normalize else None
-        return Codes(segments, kept, audio.shape[-1], codec.sample_rate, codec.bitrate_of(self._n_codebooks))
+        levels = scales if codec.normalize else None
+        return Codes(segments, levels, audio.shape[-1], codec.sample_rate, codec.bitrate_of(self._n_codebooks))
 
     def _check_open(self) -> None:
         if self._ended:
@@ -84,11 +84,11 @@ class StreamEncoder:
 
 
 class StreamDecoder:
-    """Codes in pieces to audio.
+    """Decoder of a stream of codes in pieces.
 
     Args:
-        codec: in evaluation mode.
-        batch: recordings that are streamed side by side.
+        codec: codec in evaluation mode.
+        batch: number of recordings that are streamed in parallel.
     """
 
     def __init__(self, codec: Codec, batch: int) -> None:
@@ -102,31 +102,33 @@ class StreamDecoder:
 
     @torch.no_grad()
     def push(self, codes: Codes) -> Tensor:
-        """The audio ``[B, C, n]`` that is ready after another piece of codes; ``n`` may be 0.
+        """The audio ``[B, C, n]`` that is complete with another piece of codes; ``n`` may be 0.
 
         Args:
-            codes: what the encoder gave, in order.
+            codes: next output of the encoder.
 
         Raises:
-            ValueError: codes of another codec or of another number of recordings.
+            ValueError: the codes are of another codec or of another number of recordings.
         """
         codec = self._codec
         if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
-            raise ValueError("the codes are of another codec: their frame rate or their levels differ")
+            raise ValueError(
+                "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
+            )
         if any(segment.shape[0] != self._batch for segment in codes.segments):
-            raise ValueError(f"the stream is of {counted(self._batch, 'recording')}; these codes are not")
+            raise ValueError(f"the stream is of {counted(self._batch, 'recording')}; these codes are of another number")
         self._length += codes.length
-        return self._told(self._coder.push(codes))
+        return self._cut(self._coder.push(codes))
 
     @torch.no_grad()
     def flush(self) -> Tensor:
-        """The audio that is left, up to the exact length of what was encoded."""
-        rest = self._told(self._coder.flush())
+        """The remaining audio, up to exactly the length that was encoded."""
+        rest = self._cut(self._coder.flush())
         missing, self._given = self._length - self._given, self._length
         return F.pad(rest, (0, missing))
 
-    def _told(self, audio: Tensor) -> Tensor:
-        """As much as was encoded; the last frame may stand for less than its samples."""
+    def _cut(self, audio: Tensor) -> Tensor:
+        """The audio up to the encoded length; the rest is held, because the last frame may represent fewer samples."""
         audio = audio if self._surplus is None else torch.cat([self._surplus, audio], dim=-1)
         rest = max(self._length - self._given, 0)
         self._surplus = audio[..., rest:]
@@ -135,7 +137,7 @@ class StreamDecoder:
 
 
 class CodecStream(NamedTuple):
-    """Both ends of a stream; ``encoder, decoder = codec.stream(6.0)``."""
+    """Encoder and decoder of a stream; ``encoder, decoder = codec.stream(6.0)``."""
 
     encoder: StreamEncoder
     decoder: StreamDecoder
@@ -145,21 +147,21 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
     """A new stream; see ``Codec.stream``.
 
     Args:
-        codec: put into evaluation mode by its owner.
-        n_codebooks: codebooks used.
-        batch: recordings side by side.
-        lookahead: whether a codec that is not causal may be behind by what it sees of the future.
+        codec: codec in evaluation mode.
+        n_codebooks: number of codebooks in use.
+        batch: number of recordings in parallel.
+        lookahead: whether a codec that is not causal may lag by its lookahead; otherwise it is refused.
 
     Raises:
         NotStreamableError: the codec cannot be streamed; the message says why.
     """
     if not codec.quantizer.codes_each_frame_alone:
         raise NotStreamableError(
-            f"{type(codec.quantizer).__name__} draws the codes of a whole recording; with choice: argmax it streams"
+            f"{type(codec.quantizer).__name__} draws the codes of a whole recording; use choice: argmax to stream"
         )
     if codec.segments is None:
         if codec.normalize:
-            raise NotStreamableError("the codec divides by the level of the whole recording; with segments it streams")
+            raise NotStreamableError("the codec divides by the level of the whole recording; use segments to stream")
         refuse_norms_over_time(codec)
         if not lookahead and (ahead := samples_ahead(codec)) >= codec.hop_length:
             ms = 1000 * ahead / codec.sample_rate
@@ -177,14 +179,14 @@ class _Encoder(Protocol):
 
 class _Decoder(Protocol):
     def push(self, codes: Codes) -> Tensor:
-        """Audio that is final."""
+        """Audio that no later codes change."""
 
     def flush(self) -> Tensor:
-        """The rest."""
+        """The remaining audio."""
 
 
 class _FrameEncoder:
-    """Frame after frame, for a codec that codes audio whole."""
+    """Encoding frame by frame, for a codec without segments."""
 
     def __init__(self, codec: Codec, n_codebooks: int) -> None:
         self._layers = codec.end("encoder").stream()
@@ -200,7 +202,7 @@ class _FrameEncoder:
 
 
 class _SegmentEncoder:
-    """Segment after segment, each once it is complete."""
+    """Encoding segment by segment, each when it is complete."""
 
     def __init__(self, codec: Codec, cut: Segments, n_codebooks: int) -> None:
         self._codec, self._cut, self._n_codebooks = codec, cut, n_codebooks
@@ -221,7 +223,7 @@ class _SegmentEncoder:
 
 
 class _FrameDecoder:
-    """Frame after frame."""
+    """Decoding frame by frame, for a codec without segments."""
 
     def __init__(self, codec: Codec, batch: int) -> None:
         self._layers = codec.end("decoder").stream()
@@ -244,7 +246,7 @@ class _FrameDecoder:
 
 
 class _SegmentDecoder:
-    """Overlap-add of segments as they come (``Segments.overlap_add``)."""
+    """Decoding segment by segment, with the overlap-add of ``Segments.overlap_add`` in a stream."""
 
     def __init__(self, codec: Codec, cut: Segments, batch: int) -> None:
         self._codec, self._cut = codec, cut
@@ -262,7 +264,7 @@ class _SegmentDecoder:
         return torch.cat(ready, dim=-1)
 
     def _add(self, piece: Tensor) -> Tensor:
-        """Add the next segment; what no later one reaches is final."""
+        """Add the next segment; returns the samples that no later segment reaches."""
         if self._triangle is None:
             self._triangle = triangle(piece)
         missing = max(piece.shape[-1], self._cut.stride) - self._weight.shape[-1]

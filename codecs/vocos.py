@@ -1,4 +1,4 @@
-"""Vocos' generator as a decoder: ConvNeXt blocks at the rate of frames and an inverse STFT (Siuzdak 2023)."""
+"""Vocos' generator as a decoder: ConvNeXt blocks at the frame rate and an inverse STFT (Siuzdak 2023)."""
 
 import math
 from collections.abc import Sequence
@@ -17,35 +17,36 @@ from codeclab.codecs.layers.streaming import Begin, Chain, Pointwise, layer_stre
 from codeclab.codecs.spectral import stft_hop
 
 LOUDEST = 1e2
-"""Largest magnitude of a bin, as in the released code."""
+"""Upper limit of a bin's magnitude, as in the released code."""
 
 START_RMS = 0.01
-"""Level of the output at the start: below audio's, as are most bins of a spectrum."""
+"""Initial level of the output, which is below audio's, because most bins of a spectrum are."""
 
 HEAD_SHARE = 0.3
-"""Of PyTorch's start of a linear layer, what the head's weights start with: all frames are alike at first."""
+"""Initial scale of the head's weights, relative to PyTorch's default, so that all frames are similar at first."""
 
 
 class VocosDecoder(Decoder):
     """A latent at the rate of frames to the magnitudes and phases of spectra, and these to audio (Vocos, section 3.3).
 
-    Where spectra and latent have one rate this is Vocos' own generator; where ``hop`` is shorter than the latent's, a
-    transposed convolution takes the place of its first layer, and of the norm after it.
+    If spectra and latent have the same rate, this is Vocos' own generator. If ``hop`` is shorter than the latent's, a
+    transposed convolution replaces its first layer and the norm after it.
 
     Args:
         dimension: latent channels ``D``.
         channels: audio channels.
-        strides: their product is the samples per latent frame; frames come in two steps, ``hop`` and the rest.
-        n_fft: samples of a window.
-        hop: samples between spectra, a divisor of the strides' product; None takes that itself.
+        strides: factors whose product is the number of samples per latent frame; a first layer upsamples by it over
+            ``hop``.
+        n_fft: window and transform length in samples.
+        hop: samples between spectra, a divisor of the strides' product; None is that product.
         width: channels of the blocks.
         n_blocks: number of blocks.
-        expansion: hidden channels of a block over ``width``.
+        expansion: hidden channels of a block as a multiple of ``width``.
         kernel_size: taps of the first convolution and of the blocks' depthwise ones, odd.
-        causal: whether no sample sees latent frames after its own.
+        causal: whether no sample depends on latent frames after its own.
 
     Raises:
-        ValueError: sizes that make no layers, or a hop that does not divide the strides' product.
+        ValueError: a size is too small to build layers, or the hop does not divide the strides' product.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class VocosDecoder(Decoder):
 
     @torch.no_grad()
     def _start_quiet(self) -> None:
-        """Start with spectra that are flat, nearly alike and of the level ``START_RMS``."""
+        """Initialise the head for flat, similar spectra of the level ``START_RMS``."""
         # Inverse transforms of bins of magnitude 1 have an rms of n_fft ** -0.5; the overlapping windows lower it.
         windows = float(self.istft.window.square().sum()) / self.istft.hop_length
         unit = (self.n_fft * windows) ** -0.5
@@ -105,12 +106,12 @@ class VocosDecoder(Decoder):
 
     @property
     def _before(self) -> int:
-        """Latent frames of zeros before the first, of which the spectra are made that come before the audio."""
+        """Number of zero frames before the latent, from which the spectra before the audio are computed."""
         return -(-self.istft.frames_before // self.up)
 
     @property
     def _surplus(self) -> int:
-        """Spectra that these give beyond those."""
+        """Number of surplus spectra from these zero frames."""
         return self._before * self.up - self.istft.frames_before
 
     def stream(self) -> LayerStream:

@@ -1,4 +1,4 @@
-"""Words in messages: numbers of things in the singular and the plural, and hints at what was meant."""
+"""Wording of messages: numbers with singular and plural nouns, and hints at similar names."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,15 +8,15 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
     """A number of things, such as "1 file" or "2,000 files".
 
     Args:
-        number: how many.
-        thing: what one is called.
-        things: what several are called, where an s does not make it.
+        number: number of things.
+        thing: noun in the singular.
+        things: noun in the plural; None appends an s.
     """
     return f"{number:,} {by_number(number, thing, things or thing + 's')}"
 
 
 def by_number(number: int, one: str, several: str) -> str:
-    """The form of a word for so many things: "is" or "are", "file" or "files"."""
+    """The singular or plural form of a word for a number: "is" or "are", "file" or "files"."""
     return one if number == 1 else several
 
 

@@ -1,6 +1,7 @@
 """Every discriminator, and the adversarial and feature-matching losses.
 
-``base.py`` says what a discriminator promises, ``ensemble.py`` judges with several; a new one is a file beside them.
+``base.py`` states the contract of a discriminator. ``ensemble.py`` joins several. A new discriminator is a file beside
+them.
 
 May import: codecs (its layers), quantizers.
 """

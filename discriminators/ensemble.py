@@ -1,4 +1,4 @@
-"""Several discriminators judged as one, and fresh copies of one."""
+"""Several discriminators as one, and re-initialised copies of one."""
 
 import copy
 from typing import TypeVar
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 
 POWER_ITERATIONS = 15
 
@@ -18,28 +18,28 @@ class Ensemble(Discriminator):
     """Every sub-network of every discriminator, in order, as one discriminator.
 
     Args:
-        discriminators: at least one.
+        discriminators: discriminators to join, at least one.
 
     Raises:
-        ValueError: there is none.
+        ValueError: ``discriminators`` is empty.
     """
 
     def __init__(self, discriminators: list[Discriminator]) -> None:
         super().__init__()
         if not discriminators:
-            raise ValueError("an Ensemble needs at least one discriminator")
+            raise ValueError("discriminators is empty; an Ensemble needs at least one discriminator")
         self.discriminators = nn.ModuleList(discriminators)
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to the judgements of all discriminators."""
-        return [judgement for discriminator in self.discriminators for judgement in discriminator(audio)]
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """``[B, C, N]`` to the outputs of all discriminators, in order."""
+        return [output for discriminator in self.discriminators for output in discriminator(audio)]
 
 
 def reseeded_copy(module: AnyModule, seed: int) -> AnyModule:
     """A copy of ``module`` with weights drawn anew from ``seed``; the global random state is left as it was.
 
-    Every submodule is asked to ``reset_parameters``, through its normalisation where it has one. Used for one ensemble
-    per bandwidth (EnCodec, section 3.4, multi-bandwidth training): clones must not start equal.
+    ``reset_parameters`` of every submodule draws them; a normalised weight is drawn plain, then normalised. EnCodec
+    trains one ensemble per bandwidth (section 3.4, multi-bandwidth training), and these must not start equal.
 
     Raises:
         ValueError: a submodule has parameters of its own but no ``reset_parameters``.
@@ -57,7 +57,8 @@ def reseeded_copy(module: AnyModule, seed: int) -> AnyModule:
             reset = getattr(part, "reset_parameters", None)
             if reset is None:
                 raise ValueError(
-                    f"{name or 'the module'} ({type(part).__name__}) has no reset_parameters to start anew"
+                    f"{name or 'the module'} ({type(part).__name__}) has parameters and no reset_parameters; "
+                    "define one that draws them"
                 )
             if normalized:
                 _reset_normalized(part)
@@ -68,17 +69,18 @@ def reseeded_copy(module: AnyModule, seed: int) -> AnyModule:
 
 @torch.no_grad()
 def _reset_normalized(part: nn.Module) -> None:
-    """Reset a parametrized module: draw the plain weight, then have the parametrization take it over."""
+    """Reset a parametrized module: draw the plain weight, then assign it through the parametrization."""
     names = list(part.parametrizations)  # type: ignore[arg-type]
     with parametrize.cached():
-        # Inside the cache the weight is one tensor for all who read it: reset_parameters fills that one in place.
+        # The cache returns one tensor for every read of the weight, so reset_parameters fills that tensor in place.
         part.reset_parameters()  # type: ignore[operator]
         drawn = {name: getattr(part, name).clone() for name in names}
     for name, weight in drawn.items():
         setattr(part, name, weight)
     if not any(True for _ in part.parametrizations.buffers()):  # type: ignore[union-attr]
         return
-    # Spectral norm keeps an estimate, still of the old weight: each read in training mode takes it a step further.
+    # Spectral norm keeps an estimate of the largest singular vectors, still that of the old weight. Each read in
+    # training mode is one power iteration.
     training = part.training
     part.train()
     for name in names * POWER_ITERATIONS:

@@ -1,4 +1,4 @@
-"""Distances between what discriminators see in real and in generated audio."""
+"""Distances between the discriminators' features of real and of generated audio."""
 
 from abc import ABC, abstractmethod
 from typing import Any, cast
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from codeclab.discriminators.adversarial import Reduction
-from codeclab.discriminators.base import Judgement
+from codeclab.discriminators.base import DiscriminatorOutput
 from codeclab.quantizers.distributed import all_reduce_mean
 
 SMALLEST_MEAN = 1e-12
@@ -18,7 +18,7 @@ class FeatureLoss(nn.Module, ABC):
     """How far generated audio is from real audio in the discriminators' features; a mean over the batch."""
 
     @abstractmethod
-    def forward(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+    def forward(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
         """A scalar; no gradient reaches ``real``."""
 
 
@@ -39,36 +39,37 @@ class FeatureMatchingLoss(FeatureLoss):
         self.relative = relative
         self.reduction: Reduction = reduction
 
-    def forward(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
+    def forward(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
         """The distance as a scalar; no gradient reaches ``real``.
 
         Raises:
-            ValueError: the judgements do not come from the same discriminators.
+            ValueError: ``real`` and ``fake`` do not come from the same sub-networks.
         """
-        counts = [len(judgement.features) for judgement in real]
+        counts = [len(output.features) for output in real]
         pairs = [
             (r.detach().float(), f.float())
-            for real_judgement, fake_judgement in zip(real, fake, strict=True)
-            for r, f in zip(real_judgement.features, fake_judgement.features, strict=True)
+            for real_output, fake_output in zip(real, fake, strict=True)
+            for r, f in zip(real_output.features, fake_output.features, strict=True)
         ]
         reals, fakes = [r for r, _ in pairs], [f for _, f in pairs]
         weights = reduction_weights(counts, self.reduction)
         divisors = None
         if self.relative:
-            # One mean over all processes for all maps at once: two processes equal one on the doubled batch.
+            # The divisor is a mean over the global batch, so that two processes equal one with the doubled batch. One
+            # collective reduces the magnitudes of all maps.
             magnitudes = all_reduce_mean(torch.stack([r.mean() for r in torch._foreach_abs(reals)]))
             divisors = magnitudes.clamp_(min=SMALLEST_MEAN)
         return cast(Tensor, _WeightedDistance.apply(weights, divisors, reals, *fakes))
 
 
 def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
-    """What each map counts in the reduction over ``counts`` maps of each sub-network, then over sub-networks.
+    """The weight of each map in the reduction over each sub-network's ``counts`` maps, then over sub-networks.
 
     Raises:
-        ValueError: a sub-network without maps, no sub-network, or ``reduction`` is neither mean nor sum.
+        ValueError: a sub-network has no maps, there is none, or ``reduction`` is neither ``mean`` nor ``sum``.
     """
     if not counts or not all(counts):
-        raise ValueError("there are no judgements to reduce")
+        raise ValueError("there are no feature maps to reduce; give at least one for every sub-network")
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction is {reduction!r}; it must be 'mean' or 'sum'")
     if reduction == "sum":
@@ -79,7 +80,8 @@ def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
 class _WeightedDistance(torch.autograd.Function):
     """``sum_i w_i mean|f_i - r_i| / d_i`` over maps, most steps of it for all maps at once.
 
-    Its gradient is ready when the forward pass is over but for one factor, that of the sum.
+    The forward pass already computes the gradient, ``w_i sign(f_i - r_i) / (n_i d_i)``, into the memory of the
+    differences. The backward pass only multiplies it by the gradient of the sum.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What the convolutional discriminators share: stacks that remember their features, and views of the audio."""
+"""Layers shared by the convolutional discriminators, and views of their input."""
 
 from collections.abc import Sequence
 
@@ -25,11 +25,11 @@ def conv2d(
 
 
 class ConvStack(nn.Module):
-    """Convolutions in sequence, a leaky ReLU after each, every activation kept. What ``--compile`` compiles.
+    """Convolutions in sequence, each with a leaky ReLU; all activations are returned. ``--compile`` compiles this.
 
     Args:
-        convs: the convolutions.
-        negative_slope: of the leaky ReLU.
+        convs: convolutions, in order.
+        negative_slope: negative slope of the leaky ReLU.
     """
 
     def __init__(self, convs: Sequence[nn.Module], negative_slope: float) -> None:
@@ -41,23 +41,23 @@ class ConvStack(nn.Module):
         """``[B, C, H, W]`` to the activation after each convolution."""
         features = []
         for conv in self.convs:
-            # In place: the convolution's own output is needed by no backward pass, and these maps are large.
+            # In place: no backward pass needs the convolution's own output, and these maps are large.
             maps = F.leaky_relu(conv(maps), self.negative_slope, inplace=True)
             features.append(maps)
         return features
 
 
-def check_audio(audio: Tensor, channels: int, min_samples: int, judge: str) -> None:
-    """Refuse audio a discriminator cannot judge.
+def check_audio(audio: Tensor, channels: int, min_samples: int, name: str) -> None:
+    """Refuse audio that a discriminator cannot take.
 
     Raises:
         ValueError: ``audio`` is not ``[B, channels, N]`` or has fewer than ``min_samples`` samples.
     """
     if audio.ndim != 3 or audio.shape[1] != channels:
-        raise ValueError(f"{judge} was made for audio [B, {channels}, N] and got {list(audio.shape)}")
+        raise ValueError(f"{name} takes audio [B, {channels}, N] and got {list(audio.shape)}")
     if audio.shape[-1] < min_samples:
         raise ValueError(
-            f"{judge} needs at least {counted(min_samples, 'sample')} and got {audio.shape[-1]}; lengthen the excerpts"
+            f"{name} needs at least {counted(min_samples, 'sample')} and got {audio.shape[-1]}; lengthen the excerpts"
         )
 
 
@@ -81,10 +81,10 @@ def spectrum_maps(spectrum: Tensor) -> Tensor:
 
 
 def split_channels(audio: Tensor) -> Tensor:
-    """``[B, C, N]`` to ``[B * C, 1, N]``, so that each channel is judged for itself."""
+    """``[B, C, N]`` to ``[B * C, 1, N]``, for a network that takes each channel separately."""
     return audio.flatten(0, 1).unsqueeze(1)
 
 
 def join_channels(maps: Tensor, channels: int) -> Tensor:
-    """Maps ``[B * C, ...]`` of separately judged channels to ``[B, C, ...]``."""
+    """Maps ``[B * C, ...]`` of separate channels to ``[B, C, ...]``."""
     return maps.unflatten(0, (-1, channels))

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.stft import STFT
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.layers import check_audio, spectrum_maps
 
 # Channels in units of n_filters (in, out) and strides over (time, frequency) of SoundStream's six residual units.
@@ -48,10 +48,10 @@ class ResidualUnit(nn.Module):
     """A 3 x 3 convolution, a strided one of kernel ``stride + 2``, each normalised, and a strided 1 x 1 bypass.
 
     Args:
-        in_channels: of the input.
-        out_channels: of the output.
-        stride: over time and frequency.
-        negative_slope: of the leaky ReLU.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: stride over time and frequency.
+        negative_slope: negative slope of the leaky ReLU.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: tuple[int, int], negative_slope: float) -> None:
@@ -67,9 +67,9 @@ class ResidualUnit(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """``[B, C, T, F]`` to ``[B, C', ceil(T / s), ceil(F / s)]``."""
         hidden = F.leaky_relu(self.norm(self.conv(maps)), self.negative_slope)
-        # With kernel stride + 2, one step before and the rest after give ceil(size / stride) steps, as the bypass has.
-        fills = [1 + -size % step for size, step in zip(maps.shape[2:], self.stride, strict=True)]
-        hidden = self.down_norm(self.down(F.pad(hidden, (1, fills[1], 1, fills[0]))))
+        # With a kernel of stride + 2, one zero before and the rest after give ceil(size / stride) steps, as the bypass.
+        after = [1 + -size % step for size, step in zip(maps.shape[2:], self.stride, strict=True)]
+        hidden = self.down_norm(self.down(F.pad(hidden, (1, after[1], 1, after[0]))))
         return F.leaky_relu(hidden + self.bypass(maps), self.negative_slope)
 
 
@@ -84,8 +84,8 @@ class MonoSTFTDiscriminator(Discriminator):
         window_length: STFT window in samples.
         hop_length: samples between frames; None is a quarter of the window.
         n_filters: channels of the first map.
-        channels: audio channels, judged together.
-        negative_slope: of the leaky ReLU.
+        channels: audio channels, joined in the first convolution.
+        negative_slope: negative slope of the leaky ReLU.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class MonoSTFTDiscriminator(Discriminator):
             n_bins = -(-n_bins // stride[1])
         self.post = nn.Conv2d(UNITS[-1][1] * n_filters, 1, (1, n_bins))
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to one judgement: logits ``[B, 1, T / 8, 1]``, the first map and one per unit.
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """``[B, C, N]`` to one output of logits ``[B, 1, T / 8, 1]``, the first map and one map per unit.
 
         Raises:
             ValueError: ``audio`` has other channels, or is shorter than the window.
@@ -123,4 +123,4 @@ class MonoSTFTDiscriminator(Discriminator):
         features = [F.leaky_relu(self.first(spectrum_maps(self.stft(audio))), self.negative_slope)]
         for unit in self.units:
             features.append(unit(features[-1]))
-        return [Judgement(self.post(features[-1]), features)]
+        return [DiscriminatorOutput(self.post(features[-1]), features)]

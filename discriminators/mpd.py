@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized
 from codeclab.discriminators.period_convolution import period_conv2d
 
@@ -16,15 +16,15 @@ class PeriodNetwork(nn.Module):
     Args:
         period: samples per row.
         n_filters: channels of the first map; each further one has ``growth`` times as many, up to ``max_filters``.
-        max_filters: the most channels of a map.
-        growth: of the channels from map to map.
+        max_filters: upper limit of a map's channels.
+        growth: factor of the channels from map to map.
         n_layers: convolutions before the logits.
         channels: audio channels.
-        kernel_size: along the folded axis.
-        logits_kernel_size: of the convolution that gives the logits.
-        stride: along the folded axis, in all convolutions but the last.
-        negative_slope: of the leaky ReLU.
-        pad_full_period: add a whole period where none is needed.
+        kernel_size: kernel size along the folded axis.
+        logits_kernel_size: kernel size of the convolution that gives the logits.
+        stride: stride along the folded axis, in all convolutions but the last.
+        negative_slope: negative slope of the leaky ReLU.
+        pad_full_period: whether a whole period is added where the length is a multiple of the period.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PeriodNetwork(nn.Module):
         self.stack = ConvStack(convs, negative_slope)
         self.post = conv2d(widths[-1], 1, (logits_kernel_size, 1))
 
-    def forward(self, audio: Tensor) -> Judgement:
+    def forward(self, audio: Tensor) -> DiscriminatorOutput:
         """``[B, C, N]`` to logits ``[B, 1, L, period]`` and one map per convolution."""
         padding = -audio.shape[-1] % self.period
         if self.pad_full_period and padding == 0:
@@ -58,33 +58,33 @@ class PeriodNetwork(nn.Module):
         if padding:
             audio = F.pad(audio, (0, padding), mode="reflect")
         features = self.stack(audio.unflatten(-1, (-1, self.period)))
-        return Judgement(self.post(features[-1]), features)
+        return DiscriminatorOutput(self.post(features[-1]), features)
 
 
 class MultiPeriodDiscriminator(Discriminator):
     """Multi-period discriminator (HiFi-GAN; DAC section 3.4). The defaults are DAC's released code.
 
-    HiFi-GAN's own (Kong et al. 2020, section 2.3) is ``pad_full_period=False, normalize_input=False``: it hears how
-    loud the audio is, which DAC's does not. AudioCraft's is that with ``n_filters=32, negative_slope=0.3`` where its
-    arguments are ``filters=8, filters_scale=4``: its first map has already grown once. Both list the logits among their
+    HiFi-GAN's own (Kong et al. 2020, section 2.3) is ``pad_full_period=False, normalize_input=False``: the level of the
+    audio reaches it, but not DAC's. AudioCraft's is that with ``n_filters=32, negative_slope=0.3`` where its
+    arguments are ``filters=8, filters_scale=4``, as its first map is already scaled. Both list the logits among their
     features; here, as in DAC's loss, features never do.
 
     Args:
         periods: samples per row, one sub-network each.
         n_filters: channels of the first map; each further one has ``growth`` times as many, up to ``max_filters``.
-        max_filters: the most channels of a map.
-        channels: audio channels, judged together.
-        kernel_size: along the folded axis.
-        stride: along the folded axis.
-        negative_slope: of the leaky ReLU.
-        pad_full_period: reflect a whole period even where the length is a multiple already.
-        normalize_input: remove the mean and set the peak to 0.8 first, per item and channel.
-        growth: of the channels from map to map.
+        max_filters: upper limit of a map's channels.
+        channels: audio channels, joined in the first convolution.
+        kernel_size: kernel size along the folded axis.
+        stride: stride along the folded axis.
+        negative_slope: negative slope of the leaky ReLU.
+        pad_full_period: whether a whole period is reflected where the length is a multiple of the period.
+        normalize_input: whether each item and channel first loses its mean and gets a peak of 0.8.
+        growth: factor of the channels from map to map.
         n_layers: convolutions before the logits.
-        logits_kernel_size: of the convolution that gives the logits, along the folded axis.
+        logits_kernel_size: kernel size of the convolution that gives the logits, along the folded axis.
 
     Raises:
-        ValueError: a size below 1.
+        ValueError: a size is below 1.
     """
 
     def __init__(
@@ -137,8 +137,8 @@ class MultiPeriodDiscriminator(Discriminator):
             for period in periods
         )
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to one judgement per period.
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """``[B, C, N]`` to one output per period, in order.
 
         Raises:
             ValueError: ``audio`` has other channels, or is no longer than the longest period.

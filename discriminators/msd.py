@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torchaudio.functional import resample
 
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.layers import ConvStack, check_audio, peak_normalized
 
 Downsampling = Literal["pool", "sinc"]
@@ -21,9 +21,9 @@ def downsampled(audio: Tensor, rate: int, how: Downsampling) -> Tensor:
 
     Args:
         audio: ``[B, C, N]``.
-        rate: how many times fewer samples per second.
-        how: ``pool`` averages 4 samples at stride 2, repeatedly (MelGAN; a power of two); ``sinc`` is a windowed-sinc
-            filter with 24 zero crossings, a roll-off of 0.945, unit gain and edges held (DAC).
+        rate: factor by which the sample rate is divided, at least 1.
+        how: method; ``pool`` averages 4 samples at stride 2, repeatedly (MelGAN; a power of two); ``sinc`` is a
+            windowed-sinc filter with 24 zero crossings, a roll-off of 0.945, unit gain and edges held (DAC).
     """
     if rate == 1:
         return audio
@@ -32,17 +32,18 @@ def downsampled(audio: Tensor, rate: int, how: Downsampling) -> Tensor:
             audio = F.avg_pool1d(audio, 4, stride=2, padding=1, count_include_pad=False)
         return audio
     samples = audio.shape[-1] // rate
-    # Held edges: torchaudio would pad with zeros. A multiple of the rate, longer than half the filter.
+    # Repeat the edge samples, where torchaudio would pad with zeros. The padding is a multiple of the rate and longer
+    # than half of the filter, so that it is cut off whole afterwards.
     edge = 2 * SINC_ZEROS
-    held = F.pad(audio.float(), (edge * rate, edge * rate), mode="replicate")
-    filtered = resample(held, rate, 1, lowpass_filter_width=SINC_ZEROS, rolloff=SINC_ROLLOFF)
+    padded = F.pad(audio.float(), (edge * rate, edge * rate), mode="replicate")
+    filtered = resample(padded, rate, 1, lowpass_filter_width=SINC_ZEROS, rolloff=SINC_ROLLOFF)
     ones = torch.ones(1, 2 * edge * rate, device=audio.device)
     gain = resample(ones, rate, 1, lowpass_filter_width=SINC_ZEROS, rolloff=SINC_ROLLOFF)[0, edge]
     return filtered[..., edge : edge + samples] / gain
 
 
 class InnerConv(NamedTuple):
-    """One of the grouped convolutions between the first and the last; ``channels`` are those it gives."""
+    """One of the grouped convolutions between the first and the last; ``channels`` are its output channels."""
 
     kernel_size: int
     stride: int
@@ -55,14 +56,14 @@ class ScaleNetwork(nn.Module):
     """One rate: a long first convolution, grouped strided ones, one more, the logits; all 1-D.
 
     Args:
-        inner: the grouped convolutions.
+        inner: grouped convolutions, in order.
         n_filters: channels of the first map.
-        max_filters: the most channels of a map.
+        max_filters: upper limit of a map's channels.
         channels: audio channels.
-        negative_slope: of the leaky ReLU.
-        first_padding: of the first convolution.
-        spectral: normalise weights spectrally instead of by weight norm.
-        kernel_sizes: of the first convolution, the last one and that of the logits.
+        negative_slope: negative slope of the leaky ReLU.
+        first_padding: padding of the first convolution.
+        spectral: whether weights have spectral norm; otherwise weight norm.
+        kernel_sizes: kernel sizes of the first convolution, the last one and the one that gives the logits.
     """
 
     def __init__(
@@ -90,10 +91,10 @@ class ScaleNetwork(nn.Module):
         self.stack = ConvStack(convs, negative_slope)
         self.post = normed(nn.Conv1d(wider, 1, logits, padding=logits // 2))
 
-    def forward(self, audio: Tensor) -> Judgement:
+    def forward(self, audio: Tensor) -> DiscriminatorOutput:
         """``[B, C, N]`` to logits ``[B, 1, T]`` and one map per convolution."""
         features = self.stack(audio)
-        return Judgement(self.post(features[-1]), features)
+        return DiscriminatorOutput(self.post(features[-1]), features)
 
 
 class MultiScaleDiscriminator(Discriminator):
@@ -106,27 +107,27 @@ class MultiScaleDiscriminator(Discriminator):
     ``downsample_scales`` are ``conv_strides``.
 
     Args:
-        rates: how many times fewer samples per second each sub-network hears.
+        rates: factors by which the sample rate is divided, one sub-network each.
         n_filters: channels of the first map; each stride multiplies them, up to ``max_filters``.
-        max_filters: the most channels of a map.
-        channels: audio channels, judged together.
-        conv_strides: of the grouped convolutions, whose kernels are ``10 * stride + 1``, padded by ``5 * stride``.
-        negative_slope: of the leaky ReLU.
-        downsampling: ``pool`` (MelGAN) or ``sinc`` (DAC).
-        first_padding: of the first convolution.
-        spectral: normalise the weights of the sub-networks at full rate spectrally.
-        normalize_input: remove the mean and set the peak to 0.8 first, per item and channel.
-        kernel_sizes: of the first convolution, the last one and that of the logits; odd numbers.
-        channels_per_group: input channels of a group of the grouped convolutions.
-        inner_kernel_sizes: of each grouped convolution, in place of ``10 * stride + 1``.
-        groups: of each grouped convolution, in place of those of ``channels_per_group``.
-        inner_strides: of each grouped convolution; ``conv_strides`` then say padding and how many more channels each
-            gives.
-        paddings: of each grouped convolution, in place of ``5 * stride``.
+        max_filters: upper limit of a map's channels.
+        channels: audio channels, joined in the first convolution.
+        conv_strides: strides of the grouped convolutions, of kernel ``10 * stride + 1`` and padding ``5 * stride``.
+        negative_slope: negative slope of the leaky ReLU.
+        downsampling: method of ``downsampled``: ``pool`` (MelGAN) or ``sinc`` (DAC).
+        first_padding: padding of the first convolution.
+        spectral: whether sub-networks at the full rate have spectral norm; otherwise weight norm.
+        normalize_input: whether each item and channel first loses its mean and gets a peak of 0.8.
+        kernel_sizes: kernel sizes of the first convolution, the last one and the one that gives the logits; odd.
+        channels_per_group: input channels per group of the grouped convolutions, at least 1.
+        inner_kernel_sizes: kernel size of each grouped convolution; None is ``10 * stride + 1``.
+        groups: number of groups of each grouped convolution; None follows from ``channels_per_group``.
+        inner_strides: stride of each grouped convolution; None is ``conv_strides``, which otherwise only determine the
+            padding and the factors of the channels.
+        paddings: padding of each grouped convolution; None is ``5 * stride``.
 
     Raises:
-        ValueError: a rate is not positive, or not a power of two where pooling is asked for; an even kernel size; not
-            one value for each grouped convolution.
+        ValueError: a rate is not positive, or not a power of two with ``pool``; a kernel size is even; or a list does
+            not have one value for each grouped convolution.
     """
 
     def __init__(
@@ -151,11 +152,13 @@ class MultiScaleDiscriminator(Discriminator):
         super().__init__()
         if any(size < 1 or size % 2 == 0 for size in kernel_sizes) or channels_per_group < 1:
             raise ValueError(
-                f"kernel_sizes are {list(kernel_sizes)} and channels_per_group {channels_per_group}; "
-                "they should be odd numbers such as [15, 5, 3], and at least one channel"
+                f"kernel_sizes are {list(kernel_sizes)} and channels_per_group is {channels_per_group}; "
+                "kernel_sizes must be odd numbers such as [15, 5, 3], and channels_per_group at least 1"
             )
         if any(rate < 1 or (downsampling == "pool" and rate & (rate - 1)) for rate in rates):
-            raise ValueError(f"rates are {list(rates)}; they must be positive, and powers of two when pooled")
+            raise ValueError(
+                f"rates are {list(rates)}; they must be positive, and powers of two with downsampling 'pool'"
+            )
         self.rates = list(rates)
         self.n_filters = n_filters
         self.max_filters = max_filters
@@ -192,21 +195,22 @@ class MultiScaleDiscriminator(Discriminator):
         for name, values in given.items():
             if values is not None and len(values) != len(self.conv_strides):
                 raise ValueError(
-                    f"{name} are {list(values)} and conv_strides {self.conv_strides}; give one value for each of them"
+                    f"{name} are {list(values)} and conv_strides are {self.conv_strides}; give one value per stride"
                 )
         layers, width = [], self.n_filters
         for index, scale in enumerate(self.conv_strides):
             wider = min(width * scale, self.max_filters)
-            usual = (10 * scale + 1, max(width // self.channels_per_group, 1), scale, 5 * scale)
+            defaults = (10 * scale + 1, max(width // self.channels_per_group, 1), scale, 5 * scale)
             size, groups, stride, padding = (
-                value if values is None else values[index] for value, values in zip(usual, given.values(), strict=True)
+                value if values is None else values[index]
+                for value, values in zip(defaults, given.values(), strict=True)
             )
             layers.append(InnerConv(size, stride, padding, groups, wider))
             width = wider
         return layers
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to one judgement per rate.
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """``[B, C, N]`` to one output per rate, in order.
 
         Raises:
             ValueError: ``audio`` has other channels, or too few samples for the first convolution at the lowest rate.

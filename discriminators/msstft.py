@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from codeclab.codecs.layers.stft import STFT
 from codeclab.codecs.wording import counted
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, join_channels, spectrum_maps, split_channels
 
 
@@ -18,11 +18,11 @@ class STFTNetwork(nn.Module):
         hop_length: samples between frames.
         window_length: window length in samples.
         n_filters: channels of every hidden map.
-        channels: audio channels judged together.
-        kernel_size: over time and frequency.
-        dilations: over time, one per strided convolution.
-        negative_slope: of the leaky ReLU.
-        normalize_first: weight-normalise the first convolution, too.
+        channels: audio channels, joined in the first convolution.
+        kernel_size: kernel size over time and frequency.
+        dilations: dilations over time, one per strided convolution.
+        negative_slope: negative slope of the leaky ReLU.
+        normalize_first: whether the first convolution has weight norm, too.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class STFTNetwork(nn.Module):
         self.stack = ConvStack([first, *dilated, conv2d(n_filters, n_filters, square)], negative_slope)
         self.post = conv2d(n_filters, 1, square)
 
-    def forward(self, audio: Tensor) -> Judgement:
+    def forward(self, audio: Tensor) -> DiscriminatorOutput:
         """``[B, C, N]`` to logits ``[B, 1, T, F']`` and one map per convolution, time before frequency."""
         features = self.stack(spectrum_maps(self.stft(audio)))
-        return Judgement(self.post(features[-1]), features)
+        return DiscriminatorOutput(self.post(features[-1]), features)
 
 
 class MSSTFTDiscriminator(Discriminator):
@@ -56,24 +56,25 @@ class MSSTFTDiscriminator(Discriminator):
 
     Where paper and released code differ, the defaults are the code's: kernels are 3 x 9 (paper: 3 x 8), the slope is
     0.2, the first convolution has no weight normalisation (paper: the network has), and the number of filters is the
-    same in every layer. The paper processes left and right separately, the released code
-    joins the channels in the first convolution: ``separate_channels`` chooses, the paper's way by default.
+    same in every layer. The paper processes left and right separately; the released code joins the channels in the
+    first convolution. ``separate_channels`` selects one of the two; the paper's is the default.
 
     Args:
         n_ffts: transform lengths in samples, one sub-network each (the paper doubles them at 48 kHz).
         hop_lengths: samples between frames, one per transform; None is a quarter of each.
         n_filters: channels of every hidden map.
         channels: audio channels.
-        kernel_size: over time and frequency.
-        dilations: over time, one per strided convolution.
-        negative_slope: of the leaky ReLU.
-        separate_channels: judge every audio channel for itself, with the same weights; judgements are then
-            ``[B, C, ...]``.
-        normalize_first: weight-normalise the first convolution, too.
-        window_lengths: in samples, one per transform, at most as long (AudioCraft's ``win_lengths``); None is as long.
+        kernel_size: kernel size over time and frequency.
+        dilations: dilations over time, one per strided convolution.
+        negative_slope: negative slope of the leaky ReLU.
+        separate_channels: whether each audio channel goes through the same network separately; logits and features are
+            then ``[B, C, ...]``.
+        normalize_first: whether the first convolution has weight norm, too.
+        window_lengths: window lengths in samples, one per transform, at most ``n_ffts`` (AudioCraft's ``win_lengths``);
+            None is ``n_ffts``.
 
     Raises:
-        ValueError: ``hop_lengths`` or ``window_lengths`` does not match ``n_ffts``.
+        ValueError: ``hop_lengths`` or ``window_lengths`` is not as long as ``n_ffts``.
     """
 
     def __init__(
@@ -93,12 +94,12 @@ class MSSTFTDiscriminator(Discriminator):
         hops = [n_fft // 4 for n_fft in n_ffts] if hop_lengths is None else list(hop_lengths)
         if len(hops) != len(n_ffts):
             raise ValueError(
-                f"hop_lengths has {counted(len(hops), 'value')} for {len(n_ffts)} n_ffts; give one each, or None"
+                f"hop_lengths has {counted(len(hops), 'value')} for {len(n_ffts)} n_ffts; give as many, or None"
             )
         windows = list(n_ffts) if window_lengths is None else list(window_lengths)
         if len(windows) != len(n_ffts):
             raise ValueError(
-                f"window_lengths has {counted(len(windows), 'value')} for {len(n_ffts)} n_ffts; give one each, or None"
+                f"window_lengths has {counted(len(windows), 'value')} for {len(n_ffts)} n_ffts; give as many, or None"
             )
         self.n_ffts = list(n_ffts)
         self.window_lengths = windows
@@ -110,14 +111,14 @@ class MSSTFTDiscriminator(Discriminator):
         self.negative_slope = negative_slope
         self.separate_channels = separate_channels
         self.normalize_first = normalize_first
-        judged = 1 if separate_channels else channels
+        joined = 1 if separate_channels else channels
         self.networks = nn.ModuleList(
-            STFTNetwork(n_fft, hop, window, n_filters, judged, kernel_size, dilations, negative_slope, normalize_first)
+            STFTNetwork(n_fft, hop, window, n_filters, joined, kernel_size, dilations, negative_slope, normalize_first)
             for n_fft, hop, window in zip(n_ffts, hops, windows, strict=True)
         )
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to one judgement per transform.
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """``[B, C, N]`` to one output per transform, in order.
 
         Raises:
             ValueError: ``audio`` has other channels, or is shorter than the longest transform.
@@ -125,8 +126,10 @@ class MSSTFTDiscriminator(Discriminator):
         check_audio(audio, self.channels, max(self.n_ffts), type(self).__name__)
         if not self.separate_channels or self.channels == 1:
             return [network(audio) for network in self.networks]
-        judgements = [network(split_channels(audio)) for network in self.networks]
+        outputs = [network(split_channels(audio)) for network in self.networks]
         return [
-            Judgement(join_channels(logits, self.channels), [join_channels(maps, self.channels) for maps in features])
-            for logits, features in judgements
+            DiscriminatorOutput(
+                join_channels(logits, self.channels), [join_channels(maps, self.channels) for maps in features]
+            )
+            for logits, features in outputs
         ]

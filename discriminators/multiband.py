@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.stft import STFT
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized, spectrum_maps
 
 Bands = Sequence[tuple[float, float]]
@@ -21,10 +21,10 @@ class BandNetwork(nn.Module):
         bands: each band's edges as fractions of the bins.
         n_filters: channels of every hidden map.
         channels: audio channels.
-        negative_slope: of the leaky ReLU.
+        negative_slope: negative slope of the leaky ReLU.
 
     Raises:
-        ValueError: a band holds no bin.
+        ValueError: a band contains no bin.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class BandNetwork(nn.Module):
         self.edges = [(int(low * n_bins), int(high * n_bins)) for low, high in bands]
         if any(low >= high for low, high in self.edges):
             raise ValueError(
-                f"bands {bands} of a window of {window_length} are bins {self.edges}: one of them is empty"
+                f"bands {bands} of a window of length {window_length} are the bins {self.edges}; one is empty, "
+                "and each must contain a bin"
             )
         self.stacks = nn.ModuleList(self._stack(n_filters, channels, negative_slope) for _ in bands)
         self.post = conv2d(n_filters, 1, (3, 3))
@@ -53,12 +54,12 @@ class BandNetwork(nn.Module):
         convs = [conv2d(2 * channels, n_filters, (3, 9)), *strided, conv2d(n_filters, n_filters, (3, 3))]
         return ConvStack(convs, negative_slope)
 
-    def forward(self, audio: Tensor) -> Judgement:
+    def forward(self, audio: Tensor) -> DiscriminatorOutput:
         """``[B, C, N]`` to logits ``[B, 1, T, F']`` and all maps of the lowest band, then of the next, and so on."""
         maps = spectrum_maps(self.stft(audio))
         per_band = [stack(maps[..., low:high]) for stack, (low, high) in zip(self.stacks, self.edges, strict=True)]
         logits = self.post(torch.cat([features[-1] for features in per_band], dim=-1))
-        return Judgement(logits, [feature for features in per_band for feature in features])
+        return DiscriminatorOutput(logits, [feature for features in per_band for feature in features])
 
 
 class MultiBandSTFTDiscriminator(Discriminator):
@@ -68,13 +69,13 @@ class MultiBandSTFTDiscriminator(Discriminator):
         window_lengths: STFT windows in samples, one sub-network each.
         bands: each band's edges as fractions of the bins, lowest first; the whole spectrum is ``[[0, 1]]``.
         n_filters: channels of every hidden map.
-        channels: audio channels, judged together.
+        channels: audio channels, joined in the first convolution.
         hop_factor: hop as a fraction of the window.
-        negative_slope: of the leaky ReLU.
-        normalize_input: remove the mean and set the peak to 0.8 first, per item and channel.
+        negative_slope: negative slope of the leaky ReLU.
+        normalize_input: whether each item and channel first loses its mean and gets a peak of 0.8.
 
     Raises:
-        ValueError: a band holds no bin at one of the windows.
+        ValueError: a band contains no bin at one of the windows.
     """
 
     def __init__(
@@ -102,8 +103,8 @@ class MultiBandSTFTDiscriminator(Discriminator):
         self.networks = nn.ModuleList(networks)
         self.min_samples = max(network.stft.min_samples for network in networks)
 
-    def forward(self, audio: Tensor) -> list[Judgement]:
-        """``[B, C, N]`` to one judgement per window.
+    def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """``[B, C, N]`` to one output per window, in order.
 
         Raises:
             ValueError: ``audio`` has other channels, or is too short for the longest window.

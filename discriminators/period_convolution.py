@@ -15,13 +15,13 @@ from torch.nn.utils.parametrizations import weight_norm
 class PeriodConv2d(nn.Conv2d):
     """``nn.Conv2d`` of kernel ``(k, 1)`` with ``(k - 1) // 2`` zeros on both sides.
 
-    Maps come out with channels side by side in memory on a CPU, where the next layer wants them.
+    On a CPU, channels of the output are contiguous in memory, as the next layer reads them.
 
     Args:
-        in_channels: of the maps.
-        out_channels: of the maps.
-        kernel_size: k, along the first axis.
-        stride: along the first axis.
+        in_channels: input channels.
+        out_channels: output channels.
+        kernel_size: kernel size ``k`` along the first axis, odd.
+        stride: stride along the first axis.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int) -> None:
@@ -48,19 +48,19 @@ def _windows(maps: Tensor, kernel_size: int, stride: int) -> Tensor:
 
 
 def _output_length(length: int, kernel_size: int, stride: int) -> int:
-    """L' of L."""
+    """The output length ``L'`` of an input length ``L``."""
     return (length + 2 * ((kernel_size - 1) // 2) - kernel_size) // stride + 1
 
 
 def _empty_maps(maps: Tensor, channels: int, length: int) -> Tensor:
-    """Maps ``[B, channels, length, period]`` with channels side by side in memory."""
+    """Empty maps ``[B, channels, length, period]`` whose channels are contiguous in memory."""
     batch, _, _, period = maps.shape
     strides = (period * length * channels, 1, channels, length * channels)
     return maps.new_empty_strided((batch, channels, length, period), strides)
 
 
 def _as_rows(maps: Tensor) -> Tensor:
-    """Maps ``[B, C, L, period]`` as rows ``[B * period * L, C]``; of ``_empty_maps``, without a copy."""
+    """Maps ``[B, C, L, period]`` as rows ``[B * period * L, C]``; without a copy for maps of ``_empty_maps``."""
     return maps.permute(0, 3, 2, 1).reshape(-1, maps.shape[1])
 
 
@@ -69,10 +69,10 @@ def period_convolution(maps: Tensor, weight: Tensor, bias: Tensor, stride: int) 
     """``F.conv2d(maps, weight, bias, (stride, 1), ((k - 1) // 2, 0))`` as one matrix product; once differentiable.
 
     Args:
-        maps: ``[B, C, L, period]``.
-        weight: ``[C', C, k, 1]``.
-        bias: ``[C']``.
-        stride: along L.
+        maps: input ``[B, C, L, period]``.
+        weight: kernel ``[C', C, k, 1]``.
+        bias: bias ``[C']``.
+        stride: stride along ``L``.
 
     Returns:
         ``[B, C', L', period]``.
@@ -91,14 +91,14 @@ def _shape(maps: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
 def period_convolution_backward(
     gradient: Tensor, maps: Tensor, weight: Tensor, stride: int, wanted: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of the maps, the weight and the bias, empty where not ``wanted``.
+    """The gradients of the maps, the weight and the bias; one that is not ``wanted`` is an empty tensor.
 
     Args:
-        gradient: of the result, ``[B, C', L', period]``.
-        maps: as they went in.
-        weight: as it went in.
-        stride: along L.
-        wanted: which of the three to compute.
+        gradient: gradient of the output, ``[B, C', L', period]``.
+        maps: input of the forward pass, ``[B, C, L, period]``.
+        weight: kernel of the forward pass, ``[C', C, k, 1]``.
+        stride: stride along ``L``.
+        wanted: which of the three gradients to compute.
     """
     kernel_size = weight.shape[2]
     rows = _as_rows(gradient)
@@ -139,12 +139,16 @@ def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: Tensor) 
 
 
 def _is_wanted(ctx: Any, index: int) -> bool:
-    """Whether this backward pass goes on to an input, as torch's own operators ask; ``needs_input_grad`` means any."""
+    """Whether this backward pass needs the gradient of an input, as torch's own operators decide it.
+
+    ``needs_input_grad`` only tells whether some backward pass could need it: ``autograd.grad`` for the audio alone
+    leaves the weights' gradients out.
+    """
     if not ctx.needs_input_grad[index]:
         return False
     try:
         return bool(torch._C._will_engine_execute_node(ctx.next_functions[index][0]))
-    except RuntimeError:  # of a leaf that is itself asked for
+    except RuntimeError:  # torch raises for a leaf whose gradient is requested
         return True
 
 

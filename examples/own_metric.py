@@ -1,4 +1,4 @@
-"""Add a metric, and measure the codec in the box with it.
+"""Add a metric, and measure the built-in codec with it.
 
 python examples/own_metric.py
 """

@@ -1,6 +1,6 @@
 """Every way from a latent to codes and back: residual, factorized, differentiable-rate and Gumbel-softmax.
 
-``base.py`` says what a quantizer promises; a new one is a file beside it. Shared pieces: ``kmeans``, ``ema_codebook``,
+``base.py`` states the contract of a quantizer; a new one is a file beside it. They share ``kmeans``, ``ema_codebook``,
 ``usage`` (statistics of codes), ``tensor_input``, ``distributed``, ``precision``, ``randomness``, ``checks``.
 
 Imports nothing of the other folders.

@@ -1,4 +1,4 @@
-"""The contract every quantizer keeps."""
+"""The contract that every quantizer fulfils."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ ABSENT = -1
 
 @dataclass
 class Quantized:
-    """What a quantizer makes of a latent.
+    """The output of a quantizer for a latent.
 
     Attributes:
-        latent: quantized latent ``[B, D, T]``, straight-through where the method is.
+        latent: quantized latent ``[B, D, T]``; methods with a straight-through gradient have it here.
         codes: ``int64 [B, K, T]``, most significant codebook first; ``ABSENT`` where an item uses fewer codebooks.
         losses: named scalars that depend on the latent (``commitment``, ``codebook``, ``rate``, ...).
-        bits: bits per frame the codes cost, ``[B]``; differentiable where the method has a rate estimate.
+        bits: bits per frame that the codes cost, ``[B]``; differentiable where the method has a rate estimate.
     """
 
     latent: Tensor
@@ -32,7 +32,7 @@ class Quantized:
 
 
 def unquantized(latent: Tensor) -> Quantized:
-    """A latent ``[B, D, T]`` that passes as it is: no codes ``[B, 0, T]``, no losses, no bits."""
+    """A latent ``[B, D, T]`` passed through unchanged: no codes ``[B, 0, T]``, no losses, no bits."""
     batch, _, length = latent.shape
     codes = torch.empty(batch, 0, length, dtype=torch.int64, device=latent.device)
     return Quantized(latent, codes, {}, torch.zeros(batch, device=latent.device))
@@ -43,11 +43,12 @@ class Quantizer(nn.Module, ABC):
 
     Attributes:
         dimension: channels ``D`` of the latent.
-        n_codebooks: the most codebooks ``K`` it can use.
-        learns_rate: of a class that learns its bitrate, towards a ``target_bitrate``: then it offers that one alone.
-        codes_are_nested: of a class whose codes with fewer codebooks are the first ones of those with more, exactly: a
+        n_codebooks: number of codebooks ``K``, the upper limit of those in use.
+        learns_rate: whether the class learns its bitrate, towards a ``target_bitrate``; it then offers that one alone.
+        codes_are_nested: whether the codes with fewer codebooks are the first ones of those with more, exactly; a
             recording is then coded once for all bitrates.
-        measured_bits: bits per frame that codes cost by a learnt prior, as ``Codec.measure_rate`` found; None before.
+        measured_bits: bits per frame that codes cost under a learnt prior, measured by ``Codec.measure_rate``; None
+            before that.
     """
 
     learns_rate: ClassVar[bool] = False
@@ -68,36 +69,37 @@ class Quantizer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
-        """Quantize ``latent [B, D, T]``; in training mode also learn.
+        """Quantize ``latent [B, D, T]``; in training mode also update the codebooks.
 
         Args:
-            latent: ``[B, D, T]``.
-            n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item, on the CPU where it was
-                drawn: reading it makes no GPU wait. Never drawn here.
+            latent: latent ``[B, D, T]``.
+            n_codebooks: number of codebooks in use: None (all), one number for the batch, or ``int64 [B]``, one per
+                item. A tensor is on the CPU, so that reading it does not synchronise with a GPU. A quantizer never
+                draws it; ``RateSampling`` does.
         """
 
     @abstractmethod
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
-        """``latent [B, D, T]`` to codes ``int64 [B, K, T]``, learning nothing."""
+        """``latent [B, D, T]`` to codes ``int64 [B, K, T]``; updates nothing."""
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
         """Codes ``int64 [B, K, T]`` to a latent ``[B, D, T]``; ``ABSENT`` codes add nothing."""
 
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Start the codebooks from what they will code; a method without such a start leaves them as they are.
+        """Initialise the codebooks from latent frames; a method without such an initialisation changes nothing.
 
         A collective operation in a distributed run.
 
         Args:
             frames: latent frames ``[N, D]`` of this process.
-            batch_frames: frames of a training batch of this process, by which running averages are scaled.
+            batch_frames: number of frames in a training batch of this process; running averages are scaled to it.
         """
 
     def bits_per_frame(self, n_codebooks: int | None = None) -> float:
         """Bits per frame of the first ``n_codebooks`` (all by default).
 
-        Nominal, the sum of ``log2(size)``; for all codebooks what was measured, where ``measured_bits`` is known.
+        The value is nominal, the sum of ``log2(size)``. For all codebooks it is ``measured_bits`` if that is not None.
         """
         count = self.check_n_codebooks(n_codebooks)
         if self.measured_bits is not None and count == self.n_codebooks:
@@ -108,7 +110,8 @@ class Quantizer(nn.Module, ABC):
     def code_bits(self, codes: Tensor) -> Tensor:
         """Bits per frame that each item's codes ``int64 [B, K, T]`` cost, ``float64 [B]``, the mean over its frames.
 
-        A code costs ``-log2`` of its learnt probability, or without a prior ``log2(size)``; an ``ABSENT`` one nothing.
+        A code costs ``-log2`` of its probability under the learnt prior. Without a prior it costs ``log2(size)``. An
+        ``ABSENT`` code costs nothing.
         """
         prior = self.log_prior()
         if prior is None:
@@ -121,23 +124,23 @@ class Quantizer(nn.Module, ABC):
 
     @property
     def offered_n_codebooks(self) -> list[int]:
-        """Numbers of codebooks it can be used with, ascending; a method that learns its one rate has one."""
+        """Numbers of codebooks that can be chosen, ascending; a method that learns its rate has one."""
         return [self.n_codebooks] if self.learns_rate else list(range(1, self.n_codebooks + 1))
 
     @property
     def codes_each_frame_alone(self) -> bool:
-        """Whether a frame's codes depend on that frame alone, so that a recording may be coded in pieces."""
+        """Whether a frame's codes depend on that frame alone, so that a recording can be coded in blocks."""
         return True
 
     def log_prior(self) -> Tensor | None:
-        """Natural log-probabilities ``[K, size]`` of the codes where the method learns them, otherwise None."""
+        """Natural log-probabilities ``[K, size]`` of the codes; None where the method does not learn them."""
         return None
 
     def check_n_codebooks(self, n_codebooks: int | None) -> int:
-        """The number of codebooks meant, all by default.
+        """The number of codebooks, all by default.
 
         Raises:
-            ValueError: it is not between 1 and ``self.n_codebooks``.
+            ValueError: ``n_codebooks`` is not between 1 and ``self.n_codebooks``.
         """
         if n_codebooks is None:
             return self.n_codebooks

@@ -1,4 +1,4 @@
-"""What every quantizer asks of its inputs, and how it reads the number of codebooks."""
+"""Checks of a quantizer's inputs, and the number of codebooks that each item of a batch uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from codeclab.quantizers.distributed import all_gather_batch, is_distributed
 
 @dataclass(frozen=True)
 class CodebookChoice:
-    """How many codebooks each item of a batch uses.
+    """The number of codebooks that each item of a batch uses.
 
     Attributes:
-        most: codebooks that some item uses.
-        per_item: ``int64 [B]`` on the CPU, or None where all items use ``most``.
+        most: largest number of codebooks that an item uses.
+        per_item: number of codebooks of each item, ``int64 [B]`` on the CPU; None where all items use ``most``.
     """
 
     most: int
@@ -31,7 +31,7 @@ class CodebookChoice:
         return (self.per_item > codebook).nonzero().squeeze(1).to(device, non_blocking=True)
 
     def mask(self, codebook: int, device: torch.device) -> Tensor | None:
-        """``bool [B]``, whether an item uses codebook number ``codebook`` (from 0); None means all do."""
+        """``bool [B]``, whether each item uses codebook number ``codebook`` (from 0); None means all do."""
         return None if self.per_item is None else (self.per_item > codebook).to(device, non_blocking=True)
 
     def masks(self, device: torch.device) -> Tensor | None:
@@ -48,12 +48,12 @@ class CodebookChoice:
 
 
 def read_choice(n_codebooks: int | Tensor | None, available: int, batch: int) -> CodebookChoice:
-    """What ``n_codebooks`` means for a batch.
+    """The codebooks that each item of a batch uses, from the argument ``n_codebooks`` of a quantizer.
 
     Args:
         n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
-        available: codebooks the quantizer has.
-        batch: items ``B`` in the batch.
+        available: number of codebooks of the quantizer.
+        batch: number of items ``B`` in the batch.
 
     Raises:
         ValueError: a number is not between 1 and ``available``, or the tensor is not integer ``[B]``.
@@ -78,9 +78,10 @@ def read_choice(n_codebooks: int | Tensor | None, available: int, batch: int) ->
 
 
 def most_of_all_processes(choice: CodebookChoice, device: torch.device) -> CodebookChoice:
-    """The same choice, its ``most`` over all processes: each takes part in every codebook's sums, with no items too.
+    """The same choice, with ``most`` the maximum over all processes.
 
-    A collective operation where items have their own numbers.
+    Every process must join each codebook's reductions, even one without items for it. A collective operation where
+    items have their own numbers.
     """
     if choice.per_item is None or not is_distributed():
         return choice
@@ -91,7 +92,7 @@ def check_latent(latent: Tensor, dimension: int) -> None:
     """Refuse a latent that is not ``[B, dimension, T]``.
 
     Raises:
-        ValueError: it has another shape.
+        ValueError: ``latent`` has another shape.
     """
     if latent.dim() != 3 or latent.shape[1] != dimension:
         raise ValueError(
@@ -103,22 +104,22 @@ def check_codes(codes: Tensor, sizes: Sequence[int]) -> None:
     """Refuse codes that are not integers ``[B, K, T]`` with values below each codebook's size, or ``ABSENT``.
 
     Raises:
-        ValueError: wrong type, shape, number of codebooks or values.
+        ValueError: the type, the shape, the number of codebooks or a value is wrong.
     """
     if codes.is_floating_point() or codes.dim() != 3:
         raise ValueError(
             f"the codes are {codes.dtype} of shape {tuple(codes.shape)}; "
-            "int64 of shape [batch, codebooks, frames] is right"
+            "they must be int64 of shape [batch, codebooks, frames]"
         )
     if not 1 <= codes.shape[1] <= len(sizes):
         raise ValueError(f"the codes use {codes.shape[1]} codebooks; this quantizer has 1 to {len(sizes)}")
-    if torch.compiler.is_exporting() or codes.numel() == 0:  # a graph has no values yet
+    if torch.compiler.is_exporting() or codes.numel() == 0:  # while exporting there are no values to check
         return
     limits = torch.tensor(sizes[: codes.shape[1]], device=codes.device)[:, None]
     if bool(((codes < ABSENT) | (codes >= limits)).any()):
         raise ValueError(
             f"the codes have values from {int(codes.min())} to {int(codes.max())}; "
-            f"right are 0 to size - 1 with sizes {list(sizes)}, or {ABSENT} where absent"
+            f"they must be 0 to size - 1 with sizes {list(sizes)}, or {ABSENT} where absent"
         )
 
 

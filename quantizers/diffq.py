@@ -1,4 +1,4 @@
-"""DiffQ on the latent: scalar quantization learnt through noise, with a learnt number of bits per dimension."""
+"""DiffQ on the latent: scalar quantization trained with noise, with a learnt number of bits per dimension."""
 
 import math
 from typing import ClassVar
@@ -30,22 +30,24 @@ class DiffQ(Quantizer):
 
         z_q = m + min(B, 1) L s (2 (i + 1/2) / N - 1)
 
-    Signals are scaled about ``m``, in eval mode too, where the paper does not say: so both modes agree as ``B`` goes
-    to 0, where ``z_q = m`` tells nothing of ``z``. ``losses["rate"]`` is ``max(0, w - target_bitrate)`` in kbps with
-    ``w = frame_rate sum_i B / 1000``: its gradient is the paper's penalty above the target, and none below.
+    Signals are scaled about ``m`` in both modes; the paper does not specify eval mode. Both modes then agree as ``B``
+    goes to 0, where ``z_q = m`` carries no information about ``z``. ``losses["rate"]`` is ``max(0, w -
+    target_bitrate)`` in kbps with ``w = frame_rate sum_i B / 1000``. Its gradient is the paper's penalty above the
+    target, and zero below.
 
     A code is one dimension's index, so there are ``dimension`` codebooks, all of them always in use.
 
     Args:
         dimension: channels ``D`` of the latent.
-        target_bitrate: kbps, above which the rate is a loss.
+        target_bitrate: bitrate in kbps above which the rate is penalised.
         frame_rate: latent frames per second, Hz.
-        initial_bits: bits of every dimension before training, between 0 and 15.
-        seed: of the noise.
-        alpha: how much faster the bits learn than the weights: 5 in the paper, for hundreds of thousands of batches.
+        initial_bits: bits of every dimension before training, in (0, 15).
+        seed: seed of the noise.
+        alpha: factor by which the bits learn faster than the weights, positive; 5 in the paper, for hundreds of
+            thousands of batches.
 
     Raises:
-        ValueError: bits outside 0 to 15, or a target, a frame rate or an alpha that is not positive.
+        ValueError: ``initial_bits`` is outside (0, 15), or a target, a frame rate or an alpha is not positive.
     """
 
     learns_rate: ClassVar[bool] = True
@@ -97,7 +99,7 @@ class DiffQ(Quantizer):
         """The number of codebooks, ``dimension``: the rate is learnt, not chosen.
 
         Raises:
-            ValueError: another number is asked for.
+            ValueError: another number is requested.
         """
         if n_codebooks not in (None, self.dimension):
             raise ValueError(
@@ -121,7 +123,7 @@ class DiffQ(Quantizer):
                 bits = self.dimension_bits.sum()
             else:
                 mean, deviation = self.mean, self.variance.sqrt()
-                quantized = self._place(self._index(latent, mean, deviation), mean, deviation)
+                quantized = self._dequantize(self._index(latent, mean, deviation), mean, deviation)
                 bits = self._levels().log2().sum()
             codes = self._index(latent, mean, deviation)
             kbps = self.dimension_bits.sum() * self.frame_rate / 1000
@@ -149,7 +151,7 @@ class DiffQ(Quantizer):
         if not torch.compiler.is_exporting():  # a graph's levels are no numbers yet
             check_codes(codes, self.codebook_sizes)
         self.check_n_codebooks(codes.shape[1])
-        return self._place(codes, self.mean, self.variance.sqrt())
+        return self._dequantize(codes, self.mean, self.variance.sqrt())
 
     def _check_choice(self, n_codebooks: int | Tensor | None) -> None:
         if isinstance(n_codebooks, Tensor):
@@ -170,7 +172,8 @@ class DiffQ(Quantizer):
         count = latent.new_tensor([latent.shape[0] * latent.shape[2]])
         sums = all_reduce_sum(torch.cat([latent.sum((0, 2)), count]))
         mean = sums[:-1] / sums[-1]
-        # About the mean, in a second sum: the difference of squares would cancel where the mean is large.
+        # The sum of squares about the mean takes a second reduction: E[x^2] - E[x]^2 would cancel where the mean is
+        # large.
         variance = all_reduce_sum((latent - mean[:, None]).square().sum((0, 2))) / sums[-1]
         weight = torch.where(self.updates > 0, 1 - STATISTICS_DECAY, 1.0)
         self.mean.lerp_(mean, weight)
@@ -188,12 +191,12 @@ class DiffQ(Quantizer):
     @torch.no_grad()
     def _index(self, latent: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
         levels = self._levels()[:, None]
-        # A dimension that never varied has no deviation: all its values are the mean, in the middle.
+        # A dimension that never varied has no deviation; all its values are the mean, hence the middle level.
         unit = (latent - mean[:, None]) / deviation[:, None].clamp(min=1e-12)
         position = ((LIMIT + unit) / (2 * LIMIT)).clamp(0, 1)
         return torch.minimum((levels * position).floor(), levels - 1).long()
 
-    def _place(self, codes: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    def _dequantize(self, codes: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
         levels = self._levels()[:, None]
         offset = (2 * (codes + 0.5) / levels - 1) * (codes != ABSENT)
         return mean[:, None] + self._sparsity().detach() * LIMIT * deviation[:, None] * offset

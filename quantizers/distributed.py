@@ -1,4 +1,4 @@
-"""Sums and gathers over the processes of a distributed run; without one, everything is what it was."""
+"""Sums and gathers over the processes of a distributed run; without one, they return their input."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import distributed as dist
 
 
 def is_distributed() -> bool:
-    """Whether a process group is up with more than one process."""
+    """Whether a process group with more than one process is initialised."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
@@ -16,7 +16,7 @@ def world_size() -> int:
 
 
 def all_reduce_sum(tensor: Tensor) -> Tensor:
-    """Sum over processes, without gradient; ``tensor`` itself when not distributed, never changed in place."""
+    """Sum over processes, without gradient; ``tensor`` itself when not distributed. It is never modified."""
     if not is_distributed():
         return tensor
     total = tensor.detach().clone(memory_format=torch.contiguous_format)
@@ -25,7 +25,7 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
 
 
 def all_reduce_mean(tensor: Tensor) -> Tensor:
-    """Mean over processes, without gradient; ``tensor`` itself when not distributed, never changed in place."""
+    """Mean over processes, without gradient; ``tensor`` itself when not distributed. It is never modified."""
     return all_reduce_sum(tensor) / world_size() if is_distributed() else tensor
 
 
@@ -47,7 +47,7 @@ def all_gather_batch(tensor: Tensor) -> Tensor:
     lengths = [torch.empty_like(length) for _ in range(world_size())]
     dist.all_gather(lengths, length)
     sizes = [int(size) for size in lengths]
-    # Collectives want equal shapes: pad to the longest, cut again afterwards.
+    # ``all_gather`` needs equal shapes on all processes: pad to the longest, and cut the padding off afterwards.
     padded = tensor.new_zeros((max(sizes), *tensor.shape[1:]))
     padded[: tensor.shape[0]] = tensor
     gathered = [torch.empty_like(padded) for _ in sizes]
@@ -56,12 +56,12 @@ def all_gather_batch(tensor: Tensor) -> Tensor:
 
 
 def batch_span(length: int, device: torch.device) -> tuple[int, int]:
-    """Where this process's ``length`` rows start in the gathered batch, and how many rows that batch has."""
+    """The position of this process's first row in the gathered batch, and the number of rows of that batch."""
     return batch_spans([length], device)[0]
 
 
 def batch_spans(lengths: list[int], device: torch.device) -> list[tuple[int, int]]:
-    """``batch_span`` of several batches, in one collective."""
+    """``batch_span`` of several batches of ``lengths`` rows, in one collective."""
     if not is_distributed():
         return [(0, length) for length in lengths]
     mine = torch.tensor([lengths], device=device)
@@ -71,16 +71,17 @@ def batch_spans(lengths: list[int], device: torch.device) -> list[tuple[int, int
 
 
 def take_rows(tensor: Tensor, indices: Tensor, start: int) -> Tensor:
-    """Rows ``indices`` of the gathered batch, the same on every process, without moving the rest of it.
+    """Rows ``indices`` of the gathered batch, the same on every process, without gathering the other rows.
 
     Args:
         tensor: this process's rows ``[n, ...]``.
         indices: ``int64 [m]``, positions in the gathered batch.
-        start: position of this process's first row in it (``batch_span``).
+        start: position of this process's first row in the gathered batch (``batch_span``).
     """
     if not is_distributed():
         return tensor.detach()[indices]
     inside = (indices >= start) & (indices < start + tensor.shape[0])
+    # Each process fills in the rows that it holds and leaves the others zero, so that the sum is the selection.
     rows = tensor.new_zeros((indices.shape[0], *tensor.shape[1:]))
     rows[inside] = tensor.detach()[indices[inside] - start]
     return all_reduce_sum(rows)

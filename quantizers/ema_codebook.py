@@ -1,4 +1,4 @@
-"""A codebook learnt without gradient, by running averages of the vectors that chose each entry."""
+"""A codebook learnt without gradient, by running averages of the vectors assigned to each entry."""
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,20 @@ RANDOM_ENTRIES, KMEANS_SEEDS, REPLACEMENTS = range(3)
 class EMACodebook(nn.Module):
     """Entries that follow the vectors assigned to them (van den Oord et al. 2017, A.1; EnCodec, Section 3.2).
 
-    ``ema_update.learn_together`` moves them, those of all codebooks of a quantizer at once. Draws are a function of
-    (seed, layer, number of updates), so a resumed run draws what the uninterrupted one would have.
+    ``ema_update.learn_together`` updates the entries of all codebooks of a quantizer at once. Draws are a function of
+    (seed, layer, number of updates), so a resumed run draws what the uninterrupted one would have drawn.
 
     Args:
         dimension: length of an entry, ``D``.
         size: number of entries.
-        decay: of the running averages.
-        epsilon: of the Laplace smoothing of the counts.
-        kmeans_init: start from k-means on the vectors of the first update; otherwise from random entries.
-        kmeans_iterations: rounds of k-means.
-        dead_threshold: vectors per batch below which an entry is out of use; 0 never replaces.
-        dead_share: share of the mean count below which it is, where that is less.
-        seed: of every random draw.
-        layer: position among a quantizer's codebooks, so that they draw apart.
+        decay: decay of the running averages per update, in [0, 1).
+        epsilon: constant of the Laplace smoothing of the counts.
+        kmeans_init: whether entries start from k-means on the vectors of the first update; otherwise at random.
+        kmeans_iterations: iterations of k-means.
+        dead_threshold: vectors per batch below which an entry counts as dead; 0 never replaces any.
+        dead_share: share of the mean count below which an entry counts as dead, where that is the lower limit.
+        seed: seed of every random draw.
+        layer: position among a quantizer's codebooks, so that each has its own draws.
     """
 
     entries: Tensor
@@ -68,23 +68,23 @@ class EMACodebook(nn.Module):
         return nearest(vectors, self.entries)
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Entries ``[..., D]`` of ``codes [...]``; their own memory, which a later update leaves alone."""
+        """Entries ``[..., D]`` of ``codes [...]``, a copy that a later update does not change."""
         return nn.functional.embedding(codes, self.entries)
 
     @torch.no_grad()
     def start(self, vectors: Tensor, updates: int) -> None:
-        """Before the first update, start from k-means on the ``vectors [N, D]`` of all processes."""
+        """Before the first update, initialise by k-means on the ``vectors [N, D]`` of all processes."""
         if updates > 0 or not self.kmeans_init:
             return
         self._cluster(all_gather_batch(vectors), 1.0)
 
     @torch.no_grad()
     def cluster(self, vectors: Tensor, share: float) -> None:
-        """Start from k-means on more than a batch, once and for all.
+        """Initialise by k-means on more than a batch; ``start`` does nothing afterwards.
 
         Args:
-            vectors: ``[N, D]`` of all processes.
-            share: frames of a batch over ``N``; counts are scaled by it, to what a batch would have assigned.
+            vectors: vectors ``[N, D]`` of all processes.
+            share: frames of a batch over ``N``; counts are scaled by it to those of one batch.
         """
         self._cluster(vectors, share)
         self.updates.fill_(1)

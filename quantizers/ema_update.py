@@ -1,4 +1,4 @@
-"""One update of the running averages of several codebooks, in as many operations as of one."""
+"""One update of the running averages of several codebooks, with the number of operations of one."""
 
 from collections.abc import Sequence
 
@@ -22,41 +22,41 @@ def learn_together(
         sums_i   <- decay sums_i   + (1 - decay) s_i
         entry_i   = sums_i / ((counts_i + epsilon) / (total + size epsilon) total),  total = sum_i counts_i
 
-    Entries out of use are then replaced by vectors of the batch. An entry is out of use when its running count is below
+    Dead entries are then replaced by vectors of the batch. An entry is dead when its running count is below
     ``dead_threshold``, or below ``dead_share`` of the mean count where batches are so small that the mean itself is
     near the threshold (an absolute threshold would then replace the whole codebook at every step). A replacement starts
-    with the mean count, and the sum that goes with it: it is in use at the next step, and an average in no hurry to
-    move.
+    with the mean count and the corresponding sum, so that it is not dead at the next step and moves slowly.
 
-    In a distributed run statistics are summed over processes, and replacements are drawn from the vectors of all of
-    them: every process holds the codebooks that one process would learn from the whole batch. A collective operation,
-    of as many calls for all codebooks as for one. Nothing is read back from a GPU.
+    In a distributed run, statistics are summed over processes, and replacements are drawn from the vectors of all
+    processes. Every process then holds the codebooks that one process would learn from the whole batch. This is a
+    collective operation with as many calls for all codebooks as for one. Nothing is read back from a GPU.
 
     Args:
-        codebooks: alike in all but their entries and draws.
-        vectors: what each codebook quantized, ``[N, D]``; ``N`` may differ, and a process may have none.
-        codes: ``int64 [N]``, what its ``search`` gave for them.
-        updates: how many updates each has had, known to the caller without asking the device.
+        codebooks: codebooks of one size and with equal settings.
+        vectors: vectors that each codebook quantized, ``[N, D]``; ``N`` may differ, and a process may have none.
+        codes: codes of these vectors, ``int64 [N]`` for each codebook, from its ``search``.
+        updates: number of updates of each codebook so far, on the host.
     """
     first, size, number = codebooks[0], codebooks[0].size, len(codebooks)
     rows = torch.cat([part.detach() for part in vectors])
-    places = torch.cat(torch._foreach_add(list(codes), [index * size for index in range(number)]))
-    statistics = torch.cat([part.view(number, size, -1) for part in assigned_sums(rows, places, number * size)], dim=2)
+    # All codebooks are one codebook of ``number * size`` entries: codes of codebook ``i`` are offset by ``i * size``.
+    offset = torch.cat(torch._foreach_add(list(codes), [index * size for index in range(number)]))
+    statistics = torch.cat([part.view(number, size, -1) for part in assigned_sums(rows, offset, number * size)], dim=2)
     statistics = all_reduce_sum(statistics)
     sums = torch.stack([codebook.sums for codebook in codebooks]).lerp_(statistics[..., :-1], 1 - first.decay)
     counts = torch.stack([codebook.counts for codebook in codebooks]).lerp_(statistics[..., -1], 1 - first.decay)
     total = counts.sum(1, keepdim=True)
     smoothed = (counts + first.epsilon) / (total + size * first.epsilon) * total
     entries = torch.stack([codebook.entries for codebook in codebooks])
-    # An entry that k-means left empty has no sum to be the mean of: it waits, unchanged, for its replacement.
+    # An entry to which k-means assigned no vector has count 0 and no mean; it stays unchanged until it is replaced.
     entries = torch.where(counts[..., None] > 0, sums / smoothed[..., None], entries)
     mean = counts.mean(1, keepdim=True)
-    unused = counts < torch.clamp(mean * first.dead_share, max=first.dead_threshold)
-    # One candidate for every entry, used or not: asking how many are unused would make a GPU wait.
+    dead = counts < torch.clamp(mean * first.dead_share, max=first.dead_threshold)
+    # There is one candidate for every entry, dead or not: counting the dead ones would synchronise with the GPU.
     candidates = _draw(codebooks, rows, [len(part) for part in vectors], updates)
-    entries = torch.where(unused[..., None], candidates, entries)
-    sums = torch.where(unused[..., None], candidates * mean[..., None], sums)
-    counts = torch.where(unused, mean, counts)
+    entries = torch.where(dead[..., None], candidates, entries)
+    sums = torch.where(dead[..., None], candidates * mean[..., None], sums)
+    counts = torch.where(dead, mean, counts)
     torch._foreach_copy_([codebook.entries for codebook in codebooks], list(entries))
     torch._foreach_copy_([codebook.sums for codebook in codebooks], list(sums))
     torch._foreach_copy_([codebook.counts for codebook in codebooks], list(counts))
@@ -64,7 +64,7 @@ def learn_together(
 
 
 def _draw(codebooks: Sequence[EMACodebook], rows: Tensor, lengths: list[int], updates: Sequence[int]) -> Tensor:
-    """Vectors of the batch of all processes, one for every entry, ``[K, size, D]``; ``rows`` are this process's."""
+    """Vectors drawn from the batch of all processes, one per entry, ``[K, size, D]``; ``rows`` are this process's."""
     positions, offset = [], 0
     spans = batch_spans(lengths, rows.device)
     for codebook, length, (start, available), number in zip(codebooks, lengths, spans, updates, strict=True):
@@ -72,7 +72,7 @@ def _draw(codebooks: Sequence[EMACodebook], rows: Tensor, lengths: list[int], up
         inside = (drawn >= 0) & (drawn < length)
         positions.append(torch.where(inside, drawn + offset, len(rows)))
         offset += length
-    # Those of other processes are rows of zeros here.
+    # A vector of another process is a row of zeros here, so that the sum over processes is the drawn vector.
     padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
     chosen = padded[torch.stack(positions).to(rows.device, non_blocking=True)]
     return all_reduce_sum(chosen)

@@ -35,8 +35,8 @@ class FactorizedCodebook(nn.Module):
         dimension: channels ``D`` of the latent.
         size: number of entries.
         codebook_dim: length of an entry.
-        normalize: search by direction alone, otherwise by Euclidean distance.
-        simvq: entries are fixed vectors times a learnt matrix.
+        normalize: whether the search compares directions; otherwise Euclidean distances.
+        simvq: whether entries are fixed vectors times a learnt matrix.
     """
 
     def __init__(self, dimension: int, size: int, codebook_dim: int, normalize: bool, simvq: bool) -> None:
@@ -57,28 +57,31 @@ class FactorizedCodebook(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Tensor, generator: torch.Generator) -> None:
-        """Project on the leading principal axes of ``vectors [N, D]``, and take clusters' means as entries.
+        """Initialise by PCA and k-means: project on principal axes of ``vectors [N, D]``, take cluster means as
+        entries.
 
-        The clusters are of directions from the mean, as the search has it; an entry is as long as its vectors on
-        average. Of fewer vectors than entries, or fewer dimensions than axes, the others keep their random start.
+        Clusters are found among vectors as the search compares them (by direction, with ``normalize``). The length of
+        an entry is the average over its cluster. With fewer vectors than entries, or fewer dimensions than axes, the
+        remaining entries and axes keep their random values.
 
         Args:
-            vectors: what this stage is to quantize.
-            generator: of the clusters' seeds.
+            vectors: vectors that this stage will quantize, ``[N, D]``.
+            generator: generator of the clusters' seeds.
         """
         mean = vectors.mean(0)
         spread = vectors - mean
         axes = torch.linalg.eigh(spread.T @ spread)[1].flip(1)[:, : self.codebook.embedding_dim].T
         inward, outward = self.in_proj.weight.clone(), self.out_proj.weight.clone()
-        # Weight norm cannot hold a channel that no axis touches: what it had at random stays, all but zero.
+        # A row of zeros has no direction under weight norm. A small share of the random weights keeps every row
+        # non-zero.
         inward[: len(axes), :, 0], outward[:, : len(axes), 0] = axes, axes.T + 1e-5 * outward[:, : len(axes), 0]
-        self.in_proj.weight, self.out_proj.weight = inward, outward  # weight norm takes them apart
+        self.in_proj.weight, self.out_proj.weight = inward, outward  # weight norm splits them
         cast(Tensor, self.in_proj.bias).copy_(-inward[..., 0] @ mean)
         cast(Tensor, self.out_proj.bias).copy_(mean)
         projected = spread @ inward[..., 0].T
         size = min(self.codebook.num_embeddings, len(vectors))
-        means, _ = kmeans(self._seen(projected), size, KMEANS_ITERATIONS, generator)
-        sums, counts = assigned_sums(projected, nearest(self._seen(projected), self._seen(means)), size)
+        means, _ = kmeans(self._compared(projected), size, KMEANS_ITERATIONS, generator)
+        sums, counts = assigned_sums(projected, nearest(self._compared(projected), self._compared(means)), size)
         self.codebook.weight[:size] = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], means)
 
     @torch.no_grad()
@@ -86,30 +89,31 @@ class FactorizedCodebook(nn.Module):
         """Codes ``int64 [B, T]`` of ``projected [B, d, T]``: nearest entry, by default both scaled to unit length.
 
         Args:
-            projected: ``[B, d, T]``.
-            table: this stage's of ``search_tables``, where known.
+            projected: projected residual ``[B, d, T]``.
+            table: this stage's item of ``search_tables``; None computes it.
         """
         batch, _, length = projected.shape
-        vectors = self._seen(projected.transpose(1, 2).flatten(0, 1))
+        vectors = self._compared(projected.transpose(1, 2).flatten(0, 1))
         entries, halves = table or search_tables([self])[0]
         return nearest(vectors, entries, halves).view(batch, length)
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Entries ``[B, d, T]``, as stored and not scaled, of ``codes [B, T]``."""
+        """Entries ``[B, d, T]`` of ``codes [B, T]``, as stored, without normalisation."""
         return self.transform(self.codebook(codes)).transpose(1, 2)
 
-    def _seen(self, vectors: Tensor) -> Tensor:
+    def _compared(self, vectors: Tensor) -> Tensor:
         """``vectors [..., d]`` as the search compares them."""
         return F.normalize(vectors, dim=-1) if self.normalize else vectors
 
 
 @torch.no_grad()
 def search_tables(stages: Sequence[FactorizedCodebook]) -> list[tuple[Tensor, Tensor]]:
-    """What each stage searches: its entries as compared ``[size, d]``, and their ``half_squares [size]``."""
+    """The entries of each stage as the search compares them ``[size, d]``, and their ``half_squares [size]``."""
     entries = [stage.entries() for stage in stages]
-    alike = len({one.shape for one in entries}) == 1
-    seen = [stages[0]._seen(group) for group in ([torch.stack(entries)] if alike else [one[None] for one in entries])]
-    return [pair for group in seen for pair in zip(group.unbind(), half_squares(group).unbind(), strict=True)]
+    same_shape = len({one.shape for one in entries}) == 1
+    groups = [torch.stack(entries)] if same_shape else [one[None] for one in entries]
+    compared = [stages[0]._compared(group) for group in groups]
+    return [pair for group in compared for pair in zip(group.unbind(), half_squares(group).unbind(), strict=True)]
 
 
 class FactorizedVQ(Quantizer):
@@ -122,9 +126,9 @@ class FactorizedVQ(Quantizer):
         losses["commitment"] = sum_c mean (e_c - sg[q_c])^2
         losses["codebook"]   = sum_c mean (sg[e_c] - q_c)^2
 
-    They are given in eval mode too, and weighted by the recipe (the paper: 0.25 and 1). As in the released code the
-    straight-through step is inside the low dimension, ``q`` has its stored length (only the search is normalised), and
-    the residual is not detached, so that a stage also sees the gradient of those after it.
+    They are computed in eval mode, too. The recipe weights them (the paper: 0.25 and 1). As in the released code, the
+    straight-through step is in the low dimension, ``q`` has its stored length (only the search is normalised), and the
+    residual is not detached, so that a stage also receives the gradient of those after it.
 
     Where each item has its own number of codebooks (the released code's quantizer dropout), stages beyond it add
     nothing to the latent and count as zero in the means over items. Their codes are ``ABSENT``; the released code
@@ -134,22 +138,24 @@ class FactorizedVQ(Quantizer):
         dimension: channels ``D`` of the latent.
         n_codebooks: number of stages.
         codebook_size: entries of each codebook.
-        codebook_dim: length of an entry; one for all stages, or a list with one per stage.
-        kmeans_init: start from the first training batch, or from ``start_from``, instead of at random as released:
-            projections on principal axes, entries from k-means there. Random ones take thousands of batches to arrive
-            where the residuals are.
-        seed: of the clusters' seeds and of restarts.
-        normalize: search by direction; otherwise by Euclidean distance.
-        gradient: passes the lookup "straight_through", as released, or by "rotation" (Fifty et al. 2024).
-        simvq: keep the codebook as it started and learn one matrix that all its entries are multiplied by, so that
-            they move together (Zhu et al. 2024, SimVQ, arXiv 2411.02038, Section 3.3); ``codebook`` then teaches that.
+        codebook_dim: length of an entry, one number for all stages or a list with one per stage.
+        kmeans_init: whether the first training batch, or ``start_from``, initialises projections by PCA and entries by
+            k-means; otherwise both are random, as released. Random ones need thousands of batches to reach the
+            residuals.
+        seed: seed of the clusters' seeds and of restarts.
+        normalize: whether the search compares directions; otherwise Euclidean distances.
+        gradient: gradient estimator of the lookup, "straight_through", as released, or "rotation" (Fifty et al. 2024).
+        simvq: whether the codebook is fixed and one learnt matrix multiplies all its entries, so that they move
+            together (Zhu et al. 2024, SimVQ, arXiv 2411.02038, Section 3.3); ``losses["codebook"]`` then trains the
+            matrix.
         dead_threshold: vectors per batch below which an entry is replaced by one of them (``restart_unused``); 0, as
-            released, never. Without it, entries that start away from the latents are never chosen and never learn.
-        dead_share: share of the mean count below which it is replaced, where that is less.
+            released, never replaces any. An entry that starts far from the latents is otherwise never chosen and never
+            learns.
+        dead_share: share of the mean count below which an entry is replaced, where that is the lower limit.
 
     Raises:
-        ValueError: a size below 1, a list of another length than ``n_codebooks``, an unknown gradient, or restarts of
-            a codebook that SimVQ keeps.
+        ValueError: a size is below 1, a list has another length than ``n_codebooks``, the gradient is unknown, or
+            ``dead_threshold`` is positive with ``simvq``.
     """
 
     started: Tensor
@@ -176,7 +182,7 @@ class FactorizedVQ(Quantizer):
         dims = [codebook_dim] * n_codebooks if isinstance(codebook_dim, int) else list(codebook_dim)
         if len(dims) != n_codebooks:
             raise ValueError(
-                f"codebook_dim lists {len(dims)} sizes; right is one number, or {n_codebooks}, one per codebook"
+                f"codebook_dim lists {len(dims)} sizes; give one number, or {n_codebooks}, one per codebook"
             )
         if min(dimension, n_codebooks, codebook_size, *dims) < 1:
             raise ValueError(
@@ -204,7 +210,7 @@ class FactorizedVQ(Quantizer):
         self.register_load_state_dict_post_hook(_forget_updates)
         if kmeans_init:
             self.register_buffer("started", torch.zeros((), dtype=torch.bool))
-        self._start_is_due = kmeans_init  # asking the buffer makes a GPU wait: once is enough
+        self._start_is_due = kmeans_init  # a host copy, because reading the buffer would synchronise with the GPU
         self.stages = nn.ModuleList(FactorizedCodebook(dimension, codebook_size, dim, normalize, simvq) for dim in dims)
 
     @property
@@ -220,7 +226,7 @@ class FactorizedVQ(Quantizer):
             n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -237,10 +243,10 @@ class FactorizedVQ(Quantizer):
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
-        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``, learning nothing.
+        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``; updates nothing.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -251,7 +257,7 @@ class FactorizedVQ(Quantizer):
         """The sum of the projected entries, ``[B, D, T]``, of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
 
         Raises:
-            ValueError: too many codebooks, or codes out of range.
+            ValueError: there are too many codebooks, or codes are out of range.
         """
         check_codes(codes, self.codebook_sizes)
         with full_float32(codes.device):
@@ -263,9 +269,10 @@ class FactorizedVQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Start every stage from what those before it leave of ``frames [N, D]`` of all processes.
+        """Initialise every stage from the residual of those before it, of ``frames [N, D]`` of all processes.
 
-        All stages at once, however many this batch uses: so every process takes part in the gathering.
+        All stages are initialised at once, whatever number of them this batch uses, so that every process joins the
+        gathering.
         """
         self._start_is_due = False
         if not self.kmeans_init or self.started:
@@ -283,7 +290,7 @@ class FactorizedVQ(Quantizer):
     def _quantize(
         self, latent: Tensor, choice: CodebookChoice, restarts: bool
     ) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
-        """The quantized latent ``[B, D, T]``, codes ``[B, K, T]``, and what each stage looked up for what."""
+        """The quantized latent ``[B, D, T]``, codes ``[B, K, T]``, and each stage's projections and chosen entries."""
         residual = latent
         total = torch.zeros_like(latent)
         chosen: list[Tensor] = []
@@ -310,14 +317,14 @@ class FactorizedVQ(Quantizer):
         if restarts:
             self.updates.add_(1)
             self._known_updates = self._read_updates() + 1
-        found = torch.stack(chosen, dim=1)
+        all_codes = torch.stack(chosen, dim=1)
         if masks is not None:
-            found = found.where(masks.T[..., None], ABSENT)
-        return total, found, projections, lookups
+            all_codes = all_codes.where(masks.T[..., None], ABSENT)
+        return total, all_codes, projections, lookups
 
     @staticmethod
     def _losses(projections: list[Tensor], lookups: list[Tensor], choice: CodebookChoice) -> dict[str, Tensor]:
-        """The losses of stages that looked up ``[B, d, T]`` for ``[B, d, T]``, of all stages at once."""
+        """The losses summed over stages, from each stage's projections and chosen entries, both ``[B, d, T]``."""
         projected, entries = torch.cat(projections, dim=1), torch.cat(lookups, dim=1)
         stages = torch.tensor([stage for stage, one in enumerate(lookups) for _ in range(one.shape[1])])
         shares = torch.tensor([1 / (len(one) * one.shape[1]) for one in lookups])[stages]
@@ -329,7 +336,7 @@ class FactorizedVQ(Quantizer):
 
     @torch.no_grad()
     def _restart(self, index: int, projected: Tensor, chosen: Tensor, items: Tensor | None) -> None:
-        """Give stage ``index`` new entries for unused ones, from the vectors of the ``items`` that use it."""
+        """Replace dead entries of stage ``index`` by vectors of the ``items`` that use it."""
         if items is not None:
             projected, chosen = projected[items], chosen[items]
         vectors = projected.transpose(1, 2).flatten(0, 1)
@@ -339,7 +346,7 @@ class FactorizedVQ(Quantizer):
         restart_unused(weight, self.counts[index], vectors, chosen.flatten(), *limits, generator)
 
     def _read_updates(self) -> int:
-        """How many updates there were; asked of the device once, and again after weights were loaded."""
+        """The number of updates so far; read from the device once, and again after weights were loaded."""
         if self._known_updates is None:
             self._known_updates = int(self.updates)
         return self._known_updates

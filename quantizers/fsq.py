@@ -1,4 +1,4 @@
-"""Finite scalar quantization: no codebook at all, a few dimensions rounded to a few levels each."""
+"""Finite scalar quantization: a few dimensions, each rounded to a few levels, instead of a codebook."""
 
 from collections.abc import Sequence
 from math import prod
@@ -15,16 +15,16 @@ from codeclab.quantizers.gradient import straight_through
 from codeclab.quantizers.precision import full_float32
 
 NORMAL_TO_UNIFORM = 0.8
-"""``tanh(0.8 x)`` of a normal variable is all but uniform: every level is chosen about equally often."""
+"""``tanh(0.8 x)`` of a normal variable is almost uniform, so that all levels are chosen about equally often."""
 
 
 class ScalarProjection(nn.Module):
-    """Channels of a latent to the few dimensions that are rounded, and back.
+    """Linear projections from the channels of a latent to the dimensions that are rounded, and back.
 
     Args:
-        channels: of the latent, or of a group of it.
-        dimensions: that are rounded.
-        identity: leave the vectors as they are; channels and dimensions are then equal.
+        channels: channels of the latent, or of one group of them.
+        dimensions: number of rounded dimensions.
+        identity: whether there are no projections; channels and dimensions are then equal.
     """
 
     def __init__(self, channels: int, dimensions: int, identity: bool) -> None:
@@ -36,7 +36,7 @@ class ScalarProjection(nn.Module):
     def start_inward(self, vectors: Tensor) -> None:
         """Project on the leading principal axes of ``vectors [1, C, N]``, of deviation 0.8 each.
 
-        Of fewer channels than dimensions, the others keep their random start.
+        With fewer channels than dimensions, the remaining dimensions keep their random weights.
         """
         if isinstance(self.in_proj, nn.Identity):
             return
@@ -51,13 +51,13 @@ class ScalarProjection(nn.Module):
 
     @torch.no_grad()
     def start_outward(self, vectors: Tensor, rounded: Tensor) -> None:
-        """Fit, by least squares, ``vectors [1, C, N]`` from what they were ``rounded [1, d, N]`` to."""
+        """Fit the projection from ``rounded [1, d, N]`` values back to ``vectors [1, C, N]`` by least squares."""
         if isinstance(self.out_proj, nn.Identity):
             return
         mean, centre = vectors.mean(2)[0], rounded.mean(2)[0]
-        known, wanted = rounded[0] - centre[:, None], vectors[0] - mean[:, None]
-        ridge = 1e-6 * known.shape[1] * torch.eye(len(known), device=known.device)
-        weight = torch.linalg.solve(known @ known.T + ridge, known @ wanted.T).T
+        inputs, targets = rounded[0] - centre[:, None], vectors[0] - mean[:, None]
+        ridge = 1e-6 * inputs.shape[1] * torch.eye(len(inputs), device=inputs.device)
+        weight = torch.linalg.solve(inputs @ inputs.T + ridge, inputs @ targets.T).T
         self.out_proj.weight[..., 0] = weight
         cast(Tensor, self.out_proj.bias).copy_(mean - weight @ centre)
 
@@ -70,27 +70,28 @@ class FSQ(Quantizer):
     digits are the levels. There is no codebook, so there are no losses and nothing to collapse.
 
     The channels are cut into ``groups``, each quantized on its own. Where there are more codebooks than groups, they
-    are stages that code what is left; codebook ``c`` is stage ``c // groups`` of group ``c % groups``::
+    are stages that code the residual; codebook ``c`` is stage ``c // groups`` of group ``c % groups``::
 
-        projected   each stage projects what the ones before left, r_(i+1) = r_i - W_out q(W_in r_i), and rounds it by
-                    the paper's grid; as in FactorizedVQ, a stage also sees the gradient of those after it
-        nested      one projection a group, whose intervals each stage divides again (``NestedGrid``); the gradient
+        projected   each stage projects the residual of the ones before, r_(i+1) = r_i - W_out q(W_in r_i), and rounds
+        it by
+                    the paper's grid; as in FactorizedVQ, a stage also receives the gradient of those after it
+        nested      one projection a group, whose intervals each stage subdivides (``NestedGrid``); the gradient
                     passes straight through once, over the total. The published ``ResidualFSQ`` adds one per stage.
 
     Stages beyond an item's number of codebooks add nothing, and their codes are ``ABSENT``. One codebook and ``d``
-    channels, or nested stages of ``d`` channels a group, are rounded as they are, without projections.
+    channels, or nested stages of ``d`` channels a group, are rounded without projections.
 
     Args:
         dimension: channels ``D`` of the latent.
-        n_codebooks: codes of a frame, a multiple of ``groups``.
-        levels: values of each rounded dimension; [8, 5, 5, 5] gives 1000 codes.
-        groups: parts that the channels are cut into.
-        residual: how a stage codes what the ones before left.
-        pca_init: start projections from the first training batch, or from ``start_from``, instead of at random: on
-            principal axes, of a size that uses every level, and back by least squares.
+        n_codebooks: number of codes per frame, a multiple of ``groups``.
+        levels: number of values of each rounded dimension; [8, 5, 5, 5] gives 1000 codes.
+        groups: number of groups that the channels are cut into.
+        residual: method by which a stage codes the residual, ``projected`` or ``nested``.
+        pca_init: whether the first training batch, or ``start_from``, initialises the projections: on principal axes,
+            scaled to use every level, and back by least squares; otherwise they are random.
 
     Raises:
-        ValueError: too few levels, or groups that do not divide channels and codebooks.
+        ValueError: there are too few levels, or groups do not divide channels and codebooks.
     """
 
     started: Tensor
@@ -110,10 +111,10 @@ class FSQ(Quantizer):
         if min(dimension, n_codebooks, groups) < 1 or dimension % groups or n_codebooks % groups:
             raise ValueError(
                 f"dimension {dimension}, n_codebooks {n_codebooks} and groups {groups} do not fit; "
-                "groups must divide both others, as 1 always does"
+                "groups must divide the other two; 1 always does"
             )
         if residual not in ("projected", "nested"):
-            raise ValueError(f'residual is "{residual}"; it is "projected" or "nested"')
+            raise ValueError(f'residual is "{residual}"; it must be "projected" or "nested"')
         self.nested = residual == "nested"
         stages = n_codebooks // groups
         check_levels(levels, stages, self.nested)
@@ -130,7 +131,7 @@ class FSQ(Quantizer):
         self.projections = nn.ModuleList(ScalarProjection(width, len(levels), identity) for _ in range(count))
         if pca_init:
             self.register_buffer("started", torch.zeros((), dtype=torch.bool))
-        self._start_is_due = pca_init  # asking the buffer makes a GPU wait: once is enough
+        self._start_is_due = pca_init  # a host copy, because reading the buffer would synchronise with the GPU
 
     @property
     def codebook_sizes(self) -> list[int]:
@@ -145,7 +146,7 @@ class FSQ(Quantizer):
             n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -159,10 +160,10 @@ class FSQ(Quantizer):
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
-        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``, learning nothing.
+        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``; updates nothing.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -173,18 +174,18 @@ class FSQ(Quantizer):
         """The latent ``[B, D, T]`` of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
 
         Raises:
-            ValueError: too many codebooks, or codes out of range.
+            ValueError: there are too many codebooks, or codes are out of range.
         """
         check_codes(codes, self.codebook_sizes)
         shape = (codes.shape[0], self.dimension // self.groups, codes.shape[2])
         parts = [torch.zeros(shape, device=codes.device) for _ in range(self.groups)]
         with full_float32(codes.device):
             for group in range(min(self.groups, codes.shape[1])):
-                own = codes[:, group :: self.groups]
-                present = (own != ABSENT)[:, :, None]
+                stages = codes[:, group :: self.groups]
+                present = (stages != ABSENT)[:, :, None]
                 values = [
-                    self.grid.values(unpack(own[:, stage].clamp(min=0), self.grid.levels), stage) * present[:, stage]
-                    for stage in range(own.shape[1])
+                    self.grid.values(unpack(stages[:, stage].clamp(min=0), self.grid.levels), stage) * present[:, stage]
+                    for stage in range(stages.shape[1])
                 ]
                 if self.nested:
                     parts[group] = self._projection(group).out_proj(torch.stack(values).sum(0)) * present[:, 0]
@@ -242,7 +243,7 @@ class FSQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Start every projection from what those before it leave of ``frames [N, D]`` of all processes."""
+        """Initialise every projection from the residual of those before it, of ``frames [N, D]`` of all processes."""
         self._start_is_due = False
         if not self.pca_init or self.started:
             return
@@ -256,7 +257,8 @@ class FSQ(Quantizer):
             group, projection = index % self.groups, self._projection(index)
             projection.start_inward(parts[group])
             projected = projection.in_proj(parts[group])
-            # Nested stages come so close to what is bounded that it stands for them.
+            # All nested stages together reproduce the bounded values almost exactly, so these are the rounded ones
+            # here.
             rounded = self.grid.bound(projected) if self.nested else self._round(projected)[0]
             projection.start_outward(parts[group], rounded)
             parts[group] = parts[group] - projection.out_proj(rounded)

@@ -1,4 +1,4 @@
-"""How a gradient passes a step that has none: straight through, or turned with the vector."""
+"""Gradient estimators for quantization: straight-through, and the rotation trick."""
 
 from typing import Any, Literal, cast
 
@@ -21,24 +21,24 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(vectors: Tensor, values: Tensor) -> Tensor:
-    """``values``, with a gradient for ``vectors`` of the same shape alone."""
+    """``values``, whose gradient goes to ``vectors`` of the same shape, and not to ``values``."""
     return cast(Tensor, _StraightThrough.apply(vectors, values))
 
 
 def rotated(vectors: Tensor, values: Tensor, dim: int) -> Tensor:
-    """``values``, as the vectors turned and stretched: the rotation trick (Fifty et al. 2024, Section 4.2).
+    """``values`` as rotated and scaled ``vectors``: the rotation trick (Fifty et al. 2024, Section 4.2).
 
     With ``e`` a vector, ``q`` its value, ``e^`` and ``q^`` their directions and ``r`` that of ``e^ + q^``, all three
     and the ratio of lengths held constant for the gradient::
 
         q = |q| / |e| (e - 2 r r^T e + 2 q^ e^T e)
 
-    A vector without direction, or its value, passes its gradient straight through.
+    Where a vector or its value is (almost) zero, the gradient is straight-through.
 
     Args:
-        vectors: what was quantized.
-        values: what it was quantized to, of the same shape.
-        dim: along which a vector lies.
+        vectors: vectors before quantization.
+        values: quantized vectors, of the same shape.
+        dim: dimension along which a vector lies.
     """
     with torch.no_grad():
         before, after = vectors.norm(dim=dim, keepdim=True), values.norm(dim=dim, keepdim=True)
@@ -53,15 +53,15 @@ def rotated(vectors: Tensor, values: Tensor, dim: int) -> Tensor:
 
 
 def pass_through(vectors: Tensor, values: Tensor, how: PassThrough, dim: int) -> Tensor:
-    """``values`` with a gradient for ``vectors``, in one of the two ways; ``dim`` is along which a vector lies."""
+    """``values`` with a gradient for ``vectors`` by one of the two estimators; vectors lie along ``dim``."""
     return rotated(vectors, values, dim) if how == "rotation" else straight_through(vectors, values)
 
 
 def check_pass_through(how: str) -> None:
-    """Refuse a way that there is not.
+    """Refuse an unknown gradient estimator.
 
     Raises:
-        ValueError: naming those there are.
+        ValueError: ``how`` is neither ``straight_through`` nor ``rotation``.
     """
     if how not in CHOICES:
-        raise ValueError(f'gradient is "{how}"; it is "straight_through" or "rotation"')
+        raise ValueError(f'gradient is "{how}"; it must be "straight_through" or "rotation"')

@@ -1,4 +1,4 @@
-"""The Gumbel-softmax quantizer: codebooks chosen from by a learnt distribution, coded by a learnt prior."""
+"""The Gumbel-softmax quantizer: entries drawn from a learnt distribution, and coded with a learnt prior."""
 
 import math
 from typing import ClassVar, Literal
@@ -15,7 +15,7 @@ TRAINING, TESTING = range(2)
 
 
 class GumbelSoftmax(Quantizer):
-    """A sum of entries of codebooks, each drawn by a softmax over its entries (EnCodec, A.2.2).
+    """A sum of codebook entries, each drawn from a softmax over its codebook (EnCodec, A.2.2).
 
     Codebook ``i`` has centroids ``C_i``, a bias ``b_i`` and prior logits ``l_i``; for a frame ``z`` of the latent,
     ``q_i = softmax(C_i z + b_i)`` and ``p_i = softmax(alpha l_i)``. Training mode gives the differentiable eq. (8), the
@@ -25,27 +25,28 @@ class GumbelSoftmax(Quantizer):
         losses["rate"]  = |w(q, sg[p]) frame_rate / 1000 - target_bitrate|    kbps, teaches encoder and centroids
         losses["prior"] = w(sg[q], p) frame_rate / 1000                       kbps, teaches the prior
 
-    with means over items and frames. Above the target they are together the paper's single term. Below it the rate is
-    pushed up again, where the paper is silent: the prior follows whatever codes the encoder prefers, which makes them
-    cheaper still, and left alone a codec ends at one code for all frames. Where items have their own numbers of
-    codebooks, those beyond count nothing.
+    with means over items and frames. Above the target, their sum is the paper's single term. Below it, this loss raises
+    the rate again, which the paper does not specify. Otherwise the codec collapses to one code for all frames: the
+    prior follows the codes that the encoder prefers, which makes them cheaper still. Where items have their own numbers
+    of codebooks, codebooks beyond it are not counted.
 
     Draws in eval mode depend on seed and frame alone, so an item's codes do not depend on its batch.
 
     Args:
         dimension: channels ``D`` of the latent.
-        n_codebooks: ``N_C`` of the paper.
-        codebook_size: centroids of each, the paper's Omega.
-        temperature: of the Gumbel-softmax.
-        choice: eval mode draws from ``q`` ("sample", the paper's) or takes its most probable entry ("argmax").
-        target_bitrate: kbps, which the rate is drawn to.
+        n_codebooks: number of codebooks, the paper's ``N_C``.
+        codebook_size: centroids of each codebook, the paper's Omega.
+        temperature: temperature of the Gumbel-softmax, positive.
+        choice: choice of the entry in eval mode, drawn from ``q`` ("sample", the paper's) or the most probable
+            ("argmax").
+        target_bitrate: target of the learnt bitrate, kbps.
         frame_rate: latent frames per second, Hz.
-        seed: of all draws.
-        alpha: how much faster the prior learns than the weights; 1 in the paper.
-        measured_bits: bits per frame that codes cost by the prior; ``Codec.measure_rate`` finds it, not the user.
+        seed: seed of all draws.
+        alpha: factor by which the prior learns faster than the weights, positive; 1 in the paper.
+        measured_bits: bits per frame that codes cost under the prior, set by ``Codec.measure_rate`` and not by users.
 
     Raises:
-        ValueError: a size below 1; a temperature, target or frame rate that is not positive; an unknown choice.
+        ValueError: a size is below 1; a temperature, target or frame rate is not positive; or the choice is unknown.
     """
 
     learns_rate: ClassVar[bool] = True
@@ -74,7 +75,7 @@ class GumbelSoftmax(Quantizer):
                 f"alpha {alpha} must be positive"
             )
         if choice not in ("sample", "argmax"):
-            raise ValueError(f'choice is "{choice}"; it is "sample" or "argmax"')
+            raise ValueError(f'choice is "{choice}"; it must be "sample" or "argmax"')
         self.dimension = dimension
         self.n_codebooks = n_codebooks
         self.codebook_size = codebook_size
@@ -99,7 +100,7 @@ class GumbelSoftmax(Quantizer):
 
     @property
     def codes_each_frame_alone(self) -> bool:
-        """Not where codes are drawn: the draw depends on the frame's place."""
+        """False where codes are drawn, because the draw depends on the frame's position."""
         return self.choice == "argmax"
 
     def log_prior(self) -> Tensor:
@@ -114,7 +115,7 @@ class GumbelSoftmax(Quantizer):
             n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -134,10 +135,10 @@ class GumbelSoftmax(Quantizer):
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
-        """Codes ``int64 [B, K, T]``, drawn or most probable as ``choice`` says; the same at every call.
+        """Codes ``int64 [B, K, T]``, drawn or the most probable ones by ``choice``; the same at every call.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -148,7 +149,7 @@ class GumbelSoftmax(Quantizer):
         """The sum of the centroids, ``[B, D, T]``, of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
 
         Raises:
-            ValueError: too many codebooks, or codes out of range.
+            ValueError: there are too many codebooks, or codes are out of range.
         """
         check_codes(codes, self.codebook_sizes)
         return self._sum(codes)
@@ -194,11 +195,11 @@ class GumbelSoftmax(Quantizer):
 
 
 def _gumbel(uniform: Tensor) -> Tensor:
-    """Gumbel noise from uniform numbers in [0, 1), kept off 0 and 1, where it is infinite."""
+    """Gumbel noise from uniform numbers in [0, 1), which are clamped away from 0 and 1, where the noise is infinite."""
     return -(-uniform.clamp(1e-12, 1 - 1e-7).log()).log()
 
 
 def _codes(scores: Tensor, used: Tensor) -> Tensor:
-    """The highest score's index, ``[B, K, T]``, ``ABSENT`` where not used."""
+    """The index of the highest score, ``[B, K, T]``; ``ABSENT`` where the codebook is not used."""
     best = scores.detach().argmax(-1)
     return best.where(used[..., 0], ABSENT).transpose(1, 2)

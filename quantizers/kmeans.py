@@ -1,10 +1,10 @@
-"""Lloyd's k-means, from which a codebook starts, and the search for the nearest entry that it shares with one."""
+"""Lloyd's k-means, which initialises codebooks, and the search for the nearest entry."""
 
 import torch
 from torch import Tensor
 
 SEARCH_ROWS = 1 << 15
-"""Vectors compared at once: bounds the memory of a search on hours of audio (128 MiB at 1024 entries)."""
+"""Number of vectors compared at once; it bounds the memory of a search on hours of audio (128 MiB at 1024 entries)."""
 
 
 def half_squares(entries: Tensor) -> Tensor:
@@ -19,14 +19,14 @@ def nearest(vectors: Tensor, entries: Tensor, halves: Tensor | None = None) -> T
 
     Args:
         vectors: ``[N, D]``.
-        entries: ``[size, D]``.
-        halves: their ``half_squares``, where known.
+        entries: entries ``[size, D]``.
+        halves: ``half_squares`` of the entries; None computes them.
 
     Returns:
         ``int64 [N]``.
     """
     halves = half_squares(entries) if halves is None else halves
-    if torch.compiler.is_exporting():  # a graph leaves open how many parts there would be
+    if torch.compiler.is_exporting():  # in a graph N is open, and hence the number of parts
         return torch.addmm(halves, vectors, entries.t()).max(1).indices
     parts = [torch.addmm(halves, rows, entries.t()).max(1).indices for rows in vectors.split(SEARCH_ROWS)]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -40,7 +40,7 @@ def assigned_sums(vectors: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Te
 
 
 def draw_indices(available: int, wanted: int, generator: torch.Generator) -> Tensor:
-    """``wanted`` random positions below ``available``, ``int64``, repeated only as often as there are too few."""
+    """``wanted`` random positions below ``available``, ``int64``; they repeat only where ``wanted`` is larger."""
     rounds = -(-wanted // available)
     return torch.cat([torch.randperm(available, generator=generator) for _ in range(rounds)])[:wanted]
 
@@ -49,13 +49,14 @@ def kmeans(vectors: Tensor, size: int, iterations: int, generator: torch.Generat
     """Cluster ``vectors``: random vectors as seeds, then ``iterations`` of assignment and averaging (Lloyd 1982).
 
     Args:
-        vectors: ``[N, D]``, at least one.
-        size: number of clusters; more than ``N`` leaves some empty.
-        iterations: rounds, at least one.
-        generator: CPU generator of the seeds.
+        vectors: vectors ``[N, D]``, at least one.
+        size: number of clusters; if it exceeds ``N``, some are empty.
+        iterations: number of iterations, at least one.
+        generator: CPU generator that draws the seeds.
 
     Returns:
-        Means ``[size, D]`` (an empty cluster keeps its last) and how many vectors each is the mean of ``[size]``.
+        Means ``[size, D]`` (an empty cluster keeps its last mean), and the number of vectors in each cluster
+        ``[size]``.
     """
     seeds = draw_indices(len(vectors), size, generator).to(vectors.device)
     means = vectors[seeds]

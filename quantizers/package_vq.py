@@ -1,4 +1,4 @@
-"""Any quantizer of the package ``vector-quantize-pytorch``, stacked into residual stages."""
+"""Quantizers of the package ``vector-quantize-pytorch``, stacked into residual stages."""
 
 import inspect
 from typing import Any, cast
@@ -24,32 +24,33 @@ LOOKUPS = {
     "LFQ": "indices_to_codes",
     "LatentQuantize": "indices_to_codes",
 }
-"""Those that make a latent of a latent, and the method that makes one of codes."""
+"""Supported classes, and the method of each that maps codes to a latent."""
 
 CHANNELS_FIRST = ("LatentQuantize",)
-SEVERAL = ("heads", "num_codebooks")
+SEVERAL_CODEBOOKS = ("heads", "num_codebooks")
 
 
 class PackageVQ(Quantizer):
-    """Residual stages of a quantizer that ``vector-quantize-pytorch`` has (``pip install 'codeclab[vq]'``).
+    """Residual stages of a quantizer of ``vector-quantize-pytorch`` (``pip install 'codeclab[vq]'``).
 
-    As the package's own ``Residual...`` classes have it: a stage quantizes what the ones before left, without their
-    gradient; the latent is the sum, and has the gradient of each. ``losses["auxiliary"]`` is the sum of what stages
-    return, with the weights among their arguments, each by the share of items that use it; in eval mode too where the
-    package gives it. Every item takes part in what a stage learns, also where its own number of codebooks is smaller.
+    As in the package's own ``Residual...`` classes, a stage quantizes the residual of the ones before, without their
+    gradient. The quantized latent is the sum over stages and has the gradient of each. ``losses["auxiliary"]`` is the
+    sum of the stages' losses with the weights among their arguments, each weighted by the share of items that use the
+    stage; in eval mode, too, where the package computes it. A stage learns from every item, even from one with a
+    smaller number of codebooks.
 
-    The package draws at random from torch's global generator (k-means, replaced entries): with such arguments a resumed
-    run is not exactly the uninterrupted one.
+    The package draws from torch's global generator (k-means, replaced entries). With such arguments, a resumed run does
+    not equal the uninterrupted one exactly.
 
     Args:
         dimension: channels ``D`` of the latent.
-        n_codebooks: stages.
-        name: ``VectorQuantize``, ``SimVQ``, ``FSQ``, ``LFQ`` or ``LatentQuantize``.
-        codebook_size: entries of each stage, for those that take it.
-        arguments: others of that class, as its documentation names them, such as ``{"levels": [8, 5, 5, 5]}`` of FSQ.
+        n_codebooks: number of stages.
+        name: class of the package, ``VectorQuantize``, ``SimVQ``, ``FSQ``, ``LFQ`` or ``LatentQuantize``.
+        codebook_size: entries of each stage, for classes that take it.
+        arguments: further arguments of the class, such as ``{"levels": [8, 5, 5, 5]}`` of FSQ.
 
     Raises:
-        ValueError: the package is missing, has no such quantizer of latents, or does not build it so.
+        ValueError: the package is missing, it has no such class, or the class refuses the arguments.
     """
 
     def __init__(
@@ -82,14 +83,14 @@ class PackageVQ(Quantizer):
         return [int(cast(int, stage.codebook_size)) for stage in self.stages]
 
     def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
-        """Quantize ``latent [B, D, T]``; in training mode the stages learn as the package has it.
+        """Quantize ``latent [B, D, T]``; in training mode the package updates its stages.
 
         Args:
             latent: ``[B, D, T]``.
             n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -102,10 +103,10 @@ class PackageVQ(Quantizer):
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
-        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``, learning nothing.
+        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``; updates nothing.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -121,14 +122,14 @@ class PackageVQ(Quantizer):
         """The sum of the chosen entries, ``[B, D, T]``, of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
 
         Raises:
-            ValueError: too many codebooks, or codes out of range.
+            ValueError: there are too many codebooks, or codes are out of range.
         """
         check_codes(codes, self.codebook_sizes)
         total = torch.zeros(codes.shape[0], self.dimension, codes.shape[2], device=codes.device)
         with full_float32(codes.device):
             for stage, chosen in zip(self.stages, codes.unbind(1), strict=False):
-                found = getattr(stage, LOOKUPS[self.name])(chosen.clamp(min=0))
-                entries = found if self._channels_first else found.transpose(1, 2)
+                entries = getattr(stage, LOOKUPS[self.name])(chosen.clamp(min=0))
+                entries = entries if self._channels_first else entries.transpose(1, 2)
                 total = total + entries * (chosen != ABSENT)[:, None]
         return total
 
@@ -141,9 +142,9 @@ class PackageVQ(Quantizer):
         codes = []
         for index, stage in enumerate(self.stages[: choice.most]):
             given = residual if self._channels_first else residual.transpose(1, 2)
-            # FSQ gives no loss, others a number or a vector of one.
-            found, chosen, *losses = stage(given)
-            output = found if self._channels_first else found.transpose(1, 2)
+            # FSQ returns no loss, other classes a scalar or a vector of one element.
+            output, chosen, *losses = stage(given)
+            output = output if self._channels_first else output.transpose(1, 2)
             residual = residual - output.detach()
             mask = choice.mask(index, latent.device)
             share = latent.new_ones(())
@@ -159,8 +160,8 @@ class PackageVQ(Quantizer):
 def _find(name: str) -> type[nn.Module]:
     if name not in LOOKUPS:
         raise ValueError(
-            f"no quantizer of latents is called {name!r} in vector-quantize-pytorch; there are: {', '.join(LOOKUPS)} "
-            "(its Residual... classes are what n_codebooks makes of these)"
+            f"name is {name!r}; the quantizers of vector-quantize-pytorch that fit are: {', '.join(LOOKUPS)} "
+            "(for its Residual... classes, give one of these and n_codebooks)"
         )
     try:
         import vector_quantize_pytorch
@@ -170,11 +171,13 @@ def _find(name: str) -> type[nn.Module]:
 
 
 def _build(part: type[nn.Module], arguments: dict[str, Any]) -> nn.Module:
-    several = [argument for argument in SEVERAL if arguments.get(argument, 1) != 1]
+    several = [argument for argument in SEVERAL_CODEBOOKS if arguments.get(argument, 1) != 1]
     if several:
-        raise ValueError(f"{several[0]} is {arguments[several[0]]}; right is 1: several codebooks are n_codebooks here")
+        raise ValueError(
+            f"{several[0]} is {arguments[several[0]]}; it must be 1: use n_codebooks for several codebooks"
+        )
     try:
         return part(**arguments)
     except (TypeError, AssertionError, RuntimeError) as error:
         written = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise ValueError(f"vector-quantize-pytorch does not build {part.__name__}({written}): {error}") from error
+        raise ValueError(f"vector-quantize-pytorch refuses {part.__name__}({written}): {error}") from error

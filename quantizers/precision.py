@@ -1,4 +1,4 @@
-"""Float32 arithmetic that stays float32."""
+"""Float32 arithmetic without reduced precision."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,22 +9,22 @@ import torch
 
 @contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
-    """Compute float32 as it stands: under no autocast and, on a GPU, without rounding factors to TF32.
+    """Compute in full float32: without autocast and, on a GPU, without rounding factors to TF32.
 
-    cuDNN's convolutions round to TF32's 10 bits of mantissa unless told otherwise. A quantizer's projections would then
-    choose other codes than a CPU's: each stage codes what the ones before left over, and their errors with it.
+    By default, cuDNN's convolutions round to TF32's 10 bits of mantissa. A GPU would then choose other codes than a
+    CPU: each stage codes the residual of the stages before it, including their rounding errors.
 
     Args:
-        device: where the arithmetic runs.
+        device: device on which the arithmetic runs.
     """
-    if torch.compiler.is_exporting():  # a graph has no autocast
+    if torch.compiler.is_exporting():  # an exported graph has no autocast
         yield
         return
     with torch.autocast(device.type, enabled=False):
         if device.type != "cuda":
             yield
             return
-        cudnn: Any = torch.backends.cudnn  # its stubs do not know the setting
+        cudnn: Any = torch.backends.cudnn  # torch's type stubs lack the setting
         convolution, product = cudnn.conv, torch.backends.cuda.matmul
         before = convolution.fp32_precision, product.fp32_precision
         convolution.fp32_precision = product.fp32_precision = "ieee"

@@ -1,4 +1,4 @@
-"""Random draws that are a function of a key, not of what was drawn before."""
+"""Random draws that are a function of a key, not of earlier draws."""
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ def seeded_generator(*key: int, device: torch.device | str = "cpu") -> torch.Gen
 def uniform_like(latent: Tensor, shape: tuple[int, ...], *key: int) -> Tensor:
     """Uniform numbers in [0, 1), ``[B, *shape]``, for the items of ``latent [B, ...]``, drawn on its device.
 
-    In a distributed run each process takes its items' part of what one process would draw for the whole batch; a
-    collective operation. ``key`` is as for ``seeded_generator``.
+    In a distributed run, each process takes the part of its items from the draw for the whole batch; a collective
+    operation. ``key`` is as for ``seeded_generator``.
     """
     start, items = batch_span(len(latent), latent.device)
     generator = seeded_generator(*key, device=latent.device)

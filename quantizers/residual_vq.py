@@ -1,4 +1,4 @@
-"""EnCodec's quantizer: codebooks that each code what the ones before left over."""
+"""EnCodec's residual vector quantizer: each codebook codes the residual of those before it."""
 
 from typing import Literal, cast
 
@@ -37,27 +37,27 @@ class ResidualVQ(Quantizer):
     loss is the mean over items; codebooks learn only from the items that use them; codes beyond an item's number are
     ``ABSENT``, and ``codes`` has as many codebooks as the item that uses most (in training: over all processes).
 
-    The released code differs from the paper in three places, where this class does what the paper says: replaced
-    entries survive the update of the same step, entries found by k-means survive the first update, and the commitment
-    of later codebooks has a gradient.
+    The released code differs from the paper in three points, in which this class follows the paper. Replaced entries
+    survive the update of the same step. Entries from k-means survive the first update. The commitment of later
+    codebooks has a gradient.
 
     Args:
         dimension: channels ``D`` of the latent.
-        n_codebooks: the most codebooks in use.
-        codebook_size: entries of each.
-        decay: of the codebooks' running averages.
-        epsilon: of the Laplace smoothing of their counts.
-        kmeans_init: start each codebook from k-means on the vectors of the first batch that uses it.
-        kmeans_iterations: rounds of k-means (the released code runs 50; the distortion hardly falls after 10).
+        n_codebooks: number of codebooks.
+        codebook_size: entries of each codebook.
+        decay: decay of the codebooks' running averages per update, in [0, 1).
+        epsilon: constant of the Laplace smoothing of the counts.
+        kmeans_init: whether each codebook starts from k-means on the vectors of the first batch that uses it.
+        kmeans_iterations: iterations of k-means (the released code runs 50; the distortion hardly falls after 10).
         dead_threshold: vectors per batch below which an entry is replaced; see ``EMACodebook``.
-        dead_share: share of the mean count below which it is, where that is less.
-        seed: of every random draw.
-        gradient: passes the whole quantization "straight_through" or by "rotation" (Fifty et al. 2024).
-        commitment: "mean" is the released code's; "sum" is eq. (3) as printed, a sum over codebooks and dimensions,
-            averaged over items and frames.
+        dead_share: share of the mean count below which an entry is replaced, where that is the lower limit.
+        seed: seed of every random draw.
+        gradient: gradient estimator of the whole quantization, "straight_through" or "rotation" (Fifty et al. 2024).
+        commitment: normalisation of the commitment loss; "mean" is the released code's, "sum" is eq. (3) as printed, a
+            sum over codebooks and dimensions, averaged over items and frames.
 
     Raises:
-        ValueError: a number of codebooks, entries or iterations below 1, or a decay outside [0, 1).
+        ValueError: a number of codebooks, entries or iterations is below 1, or the decay is outside [0, 1).
     """
 
     codes_are_nested = True
@@ -124,14 +124,14 @@ class ResidualVQ(Quantizer):
         return [self.codebook_size] * self.n_codebooks
 
     def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
-        """Quantize ``latent [B, D, T]``; in training mode also learn, from this batch, after coding it.
+        """Quantize ``latent [B, D, T]``; in training mode then update the codebooks from this batch.
 
         Args:
             latent: ``[B, D, T]``.
             n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -146,9 +146,10 @@ class ResidualVQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Start each codebook from k-means on what those before it leave of ``frames [N, D]`` of all processes.
+        """Initialise each codebook by k-means on the residual of those before it, of ``frames [N, D]`` of all
+        processes.
 
-        Codebooks that have learnt do not start again.
+        Codebooks that have been updated are not initialised again.
         """
         if not self.kmeans_init or any(self._read_updates()):
             return
@@ -162,10 +163,10 @@ class ResidualVQ(Quantizer):
 
     @torch.no_grad()
     def encode(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Tensor:
-        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``, learning nothing.
+        """Codes ``int64 [B, K, T]`` of ``latent [B, D, T]``; updates nothing.
 
         Raises:
-            ValueError: wrong shape, or a number of codebooks this quantizer does not have.
+            ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """
         check_latent(latent, self.dimension)
         choice = read_choice(n_codebooks, self.n_codebooks, latent.shape[0])
@@ -176,7 +177,7 @@ class ResidualVQ(Quantizer):
         """The sum of the chosen entries, ``[B, D, T]``, of codes ``int64 [B, K, T]``; ``ABSENT`` adds nothing.
 
         Raises:
-            ValueError: too many codebooks, or codes out of range.
+            ValueError: there are too many codebooks, or codes are out of range.
         """
         check_codes(codes, self.codebook_sizes)
         total = torch.zeros(codes.shape[0], codes.shape[2], self.dimension, device=codes.device)
@@ -209,7 +210,7 @@ class ResidualVQ(Quantizer):
                 choices.append(chosen)
             where = slice(None) if items is None else items
             codes[where, index] = chosen.view(left.shape[:2])
-            # Not in place: what this codebook is to learn is a view of the residual.
+            # Not in place: ``vectors``, from which this codebook will learn, are a view of the residual.
             total = total + entries if items is None else total.index_add(0, items, entries)
             residual = residual - entries if items is None else residual.index_add(0, items, entries, alpha=-1)
             if learn:
@@ -221,13 +222,13 @@ class ResidualVQ(Quantizer):
         return total, codes, commitment
 
     def _read_updates(self) -> list[int]:
-        """How many updates each codebook has had; asked of the device once, and again after weights were loaded."""
+        """The number of updates of each codebook; read from the device once, and again after weights were loaded."""
         if self._updates is None:
             self._updates = torch.stack([book.updates for book in self._first(self.n_codebooks)]).tolist()
         return self._updates
 
     def _commitment_weights(self, choice: CodebookChoice, batch: int, device: torch.device) -> Tensor:
-        """What the mean square error of a codebook counts, by item, ``[B]``."""
+        """The weight of a codebook's mean square error for each item, ``[B]``."""
         if self.commitment == "sum":
             return torch.full((batch,), self.dimension / batch, device=device)
         return 1 / (choice.counts(batch, device) * batch)

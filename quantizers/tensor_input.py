@@ -1,4 +1,4 @@
-"""A clear answer to NumPy arrays and text where parts take tensors."""
+"""A helpful error where a part gets something else than a tensor, such as a NumPy array."""
 
 import inspect
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from torch import Tensor
 
 
 class NotATensorError(TypeError, ValueError):
-    """Something else was given where a tensor belongs; the message says what, and the shape that is right."""
+    """An argument is not a tensor; the message states its type and the expected shape."""
 
 
 def require_tensor(value: object, name: str, shape: str) -> None:
-    """Refuse what is no tensor.
+    """Refuse a value that is not a tensor.
 
     Args:
-        value: what was given.
-        name: of the argument.
-        shape: that it should have, in words, such as ``[B, C, N]``.
+        value: value of the argument.
+        name: name of the argument, for the message.
+        shape: expected shape, such as ``[B, C, N]``, for the message.
 
     Raises:
-        NotATensorError: it is none.
+        NotATensorError: ``value`` is not a tensor.
     """
     if not isinstance(value, Tensor):
         raise NotATensorError(
@@ -30,11 +30,11 @@ def require_tensor(value: object, name: str, shape: str) -> None:
 
 
 def takes_tensors(cls: type, **methods: tuple[str, ...]) -> None:
-    """Have the methods that a class itself defines refuse what is no tensor; for the base's ``__init_subclass__``.
+    """Make the methods that a class itself defines check for tensors; for the base's ``__init_subclass__``.
 
     Args:
-        cls: the subclass.
-        methods: by name, the shape of each of the first arguments, which are tensors.
+        cls: subclass whose methods are wrapped.
+        methods: shapes of the leading tensor arguments, by name of the method.
     """
     for name, shapes in methods.items():
         if name in vars(cls):

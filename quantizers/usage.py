@@ -1,4 +1,4 @@
-"""How well codebooks are used: entropy, perplexity, share of entries, bitrate efficiency."""
+"""Statistics of codebook usage: entropy, perplexity, share of entries, bitrate efficiency."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from codeclab.quantizers.distributed import all_reduce_sum
 
 
 class CodebookCounts:
-    """How often each entry of each codebook was chosen, summed over batches.
+    """The number of times each entry of each codebook was chosen, summed over batches.
 
     With ``p`` the shares of a codebook's entries, entropy is ``-sum p log2 p`` bits, perplexity ``2^entropy`` (the
     number of equally frequent entries of that entropy), usage the share of entries chosen at least once. Measures of
@@ -28,10 +28,10 @@ class CodebookCounts:
 
     @torch.no_grad()
     def update(self, codes: Tensor) -> None:
-        """Count ``codes int64 [B, K, T]``; ``ABSENT`` ones, and codebooks beyond ``K``, count nothing.
+        """Count ``codes int64 [B, K, T]``; ``ABSENT`` ones are not counted.
 
         Raises:
-            ValueError: more codebooks than sizes, or codes out of range.
+            ValueError: there are more codebooks than sizes, or codes are out of range.
         """
         check_codes(codes, self.sizes)
         width = self.histograms.shape[1]
@@ -78,18 +78,18 @@ class CodebookCounts:
 def codebook_statistics(codes: Tensor, sizes: Sequence[int]) -> dict[str, Tensor]:
     """``usage``, ``perplexity`` and ``entropy`` (bits) of each codebook in one batch, each ``float64 [K]``.
 
-    In a distributed run those of the whole batch; a collective operation.
+    In a distributed run they are those of the whole batch; a collective operation.
 
     Args:
-        codes: ``int64 [B, K, T]``; ``ABSENT`` is left out.
-        sizes: entries of each codebook; those after the last in use, in any process, are left out.
+        codes: codes ``int64 [B, K, T]``; ``ABSENT`` is not counted.
+        sizes: entries of each codebook; codebooks after the last one in use, in any process, are left out.
 
     Raises:
-        ValueError: more codebooks than sizes, or codes out of range.
+        ValueError: there are more codebooks than sizes, or codes are out of range.
     """
     counts = CodebookCounts(sizes)
     counts.update(codes)
     counts = counts.over_processes()
     used = int((counts.histograms.sum(1) > 0).nonzero().max()) + 1
-    found = {"usage": counts.usage(), "perplexity": counts.perplexity(), "entropy": counts.entropy()}
-    return {name: per_codebook[:used] for name, per_codebook in found.items()}
+    statistics = {"usage": counts.usage(), "perplexity": counts.perplexity(), "entropy": counts.entropy()}
+    return {name: per_codebook[:used] for name, per_codebook in statistics.items()}

@@ -1,4 +1,4 @@
-"""Weight norm of many layers at once: weights of one shape are normalised as one tensor."""
+"""Weight norm of many layers at once; weights of one shape are normalised as one tensor."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,34 +10,36 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _WeightNorm
 
 FEWEST = 4
-"""Layers of one shape that are worth it: stacking length and direction are two calls of their own."""
+"""Smallest number of layers of one shape to batch; joining lengths and directions costs two calls of its own."""
 
 
 def normed_weights(layers: Sequence[nn.Module]) -> list[Tensor]:
     """The weights of layers, weight-normalised or plain, each equal to ``layer.weight``.
 
     Args:
-        layers: with a ``weight``.
+        layers: modules with a ``weight``.
 
     Returns:
-        One for each layer, in their order; those of one shape are parts of one tensor.
+        One weight per layer, in order; those of one shape are views of one tensor.
     """
     weights: dict[int, Tensor] = {}
-    for places in _alike(layers):
-        lengths, directions = zip(*(_pair(layers[place]) for place in places), strict=True)
-        together = torch._weight_norm(torch.cat(directions), torch.cat(lengths), 0)
-        weights |= zip(places, together.chunk(len(places)), strict=True)
-    return [weights[place] if place in weights else cast(Tensor, layer.weight) for place, layer in enumerate(layers)]
+    for group in _groups(layers):
+        lengths, directions = zip(*(_pair(layers[index]) for index in group), strict=True)
+        # Weight norm is per row, so that the rows of all layers can be joined along the first axis.
+        joined = torch._weight_norm(torch.cat(directions), torch.cat(lengths), 0)
+        weights |= zip(group, joined.chunk(len(group)), strict=True)
+    return [weights[index] if index in weights else cast(Tensor, layer.weight) for index, layer in enumerate(layers)]
 
 
 @contextmanager
 def weights_normed_once(module: nn.Module) -> Iterator[None]:
-    """Within it, weight-normalised weights of a module are computed once, however often it is passed.
+    """A context in which a module's weight-normalised weights are computed once, for any number of forward passes.
 
-    They have the gradient that their parameters have when it is entered. What sets a weight meanwhile is not heard.
+    Whether they have gradients is decided when the context is entered. Weights that are set inside it have no effect
+    there.
     """
     with parametrize.cached():
-        # A compiled layer computes its own: the cache is no input of its graph.
+        # A compiled layer normalises its weights itself, because the cache is not an input of its graph.
         compiled = any(part._compiled_call_impl is not None for part in module.modules())
         layers = [] if compiled else [part for part in module.modules() if _is_normed(part)]
         for layer, weight in zip(layers, normed_weights(layers), strict=True):
@@ -53,17 +55,17 @@ def _is_normed(layer: nn.Module) -> bool:
 
 
 def _pair(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Length and direction of a weight-normalised layer."""
+    """The two parameters of a weight-normalised layer: lengths and directions of its rows."""
     pair = cast(Any, layer.parametrizations).weight
     return pair.original0, pair.original1
 
 
-def _alike(layers: Sequence[nn.Module]) -> list[list[int]]:
-    """Places of weight-normalised layers of one kind of tensor, where there are enough of them."""
+def _groups(layers: Sequence[nn.Module]) -> list[list[int]]:
+    """Indices of weight-normalised layers by shape, type, device and gradient, in groups of at least ``FEWEST``."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    for place, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         if _is_normed(layer):
             _, direction = _pair(layer)
             kind = (direction.shape, direction.dtype, direction.device, direction.requires_grad)
-            groups.setdefault(kind, []).append(place)
-    return [places for places in groups.values() if len(places) >= FEWEST]
+            groups.setdefault(kind, []).append(index)
+    return [group for group in groups.values() if len(group) >= FEWEST]

@@ -1,4 +1,4 @@
-"""The contracts over every part found: the suite's, and those of ``pytest --codeclab-import FILE.py``."""
+"""The contracts for every discovered part: the suite's, and those of ``pytest --codeclab-import FILE.py``."""
 
 import inspect
 import subprocess

@@ -26,7 +26,7 @@ def block(title: str) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
     for title, name in FILES.items():
@@ -56,33 +56,33 @@ def test_every_fenced_example_is_tested() -> None:
 
 
 @pytest.mark.slow
-def test_a_quantizer_is_trained_and_saved(place: Path) -> None:
+def test_a_quantizer_is_trained_and_saved(workspace: Path) -> None:
     cli = trained("quantizer")
     assert type(cli.model.codec.quantizer).__name__ == "NoisyVQ"
     assert cli.model.codec.quantizer.noise == 0.2
 
 
-def test_the_contract_of_the_quantizer_passes(place: Path) -> None:
+def test_the_contract_of_the_quantizer_passes(workspace: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", FILES["contract"]]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=workspace, capture_output=True, text=True)
     assert "8 passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_a_discriminator_is_trained(place: Path) -> None:
+def test_a_discriminator_is_trained(workspace: Path) -> None:
     discriminators = trained("discriminator").model.discriminators[0].discriminators
     assert [type(discriminator).__name__ for discriminator in discriminators][-1] == "WaveDiscriminator"
 
 
 @pytest.mark.slow
-def test_a_recipe_is_trained(place: Path) -> None:
+def test_a_recipe_is_trained(workspace: Path) -> None:
     codec = trained("recipe").model.codec
     assert codec.sample_rate == 16000
     assert codec.bitrates[-1] == pytest.approx(8 * 10 * 16000 / 320 / 1000)
 
 
-def test_a_row_is_a_row_of_a_table(place: Path) -> None:
-    (place / "more.yaml").write_text((TABLES / "demo.yaml").read_text() + block("row"))
+def test_a_row_is_a_row_of_a_table(workspace: Path) -> None:
+    (workspace / "more.yaml").write_text((TABLES / "demo.yaml").read_text() + block("row"))
     row = read_table("more.yaml").rows[-1]
     assert row.name == "EnCodec, ReLU for ELU"
     assert row.published == {"si_snr": 5.9}

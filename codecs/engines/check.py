@@ -1,4 +1,4 @@
-"""Whether a codec's graphs compute what the codec does, and how fast."""
+"""Comparison of a codec's graphs with the codec: equality of outputs, and speed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import ABSENT
 
 LEAST_EQUAL = 0.99
-"""Share of codes that should be the codec's; a few lie between two entries, and rounding decides."""
+"""Smallest share of equal codes; a few latents are so close to two entries that rounding decides."""
 
 MOST_APART = 1e-3
-"""Largest difference of decoded audio over its rms."""
+"""Largest allowed difference of decoded audio, relative to its rms."""
 
 TIMED_SECONDS = 4.0
 TIMED_RUNS = 3
@@ -52,13 +52,13 @@ class Graphs:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How near graphs are to their codec.
+    """The difference between graphs and their codec.
 
     Attributes:
-        codes: compared, at the highest bitrate.
-        equal: share of them that are the codec's.
+        codes: number of codes that were compared, at the highest bitrate.
+        equal: share of equal codes, 0 to 1.
         apart: largest difference of audio decoded from the codec's codes, full scale 1.
-        rms: of that audio.
+        rms: rms of that audio, full scale 1.
     """
 
     codes: int
@@ -69,13 +69,13 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Speeds:
-    """Seconds of audio coded in a second on one thread.
+    """Seconds of audio coded per second on one thread.
 
     Attributes:
-        encode: of the graphs.
-        decode: of the graphs.
-        own_encode: of the codec itself.
-        own_decode: of the codec itself.
+        encode: encoding by the graphs.
+        decode: decoding by the graphs.
+        own_encode: encoding by the codec itself.
+        own_decode: decoding by the codec itself.
     """
 
     encode: float
@@ -86,32 +86,34 @@ class Speeds:
 
 @torch.no_grad()
 def agreement(codec: Codec, graphs: Graphs) -> Agreement:
-    """Compare graphs with their codec, on two batches of other sizes and lengths, at every bitrate.
+    """Compare graphs with their codec, on two batches of different sizes and lengths, at every bitrate.
 
     Raises:
-        ValueError: they differ by more than rounding explains; the message says in what.
+        ValueError: they differ by more than rounding explains; the message says where.
     """
     most = codec.choose_codebooks()
     compared, equal, apart, squares, samples = 0, 0, 0.0, 0.0, 0
     for audio in _batches(codec):
         latent = pushed_whole(codec.encoder, audio).contiguous()
         codes = codec.quantizer.encode(latent, most)
-        found = graphs.encode(audio)
-        if found.shape != codes.shape:
-            raise ValueError(f"the graphs give codes {list(found.shape)} where the codec gives {list(codes.shape)}")
-        compared, equal = compared + codes.numel(), equal + int((found == codes).sum())
+        graph_codes = graphs.encode(audio)
+        if graph_codes.shape != codes.shape:
+            raise ValueError(
+                f"the graphs give codes {list(graph_codes.shape)} where the codec gives {list(codes.shape)}"
+            )
+        compared, equal = compared + codes.numel(), equal + int((graph_codes == codes).sum())
         _check_prefixes(codec, graphs, latent)
         for count in {codec.n_codebooks_for(rate) for rate in codec.bitrates}:
             decoded = pushed_whole(codec.decoder, codec.quantizer.decode(codes[:, :count]))
-            theirs = graphs.decode(_filled(codes[:, :count], most))
-            if theirs.shape != decoded.shape:
+            exported = graphs.decode(_filled(codes[:, :count], most))
+            if exported.shape != decoded.shape:
                 raise ValueError(
-                    f"the graphs give audio {list(theirs.shape)} where the codec gives {list(decoded.shape)}"
+                    f"the graphs give audio {list(exported.shape)} where the codec gives {list(decoded.shape)}"
                 )
-            apart = max(apart, float((theirs - decoded).abs().max()))
+            apart = max(apart, float((exported - decoded).abs().max()))
             squares, samples = squares + float(decoded.square().sum()), samples + decoded.numel()
     result = Agreement(compared, equal / compared, apart, (squares / samples) ** 0.5)
-    # Not so either where something is not a number.
+    # Written so that NaN fails, too.
     if not (result.equal >= LEAST_EQUAL and result.apart <= MOST_APART * result.rms):
         raise ValueError(
             f"the graphs do not compute what the codec does: {100 * result.equal:.2f} % of the codes are equal, "
@@ -123,7 +125,7 @@ def agreement(codec: Codec, graphs: Graphs) -> Agreement:
 
 @torch.no_grad()
 def speeds(codec: Codec, graphs: Graphs) -> Speeds:
-    """Time both on one thread, in turns; the median of three runs each, after one that is not counted."""
+    """Time codec and graphs on one thread, in turns: the median of three runs each, after a warm-up run."""
     seconds = TIMED_SECONDS if codec.segment is None else min(TIMED_SECONDS, codec.segment)
     audio = _audio(codec, 1, int(seconds * codec.sample_rate))
     most = codec.choose_codebooks()
@@ -145,11 +147,11 @@ def speeds(codec: Codec, graphs: Graphs) -> Speeds:
 
 
 def _check_prefixes(codec: Codec, graphs: Graphs, latent: Tensor) -> None:
-    """A lower bitrate takes the first codebooks: refuse a quantizer whose first ones depend on those after them."""
-    found = graphs.quantizer(latent)
+    """Refuse a quantizer whose first codes depend on the number of codebooks: a lower bitrate takes a prefix."""
+    graph_codes = graphs.quantizer(latent)
     for count in {codec.n_codebooks_for(rate) for rate in codec.bitrates}:
         codes = codec.quantizer.encode(latent, count)
-        share = float((codes == found[:, :count]).float().mean())
+        share = float((codes == graph_codes[:, :count]).float().mean())
         if share < LEAST_EQUAL:
             raise ValueError(
                 f"with {counted(count, 'codebook')} {type(codec.quantizer).__name__} gives other codes than the first "
@@ -158,7 +160,7 @@ def _check_prefixes(codec: Codec, graphs: Graphs, latent: Tensor) -> None:
 
 
 def _filled(codes: Tensor, count: int) -> Tensor:
-    """Codes with as many codebooks as the graph takes."""
+    """Codes filled up with ``ABSENT`` to ``count`` codebooks, which the graph takes."""
     return torch.nn.functional.pad(codes, (0, 0, 0, count - codes.shape[1]), value=ABSENT)
 
 
@@ -170,7 +172,7 @@ def _batches(codec: Codec) -> Iterator[Tensor]:
 
 
 def _audio(codec: Codec, items: int, samples: int) -> Tensor:
-    """Noise that swells and fades, ``[B, C, N]``, as loud as what the encoder gets."""
+    """Noise with a varying level, ``[B, C, N]``, as loud as the encoder's usual input."""
     noise = torch.randn(items, codec.channels, samples, generator=torch.Generator().manual_seed(samples))
     swell = 0.5 - 0.45 * torch.cos(torch.arange(samples) * (8 * torch.pi / codec.sample_rate))
     return noise * swell * (1.0 if codec.normalize else 0.1)

@@ -1,8 +1,8 @@
-"""Encoder and decoder of a codec, run by ONNX Runtime or OpenVINO in place of torch.
+"""Encoder and decoder of a codec, run by ONNX Runtime or OpenVINO instead of torch.
 
-A graph has no state. Long recordings go through it in overlapping windows: of each, what depends on samples outside of
-it is left away, so that the rest is what the whole would give. A recurrent layer sees everything: it stays torch's own,
-between the graphs of what comes before and after it.
+A graph has no state. Long recordings go through it in overlapping windows. Outputs that depend on samples outside of a
+window are dropped, so that the others equal those of the whole recording. A recurrent layer depends on the whole past;
+it stays torch's own, between the graphs of the layers before and after it.
 """
 
 import tempfile
@@ -22,21 +22,21 @@ from codeclab.codecs.layers.streaming import Chain, layer_stream
 from codeclab.codecs.receptive_field import ReceptiveField, receptive_field
 
 FORMATS: dict[EngineName, Format] = {"onnxruntime": "onnx", "openvino": "openvino"}
-"""What an engine reads."""
+"""The format that each engine reads."""
 
 
 class GraphPart:
     """A part of a codec, or a run of its layers, that an engine computes.
 
     Args:
-        run: the graph.
-        part: of which it was made.
-        out_channels: of its output.
+        run: graph of the part.
+        part: part from which the graph was made.
+        out_channels: channels of the output.
     """
 
     def __init__(self, run: Run, part: Encoder | Decoder, out_channels: int) -> None:
         self._run, self._out_channels = run, out_channels
-        with torch.inference_mode(False), torch.enable_grad():  # it is measured by gradients
+        with torch.inference_mode(False), torch.enable_grad():  # the receptive field is measured by gradients
             self._field: ReceptiveField = receptive_field(part)
         self._hop = part.hop_length
         self._per_frame = (part.hop_length, 1) if isinstance(part, Encoder) else (1, part.hop_length)
@@ -50,19 +50,19 @@ class GraphPart:
         """A stream through the part, by windows.
 
         Raises:
-            NotStreamableError: something in it sees everything.
+            NotStreamableError: a layer depends on the whole recording.
         """
         if self._field.unbounded:
-            raise NotStreamableError(f"{self._name} sees all of a recording at once")
+            raise NotStreamableError(f"{self._name} needs a whole recording at once")
         past, future = (-(-samples // self._hop) for samples in (self._field.samples_past, self._field.samples_future))
         return Windows(self._run, self._out_channels, *self._per_frame, past, future)
 
 
 class EnginePart:
-    """An encoder or a decoder as an engine and, where it has recurrent layers, torch compute it.
+    """An encoder or a decoder computed by an engine, except for its recurrent layers, which torch computes.
 
     Args:
-        layers: one after another.
+        layers: parts in order.
     """
 
     def __init__(self, layers: list[GraphPart | nn.Module]) -> None:
@@ -78,33 +78,35 @@ class EnginePart:
         """A stream through the layers.
 
         Raises:
-            NotStreamableError: one of them has none.
+            NotStreamableError: a layer cannot be streamed.
         """
         return Chain([layer_stream(layer) for layer in self._layers])
 
 
 class Engine:
-    """Both ends of a codec on an engine, each made when it is asked for; see ``Codec.to_engine``.
+    """Encoder and decoder of a codec on an engine, each created at its first use; see ``Codec.to_engine``.
 
     Args:
-        codec: on the CPU, in float32.
-        name: of the engine.
+        codec: codec on the CPU, in float32.
+        name: name of the engine, ``onnxruntime`` or ``openvino``.
 
     Raises:
-        ValueError: there is no such engine, its packages are missing, or the codec is elsewhere or in bfloat16.
+        ValueError: the engine is unknown, its packages are missing, or the codec is on a GPU or in bfloat16.
     """
 
     def __init__(self, codec: Codec, name: EngineName) -> None:
         if name not in FORMATS:
-            raise ValueError(f"no engine {name!r}; there are: torch, {', '.join(FORMATS)}")
+            raise ValueError(f"no engine is called {name!r}; there are: torch, {', '.join(FORMATS)}")
         if codec.bf16 or next(codec.parameters()).device.type != "cpu":
-            raise ValueError(f"{name} computes in float32 on the CPU; bfloat16 and other devices are of --engine torch")
+            raise ValueError(
+                f"{name} computes in float32 on the CPU; use --engine torch for bfloat16 and other devices"
+            )
         check_packages(FORMATS[name])
         self._name = name
         self._made: dict[nn.Module, EnginePart] = {}
 
     def end(self, part: Encoder | Decoder) -> EnginePart:
-        """What computes the encoder or the decoder, with the weights that it had when it was first asked for.
+        """The encoder or the decoder on this engine, with the weights that it had at its first use.
 
         Raises:
             ValueError: a graph cannot hold the part; the message gives torch's reason.
@@ -115,11 +117,11 @@ class Engine:
 
 
 def engine_part(part: Encoder | Decoder, engine: EngineName) -> EnginePart:
-    """A part of a codec for an engine, with the weights that it has now.
+    """A part of a codec on an engine, with its current weights.
 
     Args:
-        part: on the CPU.
-        engine: that runs it, with as many threads as torch has now.
+        part: encoder or decoder on the CPU.
+        engine: name of the engine, which uses as many threads as torch does now.
 
     Raises:
         ValueError: a graph cannot hold the part.
@@ -159,7 +161,7 @@ class _DecoderRun(Decoder):
 
 
 def _runs(part: Encoder | Decoder) -> list[nn.Module]:
-    """The part, or where recurrent layers stand in a row with others, those and what is between them."""
+    """The part itself, or if some of its layers are recurrent, these and the runs of layers between them."""
     layers = getattr(part, "layers", None)
     if not any(isinstance(module, nn.RNNBase) for module in part.modules()) or not isinstance(layers, nn.Sequential):
         return [part]

@@ -1,4 +1,4 @@
-"""A codec as a folder of graphs, for programs that know nothing of this package."""
+"""A codec as a folder of graphs, for programs without this package."""
 
 import json
 import shutil
@@ -29,18 +29,18 @@ FORMAT_VERSION = 1
 
 
 def export_graphs(codec: Codec, directory: Path, form: Format) -> tuple[Agreement, Speeds]:
-    """Write a codec's graphs and ``config.json``, once they have been loaded again and compute what the codec does.
+    """Write a codec's graphs and ``config.json``, after checking that the loaded graphs compute what the codec does.
 
     Args:
-        codec: in evaluation mode, on the CPU.
-        directory: made where it is missing.
-        form: of the files.
+        codec: codec in evaluation mode, on the CPU.
+        directory: folder of the export, created if missing.
+        form: format of the graphs.
 
     Returns:
-        how near the graphs are to the codec, and how fast.
+        The agreement of graphs and codec, and their speeds.
 
     Raises:
-        ValueError: packages are missing, a part cannot be exported, or the graphs compute something else; nothing is
+        ValueError: packages are missing, a part cannot be exported, or the graphs compute something else. Nothing is
             written then.
     """
     check_packages(form)
@@ -58,13 +58,13 @@ def export_graphs(codec: Codec, directory: Path, form: Format) -> tuple[Agreemen
         for graph in GRAPHS:
             write_graph(make_graph(*modules[graph]), form, made / graph)
         graphs = Graphs(*(load_graph(form, made / graph, threads=1) for graph in GRAPHS))
-        found = agreement(codec, graphs), speeds(codec, graphs)
+        measured = agreement(codec, graphs), speeds(codec, graphs)
         for file in exported_files(form):
             if file != CONFIG:
                 with replacing(directory / file) as temporary:
                     shutil.copyfile(made / file, temporary)
     write_atomically(directory / CONFIG, json.dumps(_config(codec, form), indent=2) + "\n")
-    return found
+    return measured
 
 
 def _config(codec: Codec, form: Format) -> dict[str, Any]:

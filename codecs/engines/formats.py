@@ -1,4 +1,4 @@
-"""Graphs as files of ONNX, OpenVINO and ``torch.export``, and these files as functions."""
+"""Graphs written as files of ONNX, OpenVINO and ``torch.export``, and loaded as functions."""
 
 import logging
 import warnings
@@ -15,21 +15,21 @@ from codeclab.codecs.engines.names import Format
 from codeclab.codecs.layers.graph_lstm import LSTM
 
 Run = Callable[[Tensor], Tensor]
-"""A graph: from one tensor to one."""
+"""A graph as a function from one tensor to one."""
 
 PACKAGES: dict[Format, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "openvino": ("onnx", "onnxscript", "openvino"),
     "torch-export": (),
 }
-"""That a format is written and run with."""
+"""Packages that write and run each format."""
 
 
 def check_packages(form: Format) -> None:
     """Refuse a format whose packages are not installed.
 
     Raises:
-        ValueError: naming those that are missing.
+        ValueError: packages are missing; the message names them.
     """
     missing = [package for package in PACKAGES[form] if find_spec(package) is None]
     if missing:
@@ -40,9 +40,9 @@ def write_graph(program: ExportedProgram, form: Format, stem: Path) -> None:
     """Write a graph.
 
     Args:
-        program: from one tensor, ``input`` in the file, to one, ``output``.
-        form: of the files.
-        stem: their path, without suffix.
+        program: graph from one tensor, ``input`` in the file, to one, ``output``.
+        form: format of the files.
+        stem: path of the files without suffix.
     """
     if form == "torch-export":
         with _lstm_of_torch(program):
@@ -60,12 +60,12 @@ def write_graph(program: ExportedProgram, form: Format, stem: Path) -> None:
 
 
 def load_graph(form: Format, stem: Path, threads: int) -> Run:
-    """A graph's file as a function of CPU tensors.
+    """Load a graph's file as a function of CPU tensors.
 
     Args:
-        form: of the files.
-        stem: their path, without suffix.
-        threads: that ONNX Runtime or OpenVINO use; torch has its own number.
+        form: format of the files.
+        stem: path of the files without suffix.
+        threads: number of threads of ONNX Runtime or OpenVINO; torch has its own setting.
     """
     if form == "torch-export":
         with _quiet():
@@ -104,7 +104,7 @@ def _onnxruntime(path: Path, threads: int) -> Run:
 def _openvino(path: Path, threads: int) -> Run:
     import openvino
 
-    # Left to itself it computes in bfloat16 on processors that have it.
+    # By default, OpenVINO computes in bfloat16 on processors that support it.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
     compiled = openvino.Core().compile_model(path, "CPU", settings)
     return lambda x: torch.from_numpy(compiled(x.contiguous().numpy())[0].copy())
@@ -112,7 +112,7 @@ def _openvino(path: Path, threads: int) -> Run:
 
 @contextmanager
 def _lstm_of_torch(program: ExportedProgram) -> Iterator[None]:
-    """With torch's own LSTM in place of our operator, which another program does not have."""
+    """A context in which the program has torch's own LSTM instead of our operator, which other programs do not have."""
     ours, theirs = LSTM, torch.ops.aten.lstm.input
     nodes = [node for node in program.graph.nodes if node.target is ours]
     for node in nodes:
@@ -126,7 +126,7 @@ def _lstm_of_torch(program: ExportedProgram) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's warnings of its own older calls, and of packages that are not needed."""
+    """A context without torch's warnings about its own deprecated calls and about optional packages."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Encoder, quantizer and decoder as graphs by ``torch.export``, open in the number of items and of time steps."""
+"""Encoder, quantizer and decoder as graphs of ``torch.export``, for any number of items and of time steps."""
 
 import warnings
 
@@ -11,15 +11,15 @@ from codeclab.codecs.io.weights import folded_copy
 from codeclab.quantizers.base import Quantizer
 
 ITEMS, FRAMES = 2, 17
-"""Of the example that a graph is made with; any other numbers would do, but 1."""
+"""Sizes of the example with which a graph is traced; any numbers except 1 would do."""
 
 
 class Quantize(nn.Module):
-    """A quantizer's way in.
+    """A quantizer's encoding as a module.
 
     Args:
-        quantizer: any.
-        n_codebooks: used.
+        quantizer: quantizer to wrap.
+        n_codebooks: number of codebooks in use.
     """
 
     def __init__(self, quantizer: Quantizer, n_codebooks: int) -> None:
@@ -32,10 +32,10 @@ class Quantize(nn.Module):
 
 
 class Dequantize(nn.Module):
-    """A quantizer's way back.
+    """A quantizer's decoding as a module.
 
     Args:
-        quantizer: any.
+        quantizer: quantizer to wrap.
     """
 
     def __init__(self, quantizer: Quantizer) -> None:
@@ -48,7 +48,7 @@ class Dequantize(nn.Module):
 
 
 def example_input(part: Encoder | Decoder) -> Tensor:
-    """Something to put through a part, ``[B, C, n]``."""
+    """An example input of a part, ``[B, C, n]``."""
     if isinstance(part, Encoder):
         return torch.zeros(ITEMS, part.channels, FRAMES * part.hop_length - 1)
     return torch.zeros(ITEMS, part.dimension, FRAMES)
@@ -58,31 +58,31 @@ def make_graph(module: nn.Module, example: Tensor) -> ExportedProgram:
     """The graph of a module that takes one tensor ``[B, C, N]``, for any ``B`` and ``N``.
 
     Args:
-        module: stays as it is; layers with a method ``exportable`` are replaced by what that gives.
-        example: an input, of more than one item and time step.
+        module: module to export, which is not modified; layers with a method ``exportable`` are replaced by its result.
+        example: example input, with more than one item and time step.
 
     Raises:
-        ValueError: the module computes what a graph cannot hold; the message gives torch's reason.
+        ValueError: the module cannot be exported; the message gives torch's reason.
     """
     plain = _plain(folded_copy(module))
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # torch's own, of its own older calls
+            warnings.simplefilter("ignore")  # torch warns about its own deprecated calls
             return torch.export.export(plain, (example,), dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC},))
-    except Exception as error:  # torch raises of many kinds, for whatever stands in a forward
+    except Exception as error:  # torch raises many kinds of errors, depending on the code in ``forward``
         raise ValueError(f"{_name(module)} cannot be exported: {_first_line(error)}") from error
 
 
 def check_exportable(quantizer: Quantizer) -> None:
-    """Refuse a quantizer that a graph cannot stand for.
+    """Refuse a quantizer that cannot be exported.
 
     Raises:
-        ValueError: it draws codes at random.
+        ValueError: the quantizer draws codes at random.
     """
     if not quantizer.codes_each_frame_alone:
         raise ValueError(
-            f"{type(quantizer).__name__} chooses the codes of a whole recording at random, which no graph does; "
-            "with choice: argmax it is exported"
+            f"a graph cannot draw the codes of a whole recording at random, as {type(quantizer).__name__} does; "
+            "use choice: argmax"
         )
 
 

@@ -13,15 +13,15 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "openvino": (".xml", ".bin"),
     "torch-export": (".pt2",),
 }
-"""Of a graph's files; the first is the one to load."""
+"""Suffixes of a graph's files; the first file is the one to load."""
 
 GRAPHS = ("encoder", "quantizer", "dequantizer", "decoder")
-"""Of an export, in the order in which audio goes through them."""
+"""Graphs of an export, in the order in which audio passes through them."""
 
 CONFIG = "config.json"
 
 MARK = "graph_format"
-"""A key that only the ``config.json`` of such an export has."""
+"""Key of ``config.json`` that only an export has."""
 
 
 def exported_files(form: Format) -> tuple[str, ...]:

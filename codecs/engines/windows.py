@@ -1,4 +1,4 @@
-"""Long inputs through a graph, which has no state, window after window."""
+"""Streams through a graph, which has no state, in overlapping windows."""
 
 from torch import Tensor
 
@@ -8,26 +8,27 @@ from codeclab.codecs.layers.time_major import joined
 
 
 class Windows(LayerStream):
-    """A graph over a long input, window after window.
+    """A stream through a graph, in overlapping windows of its input.
 
     Args:
-        run: the graph.
-        out_channels: of its output.
-        steps_in: time steps of the input for each frame.
-        steps_out: and of the output.
-        past: frames before one that it depends on.
-        future: and after it.
+        run: graph to run.
+        out_channels: channels of the output.
+        steps_in: time steps of the input per frame.
+        steps_out: time steps of the output per frame.
+        past: number of earlier frames on which a frame depends.
+        future: number of later frames on which a frame depends.
     """
 
     def __init__(self, run: Run, out_channels: int, steps_in: int, steps_out: int, past: int, future: int) -> None:
         self._run, self._out_channels = run, out_channels
         self._steps_in, self._steps_out = steps_in, steps_out
         self._future = future
-        # Layers that reflect see at an edge what lies as far within as they reach beyond it, and what that depends on.
+        # Layers with reflection padding read, near an edge, samples as far inside the window as they reach beyond it. A
+        # frame is right only if it is further from the edge than these and all that they depend on.
         self._margin = past + future + 1
         self._held: Tensor | None = None
-        self._start = 0  # frame at which what is held begins
-        self._given = 0  # frames that have been given out
+        self._start = 0  # frame at which the held input begins
+        self._given = 0  # number of frames that have been returned
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""

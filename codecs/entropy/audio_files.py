@@ -1,4 +1,4 @@
-"""Audio files to files of codes and back, with memory that does not grow with their length."""
+"""Audio files to files of codes and back, in memory that does not grow with their length."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,17 +21,17 @@ from codeclab.codecs.io.files import replacing
 from codeclab.codecs.resample import BlockResampler
 
 READ_BYTES = 1 << 18
-"""Of a file of codes; enough for several chunks, which a language model decodes faster side by side."""
+"""Bytes read from a file of codes at a time, enough for several chunks, which a language model decodes in parallel."""
 
 
 @dataclass(frozen=True)
-class Coded:
-    """What became of a file.
+class CodedFile:
+    """The result of coding a file.
 
     Attributes:
-        seconds: of audio.
-        kbps: of the file of codes, all its bytes counted.
-        damage: what was missing of it.
+        seconds: duration of the audio, seconds.
+        kbps: bitrate of the file of codes, including its overhead.
+        damage: missing spans.
     """
 
     seconds: float
@@ -39,18 +39,18 @@ class Coded:
     damage: tuple[Damage, ...] = ()
 
 
-def encode_file(codec: Codec, source: Path, target: Path, n_codebooks: int, coder: CodesCoder) -> Coded:
-    """An audio file to a ``.clc`` file, written whole or not at all.
+def encode_file(codec: Codec, source: Path, target: Path, n_codebooks: int, coder: CodesCoder) -> CodedFile:
+    """Encode an audio file to a ``.clc`` file, which is written atomically.
 
     Args:
-        codec: in evaluation mode.
-        source: audio of any sampling rate and number of channels; it is resampled, mixed or repeated to the codec's.
-        target: of the codes.
-        n_codebooks: used.
-        coder: from codes to bytes.
+        codec: codec in evaluation mode.
+        source: path of an audio file of any sampling rate and number of channels, which are converted to the codec's.
+        target: path of the ``.clc`` file.
+        n_codebooks: number of codebooks in use.
+        coder: coder from codes to bytes.
 
     Raises:
-        ValueError: the audio cannot be read, or has none.
+        ValueError: the audio cannot be read or is empty.
     """
     writer = ContainerWriter(codec, n_codebooks, coder)
     samples = 0
@@ -60,20 +60,20 @@ def encode_file(codec: Codec, source: Path, target: Path, n_codebooks: int, code
             file.write(writer.push(codes))
         file.write(writer.finish())
     seconds = samples / codec.sample_rate
-    return Coded(seconds, writer.written * 8 / 1000 / seconds)
+    return CodedFile(seconds, writer.written * 8 / 1000 / seconds)
 
 
-def decode_file(codec: Codec, source: Path, target: Path, coder_for: Callable[[Header], CodesCoder]) -> Coded:
-    """A ``.clc`` file to an audio file, written whole or not at all; where chunks are damaged it is silent.
+def decode_file(codec: Codec, source: Path, target: Path, coder_for: Callable[[Header], CodesCoder]) -> CodedFile:
+    """Decode a ``.clc`` file to an audio file, which is written atomically; damaged chunks become silence.
 
     Args:
-        codec: whose codes they are.
-        source: of the codes.
-        target: audio, in the format that its suffix says.
-        coder_for: gives the coder that the file asks for.
+        codec: codec of the codes.
+        source: path of the ``.clc`` file.
+        target: path of the audio file; its suffix determines the format.
+        coder_for: function that returns the coder for the file's header.
 
     Raises:
-        ContainerError: no file of this codec's codes, or nothing of it is whole.
+        ContainerError: the file does not hold codes of this codec, or no chunk of it is intact.
     """
     reader = ContainerReader(codec, coder_for)
     samples = 0
@@ -85,23 +85,23 @@ def decode_file(codec: Codec, source: Path, target: Path, coder_for: Callable[[H
                 writer.write(audio[0])
                 samples += audio.shape[-1]
         if not samples:
-            raise ContainerError(f"{source} cannot be read: no chunk of it is whole")
+            raise ContainerError(f"{source} cannot be read: no chunk of it is intact")
         named.replace(temporary)
     seconds = samples / codec.sample_rate
-    return Coded(seconds, source.stat().st_size * 8 / 1000 / seconds, tuple(reader.damage))
+    return CodedFile(seconds, source.stat().st_size * 8 / 1000 / seconds, tuple(reader.damage))
 
 
-def reconstruct_file(codec: Codec, source: Path, target: Path, n_codebooks: int) -> Coded:
-    """An audio file as a listener would get it: through the codec, written whole or not at all.
+def reconstruct_file(codec: Codec, source: Path, target: Path, n_codebooks: int) -> CodedFile:
+    """Encode and decode an audio file; the result is written atomically.
 
     Args:
-        codec: in evaluation mode.
-        source: audio of any sampling rate and number of channels.
-        target: audio, in the format that its suffix says.
-        n_codebooks: used.
+        codec: codec in evaluation mode.
+        source: path of an audio file of any sampling rate and number of channels.
+        target: path of the audio file; its suffix determines the format.
+        n_codebooks: number of codebooks in use.
 
     Raises:
-        ValueError: the audio cannot be read, or has none.
+        ValueError: the audio cannot be read or is empty.
     """
     samples = 0
     with replacing(target) as temporary, ExitStack() as stack:
@@ -113,32 +113,32 @@ def reconstruct_file(codec: Codec, source: Path, target: Path, n_codebooks: int)
                 writer.write(audio[0])
                 samples += audio.shape[-1]
         named.replace(temporary)
-    return Coded(samples / codec.sample_rate, codec.bitrate_of(n_codebooks))
+    return CodedFile(samples / codec.sample_rate, codec.bitrate_of(n_codebooks))
 
 
 def audio_blocks(codec: Codec, source: Path) -> Iterator[Tensor]:
-    """An audio file in blocks ``[1, C, n]`` of the codec's rate and channels.
+    """An audio file in blocks ``[1, C, n]`` of the codec's sampling rate and channels.
 
     Raises:
-        ValueError: it cannot be read, or has no samples.
+        ValueError: the file cannot be read, or has no samples.
     """
     file = AudioFile(source)
     resampler = BlockResampler(file.sample_rate, codec.sample_rate)
     held: list[Tensor] = []
-    wanted = block_samples(codec)
-    given = 0
+    size = block_samples(codec)
+    yielded = 0
     blocks = file.blocks()
     block = next(blocks, None)
     while block is not None:
         following = next(blocks, None)
         held.append(resampler.push(fit_channels(block, codec.channels), last=following is None))
         block = following
-        while (ready := sum(part.shape[-1] for part in held)) >= wanted or block is None and ready:
+        while (ready := sum(part.shape[-1] for part in held)) >= size or block is None and ready:
             joined = torch.cat(held, dim=-1)
-            held = [joined[:, wanted:]] if ready > wanted else []
-            given += min(ready, wanted)
-            yield joined[None, :, :wanted]
-    if not given:
+            held = [joined[:, size:]] if ready > size else []
+            yielded += min(ready, size)
+            yield joined[None, :, :size]
+    if not yielded:
         raise ValueError(f"there is no audio in {source}")
 
 
@@ -146,7 +146,7 @@ def read_pieces(reader: ContainerReader, source: Path) -> Iterator[Piece]:
     """The pieces of a file of codes.
 
     Raises:
-        ContainerError: it is none of this codec's.
+        ContainerError: the file is not one of this codec.
     """
     try:
         with source.open("rb") as file:
@@ -158,35 +158,35 @@ def read_pieces(reader: ContainerReader, source: Path) -> Iterator[Piece]:
 
 
 def decoded_pieces(codec: Codec, pieces: Iterator[Piece]) -> Iterator[Tensor]:
-    """The audio ``[1, C, n]`` of a file's pieces, silent where they are damaged."""
+    """The audio ``[1, C, n]`` of a file's pieces, silent where these are damaged."""
     silence = Silence(codec.sample_rate)
     for audio in decode_blocks(codec, silence.watched(pieces)):
         yield silence.over(audio)
 
 
 class Silence:
-    """Puts silence where codes are damaged.
+    """Replaces the audio of damaged codes by silence.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate of the audio, Hz.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
-        self._told = 0
+        self._read = 0
         self._given = 0
         self._spans: list[tuple[int, int]] = []
 
     def watched(self, pieces: Iterator[Piece]) -> Iterator[Codes]:
-        """The codes of pieces, whose damage is taken note of as they pass."""
+        """The codes of pieces; their damaged spans are recorded on the way."""
         for piece in pieces:
             if piece.damage is not None:
-                self._spans.append((self._told, self._told + piece.codes.length))
-            self._told += piece.codes.length
+                self._spans.append((self._read, self._read + piece.codes.length))
+            self._read += piece.codes.length
             yield piece.codes
 
     def over(self, audio: Tensor) -> Tensor:
-        """The next audio ``[1, C, n]``."""
+        """The next audio ``[1, C, n]``, with silence in damaged spans."""
         for start, end in self._spans:
             audio[..., max(start - self._given, 0) : max(end - self._given, 0)] = 0
         self._given += audio.shape[-1]

@@ -1,4 +1,4 @@
-"""Whole numbers of any width packed into bytes, the least significant bit first (EnCodec's released code)."""
+"""Integers of any width packed into bytes, the least significant bit first (EnCodec's released code)."""
 
 from collections.abc import Sequence
 
@@ -8,29 +8,29 @@ from numpy.typing import NDArray
 from codeclab.codecs.wording import by_number, counted
 
 WIDEST = 62
-"""Bits of the widest numbers, which fit an int64."""
+"""Largest width in bits; such numbers fit into an int64."""
 
 
 def packed_size(width: int, count: int) -> int:
     """Bytes that ``count`` numbers of ``width`` bits take.
 
     Raises:
-        ValueError: the width is not 1 to 62 bits.
+        ValueError: the width is not in 1 to 62 bits.
     """
     if not 1 <= width <= WIDEST:
-        raise ValueError(f"a width of {width} bits cannot be packed; it should be 1 to {WIDEST}")
+        raise ValueError(f"the width is {width} bits; it must be 1 to {WIDEST}")
     return -(-width * count // 8)
 
 
 def pack(values: Sequence[int] | NDArray[np.int64], width: int) -> bytes:
-    """Numbers one after another, the first in the lowest bits of the first byte; zeros fill the last byte.
+    """Numbers in sequence, the first in the lowest bits of the first byte; zeros pad the last byte.
 
     Args:
-        values: in the order to pack.
-        width: bits of each.
+        values: numbers to pack, in order.
+        width: bits per number, 1 to 62.
 
     Raises:
-        ValueError: a number does not fit the width, or the width is not 1 to 62 bits.
+        ValueError: a number does not fit into the width, or the width is not in 1 to 62 bits.
     """
     packed_size(width, 0)
     numbers = np.asarray(values, dtype=np.int64).reshape(-1)
@@ -42,15 +42,15 @@ def pack(values: Sequence[int] | NDArray[np.int64], width: int) -> bytes:
 
 
 def unpack(data: bytes, width: int, count: int) -> NDArray[np.int64]:
-    """The numbers that ``pack`` wrote.
+    """The numbers from the bytes of ``pack``.
 
     Args:
-        data: exactly the bytes of these numbers.
-        width: bits of each.
-        count: how many there are.
+        data: bytes of these numbers, and no others.
+        width: bits per number, 1 to 62.
+        count: number of numbers.
 
     Raises:
-        ValueError: the bytes are not as many as these numbers take, or their last bits, which fill up, are not zero.
+        ValueError: the number of bytes is wrong, or the padding bits at the end are not zero.
     """
     size = packed_size(width, count)
     if len(data) != size:
@@ -58,6 +58,6 @@ def unpack(data: bytes, width: int, count: int) -> NDArray[np.int64]:
         raise ValueError(f"{numbers} of {width} bits {take} {counted(size, 'byte')}; there are {len(data)}")
     bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little")
     if bits[width * count :].any():
-        raise ValueError("bits that fill up the last byte are set, which should be zero")
+        raise ValueError("padding bits of the last byte are set; they must be zero")
     columns = bits[: width * count].reshape(count, width).astype(np.int64)
     return (columns << np.arange(width)).sum(1)

@@ -1,4 +1,4 @@
-"""Which coder a file or a user asks for, of those that a codec has."""
+"""The entropy coders of a codec, by name and by number in a file."""
 
 import hashlib
 from pathlib import Path
@@ -13,26 +13,27 @@ from codeclab.codecs.io.box import BOX_FOLDER, is_box
 from codeclab.codecs.io.missing import located
 
 FOLDER = "language_model"
-"""Where a fitted model (``save_fitted``) lies, in a run's or a codec's folder."""
+"""Name of the folder of a fitted model (``save_fitted``), inside the folder of a run or of a codec."""
 
 NUMBERS = {coder.name: coder.number for coder in (PackedCoder, TableCoder, PriorCoder, ModelCoder)}
 
 
 def language_model_folder(path: Path | str) -> Path:
-    """Where what was fitted to a codec's codes lies: in the folder of the codec, or of its run.
+    """The folder of the model fitted to a codec's codes, inside the folder of the codec or of its run.
 
     Args:
-        path: of the codec or its run, or ``box``; a file's is beside it, a hub id's below the working directory.
+        path: path of the codec or its run, or ``box``; the folder is beside a file, and for a hub id below the working
+            directory.
     """
     local = BOX_FOLDER if is_box(path) else located(path)
     return local.parent / f"{local.stem}.{FOLDER}" if local.is_file() else local / FOLDER
 
 
 def fitted_identity(path: Path | str) -> str | None:
-    """A name for what was fitted to a codec, of the bytes of its tensors; None where nothing was.
+    """An identity of the model fitted to a codec, from the bytes of its tensors; None where there is no model.
 
     Args:
-        path: its folder.
+        path: folder of the fitted model.
     """
     tensors = Path(path) / TENSORS
     return hashlib.sha256(tensors.read_bytes()).hexdigest()[:32] if tensors.is_file() else None
@@ -42,11 +43,11 @@ class Coders:
     """The coders of a codec's codes.
 
     Args:
-        codec: whose codes they code.
-        fitted: its frequencies and language model; None where there are none.
+        codec: codec of the codes.
+        fitted: frequencies and language model that were fitted to the codec's codes; None without them.
 
     Attributes:
-        fitted: the same.
+        fitted: frequencies and language model; None without them.
     """
 
     def __init__(self, codec: Codec, fitted: FittedModel | None = None) -> None:
@@ -55,15 +56,15 @@ class Coders:
 
     @classmethod
     def beside(cls, codec: Codec, path: Path | str, folder: Path | None = None) -> "Coders":
-        """The coders of a codec, with what was fitted to it and lies in ``language_model`` beside it.
+        """The coders of a codec, with the model that was fitted to it and is beside it in ``language_model``.
 
         Args:
-            codec: whose codes they code.
-            path: of the codec or its run.
-            folder: where it lies in place of that.
+            codec: codec of the codes.
+            path: path of the codec or its run.
+            folder: folder of the fitted model; None takes ``language_model`` beside the codec.
 
         Raises:
-            ValueError: what lies there is of another codec, or cannot be read; a ``folder`` is given and holds nothing.
+            ValueError: the model is of another codec or cannot be read, or there is none in the given ``folder``.
         """
         if folder is not None:
             return cls(codec, load_fitted(folder, codec))
@@ -77,7 +78,7 @@ class Coders:
 
     @property
     def names(self) -> list[str]:
-        """What can be asked for."""
+        """Names of the coders that the codec has."""
         prior = ["prior"] if self._codec.quantizer.log_prior() is not None else []
         return ["none", *prior, *(["static", "lm"] if self.fitted else [])]
 
@@ -85,10 +86,10 @@ class Coders:
         """A coder by name.
 
         Raises:
-            ValueError: the codec has none of that name; the message lists those it has.
+            ValueError: the codec has no coder of that name; the message lists those it has.
         """
         if name not in self.names:
-            more = "" if self.fitted else f"; static and lm want a fitted model in its folder {FOLDER}"
+            more = "" if self.fitted else f"; static and lm need a fitted model in its folder {FOLDER}"
             raise ValueError(f"the codec has no entropy coder {name!r}; it has: {', '.join(self.names)}{more}")
         if name not in self._made:
             self._made[name] = self._make(name)
@@ -105,10 +106,10 @@ class Coders:
         return TableCoder(list(self.fitted.counts)) if name == "static" else ModelCoder(self.fitted.model)
 
     def of_header(self, header: Header) -> CodesCoder:
-        """The coder that a file asks for.
+        """The coder with which a file was written.
 
         Raises:
-            ContainerError: the codec has none such here.
+            ContainerError: the codec does not have this coder here.
         """
         for name, number in NUMBERS.items():
             if number == header.coder:

@@ -1,4 +1,4 @@
-"""Chunks of a ``.clc`` file (``container``) to codes; what is wrong with one costs no other."""
+"""Chunks of a ``.clc`` file (``container``) to codes; damage of one does not affect the others."""
 
 import math
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import ABSENT
 
 QUIET = 1e-8
-"""Level of a segment that is missing."""
+"""Level of a missing segment."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk as it stands in a file.
+    """A chunk of a file, not yet decoded.
 
     Attributes:
-        number: from 0.
-        total: samples of the whole audio, in the last chunk; else None.
-        payload: levels, and the codes as bytes.
-        end: where it ends in the data it was found in.
+        number: number of the chunk, from 0.
+        total: samples of the whole audio, for the last chunk; None for others.
+        payload: bytes of levels and codes.
+        end: position after the chunk in the data from which it was read.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _Payload:
-    """What a chunk's payload holds: frames and level of each segment, and the bytes of the codes."""
+    """A chunk's payload: number of frames and level of each segment, and the bytes of the codes."""
 
     frames: list[int]
     scales: list[Tensor] | None
@@ -44,19 +44,19 @@ class _Payload:
 
 
 class ChunkDecoder:
-    """Makes codes of chunks.
+    """Decodes chunks to codes.
 
     Args:
-        codec: whose codes they are.
-        header: of the file.
-        coder: that the header asks for.
+        codec: codec of the codes.
+        header: header of the file.
+        coder: coder that the header names.
     """
 
     def __init__(self, codec: Codec, header: Header, coder: CodesCoder) -> None:
         self._codec, self._header, self._coder = codec, header, coder
 
     def codes(self, chunks: list[Chunk]) -> list[Codes | ValueError]:
-        """Of each chunk its codes, or what is wrong with it."""
+        """The codes of each chunk, or the error in it."""
         opened = [self._opened(chunk) for chunk in chunks]
         coded = {
             index: (payload.coded, sum(payload.frames))
@@ -71,7 +71,7 @@ class ChunkDecoder:
         ]
 
     def absent(self, number: int, total: int | None) -> Codes:
-        """The codes of a chunk that cannot be read: ``ABSENT``, as many as it should have where that can be known."""
+        """``ABSENT`` codes for a chunk that cannot be read, in the expected number of frames where that is known."""
         try:
             frames = self._frames(number, total)
         except ValueError:
@@ -81,11 +81,11 @@ class ChunkDecoder:
         return self._made(number, total if frames else None, gaps, scales)
 
     def seconds(self, chunks: int) -> float:
-        """Length of so many chunks."""
+        """Duration of a number of chunks, seconds."""
         return chunks * self._header.chunk * chunk_unit(self._codec) / self._codec.sample_rate
 
     def longest_payload(self, number: int) -> int:
-        """Bytes that no payload from this chunk on exceeds: levels, and codes of twice their nominal size."""
+        """Upper limit, in bytes, of the payload of this and later chunks: levels, and twice the codes' nominal size."""
         sizes = self._codec.quantizer.codebook_sizes[: self._header.n_codebooks]
         bits = sum(size.bit_length() + 24 for size in sizes)
         return sum(frames * bits // 8 + SCALE.size for frames in self._frames(number, None)) * 2 + 64
@@ -100,11 +100,11 @@ class ChunkDecoder:
         except ValueError as error:
             return error
         if not frames and data:
-            return ValueError(f"{counted(len(data), 'byte')} where no codes are")
+            return ValueError(f"{counted(len(data), 'byte')} in a chunk without codes")
         return _Payload(frames, scales, data)
 
     def _finished(self, chunk: Chunk, payload: _Payload, values: Array | ValueError | None) -> Codes | ValueError:
-        """A chunk's codes, of the values ``[K, T]`` that its bytes gave, or None where it has none."""
+        """A chunk's codes from the decoded ``values [K, T]``; these are None for a chunk without frames."""
         if isinstance(values, ValueError):
             return values
         segments: list[Tensor] = []
@@ -112,7 +112,7 @@ class ChunkDecoder:
             codes = torch.from_numpy(values).long()
             sizes = torch.tensor(self._codec.quantizer.codebook_sizes[: len(codes)])[:, None]
             if (codes >= sizes).any():
-                return ValueError("a code is none of its codebook's entries")
+                return ValueError("a code is not an entry of its codebook")
             segments = [part[None] for part in codes.split(payload.frames, dim=1)]
         return self._made(chunk.number, chunk.total, segments, payload.scales)
 
@@ -124,10 +124,10 @@ class ChunkDecoder:
         return codes.to(next(codec.parameters()).device)
 
     def _frames(self, number: int, total: int | None) -> list[int]:
-        """Frames of each segment of a chunk, of a codec that does not cut in one.
+        """Number of frames of each segment of a chunk; one segment for a codec that does not cut audio.
 
         Raises:
-            ValueError: the length of the whole does not fit the chunk's number.
+            ValueError: the total length does not fit the chunk's number.
         """
         chunk, cut, hop = self._header.chunk, self._codec.segments, self._codec.hop_length
         if total is None:
@@ -135,7 +135,7 @@ class ChunkDecoder:
         start = number * chunk * chunk_unit(self._codec)
         most = chunk * chunk_unit(self._codec) + (0 if cut is None else cut.length)
         if not -hop < total - start <= most:
-            raise ValueError(f"a whole of {counted(total, 'sample')} does not fit the last chunk's number {number}")
+            raise ValueError(f"a recording of {counted(total, 'sample')} does not end in chunk {number}")
         if cut is None:
             return [frames] if (frames := -(-(total - start) // hop)) > 0 else []
         return [-(-(stop - begin) // hop) for begin, stop in cut.spans(max(total - start, 0))]

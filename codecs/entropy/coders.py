@@ -1,4 +1,4 @@
-"""Ways from codes to bytes and back: packed, or in fewer bits where their frequencies are known."""
+"""Coders from codes to bytes and back: packed, or in fewer bits where frequencies are known."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from codeclab.codecs.wording import by_number, counted
 Array = NDArray[np.int64]
 
 TOTAL = 1 << RANGE_BITS
-"""What the frequencies of a codebook sum to."""
+"""Sum of the frequencies of a codebook."""
 
 
 class CodesCoder(ABC):
-    """Codes of some frames to bytes and back, each call on its own.
+    """Codes of some frames to bytes and back; calls are independent.
 
     Attributes:
-        number: which says in a file how its codes are coded.
-        name: what the command line calls it.
-        fingerprint: of all that has to be alike on both sides, its arithmetic included; 0 where nothing has.
+        number: identifier of the coder in a file.
+        name: name of the coder on the command line.
+        fingerprint: checksum of all that must be equal on both sides, including the arithmetic; 0 where nothing must.
     """
 
     number: ClassVar[int]
@@ -37,18 +37,18 @@ class CodesCoder(ABC):
 
     @abstractmethod
     def decode(self, data: bytes, n_codebooks: int, frames: int) -> Array:
-        """The codes ``[K, T]`` that ``encode`` made these bytes of.
+        """The codes ``[K, T]`` from the bytes of ``encode``.
 
         Raises:
-            ValueError: the bytes are no such codes.
+            ValueError: the bytes are not those of such codes.
         """
 
     def decode_chunks(self, chunks: Sequence[tuple[bytes, int]], n_codebooks: int) -> list[Array | ValueError]:
-        """Of several calls of ``encode``, each one's codes or what is wrong with its bytes.
+        """The codes of each of several calls of ``encode``, or the error in its bytes.
 
         Args:
-            chunks: bytes and frames of each.
-            n_codebooks: of all.
+            chunks: bytes and number of frames of each call.
+            n_codebooks: number of codebooks of all calls.
         """
         decoded: list[Array | ValueError] = []
         for data, frames in chunks:
@@ -60,11 +60,11 @@ class CodesCoder(ABC):
 
     @abstractmethod
     def bits(self, codes: Array) -> float:
-        """Bits that ``encode`` spends on codes ``[K, T]``, without filling up the last byte."""
+        """Bits that ``encode`` needs for codes ``[K, T]``, without the padding of the last byte."""
 
 
 class PackedCoder(CodesCoder):
-    """Each code in the bits of its codebook's size; sizes that are no powers of two share bits (``TableCoder``).
+    """Each code in the bits of its codebook's size; sizes that are not powers of two share bits (``TableCoder``).
 
     Args:
         sizes: entries of each codebook, most significant first.
@@ -89,7 +89,7 @@ class PackedCoder(CodesCoder):
         if self._table is not None:
             return self._table.decode(data, n_codebooks, frames)
         widths = self._widths(n_codebooks)
-        # Nothing of the claimed size is made before the bytes are known to be there.
+        # Check the number of bytes first, so that a file cannot claim a size and have memory allocated for it.
         size = packed_size(1, sum(widths) * frames)
         if len(data) != size:
             take = f"{counted(frames, 'frame')} {by_number(frames, 'takes', 'take')}"
@@ -115,10 +115,10 @@ class PackedCoder(CodesCoder):
 
 
 class TableCoder(CodesCoder):
-    """Each codebook's codes by frequencies that never change.
+    """Arithmetic coding of each codebook's codes with fixed frequencies.
 
     Args:
-        counts: how often each entry was seen, whole numbers ``[size]`` a codebook; one is added to each.
+        counts: number of times that each entry occurred, integers ``[size]`` per codebook; one is added to each.
     """
 
     number = 1
@@ -141,10 +141,10 @@ class TableCoder(CodesCoder):
         """See ``CodesCoder``."""
         coder = ArithmeticDecoder(data)
         tables = self._lists(n_codebooks)
-        found = [[coder.decode(table) for table in tables] for _ in range(frames)]
+        codes = [[coder.decode(table) for table in tables] for _ in range(frames)]
         if coder.finish() != len(data):
             raise ValueError("bytes follow the end of the codes")
-        return np.array(found, dtype=np.int64).reshape(frames, n_codebooks).T
+        return np.array(codes, dtype=np.int64).reshape(frames, n_codebooks).T
 
     def bits(self, codes: Array) -> float:
         """See ``CodesCoder``."""
@@ -171,22 +171,22 @@ class PriorCoder(TableCoder):
 
 
 def frequencies(counts: Array) -> Array:
-    """Counts ``[..., size]`` as frequencies of at least 1 that sum to ``TOTAL``, by whole numbers alone.
+    """Counts ``[..., size]`` as frequencies of at least 1 that sum to ``TOTAL``, in integer arithmetic.
 
-    An entry gets ``1 + floor(count * (TOTAL - size) / sum)``, the most frequent one what is left over.
+    An entry gets ``1 + floor(count * (TOTAL - size) / sum)``. The most frequent one also gets the remainder.
 
     Args:
-        counts: at least 0, below ``2^38`` in sum.
+        counts: counts of at least 0 with a sum below ``2^38``, so that products fit into 64 bits.
     """
     size = counts.shape[-1]
-    seen = counts + 1
-    shares = 1 + seen * (TOTAL - size) // seen.sum(-1, keepdims=True)
-    left = TOTAL - shares.sum(-1, keepdims=True)
+    smoothed = counts + 1
+    shares = 1 + smoothed * (TOTAL - size) // smoothed.sum(-1, keepdims=True)
+    remainder = TOTAL - shares.sum(-1, keepdims=True)
     best = shares.argmax(-1)[..., None]
-    np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + left, -1)
+    np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + remainder, -1)
     return shares
 
 
 def cumulative(shares: Array) -> Array:
-    """Frequencies as the arithmetic coder takes them: entry ``s`` owns from the value before up to its own."""
+    """Cumulative frequencies for the arithmetic coder; entry ``s`` has the range from the value before to its own."""
     return shares.cumsum(-1)

@@ -1,17 +1,17 @@
-"""``.clc``, the compact file of a codec's codes, read and written piece by piece.
+"""``.clc``, the compact file format of a codec's codes, which is read and written chunk by chunk.
 
-A file is a header and chunks. Whole numbers are unsigned LEB128 ("varint") where no width is said; fixed widths are
+A file is a header and chunks. Integers are unsigned LEB128 ("varint") unless a width is given; fixed widths are
 little-endian.
 
     header  "CLC", format version (1 byte), coder (1 byte), first 8 bytes of the codec's identity; varints: sampling
             rate in Hz, channels, codebooks, chunk; with an entropy coder its fingerprint (4 bytes); CRC-32 of all these
     chunk   0xC5, or 0xC6 for the last; varint number from 0; the last: varint samples of the whole audio;
             varint payload bytes; payload; CRC-32 of all these
-    payload of a codec that normalises the level of each segment (32-bit float); the codes of all frames, coded
+    payload if the codec normalises, the level of each segment (32-bit float); the codes of all frames, coded
 
-A chunk holds ``chunk`` frames or, of a codec that cuts audio, ``chunk`` whole segments; the last holds what is left.
-Every chunk is coded on its own: damage costs the chunk it hits, and a reader finds the next by its first byte and its
-checksum. The audio's length stands in the last chunk, so that a file can be written and read while it is made.
+A chunk holds ``chunk`` frames or, for a codec that cuts audio, ``chunk`` whole segments; the last chunk holds the rest.
+Every chunk is coded independently. Damage loses only the chunk that it hits: a reader finds the next one by its first
+byte and its checksum. The audio's length is in the last chunk, so that a file can be written and read as a stream.
 """
 
 import struct
@@ -33,34 +33,34 @@ CRC = struct.Struct("<I")
 SCALE = struct.Struct("<f")
 IDENTITY_BYTES = 8
 LONGEST_HEADER = 64
-"""Bytes."""
+"""Upper limit of a header's size, bytes."""
 
 LONGEST_CHUNK = 60.0
-"""Seconds of audio; a file that claims longer chunks is refused."""
+"""Upper limit of a chunk's duration, seconds of audio; a file that claims longer chunks is refused."""
 
 CHUNK_BYTES = 2400
-"""Nominal payload that a chunk has at least, so that its own 8 bytes count little."""
+"""Smallest nominal payload of a chunk, bytes, so that the chunk's own 8 bytes are a small overhead."""
 
 ENTROPY_SECONDS = 10.0
-"""Seconds of a chunk at least where a model learns from the frames before."""
+"""Smallest duration of a chunk, seconds, where a language model predicts from the frames before."""
 
 
 class ContainerError(ValueError):
-    """A file that cannot be read; the message says why."""
+    """A file cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself.
+    """The header of a file.
 
     Attributes:
         coder: number of the ``CodesCoder``.
         identity: first bytes of the codec's identity.
-        sample_rate: Hz.
-        channels: of the audio.
-        n_codebooks: used.
-        chunk: frames, or segments of a codec that cuts audio, of a chunk.
-        fingerprint: of the coder.
+        sample_rate: sampling rate of the audio, Hz.
+        channels: channels of the audio.
+        n_codebooks: number of codebooks in use.
+        chunk: frames per chunk, or segments per chunk for a codec that cuts audio.
+        fingerprint: fingerprint of the coder.
     """
 
     coder: int
@@ -76,10 +76,10 @@ class Header:
         """The header of a file of a codec's codes.
 
         Args:
-            codec: whose codes they are.
-            n_codebooks: used.
-            coder: of the codes.
-            chunk: frames or segments of a chunk; None takes about a thousandth overhead or more, a second at least.
+            codec: codec of the codes.
+            n_codebooks: number of codebooks in use.
+            coder: coder of the codes.
+            chunk: frames or segments per chunk; None takes ``default_chunk``.
         """
         length = chunk or default_chunk(codec, n_codebooks, coder)
         return cls(
@@ -93,7 +93,7 @@ class Header:
         )
 
     def to_bytes(self) -> bytes:
-        """The header as it stands in a file."""
+        """The header's bytes in a file."""
         numbers = (self.sample_rate, self.channels, self.n_codebooks, self.chunk)
         start = MAGIC + bytes([VERSION, self.coder]) + self.identity + b"".join(map(varint, numbers))
         data = start + (CRC.pack(self.fingerprint) if self.coder else b"")
@@ -101,10 +101,10 @@ class Header:
 
 
 def parse_header(data: bytes) -> tuple[Header, int] | None:
-    """The header that some bytes begin with and its length; None where more bytes are needed.
+    """The header at the beginning of ``data``, and its length in bytes; None where more bytes are needed.
 
     Raises:
-        ContainerError: they begin with no header, or a damaged one.
+        ContainerError: ``data`` begins with no header, or with a damaged one.
     """
     if data[:3] != MAGIC[: len(data[:3])]:
         raise ContainerError("it is not a .clc file, which begins with CLC")
@@ -114,11 +114,11 @@ def parse_header(data: bytes) -> tuple[Header, int] | None:
         return None
     offset, numbers = 5 + IDENTITY_BYTES, []
     for _ in range(4):
-        found = read_varint(data, offset)
-        if found is None:
+        varint_and_end = read_varint(data, offset)
+        if varint_and_end is None:
             _check_length(data)
             return None
-        number, offset = found
+        number, offset = varint_and_end
         numbers.append(number)
     end = offset + (CRC.size if data[4] else 0)
     if len(data) < end + CRC.size:
@@ -138,10 +138,10 @@ def _check_length(data: bytes) -> None:
 
 
 def check_header(header: Header, codec: Codec) -> None:
-    """Refuse a file of another codec, or one whose numbers cannot be.
+    """Refuse a file of another codec, or one with impossible numbers.
 
     Raises:
-        ContainerError: the message says what differs.
+        ContainerError: the header does not fit the codec; the message says what differs.
     """
     if header.identity != identity_bytes(codec):
         raise ContainerError(
@@ -151,15 +151,15 @@ def check_header(header: Header, codec: Codec) -> None:
         )
     if not 1 <= header.n_codebooks <= codec.quantizer.n_codebooks:
         raise ContainerError(
-            f"it says {counted(header.n_codebooks, 'codebook')}; the codec has {codec.quantizer.n_codebooks}"
+            f"it states {counted(header.n_codebooks, 'codebook')}; the codec has {codec.quantizer.n_codebooks}"
         )
     if not 1 <= header.chunk * chunk_unit(codec) <= LONGEST_CHUNK * codec.sample_rate:
         seconds = header.chunk * chunk_unit(codec) / codec.sample_rate
-        raise ContainerError(f"it says chunks of {seconds:.4g} s; up to {LONGEST_CHUNK:g} s are read")
+        raise ContainerError(f"it states chunks of {seconds:.4g} s; at most {LONGEST_CHUNK:g} s are allowed")
 
 
 def default_chunk(codec: Codec, n_codebooks: int, coder: CodesCoder) -> int:
-    """Frames or segments of a chunk: a second at least, and enough payload that the chunk's own bytes count little."""
+    """Frames or segments per chunk: at least a second, and enough payload that the chunk's own bytes are few."""
     nominal = codec.bitrate_of(n_codebooks) * 1000 / 8
     seconds = max(1.0, CHUNK_BYTES / nominal)
     if coder.number == 3:
@@ -168,25 +168,25 @@ def default_chunk(codec: Codec, n_codebooks: int, coder: CodesCoder) -> int:
 
 
 def chunk_unit(codec: Codec) -> int:
-    """Samples that one frame, or one segment of a codec that cuts audio, takes the audio forward."""
+    """Samples by which the audio advances per frame, or per segment for a codec that cuts audio."""
     return codec.hop_length if codec.segments is None else codec.segments.stride
 
 
 def identity_bytes(codec: Codec) -> bytes:
-    """The first bytes of a codec's identity, which stand in a file; kept while no tensor of the codec changes."""
+    """The first bytes of a codec's identity, which a file holds; cached as long as no tensor of the codec changes."""
     state = [*codec.parameters(), *codec.buffers()]
     settings = (codec.sample_rate, codec.channels, codec.segment, codec.overlap, codec.normalize)
-    seen = settings, [(id(tensor), tensor.data_ptr(), tensor._version) for tensor in state]
-    kept = _identities.get(codec)
-    if kept is None or kept[1] != seen:
-        # The tensors are kept, too, so that none that comes later has the place of one that went.
-        kept = state, seen, bytes.fromhex(identity(codec).partition("-")[2])[:IDENTITY_BYTES]
-        _identities[codec] = kept
-    return kept[2]
+    key = settings, [(id(tensor), tensor.data_ptr(), tensor._version) for tensor in state]
+    cached = _identities.get(codec)
+    if cached is None or cached[1] != key:
+        # The cache holds the tensors, too, so that no new tensor can get the id or the address of a deleted one.
+        cached = state, key, bytes.fromhex(identity(codec).partition("-")[2])[:IDENTITY_BYTES]
+        _identities[codec] = cached
+    return cached[2]
 
 
 _identities: WeakKeyDictionary[Codec, tuple[list[Tensor], object, bytes]] = WeakKeyDictionary()
-"""Of the codecs in use: hashing all weights takes longer than coding a short file."""
+"""Cache of the codecs in use, because hashing all weights takes longer than coding a short file."""
 
 
 def varint(number: int) -> bytes:
@@ -199,7 +199,7 @@ def varint(number: int) -> bytes:
 
 
 def read_varint(data: bytes | memoryview, offset: int) -> tuple[int, int] | None:
-    """The number at a place and where it ends; None where it does not end within the data or within 63 bits."""
+    """The number at ``offset`` and the position after it; None where it does not end within the data or 63 bits."""
     number = 0
     for count, byte in enumerate(data[offset : offset + 9]):
         number |= (byte & 0x7F) << 7 * count

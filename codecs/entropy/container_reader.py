@@ -1,4 +1,4 @@
-"""A ``.clc`` file (``container``) read piece by piece: its codes, and where damage took some away."""
+"""Reader of a ``.clc`` file (``container``) as a stream: its codes, and the spans lost to damage."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ from codeclab.codecs.entropy.container import (
 from codeclab.codecs.wording import by_number, counted
 
 LONGEST_GAP = 3600.0
-"""Seconds that may be missing between two chunks; a file that claims more is refused."""
+"""Longest gap between two chunks, seconds; a file that claims a longer one is refused."""
 
-PATIENCE = 64
-"""Times its own size that a file may be searched for chunks."""
+SEARCH_LIMIT = 64
+"""Upper limit of the bytes searched for chunks, as a multiple of the file's size."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What is missing of a recording.
+    """A missing span of a recording.
 
     Attributes:
-        start: seconds.
-        end: seconds; None where nobody knows.
-        reason: why, in words.
+        start: start of the span, seconds.
+        end: end of the span, seconds; None where it is unknown.
+        reason: cause, for messages.
     """
 
     start: float
@@ -53,8 +53,8 @@ class Piece:
     """The next codes of a file.
 
     Attributes:
-        codes: of a chunk; ``ABSENT`` where it is damaged.
-        damage: what is missing of it, or None.
+        codes: codes of a chunk; ``ABSENT`` where it is damaged.
+        damage: missing span; None where the chunk is intact.
     """
 
     codes: Codes
@@ -63,7 +63,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class _Located:
-    """A chunk, the number that should have come, and whether bytes were skipped before it."""
+    """A chunk, the expected chunk number, and whether bytes were skipped before it."""
 
     chunk: Chunk
     expected: int
@@ -71,19 +71,19 @@ class _Located:
 
 
 class ContainerReader:
-    """Makes codes of a file's bytes while they come; damage costs the chunks it hits.
+    """Turns a stream of a file's bytes into codes; damage loses only the chunks that it hits.
 
     Args:
-        codec: whose codes they should be.
-        coder_for: gives the coder that a header asks for, or raises a ``ValueError`` that says what is missing.
+        codec: codec whose codes the file must hold.
+        coder_for: function that returns the coder for a header, or raises a ``ValueError`` that says what is missing.
 
     Attributes:
-        header: once it was read, else None.
-        damage: what is missing so far.
+        header: header of the file; None until it was read.
+        damage: missing spans so far.
     """
 
     _decoder: ChunkDecoder
-    """There once the header was read."""
+    """Set when the header was read."""
 
     def __init__(self, codec: Codec, coder_for: Callable[[Header], CodesCoder]) -> None:
         self.header: Header | None = None
@@ -97,10 +97,10 @@ class ContainerReader:
         self._trailing = 0
 
     def feed(self, data: bytes) -> list[Piece]:
-        """The pieces that are complete after more bytes.
+        """The pieces that are complete with these bytes.
 
         Raises:
-            ContainerError: the file is none of this codec's; the message says why.
+            ContainerError: the file is not one of this codec; the message says why.
         """
         self._seen += len(data)
         if self._ended:
@@ -112,7 +112,7 @@ class ContainerReader:
         return self._read_chunks(at_end=False)
 
     def finish(self) -> list[Piece]:
-        """The pieces that are left, now that the file has ended.
+        """The remaining pieces at the end of the file.
 
         Raises:
             ContainerError: nothing of it can be read.
@@ -129,15 +129,15 @@ class ContainerReader:
         return pieces
 
     def _read_header(self) -> bool:
-        found = parse_header(self._data)
-        if found is None:
+        header_and_end = parse_header(self._data)
+        if header_and_end is None:
             return False
-        header, end = found
+        header, end = header_and_end
         check_header(header, self._codec)
         coder = self._coder_for(header)
         if (coder.number, coder.fingerprint) != (header.coder, header.fingerprint):
             raise ContainerError(
-                "its codes were coded by other frequencies or another language model than the codec has here, or on a "
+                "its codes were coded with other frequencies or another language model than the codec has, or on a "
                 "machine whose arithmetic differs"
             )
         self._decoder = ChunkDecoder(self._codec, header, coder)
@@ -148,19 +148,20 @@ class ContainerReader:
         located: list[_Located] = []
         offset = 0
         while not self._ended and offset < len(self._data):
-            found = self._chunk_at(offset)
-            if found == "incomplete" and not at_end:
+            chunk = self._chunk_at(offset)
+            if chunk == "incomplete" and not at_end:
                 break
-            if not isinstance(found, Chunk):
+            if not isinstance(chunk, Chunk):
                 offset = self._candidate(offset + 1)
                 continue
-            located.append(_Located(found, self._next, offset > 0))
-            self._next, self._ended = found.number + 1, found.total is not None
-            self._data, offset = self._data[found.end :], 0
+            located.append(_Located(chunk, self._next, offset > 0))
+            self._next, self._ended = chunk.number + 1, chunk.total is not None
+            self._data, offset = self._data[chunk.end :], 0
         if self._ended:
             self._trailing, self._data = self._trailing + len(self._data), b""
         elif offset:
-            # A byte that begins no chunk says that something was skipped.
+            # The next call must know that bytes were skipped: a zero byte in front, which begins no chunk, makes offset
+            # > 0.
             self._data = b"\0" + self._data[offset:]
         pieces: list[Piece] = []
         for one, codes in zip(located, self._decoder.codes([one.chunk for one in located]), strict=True):
@@ -172,12 +173,12 @@ class ContainerReader:
         return pieces
 
     def _candidate(self, offset: int) -> int:
-        """Where the next chunk may begin."""
-        found = [at for mark in (CHUNK, LAST) if (at := self._data.find(bytes([mark]), offset)) >= 0]
-        return min(found, default=len(self._data))
+        """The next position at which a chunk may begin."""
+        candidates = [at for mark in (CHUNK, LAST) if (at := self._data.find(bytes([mark]), offset)) >= 0]
+        return min(candidates, default=len(self._data))
 
     def _chunk_at(self, offset: int) -> Chunk | str:
-        """The chunk that begins at a place; ``incomplete`` where its end is not there; ``none`` where none begins."""
+        """The chunk at ``offset``; ``incomplete`` where its end is not read yet, ``none`` where no chunk begins."""
         if self._data[offset] not in (CHUNK, LAST):
             return "none"
         numbers, at = [], offset + 1
@@ -193,15 +194,15 @@ class ContainerReader:
         if end + CRC.size > len(self._data):
             return "incomplete"
         self._searched += end - offset
-        if self._searched > PATIENCE * (self._seen + 4096):
-            raise ContainerError("it is made of beginnings of chunks that are none")
+        if self._searched > SEARCH_LIMIT * (self._seen + 4096):
+            raise ContainerError("it has too many beginnings of chunks with wrong checksums")
         if CRC.unpack_from(self._data, end)[0] != crc32(memoryview(self._data)[offset:end]):
             return "none"
         total = numbers[1] if self._data[offset] == LAST else None
         return Chunk(numbers[0], total, self._data[at:end], end + CRC.size)
 
     def _missing_before(self, located: _Located) -> list[Piece]:
-        """Pieces for the chunks between the last one and this."""
+        """Absent pieces for the missing chunks before this one."""
         number, expected = located.chunk.number, located.expected
         missing = number - expected
         if missing and self._decoder.seconds(missing) > LONGEST_GAP:
@@ -211,7 +212,7 @@ class ContainerReader:
         reason = "damaged" if located.skipped else "missing"
         if located.skipped and not missing:
             self._note(
-                Damage(self._decoder.seconds(expected), self._decoder.seconds(expected), "bytes that are no chunk")
+                Damage(self._decoder.seconds(expected), self._decoder.seconds(expected), "bytes outside of chunks")
             )
         return [self._absent(absent, None, reason) for absent in range(expected, number)]
 
@@ -223,7 +224,7 @@ class ContainerReader:
         return Piece(codes, damage)
 
     def _note(self, damage: Damage) -> None:
-        """Keep what is missing; chunks in a row as one."""
+        """Record a missing span; adjacent ones with the same cause are merged."""
         last = self.damage[-1] if self.damage else None
         if last and last.end == damage.start and last.reason == damage.reason:
             self.damage[-1] = Damage(last.start, damage.end, last.reason)
@@ -234,15 +235,15 @@ class ContainerReader:
 def read_container(
     path: Path | str, codec: Codec, coder_for: Callable[[Header], CodesCoder]
 ) -> tuple[Codes, list[Damage]]:
-    """The codes of one recording, for ``codec.decode``, and what is missing of it.
+    """The codes of one recording, for ``codec.decode``, and its missing spans.
 
     Args:
-        path: of the file.
-        codec: whose codes they should be.
-        coder_for: gives the coder that a header asks for.
+        path: path of the file.
+        codec: codec whose codes the file must hold.
+        coder_for: function that returns the coder for a header.
 
     Raises:
-        ContainerError: no file of this codec's codes; the message says what is wrong with it.
+        ContainerError: the file does not hold codes of this codec, or cannot be read; the message says why.
     """
     reader = ContainerReader(codec, coder_for)
     try:
@@ -251,7 +252,7 @@ def read_container(
         raise ContainerError(f"{path} cannot be read: {error}") from error
     segments = [segment for piece in pieces for segment in piece.codes.segments]
     if not segments:
-        raise ContainerError(f"{path} cannot be read: no chunk of it is whole")
+        raise ContainerError(f"{path} cannot be read: no chunk of it is intact")
     scales = [scale for piece in pieces for scale in piece.codes.scales or []] if codec.normalize else None
     if codec.segments is None:
         segments = [torch.cat(segments, dim=-1)]

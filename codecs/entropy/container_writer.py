@@ -1,4 +1,4 @@
-"""Codes of one recording written as a ``.clc`` file, piece by piece (``container``)."""
+"""Writer of a ``.clc`` file (``container``) of one recording, chunk by chunk."""
 
 from pathlib import Path
 from zlib import crc32
@@ -14,18 +14,18 @@ from codeclab.codecs.io.files import write_atomically
 
 
 class ContainerWriter:
-    """Makes the bytes of a file while its codes come.
+    """Turns a stream of codes into the bytes of a file.
 
     Args:
-        codec: whose codes they are.
-        n_codebooks: used.
-        coder: from codes to bytes.
-        chunk: frames, or segments of a codec that cuts audio, of a chunk; None takes what keeps the overhead small.
+        codec: codec of the codes.
+        n_codebooks: number of codebooks in use.
+        coder: coder from codes to bytes.
+        chunk: frames per chunk, or segments per chunk for a codec that cuts audio; None takes ``default_chunk``.
 
     Attributes:
-        header: of the file.
-        payload: bytes of coded codes and levels so far.
-        written: bytes so far.
+        header: header of the file.
+        payload: number of bytes of codes and levels so far.
+        written: number of bytes so far.
     """
 
     def __init__(self, codec: Codec, n_codebooks: int, coder: CodesCoder, chunk: int | None = None) -> None:
@@ -43,10 +43,10 @@ class ContainerWriter:
         """The bytes that are ready after more codes.
 
         Args:
-            codes: of one recording, the next that ``Codec.encode`` or a stream's encoder gave.
+            codes: next codes of one recording, from ``Codec.encode`` or from the encoder of a stream.
 
         Raises:
-            ValueError: codes of several recordings, of another codec or of other codebooks.
+            ValueError: the codes are of several recordings, of another codec or of another number of codebooks.
         """
         self._check(codes)
         for index, segment in enumerate(codes.segments):
@@ -76,7 +76,7 @@ class ContainerWriter:
         return data
 
     def _is_ready(self) -> bool:
-        """Whether the next chunk is complete and the audio reaches its end, so that it need not be the last."""
+        """Whether the next chunk is complete and known not to be the last one, because the audio goes beyond it."""
         first = self._units[: self.header.chunk]
         whole = self._whole_frames is None or all(codes.shape[1] == self._whole_frames for codes, _ in first)
         reached = (self._chunks + 1) * self.header.chunk * self._unit <= self._samples
@@ -93,7 +93,9 @@ class ContainerWriter:
     def _check(self, codes: Codes) -> None:
         codec, count = self._codec, self.header.n_codebooks
         if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
-            raise ValueError("the codes are of another codec: of another rate, or with levels where it has none")
+            raise ValueError(
+                "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
+            )
         for segment in codes.segments:
             if segment.shape[:2] != (1, count):
                 raise ValueError(
@@ -101,23 +103,23 @@ class ContainerWriter:
                 )
             sizes = segment.new_tensor(codec.quantizer.codebook_sizes[:count])[:, None]
             if ((segment < 0) | (segment >= sizes)).any():
-                raise ValueError("a code is none of its codebook's entries")
+                raise ValueError("a code is not an entry of its codebook")
 
 
 def write_container(
     path: Path | str, codes: Codes, codec: Codec, coder: CodesCoder, chunk: int | None = None
 ) -> ContainerWriter:
-    """Write the codes of one recording, the file whole or not at all.
+    """Write the codes of one recording to a file, atomically.
 
     Args:
-        path: of the file, ``….clc``.
-        codes: what ``codec.encode`` made of audio ``[1, C, N]``.
-        codec: which made them.
-        coder: from codes to bytes.
-        chunk: see ``ContainerWriter``.
+        path: path of the file, ``….clc``.
+        codes: codes of audio ``[1, C, N]``, from ``codec.encode``.
+        codec: codec of the codes.
+        coder: coder from codes to bytes.
+        chunk: frames or segments per chunk; see ``ContainerWriter``.
 
     Returns:
-        the writer, which says how much was written.
+        The writer, whose attributes say how much was written.
     """
     writer = ContainerWriter(codec, codes.segments[0].shape[1], coder, chunk)
     write_atomically(Path(path), writer.push(codes) + writer.finish())

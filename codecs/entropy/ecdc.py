@@ -2,10 +2,10 @@
 
 A file is ``ECDC``, a zero byte, the header's length (32 bits, big-endian), the header as JSON, and the segments. The
 header holds the model's name ``m``, samples per channel ``al``, codebooks ``nc`` and whether a language model was used
-``lm``. A segment is its level (a big-endian 32-bit float) where the codec normalises, then its codes, frame by frame:
-packed, or with a language model by an arithmetic coder; coder and model start anew with every segment.
+``lm``. A segment is its level (a big-endian 32-bit float) if the codec normalises, then its codes, frame by frame. The
+codes are packed, or arithmetic-coded with a language model. Coder and model restart with every segment.
 
-A file with a language model is read only where that model gives the very same probabilities, to the bit: by the same
+A file with a language model can be read only where the model computes the same probabilities bit for bit: with the same
 weights on the same kind of machine, with the same version and number of threads of torch.
 """
 
@@ -29,14 +29,14 @@ MAGIC = b"ECDC"
 PREFIX = struct.Struct(">4sBI")
 SCALE = struct.Struct(">f")
 LONGEST_HEADER = 4096
-"""Bytes; the JSON is of about 60."""
+"""Upper limit of the JSON's size, bytes; it usually has about 60."""
 KINDS = {"m": str, "al": int, "nc": int, "lm": bool}
-"""The header's keys and what they hold."""
+"""The header's keys and their types."""
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What the JSON of a file says: model, samples per channel, codebooks, whether a language model was used."""
+    """The JSON header of a file: model, samples per channel, codebooks, and whether a language model was used."""
 
     m: str
     al: int
@@ -54,14 +54,14 @@ def write_ecdc(
     """Write the codes of one recording.
 
     Args:
-        path: of the file.
-        codes: what ``codec.encode`` made of audio ``[1, C, N]``.
-        codec: which made them.
-        language_model: by whose predictions they are coded; None packs them.
-        model: the codec's name in the file, as ``encodec_24khz``; None takes its identity.
+        path: path of the file.
+        codes: codes of audio ``[1, C, N]``, from ``codec.encode``.
+        codec: codec of the codes.
+        language_model: language model whose predictions code the codes; None packs them.
+        model: name of the codec in the file, such as ``encodec_24khz``; None takes its identity.
 
     Raises:
-        ValueError: several recordings, or codes that are not this codec's or not the language model's.
+        ValueError: there are several recordings, or the codes do not fit the codec or the language model.
     """
     count = _check_codes(codes, codec)
     _check_language_model(language_model, codec, count)
@@ -91,13 +91,13 @@ def read_ecdc(
     """Read the codes of one recording, for ``codec.decode``.
 
     Args:
-        path: of the file.
-        codec: whose codes they are.
-        language_model: by which they were coded, where they were.
-        model: the codec's name in the file, as ``encodec_24khz``; None expects its identity.
+        path: path of the file.
+        codec: codec of the codes.
+        language_model: language model with which the codes were coded; None if they are packed.
+        model: name of the codec in the file, such as ``encodec_24khz``; None expects its identity.
 
     Raises:
-        ValueError: no whole file of this codec's codes; the message says what is wrong with it.
+        ValueError: the file does not hold codes of this codec, or is damaged; the message says why.
     """
     data = Path(path).read_bytes()
     try:
@@ -139,7 +139,8 @@ def _read_header(data: bytes) -> tuple[_Header, int]:
 def _read_segments(
     data: bytes, offset: int, header: _Header, codec: Codec, language_model: LanguageModel | None
 ) -> Codes:
-    # The header's numbers allocate nothing: each segment is there before a tensor of its size is made.
+    # A damaged header must not allocate memory: each segment's bytes are checked before a tensor of its size is
+    # created.
     segments, scales = [], []
     device = next(codec.parameters()).device
     width = _width(codec, header.nc)
@@ -181,9 +182,9 @@ def _read_scale(data: bytes, offset: int) -> Tensor:
 
 @torch.no_grad()
 def _encoded(codes: Tensor, language_model: LanguageModel) -> bytes:
-    """A segment's codes ``[1, K, T]`` by the arithmetic coder, predicted step by step as a reader will."""
+    """A segment's codes ``[1, K, T]``, arithmetic-coded with the step-by-step predictions that a reader makes."""
     coder = ArithmeticEncoder()
-    previous, state = _nothing(codes.shape[1], language_model), None
+    previous, state = _first_input(codes.shape[1], language_model), None
     for frame in codes[0].T:
         probabilities, state = language_model.probabilities(previous, state)
         for symbol, cdf in zip(frame.tolist(), quantized_cdf(probabilities[0, :, :, 0].T).tolist(), strict=True):
@@ -196,32 +197,34 @@ def _encoded(codes: Tensor, language_model: LanguageModel) -> bytes:
 def _decoded(
     data: bytes, offset: int, frames: int, n_codebooks: int, language_model: LanguageModel
 ) -> tuple[Tensor, int]:
-    """The codes ``[1, K, T]`` of a segment that begins at ``offset``, and where the next does."""
+    """The codes ``[1, K, T]`` of a segment that begins at ``offset``, and the position after it."""
     coder = ArithmeticDecoder(data, offset)
-    previous, state = _nothing(n_codebooks, language_model), None
-    found: list[list[int]] = []
-    while len(found) < frames:
+    previous, state = _first_input(n_codebooks, language_model), None
+    decoded: list[list[int]] = []
+    while len(decoded) < frames:
         probabilities, state = language_model.probabilities(previous, state)
-        found.append([coder.decode(cdf) for cdf in quantized_cdf(probabilities[0, :, :, 0].T).tolist()])
-        previous = 1 + torch.tensor(found[-1], device=previous.device).reshape(previous.shape)
-    return torch.tensor(found).T[None], coder.finish()
+        decoded.append([coder.decode(cdf) for cdf in quantized_cdf(probabilities[0, :, :, 0].T).tolist()])
+        previous = 1 + torch.tensor(decoded[-1], device=previous.device).reshape(previous.shape)
+    return torch.tensor(decoded).T[None], coder.finish()
 
 
-def _nothing(n_codebooks: int, language_model: LanguageModel) -> Tensor:
-    """The input before any codes, ``[1, K, 1]``."""
+def _first_input(n_codebooks: int, language_model: LanguageModel) -> Tensor:
+    """The language model's input at the first time step, ``[1, K, 1]``."""
     device = next(language_model.parameters()).device
     return torch.zeros(1, n_codebooks, 1, dtype=torch.int64, device=device)
 
 
 def _width(codec: Codec, n_codebooks: int) -> int:
-    """Bits of a packed code: what the largest codebook needs."""
+    """Bits of a packed code, as the largest codebook needs them."""
     return max((max(codec.quantizer.codebook_sizes[:n_codebooks]) - 1).bit_length(), 1)
 
 
 def _check_codes(codes: Codes, codec: Codec) -> int:
-    """The number of codebooks of codes that are one recording's by this codec."""
+    """Refuse codes that are not of one recording and of this codec; returns their number of codebooks."""
     if codes.sample_rate != codec.sample_rate or (codes.scales is not None) != codec.normalize:
-        raise ValueError("the codes are of another codec: of another sampling rate, or with levels where it has none")
+        raise ValueError(
+            "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
+        )
     shapes = [list(segment.shape) for segment in codes.segments]
     count = codec.quantizer.check_n_codebooks(shapes[0][1] if shapes else 0)
     right = [[1, count, -(-(end - start) // codec.hop_length)] for start, end in codec.spans(codes.length)]
@@ -239,9 +242,7 @@ def _check_codes(codes: Codes, codec: Codec) -> int:
 def _check_range(codes: Tensor, codec: Codec) -> None:
     sizes = torch.tensor(codec.quantizer.codebook_sizes[: codes.shape[1]], device=codes.device)
     if ((codes < 0) | (codes >= sizes[:, None])).any():
-        raise ValueError(
-            f"a code is none of its codebook's entries; these are from 0 to at most {int(sizes.max()) - 1}"
-        )
+        raise ValueError(f"a code is not an entry of its codebook; entries are 0 to at most {int(sizes.max()) - 1}")
 
 
 def _check_language_model(language_model: LanguageModel | None, codec: Codec, n_codebooks: int) -> None:

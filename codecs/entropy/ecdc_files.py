@@ -8,7 +8,7 @@ from torch import Tensor
 from codeclab.codecs.audio_file import AudioWriter
 from codeclab.codecs.blocks import decode_blocks, encode_blocks, joined
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.audio_files import Coded, audio_blocks
+from codeclab.codecs.entropy.audio_files import CodedFile, audio_blocks
 from codeclab.codecs.entropy.ecdc import read_ecdc, write_ecdc
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.language_model_names import language_model_tensors
@@ -17,36 +17,36 @@ from codeclab.codecs.io.torch_file import read_torch_file
 
 SUFFIX = ".ecdc"
 RECEPTIVE_SECONDS = 3.5
-"""What the released language models see."""
+"""Receptive field of the released language models, seconds."""
 
 RELEASED_HEADS = 8
 
 PUBLISHED = {"encodec_24khz": (24000, 1), "encodec_48khz": (48000, 2)}
-"""Names that the package writes into its files, and sampling rate and channels of what they name."""
+"""Model names in the package's files, with each model's sampling rate (Hz) and channels."""
 
 
 def published_name(path: Path | str, codec: Codec) -> str | None:
-    """What the ``encodec`` package calls a codec that was read from a path or hub id; None where it has no name there.
+    """The ``encodec`` package's name of a codec that was read from a path or hub id; None where it has none.
 
     Args:
-        path: as ``facebook/encodec_24khz``, a folder of that name, or ``encodec_24khz-d7cc33bc.th``.
-        codec: which was read.
+        path: hub id ``facebook/encodec_24khz``, a folder of that name, or ``encodec_24khz-d7cc33bc.th``.
+        codec: codec that was read from there.
     """
-    found = re.match("encodec_(24|48)khz", Path(path).name)
-    if found is None or PUBLISHED[found[0]] != (codec.sample_rate, codec.channels):
+    match = re.match("encodec_(24|48)khz", Path(path).name)
+    if match is None or PUBLISHED[match[0]] != (codec.sample_rate, codec.channels):
         return None
-    return found[0]
+    return match[0]
 
 
 def released_language_model(path: Path, codec: Codec) -> LanguageModel:
-    """The language model of the ``encodec`` package, as ``encodec_lm_24khz-1608e3c0.th``, its tensors under our names.
+    """A language model of the ``encodec`` package, such as ``encodec_lm_24khz-1608e3c0.th``.
 
     Args:
-        path: of the file.
-        codec: whose codes it predicts.
+        path: path of the file.
+        codec: codec whose codes the model predicts.
 
     Raises:
-        ValueError: the file is none such, or its sizes are not the codec's.
+        ValueError: the file is not such a model, or its sizes do not fit the codec.
     """
     content = read_torch_file(path)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -76,38 +76,38 @@ _COUNTED = (r"embeddings\.\d+\.weight", r"layers\.\d+\.expand\.weight")
 
 def encode_ecdc(
     codec: Codec, source: Path, target: Path, n_codebooks: int, model: LanguageModel | None, name: str | None
-) -> Coded:
-    """An audio file to an ``.ecdc`` file, written whole or not at all.
+) -> CodedFile:
+    """Encode an audio file to an ``.ecdc`` file, which is written atomically.
 
     Args:
-        codec: in evaluation mode.
-        source: audio of any sampling rate and number of channels.
-        target: of the codes, which are all held until the end: the format begins with the length.
-        n_codebooks: used.
-        model: by whose predictions they are coded; None packs them.
-        name: of the codec in the file; None takes its identity.
+        codec: codec in evaluation mode.
+        source: path of an audio file of any sampling rate and number of channels.
+        target: path of the ``.ecdc`` file. All codes are held in memory, because the format begins with the length.
+        n_codebooks: number of codebooks in use.
+        model: language model whose predictions code the codes; None packs them.
+        name: name of the codec in the file; None takes its identity.
 
     Raises:
-        ValueError: the audio cannot be read, or has none; the language model does not fit.
+        ValueError: the audio cannot be read or is empty, or the language model does not fit.
     """
     codes = joined(codec, list(encode_blocks(codec, audio_blocks(codec, source), n_codebooks)))
     with replacing(target) as temporary:
         write_ecdc(temporary, codes, codec, model, name)
-    return Coded(codes.seconds, target.stat().st_size * 8 / 1000 / codes.seconds)
+    return CodedFile(codes.seconds, target.stat().st_size * 8 / 1000 / codes.seconds)
 
 
-def decode_ecdc(codec: Codec, source: Path, target: Path, model: LanguageModel | None, name: str | None) -> Coded:
-    """An ``.ecdc`` file to an audio file, written whole or not at all.
+def decode_ecdc(codec: Codec, source: Path, target: Path, model: LanguageModel | None, name: str | None) -> CodedFile:
+    """Decode an ``.ecdc`` file to an audio file, which is written atomically.
 
     Args:
-        codec: whose codes they are.
-        source: of the codes.
-        target: audio, in the format that its suffix says.
-        model: by whose predictions they were coded, where they were.
-        name: of the codec in the file; None expects its identity.
+        codec: codec of the codes.
+        source: path of the ``.ecdc`` file.
+        target: path of the audio file; its suffix determines the format.
+        model: language model with which the codes were coded; None if they are packed.
+        name: name of the codec in the file; None expects its identity.
 
     Raises:
-        ValueError: no whole file of this codec's codes; the message says what is wrong with it.
+        ValueError: the file does not hold codes of this codec, or is damaged; the message says why.
     """
     codes = read_ecdc(source, codec, model, name)
     with replacing(target) as temporary:
@@ -119,4 +119,4 @@ def decode_ecdc(codec: Codec, source: Path, target: Path, model: LanguageModel |
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)
-    return Coded(codes.seconds, source.stat().st_size * 8 / 1000 / codes.seconds)
+    return CodedFile(codes.seconds, source.stat().st_size * 8 / 1000 / codes.seconds)

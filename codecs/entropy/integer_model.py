@@ -1,11 +1,12 @@
-"""The language model evaluated so that every machine gets the same whole numbers, however it adds them up.
+"""The language model in integer arithmetic, so that every machine computes the same probabilities.
 
 Floating-point sums depend on their order, hence on the machine, on the number of threads, and on whether time steps
-come one by one or together; a file coded by such probabilities may not decode elsewhere (EnCodec 3.3, "Entropy
-Encoding"; Ballé et al. 2018). Here every sum, of a matrix product, a mean or a softmax, is one of whole numbers small
-enough to be exact in the type that holds them. What is left is done element by element with ``+ - * /`` and the square
-root, which IEEE 754 rounds in one way; ``exp``, ``erf``, ``cos`` and ``sin`` are rounded to coarse steps, and a
-checksum of what comes out stands in each file. Weights are rounded to about 9 bits and activations to 11.
+are computed one by one or together. A file coded with such probabilities may not decode elsewhere (EnCodec 3.3,
+"Entropy Encoding"; Ballé et al. 2018). Here every sum, of a matrix product, a mean or a softmax, is a sum of integers
+that are small enough to be exact in the type that holds them. All other operations are elementwise ``+ - * /`` and
+square roots, for which IEEE 754 defines the rounding. ``exp``, ``erf``, ``cos`` and ``sin`` are not defined by it;
+their results are rounded to coarse steps, on which all libraries agree. Each file holds a checksum of the model's
+output (``IntegerLanguageModel.fingerprint``). Weights are rounded to about 9 bits and activations to 11.
 """
 
 import math
@@ -22,37 +23,37 @@ from codeclab.codecs.entropy.language_model import MAX_PERIOD, LanguageModel
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-"""Whole numbers in float32, for the sake of its matrix product."""
+"""Integers stored in float32, whose matrix product is fast."""
 
 ACTIVATION = 1023
-"""Largest magnitude of a rounded activation."""
+"""Largest magnitude of a rounded activation (11 bits with the sign)."""
 
 EXACT = 1 << 24
-"""Whole numbers up to this are exact in float32."""
+"""Integers up to this are exact in float32, and so are their sums as long as no partial sum exceeds it."""
 
 FINE = 4096
-"""Steps of a unit in embeddings and before norms."""
+"""Steps per unit in embeddings and before norms."""
 
 WIDE = 1 << 18
-"""Largest magnitude, in steps, before a norm."""
+"""Largest magnitude before a norm, in steps; larger values are clipped."""
 
 HEAD = 511
-"""Largest magnitude of rounded queries and keys."""
+"""Largest magnitude of rounded queries and keys (10 bits with the sign)."""
 
 VALUE_STEPS = 128
-"""Steps of a unit in the values of attention, which are cut at ``ACTIVATION`` steps."""
+"""Steps per unit in the values of attention, which are clipped at ``ACTIVATION`` steps."""
 
 SHARES = 8191
-"""What the rounded weights of attention sum to, up to rounding."""
+"""Sum of the rounded attention weights, up to rounding."""
 
 EXP_STEPS = 256
-"""Steps of a unit in the exponents."""
+"""Steps per unit in the argument of ``exp``."""
 
 EXP_ONE = 1 << 24
 EXP: Floats = np.array(
     [round(EXP_ONE * math.exp(-k / EXP_STEPS)) for k in range(17 * EXP_STEPS)] + [0], dtype=np.float64
 )
-"""``exp(-k / EXP_STEPS)`` in steps of ``1 / EXP_ONE``, at the end nothing."""
+"""Table of ``exp(-k / EXP_STEPS)`` in integer steps of ``1 / EXP_ONE``; its last entry is 0, for all larger ``k``."""
 
 GELU_STEPS = 1024
 GELU_END = 8
@@ -62,25 +63,30 @@ GELU: Floats = np.array(
         for x in (k / GELU_STEPS for k in range(-GELU_END * GELU_STEPS, GELU_END * GELU_STEPS + 1))
     ]
 )
-"""``x Phi(x)`` for ``x`` from -8 to 8."""
+"""Table of ``x Phi(x)`` for ``x`` from -8 to 8, in ``GELU_STEPS`` steps per unit, rounded to multiples of 2^-16."""
 
-NOTHING = 1e-300
-"""What a row of zeros is taken to reach, so that it can be divided by."""
+SMALLEST = 1e-300
+"""Lower limit of a row's largest magnitude, so that a row of zeros can be divided by it."""
 
 BLOCK = 128
-"""Time steps that attend together."""
+"""Time steps whose attention is computed together, which bounds memory."""
 
 
 class IntegerLinear:
-    """A linear layer whose matrix product is exact.
+    """A linear layer whose matrix product is exact, hence independent of the order of summation.
+
+    Row ``i`` of the weight is ``rounded_i * 2^-exponent_i`` with integers ``rounded_i``. An input row is scaled to
+    integers up to ``ACTIVATION``. Their product is an integer below ``EXACT``, which float32 holds exactly. It is then
+    multiplied by both scales in float64.
 
     Args:
-        weight: ``[out, in]``.
-        bias: ``[out]``.
+        weight: weight ``[out, in]``.
+        bias: bias ``[out]``.
     """
 
     def __init__(self, weight: Floats, bias: Floats) -> None:
-        # The largest power of two by which a row's rounded weights cannot add up to more than is exact.
+        # Find each row's largest exponent for which sum_j |rounded_ij| * ACTIVATION, the largest possible product, is
+        # still exact. Start from 24 bits and take one bit off the rows that are too large.
         exponent = np.full(len(weight), 24)
         while True:
             rounded = np.rint(np.ldexp(weight, exponent[:, None])).astype(np.int64)
@@ -105,9 +111,9 @@ class IntegerNorm:
     """A layer norm whose mean and variance are exact.
 
     Args:
-        weight: ``[D]``.
-        bias: ``[D]``.
-        epsilon: added to the variance.
+        weight: gain ``[D]``.
+        bias: bias ``[D]``.
+        epsilon: constant added to the variance.
     """
 
     def __init__(self, weight: Floats, bias: Floats, epsilon: float) -> None:
@@ -116,6 +122,8 @@ class IntegerNorm:
 
     def __call__(self, x: Floats) -> Floats:
         """``[..., D]`` to the same shape."""
+        # ``size * (steps - mean)`` is an integer, whereas the mean is not. ``epsilon`` is scaled by ``(size *
+        # FINE)^2``.
         steps = _steps(x * FINE, WIDE).astype(np.int64)
         size = x.shape[-1]
         centred = size * steps - _sum(steps)
@@ -129,7 +137,7 @@ class IntegerNorm:
 
 @dataclass
 class _Layer:
-    """One attention layer's parts."""
+    """The parts of one attention layer."""
 
     project: IntegerLinear
     gather: IntegerLinear
@@ -142,34 +150,36 @@ class _Layer:
     start: Attended = field(init=False)
 
     def __post_init__(self) -> None:
-        # As in the released code, the step before the first is one of zeros, attended to like any other.
+        # As in the released code, the first step attends to one step of zeros before it.
         self.start = self._split(np.zeros((1, 1, self.gather.weight.shape[1])))[1]
 
     def __call__(self, x: Floats, cache: Cache) -> Floats:
-        """``[B, n, D]`` to the same shape; ``cache`` holds what came before it, and then what the next attend to."""
-        (queries, scales), following = self._split(x)
-        attended = cache.extend(following)
+        """``[B, n, D]`` to the same shape; ``cache`` holds keys and values of the steps before and is extended."""
+        (queries, scales), new = self._split(x)
+        attended = cache.extend(new)
         steps, total = x.shape[1], attended[0].shape[2]
         past = total - steps
+        # Steps attend in blocks. A block attends to the window of ``context`` steps before its first step and to
+        # itself; within the window, ``visible`` masks later steps and those beyond the context.
         gathered = np.empty_like(x)
         for first in range(0, steps, BLOCK):
             last = min(first + BLOCK, steps)
             low, high = max(past + first - self.context, 0), past + last
-            seen = None
-            if last - first > 1:  # a single step sees all that is kept
+            visible = None
+            if last - first > 1:  # a single step attends to the whole window
                 age = np.arange(past + first, high)[:, None] - np.arange(low, high)
-                seen = (age >= 0) & (age <= self.context)
+                visible = (age >= 0) & (age <= self.context)
             window = tuple(part[:, :, low:high] for part in attended)
-            gathered[:, first:last] = _attend(queries[:, :, first:last], scales[:, :, first:last], window, seen)
+            gathered[:, first:last] = _attend(queries[:, :, first:last], scales[:, :, first:last], window, visible)
         x = self.attention_norm(x + self.gather(gathered))
         return self.feedforward_norm(x + self.contract(gelu(self.expand(x))))
 
     def _split(self, x: Floats) -> tuple[tuple[Singles, Floats], Attended]:
-        """Queries and their scales ``[B, 1, n, 1]``, and what may be attended to, of time steps ``[B, n, D]``."""
+        """Queries with their scales ``[B, 1, n, 1]``, and keys, key scales and values, of time steps ``[B, n, D]``."""
         size = x.shape[-1]
         projected = self.project(x)
-        asking, scales = _rounded(projected[..., : 2 * size].reshape(*x.shape[:2], 2, size), HEAD)
-        queries, keys = asking.reshape(*x.shape[:2], 2, self.heads, -1).transpose(2, 0, 3, 1, 4)
+        rounded, scales = _rounded(projected[..., : 2 * size].reshape(*x.shape[:2], 2, size), HEAD)
+        queries, keys = rounded.reshape(*x.shape[:2], 2, self.heads, -1).transpose(2, 0, 3, 1, 4)
         query_scales, key_scales = scales.transpose(2, 0, 3, 1)[..., None]
         values = _steps(projected[..., 2 * size :] * VALUE_STEPS, ACTIVATION).astype(np.float32)
         values = values.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
@@ -178,10 +188,10 @@ class _Layer:
 
 
 class IntegerLanguageModel:
-    """The frequencies of the codes of each time step, given those before, the same on every machine.
+    """The integer frequencies of the codes of each time step, given those before; the same on every machine.
 
     Args:
-        model: the trained language model, in floating point.
+        model: trained language model, in floating point.
     """
 
     def __init__(self, model: LanguageModel) -> None:
@@ -202,15 +212,15 @@ class IntegerLanguageModel:
         self.fingerprint = self._probe()
 
     def start(self, sequences: int = 1) -> IntegerState:
-        """The state before the first time step of sequences that are coded side by side."""
+        """The state before the first time step of sequences that are coded in parallel."""
         return IntegerState([Cache(layer.start, layer.context, sequences) for layer in self._layers])
 
     def frequencies(self, previous: NDArray[np.int64], state: IntegerState) -> NDArray[np.int64]:
-        """How frequent each entry is expected to be, in whole numbers that sum to ``TOTAL``.
+        """The predicted frequency of each entry, in integers of at least 1 that sum to ``TOTAL``.
 
         Args:
-            previous: 1 + the codes of the step before each, 0 before the first, ``[B, K, T]``.
-            state: after the steps before these; becomes that after them.
+            previous: input ``[B, K, T]``, 1 + the codes of the step before each step, and 0 before the first.
+            state: state after the steps before these; it is advanced to the state after them.
 
         Returns:
             ``int64 [B, T, K, size]``.
@@ -223,12 +233,14 @@ class IntegerLanguageModel:
         state.position += steps
         logits = self._output(count)(x).reshape(sequences, steps, count, self.codebook_size)
         weights = exponentials(logits)
+        # As in ``coders.frequencies``: every entry gets 1 and the integer part of its share of the rest, so that none
+        # is impossible to code; the most frequent entry gets what rounding down leaves of ``TOTAL``.
         weights *= (TOTAL - self.codebook_size) / _sum(weights)
-        shares = weights.astype(np.int64)  # cuts what follows the point
+        shares = weights.astype(np.int64)
         shares += 1
         best = shares.argmax(-1)[..., None]
-        left = TOTAL - _sum(shares)
-        np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + left, -1)
+        remainder = TOTAL - _sum(shares)
+        np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + remainder, -1)
         return shares
 
     def _positions(self, first: int, steps: int) -> Floats:
@@ -238,7 +250,7 @@ class IntegerLanguageModel:
         return np.rint(np.concatenate([np.cos(phases), np.sin(phases)], axis=-1) * FINE) / FINE
 
     def _output(self, count: int) -> IntegerLinear:
-        """The outputs of the first codebooks as one layer."""
+        """The output layers of the first ``count`` codebooks, joined to one layer."""
         if count not in self._joined:
             joined = object.__new__(IntegerLinear)
             outputs = self._outputs[:count]
@@ -249,20 +261,20 @@ class IntegerLanguageModel:
         return self._joined[count]
 
     def _probe(self) -> int:
-        """A checksum of what this machine makes of some codes: of the weights, the tables and the arithmetic."""
+        """A checksum of this machine's frequencies for some fixed codes: of weights, tables and arithmetic."""
         steps = 12
-        draw = np.arange(self.n_codebooks * steps).reshape(self.n_codebooks, steps) * 7919 % (self.codebook_size + 1)
-        shares = self.frequencies(draw[None], self.start())
+        codes = np.arange(self.n_codebooks * steps).reshape(self.n_codebooks, steps) * 7919 % (self.codebook_size + 1)
+        shares = self.frequencies(codes[None], self.start())
         return crc32(shares.astype("<i8").tobytes(), crc32(GELU.tobytes() + EXP.tobytes()))
 
 
-def _attend(queries: Singles, scales: Floats, window: Attended, seen: NDArray[np.bool_] | None) -> Floats:
-    """What ``n`` steps gather from ``T``, ``[B, n, D]``: each from those it has ``seen [n, T]``; None: from all."""
+def _attend(queries: Singles, scales: Floats, window: Attended, visible: NDArray[np.bool_] | None) -> Floats:
+    """The attention of ``n`` steps to the ``visible [n, T]`` ones of ``T``, ``[B, n, D]``; None means all."""
     keys, key_scales, values = window
     scores: Floats = (queries @ keys.swapaxes(2, 3)).astype(np.float64)
     scores *= scales * key_scales.swapaxes(2, 3)
-    if seen is not None:
-        scores = np.where(seen, scores, -np.inf)
+    if visible is not None:
+        scores = np.where(visible, scores, -np.inf)
     weights = exponentials(scores)
     weights *= SHARES / _sum(weights)
     shares = np.rint(weights, out=weights).astype(np.float32)
@@ -272,7 +284,7 @@ def _attend(queries: Singles, scales: Floats, window: Attended, seen: NDArray[np
 
 
 def exponentials(x: Floats) -> Floats:
-    """``exp(x - max(x))`` over the last axis, in whole steps of ``1 / EXP_ONE``."""
+    """``exp(x - max(x))`` over the last axis, in integer steps of ``1 / EXP_ONE``."""
     below = np.maximum.reduce(x, axis=-1, keepdims=True) - x
     below *= EXP_STEPS
     below += 0.5
@@ -287,26 +299,26 @@ def gelu(x: Floats) -> Floats:
     return np.where(x > GELU_END, x, GELU[steps.astype(np.int64)])
 
 
-# A time step is some hundred small arrays, so that calls cost more than arithmetic: no temporary array without need,
-# and NumPy's universal functions rather than its methods, which are Python.
+# A time step computes about a hundred small arrays, so that calls cost more than arithmetic. The functions below work
+# in place where they can, and call NumPy's universal functions rather than its methods, which are written in Python.
 
 
 def _sum(x: NDArray[Any]) -> NDArray[Any]:
-    """Over the last axis, which stays."""
+    """The sum over the last axis, which is kept with size 1."""
     return np.add.reduce(x, axis=-1, keepdims=True)
 
 
 def _steps(x: Floats, most: float) -> Floats:
-    """Whole numbers, of a largest magnitude; ``x`` is overwritten."""
+    """Nearest integers, clipped to magnitude ``most``; ``x`` is overwritten."""
     np.maximum(x, -most, out=x)
     np.minimum(x, most, out=x)
     return np.rint(x, out=x)
 
 
 def _rounded(x: Floats, most: int) -> tuple[Singles, Floats]:
-    """Rows ``[..., D]`` as whole numbers up to ``most``, and what ``most`` stands for in each, ``[..., 1]``."""
+    """Rows ``[..., D]`` scaled to integers up to ``most``, and each row's largest magnitude ``[..., 1]``."""
     largest = np.maximum.reduce(np.abs(x), axis=-1, keepdims=True)
-    np.maximum(largest, NOTHING, out=largest)
+    np.maximum(largest, SMALLEST, out=largest)
     scaled = x * (most / largest)
     return np.rint(scaled, out=scaled).astype(np.float32), largest
 

@@ -1,4 +1,4 @@
-"""EnCodec's small Transformer over codes, which predicts those of a time step from those before (EnCodec 3.3)."""
+"""EnCodec's small Transformer over codes, which predicts those of a time step from earlier ones (EnCodec 3.3)."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MAX_PERIOD = 10000
-"""Frames of the slowest wave of the position embedding."""
+"""Longest period of the position embedding's waves, time steps (per 2 pi)."""
 
 
 @dataclass
 class LanguageModelState:
-    """What a language model keeps between calls.
+    """The state of a language model between calls.
 
     Attributes:
-        past: the last inputs of each layer, ``[B, H, D]``, at most ``context`` time steps of them.
-        position: time step of the next code, ``int64 [B]``.
+        past: last inputs of each layer, ``[B, H, D]``, at most ``context`` time steps.
+        position: index of the next time step, ``int64 [B]``.
     """
 
     past: list[Tensor]
@@ -24,7 +24,7 @@ class LanguageModelState:
 
 
 class _Layer(nn.Module):
-    """Attention over the past, then two linear layers, each added to its input and normalised after."""
+    """Attention over the past, then two linear layers; both branches are residual with a layer norm after the sum."""
 
     def __init__(self, dimension: int, n_heads: int, feedforward: int) -> None:
         super().__init__()
@@ -34,9 +34,9 @@ class _Layer(nn.Module):
         self.contract = nn.Linear(feedforward, dimension)
         self.feedforward_norm = nn.LayerNorm(dimension)
 
-    def forward(self, x: Tensor, seen: Tensor, hidden: Tensor) -> Tensor:
-        """``x [B, T, D]`` attends to ``seen [B, H + T, D]`` but where ``hidden [T, H + T]``."""
-        attended, _ = self.attention(x, seen, seen, attn_mask=hidden, need_weights=False)
+    def forward(self, x: Tensor, keys: Tensor, masked: Tensor) -> Tensor:
+        """``x [B, T, D]`` attends to ``keys [B, H + T, D]`` except where ``masked [T, H + T]``."""
+        attended, _ = self.attention(x, keys, keys, attn_mask=masked, need_weights=False)
         x = self.attention_norm(x + attended)
         return self.feedforward_norm(x + self.contract(F.gelu(self.expand(x))))
 
@@ -44,21 +44,21 @@ class _Layer(nn.Module):
 class LanguageModel(nn.Module):
     """Probabilities of the codes of each time step, given all codebooks' codes of the steps before.
 
-    The codebooks of one time step are predicted in parallel, as if independent. As in the released code the input is
-    normalised before the position is added, and every layer starts with one past step of zeros, which is attended to
-    like any other. Streamed in pieces of any length it gives what one call gives.
+    The codebooks of one time step are predicted in parallel, as if they were independent. As in the released code, the
+    input is normalised before the position is added, and every layer starts with one past step of zeros, which is
+    attended to like any other. The output does not depend on how a sequence is split into calls.
 
     Args:
-        n_codebooks: the most it predicts; fewer use the first tables.
+        n_codebooks: largest number of codebooks; with fewer, the first tables are used.
         codebook_size: entries of each codebook.
-        dimension: channels.
+        dimension: channels ``D``, even, at least 4 and a multiple of ``n_heads``.
         n_layers: attention layers.
         n_heads: heads of each attention.
-        feedforward: channels of the feed-forward blocks.
-        context: time steps before its own that each attention sees; the paper's 3.5 s at 75 Hz.
+        feedforward: hidden channels of the feed-forward blocks.
+        context: number of earlier time steps that each layer attends to; the paper's 3.5 s at 75 Hz.
 
     Raises:
-        ValueError: sizes that make no model.
+        ValueError: a size is not positive, or ``dimension`` does not fit.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class LanguageModel(nn.Module):
         """The state before the first time step.
 
         Args:
-            batch: items.
-            position: time step to start from, one or ``int64 [B]``; the paper draws it in training.
+            batch: number of items ``B``.
+            position: first time step, one number or ``int64 [B]``; the paper draws it in training.
         """
         weight = self.input_norm.weight
         past = [weight.new_zeros(batch, 1, self.dimension) for _ in self.layers]
@@ -107,15 +107,15 @@ class LanguageModel(nn.Module):
         """Logits of some time steps.
 
         Args:
-            previous: for each time step 1 + the codes of the step before, 0 where there is none, ``int64 [B, K, T]``;
-                ``shifted`` makes it of a whole sequence of codes.
-            state: after the steps before these; None where these are the first.
+            previous: input ``int64 [B, K, T]``, 1 + the codes of the step before each step, and 0 before the first;
+                ``shifted`` computes it from a whole sequence of codes.
+            state: state after the steps before these; None for the first steps.
 
         Returns:
-            logits ``[B, size, K, T]``, and the state after these steps.
+            Logits ``[B, size, K, T]``, and the state after these steps.
 
         Raises:
-            ValueError: more codebooks than the model has, or none.
+            ValueError: there are more codebooks than the model has, or none.
         """
         if previous.ndim != 3 or not 1 <= previous.shape[1] <= self.n_codebooks:
             raise ValueError(f"codes should be [B, 1 to {self.n_codebooks}, T]; these are {list(previous.shape)}")
@@ -123,19 +123,19 @@ class LanguageModel(nn.Module):
         count, steps = previous.shape[1:]
         embedded = [table(previous[:, k]) for k, table in enumerate(self.embeddings[:count])]
         x = self.input_norm(torch.stack(embedded).sum(0)) + self._positions(state.position, steps)
-        hidden = self._hidden(state.past[0].shape[1], steps, x.device)
+        masked = self._masked(state.past[0].shape[1], steps, x.device)
         past = []
         for layer, before in zip(self.layers, state.past, strict=True):
-            seen = torch.cat([before, x], dim=1)
-            past.append(seen[:, -self.context :])
-            x = layer(x, seen, hidden)
+            keys = torch.cat([before, x], dim=1)
+            past.append(keys[:, -self.context :])
+            x = layer(x, keys, masked)
         logits = torch.stack([output(x) for output in self.outputs[:count]], dim=1)
         return logits.permute(0, 3, 1, 2), LanguageModelState(past, state.position + steps)
 
     def probabilities(
         self, previous: Tensor, state: LanguageModelState | None = None
     ) -> tuple[Tensor, LanguageModelState]:
-        """What ``forward`` gives, as probabilities ``[B, size, K, T]`` in float32."""
+        """The output of ``forward`` as probabilities ``[B, size, K, T]``, in float32."""
         logits, state = self(previous, state)
         return logits.float().softmax(1), state
 
@@ -146,16 +146,16 @@ class LanguageModel(nn.Module):
         phases = times / MAX_PERIOD ** (torch.arange(half, device=first.device) / (half - 1))
         return torch.cat([phases.cos(), phases.sin()], dim=-1).to(self.input_norm.weight.dtype)
 
-    def _hidden(self, past: int, steps: int, device: torch.device) -> Tensor:
-        """Where a time step (row) must not look (column), ``[T, H + T]``: the future, and beyond the context."""
+    def _masked(self, past: int, steps: int, device: torch.device) -> Tensor:
+        """The attention mask ``[T, H + T]``: a step (row) ignores later steps and steps beyond the context."""
         age = torch.arange(past, past + steps, device=device)[:, None] - torch.arange(past + steps, device=device)
         return (age < 0) | (age > self.context)
 
 
 def shifted(codes: Tensor) -> Tensor:
-    """A whole sequence of codes as the input of ``LanguageModel``: 1 + each code one step late, 0 at the start.
+    """The input of ``LanguageModel`` for a whole sequence of codes: 1 + each code, delayed by one step, and 0 first.
 
     Args:
-        codes: ``int64 [B, K, T]``.
+        codes: codes ``int64 [B, K, T]``.
     """
     return F.pad(codes[..., :-1] + 1, (1, 0))

@@ -1,4 +1,4 @@
-"""Codes in fewer bits by the language model's predictions (EnCodec 3.3), on any machine alike."""
+"""Entropy coding of codes with the language model's predictions (EnCodec 3.3), the same on every machine."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,17 +10,17 @@ from codeclab.codecs.entropy.integer_model import IntegerLanguageModel
 from codeclab.codecs.entropy.language_model import LanguageModel
 
 STEPS = 256
-"""Time steps whose predictions are held at once; the codes to be written are all known."""
+"""Time steps predicted in one call while encoding, where all codes are known."""
 
-SIDE_BY_SIDE = 8
-"""Chunks that are decoded at once; their predictions and pasts take 1 to 2 MiB each."""
+PARALLEL_CHUNKS = 8
+"""Chunks that are decoded in parallel; predictions and caches take 1 to 2 MiB for each."""
 
 
 class ModelCoder(CodesCoder):
-    """Each code by what the language model expects, given those of the time steps before.
+    """Arithmetic coding of each code with the language model's prediction from the time steps before.
 
     Args:
-        model: trained on codes of the codec.
+        model: language model trained on the codec's codes.
     """
 
     number = 3
@@ -33,8 +33,8 @@ class ModelCoder(CodesCoder):
     def encode(self, codes: Array) -> bytes:
         """See ``CodesCoder``."""
         coder = ArithmeticEncoder()
-        for piece, shares in self._predicted(codes):
-            for frame, row in zip(piece.T.tolist(), shares.cumsum(-1), strict=True):
+        for block, shares in self._predicted(codes):
+            for frame, row in zip(block.T.tolist(), shares.cumsum(-1), strict=True):
                 for symbol, table in zip(frame, row, strict=True):
                     coder.encode(symbol, table)
         return coder.finish()
@@ -47,26 +47,26 @@ class ModelCoder(CodesCoder):
         return codes
 
     def decode_chunks(self, chunks: Sequence[tuple[bytes, int]], n_codebooks: int) -> list[Array | ValueError]:
-        """See ``CodesCoder``; some side by side, which reads the model's weights once for all of them."""
-        # Longest first: those that end make place, and what remains stays in front.
+        """See ``CodesCoder``; several chunks in parallel, for which the model's weights are read once."""
+        # Longest first: the chunks that end at a time step are then always the last ones of the batch.
         order = sorted(range(len(chunks)), key=lambda index: -chunks[index][1])
         decoded: dict[int, Array | ValueError] = {}
-        for first in range(0, len(order), SIDE_BY_SIDE):
-            group = order[first : first + SIDE_BY_SIDE]
-            decoded |= zip(group, self._side_by_side([chunks[index] for index in group], n_codebooks), strict=True)
+        for first in range(0, len(order), PARALLEL_CHUNKS):
+            group = order[first : first + PARALLEL_CHUNKS]
+            decoded |= zip(group, self._decode_parallel([chunks[index] for index in group], n_codebooks), strict=True)
         return [decoded[index] for index in range(len(chunks))]
 
-    def _side_by_side(self, chunks: list[tuple[bytes, int]], n_codebooks: int) -> list[Array | ValueError]:
-        """Chunks of falling length, and of each the codes or what is wrong with it."""
+    def _decode_parallel(self, chunks: list[tuple[bytes, int]], n_codebooks: int) -> list[Array | ValueError]:
+        """The codes of each of the chunks, which are in order of falling length, or the error in its bytes."""
         sequences = [_Sequence(data, n_codebooks, frames) for data, frames in chunks]
         state = self._model.start(len(sequences))
         active = sequences
         previous = np.zeros((len(active), n_codebooks, 1), dtype=np.int64)
         for frame in range(chunks[0][1]):
-            left = sum(frame < len(one.codes) for one in active)
-            if left < len(active):
-                active, previous = active[:left], previous[:left]
-                state.shorten(left)
+            remaining = sum(frame < len(one.codes) for one in active)
+            if remaining < len(active):
+                active, previous = active[:remaining], previous[:remaining]
+                state.shorten(remaining)
             if all(one.error for one in active):
                 break
             tables = self._model.frequencies(previous, state)[:, 0].cumsum(-1)
@@ -78,13 +78,13 @@ class ModelCoder(CodesCoder):
     def bits(self, codes: Array) -> float:
         """See ``CodesCoder``."""
         total = 0.0
-        for piece, shares in self._predicted(codes):
-            chosen = np.take_along_axis(shares, piece.T[..., None], -1)
+        for block, shares in self._predicted(codes):
+            chosen = np.take_along_axis(shares, block.T[..., None], -1)
             total -= float(np.log2(chosen / TOTAL).sum())
         return total
 
     def _predicted(self, codes: Array) -> Iterator[tuple[Array, Array]]:
-        """Pieces of codes ``[K, t]`` with the frequencies ``[t, K, size]`` that were expected of them."""
+        """Blocks of codes ``[K, t]`` with the predicted frequencies ``[t, K, size]``."""
         previous = np.pad(codes[:, :-1] + 1, ((0, 0), (1, 0)))[None]
         state = self._model.start()
         for first in range(0, codes.shape[1], STEPS):
@@ -93,16 +93,16 @@ class ModelCoder(CodesCoder):
 
 
 class _Sequence:
-    """One of the chunks that are decoded side by side.
+    """One of the chunks that are decoded in parallel.
 
     Args:
-        data: its bytes.
-        n_codebooks: of the codes.
-        frames: of the codes.
+        data: bytes of the chunk.
+        n_codebooks: number of codebooks of the codes.
+        frames: number of frames of the codes.
 
     Attributes:
-        codes: so far, ``[T, K]``.
-        error: what is wrong with the bytes, once that has shown.
+        codes: codes decoded so far, ``[T, K]``.
+        error: error in the bytes; None until one is detected.
     """
 
     def __init__(self, data: bytes, n_codebooks: int, frames: int) -> None:
@@ -111,7 +111,7 @@ class _Sequence:
         self._coder, self._size = ArithmeticDecoder(data), len(data)
 
     def next(self, frame: int, tables: Array) -> None:
-        """Decode a frame's codes by cumulative frequencies ``[K, size]``; nothing after an error."""
+        """Decode a frame's codes with cumulative frequencies ``[K, size]``; does nothing after an error."""
         if self.error is None:
             try:
                 self.codes[frame] = [self._coder.decode(table) for table in tables]
@@ -119,7 +119,7 @@ class _Sequence:
                 self.error = error
 
     def finish(self) -> Array | ValueError:
-        """The codes ``[K, T]``, or what is wrong with the bytes."""
+        """The codes ``[K, T]``, or the error in the bytes."""
         if self.error is None:
             try:
                 if self._coder.finish() != self._size:

@@ -1,4 +1,4 @@
-"""What was fitted to a codec's codes, as a folder: how frequent they are, and the language model."""
+"""The folder of the frequencies and the language model that were fitted to a codec's codes."""
 
 import json
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class FittedModel:
     """A language model and frequencies, fitted to a codec's codes.
 
     Attributes:
-        model: trained on the codec's codes.
-        counts: how often each entry of each codebook was seen, ``[K, size]``.
+        model: language model trained on the codec's codes.
+        counts: number of times that each entry of each codebook occurred, ``int64 [K, size]``.
     """
 
     model: LanguageModel
@@ -36,12 +36,12 @@ class FittedModel:
 
 
 def save_fitted(fitted: FittedModel, folder: Path, codec: Codec) -> None:
-    """Write a model and frequencies, each of the two files whole or not at all.
+    """Write a model and frequencies; each of the two files is written atomically.
 
     Args:
-        fitted: to be written.
-        folder: made where it is missing.
-        codec: whose codes it was fitted to.
+        fitted: model and frequencies.
+        folder: folder of the two files, created if missing.
+        codec: codec of the codes.
     """
     arguments = {name: getattr(fitted.model, name) for name in ARGUMENTS}
     config = {"format_version": FORMAT_VERSION, "codec": identity(codec), "arguments": arguments}
@@ -52,14 +52,14 @@ def save_fitted(fitted: FittedModel, folder: Path, codec: Codec) -> None:
 
 
 def load_fitted(folder: Path, codec: Codec) -> FittedModel:
-    """Read what ``save_fitted`` wrote.
+    """Read a folder of ``save_fitted``.
 
     Args:
-        folder: with both files.
-        codec: whose codes it should be fitted to.
+        folder: folder of the two files.
+        codec: codec whose codes the model must have been fitted to.
 
     Raises:
-        ValueError: it is of another codec, or cannot be read; the message says which.
+        ValueError: the model is of another codec, or cannot be read; the message says which.
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

@@ -14,14 +14,14 @@ LAYERS_PER_BLOCK = 5
 
 
 def dac_name(name: str, n_strides: int) -> str:
-    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder).state_dict()`` of one in the reference's.
+    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder).state_dict()`` of a tensor of the reference.
 
-    Its encoder and decoder are lists of a convolution, blocks of five layers, an activation and a convolution; ours
+    The reference's encoder and decoder are a convolution, blocks of five layers, an activation and a convolution. Ours
     are the same layers in one list.
 
     Args:
-        name: the reference's name.
-        n_strides: how many changes of rate there are.
+        name: name in the reference.
+        n_strides: number of strides.
     """
     name = name.replace(".weight_g", ".parametrizations.weight.original0")
     name = name.replace(".weight_v", ".parametrizations.weight.original1")
@@ -36,7 +36,7 @@ def dac_name(name: str, n_strides: int) -> str:
 
 
 def dac_layer(outer: int, inner: int | None, n_strides: int) -> int:
-    """Our index of a layer: the reference's in its outer list, and in the block there (None outside blocks)."""
+    """Our index of a layer, from the reference's index in the outer list and in the block (None outside of blocks)."""
     if outer == 0:
         return 0
     if inner is not None:
@@ -45,7 +45,7 @@ def dac_layer(outer: int, inner: int | None, n_strides: int) -> int:
 
 
 def dac_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:
-    """A reference model's state dict under our names."""
+    """A reference model's state dict by our names."""
     return {dac_name(name, n_strides): tensor for name, tensor in tensors.items()}
 
 
@@ -61,7 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "quantizer_dropout": False,
     "sample_rate": 44100,
 }
-"""The released model's constructor arguments; those that a file does not give have these values, as released."""
+"""Constructor arguments of the released model, with the released values of those that a file does not contain."""
 
 LISTS = ("encoder_rates", "decoder_rates", "codebook_dim")
 
@@ -69,7 +69,7 @@ NUMBERS = tuple(name for name in DEFAULTS if name not in (*LISTS[:2], "quantizer
 
 
 def is_original_dac(content: Any) -> bool:
-    """Whether a file holds what the released ``BaseModel.save`` writes: ``state_dict`` and ``metadata``."""
+    """Whether a file has the content of the released ``BaseModel.save``: ``state_dict`` and ``metadata``."""
     return isinstance(content, dict) and {"state_dict", "metadata"} <= content.keys()
 
 
@@ -78,11 +78,11 @@ def from_original_dac(content: dict[str, Any], source: str, for_training: bool) 
 
     Args:
         content: ``{"state_dict": tensors, "metadata": {"kwargs": constructor arguments}}``.
-        source: where it comes from, for messages.
-        for_training: keep weight norm (equal up to rounding).
+        source: origin of the content, for messages.
+        for_training: whether weight norm is kept (equal up to rounding).
 
     Raises:
-        ValueError: an argument of another type, or tensors that do not fit the arguments; the message names them.
+        ValueError: an argument has a wrong type, or tensors do not fit the arguments; the message names them.
     """
     settings = _settings(content["metadata"], source)
     codec = dac_codec(

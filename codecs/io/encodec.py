@@ -1,4 +1,4 @@
-"""Codecs from the state dicts that EnCodec's authors released (``encodec_24khz-….th``, ``encodec_48khz-….th``)."""
+"""Codecs from the state dicts of EnCodec's authors (``encodec_24khz-….th``, ``encodec_48khz-….th``)."""
 
 import math
 import re
@@ -32,34 +32,35 @@ REPLACED = (
     (".weight_g", ".parametrizations.weight.original0"),
     (".weight_v", ".parametrizations.weight.original1"),
 )
-"""Part of a reference's name, and what stands there in ours; weight norm as torch's parametrization names it."""
+"""Replacements that turn the reference's names into ours; weight norm has the names of torch's parametrization."""
 
 
 def encodec_name(name: str) -> str:
-    """The name in ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder).state_dict()`` of one in the reference's."""
+    """The name in ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder).state_dict()`` of a tensor of the reference."""
     return renamed(name, REPLACED)
 
 
 def encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A reference model's state dict under our names; its flags "started" become our counts of updates, 0 or 1."""
+    """A reference model's state dict by our names; its flags ``inited`` become numbers of updates, 0 or 1."""
     named = {encodec_name(name): tensor for name, tensor in tensors.items()}
     return {name: started_as_count(tensor) if name.endswith(".updates") else tensor for name, tensor in named.items()}
 
 
 def started_as_count(started: Tensor) -> Tensor:
-    """The reference's flag ``[1]`` that a codebook has been started, as our number of updates."""
+    """The reference's flag ``[1]`` that a codebook was initialised, as our number of updates."""
     return started.squeeze().long()
 
 
 @dataclass(frozen=True)
 class Released:
-    """What the tensors of a released model do not tell (EnCodec 3.1 and 4.1; the released ``EncodecModel``).
+    """Settings of a released model that its tensors do not determine (EnCodec 3.1 and 4.1; the released
+    ``EncodecModel``).
 
     Args:
         sample_rate: Hz.
-        causal: whether it streams.
-        bitrates: kbps.
-        segment: seconds that audio is cut into, 1 % overlapping; None codes it whole.
+        causal: whether the model is causal.
+        bitrates: bitrates offered, kbps.
+        segment: duration of the segments, seconds, 1 % overlapping; None codes audio whole.
         normalize: whether segments are divided by their level.
     """
 
@@ -74,7 +75,7 @@ RELEASED: dict[tuple[int, Norm], Released] = {
     (1, "weight_norm"): Released(24000, True, (1.5, 3, 6, 12, 24), None, False),
     (2, "time_group_norm"): Released(48000, False, (3, 6, 12, 24), 1.0, True),
 }
-"""By audio channels and norm, which the tensors tell."""
+"""Settings by audio channels and norm, which the tensors determine."""
 
 RELEASED_SIZES: dict[str, Any] = {
     "dimension": 128,
@@ -92,7 +93,7 @@ RELEASED_SIZES: dict[str, Any] = {
 
 
 def is_original_encodec(tensors: dict[str, Tensor]) -> bool:
-    """Whether a state dict has the names of the released package's."""
+    """Whether a state dict has the names of the released package."""
     return any(name.startswith("encoder.model.") for name in tensors)
 
 
@@ -100,12 +101,12 @@ def from_original_encodec(tensors: dict[str, Tensor], source: str, for_training:
     """A codec from a state dict of the released package: its sizes from the tensors, the rest as released.
 
     Args:
-        tensors: by the released package's names.
-        source: where they come from, for messages.
-        for_training: keep weight norm (equal up to rounding).
+        tensors: tensors by the released package's names.
+        source: origin of the tensors, for messages.
+        for_training: whether weight norm is kept (equal up to rounding).
 
     Raises:
-        ValueError: neither the mono nor the stereo model, or tensors that are missing, unexpected or of another shape.
+        ValueError: the model is neither the mono nor the stereo one, or tensors are missing, unexpected or misshapen.
     """
     channels, norm, sizes = _sizes(tensors, source)
     if (channels, norm) not in RELEASED:
@@ -179,10 +180,10 @@ def _sizes(tensors: dict[str, Tensor], source: str) -> tuple[int, Norm, dict[str
 
 
 def _check_widths(first: Tensor, downs: list[Tensor], inner: list[Tensor], source: str) -> None:
-    """Refuse an encoder whose widths are no SEANet's: it doubles them, strides are half the kernels.
+    """Refuse an encoder that is no SEANet, which doubles its widths, and whose strides are half of its kernels.
 
     Raises:
-        ValueError: a layer has another width; the message says which, and what would be right.
+        ValueError: a layer has another width; the message says which, and the expected one.
     """
     width = first.shape[0]
     for index, down in enumerate(downs):
@@ -200,7 +201,7 @@ def _check_widths(first: Tensor, downs: list[Tensor], inner: list[Tensor], sourc
 
 
 def _codebooks(tensors: dict[str, Tensor], source: str) -> tuple[int, int]:
-    """How many codebooks there are, and entries in each."""
+    """The number of codebooks, and of entries in each."""
     entries = [tensor for name, tensor in tensors.items() if re.fullmatch(r"quantizer\..*\._codebook\.embed", name)]
     if not entries or entries[0].ndim != 2:
         raise ValueError(f"{source} lacks codebooks [entries, dimension] (quantizer.vq.layers.0._codebook.embed)")

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of one."""
+"""Atomic writing: a file is either the old one or the new one, never incomplete."""
 
 import os
 from collections.abc import Iterator
@@ -8,19 +8,20 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
-    """A temporary name in the same folder, renamed at the end of the block; nothing is left where the block fails.
+    """A temporary path in the same folder, renamed at the end of the block, and deleted if the block fails.
 
     Args:
-        path: the file to write or replace; its folder is made where it is missing.
-        durable: whether the content is on the disk before the name is, for files that a power cut must not lose.
+        path: path of the file to write or replace; its folder is created if missing.
+        durable: whether the content is flushed to the disk before the renaming, for files that must survive a power
+            cut.
 
     Yields:
-        Path: where to write.
+        Path: temporary path to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        # Made here first, to have the mode that the umask says: what some libraries write is for its owner alone.
+        # Create the file first, with the mode of the umask, and restore this mode: some libraries make it private.
         temporary.touch()
         mode = temporary.stat().st_mode
         yield temporary
@@ -34,11 +35,11 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file.
+    """Write a whole file atomically.
 
     Args:
-        path: the file to write or replace.
-        content: text, written as UTF-8 with its newlines as they are, or bytes.
+        path: path of the file to write or replace.
+        content: bytes, or text, which is written as UTF-8 with unchanged newlines.
     """
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""A codec as a folder: ``config.json`` and ``model.safetensors``, and the identity of what is in it."""
+"""A codec as a folder of ``config.json`` and ``model.safetensors``, and the identity of a codec."""
 
 import hashlib
 import json
@@ -30,13 +30,13 @@ FORMAT_VERSION = 1
 CONFIG = "config.json"
 TENSORS = "model.safetensors"
 RUN_CONFIG = "config.yaml"
-"""What a run's folder has, and a codec's has not."""
+"""File that a run's folder has, but not a codec's."""
 SETTINGS = ("sample_rate", "bitrates", "segment", "overlap", "normalize")
-"""The codec's own constructor arguments."""
+"""Constructor arguments of ``Codec`` besides its parts."""
 
 
 def config_of(codec: Codec) -> dict[str, Any]:
-    """What ``config.json`` holds: parts by short name with every argument, and the codec's settings."""
+    """The content of ``config.json``: parts by short name with all arguments, and the codec's settings."""
     config: dict[str, Any] = {"format_version": FORMAT_VERSION}
     for role in ROLES:
         part = getattr(codec, role)
@@ -46,15 +46,15 @@ def config_of(codec: Codec) -> dict[str, Any]:
 
 
 def save(codec: Codec, directory: Path, half: bool = False) -> None:
-    """Write a codec, each of the two files whole or not at all.
+    """Write a codec; each of the two files is written atomically.
 
     Args:
-        codec: whose tensors are written with weight norm folded.
-        directory: made where it is missing.
-        half: write numbers in half the bytes (float16); the codec that is loaded from them has another identity.
+        codec: codec to write; weight norm is folded.
+        directory: folder of both files, created if missing.
+        half: whether numbers are written as float16; the codec that is loaded from them has another identity.
 
     Raises:
-        ValueError: a part does not keep its constructor arguments.
+        ValueError: a part does not store its constructor arguments.
     """
     config = json.dumps(config_of(codec), indent=2) + "\n"
     tensors = folded_tensors(codec)
@@ -69,17 +69,16 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     """Read a codec, in evaluation mode, on the CPU.
 
     Args:
-        path: a folder written by ``save``, a run's folder (or its name, where it lies in ``runs``), of which ``codec/``
-            is read, a folder written by
-            ``transformers``' ``save_pretrained`` of EncodecModel or DacModel, a file released by the authors of
-            EnCodec (``.th``) or of DAC (``weights.pth``), or, where none is there, a hub id ``owner/name``, or ``box``,
-            the codec that ships with the package.
-        parts: the caller's own part classes.
-        for_training: apply weight norm again where the parts have it (equal up to rounding); otherwise weights are
-            plain, and codes and audio those of the saved codec bit for bit.
+        path: folder of ``save``; folder of a run (or its name in ``runs``), of which ``codec/`` is read; folder of
+            ``transformers``' ``save_pretrained`` of EncodecModel or DacModel; file released by the authors of EnCodec
+            (``.th``) or of DAC (``weights.pth``); ``box`` for the built-in codec; or, where no such path exists, a hub
+            id ``owner/name``.
+        parts: classes of the caller's own parts.
+        for_training: whether weight norm is restored where the parts have it (equal up to rounding); otherwise weights
+            are plain, and codes and audio equal those of the saved codec bit for bit.
 
     Raises:
-        ValueError: no codec there, or one that cannot be loaded; the message names what differs.
+        ValueError: there is no codec, or it cannot be loaded; the message names the difference.
     """
     codec = _read(path, parts, for_training)
     if not for_training:
@@ -101,7 +100,7 @@ def _read(path: Path | str, parts: Sequence[type], for_training: bool) -> Codec:
     built: dict[str, nn.Module] = {}
     for role in ROLES:
         built[role] = build_part(role, config[role]["name"], config[role]["arguments"], parts)
-        # Before the weights come: split into length and direction and joined again they would be rounded.
+        # Fold before the weights are loaded: splitting them into length and direction and joining them again rounds.
         if not for_training:
             fold(built[role])
         fill(built[role], _take(role, built[role], tensors), f"{folder / TENSORS} ({role})")
@@ -117,10 +116,10 @@ def _read(path: Path | str, parts: Sequence[type], for_training: bool) -> Codec:
 
 
 def identity(codec: Codec) -> str:
-    """A name for what a codec does: ``v1-`` and 32 hexadecimal digits.
+    """The identity of a codec's function: ``v1-`` and 32 hexadecimal digits.
 
-    Hashes the folded tensors (names, types, shapes, bytes) and what else changes decoding: sampling rate, channels,
-    segment, overlap and normalisation. A codec has the same identity before it is saved and after it is loaded.
+    It is a hash of the folded tensors (names, types, shapes, bytes) and of the settings that change decoding: sampling
+    rate, channels, segment, overlap and normalisation. Saving and loading a codec does not change its identity.
     """
     digest = hashlib.sha256()
     segment = None if codec.segment is None else float(codec.segment)

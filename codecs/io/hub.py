@@ -16,16 +16,16 @@ def is_hub_id(text: str) -> bool:
 
 
 def hub_folder(name: str) -> Path:
-    """The local folder of a hub id: from the hub's cache where it is there, else downloaded into it.
+    """The local folder of a hub id in the hub's cache, to which it is downloaded if missing.
 
-    Only ``config.json`` and ``model.safetensors`` are asked for; where there is none of the latter,
+    Only ``config.json`` and ``model.safetensors`` are downloaded, or, if there is none of the latter,
     ``pytorch_model.bin``.
 
     Args:
-        name: ``owner/name``.
+        name: hub id, ``owner/name``.
 
     Raises:
-        ValueError: it cannot be had; the message says why, and how a folder downloaded elsewhere is used.
+        ValueError: the folder is not available; the message says why, and how to use a folder downloaded elsewhere.
     """
     try:
         from huggingface_hub import snapshot_download
@@ -37,7 +37,7 @@ def hub_folder(name: str) -> Path:
         folder = Path(snapshot_download(name, allow_patterns=FILES))
         if not (folder / FILES[1]).is_file():
             folder = Path(snapshot_download(name, allow_patterns=[FILES[0], OLDER_FILE]))
-    # The client raises its own, the HTTP library's and the system's errors.
+    # The client raises errors of its own, of the HTTP library and of the system.
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Locks that say who holds them: between processes, and between machines that share a file system."""
+"""Locks with a named holder, between processes and between machines that share a file system."""
 
 import json
 import os
@@ -16,24 +16,24 @@ from filelock import SoftFileLease, Timeout
 from codeclab.codecs.io.files import write_atomically
 
 LEASE = 60.0
-"""Seconds without a sign of life after which a holder on another machine is taken for dead."""
+"""Seconds without a heartbeat after which a holder on another machine counts as dead."""
 
 POLL = 0.2
 
 
 class LockedError(ValueError):
-    """Somebody else is at work on the same thing; the message says who."""
+    """Another process holds the lock; the message names it."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock.
+    """The holder of a lock.
 
     Attributes:
-        process: its number.
-        host: the machine's name.
-        since: local time there, to the second; empty where it is not known.
-        command: what was typed; empty where it is not known.
+        process: process id.
+        host: name of the machine.
+        since: local time of the holder when it took the lock, to the second; empty if unknown.
+        command: command line of the holder; empty if unknown.
     """
 
     process: int
@@ -47,14 +47,14 @@ class Holder:
 
 
 class Lock:
-    """A file that exists while somebody holds the lock, with his process, host and a heartbeat; see ``filelock``.
+    """A file that exists while the lock is held, with the holder's process, host and a heartbeat; see ``filelock``.
 
-    No kernel lock is asked for, which network file systems do not all have: the file is created exclusively, touched
-    while its holder lives, and removed by him. One whose process is dead is taken over: at once on the same machine,
-    after ``LEASE`` seconds without a heartbeat from another one. A process may take a lock that it holds once more.
+    It needs no kernel lock, which some network file systems lack. The holder creates the file exclusively, touches it
+    regularly and removes it. The lock of a dead process is taken over: at once on the same machine, and after ``LEASE``
+    seconds without a heartbeat from another machine. The lock is reentrant within a process.
 
     Args:
-        path: the file.
+        path: path of the lock file.
     """
 
     _held: dict[Path, tuple[SoftFileLease, int]] = {}
@@ -64,16 +64,16 @@ class Lock:
         self._mine = 0
 
     def __enter__(self) -> "Lock":
-        """Nothing is locked yet."""
+        """Return the lock, which is not acquired yet."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Release."""
+        """Release the lock."""
         self.release()
 
     @property
     def holder(self) -> Holder | None:
-        """Who holds it; None where nobody does."""
+        """The holder; None if the lock is free."""
         owner = SoftFileLease(self.path, lease_duration=LEASE).owner
         if owner is None:
             return None
@@ -93,10 +93,10 @@ class Lock:
         """Take the lock.
 
         Args:
-            wait: until whoever holds it has let it go, however long that takes.
+            wait: whether to wait, without a time limit, until the lock is free.
 
         Returns:
-            whether it is held now; False only without ``wait``.
+            Whether the lock was acquired; False only without ``wait``.
         """
         if self.path in self._held:
             lease, count = self._held[self.path]
@@ -119,21 +119,21 @@ class Lock:
         return True
 
     def _patience(self) -> float:
-        """Seconds to look for a sign of life: some where a holder that cannot be asked has given none for long."""
+        """Seconds to wait for a heartbeat: more than ``LEASE`` if the last one is that old, otherwise none."""
         with suppress(OSError):
             if time.time() - self.path.stat().st_mtime > LEASE:
                 return LEASE + 2 * POLL
         return 0.0
 
     def hold(self, what: str, instead: str = "") -> "Lock":
-        """Take the lock, or say who has it.
+        """Take the lock, or raise an error that names its holder.
 
         Args:
-            what: is locked, for the message.
-            instead: what the user can do but wait.
+            what: name of what is locked, for the message.
+            instead: alternative to waiting, for the message.
 
         Raises:
-            LockedError: somebody else holds it.
+            LockedError: another process holds the lock.
         """
         if not self.acquire():
             advice = f"wait for it{f', or {instead}' if instead else ''}"
@@ -141,7 +141,7 @@ class Lock:
         return self
 
     def release(self) -> None:
-        """Let it go, as often as it was taken here."""
+        """Release the lock, as often as it was acquired through this object."""
         while self._mine:
             self._mine -= 1
             lease, count = self._held.pop(self.path)

@@ -1,4 +1,4 @@
-"""Parts by short name: which classes a saved codec may be built from, and with what arguments one was built."""
+"""Parts by short name: the classes of which a saved codec can consist, and a part's constructor arguments."""
 
 import inspect
 import json
@@ -13,35 +13,35 @@ from codeclab.codecs.base import Decoder, Encoder
 from codeclab.quantizers.base import Quantizer
 
 ROLES: dict[str, type[nn.Module]] = {"encoder": Encoder, "quantizer": Quantizer, "decoder": Decoder}
-"""A codec's parts, and the class each derives from."""
+"""Roles of a codec's parts, and the base class of each."""
 
 PACKAGES = ("codeclab.codecs", "codeclab.quantizers")
 
 RENAMED_PARTS: dict[str, str] = {}
-"""Former short name of a part to its name now."""
+"""Current short names of parts, by former short name."""
 
 RENAMED_ARGUMENTS: dict[str, dict[str, str]] = {}
-"""By part: former name of a constructor argument to its name now."""
+"""Current names of constructor arguments, by part and former name."""
 
 RENAMED_TENSORS: dict[str, dict[str, str]] = {}
-"""By part: former beginning of its tensors' names to the beginning now."""
+"""Current prefixes of tensors' names, by part and former prefix."""
 
 
 class UnknownPartError(ValueError):
-    """A part's name that no class has; the message lists those there are."""
+    """No part has this name; the message lists the known names."""
 
 
 def import_modules(packages: Sequence[str]) -> None:
-    """Import every module of some packages, so that the classes in them are known."""
+    """Import every module of ``packages``, which makes the classes in them known."""
     for package in packages:
         for module in pkgutil.iter_modules(import_module(package).__path__):
             import_module(f"{package}.{module.name}")
 
 
 def concrete_subclasses(base: type) -> list[type]:
-    """The classes derived from a base, at any depth, that can be built; those that have been imported.
+    """The concrete classes derived from a base at any depth, among those that have been imported.
 
-    A name with an underscore is no part: it belongs to the file that it stands in.
+    A class whose name begins with an underscore is private to its file, and not a part.
     """
     classes: list[type] = []
     children: list[type] = base.__subclasses__()
@@ -53,57 +53,59 @@ def concrete_subclasses(base: type) -> list[type]:
 
 
 def known_parts(role: str, parts: Sequence[type] = ()) -> dict[str, type[nn.Module]]:
-    """The classes that may fill a role, by short name.
+    """The classes that can have a role, by short name.
 
     Args:
-        role: ``encoder``, ``quantizer`` or ``decoder``.
-        parts: the caller's own classes, which come before others of the same name.
+        role: role, ``encoder``, ``quantizer`` or ``decoder``.
+        parts: classes of the caller, which take precedence over others of the same name.
 
     Raises:
-        ValueError: different classes share a name, and none of them was given in ``parts``.
+        ValueError: different classes share a name, and none of them is in ``parts``.
     """
     import_modules(PACKAGES)
     given = {part.__name__: part for part in parts if issubclass(part, ROLES[role])}
-    found: dict[str, type[nn.Module]] = {}
+    classes: dict[str, type[nn.Module]] = {}
     for part in concrete_subclasses(ROLES[role]):
         name = part.__name__
-        other = found.get(name)
-        # A notebook's cell run twice defines a class twice under one path; the later one is meant.
+        other = classes.get(name)
+        # A notebook's cell that runs twice defines a class twice under one path; the later class is used.
         if other is not None and name not in given and _path(other) != _path(part):
             raise ValueError(f"two classes are called {name}: {_path(other)} and {_path(part)}; give one in `parts`")
-        found[name] = part
-    return found | given
+        classes[name] = part
+    return classes | given
 
 
 def find_part(role: str, name: str, parts: Sequence[type] = ()) -> type[nn.Module]:
-    """The class of a role by its short name, or by a name it had formerly.
+    """The class of a role by its short name, or by a former name.
 
     Raises:
-        UnknownPartError: there is none; the message lists those there are.
+        UnknownPartError: there is no such class; the message lists the known names.
     """
     known = known_parts(role, parts)
     name = name if name in known else RENAMED_PARTS.get(name, name)
     if name not in known:
         raise UnknownPartError(
             f"no {role} is called {name!r}; there are: {', '.join(sorted(known))} "
-            "(bring your own: --import FILE.py on the command line, `parts` in Python)"
+            "(for your own parts: --import FILE.py on the command line, `parts` in Python)"
         )
     return known[name]
 
 
 def arguments_of(part: nn.Module) -> dict[str, Any]:
-    """The constructor arguments a part was built with, defaults included, read from its attributes of the same names.
+    """The constructor arguments of a part, with defaults, read from its attributes of the same names.
 
     Raises:
-        ValueError: an argument is kept in no attribute, or is nothing JSON can hold.
+        ValueError: an argument is not stored as an attribute, or cannot be written as JSON.
     """
     arguments = {}
     for name, parameter in inspect.signature(type(part)).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ValueError(f"{type(part).__name__} takes *{name}; a part that is saved names each of its arguments")
+            raise ValueError(
+                f"{type(part).__name__} takes *{name}; a part that is saved must name each of its arguments"
+            )
         if not hasattr(part, name):
             raise ValueError(
-                f"{type(part).__name__} does not keep its argument {name!r}; a part that is saved stores each "
+                f"{type(part).__name__} does not keep its argument {name!r}; a part that is saved must store each "
                 f"constructor argument as an attribute of that name (self.{name} = {name})"
             )
         value = getattr(part, name)
@@ -111,15 +113,15 @@ def arguments_of(part: nn.Module) -> dict[str, Any]:
     try:
         json.dumps(arguments)
     except TypeError as error:
-        raise ValueError(f"the arguments of {type(part).__name__} do not fit into JSON: {error}") from error
+        raise ValueError(f"the arguments of {type(part).__name__} cannot be written as JSON: {error}") from error
     return arguments
 
 
 def build_part(role: str, name: str, arguments: dict[str, Any], parts: Sequence[type] = ()) -> nn.Module:
-    """A part from its short name and constructor arguments, either of which may be written as they were formerly.
+    """A part from its short name and constructor arguments, both of which may be former names.
 
     Raises:
-        ValueError: there is no such part, or it takes other arguments.
+        ValueError: there is no such part, or it does not take the arguments.
     """
     part = find_part(role, name, parts)
     renamed = RENAMED_ARGUMENTS.get(part.__name__, {})
@@ -135,7 +137,7 @@ def build_part(role: str, name: str, arguments: dict[str, Any], parts: Sequence[
 
 
 def tensor_name_now(part: str, name: str) -> str:
-    """The name now of a part's tensor, which may be given by a former name."""
+    """The current name of a part's tensor, which may be given by a former name."""
     for before, now in RENAMED_TENSORS.get(part, {}).items():
         if name.startswith(before):
             return now + name.removeprefix(before)

@@ -1,4 +1,4 @@
-"""What the loaders of others' checkpoints share: a codec of DAC's parts, and filling a codec with their tensors."""
+"""Functions shared by the loaders of published checkpoints: a codec of DAC's parts, and loading tensors into one."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from codeclab.codecs.io.weights import DIRECTION, LENGTH, fill, fold, fold_pairs
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 
 STARTED = ".updates"
-"""How the tensor ends that counts a codebook's updates."""
+"""Suffix of the name of a codebook's number of updates."""
 
 
 def dac_codec(
@@ -23,16 +23,16 @@ def dac_codec(
     """An untrained codec of DAC's parts.
 
     Args:
-        sample_rate: Hz.
-        dimension: latent channels; None takes the encoder's widest.
+        sample_rate: sampling rate, Hz.
+        dimension: latent channels; None takes the channels of the encoder's widest layer.
         encoder_filters: channels after the encoder's first convolution.
         decoder_filters: channels after the decoder's first convolution.
-        strides: of the encoder.
-        upsampling: of the decoder, in its order.
-        codebooks: their number, their size and the length of their entries.
+        strides: strides of the encoder.
+        upsampling: strides of the decoder, in its own order.
+        codebooks: number of codebooks, entries of each, and length of an entry.
 
     Raises:
-        ValueError: the decoder does not undo the encoder's strides.
+        ValueError: ``upsampling`` is not ``strides`` in reverse.
     """
     if list(upsampling) != list(strides)[::-1]:
         raise ValueError(
@@ -47,14 +47,14 @@ def dac_codec(
 def filled(codec: Codec, tensors: dict[str, Tensor], source: str, for_training: bool) -> Codec:
     """The codec, in evaluation mode, with the tensors of a published checkpoint.
 
-    Codebooks count as started, whatever the file's flag says: further training goes on from them instead of placing
-    them anew by k-means.
+    Codebooks count as initialised, regardless of the file's flag: further training continues from them and does not
+    initialise them by k-means.
 
     Args:
-        codec: with weight norm.
-        tensors: under this package's names, weight norm folded or in pairs, of any floating-point type.
-        source: where they come from, for messages.
-        for_training: keep weight norm (equal up to rounding).
+        codec: codec with weight norm.
+        tensors: tensors by this package's names, with weight norm folded or as pairs, of any floating-point type.
+        source: origin of the tensors, for messages.
+        for_training: whether weight norm is kept (equal up to rounding).
 
     Raises:
         ValueError: tensors are missing, unexpected or of another shape; the message names them.

@@ -1,4 +1,4 @@
-"""A Python file of the user's own, run as a module."""
+"""Running a user's Python file as a module."""
 
 import importlib.util
 import sys
@@ -7,15 +7,15 @@ from types import ModuleType
 
 
 def run_file(file: Path, name: str) -> ModuleType:
-    """Run a file as a module of a name, under which Python knows it from then on.
+    """Run a file as a module, and register it under a name.
 
     Args:
-        file: with the suffix ``.py``.
-        name: of the module; one that has it is replaced.
+        file: path of the file, with the suffix ``.py``.
+        name: name of the module; an existing module of that name is replaced.
 
     Raises:
         ImportError: the file cannot be run as a module.
-        Exception: whatever the file raises; the module is then not known.
+        Exception: the file raises it; the module is then not registered.
     """
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:

@@ -7,7 +7,7 @@ def renamed(name: str, replaced: Iterable[tuple[str, str]]) -> str:
     """A name with some of its parts replaced.
 
     Args:
-        name: of a tensor in a state dict.
+        name: name of a tensor in a state dict.
         replaced: parts, and what stands there instead; replaced in this order.
     """
     for old, new in replaced:

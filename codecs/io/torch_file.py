@@ -1,4 +1,4 @@
-"""Files of ``torch.save`` that others made, read without running what is in them."""
+"""Reading files of ``torch.save`` without running code from them."""
 
 import zipfile
 from pathlib import Path
@@ -8,17 +8,17 @@ import torch
 
 
 def read_torch_file(path: Path) -> Any:
-    """What a file of ``torch.save`` holds, on the CPU: tensors and plain values only.
+    """The content of a file of ``torch.save``, on the CPU: tensors and plain values only.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Raises:
-        ValueError: the file is damaged, is none of ``torch.save``, or holds objects of classes, none of which is made.
+        ValueError: the file is damaged, is not of ``torch.save``, or contains objects of other classes.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged pickle may raise anything while it is parsed.
+    # Parsing a damaged pickle may raise any error.
     except Exception as error:
         refused = _classes_in(path)
         if refused:
@@ -34,7 +34,7 @@ def read_torch_file(path: Path) -> Any:
 
 
 def _classes_in(path: Path) -> list[str]:
-    """Names of the classes in a file that torch refuses to make; none where it cannot tell."""
+    """Names of the classes in a file that torch refuses to load; none if they are unknown."""
     if not zipfile.is_zipfile(path):
         return []
     try:

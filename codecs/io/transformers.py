@@ -1,4 +1,4 @@
-"""Codecs from folders that ``transformers`` wrote: EncodecModel's and DacModel's ``save_pretrained``."""
+"""Codecs from folders of ``transformers``: ``save_pretrained`` of EncodecModel and DacModel."""
 
 import math
 import re
@@ -29,30 +29,30 @@ REPLACED = (
     (".weight_g", ".parametrizations.weight.original0"),
     (".weight_v", ".parametrizations.weight.original1"),
 )
-"""Part of EncodecModel's name, and what stands there in ours."""
+"""Replacements that turn EncodecModel's names into ours."""
 
 UNIT_LAYERS = {"snake1": 0, "conv1": 1, "snake2": 2, "conv2": 3}
-"""Places in a residual unit of DacModel."""
+"""Positions of layers in a residual unit of DacModel."""
 
 BLOCK_LAYERS = {
     "encoder": {"res_unit1": 0, "res_unit2": 1, "res_unit3": 2, "snake1": 3, "conv1": 4},
     "decoder": {"snake1": 0, "conv_t1": 1, "res_unit1": 2, "res_unit2": 3, "res_unit3": 4},
 }
-"""Places in a block of DacModel."""
+"""Positions of layers in a block of DacModel."""
 
 
 def transformers_encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """EncodecModel's state dict under the names of ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder)``."""
+    """EncodecModel's state dict by the names of ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder)``."""
     named = {renamed(name, REPLACED): tensor for name, tensor in tensors.items()}
     return {name: started_as_count(tensor) if name.endswith(".updates") else tensor for name, tensor in named.items()}
 
 
 def transformers_dac_name(name: str, n_strides: int) -> str:
-    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder).state_dict()`` of one in DacModel's, if it is one.
+    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder)`` of a tensor of DacModel; unknown names are unchanged.
 
     Args:
-        name: DacModel's name.
-        n_strides: how many changes of rate there are.
+        name: name in DacModel.
+        n_strides: number of strides.
     """
     name = name.replace(".weight_g", ".parametrizations.weight.original0")
     name = name.replace(".weight_v", ".parametrizations.weight.original1")
@@ -75,20 +75,20 @@ def transformers_dac_name(name: str, n_strides: int) -> str:
 
 
 KNOWN = {"norm_type": ("weight_norm", "time_group_norm"), "pad_mode": ("reflect", "constant")}
-"""Settings of EncodecModel of which our parts have some values only."""
+"""Settings of EncodecModel for which our parts support only these values."""
 
 
 def from_transformers(config: dict[str, Any], tensors: dict[str, Tensor], source: str, for_training: bool) -> Codec:
-    """A codec from what ``save_pretrained`` wrote.
+    """A codec from a folder of ``save_pretrained``.
 
     Args:
-        config: the folder's ``config.json``; its ``model_type`` is ``encodec`` or ``dac``.
-        tensors: the folder's ``model.safetensors`` (or ``pytorch_model.bin``).
-        source: where they come from, for messages.
-        for_training: keep weight norm (equal up to rounding).
+        config: content of ``config.json``, whose ``model_type`` is ``encodec`` or ``dac``.
+        tensors: content of ``model.safetensors`` (or ``pytorch_model.bin``).
+        source: origin of the tensors, for messages.
+        for_training: whether weight norm is kept (equal up to rounding).
 
     Raises:
-        ValueError: another kind of model, a setting that this package's parts do not have, or tensors that do not fit.
+        ValueError: the model is of another kind, the parts here do not have a setting, or tensors do not fit.
     """
     builders = {"encodec": _encodec, "dac": _dac}
     kind = config.get("model_type")
@@ -149,26 +149,26 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
 
 
 def _bitrates(config: dict[str, Any], n_codebooks: int) -> tuple[dict[float, int], list[float]]:
-    """The codebooks of a model's bandwidths, and their true kbps.
+    """The numbers of codebooks of a model's bandwidths, and their true kbps.
 
-    EncodecModel counts a started frame per second as a whole one, and rounds codebooks down (one at least); a warning
-    names the rate where a bandwidth is not what it is called.
+    EncodecModel rounds the frame rate up and the number of codebooks down (at least one). A warning names the true rate
+    where it differs from the bandwidth.
     """
     frame_rate = config["sampling_rate"] / math.prod(config["upsampling_ratios"])
     bits = math.log2(config["codebook_size"])
-    names, found = {}, {}
+    names, kbps = {}, {}
     for bandwidth in sorted(config["target_bandwidths"]):
         counted = math.ceil(frame_rate) * math.ceil(bits) / 1000
         used = min(max(int(bandwidth / counted + 1e-9), 1), n_codebooks)
-        found[used] = used * bits * frame_rate / 1000
+        kbps[used] = used * bits * frame_rate / 1000
         names[float(bandwidth)] = used
-        if not same_bitrate(found[used], bandwidth):
+        if not same_bitrate(kbps[used], bandwidth):
             books = f"{used} {by_number(used, 'codebook', 'codebooks')}"
             warnings.warn(
-                f"the model's bandwidth of {bandwidth:g} kbps takes {books}, and is {found[used]:.4g} kbps",
+                f"the model's bandwidth of {bandwidth:g} kbps takes {books}, and is {kbps[used]:.4g} kbps",
                 stacklevel=5,
             )
-    return names, list(found.values())
+    return names, list(kbps.values())
 
 
 def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dict[str, Tensor]]:

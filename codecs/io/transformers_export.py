@@ -1,4 +1,4 @@
-"""A codec as what a folder of ``transformers`` holds: as ``save_pretrained`` of EncodecModel or DacModel writes it."""
+"""Export of a codec to the content of a folder of ``transformers``: EncodecModel or DacModel."""
 
 import math
 from collections.abc import Callable
@@ -30,19 +30,19 @@ ENCODEC_SETTINGS = {
     "causal": "use_causal_conv",
     "pad_mode": "pad_mode",
 }
-"""SEANet's arguments, which EncodecModel takes once for encoder and decoder, and its names for them."""
+"""Names in EncodecModel of SEANet's arguments, which it has once for encoder and decoder."""
 
 
 @dataclass(frozen=True)
 class TransformersFolder:
-    """What a folder of ``transformers`` holds.
+    """The content of a folder of ``transformers``.
 
     Attributes:
-        model: the class there that loads it, ``EncodecModel`` or ``DacModel``.
-        config: of ``config.json``.
-        preprocessor: of ``preprocessor_config.json``, the feature extractor's.
-        tensors: of ``model.safetensors``.
-        notes: what a user should know of the difference to the codec, a sentence each.
+        model: class of ``transformers`` that loads the folder, ``EncodecModel`` or ``DacModel``.
+        config: content of ``config.json``.
+        preprocessor: content of ``preprocessor_config.json``, the feature extractor's settings.
+        tensors: content of ``model.safetensors``.
+        notes: differences to the codec that a user should know, one sentence each.
     """
 
     model: str
@@ -53,11 +53,11 @@ class TransformersFolder:
 
 
 def to_transformers(codec: Codec) -> TransformersFolder:
-    """What ``transformers`` needs to code as ``codec`` does, at each of its bitrates.
+    """The folder with which ``transformers`` codes like ``codec``, at each of its bitrates.
 
     Raises:
-        ValueError: ``transformers`` has no model of such parts, or none with one of their settings; the message names
-            it and what could be exported.
+        ValueError: ``transformers`` has no model with such parts or settings; the message names the difference and what
+            can be exported.
     """
     builders: dict[tuple[type, ...], Callable[[Codec], TransformersFolder]] = {
         (SEANetEncoder, ResidualVQ, SEANetDecoder): _encodec,
@@ -128,8 +128,8 @@ def _check_encodec(encoder: SEANetEncoder, decoder: SEANetDecoder) -> None:
 def encodec_bandwidths(codec: Codec) -> list[float]:
     """EncodecModel's ``target_bandwidths``, kbps: at each it takes as many codebooks as ``codec`` does at its bitrates.
 
-    They are the codec's bitrates, unless EncodecModel, which counts a started frame per second as a whole one and
-    rounds codebooks down, would take fewer codebooks; then what it counts for that many.
+    EncodecModel rounds the frame rate up and the number of codebooks down. A bandwidth is the codec's bitrate, unless
+    EncodecModel would then use fewer codebooks. In that case it is the smallest value for which it uses as many.
     """
     bits = codec.quantizer.bits_per_frame(1)
     per_codebook = bits * math.ceil(codec.frame_rate)
@@ -139,7 +139,7 @@ def encodec_bandwidths(codec: Codec) -> list[float]:
         bandwidth = round(bitrate, 6)
         if math.floor(bandwidth * 1000 / per_codebook) != n_codebooks:
             bandwidth = n_codebooks * per_codebook / 1000
-        while bandwidth * 1000 < n_codebooks * per_codebook:  # decimals, rounded once too often
+        while bandwidth * 1000 < n_codebooks * per_codebook:  # the division by 1000 may have rounded down
             bandwidth = math.nextafter(bandwidth, math.inf)
         bandwidths.add(bandwidth)
     return sorted(bandwidths)
@@ -193,7 +193,7 @@ def _dac(codec: Codec) -> TransformersFolder:
         "codebook_loss_weight": 1.0,
     }
     tensors = folded_tensors(codec)
-    for name in ("started", "counts", "updates"):  # of training alone
+    for name in ("started", "counts", "updates"):  # needed for training only
         tensors.pop(f"quantizer.{name}", None)
     preprocessor = _preprocessor("DacFeatureExtractor", codec) | {"hop_length": encoder.hop_length}
     named = {dac_export_name(name, len(encoder.strides)): tensor for name, tensor in tensors.items()}

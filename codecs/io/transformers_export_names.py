@@ -1,4 +1,4 @@
-"""This package's tensors under the names of ``transformers``' EncodecModel and DacModel."""
+"""Names of this package's tensors in ``transformers``' EncodecModel and DacModel."""
 
 import re
 
@@ -17,14 +17,14 @@ ENCODEC_REPLACED = (
     (".counts", ".codebook.cluster_size"),
     (".updates", ".codebook.inited"),
 )
-"""Part of our name, and what stands there in EncodecModel's."""
+"""Replacements that turn this package's names into EncodecModel's."""
 
 CONVOLUTION = ".conv.weight"
-"""How EncodecModel's names of convolutions' weights end."""
+"""Suffix of the names of convolutions' weights in EncodecModel."""
 
 LENGTH = ".parametrizations.weight.original0"
 DIRECTION = ".parametrizations.weight.original1"
-"""How torch's weight norm, and so EncodecModel, calls the two tensors of ``.weight``."""
+"""Names of the two tensors of ``.weight`` in torch's weight norm, and hence in EncodecModel."""
 
 DAC_UNIT = ("snake1", "conv1", "snake2", "conv2")
 """DacModel's names of a residual unit's layers, in order."""
@@ -37,44 +37,44 @@ DAC_BLOCK = {
 
 
 def length_and_direction(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The two tensors weight norm makes this weight of, bit for bit on a CPU.
+    """The two tensors from which weight norm computes exactly this weight on a CPU.
 
-    A channel without any weight has no direction: with zeros for one, weight norm would give 0 / 0.
+    A row of zeros has no direction; it gets ones, because weight norm would compute 0 / 0.
 
     Args:
-        weight: of a convolution; the first axis is that of the lengths.
+        weight: weight of a convolution, whose rows along the first axis are normalised.
     """
-    # Its own norms, which are not rounded as torch.norm's are: their quotient in the weight is exactly 1.
+    # Use weight norm's own norms, which round differently from torch.norm's: length over norm is then exactly 1.
     lengths = torch._weight_norm_interface(weight, weight.new_ones(len(weight), 1, 1), 0)[1].view(-1, 1, 1)
     return lengths, torch.where(lengths == 0, 1.0, weight)
 
 
 def encodec_export_tensors(tensors: dict[str, Tensor], weight_normed: bool) -> dict[str, Tensor]:
-    """EncodecModel's state dict of that of ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder)``.
+    """EncodecModel's state dict from that of ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder)``.
 
     Args:
-        tensors: with weight norm folded.
-        weight_normed: whether EncodecModel normalises its convolutions' weights.
+        tensors: state dict with weight norm folded.
+        weight_normed: whether EncodecModel's convolutions have weight norm.
     """
-    found = {}
+    exported = {}
     for own_name, tensor in tensors.items():
         name = renamed(own_name, ENCODEC_REPLACED)
         if name.endswith(".inited"):
-            found[name] = (tensor > 0).float().reshape(1)  # a flag there, the number of updates here
+            exported[name] = (tensor > 0).float().reshape(1)  # a flag there, the number of updates here
         elif weight_normed and name.endswith(CONVOLUTION):
             stem = name.removesuffix(".weight")
-            found[stem + LENGTH], found[stem + DIRECTION] = length_and_direction(tensor)
+            exported[stem + LENGTH], exported[stem + DIRECTION] = length_and_direction(tensor)
         else:
-            found[name] = tensor
-    return found
+            exported[name] = tensor
+    return exported
 
 
 def dac_export_name(name: str, n_strides: int) -> str:
-    """The name in DacModel's state dict of one in that of ``Codec(DACEncoder, FactorizedVQ, DACDecoder)``.
+    """The name in DacModel of a tensor of ``Codec(DACEncoder, FactorizedVQ, DACDecoder)``.
 
     Args:
-        name: ours, with weight norm folded.
-        n_strides: how many changes of rate there are.
+        name: name in this package, with weight norm folded.
+        n_strides: number of strides.
     """
     match = re.fullmatch(r"(encoder|decoder)\.layers\.(\d+)\.(?:body\.(\d+)\.)?(\w+)", name)
     if match is None:

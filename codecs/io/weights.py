@@ -1,4 +1,4 @@
-"""The tensors of a module by plain names: weight norm folded into ``….weight``, and back."""
+"""The tensors of a module with weight norm folded into ``….weight``, and loading them."""
 
 import copy
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 LENGTH = ".parametrizations.weight.original0"
 DIRECTION = ".parametrizations.weight.original1"
-"""How torch's weight norm calls the two tensors of ``.weight``."""
+"""Names of the two tensors of ``.weight`` in torch's weight norm."""
 
 
 def folded_tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -29,7 +29,8 @@ def folded_copy(module: nn.Module) -> nn.Module:
     for child in list(clone.modules()):
         if parametrize.is_parametrized(child):
             weights = {name: getattr(child, name) for name in cast(nn.ModuleDict, child.parametrizations)}
-            # torch makes a class for each such layer, which a copy shares: removed there, the original would lose it.
+            # torch creates a class for each parametrized layer, which its copy shares. Removing the parametrization
+            # through torch would change this class, and with it the original. So the copy gets the plain class instead.
             child.__class__ = type(child).__bases__[0]
             del child.parametrizations
             for name, weight in weights.items():
@@ -38,7 +39,7 @@ def folded_copy(module: nn.Module) -> nn.Module:
 
 
 def fold(module: nn.Module) -> None:
-    """Replace weight-normalised weights by plain ones, bit for bit those it computes with."""
+    """Replace weight-normalised weights by plain ones, which are bit for bit the same."""
     for child in module.modules():
         if parametrize.is_parametrized(child):
             for name in list(cast(nn.ModuleDict, child.parametrizations)):
@@ -50,9 +51,9 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Copy folded tensors into a module, weight-normalised or not.
 
     Args:
-        module: of which every parameter and persistent buffer is filled.
-        tensors: by the names ``folded_tensors`` gives.
-        source: where they come from, for the message.
+        module: module whose parameters and persistent buffers are all filled.
+        tensors: tensors by the names of ``folded_tensors``.
+        source: origin of the tensors, for the message.
 
     Raises:
         ValueError: tensors are missing, unexpected or of another shape; the message names them.
@@ -82,7 +83,7 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
 def fold_pairs(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a state dict with each weight-normalised pair folded: ``length * direction / ||direction||``.
 
-    The norm is over all axes but the first, which for a transposed convolution is that of the channels that come in.
+    The norm is over all axes except the first, which for a transposed convolution is the axis of the input channels.
     """
     folded = {}
     for name, tensor in tensors.items():
@@ -95,6 +96,6 @@ def fold_pairs(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def some_of(names: Sequence[str]) -> str:
-    """The first of many names, as text."""
+    """The first four of some names as text, and the number of the others."""
     rest = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + rest

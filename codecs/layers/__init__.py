@@ -1,4 +1,4 @@
-"""What encoders, decoders and discriminators are made of: convolutions, activations, STFT, mel, initial weights.
+"""Layers of encoders, decoders and discriminators: convolutions, activations, STFT, mel, initial weights, streams.
 
 Imports nothing of the other folders.
 """

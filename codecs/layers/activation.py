@@ -1,4 +1,4 @@
-"""The activations a codec may use, by name."""
+"""The activations of codecs, by name."""
 
 from collections.abc import Callable
 from typing import Any, Literal, cast
@@ -12,13 +12,13 @@ Activation = Literal["snake", "elu", "relu", "leaky_relu"]
 LEAKY_SLOPE = 0.1
 
 SMALLEST_ALPHA = 1e-9
-"""Added to Snake's alpha where it divides, as in the released code: it may be learnt to zero."""
+"""Constant added to Snake's alpha in the divisor, as in the released code, because a learnt alpha can become zero."""
 
 
 class _Snake(torch.autograd.Function):
     """Snake and its derivatives ``1 + sin(2 alpha x)`` and ``(x sin(2 alpha x) - sin(alpha x)^2 / alpha) / alpha``.
 
-    Left to autograd, four maps of the input's size are kept for the backward pass; here the input alone.
+    Autograd would store four maps of the input's size for the backward pass; this stores the input alone.
     """
 
     @staticmethod
@@ -52,12 +52,12 @@ class Snake(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, C, N]`` to the same shape."""
-        if torch.compiler.is_compiling():  # a compiler fuses the formula, and decides itself what to keep
+        if torch.compiler.is_compiling():  # a compiler fuses the formula, and decides what to store
             return torch.addcdiv(x, torch.sin(self.alpha * x).square(), self.alpha + SMALLEST_ALPHA)
         return cast(Tensor, _Snake.apply(x, self.alpha))
 
     def factors(self) -> tuple[Tensor, Tensor]:
-        """``alpha`` and one over it, ``[1, C, 1]``, without gradients."""
+        """``alpha`` and its reciprocal, both ``[1, C, 1]``, without gradients."""
         alpha = self.alpha.detach()
         return alpha, (alpha + SMALLEST_ALPHA).reciprocal()
 
@@ -66,11 +66,11 @@ def make_activation(name: Activation, channels: int) -> nn.Module:
     """An activation by name.
 
     Args:
-        name: ``snake``, ``elu``, ``relu`` or ``leaky_relu`` (slope 0.1).
-        channels: channels it will see.
+        name: name of the activation, ``snake``, ``elu``, ``relu`` or ``leaky_relu`` (slope 0.1).
+        channels: channels of its input.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: the name is unknown.
     """
     if name == "snake":
         return Snake(channels)
@@ -80,5 +80,5 @@ def make_activation(name: Activation, channels: int) -> nn.Module:
         "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE),
     }
     if name not in plain:
-        raise ValueError(f"no activation {name!r}; there are: snake, {', '.join(plain)}")
+        raise ValueError(f"no activation is called {name!r}; there are: snake, {', '.join(plain)}")
     return plain[name]()

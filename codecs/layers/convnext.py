@@ -1,4 +1,4 @@
-"""The ConvNeXt block, which works at one rate throughout (Liu et al. 2022; over time: Siuzdak 2023, section 3.3)."""
+"""The ConvNeXt block, which keeps the frame rate (Liu et al. 2022; over time: Siuzdak 2023, section 3.3)."""
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,7 @@ class ConvNeXtBlock(nn.Module):
         channels: channels in and out.
         hidden: channels between the pointwise layers.
         kernel_size: taps of the depthwise convolution, odd.
-        layer_scale: what the branch is multiplied by at the start.
+        layer_scale: initial factor of the branch.
         causal: whether no output sees later frames.
     """
 
@@ -54,18 +54,18 @@ class ConvNeXtBlock(nn.Module):
         return latent + self._after(self.depthwise(F.pad(latent, self.padding)))
 
     def _after(self, mixed: Tensor) -> Tensor:
-        """What the branch does after its depthwise convolution, ``[B, C, T]`` to the same shape."""
+        """The branch after its depthwise convolution, ``[B, C, T]`` to the same shape."""
         branch = self.project(F.gelu(self.expand(self.norm(mixed.transpose(1, 2)))))
         return (self.layer_scale * branch).transpose(1, 2)
 
     def stream(self) -> LayerStream:
-        """A stream through the branch, for which the input waits."""
+        """A stream that delays the input until the branch is ready."""
         before, after = self.padding
         mixed = convolution_stream(self.depthwise, before, lambda length: after, "constant")
         return Sum([Pointwise(nn.Identity()), Chain([mixed, Pointwise(self._after)])])
 
 
 def make_blocks(channels: int, count: int, expansion: float, kernel_size: int, causal: bool) -> nn.Sequential:
-    """``count`` blocks in a row, each branch scaled by one over their number at the start, as in Vocos."""
+    """``count`` blocks in sequence; each branch starts scaled by ``1 / count``, as in Vocos."""
     hidden = round(expansion * channels)
     return nn.Sequential(*(ConvNeXtBlock(channels, hidden, kernel_size, 1 / count, causal) for _ in range(count)))

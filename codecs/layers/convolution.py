@@ -1,4 +1,4 @@
-"""The padded 1-D convolutions the SEANet codecs are built from (EnCodec, section 3.1)."""
+"""The padded 1-D convolutions of SEANet (EnCodec, section 3.1)."""
 
 import math
 from typing import Literal, cast
@@ -17,34 +17,34 @@ Norm = Literal["weight_norm", "time_group_norm", "none"]
 PadMode = Literal["reflect", "constant"]
 
 NORM_OVER_TIME = "norm: time_group_norm takes the mean and variance of all samples, later ones too; weight_norm streams"
-"""Why such a codec is not streamed."""
+"""The reason for which such a codec cannot be streamed."""
 
 
 def weight_normed(convolution: nn.Module, norm: Norm) -> nn.Module:
-    """The convolution, weight-normalised where asked to."""
+    """The convolution, with weight norm if ``norm`` is ``weight_norm``."""
     return weight_norm(convolution) if norm == "weight_norm" else convolution
 
 
 def output_norm(norm: Norm, channels: int) -> nn.Module:
-    """What follows a convolution: one group over all channels and all time, or nothing."""
+    """The norm after a convolution: one group over all channels and all time, or none."""
     return nn.GroupNorm(1, channels) if norm == "time_group_norm" else nn.Identity()
 
 
 def norm_stream(norm: nn.Module, left: int = 0, right: int = 0) -> LayerStream:
-    """A stream through a norm over time, which takes whole inputs alone and gives all but some samples of each end."""
+    """A stream through a norm over time, which needs the whole input; ``left`` and ``right`` samples are then cut."""
 
     def normed(x: Tensor) -> Tensor:
-        plane = norm(x[:, :, None])[:, :, 0]  # of two dimensions a norm leaves channels side by side in memory
+        plane = norm(x[:, :, None])[:, :, 0]  # a 2-D input keeps its channels-last memory layout in a norm
         return cast(Tensor, plane[..., left : plane.shape[-1] - right])
 
     return WholeOnly(normed, NORM_OVER_TIME)
 
 
 def refuse_norms_over_time(module: nn.Module) -> None:
-    """Refuse to stream what is normalised over time.
+    """Refuse to stream a module with a norm over time.
 
     Raises:
-        NotStreamableError: there is such a norm in ``module``.
+        NotStreamableError: ``module`` contains a norm over time.
     """
     if any(isinstance(layer, nn.GroupNorm) for layer in module.modules()):
         raise NotStreamableError(NORM_OVER_TIME)
@@ -53,8 +53,8 @@ def refuse_norms_over_time(module: nn.Module) -> None:
 def pad_time(audio: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
     """Pad ``[B, C, N]`` in time.
 
-    Reflection needs more samples than the pad: a shorter input first gets zeros on the right, is reflected, and
-    loses as many samples again.
+    Reflection needs more samples than the padding. A shorter input is first extended by zeros on the right, then
+    reflected, and the zeros' number of samples is cut off at the end.
     """
     if not (left or right):
         return audio
@@ -70,15 +70,15 @@ def pad_time(audio: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
 class PaddedConv1d(nn.Module):
     """A convolution with ``ceil(N / stride)`` outputs for every ``N``.
 
-    The total padding is ``(kernel - 1) * dilation + 1 - stride``: all before the first sample where causal, otherwise
-    split with the odd one before. More follows the last sample, so that the last window is full.
+    The total padding is ``(kernel - 1) * dilation + 1 - stride``. If causal, all of it is before the first sample,
+    otherwise it is split with the odd sample before. More padding after the last sample makes the last window full.
 
     Args:
         in_channels: channels in.
         out_channels: channels out.
-        kernel_size: taps.
-        stride: downsampling.
-        dilation: between taps.
+        kernel_size: number of taps.
+        stride: downsampling factor.
+        dilation: distance between taps, samples.
         causal: whether no output sees later samples.
         norm: ``weight_norm``, ``time_group_norm`` or ``none``.
         pad_mode: ``reflect`` or ``constant`` (zeros).
@@ -106,11 +106,11 @@ class PaddedConv1d(nn.Module):
 
     @property
     def _after(self) -> int:
-        """Samples always padded after the last."""
+        """Samples of padding after the last one, for every length."""
         return 0 if self.causal else max(self.window - self.stride, 0) // 2
 
     def padding(self, length: int) -> tuple[int, int]:
-        """Samples before and after an input of ``length``."""
+        """Samples of padding before and after an input of ``length``."""
         total = max(self.window - self.stride, 0)
         after = self._after
         return total - after, after + (self.window - total - length) % self.stride
@@ -118,22 +118,27 @@ class PaddedConv1d(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, C', ceil(N / stride)]``."""
         if torch.compiler.is_exporting():
-            return self.norm(self.convolution(self._padded_openly(audio)))
+            return self.norm(self.convolution(self._pad_for_export(audio)))
         left, right = self.padding(audio.shape[-1])
         return self.norm(self.convolution(pad_time(audio, left, right, self.pad_mode)))
 
-    def _padded_openly(self, audio: Tensor) -> Tensor:
-        """Padded by as much for every length, which a graph leaves open: what no whole window reaches does no harm."""
+    def _pad_for_export(self, audio: Tensor) -> Tensor:
+        """Padding that does not depend on the length, which is open in a graph.
+
+        It is the padding of the length that needs most. Surplus samples at the end do not fill another window, so that
+        the output is the same.
+        """
         length = audio.shape[-1]
         left, right = self.padding(length)
         most = self._after + self.stride - 1
         if self.pad_mode == "constant":
             return F.pad(audio, (left, most))
-        # ``pad_time`` by places: the last of the samples and of the zeros after them is what is reflected at.
+        # This is ``pad_time`` by index arithmetic, without branches on the length. The signal is reflected at ``last``:
+        # its last sample, or the last of the zeros that extend a short input.
         last = torch.sym_max(length, torch.sym_max(left, right) + 1) - 1
 
-        def at(places: Tensor) -> Tensor:
-            return audio.index_select(-1, places.clamp(0, length - 1)) * (places < length)
+        def at(positions: Tensor) -> Tensor:
+            return audio.index_select(-1, positions.clamp(0, length - 1)) * (positions < length)
 
         before = at(torch.arange(left, 0, -1, device=audio.device))
         beyond = length - last + torch.arange(most, device=audio.device)
@@ -141,7 +146,7 @@ class PaddedConv1d(nn.Module):
         return torch.cat([before, audio, after], dim=-1)
 
     def stream(self) -> LayerStream:
-        """A stream through the layer, which waits for what it reflects at the start."""
+        """A stream through the layer; at the start it waits for the samples that it reflects."""
         left, after = max(self.window - self.stride, 0) - self._after, self._after
         windows = convolution_stream(
             cast(nn.Conv1d, self.convolution),
@@ -155,16 +160,17 @@ class PaddedConv1d(nn.Module):
 
 
 class TrimmedConvTranspose1d(nn.Module):
-    """A transposed convolution with ``N * stride`` outputs; what is over is cut after the norm.
+    """A transposed convolution with ``N * stride`` outputs; the surplus is cut off after the norm.
 
     Args:
         in_channels: channels in.
         out_channels: channels out.
-        kernel_size: taps, at least ``stride``.
-        stride: upsampling.
-        causal: cut all on the right (times ``trim_right_ratio``), otherwise on both sides, the odd one on the left.
+        kernel_size: number of taps, at least ``stride``.
+        stride: upsampling factor.
+        causal: whether the surplus is cut on the right (times ``trim_right_ratio``); otherwise on both sides, the odd
+            sample on the left.
         norm: ``weight_norm``, ``time_group_norm`` or ``none``.
-        trim_right_ratio: where causal, the share cut on the right.
+        trim_right_ratio: share of the surplus that is cut on the right if causal, 0 to 1.
     """
 
     def __init__(

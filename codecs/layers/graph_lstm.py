@@ -1,4 +1,4 @@
-"""An LSTM as one operator of a graph whose number of time steps is open; torch itself would write out every step."""
+"""An LSTM as one operator of an exported graph. Without it, ``torch.export`` unrolls the LSTM over its time steps."""
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +27,11 @@ def _shapes(steps: Tensor, state: list[Tensor], *_: object) -> tuple[Tensor, Ten
 
 
 LSTM = torch.ops.codeclab.lstm.default
-"""The operator as graphs hold it."""
+"""The operator in a graph."""
 
 
 def lstm_in_graph(lstm: nn.LSTM, steps: Tensor) -> Tensor:
-    """What a one-directional LSTM that starts from zeros makes of ``steps [T, B, C]``: ``[T, B, C']``."""
+    """The output ``[T, B, C']`` of a unidirectional LSTM, with a zero initial state, for ``steps [T, B, C]``."""
     start = steps.new_zeros(lstm.num_layers, steps.shape[1], lstm.hidden_size)
     arguments = lstm.bias, lstm.num_layers, 0.0, False, False, False
     output: Tensor = lstm_operator(steps, [start, start], lstm._flat_weights, *arguments)[0]

@@ -1,4 +1,4 @@
-"""How a codec's convolutions start."""
+"""Initial weights of a codec's convolutions."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,13 +12,13 @@ from codeclab.codecs.layers.activation import LEAKY_SLOPE, Activation
 WeightInit = Literal["default", "variance_preserving"]
 
 AUDIO_RMS = 10 ** (-24 / 20)
-"""Level of the audio that EnCodec and DAC are trained on, against full scale."""
+"""Level of the audio on which EnCodec and DAC are trained, as an rms with full scale 1."""
 
 BRANCH_SHARE = 0.1
-"""Variance of a residual branch, against that of the identity it is added to."""
+"""Initial variance of a residual branch, as a share of the variance of the identity."""
 
 GAINS: dict[str, float] = {"relu": 2.0, "leaky_relu": 2 / (1 + LEAKY_SLOPE**2)}
-"""What weights must make up for after an activation that removes (a share of) one half (He et al. 2015, eq. 15)."""
+"""Gain of the weights after an activation that removes (part of) half of its input (He et al. 2015, eq. 15)."""
 
 
 @torch.no_grad()
@@ -31,22 +31,30 @@ def preserve_variance(
 ) -> None:
     """Draw every convolution's weights with variance ``gain / fan_in`` and set its biases to zero.
 
-    The gain is the activation's, 1 for those that leave the variance about as it is. The first convolution also makes
-    up for the input's level ``input_rms``: snake and ELU are all but linear for values as small as audio's, and a
-    linear encoder's latent tells the phase of a frame but not how loud it is. The last one brings the output to the
-    level ``output_rms``: a decoder that starts sixteen times as loud as its audio first learns to be quiet.
+    The gain is the activation's, and 1 for activations that hardly change the variance. The first convolution also
+    compensates for the input's level ``input_rms``: snake and ELU are almost linear for values as small as audio's, and
+    the latent of a linear encoder carries the phase of a frame, but not its level. The last convolution scales the
+    output to the level ``output_rms``: a decoder that starts sixteen times as loud as audio first has to learn to be
+    quiet.
 
-    What is added to an identity would double the variance each time: the convolutions that end such branches start at a
-    tenth of it.
+    Each residual branch would double the variance. The convolutions at the end of such branches (``branch_ends``) start
+    at a tenth of it.
 
-    PyTorch's default, which the released SEANet keeps, gives a third of that variance and random biases: at the start
-    the latent hardly depends on the audio, and some thousand batches pass before it does. Runs of a few hundred
-    batches cannot wait for that.
+    PyTorch's default, which the released SEANet keeps, has a third of that variance and random biases. The latent then
+    hardly depends on the audio for the first thousand batches or so, which is too long for runs of a few hundred
+    batches.
+
+    Args:
+        module: encoder or decoder to initialise.
+        activation: activation before the convolutions.
+        branch_ends: last convolutions of residual branches.
+        input_rms: level of the input.
+        output_rms: level of the output.
     """
     parts = [part for part in module.modules() if isinstance(part, nn.Conv1d | nn.ConvTranspose1d)]
     for part in parts:
         if isinstance(part, nn.ConvTranspose1d):
-            # Each output sample is reached by kernel / stride taps of every input channel.
+            # Each output sample is a sum over kernel / stride taps of every input channel.
             fan_in = part.in_channels * part.kernel_size[0] / part.stride[0]
         else:
             fan_in = part.in_channels * part.kernel_size[0]
@@ -57,7 +65,7 @@ def preserve_variance(
         if part is parts[-1]:
             weight *= output_rms
         if is_parametrized(part, "weight"):
-            part.weight = weight  # weight norm takes it apart
+            part.weight = weight  # weight norm splits it
         else:
             part.weight.copy_(weight)
         if part.bias is not None:
@@ -66,7 +74,7 @@ def preserve_variance(
 
 @torch.no_grad()
 def zero_convolution_biases(module: nn.Module) -> None:
-    """Set the biases of plain convolutions to zero, as DAC's released code does (of transposed ones it does not)."""
+    """Set the biases of plain, but not of transposed, convolutions to zero, as DAC's released code does."""
     for part in module.modules():
         if isinstance(part, nn.Conv1d) and part.bias is not None:
             part.bias.zero_()

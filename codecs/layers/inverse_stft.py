@@ -14,19 +14,19 @@ from codeclab.codecs.layers.real_fourier import RealInverseSTFT
 class InverseSTFT(nn.Module):
     """Complex one-sided spectra back to audio, in float32 under any autocast.
 
-    Every frame's inverse transform is multiplied by a periodic Hann window, added where the frame stands, and the sum
-    is divided by the sum of the squared windows there. ``T`` frames give ``T * hop_length`` samples.
+    Every frame's inverse transform is multiplied by a periodic Hann window and added at the frame's position. The sum
+    is divided by the sum of the squared windows. ``T`` frames give ``T * hop_length`` samples.
 
     Args:
         window_length: window and transform length in samples.
         hop_length: samples between frames.
-        causal: frame ``t`` begins at sample ``t * hop_length``, so that no sample sees a later frame; the first
-            ``window_length / hop_length - 1`` frames come before the audio, and give no samples of their own.
-            Otherwise a frame's middle stands in the middle of its hop, as in Vocos' padding ``same``.
+        causal: whether frame ``t`` begins at sample ``t * hop_length``, so that no sample depends on a later frame; the
+            first ``window_length / hop_length - 1`` frames then precede the audio and have no samples of their own.
+            Otherwise a frame is centred on its hop, as in Vocos' padding ``same``.
 
     Raises:
-        ValueError: a length is not positive, the window is shorter than two hops (overlapping Hann windows would leave
-            gaps) or, where causal, not a multiple of them.
+        ValueError: a length is not positive; the window is shorter than two hops (the sum of Hann windows would have
+            gaps); or, if causal, it is not a multiple of the hop.
     """
 
     window: Tensor
@@ -35,7 +35,9 @@ class InverseSTFT(nn.Module):
         super().__init__()
         if hop_length < 1 or window_length < 2 * hop_length or (causal and window_length % hop_length):
             right = "a multiple of the hop, at least twice it" if causal else "at least twice the hop"
-            raise ValueError(f"window_length is {window_length} and hop_length {hop_length}; right is {right}")
+            raise ValueError(
+                f"window_length is {window_length} and hop_length {hop_length}; window_length must be {right}"
+            )
         self.window_length = window_length
         self.hop_length = hop_length
         self.causal = causal
@@ -43,7 +45,7 @@ class InverseSTFT(nn.Module):
 
     @property
     def frames_before(self) -> int:
-        """Frames that come before the audio: none, or where causal all that reach into it."""
+        """Number of frames before the audio: 0, or if causal those whose windows reach into it."""
         return self.window_length // self.hop_length - 1 if self.causal else 0
 
     def forward(self, spectrum: Tensor) -> Tensor:
@@ -55,18 +57,18 @@ class InverseSTFT(nn.Module):
 
     @property
     def _begin(self) -> int:
-        """Samples of the sum before the audio."""
+        """Samples of the overlapping windows' sum before the audio."""
         if self.causal:
             return self.frames_before * self.hop_length
         return (self.window_length - self.hop_length) // 2
 
     @property
     def _end(self) -> int:
-        """Samples of the sum after the audio."""
+        """Samples of the overlapping windows' sum after the audio."""
         return self.window_length - self.hop_length - (0 if self.causal else self._begin)
 
     def _added(self, spectrum: Tensor) -> Tensor:
-        """The frames of ``[B, C, F, T]`` added up, and the squared windows: ``[B, C + 1, (T - 1) * hop + window]``."""
+        """The overlap-add of frames ``[B, C, F, T]`` and of squared windows, ``[B, C + 1, (T - 1) * hop + window]``."""
         frames = torch.fft.irfft(spectrum.flatten(0, 1), self.window_length, dim=1) * self.window[:, None]
         squares = self.window.square()[None, :, None].expand(len(spectrum), -1, spectrum.shape[-1])
         added = self._overlap_add(frames).unflatten(0, spectrum.shape[:2])
@@ -77,11 +79,11 @@ class InverseSTFT(nn.Module):
         return RealInverseSTFT(self.window, self.hop_length, self._begin, self._end, self.frames_before)
 
     def stream(self, spectrum_of: Callable[[Tensor], Tensor], channels: int) -> LayerStream:
-        """A stream from what a spectrum is made of to audio.
+        """A stream from the numbers that parametrize a spectrum to audio.
 
         Args:
-            spectrum_of: from ``[B, K, T]``, numbers, to a complex spectrum ``[B, C, F, T]``.
-            channels: ``C``.
+            spectrum_of: function from numbers ``[B, K, T]`` to a complex spectrum ``[B, C, F, T]``.
+            channels: audio channels ``C``.
         """
         return OverlapAdd(
             lambda numbers: self._added(spectrum_of(numbers)),
@@ -90,7 +92,7 @@ class InverseSTFT(nn.Module):
         )
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
-        """Frames ``[B, window, T]`` added one hop apart, ``[B, (T - 1) * hop + window]``."""
+        """The sum of frames ``[B, window, T]``, one hop apart, ``[B, (T - 1) * hop + window]``."""
         length = (frames.shape[-1] - 1) * self.hop_length + self.window_length
         added = F.fold(frames, (1, length), (1, self.window_length), stride=(1, self.hop_length))
         return added[:, 0, 0]

@@ -1,4 +1,4 @@
-"""What every layer of a stream keeps to."""
+"""The contract that every layer of a stream fulfils."""
 
 from abc import ABC, abstractmethod
 
@@ -6,23 +6,24 @@ from torch import Tensor
 
 
 class NotStreamableError(ValueError):
-    """Of a codec that cannot be streamed; the message says what stands in the way."""
+    """A codec cannot be streamed; the message says why."""
 
 
 class LayerStream(ABC):
-    """One stream through one layer: its state between pieces, of bounded size.
+    """One stream through one layer: the layer, and its state between pieces of input, which is of bounded size.
 
-    State is cloned: a view of the last steps would keep all of their piece in memory.
+    The concatenated outputs of ``push`` equal the layer's output for the concatenated input, up to rounding. State is
+    cloned, because a view of a piece's last steps would keep the whole piece in memory.
     """
 
     @abstractmethod
     def push(self, x: Tensor, last: bool = False) -> Tensor:
-        """What is ready after another piece.
+        """The outputs that are complete with another piece of input.
 
         Args:
-            x: ``[B, C, n]``; ``n`` may be 0.
+            x: next piece of input ``[B, C, n]``; ``n`` may be 0.
             last: whether the input ends with this piece.
 
         Returns:
-            ``[B, C', m]``, the next outputs; ``m`` may be 0.
+            The next outputs ``[B, C', m]``; ``m`` may be 0.
         """

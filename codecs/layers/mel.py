@@ -1,4 +1,4 @@
-"""Mel spectrograms, in the two conventions the papers use."""
+"""Mel spectrograms, in the two conventions of the papers."""
 
 import warnings
 from collections.abc import Iterable
@@ -35,9 +35,9 @@ def mel_filterbank(
 
 
 def joined_spectra(spectrograms: Iterable[nn.Module], audio: Tensor) -> tuple[Tensor, list[int]]:
-    """Spectrograms of audio ``[B, C, N]`` one after the other in one row ``[M]``, and how many numbers each has.
+    """Spectrograms of audio ``[B, C, N]``, flattened and joined to ``[M]``, and the number of values of each.
 
-    What is done with every number is then one operation for all of them.
+    Elementwise operations then take one call for all spectrograms.
     """
     parts = [spectrogram(audio).flatten() for spectrogram in spectrograms]
     return torch.cat(parts), [len(part) for part in parts]
@@ -51,14 +51,14 @@ class MelSpectrogram(nn.Module):
         window_length: STFT window in samples; the hop is a quarter of it.
         n_mels: number of mel bands.
         scale: ``htk`` (unit peaks) or ``slaney`` (unit areas).
-        power: 1 for mels of the magnitude, 2 of the power spectrum.
-        padding: of the STFT.
-        normalized: divide the spectrum by the window's L2 norm before the power is taken.
+        power: exponent of the magnitudes, 1 (magnitude) or 2 (power spectrum).
+        padding: padding of the STFT.
+        normalized: whether the spectrum is divided by the window's L2 norm before the power is taken.
         f_min: lowest frequency in Hz.
         f_max: highest frequency in Hz; None is half the sample rate.
 
     Raises:
-        ValueError: ``n_mels``, ``power`` or the frequencies cannot work.
+        ValueError: ``n_mels``, ``power`` or a frequency is out of range.
     """
 
     filterbank: Tensor
@@ -82,7 +82,7 @@ class MelSpectrogram(nn.Module):
             raise ValueError(f"power is {power}; it must be 1 (magnitude) or 2 (power)")
         if not 0 <= f_min < (sample_rate / 2 if f_max is None else f_max) <= sample_rate / 2:
             raise ValueError(
-                f"mels from f_min {f_min} Hz to f_max {f_max} Hz; right is 0 <= f_min < f_max <= {sample_rate / 2:g} Hz"
+                f"f_min is {f_min} Hz, f_max {f_max} Hz; they must satisfy 0 <= f_min < f_max <= {sample_rate / 2:g} Hz"
             )
         self.sample_rate = sample_rate
         self.window_length = window_length
@@ -95,7 +95,7 @@ class MelSpectrogram(nn.Module):
         self.f_max = f_max
         self.stft = STFT(window_length, padding=padding, normalized=normalized)
         filterbank = mel_filterbank(sample_rate, window_length, n_mels, scale, f_min, f_max)
-        if power == 2:  # of the squares of real and imaginary parts, side by side: their sum is part of the product
+        if power == 2:  # the input is interleaved squares of real and imaginary parts; the product also adds each pair
             filterbank = filterbank.repeat_interleave(2, dim=0)
         self.register_buffer("filterbank", filterbank, persistent=False)
 

@@ -1,4 +1,4 @@
-"""Streams through layers whose outputs overlap, as transposed convolutions do."""
+"""Streams through layers whose outputs overlap, such as transposed convolutions."""
 
 from collections.abc import Callable
 
@@ -9,16 +9,19 @@ from codeclab.codecs.layers.time_major import detached, transposed_convolution
 
 
 class OverlapAdd(LayerStream):
-    """A layer whose input number ``t`` adds to a window of the output that begins at ``t * stride``.
+    """A stream through a layer whose input step ``t`` adds to an output window that begins at ``t * stride``.
+
+    An output sample is complete when no later window reaches it. The state is the sum in the last ``window - stride``
+    samples, which later windows do reach.
 
     Args:
-        function: from ``[B, C, n]`` to ``[B, C', (n - 1) * stride + window]``, without a bias.
-        out_channels: ``C'``.
-        window: samples that one input adds to, at least ``stride``.
+        function: layer without its bias, from ``[B, C, n]`` to ``[B, C', (n - 1) * stride + window]``.
+        out_channels: output channels ``C'``.
+        window: samples that one input step adds to, at least ``stride``.
         stride: samples from one window to the next.
         left: samples cut from the beginning of the sum.
-        right: samples cut from its end, at most ``window - stride``.
-        finish: what is done with finished samples, as adding the bias.
+        right: samples cut from the end of the sum, at most ``window - stride``.
+        finish: function applied to complete samples, such as adding the bias.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class OverlapAdd(LayerStream):
 
 
 def transposed_stream(module: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
-    """A stream through a transposed convolution of which ``left`` and ``right`` samples are cut."""
+    """A stream through a transposed convolution, with ``left`` and ``right`` samples cut from its output."""
     bias = detached(module.bias)
     (stride,), (taps,) = module.stride, module.kernel_size
     return OverlapAdd(

@@ -1,7 +1,7 @@
-"""Fourier transforms as convolutions in real numbers, for formats and engines that know no complex ones.
+"""Fourier transforms as real convolutions, for formats and engines without complex numbers.
 
-The transform's sine and cosine waves, windowed, are the filters: what ``torch.stft`` and ``irfft`` compute, up to the
-rounding of float32. ``STFT.exportable`` and ``InverseSTFT.exportable`` make them.
+The filters are the transform's windowed sine and cosine waves. The results equal those of ``torch.stft`` and ``irfft``
+up to the rounding of float32. ``STFT.exportable`` and ``InverseSTFT.exportable`` create these modules.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def waves(window: Tensor, n_fft: int) -> Tensor:
-    """The ``F = n_fft // 2 + 1`` windowed waves, real parts, then imaginary ones, ``float64 [2 F, n_fft]``."""
+    """The ``F = n_fft // 2 + 1`` windowed waves, first real, then imaginary parts, ``float64 [2 F, n_fft]``."""
     left = (n_fft - len(window)) // 2
     filled = F.pad(window.double(), (left, n_fft - len(window) - left))
     bins = torch.arange(n_fft // 2 + 1)[:, None]
@@ -21,10 +21,10 @@ def waves(window: Tensor, n_fft: int) -> Tensor:
 
 
 class RealSTFT(nn.Module):
-    """Windows of audio to real and imaginary parts of their spectra; nothing is padded.
+    """Windows of audio to real and imaginary parts of their spectra, without padding.
 
     Args:
-        window: ``[W]``.
+        window: window function ``[W]``.
         n_fft: transform length in samples.
         hop_length: samples between windows.
     """
@@ -43,14 +43,14 @@ class RealSTFT(nn.Module):
 
 
 class RealInverseSTFT(nn.Module):
-    """Real and imaginary parts of spectra to audio, as ``InverseSTFT`` has it.
+    """Real and imaginary parts of spectra to audio, equal to ``InverseSTFT``.
 
     Args:
-        window: ``[W]``, as long as the transform.
+        window: window function ``[W]``, as long as the transform.
         hop_length: samples between spectra.
         begin: samples of the overlapping windows' sum before the audio.
-        end: and after it.
-        frames_before: spectra that come before the audio.
+        end: samples of that sum after the audio.
+        frames_before: number of spectra before the audio.
     """
 
     waves: Tensor
@@ -60,7 +60,8 @@ class RealInverseSTFT(nn.Module):
         super().__init__()
         self.hop_length, self.begin, self.end, self.frames_before = hop_length, begin, end, frames_before
         length = len(window)
-        # Bins between the first and the middle one stand for their mirrored ones, too.
+        # One-sided spectra: bins between the first and the middle one also represent their mirror images, so they count
+        # twice.
         counts = torch.full((length // 2 + 1,), 2.0, dtype=torch.float64)
         counts[0] = 1
         if length % 2 == 0:

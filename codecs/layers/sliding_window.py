@@ -1,4 +1,4 @@
-"""Streams through layers that look at windows of their input, as convolutions do."""
+"""Streams through layers whose outputs depend on windows of their input, such as convolutions."""
 
 from collections.abc import Callable
 
@@ -9,20 +9,23 @@ from codeclab.codecs.layers.time_major import activate, convolution, empty
 
 
 class SlidingWindow(LayerStream):
-    """A layer whose output number ``t`` depends on one window of its padded input, ``stride`` after the last.
+    """A stream through a layer whose output step ``t`` depends on the window of the padded input at ``t * stride``.
 
-    With reflection what stands before the first sample is made of those after it, which have to be there first.
+    The state is the input that later windows still need: ``held`` begins with it, and the next window begins ``ahead``
+    samples into it. With reflection, the padding before the first sample consists of samples after it, so that the
+    stream starts only when it has ``needed`` samples.
 
     Args:
-        function: from ``[B, C, n]``, at least a window, to ``[B, C', (n - window) // stride + 1]``.
-        out_channels: ``C'``.
-        window: samples seen.
+        function: layer without padding, from ``[B, C, n]``, at least a window, to
+            ``[B, C', (n - window) // stride + 1]``.
+        out_channels: output channels ``C'``.
+        window: samples in a window.
         stride: samples from one window to the next.
-        left: samples padded before the first.
-        right: samples padded after the last, by the length of the whole input.
-        most_right: the most that ``right`` gives.
-        mode: ``reflect`` or ``constant`` (zeros).
-        whole: in place of all this, for an input too short to be reflected.
+        left: samples of padding before the first sample.
+        right: function from the length of the whole input to the samples of padding after the last sample.
+        most_right: upper limit of ``right``.
+        mode: padding mode, ``reflect`` or ``constant`` (zeros).
+        whole: function for a whole input that is too short to be reflected; None returns nothing for it.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class SlidingWindow(LayerStream):
         self.left, self.right, self.most_right = left, right, most_right
         self.mode, self.whole = mode, whole
         self.needed = max(left, most_right) + 1 if mode == "reflect" and max(left, most_right) else 0
-        self.activation: Callable[[Tensor], Tensor] | None = None  # of the input, before anything else
+        self.activation: Callable[[Tensor], Tensor] | None = None  # applied to the input first; see ``Chain``
         self.length = 0
         self.started = False
         self.ahead = 0
@@ -58,22 +61,23 @@ class SlidingWindow(LayerStream):
         self.started = True
         count = max((held.shape[-1] - self.ahead - self.window) // self.stride + 1, 0)
         output = self.function(held[..., self.ahead :]) if count else self._nothing(x)
-        # Where the input is reflected at its end, samples before the next window may still be needed.
+        # Drop what no later window needs, but keep ``most_right + 1`` samples, which the padding at the end may
+        # reflect.
         self.ahead += count * self.stride
         spare = min(self.ahead, max(held.shape[-1] - (self.most_right + 1), 0))
         self.held, self.ahead = held[..., spare:].clone(), self.ahead - spare
         return output
 
     def _extended(self, x: Tensor, left: int, right: int) -> Tensor:
-        """What is held and then ``x``, padded on both sides."""
-        before = 0 if self.held is None else self.held.shape[-1]
-        if self.activation is None and not (before or left or right):
+        """The held input followed by ``x``, padded on both sides."""
+        n_held = 0 if self.held is None else self.held.shape[-1]
+        if self.activation is None and not (n_held or left or right):
             return x
-        extended = empty(x, left + before + x.shape[-1] + right)
+        extended = empty(x, left + n_held + x.shape[-1] + right)
         end = extended.shape[-1] - right
         if self.held is not None:
-            extended[..., left : left + before] = self.held
-        activate(self.activation, x, extended[..., left + before : end])
+            extended[..., left : left + n_held] = self.held
+        activate(self.activation, x, extended[..., left + n_held : end])
         if self.mode == "reflect":
             extended[..., :left] = extended[..., left + 1 : 2 * left + 1].flip(-1)
             extended[..., end:] = extended[..., end - right - 1 : end - 1].flip(-1)
@@ -97,7 +101,7 @@ def convolution_stream(
     most_right: int = 0,
     whole: Callable[[Tensor], Tensor] | None = None,
 ) -> SlidingWindow:
-    """A stream through a convolution that is padded by ``left`` and ``right`` in place of its own padding."""
+    """A stream through a convolution, padded by ``left`` and ``right`` instead of by itself; see ``SlidingWindow``."""
     (stride,), (dilation,), (taps,) = module.stride, module.dilation, module.kernel_size
     window = (taps - 1) * dilation + 1
     sizes = module.out_channels, window, stride

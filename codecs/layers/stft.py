@@ -1,4 +1,4 @@
-"""The short-time Fourier transform that losses, metrics and discriminators share."""
+"""The short-time Fourier transform of losses, metrics and discriminators."""
 
 from typing import Literal
 
@@ -17,15 +17,18 @@ class STFT(nn.Module):
     Args:
         window_length: window length in samples.
         hop_length: samples between frames; None is ``window_length // 4``.
-        padding: ``none``: only whole windows inside the audio (EnCodec's discriminator). ``centre``: half a window
-            reflected at both ends (DAC's losses). ``same``: ``(window - hop) // 2`` reflected at both ends, then zeros
-            until the last frame is full: ``ceil(N / hop)`` frames (AudioCraft's losses). ``matched``: as many frames,
-            filled by reflection (DAC's discriminator, "match stride"; its two dropped frames are never computed here).
-        normalized: divide by the window's L2 norm.
-        n_fft: transform length in samples, also that of a frame, in whose middle the window lies; None is the window's.
+        padding: padding mode. ``none``: whole windows inside the audio (EnCodec's discriminator). ``centre``: half a
+            window reflected at both ends (DAC's losses). ``same``: ``(window - hop) // 2`` reflected at both ends, then
+            zeros until the last frame is full: ``ceil(N / hop)`` frames (AudioCraft's losses). ``matched``: as many
+            frames, filled by reflection (DAC's discriminator, "match stride"; its two dropped frames are never computed
+            here).
+        normalized: whether the spectrum is divided by the window's L2 norm.
+        n_fft: transform and frame length in samples, with the window in the middle of a frame; None is
+            ``window_length``.
 
     Raises:
-        ValueError: a length is not positive, the hop is longer than the window, or the window than the transform.
+        ValueError: a length is not positive, the hop is longer than the window, the window is longer than the
+            transform, or the padding is unknown.
     """
 
     window: Tensor
@@ -57,7 +60,7 @@ class STFT(nn.Module):
 
     @property
     def min_samples(self) -> int:
-        """The fewest samples that can be transformed (reflection needs more samples than it adds)."""
+        """The smallest number of samples that can be transformed (reflection needs more samples than it adds)."""
         side = (self.n_fft - self.hop_length) // 2
         needed = {
             "none": self.n_fft,
@@ -79,13 +82,14 @@ class STFT(nn.Module):
                 f"{self.padding!r}: at least {self.min_samples} are needed"
             )
         with torch.autocast(device_type=audio.device.type, enabled=False):
-            # Not torch.stft: on overlapping frames its backward pass is an index_add, slower and in no fixed order.
+            # Not torch.stft: its backward pass on overlapping frames is an index_add, which is slower and not
+            # deterministic.
             frames = self._padded(audio.float().flatten(0, 1)).unfold(1, self.n_fft, self.hop_length)
             spectrum = torch.fft.rfft(frames * self._centred_window())
         return spectrum.unflatten(0, audio.shape[:2])
 
     def _centred_window(self) -> Tensor:
-        """The window in the middle of ``[n_fft]``."""
+        """The window, centred in ``[n_fft]`` zeros."""
         missing = self.n_fft - self.window_length
         return F.pad(self.window, (missing // 2, missing - missing // 2)) if missing else self.window
 
@@ -93,14 +97,14 @@ class STFT(nn.Module):
         """The same transform in real numbers, ``[B, C, T, 2 F]``, real parts first.
 
         Raises:
-            ValueError: this transform pads.
+            ValueError: the padding is not ``none``.
         """
         if self.padding != "none":
-            raise ValueError(f"an STFT with padding {self.padding!r} is not exported; right is none")
+            raise ValueError(f"the padding of the STFT is {self.padding!r}; it must be 'none' for an export")
         return RealSTFT(self.window, self.n_fft, self.hop_length)
 
     def _padded(self, audio: Tensor) -> Tensor:
-        """``[B, N]`` with this transform's padding at both ends."""
+        """Audio ``[B, N]`` with padding at both ends."""
         samples = audio.shape[-1]
         if self.padding == "none":
             return audio

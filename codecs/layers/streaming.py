@@ -1,10 +1,10 @@
-"""Layers that take their input in pieces of any length and give what they would give of the whole.
+"""Streams: layers that take their input in pieces of any length and give the output of the whole.
 
-A module that is part of a stream says how with a method ``stream()``, which returns a ``LayerStream``: the same
-weights, a state of its own. Composite modules make theirs of those of their layers (``layer_stream``, ``Chain``,
-``Sum``); layers that look at windows or overlap their output need ``SlidingWindow`` and ``OverlapAdd`` alone. Whole
-recordings are coded by the same streams, in one piece or a few (``codecs.blocks``): weight norm is folded once, and
-layers are computed as ``time_major`` has it.
+A streamable module has a method ``stream()``, which returns a ``LayerStream`` with the module's weights and a state of
+its own. Composite modules build theirs from those of their layers (``layer_stream``, ``Chain``, ``Sum``). Layers with
+windows or overlapping outputs use ``SlidingWindow`` and ``OverlapAdd``. Whole recordings are coded by the same streams,
+in one or a few pieces (``codecs.blocks``): weight norm is then folded once, and layers are computed as in
+``time_major``.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ from codeclab.codecs.layers.sliding_window import SlidingWindow, convolution_str
 from codeclab.codecs.layers.time_major import Product, activated, joined
 
 POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.Identity)
-"""Modules whose output at one time depends on their input at that time alone."""
+"""Modules whose output at a time step depends on their input at that step alone."""
 
 
 class Streamed(Protocol):
-    """Anything that is called with whole inputs, and streamed."""
+    """A module that can be called with whole inputs, and streamed."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """``[B, C, n]`` to ``[B, C', m]``."""
@@ -34,7 +34,7 @@ class Streamed(Protocol):
 
 
 def pushed_whole(module: Streamed | nn.Module, x: Tensor) -> Tensor:
-    """What a module makes of a whole input ``[B, C, n]``: by a stream where it has one, else by calling it."""
+    """A module's output for a whole input ``[B, C, n]``, by its stream if it has one, otherwise by calling it."""
     try:
         stream = layer_stream(module)
     except NotStreamableError:
@@ -46,15 +46,15 @@ def layer_stream(module: Streamed | nn.Module) -> LayerStream:
     """A new stream through a module.
 
     Args:
-        module: one with a method ``stream()``, a ``Sequential`` of such, a pointwise layer or a plain convolution.
+        module: module with a method ``stream()``, a ``Sequential`` of such, a pointwise layer or a plain convolution.
 
     Raises:
-        NotStreamableError: the module says no way to stream it.
+        NotStreamableError: the module has no stream.
     """
     if isinstance(module, nn.Sequential):
         return Chain([layer_stream(layer) for layer in module])
-    if callable(own := getattr(module, "stream", None)):
-        return own()
+    if callable(make := getattr(module, "stream", None)):
+        return make()
     if isinstance(module, POINTWISE):
         return Pointwise(module)
     if isinstance(module, nn.Conv1d):
@@ -64,7 +64,7 @@ def layer_stream(module: Streamed | nn.Module) -> LayerStream:
         padding, surplus = int(module.padding[0]), int(module.output_padding[0])
         return transposed_stream(module, padding, padding - surplus)
     raise NotStreamableError(
-        f"{type(module).__name__} does not say how it is streamed; a module does by a method stream() that returns a "
+        f"{type(module).__name__} cannot be streamed; give it a method stream() that returns a "
         "LayerStream (codeclab.codecs.layers.layer_stream)"
     )
 
@@ -73,7 +73,7 @@ class Pointwise(LayerStream):
     """A layer without memory.
 
     Args:
-        function: from ``[B, C, n]`` to ``[B, C', n]``, each time step by itself.
+        function: function from ``[B, C, n]`` to ``[B, C', n]``, for each time step separately.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -85,11 +85,11 @@ class Pointwise(LayerStream):
 
 
 class WholeOnly(LayerStream):
-    """A layer that has to see all of its input at once.
+    """A layer that needs all of its input at once.
 
     Args:
-        layer: from ``[B, C, n]`` to ``[B, C', n']``.
-        reason: why, for whoever streams it.
+        layer: layer from ``[B, C, n]`` to ``[B, C', n']``.
+        reason: reason, for the error message.
     """
 
     def __init__(self, layer: Callable[[Tensor], Tensor], reason: str) -> None:
@@ -109,10 +109,10 @@ class WholeOnly(LayerStream):
 
 
 class Chain(LayerStream):
-    """Layers one after another.
+    """Layers in sequence.
 
     Args:
-        layers: in order.
+        layers: streams of the layers, in order.
     """
 
     def __init__(self, layers: Sequence[LayerStream]) -> None:
@@ -125,7 +125,7 @@ class Chain(LayerStream):
                 and isinstance(layer, SlidingWindow)
                 and layer.activation is None
             ):
-                layer.activation = before.function  # written where the window needs it, not moved there
+                layer.activation = before.function  # its output goes directly into the window's buffer, without a copy
                 self.layers.pop()
             self.layers.append(layer)
         self.nothing: Tensor | None = None
@@ -133,7 +133,8 @@ class Chain(LayerStream):
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""
         for layer in self.layers:
-            # Small pieces mostly wait in the first layer; once all layers have begun, nothing moves those after it.
+            # Small pieces often give no output in the first layers. Once all layers have given output, an empty input
+            # does not change the state of the layers after them, which can be skipped.
             if self.nothing is not None and x.shape[-1] == 0 and not last:
                 return self.nothing
             x = layer.push(x, last)
@@ -142,10 +143,10 @@ class Chain(LayerStream):
 
 
 class Sum(LayerStream):
-    """Branches of one input, added; one that is ahead waits for the others.
+    """The sum of branches of one input; the output of a branch that is ahead waits for the others.
 
     Args:
-        branches: whose outputs have one shape.
+        branches: streams whose outputs have one shape.
     """
 
     def __init__(self, branches: Sequence[LayerStream]) -> None:
@@ -163,6 +164,7 @@ class Sum(LayerStream):
         ]
         ready = min(output.shape[-1] for output in outputs)
         self.waiting = [output[..., ready:].clone() for output in outputs]
+        # ``owned`` says that ``total`` is a new tensor, which may be overwritten, and not one of the branches' outputs.
         total, owned = None, False
         for output, product in zip(outputs, self.products, strict=True):
             added = output[..., :ready]
@@ -177,7 +179,10 @@ class Sum(LayerStream):
 
 
 def _without_product(stream: LayerStream) -> tuple[LayerStream, Product | None]:
-    """A stream, or where it ends in a product of each time step, what comes before that, and the product."""
+    """A stream without its last layer, and that layer, if it is a ``Product``; otherwise the stream and None.
+
+    ``Sum`` then adds the product directly to the other branches, in one operation.
+    """
     layers = stream.layers if isinstance(stream, Chain) else [stream]
     end = layers[-1]
     if not isinstance(end, SlidingWindow) or not isinstance(end.function, Product) or end.left or end.most_right:
@@ -186,11 +191,11 @@ def _without_product(stream: LayerStream) -> tuple[LayerStream, Product | None]:
 
 
 class Begin(LayerStream):
-    """What stands before the first time step: zeros put there, and then steps taken away.
+    """Changes at the beginning of a stream: zeros are added before the first time step, then steps are cut off.
 
     Args:
-        added: zeros before the first.
-        cut: steps taken away after that, from the first on.
+        added: number of zeros before the first step.
+        cut: number of steps that are then cut off at the beginning.
     """
 
     def __init__(self, added: int = 0, cut: int = 0) -> None:
@@ -205,10 +210,10 @@ class Begin(LayerStream):
 
 
 class PadToMultiple(LayerStream):
-    """Zeros after the last sample, up to a multiple of some length.
+    """Zero padding after the last sample, up to a multiple of a length.
 
     Args:
-        multiple: samples.
+        multiple: length in samples.
     """
 
     def __init__(self, multiple: int) -> None:

@@ -1,9 +1,9 @@
-"""Layers as they are computed when coding, where no gradient is wanted.
+"""Layers for coding, without gradients, in a memory layout that is fast on a CPU.
 
-On a CPU, tensors ``[B, C, n]`` lie in memory as ``[B, n, C]``, the channels of one time step side by side: convolutions
-are up to 1.6 times as fast as with the samples of one channel side by side, those of one tap and transposed ones are
-matrix products, and time steps are put before and after others without moving these. Snake works on pieces that fit
-the processor's cache. Elsewhere, torch's own layers and its usual order.
+On a CPU, tensors ``[B, C, n]`` are stored as ``[B, n, C]``, with the channels of a time step contiguous. Convolutions
+are then up to 1.6 times as fast as with contiguous samples of a channel; those of one tap and transposed ones are
+matrix products. Snake works on blocks that fit into the processor's cache. On other devices, these are torch's own
+layers in its usual layout.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from torch.nn.utils import parametrize
 from codeclab.codecs.layers.activation import Snake
 
 CACHED = 65_536
-"""Numbers that Snake's four steps take at once."""
+"""Number of values that Snake's four operations process at a time, so that they stay in the cache."""
 
 FEW_CHANNELS = 2
-"""Audio's: convolutions from so few are products with all taps of a window."""
+"""Input channels, such as audio's, up to which a convolution is computed as a matrix product over whole windows."""
 
 
 def empty(like: Tensor, length: int) -> Tensor:
-    """Room for ``[B, C, length]``, of the type and on the device of ``like [B, C, n]``."""
+    """An uninitialised ``[B, C, length]`` of the type, device and memory layout of ``like [B, C, n]``."""
     batch, channels, _ = like.shape
     if like.device.type == "cpu":
         return like.new_empty(batch, length, channels).mT
@@ -32,7 +32,7 @@ def empty(like: Tensor, length: int) -> Tensor:
 
 
 def joined(before: Tensor | None, x: Tensor) -> Tensor:
-    """``[B, C, n]`` after what came before it."""
+    """``before [B, C, m]`` (or None) and ``x [B, C, n]``, joined in time."""
     if before is None or before.shape[-1] == 0:
         return x
     return torch.cat([before.mT, x.mT], dim=1).mT if x.device.type == "cpu" else torch.cat([before, x], dim=-1)
@@ -55,10 +55,10 @@ def lay_out(network: nn.Module) -> None:
 
 
 class Product:
-    """A convolution of one tap: a matrix product for each time step, which can be added to something meanwhile.
+    """A convolution of one tap: a matrix product for each time step, which can be added to a tensor in one operation.
 
     Args:
-        module: the convolution.
+        module: convolution of one tap, stride 1 and one group.
     """
 
     def __init__(self, module: nn.Conv1d) -> None:
@@ -74,11 +74,11 @@ class Product:
         return F.linear(x.mT, self.weight, self.bias).mT
 
     def onto(self, total: Tensor | None, x: Tensor, owned: bool) -> Tensor:
-        """``total [B, C', n]``, or nothing, and the product without its bias.
+        """The sum of ``total [B, C', n]`` and the product, without the bias.
 
         Args:
-            total: what is added to.
-            x: ``[B, C, n]``.
+            total: first summand ``[B, C', n]``; None is zero.
+            x: input of the product ``[B, C, n]``.
             owned: whether ``total`` may be overwritten.
         """
         if total is None:
@@ -91,10 +91,10 @@ class Product:
 
 
 class Prepared:
-    """A layer whose weights are brought into shape once something comes, and not before.
+    """A layer whose weights are rearranged at the first call, and not before.
 
     Args:
-        prepare: gives the layer as a function.
+        prepare: function that returns the layer as a function.
     """
 
     def __init__(self, prepare: Callable[[], Callable[[Tensor], Tensor]]) -> None:
@@ -146,7 +146,8 @@ def _transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Te
     (stride,), (taps,), (dilation,), groups = module.stride, module.kernel_size, module.dilation, module.groups
     if weight.device.type != "cpu" or groups > 1 or dilation > 1:
         return lambda x: F.conv_transpose1d(x, weight, None, stride, groups=groups, dilation=dilation)
-    # Each time step adds to as many strides of the output as its taps reach.
+    # Each time step adds to ``reach`` strides of the output. One matrix product gives all of these contributions. They
+    # are then shifted by one stride each and added.
     reach, channels = -(-taps // stride), weight.shape[1]
     filled = F.pad(weight, (0, reach * stride - taps)) if taps % stride else weight
     matrix = filled.mT.flatten(1)  # [C, reach * stride * C']
@@ -157,15 +158,15 @@ def _transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Te
         added = products.new_empty(batch, steps + reach - 1, stride * channels)
         added[:, :steps] = products[:, :, 0]
         added[:, steps:] = 0
-        for place in range(1, reach):
-            added[:, place : place + steps] += products[:, :, place]
+        for shift in range(1, reach):
+            added[:, shift : shift + steps] += products[:, :, shift]
         return added.view(batch, -1, channels)[:, : (steps - 1) * stride + taps].mT
 
     return of_products
 
 
 def activated(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """An activation of ``x [B, C, n]``."""
+    """The output of an activation for ``x [B, C, n]``."""
     if type(activation) not in (nn.ELU, Snake):
         return activation(x)
     out = empty(x, x.shape[-1])
@@ -175,8 +176,8 @@ def activated(activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def activate(activation: Callable[[Tensor], Tensor] | None, x: Tensor, out: Tensor) -> None:
-    """Write an activation of ``x [B, C, n]``, or ``x`` itself, to ``out``."""
-    # Of exactly these types: a subclass may compute something else.
+    """Write the output of an activation for ``x [B, C, n]`` to ``out``; None copies ``x``."""
+    # Only exactly these types: a subclass may compute something else.
     if type(activation) is nn.ELU:
         torch.ops.aten.elu.out(x, activation.alpha, out=out)
     elif type(activation) is Snake and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
@@ -188,10 +189,10 @@ def activate(activation: Callable[[Tensor], Tensor] | None, x: Tensor, out: Tens
 def _snake(activation: Snake, x: Tensor, out: Tensor) -> None:
     alpha, inverse = activation.factors()
     steps = max(1, CACHED // max(1, x.shape[0] * x.shape[1]))
-    for piece, place in zip(x.split(steps, dim=-1), out.split(steps, dim=-1), strict=True):
-        torch.addcmul(piece, inverse, (piece * alpha).sin_().square_(), out=place)
+    for block, target in zip(x.split(steps, dim=-1), out.split(steps, dim=-1), strict=True):
+        torch.addcmul(block, inverse, (block * alpha).sin_().square_(), out=target)
 
 
 def detached(bias: Tensor | None) -> Tensor | None:
-    """Without its gradient."""
+    """A bias without gradient; None if there is none."""
     return None if bias is None else bias.detach()

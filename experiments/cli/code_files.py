@@ -15,7 +15,7 @@ import torch
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.names import EngineName
-from codeclab.codecs.entropy.audio_files import Coded, decode_file, encode_file, reconstruct_file
+from codeclab.codecs.entropy.audio_files import CodedFile, decode_file, encode_file, reconstruct_file
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.ecdc_files import (
     SUFFIX,
@@ -66,7 +66,7 @@ class Outcome:
     """What became of one file: what was coded, or why not."""
 
     source: Path
-    coded: Coded | None
+    coded: CodedFile | None
     error: str = ""
 
 
@@ -153,7 +153,7 @@ class Worker:
         except (ValueError, OSError) as error:
             return Outcome(source, None, str(error))
 
-    def _ecdc(self, source: Path, target: Path) -> Coded:
+    def _ecdc(self, source: Path, target: Path) -> CodedFile:
         if self.work.command == "decode":
             return decode_ecdc(self.codec, source, target, self.model, self.name)
         if self.work.entropy not in ("none", "lm"):

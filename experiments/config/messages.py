@@ -151,4 +151,4 @@ def _unknown(name: str, known: list[str]) -> str:
     depth = section.count(".") + 1 if section else 0
     children = sorted({one.split(".")[depth] for one in near if one.count(".") >= depth})
     listed = ", ".join(children[:SHOWN]) + (", …" if len(children) > SHOWN else "")
-    return f"there is no --{name}{hint}; {f'after --{section}. come' if section else 'there are'}: {listed}"
+    return f"there is no --{name}{hint}; {f'the names after --{section}. are' if section else 'there are'}: {listed}"

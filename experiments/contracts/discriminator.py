@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from codeclab.discriminators.adversarial import AdversarialLoss
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.feature_matching import FeatureLoss
 from codeclab.experiments.contracts.base import PartContract, noise
 
@@ -12,7 +12,7 @@ LENGTH = 8192
 
 
 class DiscriminatorContract(PartContract):
-    """One judgement of each sub-network, always in the same order."""
+    """One output of each sub-network, always in the same order."""
 
     part: type[Discriminator]
 
@@ -20,19 +20,19 @@ class DiscriminatorContract(PartContract):
         """``[B, C, N]``."""
         return noise(batch, getattr(discriminator, "channels", 1), LENGTH)
 
-    def test_judgements(self) -> None:
+    def test_outputs(self) -> None:
         """Logits and features with the batch first; as many each time."""
         discriminator = self.build()
         first = discriminator(self.audio(discriminator))
         second = discriminator(self.audio(discriminator, 3))
         assert len(first) == len(second) > 0
-        for judgement, of_three in zip(first, second, strict=True):
-            assert isinstance(judgement, Judgement)
-            assert judgement.logits.shape[0] == 2
-            assert judgement.logits.shape[1:] == of_three.logits.shape[1:]
-            assert bool(judgement.logits.isfinite().all())
-            assert all(feature.shape[0] == 2 for feature in judgement.features)
-            assert len(judgement.features) == len(of_three.features)
+        for output, of_three in zip(first, second, strict=True):
+            assert isinstance(output, DiscriminatorOutput)
+            assert output.logits.shape[0] == 2
+            assert output.logits.shape[1:] == of_three.logits.shape[1:]
+            assert bool(output.logits.isfinite().all())
+            assert all(feature.shape[0] == 2 for feature in output.features)
+            assert len(output.features) == len(of_three.features)
 
     def test_a_gradient_reaches_the_audio_and_the_weights(self) -> None:
         """The generator learns through it, and it learns itself; silence breaks neither."""
@@ -40,30 +40,30 @@ class DiscriminatorContract(PartContract):
         for audio in (self.audio(discriminator), torch.zeros_like(self.audio(discriminator))):
             discriminator.zero_grad(set_to_none=True)
             given = audio.requires_grad_()
-            sum(judgement.logits.mean() for judgement in discriminator(given)).backward()
+            sum(output.logits.mean() for output in discriminator(given)).backward()
             assert given.grad is not None
             assert bool(given.grad.isfinite().all())
             assert all(bool(p.grad.isfinite().all()) for p in discriminator.parameters() if p.grad is not None)
         assert any(p.grad is not None for p in discriminator.parameters())
 
     def test_items_of_a_batch_do_not_mix(self) -> None:
-        """Each is judged as alone."""
+        """Each item has the logits that it has alone."""
         discriminator = self.build()
         audio = self.audio(discriminator)
         with torch.no_grad():
-            together = [judgement.logits[:1] for judgement in discriminator(audio)]
-            alone = [judgement.logits for judgement in discriminator(audio[:1])]
+            together = [output.logits[:1] for output in discriminator(audio)]
+            alone = [output.logits for output in discriminator(audio[:1])]
         for one, other in zip(together, alone, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def judged(level: float, gradient: bool = False) -> list[Judgement]:
-    """Judgements of two sub-networks whose scores are about a level."""
-    found = []
+def outputs_around(level: float, gradient: bool = False) -> list[DiscriminatorOutput]:
+    """The outputs of two sub-networks whose logits lie around a level."""
+    outputs = []
     for seed in (1, 2):
         logits, feature = noise(2, 1, 10, seed=seed) + level, noise(2, 4, 10, seed=seed + 2) + level
-        found.append(Judgement(logits.requires_grad_(gradient), [feature.requires_grad_(gradient)]))
-    return found
+        outputs.append(DiscriminatorOutput(logits.requires_grad_(gradient), [feature.requires_grad_(gradient)]))
+    return outputs
 
 
 class AdversarialLossContract(PartContract):
@@ -74,15 +74,18 @@ class AdversarialLossContract(PartContract):
     def test_each_player_gains_by_what_it_is_there_for(self) -> None:
         """The discriminators by telling real from generated audio, the generator by being taken for real."""
         loss: AdversarialLoss = self.build()
-        right, wrong = loss.discriminator(judged(0.8), judged(-0.8)), loss.discriminator(judged(-0.8), judged(0.8))
+        right, wrong = (
+            loss.discriminator(outputs_around(0.8), outputs_around(-0.8)),
+            loss.discriminator(outputs_around(-0.8), outputs_around(0.8)),
+        )
         assert right.ndim == wrong.ndim == 0
         assert float(right) < float(wrong)
-        assert float(loss.generator(judged(0.8))) < float(loss.generator(judged(-0.8)))
+        assert float(loss.generator(outputs_around(0.8))) < float(loss.generator(outputs_around(-0.8)))
 
     def test_gradients_are_finite(self) -> None:
         """For both players."""
         loss: AdversarialLoss = self.build()
-        real, fake = judged(0.5, True), judged(-0.5, True)
+        real, fake = outputs_around(0.5, True), outputs_around(-0.5, True)
         (loss.discriminator(real, fake) + loss.generator(fake)).backward()
         assert all(one.logits.grad is not None and bool(one.logits.grad.isfinite().all()) for one in (*real, *fake))
 
@@ -95,8 +98,8 @@ class FeatureLossContract(PartContract):
     def test_it_is_a_distance_whose_gradient_spares_the_real_audio(self) -> None:
         """Nothing between equal features, more between other ones."""
         loss: FeatureLoss = self.build()
-        assert abs(float(loss(judged(0.5), judged(0.5)))) < 1e-6
-        real, fake = judged(0.5, True), judged(-0.5, True)
+        assert abs(float(loss(outputs_around(0.5), outputs_around(0.5)))) < 1e-6
+        real, fake = outputs_around(0.5, True), outputs_around(-0.5, True)
         value = loss(real, fake)
         assert value.ndim == 0
         assert float(value.detach()) > 0

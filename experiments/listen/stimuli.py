@@ -31,8 +31,8 @@ class Measured:
 
     Attributes:
         path: file of its samples.
-        lufs: its loudness.
-        peak: its highest sample.
+        lufs: loudness, LUFS.
+        peak: highest absolute sample, full scale 1.
     """
 
     path: Path

@@ -1,7 +1,8 @@
-"""A training batch: the LightningModule, its losses, how two players are updated, and what is logged of it.
+"""Training: the LightningModule, its losses, the updates of generator and discriminators, and the logs.
 
-``module`` is the whole, ``update`` the order of the two players, ``balancer`` the weights of losses, ``rate_sampling``
-the bitrate of a batch, ``profiling`` where its time goes. A new reconstruction loss is a file in ``losses``.
+``module`` is the LightningModule, ``update`` the backward passes of a batch, ``orders`` the order of the two updates,
+``balancer`` the weights of losses, ``rate_sampling`` the bitrate of a batch, ``profiling`` the time of its parts. A new
+reconstruction loss is a file in ``losses``.
 
 May import: experiments.data, discriminators, benchmarks.metrics, codecs, quantizers.
 """

@@ -1,4 +1,4 @@
-"""Arguments of an experiment that cannot work, alone or together, refused before anything is trained."""
+"""Checks of an experiment's arguments, alone and in combination, before training."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from codeclab.experiments.train.update import UpdateOrder
 
 
 class Arguments(Protocol):
-    """What is checked of a ``CodecExperiment``; its docstring says what each is."""
+    """The checked attributes of a ``CodecExperiment``, whose docstring describes them."""
 
     discriminator_probability: float
     quantizer_start: int
@@ -26,15 +26,15 @@ class Arguments(Protocol):
 
 
 def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool) -> None:
-    """Refuse arguments that cannot work.
+    """Refuse arguments with which training is impossible.
 
     Args:
-        given: the experiment, its arguments set.
-        plays: whether there are discriminators with a weight on them.
-        ensemble_per_bandwidth: whether each bandwidth is to have an ensemble.
+        given: experiment whose arguments are set.
+        plays: whether there are discriminators whose losses have a positive weight.
+        ensemble_per_bandwidth: whether each bandwidth has its own ensemble of discriminators.
 
     Raises:
-        ValueError: the message says what is wrong and what would work.
+        ValueError: an argument or a combination is impossible; the message says what is possible.
     """
     if not 0 <= given.discriminator_probability <= 1:
         raise ValueError(f"discriminator_probability is {given.discriminator_probability}; it should be 0 to 1")

@@ -16,21 +16,22 @@ class Balancer(nn.Module):
     ``sum_i R w_i / sum_j w_j * g_i / <|g_i|>``: the running means of the norms are bias-corrected, so that the first
     step uses its own norms, and are part of the state dict. A loss absent from a step keeps its mean.
 
-    Every loss is taken to be a mean over the batch. Norms are those of the gradient of the mean over all processes,
-    which is the local gradient divided by their number; the result is, like any local gradient, meant to be averaged
-    over processes afterwards. So two processes equal one on the doubled batch.
+    Every loss must be a mean over the batch. DDP averages gradients over processes after the backward pass, so that a
+    process contributes its local gradient divided by the number of processes. The norms are those of this contribution,
+    as one process would measure them on the global batch. The result is an ordinary local gradient, which DDP averages.
+    Two processes are therefore equal to one with the doubled batch.
 
     Args:
-        total_norm: ``R``, the norm the combined gradient would have if all gradients agreed.
-        decay: of the running means, per call.
-        per_item: norm of each item of the batch, then their mean; False takes one norm over the whole batch.
-        enabled: False combines ``sum_i w_i g_i`` and only measures.
+        total_norm: norm ``R`` of the combined gradient if all gradients have the same direction, positive.
+        decay: decay of the running means per call, in [0, 1).
+        per_item: whether the norm is the mean over the norms of items; otherwise it is one norm over the whole batch.
+        enabled: whether gradients are balanced; False combines ``sum_i w_i g_i`` and only measures the norms.
 
     Attributes:
         last_shares: each loss's running norm as a fraction of their sum, before weights; 0-d tensors, for logging.
 
     Raises:
-        ValueError: ``decay`` is not in [0, 1), or ``total_norm`` not positive.
+        ValueError: ``decay`` is not in [0, 1), or ``total_norm`` is not positive.
     """
 
     def __init__(
@@ -54,8 +55,8 @@ class Balancer(nn.Module):
         """One gradient from each loss's gradient; updates the running means.
 
         Args:
-            gradients: of each loss at the decoder's output, ``[B, C, N]``.
-            weights: of at least these losses; only theirs count in the sum of weights.
+            gradients: gradient of each loss at the decoder's output, ``[B, C, N]``, by name of the loss.
+            weights: weights by name, for at least these losses; the sum of weights is over these losses alone.
 
         Returns:
             The combined gradient ``[B, C, N]``, float32.
@@ -74,7 +75,7 @@ class Balancer(nn.Module):
         return (scales[:, None, None, None] * stacked).sum(0)
 
     def _update(self, names: list[str], norms: Tensor) -> Tensor:
-        """Take this step's norms into the running means; returns the means in the order of ``names``."""
+        """Update the running means with the norms of this step; returns the means in the order of ``names``."""
         before = [self._totals.get(name, torch.zeros(())).to(norms.device) for name in names]
         totals = (self.decay * torch.stack(before) + norms).unbind()
         self._totals |= zip(names, totals, strict=True)
@@ -102,7 +103,7 @@ class Balancer(nn.Module):
 
 def _check(gradients: dict[str, Tensor], weights: dict[str, float]) -> None:
     if not gradients:
-        raise ValueError("there is no gradient to combine")
+        raise ValueError("gradients is empty; give at least one")
     if missing := sorted(set(gradients) - set(weights)):
         raise ValueError(f"no weight for {', '.join(missing)}; weights are given for {', '.join(sorted(weights))}")
     chosen = {name: weights[name] for name in gradients}

@@ -1,4 +1,4 @@
-"""What a training or a validation step takes: the batches of ``AudioData``, and those of anybody's loader."""
+"""The input of a training or a validation step: batches of ``AudioData``, or of any other loader."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class TrainingBatch:
 
     Attributes:
         audio: ``[B, C, N]`` in [-1, 1].
-        items: positions of its items in the whole batch, over all processes, ``int64 [B]``.
-        index: the batch, counted from 0.
+        items: positions of the items in the global batch, ``int64 [B]``.
+        index: index of the batch, from 0.
     """
 
     audio: Tensor
@@ -29,9 +29,9 @@ class ValidationBatch:
 
     Attributes:
         audio: ``[B, C, N]``, padded to one length.
-        lengths: of each clip, samples.
-        domains: of each clip; None where the loader does not tell.
-        names: of each clip; its place in the batch where the loader does not tell.
+        lengths: length of each clip, samples.
+        domains: domain of each clip; None if the loader does not provide it.
+        names: name of each clip, or its position in the batch if the loader does not provide it.
     """
 
     audio: Tensor
@@ -46,9 +46,9 @@ def training_batch(given: Any, channels: int, index: int, rank: int = 0) -> Trai
     Args:
         given: audio ``[B, C, N]`` on its own, alone in a list or tuple (as ``TensorDataset`` gives it), or as ``audio``
             in a mapping, which may hold ``item`` and ``batch`` too, as those of ``AudioData`` do.
-        channels: of the codec.
+        channels: channels of the codec.
         index: batches before this one; where the mapping has a ``batch``, that counts.
-        rank: of this process; without an ``item``, processes are taken to have batches of one size.
+        rank: rank of this process; without an ``item``, all processes are assumed to have batches of one size.
 
     Raises:
         TypeError: there is no audio in it, or not of this shape.

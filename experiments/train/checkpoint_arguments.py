@@ -1,4 +1,4 @@
-"""An experiment's arguments in a checkpoint, so that it is built anew from that alone."""
+"""An experiment's arguments in a checkpoint, from which alone it can be rebuilt."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,37 +6,37 @@ from typing import Any
 from codeclab.experiments.train.parts import describe, rebuild
 
 EXPERIMENT = "experiment"
-"""Key of a checkpoint: ``arguments`` as plain values, and by argument why others ``cannot`` be kept."""
+"""Key of a checkpoint: ``arguments`` as plain values, and why others ``cannot`` be stored, by argument."""
 
 OF_THE_MACHINE = {"compile": False}
-"""Arguments that say how a machine trains: they are not kept."""
+"""Arguments that concern the machine; they are not stored."""
 
 
 def describe_arguments(arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a checkpoint keeps of an experiment's arguments."""
-    kept: dict[str, Any] = {}
+    """The description of an experiment's arguments that a checkpoint stores."""
+    plain: dict[str, Any] = {}
     cannot: dict[str, str] = {}
     for name, value in arguments.items():
         if name in OF_THE_MACHINE:
             continue
         try:
-            kept[name] = describe(value)
+            plain[name] = describe(value)
         except ValueError as error:
             cannot[name] = str(error)
-    return {"arguments": kept, "cannot": cannot}
+    return {"arguments": plain, "cannot": cannot}
 
 
 def read_arguments(owner: type, checkpoint: Mapping[str, Any], path: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a checkpoint kept, those given in their place.
+    """The arguments stored in a checkpoint, with those in ``given`` replaced.
 
     Args:
-        owner: the experiment's class.
-        checkpoint: its content.
-        path: what messages call it.
-        given: arguments in place of those kept.
+        owner: class of the experiment.
+        checkpoint: content of the checkpoint.
+        path: path of the checkpoint, for messages.
+        given: arguments that replace stored ones.
 
     Raises:
-        ValueError: they were not kept, or a class is not known.
+        ValueError: the arguments were not stored, or a class is unknown.
     """
     if EXPERIMENT not in checkpoint:
         raise ValueError(
@@ -48,5 +48,5 @@ def read_arguments(owner: type, checkpoint: Mapping[str, Any], path: str, given:
     for name, reason in described["cannot"].items():
         if name not in given:
             raise ValueError(f"{path} does not hold how {name} was built: {reason}; give it, as {name}=...")
-    kept = {name: value for name, value in described["arguments"].items() if name not in given}
-    return {**rebuild(owner, kept), **given}
+    stored = {name: value for name, value in described["arguments"].items() if name not in given}
+    return {**rebuild(owner, stored), **given}

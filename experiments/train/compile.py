@@ -1,4 +1,4 @@
-"""What ``--compile`` compiles; in place, so that names in checkpoints stay plain."""
+"""The networks that ``--compile`` compiles, in place, so that tensors keep their names in checkpoints."""
 
 import itertools
 import os
@@ -12,13 +12,13 @@ from codeclab.codecs.codec import Codec
 from codeclab.discriminators.layers import ConvStack
 
 COMPILERS = {"cpu": ("CXX", "g++", "clang++", "cl"), "cuda": ("CC", "gcc", "clang", "cc")}
-"""What builds the compiler's output, by device: an environment variable, then programs."""
+"""Programs that build the compiler's output, by device: an environment variable, then names."""
 
 _numbers = itertools.count()
 
 
 def missing_compiler(device: str) -> str | None:
-    """What to install where nothing on the PATH can build compiled code for a device ("cpu" or "cuda"), else None."""
+    """What to install to compile for a device ("cpu" or "cuda"); None if a compiler is on the PATH."""
     variable, *programs = COMPILERS[device]
     if any(shutil.which(name) for name in (os.environ.get(variable), *programs) if name):
         return None
@@ -31,7 +31,8 @@ def compile_networks(codec: Codec, discriminators: nn.Module) -> None:
 
     Quantizers, losses and the balancer stay as they are.
     """
-    # Each loss's gradient passes the same graph once more: what its backward pass needs must outlive the first.
+    # The gradients of several losses go through the same graph, so that its buffers must survive the first backward
+    # pass.
     torch._functorch.config.donated_buffer = False
     for coder in (codec.encoder, codec.decoder):
         _compile_around_lstm(coder)
@@ -43,8 +44,9 @@ def compile_networks(codec: Codec, discriminators: nn.Module) -> None:
 def compile_alone(module: nn.Module) -> None:
     """Compile a module with a ``forward`` of its own.
 
-    The compiler keeps what it made by code object and gives up, without an error, at the ninth: the twenty stacks of
-    DAC's discriminators, each with and without gradient, are one class and would share eight places.
+    The compiler caches its results by code object, and compiles no more, without an error, after eight per object. The
+    twenty stacks of DAC's discriminators, each with and without gradient, are of one class and would exceed this limit.
+    So each module gets its own copy of the code object.
     """
     forward = type(module).forward
     number = next(_numbers)
@@ -58,7 +60,7 @@ def compile_alone(module: nn.Module) -> None:
 
 
 def _compile_around_lstm(module: nn.Module) -> None:
-    """Compile the largest submodules that hold parameters and no LSTM."""
+    """Compile the largest submodules that have parameters and no LSTM."""
     if any(isinstance(part, nn.LSTM) for part in module.modules()):
         for child in module.children():
             _compile_around_lstm(child)

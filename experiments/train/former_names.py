@@ -6,21 +6,21 @@ from typing import Any
 from torch import Tensor, nn
 
 FORMER = {"critics.": "discriminators."}
-"""Beginnings of names before version 0.2, and what they are now."""
+"""Current prefixes of names, by the prefix before version 0.2."""
 
 
 def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """An experiment's tensors by the names they have now, whichever version wrote them."""
+    """An experiment's tensors by their current names, whichever version wrote them."""
     return {_current(name): tensor for name, tensor in state.items()}
 
 
 def accept_former_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """A hook before ``load_state_dict``: gives tensors the names they have now.
+    """A pre-hook of ``load_state_dict`` that gives tensors their current names.
 
     Args:
-        module: that loads them.
-        state: what it loads; changed in place.
-        prefix: of the module's own names.
+        module: module that loads the tensors.
+        state: state dict to load, modified in place.
+        prefix: prefix of the module's own names.
     """
     for name in list(state):
         if name.startswith(prefix) and _current(name.removeprefix(prefix)) != name.removeprefix(prefix):

@@ -17,13 +17,13 @@ GIB = 2**30
 
 
 class Throughput:
-    """Clocks the batches between two readings: waiting for a batch, and working on it.
+    """Measures the time of batches between two readings: waiting for a batch, and working on it.
 
-    Only the host's clock is read, nothing on the device is waited for: over several batches the host keeps pace with
-    it. What happens outside both, validation and checkpoints, counts as neither.
+    Only the host's clock is read, without synchronisation with the device: over several batches, the host keeps pace
+    with it. Time outside of both, such as validation and checkpoints, is not counted.
 
     Args:
-        clock: seconds, ever growing.
+        clock: monotonic clock, seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,18 +36,18 @@ class Throughput:
         self.items = self.batches = 0
 
     def fetch(self) -> None:
-        """The loader is asked for a batch from now on."""
+        """Start of the wait for a batch."""
         self._mark = self.clock()
 
     def begin(self) -> None:
-        """The batch has come."""
+        """End of the wait, start of the batch."""
         now = self.clock()
         if self._mark is not None:
             self.waited += now - self._mark
         self._mark = now
 
     def end(self, items: int) -> None:
-        """The batch of so many items, over all devices, is done."""
+        """End of a batch of ``items`` items over all devices."""
         if self._mark is None:
             return
         self.worked += self.clock() - self._mark
@@ -56,7 +56,7 @@ class Throughput:
         self.batches += 1
 
     def read(self) -> dict[str, float]:
-        """The figures since the last reading, by the names they are logged under; empty before the first batch."""
+        """The measurements since the last reading, by their names in the logs; empty before the first batch."""
         spent = self.waited + self.worked
         figures: dict[str, float] = {}
         if self.batches and spent > 0:
@@ -70,7 +70,7 @@ class Throughput:
 
 
 def memory_figures(device: torch.device) -> dict[str, float]:
-    """The most memory used so far, GiB: of this process and, where it trains on a GPU, of that."""
+    """The peak memory so far, GiB, of this process and, if it trains on a GPU, of the GPU."""
     figures = {}
     if sys.platform != "win32":
         import resource
@@ -84,29 +84,29 @@ def memory_figures(device: torch.device) -> dict[str, float]:
 
 
 class TrainingLogs(Callback):
-    """Sends what a batch gave to the trainer's loggers, at the first one and every ``log_every_n_steps`` batches.
+    """Logs the output of the first batch and of every ``log_every_n_steps``-th one to the trainer's loggers.
 
-    What is on the device stays there until then; one transfer brings it all.
+    Tensors stay on the device until then, and are read in one transfer.
     """
 
     def __init__(self) -> None:
         self._throughput = Throughput()
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clocks, before a run that continues validates first."""
+        """Reset the measurement; a resumed run may validate before its first batch."""
         self._throughput = Throughput()
         self._throughput.fetch()
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """The wait for data is over."""
+        """End of the wait for data."""
         self._throughput.begin()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the batch; the wait for the next begins, and a validation between them restarts it."""
+        """Log the batch and start the wait for the next one, which a validation in between restarts."""
         output = StepOutput.of(outputs)
         if output is not None:
             self._throughput.end(output.n_items * trainer.world_size)
@@ -128,13 +128,13 @@ class TrainingLogs(Callback):
                     pl_module.log(name, value, prog_bar=True, logger=False)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Leave the validation out of the wait for data."""
+        """Restart the wait for data, without the validation."""
         if trainer.state.fn == "fit":
             self._throughput.fetch()
 
 
 def training_figures(output: StepOutput) -> dict[str, float]:
-    """What is logged of a batch, by the names it is logged under."""
+    """The values of a batch by their names in the logs."""
     named = output.figures()
     named["lr"] = output.learning_rates["generator"]
     if "discriminator" in output.losses:
@@ -154,7 +154,7 @@ def as_numbers(figures: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def codebook_logs(codes: Tensor, sizes: list[int]) -> dict[str, float]:
-    """Statistics of codes ``[B, K, T]``, of codebooks with so many entries, by the names they are logged under."""
+    """Statistics of codes ``[B, K, T]`` of codebooks of ``sizes`` entries, by their names in the logs."""
     return as_numbers(
         {
             f"codebooks/{name}_{k:02d}": value

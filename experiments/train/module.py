@@ -1,4 +1,4 @@
-"""The one LightningModule: a codec against its discriminators."""
+"""The LightningModule that trains a codec against discriminators."""
 
 import copy
 from pathlib import Path
@@ -31,7 +31,7 @@ from codeclab.experiments.train.quantizer_start import audio_from, start_codeboo
 from codeclab.experiments.train.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
 from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
 from codeclab.experiments.train.step_output import OUTPUT, StepOutput
-from codeclab.experiments.train.update import Coded, PartOutput, Update, UpdateOrder, mean_of_parts
+from codeclab.experiments.train.update import CodecOutput, MicroBatchOutput, Update, UpdateOrder, mean_of_parts
 from codeclab.experiments.train.validation import (
     Validation,
     ValidationOutput,
@@ -46,43 +46,44 @@ UPDATE_DRAW = 1
 
 
 class CodecExperiment(lightning.LightningModule):
-    """Trains a codec assembled from parts against discriminators; manual optimization, two optimizers.
+    """Trains a codec, which is assembled from parts, against discriminators; manual optimization, two optimizers.
 
     Args:
-        encoder: audio to latent.
-        quantizer: latent to codes and back; its dimension is the encoder's.
-        decoder: latent to audio; its dimension is the encoder's, its strides mirror the encoder's.
-        sample_rate: Hz.
-        bitrates: kbps the codec offers; None offers every number of codebooks.
-        segment: seconds the codec cuts audio into at inference; None codes it whole.
-        overlap: share of a segment that overlaps the next.
-        normalize: divide each segment by its level before coding, and transmit the level.
-        discriminators: judged as one ensemble; empty trains without discriminators.
-        ensemble_per_bandwidth: one ensemble for each bandwidth of ``PerBatchBandwidth`` (EnCodec 3.4).
-        discriminator_probability: chance that the discriminators learn from a batch.
-        quantizer_start: batches at the start without the quantizer: encoder and decoder learn alone.
-        quantizer_start_frames: latent frames from which its codebooks then start, at least 50 an entry; 0 leaves them
-            the frames of their first batch. Where a quantizer has no such start it makes no difference.
-        adversarial_start: batches at the start without discriminators: the codec learns from the other losses alone.
-            Where there are no discriminators it makes no difference.
-        discriminator_warmup: batches, after those, from which only the discriminators learn.
-        rate_sampling: who chooses the number of codebooks while training.
+        encoder: encoder, from audio to a latent.
+        quantizer: quantizer, from a latent to codes and back; its dimension is the encoder's.
+        decoder: decoder, from a latent to audio, with the encoder's dimension and strides.
+        sample_rate: sampling rate of the audio, Hz.
+        bitrates: bitrates that the codec offers, kbps; None offers every number of codebooks.
+        segment: duration of the segments into which the codec cuts audio at inference, seconds; None codes it whole.
+        overlap: share of a segment that overlaps the next, in [0, 1).
+        normalize: whether each segment is divided by its level, which is transmitted with the codes.
+        discriminators: discriminators of one ensemble; an empty list trains without discriminators.
+        ensemble_per_bandwidth: whether each bandwidth of ``PerBatchBandwidth`` has its own ensemble (EnCodec 3.4).
+        discriminator_probability: probability that the discriminators learn from a batch, 0 to 1.
+        quantizer_start: number of batches before the quantizer joins; until then encoder and decoder learn alone.
+        quantizer_start_frames: number of latent frames from which codebooks are then initialised, at least 50 per
+            entry; 0 initialises them from their first batch. It has no effect on quantizers without such an
+            initialisation.
+        adversarial_start: number of batches before the discriminators join; until then the codec learns from the other
+            losses alone. It has no effect without discriminators.
+        discriminator_warmup: number of batches after that in which only the discriminators learn.
+        rate_sampling: choice of the number of codebooks in training.
         waveform_loss: reconstruction loss on the waveform.
         spectral_loss: reconstruction loss on spectra.
-        adversarial_loss: both players' adversarial losses.
-        feature_loss: feature matching.
-        weights: how much each loss counts.
-        balancer: balances the losses on the decoder's output (EnCodec eq. 5); None weighs them as they are.
-        optimizer: the generator's.
-        discriminator_optimizer: the discriminators'; None takes the generator's settings.
-        update_order: ``discriminator_first`` as the released codes, or ``joint``, which saves two passes.
-        average_decay: keep an exponential average of the generator's weights and deploy that; None deploys the last.
-            After ``n`` batches the decay is at most ``(1 + n) / (10 + n)``.
-        accumulate: split each batch into this many parts to save memory (needs ``joint``).
-        bitrate: kbps at which checkpoints are compared; None takes the highest.
-        validation_metrics: names of the metrics run in validation, see ``codeclab evaluate --help``.
-        compile: compile encoder, decoder and discriminators with ``torch.compile``.
-        seed: of every draw in training.
+        adversarial_loss: adversarial losses of generator and discriminators.
+        feature_loss: feature-matching loss.
+        weights: weights of the losses.
+        balancer: balancer of the losses on the decoder's output (EnCodec eq. 5); None uses the plain weights.
+        optimizer: settings of the generator's optimizer.
+        discriminator_optimizer: settings of the discriminators' optimizer; None takes the generator's.
+        update_order: order of the updates, ``discriminator_first``, as released, or ``joint``, which saves two passes.
+        average_decay: decay per batch of an exponential average of the generator's weights, which is deployed; None
+            deploys the last weights. After ``n`` batches the decay is at most ``(1 + n) / (10 + n)``.
+        accumulate: number of parts into which each batch is split to save memory (more than 1 needs ``joint``).
+        bitrate: bitrate at which checkpoints are compared, kbps; None takes the highest.
+        validation_metrics: names of the metrics in validation, see ``codeclab evaluate --help``.
+        compile: whether encoder, decoder and discriminators are compiled with ``torch.compile``.
+        seed: seed of every draw in training.
     """
 
     def __init__(
@@ -166,11 +167,11 @@ class CodecExperiment(lightning.LightningModule):
 
     @property
     def deployed_codec(self) -> Codec:
-        """The codec to validate and to save: the averaged one where an average is kept."""
+        """The codec to validate and to save: the average if there is one, otherwise the codec itself."""
         if self.average is None:
             return self.codec
-        for kept, buffer in zip(self.average.buffers(), self.codec.buffers(), strict=True):
-            kept.copy_(buffer)
+        for averaged, buffer in zip(self.average.buffers(), self.codec.buffers(), strict=True):
+            averaged.copy_(buffer)
         return self.average
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -188,7 +189,7 @@ class CodecExperiment(lightning.LightningModule):
         return bool(rng.random() < self.discriminator_probability)
 
     def discriminators_of(self, batch: int) -> Discriminators | None:
-        """The ensemble that judges this batch; None without discriminators, or before they join."""
+        """The ensemble of discriminators for this batch; None without discriminators, or before they join."""
         if not self.discriminators or batch < self.adversarial_start:
             return None
         index = 0
@@ -208,7 +209,7 @@ class CodecExperiment(lightning.LightningModule):
         return losses
 
     def players(self) -> dict[str, Player]:
-        """The generator and, where there are any, the discriminators; once a trainer has made the optimizers."""
+        """The generator and, if there are any, the discriminators; only after a trainer created the optimizers."""
         wrapped = self.optimizers()
         optimizers = wrapped if isinstance(wrapped, list) else [wrapped]
         modules = {"generator": self.codec, "discriminator": self.discriminators}
@@ -220,7 +221,7 @@ class CodecExperiment(lightning.LightningModule):
         }
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, StepOutput]:
-        """One batch for both players; ``batch`` is what ``AudioData`` yields, or audio ``[B, C, N]``."""
+        """One batch for both players; ``batch`` is one of ``AudioData``, or audio ``[B, C, N]``."""
         given = training_batch(batch, self.codec.channels, self.global_step, self.global_rank)
         index, audio, items = given.index, given.audio, given.items
         if index == self.quantizer_start and self.quantizer_start_frames:
@@ -231,11 +232,11 @@ class CodecExperiment(lightning.LightningModule):
         warming = discriminators is not None and index < self.adversarial_start + self.discriminator_warmup
         learner = players["discriminator"] if discriminators and (warming or self.discriminators_learn(index)) else None
         n_parts = min(self.accumulate, len(audio))
-        parts: list[tuple[float, PartOutput]] = []
+        parts: list[tuple[float, MicroBatchOutput]] = []
         for part, part_items in zip(audio.chunk(n_parts), items.chunk(n_parts), strict=True):
             share = len(part) / len(audio)
             if warming and discriminators is not None:
-                with standing_still(self.codec):  # its codebooks, too
+                with standing_still(self.codec):  # including its codebooks
                     coded = self.code(part, part_items, index)
                 parts.append((share, self.update.discriminators_alone(coded, discriminators, share)))
             else:
@@ -250,29 +251,30 @@ class CodecExperiment(lightning.LightningModule):
         output = whole.finished(index, audio, players, self.balancer)
         if moves_now:
             players["discriminator"].step(index)
-        players["generator"].step(index)  # without gradients it moves nothing and counts the batch
+        players["generator"].step(index)  # without gradients, as in the warm-up, this only counts the batch
         if not warming:
             self._update_average()
         return {OUTPUT: output}
 
-    def code(self, real: Tensor, items: Tensor, index: int) -> Coded:
+    def code(self, real: Tensor, items: Tensor, index: int) -> CodecOutput:
         """The codec's pass over one part of a batch, at the rates drawn for it.
 
         Args:
-            real: ``[B, C, N]``.
-            items: positions of its items in the whole batch, over all processes, ``int64 [B]``.
-            index: the batch, counted from 0.
+            real: audio ``[B, C, N]``.
+            items: positions of its items in the global batch, ``int64 [B]``.
+            index: index of the batch, from 0.
         """
         n_codebooks = self.rate_sampling.sample(self.seed, index, items, self.codec)
         sizes = self.codec.quantizer.codebook_sizes
         with profile("codec forward"):
             fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
-        return Coded(real, fake.float(), quantized, sizes, self.codec.frame_rate)
+        return CodecOutput(real, fake.float(), quantized, sizes, self.codec.frame_rate)
 
     def _update_average(self) -> None:
         if self.average is None or self.average_decay is None:
             return
-        # What the first batches overturn, such as entries that k-means replaces, must not linger in the average.
+        # Weights of the first batches must leave the average quickly, because initialisations such as k-means replace
+        # them.
         batches = max(0, self.global_step - 1 - self.discriminator_warmup)
         decay = min(self.average_decay, (1 + batches) / (10 + batches))
         with torch.no_grad():
@@ -286,14 +288,14 @@ class CodecExperiment(lightning.LightningModule):
         return most_telling(self.validation_metrics)
 
     def validation_step(self, batch: Any, batch_idx: int) -> dict[str, ValidationOutput]:
-        """A batch of validation clips as the deployed codec gives them; ``Validation`` measures them."""
+        """A batch of validation clips, decoded by the deployed codec; ``Validation`` measures them."""
         fits = self.trainer.state.fn == "fit"
         joined = not fits or self.global_step > self.quantizer_start or self.quantizer_start == 0
         rates = measured_rates(self.deployed_codec, self.main_codebooks, fits, joined)
         return self._decoded(batch, rates)
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, ValidationOutput]:
-        """A batch of test clips as the deployed codec gives them; ``Validation`` measures them."""
+        """A batch of test clips, decoded by the deployed codec; ``Validation`` measures them."""
         return self._decoded(batch, measured_rates(self.deployed_codec, self.main_codebooks))
 
     def _decoded(self, batch: Any, rates: dict[str, int | None]) -> dict[str, ValidationOutput]:
@@ -303,9 +305,9 @@ class CodecExperiment(lightning.LightningModule):
         return {OUTPUT: ValidationOutput(clips, decoded, codec.sample_rate, self.validation_metrics, self.monitored)}
 
     def measure_rate(self, split: str) -> float | None:
-        """The kbps that a learnt-rate codec's codes of a split's clips cost, which it offers from then on.
+        """The kbps of a learnt-rate codec on the clips of a split, which it offers from then on.
 
-        None where the rate is not learnt, or there are no such clips.
+        None if the rate is not learnt, or the split has no clips.
         """
         codec, data = self.deployed_codec, getattr(self.trainer, "datamodule", None)
         if not codec.quantizer.learns_rate or not isinstance(data, AudioData) or not getattr(data.corpus, split):
@@ -316,7 +318,7 @@ class CodecExperiment(lightning.LightningModule):
     # ------------------------------------------------------------------ checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the experiment is built from, as plain values."""
+        """Store the experiment's arguments as plain values."""
         checkpoint[EXPERIMENT] = describe_arguments(self.arguments)
 
     @classmethod
@@ -326,13 +328,13 @@ class CodecExperiment(lightning.LightningModule):
         """An experiment from a checkpoint alone: its parts, and their weights. No pickled class is loaded.
 
         Args:
-            checkpoint_path: of this suite.
-            map_location: where tensors go, as for ``torch.load``.
-            strict: refuse a checkpoint with other tensors than the parts have.
-            arguments: the constructor's, in place of those kept.
+            checkpoint_path: path of a checkpoint of this suite.
+            map_location: device of the tensors, as for ``torch.load``.
+            strict: whether a checkpoint with other tensors than those of the parts is refused.
+            arguments: arguments of the constructor that replace stored ones.
 
         Raises:
-            ValueError: the checkpoint does not hold how a part was built, or a class is not known.
+            ValueError: the checkpoint does not contain the arguments of a part, or a class is unknown.
         """
         content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
         experiment = cls(**read_arguments(cls, content, str(checkpoint_path), arguments))
@@ -340,6 +342,6 @@ class CodecExperiment(lightning.LightningModule):
         return experiment
 
     def configure_callbacks(self) -> list[lightning.Callback]:
-        """What logs and measures, unless the trainer has it already; so under any trainer."""
+        """The callbacks that log and measure, unless the trainer has them already."""
         present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         return [kind() for kind in (TrainingLogs, Validation) if kind not in present]

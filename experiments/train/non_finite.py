@@ -1,4 +1,4 @@
-"""What happens when a loss becomes NaN or infinite: the run stops, and keeps what explains it."""
+"""The error for a loss that becomes NaN or infinite, which stops the run."""
 
 import math
 
@@ -12,9 +12,9 @@ class NonFiniteLossError(RuntimeError):
     """A loss, or the norm of a gradient, became NaN or infinite.
 
     Args:
-        figures: what is not finite, by name, in the order of computation.
+        figures: values that are not finite, by name, in the order of computation.
         batch: index of the batch.
-        audio: the batch of all processes, ``[B, C, N]``.
+        audio: audio of the global batch, ``[B, C, N]``.
     """
 
     def __init__(self, figures: dict[str, float], batch: int, audio: Tensor) -> None:
@@ -26,17 +26,18 @@ class NonFiniteLossError(RuntimeError):
 
 
 def finite_figures(figures: dict[str, Tensor], batch: int, audio: Tensor) -> dict[str, float]:
-    """The figures of a batch as numbers, their means over processes; waits for the device once.
+    """The scalars of a batch as numbers, means over processes; synchronises with the device once.
 
-    The mean makes every process see what one of them saw, so that all stop together instead of one waiting for ever.
+    A value that is not finite on one process makes the mean not finite on all. All processes then stop together,
+    instead of waiting for ever for the one that stopped.
 
     Args:
         figures: scalars by name.
         batch: index of the batch.
-        audio: this process's share of it, ``[B, C, N]``.
+        audio: this process's part of the batch, ``[B, C, N]``.
 
     Raises:
-        NonFiniteLossError: one is NaN or infinite.
+        NonFiniteLossError: a scalar is NaN or infinite.
     """
     values = all_reduce_mean(torch.stack([value.detach().float() for value in figures.values()])).tolist()
     numbers = dict(zip(figures, values, strict=True))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.discriminators.adversarial import AdversarialLoss
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.feature_matching import FeatureLoss
 from codeclab.experiments.train.profiling import profile
 from codeclab.quantizers.weight_norm import weights_normed_once
@@ -35,17 +35,17 @@ class Discriminators:
     scores: dict[str, Tensor] = field(default_factory=dict)
 
     @profile("discriminators forward")
-    def judge(self, audio: Tensor) -> list[Judgement]:
-        """The ensemble's judgements of ``[B, C, N]``."""
-        judgements: list[Judgement] = self.ensemble(audio)
-        return judgements
+    def outputs(self, audio: Tensor) -> list[DiscriminatorOutput]:
+        """The ensemble's outputs for audio ``[B, C, N]``."""
+        outputs: list[DiscriminatorOutput] = self.ensemble(audio)
+        return outputs
 
-    def loss(self, real: list[Judgement], fake: list[Judgement]) -> Tensor:
-        """The discriminators' loss from their judgements of real and of fake audio."""
+    def loss(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
+        """The discriminators' loss from their outputs of real and of fake audio."""
         self.note(real, fake)
         return self.adversarial.discriminator(real, fake)
 
-    def note(self, real: list[Judgement], fake: list[Judgement]) -> None:
+    def note(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> None:
         """Keep the mean logits, each sub-network counted once; they stay on the device."""
         self.scores = {"score_real": mean_logit(real), "score_fake": mean_logit(fake)}
 
@@ -74,9 +74,9 @@ class GeneratorLosses:
         return torch.autograd.grad(total, self.leaf, retain_graph=True)[0]
 
 
-def mean_logit(judgements: list[Judgement]) -> Tensor:
+def mean_logit(outputs: list[DiscriminatorOutput]) -> Tensor:
     """The mean over sub-networks of each one's mean logit, a 0-d tensor without gradient."""
-    return torch.stack([judgement.logits.detach().float().mean() for judgement in judgements]).mean()
+    return torch.stack([output.logits.detach().float().mean() for output in outputs]).mean()
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) ->
     before it that keep their sign, would leave their rounding, which Adam makes a whole step of.
     """
     with weights_normed_once(discriminators.ensemble):
-        return discriminators.loss(discriminators.judge(real), discriminators.judge(fake.detach()))
+        return discriminators.loss(discriminators.outputs(real), discriminators.outputs(fake.detach()))
 
 
 def meet_updated_discriminators(
@@ -126,12 +126,12 @@ def meet_updated_discriminators(
     if discriminators.adversarial_active or discriminators.feature is not None:
         with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
             with torch.no_grad():
-                real_judgements = discriminators.judge(real) if discriminators.feature is not None else []
-            fake_judgements = discriminators.judge(leaf)
+                real_outputs = discriminators.outputs(real) if discriminators.feature is not None else []
+            fake_outputs = discriminators.outputs(leaf)
         if discriminators.adversarial_active:
-            losses["adversarial"] = discriminators.adversarial.generator(fake_judgements)
+            losses["adversarial"] = discriminators.adversarial.generator(fake_outputs)
         if discriminators.feature is not None:
-            losses["feature"] = discriminators.feature(real_judgements, fake_judgements)
+            losses["feature"] = discriminators.feature(real_outputs, fake_outputs)
     return GeneratorLosses(leaf, losses)
 
 
@@ -147,17 +147,17 @@ def share_one_pass(
     losses = output_losses(leaf)
     if update_discriminators:
         with weights_normed_once(discriminators.ensemble):
-            real_judgements, fake_judgements = discriminators.judge(real), discriminators.judge(leaf)
-        discriminator_loss = discriminators.loss(real_judgements, fake_judgements)
+            real_outputs, fake_outputs = discriminators.outputs(real), discriminators.outputs(leaf)
+        discriminator_loss = discriminators.loss(real_outputs, fake_outputs)
     else:
         with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
             with torch.no_grad():
-                real_judgements = discriminators.judge(real)
-            fake_judgements = discriminators.judge(leaf)
-        discriminators.note(real_judgements, fake_judgements)
+                real_outputs = discriminators.outputs(real)
+            fake_outputs = discriminators.outputs(leaf)
+        discriminators.note(real_outputs, fake_outputs)
         discriminator_loss = None
     if discriminators.adversarial_active:
-        losses["adversarial"] = discriminators.adversarial.generator(fake_judgements)
+        losses["adversarial"] = discriminators.adversarial.generator(fake_outputs)
     if discriminators.feature is not None:
-        losses["feature"] = discriminators.feature(real_judgements, fake_judgements)
+        losses["feature"] = discriminators.feature(real_outputs, fake_outputs)
     return GeneratorLosses(leaf, losses), discriminator_loss

@@ -1,4 +1,4 @@
-"""Where parts are found, and an experiment's parts as plain values, from which a checkpoint builds them anew."""
+"""The packages of parts, and an experiment's parts as plain values, from which a checkpoint rebuilds them."""
 
 import dataclasses
 import inspect
@@ -22,17 +22,17 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 def import_parts() -> None:
-    """Import every module that defines parts, so that their classes are known."""
+    """Import every module that defines parts, which makes their classes known."""
     import_modules(PART_PACKAGES)
     for module_name in PART_MODULES:
         import_module(module_name)
 
 
 def describe(value: Any) -> Any:
-    """An argument as plain values: a part is its class's name and its own arguments.
+    """An argument as plain values; a part becomes the name of its class and its own arguments.
 
     Raises:
-        ValueError: a part that does not keep its arguments as attributes of the same names.
+        ValueError: a part does not store its arguments as attributes of the same names.
     """
     if isinstance(value, PLAIN):
         return value
@@ -52,14 +52,14 @@ def describe(value: Any) -> Any:
 
 
 def rebuild(owner: Callable[..., Any], described: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a class from what ``describe`` gave of each.
+    """The arguments of a class from the results of ``describe``.
 
     Args:
-        owner: the class; its annotations say of which base each part is.
-        described: by argument.
+        owner: class, whose annotations determine the base of each part.
+        described: result of ``describe`` by name of the argument.
 
     Raises:
-        ValueError: a part whose class is not known; the message says how to make it known.
+        ValueError: the class of a part is unknown; the message says how to make it known.
     """
     import_parts()
     return {name: _rebuilt(value, _annotation(owner, name)) for name, value in described.items()}
@@ -94,7 +94,7 @@ def _annotation(owner: Callable[..., Any], name: str) -> Any:
 
 
 def _classes(annotation: Any) -> Iterator[type]:
-    """The classes an annotation names, through unions and lists."""
+    """The classes in an annotation, including those in unions and lists."""
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         for inner in typing.get_args(annotation):
             yield from _classes(inner)

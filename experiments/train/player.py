@@ -1,4 +1,4 @@
-"""One of the two players of adversarial training: a network and what moves its weights."""
+"""One of the two players of adversarial training, generator or discriminators: a network and its optimizer."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from codeclab.experiments.train.settings import OptimizerSettings
 
 @dataclass(frozen=True)
 class Player:
-    """A network, its optimizer, and how that is driven.
+    """A network, its optimizer, and the optimizer's settings.
 
     Attributes:
-        module: the weights that learn.
-        optimizer: moves them.
+        module: network that is trained.
+        optimizer: optimizer of its weights.
         settings: learning rate, its schedule and the largest gradient norm.
-        n_batches: of the whole training, along which the schedule runs.
+        n_batches: number of batches of the whole training, over which the schedule runs.
         counts_batches: whether its steps advance Lightning's ``global_step``: those of exactly one player do, so that
             it counts batches even where a batch leaves the discriminators alone.
     """
@@ -33,7 +33,7 @@ class Player:
         return self.settings.rate(batch, self.n_batches)
 
     def clip(self) -> Tensor:
-        """Scale the gradients down to their largest norm; returns the norm before, a 0-d tensor."""
+        """Clip the gradients to ``clip_norm``; returns their norm before that, a 0-d tensor."""
         parameters = [p for p in self.module.parameters() if p.grad is not None]
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if self.settings.clip_norm:
@@ -42,9 +42,10 @@ class Player:
 
     @profile("optimizers")
     def step(self, batch: int) -> None:
-        """Step with the learning rate of a batch, and leave the network without gradients."""
+        """Step with the learning rate of a batch, and delete the gradients."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(batch)
-        # Lightning counts every step of an optimizer that it has wrapped.
+        # Lightning counts every step of an optimizer through its own wrapper; a step of the inner optimizer is not
+        # counted.
         (self.optimizer if self.counts_batches else self.optimizer.optimizer).step()
         self.optimizer.optimizer.zero_grad(set_to_none=True)

@@ -1,7 +1,7 @@
-"""Markers of the parts of a training step, and the callback that times batches and hears the markers.
+"""Markers of the parts of a training step, and a callback that times batches and these parts.
 
-The step says ``@profile("losses")`` or ``with profile("losses"):``. Where nobody listens, a marker only finds that out:
-no clock is read, and nothing on the device is waited for. ``BatchTimer`` listens, on any trainer.
+The step is marked by ``@profile("losses")`` or ``with profile("losses"):``. Without a listener, a marker does nothing:
+it reads no clock and does not synchronise with the device. ``BatchTimer`` is such a listener, for any trainer.
 """
 
 import time
@@ -20,24 +20,24 @@ PARTS = (
     *("data", "codec forward", "losses", "discriminators forward"),
     *("output gradients", "balancer", "backward", "optimizers"),
 )
-"""Where a batch's time is looked for: ``data`` is between two steps, the others are marked in the step."""
+"""Parts of a batch's time: ``data`` is between two steps, the others are marked in the step."""
 
 REST = "rest"
-"""What of a step lies between its parts."""
+"""Name of the time of a step outside of its parts."""
 
 
 def now(device: torch.device | None = None) -> float:
-    """Seconds, ever growing; where a device is given, once it has done what it was asked."""
+    """A monotonic time in seconds; with a CUDA device, after all of its work is done."""
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 class Parts:
-    """Seconds spent in named parts; a part inside another is taken out of that one. It can hear the markers.
+    """Seconds spent in named parts; a nested part does not count for the outer one. It can listen to the markers.
 
     Args:
-        clock: seconds, ever growing.
+        clock: monotonic clock, seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = now) -> None:
@@ -47,33 +47,33 @@ class Parts:
         self._mark = 0.0
 
     def enter(self, part: str) -> None:
-        """What follows belongs to a part."""
+        """Start of a part."""
         self._take()
         self._inside.append(part)
 
     def leave(self) -> None:
-        """What follows belongs to the part around."""
+        """End of the current part; the outer one continues."""
         self._take()
         self._inside.pop()
 
     def start(self) -> None:
-        """Hear the markers from now on, in place of who heard them before; what lies between them is the rest."""
+        """Start to listen to the markers, instead of an earlier listener; time between parts is ``REST``."""
         self.enter(REST)
         _listener.set(self)
 
     def stop(self) -> None:
-        """Hear no marker any more."""
+        """Stop to listen to the markers."""
         _listener.set(None)
         self.leave()
 
     def take(self) -> dict[str, float]:
-        """The seconds so far, which begin anew."""
+        """The seconds so far; counting restarts from 0."""
         taken, self.seconds = dict(self.seconds), defaultdict(float)
         return taken
 
     @property
     def listens(self) -> bool:
-        """Whether it hears the markers."""
+        """Whether it listens to the markers."""
         return _listener.get() is self
 
     def _take(self) -> None:
@@ -87,10 +87,10 @@ _listener: ContextVar[Parts | None] = ContextVar("listener", default=None)
 
 
 class profile(ContextDecorator):  # noqa: N801 (reads as the function that it replaces)
-    """Marks a part of the training step, as a context or as a decorator.
+    """Marks a part of the training step, as a context manager or a decorator.
 
     Args:
-        part: one of ``PARTS``.
+        part: name of the part, one of ``PARTS``.
     """
 
     def __init__(self, part: str) -> None:
@@ -108,16 +108,16 @@ class profile(ContextDecorator):  # noqa: N801 (reads as the function that it re
 
 
 class BatchTimer(Callback):
-    """Times the batches of a training; the device is waited for at the end of each.
+    """Times the batches of a training; each ends with a synchronisation with the device.
 
     Args:
-        apart_from: batches before those that are taken apart, for which the device is also waited for at every seam;
-            None takes none apart.
+        apart_from: index of the first batch whose parts are timed, with a synchronisation at each marker; None times no
+            parts.
 
     Attributes:
-        waited: seconds between the end of the batch before, or the start of the training, and the batch's start.
-        worked: seconds from a batch's start to its end.
-        parts: of the batches taken apart.
+        waited: seconds from the end of the previous batch, or the start of training, to each batch's start.
+        worked: seconds from each batch's start to its end.
+        parts: seconds of the parts of the batches from ``apart_from`` on.
     """
 
     def __init__(self, apart_from: int | None = None) -> None:
@@ -133,11 +133,11 @@ class BatchTimer(Callback):
 
     @property
     def seconds(self) -> list[float]:
-        """Of each batch, from the end of the one before to its own."""
+        """Seconds from the end of the previous batch to the end of each batch."""
         return [waited + worked for waited, worked in zip(self.waited, self.worked, strict=True)]
 
     def shares(self) -> dict[str, float]:
-        """Of each part, and of the rest, in the time of the batches taken apart; they add up to 1."""
+        """The share of each part, and of the rest, in the time of the batches from ``apart_from`` on; the sum is 1."""
         seconds = {**self.parts.seconds, "data": sum(self.waited[self.apart_from :])}
         total = sum(seconds.values())
         return {part: seconds.get(part, 0.0) / total for part in (*PARTS, REST)}
@@ -150,7 +150,7 @@ class BatchTimer(Callback):
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """The wait for data is over."""
+        """End of the wait for data."""
         began = self.parts.clock() if self._apart else now()
         self.waited.append(began - self._mark)
         self._mark = began
@@ -160,7 +160,7 @@ class BatchTimer(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The batch is done, on the device too."""
+        """End of the batch, on the device, too."""
         if self.parts.listens:
             self.parts.stop()
         ended = self.parts.clock()
@@ -170,6 +170,6 @@ class BatchTimer(Callback):
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        """Listen no longer."""
+        """Stop to listen to the markers."""
         if self.parts.listens:
             self.parts.stop()

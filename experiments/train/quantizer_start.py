@@ -1,4 +1,4 @@
-"""A quantizer that joins once there is something to quantize, its codebooks started from many batches."""
+"""Initialisation of codebooks from many batches, for a quantizer that joins the training late."""
 
 from collections.abc import Iterator
 
@@ -14,15 +14,15 @@ from codeclab.quantizers.distributed import world_size
 
 
 def start_codebooks(codec: Codec, audio: Iterator[Tensor], n_frames: int) -> None:
-    """Start a codec's codebooks from the latents its encoder makes of audio now; a collective operation.
+    """Initialise a codec's codebooks from the current encoder's latents; a collective operation.
 
-    A batch of a small training has some hundred frames: for 1,024 entries they leave all but the first codebooks empty,
-    where fifty an entry fill them.
+    A batch of a small training has a few hundred frames. With 1,024 entries these fill the first codebooks only,
+    whereas fifty frames per entry fill all.
 
     Args:
-        codec: its encoder stands still meanwhile.
-        audio: this process's share of a batch ``[B, C, N]`` at a time, as many as are asked for; it may end sooner.
-        n_frames: latent frames wanted, over all processes.
+        codec: codec to initialise; its encoder is not changed.
+        audio: iterator over this process's parts of batches, ``[B, C, N]``, which is read as far as needed.
+        n_frames: number of latent frames to use, over all processes.
     """
     device = next(codec.parameters()).device
     frames: list[Tensor] = []
@@ -36,10 +36,10 @@ def start_codebooks(codec: Codec, audio: Iterator[Tensor], n_frames: int) -> Non
 
 
 def audio_from(batch: TrainingBatch, trainer: lightning.Trainer, channels: int) -> Iterator[Tensor]:
-    """The audio ``[B, C, N]`` of a training batch and of those after it, read ahead: the training gets them again.
+    """The audio ``[B, C, N]`` of a training batch and of later ones; the training reads them again.
 
-    They are a function of the batch's number alone where the data is an ``AudioData``, so a run that is stopped here
-    and continued starts from the same frames. Of any other loader a fresh pass is taken.
+    With ``AudioData``, later batches are a function of their index alone, so that a resumed run starts from the same
+    frames. With any other loader, they are those of a new pass.
     """
     yield batch.audio
     data = getattr(trainer, "datamodule", None)

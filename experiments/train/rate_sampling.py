@@ -1,4 +1,4 @@
-"""Who chooses, while training, how many codebooks a batch or an item uses."""
+"""The choice of the number of codebooks of a batch or an item in training."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from codeclab.codecs.bitrate import is_among
 from codeclab.quantizers.base import Quantizer
 
 BANDWIDTH_STREAM, DROPOUT_STREAM = 0xBA4D, 0xD409
-"""Keep these draws apart from others made of the same seed, batch and item."""
+"""Stream numbers that make these draws independent of others with the same seed, batch and item."""
 
 
 class RatedCodec(Protocol):
-    """What of a codec the choice depends on."""
+    """The properties of a codec on which the choice depends."""
 
     quantizer: Quantizer
 
@@ -29,17 +29,17 @@ class RatedCodec(Protocol):
 
 
 class RateSampling(ABC):
-    """A policy that names the codebooks of a training batch; the same on every process, and again on resume."""
+    """A policy for the number of codebooks of a training batch, equal on every process and in a resumed run."""
 
     @abstractmethod
     def sample(self, seed: int, batch: int, items: Tensor, codec: RatedCodec) -> int | Tensor | None:
-        """What to pass as ``n_codebooks``: None (all), one number for the batch, or ``int64 [B]``, one per item.
+        """The quantizer's ``n_codebooks``: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Args:
-            seed: the run's seed.
-            batch: index of the batch in the run.
-            items: ``int64 [B]``, positions of this process's items in the global batch.
-            codec: the codec being trained.
+            seed: seed of the run.
+            batch: index of the batch, from 0.
+            items: positions of this process's items in the global batch, ``int64 [B]``.
+            codec: codec in training.
         """
 
     @abstractmethod
@@ -47,7 +47,7 @@ class RateSampling(ABC):
         """Refuse, before training, a codec that the policy does not fit.
 
         Raises:
-            ValueError: it does not fit.
+            ValueError: the codec does not fit.
         """
 
 
@@ -65,18 +65,18 @@ class AllCodebooks(RateSampling):
 class PerBatchBandwidth(RateSampling):
     """One bitrate for the whole batch, each equally likely (EnCodec, Section 3.2 and 3.4).
 
-    The batch has one bitrate so that the discriminators of that bitrate alone judge it.
+    The whole batch has one bitrate, so that it goes to the discriminators of this bitrate alone.
 
     Args:
-        bitrates: kbps; each one that the codec offers.
+        bitrates: bitrates in kbps, each of which the codec offers.
 
     Raises:
-        ValueError: no bitrates, or one twice.
+        ValueError: there are no bitrates, or one is repeated.
     """
 
     def __init__(self, bitrates: list[float]) -> None:
         if not bitrates or len(set(bitrates)) < len(bitrates):
-            raise ValueError(f"bitrates is {bitrates}; right is a list of different bitrates in kbps, at least one")
+            raise ValueError(f"bitrates is {bitrates}; give a list of at least one bitrate in kbps, without repetition")
         self.bitrates = bitrates
 
     def index(self, seed: int, batch: int) -> int:
@@ -91,7 +91,7 @@ class PerBatchBandwidth(RateSampling):
         """Refuse bitrates that the codec does not offer.
 
         Raises:
-            ValueError: naming them, and those offered.
+            ValueError: the codec does not offer a bitrate; the message lists those offered.
         """
         offered = list(codec.bitrates)
         missing = [rate for rate in self.bitrates if not is_among(rate, offered)]
@@ -103,12 +103,12 @@ class PerBatchBandwidth(RateSampling):
 class CodebookDropout(RateSampling):
     """With probability ``p`` an item uses a uniformly drawn number of codebooks, 1 to all; otherwise all (DAC).
 
-    Kumar et al. 2023, Section 3.3 ("quantizer dropout"). Each item decides for itself. The released code instead drops
-    in the first ``int(B * p)`` items of what each process holds: the same expected share, but dependent on how the
-    batch is cut over processes, and with one item per process never dropping at all.
+    Kumar et al. 2023, Section 3.3 ("quantizer dropout"). The draws of items are independent. The released code instead
+    draws for the first ``int(B * p)`` items of each process. The expected share is the same, but it depends on the
+    number of processes, and with one item per process there is no dropout at all.
 
     Args:
-        p: probability, 0 to 1.
+        p: probability of an item's draw, 0 to 1.
 
     Raises:
         ValueError: ``p`` is outside 0 to 1.
@@ -128,7 +128,7 @@ class CodebookDropout(RateSampling):
         """Refuse a codec whose quantizer always uses all its codebooks.
 
         Raises:
-            ValueError: it does.
+            ValueError: the quantizer always uses all its codebooks.
         """
         if codec.quantizer.learns_rate:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Small groups of settings that a recipe writes as one block."""
+"""Groups of settings that are one block of a recipe."""
 
 import math
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from torch import nn
 
 @dataclass
 class LossWeights:
-    """How much each loss counts; 0 leaves it out.
+    """The weight of each loss; 0 omits it.
 
-    With the balancer the first four are shares of the gradient at the decoder's output (EnCodec eq. 5); without it
-    they are plain factors. The others, which depend on the latent alone, are always plain
-    factors; a loss of your own quantizer that is not named here counts once.
+    With the balancer, the first four are shares of the gradient at the decoder's output (EnCodec eq. 5); without it
+    they are plain factors. The others, which depend on the latent alone, are always plain factors. A loss of your own
+    quantizer that is not named here has the weight 1.
 
     Attributes:
-        waveform: loss on the waveform.
-        spectral: loss on (mel) spectra.
+        waveform: reconstruction loss on the waveform.
+        spectral: reconstruction loss on (mel) spectra.
         adversarial: the generator's adversarial loss.
         feature: feature matching.
         commitment: the quantizer's commitment loss.
@@ -40,18 +40,20 @@ class LossWeights:
 
 @dataclass
 class OptimizerSettings:
-    """One player's optimizer.
+    """The optimizer of one player, generator or discriminators.
 
     Attributes:
-        name: ``Adam`` or ``AdamW``.
-        lr: learning rate at the first batch.
-        betas: running-average coefficients.
-        eps: added to the root of the average square, so that weights with tiny gradients move little; above 0.
-        weight_decay: decoupled for AdamW (PyTorch's default 0.01), L2 for Adam; None takes PyTorch's default.
-        decay: factor on the learning rate after every batch (the papers' gamma).
-        schedule: ``exponential``: by ``decay`` alone; ``cosine``: from there down to zero at the last batch as well.
-        warmup: batches over which the learning rate rises from zero.
-        clip_norm: largest gradient norm; larger gradients are scaled down to it. None leaves them.
+        name: class of the optimizer, ``Adam`` or ``AdamW``.
+        lr: learning rate at the first batch, before warm-up.
+        betas: decays of the running averages.
+        eps: constant added to the root of the average square, which slows weights with tiny gradients; positive.
+        weight_decay: weight decay, decoupled for AdamW (PyTorch's default 0.01), L2 for Adam; None takes PyTorch's
+            default.
+        decay: factor of the learning rate per batch (the papers' gamma).
+        schedule: schedule of the learning rate; ``exponential`` is ``decay`` alone, ``cosine`` also goes to zero at the
+            end.
+        warmup: number of batches over which the learning rate rises from zero.
+        clip_norm: upper limit of the gradient norm, to which larger gradients are scaled down; None for no limit.
     """
 
     name: Literal["Adam", "AdamW"] = "Adam"
@@ -71,7 +73,7 @@ class OptimizerSettings:
             raise ValueError(f"eps is {self.eps}; it should be above 0, like PyTorch's 1e-8")
 
     def rate(self, batch: int, batches: int) -> float:
-        """The learning rate with which a batch, counted from 0, of a training of ``batches`` moves the weights."""
+        """The learning rate of a batch, counted from 0, in a training of ``batches``."""
         rate = self.lr * self.decay**batch
         if self.warmup:
             rate *= min(1.0, (batch + 1) / self.warmup)
@@ -84,6 +86,6 @@ class OptimizerSettings:
         kind = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[self.name]
         decay = {"Adam": 0.0, "AdamW": 0.01}[self.name] if self.weight_decay is None else self.weight_decay
         trained = list(parameters)
-        # One kernel for all weights, and not ten for each few.
+        # The fused optimizer needs one kernel for all weights, instead of ten for each group of a few.
         fused = all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
         return kind(trained, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=decay, fused=fused or None)

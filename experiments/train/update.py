@@ -26,7 +26,7 @@ UpdateOrder = Literal["discriminator_first", "joint"]
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodecOutput:
     """What the codec made of one part of a batch.
 
     Attributes:
@@ -45,7 +45,7 @@ class Coded:
 
 
 @dataclass(frozen=True)
-class PartOutput:
+class MicroBatchOutput:
     """What one part of a batch gave; all scalars are 0-d tensors without gradient, on the device.
 
     Attributes:
@@ -96,7 +96,7 @@ class PartOutput:
         )
 
 
-def mean_of_parts(parts: list[tuple[float, PartOutput]]) -> PartOutput:
+def mean_of_parts(parts: list[tuple[float, MicroBatchOutput]]) -> MicroBatchOutput:
     """The parts of a batch as one, each with its share of the batch's items; codes are the last part's."""
     if len(parts) == 1:
         return parts[0][1]
@@ -131,7 +131,9 @@ class Update:
     output_losses: Callable[[Tensor, Tensor], dict[str, Tensor]]
     backward: Callable[[Tensor], None]
 
-    def discriminators_alone(self, coded: Coded, discriminators: Discriminators, share: float) -> PartOutput:
+    def discriminators_alone(
+        self, coded: CodecOutput, discriminators: Discriminators, share: float
+    ) -> MicroBatchOutput:
         """The discriminators learn, in their warm-up; the codec made its part standing still.
 
         Args:
@@ -142,11 +144,16 @@ class Update:
         loss = two_pass_loss(discriminators, coded.real, coded.fake)
         self.teach(loss * share)
         losses = {"discriminator": loss.detach()}
-        return PartOutput(losses, discriminators.scores, {}, None, coded.quantized.codes, coded.sizes)
+        return MicroBatchOutput(losses, discriminators.scores, {}, None, coded.quantized.codes, coded.sizes)
 
     def both(
-        self, coded: Coded, discriminators: Discriminators | None, learner: Player | None, index: int, share: float
-    ) -> PartOutput:
+        self,
+        coded: CodecOutput,
+        discriminators: Discriminators | None,
+        learner: Player | None,
+        index: int,
+        share: float,
+    ) -> MicroBatchOutput:
         """The generator learns, and the discriminators where they are to.
 
         With ``discriminator_first`` they step here, before the generator meets them; with ``joint`` after all parts.
@@ -182,7 +189,7 @@ class Update:
         self.teach(((fake * gradient).sum() + sum(latent)) * share)
         losses = {} if discriminator_loss is None else {"discriminator": discriminator_loss}
         losses |= players.losses | quantized.losses
-        return PartOutput(
+        return MicroBatchOutput(
             losses={name: loss.detach() for name, loss in losses.items()},
             scores=discriminators.scores if discriminators else {},
             norms=norms,

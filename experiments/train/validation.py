@@ -1,4 +1,4 @@
-"""What is measured in validation and in test, and the callback that measures and logs it."""
+"""The measurements of validation and test, and the callback that logs them."""
 
 import logging
 from collections.abc import Sequence
@@ -20,31 +20,31 @@ from codeclab.experiments.train.step_output import OUTPUT
 logger = logging.getLogger(__name__)
 
 MOST_RATES = 5
-"""How many of a codec's bitrates are measured and played while it trains."""
+"""Largest number of bitrates at which a codec is measured and its samples are saved during training."""
 
 
 def spread_rates(offered: Sequence[float]) -> list[float]:
-    """The lowest and the highest of the bitrates offered, kbps, and at most three between, evenly spread."""
+    """The lowest and the highest of the bitrates offered, kbps, and at most three evenly spread in between."""
     count = min(len(offered), MOST_RATES)
     indices = [round(index * (len(offered) - 1) / max(count - 1, 1)) for index in range(count)]
     return [offered[index] for index in indices]
 
 
 def most_telling(metrics: Sequence[str]) -> str:
-    """The metric by which checkpoints are compared: ViSQOL where it is run, else mel distance, else the first."""
+    """The metric by which checkpoints are compared: ViSQOL if it is run, else mel distance, else the first one."""
     preferred = [name for name in ("visqol_audio", "visqol_speech", "mel_distance") if name in metrics]
     return (preferred or list(metrics))[0]
 
 
 def measured_rates(codec: Codec, main_codebooks: int, fits: bool = False, joined: bool = True) -> dict[str, int | None]:
-    """The numbers of codebooks that clips are coded with, by the suffix of their metrics' names.
+    """The numbers of codebooks at which clips are coded, by the suffix of the metrics' names.
 
     Args:
-        codec: what is measured.
-        main_codebooks: the number at which checkpoints are compared; its metrics have no suffix.
-        fits: whether it is being trained: then at more than two bitrates.
-        joined: whether its quantizer takes part in the training yet; until then the number is None: the codec is
-            measured without it, and is no candidate for the best.
+        codec: codec to measure.
+        main_codebooks: number of codebooks at which checkpoints are compared; its metrics have no suffix.
+        fits: whether the codec is in training; it is then measured at up to ``MOST_RATES`` bitrates, otherwise at two.
+        joined: whether the quantizer has joined the training. Before that, the number is None: the codec is measured
+            without the quantizer, and the checkpoint cannot become the best.
     """
     if not joined:
         return {"@unquantized": None}
@@ -74,14 +74,14 @@ def decode_clips(codec: Codec, audio: Tensor, rates: dict[str, int | None]) -> d
 
 @dataclass(frozen=True)
 class ValidationOutput:
-    """A batch of clips as a codec gives them.
+    """A batch of clips, decoded by a codec.
 
     Attributes:
-        clips: the originals.
-        decoded: ``[B, C, N]`` by the suffix of the metrics' names.
+        clips: original clips.
+        decoded: decoded clips ``[B, C, N]`` by the suffix of the metrics' names.
         sample_rate: Hz.
-        metrics: names of those wanted.
-        monitored: the one by which checkpoints are compared.
+        metrics: names of the metrics to compute.
+        monitored: metric by which checkpoints are compared.
     """
 
     clips: ValidationBatch
@@ -92,7 +92,7 @@ class ValidationOutput:
 
 
 class LearnsRate(Protocol):
-    """A module that can measure what a learnt bitrate costs."""
+    """A module that can measure a learnt bitrate."""
 
     def measure_rate(self, split: str) -> float | None:
         """The kbps on a split's clips; None where the rate is not learnt."""
@@ -111,7 +111,7 @@ class Validation(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Measure one batch of validation clips."""
-        # Named "step", it tells Lightning the row to log under, which would else be one batch behind.
+        # The value "step" sets the step of Lightning's log entry, which would otherwise be one batch behind.
         pl_module.log("step", float(trainer.global_step), batch_size=1, sync_dist=True)
         _measure(pl_module, outputs[OUTPUT], "valid", by_domain=trainer.state.fn == "fit")
 
@@ -141,7 +141,7 @@ def _measure(module: lightning.LightningModule, output: ValidationOutput, stage:
     for suffix, decoded in output.decoded.items():
         for name in output.metrics:
             if suffix.endswith("kbps") and name.startswith("visqol"):
-                continue  # seconds a clip: at the main bitrate and the lowest alone
+                continue  # ViSQOL takes seconds per clip, so it runs at the main and the lowest bitrate only
             metric = METRICS[name].load()
             scores = [
                 _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), output.sample_rate, name, clip)
@@ -153,7 +153,7 @@ def _measure(module: lightning.LightningModule, output: ValidationOutput, stage:
 
 
 def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate: int, name: str, clip: str) -> float:
-    """A clip's score; NaN, which is said once, where it has none, as a clip that is too short for the metric."""
+    """A clip's score; NaN, with a warning once, if the metric cannot score it, such as a clip that is too short."""
     try:
         return metric(original, coded, sample_rate)
     except EXPECTED_ERRORS as error:
@@ -169,7 +169,7 @@ def _say_once(text: str) -> None:
 def _log_scores(
     module: lightning.LightningModule, name: str, scores: list[float], domains: Sequence[str] | None, in_bar: bool
 ) -> None:
-    """Log the mean of a batch's scores that are numbers and, where domains are given, the mean of each domain's."""
+    """Log the mean of a batch's scores other than NaN and, if domains are given, the mean for each domain."""
     groups = {name: [score for score in scores if score == score]}
     for score, domain in zip(scores, domains or [], strict=False):
         if score == score:

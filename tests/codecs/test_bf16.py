@@ -41,7 +41,7 @@ def test_first_codes_are_mostly_those_of_float32(codec: Codec, speech: torch.Ten
     assert 0.8 < float(same.mean()) < 1
 
 
-def test_what_is_heard_is_as_near_the_original(codec: Codec, speech: torch.Tensor) -> None:
+def test_what_is_played_is_as_near_the_original(codec: Codec, speech: torch.Tensor) -> None:
     rough = copy.deepcopy(codec).to_bf16()
     errors = [decibels(one.decode(one.encode(speech, bitrate=6)) - speech, speech) for one in (codec, rough)]
     assert errors[1] == pytest.approx(errors[0], abs=0.1)

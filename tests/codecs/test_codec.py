@@ -150,7 +150,7 @@ def test_audio_that_cannot_be_coded(audio, message):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("requested", "message"),
     [
         ({"bitrate": 0.15, "n_codebooks": 2}, "not both"),
         ({"bitrate": 6.0}, "does not offer 6 kbps; it offers 0.075, 0.15, 0.225, 0.3 kbps"),
@@ -158,9 +158,9 @@ def test_audio_that_cannot_be_coded(audio, message):
         ({"n_codebooks": 0}, "n_codebooks is 0"),
     ],
 )
-def test_rates_that_are_not_offered(asked, message):
+def test_rates_that_are_not_offered(requested, message):
     with pytest.raises(ValueError, match=message):
-        make().encode(torch.zeros(1, 1, 40), **asked)
+        make().encode(torch.zeros(1, 1, 40), **requested)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_rates_that_are_not_offered(asked, message):
         ({"bitrates": [6.0]}, "6 kbps cannot be reached; these parts give 0.075, 0.15 kbps"),
         ({"sample_rate": 0}, "sample_rate is 0"),
         ({"segment": -1.0}, "segment is -1.0"),
-        ({"segment": 0.001}, "a segment of 0.001 s is less than a sample at 100 Hz"),
+        ({"segment": 0.001}, "segment is 0.001 s, less than a sample at 100 Hz"),
         ({"overlap": 1.0}, "overlap 1.0"),
     ],
 )

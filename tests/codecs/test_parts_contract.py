@@ -158,7 +158,7 @@ def test_snakes_own_derivatives_are_those_of_its_formula():
 def test_activations_by_name():
     assert isinstance(make_activation("snake", 3), Snake)
     assert make_activation("leaky_relu", 3)(torch.tensor(-1.0)) == pytest.approx(-0.1)
-    with pytest.raises(ValueError, match="no activation 'swish'; there are: snake, elu, relu, leaky_relu"):
+    with pytest.raises(ValueError, match="no activation is called 'swish'; there are: snake, elu, relu, leaky_relu"):
         make_activation("swish", 3)
 
 

@@ -15,7 +15,7 @@ def test_polyphase_equals_scipys_with_its_own_filter(rates, dtype):
     divisor = int(np.gcd(old, new))
     sound = np.random.default_rng(0).standard_normal((2, 3000)).astype(dtype)
     right = resample_poly(sound, new // divisor, old // divisor, axis=-1)
-    for _ in range(2):  # the second time the filter is the kept one
+    for _ in range(2):  # the second time the filter comes from the cache
         made = resample_polyphase(torch.from_numpy(sound), old, new)
         assert made.dtype == torch.from_numpy(sound).dtype
         assert torch.equal(made, torch.from_numpy(right))

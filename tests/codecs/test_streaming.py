@@ -209,7 +209,7 @@ def test_what_is_not_causal_says_so():
     norm = {"causal": False, "norm": "time_group_norm"}
     with pytest.raises(NotStreamableError, match="time_group_norm takes the mean and variance of all samples"):
         seanet(norm, norm).stream(lookahead=True)
-    with pytest.raises(NotStreamableError, match="level of the whole recording; with segments it streams"):
+    with pytest.raises(NotStreamableError, match="level of the whole recording; use segments to stream"):
         seanet(normalize=True).stream()
     parts = SEANetEncoder(**SEANET), GumbelSoftmax(8, choice="sample"), SEANetDecoder(**SEANET)
     with pytest.raises(NotStreamableError, match="choice: argmax"):
@@ -224,7 +224,7 @@ class Unknown(SEANetEncoder):
 
 def test_a_part_that_does_not_say_how_it_streams():
     codec = Codec(Unknown(), ResidualVQ(8, 3, 16), SEANetDecoder(**SEANET), RATE)
-    with pytest.raises(NotStreamableError, match="Softmax does not say how it is streamed"):
+    with pytest.raises(NotStreamableError, match="Softmax cannot be streamed; give it a method stream"):
         codec.stream()
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from codeclab.discriminators.base import Judgement
+from codeclab.discriminators.base import DiscriminatorOutput
 
 State = dict[str, Tensor]
 
@@ -46,20 +46,20 @@ def relative_error() -> Callable[[Tensor, Tensor], float]:
 
 
 @pytest.fixture
-def worst_judgement_error(
+def worst_output_error(
     relative_error: Callable[[Tensor, Tensor], float],
-) -> Callable[[State, list[Judgement]], float]:
+) -> Callable[[State, list[DiscriminatorOutput]], float]:
     """The worst relative error over the logits and features of all sub-networks."""
 
-    def worst(tensors: State, judgements: list[Judgement]) -> float:
+    def worst(tensors: State, outputs: list[DiscriminatorOutput]) -> float:
         errors = []
-        for k, (logits, features) in enumerate(judgements):
+        for k, (logits, features) in enumerate(outputs):
             maps = [name for name in tensors if name.startswith(f"output.fmap.{k}.")]
             expected = tensors.get(f"output.logits.{k}", tensors.get(f"output.fmap.{k}.{len(features)}"))
             assert len(maps) - len(features) == (f"output.logits.{k}" not in tensors)
             errors.append(relative_error(logits, expected))
             errors += [relative_error(f, tensors[f"output.fmap.{k}.{i}"]) for i, f in enumerate(features)]
-        assert f"output.fmap.{len(judgements)}.0" not in tensors
+        assert f"output.fmap.{len(outputs)}.0" not in tensors
         return max(errors)
 
     return worst

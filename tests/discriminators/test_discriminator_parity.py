@@ -29,30 +29,30 @@ TIE = 1e-6
 """Of a map's largest value: features nearer to 0, or to each other, are ordered by rounding."""
 
 
-def negated_mean(judgements):
-    return sum(-judgement.logits.mean() for judgement in judgements)
+def negated_mean(outputs):
+    return sum(-output.logits.mean() for output in outputs)
 
 
 @pytest.fixture
-def assert_judged_alike(worst_judgement_error, relative_error):
-    """``assert_judged_alike(discriminator, tensors, loss)``: judgements and the loss's gradient are the reference's."""
+def assert_outputs_alike(worst_output_error, relative_error):
+    """``assert_outputs_alike(discriminator, tensors, loss)``: outputs and the loss's gradient are the reference's."""
 
     def check(discriminator, tensors, loss=negated_mean):
         audio = tensors["input.audio"].clone().requires_grad_()
-        judgements = discriminator(audio)
-        assert worst_judgement_error(tensors, judgements) < FORWARD
-        (gradient,) = torch.autograd.grad(loss(judgements), audio)
+        outputs = discriminator(audio)
+        assert worst_output_error(tensors, outputs) < FORWARD
+        (gradient,) = torch.autograd.grad(loss(outputs), audio)
         assert relative_error(gradient, tensors["grad.input.audio"]) < GRADIENT
 
     return check
 
 
-def test_msstft_is_encodecs(golden, load_scales, assert_judged_alike):
+def test_msstft_is_encodecs(golden, load_scales, assert_outputs_alike):
     tensors, description = golden("msstftd_encodec")
     config = description["config"]
     discriminator = MSSTFTDiscriminator(config["n_ffts"], config["hop_lengths"], n_filters=config["filters"])
     load_scales(tensors, discriminator)
-    assert_judged_alike(discriminator, tensors)
+    assert_outputs_alike(discriminator, tensors)
 
 
 def test_msstft_spectrum_is_encodecs(golden, relative_error):
@@ -74,10 +74,10 @@ def test_msstft_windows_may_be_shorter_than_their_transforms_as_audiocrafts(gold
         spectrum = network.stft(audio).transpose(-1, -2)
         assert spectrum.shape == reference(audio).shape
         assert relative_error(torch.view_as_real(spectrum), torch.view_as_real(reference(audio))) < FORWARD
-    assert [judgement.logits.shape[2] for judgement in discriminator(audio)] == [(1900 - 256) // 50 + 1, 56]
+    assert [output.logits.shape[2] for output in discriminator(audio)] == [(1900 - 256) // 50 + 1, 56]
 
 
-def test_mpd_is_audiocrafts(golden, load_scales, assert_judged_alike):
+def test_mpd_is_audiocrafts(golden, load_scales, assert_outputs_alike):
     tensors, description = golden("disc_mpd_audiocraft")
     config = description["config"]
     discriminator = MultiPeriodDiscriminator(
@@ -94,7 +94,7 @@ def test_mpd_is_audiocrafts(golden, load_scales, assert_judged_alike):
         normalize_input=False,
     )
     load_scales(tensors, discriminator)
-    assert_judged_alike(discriminator, tensors)
+    assert_outputs_alike(discriminator, tensors)
 
 
 @pytest.fixture
@@ -115,8 +115,8 @@ def dac(golden, load_reference):
     return Ensemble([mpd, bands]), tensors
 
 
-def test_dac_judges_as_released(dac, assert_judged_alike):
-    assert_judged_alike(*dac, lambda judgements: sum((1 - one.logits).square().mean() for one in judgements))
+def test_dacs_ensemble_is_the_released_one(dac, assert_outputs_alike):
+    assert_outputs_alike(*dac, lambda outputs: sum((1 - one.logits).square().mean() for one in outputs))
 
 
 def off_the_kinks(error, real, fake, audio):
@@ -144,19 +144,19 @@ def off_the_kinks(error, real, fake, audio):
 def assert_dac_losses(discriminator, tensors, relative_error):
     """Both players' losses and feature matching as ``GANLoss`` gives them, and their gradients at the fake audio."""
     fake = tensors["input.fake"].clone().requires_grad_()
-    real_judgements, fake_judgements = discriminator(tensors["input.audio"]), discriminator(fake)
+    real_outputs, fake_outputs = discriminator(tensors["input.audio"]), discriminator(fake)
     adversarial, feature = LeastSquaresLoss(), FeatureMatchingLoss(relative=False, reduction="sum")
     values = {
-        "discriminator": adversarial.discriminator(real_judgements, fake_judgements),
-        "generator": adversarial.generator(fake_judgements),
-        "feature": feature(real_judgements, fake_judgements),
+        "discriminator": adversarial.discriminator(real_outputs, fake_outputs),
+        "generator": adversarial.generator(fake_outputs),
+        "feature": feature(real_outputs, fake_outputs),
     }
     for name, value in values.items():
         assert value.item() == pytest.approx(float(tensors[f"output.gan.{name}"]), rel=FORWARD)
     for name in ("generator", "feature"):
         (gradient,) = torch.autograd.grad(values[name], fake, retain_graph=True)
         expected = tensors[f"grad.fake.{name}"]
-        error = off_the_kinks(gradient - expected, real_judgements, fake_judgements, fake)
+        error = off_the_kinks(gradient - expected, real_outputs, fake_outputs, fake)
         assert relative_error(expected + error, expected) < GRADIENT
 
 
@@ -179,13 +179,13 @@ def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relativ
     discriminator = MSSTFTDiscriminator((256, 512, 128), n_filters=4, negative_slope=0.3)
     load_scales(load_file(shared / "parity" / "disc_msstftd_audiocraft.safetensors"), discriminator)
     fake = tensors["input.fake"].clone().requires_grad_()
-    real_judgements, fake_judgements = discriminator(tensors["input.real"]), discriminator(fake)
+    real_outputs, fake_outputs = discriminator(tensors["input.real"]), discriminator(fake)
     loss = ADVERSARIAL[name](reduction)
     feature = FeatureMatchingLoss(relative=False, reduction=reduction)
     values = {
-        "discriminator": loss.discriminator(real_judgements, fake_judgements),
-        "generator": loss.generator(fake_judgements),
-        "feature": feature(real_judgements, fake_judgements),
+        "discriminator": loss.discriminator(real_outputs, fake_outputs),
+        "generator": loss.generator(fake_outputs),
+        "feature": feature(real_outputs, fake_outputs),
     }
     for part, value in values.items():
         expected = tensors.get(f"output.{name}.{label}.{part}", tensors[f"output.hinge.{label}.{part}"])
@@ -197,7 +197,7 @@ def test_adversarial_losses_are_audiocrafts(golden, shared, load_scales, relativ
 
 
 @pytest.mark.shared
-def test_msstft_is_audiocrafts(golden, load_scales, assert_judged_alike):
+def test_msstft_is_audiocrafts(golden, load_scales, assert_outputs_alike):
     tensors, description = golden("disc_msstftd_audiocraft")
     config = description["config"]
     discriminator = MSSTFTDiscriminator(
@@ -208,11 +208,11 @@ def test_msstft_is_audiocrafts(golden, load_scales, assert_judged_alike):
         negative_slope=config["activation_params"]["negative_slope"],
     )
     load_scales(tensors, discriminator)
-    assert_judged_alike(discriminator, tensors)
+    assert_outputs_alike(discriminator, tensors)
 
 
 @pytest.mark.shared
-def test_msd_is_audiocrafts(golden, load_reference, assert_judged_alike):
+def test_msd_is_audiocrafts(golden, load_reference, assert_outputs_alike):
     tensors, description = golden("disc_msd_audiocraft")
     config = description["config"]
     discriminator = MultiScaleDiscriminator(
@@ -231,11 +231,11 @@ def test_msd_is_audiocrafts(golden, load_reference, assert_judged_alike):
         pairs += [(conv, f"discriminators.{k}.convs.{i}.conv") for i, conv in enumerate(others, start=1)]
         pairs.append((network.post, f"discriminators.{k}.conv_post.conv"))
     load_reference(tensors, pairs)
-    assert_judged_alike(discriminator, tensors)
+    assert_outputs_alike(discriminator, tensors)
 
 
 @pytest.mark.shared
-def test_msd_is_dacs(golden, load_reference, assert_judged_alike, relative_error):
+def test_msd_is_dacs(golden, load_reference, assert_outputs_alike, relative_error):
     tensors, description = golden("disc_dac_msd")
     discriminator = MultiScaleDiscriminator(
         description["config"]["rates"],
@@ -252,5 +252,5 @@ def test_msd_is_dacs(golden, load_reference, assert_judged_alike, relative_error
         pairs += [(conv, f"discriminators.{k}.convs.{i}.0") for i, conv in enumerate(network.stack.convs)]
         pairs.append((network.post, f"discriminators.{k}.conv_post"))
     load_reference(tensors, pairs)
-    assert_judged_alike(discriminator, tensors, LeastSquaresLoss().generator)
+    assert_outputs_alike(discriminator, tensors, LeastSquaresLoss().generator)
     assert_dac_losses(discriminator, tensors, relative_error)

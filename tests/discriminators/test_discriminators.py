@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from codeclab.discriminators.base import Discriminator, Judgement
+from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.layers import peak_normalized, spectrum_maps
 from codeclab.discriminators.mono_stft import MonoSTFTDiscriminator, StepNorm
@@ -44,11 +44,11 @@ def kind(request):
     return request.param
 
 
-def test_one_judgement_per_network_without_the_logits_among_features(kind):
-    judgements = KINDS[kind]()(torch.randn(3, 1, 400))
-    assert all(isinstance(judgement, Judgement) for judgement in judgements)
-    assert [len(judgement.features) for judgement in judgements] == N_NETWORKS[kind]
-    for logits, features in judgements:
+def test_one_output_per_network_without_the_logits_among_features(kind):
+    outputs = KINDS[kind]()(torch.randn(3, 1, 400))
+    assert all(isinstance(output, DiscriminatorOutput) for output in outputs)
+    assert [len(output.features) for output in outputs] == N_NETWORKS[kind]
+    for logits, features in outputs:
         assert len(logits) == 3
         assert logits.shape[1] == 1
         assert all(logits.data_ptr() != feature.data_ptr() and len(feature) == 3 for feature in features)
@@ -57,12 +57,12 @@ def test_one_judgement_per_network_without_the_logits_among_features(kind):
 def test_gradients_reach_audio_and_every_parameter(kind):
     discriminator = KINDS[kind]()
     audio = torch.randn(2, 1, 400, requires_grad=True)
-    sum(judgement.logits.square().mean() for judgement in discriminator(audio)).backward()
+    sum(output.logits.square().mean() for output in discriminator(audio)).backward()
     assert (audio.grad != 0).float().mean() > 0.9
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in discriminator.parameters())
 
 
-def test_an_item_is_judged_alike_in_any_batch(kind):
+def test_an_item_has_the_same_logits_in_any_batch(kind):
     discriminator = KINDS[kind]().eval()  # or spectral norm's estimate would move in between
     audio = torch.randn(3, 1, 400)
     for together, alone in zip(discriminator(audio), discriminator(audio[1:2]), strict=True):
@@ -91,11 +91,11 @@ def test_runs_under_bfloat16_autocast(kind):
     discriminator = MultiBandSTFTDiscriminator((512,), n_filters=2) if kind == "multiband" else KINDS[kind]()
     audio = torch.randn(2, 1, 1600, requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        judgements = discriminator(audio)
-    assert judgements[0].logits.dtype == torch.bfloat16
-    for low, full in zip(judgements, discriminator(audio), strict=True):
+        outputs = discriminator(audio)
+    assert outputs[0].logits.dtype == torch.bfloat16
+    for low, full in zip(outputs, discriminator(audio), strict=True):
         torch.testing.assert_close(low.logits.float(), full.logits, rtol=0.1, atol=0.05)
-    sum(judgement.logits.float().mean() for judgement in judgements).backward()
+    sum(output.logits.float().mean() for output in outputs).backward()
     assert torch.isfinite(audio.grad).all()
 
 
@@ -106,7 +106,7 @@ def test_arguments_are_kept_and_buffers_are_not_saved(kind):
     assert not any("window" in name.rsplit(".")[-1] for name in discriminator.state_dict())
 
 
-def test_stereo_channels_are_judged_separately_or_jointly():
+def test_stereo_channels_are_separate_or_joined():
     separate, joint = msstft(2), msstft(2, separate_channels=False)
     audio = torch.randn(3, 2, 400)
     assert separate(audio)[0].logits.shape[:3] == (3, 2, 1)
@@ -151,7 +151,7 @@ def test_wrong_arguments_are_named():
         MSSTFTDiscriminator((64, 128), window_lengths=(64,))
     with pytest.raises(ValueError, match="window_length is 65; it must not be longer than n_fft 64"):
         MSSTFTDiscriminator((64,), window_lengths=(65,))
-    with pytest.raises(ValueError, match="one of them is empty"):
+    with pytest.raises(ValueError, match="one is empty, and each must contain a bin"):
         MultiBandSTFTDiscriminator((32,), bands=((0.0, 0.01), (0.01, 1.0)))
     with pytest.raises(ValueError, match="at least one discriminator"):
         Ensemble([])
@@ -169,12 +169,12 @@ def test_defaults_are_the_papers():
     assert widths == [32, 128, 512, 1024, 1024]
 
 
-def test_ensemble_lists_all_judgements_in_order():
+def test_ensemble_lists_all_outputs_in_order():
     parts = [mpd(), msstft()]
     audio = torch.randn(1, 1, 400)
-    expected = [judgement.logits for part in parts for judgement in part(audio)]
-    for judgement, logits in zip(Ensemble(parts)(audio), expected, strict=True):
-        torch.testing.assert_close(judgement.logits, logits)
+    expected = [output.logits for part in parts for output in part(audio)]
+    for output, logits in zip(Ensemble(parts)(audio), expected, strict=True):
+        torch.testing.assert_close(output.logits, logits)
 
 
 def test_reseeded_copies_differ_by_seed_alone():
@@ -213,9 +213,9 @@ def test_reseeding_says_what_it_cannot_reset():
             self.gain = nn.Parameter(torch.ones(1))
 
         def forward(self, audio):
-            return [Judgement(self.gain * audio, [])]
+            return [DiscriminatorOutput(self.gain * audio, [])]
 
-    with pytest.raises(ValueError, match=r"discriminators.0 \(Stubborn\) has no reset_parameters"):
+    with pytest.raises(ValueError, match=r"discriminators.0 \(Stubborn\) has parameters and no reset_parameters"):
         reseeded_copy(Ensemble([Stubborn()]), 0)
 
 
@@ -230,7 +230,7 @@ def test_pooling_averages_and_sinc_keeps_a_slow_tone():
         downsampled(slow, 3, "sinc")[..., 20:-20], slow[..., ::3][..., 20:-20], rtol=0, atol=0.01
     )
     assert downsampled(fast, 3, "sinc")[..., 20:-20].abs().max() < 0.01
-    with pytest.raises(ValueError, match="powers of two when pooled"):
+    with pytest.raises(ValueError, match="powers of two with downsampling 'pool'"):
         MultiScaleDiscriminator((1, 3))
 
 
@@ -254,8 +254,8 @@ def test_steps_are_normalised_each_for_itself():
 
 
 def test_mono_stft_has_soundstreams_shape():
-    (judgement,) = MonoSTFTDiscriminator(n_filters=1)(torch.randn(1, 1, 1024 + 256 * 31))
-    assert [tuple(feature.shape[1:]) for feature in judgement.features] == [
+    (output,) = MonoSTFTDiscriminator(n_filters=1)(torch.randn(1, 1, 1024 + 256 * 31))
+    assert [tuple(feature.shape[1:]) for feature in output.features] == [
         (1, 32, 513),
         (2, 32, 257),
         (4, 16, 129),
@@ -264,10 +264,10 @@ def test_mono_stft_has_soundstreams_shape():
         (8, 8, 17),
         (16, 4, 9),
     ]
-    assert judgement.logits.shape == (1, 1, 4, 1)
+    assert output.logits.shape == (1, 1, 4, 1)
 
 
-def test_kongs_mpd_hears_the_level_and_dacs_does_not():
+def test_kongs_mpd_depends_on_the_level_and_dacs_does_not():
     audio = torch.randn(1, 1, 600)
     found = {}
     for name, settings in {"kong": {"pad_full_period": False, "normalize_input": False}, "dac": {}}.items():
@@ -309,8 +309,8 @@ def test_the_papers_msstft_has_kernels_of_8_and_a_normalised_first_layer():
     assert [conv.kernel_size for conv in convs] == [(3, 8)] * 4 + [(3, 3)]
     assert all(hasattr(conv, "parametrizations") for conv in convs)
     assert not hasattr(MSSTFTDiscriminator([64], n_filters=2).networks[0].stack.convs[0], "parametrizations")
-    (judgement,) = discriminator(torch.randn(1, 1, 600))
-    assert bool(judgement.logits.isfinite().all())
+    (output,) = discriminator(torch.randn(1, 1, 600))
+    assert bool(output.logits.isfinite().all())
 
 
 def test_each_grouped_convolution_of_an_msd_can_be_given_as_audiocrafts() -> None:
@@ -320,18 +320,22 @@ def test_each_grouped_convolution_of_an_msd_can_be_given_as_audiocrafts() -> Non
         for more in ({}, {"inner_kernel_sizes": [9, 15], "groups": [1, 8], "inner_strides": [3, 2], "paddings": [4, 7]})
     )
 
-    def shapes(judge: MultiScaleDiscriminator) -> list[tuple[int, ...]]:
-        inner = judge.networks[0].stack.convs[1:-1]
+    def shapes(discriminator: MultiScaleDiscriminator) -> list[tuple[int, ...]]:
+        inner = discriminator.networks[0].stack.convs[1:-1]
         return [(*c.weight.shape, c.stride[0], c.padding[0], c.groups) for c in inner]
 
     # Channels out, channels in of a group, kernel, stride, padding, groups.
     assert shapes(usual) == [(16, 4, 21, 2, 10, 2), (64, 4, 41, 4, 20, 4)]
     assert shapes(given) == [(16, 8, 9, 3, 4, 1), (64, 2, 15, 2, 7, 8)]
-    (judgement,) = given(torch.randn(1, 1, 600))
-    assert [features.shape[1:] for features in judgement.features] == [(8, 600), (16, 200), (64, 100), (128, 100)]
+    (output,) = given(torch.randn(1, 1, 600))
+    assert [features.shape[1:] for features in output.features] == [(8, 600), (16, 200), (64, 100), (128, 100)]
     kernels = MultiScaleDiscriminator((1,), n_filters=8, conv_strides=(2, 4), inner_kernel_sizes=[9, 15])
     assert [shape[-2] for shape in shapes(kernels)] == [10, 20]  # AudioCraft's, too, stays
-    with pytest.raises(
-        ValueError, match=r"groups are \[1\] and conv_strides \[2, 4\]; give one value for each of them"
-    ):
+    with pytest.raises(ValueError, match=r"groups are \[1\] and conv_strides are \[2, 4\]; give one value per stride"):
         MultiScaleDiscriminator((1,), conv_strides=(2, 4), groups=[1])
+
+
+def test_the_name_of_an_output_before_version_0_2_still_works_and_names_the_new_one():
+    with pytest.warns(FutureWarning, match="called DiscriminatorOutput since 0.2"):
+        from codeclab.discriminators.base import Judgement
+    assert Judgement is DiscriminatorOutput

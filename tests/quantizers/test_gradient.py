@@ -57,7 +57,7 @@ def test_opposite_directions_stay_finite() -> None:
     assert bool(found.isfinite().all())
 
 
-def test_a_quantizer_learns_by_the_way_it_is_told() -> None:
+def test_a_quantizer_uses_the_chosen_gradient_estimator() -> None:
     latent = pair()[0].transpose(1, 2)
     found = []
     for how in ("straight_through", "rotation"):
@@ -67,5 +67,5 @@ def test_a_quantizer_learns_by_the_way_it_is_told() -> None:
         found.append((out.latent.detach(), torch.autograd.grad(out.latent.square().sum(), given)[0]))
     assert torch.equal(found[0][0], found[1][0])
     assert not torch.allclose(found[0][1], found[1][1])
-    with pytest.raises(ValueError, match='gradient is "turned"; it is "straight_through" or "rotation"'):
+    with pytest.raises(ValueError, match='gradient is "turned"; it must be "straight_through" or "rotation"'):
         FactorizedVQ(5, 2, 8, 3, gradient="turned")

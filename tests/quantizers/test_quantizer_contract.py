@@ -183,7 +183,7 @@ def test_factorized_takes_a_dimension_per_codebook():
     quantizer = FactorizedVQ(D, 3, SIZE, [2, 4, 5])
     assert [stage.codebook.weight.shape[1] for stage in quantizer.stages] == [2, 4, 5]
     assert quantizer.codebook_dim == [2, 4, 5]
-    with pytest.raises(ValueError, match="lists 2 sizes; right is one number, or 3"):
+    with pytest.raises(ValueError, match="lists 2 sizes; give one number, or 3"):
         FactorizedVQ(D, 3, SIZE, [2, 4])
 
 

@@ -89,7 +89,7 @@ def test_noise_is_a_function_of_seed_and_batch(kind, gpu):
 
 @pytest.fixture
 def with_tf32():
-    """As users have it: convolutions round to TF32 by default, and matrix products where they were told to."""
+    """A user's settings: convolutions round to TF32 by default, and matrix products by request."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     yield

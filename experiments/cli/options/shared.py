@@ -56,11 +56,11 @@ def add_max_left_out(parser: argparse.ArgumentParser) -> None:
 
 
 def add_codec(parser: argparse.ArgumentParser) -> None:
-    """Add ``--codec``, whose default is the codec in the box."""
+    """Add ``--codec``, whose default is the built-in codec."""
     parser.add_argument(
         "--codec",
         default=BOX,
         type=run_name,
         metavar="CODEC",
-        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the codec in the box)",
+        help="a run (runs/NAME), a codec's folder, a published checkpoint or a hub id (default: the built-in codec)",
     )

@@ -19,21 +19,22 @@ WIN_LENGTHS = (600, 1200, 240)
 class MultiResolutionSTFTLoss(ReconstructionLoss):
     """Multi-resolution STFT loss (Yamamoto et al. 2020, arXiv:1910.11480) as ``auraloss`` computes it.
 
-    A mean over resolutions of spectral convergence and L1 distances. The package takes spectral convergence over the
-    whole batch at once; here it is that of each channel of each item, and a mean over them, as of any loss here.
+    It is a mean over resolutions of spectral convergence and L1 distances. The package computes spectral convergence
+    over the whole batch at once. Here it is the mean over the channels of all items, because every loss here is a mean
+    over the batch.
 
     Args:
         sample_rate: Hz.
-        fft_sizes: in samples, one a resolution.
-        hop_sizes: in samples.
-        win_lengths: in samples, at most the FFT's.
+        fft_sizes: FFT lengths in samples, one per resolution.
+        hop_sizes: hops in samples, one per resolution.
+        win_lengths: window lengths in samples, one per resolution, at most ``fft_sizes``.
         w_sc: weight of spectral convergence.
         w_log_mag: weight of the L1 distance of log magnitudes.
         w_lin_mag: weight of the L1 distance of magnitudes.
-        perceptual_weighting: filter both signals by the A curve first.
+        perceptual_weighting: whether both signals are first filtered by the A curve.
 
     Raises:
-        ValueError: the resolutions do not fit each other.
+        ValueError: the lists have different lengths, or a hop, window and FFT do not fit together.
     """
 
     def __init__(
@@ -67,10 +68,10 @@ class MultiResolutionSTFTLoss(ReconstructionLoss):
         )
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, C, N]`` twice to a scalar.
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
 
         Raises:
-            ValueError: the audio is too short to reflect for the longest FFT.
+            ValueError: the audio is too short for the reflection padding of the longest FFT.
         """
         return _computed(self.loss, fake, real, max(self.fft_sizes))
 
@@ -80,16 +81,16 @@ class MelSTFTLoss(ReconstructionLoss):
 
     Args:
         sample_rate: Hz.
-        fft_size: in samples.
-        hop_size: in samples.
-        win_length: in samples, at most the FFT's.
-        n_mels: mel bands.
+        fft_size: FFT length in samples.
+        hop_size: hop in samples.
+        win_length: window length in samples, at most ``fft_size``.
+        n_mels: number of mel bands.
         w_sc: weight of spectral convergence, of each channel of each item.
         w_log_mag: weight of the L1 distance of log mels.
         w_lin_mag: weight of the L1 distance of mels.
 
     Raises:
-        ValueError: the sizes do not fit each other.
+        ValueError: hop, window and FFT do not fit together, or there are too many mel bands.
     """
 
     def __init__(
@@ -111,17 +112,17 @@ class MelSTFTLoss(ReconstructionLoss):
         self.fft_size, self.hop_size, self.win_length, self.n_mels = fft_size, hop_size, win_length, n_mels
         self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
         loss = PackageSTFT(fft_size, hop_size, win_length, w_sc=w_sc, w_log_mag=w_log_mag, w_lin_mag=w_lin_mag)
-        # The package asks librosa for the filters; ours are equal, and it stays uninstalled.
+        # The package gets the filters from librosa; ours are equal, so that librosa is not needed.
         filters = mel_filterbank(sample_rate, fft_size, n_mels, "slaney")
         loss.register_buffer("fb", filters.T[None].contiguous(), persistent=False)
         loss.scale = "mel"
         self.loss = _per_signal(loss)
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, C, N]`` twice to a scalar.
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
 
         Raises:
-            ValueError: the audio is too short to reflect for the FFT.
+            ValueError: the audio is too short for the reflection padding of the FFT.
         """
         return _computed(self.loss, fake, real, self.fft_size)
 
@@ -131,18 +132,18 @@ class SumAndDifferenceSTFTLoss(MultiResolutionSTFTLoss):
 
     Args:
         sample_rate: Hz.
-        fft_sizes: as there, and so the next six.
-        hop_sizes: in samples.
-        win_lengths: in samples, at most the FFT's.
+        fft_sizes: FFT lengths in samples, one per resolution.
+        hop_sizes: hops in samples, one per resolution.
+        win_lengths: window lengths in samples, one per resolution, at most ``fft_sizes``.
         w_sc: weight of spectral convergence.
         w_log_mag: weight of the L1 distance of log magnitudes.
         w_lin_mag: weight of the L1 distance of magnitudes.
-        perceptual_weighting: filter by the A curve first.
+        perceptual_weighting: whether both signals are first filtered by the A curve.
         w_sum: weight of the sum of the channels.
         w_diff: weight of their difference.
 
     Raises:
-        ValueError: the resolutions do not fit each other.
+        ValueError: the lists have different lengths, or a hop, window and FFT do not fit together.
     """
 
     channels = 2
@@ -166,13 +167,13 @@ class SumAndDifferenceSTFTLoss(MultiResolutionSTFTLoss):
         self.w_sum, self.w_diff = w_sum, w_diff
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, 2, N]`` twice to a scalar.
+        """The distance between ``fake`` and ``real``, both ``[B, 2, N]``, as a scalar.
 
         Raises:
-            ValueError: the audio is not stereo, or too short to reflect for the longest FFT.
+            ValueError: the audio is not stereo, or too short for the reflection padding of the longest FFT.
         """
         if fake.shape[1] != self.channels:
-            raise ValueError(f"audio has {fake.shape[1]} channel(s); the sum and difference are of two")
+            raise ValueError(f"audio has {fake.shape[1]} channel(s); it must have 2 for a sum and a difference")
         pairs = ((fake[:, :1], fake[:, 1:]), (real[:, :1], real[:, 1:]))
         total = super().forward(*(left + right for left, right in pairs))
         difference = super().forward(*(left - right for left, right in pairs))
@@ -188,7 +189,7 @@ class _SpectralConvergence(nn.Module):
 
 
 def _per_signal(loss: nn.Module) -> nn.Module:
-    """A loss of the package, whose spectral convergence is a mean over the batch."""
+    """The loss with spectral convergence replaced by one that is a mean over the batch."""
     for part in loss.modules():
         if isinstance(part, PackageSTFT):
             part.spectralconv = _SpectralConvergence()
@@ -203,7 +204,9 @@ def _check(fft_sizes: Sequence[int], hop_sizes: Sequence[int], win_lengths: Sequ
         )
     for fft, hop, window in zip(fft_sizes, hop_sizes, win_lengths, strict=True):
         if not 0 < hop <= window <= fft:
-            raise ValueError(f"an FFT of {fft} with hop {hop} and window {window}; right is 0 < hop <= window <= FFT")
+            raise ValueError(
+                f"the FFT is {fft}, the hop {hop} and the window {window}; they must satisfy 0 < hop <= window <= FFT"
+            )
 
 
 def _computed(loss: nn.Module, fake: Tensor, real: Tensor, longest: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The contract every reconstruction loss keeps."""
+"""The contract that every reconstruction loss fulfils."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -11,10 +11,10 @@ from codeclab.quantizers.tensor_input import takes_tensors
 class ReconstructionLoss(nn.Module, ABC):
     """A distance between generated and real audio, in float32 under any autocast.
 
-    It is a mean over the batch: the mean over processes of their local values is the value on the joined batch.
+    It is a mean over the batch, so that the mean over processes of local values is the value on the global batch.
 
     Attributes:
-        channels: how many the audio has to have; None takes any number.
+        channels: required number of audio channels; None allows any.
     """
 
     channels: int | None = None
@@ -25,4 +25,4 @@ class ReconstructionLoss(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, C, N]`` twice to a scalar."""
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar."""

@@ -15,20 +15,20 @@ class MultiScaleMelLoss(ReconstructionLoss):
 
     ``sum_i mean|S_i(x) - S_i(x')| + alpha_i mean(log10 S_i(x) - log10 S_i(x'))^2``, divided by ``sum_i (1 +
     alpha_i)`` when ``normalized``. ``S_i``: power mels, HTK scale, hop a quarter of the window. The paper writes an
-    L2 norm of ``S_i`` itself; AudioCraft squares the difference of logarithms of ``floor + S_i``, and that is
-    followed here. With ``as_printed`` it is eq. (1) to the letter, ``1/I sum_i |S_i(x) - S_i(x')|_1 + alpha_i |S_i(x) -
-    S_i(x')|_2`` over ``I`` windows, with norms over each channel of an item and a mean over both.
+    L2 norm of ``S_i`` itself. This class follows AudioCraft, which squares the difference of logarithms of ``floor +
+    S_i``. With ``as_printed`` it is eq. (1) exactly, ``1/I sum_i |S_i(x) - S_i(x')|_1 + alpha_i |S_i(x) - S_i(x')|_2``
+    over ``I`` windows, with norms over each channel of an item and a mean over both.
 
     Args:
         sample_rate: Hz.
-        window_lengths: in samples; the paper's are 2^5 to 2^11, AudioCraft's recipe has 2^6 to 2^10.
-        n_mels: mel bands of every window.
+        window_lengths: window lengths in samples; the paper's are 2^5 to 2^11, AudioCraft's recipe has 2^6 to 2^10.
+        n_mels: number of mel bands of every window.
         f_min: lowest frequency in Hz (AudioCraft's recipe: 64).
         f_max: highest frequency in Hz; None is half the sample rate.
-        normalized: divide spectra by the window's L2 norm, and the sum by the weights of its terms.
-        growing_alpha: ``alpha_i = sqrt(window_i - 1)`` (after Gritsenko et al.) instead of the paper's 1.
-        floor: added to the mels in the logarithm.
-        as_printed: eq. (1) as the paper prints it; ``normalized`` then speaks of spectra alone.
+        normalized: whether spectra are divided by the window's L2 norm, and the sum by the weights of its terms.
+        growing_alpha: whether ``alpha_i`` is ``sqrt(window_i - 1)`` (after Gritsenko et al.); otherwise the paper's 1.
+        floor: constant added to the mels in the logarithm.
+        as_printed: whether the loss is eq. (1) as printed; ``normalized`` then applies to spectra alone.
     """
 
     shares: Tensor
@@ -63,10 +63,10 @@ class MultiScaleMelLoss(ReconstructionLoss):
         )
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, C, N]`` twice to a scalar.
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
 
         Raises:
-            ValueError: the audio is too short to reflect for the longest window.
+            ValueError: the audio is too short for the reflection padding of the longest window.
         """
         if self.as_printed:
             return self._as_printed(fake, real)
@@ -93,13 +93,14 @@ class MultiScaleLogMelLoss(ReconstructionLoss):
 
     Args:
         sample_rate: Hz.
-        window_lengths: in samples.
-        n_mels: mel bands, one number per window.
-        log_weight: of the distance between logarithms; the released code's exponent there, ``pow``, is a factor of it.
-        magnitude_weight: of the distance between magnitudes (the paper: none).
+        window_lengths: window lengths in samples.
+        n_mels: numbers of mel bands, one per window.
+        log_weight: weight of the distance between logarithms; the exponent ``pow`` in the released code is a factor of
+            it.
+        magnitude_weight: weight of the distance between magnitudes (the paper: 0).
         f_min: lowest frequency in Hz, of all windows or one each, as the DAC package has it.
         f_max: highest frequency in Hz, likewise; None is half the sample rate.
-        floor: least magnitude in the logarithm (the released code: ``clamp_eps``).
+        floor: lower limit of magnitudes in the logarithm (the released code: ``clamp_eps``).
     """
 
     def __init__(
@@ -127,9 +128,9 @@ class MultiScaleLogMelLoss(ReconstructionLoss):
         )
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, C, N]`` twice to a scalar.
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
 
         Raises:
-            ValueError: the audio is too short to reflect for the longest window.
+            ValueError: the audio is too short for the reflection padding of the longest window.
         """
         return self.distance(fake, real)

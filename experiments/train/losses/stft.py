@@ -12,10 +12,10 @@ class MultiScaleSTFTLoss(ReconstructionLoss):
     """The DAC package's multi-scale STFT loss, the definition of the benchmarks' STFT distance.
 
     Args:
-        window_lengths: in samples.
-        log_weight: of the distance between logarithms; the package's exponent there, ``pow``, is a factor of it.
-        magnitude_weight: of the distance between magnitudes.
-        floor: least magnitude in the logarithm (the package: ``clamp_eps``).
+        window_lengths: window lengths in samples.
+        log_weight: weight of the distance between logarithms; the exponent ``pow`` in the package is a factor of it.
+        magnitude_weight: weight of the distance between magnitudes.
+        floor: lower limit of magnitudes in the logarithm (the package: ``clamp_eps``).
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class MultiScaleSTFTLoss(ReconstructionLoss):
         self.distance = STFTDistance(window_lengths, log_weight, magnitude_weight, floor)
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, C, N]`` twice to a scalar.
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
 
         Raises:
-            ValueError: the audio is too short to reflect for the longest window.
+            ValueError: the audio is too short for the reflection padding of the longest window.
         """
         return self.distance(fake, real)

@@ -9,5 +9,5 @@ class WaveformL1(ReconstructionLoss):
     """Mean absolute difference of the waveforms (EnCodec, section 3.4: ``l_t``)."""
 
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Audio ``[B, C, N]`` twice to a scalar."""
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar."""
         return (fake.float() - real.float()).abs().mean()

@@ -1,4 +1,4 @@
-"""Baselines judged by the code that judges codecs."""
+"""Baselines are measured by the code that measures codecs."""
 
 import math
 from collections.abc import Callable

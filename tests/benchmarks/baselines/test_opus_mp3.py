@@ -101,7 +101,7 @@ def test_libsndfile_decodes_a_file_of_it_to_the_same_audio(name: str, bitrate: i
     assert kbps == pytest.approx(in_file, rel=1e-9)
 
 
-def test_more_bits_are_spent_and_heard() -> None:
+def test_more_bits_are_spent_and_improve_the_audio() -> None:
     original = voice(24000)
     found = [Opus().transcode(original, 24000, rate) for rate in (12, 24, 64)]
     rates = [kbps for _, kbps in found]

@@ -35,7 +35,7 @@ def test_one_row_per_clip_and_true_bitrate(fake_codec, make_clip) -> None:
     assert table.si_sdr[3] > table.si_sdr[2] + 1
 
 
-def test_the_codec_is_judged_in_evaluation_mode_and_left_as_it_was(fake_codec, make_clip) -> None:
+def test_the_codec_is_measured_in_evaluation_mode_and_left_as_it_was(fake_codec, make_clip) -> None:
     codec = fake_codec().train()
     codec.quantizer_part = torch.nn.Identity().eval()
     found = evaluate(codec, [make_clip("a", "speech")], metrics=["si_sdr"])

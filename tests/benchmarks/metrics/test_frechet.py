@@ -80,7 +80,7 @@ def test_a_codecs_distance_by_domain(
     assert of_speech["token_perplexity"] <= 16
 
 
-def test_clap_hears_ten_seconds_every_second(tmp_path: Path) -> None:
+def test_clap_takes_windows_of_ten_seconds_every_second(tmp_path: Path) -> None:
     import transformers
 
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""SI-SDR equals SI-SNR by definition: however it was measured and wherever it is shown, it is one column."""
+"""SI-SDR equals SI-SNR by definition: it is one column, under whichever name it was measured."""
 
 import math
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_those_called_the_same_give_the_same_score() -> None:
         assert len(scores) == 1
 
 
-def test_a_name_that_stands_twice_is_left_to_who_refuses_it() -> None:
+def test_a_repeated_name_is_left_to_the_check_that_refuses_it() -> None:
     assert one_of_each(["si_sdr", "mel_distance", "si_snr"]) == ["si_sdr", "mel_distance"]
     assert one_of_each(["si_sdr", "si_sdr"]) == ["si_sdr", "si_sdr"]
 

@@ -172,7 +172,7 @@ def test_what_the_paper_has_no_figure_of_has_a_panel_and_mushra_the_papers_curve
     assert "95 % intervals. " in figures[0].legends[0].get_title().get_text()
 
 
-def test_a_listening_test_of_ours_stands_beside_the_papers_curve(make_summary, figures) -> None:
+def test_a_listening_test_of_this_suite_is_plotted_beside_the_papers_curve(make_summary, figures) -> None:
     cells = [("all", rate, name, 50.0, 3.0, 9, 0) for rate in (2.584, 7.752) for name in ("mushra", "si_sdr")]
     table = paper_table("dac_figure3", DAC=make_summary(*cells))
     table.full_size = True

@@ -38,7 +38,7 @@ def test_published_figures_stand_beside_the_bitrate_they_hold_at(make_summary) -
     ]
 
 
-def test_the_best_is_marked_where_its_interval_lies_apart(make_summary) -> None:
+def test_the_best_is_marked_where_its_interval_overlaps_no_other(make_summary) -> None:
     def row(name: str, sdr: float, mel: float, bitrate: float = 6.0, ci: float = 0.1) -> RowResult:
         cells = (("all", bitrate, "si_sdr", sdr, ci, 9, 0), ("all", bitrate, "mel_distance", mel, ci, 9, 0))
         return RowResult.named(name, make_summary(*cells))
@@ -159,7 +159,7 @@ def test_figures_at_several_bitrates_and_in_domains(make_summary) -> None:
 
 
 def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> None:
-    """An encoder of variable bitrate spends 7.1 kbps where 6 are asked for."""
+    """An encoder of variable bitrate uses 7.1 kbps where 6 are requested."""
     summary = make_summary(("all", 7.1, "si_sdr", 1.0, 0.1, 9, 0), ("all", 12.9, "si_sdr", 2.0, 0.1, 9, 0))
     row = RowResult.named(
         "Opus", summary, published={"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9 + 1e-14: 12.0}

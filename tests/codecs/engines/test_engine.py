@@ -1,4 +1,4 @@
-"""Engines in the place of torch: windows give what the whole does, and codes and audio are the codec's own."""
+"""Engines instead of torch: windows give the result of the whole, and codes and audio equal the codec's."""
 
 from importlib.util import find_spec
 
@@ -40,15 +40,15 @@ def test_windows_give_what_the_whole_does(small, kind, monkeypatch) -> None:
 def test_what_sees_everything_is_not_cut(small) -> None:
     codec = small("stereo")
     part = EnginePart([GraphPart(codec.encoder, codec.encoder, 4)])
-    with pytest.raises(NotStreamableError, match="SEANetEncoder sees all of a recording at once"):
+    with pytest.raises(NotStreamableError, match="SEANetEncoder needs a whole recording at once"):
         part.stream()
 
 
 def test_what_an_engine_cannot_do_is_said(small, monkeypatch) -> None:
     codec = small("dac")
-    with pytest.raises(ValueError, match="no engine 'tensorrt'; there are: torch, onnxruntime, openvino"):
+    with pytest.raises(ValueError, match="no engine is called 'tensorrt'; there are: torch, onnxruntime, openvino"):
         codec.to_engine("tensorrt")
-    with pytest.raises(ValueError, match="bfloat16 and other devices are of --engine torch"):
+    with pytest.raises(ValueError, match="use --engine torch for bfloat16 and other devices"):
         small("dac").to_bf16().to_engine("openvino")
     monkeypatch.setattr("codeclab.codecs.engines.formats.find_spec", lambda package: None)
     with pytest.raises(

@@ -224,7 +224,7 @@ def test_hostile_numbers_make_no_memory_and_no_hang():
     start = Header(**about, n_codebooks=3, chunk=50).to_bytes()
     pieces, reader = read(codec, start + b"\xc5\x00\xff\xff\xff\xff\xff\xff\x7f" * 2000)
     assert pieces == []
-    with pytest.raises(ContainerError, match="beginnings of chunks"):
+    with pytest.raises(ContainerError, match="too many beginnings of chunks"):
         read(codec, start + (b"\xc5\x00\xff\x07" * 60000))
 
 
@@ -251,7 +251,7 @@ def test_another_table_is_an_error_and_so_is_a_coder_that_is_not_here():
     codec = make()
     coder = TableCoder([np.arange(16)] * 3)
     data = written(codec, drawn(codec, 500), coder)
-    with pytest.raises(ContainerError, match="coded by other frequencies"):
+    with pytest.raises(ContainerError, match="coded with other frequencies"):
         read(codec, data, lambda header: TableCoder([np.arange(16) ** 2] * 3))
     with pytest.raises(ContainerError, match="need the entropy coder 'static'; the codec has none here"):
         read(codec, data)
@@ -277,7 +277,7 @@ def test_codes_that_do_not_belong_in_a_file():
     writer = ContainerWriter(codec, 3, Coders(codec).named("none"))
     with pytest.raises(ValueError, match=r"holds codes \[1, 3, T\] of one recording; these are"):
         writer.push(Codes([torch.zeros(2, 3, 4).long()], None, 32, 800, 1.0))
-    with pytest.raises(ValueError, match="none of its codebook's entries"):
+    with pytest.raises(ValueError, match="not an entry of its codebook"):
         writer.push(Codes([torch.full((1, 3, 4), 16)], None, 32, 800, 1.0))
     with pytest.raises(ValueError, match="of another codec"):
         writer.push(Codes([torch.zeros(1, 3, 4).long()], None, 32, 900, 1.0))

@@ -116,7 +116,8 @@ def test_frequencies_are_whole_numbers_whatever_the_pieces_and_threads(coder):
     state, alone = model.start(), []
     for step in range(50):
         alone.append(model.frequencies(previous[..., step : step + 1], state))
-        # Keys and values of the past are kept: what a step costs does not grow with the steps before.
+        # Keys and values of the past are cached, so that the cost of a step does not grow with the number of earlier
+        # steps.
         assert all(cache.steps <= model._layers[0].context for cache in state.caches)
     assert np.array_equal(np.concatenate(alone, axis=1), whole)
     assert math.isclose(coder.bits(codes), 8 * len(coder.encode(codes)), abs_tol=40)

@@ -164,7 +164,7 @@ def headed(header, rest=b""):
         (headed({"m": "tiny", "al": 80, "nc": 3, "lm": True}), "language model, which is needed"),
         (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, bytes(14)), "10 frames of a segment take 15 bytes"),
         (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, bytes(16)), "1 byte follows the 80 samples"),
-        (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, b"\xff" * 15), "from 0 to at most 11"),
+        (headed({"m": "tiny", "al": 80, "nc": 3, "lm": False}, b"\xff" * 15), "entries are 0 to at most 11"),
         (headed({"m": "tiny", "al": 8, "nc": 3, "lm": False}, b"\x00\xf0"), "last byte are set"),
         (headed({"m": "tiny", "al": 10**30, "nc": 3, "lm": False}, bytes(99)), "ends too early"),
     ],
@@ -217,6 +217,6 @@ def test_codes_that_are_not_the_codecs_are_not_written(tmp_path):
     refuse(Codes(right.segments, None, 80, 2000, 1.0), "another codec")
     refuse(Codes(right.segments, [torch.ones(1, 1, 1)], 80, 1000, 1.0), "another codec")
     refuse(Codes([], None, 80, 1000, 1.0), "n_codebooks is 0")
-    refuse(Codes([right.codes - 20], None, 80, 1000, 1.0), "none of its codebook")
+    refuse(Codes([right.codes - 20], None, 80, 1000, 1.0), "not an entry of its codebook")
     refuse(right, "the language model is for 3 codebooks of 5", language_model=LanguageModel(3, 5, 8, 1, 2, 16))
     refuse(right, "name makes a header", model="x" * 5000)

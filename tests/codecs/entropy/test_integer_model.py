@@ -94,7 +94,7 @@ def test_chunks_decoded_side_by_side_keep_order_and_damage_to_themselves():
     assert coder.decode_chunks([], 3) == []
 
 
-def test_a_fitted_model_lies_beside_its_codec_and_codes_its_files(tmp_path):
+def test_a_fitted_model_is_saved_beside_its_codec_and_codes_its_files(tmp_path):
     torch.manual_seed(0)
     shape = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}
     codec = Codec(SEANetEncoder(**shape), ResidualVQ(4, 3, 16), SEANetDecoder(**shape), 800).eval()

@@ -33,7 +33,7 @@ def scores(box: Codec, bitrate: float) -> tuple[float, float]:
     return sum(snr) / len(snr), sum(mel) / len(mel)
 
 
-def test_it_follows_the_waveform_of_speakers_it_never_heard(box: Codec) -> None:
+def test_it_follows_the_waveform_of_speakers_outside_of_its_training_data(box: Codec) -> None:
     assert len(TEST_CLIPS) >= 8
     at = {rate: scores(box, rate) for rate in box.bitrates}
     lowest, highest = at[box.bitrates[0]], at[box.bitrates[-1]]

@@ -229,7 +229,7 @@ def test_damaged_files_are_named_in_one_line(tmp_path):
         Codec.from_pretrained(tmp_path / "list.th")
 
 
-def test_a_header_that_lies_is_refused(tmp_path):
+def test_a_wrong_header_is_refused(tmp_path):
     mono().save(tmp_path)
     path = tmp_path / "model.safetensors"
     size = int.from_bytes(path.read_bytes()[:8], "little")

@@ -79,7 +79,7 @@ def test_branches_that_end_in_products_are_added_meanwhile():
     assert torch.equal(x, before)
 
 
-def test_what_comes_after_another_lies_time_major():
+def test_joined_tensors_are_time_major_in_memory():
     first, second = torch.randn(2, 3, 4), torch.randn(2, 3, 5)
     both = joined(first, second)
     assert torch.equal(both, torch.cat([first, second], dim=-1))

@@ -106,7 +106,7 @@ def test_codes_of_a_wrong_codec_are_an_error_and_no_noise(folder, capsys):
     assert not (folder / "b.wav").exists()
 
 
-def test_a_damaged_chunk_is_silent_and_its_time_is_told(folder, capsys):
+def test_a_damaged_chunk_is_silent_and_its_time_is_printed(folder, capsys):
     noise(folder / "a.wav", 60.0)
     words = ["--codec", str(folder / "codec")]
     assert run("encode", [str(folder / "a.wav"), str(folder / "a.clc"), *words, "--bitrate", "8"]) == 0

@@ -254,7 +254,7 @@ def test_what_lightning_users_expect_works(tiny, tmp_path: Path, monkeypatch, ca
     assert before["data"] == after["data"]
 
 
-def test_tensorboard_stands_beside_the_runs_own_log(tiny, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_tensorboard_is_written_beside_the_runs_own_log(tiny, tmp_path: Path, monkeypatch, capsys) -> None:
     pytest.importorskip("tensorboard", reason="needs TensorBoard: pip install 'codeclab[tensorboard]'")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

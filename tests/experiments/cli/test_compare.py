@@ -1,4 +1,4 @@
-"""``codeclab evaluate`` that adds, and ``codeclab compare``: asked and spent, paired, named by the run."""
+"""``codeclab evaluate`` that adds, and ``codeclab compare``: requested and true bitrates, pairs, names of runs."""
 
 import json
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_runs_and_baselines_in_one_table_with_paired_differences(
     assert set(figures["row"]) == {"first", "second", "Opus"}
     paired = (tmp_path / "out" / "table.md").read_text().split("Clip by clip against first")[1]
     assert "| second | 1.5 |" in paired
-    assert "| Opus | 6 |" in paired  # by what was asked; what was spent is a tenth off
+    assert "| Opus | 6 |" in paired  # by the requested bitrate; the true one is a tenth off
     info = json.loads((tmp_path / "out" / "Opus" / "evaluation.json").read_text())
     assert info["asked_kbps"] == [6.0]  # Opus cannot do 1.5
 

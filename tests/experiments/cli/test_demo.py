@@ -49,7 +49,7 @@ def check(row: RowSpec, folder: Path, *extra: str) -> None:
     assert high_mel < low_mel
 
 
-def test_the_box_with_codebooks_anew_follows_the_waveform_without_a_step(
+def test_the_built_in_codec_with_new_codebooks_follows_the_waveform_without_a_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")

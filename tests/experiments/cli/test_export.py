@@ -149,7 +149,7 @@ def test_its_language_model_goes_along(export: Export, half: bool) -> None:
     codes = taken.encode(0.1 * torch.randn(1, 1, 800)).codes[0].numpy()
     coder = Coders.beside(taken, "ours").named("lm")
     assert np.array_equal(coder.decode(coder.encode(codes), *codes.shape), codes)
-    # Another codec in its place has none, and is not kept from loading by the former's.
+    # Another codec in the same folder has none, and the former codec's does not prevent it from loading.
     Codec.from_pretrained("runs/mine").save("plain")
     assert export("plain", "ours")[0] == 0
     assert Coders.beside(Codec.from_pretrained("ours"), "ours").names == ["none"]

@@ -73,7 +73,7 @@ def test_graphs_that_differ_are_not_written(run_command: Command, monkeypatch: p
     assert not Path("out").exists()
 
 
-def test_what_stands_in_the_way_is_one_line(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_obstacle_is_reported_in_one_line(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     small().save("mine")
     small(GumbelSoftmax(4, 2, 8)).save("random")
     monkeypatch.setattr("codeclab.codecs.engines.formats.find_spec", lambda package: None)

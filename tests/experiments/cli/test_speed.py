@@ -35,7 +35,7 @@ def dac() -> Codec:
 
 
 @pytest.mark.parametrize("codec", [encodec, dac])
-def test_inference_stands_beside_transformers_where_that_has_the_parts(codec) -> None:
+def test_inference_is_compared_with_transformers_where_that_has_the_parts(codec) -> None:
     pytest.importorskip("transformers")
     torch.manual_seed(0)
     made = codec()

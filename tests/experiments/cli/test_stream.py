@@ -70,7 +70,7 @@ def test_whole_numbers_are_rounded_and_cut_at_full_scale():
     assert pcm.audio(data[3:]).tolist() == [[[0.5, -1.0], [32767 / 32768, 0.25]]]
 
 
-def test_a_damaged_chunk_is_silent_and_told_while_the_stream_goes_on(capsys):
+def test_a_damaged_chunk_is_silent_and_reported_while_the_stream_goes_on(capsys):
     codec, audio = make(), sound(1)
     coded = b"".join(Live(codec, options("encode", "--chunk", "0.1")).encode(iter([Pcm("s16le", 1).bytes(audio)])))
     damaged = bytearray(coded)

@@ -237,7 +237,7 @@ def test_options_that_do_not_go_together_are_refused(words: str, message: str) -
         choose_slots(make_parser().parse_args(["demo", *words.split()]), 1)
 
 
-def test_a_job_that_is_told_to_end_starts_no_other_row(table: list[str], tmp_path: Path) -> None:
+def test_a_job_that_gets_a_stop_signal_starts_no_other_row(table: list[str], tmp_path: Path) -> None:
     told = tmp_path / "told_to_end.py"
     told.write_text(
         "import os, signal\n"

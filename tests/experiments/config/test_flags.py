@@ -260,11 +260,12 @@ HINTS = {
         ),
         (
             [("data.batchsize", "3")],
-            "there is no --data.batchsize (did you mean --data.batch_size?); after --data. come: batch_size",
+            "there is no --data.batchsize (did you mean --data.batch_size?); the names after --data. are: batch_size",
         ),
         (
             [("model.optimiser", {"lr": 1})],
-            "there is no --model.optimiser (did you mean --model.optimizer?); after --model. come: encoder, optimizer",
+            "there is no --model.optimiser (did you mean --model.optimizer?); the names after --model. are: encoder, "
+            "optimizer",
         ),
         ([("model.sample_rate", "8000"), ("trainer.logger.save_dir", "x")], "something else entirely"),
     ],
@@ -293,7 +294,7 @@ def test_a_config_may_name_parts_where_they_were_when_it_was_written(tmp_path: P
     assert find_part(slot, base, "codeclab.experiments.losses.waveform.WaveformL1") is WaveformL1
 
 
-def test_a_file_of_parts_that_imports_from_where_they_were_is_told_where_they_are(tmp_path: Path) -> None:
+def test_a_file_that_imports_parts_by_a_former_path_gets_the_current_path(tmp_path: Path) -> None:
     (tmp_path / "older_parts.py").write_text("from codeclab.experiments.losses.base import ReconstructionLoss\n")
     with pytest.raises(RecipeError, match=r"it is codeclab\.experiments\.train\.losses"):
         import_file(str(tmp_path / "older_parts.py"))

@@ -55,28 +55,28 @@ EVALUATE = ["evaluate", "runs/own", "--metrics", "si_snr", "--clips", "1", "--se
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("elsewhere")
     (folder / "even_steps.py").write_text(OWN)
     return folder
 
 
 @pytest.fixture(scope="module")
-def command(place: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def command(workspace: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "codeclab.experiments", *words]
         environment = {**os.environ, "WANDB_MODE": "disabled"}
-        return subprocess.run(program, cwd=place, capture_output=True, text=True, env=environment)
+        return subprocess.run(program, cwd=workspace, capture_output=True, text=True, env=environment)
 
     return run
 
 
 @pytest.fixture(scope="module")
-def run_folder(place: Path, command: Callable[..., subprocess.CompletedProcess[str]]) -> Path:
+def run_folder(workspace: Path, command: Callable[..., subprocess.CompletedProcess[str]]) -> Path:
     done = command(*FIT)
     assert done.returncode == 0, done.stderr
     assert "own: batch 2/2" in done.stderr
-    return place / "runs" / "own"
+    return workspace / "runs" / "own"
 
 
 def test_it_is_trained_and_saved(run_folder: Path) -> None:
@@ -97,10 +97,10 @@ def forgotten() -> Iterator[None]:
 
 
 def test_the_run_keeps_the_file_and_later_commands_find_it(
-    run_folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
+    run_folder: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
 ) -> None:
     assert (run_folder / "imports" / "even_steps.py").read_text() == OWN
-    monkeypatch.chdir(place)
+    monkeypatch.chdir(workspace)
     with pytest.raises(SystemExit) as end:
         main([*EVALUATE, "--workers", "0"])
     assert end.value.code == 0
@@ -137,8 +137,8 @@ def test_code_from_elsewhere_runs_only_when_it_is_let(
     assert not (tmp_path / "another user").exists()  # let once, it is not remembered
 
 
-def test_the_runs_config_brings_it_again(run_folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(place)
+def test_the_runs_config_brings_it_again(run_folder: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
     cli = build("fit", ["--config", "runs/own", "--dry-run"])
     assert type(cli.model.codec.quantizer).__name__ == "EvenSteps"
     assert cli.folder.differences(cli.settings) == []

@@ -125,7 +125,7 @@ def test_a_gain_of_the_manifest_counts_in_the_level_that_is_known() -> None:
     torch.testing.assert_close(changed, torch.full((1, 100), 0.1))
 
 
-def test_what_clips_is_rejected_unless_told_otherwise() -> None:
+def test_clipped_audio_is_rejected_by_default() -> None:
     loud = torch.full((1, 100), 0.9)
     assert RandomGain(6.0, 6.0, normalize="none")(loud, 24000, _rng()) is None
     out = RandomGain(6.0, 6.0, reject_clipped=False, normalize="none")(loud, 24000, _rng())

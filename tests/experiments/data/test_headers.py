@@ -254,7 +254,7 @@ def test_what_is_shorter_than_listed_is_said_once_and_counted(tree: Path, caplog
     assert line.endswith(f"({how}); and 4 more")
 
 
-def test_no_zero_that_stands_for_missing_sound_is_measured(tmp_path: Path) -> None:
+def test_no_zero_in_place_of_missing_sound_is_measured(tmp_path: Path) -> None:
     real = noise(1.906)
     soundfile.write(tmp_path / "a.wav", real, 16000)
     listed = Recording(tmp_path / "a.wav", "all", 16000, 1, 2.0, name="a.wav")

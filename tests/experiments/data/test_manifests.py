@@ -264,7 +264,7 @@ def test_a_name_that_is_not_utf_8_is_left_out_by_name_and_ends_nothing(
     assert "caf\\xe9.wav,x," in (tmp_path / "out.csv").read_text()
 
 
-def test_a_domain_called_all_stands_apart_from_all_clips(tmp_path: Path) -> None:
+def test_a_domain_called_all_is_kept_separate_from_all_clips(tmp_path: Path) -> None:
     for name in ("test/all/a.wav", "test/speech/b.wav", "test/c.wav", "train/x.wav"):
         write(tmp_path / name)
     clips = AudioData(str(tmp_path), sample_rate=16000).clips("test")

@@ -98,7 +98,7 @@ def test_a_resampled_sine_is_the_sine_at_the_new_rate(tmp_path: Path, old: int, 
     np.testing.assert_allclose(excerpt[0].numpy(), expected, atol=2e-3)
 
 
-def test_what_lies_beyond_the_file_is_zero(tmp_path: Path) -> None:
+def test_samples_beyond_the_file_are_zero(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", np.full(8000, 0.5), 16000, subtype="FLOAT")
     recording = _recording(tmp_path / "short.wav")
     excerpt = read_excerpt(recording, 0.0, 1.0, 16000, 2)

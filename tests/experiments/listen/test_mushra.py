@@ -76,7 +76,7 @@ def stimulus(folder: Path, name: str) -> tuple[torch.Tensor, int]:
     return torch.from_numpy(samples.T.copy()), rate
 
 
-def test_other_peoples_codecs_are_heard_by_their_names(tmp_path: Path) -> None:
+def test_other_peoples_codecs_are_played_under_their_names(tmp_path: Path) -> None:
     text = "sample_rate, codebook_sizes, bitrates = 800, [256], [6.4]\n"
     text += "def encode(audio):\n    return ((audio + 1) * 127.5).round().long()\n"
     (tmp_path / "mine.py").write_text(text + "def decode(codes):\n    return codes / 127.5 - 1\n")
@@ -98,7 +98,7 @@ def test_without_the_low_anchor_and_from_one_as_the_papers_differ(runs: Path, tm
     assert all(sorted(page.stimuli.values()) == [0, 1] for page in test.pages)
 
 
-def test_every_system_stands_beside_reference_and_anchors_at_one_loudness(
+def test_every_system_is_played_beside_reference_and_anchors_at_one_loudness(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "test"
@@ -305,7 +305,7 @@ def test_the_runner_finds_what_listeners_said_of_any_seed(tmp_path: Path, monkey
     assert collecting.collect(Draft(row, jobs), [Outcome(), Outcome()], spec).listened is None
 
 
-def test_figures_of_several_tests_are_told_apart(tmp_path: Path) -> None:
+def test_figures_of_several_tests_are_kept_separate(tmp_path: Path) -> None:
     rows = []
     for name in ("a", "b"):
         content = {"format": "codeclab mushra figures", "version": 1, "test": f"test-{name}", "title": "t"}
@@ -325,7 +325,9 @@ def test_figures_of_several_tests_are_told_apart(tmp_path: Path) -> None:
         with_figures(RowResult.named("b", rows[1].summary), tmp_path, "b")
 
 
-def test_a_baseline_is_heard_as_asked(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_baseline_is_played_at_the_requested_bitrate(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = (runs / "one", "--baseline", "Opus", "--bitrates", 6, "--clips", 1)
     test = prepared(tmp_path / "test", *words)
     assert [condition.name for condition in test.conditions[2:]] == ["one, 6 kbps", "Opus, 6 kbps"]

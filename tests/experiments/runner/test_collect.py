@@ -1,4 +1,4 @@
-"""Rows collected from what was kept of their jobs."""
+"""Rows collected from the stored results of their jobs."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.read import read_table
 
 
-def test_a_cut_codecs_row_stands_at_the_kbps_it_spends_beside_the_papers_figures() -> None:
+def test_a_row_of_a_codec_with_segments_has_its_true_kbps_beside_the_papers_figures() -> None:
     """Table 5's codec at 48 kHz: its "6 kbps" with overlaps and levels."""
     spec = read_table("encodec_table5")
     spec = replace(spec, columns=["stride"])

@@ -17,7 +17,7 @@ def test_hours_by_hand() -> None:
     assert read_compute(None) is None
 
 
-def test_what_each_training_had_stands_beside_the_papers() -> None:
+def test_the_settings_of_each_training_are_printed_beside_the_papers() -> None:
     paper = read_compute(ENCODEC)
     mini = Compute(400, 4, 0.5)
     assert describe_compute([], [], "CPU", paper) == []

@@ -109,7 +109,7 @@ def test_the_table_of_quantizers_differs_in_the_quantizer_alone() -> None:
 
 
 @pytest.mark.parametrize("name", [row.name for row in read_table("quantizers").rows])
-def test_every_quantizer_of_the_table_starts_from_the_codec_in_the_box(name: str) -> None:
+def test_every_quantizer_of_the_table_starts_from_the_built_in_codec(name: str) -> None:
     spec, row = row_named("quantizers", name)
     flags = [*flags_at(row, spec.scale), "--scale", str(spec.scale), "--dry-run", "--trainer.accelerator", "cpu"]
     codec = build("fit", flags).model.codec

@@ -145,7 +145,7 @@ class Soak:
         return ""
 
     def take_corpus(self) -> str:
-        """Rename the corpus for a while; every second time an empty folder stays in its place, as of a bind mount."""
+        """Rename the corpus for a while; every second time it leaves an empty folder, like that of a bind mount."""
         hidden = self.corpus.with_name("away")
         stays = sum(event["event"] == "take_corpus" for event in self.events) % 2 == 1
         self.corpus.rename(hidden)

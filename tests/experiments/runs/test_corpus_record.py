@@ -28,19 +28,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise_corpus: Callab
     return noise_corpus(tmp_path / "audio", "abcd")
 
 
-def overwrite(path: Path, place: int) -> None:
+def overwrite(path: Path, position: int) -> None:
     """Another sound in the same number of bytes."""
     data = bytearray(path.read_bytes())
-    data[place] ^= 1
+    data[position] ^= 1
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("place", [100, 24000, -1])
-def test_a_file_with_other_content_of_the_same_size_has_changed(folder: Path, tmp_path: Path, place: int) -> None:
+@pytest.mark.parametrize("position", [100, 24000, -1])
+def test_a_file_with_other_content_of_the_same_size_has_changed(folder: Path, tmp_path: Path, position: int) -> None:
     write_record(tmp_path / "corpus.csv", list_corpus(scan(folder)))
     before = read_record(tmp_path / "corpus.csv")
     assert before == list_corpus(scan(folder))
-    overwrite(folder / "train" / "b.wav", place)
+    overwrite(folder / "train" / "b.wav", position)
     now = list_corpus(scan(folder))
     said = "the corpus has changed since this run began: 1 file changed (train/b.wav)"
     assert differences(before, now) == said

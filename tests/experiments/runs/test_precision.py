@@ -1,4 +1,4 @@
-"""The precision of a run: asked for, kept, or what is fast on the processor."""
+"""The precision of a run: requested, stored, or the fast one of the processor."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""A run that is asked to stop keeps what it trained, says so, and ends as one that never stopped."""
+"""A run that gets a stop signal saves its state, reports it, and resumes to the result of an uninterrupted run."""
 
 import os
 import signal
@@ -82,10 +82,10 @@ def same_files(left, right):
         ("on_train_batch_start", 2, signal.SIGINT, 3, False),  # the batch ends first
         ("on_train_batch_end", 4, signal.SIGTERM, 4, True),  # where a validation comes next
         pytest.param("on_validation_start", 4, signal.SIGTERM, 4, True, marks=pytest.mark.slow),
-        # What it found is kept by then.
+        # Its result is stored by then.
         pytest.param("on_validation_end", 4, signal.SIGUSR1, 5, False, marks=pytest.mark.slow),
         ("on_validation_start", 8, signal.SIGINT, 8, True),  # nothing but the last validation is left
-        # Nothing is left, and yet the command was asked to stop.
+        # Nothing remains to be done, but the command got a stop signal.
         pytest.param("on_train_end", 8, signal.SIGTERM, 8, False, marks=pytest.mark.slow),
     ],
 )
@@ -119,7 +119,7 @@ def test_slurms_signal_keeps_the_batch_and_has_the_job_run_again(
     called = tmp_path / "called"
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
-    # What is kept when it is called is what the job goes on with.
+    # The job resumes from what is stored when this is called.
     kept = tmp_path / "broken" / "checkpoints" / "last.ckpt"
     scontrol.write_text(f'#!/bin/sh\ntest -s "{kept}" && echo "$@" >> "{called}"\n')
     scontrol.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A run on two processes, of which one is asked to stop: both end after the same batch, and nothing is lost."""
+"""A run on two processes, one of which gets a stop signal: both end after the same batch, and nothing is lost."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def is_there(pid: int) -> bool:
 
 @pytest.fixture
 def fit(tiny, tmp_path):
-    """``fit(name, rank)``: the real command on two processes; the one of that rank is asked to stop in batch 3."""
+    """``fit(name, rank)``: the real command on two processes; the one of that rank gets a stop signal in batch 3."""
     (tmp_path / "asks.py").write_text(ASKS)
     settings = {"trainer__limit_val_batches": 1, "trainer__devices": 2, "data__sampling": "UniformByDuration"}
 

@@ -23,7 +23,7 @@ from codeclab.experiments.runs.training_data import known_splits, label_of, run_
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A corpus of two domains of nine files, and ``runs/mine``, which was trained on it; worked in from above."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -56,18 +56,18 @@ def run(*words: str) -> int:
      "audio/speech", "."],
 )  # fmt: skip
 def test_the_audio_is_known_by_any_path_and_test_files_are_those_of_the_run(
-    name: str, record: bool, place: Path
+    name: str, record: bool, workspace: Path
 ) -> None:
-    make_run(place / "runs" / "other", "audio", record=record)
-    wanted = {f"{place}/audio/{name}" for name in kept(place / "runs" / "mine", "test")}
-    (place / "linked").symlink_to("audio")
-    rows = ["path"] + [str(path.relative_to(place)) for path in sorted((place / "audio").rglob("*.wav"))]
+    make_run(workspace / "runs" / "other", "audio", record=record)
+    wanted = {f"{workspace}/audio/{name}" for name in kept(workspace / "runs" / "mine", "test")}
+    (workspace / "linked").symlink_to("audio")
+    rows = ["path"] + [str(path.relative_to(workspace)) for path in sorted((workspace / "audio").rglob("*.wav"))]
     if name.endswith("elsewhere.csv"):
-        (place / "elsewhere.csv").write_text("\n".join(rows) + "\n")
+        (workspace / "elsewhere.csv").write_text("\n".join(rows) + "\n")
     if name.endswith("manifest.csv"):
-        (place / "audio/manifest.csv").write_text("\n".join(row.removeprefix("audio/") for row in rows) + "\n")
-    named = name.format(here=place.name, absolute=place)
-    run_folder = place / "runs" / "other"
+        (workspace / "audio/manifest.csv").write_text("\n".join(row.removeprefix("audio/") for row in rows) + "\n")
+    named = name.format(here=workspace.name, absolute=workspace)
+    run_folder = workspace / "runs" / "other"
     assert trained_on(run_folder, named)
     codec = Codec.from_recipe("encodec_24khz", scale="laptop")
     found = {str(one.path.resolve()) for one in data_of(run_folder, named, codec).corpus.test}
@@ -79,107 +79,109 @@ def kept(folder: Path, split: str) -> list[str]:
     return list(table["name"][table["split"] == split])
 
 
-def test_a_run_is_known_by_any_path(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    codec = place / "runs" / "mine" / "codec"
+def test_a_run_is_known_by_any_path(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = workspace / "runs" / "mine" / "codec"
     codec.mkdir()
-    (place / "link").symlink_to("runs/mine")
+    (workspace / "link").symlink_to("runs/mine")
     for path in ("runs/mine", "runs/mine/codec", "link", "link/codec", "runs/../runs/mine"):
         assert trained_on(Path(path), "audio"), path
         assert label_of(Path(path)) == "mine"
-    monkeypatch.chdir(place / "runs" / "mine")
+    monkeypatch.chdir(workspace / "runs" / "mine")
     for path in (".", "codec"):
-        assert trained_on(Path(path), f"{place}/audio"), path
+        assert trained_on(Path(path), f"{workspace}/audio"), path
         assert label_of(Path(path)) == "mine"
-    assert run_of(place / "runs") is None
-    assert run_of(place / "runs" / "mine" / "checkpoints") is None
+    assert run_of(workspace / "runs") is None
+    assert run_of(workspace / "runs" / "mine" / "checkpoints") is None
 
 
-def test_what_a_run_was_not_trained_on_is_not_taken_for_it(place: Path) -> None:
-    (place / "other").mkdir()
+def test_what_a_run_was_not_trained_on_is_not_taken_for_it(workspace: Path) -> None:
+    (workspace / "other").mkdir()
     for index in range(4):
-        shutil.copy(place / "audio/speech" / f"{index}.wav", place / "other" / f"{index + 1}.wav")
+        shutil.copy(workspace / "audio/speech" / f"{index}.wav", workspace / "other" / f"{index + 1}.wav")
     assert not trained_on(Path("runs/mine"), "other")  # names of other files
     assert not trained_on(Path("runs/mine"), None)
     assert not trained_on(Path("runs/mine"), "recordings")
     assert not trained_on(Path("audio"), "audio")  # no run
     assert not trained_on(None, "audio")
-    shutil.copytree(place / "audio", place / "copy")
+    shutil.copytree(workspace / "audio", workspace / "copy")
     assert trained_on(Path("runs/mine"), "copy")
 
 
-def test_names_that_a_manifest_gives_hide_no_file(place: Path) -> None:
-    files = sorted((place / "audio").rglob("*.wav"))
-    rows = [f"{path.relative_to(place)},{index}" for index, path in enumerate(files)]
-    (place / "named.csv").write_text("\n".join(["path,name", *rows]) + "\n")
-    make_run(place / "runs" / "named", "named.csv")
+def test_names_that_a_manifest_gives_hide_no_file(workspace: Path) -> None:
+    files = sorted((workspace / "audio").rglob("*.wav"))
+    rows = [f"{path.relative_to(workspace)},{index}" for index, path in enumerate(files)]
+    (workspace / "named.csv").write_text("\n".join(["path,name", *rows]) + "\n")
+    make_run(workspace / "runs" / "named", "named.csv")
     splits = known_splits([Path("runs/named")], "audio/speech")
-    record = pd.read_csv(place / "runs" / "named" / "corpus.csv", dtype=str).set_index("name")["split"]
+    record = pd.read_csv(workspace / "runs" / "named" / "corpus.csv", dtype=str).set_index("name")["split"]
     wanted = {path.name: record[str(index)] for index, path in enumerate(files) if path.parent.name == "speech"}
     assert splits == wanted
 
 
-def test_a_run_that_started_from_another_was_trained_on_its_audio_too(place: Path) -> None:
-    make_run(place / "runs" / "tuned", "recordings", init="runs/mine", record=False)
+def test_a_run_that_started_from_another_was_trained_on_its_audio_too(workspace: Path) -> None:
+    make_run(workspace / "runs" / "tuned", "recordings", init="runs/mine", record=False)
     assert trained_on(Path("runs/tuned"), "recordings")
     assert trained_on(Path("runs/tuned"), "audio")
     assert known_splits([Path("runs/tuned")], "audio") == known_splits([Path("runs/mine")], "audio")
 
 
-def test_a_file_is_test_only_where_it_was_so_to_every_run(place: Path) -> None:
-    make_run(place / "runs" / "other", "audio", record=False)
-    name = kept(place / "runs" / "mine", "test")[0]
-    text = (place / "runs" / "mine" / "corpus.csv").read_text()
-    (place / "runs" / "other" / "corpus.csv").write_text(text.replace(f"{name},test", f"{name},train"))
+def test_a_file_is_test_only_where_it_was_so_to_every_run(workspace: Path) -> None:
+    make_run(workspace / "runs" / "other", "audio", record=False)
+    name = kept(workspace / "runs" / "mine", "test")[0]
+    text = (workspace / "runs" / "mine" / "corpus.csv").read_text()
+    (workspace / "runs" / "other" / "corpus.csv").write_text(text.replace(f"{name},test", f"{name},train"))
     both = known_splits([Path("runs/mine"), Path("runs/other")], "audio")
     assert both is not None
     assert both[name] == "train"
-    assert sorted(n for n, split in both.items() if split == "test") == sorted(kept(place / "runs/mine", "test")[1:])
+    assert sorted(n for n, split in both.items() if split == "test") == sorted(
+        kept(workspace / "runs/mine", "test")[1:]
+    )
 
 
-def test_a_listening_test_plays_test_clips_of_what_was_trained_on(place: Path) -> None:
-    source = Source("mine", RunFolder(Path("runs/mine")), place / "none")
-    (place / "linked").symlink_to("audio")
+def test_a_listening_test_plays_test_clips_of_what_was_trained_on(workspace: Path) -> None:
+    source = Source("mine", RunFolder(Path("runs/mine")), workspace / "none")
+    (workspace / "linked").symlink_to("audio")
     assert split_of_sources([source], None) == "test"
     assert split_of_sources([source], "linked") == "test"
     assert split_of_sources([source], "recordings") == "all"
-    alone = Source("box", RunFolder(place / "codec"), place / "none")
+    alone = Source("box", RunFolder(workspace / "codec"), workspace / "none")
     assert split_of_sources([alone], "audio") == "all"
     assert split_of_sources([alone, source], "audio/speech") == "test"
 
 
-def test_evaluations_of_different_splits_never_mix(place: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    Codec.from_recipe("encodec_24khz", scale="laptop").save(place / "runs/mine/codec")
+def test_evaluations_of_different_splits_never_mix(workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    Codec.from_recipe("encodec_24khz", scale="laptop").save(workspace / "runs/mine/codec")
     options = ["--bitrates", "1.5", "--metrics", "si_snr", "--workers", "0"]
-    tested = kept(place / "runs" / "mine", "test")
+    tested = kept(workspace / "runs" / "mine", "test")
     assert run("evaluate", "runs/mine", "--data", "audio", *options) == 0
-    folder = place / "runs/mine/evaluation"
+    folder = workspace / "runs/mine/evaluation"
     assert sorted(Evaluation.load(folder).per_file["name"]) == sorted(tested)
-    monkeypatch.chdir(place / "runs/mine")
+    monkeypatch.chdir(workspace / "runs/mine")
     for path in (".", "codec"):
         where = ["-o", str(folder)]
-        assert run("evaluate", path, "--data", str(place / "audio"), *options, *where) == 0
+        assert run("evaluate", path, "--data", str(workspace / "audio"), *options, *where) == 0
         assert "added to what was measured before" in capsys.readouterr().out
         assert sorted(Evaluation.load(folder).per_file["name"]) == sorted(tested)
-    assert run("evaluate", ".", "--data", str(place / "audio"), "--split", "all", *options, "-o", str(folder)) == 0
+    assert run("evaluate", ".", "--data", str(workspace / "audio"), "--split", "all", *options, "-o", str(folder)) == 0
     assert "another split, and are now in" in capsys.readouterr().out
     whole = Evaluation.load(folder)
     assert len(whole.per_file) == 18
     assert whole.info["name"] == "mine"
-    assert run("evaluate", ".", "--data", str(place / "audio"), *options, "-o", str(folder)) == 0
+    assert run("evaluate", ".", "--data", str(workspace / "audio"), *options, "-o", str(folder)) == 0
     assert len(Evaluation.load(folder).per_file) == len(tested)  # what was moved aside is back
 
 
-def test_an_older_evaluation_is_added_to_where_its_clips_are_of_the_split(place: Path) -> None:
-    Codec.from_recipe("encodec_24khz", scale="laptop").save(place / "runs/mine/codec")
+def test_an_older_evaluation_is_added_to_where_its_clips_are_of_the_split(workspace: Path) -> None:
+    Codec.from_recipe("encodec_24khz", scale="laptop").save(workspace / "runs/mine/codec")
     options = ["--data", "audio", "--bitrates", "1.5", "--metrics", "si_snr", "--workers", "0"]
     assert run("evaluate", "runs/mine", *options, "-o", "all", "--split", "all") == 0
     assert run("evaluate", "runs/mine", *options, "-o", "test") == 0
     every, tested = Evaluation.load("all"), Evaluation.load("test")
     for name in ("all", "test"):  # as 0.1 kept them
-        info = json.loads((place / name / "evaluation.json").read_text())
+        info = json.loads((workspace / name / "evaluation.json").read_text())
         del info["basis"]["split"]
-        info["basis"]["folder"] = f"{place}/runs/../audio"
-        (place / name / "evaluation.json").write_text(json.dumps(info))
+        info["basis"]["folder"] = f"{workspace}/runs/../audio"
+        (workspace / name / "evaluation.json").write_text(json.dumps(info))
     assert has_same_basis(Evaluation.load("test"), tested)
     assert has_same_basis(Evaluation.load("all"), every)
     assert not has_same_basis(Evaluation.load("all"), tested)

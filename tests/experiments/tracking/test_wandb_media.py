@@ -22,7 +22,7 @@ def tone(hertz, seconds=1.0, rate=24000):
     return torch.sin(2 * torch.pi * hertz * torch.arange(int(seconds * rate)) / rate)[None] * 0.5
 
 
-def test_a_tone_stands_at_its_frequency_and_the_difference_says_who_is_louder():
+def test_a_tone_is_at_its_frequency_and_the_difference_shows_the_louder_one():
     low, high = levels(tone(3000)), levels(tone(9000))
     assert abs(int(low.mean(1).argmax()) - 3000 / 12000 * ROWS) <= 1
     assert abs(int(high.mean(1).argmax()) - 9000 / 12000 * ROWS) <= 1
@@ -58,7 +58,7 @@ def test_rates_are_spread_from_the_lowest_to_the_highest():
     assert spread_rates([6.0]) == [6.0]
 
 
-def test_the_wait_for_data_is_told_from_work_and_validation_counts_as_neither():
+def test_the_wait_for_data_is_separate_from_work_and_validation_counts_as_neither():
     times = iter([0.0, 1.0, 4.0, 4.0, 5.0, 100.0, 101.0, 104.0])
     clock = Throughput(lambda: next(times))
     assert clock.read() == {}

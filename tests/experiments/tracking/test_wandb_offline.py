@@ -55,7 +55,7 @@ def test_every_batch_has_losses_shares_norms_scores_rates_and_codebooks(logs):
         assert {"speed/items_per_second", "speed/data_wait_share", "speed/memory_gib"} <= log.rows[max(log.rows)].keys()
 
 
-def test_validation_stands_by_bitrate_and_domain_and_keeps_its_best(logs):
+def test_validation_is_logged_by_bitrate_and_domain_and_keeps_the_best(logs):
     found, _ = logs
     row = found[0].rows[2]
     rates = ("", "@lowest")

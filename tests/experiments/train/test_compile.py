@@ -70,7 +70,7 @@ def test_what_is_compiled(build):
 
 
 @pytest.mark.usefixtures("traced_backend")
-def test_a_machine_without_a_compiler_is_told_before_training(build, monkeypatch, tmp_path):
+def test_a_missing_compiler_is_reported_before_training(build, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     for variable in ("CC", "CXX"):
         monkeypatch.delenv(variable, raising=False)

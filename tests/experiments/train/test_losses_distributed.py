@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import distributed as dist
 
-from codeclab.discriminators.base import Judgement
+from codeclab.discriminators.base import DiscriminatorOutput
 from codeclab.discriminators.feature_matching import FeatureMatchingLoss
 from codeclab.experiments.train.balancer import Balancer
 
@@ -18,9 +18,9 @@ STEPS = 3
 WEIGHTS = {"feature": 3.0, "l1": 1.0}
 
 
-def judged(audio, steps):
+def outputs_of(audio, steps):
     features = [torch.tanh(audio * (k + 1)) * torch.arange(1.0, audio.shape[-1] + 1) for k in range(steps)]
-    return [Judgement(audio, features)]
+    return [DiscriminatorOutput(audio, features)]
 
 
 def batch(step):
@@ -38,7 +38,7 @@ def run(items, settings):
     for step in range(STEPS):
         real, fake = (audio[items] for audio in batch(step))
         leaf = fake.clone().requires_grad_()
-        losses = {"feature": loss(judged(real, 2), judged(leaf, 2)), "l1": (leaf - real).abs().mean()}
+        losses = {"feature": loss(outputs_of(real, 2), outputs_of(leaf, 2)), "l1": (leaf - real).abs().mean()}
         gradients = {name: torch.autograd.grad(value, leaf, retain_graph=True)[0] for name, value in losses.items()}
         results.append(balancer.combine(gradients, WEIGHTS))
     return torch.stack(results), balancer.state_dict()["_extra_state"]

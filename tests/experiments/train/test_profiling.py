@@ -34,7 +34,7 @@ def test_a_part_inside_another_is_taken_out_of_it() -> None:
     assert parts.take() == {}
 
 
-def test_markers_are_heard_while_someone_listens_also_where_they_end_in_an_error() -> None:
+def test_markers_reach_a_listener_also_where_they_end_in_an_error() -> None:
     @profile("losses")
     def fail() -> None:
         raise ValueError("here")
@@ -59,7 +59,7 @@ def test_markers_are_heard_while_someone_listens_also_where_they_end_in_an_error
 @pytest.mark.parametrize(
     ("recipe", "order"), [("encodec_24khz", "discriminator_first"), ("dac_44khz", "joint"), ("encodec_24khz", "joint")]
 )
-def test_every_part_of_a_step_is_heard(recipe, order, rehearsal) -> None:
+def test_every_part_of_a_step_is_timed(recipe, order, rehearsal) -> None:
     timer = BatchTimer(apart_from=1)
     cli = rehearsal(recipe, timer, 3, model__update_order=order, model__adversarial_start=0)
     silent = set() if cli.model.balancer is not None else {"balancer"}
@@ -71,7 +71,7 @@ def test_every_part_of_a_step_is_heard(recipe, order, rehearsal) -> None:
     assert not timer.parts.listens
 
 
-def test_where_nobody_listens_no_clock_is_read(rehearsal, monkeypatch) -> None:
+def test_without_a_listener_no_clock_is_read(rehearsal, monkeypatch) -> None:
     monkeypatch.setattr(profiling, "now", lambda device=None: pytest.fail("a marker asked for the time"))
     monkeypatch.setattr(Parts, "enter", lambda self, part: pytest.fail("a marker was heard"))
     cli = rehearsal("encodec_24khz", lightning.Callback(), 1)
@@ -89,7 +89,7 @@ def test_batches_are_timed_undisturbed_unless_they_are_taken_apart(rehearsal, mo
     assert timer.parts.seconds == {}
 
 
-def test_after_an_error_in_a_step_nobody_listens(rehearsal, monkeypatch) -> None:
+def test_after_an_error_in_a_step_there_is_no_listener(rehearsal, monkeypatch) -> None:
     from codeclab.experiments.train.update import Update
 
     def fail(*_):

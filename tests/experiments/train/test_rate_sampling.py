@@ -51,7 +51,7 @@ def test_bitrates_within_a_percent_are_offered(codec):
 
 @pytest.mark.parametrize("bitrates", [[], [3.0, 3.0]])
 def test_lists_that_are_no_choice_are_refused(bitrates):
-    with pytest.raises(ValueError, match="different bitrates"):
+    with pytest.raises(ValueError, match="without repetition"):
         PerBatchBandwidth(bitrates)
 
 
