@@ -201,7 +201,7 @@ class Visit:
         return "\n".join(lines) + "\n"
 
     def step(self, title: str, words: Sequence[str], seconds: float) -> None:
-        """Add the results of ``profiled_step``; all but the first of several carry their own name in the title."""
+        """Add the results of ``profiled_step``; ours have the title, another implementation its own name."""
         file = self.scratch / "step.json"
         file.unlink(missing_ok=True)
         count = ["--batches", str(self.sizes.batches), "--warm-up", str(min(5, self.sizes.batches))]
