@@ -4,11 +4,13 @@ import argparse
 import sys
 from datetime import date
 from pathlib import Path
+from statistics import median
 
 import torch
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.speed.arithmetic import SIDE
 from codeclab.benchmarks.speed.in_turns import (
     HEADER,
     Timed,
@@ -28,6 +30,9 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.loader_speed import time_loader
 from codeclab.experiments.runs.step_time import HEADER as TRAINING_HEADER
 from codeclab.experiments.runs.step_time import measure
+from codeclab.experiments.runs.sweep import HEADER as SWEEP_HEADER
+from codeclab.experiments.runs.sweep import sweep
+from codeclab.experiments.runs.sweep_names import FORMATS, SWEEPS
 
 PRECISIONS = ("32-true", "bf16-mixed")
 WARM_UP = 3
@@ -47,6 +52,8 @@ def measured(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], 
         flags = [*flags, *scale, *(word for file in options.imports for word in ("--import", file))]
     elif flags:
         raise RecipeError(f"speed {options.what} takes no {flags[0]}; see codeclab speed --help")
+    if options.sweep:
+        return _sweep(options, flags)
     if options.what == "train":
         return _training(flags, options.repeats)
     for file in options.imports:
@@ -75,12 +82,61 @@ def _training(flags: list[str], repeats: int) -> tuple[list[str], list[str]]:
         lines += ["", *_rows(machine_rows(in_turns(machine_works(), repeats)))]
     names = ["a batch"] if given else [f"a batch in {one}" for one in PRECISIONS]
     notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, found.values(), strict=True)]
-    later = {time.joining_at for time in found.values()} - {None}
-    notes += [
-        f"discriminators join at batch {start:,}: they have no part in this; --model.adversarial_start 0 has them in it"
-        for start in later
-    ]
+    notes += _not_timed({time.joining_at for time in found.values()})
     return lines, notes
+
+
+def _not_timed(joining_at: set[int | None]) -> list[str]:
+    """A sentence where discriminators join after the batches that were timed."""
+    return [
+        f"discriminators join at batch {start:,}: they have no part in this; --model.adversarial_start 0 has them in it"
+        for start in joining_at - {None}
+    ]
+
+
+def _sweep(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], list[str]]:
+    """One line for each value, and the plot that is asked for."""
+    given = "--trainer.precision" in " ".join(flags)
+    flags = flags if given else [*flags, "--trainer.precision", PRECISIONS[0]]
+    name = options.sweep
+    points = sweep(name, sorted(set(options.values or SWEEPS[name])), flags, options.repeats, options.threads)
+    if options.plot:
+        from codeclab.experiments.runs.sweep_plot import plot_sweep
+
+        title = f"A training step by {name}: {' '.join([_named(flags), *[options.scale] * bool(options.scale)])}"
+        write_atomically(Path(options.plot), plot_sweep(name, points, title, FORMATS[Path(options.plot).suffix]))
+    product, copy = median(one.product for one in points) / 1e9, median(one.copy for one in points) / 1e9
+    notes = [
+        " ".join(flags),
+        f"a product of {SIDE:,} x {SIDE:,} in float32 reaches {product:.0f} GFLOP/s here, a copy {copy:.1f} GB/s "
+        "(medians over the values)",
+        "GFLOP: matrix products and convolutions; GB: what operators read and write, as if nothing stayed in a cache",
+        *_not_timed({point.joining_at for point in points}),
+    ]
+    return [SWEEP_HEADER.format(name=name), *(point.row() for point in points)], notes
+
+
+def _named(flags: list[str]) -> str:
+    """The recipe's name among the flags."""
+    return dict(zip(flags, flags[1:], strict=False)).get("--config", "a training")
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that do not fit together.
+
+    Raises:
+        RecipeError: the message says which.
+    """
+    if min(options.repeats, options.threads or 1) < 1 or options.length <= 0:
+        raise RecipeError("--repeats and --threads should be 1 or more, and --length above 0")
+    if options.sweep and options.what != "train":
+        raise RecipeError(f"--sweep is for speed train, not for speed {options.what}")
+    if (options.values or options.plot) and not options.sweep:
+        raise RecipeError(f"--values and --plot need --sweep ({', '.join(SWEEPS)})")
+    if options.values and min(options.values) <= 0:
+        raise RecipeError("--values should be above 0")
+    if options.plot and Path(options.plot).suffix not in FORMATS:
+        raise RecipeError(f"--plot {options.plot}: the name should end in {' or '.join(FORMATS)}")
 
 
 def _rows(found: list[Timed]) -> list[str]:
@@ -92,8 +148,7 @@ def run(command: str, argv: list[str]) -> int:
     options, flags = make_parser().parse_known_args(argv)
     before = torch.get_num_threads()
     try:
-        if min(options.repeats, options.threads or 1) < 1 or options.length <= 0:
-            raise RecipeError("--repeats and --threads should be 1 or more, and --length above 0")
+        _check(options)
         if options.what != "train" or options.threads:
             torch.set_num_threads(options.threads or 1)
         title = f"{date.today().isoformat()}, {describe_machine()}"
@@ -108,4 +163,6 @@ def run(command: str, argv: list[str]) -> int:
     if options.output:
         write_atomically(Path(options.output), text)
         print(f"written to {options.output}", file=sys.stderr)
+    if options.plot:
+        print(f"drawn in {options.plot}", file=sys.stderr)
     return 0

@@ -83,7 +83,11 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
         batches: how many are timed undisturbed, and how many are then taken apart.
         warm_up: batches before these, in which memory is laid out, kernels are chosen and code is compiled.
     """
-    cli = build("fit", [*flags, "--dry-run"])
+    return measure_built(build("fit", [*flags, "--dry-run"]), batches, warm_up)
+
+
+def measure_built(cli: CodecCLI, batches: int, warm_up: int) -> StepTime:
+    """As ``measure``, of an experiment that was built with ``--dry-run``."""
     timed = warm_up + 2 * batches
     timer = time_batches(cli, timed, apart_from=warm_up + batches)
     device = cli.trainer.strategy.root_device

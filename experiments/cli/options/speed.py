@@ -4,6 +4,7 @@ import argparse
 
 from codeclab.codecs.io.box import BOX
 from codeclab.experiments.cli.options.shared import add_imports, run_name
+from codeclab.experiments.runs.sweep_names import SWEEPS
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -15,7 +16,8 @@ def make_parser() -> argparse.ArgumentParser:
         "Prints medians, spreads, and the speed of a matrix product and a copy. Run nothing else at the same time.",
         epilog="train and data take the flags of codeclab fit (--config, --data, …). Examples: codeclab speed "
         "inference; codeclab speed inference --recipe encodec_24khz --bitrate 6; codeclab speed train --config "
-        "dac_44khz --scale laptop",
+        "dac_44khz --scale laptop; codeclab speed train --config dac_44khz --scale laptop --sweep batch --plot "
+        "batch.svg",
     )
     parser.add_argument("what", choices=("train", "inference", "data", "metrics"))
     parser.add_argument(
@@ -34,6 +36,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads of torch (default: one; training: torch's own)"
     )
+    parser.add_argument(
+        "--sweep", choices=tuple(SWEEPS), help="train: over values of a size, each in a process of its own"
+    )
+    parser.add_argument("--values", type=float, nargs="+", metavar="V", help="of the sweep (default: a few doublings)")
+    parser.add_argument("--plot", metavar="FILE", help="of the sweep: step time and memory as FILE.svg or FILE.png")
     add_imports(parser)
     parser.add_argument("-o", "--output", metavar="FILE.md", help="also write the table to this file")
     return parser

@@ -1,0 +1,73 @@
+"""What a piece of work asks of its device, from a profile: how many launches, and how long the device is busy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEvent
+from torch.profiler import ProfilerActivity, profile
+
+COPIES = ("Memcpy", "Memset")
+"""What the profiler calls work of a GPU that is no kernel."""
+
+
+@dataclass(frozen=True)
+class DeviceUse:
+    """What one run of the work asked for.
+
+    Attributes:
+        launches: kernels of the GPU; on a CPU, operators that no other operator called.
+        busy: seconds in which at least one of these was at work, copies included.
+    """
+
+    launches: float
+    busy: float
+
+
+def wait_for(device: torch.device) -> None:
+    """Return once the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def profiler(device: torch.device) -> profile:
+    """A profiler of what ``device_use`` counts, to be started and stopped."""
+    activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * (device.type == "cuda")]
+    return profile(activities=activities, acc_events=True)  # without, it warns of cycles, of which there is one
+
+
+def device_use(profiled: profile, device: torch.device, times: int = 1) -> DeviceUse:
+    """What one run asked for.
+
+    Args:
+        profiled: a stopped profiler. The device was waited for before it started and before it stopped.
+        device: on which the work was done.
+        times: runs of the work that it saw.
+    """
+    events = profiled.events() or []
+    if device.type == "cuda":
+        asked = [one for one in events if one.device_type == DeviceType.CUDA and not one.is_user_annotation]
+        launches = [one for one in asked if not one.name.startswith(COPIES)]
+    else:
+        asked = launches = [one for one in events if _is_operator(one) and not _is_operator(one.cpu_parent)]
+    return DeviceUse(
+        len(launches) / times, covered((one.time_range.start, one.time_range.end) for one in asked) / times
+    )
+
+
+def _is_operator(event: FunctionEvent | None) -> bool:
+    return event is not None and event.name.startswith("aten::")
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds in at least one of the spans.
+
+    Args:
+        spans: beginnings and ends, microseconds.
+    """
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total / 1e6

@@ -1,0 +1,215 @@
+"""Training steps over the values of one size: their time, memory, and share of what the machine can do."""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from codeclab.benchmarks.speed.arithmetic import Arithmetic, measure_limits
+from codeclab.benchmarks.speed.spread import spread
+from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runs.build import CodecCLI, build
+from codeclab.experiments.runs.process import keep_freed_memory, quiet
+from codeclab.experiments.runs.step_time import time_batches
+from codeclab.experiments.runs.sweep_names import SWEEPS
+from codeclab.experiments.train.logs import memory_figures
+
+HEADER = (
+    "| {name} | ms a batch | quartiles, ms | peak MB | GFLOP | GFLOP/s | of a product | GB | GB/s | of a copy |\n"
+    "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+WARM_UP = 3
+"""Batches that are trained before those that count."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was measured at one value.
+
+    Attributes:
+        value: of what is swept.
+        median: seconds of a batch, data included; ``q25`` and ``q75`` are the quartiles.
+        peak_mb: the most memory that was used: of the GPU, else of the process.
+        flop: arithmetic of a batch's matrix products and convolutions.
+        bytes: that the operators of a batch read and write.
+        product: FLOP/s of a matrix product in the same process.
+        copy: bytes a second of a copy in the same process, read and written.
+        joining_at: the batch at which the discriminators would have joined, where it was none of these; else None.
+    """
+
+    value: float
+    median: float
+    q25: float
+    q75: float
+    peak_mb: float
+    flop: int
+    bytes: int
+    product: float
+    copy: float
+    joining_at: int | None = None
+
+    def row(self) -> str:
+        """A line of a Markdown table; ``HEADER`` goes above it."""
+        rate, moved = self.flop / self.median, self.bytes / self.median
+        cells = [
+            f"{self.value:g}",
+            f"{1000 * self.median:.1f}",
+            f"{1000 * self.q25:.1f} to {1000 * self.q75:.1f}",
+            f"{self.peak_mb:.0f}",
+            f"{self.flop / 1e9:.3g}",
+            f"{rate / 1e9:.3g}",
+            f"{100 * rate / self.product:.0f} %",
+            f"{self.bytes / 1e9:.3g}",
+            f"{moved / 1e9:.3g}",
+            f"{100 * moved / self.copy:.0f} %",
+        ]
+        return f"| {' | '.join(cells)} |"
+
+
+class _CountSecondBatch(Callback):
+    """Counts the arithmetic of a training's second batch; the first starts codebooks and optimizers."""
+
+    def __init__(self) -> None:
+        self.arithmetic = Arithmetic()
+        self.batches = 0
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.batches += 1
+        if self.batches == 2:
+            self.arithmetic.__enter__()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.batches == 2:
+            self.arithmetic.__exit__(None, None, None)
+
+
+def flags_of(name: str, value: float, flags: Sequence[str]) -> list[str]:
+    """The words of a training at one value.
+
+    Args:
+        name: one of ``SWEEPS``.
+        value: of it.
+        flags: of ``codeclab fit``. Where these fix bitrates, a number of codebooks has its own highest one alone.
+
+    Raises:
+        RecipeError: the value is not a whole number where it should be, or the flags are refused.
+    """
+    if name == "seconds":
+        return [*flags, "--data.seconds", f"{value:g}"]
+    if value != int(value):
+        raise RecipeError(f"--sweep {name}: {value:g} should be a whole number")
+    number = f"{value:.0f}"
+    if name == "batch":
+        return [*flags, "--data.batch_size", number]
+    if name == "channels":
+        return [*flags, "--model.encoder.channels", number, "--model.decoder.channels", number]
+    return [*flags, "--model.quantizer.n_codebooks", number, *_rates(int(value), flags)]
+
+
+def _rates(codebooks: int, flags: Sequence[str]) -> list[str]:
+    cli = build("fit", [*flags, "--dry-run"])
+    if cli.config.model.bitrates is None:
+        return []
+    codec = cli.model.codec
+    rate = codebooks * math.log2(codec.quantizer.codebook_sizes[0]) * codec.frame_rate / 1000
+    rates = f"[{rate}]"
+    drawn = "bitrates" in (cli.config.model.rate_sampling or {}).get("init_args", {})
+    words = ["--model.bitrates", rates, "--model.bitrate", str(rate)]
+    return [*words, *["--model.rate_sampling.bitrates", rates] * drawn]
+
+
+def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -> Point:
+    """Measure one value in this process, whose peak memory is the point's own.
+
+    Args:
+        name: one of ``SWEEPS``.
+        value: of it.
+        flags: of ``codeclab fit``.
+        batches: that are timed.
+    """
+    cli = build("fit", [*flags_of(name, value, flags), "--dry-run"])
+    seconds = time_batches(cli, WARM_UP + batches).seconds[WARM_UP:]
+    device = cli.trainer.strategy.root_device
+    figures = memory_figures(device)
+    memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
+    arithmetic = _arithmetic(cli)
+    limits = measure_limits(device)
+    wall = spread(seconds)
+    start = cli.model.adversarial_start
+    return Point(
+        value=value,
+        **{key: wall[key] for key in ("median", "q25", "q75")},
+        peak_mb=1024 * memory,
+        flop=arithmetic.flop,
+        bytes=arithmetic.bytes,
+        product=limits.flop,
+        copy=limits.bytes,
+        joining_at=start if cli.model.discriminators and start >= WARM_UP + batches else None,
+    )
+
+
+def _arithmetic(cli: CodecCLI) -> Arithmetic:
+    counting = _CountSecondBatch()
+    cli.datamodule.n_batches = 2
+    cli.brief_trainer(2, counting).fit(cli.model, cli.datamodule)
+    return counting.arithmetic
+
+
+def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int, threads: int | None) -> list[Point]:
+    """Measure every value, each in a process of its own.
+
+    Args:
+        name: one of ``SWEEPS``.
+        values: of it.
+        flags: of ``codeclab fit``.
+        batches: that are timed at each value.
+        threads: of torch; None leaves torch's own number.
+
+    Raises:
+        RecipeError: a value cannot be trained; the message says why.
+    """
+    points = []
+    for value in values:
+        asked = ["--name", name, "--value", f"{value:g}", "--batches", str(batches), "--threads", str(threads or 0)]
+        words = [sys.executable, "-m", "codeclab.experiments.runs.sweep", *asked, *flags]
+        run = subprocess.run(words, capture_output=True, text=True)
+        if run.returncode:
+            lines = run.stderr.strip().splitlines() or ["its process ended without a word"]
+            raise RecipeError(f"--sweep {name} at {value:g}: {lines[-1]}")
+        points.append(Point(**json.loads(run.stdout.splitlines()[-1])))
+    return points
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print one point as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m codeclab.experiments.runs.sweep", allow_abbrev=False)
+    parser.add_argument("--name", choices=tuple(SWEEPS), required=True)
+    parser.add_argument("--value", type=float, required=True)
+    parser.add_argument("--batches", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=0)
+    options, flags = parser.parse_known_args(argv)
+    quiet()
+    keep_freed_memory()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        point = measure_point(options.name, options.value, flags, options.batches)
+    except ValueError as error:
+        sys.exit(str(error).replace("\n", " "))
+    print(json.dumps(asdict(point)))
+
+
+if __name__ == "__main__":
+    main()
