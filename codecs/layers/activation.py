@@ -33,10 +33,10 @@ class _Snake(torch.autograd.Function):
         x, alpha, divisor = ctx.saved_tensors
         angle = alpha * x
         sine = angle.sin()
-        product = angle.cos_().mul_(sine)  # sin(2 alpha x) / 2
-        to_x = torch.addcmul(gradient, gradient, product, value=2)
-        along_alpha = product.mul_(x).addcdiv_(sine.square_(), divisor, value=-0.5).mul_(gradient)
-        return to_x.to(x.dtype), along_alpha.sum((0, 2), keepdim=True).mul_(2).div_(divisor)
+        of_double = angle.mul_(2).sin_()
+        to_x = torch.addcmul(gradient, gradient, of_double)
+        along_alpha = of_double.mul_(x).addcdiv_(sine.square_(), divisor, value=-1).mul_(gradient)
+        return to_x.to(x.dtype), along_alpha.sum((0, 2), keepdim=True).div_(divisor)
 
 
 class Snake(nn.Module):
