@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from codeclab.codecs.resample import same_length
-from codeclab.discriminators.base import Judgement
+from codeclab.discriminators.base import DiscriminatorOutput
 from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.settings import OptimizerSettings
 from codeclab.experiments.train.step_output import StepOutput
@@ -116,25 +116,25 @@ def dac_losses(model: CodecExperiment, real: Tensor, fake: Tensor) -> dict[str, 
     return {"spectral": total(scales)}
 
 
-def encodec_hinge(real: list[Judgement], fake: list[Judgement]) -> Tensor:
+def encodec_hinge(real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
     pairs = zip(real, fake, strict=True)
     return mean(F.relu(1 - r.logits).mean() + F.relu(1 + f.logits).mean() for r, f in pairs)
 
 
-def dac_hinge(real: list[Judgement], fake: list[Judgement]) -> Tensor:
+def dac_hinge(real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
     pairs = zip(real, fake, strict=True)
     return total(F.relu(1 - r.logits).mean() + F.relu(1 + f.logits).mean() for r, f in pairs)
 
 
-def encodec_adversarial(fake: list[Judgement]) -> Tensor:
-    return mean(F.relu(1 - judgement.logits).mean() for judgement in fake)
+def encodec_adversarial(fake: list[DiscriminatorOutput]) -> Tensor:
+    return mean(F.relu(1 - output.logits).mean() for output in fake)
 
 
-def dac_adversarial(fake: list[Judgement]) -> Tensor:
-    return total(-judgement.logits.mean() for judgement in fake)
+def dac_adversarial(fake: list[DiscriminatorOutput]) -> Tensor:
+    return total(-output.logits.mean() for output in fake)
 
 
-def encodec_matching(real: list[Judgement], fake: list[Judgement]) -> Tensor:
+def encodec_matching(real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
     """EnCodec eq. 2."""
     return mean(
         mean((r.detach() - f).abs().mean() / r.detach().abs().mean() for r, f in zip(*features, strict=True))
@@ -142,7 +142,7 @@ def encodec_matching(real: list[Judgement], fake: list[Judgement]) -> Tensor:
     )
 
 
-def dac_matching(real: list[Judgement], fake: list[Judgement]) -> Tensor:
+def dac_matching(real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
     return total(
         (r.detach() - f).abs().mean()
         for features in zip((j.features for j in real), (j.features for j in fake), strict=True)
@@ -262,7 +262,7 @@ class PlainLoop:
         quantized, latent_losses = quantize(model.codec.quantizer, latent, n_codebooks, seen.codes)
         fake = same_length(model.codec.decoder(quantized), real.shape[-1])
         chosen = model.rate_sampling.index(model.seed, index) if self.is_encodec else 0  # type: ignore[operator]
-        judge: Callable[[Tensor], list[Judgement]] = model.discriminators[chosen]
+        judge: Callable[[Tensor], list[DiscriminatorOutput]] = model.discriminators[chosen]
 
         learns = model.discriminators_learn(index)
         first = model.update_order == "discriminator_first"
@@ -311,9 +311,9 @@ class PlainLoop:
         return torch.stack(scaled).sum(0)
 
     @staticmethod
-    def scores(real: list[Judgement], fake: list[Judgement]) -> dict[str, Tensor]:
+    def scores(real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> dict[str, Tensor]:
         judged = {"score_real": real, "score_fake": fake}
-        return {name: mean(one.logits.mean() for one in judgements) for name, judgements in judged.items()}
+        return {name: mean(one.logits.mean() for one in outputs) for name, outputs in judged.items()}
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:You defined a `validation_step` but have no")
