@@ -29,6 +29,7 @@ SETTINGS = {
         "model__encoder__strides": "[5, 8, 8]",
         "model__decoder__strides": "[5, 8, 8]",
         "model__quantizer__kmeans_init": "false",
+        "model__spectral_loss__window_lengths": "[256, 512, 1024]",
         "model__balancer__decay": 0.9,
         "model__optimizer__eps": 1e-4,
         "model__discriminator_optimizer": "{lr: 2e-3, betas: [0.5, 0.9], eps: 1e-5}",
@@ -55,7 +56,7 @@ SETTINGS = {
 def tolerance(name: str, batch: int) -> dict[str, float]:
     """What rounding may make of a figure: later a little more, as then a unit or a difference may be of another sign.
 
-    Three times and more of what all weights moved by half of their last digit at the start lead to.
+    Four times and more of what all weights moved by half of their last digit at the start lead to.
     """
     if batch < 10:
         return {"rel": 1e-4, "abs": 1e-5}
