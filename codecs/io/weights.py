@@ -35,6 +35,8 @@ def folded_copy(module: nn.Module) -> nn.Module:
             del child.parametrizations
             for name, weight in weights.items():
                 child.register_parameter(name, nn.Parameter(weight.detach()))
+    for parameter in clone.parameters():  # weights ordered for coding cannot be saved in a graph
+        parameter.data = parameter.data.contiguous()
     return clone.requires_grad_(False).eval()
 
 

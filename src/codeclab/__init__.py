@@ -84,8 +84,8 @@ def _part_names() -> dict[str, str]:
     found = {name: _module(root, classes[name][0]) for name in parts if name in classes and not name.startswith("_")}
     registry = root.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
     for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
-        # Metric("name", ...) or _other("module", "name", ...)
-        place = {"Metric": 0, "_other": 1}.get(ast.unparse(node.func)) if isinstance(node, ast.Call) else None
+        # Metric("name", ...), _other("module", "name", ...) or _distance("module", "name", ...)
+        place = {"Metric": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func)) if isinstance(node, ast.Call) else None
         if isinstance(node, ast.Call) and place is not None and isinstance(node.args[place], ast.Constant):
             found[str(ast.literal_eval(node.args[place]))] = _METRICS
     return found
