@@ -85,9 +85,11 @@ def _part_names() -> dict[str, str]:
     registry = root.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
     for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
         # Metric("name", ...), _other("module", "name", ...) or _distance("module", "name", ...)
-        place = {"Metric": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func)) if isinstance(node, ast.Call) else None
-        if isinstance(node, ast.Call) and place is not None and isinstance(node.args[place], ast.Constant):
-            found[str(ast.literal_eval(node.args[place]))] = _METRICS
+        if not isinstance(node, ast.Call):
+            continue
+        position = {"Metric": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func))
+        if position is not None and isinstance(node.args[position], ast.Constant):
+            found[str(ast.literal_eval(node.args[position]))] = _METRICS
     return found
 
 
