@@ -10,7 +10,6 @@ training steps also has ``take_parts``.
 
 from collections.abc import Callable
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -28,30 +27,31 @@ from codeclab.experiments.runs.step_time import time_batches
 from codeclab.experiments.train.profiling import Parts, profile
 
 
-class Untrained:
-    """An untrained codec, saved and loaded as users load theirs, and noise for it.
+class CodecAndNoise:
+    """A codec, and noise for it.
 
     Args:
-        options: ``recipe``, ``seconds``.
+        options: ``codec`` (a saved one), or ``recipe`` (untrained); ``seconds``.
         seconds: where the options say none.
     """
 
     def __init__(self, options: dict[str, Any], seconds: float) -> None:
         torch.manual_seed(0)
-        with TemporaryDirectory() as folder:
-            Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval().save(folder)
-            self.codec = Codec.from_pretrained(folder)
+        if "codec" in options:
+            self.codec = Codec.from_pretrained(str(options["codec"]))
+        else:
+            self.codec = Codec.from_recipe(str(options.get("recipe", "encodec_24khz"))).eval()
         self.audio_seconds = float(options.get("seconds", seconds))
         samples = round(self.audio_seconds * self.codec.sample_rate)
         self.audio = 0.1 * torch.randn(1, self.codec.channels, samples)
         self.phases: dict[str, Callable[[], None]] = {}
 
 
-class Coder(Untrained):
-    """Encodes and decodes noise with an untrained codec.
+class Coder(CodecAndNoise):
+    """Encodes and decodes noise.
 
     Args:
-        options: ``recipe``, ``seconds`` (default 10), ``bitrate`` (kbps, default the highest).
+        options: ``codec`` or ``recipe``, ``seconds`` (default 10), ``bitrate`` (kbps, default the highest).
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -69,13 +69,13 @@ class Coder(Untrained):
         self.codec.decode(self.codes)
 
 
-class FilesOfCodes(Untrained):
+class FilesOfCodes(CodecAndNoise):
     """Noise to the bytes of a ``.clc`` file and back, as the commands do, without and with a language model.
 
-    Both are untrained; the model is of EnCodec's size.
+    The model is untrained and of EnCodec's size.
 
     Args:
-        options: ``recipe``, ``seconds`` (default 4), ``bitrate`` (kbps, default 6).
+        options: ``codec`` or ``recipe``, ``seconds`` (default 4), ``bitrate`` (kbps, default 6).
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
