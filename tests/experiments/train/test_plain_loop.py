@@ -318,7 +318,7 @@ class PlainLoop:
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:You defined a `validation_step` but have no")
-@pytest.mark.parametrize("order", ["discriminator_first", "joint"])
+@pytest.mark.parametrize("order", ["discriminator_first", pytest.param("joint", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("recipe", SETTINGS)
 def test_fifty_batches_have_the_losses_of_a_plain_loop(recipe: str, order: str, build: Any) -> None:
     """Losses, mean logits and gradient norms; both start from the same weights and see the same batches."""
