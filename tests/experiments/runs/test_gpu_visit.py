@@ -215,6 +215,9 @@ def test_the_whole_way_on_a_cpu(tmp_path: Path) -> None:
     assert set(found["tests"]) == {"skipped"} or torch.cuda.is_available()
     assert found["training"]["batches"] == 2
     assert {row["metric"] for row in found["training"]["evaluation"]} == {"mel_distance", "si_snr"}
-    assert {"codec.tar.0", "log.txt", "tests.txt", "visit.json", "visit.md"} == {
-        file.name for file in tmp_path.iterdir()
+    kept = {file.name for file in tmp_path.iterdir()}
+    assert "codec.tar.0" in kept
+    # As many parts as its size needs.
+    assert {name for name in kept if not name.startswith("codec.tar.")} == {
+        *("log.txt", "tests.txt", "visit.json", "visit.md")
     }
