@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.visqol_port import Listener, Mapping, found_or_raised, scores
+from codeclab.benchmarks.metrics.visqol_port import Mapping, ReferenceScorer, score_or_raise, scores
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -26,7 +26,7 @@ class ViSQOLScores:
         self._reference = reference
         self._sample_rate = sample_rate
         self._pool = pool
-        self._listener = Listener(reference, sample_rate)
+        self._scorer = ReferenceScorer(reference, sample_rate)
         self._asked: list[tuple[NDArray[float32], Mapping]] = []
         self._found: Future[list[float | MetricError]] | None = None
 
@@ -38,7 +38,7 @@ class ViSQOLScores:
     def ask(self, estimate: "NDArray[float32]", mapping: Mapping) -> Callable[[], float]:
         """Ask for the score of mono samples ``[M]``; returns what waits for it, or raises ``MetricError``."""
         if self._pool is None:
-            return partial(found_or_raised, self._listener.score(estimate, mapping))
+            return partial(score_or_raise, self._scorer.score(estimate, mapping))
         self._asked.append((estimate, mapping))
         return partial(self._result, len(self._asked) - 1)
 
@@ -51,4 +51,4 @@ class ViSQOLScores:
     def _result(self, position: int) -> float:
         self.start()
         assert self._found is not None
-        return found_or_raised(self._found.result()[position])
+        return score_or_raise(self._found.result()[position])

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from codeclab.benchmarks.metrics.signals import check_pair, is_silent
+from codeclab.benchmarks.metrics.signals import check_pair
+from codeclab.benchmarks.metrics.spectral_distance import distance_from
 from codeclab.codecs.layers.mel import MelSpectrogram, joined_spectra
 from codeclab.codecs.wording import counted
 
@@ -111,15 +112,6 @@ def mel_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
     return mel_distance_from(reference, sample_rate)(estimate)
 
 
-@torch.no_grad()
 def mel_distance_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor], float]:
     """``mel_distance`` of any number of estimates from one reference, whose spectra are computed once."""
-    distance = _distance_at(sample_rate)
-    spectra = None if is_silent(reference) else distance.spectra(reference.cpu()[None])
-
-    @torch.no_grad()
-    def measured(estimate: Tensor) -> float:
-        check_pair(reference, estimate)
-        return float("nan") if spectra is None else float(distance.distance(estimate.cpu()[None], spectra))
-
-    return measured
+    return distance_from(_distance_at(sample_rate), reference)

@@ -6,7 +6,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from codeclab.benchmarks.metrics.signals import check_pair, is_silent
+from codeclab.benchmarks.metrics.signals import check_pair
+from codeclab.benchmarks.metrics.spectral_distance import distance_from
 from codeclab.codecs.layers.stft import STFT
 
 WINDOW_LENGTHS = (2048, 512)
@@ -81,7 +82,7 @@ def stft_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
 
 def stft_distance_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor], float]:
     """``stft_distance`` of any number of estimates from one reference, whose spectra are computed once."""
-    return _from(_distance(), reference)
+    return distance_from(_distance(), reference)
 
 
 def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
@@ -104,16 +105,4 @@ def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> 
 
 def stft_distance_log_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor], float]:
     """``stft_distance_log`` of any number of estimates from one reference, whose spectra are computed once."""
-    return _from(_distance(log_weight=1.0, magnitude_weight=0.0), reference)
-
-
-@torch.no_grad()
-def _from(distance: STFTDistance, reference: Tensor) -> Callable[[Tensor], float]:
-    spectra = None if is_silent(reference) else distance.spectra(reference.cpu()[None])
-
-    @torch.no_grad()
-    def measured(estimate: Tensor) -> float:
-        check_pair(reference, estimate)
-        return float("nan") if spectra is None else float(distance.distance(estimate.cpu()[None], spectra))
-
-    return measured
+    return distance_from(_distance(log_weight=1.0, magnitude_weight=0.0), reference)

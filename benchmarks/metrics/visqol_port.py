@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from visqol.visqol_manager import VisqolManager
 
-    from codeclab.benchmarks.metrics.visqol_similarity import Original, Similarity
+    from codeclab.benchmarks.metrics.visqol_similarity import AnalysedReference, Similarity
 
 Mapping = Literal["svr", "lattice", "exponential"]
 
@@ -37,7 +37,7 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
     Raises:
         MetricError: a signal is empty, silent or not finite, or ViSQOL finds nothing in it to compare.
     """
-    return found_or_raised(Listener(reference, sample_rate).score(estimate, mapping))
+    return score_or_raise(ReferenceScorer(reference, sample_rate).score(estimate, mapping))
 
 
 def scores(
@@ -47,18 +47,18 @@ def scores(
 
     The same estimate under several mappings stands there several times, one after the other.
     """
-    listener = Listener(reference, sample_rate)
-    return [listener.score(estimate, mapping) for estimate, mapping in asked]
+    scorer = ReferenceScorer(reference, sample_rate)
+    return [scorer.score(estimate, mapping) for estimate, mapping in asked]
 
 
-def found_or_raised(found: float | MetricError) -> float:
+def score_or_raise(found: float | MetricError) -> float:
     """A score as it is; what it failed with is raised."""
     if isinstance(found, MetricError):
         raise found
     return found
 
 
-class Listener:
+class ReferenceScorer:
     """Scores any number of signals against one reference, which is analysed once, as is each signal for all mappings.
 
     Args:
@@ -69,7 +69,7 @@ class Listener:
     def __init__(self, reference: "NDArray[float32]", sample_rate: int) -> None:
         self._reference = reference
         self._sample_rate = sample_rate
-        self._originals: dict[bool, Original] = {}
+        self._references: dict[bool, AnalysedReference] = {}
         self._last: tuple[NDArray[float32], bool, Similarity] | None = None
 
     def score(self, estimate: "NDArray[float32]", mapping: Mapping) -> float | MetricError:
@@ -100,11 +100,11 @@ class Listener:
         speech = mapping != "svr"
         if self._last is not None and self._last[0] is estimate and self._last[1] == speech:
             return self._last[2]
-        if speech not in self._originals:
-            from codeclab.benchmarks.metrics.visqol_similarity import Original
+        if speech not in self._references:
+            from codeclab.benchmarks.metrics.visqol_similarity import AnalysedReference
 
-            self._originals[speech] = Original(self._reference, self._sample_rate, _manager(mapping))
-        found = self._originals[speech].compare(estimate)
+            self._references[speech] = AnalysedReference(self._reference, self._sample_rate, _manager(mapping))
+        found = self._references[speech].compare(estimate)
         self._last = estimate, speech, found
         return found
 

@@ -48,7 +48,7 @@ class Similarity(NamedTuple):
         return 1.0 if self.means.mean() < DISSIMILAR else float(found)
 
 
-class Original:
+class AnalysedReference:
     """A reference, to compare any number of degraded signals with.
 
     Args:

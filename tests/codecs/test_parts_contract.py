@@ -13,26 +13,29 @@ from codeclab.experiments.contracts.coder import DecoderContract, EncoderContrac
 LENGTHS = (1, 2, 5, 8, 61, 97)
 
 
-class TestEncoders(EncoderContract):
-    """The contract over the encoder of each pair, settings of which the defaults say nothing."""
+class OfThePair:
+    """Has a contract test one part of each pair, whose settings the defaults say nothing of."""
+
+    position: int
 
     @pytest.fixture(autouse=True)
     def _take(self, pair):
-        self.built, self.part = pair[0], type(pair[0])
+        self.built, self.part = pair[self.position], type(pair[self.position])
 
     def build(self, seed=0):
         return self.built
 
 
-class TestDecoders(DecoderContract):
-    """The same over the decoder."""
+class TestEncoders(OfThePair, EncoderContract):
+    """The contract of encoders."""
 
-    @pytest.fixture(autouse=True)
-    def _take(self, pair):
-        self.built, self.part = pair[1], type(pair[1])
+    position = 0
 
-    def build(self, seed=0):
-        return self.built
+
+class TestDecoders(OfThePair, DecoderContract):
+    """The contract of decoders."""
+
+    position = 1
 
 
 @pytest.mark.parametrize("length", LENGTHS)
