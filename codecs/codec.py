@@ -79,9 +79,8 @@ class Codec(nn.Module):
         self.bf16 = False
         self._engine: Engine | None = None
         self.chosen_bitrates = sorted(float(rate) for rate in bitrates) if bitrates else None
-        self.rate_names: dict[
-            float, int
-        ] = {}  # codebooks by nominal kbps, where a loaded folder misstates them; not saved
+        # Codebooks by nominal kbps, where a loaded folder misstates them; not saved.
+        self.rate_names: dict[float, int] = {}
         reachable = self._reachable()
         for rate in self.chosen_bitrates or []:
             if not is_among(rate, reachable):

@@ -4,12 +4,15 @@ The result is that of ``F.conv2d``, which at the multi-period discriminator's si
 unused (``benchmarks/results/speed.md``).
 """
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+from torch.utils.flop_counter import register_flop_formula
 
 
 class PeriodConv2d(nn.Conv2d):
@@ -160,3 +163,17 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
 
 
 period_convolution.register_autograd(_backward, setup_context=_keep)
+
+Shape = Sequence[int]
+
+
+@register_flop_formula(torch.ops.codeclab.period_convolution)
+def _arithmetic(maps: Shape, weight: Shape, *_: object, out_shape: Shape, **__: object) -> int:
+    return 2 * prod(out_shape) * prod(weight[1:])
+
+
+@register_flop_formula(torch.ops.codeclab.period_convolution_backward)
+def _arithmetic_backward(
+    gradient: Shape, maps: Shape, weight: Shape, stride: int, wanted: Sequence[bool], **_: object
+) -> int:
+    return (wanted[0] + wanted[1]) * 2 * prod(gradient) * prod(weight[1:])

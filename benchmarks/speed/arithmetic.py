@@ -1,8 +1,7 @@
 """The arithmetic of a piece of work and the bytes that it moves, and what the machine does at most in a second."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from statistics import median
 from typing import Any
 
@@ -10,31 +9,15 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry, register_flop_formula
+from torch.utils.flop_counter import flop_registry
 
 from codeclab.benchmarks.speed.device_use import wait_for
 from codeclab.benchmarks.speed.in_turns import COPIED, seconds_of
-from codeclab.discriminators.period_convolution import period_convolution, period_convolution_backward
 
 SIDE = 2048
 """Size of the square matrices whose product is the machine's limit."""
 
 REPEATS = 5
-
-
-Shape = Sequence[int]
-
-
-@register_flop_formula(period_convolution._opoverload.overloadpacket)
-def _of_period_convolution(maps: Shape, weight: Shape, *_: object, out_shape: Shape, **__: object) -> int:
-    return 2 * prod(out_shape) * prod(weight[1:])
-
-
-@register_flop_formula(period_convolution_backward._opoverload.overloadpacket)
-def _of_its_gradients(
-    gradient: Shape, maps: Shape, weight: Shape, stride: int, wanted: Sequence[bool], **_: object
-) -> int:
-    return (wanted[0] + wanted[1]) * 2 * prod(gradient) * prod(weight[1:])
 
 
 class Arithmetic(TorchDispatchMode):

@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from codeclab.discriminators.period_convolution import PeriodConv2d, period_conv2d, period_convolution
 
@@ -72,3 +73,20 @@ def test_bfloat16_autocast_keeps_torchs_convolution() -> None:
     layer = PeriodConv2d(3, 5, 5, 3)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.randn(1, 3, 20, 2)).dtype == torch.bfloat16
+
+
+def test_period_convolutions_count_as_the_convolutions_that_they_replace() -> None:
+    maps, weight, bias = torch.randn(2, 3, 20, 5), torch.randn(4, 3, 5, 1), torch.randn(4)
+    counts = []
+    for layer in (
+        lambda x, w: torch.nn.functional.conv2d(x, w, bias, (3, 1), (2, 0)),
+        lambda x, w: period_convolution(x, w, bias, 3),
+    ):
+        inputs = maps.clone().requires_grad_(), weight.clone().requires_grad_()
+        with FlopCounterMode(display=False) as forward:
+            output = layer(*inputs)
+        with FlopCounterMode(display=False) as backward:
+            output.sum().backward()
+        counts.append((forward.get_total_flops(), backward.get_total_flops()))
+    assert counts[0] == counts[1]
+    assert counts[0][0] > 0

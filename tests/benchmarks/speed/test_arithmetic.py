@@ -3,7 +3,6 @@
 import torch
 
 from codeclab.benchmarks.speed.arithmetic import Arithmetic, measure_limits
-from codeclab.discriminators.period_convolution import period_convolution
 
 
 def test_a_product_and_its_gradients() -> None:
@@ -34,20 +33,3 @@ def test_limits_are_measured() -> None:
     limits = measure_limits(torch.device("cpu"))
     assert 1e7 < limits.flop < 1e15
     assert 1e7 < limits.bytes < 1e13
-
-
-def test_period_convolutions_count_as_the_convolutions_that_they_replace() -> None:
-    maps, weight, bias = torch.randn(2, 3, 20, 5), torch.randn(4, 3, 5, 1), torch.randn(4)
-    counts = []
-    for layer in (
-        lambda x, w: torch.nn.functional.conv2d(x, w, bias, (3, 1), (2, 0)),
-        lambda x, w: period_convolution(x, w, bias, 3),
-    ):
-        inputs = maps.clone().requires_grad_(), weight.clone().requires_grad_()
-        with Arithmetic() as forward:
-            output = layer(*inputs)
-        with Arithmetic() as backward:
-            output.sum().backward()
-        counts.append((forward.flop, backward.flop))
-    assert counts[0] == counts[1]
-    assert counts[0][0] > 0
