@@ -19,7 +19,7 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.runner.cores import hold_to, threads_each
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.worker import work
-from codeclab.experiments.runs.stopping import PASSED_ON, REQUEUE, Stopped, asked
+from codeclab.experiments.runs.stopping import PASSED_ON, REQUEUE, Stopped, stop_request
 
 FOLDER = ".jobs"
 """Folder beside the runs with the logs of rows that were made on this machine, and what submitit writes."""
@@ -86,7 +86,7 @@ class Launcher(ABC):
         """
         outcomes: dict[Job, Outcome] = {}
         running: dict[Job, Submitted] = {}
-        with asked().held() as stop, stop.passed_on(lambda number: self.tell(list(running.values()), number)):
+        with stop_request().held() as stop, stop.passed_on(lambda number: self.tell(list(running.values()), number)):
             while running or (len(outcomes) < len(jobs) and stop.number is None):
                 for job in jobs:
                     if stop.number is None and job not in running and job not in outcomes:
@@ -112,7 +112,7 @@ class Launcher(ABC):
         """The outcome of a job that has ended."""
         handle = submitted.handle
         if not handle.paths.result_pickle.exists():
-            if asked().number is None:
+            if stop_request().number is None:
                 print(f"{job.title}: {self.lost}; its log: {submitted.log}", file=sys.stderr)
             return Outcome(error=self.lost)
         error = handle.exception()

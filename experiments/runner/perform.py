@@ -33,7 +33,7 @@ from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.process import Notes
-from codeclab.experiments.runs.stopping import Stopped, asked, end_with_parent
+from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 SETTINGS = ".settings"
@@ -136,7 +136,7 @@ def _train_in_process(job: Job) -> None:
             preexec_fn=end_with_parent,
             start_new_session=True,
         ) as process,
-        asked().held() as stop,
+        stop_request().held() as stop,
     ):
         assert process.stderr is not None
         with stop.passed_on(process.send_signal):

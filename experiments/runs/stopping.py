@@ -99,7 +99,7 @@ def end_at_once(number: int) -> None:
 _stop = Stop()
 
 
-def asked() -> Stop:
+def stop_request() -> Stop:
     """The stop request of this process; empty in a process that does not listen."""
     return _stop
 

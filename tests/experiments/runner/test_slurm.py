@@ -75,14 +75,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     (folder / "munge" / "key").write_bytes(os.urandom(128))
     (folder / "munge" / "key").chmod(0o400)
     port, second = free_ports()
-    place = folder / "munge.sock"
+    socket_path = folder / "munge.sock"
     config = folder / "slurm.conf"
     config.write_text(
-        CONFIG.format(host=socket.gethostname().split(".")[0], socket=place, folder=folder, port=port, second=second)
+        CONFIG.format(
+            host=socket.gethostname().split(".")[0], socket=socket_path, folder=folder, port=port, second=second
+        )
     )
     monkeypatch.setenv("SLURM_CONF", str(config))
     munge = [f"--{name}-file={folder}/munge/{name}" for name in ("key", "pid", "log", "seed")]
-    subprocess.run(["munged", "--force", f"--socket={place}", *munge], check=True, capture_output=True)
+    subprocess.run(["munged", "--force", f"--socket={socket_path}", *munge], check=True, capture_output=True)
     subprocess.run(["slurmctld", "-c"], check=True, capture_output=True)
     subprocess.run(["slurmd"], check=True, capture_output=True)
     try:
@@ -112,9 +114,9 @@ def test_rows_are_made_by_slurm(
     table = tmp_path / "pair.yaml"
     table.write_text(yaml.safe_dump({"title": "Pair", "source": "here", "metrics": ["si_snr"], "rows": rows}))
     runs = tmp_path / "runs"
-    asked = ["--launcher", "slurm", "--slurm", "timeout_min=30", "partition=main", "cpus_per_task=1"]
+    options = ["--launcher", "slurm", "--slurm", "timeout_min=30", "partition=main", "cpus_per_task=1"]
     with pytest.raises(SystemExit) as stopped:
-        main(["table", str(table), "--runs", str(runs), "--workers", "0", *asked])
+        main(["table", str(table), "--runs", str(runs), "--workers", "0", *options])
     said = capsys.readouterr().err
     assert stopped.value.code == 1, said
     assert "not timed here: rows run on the cluster" in said
