@@ -154,6 +154,27 @@ def test_a_log_is_passed_on_by_whole_lines(started, tmp_path: Path, capsys) -> N
     assert capsys.readouterr().err == "second\nthird\n"
 
 
+def test_a_job_sees_its_own_devices_and_no_slurm(tmp_path: Path) -> None:
+    """submitit's local executor hides all GPUs, and names them by numbers alone."""
+    program = (
+        "import os, sys\n"
+        "from codeclab.experiments.runner import job, perform\n"
+        "from codeclab.experiments.runner.worker import work\n"
+        "job.Job.load = lambda text: text\n"
+        "seen = lambda: (os.environ.get('CUDA_VISIBLE_DEVICES'), 'SLURM_NTASKS' in os.environ)\n"
+        "perform.perform = lambda text, wait: (text, wait, *seen())\n"
+        "for visible, runner in (('GPU-7,2', os.getppid()), (None, os.getppid())):\n"
+        "    os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+        "    print(work('text', True, visible, runner))\n"
+        "os.environ['CUDA_VISIBLE_DEVICES'] = '5'\n"
+        "print(work('text', False))\n"
+    )
+    environment = os.environ | {"SLURM_NTASKS": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    own = [("text", True, "GPU-7,2", False), ("text", True, None, False), ("text", False, "5", False)]
+    assert done.stdout.splitlines() == [str(one) for one in own], done.stderr
+
+
 @pytest.mark.slow
 def test_rows_in_processes_and_one_that_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
