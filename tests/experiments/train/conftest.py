@@ -69,7 +69,9 @@ class Recording(TorchDispatchMode):
                 continue
             value = args[number] if number < len(args) else kwargs.get(argument.name)
             for tensor in tree_leaves(value):
-                if isinstance(tensor, Tensor) and identity(tensor) not in {*self.own, *self.before}:
+                if not isinstance(tensor, Tensor):
+                    continue
+                if identity(tensor) not in self.own and identity(tensor) not in self.before:
                     whole = torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage())
                     self.before[identity(tensor)] = (whole, whole.clone())
 
