@@ -129,7 +129,8 @@ class OperatorGraphs:
         def replay() -> None:
             for one in self.recordings:
                 one.spoil()
-            recording.replay()
+            with torch.autocast("cpu", enabled=False):  # casts were recorded as operators
+                recording.replay()
 
         return result, replay
 

@@ -134,6 +134,14 @@ def test_replayed_batches_train_as_eager_ones(recipe, order, trained, rounded_ra
         assert (ours.losses, ours.bitrate) == (theirs.losses, theirs.bitrate)
 
 
+def test_replayed_batches_train_as_eager_ones_in_bfloat16(trained, rounded_rates):
+    settings = {**ONE_KIND, "trainer__precision": "bf16-mixed", "model__update_order": "joint"}
+    eager, _ = trained("encodec_24khz", 10, graphs=False, name="eager", **settings)
+    graphs, watch = trained("encodec_24khz", 10, name="graphs", **settings)
+    assert watch.replays == 10 - WARM_UP
+    assert_same_training(eager, graphs)
+
+
 def test_what_joins_late_and_parts_of_a_batch_are_recorded(trained, rounded_rates):
     late = {
         **{"model__quantizer_start": 5, "model__quantizer_start_frames": 800, "model__quantizer__kmeans_init": "true"},
@@ -203,13 +211,14 @@ class Spoil(lightning.Callback):
 
 
 @pytest.mark.parametrize("bad", [5, 7])  # one that only the next batch notices; one before a checkpoint is due
-def test_a_replayed_batch_that_is_not_finite_stops_the_run_before_a_checkpoint(bad, build, operator_graphs):
+def test_a_replayed_batch_that_is_not_finite_stops_the_run_before_a_checkpoint(bad, build, operator_graphs, capfd):
     settings = {**ONE_KIND, "model__cuda_graphs": "true", "trainer__val_check_interval": 4}
     cli = build("encodec_24khz", 12, trainer__log_every_n_steps=100, **settings)
     cli.trainer.callbacks.insert(0, Spoil(bad))
     with pytest.raises(NonFiniteLossError, match=f"not finite at batch {bad}: discriminator is nan") as stopped:
         cli.execute()
     assert bool(stopped.value.audio.isnan().all())
+    assert "cannot be written" not in capfd.readouterr().err  # it is no fault of the disk
     state = checkpoint(cli)
     assert state["global_step"] == 4
     floats = [v for v in state["state_dict"].values() if isinstance(v, torch.Tensor) and v.is_floating_point()]
