@@ -122,12 +122,12 @@ def refuse_graphs(
     per_item = isinstance(rate_sampling.sample(0, 0, torch.arange(1), codec), Tensor)
     why = backend.why_not(device)
     if why is None and devices > 1:
-        why = f"it trains on one device, and this training has {devices}: give --trainer.devices 1"
+        why = f"it trains on one device, and this training has {devices} (--trainer.devices 1)"
     if why is None and (reason := codec.quantizer.why_not_recorded(per_item)):
         policy = f" with {type(rate_sampling).__name__}" if per_item else ""
         why = f"a step of {type(codec.quantizer).__name__}{policy} cannot be recorded, because {reason}"
     if why:
-        raise ValueError(f"cuda_graphs: {why}; or leave out --model.cuda_graphs")
+        raise ValueError(f"cuda_graphs: {why}. Leave out --model.cuda_graphs to train without")
 
 
 @dataclass
