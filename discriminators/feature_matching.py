@@ -1,6 +1,7 @@
 """Distances between the discriminators' features of real and of generated audio."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -52,14 +53,14 @@ class FeatureMatchingLoss(FeatureLoss):
             for r, f in zip(real_output.features, fake_output.features, strict=True)
         ]
         reals, fakes = [r for r, _ in pairs], [f for _, f in pairs]
-        weights = reduction_weights(counts, self.reduction)
-        divisors = None
+        weights = [w / r.numel() for w, r in zip(reduction_weights(counts, self.reduction), reals, strict=True)]
+        magnitudes = None
         if self.relative:
             # The divisor is a mean over the global batch, so that two processes equal one with the doubled batch. One
             # collective reduces the magnitudes of all maps.
             magnitudes = all_reduce_mean(torch.stack([r.mean() for r in torch._foreach_abs(reals)]))
-            divisors = magnitudes.clamp_(min=SMALLEST_MEAN)
-        return cast(Tensor, _WeightedDistance.apply(weights, divisors, reals, *fakes))
+            magnitudes.clamp_(min=SMALLEST_MEAN)
+        return cast(Tensor, _WeightedDistance.apply(weights, magnitudes, reals, *fakes))
 
 
 def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
@@ -78,27 +79,51 @@ def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
 
 
 class _WeightedDistance(torch.autograd.Function):
-    """``sum_i w_i mean|f_i - r_i| / d_i`` over maps, most steps of it for all maps at once.
+    """``sum_i w_i |f_i - r_i|_1 / d_i`` over maps, for all maps at once in one memory.
 
-    The forward pass already computes the gradient, ``w_i sign(f_i - r_i) / (n_i d_i)``, into the memory of the
-    differences. The backward pass only multiplies it by the gradient of the sum.
+    The forward pass already computes the gradient, ``w_i sign(f_i - r_i) / d_i``; its product with the differences is
+    the sum. The backward pass only multiplies it by the gradient of the sum.
     """
 
     @staticmethod
     def forward(ctx: Any, weights: list[float], divisors: Tensor | None, reals: list[Tensor], *fakes: Tensor) -> Tensor:
-        differences = torch._foreach_sub(fakes, reals)
-        distances = torch._foreach_mul([d.mean() for d in torch._foreach_abs(differences)], weights)
-        torch._foreach_sign_(differences)
-        torch._foreach_mul_(differences, [w / f.numel() for w, f in zip(weights, fakes, strict=True)])
-        total = torch.stack(distances)
-        if divisors is not None:
-            total = total / divisors
-            for slope, divisor in zip(differences, divisors.unbind(), strict=True):
-                slope.div_(divisor)
-        ctx.save_for_backward(*differences)
-        return total.sum()
+        sizes = [fake.numel() for fake in fakes]
+        differences = fakes[0].new_empty(sum(sizes))
+        maps = _laid_out(differences, fakes)
+        torch._foreach_copy_(maps, fakes)
+        torch._foreach_sub_(maps, reals)
+        gradients = differences.sign()
+        slopes = _laid_out(gradients, fakes)
+        if divisors is None:
+            torch._foreach_mul_(slopes, weights)
+        else:
+            lengths = torch.tensor(sizes).to(divisors.device, non_blocking=True)
+            factors = torch.tensor(weights).to(divisors.device, non_blocking=True) / divisors
+            gradients.mul_(factors.repeat_interleave(lengths, output_size=len(gradients)))
+        ctx.save_for_backward(*slopes)
+        return torch.dot(gradients, differences)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, None, *torch._foreach_mul(ctx.saved_tensors, gradient)
+
+
+def _laid_out(memory: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
+    """Views of ``memory [sum of sizes]`` with the shapes of maps and, where a map has no gaps, its order in memory."""
+    parts = memory.split([one.numel() for one in maps])
+    return [
+        part.as_strided(one.shape, one.stride()) if _has_no_gaps(one) else part.view(one.shape)
+        for part, one in zip(parts, maps, strict=True)
+    ]
+
+
+def _has_no_gaps(one: Tensor) -> bool:
+    """Whether the values of a tensor fill one piece of memory, each once."""
+    filled = 1
+    for stride, size in sorted(zip(one.stride(), one.shape, strict=True)):
+        if size > 1:
+            if stride != filled:
+                return False
+            filled *= size
+    return True

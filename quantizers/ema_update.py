@@ -1,6 +1,7 @@
 """One update of the running averages of several codebooks, with the number of operations of one."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -65,14 +66,20 @@ def learn_together(
 
 def _draw(codebooks: Sequence[EMACodebook], rows: Tensor, lengths: list[int], updates: Sequence[int]) -> Tensor:
     """Vectors drawn from the batch of all processes, one per entry, ``[K, size, D]``; ``rows`` are this process's."""
-    positions, offset = [], 0
     spans = batch_spans(lengths, rows.device)
-    for codebook, length, (start, available), number in zip(codebooks, lengths, spans, updates, strict=True):
-        drawn = codebook.draw_replacements(available, number) - start
-        inside = (drawn >= 0) & (drawn < length)
-        positions.append(torch.where(inside, drawn + offset, len(rows)))
-        offset += length
+    starts, available = zip(*spans, strict=True)
+    drawn = torch.stack(
+        [
+            book.draw_replacements(count, number)
+            for book, count, number in zip(codebooks, available, updates, strict=True)
+        ]
+    )
+    # From positions among the vectors of all processes to rows of this one; codebook by codebook they lie one after
+    # the other.
+    first = torch.tensor([0, *accumulate(lengths[:-1])])[:, None]
+    ends = torch.tensor(lengths)[:, None]
+    own = drawn - torch.tensor(starts)[:, None]
     # A vector of another process is a row of zeros here, so that the sum over processes is the drawn vector.
+    positions = torch.where((own >= 0) & (own < ends), own + first, len(rows))
     padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
-    chosen = padded[torch.stack(positions).to(rows.device, non_blocking=True)]
-    return all_reduce_sum(chosen)
+    return all_reduce_sum(padded[positions.to(rows.device, non_blocking=True)])

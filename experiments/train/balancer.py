@@ -76,7 +76,9 @@ class Balancer(nn.Module):
 
     def _update(self, names: list[str], norms: Tensor) -> Tensor:
         """Update the running means with the norms of this step; returns the means in the order of ``names``."""
-        before = [self._totals.get(name, torch.zeros(())).to(norms.device) for name in names]
+        before = [
+            self._totals[name].to(norms.device) if name in self._totals else norms.new_zeros(()) for name in names
+        ]
         totals = (self.decay * torch.stack(before) + norms).unbind()
         self._totals |= zip(names, totals, strict=True)
         self._counts |= {name: self.decay * self._counts.get(name, 0.0) + 1 for name in names}
