@@ -1,7 +1,6 @@
 """Distances between the discriminators' features of real and of generated audio."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -79,29 +78,21 @@ def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
 
 
 class _WeightedDistance(torch.autograd.Function):
-    """``sum_i w_i |f_i - r_i|_1 / d_i`` over maps, for all maps at once in one memory.
+    """``sum_i w_i |f_i - r_i|_1 / d_i`` over maps, most steps of it for all maps at once.
 
-    The forward pass already computes the gradient, ``w_i sign(f_i - r_i) / d_i``; its product with the differences is
-    the sum. The backward pass only multiplies it by the gradient of the sum.
+    The forward pass already computes the gradient, ``w_i sign(f_i - r_i) / d_i``; a map's product with it is its term
+    of the sum. The backward pass only multiplies it by the gradient of the sum.
     """
 
     @staticmethod
     def forward(ctx: Any, weights: list[float], divisors: Tensor | None, reals: list[Tensor], *fakes: Tensor) -> Tensor:
-        sizes = [fake.numel() for fake in fakes]
-        differences = fakes[0].new_empty(sum(sizes))
-        maps = _laid_out(differences, fakes)
-        torch._foreach_copy_(maps, fakes)
-        torch._foreach_sub_(maps, reals)
-        gradients = differences.sign()
-        slopes = _laid_out(gradients, fakes)
-        if divisors is None:
-            torch._foreach_mul_(slopes, weights)
-        else:
-            lengths = torch.tensor(sizes).to(divisors.device, non_blocking=True)
-            factors = torch.tensor(weights).to(divisors.device, non_blocking=True) / divisors
-            gradients.mul_(factors.repeat_interleave(lengths, output_size=len(gradients)))
+        differences = torch._foreach_sub(fakes, reals)
+        slopes = torch._foreach_sign(differences)
+        torch._foreach_mul_(slopes, weights)
+        if divisors is not None:
+            torch._foreach_div_(slopes, divisors.unbind())
         ctx.save_for_backward(*slopes)
-        return torch.dot(gradients, differences)
+        return torch.stack([_product(*pair) for pair in zip(slopes, differences, strict=True)]).sum()
 
     @staticmethod
     @once_differentiable
@@ -109,21 +100,7 @@ class _WeightedDistance(torch.autograd.Function):
         return None, None, None, *torch._foreach_mul(ctx.saved_tensors, gradient)
 
 
-def _laid_out(memory: Tensor, maps: Sequence[Tensor]) -> list[Tensor]:
-    """Views of ``memory [sum of sizes]`` with the shapes of maps and, where a map has no gaps, its order in memory."""
-    parts = memory.split([one.numel() for one in maps])
-    return [
-        part.as_strided(one.shape, one.stride()) if _has_no_gaps(one) else part.view(one.shape)
-        for part, one in zip(parts, maps, strict=True)
-    ]
-
-
-def _has_no_gaps(one: Tensor) -> bool:
-    """Whether the values of a tensor fill one piece of memory, each once."""
-    filled = 1
-    for stride, size in sorted(zip(one.stride(), one.shape, strict=True)):
-        if size > 1:
-            if stride != filled:
-                return False
-            filled *= size
-    return True
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """The sum of products of two tensors of one layout, read in the order in which they lie in memory."""
+    order = sorted(range(one.ndim), key=one.stride, reverse=True)
+    return torch.dot(one.permute(order).flatten(), other.permute(order).flatten())

@@ -69,9 +69,10 @@ class Balancer(nn.Module):
         norms = self._update(list(gradients), self._norms(stacked))
         self.last_shares = dict(zip(gradients, norms / norms.sum().clamp(min=SMALLEST_NORM), strict=True))
         chosen = [weights[name] for name in gradients]
-        scales = torch.tensor(chosen, device=norms.device)
+        factor = self.total_norm / sum(chosen) if self.enabled else 1.0
+        scales = torch.tensor([factor * weight for weight in chosen], device=norms.device)
         if self.enabled:
-            scales = self.total_norm * scales / scales.sum() / (norms + SMALLEST_NORM)
+            scales = scales / (norms + SMALLEST_NORM)
         return (scales[:, None, None, None] * stacked).sum(0)
 
     def _update(self, names: list[str], norms: Tensor) -> Tensor:

@@ -18,10 +18,11 @@ def two_passes(module: nn.Module, first: Tensor, second: Tensor) -> tuple[Any, A
     the weights, and one operation adds the gradients of all. The sums are the same.
     """
     with weights_normed_once(module):
-        if is_compiled(module):  # for other weights, its graph would be compiled again
+        if is_compiled(module):  # its graphs were made for the weights themselves
             return module(first), module(second)
-        normed = {key: weight for key, weight in parametrize._cache.items() if weight is not None}
-        plain = {name: one for name, one in module.named_parameters() if ".parametrizations." not in f".{name}"}
+        normed = {key: one for key, one in parametrize._cache.items() if one is not None and one.requires_grad}
+        learnt = {name: one for name, one in module.named_parameters() if one.requires_grad}
+        plain = {name: one for name, one in learnt.items() if ".parametrizations." not in f".{name}"}
         views = _Views.apply(*normed.values(), *plain.values())
         outputs = []
         for audio, own in ((first, views[: len(views) // 2]), (second, views[len(views) // 2 :])):
@@ -43,8 +44,11 @@ class _Views(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         half = len(gradients) // 2
         pairs = list(zip(gradients[:half], gradients[half:], strict=True))
-        added = [(one, other) for one, other in pairs if one is not None and other is not None]
-        sums = iter(torch._foreach_add(*map(list, zip(*added, strict=True))) if added else ())
-        return tuple(
-            next(sums) if None not in pair else next((x for x in pair if x is not None), None) for pair in pairs
-        )
+        # A weight that a pass did not use has no gradient from it.
+        of_both = [(at, one, other) for at, (one, other) in enumerate(pairs) if one is not None and other is not None]
+        sums = [other if one is None else one for one, other in pairs]
+        if of_both:
+            positions, firsts, seconds = zip(*of_both, strict=True)
+            for at, total in zip(positions, torch._foreach_add(firsts, seconds), strict=True):
+                sums[at] = total
+        return tuple(sums)
