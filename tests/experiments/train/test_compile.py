@@ -11,8 +11,7 @@ from codeclab.discriminators.layers import ConvStack
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.train.compile import missing_compiler
 
-
-# The time of a compilation is that of its layers, and these are the recipes' own twice or four times in a row.
+# Compiling takes a time for each layer, and deeper networks only repeat these layers.
 SHALLOW = {
     "encodec_24khz": {"model__encoder__strides": "[16, 20]", "model__decoder__strides": "[16, 20]"},
     "dac_44khz": {"model__encoder__strides": "[16, 32]", "model__decoder__strides": "[16, 32]"},
