@@ -1,6 +1,7 @@
 """Adversarial losses of the discriminators and the generator."""
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -56,23 +57,29 @@ def check_same_networks(real: list[DiscriminatorOutput], fake: list[Discriminato
         )
 
 
-def means(values: Tensor, counts: list[int]) -> Tensor:
-    """The mean of each of the parts, of lengths ``counts``, of values ``[N]``; ``[len(counts)]``."""
-    return torch.stack([part.mean() for part in values.split(counts)])
+def reduced(values: Tensor, counts: list[int], reduction: Reduction) -> Tensor:
+    """The mean of each sub-network's values, then their mean or sum; one product for all sub-networks.
 
-
-def reduced(values: Tensor | list[Tensor], reduction: Reduction) -> Tensor:
-    """The mean or sum of scalars.
+    Args:
+        values: values of all sub-networks, joined, float32 ``[N]``.
+        counts: number of values of each.
+        reduction: reduction over sub-networks.
 
     Raises:
-        ValueError: ``values`` is empty, or ``reduction`` is neither ``mean`` nor ``sum``.
+        ValueError: ``reduction`` is neither ``mean`` nor ``sum``.
     """
-    if len(values) == 0:
-        raise ValueError("there are no discriminator outputs to reduce; give at least one")
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction is {reduction!r}; it must be 'mean' or 'sum'")
-    stacked = values if isinstance(values, Tensor) else torch.stack(values)
-    return stacked.mean() if reduction == "mean" else stacked.sum()
+    return torch.dot(values, _shares(tuple(counts), reduction, values.device))
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _shares(counts: tuple[int, ...], reduction: Reduction, device: torch.device) -> Tensor:
+    """The weight of each value in ``reduced``, ``[N]``; the same in every batch of a training."""
+    networks = len(counts) if reduction == "mean" else 1
+    shares = torch.tensor([1 / (networks * count) for count in counts])
+    return shares.repeat_interleave(torch.tensor(counts)).to(device)
 
 
 class HingeLoss(AdversarialLoss):
@@ -95,14 +102,14 @@ class HingeLoss(AdversarialLoss):
         """``max(0, 1 - D(real)) + max(0, 1 + D(fake))``."""
         check_same_networks(real, fake)
         (reals, counts), (fakes, fake_counts) = joined_logits(real), joined_logits(fake)
-        losses = means(F.relu(1 - reals), counts) + means(F.relu(1 + fakes), fake_counts)
-        return reduced(losses, self.reduction)
+        return reduced(F.relu(1 - reals), counts, self.reduction) + reduced(
+            F.relu(1 + fakes), fake_counts, self.reduction
+        )
 
     def generator(self, fake: list[DiscriminatorOutput]) -> Tensor:
         """``max(0, 1 - D(fake))``, or ``-D(fake)`` when not clipped."""
         logits, counts = joined_logits(fake)
-        losses = means(F.relu(1 - logits), counts) if self.clipped else -means(logits, counts)
-        return reduced(losses, self.reduction)
+        return reduced(F.relu(1 - logits) if self.clipped else -logits, counts, self.reduction)
 
 
 class HingeGANLoss(HingeLoss):
@@ -133,10 +140,11 @@ class LeastSquaresLoss(AdversarialLoss):
         """``(1 - D(real))^2 + D(fake)^2``."""
         check_same_networks(real, fake)
         (reals, counts), (fakes, fake_counts) = joined_logits(real), joined_logits(fake)
-        losses = means((1 - reals).square(), counts) + means(fakes.square(), fake_counts)
-        return reduced(losses, self.reduction)
+        return reduced((1 - reals).square(), counts, self.reduction) + reduced(
+            fakes.square(), fake_counts, self.reduction
+        )
 
     def generator(self, fake: list[DiscriminatorOutput]) -> Tensor:
         """``(1 - D(fake))^2``."""
         logits, counts = joined_logits(fake)
-        return reduced(means((1 - logits).square(), counts), self.reduction)
+        return reduced((1 - logits).square(), counts, self.reduction)

@@ -52,14 +52,14 @@ class FeatureMatchingLoss(FeatureLoss):
             for r, f in zip(real_output.features, fake_output.features, strict=True)
         ]
         reals, fakes = [r for r, _ in pairs], [f for _, f in pairs]
-        weights = reduction_weights(counts, self.reduction)
-        divisors = None
+        weights = [w / r.numel() for w, r in zip(reduction_weights(counts, self.reduction), reals, strict=True)]
+        magnitudes = None
         if self.relative:
             # The divisor is a mean over the global batch, so that two processes equal one with the doubled batch. One
             # collective reduces the magnitudes of all maps.
             magnitudes = all_reduce_mean(torch.stack([r.mean() for r in torch._foreach_abs(reals)]))
-            divisors = magnitudes.clamp_(min=SMALLEST_MEAN)
-        return cast(Tensor, _WeightedDistance.apply(weights, divisors, reals, *fakes))
+            magnitudes.clamp_(min=SMALLEST_MEAN)
+        return cast(Tensor, _WeightedDistance.apply(weights, magnitudes, reals, *fakes))
 
 
 def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
@@ -78,27 +78,29 @@ def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
 
 
 class _WeightedDistance(torch.autograd.Function):
-    """``sum_i w_i mean|f_i - r_i| / d_i`` over maps, most steps of it for all maps at once.
+    """``sum_i w_i |f_i - r_i|_1 / d_i`` over maps, most steps of it for all maps at once.
 
-    The forward pass already computes the gradient, ``w_i sign(f_i - r_i) / (n_i d_i)``, into the memory of the
-    differences. The backward pass only multiplies it by the gradient of the sum.
+    The forward pass already computes the gradient, ``w_i sign(f_i - r_i) / d_i``; a map's product with it is its term
+    of the sum. The backward pass only multiplies it by the gradient of the sum.
     """
 
     @staticmethod
     def forward(ctx: Any, weights: list[float], divisors: Tensor | None, reals: list[Tensor], *fakes: Tensor) -> Tensor:
         differences = torch._foreach_sub(fakes, reals)
-        distances = torch._foreach_mul([d.mean() for d in torch._foreach_abs(differences)], weights)
-        torch._foreach_sign_(differences)
-        torch._foreach_mul_(differences, [w / f.numel() for w, f in zip(weights, fakes, strict=True)])
-        total = torch.stack(distances)
+        slopes = torch._foreach_sign(differences)
+        torch._foreach_mul_(slopes, weights)
         if divisors is not None:
-            total = total / divisors
-            for slope, divisor in zip(differences, divisors.unbind(), strict=True):
-                slope.div_(divisor)
-        ctx.save_for_backward(*differences)
-        return total.sum()
+            torch._foreach_div_(slopes, divisors.unbind())
+        ctx.save_for_backward(*slopes)
+        return torch.stack([_product(*pair) for pair in zip(slopes, differences, strict=True)]).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, None, *torch._foreach_mul(ctx.saved_tensors, gradient)
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """The sum of products of two tensors of one layout, read in the order in which they lie in memory."""
+    order = sorted(range(one.ndim), key=one.stride, reverse=True)
+    return torch.dot(one.permute(order).flatten(), other.permute(order).flatten())

@@ -1,6 +1,7 @@
 """DAC's multi-band multi-scale complex STFT discriminator."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -57,9 +58,16 @@ class BandNetwork(nn.Module):
     def forward(self, audio: Tensor) -> DiscriminatorOutput:
         """``[B, C, N]`` to logits ``[B, 1, T, F']`` and all maps of the lowest band, then of the next, and so on."""
         maps = spectrum_maps(self.stft(audio))
-        per_band = [stack(maps[..., low:high]) for stack, (low, high) in zip(self.stacks, self.edges, strict=True)]
+        per_band = [stack(band) for stack, band in zip(self.stacks, self._bands_of(maps), strict=True)]
         logits = self.post(torch.cat([features[-1] for features in per_band], dim=-1))
         return DiscriminatorOutput(logits, [feature for features in per_band for feature in features])
+
+    def _bands_of(self, maps: Tensor) -> Sequence[Tensor]:
+        """The bins of each band of ``maps [B, 2 C, T, F]``."""
+        if all(high == low for (_, high), (low, _) in pairwise([(0, 0), *self.edges, (maps.shape[-1],) * 2])):
+            # Adjoining bands have one gradient, joined; slices would each have one of the whole spectrum, to be added.
+            return maps.split([high - low for low, high in self.edges], dim=-1)
+        return [maps[..., low:high] for low, high in self.edges]
 
 
 class MultiBandSTFTDiscriminator(Discriminator):

@@ -1,6 +1,7 @@
 """One update of the running averages of several codebooks, with the number of operations of one."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -68,19 +69,24 @@ def learn_together(
 def _draw(codebooks: Sequence[EMACodebook], rows: Tensor, lengths: list[int], updates: Sequence[int]) -> Tensor:
     """Vectors drawn from the batch of all processes, one per entry, ``[K, size, D]``; ``rows`` are this process's."""
     spans = batch_spans(lengths, rows.device)
+    starts, available = zip(*spans, strict=True)
     no_row = len(rows)
 
     def positions() -> Tensor:
-        found, offset = [], 0
         numbers = updates[: len(codebooks)]
-        for codebook, length, (start, available), number in zip(codebooks, lengths, spans, numbers, strict=True):
-            drawn = codebook.draw_replacements(available, number) - start
-            inside = (drawn >= 0) & (drawn < length)
-            found.append(torch.where(inside, drawn + offset, no_row))
-            offset += length
-        return torch.stack(found)
+        drawn = torch.stack(
+            [
+                codebook.draw_replacements(count, number)
+                for codebook, count, number in zip(codebooks, available, numbers, strict=True)
+            ]
+        )
+        # From positions among the vectors of all processes to rows of this one; codebook by codebook they lie one
+        # after the other.
+        first = torch.tensor([0, *accumulate(lengths[:-1])])[:, None]
+        ends = torch.tensor(lengths)[:, None]
+        own = drawn - torch.tensor(starts)[:, None]
+        return torch.where((own >= 0) & (own < ends), own + first, no_row)
 
     # A vector of another process is a row of zeros here, so that the sum over processes is the drawn vector.
     padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
-    chosen = padded[to_device(positions, rows.device)]
-    return all_reduce_sum(chosen)
+    return all_reduce_sum(padded[to_device(positions, rows.device)])

@@ -197,12 +197,11 @@ class ResidualVQ(Quantizer):
         residual = frames.detach().contiguous()
         total = torch.zeros_like(residual)
         codes = torch.full((batch, choice.most, length), ABSENT, dtype=torch.int64, device=frames.device)
-        weights = self._commitment_weights(choice, batch, frames.device)
-        commitment = frames.new_zeros(())
         codebooks = self._first(choice.most)
         updates = self._read_updates() if learn else []
         residuals: list[Tensor] = []
         choices: list[Tensor] = []
+        totals: list[Tensor] = []
         for index, codebook in enumerate(codebooks):
             items = choice.items_using(index, frames.device)
             left = _rows(residual, items)
@@ -220,9 +219,11 @@ class ResidualVQ(Quantizer):
             total = total + entries if items is None else total.index_add(0, items, entries)
             residual = residual - entries if items is None else residual.index_add(0, items, entries, alpha=-1)
             if learn:
-                error = (_rows(frames, items) - _rows(total, items)).square().mean((1, 2))
-                commitment = commitment + (error * _rows(weights, items)).sum()
+                totals.append(total)
+        commitment = frames.new_zeros(())
         if learn:
+            errors = (frames - torch.stack(totals)).square().mean((2, 3))
+            commitment = (errors * self._commitment_weights(choice, batch, frames.device)).sum()
             learn_together(codebooks, residuals, choices, updates)
             on_host(partial(self._count_update, choice.most))
         return total, codes, commitment
@@ -239,10 +240,13 @@ class ResidualVQ(Quantizer):
         updates[:most] = [count + 1 for count in updates[:most]]
 
     def _commitment_weights(self, choice: CodebookChoice, batch: int, device: torch.device) -> Tensor:
-        """The weight of a codebook's mean square error for each item, ``[B]``."""
+        """The weight of each codebook's mean square error for each item, ``[B]``, or ``[K, B]`` where these differ."""
         if self.commitment == "sum":
-            return torch.full((batch,), self.dimension / batch, device=device)
-        return 1 / (choice.counts(batch, device) * batch)
+            weights = torch.full((batch,), self.dimension / batch, device=device)
+        else:
+            weights = 1 / (choice.counts(batch, device) * batch)
+        masks = choice.masks(device)
+        return weights if masks is None else weights * masks
 
     def _first(self, count: int) -> list[EMACodebook]:
         return [cast(EMACodebook, codebook) for codebook in self.codebooks[:count]]

@@ -40,11 +40,15 @@ def weights_normed_once(module: nn.Module) -> Iterator[None]:
     """
     with parametrize.cached():
         # A compiled layer normalises its weights itself, because the cache is not an input of its graph.
-        compiled = any(part._compiled_call_impl is not None for part in module.modules())
-        layers = [] if compiled else [part for part in module.modules() if _is_normed(part)]
+        layers = [] if is_compiled(module) else [part for part in module.modules() if _is_normed(part)]
         for layer, weight in zip(layers, normed_weights(layers), strict=True):
             parametrize._cache[id(layer), "weight"] = weight
         yield
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether a module, or a part of it, is compiled."""
+    return any(part._compiled_call_impl is not None for part in module.modules())
 
 
 def _is_normed(layer: nn.Module) -> bool:

@@ -1,6 +1,6 @@
 """The short-time Fourier transform of losses, metrics and discriminators."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,29 @@ from torch import Tensor, nn
 from codeclab.codecs.layers.real_fourier import RealSTFT
 
 Padding = Literal["none", "centre", "same", "matched"]
+
+
+class _RealFourier(torch.autograd.Function):
+    """``torch.fft.rfft``, whose backward pass is a real transform, too.
+
+    PyTorch's own is a complex transform of twice the length, of which it drops the imaginary part.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor, shares: Tensor) -> Tensor:
+        ctx.length = frames.shape[-1]
+        ctx.save_for_backward(shares)
+        return torch.fft.rfft(frames)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return torch.fft.irfft(gradient * ctx.saved_tensors[0], ctx.length, norm="forward"), None
+
+
+def _shares(n_fft: int) -> Tensor:
+    """1 for bins that occur once in a two-sided spectrum, 1/2 for those that occur twice, ``[n_fft // 2 + 1]``."""
+    bins = torch.arange(n_fft // 2 + 1)
+    return torch.where((bins == 0) | (2 * bins == n_fft), 1.0, 0.5)
 
 
 class STFT(nn.Module):
@@ -32,6 +55,7 @@ class STFT(nn.Module):
     """
 
     window: Tensor
+    shares: Tensor
 
     def __init__(
         self,
@@ -57,6 +81,7 @@ class STFT(nn.Module):
             raise ValueError(f"padding is {padding!r}; it must be none, centre, same or matched")
         window = torch.hann_window(window_length, periodic=True, dtype=torch.float64)
         self.register_buffer("window", (window / window.norm() if normalized else window).float(), persistent=False)
+        self.register_buffer("shares", _shares(self.n_fft), persistent=False)
 
     @property
     def min_samples(self) -> int:
@@ -85,7 +110,7 @@ class STFT(nn.Module):
             # Not torch.stft: its backward pass on overlapping frames is an index_add, which is slower and not
             # deterministic.
             frames = self._padded(audio.float().flatten(0, 1)).unfold(1, self.n_fft, self.hop_length)
-            spectrum = torch.fft.rfft(frames * self._centred_window())
+            spectrum = _RealFourier.apply(frames * self._centred_window(), self.shares)
         return spectrum.unflatten(0, audio.shape[:2])
 
     def _centred_window(self) -> Tensor:

@@ -71,14 +71,17 @@ class Balancer(nn.Module):
         norms = self._update(list(gradients), self._norms(stacked))
         self.last_shares = dict(zip(gradients, norms / norms.sum().clamp(min=SMALLEST_NORM), strict=True))
         chosen = [weights[name] for name in gradients]
-        scales = to_device(lambda: torch.tensor(chosen), norms.device)
+        factor = self.total_norm / sum(chosen) if self.enabled else 1.0
+        scales = to_device(lambda: torch.tensor([factor * weight for weight in chosen]), norms.device)
         if self.enabled:
-            scales = self.total_norm * scales / scales.sum() / (norms + SMALLEST_NORM)
+            scales = scales / (norms + SMALLEST_NORM)
         return (scales[:, None, None, None] * stacked).sum(0)
 
     def _update(self, names: list[str], norms: Tensor) -> Tensor:
         """Update the running means with the norms of this step; returns the means in the order of ``names``."""
-        before = [self._totals.get(name, torch.zeros(())).to(norms.device) for name in names]
+        before = [
+            self._totals[name].to(norms.device) if name in self._totals else norms.new_zeros(()) for name in names
+        ]
         totals = (self.decay * torch.stack(before) + norms).unbind()
         self._totals |= {name: kept(self._totals.get(name), total) for name, total in zip(names, totals, strict=True)}
         on_host(partial(self._count, names))

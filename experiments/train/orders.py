@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from codeclab.discriminators.adversarial import AdversarialLoss
+from codeclab.discriminators.adversarial import AdversarialLoss, joined_logits, reduced
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.feature_matching import FeatureLoss
 from codeclab.experiments.train.profiling import profile
+from codeclab.experiments.train.two_passes import two_passes
 from codeclab.quantizers.weight_norm import weights_normed_once
 
 OutputLosses = Callable[[Tensor], dict[str, Tensor]]
@@ -39,6 +40,13 @@ class Discriminators:
         """The ensemble's outputs for audio ``[B, C, N]``."""
         outputs: list[DiscriminatorOutput] = self.ensemble(audio)
         return outputs
+
+    @profile("discriminators forward")
+    def outputs_of_both(
+        self, real: Tensor, fake: Tensor
+    ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
+        """The ensemble's outputs for real and for generated audio, both ``[B, C, N]``, from which its weights learn."""
+        return two_passes(self.ensemble, real, fake)
 
     def loss(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
         """The discriminators' loss from their outputs of real and of fake audio."""
@@ -76,7 +84,8 @@ class GeneratorLosses:
 
 def mean_logit(outputs: list[DiscriminatorOutput]) -> Tensor:
     """The mean over sub-networks of each one's mean logit, a 0-d tensor without gradient."""
-    return torch.stack([output.logits.detach().float().mean() for output in outputs]).mean()
+    logits, counts = joined_logits(outputs)
+    return reduced(logits.detach(), counts, "mean")
 
 
 @contextmanager
@@ -110,8 +119,7 @@ def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) ->
     Two passes: in one over both, gradients that cancel exactly under the hinge, as those of the last bias and of units
     before it that keep their sign, would leave their rounding, which Adam makes a whole step of.
     """
-    with weights_normed_once(discriminators.ensemble):
-        return discriminators.loss(discriminators.outputs(real), discriminators.outputs(fake.detach()))
+    return discriminators.loss(*discriminators.outputs_of_both(real, fake.detach()))
 
 
 def meet_updated_discriminators(
@@ -146,8 +154,7 @@ def share_one_pass(
     leaf = fake.detach().requires_grad_()
     losses = output_losses(leaf)
     if update_discriminators:
-        with weights_normed_once(discriminators.ensemble):
-            real_outputs, fake_outputs = discriminators.outputs(real), discriminators.outputs(leaf)
+        real_outputs, fake_outputs = discriminators.outputs_of_both(real, leaf)
         discriminator_loss = discriminators.loss(real_outputs, fake_outputs)
     else:
         with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):

@@ -157,6 +157,25 @@ def test_wrong_arguments_are_named():
         Ensemble([])
 
 
+@pytest.mark.parametrize("bands", [((0.0, 0.5), (0.5, 1.0)), ((0.1, 0.5), (0.5, 0.9)), ((0.0, 0.6), (0.4, 1.0))])
+def test_each_band_has_its_bins(bands):
+    """Bands that fill the spectrum, that leave some of it out, and that overlap: the same maps and gradients."""
+    (network,) = MultiBandSTFTDiscriminator((32,), bands=bands, n_filters=2, normalize_input=False).networks
+    audio = torch.randn(2, 1, 200, requires_grad=True)
+    found = network(audio).features
+    maps = spectrum_maps(network.stft(audio))
+    edges = [(int(low * 17), int(high * 17)) for low, high in bands]
+    expected = [
+        one for stack, (low, high) in zip(network.stacks, edges, strict=True) for one in stack(maps[..., low:high])
+    ]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    gradients = [
+        torch.autograd.grad(sum(one.square().sum() for one in features), audio)[0] for features in (found, expected)
+    ]
+    torch.testing.assert_close(*gradients)
+
+
 def test_defaults_are_the_papers():
     discriminator = MSSTFTDiscriminator()
     first, *rest = discriminator.networks[0].stack.convs

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from codeclab.benchmarks.metrics.mel_distance import N_MELS, WINDOW_LENGTHS, MelDistance
 from codeclab.codecs.layers.mel import MelSpectrogram, joined_spectra
 from codeclab.experiments.train.losses.base import ReconstructionLoss
+from codeclab.quantizers.host_work import to_device
 
 
 class MultiScaleMelLoss(ReconstructionLoss):
@@ -56,7 +57,7 @@ class MultiScaleMelLoss(ReconstructionLoss):
         self.growing_alpha = growing_alpha
         self.floor = floor
         self.alphas = [(window - 1) ** 0.5 if growing_alpha else 1.0 for window in window_lengths]
-        self.register_buffer("shares", torch.tensor([[1.0, alpha] for alpha in self.alphas]), persistent=False)
+        self.register_buffer("shares", torch.tensor([[1.0] * len(self.alphas), self.alphas]), persistent=False)
         self.spectrograms = nn.ModuleList(
             MelSpectrogram(sample_rate, window, n_mels, "htk", 2, "same", normalized, f_min, f_max)
             for window in window_lengths
@@ -74,8 +75,10 @@ class MultiScaleMelLoss(ReconstructionLoss):
         others, _ = joined_spectra(self.spectrograms, real)
         logarithms = (mels + self.floor).log10() - (others + self.floor).log10()
         pairs = torch.stack([(mels - others).abs(), logarithms.square()])
-        means = [pair.mean(1) for pair in pairs.split(sizes, dim=1)]
-        total = (torch.stack(means) * self.shares).sum()
+        lengths = to_device(lambda: torch.tensor(sizes), mels.device)
+        # The weight of each value in the sum over windows of weighted means; one product is that sum.
+        factors = (self.shares / lengths).repeat_interleave(lengths, dim=1, output_size=len(mels))
+        total = torch.dot(pairs.flatten(), factors.flatten())
         return total / sum(alpha + 1 for alpha in self.alphas) if self.normalized else total
 
     def _as_printed(self, fake: Tensor, real: Tensor) -> Tensor:

@@ -144,7 +144,7 @@ def test_a_row_whose_models_are_missing_says_so_in_its_place_and_fails_no_table(
     content = {"title": "T", "metrics": ["si_snr"], "sample_rate": 16000, "bitrates": [6], "rows": rows}
     table.write_text(yaml.safe_dump(content))
     with pytest.raises(SystemExit) as stopped:
-        main(["table", str(table), "--data", audio, "--runs", str(tmp_path / "runs"), "--workers", "0"])
+        main(["table", str(table), "--data", audio, "--runs", str(tmp_path / "runs"), "--workers", "0", "--jobs", "1"])
     assert stopped.value.code == 0, capsys.readouterr().err
     text = (tmp_path / "runs" / "beside-paper" / "table.md").read_text()
     assert "| Lyra V2 | — | not here |" in text

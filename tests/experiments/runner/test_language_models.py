@@ -17,6 +17,7 @@ from codeclab.experiments.runner.read import read_table
 TINY = (
     "--config encodec_24khz --model.encoder.n_filters 2 --model.decoder.n_filters 2 --model.encoder.lstm_layers 0 "
     "--model.decoder.lstm_layers 0 --model.discriminators [] --model.quantizer_start 0 "
+    "--model.quantizer.n_codebooks 2 --model.bitrates [1.5] --model.rate_sampling.bitrates [1.5] --model.bitrate 1.5 "
     "--model.quantizer_start_frames 0 --trainer.max_steps 1 --data.seconds 0.2 --data.batch_size 1 --data.workers 0 "
     "--data.valid_clips 1 --data.max_test_clips 1 --data.clip_seconds 0.5 --trainer.accelerator cpu"
 )
