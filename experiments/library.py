@@ -182,9 +182,9 @@ def evaluate(
         return evaluate_codec(codec, module, rates, metrics, part, workers, device)
     module.check((split or "all",))
     chosen = module.clips(split or "all")
-    found = evaluate_baseline(codec, chosen, rates, metrics, workers)
-    note_left_out(found.info, module.corpus, chosen)
-    return found
+    evaluation = evaluate_baseline(codec, chosen, rates, metrics, workers)
+    note_left_out(evaluation.info, module.corpus, chosen)
+    return evaluation
 
 
 def table(

@@ -121,12 +121,12 @@ class CommandBaseline:
             self._write(original, given)
             self._run(self.encode, original, encoded, bitrate)
             self._run(self.decode, encoded, decoded, bitrate)
-            found, rate = self._read(decoded, audio.shape[0])
+            reconstruction, rate = self._read(decoded, audio.shape[0])
             size = encoded.stat().st_size
         seconds = given.shape[1] / self._hz
         kbps = bitrate if self.rate == "nominal" else 8 * (size - self.header_bytes) / seconds / 1000
-        found = resample(found[:, round(self.delay * rate / self._hz) :], rate, sample_rate)
-        return same_length(found, audio.shape[1]), kbps - (self.overhead_kbps if self.rate == "file" else 0.0)
+        reconstruction = resample(reconstruction[:, round(self.delay * rate / self._hz) :], rate, sample_rate)
+        return same_length(reconstruction, audio.shape[1]), kbps - (self.overhead_kbps if self.rate == "file" else 0.0)
 
     def _words(self, command: str, files: dict[str, str], bitrate: float) -> list[str]:
         values = files | {
@@ -177,12 +177,12 @@ class CommandBaseline:
             samples = np.frombuffer(content[: len(content) // (2 * channels) * 2 * channels], "<i2")
             return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / 32767), self._hz
         try:
-            found, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
             raise RuntimeError(f"{self.name} decoded to no audio: {error}") from error
-        if found.shape[1] != channels:
-            raise RuntimeError(f"{self.name} was given {counted(channels, 'channel')} and decoded {found.shape[1]}")
-        return torch.from_numpy(found.T.copy()), rate
+        if samples.shape[1] != channels:
+            raise RuntimeError(f"{self.name} was given {counted(channels, 'channel')} and decoded {samples.shape[1]}")
+        return torch.from_numpy(samples.T.copy()), rate
 
 
 def read_template(file: str) -> dict[str, Any]:

@@ -74,15 +74,15 @@ class TransformersCodec(TokenCodec):
         most = int(_setting(self.config, "n_codebooks", "num_quantizers") or 1)
         if name is not None:
             fewest = int(getattr(self.config, "num_semantic_quantizers", 1))
-            found: dict[int, dict[str, float]] = {count: {name: count} for count in range(fewest, most + 1)}
+            choices: dict[int, dict[str, float]] = {count: {name: count} for count in range(fewest, most + 1)}
         elif "bandwidth" in self._takes:
             # As these models count: started frames per second, codebooks rounded down.
             per_codebook = math.ceil(frame_rate) * math.ceil(bits)
             rates = sorted(self.config.target_bandwidths)
-            found = {min(max(1, int(rate * 1000 // per_codebook)), most): {"bandwidth": rate} for rate in rates}
+            choices = {min(max(1, int(rate * 1000 // per_codebook)), most): {"bandwidth": rate} for rate in rates}
         else:
-            found = {1: {}}
-        return {round(count * bits * frame_rate / 1000, 6): (count, chosen) for count, chosen in found.items()}
+            choices = {1: {}}
+        return {round(count * bits * frame_rate / 1000, 6): (count, chosen) for count, chosen in choices.items()}
 
     def available(self) -> str | None:
         """None: whatever is missing was said when this was made."""

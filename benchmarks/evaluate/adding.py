@@ -15,7 +15,7 @@ BASIS = "basis"
 """In an evaluation's ``info``: what must be the same in two of them that are added, as a mapping."""
 
 
-def added(before: Evaluation, found: Evaluation) -> Evaluation:
+def added(before: Evaluation, later: Evaluation) -> Evaluation:
     """Both evaluations as one, with every clip, bitrate and metric of either; of two scores, the later one counts.
 
     The kbps that a learnt rate or a baseline spent is taken anew over all its clips. Of the statistics of
@@ -23,19 +23,19 @@ def added(before: Evaluation, found: Evaluation) -> Evaluation:
 
     Args:
         before: the stored evaluation.
-        found: measured on the same basis.
+        later: measured on the same basis.
 
     Raises:
         ValueError: the two do not have the same basis.
     """
-    if before.info.get(BASIS) != found.info.get(BASIS):
+    if before.info.get(BASIS) != later.info.get(BASIS):
         raise ValueError("the two evaluations are of other codecs or other audio, and cannot be added")
-    metrics = one_of_each(dict.fromkeys([*before.info["metrics"], *found.info["metrics"]]))
-    before, found = _named_as(before, metrics), _named_as(found, metrics)
-    rate = rate_column(before.per_file, found.per_file)
-    per_file = _joined(before.per_file, found.per_file, rate)
-    codebooks = _codebooks(before.codebooks, found.codebooks)
-    info = _joined_info(before.info, found.info)
+    metrics = one_of_each(dict.fromkeys([*before.info["metrics"], *later.info["metrics"]]))
+    before, later = _named_as(before, metrics), _named_as(later, metrics)
+    rate = rate_column(before.per_file, later.per_file)
+    per_file = _joined(before.per_file, later.per_file, rate)
+    codebooks = _codebooks(before.codebooks, later.codebooks)
+    info = _joined_info(before.info, later.info)
     if CODES_KBPS in per_file:
         groups = {float(kbps): per_file[per_file[rate] == kbps] for kbps in per_file[rate].unique()}
         spent = {key: rates_spent(group.assign(bitrate_kbps=0.0))[0.0] for key, group in groups.items()}
@@ -69,15 +69,15 @@ def rate_column(*tables: DataFrame) -> str:
     return "n_codebooks" if all(CODES_KBPS in table for table in tables) else "bitrate_kbps"
 
 
-def _joined(before: DataFrame, found: DataFrame, rate: str) -> DataFrame:
+def _joined(before: DataFrame, later: DataFrame, rate: str) -> DataFrame:
     keys = ["name", rate]
-    old, new = before.set_index(keys), found.set_index(keys)
+    old, new = before.set_index(keys), later.set_index(keys)
     joined = new.combine_first(old)
     order = [*old.index, *(key for key in new.index if key not in old.index)]
     joined = joined.loc[order].reset_index()
     named = [column for column in IDENTITY_COLUMNS if column in joined and column != "failures"]
-    metrics = list(dict.fromkeys([*metric_columns(before), *metric_columns(found)]))
-    both = (before.set_index(keys)["failures"], found.set_index(keys)["failures"])
+    metrics = list(dict.fromkeys([*metric_columns(before), *metric_columns(later)]))
+    both = (before.set_index(keys)["failures"], later.set_index(keys)["failures"])
     joined["failures"] = [_failures(line, metrics, both, (line["name"], line[rate])) for _, line in joined.iterrows()]
     return joined[[*named, *metrics, "failures"]]
 
@@ -93,14 +93,14 @@ def _failures(line: "pd.Series[Any]", metrics: Sequence[str], said: Sequence["pd
     return "; ".join(f"{name}: {reasons[name]}" for name in metrics if pd.isna(line[name]) and name in reasons)
 
 
-def _codebooks(before: DataFrame, found: DataFrame) -> DataFrame:
-    if before.empty or found.empty:
-        return (found if before.empty else before).copy()
-    kept = []
-    for rate in sorted({*before["bitrate_kbps"], *found["bitrate_kbps"]}):
-        choices = [table[table["bitrate_kbps"] == rate] for table in (found, before)]
-        kept.append(max(choices, key=_clips))
-    return pd.concat(kept, ignore_index=True)
+def _codebooks(before: DataFrame, later: DataFrame) -> DataFrame:
+    if before.empty or later.empty:
+        return (later if before.empty else before).copy()
+    tables = []
+    for rate in sorted({*before["bitrate_kbps"], *later["bitrate_kbps"]}):
+        choices = [table[table["bitrate_kbps"] == rate] for table in (later, before)]
+        tables.append(max(choices, key=_clips))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _clips(table: DataFrame) -> int:
@@ -108,19 +108,19 @@ def _clips(table: DataFrame) -> int:
     return int(table.loc[table["domain"] == ALL, "n"].max()) if len(table) else 0
 
 
-def _joined_info(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    info = {**before, **found}
-    info["metrics"] = list(dict.fromkeys([*before["metrics"], *found["metrics"]]))
+def _joined_info(before: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    info = {**before, **later}
+    info["metrics"] = list(dict.fromkeys([*before["metrics"], *later["metrics"]]))
     sets: dict[tuple[Any, ...], list[Any]] = {}
-    for line in [*before.get("sets", []), *found.get("sets", [])]:
+    for line in [*before.get("sets", []), *later.get("sets", [])]:
         key = tuple(line[:3])
         if key not in sets or line[4] >= sets[key][4]:  # of more clips, or of as many and later
             sets[key] = list(line)
     if sets:
         info["sets"] = list(sets.values())
-    pairs = {**dict(before.get(SPENT_KBPS, [])), **dict(found.get(SPENT_KBPS, []))}
+    pairs = {**dict(before.get(SPENT_KBPS, [])), **dict(later.get(SPENT_KBPS, []))}
     if pairs:
         info[SPENT_KBPS] = sorted([nominal, spent] for nominal, spent in pairs.items())
     for name in ("visqol_mapping", "titles"):
-        info[name] = {**before.get(name, {}), **found.get(name, {})}
+        info[name] = {**before.get(name, {}), **later.get(name, {})}
     return info

@@ -32,20 +32,20 @@ def bar_columns() -> list[ProgressColumn]:
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None, shown: bool, thing: str = "clip") -> Iterator[Callable[[], None]]:
+def progress_bar(title: str, total: int | None, visible: bool, thing: str = "clip") -> Iterator[Callable[[], None]]:
     """Show progress on standard error while the block runs.
 
     Args:
         title: what is being done.
         total: number of steps; None where it is not known.
-        shown: False shows nothing at all.
+        visible: False shows nothing at all.
         thing: what a step is taken for, in the singular.
 
     Yields:
         a function to call after each step.
     """
     console = Console(stderr=True)
-    if not shown:
+    if not visible:
         yield lambda: None
     elif console.is_terminal:
         with Progress(*bar_columns(), console=console, transient=True) as bar:

@@ -35,16 +35,16 @@ class Pending:
         """The score of the metric, waited for; NaN, with its reason noted, where it failed or is not finite."""
         value = self.scores[name]
         try:
-            found = value() if callable(value) else value
+            score = value() if callable(value) else value
         except BrokenExecutor:
             raise
         except EXPECTED_ERRORS as error:
             self.failures[name] = reason(error)
             return math.nan
-        if not math.isfinite(found):
-            self.failures.setdefault(name, f"the score is {found}")
+        if not math.isfinite(score):
+            self.failures.setdefault(name, f"the score is {score}")
             return math.nan
-        return found
+        return score
 
 
 def reason(error: Exception) -> str:
@@ -159,8 +159,8 @@ class Original:
 
     def start(self) -> None:
         """Hand what was asked of ViSQOL to workers."""
-        for asked in self._visqol.values():
-            asked.start()
+        for visqol_scores in self._visqol.values():
+            visqol_scores.start()
 
 
 class Version:

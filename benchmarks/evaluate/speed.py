@@ -57,8 +57,8 @@ def real_time_factors(
     noise = torch.randn(1, codec.channels, int(seconds * codec.sample_rate), generator=torch.Generator().manual_seed(0))
 
     def encode() -> tuple[Codes, list[bytes]]:
-        found = codec.encode(0.1 * noise, bitrate=bitrate)
-        return found, [] if coder is None else [coder.encode(part[0].numpy()) for part in found.segments]
+        encoded = codec.encode(0.1 * noise, bitrate=bitrate)
+        return encoded, [] if coder is None else [coder.encode(part[0].numpy()) for part in encoded.segments]
 
     with _alone_on_cpu(codec):
         codes, coded = encode()
@@ -126,8 +126,8 @@ def codec_columns(
     rows = []
     coder = papers_coder(codec) if TIMED_ENTROPY & set(names) else None
     for bitrate in bitrates:
-        found = _figures(codec, names, bitrate, coder)
-        rows += [(ALL, bitrate, name, found[name], math.nan, 1, 0) for name in names if name in found]
+        own_figures = _figures(codec, names, bitrate, coder)
+        rows += [(ALL, bitrate, name, own_figures[name], math.nan, 1, 0) for name in names if name in own_figures]
     if "entropy_coded" in names and coders is not None and "lm" in coders.names:
         spent = entropy_rates(codec, {name: coders.named(name) for name in ("none", "lm")}, clips, bitrates)
         ours = spent[(spent["coder"] == "lm") & (spent["domain"] == ALL)]

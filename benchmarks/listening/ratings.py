@@ -102,8 +102,8 @@ def _page(content: Any, test: ListeningTest, called: str) -> tuple[str, dict[str
 
 def _fields(content: Any, wanted: set[str], called: str) -> None:
     if not isinstance(content, dict) or content.keys() != wanted:
-        found = ", ".join(sorted(map(str, content)))[:200] if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{called} should have {', '.join(sorted(wanted))}; it has {found}")
+        actual = ", ".join(sorted(map(str, content)))[:200] if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{called} should have {', '.join(sorted(wanted))}; it has {actual}")
 
 
 def _number(value: Any) -> bool:

@@ -75,8 +75,8 @@ def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screenin
     if counting.empty:
         reasons = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
         raise ValueError(f"no listener is left after screening: {reasons}")
-    found = means(counting, test.conditions), pairs(counting, test.conditions)
-    return Results(test, named, screened, counting, *found, screening)
+    means_and_pairs = means(counting, test.conditions), pairs(counting, test.conditions)
+    return Results(test, named, screened, counting, *means_and_pairs, screening)
 
 
 def markdown(results: Results) -> str:
@@ -128,9 +128,9 @@ def _mean_table(results: Results) -> str:
     return markdown_grid(Grid(["Condition", "kbps", "MUSHRA", "± listeners", *domains[1:]], rows))
 
 
-def _pair_table(found: Sequence[Pair]) -> str:
+def _pair_table(comparisons: Sequence[Pair]) -> str:
     rows = []
-    for pair in found:
+    for pair in comparisons:
         difference = _interval(pair.difference.mean, pair.difference.half_width, sign=True)
         cells = [pair.first, pair.second, difference, str(pair.difference.n), _p(pair.p), _p(pair.adjusted)]
         rows.append([Cell(text) for text in (*cells, pair.better or NOTHING)])

@@ -36,7 +36,7 @@ class Moments:
         self._sum = self._sum + vectors.sum(0)
         self._products = self._products + vectors.T @ vectors
 
-    def found(self) -> tuple[Tensor, Tensor]:
+    def mean_and_covariance(self) -> tuple[Tensor, Tensor]:
         """Mean ``[D]`` and covariance ``[D, D]``, over ``n - 1``."""
         mean = torch.as_tensor(self._sum) / self.n
         return mean, (torch.as_tensor(self._products) - self.n * torch.outer(mean, mean)) / (self.n - 1)
@@ -49,7 +49,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
     """
     if min(first.n, second.n) < 2:
         return math.nan
-    (mean, covariance), (other_mean, other) = first.found(), second.found()
+    (mean, covariance), (other_mean, other) = first.mean_and_covariance(), second.mean_and_covariance()
     values, vectors = torch.linalg.eigh(covariance)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     # S S' and S^(1/2) S' S^(1/2) have the same eigenvalues, and the latter is symmetric.
@@ -86,8 +86,10 @@ class FrechetAudioDistance:
             for audio, role in ((reference, "reference"), (estimate, "estimate"))
         ]
         for group in groups:
-            for moments, found in zip(self._moments.setdefault(group, (Moments(), Moments())), vectors, strict=True):
-                moments.update(found)
+            for moments, role_vectors in zip(
+                self._moments.setdefault(group, (Moments(), Moments())), vectors, strict=True
+            ):
+                moments.update(role_vectors)
 
     def results(self) -> dict[Any, float]:
         """The distance of each group."""

@@ -37,10 +37,10 @@ def weights(variable: str, what: str) -> tuple[str, str | None]:
 
 def file_weights(variable: str, what: str) -> tuple[str, str | None]:
     """As ``weights``, for a file that has to exist."""
-    found, missing = weights(variable, what)
-    if missing is None and not Path(found).is_file():
-        missing = f"{variable} is {found}, but there is no such file; it should be {what}"
-    return found, missing
+    path, missing = weights(variable, what)
+    if missing is None and not Path(path).is_file():
+        missing = f"{variable} is {path}, but there is no such file; it should be {what}"
+    return path, missing
 
 
 def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[float32]":

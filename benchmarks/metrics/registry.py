@@ -251,8 +251,8 @@ def metrics_named(names: Sequence[str]) -> list[Metric]:
     refuse_unknown(names)
     if len(set(names)) < len(names):
         raise ValueError(f"a metric is named twice in {list(names)}")
-    found = [METRICS[name] for name in names]
-    for metric in found:
+    metrics = [METRICS[name] for name in names]
+    for metric in metrics:
         if lacks := metric.lacks():
             raise MetricMissingError(lacks)
-    return found
+    return metrics

@@ -28,13 +28,13 @@ def one_of_each(names: Iterable[str]) -> list[str]:
 
 def columns_named_as(per_file: DataFrame, names: Sequence[str]) -> DataFrame:
     """A per-file table whose metrics have the names they have among ``names``, one column each."""
-    found = per_file.copy()
+    renamed = per_file.copy()
     for column in per_file.columns:
         name = named_as(str(column), names)
         if name != column:
-            scores = found.pop(column)
-            found[name] = found[name].combine_first(scores) if name in found else scores
-    return found
+            scores = renamed.pop(column)
+            renamed[name] = renamed[name].combine_first(scores) if name in renamed else scores
+    return renamed
 
 
 def lines_named_as(summary: DataFrame, names: Sequence[str]) -> DataFrame:

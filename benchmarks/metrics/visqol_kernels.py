@@ -47,7 +47,7 @@ def gammatone_coefficients(filters: "Floats") -> "Floats":
 def _gammatone_frames(signal: "Floats", starts: "NDArray[int64]", window: "Floats", coefficients: "Floats") -> "Floats":
     """Root mean squares ``[frames, LANES]`` of the filtered frames that begin at ``starts``."""
     size = window.shape[0]
-    found = np.empty((starts.shape[0], LANES))
+    rms = np.empty((starts.shape[0], LANES))
     for index in prange(starts.shape[0]):
         frame = signal[starts[index] : starts[index] + size] * window
         # States and coefficients lie in one array: the compiler then knows that they do not overlap.
@@ -71,8 +71,8 @@ def _gammatone_frames(signal: "Floats", starts: "NDArray[int64]", window: "Float
                 m[7 * LANES + i] = -(a2 * y3)
                 m[8 * LANES + i] += y3 * y3
         for i in range(LANES):
-            found[index, i] = np.sqrt(m[8 * LANES + i] / size)
-    return found
+            rms[index, i] = np.sqrt(m[8 * LANES + i] / size)
+    return rms
 
 
 def _smoothed(values: "Floats", left: int, right: int) -> "Floats":
@@ -117,10 +117,10 @@ def _search_patches(
     # What belongs to the degraded signal alone is the same for all patches: in the middle of one, and at its two ends.
     means = np.empty((3, bands, frames + columns))
     variances = np.empty((3, bands, frames + columns))
-    for place in range(3):
-        left, right = (0, 1) if place == 0 else ((-1, 1) if place == 1 else (-1, 0))
-        means[place] = smoothed(filled, left, right)
-        variances[place] = smoothed(filled * filled, left, right) - means[place] * means[place]
+    for position in range(3):
+        left, right = (0, 1) if position == 0 else ((-1, 1) if position == 1 else (-1, 0))
+        means[position] = smoothed(filled, left, right)
+        variances[position] = smoothed(filled * filled, left, right) - means[position] * means[position]
     sums = np.zeros((count, frames))
     came_from = np.full((count, frames), -1, dtype=np.int64)
     best_before = np.empty(frames)

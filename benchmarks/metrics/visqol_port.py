@@ -41,21 +41,21 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
 
 
 def scores(
-    reference: "NDArray[float32]", asked: "Sequence[tuple[NDArray[float32], Mapping]]", sample_rate: int
+    reference: "NDArray[float32]", requests: "Sequence[tuple[NDArray[float32], Mapping]]", sample_rate: int
 ) -> list[float | MetricError]:
     """As ``score``, of several estimates under a mapping each, or what they failed with.
 
     The same estimate under several mappings stands there several times, one after the other.
     """
     scorer = ReferenceScorer(reference, sample_rate)
-    return [scorer.score(estimate, mapping) for estimate, mapping in asked]
+    return [scorer.score(estimate, mapping) for estimate, mapping in requests]
 
 
-def score_or_raise(found: float | MetricError) -> float:
+def score_or_raise(outcome: float | MetricError) -> float:
     """A score as it is; what it failed with is raised."""
-    if isinstance(found, MetricError):
-        raise found
-    return found
+    if isinstance(outcome, MetricError):
+        raise outcome
+    return outcome
 
 
 class ReferenceScorer:
@@ -104,9 +104,9 @@ class ReferenceScorer:
             from codeclab.benchmarks.metrics.visqol_similarity import AnalysedReference
 
             self._references[speech] = AnalysedReference(self._reference, self._sample_rate, _manager(mapping))
-        found = self._references[speech].compare(estimate)
-        self._last = estimate, speech, found
-        return found
+        similarity = self._references[speech].compare(estimate)
+        self._last = estimate, speech, similarity
+        return similarity
 
 
 @cache

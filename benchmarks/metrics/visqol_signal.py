@@ -63,10 +63,10 @@ class Signal:
         starts = range(first, first + count - self.bank.size + 1, hop)
         missing = [start for start in starts if start not in self._frames]
         if missing:
-            found = gammatone_frames(
+            frames = gammatone_frames(
                 self.samples, np.array(missing), self.bank.window.hann_window, self.bank.coefficients
             )
-            self._frames |= zip(missing, found[:, : self.bank.bands], strict=True)
+            self._frames |= zip(missing, frames[:, : self.bank.bands], strict=True)
         return np.stack([self._frames[start] for start in starts], axis=1)
 
     @cached_property
@@ -87,19 +87,19 @@ class Signal:
         longest = max(last - first, len(other))
         points = 1 << (2 * longest - 2).bit_length()
         product = self._spectrum(first, last, points) * np.conj(rfft(envelope(other), n=points))
-        found = irfft(product, n=points)
+        correlation = irfft(product, n=points)
         most = longest - 1
-        best = int(np.argmax(np.concatenate((found[-most:], found[: most + 1])))) - most
+        best = int(np.argmax(np.concatenate((correlation[-most:], correlation[: most + 1])))) - most
         return 0 if abs(best) > (last - first) / 2 else best
 
     def _spectrum(self, first: int, last: int, points: int) -> "NDArray[complex128]":
         key = first, last, points
         if key in self._spectra:
             return self._spectra[key]
-        found: NDArray[complex128] = rfft(envelope(self.samples[first:last]), n=points)
+        spectrum: NDArray[complex128] = rfft(envelope(self.samples[first:last]), n=points)
         if len(self._spectra) < KEPT_SPECTRA:
-            self._spectra[key] = found
-        return found
+            self._spectra[key] = spectrum
+        return spectrum
 
 
 def envelope(samples: "Floats") -> "Floats":
@@ -111,5 +111,5 @@ def envelope(samples: "Floats") -> "Floats":
     if len(samples) % 2 == 0:
         turned[-1] = 0
     hilbert = irfft(turned, n=len(samples))
-    found: Floats = np.sqrt(centred * centred + hilbert * hilbert) + mean
-    return found
+    amplitude: Floats = np.sqrt(centred * centred + hilbert * hilbert) + mean
+    return amplitude

@@ -44,8 +44,8 @@ class Similarity(NamedTuple):
         """The score under a manager's mapping."""
         mapper = manager.quality_mapper
         assert mapper is not None
-        found = mapper.predict_quality(*self)
-        return 1.0 if self.means.mean() < DISSIMILAR else float(found)
+        quality = mapper.predict_quality(*self)
+        return 1.0 if self.means.mean() < DISSIMILAR else float(quality)
 
 
 class AnalysedReference:
@@ -79,13 +79,13 @@ class AnalysedReference:
         own, theirs = _comparable(self._signal.spectrogram, other.spectrogram)
         starts = self._patch_starts(own)
         seconds = bank.hop / float(bank.sample_rate)
-        found = _matched(own, theirs, starts, self._patch_size, self._manager.search_window, seconds)
-        found = [self._finely_aligned(patch, other) for patch in found]
+        patches = _matched(own, theirs, starts, self._patch_size, self._manager.search_window, seconds)
+        patches = [self._finely_aligned(patch, other) for patch in patches]
         return Similarity(
-            calc_per_patch_mean_freq_band_means(found),
-            calc_per_patch_freq_band_quantile(found, 0.10),
-            calc_per_patch_mean_freq_band_stddevs(found, seconds),
-            calc_per_patch_mean_freq_band_deg_energy(found),
+            calc_per_patch_mean_freq_band_means(patches),
+            calc_per_patch_freq_band_quantile(patches, 0.10),
+            calc_per_patch_mean_freq_band_stddevs(patches, seconds),
+            calc_per_patch_mean_freq_band_deg_energy(patches),
         )
 
     def _lag(self, degraded: "NDArray[float32]") -> int:
@@ -177,7 +177,7 @@ def _matched(
     filled = np.pad(other, ((0, 0), (0, size)))
     low, high = max(0, starts[count - 1] - reach), min(frames - 1, starts[count - 1] + reach)
     offset = low + int(np.argmax(sums[count - 1, low : high + 1]))
-    found = []
+    matches = []
     for index in range(count - 1, -1, -1):
         patch = measure_patch_similarity(patches[index], filled[:, offset : offset + size])
         if offset == came_from[index, offset]:  # a lost packet
@@ -188,9 +188,9 @@ def _matched(
             patch.deg_patch_end_time = patch.deg_patch_start_time + seconds * size
         patch.ref_patch_start_time = starts[index] * seconds
         patch.ref_patch_end_time = patch.ref_patch_start_time + seconds * size
-        found.append(patch)
+        matches.append(patch)
         offset = int(came_from[index, offset])
-    return found[::-1]
+    return matches[::-1]
 
 
 def _piece(signal: Signal, start: float, end: float) -> "tuple[int | None, Floats]":

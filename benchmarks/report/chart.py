@@ -29,13 +29,13 @@ class Series:
 
     Args:
         name: of the row.
-        place: the row's position in the table, which gives its colour and mark.
+        position: the row's position in the table, which gives its colour and mark.
         points: ``(x, y, half width of the interval)`` in order; a half width that is not a number draws no bar.
         published: ``(x, y)`` of a paper's figures, drawn hollow.
     """
 
     name: str
-    place: int
+    position: int
     points: Sequence[tuple[float, float, float]]
     published: Sequence[tuple[float, float]] = ()
 
@@ -109,7 +109,7 @@ def chart(
 def _line(line: Series, x_axis: Axis, y_axis: Axis, form: Callable[[float], str], x_label: str, marks: bool) -> str:
     at = [(x_axis(x), y_axis(y)) for x, y, _ in line.points]
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in at) if len(at) > 1 else ""
-    shape = MARKS[line.place % STYLES]
+    shape = MARKS[line.position % STYLES]
     parts = [f'<path class="line" d="{path}"/>'] if path else []
     for (x, y, half), (left, down) in zip(line.points, at, strict=True) if marks else ():
         label = f"{line.name}: {form(y)} at {x:.4g} {x_label}"
@@ -122,7 +122,8 @@ def _line(line: Series, x_axis: Axis, y_axis: Axis, form: Callable[[float], str]
         _mark(shape, x_axis(x), y_axis(y), "mark published", f"{line.name}, published: {form(y)} at {x:.4g} {x_label}")
         for x, y in line.published
     ]
-    return f'<g class="c{line.place % STYLES} d{line.place // STYLES % 3}" data-row="{line.place}">{"".join(parts)}</g>'
+    style = f"c{line.position % STYLES} d{line.position // STYLES % 3}"
+    return f'<g class="{style}" data-row="{line.position}">{"".join(parts)}</g>'
 
 
 def _mark(shape: str, x: float, y: float, kind: str, said: str) -> str:

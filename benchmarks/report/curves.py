@@ -45,9 +45,9 @@ def rate_quality(table: Table) -> str:
 
 def _quality(table: Table, domain: str, name: str) -> str:
     series = []
-    shown = lines(table, domain)
+    table_lines = lines(table, domain)
     for position, row in enumerate(table.rows):
-        own = [line for line in shown if line.row is row and line.bitrate is not None]
+        own = [line for line in table_lines if line.row is row and line.bitrate is not None]
         points = [
             (line.bitrate, line.scores[name].mean, line.scores[name].ci95)
             for line in own

@@ -27,13 +27,13 @@ class Item(NamedTuple):
 def table_html(table: Table) -> str:
     """The table, its rows in the table's order; the script sorts and filters them."""
     domains = [ALL, *table.domains] if len(table.domains) > 1 else [ALL]
-    shown = {domain: lines(table, domain) for domain in domains}
+    lines_by_domain = {domain: lines(table, domain) for domain in domains}
     names = [
         name
         for name in (*table.metrics, *table.own_columns)
-        if any(name in line.scores or name in line.published for group in shown.values() for line in group)
+        if any(name in line.scores or name in line.published for group in lines_by_domain.values() for line in group)
     ]
-    every = [line for group in shown.values() for line in group]
+    every = [line for group in lines_by_domain.values() for line in group]
     beside = [name for name in names if any(name in line.published for line in every)]
     alone = [name for name in table.published_only if any(name in line.published for line in every)]
     headings = [*(["Domain"] if len(domains) > 1 else []), "kbps"]
@@ -45,8 +45,8 @@ def table_html(table: Table) -> str:
     )
     body = []
     for domain in domains:
-        bold = best(table, shown[domain])
-        for i, line in enumerate(shown[domain]):
+        bold = best(table, lines_by_domain[domain])
+        for i, line in enumerate(lines_by_domain[domain]):
             cells = [_score(line, name, (i, name) in bold) for name in names]
             paired = []
             for name, cell in zip(names, cells, strict=True):

@@ -43,12 +43,12 @@ def render(report: Report) -> str:
         ("training", "Training"): training(table, report.histories),
         ("codebooks", "Codebooks"): codebooks(table, report.histories),
     }
-    shown = {names: content for names, content in sections.items() if content}
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in shown)
-    legend = _legend(rows) if any(name in ("curves", "training", "codebooks") for name, _ in shown) else ""
+    filled_sections = {names: content for names, content in sections.items() if content}
+    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in filled_sections)
+    legend = _legend(rows) if any(name in ("curves", "training", "codebooks") for name, _ in filled_sections) else ""
     main = "".join(
         f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">{title}</h2>{content}</section>'
-        for (name, title), content in shown.items()
+        for (name, title), content in filled_sections.items()
     )
     footer = f"Made by codeclab {__version__}. Audio on this page is Opus at {KBPS} kbps a channel."
     parts = {

@@ -47,12 +47,12 @@ def device_use(profiled: profile, device: torch.device, times: int = 1) -> Devic
     """
     events = profiled.events() or []
     if device.type == "cuda":
-        asked = [one for one in events if one.device_type == DeviceType.CUDA and not one.is_user_annotation]
-        launches = [one for one in asked if not one.name.startswith(COPIES)]
+        device_events = [one for one in events if one.device_type == DeviceType.CUDA and not one.is_user_annotation]
+        launches = [one for one in device_events if not one.name.startswith(COPIES)]
     else:
-        asked = launches = [one for one in events if _is_operator(one) and not _is_operator(one.cpu_parent)]
+        device_events = launches = [one for one in events if _is_operator(one) and not _is_operator(one.cpu_parent)]
     return DeviceUse(
-        len(launches) / times, covered((one.time_range.start, one.time_range.end) for one in asked) / times
+        len(launches) / times, covered((one.time_range.start, one.time_range.end) for one in device_events) / times
     )
 
 

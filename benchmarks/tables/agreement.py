@@ -23,13 +23,13 @@ class Agreement:
 
     Args:
         metric: name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
-        found: pairs in the paper's order; a tie is not counted as one.
+        concordant: pairs in the paper's order; a tie is not counted as one.
         pairs: pairs whose published figures differ by more than the margin and which were both measured.
         margin: in the metric's own unit.
     """
 
     metric: str
-    found: int
+    concordant: int
     pairs: int
     margin: float = 0.0
 
@@ -45,7 +45,7 @@ class Agreement:
         percent = form(self.metric).endswith("%")
         size = f"{100 * self.margin:g} %" if percent else f"{self.margin:g} {unit(self.metric)}".rstrip()
         margin = f" by more than {size}" if self.margin else ""
-        orderings = f"{self.found} of {self.pairs} of the paper's orderings{margin}"
+        orderings = f"{self.concordant} of {self.pairs} of the paper's orderings{margin}"
         return f"{called}: found {orderings} (chance: {self.chance:g})"
 
 
@@ -80,12 +80,12 @@ def agreement_over(tables: Sequence[Table]) -> list[Agreement]:
     Args:
         tables: of one paper, or of several.
     """
-    found: dict[str, list[Agreement]] = {}
+    by_metric: dict[str, list[Agreement]] = {}
     for table in tables:
         for result in agreement(table):
             if result.metric != TOGETHER:
-                found.setdefault(result.metric, []).append(result)
-    return _with_sum([_summed(metric, results) for metric, results in found.items()])
+                by_metric.setdefault(result.metric, []).append(result)
+    return _with_sum([_summed(metric, results) for metric, results in by_metric.items()])
 
 
 def _with_sum(results: list[Agreement]) -> list[Agreement]:
@@ -95,7 +95,7 @@ def _with_sum(results: list[Agreement]) -> list[Agreement]:
 def _summed(metric: str, results: Sequence[Agreement]) -> Agreement:
     margins = {result.margin for result in results}
     margin = margins.pop() if len(margins) == 1 and metric != TOGETHER else 0.0
-    return Agreement(metric, sum(r.found for r in results), sum(r.pairs for r in results), margin)
+    return Agreement(metric, sum(r.concordant for r in results), sum(r.pairs for r in results), margin)
 
 
 def _counted(name: str, groups: Sequence[Sequence[tuple[float, float]]], margin: float) -> Agreement:

@@ -50,13 +50,13 @@ class Grid:
 
 def main_grid(table: Table) -> Grid:
     """One line per row and bitrate over all clips, published figures beside ours."""
-    shown = lines(table)
-    grid = _figures_grid(table, shown, [*table.metrics, *table.own_columns])
+    table_lines = lines(table)
+    grid = _figures_grid(table, table_lines, [*table.metrics, *table.own_columns])
     with_parameters = any(row.parameters is not None for row in table.rows)
     with_time = any(row.wall_seconds is not None for row in table.rows)
     headings = [*grid.headings, *["Parameters"] * with_parameters, *["Time"] * with_time]
-    for i, line in enumerate(shown):
-        first = i == 0 or shown[i - 1].row is not line.row
+    for i, line in enumerate(table_lines):
+        first = i == 0 or table_lines[i - 1].row is not line.row
         grid.rows[i] += [Cell(count(line.row.parameters) if first else "")] * with_parameters
         grid.rows[i] += [Cell(duration(line.row.wall_seconds) if first else "")] * with_time
     return Grid(headings, grid.rows)
@@ -101,12 +101,12 @@ def codebook_entropies(row: RowResult) -> list[float]:
 
 def paired_grids(table: Table) -> dict[str, Grid]:
     """Differences to the row that the table compares with, under one heading; none where nothing can be compared."""
-    found = compared(table)
-    names = [name for name in table.metrics if any(name in scores for _, _, scores in found)]
+    comparisons = compared(table)
+    names = [name for name in table.metrics if any(name in scores for _, _, scores in comparisons)]
     if not names:
         return {}
     rows = []
-    for row, bitrate, scores in found:
+    for row, bitrate, scores in comparisons:
         cells = [_difference_cell(scores[name], name) if name in scores else Cell(NOTHING) for name in names]
         rows.append([Cell(row.name), Cell(f"{bitrate:.4g}"), *cells])
     return {f"{AGAINST} {table.against}": Grid(["Row", "kbps", *map(heading, names)], rows)}
@@ -119,27 +119,27 @@ def _difference_cell(score: Score, name: str) -> Cell:
     return Cell(f"{score.mean:+{form(name)}}{interval}", is_clear(score))
 
 
-def _domain_grid(table: Table, shown: list[Line]) -> Grid:
+def _domain_grid(table: Table, table_lines: list[Line]) -> Grid:
     """The metrics and listening figures; the other columns are the same in every domain."""
-    heard = [name for name in table.own_columns if any(name in {*line.scores, *line.published} for line in shown)]
-    return _figures_grid(table, shown, [*table.metrics, *heard])
+    heard = [name for name in table.own_columns if any(name in {*line.scores, *line.published} for line in table_lines)]
+    return _figures_grid(table, table_lines, [*table.metrics, *heard])
 
 
-def _figures_grid(table: Table, shown: list[Line], names: Sequence[str]) -> Grid:
-    bold = best(table, shown)
-    beside = {name for line in shown for name in line.published}
+def _figures_grid(table: Table, table_lines: list[Line], names: Sequence[str]) -> Grid:
+    bold = best(table, table_lines)
+    beside = {name for line in table_lines for name in line.published}
     alone = [name for name in table.published_only if name in beside]
-    measured = [name for name in names if name in beside or any(name in line.scores for line in shown)]
+    measured = [name for name in names if name in beside or any(name in line.scores for line in table_lines)]
     # Metrics that nobody has figures for keep their place, so that a table looks the same before and after.
-    kept = [name for name in names if name in measured or not any(line.published for line in shown)]
+    printed_names = [name for name in names if name in measured or not any(line.published for line in table_lines)]
     headings = ["Row", "kbps"]
-    for name in kept:
+    for name in printed_names:
         headings += [heading(name)] + ["published"] * (name in beside)
     headings += [f"{title(name)}, published only" for name in alone]
     rows = []
-    for i, line in enumerate(shown):
+    for i, line in enumerate(table_lines):
         cells = [Cell(line.row.name), Cell(kbps(line))]
-        for name in kept:
+        for name in printed_names:
             cells.append(_score_cell(line, name, (i, name) in bold))
             if name in beside:
                 cells.append(Cell(published(line.published.get(name), name)))
@@ -150,36 +150,36 @@ def _figures_grid(table: Table, shown: list[Line], names: Sequence[str]) -> Grid
 
 def notes(table: Table) -> list[str]:
     """All notes under the table, the table's own notes last."""
-    shown = lines(table)
-    found = []
-    measured = [line.scores[name] for line in shown for name in table.metrics if name in line.scores]
+    table_lines = lines(table)
+    sentences = []
+    measured = [line.scores[name] for line in table_lines for name in table.metrics if name in line.scores]
     if measured:
         over = spanned({score.n + score.failed for score in measured}, "file")
         seeds = {row.seeds for row in table.rows if row.summary is not None}
         over += f" and {spanned(seeds, 'seed')}" if max(seeds) > 1 else ""
         spent = f"; {AS_SPENT}" if any(row.requested for row in table.rows) else ""
-        found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
+        sentences.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     paired = [PAIRED.format(title) for title in paired_grids(table)]
     alone = any(row.seeds == 1 and row.wall_seconds is not None for row in table.rows)  # a training takes time
-    found += paired + [ONE_SEED] * (bool(paired) and alone)
+    sentences += paired + [ONE_SEED] * (bool(paired) and alone)
     stated = any(row.stated for row in table.rows)
     if table.source and stated:
-        found.append(f"Published figures: {table.source}.")
+        sentences.append(f"Published figures: {table.source}.")
     if any(
         is_single_source(figure) for row in table.rows for stated in row.stated for figure in stated.published.values()
     ):
-        found.append(MARKED)
+        sentences.append(MARKED)
     open_columns = [name for name in table.columns if name not in table.own_columns]
-    found += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
-    found += _listening(table)
-    found += [IN_BOLD] * bool(best(table, shown)) + [NOT_RANKED] * (bool(measured) and not table.ranked)
-    found += [NOT_THE_PAPERS] * (bool(measured) and stated and not table.beside_paper)
-    found += [f"{finding.text}." for finding in agreement(table)]
-    found += _failures(shown, table.metrics)
+    sentences += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
+    sentences += _listening(table)
+    sentences += [IN_BOLD] * bool(best(table, table_lines)) + [NOT_RANKED] * (bool(measured) and not table.ranked)
+    sentences += [NOT_THE_PAPERS] * (bool(measured) and stated and not table.beside_paper)
+    sentences += [f"{finding.text}." for finding in agreement(table)]
+    sentences += _failures(table_lines, table.metrics)
     for row in table.rows:
         if row.error:
-            found.append(f"{row.name} {'is' if row.absent else 'failed:'} {one_line(row.error)}.")
-    return found + list(table.notes)
+            sentences.append(f"{row.name} {'is' if row.absent else 'failed:'} {one_line(row.error)}.")
+    return sentences + list(table.notes)
 
 
 def _listening(table: Table) -> list[str]:
@@ -191,19 +191,19 @@ def _listening(table: Table) -> list[str]:
     title = COLUMNS["mushra"].title
     if len(rows) < 2:
         return [f"{title}: {test}; ± over ratings." for test in rows]
-    found = [f"{title} of {', '.join(names)}: {test}; ± over ratings." for test, names in rows.items()]
-    return [*found, f"{title} of different listening tests cannot be compared."]
+    sentences = [f"{title} of {', '.join(names)}: {test}; ± over ratings." for test, names in rows.items()]
+    return [*sentences, f"{title} of different listening tests cannot be compared."]
 
 
-def _failures(shown: list[Line], metrics: Sequence[str]) -> list[str]:
+def _failures(table_lines: list[Line], metrics: Sequence[str]) -> list[str]:
     """One sentence for each row and metric with files that have no score."""
-    found: dict[tuple[str, str], list[tuple[float | None, Score]]] = {}
-    for line in shown:
+    failed_scores: dict[tuple[str, str], list[tuple[float | None, Score]]] = {}
+    for line in table_lines:
         for name in metrics:
             if name in line.scores and line.scores[name].failed:
-                found.setdefault((line.row.name, name), []).append((line.bitrate, line.scores[name]))
+                failed_scores.setdefault((line.row.name, name), []).append((line.bitrate, line.scores[name]))
     sentences = []
-    for (row, name), cases in found.items():
+    for (row, name), cases in failed_scores.items():
         bitrates = ", ".join(f"{bitrate:.4g}" for bitrate, _ in cases)
         failed = span([score.failed for _, score in cases])
         files = spanned([score.n + score.failed for _, score in cases], "file")

@@ -27,7 +27,7 @@ def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Sco
     """
     tables = list(zip(row.per_file, other.per_file, strict=False))
     matched = [_rates(first, second) for first, second in tables]
-    found: dict[float, dict[str, Score]] = {}
+    scores: dict[float, dict[str, Score]] = {}
     for index, home in enumerate(matched[0] if matched else []):
         rates = [bitrates[index] for bitrates in matched if len(bitrates) > index]
         pairs = zip(tables, rates, strict=False)
@@ -36,8 +36,8 @@ def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Sco
         if common:
             summary = over_seeds([seed[seed["name"].isin(common)] for seed in seeds])
             cells = summary[summary["domain"] == "all"].itertuples()
-            found[home[0]] = {str(c.metric): Score(c.mean, c.ci95, c.n, c.failed) for c in cells}  # type: ignore[arg-type]
-    return found
+            scores[home[0]] = {str(c.metric): Score(c.mean, c.ci95, c.n, c.failed) for c in cells}  # type: ignore[arg-type]
+    return scores
 
 
 def _rates(first: DataFrame, second: DataFrame) -> list[tuple[float, float]]:

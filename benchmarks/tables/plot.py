@@ -91,14 +91,14 @@ def _charts(table: Table) -> list[Chart]:
     columns = [name for name in table.own_columns if not table.metrics or name not in SETTINGS]
     names = [*table.metrics, *columns, *(table.published_only if table.figure else ())]
     stated = [figures for row in table.rows for figures in row.stated if table.figure]
-    shown = {domain: lines(table, domain) for domain in (ALL, *(figures.domain for figures in stated))}
+    lines_by_domain = {domain: lines(table, domain) for domain in (ALL, *(figures.domain for figures in stated))}
     rows = [row.name for row in table.rows]
-    found = []
+    drawn = []
     for name in names:
         domains = dict.fromkeys((ALL, *(figures.domain for figures in stated if name in figures.published)))
-        charts = [Chart(name, domain, shown[domain]) for domain in domains]
-        found += [chart for chart in charts if any(chart.ours(row) or _beside(table, chart, row) for row in rows)]
-    return found
+        charts = [Chart(name, domain, lines_by_domain[domain]) for domain in domains]
+        drawn += [chart for chart in charts if any(chart.ours(row) or _beside(table, chart, row) for row in rows)]
+    return drawn
 
 
 def _beside(table: Table, chart: Chart, row: str) -> list[tuple[float | None, float]]:
@@ -169,13 +169,13 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
     return figure
 
 
-def _style(place: int, of: int, graded: bool) -> dict[str, Any]:
+def _style(position: int, of: int, graded: bool) -> dict[str, Any]:
     """How a row is drawn: in colours that tell apart, or, where rows differ by degrees, in shades of one scale."""
     if graded:
-        shade = matplotlib.colormaps["viridis"](0.9 * place / max(of - 1, 1))
-        return {"color": shade, "marker": MARKERS[place % len(MARKERS)], "linestyle": "-"}
-    dashes = ("-", "--", ":")[place // len(COLOURS) % 3]
-    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)], "linestyle": dashes}
+        shade = matplotlib.colormaps["viridis"](0.9 * position / max(of - 1, 1))
+        return {"color": shade, "marker": MARKERS[position % len(MARKERS)], "linestyle": "-"}
+    dashes = ("-", "--", ":")[position // len(COLOURS) % 3]
+    return {"color": COLOURS[position % len(COLOURS)], "marker": MARKERS[position % len(MARKERS)], "linestyle": dashes}
 
 
 def _hollow(panel: Axes, theirs: Sequence[tuple[float | None, float]], style: Mapping[str, Any]) -> None:
@@ -222,7 +222,7 @@ def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
             ours = look | {"markeredgecolor": "white", "label": row.name, "linewidth": 1.8, "markersize": 6}
             for panel, column in zip(panels, ("entropy_bits", "usage"), strict=True):
                 panel.plot(numbers, codes[column].tolist(), **ours)
-        theirs = [(float(place), bits) for place, bits in enumerate(row.entropies, 1) if bits is not None]
+        theirs = [(float(codebook), bits) for codebook, bits in enumerate(row.entropies, 1) if bits is not None]
         _hollow(panels[0], theirs, look | ({} if row in measured else {"label": row.name}))
     if most:
         panels[0].axhline(most, color=PALE_INK, linewidth=0.8, linestyle=":")

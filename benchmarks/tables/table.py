@@ -127,18 +127,18 @@ def _lines_of(row: RowResult, domain: str, names: Sequence[str]) -> list[Line]:
     scores = _scores(row, domain, names)
     stated = [figures for figures in row.stated if figures.domain == domain]
     homes = [_published_bitrate(figures.bitrate, {b: row.requested_for(b) for b in scores}) for figures in stated]
-    found = []
+    table_lines = []
     for bitrate in sorted(scores):
         here = [figures for figures, home in zip(stated, homes, strict=True) if home == bitrate]
         published = {name: figure for figures in here for name, figure in figures.published.items()}
         label = next((figures.label for figures in here if figures.label), None)
-        found.append(Line(row, bitrate, scores[bitrate], published, label))
+        table_lines.append(Line(row, bitrate, scores[bitrate], published, label))
     away = [figures for figures, home in zip(stated, homes, strict=True) if home is None]
-    found += [Line(row, figures.bitrate, {}, figures.published, figures.label) for figures in away]
-    if not found and domain == ALL and (row.error or not row.stated):
-        found.append(Line(row, row.spec.bitrate, {}, {}))
+    table_lines += [Line(row, figures.bitrate, {}, figures.published, figures.label) for figures in away]
+    if not table_lines and domain == ALL and (row.error or not row.stated):
+        table_lines.append(Line(row, row.spec.bitrate, {}, {}))
     # Lines without a bitrate have it from nowhere: they are alone.
-    return sorted(found, key=lambda line: line.bitrate or 0.0)
+    return sorted(table_lines, key=lambda line: line.bitrate or 0.0)
 
 
 def _scores(row: RowResult, domain: str, names: Sequence[str]) -> dict[float, dict[str, Score]]:
@@ -161,7 +161,7 @@ def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> fl
     return nearest if abs(measured[nearest] - wanted) <= NEAR * wanted else None
 
 
-def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
+def best(table: Table, table_lines: list[Line]) -> set[tuple[int, str]]:
     """The cells in bold, as (index of line, metric): the best at a bitrate, and those that do not differ from it.
 
     Figures differ if their 95 % intervals, over files and seeds, do not overlap. If the best differs from none, no
@@ -169,11 +169,11 @@ def best(table: Table, shown: list[Line]) -> set[tuple[int, str]]:
 
     Args:
         table: the table.
-        shown: the lines to compare.
+        table_lines: the lines to compare.
     """
     cells: set[tuple[int, str]] = set()
     for name in table.metrics if table.ranked else ():
-        scored = [(i, line) for i, line in enumerate(shown) if name in line.scores]
+        scored = [(i, line) for i, line in enumerate(table_lines) if name in line.scores]
         scored = [(i, line) for i, line in scored if not math.isnan(line.scores[name].mean)]
         for i, line in scored:
             rivals = [other.scores[name] for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]

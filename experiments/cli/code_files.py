@@ -104,13 +104,13 @@ def pairs(source: Path, target: Path, command: str, suffix: str) -> list[tuple[P
     files = sorted(path for path in source.rglob("*") if path.suffix.lower() in wanted and path.is_file())
     if not files:
         raise RecipeError(f"there are no files that end with {', '.join(sorted(wanted))} in {source}")
-    found = [(path, target / path.relative_to(source).with_suffix(suffix)) for path in files]
+    path_pairs = [(path, target / path.relative_to(source).with_suffix(suffix)) for path in files]
     seen: dict[Path, Path] = {}
-    for path, destination in found:
+    for path, destination in path_pairs:
         if destination in seen:
             raise RecipeError(f"{path} and {seen[destination]} would both go to {destination}; rename one")
         seen[destination] = path
-    return found
+    return path_pairs
 
 
 class Worker:
@@ -191,9 +191,9 @@ def outcomes(work: Work, files: Sequence[tuple[Path, Path]], jobs: int) -> Itera
             yield done.result()
 
 
-def summary(found: Sequence[Outcome], spent: float) -> str:
+def summary(results: Sequence[Outcome], spent: float) -> str:
     """A line: files, hours, kbps and times real time."""
-    coded = [outcome.coded for outcome in found if outcome.coded is not None]
+    coded = [outcome.coded for outcome in results if outcome.coded is not None]
     seconds = sum(one.seconds for one in coded)
     kbps = sum(one.kbps * one.seconds for one in coded) / seconds if seconds else 0.0
     length = f"{seconds / 3600:.2f} hours" if seconds >= 3600 else f"{seconds:.1f} s"
@@ -216,18 +216,18 @@ def run(command: str, argv: list[str]) -> int:
         if options.jobs is not None and options.jobs < 1:
             raise RecipeError(f"--jobs is {options.jobs}; it should be at least 1")
         jobs = min(options.jobs or os.cpu_count() or 1, len(files))
-        began, found = time.perf_counter(), []
+        began, results = time.perf_counter(), []
         with progress_bar(command, len(files), len(files) > 1, "file") as step:
             for outcome in outcomes(work, files, jobs):
-                found.append(outcome)
+                results.append(outcome)
                 step()
     except (ValueError, OSError) as error:
         print(f"codeclab {command}: {error}", file=sys.stderr)
         return 2
-    for outcome in found:
+    for outcome in results:
         if outcome.coded is None:
             print(f"codeclab {command}: {outcome.error}", file=sys.stderr)
         for damage in outcome.coded.damage if outcome.coded else ():
             print(f"codeclab {command}: {outcome.source} is damaged, {damage}", file=sys.stderr)
-    print(summary(found, time.perf_counter() - began))
-    return int(any(outcome.coded is None for outcome in found))
+    print(summary(results, time.perf_counter() - began))
+    return int(any(outcome.coded is None for outcome in results))

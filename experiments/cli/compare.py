@@ -81,14 +81,14 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
     return data, options.split or usual_split(runs, data.folder)
 
 
-def rates_for(subjects: Sequence[Subject], asked: Sequence[float] | None) -> list[float]:
+def rates_for(subjects: Sequence[Subject], requested: Sequence[float] | None) -> list[float]:
     """The bitrates of the comparison, in kbps.
 
     Raises:
         RecipeError: nothing says which.
     """
-    if asked:
-        return sorted(asked)
+    if requested:
+        return sorted(requested)
     codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
     offered = sorted({rate for codec in codecs for rate in codec.bitrates})
     if not offered:
@@ -149,12 +149,12 @@ def measure_at_each(
     return evaluation
 
 
-def row_of(subject: Subject, found: Evaluation) -> RowResult:
+def row_of(subject: Subject, evaluation: Evaluation) -> RowResult:
     """A table's row; a baseline is compared at the requested bitrate, whatever it really used."""
-    per_file = found.per_file
+    per_file = evaluation.per_file
     if ASKED_KBPS in per_file:
         per_file = per_file.assign(bitrate_kbps=per_file[ASKED_KBPS])
-    spent = found.as_spent()
+    spent = evaluation.as_spent()
     return RowResult.named(subject.name, spent.summary, requested=spent.requested, per_file=[per_file])
 
 
@@ -179,8 +179,8 @@ def run(command: str, argv: list[str]) -> int:
         try:
             measured = measure(subject, data, split, rates, options)
             left_out = left_out.joined(noted(measured.info))
-            found, _ = keep(measured, output / subject.name)
-            rows.append(row_of(subject, found))
+            evaluation, _ = keep(measured, output / subject.name)
+            rows.append(row_of(subject, evaluation))
         except NotInstalledError as error:
             rows.append(RowResult.named(subject.name, error=f"{ABSENT}{error}"))
         except (ValueError, RuntimeError, OSError) as error:

@@ -28,19 +28,19 @@ def flags_of(command: str) -> dict[str, list[str]]:
     """The flags of ``fit``, ``validate`` or ``test``, and the values each may have; empty if these cannot be listed."""
     import_parts()
     own = [*words.make_parser(command)._actions, *make_parser(command)._actions]
-    found: dict[str, list[str]] = {flag: [] for action in own for flag in action.option_strings}
-    found = {flag: choices for flag, choices in found.items() if not flag.startswith("--print_shtab")}
+    choices: dict[str, list[str]] = {flag: [] for action in own for flag in action.option_strings}
+    choices = {flag: values for flag, values in choices.items() if not flag.startswith("--print_shtab")}
     for section, owner in OWNERS.items():
-        found |= {f"--{name}": choices_of(hint) for name, hint in hints_of(owner, section) if name not in LINKED}
+        choices |= {f"--{name}": choices_of(hint) for name, hint in hints_of(owner, section) if name not in LINKED}
     for slot, base in all_slots().items():
         parts = subclasses(base)
-        found[f"--{slot}"] = list(parts)
+        choices[f"--{slot}"] = list(parts)
         for part in parts.values():
             hints = dict(hints_of(part, slot))
             for argument in arguments(part):
                 if f"{slot}.{argument}" not in LINKED:
-                    found[f"--{slot}.{argument}"] = choices_of(hints.get(f"{slot}.{argument}"))
-    return found | {"--config": names(RECIPES), "--scale": names(SCALES)}
+                    choices[f"--{slot}.{argument}"] = choices_of(hints.get(f"{slot}.{argument}"))
+    return choices | {"--config": names(RECIPES), "--scale": names(SCALES)}
 
 
 def training_parser(command: str) -> argparse.ArgumentParser:

@@ -113,8 +113,8 @@ def run(command: str, argv: list[str]) -> int:
     rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
     channels = {1: "mono", 2: "stereo"}.get(codec.channels, f"{codec.channels} channels")
     print(f"{directory}: {codec.sample_rate} Hz, {channels}, {rates} kbps, for {options.format}")
-    for found in notes if options.format in SUFFIXES else []:
-        print(found)
+    for note in notes if options.format in SUFFIXES else []:
+        print(note)
     if fitted is not None:
         print(f"with its language model, for `codeclab encode --codec {directory} --entropy lm`")
     print(f"to load it: {how}")

@@ -27,10 +27,10 @@ def write_graphs(codec: Codec, directory: Path, form: Format) -> tuple[str, list
     Raises:
         ValueError: the codec cannot be exported so; nothing was written.
     """
-    found, speed = export_graphs(codec, directory, form)
+    agreement, speed = export_graphs(codec, directory, form)
     notes = [
-        f"{100 * found.equal:.4g} % of {found.codes:,} codes are codeclab's; audio decoded from the same codes differs "
-        f"by at most {found.apart:.1e}, at an rms of {found.rms:.2g}",
+        f"{100 * agreement.equal:.4g} % of {agreement.codes:,} codes are codeclab's; audio decoded from the same codes "
+        f"differs by at most {agreement.apart:.1e}, at an rms of {agreement.rms:.2g}",
         f"on one thread of this machine it encodes {speed.encode:.1f} and decodes {speed.decode:.1f} times real time "
         f"(codeclab itself: {speed.own_encode:.1f} and {speed.own_decode:.1f})",
     ]

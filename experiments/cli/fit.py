@@ -58,17 +58,17 @@ def explain(command: str, words: Words) -> None:
     Raises:
         RecipeError: there is no such part.
     """
-    asked = [(name, value) for name, value in words.settings if name.endswith(".help")]
-    if not (asked or words.help_all):
+    help_settings = [(name, value) for name, value in words.settings if name.endswith(".help")]
+    if not (help_settings or words.help_all):
         return
     import_parts()
-    for name, value in asked:
+    for name, value in help_settings:
         slot = name.removesuffix(".help")
         if slot in all_slots():
             find_part(slot, all_slots()[slot], value)
     try:
         # Only the parser can print what it knows, and it is asked by a word.
-        make_parser(command).parse_args([f"--{name}={value}" for name, value in asked] or ["--help"])
+        make_parser(command).parse_args([f"--{name}={value}" for name, value in help_settings] or ["--help"])
     except ArgumentError as error:
         raise RecipeError(str(error)) from error
 

@@ -21,10 +21,10 @@ def trained_on(run: Path) -> str | None:
     Raises:
         RecipeError: there is no such config.
     """
-    found = run_of(run)
-    if found is None:
+    run_folder = run_of(run)
+    if run_folder is None:
         raise RecipeError("which audio? Give --data FOLDER; only a run remembers what it was trained on")
-    folder = data_settings(found)["folder"]
+    folder = data_settings(run_folder)["folder"]
     return None if folder is None else str(folder)
 
 

@@ -26,15 +26,15 @@ def make_report(sources: Sources, options: argparse.Namespace) -> str:
     Raises:
         RecipeError: the page would be too large without any clip.
     """
-    histories = {source.row: history for source in sources.found if (history := source.history) is not None}
+    histories = {source.row: history for source in sources.row_sources if (history := source.history) is not None}
     report = Report(sources.table, sources.notes, histories)
     room = round(options.max_mb * 1e6)
     bare = len(render(report).encode())
     if bare > room:
         raise RecipeError(f"the page takes {bare / 1e6:.1f} MB without any clip; give --max-mb {bare / 1e6 + 1:.0f}")
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    heard = ReportClips(sources.found, options.data, device, options.split)
-    room -= bare + 4000 * (1 + sum(len(source.evaluation.per_file) for source in sources.found) // 100)
+    heard = ReportClips(sources.row_sources, options.data, device, options.split)
+    room -= bare + 4000 * (1 + sum(len(source.evaluation.per_file) for source in sources.row_sources) // 100)
     clips = heard.played(heard.fitting(options.clips, room)) if options.clips != 0 else []
     there = len(heard.clips) if heard.clips is not None else 0
     wanted = there if options.clips is None else min(options.clips, there)
@@ -46,11 +46,11 @@ def make_report(sources: Sources, options: argparse.Namespace) -> str:
         clips = clips[:-1]
 
 
-def _left_out(shown: int, wanted: int, max_mb: float) -> list[str]:
-    if shown >= wanted:
+def _left_out(included: int, wanted: int, max_mb: float) -> list[str]:
+    if included >= wanted:
         return []
     return [
-        f"{shown} of {wanted} test clips are on this page, as many as fit into {max_mb:g} MB; "
+        f"{included} of {wanted} test clips are on this page, as many as fit into {max_mb:g} MB; "
         "`codeclab report --max-mb` makes room for more."
     ]
 

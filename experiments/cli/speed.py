@@ -60,29 +60,29 @@ def measured(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], 
         import_file(file)
     notes: list[str] = []
     if options.what == "data":
-        found = time_loader(flags, sorted({0, 1, usable_cores()}), options.repeats)
+        timings = time_loader(flags, sorted({0, 1, usable_cores()}), options.repeats)
     elif options.what == "inference":
         codec = codec_from_recipe(options.recipe, options.scale) if options.recipe else load_codec(options.codec)
-        found, notes = time_inference(codec.eval(), options.bitrate, options.length, options.repeats)
+        timings, notes = time_inference(codec.eval(), options.bitrate, options.length, options.repeats)
     else:
         here = [name for name, metric in METRICS.items() if metric.per_file and not metric.lacks()]
         clip = AudioData("recordings", sample_rate=16000, clip_seconds=CLIP_SECONDS).clips("test")[0]
         names = options.metrics or here
-        found = time_metrics(names, clip.audio, clip.sample_rate, options.repeats)
-        notes = [shares(found, names)]
-    return _rows(found), notes
+        timings = time_metrics(names, clip.audio, clip.sample_rate, options.repeats)
+        notes = [shares(timings, names)]
+    return _rows(timings), notes
 
 
 def _training(flags: list[str], repeats: int) -> tuple[list[str], list[str]]:
     given = "--trainer.precision" in " ".join(flags)
     rows = [flags] if given else [[*flags, "--trainer.precision", one] for one in PRECISIONS]
-    found = {" ".join(own): measure(own, repeats, WARM_UP) for own in rows}
-    lines = [TRAINING_HEADER, *(time.row(own) for own, time in found.items())]
-    if all(time.device.type == "cpu" for time in found.values()):
+    timings = {" ".join(own): measure(own, repeats, WARM_UP) for own in rows}
+    lines = [TRAINING_HEADER, *(time.row(own) for own, time in timings.items())]
+    if all(time.device.type == "cpu" for time in timings.values()):
         lines += ["", *_rows(machine_rows(in_turns(machine_works(), repeats)))]
     names = ["a batch"] if given else [f"a batch in {one}" for one in PRECISIONS]
-    notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, found.values(), strict=True)]
-    notes += _not_timed({time.joining_at for time in found.values()})
+    notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, timings.values(), strict=True)]
+    notes += _not_timed({time.joining_at for time in timings.values()})
     return lines, notes
 
 
@@ -139,8 +139,8 @@ def _check(options: argparse.Namespace) -> None:
         raise RecipeError(f"--plot {options.plot}: the name should end in {' or '.join(FORMATS)}")
 
 
-def _rows(found: list[Timed]) -> list[str]:
-    return [HEADER, *(line.row() for line in found)]
+def _rows(timings: list[Timed]) -> list[str]:
+    return [HEADER, *(line.row() for line in timings)]
 
 
 def run(command: str, argv: list[str]) -> int:

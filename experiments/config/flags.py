@@ -133,9 +133,9 @@ def read_request(words: Words) -> Request:
 
 def _usual_steps(configs: list[dict[str, Any]], scale: str | None) -> int | None:
     trainers = [config.get("trainer") for config in configs]
-    found = [trainer["max_steps"] for trainer in trainers if isinstance(trainer, dict) and "max_steps" in trainer]
-    found += [read_scale(scale)["flags"].get("trainer.max_steps")] if scale else []
-    return next((steps for steps in reversed(found) if isinstance(steps, int)), None)
+    max_steps = [trainer["max_steps"] for trainer in trainers if isinstance(trainer, dict) and "max_steps" in trainer]
+    max_steps += [read_scale(scale)["flags"].get("trainer.max_steps")] if scale else []
+    return next((steps for steps in reversed(max_steps) if isinstance(steps, int)), None)
 
 
 def _as_recipes(request: Request, configs: list[dict[str, Any]], starts: bool) -> None:

@@ -78,7 +78,7 @@ class SettingsParser(argparse.ArgumentParser):
                 self.add_argument(flag, dest=flag.removeprefix("--"), action=Setting)
         self.exit_on_error = False
         try:
-            found, strays = self.parse_known_args(words, into)
+            namespace, strays = self.parse_known_args(words, into)
         except argparse.ArgumentError as error:
             flag = str(error.argument_name)
             action = self._by_flag().get(flag)
@@ -87,7 +87,7 @@ class SettingsParser(argparse.ArgumentParser):
             raise RecipeError(f"{flag} takes no value" if action and action.nargs == 0 else str(error)) from error
         if strays:
             raise RecipeError(f"{strays[0]!r} is not a flag: flags begin with --, as in --config encodec_24khz")
-        return found
+        return namespace
 
     def _by_flag(self) -> dict[str, argparse.Action]:
         return {flag: action for action in self._actions for flag in action.option_strings}
@@ -166,6 +166,6 @@ def read_words(words: Sequence[str], command: str = "fit") -> Words:
     Raises:
         RecipeError: a word that belongs to no flag, a flag without its value, or one that takes none with one.
     """
-    found = Words()
-    make_parser(command).read(words, found)
-    return found
+    parsed = Words()
+    make_parser(command).read(words, parsed)
+    return parsed

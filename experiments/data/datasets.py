@@ -119,10 +119,10 @@ def find_vctk(root: Path) -> dict[str, list[Path]] | None:
 
 def find_musdb18(root: Path) -> dict[str, list[Path]] | None:
     """MUSDB18: the mixture of every track, the first stream of a stem file."""
-    found = {}
+    tracks = {}
     for split in ("train", "test"):
-        found[split] = _sorted(root / split, "*/mixture.wav") or _sorted(root / split, "*.stem.mp4")
-    return found if all(found.values()) else None
+        tracks[split] = _sorted(root / split, "*/mixture.wav") or _sorted(root / split, "*.stem.mp4")
+    return tracks if all(tracks.values()) else None
 
 
 def _with_halves(train: list[Path], evaluation: list[Path]) -> dict[str, list[Path]] | None:

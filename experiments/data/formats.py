@@ -264,12 +264,12 @@ class RateChangedError(DataError):
     Args:
         path: the file.
         known: Hz that are listed.
-        found: Hz that the file has.
+        sample_rate: Hz that the file has.
     """
 
-    def __init__(self, path: Path, known: int, found: int) -> None:
-        super().__init__(f"{path} has {found} Hz, but is listed with {known} Hz")
-        self.found = found
+    def __init__(self, path: Path, known: int, sample_rate: int) -> None:
+        super().__init__(f"{path} has {sample_rate} Hz, but is listed with {known} Hz")
+        self.sample_rate = sample_rate
 
 
 def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:

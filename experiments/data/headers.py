@@ -50,8 +50,8 @@ class HeaderCache:
             key, stamp = str(path), [status.st_size, status.st_mtime_ns]
             entry = self._known.get(key)
             if entry is not None and entry[:2] == stamp:
-                found = entry[2]
-                return Header(**found) if isinstance(found, dict) else str(found)
+                stored = entry[2]
+                return Header(**stored) if isinstance(stored, dict) else str(stored)
             header = read_header(path)
             if header.measured or header.problem:
                 self._new[key] = [*stamp, asdict(header)]

@@ -36,11 +36,11 @@ class LeftOut:
     shorter: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, corpus: Corpus, found: Mapping[str, str], shorter: Mapping[str, str] | None = None) -> "LeftOut":
-        """Files found unusable before the first batch or clip, and those ``found`` (by name) when they were read."""
+    def of(cls, corpus: Corpus, reasons: Mapping[str, str], shorter: Mapping[str, str] | None = None) -> "LeftOut":
+        """Files unusable before the first batch or clip, and those found when they were read (``reasons``, by name)."""
         useless = dict(of_no_use(corpus.skipped))
         files = len(corpus.train) + len(corpus.valid) + len(corpus.test) + len(useless)
-        return cls(files, useless | dict(found), dict(shorter or {}))
+        return cls(files, useless | dict(reasons), dict(shorter or {}))
 
     def joined(self, other: "LeftOut") -> "LeftOut":
         """The files of two runs on one corpus."""

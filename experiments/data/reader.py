@@ -77,8 +77,8 @@ def _read_file(
     try:
         return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     except RateChangedError as error:
-        _say_once(f"{error}; it is read at {error.found} Hz")
-        return _read_at(path, error.found, start_seconds, seconds, sample_rate, channels, ends, slack)
+        _say_once(f"{error}; it is read at {error.sample_rate} Hz")
+        return _read_at(path, error.sample_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
 
 
 @lru_cache(maxsize=4096)

@@ -77,7 +77,7 @@ def write_manifest(
     listed: Sequence[Recording],
     output: Path,
     workers: int,
-    shown: bool = True,
+    show_progress: bool = True,
     given: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Row]:
     """Measure files and write their manifest, sorted by name, under a temporary name first.
@@ -90,7 +90,7 @@ def write_manifest(
         listed: the files, with name, domain and split.
         output: the CSV file.
         workers: processes that measure; 1 measures in this one.
-        shown: whether progress is shown on standard error.
+        show_progress: whether progress is shown on standard error.
         given: the rows, by name, of the manifest that the files were listed in; their other columns are kept.
 
     Returns:
@@ -106,7 +106,7 @@ def write_manifest(
     append = journal.open()
     before = f" ({len(listed) - len(left):,} of {counted(len(listed), 'file')} measured before)" if known else ""
     title = f"measuring{before}"
-    with closing(journal), progress_bar(title, len(left), shown, "file") as advance:
+    with closing(journal), progress_bar(title, len(left), show_progress, "file") as advance:
         for recording, measured in _measure_all(left, workers):
             known[keys[recording.name]] = measured.as_dict()
             append(keys[recording.name], measured.as_dict())

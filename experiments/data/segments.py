@@ -46,7 +46,7 @@ def draw_segments(
     """
     domains = sorted({r.domain for r in recordings})
     categories = rule.categories or tuple(Category(domain, (), domain) for domain in domains)
-    found: list[Recording] = []
+    test_segments: list[Recording] = []
     remarks = []
     for category in categories:
         chosen = category.chosen(recordings)
@@ -73,8 +73,8 @@ def draw_segments(
                 remarks.append(f"{short} without overlap; --overlap adds segments that overlap")
         if noises:
             segments = [_mixed(segment, noises, rule.seconds, seed) for segment in segments]
-        found += [replace(segment, domain=category.name, split="test") for segment in segments]
-    return found, remarks
+        test_segments += [replace(segment, domain=category.name, split="test") for segment in segments]
+    return test_segments, remarks
 
 
 def _of_others(category: Category, recordings: Sequence[Recording]) -> list[str]:
@@ -89,17 +89,17 @@ def _of_others(category: Category, recordings: Sequence[Recording]) -> list[str]
 
 def _cut(recordings: Sequence[Recording], seconds: float, seed: int) -> list[Recording]:
     """All segments that fit side by side, by the hash of their names."""
-    found = []
+    candidates = []
     for recording in recordings:
         count = int(recording.seconds / seconds + 1e-6)
         if count == 0 and recording.seconds >= LEAST_SHARE * seconds:
-            found.append((draw_position(seed, f"{recording.name}#0"), _segment(recording, 0.0, recording.seconds)))
+            candidates.append((draw_position(seed, f"{recording.name}#0"), _segment(recording, 0.0, recording.seconds)))
         slack = max(recording.seconds - count * seconds, 0.0)
         first = slack * draw_position(seed, f"{recording.name}#first")
         for index in range(count):
             position = draw_position(seed, f"{recording.name}#{index}")
-            found.append((position, _segment(recording, first + index * seconds, seconds)))
-    return [segment for _, segment in sorted(found, key=lambda pair: (pair[0], pair[1].name))]
+            candidates.append((position, _segment(recording, first + index * seconds, seconds)))
+    return [segment for _, segment in sorted(candidates, key=lambda pair: (pair[0], pair[1].name))]
 
 
 def _anywhere(recordings: Sequence[Recording], seconds: float, seed: int) -> Iterator[Recording]:
@@ -114,13 +114,13 @@ def _anywhere(recordings: Sequence[Recording], seconds: float, seed: int) -> Ite
 
 def _taken(segments: Iterable[Recording], count: int) -> list[Recording]:
     """The first segments that are not silent."""
-    found: dict[str, Recording] = {}
+    audible: dict[str, Recording] = {}
     for segment in segments if count else ():
         if _peak(segment) > SILENCE:
-            found[segment.name] = segment
-        if len(found) == count:
+            audible[segment.name] = segment
+        if len(audible) == count:
             break
-    return list(found.values())
+    return list(audible.values())
 
 
 def _segment(recording: Recording, start: float, seconds: float) -> Recording:
@@ -169,7 +169,7 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
         DataError: it lists no segments, or one of a recording that this copy lacks.
     """
     own = {recording.name: recording for recording in recordings}
-    found = []
+    segments = []
     for listed in read_manifest(manifest, []):
         if not listed.part_of:
             continue
@@ -180,14 +180,14 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
         recording = own[listed.part_of]
         if other is not None:
             other = replace(other, path=own[other.name].path, sample_rate=own[other.name].sample_rate)
-        found.append(
+        segments.append(
             replace(
                 listed, path=recording.path, sample_rate=recording.sample_rate, channels=recording.channels, mixed=other
             )
         )
-    if not found:
+    if not segments:
         raise DataError(f"{manifest} lists no segments; `codeclab data segments` writes them")
-    return found
+    return segments
 
 
 def manifest_row(recording: Recording) -> dict[str, object]:

@@ -148,8 +148,8 @@ class LanguageModelExperiment(lightning.LightningModule):
         """Add up what chunks cost, coded each from its start, at every bandwidth."""
         for count in self.bandwidths:
             spent, steps = self.bits(batch[:, :count])
-            found = torch.cat([spent, steps[None]]).double()
-            self._valid[count] = self._valid.get(count, torch.zeros_like(found)) + found
+            bits_and_steps = torch.cat([spent, steps[None]]).double()
+            self._valid[count] = self._valid.get(count, torch.zeros_like(bits_and_steps)) + bits_and_steps
 
     def on_validation_epoch_end(self) -> None:
         """Log bits per code and kbps of each bandwidth, and bits of each codebook at the highest."""

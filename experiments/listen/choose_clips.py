@@ -136,14 +136,14 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
         indices.sort(key=lambda index: clips.recordings[index].name)
         rng.shuffle(indices)
         indices.sort(key=lambda index: clips.recordings[index].seconds < clips.seconds - SLACK)
-        found: list[Clip] = []
+        audible: list[Clip] = []
         for index in indices:
-            if len(found) > per_domain:
+            if len(audible) > per_domain:
                 break
             clip = clips[index]
             if measure_lufs(clip.audio, clip.sample_rate) >= QUIETEST_LUFS:
-                found.append(clip)
-        taken = found[:per_domain]
+                audible.append(clip)
+        taken = audible[:per_domain]
         short = sum(clip.seconds < clips.seconds - SLACK for clip in taken)
         if len(taken) < per_domain:
             messages.append(f"{domain} has {counted(len(taken), 'clip')} that can be heard, fewer than {per_domain}.")
@@ -151,7 +151,7 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
             are = by_number(short, "is", "are")
             messages.append(f"{counted(short, 'clip')} of {domain} {are} shorter than {clips.seconds:g} s.")
         chosen += taken
-        spare += found[per_domain:]
+        spare += audible[per_domain:]
     if not chosen:
         raise RecipeError("there is no clip that can be heard; --data FOLDER plays other audio")
     if not spare:

@@ -97,8 +97,8 @@ class ReportClips:
                 rate = clips[index].sample_rate
                 versions[index].append(_stimulus(subject.name, kbps, audio, rate, loudest[index]))
         return [
-            PlayedClip(clip.name, clip.domain, clip.seconds, clip.sample_rate, found)
-            for clip, found in zip(clips, versions, strict=True)
+            PlayedClip(clip.name, clip.domain, clip.seconds, clip.sample_rate, stimuli)
+            for clip, stimuli in zip(clips, versions, strict=True)
         ]
 
     def _has_these(self, subject: Subject) -> bool:

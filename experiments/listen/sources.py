@@ -59,12 +59,12 @@ class Sources:
     Attributes:
         table: the comparison.
         notes: lines under it.
-        found: the sources of the rows that have one, in the table's order.
+        row_sources: the sources of the rows that have one, in the table's order.
     """
 
     table: Table
     notes: list[str]
-    found: list[Source]
+    row_sources: list[Source]
 
 
 def read_sources(paths: Iterable[Path]) -> Sources:
@@ -86,25 +86,25 @@ def read_sources(paths: Iterable[Path]) -> Sources:
     runs = [path for path in paths if path not in tables]
     table = read_record(tables[0]) if tables else None
     rows = list(table.rows) if table else []
-    found = [source for row in rows if (source := _behind(row))]
-    behind = {source.folder.path.resolve() for source in found}
+    row_sources = [source for row in rows if (source := _behind(row))]
+    behind = {source.folder.path.resolve() for source in row_sources}
     names = {row.name for row in rows}
     for path in runs:
         if path.resolve() in behind:
             continue
         source = _run(path, names)
         names.add(source.row)
-        found.append(source)
+        row_sources.append(source)
         rows.append(_row(source))
-    codes = {source.row: source.evaluation.codebooks for source in found}
+    codes = {source.row: source.evaluation.codebooks for source in row_sources}
     rows = [replace(row, codebooks=codes[row.name]) if len(codes.get(row.name, ())) else row for row in rows]
     if table is None:
         used = {name for row in rows if row.summary is not None for name in row.summary["metric"]}
         metrics = [name for name in METRICS if name in used]
         columns = ["mushra"] if any(row.listened for row in rows) else []
         table = Table("Comparison of runs" if len(rows) > 1 else rows[0].name, "", metrics, rows, columns=columns)
-        return Sources(table, [note for note in notes(table) if note != NOT_RANKED], found)
-    return Sources(replace(table, rows=rows), notes(table), found)
+        return Sources(table, [note for note in notes(table) if note != NOT_RANKED], row_sources)
+    return Sources(replace(table, rows=rows), notes(table), row_sources)
 
 
 def has_figures(path: Path) -> bool:
@@ -115,8 +115,11 @@ def has_figures(path: Path) -> bool:
 
 def _figures_of(path: Path) -> Path | None:
     """A run's own figures: those of ``codeclab evaluate``, else those of the table it was measured for last."""
-    kept = [path / "evaluation", *sorted(path.glob("tables/*"), key=lambda found: found.stat().st_mtime, reverse=True)]
-    return next((folder for folder in kept if (folder / "evaluation.json").is_file()), None)
+    folders = [
+        path / "evaluation",
+        *sorted(path.glob("tables/*"), key=lambda folder: folder.stat().st_mtime, reverse=True),
+    ]
+    return next((folder for folder in folders if (folder / "evaluation.json").is_file()), None)
 
 
 def _run(path: Path, taken: set[str]) -> Source:

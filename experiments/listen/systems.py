@@ -115,7 +115,7 @@ def read_subjects(
     subjects: list[Subject] = []
     messages: list[str] = []
     unheard: list[Source] = []
-    for source in read_sources(figures).found if figures else []:
+    for source in read_sources(figures).row_sources if figures else []:
         try:
             subjects.append(subject_of(source))
         except ValueError as error:

@@ -138,15 +138,15 @@ def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -
     return measure_baseline(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title)
 
 
-def untrained_columns(row: RowSpec, spec: TableSpec, found: Evaluation) -> DataFrame:
+def untrained_columns(row: RowSpec, spec: TableSpec, evaluation: Evaluation) -> DataFrame:
     """The table's columns of a row that is not trained, as lines to append to its summary.
 
     Args:
         row: the row.
         spec: its table.
-        found: what ``measure_untrained`` returned for it.
+        evaluation: what ``measure_untrained`` returned for it.
     """
-    rates = sorted(found.per_file["bitrate_kbps"].unique())
+    rates = sorted(evaluation.per_file["bitrate_kbps"].unique())
     subject = untrained(row)
     if isinstance(subject, Codec):
         return codec_columns(subject, spec.columns, rates)

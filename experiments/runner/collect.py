@@ -63,8 +63,10 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
             per_file=[evaluation.per_file],
             origins=[Origin(folder.parent, folder)],
         )
-    measurements = [(found.as_spent(), found.at_spent(columns)) for found, columns in map(measured, made)]
-    seconds = [found for job in made if (found := train_seconds(job.folder)) is not None]
+    measurements = [
+        (evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in map(measured, made)
+    ]
+    seconds = [duration for job in made if (duration := train_seconds(job.folder)) is not None]
     return RowResult(
         row,
         summary=summary_over_seeds(measurements),
@@ -94,24 +96,24 @@ def train_seconds(folder: RunFolder) -> float | None:
     return float(json.loads(timing.read_text())["train_seconds"]) if timing.is_file() else None
 
 
-def summary_over_seeds(kept: Sequence[tuple[Evaluation, DataFrame]]) -> DataFrame:
+def summary_over_seeds(measurements: Sequence[tuple[Evaluation, DataFrame]]) -> DataFrame:
     """One summary of a row's runs.
 
     Args:
-        kept: of each seed, the evaluation and the table's columns as lines of a summary.
+        measurements: of each seed, the evaluation and the table's columns as lines of a summary.
     """
-    if len(kept) == 1:
-        return _joined([kept[0][0].summary, kept[0][1]])
+    if len(measurements) == 1:
+        return _joined([measurements[0][0].summary, measurements[0][1]])
     scores, rest = [], []
-    rates = [sorted(evaluation.per_file["bitrate_kbps"].unique()) for evaluation, _ in kept]
+    rates = [sorted(evaluation.per_file["bitrate_kbps"].unique()) for evaluation, _ in measurements]
     # A learnt rate differs from seed to seed: the row stands at the mean.
-    means = np.mean(rates, axis=0) if len({len(found) for found in rates}) == 1 else rates[0]
-    for (evaluation, columns), own in zip(kept, rates, strict=True):
-        place = dict(zip(own, means, strict=False))
+    means = np.mean(rates, axis=0) if len({len(seed_rates) for seed_rates in rates}) == 1 else rates[0]
+    for (evaluation, columns), own in zip(measurements, rates, strict=True):
+        mean_rates = dict(zip(own, means, strict=False))
         summary = evaluation.summary
         others = summary[~summary["metric"].isin(metric_columns(evaluation.per_file))]
-        scores.append(evaluation.per_file.replace({"bitrate_kbps": place}))
-        rest.append(_joined([others, columns]).replace({"bitrate_kbps": place}))
+        scores.append(evaluation.per_file.replace({"bitrate_kbps": mean_rates}))
+        rest.append(_joined([others, columns]).replace({"bitrate_kbps": mean_rates}))
     return over_seeds(scores, rest)
 
 

@@ -78,11 +78,11 @@ class Timings:
         if known is not None:
             return float(known)
         try:
-            found = time_batch(cli, -(-cli.datamodule.batch_size // devices))
+            seconds = time_batch(cli, -(-cli.datamodule.batch_size // devices))
         except Exception:
             return None
-        write_atomically(self.path, json.dumps(self._read() | {key: round(found, 4)}))
-        return found
+        write_atomically(self.path, json.dumps(self._read() | {key: round(seconds, 4)}))
+        return seconds
 
 
 def time_batch(cli: CodecCLI, items: int) -> float:

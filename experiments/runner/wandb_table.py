@@ -32,12 +32,12 @@ def log_table(table: Table, jobs: Mapping[str, Sequence[Job]], output: Path) -> 
 def _log(table: Table, jobs: Mapping[str, Sequence[Job]], output: Path) -> None:
     import wandb
 
-    shown = lines(table)
-    titles = figure_titles(table, shown)
+    table_lines = lines(table)
+    titles = figure_titles(table, table_lines)
     clips = {name: newest_clip(made[0].folder) for name, made in jobs.items() if made}
     columns = ["row", "kbps", *(f"{title}{kind}" for title in titles.values() for kind in ("", ", published"))]
     rows: list[Iterable[Any]] = []
-    for line in shown:
+    for line in table_lines:
         cells = [cell for name in titles for cell in figures_of(line, name)]
         heard = [wandb.Audio(str(path)) if path else None for path in clips.get(line.row.name) or (None, None)]
         rows.append([line.row.name, line.bitrate, *cells, line.row.wall_seconds, line.row.error, *heard])
@@ -49,10 +49,10 @@ def _log(table: Table, jobs: Mapping[str, Sequence[Job]], output: Path) -> None:
     run.finish()
 
 
-def figure_titles(table: Table, shown: Sequence[Line]) -> dict[str, str]:
+def figure_titles(table: Table, table_lines: Sequence[Line]) -> dict[str, str]:
     """What a table's figures are called, by metric or column; those that only the paper has come last."""
     names = [*table.metrics, *table.own_columns, *table.published_only]
-    used = {name for line in shown for name in (*line.scores, *line.published)}
+    used = {name for line in table_lines for name in (*line.scores, *line.published)}
     titles = {name: part.title for name, part in METRICS.items()} | {n: c.title for n, c in COLUMNS.items()}
     return {name: titles.get(name, name) for name in names if name in used}
 

@@ -29,15 +29,15 @@ def parameters(module: nn.Module) -> int:
 @contextmanager
 def count_saved_bytes() -> Iterator[dict[int, int]]:
     """Bytes kept for backward passes inside, by storage."""
-    kept: dict[int, int] = {}
+    saved_bytes: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        saved_bytes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield kept
+        yield saved_bytes
 
 
 def measure_item(model: CodecExperiment, audio: Tensor, batch: int = 0) -> tuple[float, int]:
@@ -60,7 +60,7 @@ def measure_item(model: CodecExperiment, audio: Tensor, batch: int = 0) -> tuple
         model.zero_grad(set_to_none=True)
 
     model.eval()
-    with count_saved_bytes() as kept:
+    with count_saved_bytes() as saved_bytes:
         step()
     durations: list[float] = []
     while sum(durations) < LONGEST_TIMING and len(durations) < MOST_TIMINGS:
@@ -69,7 +69,7 @@ def measure_item(model: CodecExperiment, audio: Tensor, batch: int = 0) -> tuple
         durations.append(now(audio.device) - began)
     model.train()
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    return min(durations), sum(size for pointer, size in kept.items() if pointer not in own)
+    return min(durations), sum(size for pointer, size in saved_bytes.items() if pointer not in own)
 
 
 def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:

@@ -143,8 +143,8 @@ class RunFolder:
         """
         if not self.config.is_file():
             return []
-        kept = yaml.safe_load(self.config.read_text()) or {}
-        stored = experiment_settings(kept)
+        settings = yaml.safe_load(self.config.read_text()) or {}
+        stored = experiment_settings(settings)
         wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
         known = experiment_settings(defaults or {})
         lines = []
@@ -155,7 +155,7 @@ class RunFolder:
             if key == "trainer.max_steps" and isinstance(before, int) and isinstance(now, int) and now > before > 0:
                 continue
             if before != now and key == "init_identity":
-                lines.append(f"  init: {kept.get('init')} ({before}) in the run, {config.get('init')} ({now}) now")
+                lines.append(f"  init: {settings.get('init')} ({before}) in the run, {config.get('init')} ({now}) now")
             elif before != now:
                 lines.append(f"  {key}: {before} in the run, {now} now")
         return lines

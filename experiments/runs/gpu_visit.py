@@ -297,14 +297,14 @@ class Visit:
 
     def evaluate(self, seconds: float) -> None:
         """Measure the codec that is brought home, which has its numbers in half the bytes."""
-        run, codec, found = self.scratch / "run", self.scratch / "codec", self.scratch / "evaluation"
+        run, codec, evaluation = self.scratch / "run", self.scratch / "codec", self.scratch / "evaluation"
         began = self.command("codeclab.experiments", ["export", str(run), str(codec), "--half"], seconds)
         self._pack(codec)
         data = ["--data", self.audio, "--split", "test", "--bitrates", "6", *self.sizes.evaluation]
-        self.command("codeclab.experiments", ["evaluate", str(codec), *data, "-o", str(found)], seconds - began)
-        with (found / "summary.csv").open(newline="") as file:
+        self.command("codeclab.experiments", ["evaluate", str(codec), *data, "-o", str(evaluation)], seconds - began)
+        with (evaluation / "summary.csv").open(newline="") as file:
             self.training["evaluation"] = [row for row in csv.DictReader(file) if row["domain"] == ALL]
-        self._pack(codec, found)
+        self._pack(codec, evaluation)
 
     def command(self, module: str, words: Sequence[str], seconds: float, grace: float = 2.0) -> float:
         """Run a module; returns the seconds that it took."""

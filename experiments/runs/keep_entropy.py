@@ -18,13 +18,13 @@ NAME = "entropy"
 KEYS = ["domain", "bitrate_kbps", "coder"]
 
 
-def keep_entropy(found: DataFrame, basis: dict[str, Any], folder: Path) -> tuple[DataFrame, str]:
+def keep_entropy(measured: DataFrame, basis: dict[str, Any], folder: Path) -> tuple[DataFrame, str]:
     """Store the kbps of coders; of two lines on the same basis, that of more clips stays, or the later one.
 
     Figures of another basis, or of a version that kept none, are moved aside.
 
     Args:
-        found: as ``entropy_rates`` gives it.
+        measured: as ``entropy_rates`` gives it.
         basis: what must be the same for all figures of one file.
         folder: of ``entropy.csv``, and of ``entropy.json`` with the basis.
 
@@ -43,18 +43,18 @@ def keep_entropy(found: DataFrame, basis: dict[str, Any], folder: Path) -> tuple
             table.replace(aside)
             remark = f"the earlier figures are of other codes, audio or coders, and are now in {aside}"
         elif table.is_file():
-            found = _joined(pd.read_csv(table, dtype={"domain": str}, keep_default_na=False), found)
+            measured = _joined(pd.read_csv(table, dtype={"domain": str}, keep_default_na=False), measured)
             remark = "added to what was measured before"
         # First of what the figures will be: a kill between the two leaves none beside a basis that is not theirs.
         write_atomically(record, json.dumps({BASIS: basis}, indent=1) + "\n")
-        write_atomically(table, found.to_csv(index=False, lineterminator="\n"))
-    return found, remark
+        write_atomically(table, measured.to_csv(index=False, lineterminator="\n"))
+    return measured, remark
 
 
-def _joined(before: DataFrame, found: DataFrame) -> DataFrame:
-    lines = pd.concat([before, found], ignore_index=True)
+def _joined(before: DataFrame, measured: DataFrame) -> DataFrame:
+    lines = pd.concat([before, measured], ignore_index=True)
     most = lines.loc[lines[::-1].groupby(KEYS, sort=False)["n"].idxmax()]
     coders = {name: position for position, name in enumerate(dict.fromkeys(lines["coder"]))}
-    order = most.assign(last=most["domain"] == ALL, place=most["coder"].map(coders))
-    order = order.sort_values(["last", "domain", "bitrate_kbps", "place"])
-    return order[list(found.columns)].reset_index(drop=True)
+    order = most.assign(last=most["domain"] == ALL, position=most["coder"].map(coders))
+    order = order.sort_values(["last", "domain", "bitrate_kbps", "position"])
+    return order[list(measured.columns)].reset_index(drop=True)

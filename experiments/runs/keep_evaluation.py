@@ -38,13 +38,13 @@ def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
     }
 
 
-def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
+def keep(evaluation: Evaluation, folder: Path) -> tuple[Evaluation, str]:
     """Store an evaluation; a stored one of the same codec on the same audio is extended.
 
     One of something else is moved aside, under a name made of what it is of. Two commands at once wait for each other.
 
     Args:
-        found: what was measured, with its basis.
+        evaluation: what was measured, with its basis.
         folder: where.
 
     Returns:
@@ -54,23 +54,25 @@ def keep(found: Evaluation, folder: Path) -> tuple[Evaluation, str]:
         lock.acquire(wait=True)
         remark = ""
         stored = _stored(folder)
-        if stored is not None and not has_same_basis(stored, found):
+        if stored is not None and not has_same_basis(stored, evaluation):
             aside = _aside(folder, stored.info.get(BASIS))
             folder.rename(aside)
             remark = f"the earlier figures are of another codec, other audio or another split, and are now in {aside}"
             stored = None
-        if stored is None and (before := _set_aside(folder, found)) is not None:
+        if stored is None and (before := _set_aside(folder, evaluation)) is not None:
             before.rename(folder)
             stored = _stored(folder)
         if stored is not None:
             known = one_of_each(stored.info["metrics"])
             same = [
-                said_of_same(name, there) for name in found.info["metrics"] if (there := named_as(name, known)) != name
+                said_of_same(name, there)
+                for name in evaluation.info["metrics"]
+                if (there := named_as(name, known)) != name
             ]
             remark = "; ".join(["added to what was measured before", *[remark] * bool(remark), *same])
-            found = added(replace(stored, info={**stored.info, BASIS: found.info.get(BASIS)}), found)
-        found.save(folder)
-        return found, remark
+            evaluation = added(replace(stored, info={**stored.info, BASIS: evaluation.info.get(BASIS)}), evaluation)
+        evaluation.save(folder)
+        return evaluation, remark
 
 
 def said_of_same(name: str, same: str) -> str:
@@ -78,15 +80,15 @@ def said_of_same(name: str, same: str) -> str:
     return f"{METRICS[name].title} is {METRICS[same].title} by definition, both without the mean: one column"
 
 
-def has_same_basis(stored: Evaluation, found: Evaluation) -> bool:
+def has_same_basis(stored: Evaluation, evaluation: Evaluation) -> bool:
     """Whether a stored evaluation is of the same codec on the same audio, and may be added to.
 
     One of an older version does not say its split: it is the same where no clip in it is new to what was found.
     """
-    before, now = stored.info.get(BASIS), found.info.get(BASIS)
+    before, now = stored.info.get(BASIS), evaluation.info.get(BASIS)
     if before is None or now is None:
         return bool(before == now)
-    if "split" not in before and set(stored.per_file["name"]) <= set(found.per_file["name"]):
+    if "split" not in before and set(stored.per_file["name"]) <= set(evaluation.per_file["name"]):
         before = {**before, "split": now["split"], "folder": _place_of_older(before["folder"])}
     return bool(before == now)
 
@@ -102,11 +104,11 @@ def _stored(folder: Path) -> Evaluation | None:
     return Evaluation.load(folder) if (folder / "evaluation.json").is_file() else None
 
 
-def _set_aside(folder: Path, found: Evaluation) -> Path | None:
+def _set_aside(folder: Path, evaluation: Evaluation) -> Path | None:
     """Where an evaluation that may be added to was moved before."""
     for path in sorted(folder.parent.glob(f"{escape(folder.name)}-{'[0-9a-f]' * DIGITS}")):
         stored = _stored(path)
-        if stored is not None and has_same_basis(stored, found):
+        if stored is not None and has_same_basis(stored, evaluation):
             return path
     return None
 

@@ -56,16 +56,16 @@ class CountLeftOut(Callback):
     def __init__(self, name: str, folder: Path | None = None) -> None:
         self.name = name
         self.folder = folder
-        self.found: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
         self.shorter: dict[str, str] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: the files so far."""
-        return {"found": dict(self.found), "shorter": dict(self.shorter)}
+        return {"found": dict(self.reasons), "shorter": dict(self.shorter)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what ``state_dict`` kept."""
-        self.found = dict(state_dict["found"])
+        self.reasons = dict(state_dict["found"])
         self.shorter = dict(state_dict.get("shorter", {}))
 
     def on_train_batch_end(
@@ -102,7 +102,7 @@ class CountLeftOut(Callback):
         self._say(trainer)
 
     def _note(self, batch: Any) -> None:
-        self.found |= dict(batch.get("left_out", ()))
+        self.reasons |= dict(batch.get("left_out", ()))
         self.shorter |= dict(batch.get("shorter", ()))
 
     def _say(self, trainer: lightning.Trainer) -> None:
@@ -112,12 +112,12 @@ class CountLeftOut(Callback):
         if trainer.world_size > 1:
             parts: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in range(trainer.world_size)]
             # Each device reads its own share of a batch.
-            torch.distributed.all_gather_object(parts, (self.found, self.shorter))
-            self.found = {name: reason for part, _ in parts for name, reason in part.items()}
+            torch.distributed.all_gather_object(parts, (self.reasons, self.shorter))
+            self.reasons = {name: reason for part, _ in parts for name, reason in part.items()}
             self.shorter = {name: how for _, part in parts for name, how in part.items()}
         if not trainer.is_global_zero:
             return
-        left_out = LeftOut.of(corpus, self.found, self.shorter)
+        left_out = LeftOut.of(corpus, self.reasons, self.shorter)
         if self.folder is not None:
             write_atomically(self.folder / NAME, json.dumps(asdict(left_out), indent=2, ensure_ascii=False) + "\n")
         say_left_out(self.name, left_out)

@@ -182,8 +182,8 @@ def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int
     """
     points = []
     for value in values:
-        asked = ["--name", name, "--value", f"{value:g}", "--batches", str(batches), "--threads", str(threads or 0)]
-        words = [sys.executable, "-m", "codeclab.experiments.runs.sweep", *asked, *flags]
+        own_flags = ["--name", name, "--value", f"{value:g}", "--batches", str(batches), "--threads", str(threads or 0)]
+        words = [sys.executable, "-m", "codeclab.experiments.runs.sweep", *own_flags, *flags]
         run = subprocess.run(words, capture_output=True, text=True)
         if run.returncode:
             lines = run.stderr.strip().splitlines() or ["its process ended without a word"]

@@ -85,14 +85,14 @@ def known_splits(paths: Iterable[Path], folder: str | None) -> dict[str, str] | 
     Returns:
         None where none of the runs was trained on any.
     """
-    found: dict[str, str] = {}
+    split_by_name: dict[str, str] = {}
     trained = False
     for run in (run for path in paths for run in _lineage(path)):
         splits = _splits_here(run, folder)
         trained = trained or splits is not None
         for name, split in (splits or {}).items():
-            found[name] = min(found.get(name, split), split, key=SPLITS.index)
-    return found if trained else None
+            split_by_name[name] = min(split_by_name.get(name, split), split, key=SPLITS.index)
+    return split_by_name if trained else None
 
 
 def _lineage(path: Path | None) -> Iterator[RunFolder]:
@@ -121,11 +121,11 @@ def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
     """The splits that a run knows of the files of ``folder``, by their names there; None where it knows none."""
     settings = data_settings(run)
     own = corpus_place(settings["folder"])
-    asked = corpus_place(folder)
+    requested = corpus_place(folder)
     record = read_record(run.corpus)
-    if own == asked and (own is None or record):
+    if own == requested and (own is None or record):
         return {name: one.split for name, one in record.items()}
-    if own is None or asked is None:
+    if own is None or requested is None:
         return None
     record = record or _as_it_would_begin(run, settings)
     by_path: dict[str, str] = {}
@@ -134,11 +134,11 @@ def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
         by_path[path] = min(by_path.get(path, split), split, key=SPLITS.index)
     corpus = AudioData(folder, workers=0).corpus
     real = {recording.name: os.path.realpath(recording.path) for recording in corpus.split("all")}
-    found = {name: by_path[path] for name, path in real.items() if path in by_path}
+    by_name = {name: by_path[path] for name, path in real.items() if path in by_path}
     alike = {name: record[name].split for name, one in list_corpus(corpus).items() if _is_alike(record.get(name), one)}
-    if own == asked or len(alike) >= COPIED * len(real):
-        found = alike | found
-    return found if found or own == asked else None
+    if own == requested or len(alike) >= COPIED * len(real):
+        by_name = alike | by_name
+    return by_name if by_name or own == requested else None
 
 
 def _paths(own: str, record: dict[str, Listed]) -> dict[str, str]:

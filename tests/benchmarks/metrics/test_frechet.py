@@ -16,15 +16,15 @@ from codeclab.benchmarks.metrics.frechet import Moments, embeddings, frechet_dis
 
 
 def moments(vectors: Tensor) -> Moments:
-    found = Moments()
+    statistics = Moments()
     for piece in vectors.split(7):
-        found.update(piece)
-    return found
+        statistics.update(piece)
+    return statistics
 
 
 def test_moments_in_pieces_are_those_of_the_whole() -> None:
     vectors = torch.randn(40, 5)
-    mean, covariance = moments(vectors).found()
+    mean, covariance = moments(vectors).mean_and_covariance()
     assert torch.allclose(mean, vectors.double().mean(0))
     assert torch.allclose(covariance, vectors.double().T.cov())
 
@@ -34,7 +34,7 @@ def test_the_distance_is_that_of_torchmetrics() -> None:
 
     torch.manual_seed(0)
     first, second = torch.randn(60, 6) @ torch.randn(6, 6), 0.5 + torch.randn(50, 6) @ torch.randn(6, 6)
-    expected = _compute_fid(*moments(first).found(), *moments(second).found())
+    expected = _compute_fid(*moments(first).mean_and_covariance(), *moments(second).mean_and_covariance())
     assert frechet_distance(moments(first), moments(second)) == pytest.approx(float(expected), rel=1e-8)
     assert frechet_distance(moments(first), moments(first)) == pytest.approx(0, abs=1e-9)
     assert math.isnan(frechet_distance(moments(first[:1]), moments(second)))
@@ -64,15 +64,19 @@ def test_a_codecs_distance_by_domain(
     monkeypatch.setenv("CODECLAB_FAD", str(tmp_path / "model"))
     silent = Clip("silent", "music", torch.zeros(1, 8000), 8000)
     clips = [make_clip("a", "speech"), make_clip("b", "music"), make_clip("c", "music"), silent]
-    found = evaluate(fake_codec(), clips, metrics=["frechet_audio_distance", "codebook_entropy", "token_perplexity"])
-    found.save(tmp_path / "kept")
+    evaluation = evaluate(
+        fake_codec(), clips, metrics=["frechet_audio_distance", "codebook_entropy", "token_perplexity"]
+    )
+    evaluation.save(tmp_path / "kept")
     summary = Evaluation.load(tmp_path / "kept").summary
     distance = summary[summary["metric"] == "frechet_audio_distance"].set_index(["domain", "bitrate_kbps"])
     assert set(distance.index) == {(d, r) for d in ("all", "speech", "music") for r in (16.0, 64.0)}
     for domain in ("all", "speech", "music"):
         assert 0 <= distance["mean"][domain, 64.0] < distance["mean"][domain, 16.0]
     assert list(distance.loc[("music", 16.0), ["n", "failed"]]) == [2, 1]
-    codes = found.codebooks.query("codebook != 'all' and domain == 'speech' and bitrate_kbps == 64.0")["entropy_bits"]
+    codes = evaluation.codebooks.query("codebook != 'all' and domain == 'speech' and bitrate_kbps == 64.0")[
+        "entropy_bits"
+    ]
     of_speech = summary[(summary["domain"] == "speech") & (summary["bitrate_kbps"] == 64.0)].set_index("metric")["mean"]
     assert len(codes) == 4
     assert of_speech["codebook_entropy"] == pytest.approx(sum(codes) / 4)
@@ -92,6 +96,6 @@ def test_clap_takes_windows_of_ten_seconds_every_second(tmp_path: Path) -> None:
     )
     transformers.ClapModel(config).save_pretrained(tmp_path)
     transformers.ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(tmp_path)
-    found = embeddings(0.1 * torch.randn(1, 2 * 24000 + 1), 24000, "reference", str(tmp_path))
-    assert found.shape == (3, 12)
-    assert torch.allclose(found.norm(dim=1), torch.ones(3), atol=1e-5)
+    vectors = embeddings(0.1 * torch.randn(1, 2 * 24000 + 1), 24000, "reference", str(tmp_path))
+    assert vectors.shape == (3, 12)
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)

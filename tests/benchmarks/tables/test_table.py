@@ -75,7 +75,7 @@ def test_agreement_by_hand(make_summary) -> None:
     # Of the ten pairs of the first five rows, a and its double are equal in the paper. Kept: a<b, a<c, a<t, b>s, c>s,
     # t>s, c>t. Turned: b and c. Tied here: b and t.
     (finding,) = agreement(table(rows))
-    assert (finding.metric, finding.found, finding.pairs, finding.chance) == ("si_sdr", 7, 9, 4.5)
+    assert (finding.metric, finding.concordant, finding.pairs, finding.chance) == ("si_sdr", 7, 9, 4.5)
     assert finding.text == "SI-SDR: found 7 of 9 of the paper's orderings (chance: 4.5)"
     assert agreement(table([row("a", 1.0, None), row("b", 2.0, 3.0)])) == []
 
@@ -89,7 +89,7 @@ def test_agreement_does_not_depend_on_the_metrics_direction(make_summary) -> Non
         )
 
     (finding,) = agreement(table([row("a", 1.0, 0.9), row("b", 2.0, 1.1)], ("mel_distance",)))
-    assert (finding.found, finding.pairs) == (1, 1)
+    assert (finding.concordant, finding.pairs) == (1, 1)
 
 
 def test_agreement_counts_domains_and_plotted_entropies_and_their_sum(make_summary) -> None:
@@ -106,9 +106,9 @@ def test_agreement_counts_domains_and_plotted_entropies_and_their_sum(make_summa
     ]
     by_domain, entropy, together = agreement(table(rows))
     # Within speech kept, within music turned; never across.
-    assert (by_domain.metric, by_domain.found, by_domain.pairs) == ("si_sdr", 1, 2)
+    assert (by_domain.metric, by_domain.concordant, by_domain.pairs) == ("si_sdr", 1, 2)
     # a1 < a2 < b1 in the paper, where b2 is not told; here 1, 2 and 3.
-    assert (entropy.found, entropy.pairs) == (3, 3)
+    assert (entropy.concordant, entropy.pairs) == (3, 3)
     assert entropy.text == "Entropy of a codebook: found 3 of 3 of the paper's orderings (chance: 1.5)"
     assert together.text == "All figures: found 4 of 5 of the paper's orderings (chance: 2.5)"
 
@@ -133,27 +133,27 @@ def test_figures_at_several_bitrates_and_in_domains(make_summary) -> None:
         Figures({"si_sdr": 9.0}, 24.0),
     ]
     row = RowResult.named("a", summary, figures=figures)
-    shown = Table(
+    figures_table = Table(
         "t",
         "s",
         ["si_sdr"],
         [row, RowResult.named("Reference", figures=[Figures({"mushra": 95.5}, domain="speech")])],
     )
-    shown.columns = ["latency", "mushra"]
-    assert [(x.bitrate, x.label, x.published, sorted(x.scores)) for x in lines(shown)] == [
+    figures_table.columns = ["latency", "mushra"]
+    assert [(x.bitrate, x.label, x.published, sorted(x.scores)) for x in lines(figures_table)] == [
         (3.0, "3 kbps", {"si_sdr": 1.0}, ["si_sdr"]),
         (6.0, None, {"latency": 13.0}, ["latency", "si_sdr"]),
         (24.0, None, {"si_sdr": 9.0}, []),
     ]
-    assert shown.domains == ["speech", "clean speech"]
-    assert [(x.row.name, x.bitrate, x.published) for x in lines(shown, "speech")] == [
+    assert figures_table.domains == ["speech", "clean speech"]
+    assert [(x.row.name, x.bitrate, x.published) for x in lines(figures_table, "speech")] == [
         ("a", 3.0, {}),
         ("a", 6.0, {}),
         ("Reference", None, {"mushra": 95.5}),
     ]
-    assert [(x.bitrate, x.published) for x in lines(shown, "clean speech")] == [(6.0, {"mushra": "83.1 ± 2.7"})]
-    assert shown.own_columns == ["latency"]
-    assert shown.published_only == ["mushra"]
+    assert [(x.bitrate, x.published) for x in lines(figures_table, "clean speech")] == [(6.0, {"mushra": "83.1 ± 2.7"})]
+    assert figures_table.own_columns == ["latency"]
+    assert figures_table.published_only == ["mushra"]
     with pytest.raises(ValueError, match="unknown column 'weight'; known: sample_rate"):
         Table("t", "s", [], [], columns=["weight"])
 
@@ -180,10 +180,10 @@ def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary)
     everything = table(rows)
     # a3<a6 kept, a3<b3 kept, a3<b6 turned, a6>b3 kept, a6>b6 kept, b3<b6 turned.
     (finding,) = agreement(everything)
-    assert (finding.found, finding.pairs) == (4, 6)
+    assert (finding.concordant, finding.pairs) == (4, 6)
     everything.margin = {"si_sdr": 0.1}  # a3 and b3 are 0.05 apart
     (finding,) = agreement(everything)
-    assert (finding.found, finding.pairs, finding.chance) == (3, 5, 2.5)
+    assert (finding.concordant, finding.pairs, finding.chance) == (3, 5, 2.5)
     assert finding.text == "SI-SDR: found 3 of 5 of the paper's orderings by more than 0.1 dB (chance: 2.5)"
 
 
@@ -194,10 +194,10 @@ def test_agreement_counts_figures_with_a_mark_or_an_interval_and_columns_of_a_li
             name, make_summary(*cells), published={"si_sdr": f"{theirs}°", "mushra": f"{theirs} (1 to 90)"}
         )
 
-    shown = Table("t", "s", ["si_sdr"], [row("a", 1.0, "2.5"), row("b", 2.0, "13.1")], columns=["mushra"])
-    assert [(found.metric, found.found, found.pairs) for found in agreement(shown)] == [
+    listening_table = Table("t", "s", ["si_sdr"], [row("a", 1.0, "2.5"), row("b", 2.0, "13.1")], columns=["mushra"])
+    assert [(finding.metric, finding.concordant, finding.pairs) for finding in agreement(listening_table)] == [
         ("si_sdr", 1, 1),
         ("mushra", 1, 1),
         ("all figures", 2, 2),
     ]
-    assert agreement(shown)[1].text == "MUSHRA: found 1 of 1 of the paper's orderings (chance: 0.5)"
+    assert agreement(listening_table)[1].text == "MUSHRA: found 1 of 1 of the paper's orderings (chance: 0.5)"

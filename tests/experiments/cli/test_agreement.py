@@ -27,11 +27,11 @@ SECOND = {"a": (9.0, 0.0), "b": (8.0, 1.0)}
 
 
 def test_pairs_are_within_a_table_and_counted_by_its_own_margin() -> None:
-    (found,) = agreement_over([table(0.1, **FIRST), table(0.1, **SECOND)])
+    (result,) = agreement_over([table(0.1, **FIRST), table(0.1, **SECOND)])
     # a < b and a < c of the first, whose b and c lie within the margin; the second is turned. Never across.
-    assert (found.found, found.pairs, found.margin) == (2, 3, 0.1)
+    assert (result.concordant, result.pairs, result.margin) == (2, 3, 0.1)
     (other,) = agreement_over([table(0.0, **FIRST), table(0.1, **SECOND)])
-    assert (other.found, other.pairs, other.margin) == (3, 4, 0.0)
+    assert (other.concordant, other.pairs, other.margin) == (3, 4, 0.0)
     assert agreement_over([table(0.1, **FIRST)]) == agreement(table(0.1, **FIRST))
 
 

@@ -87,8 +87,8 @@ def test_a_table_is_read_back_as_it_was_written(runs: Path) -> None:
     assert table.title == "A | title"
     assert "Published figures: a paper." in under
     assert not table.ranked
-    found = [(line.row.name, line.published, line.label) for line in lines(table)]
-    assert found == [
+    published = [(line.row.name, line.published, line.label) for line in lines(table)]
+    assert published == [
         ("Deep, odd", {}, None),
         ("Deep, odd", {"si_snr": 7.25}, "high"),
         ("Theirs", {"si_snr": 3.0, "mushra": "80 ± 2"}, None),
@@ -100,7 +100,10 @@ def test_a_table_is_read_back_as_it_was_written(runs: Path) -> None:
 
 def test_a_row_brings_its_run_along_and_runs_can_be_added(runs: Path) -> None:
     sources = read_sources([runs / "mine-demo", runs / "two", runs / "one"])
-    assert [(source.row, source.folder.path.name) for source in sources.found] == [("Deep, odd", "two"), ("one", "one")]
+    assert [(source.row, source.folder.path.name) for source in sources.row_sources] == [
+        ("Deep, odd", "two"),
+        ("one", "one"),
+    ]
     assert [row.name for row in sources.table.rows] == ["Deep, odd", "Theirs", "one"]
     alone = read_sources([runs / "one"])
     assert [row.name for row in alone.table.rows] == ["one"]
@@ -112,9 +115,9 @@ def test_every_test_clip_is_played_as_the_original_and_at_each_bitrate(
 ) -> None:
     page = made([runs / "mine-demo"], tmp_path / "r.html")
     clips = data_of(runs / "two", None, codec).clips("test")
-    found = [json.loads(text) for text in re.findall(VERSIONS, page, re.S)]
-    assert len(found) == len(clips) == 3
-    for versions, clip in zip(found, clips, strict=True):
+    clip_versions = [json.loads(text) for text in re.findall(VERSIONS, page, re.S)]
+    assert len(clip_versions) == len(clips) == 3
+    for versions, clip in zip(clip_versions, clips, strict=True):
         assert [version["row"] for version in versions] == [None, "Deep, odd", "Deep, odd"]
         assert [version["kbps"] for version in versions[1:]] == [codec.bitrates[0], codec.bitrates[-1]]
         assert len({version["audio"] for version in versions}) == 3

@@ -116,17 +116,17 @@ def test_parts_in_a_manifest_are_split_by_their_file(tmp_path: Path, caplog: pyt
 def test_what_is_cut_from_a_training_folder_is_said_and_has_the_floor(
     given: list[str], folders: str, least: dict[str, int]
 ) -> None:
-    found = [
+    files = [
         Recording(Path(f"{split}{i}"), "speech", 16000, 1, 1.0, split=split, name=f"{split}/{i}")
         for split in given
         for i in range(8)
     ]
-    assigned = assign_splits(found, seed=0)
+    assigned = assign_splits(files, seed=0)
     for split, count in least.items():
-        assert sum(before.split != after.split == split for before, after in zip(found, assigned, strict=True)) == count
+        assert sum(before.split != after.split == split for before, after in zip(files, assigned, strict=True)) == count
     counts = ", ".join(f"{sum(r.split == split for r in assigned)} {split}" for split in SPLITS)
-    assert split_remark(found, assigned) == f"split by file, as there {folders}: {counts}"
-    three = [r for r in found if r.split == "train"][:3]
+    assert split_remark(files, assigned) == f"split by file, as there {folders}: {counts}"
+    three = [r for r in files if r.split == "train"][:3]
     assert "1 of speech to test on is too few for 95 % intervals" in split_remark(three, assign_splits(three, 0))
 
 
@@ -259,7 +259,9 @@ def test_a_name_that_is_not_utf_8_is_left_out_by_name_and_ends_nothing(
     assert f"not listed: 1: caf\\xe9.wav ({reason})" in capsys.readouterr().out
     # Where no folder is walked, the row says so.
     named = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
-    (row,) = write_manifest([Recording(Path(named), "all", 0, 0, 0.0, name="x")], tmp_path / "out.csv", 1, shown=False)
+    (row,) = write_manifest(
+        [Recording(Path(named), "all", 0, 0, 0.0, name="x")], tmp_path / "out.csv", 1, show_progress=False
+    )
     assert row["problem"] == f"unreadable: {reason}"
     assert "caf\\xe9.wav,x," in (tmp_path / "out.csv").read_text()
 
@@ -282,15 +284,15 @@ def listed(domains: dict[str, int]) -> list[Recording]:
 
 
 def test_each_domain_of_eight_files_has_four_to_test_on_and_it_is_said() -> None:
-    found = listed({"speech": 8, "music": 300, "noise": 3})
-    assigned = assign_splits(found, seed=0)
+    recordings = listed({"speech": 8, "music": 300, "noise": 3})
+    assigned = assign_splits(recordings, seed=0)
     tested = {d: sum(r.domain == d and r.split == "test" for r in assigned) for d in ("speech", "music", "noise")}
     valid = {d: sum(r.domain == d and r.split == "valid" for r in assigned) for d in ("speech", "music")}
     assert tested["speech"] == 4
     assert tested["music"] == sum(r.split == "test" for r in assign_splits(listed({"music": 300}), 0, floor=False)) > 4
     assert valid["speech"] == 1
     assert tested["noise"] < 4
-    remark = split_remark(found, assigned)
+    remark = split_remark(recordings, assigned)
     assert remark.startswith("split by file, as there are no train, valid and test folders: ")
     assert f"{tested['noise']} of noise" in remark
     assert "put more into a test/ folder beside a train/ folder" in remark
@@ -309,7 +311,7 @@ def test_files_that_a_run_knows_keep_their_splits(tmp_path: Path, caplog: pytest
     for index in range(12, 40):
         write(tmp_path / f"{index}.wav", 0.1)
     anew = {r.name: r.split for r in every(scan(tmp_path))}
-    kept = {r.name: r.split for r in every(scan(tmp_path, known=before))}
-    assert {name: kept[name] for name in before} == before
+    splits = {r.name: r.split for r in every(scan(tmp_path, known=before))}
+    assert {name: splits[name] for name in before} == before
     assert {name: anew[name] for name in before} != before  # a floor's lowest positions move as files come
-    assert set(kept.values()) <= set(SPLITS)
+    assert set(splits.values()) <= set(SPLITS)
