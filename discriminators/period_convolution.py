@@ -1,7 +1,7 @@
-"""Convolutions along the first axis of folded audio, as matrix products where a CPU computes them.
+"""Convolutions along the first axis of folded audio, as matrix products where a CPU without AVX-512 computes them.
 
-The result is that of ``F.conv2d``, which at the multi-period discriminator's sizes leaves half of a CPU's arithmetic
-unused (``benchmarks/results/speed.md``).
+The result is that of ``F.conv2d``, which at the multi-period discriminator's sizes leaves half of such a CPU's
+arithmetic unused; with AVX-512 it is twice as fast as these products (``benchmarks/results/speed.md``).
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import register_flop_formula
 
+_PRODUCTS_ARE_FASTER = torch.backends.cpu.get_cpu_capability() == "AVX2"
+
 
 class PeriodConv2d(nn.Conv2d):
     """``nn.Conv2d`` of kernel ``(k, 1)`` with ``(k - 1) // 2`` zeros on both sides.
 
-    On a CPU, channels of the output are contiguous in memory, as the next layer reads them.
+    Where it is a matrix product, channels of the output are contiguous in memory, as the next layer reads them.
 
     Args:
         in_channels: input channels.
@@ -32,7 +34,8 @@ class PeriodConv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """``[B, C, L, period]`` to ``[B, C', L', period]``."""
-        if maps.is_cpu and not torch.is_autocast_enabled("cpu") and self.bias is not None:
+        in_float32 = maps.is_cpu and not torch.is_autocast_enabled("cpu")
+        if _PRODUCTS_ARE_FASTER and in_float32 and self.bias is not None:
             along_periods: Tensor = period_convolution(maps, self.weight, self.bias, self.stride[0])
             return along_periods
         return super().forward(maps)
