@@ -1,4 +1,4 @@
-"""Matrix products for coding, by the faster of torch's two libraries, and weights in the type of coding."""
+"""Matrix products by the faster of torch's two libraries, and weights in the type of coding."""
 
 import torch
 import torch.nn.functional as F
@@ -7,8 +7,13 @@ from torch import Tensor
 _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 """The operator that ``torch.compile`` uses for linear layers. It is not public, so that a version may lack it."""
 
-_ONEDNN_IS_FASTER = "AVX512" in torch.backends.cpu.get_cpu_capability()
+_HAS_AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
+
+_BY_ONEDNN = _HAS_AVX512 and _ONEDNN_LINEAR is not None
 """``F.linear`` in float32 calls MKL, which on AMD's processors computes with half of the width of AVX-512 registers."""
+
+FULL_WIDTH = _BY_ONEDNN or not _HAS_AVX512
+"""Whether float32 products use the full width of this processor's registers."""
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -23,7 +28,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         Outputs ``[..., C']``.
     """
     in_float32 = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if _ONEDNN_LINEAR is not None and _ONEDNN_IS_FASTER and in_float32 and x.is_cpu and x.numel():
+    if _BY_ONEDNN and in_float32 and x.is_cpu and x.numel():
         product: Tensor = _ONEDNN_LINEAR(x, weight, bias, "none", [], "")
         return product
     return F.linear(x, weight, bias)

@@ -51,7 +51,7 @@ def test_maps_of_any_layout() -> None:
 
 
 def test_a_pass_computes_no_gradient_that_it_does_not_hand_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_PRODUCTS_ARE_FASTER", True)
+    monkeypatch.setattr(room, "FULL_WIDTH", True)
     layer = period_conv2d(3, 5, 5, 3)
     maps = torch.randn(2, 3, 20, 2, requires_grad=True)
     loss = layer(maps).square().sum()
@@ -73,7 +73,7 @@ def test_a_pass_computes_no_gradient_that_it_does_not_hand_on(monkeypatch: pytes
 
 @pytest.mark.parametrize("products", [True, False])
 def test_the_layer_is_torchs_either_way(products: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_PRODUCTS_ARE_FASTER", products)
+    monkeypatch.setattr(room, "FULL_WIDTH", products)
     layer, maps = PeriodConv2d(3, 5, 5, 3).double(), torch.randn(2, 3, 20, 2, dtype=torch.float64)
     expected = reference(maps, layer.weight, layer.bias, 3)
     torch.testing.assert_close(layer(maps), expected, check_stride=False)
