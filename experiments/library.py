@@ -20,9 +20,9 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import check_language_model
+from codeclab.experiments.runner.launcher import LocalLauncher
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, make_table
 from codeclab.experiments.runner.perform import perform
-from codeclab.experiments.runner.processes import in_parallel
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates, usual_split
@@ -243,7 +243,7 @@ def table(
     notes = Notes()
     drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)
     if slots:
-        return make_table(request, drafts, slots, lambda todo, wait: in_parallel(todo, wait, slots), _path(output))
+        return make_table(request, drafts, slots, LocalLauncher(Path(runs), slots), _path(output))
     return make_table(request, drafts, slots, lambda todo, wait: [perform(j, wait, notes) for j in todo], _path(output))
 
 

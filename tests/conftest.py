@@ -116,10 +116,10 @@ class Browser:
 
     def post(self, path: str, content: Any, method: str = "POST") -> Any:
         data = None if method == "DELETE" else json.dumps(content).encode()
-        asked = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(asked, timeout=300) as answer:
+            with opener.open(request, timeout=300) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as refused:
             raise AssertionError(f"{path}: {json.load(refused)['value']['message']}") from None

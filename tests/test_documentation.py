@@ -38,11 +38,11 @@ def helps() -> dict[str, str]:
 
 
 def help_of(words: list[str], helps: dict[str, str], capsys: pytest.CaptureFixture[str]) -> str:
-    asked = words[: 2 if words[0] in SUBCOMMANDS else 1]
-    name = " ".join(asked)
+    command = words[: 2 if words[0] in SUBCOMMANDS else 1]
+    name = " ".join(command)
     if name not in helps:
         with pytest.raises(SystemExit):
-            main([*asked, "--help"])
+            main([*command, "--help"])
         helps[name] = capsys.readouterr().out
     return helps[name]
 

@@ -117,9 +117,9 @@ def test_train_then_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert list(run.metrics["step"]) == [1, 2]
     assert run.experiment.global_step == 2
     assert train(3).steps == 3  # the same call goes on
-    found = codeclab.evaluate(run.codec, metrics=["si_sdr", "codebook_usage"], clips=2, seconds=0.5, device="cpu")
-    assert set(found.summary["metric"]) == {"si_sdr", "codebook_usage"}
-    assert len(found.per_file) == 2
+    evaluation = codeclab.evaluate(run.codec, metrics=["si_sdr", "codebook_usage"], clips=2, seconds=0.5, device="cpu")
+    assert set(evaluation.summary["metric"]) == {"si_sdr", "codebook_usage"}
+    assert len(evaluation.per_file) == 2
     again = codeclab.evaluate(run.folder, metrics=["si_sdr"], device="cpu")
     assert len(again.per_file) == 2  # as the run says
     with pytest.raises(RecipeError, match="no quantizer 'Nope'"):
@@ -131,9 +131,9 @@ def test_a_baseline_is_evaluated_too(tmp_path: Path) -> None:
     tone = 0.3 * torch.sin(torch.arange(16000) * 0.05)
     soundfile.write(tmp_path / "test" / "a.wav", tone.numpy(), 16000)
     opus = codeclab.Opus()
-    found = codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"], bitrates=[12.0], sample_rate=16000)
-    assert isinstance(found, codeclab.Evaluation)
-    assert len(found.per_file) == 1
+    evaluation = codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"], bitrates=[12.0], sample_rate=16000)
+    assert isinstance(evaluation, codeclab.Evaluation)
+    assert len(evaluation.per_file) == 1
     with pytest.raises(ValueError, match=r"bitrates are None; offered are any: choose some"):
         codeclab.evaluate(opus, data=tmp_path, metrics=["si_sdr"])
     with pytest.raises(ValueError, match="no metric mos .did you mean utmos.*; there are: visqol_audio"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,18 @@ class Evaluation:
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
     @property
-    def asked(self) -> dict[float, float]:
+    def requested(self) -> dict[float, float]:
         """The requested kbps by the used ones, for a baseline and a codec that cuts audio; else empty."""
         if SPENT_KBPS in self.info:
             return {spent: nominal for nominal, spent in self.info[SPENT_KBPS]}
-        asked = self.info.get("asked_kbps")
-        return dict(zip(self.info["bitrates_kbps"], asked, strict=True)) if asked else {}
+        requested = self.info.get("asked_kbps")
+        return dict(zip(self.info["bitrates_kbps"], requested, strict=True)) if requested else {}
+
+    @property
+    def asked(self) -> dict[float, float]:
+        """The former name of ``requested``."""
+        warnings.warn("Evaluation.asked is now called requested", FutureWarning, stacklevel=2)
+        return self.requested
 
     def as_spent(self) -> "Evaluation":
         """The same at the bitrates that were spent, where a codec cuts audio: EnCodec's "6 kbps" at 48 kHz are 6.09."""

@@ -157,7 +157,7 @@ def notes(table: Table) -> list[str]:
         over = spanned({score.n + score.failed for score in measured}, "file")
         seeds = {row.seeds for row in table.rows if row.summary is not None}
         over += f" and {spanned(seeds, 'seed')}" if max(seeds) > 1 else ""
-        spent = f"; {AS_SPENT}" if any(row.asked for row in table.rows) else ""
+        spent = f"; {AS_SPENT}" if any(row.requested for row in table.rows) else ""
         found.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     paired = [PAIRED.format(title) for title in paired_grids(table)]
     alone = any(row.seeds == 1 and row.wall_seconds is not None for row in table.rows)  # a training takes time
@@ -232,7 +232,7 @@ def kbps(line: Line) -> str:
     if line.bitrate is None:
         return NOTHING
     true = f"{line.bitrate:.4g}"
-    requested = f"{line.row.asked_for(line.bitrate):.4g}"
+    requested = f"{line.row.requested_for(line.bitrate):.4g}"
     label = line.label or (f"{requested} requested" if requested != true else None)
     return f"{true} ({label})" if label else true
 

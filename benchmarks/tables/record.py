@@ -1,10 +1,11 @@
 """``table.json``: a table as it was made, and which run stands behind each row; reports and listening tests read it.
 
-Schema, version 1: ``format`` and ``version``; ``table`` with title, source, metrics, columns, margin, figure, against,
+Schema, version 2: ``format`` and ``version``; ``table`` with title, source, metrics, columns, margin, figure, against,
 ranked, full_size and notes; ``rows``, each with ``spec`` (as in the table's YAML), ``summary`` (lines
 of ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; null where nothing was measured), ``wall_seconds``,
-``parameters``, ``error``, ``seeds``, ``asked`` (pairs of kbps spent and kbps asked for), ``listened`` and ``origins``:
-of each seed ``run`` and ``evaluation``, folders relative to the file.
+``parameters``, ``error``, ``seeds``, ``requested`` (pairs of kbps spent and kbps requested), ``listened`` and
+``origins``: of each seed ``run`` and ``evaluation``, folders relative to the file. Version 1 has ``asked`` for
+``requested``; it is read, too.
 """
 
 import json
@@ -23,7 +24,10 @@ from codeclab.codecs.io.files import write_atomically
 
 FILE = "table.json"
 FORMAT = "codeclab table"
-VERSION = 1
+VERSION = 2
+REQUESTED = {1: "asked", 2: "requested"}
+"""What the requested bitrates are called, by the versions that are read."""
+
 OF_THE_TABLE = (
     *("title", "source", "metrics", "columns", "margin", "figure", "against", "ranked", "full_size", "notes"),
 )
@@ -59,7 +63,7 @@ def _plain(row: RowResult, folder: Path) -> dict[str, Any]:
         "spec": row.spec.plain(),
         "summary": _lines(row.summary),
         **{name: getattr(row, name) for name in OF_A_RESULT},
-        "asked": [list(pair) for pair in row.asked.items()],
+        "requested": [list(pair) for pair in row.requested.items()],
         "origins": origins,
     }
 
@@ -93,12 +97,12 @@ def read_record(folder: Path) -> Table:
         raise TableRecordError(f"{folder} has no {FILE}, which names the run behind each row; {again}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if (content["format"], content["version"]) != (FORMAT, VERSION):
+        if content["format"] != FORMAT or content["version"] not in REQUESTED:
             raise TableRecordError(
                 f"{path} is {content['format']!r} of version {content['version']}; this codeclab reads "
                 f"{FORMAT!r} of version {VERSION}; {again}"
             )
-        rows = [_result(row, folder) for row in content["rows"]]
+        rows = [_result(row, folder, REQUESTED[content["version"]]) for row in content["rows"]]
         return Table(rows=rows, **content["table"])
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, TableRecordError):
@@ -106,11 +110,11 @@ def read_record(folder: Path) -> Table:
         raise TableRecordError(f"{path} is damaged ({error}); {again}") from error
 
 
-def _result(plain: dict[str, Any], folder: Path) -> RowResult:
+def _result(plain: dict[str, Any], folder: Path, requested: str) -> RowResult:
     return RowResult(
         spec=RowSpec.of(plain["spec"]),
         summary=None if plain["summary"] is None else _summary(plain["summary"]),
-        asked=dict(plain["asked"]),
+        requested=dict(plain[requested]),
         origins=[_origin(origin, folder) for origin in plain["origins"]],
         **{name: plain[name] for name in OF_A_RESULT},
     )

@@ -234,5 +234,5 @@ def _bold(cell: Cell, escaped: str, frame: str) -> str:
 def evaluation_text(evaluation: Evaluation) -> str:
     """The summary of a codec's or a baseline's evaluation as a table for people, with what failed under it."""
     info, spent = evaluation.info, evaluation.as_spent()
-    rows = [RowResult.named(info.get("name") or "codec", spent.summary, asked=spent.asked)]
+    rows = [RowResult.named(info.get("name") or "codec", spent.summary, requested=spent.requested)]
     return text(Table("Measured", "", info["metrics"], rows, ranked=True))

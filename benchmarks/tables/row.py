@@ -1,6 +1,7 @@
 """A row of a table: its specification and its result."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -134,7 +135,7 @@ class RowResult:
         error: why there are no figures, in one line.
         codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
         seeds: how many trainings, with other seeds, its figures are means of.
-        asked: requested kbps by those really used, of an encoder that does not keep to them exactly.
+        requested: requested kbps by those really used, of an encoder that does not keep to them exactly.
         listened: the listening test that its MUSHRA figures are of, in words.
         per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
         origins: of each seed, its run and evaluation.
@@ -147,7 +148,7 @@ class RowResult:
     error: str | None = None
     codebooks: DataFrame | None = None
     seeds: int = 1
-    asked: Mapping[float, float] = field(default_factory=dict)
+    requested: Mapping[float, float] = field(default_factory=dict)
     listened: str | None = None
     per_file: Sequence[DataFrame] = ()
     origins: Sequence[Origin] = ()
@@ -199,6 +200,12 @@ class RowResult:
         """The text in place of the figures of a row that has an error."""
         return ABSENT.rstrip(": ") if self.absent else "failed"
 
-    def asked_for(self, bitrate: float) -> float:
+    @property
+    def asked(self) -> Mapping[float, float]:
+        """The former name of ``requested``."""
+        warnings.warn("RowResult.asked is now called requested", FutureWarning, stacklevel=2)
+        return self.requested
+
+    def requested_for(self, bitrate: float) -> float:
         """The requested kbps for the used ones, which a file of figures may have rounded."""
-        return next((requested for spent, requested in self.asked.items() if math.isclose(spent, bitrate)), bitrate)
+        return next((requested for spent, requested in self.requested.items() if math.isclose(spent, bitrate)), bitrate)

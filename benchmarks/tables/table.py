@@ -126,7 +126,7 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
 def _lines_of(row: RowResult, domain: str, names: Sequence[str]) -> list[Line]:
     scores = _scores(row, domain, names)
     stated = [figures for figures in row.stated if figures.domain == domain]
-    homes = [_published_bitrate(figures.bitrate, {b: row.asked_for(b) for b in scores}) for figures in stated]
+    homes = [_published_bitrate(figures.bitrate, {b: row.requested_for(b) for b in scores}) for figures in stated]
     found = []
     for bitrate in sorted(scores):
         here = [figures for figures, home in zip(stated, homes, strict=True) if home == bitrate]

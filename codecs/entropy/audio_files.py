@@ -15,7 +15,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.entropy.coders import CodesCoder
 from codeclab.codecs.entropy.container import ContainerError, Header
-from codeclab.codecs.entropy.container_reader import ContainerReader, Damage, Piece
+from codeclab.codecs.entropy.container_reader import ChunkCodes, ContainerReader, Damage
 from codeclab.codecs.entropy.container_writer import ContainerWriter
 from codeclab.codecs.io.files import replacing
 from codeclab.codecs.resample import BlockResampler
@@ -81,7 +81,7 @@ def decode_file(codec: Codec, source: Path, target: Path, coder_for: Callable[[H
         named = temporary.with_name(temporary.name + target.suffix)
         stack.callback(named.unlink, missing_ok=True)
         with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-            for audio in decoded_pieces(codec, read_pieces(reader, source)):
+            for audio in decoded_chunks(codec, read_chunks(reader, source)):
                 writer.write(audio[0])
                 samples += audio.shape[-1]
         if not samples:
@@ -142,8 +142,8 @@ def audio_blocks(codec: Codec, source: Path) -> Iterator[Tensor]:
         raise ValueError(f"there is no audio in {source}")
 
 
-def read_pieces(reader: ContainerReader, source: Path) -> Iterator[Piece]:
-    """The pieces of a file of codes.
+def read_chunks(reader: ContainerReader, source: Path) -> Iterator[ChunkCodes]:
+    """The chunks of a file of codes.
 
     Raises:
         ContainerError: the file is not one of this codec.
@@ -157,10 +157,10 @@ def read_pieces(reader: ContainerReader, source: Path) -> Iterator[Piece]:
         raise ContainerError(f"{source} cannot be read: {error}") from error
 
 
-def decoded_pieces(codec: Codec, pieces: Iterator[Piece]) -> Iterator[Tensor]:
-    """The audio ``[1, C, n]`` of a file's pieces, silent where these are damaged."""
+def decoded_chunks(codec: Codec, chunks: Iterator[ChunkCodes]) -> Iterator[Tensor]:
+    """The audio ``[1, C, n]`` of a file's chunks, silent where these are damaged."""
     silence = Silence(codec.sample_rate)
-    for audio in decode_blocks(codec, silence.watched(pieces)):
+    for audio in decode_blocks(codec, silence.watched(chunks)):
         yield silence.over(audio)
 
 
@@ -177,13 +177,13 @@ class Silence:
         self._given = 0
         self._spans: list[tuple[int, int]] = []
 
-    def watched(self, pieces: Iterator[Piece]) -> Iterator[Codes]:
-        """The codes of pieces; their damaged spans are recorded on the way."""
-        for piece in pieces:
-            if piece.damage is not None:
-                self._spans.append((self._read, self._read + piece.codes.length))
-            self._read += piece.codes.length
-            yield piece.codes
+    def watched(self, chunks: Iterator[ChunkCodes]) -> Iterator[Codes]:
+        """The codes of chunks; their damaged spans are recorded on the way."""
+        for chunk in chunks:
+            if chunk.damage is not None:
+                self._spans.append((self._read, self._read + chunk.codes.length))
+            self._read += chunk.codes.length
+            yield chunk.codes
 
     def over(self, audio: Tensor) -> Tensor:
         """The next audio ``[1, C, n]``, with silence in damaged spans."""

@@ -49,8 +49,8 @@ class Damage:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """The next codes of a file.
+class ChunkCodes:
+    """The codes of a file's next chunk.
 
     Attributes:
         codes: codes of a chunk; ``ABSENT`` where it is damaged.
@@ -96,8 +96,8 @@ class ContainerReader:
         self._ended = False
         self._trailing = 0
 
-    def feed(self, data: bytes) -> list[Piece]:
-        """The pieces that are complete with these bytes.
+    def feed(self, data: bytes) -> list[ChunkCodes]:
+        """The chunks that are complete with these bytes.
 
         Raises:
             ContainerError: the file is not one of this codec; the message says why.
@@ -111,22 +111,22 @@ class ContainerReader:
             return []
         return self._read_chunks(at_end=False)
 
-    def finish(self) -> list[Piece]:
-        """The remaining pieces at the end of the file.
+    def finish(self) -> list[ChunkCodes]:
+        """The remaining chunks at the end of the file.
 
         Raises:
             ContainerError: nothing of it can be read.
         """
         if self.header is None:
             raise ContainerError("it ends within its header")
-        pieces = self._read_chunks(at_end=True)
+        chunks = self._read_chunks(at_end=True)
         if not self._ended:
             self._note(Damage(self._decoder.seconds(self._next), None, "the file ends early"))
         elif self._trailing:
             at = self._decoder.seconds(self._next)
             follow = f"{counted(self._trailing, 'byte')} {by_number(self._trailing, 'follows', 'follow')}"
             self._note(Damage(at, at, f"{follow} the end of the recording"))
-        return pieces
+        return chunks
 
     def _read_header(self) -> bool:
         header_and_end = parse_header(self._data)
@@ -144,7 +144,7 @@ class ContainerReader:
         self.header, self._data = header, self._data[end:]
         return True
 
-    def _read_chunks(self, at_end: bool) -> list[Piece]:
+    def _read_chunks(self, at_end: bool) -> list[ChunkCodes]:
         located: list[_Located] = []
         offset = 0
         while not self._ended and offset < len(self._data):
@@ -163,14 +163,14 @@ class ContainerReader:
             # The next call must know that bytes were skipped: a zero byte in front, which begins no chunk, makes offset
             # > 0.
             self._data = b"\0" + self._data[offset:]
-        pieces: list[Piece] = []
+        chunks: list[ChunkCodes] = []
         for one, codes in zip(located, self._decoder.codes([one.chunk for one in located]), strict=True):
-            pieces += self._missing_before(one)
+            chunks += self._missing_before(one)
             if isinstance(codes, Codes):
-                pieces.append(Piece(codes))
+                chunks.append(ChunkCodes(codes))
             else:
-                pieces.append(self._absent(one.chunk.number, one.chunk.total, str(codes)))
-        return pieces
+                chunks.append(self._absent(one.chunk.number, one.chunk.total, str(codes)))
+        return chunks
 
     def _candidate(self, offset: int) -> int:
         """The next position at which a chunk may begin."""
@@ -201,8 +201,8 @@ class ContainerReader:
         total = numbers[1] if self._data[offset] == LAST else None
         return Chunk(numbers[0], total, self._data[at:end], end + CRC.size)
 
-    def _missing_before(self, located: _Located) -> list[Piece]:
-        """Absent pieces for the missing chunks before this one."""
+    def _missing_before(self, located: _Located) -> list[ChunkCodes]:
+        """Absent codes for the missing chunks before this one."""
         number, expected = located.chunk.number, located.expected
         missing = number - expected
         if missing and self._decoder.seconds(missing) > LONGEST_GAP:
@@ -216,12 +216,12 @@ class ContainerReader:
             )
         return [self._absent(absent, None, reason) for absent in range(expected, number)]
 
-    def _absent(self, number: int, total: int | None, reason: str) -> Piece:
-        """The piece of a chunk that cannot be read."""
+    def _absent(self, number: int, total: int | None, reason: str) -> ChunkCodes:
+        """Absent codes for a chunk that cannot be read."""
         codes = self._decoder.absent(number, total)
         damage = Damage(self._decoder.seconds(number), self._decoder.seconds(number) + codes.seconds, reason)
         self._note(damage)
-        return Piece(codes, damage)
+        return ChunkCodes(codes, damage)
 
     def _note(self, damage: Damage) -> None:
         """Record a missing span; adjacent ones with the same cause are merged."""
@@ -247,16 +247,16 @@ def read_container(
     """
     reader = ContainerReader(codec, coder_for)
     try:
-        pieces = reader.feed(Path(path).read_bytes()) + reader.finish()
+        chunks = reader.feed(Path(path).read_bytes()) + reader.finish()
     except ValueError as error:
         raise ContainerError(f"{path} cannot be read: {error}") from error
-    segments = [segment for piece in pieces for segment in piece.codes.segments]
+    segments = [segment for chunk in chunks for segment in chunk.codes.segments]
     if not segments:
         raise ContainerError(f"{path} cannot be read: no chunk of it is intact")
-    scales = [scale for piece in pieces for scale in piece.codes.scales or []] if codec.normalize else None
+    scales = [scale for chunk in chunks for scale in chunk.codes.scales or []] if codec.normalize else None
     if codec.segments is None:
         segments = [torch.cat(segments, dim=-1)]
-    length = sum(piece.codes.length for piece in pieces)
+    length = sum(chunk.codes.length for chunk in chunks)
     codes = Codes(segments, scales, length, codec.sample_rate, 0.0)
     codes.bitrate = codec.bitrate_of_codes(codes)
     return codes, reader.damage

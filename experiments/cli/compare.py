@@ -155,7 +155,7 @@ def row_of(subject: Subject, found: Evaluation) -> RowResult:
     if ASKED_KBPS in per_file:
         per_file = per_file.assign(bitrate_kbps=per_file[ASKED_KBPS])
     spent = found.as_spent()
-    return RowResult.named(subject.name, spent.summary, asked=spent.asked, per_file=[per_file])
+    return RowResult.named(subject.name, spent.summary, requested=spent.requested, per_file=[per_file])
 
 
 def run(command: str, argv: list[str]) -> int:

@@ -17,7 +17,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.audio_files import Silence
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.container import ContainerError, chunk_unit
-from codeclab.codecs.entropy.container_reader import ContainerReader, Piece
+from codeclab.codecs.entropy.container_reader import ChunkCodes, ContainerReader
 from codeclab.codecs.entropy.container_writer import ContainerWriter
 from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.wording import counted
@@ -110,7 +110,7 @@ class Live:
         """The bytes of a ``.clc`` file to PCM; damaged chunks become silence."""
         silence = Silence(self.codec.sample_rate)
         decoder = self.stream.decoder
-        for codes in silence.watched(self._pieces(source)):
+        for codes in silence.watched(self._chunks(source)):
             yield self._heard(silence.over(decoder.push(codes)))
         yield self._heard(silence.over(decoder.flush()))
 
@@ -128,7 +128,7 @@ class Live:
         self.pcm.check_end()
         yield self.pcm.bytes(decoder.push(encoder.flush())) + self.pcm.bytes(decoder.flush())
 
-    def _pieces(self, source: Iterator[bytes]) -> Iterator[Piece]:
+    def _chunks(self, source: Iterator[bytes]) -> Iterator[ChunkCodes]:
         printed = 0
         for data in source:
             yield from self.reader.feed(data)

@@ -19,9 +19,9 @@ from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import check_language_model
+from codeclab.experiments.runner.launcher import LocalLauncher
 from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, make_table
 from codeclab.experiments.runner.perform import perform
-from codeclab.experiments.runner.processes import in_parallel
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.process import Notes
 
@@ -81,14 +81,14 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes:
     """The launcher that makes the jobs.
 
     Raises:
-        RecipeError: a Slurm option is not KEY=VALUE, or submitit is not installed.
+        RecipeError: a Slurm option is not KEY=VALUE, or Slurm is not installed.
     """
     if options.launcher == "slurm":
         from codeclab.experiments.runner.slurm import SlurmLauncher
 
         return SlurmLauncher(Path(options.runs), options.slurm)
     if slots:
-        return lambda jobs, wait: in_parallel(jobs, wait, slots)
+        return LocalLauncher(Path(options.runs), slots)
     return lambda jobs, wait: [perform(job, wait, notes) for job in jobs]
 
 

@@ -90,11 +90,11 @@ class LanguageModelCLI(RunCLI):
         taken = [plain(name) for name, _ in settings if plain(name).removeprefix("model.") in OF_THE_CODEC]
         if taken:
             raise RecipeError(f"--{taken[0]} is the codec's and cannot be set")
-        self.asked: dict[str, Any] = read_recipe(recipe)
+        self.requested: dict[str, Any] = read_recipe(recipe)
         for name, value in settings:
             keys, append = plain(name).split("."), name.endswith("+")
-            self.asked = placed(self.asked, keys, corpus_or_text(name, value), append)
-        super().__init__("fit-lm", self.asked)
+            self.requested = placed(self.requested, keys, corpus_or_text(name, value), append)
+        super().__init__("fit-lm", self.requested)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """One seed for all draws, and how often ``last.ckpt`` is written, as of ``codeclab fit``."""
@@ -110,7 +110,7 @@ class LanguageModelCLI(RunCLI):
         except ArgumentError as error:
             hints = {name: hint for section, owner in self.owners.items() for name, hint in hints_of(owner, section)}
             known = [action.dest for action in parser._actions]
-            raise RecipeError(explain(str(error), list(leaves(self.asked)), hints, known, {})) from error
+            raise RecipeError(explain(str(error), list(leaves(self.requested)), hints, known, {})) from error
         for name, value in sizes_of(self.codec).items():
             config.model[name] = value
         if config.trainer.max_steps < 1:

@@ -59,7 +59,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
             summary=_joined([evaluation.summary, columns]),
             codebooks=_codebooks(evaluation),
             parameters=evaluation.info.get("parameters"),
-            asked=evaluation.asked,
+            requested=evaluation.requested,
             per_file=[evaluation.per_file],
             origins=[Origin(folder.parent, folder)],
         )
@@ -72,7 +72,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
         wall_seconds=float(np.mean(seconds)) if seconds else None,
         parameters=made[0].parameters,
         error=error,
-        asked=measurements[0][0].asked,
+        requested=measurements[0][0].requested,
         seeds=len(made),
         per_file=[evaluation.per_file for evaluation, _ in measurements],
         origins=[Origin(job.folder.path, job.evaluation) for job in made],
@@ -133,4 +133,4 @@ def _computed(draft: Draft, spec: TableSpec) -> RowResult:
         return RowResult(draft.row, summary=columns)
     spent = {rate: spent_bitrate(codec, codec.n_codebooks_for(rate)) for rate in rates}
     requested = {spent: nominal for nominal, spent in spent.items()}
-    return RowResult(draft.row, summary=columns.replace({"bitrate_kbps": spent}), asked=requested)
+    return RowResult(draft.row, summary=columns.replace({"bitrate_kbps": spent}), requested=requested)

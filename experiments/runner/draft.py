@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 import torch
 
 from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
@@ -137,6 +138,8 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     # A row for another machine is built here, but for what this one has.
     here = ["--trainer.accelerator", "cpu"] if request.elsewhere else []
     cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
+    if cli.config.trainer.num_nodes > 1:
+        raise RecipeError("a table trains each row on one machine; leave out --trainer.num_nodes")
     cli.datamodule.check(("test",))  # on which it will be measured
     first = int(cli.config.seed_everything)
     reason = None if request.language_model is None else refusal(cli.model.codec)

@@ -1,10 +1,7 @@
 """A job for a runner, and its outcome; both travel between processes as JSON."""
 
-import ctypes
 import json
-import platform
 import re
-import signal
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -106,12 +103,3 @@ class Outcome:
     def dump(self) -> str:
         """The outcome as JSON."""
         return json.dumps(asdict(self))
-
-
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """Have the kernel tell this process to end (SIGTERM) when its parent ends, by SIGKILL too; Linux only."""
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

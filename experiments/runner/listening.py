@@ -90,7 +90,7 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
     lines = []
     for figure in figures["figures"]:
         heard = figure["bitrate_kbps"]
-        home = next((r for r in rates if same_bitrate(r, heard) or same_bitrate(row.asked_for(r), heard)), None)
+        home = next((r for r in rates if same_bitrate(r, heard) or same_bitrate(row.requested_for(r), heard)), None)
         if home is not None:
             half = float("nan") if figure["ci95"] is None else figure["ci95"]
             lines.append((figure["domain"], home, "mushra", figure["mean"], half, figure["n"], 0))

@@ -26,14 +26,14 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.config.recipes import RecipeError, import_file, import_parts
 from codeclab.experiments.runner.baseline_rows import Measurement, measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
-from codeclab.experiments.runner.job import Job, Outcome, die_with_parent
+from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.process import Notes
-from codeclab.experiments.runs.stopping import Stopped, asked
+from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 SETTINGS = ".settings"
@@ -133,10 +133,10 @@ def _train_in_process(job: Job) -> None:
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
-            preexec_fn=die_with_parent,
+            preexec_fn=end_with_parent,
             start_new_session=True,
         ) as process,
-        asked().held() as stop,
+        stop_request().held() as stop,
     ):
         assert process.stderr is not None
         with stop.passed_on(process.send_signal):

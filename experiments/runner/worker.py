@@ -1,33 +1,56 @@
-"""Jobs in a process of its own, one after another: ``python -m codeclab.experiments.runner.worker``.
+"""What submitit runs, here or on a cluster: one job, in a process of its own."""
 
-Each line of standard input is a request, ``{"job": ..., "wait": ...}``; each is answered by a line with its outcome.
-"""
-
-import json
+import faulthandler
 import os
+import select
+import signal
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from codeclab.experiments.runner.job import Job, die_with_parent
-from codeclab.experiments.runs.process import keep_freed_memory, quiet, silence_corpora
-from codeclab.experiments.runs.stopping import listening
+from codeclab.experiments.runs.stopping import BY_USER, PASSED_ON, REQUEUE, end_with_parent, listening
+
+if TYPE_CHECKING:  # imports torch, which is to come after the process listens to signals and has its devices
+    from codeclab.experiments.runner.job import Outcome
 
 
-def main() -> None:
-    """Make the requested jobs until there are no more; nothing else is written to the pipes to the parent."""
-    die_with_parent()
-    requests, report = os.fdopen(os.dup(0)), os.dup(1)
+def work(job: str, wait: bool, visible: str | None = None, runner: int | None = None) -> "Outcome":
+    """Make one job; any signal, however often it comes, stops it after its batch.
+
+    Args:
+        job: what ``Job.dump`` wrote.
+        wait: for another runner that is making it.
+        visible: CUDA_VISIBLE_DEVICES, which submitit's local executor has hidden; on a cluster it is left alone.
+        runner: process on this machine with which this one ends.
+    """
+    # Lightning would expect Slurm to have started a process for each device.
+    for variable in [name for name in os.environ if name.startswith("SLURM_")]:
+        del os.environ[variable]
+    faulthandler.enable()  # a crash leaves its traceback in the log
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    quiet()
-    silence_corpora()
-    keep_freed_memory()
-    from codeclab.experiments.runner.perform import perform
+    with listening() as stop:
+        for number in (*BY_USER, REQUEUE, PASSED_ON):
+            signal.signal(number, lambda *_: stop.hear(PASSED_ON))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {REQUEUE, PASSED_ON})
+        if runner is not None:
+            os.environ.pop("CUDA_VISIBLE_DEVICES")
+            if visible is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = visible
+            end_with_parent(signal.SIGKILL)
+            threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
+        from codeclab.experiments.runner.job import Job
+        from codeclab.experiments.runner.perform import perform
+        from codeclab.experiments.runs.process import keep_freed_memory, quiet, silence_corpora
 
-    with listening():
-        for line in requests:
-            message = json.loads(line)
-            outcome = perform(Job.load(message["job"]), wait=message["wait"])
-            os.write(report, f"{outcome.dump()}\n".encode())
+        quiet()
+        silence_corpora()
+        keep_freed_memory()
+        return perform(Job.load(job), wait=wait)
 
 
-if __name__ == "__main__":
-    main()
+def _end_with(runner: int) -> None:
+    """Stop this process when another one ends, by SIGKILL too; Linux only."""
+    if hasattr(os, "pidfd_open"):
+        with suppress(ProcessLookupError):  # it has ended already
+            select.select([os.pidfd_open(runner)], [], [])
+        os.kill(os.getpid(), PASSED_ON)

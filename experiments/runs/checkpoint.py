@@ -17,7 +17,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import replacing
 from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.folder import CHECKPOINT_STATE, VALIDATION_DUE, RunFolder
-from codeclab.experiments.runs.stopping import REQUEUE, Stopped, asked, requeue
+from codeclab.experiments.runs.stopping import REQUEUE, Stopped, requeue, stop_request
 from codeclab.experiments.train.experiment_of import experiment_of
 
 AGAIN = 60.0
@@ -104,7 +104,7 @@ class RunCheckpoint(Callback):
     ) -> None:
         """Save ``last.ckpt`` when it is due, and stop if a signal requested it."""
         step = trainer.global_step
-        stops = self._any(trainer, asked().number is not None)
+        stops = self._any(trainer, stop_request().number is not None)
         late = self._any(trainer, self.clock() >= self._next)
         due = self.every is not None and step % self.every == 0
         validates = due and sum(trainer.num_val_batches) > 0
@@ -120,7 +120,7 @@ class RunCheckpoint(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         """Stop if a signal requested it; the training is saved before a validation begins."""
-        if trainer.state.fn == "fit" and self._any(trainer, asked().number is not None):
+        if trainer.state.fn == "fit" and self._any(trainer, stop_request().number is not None):
             if self.saved_at != trainer.global_step:
                 self._save_last(trainer, must=True)
             self._stop(trainer)
@@ -195,7 +195,7 @@ class RunCheckpoint(Callback):
     @staticmethod
     def _number(trainer: lightning.Trainer) -> int:
         """The signal, whichever process received it: all processes end together."""
-        own = asked().number or 0
+        own = stop_request().number or 0
         if trainer.world_size == 1:
             return own
         heard = torch.tensor(own, device=trainer.strategy.root_device)

@@ -74,8 +74,10 @@ class RunCLI(LightningCLI):
 
     @property
     def is_distributed(self) -> bool:
-        """Whether the run has several devices."""
+        """Whether the run has several devices, on one machine or on several."""
         devices = self.config.trainer.devices
+        if self.config.trainer.num_nodes > 1:
+            return True
         if str(devices) in ("auto", "-1"):
             return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
         return len(devices) > 1 if isinstance(devices, list) else str(devices) != "1"

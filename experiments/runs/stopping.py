@@ -1,6 +1,8 @@
 """Signals that stop a command: work that must not be interrupted ends first, and the exit status gives the signal."""
 
+import ctypes
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -97,7 +99,7 @@ def end_at_once(number: int) -> None:
 _stop = Stop()
 
 
-def asked() -> Stop:
+def stop_request() -> Stop:
     """The stop request of this process; empty in a process that does not listen."""
     return _stop
 
@@ -115,6 +117,15 @@ def listening() -> Iterator[Stop]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         _stop = before
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """Have the kernel send this process a signal when its parent ends, by SIGKILL too; Linux only."""
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def requeue() -> None:

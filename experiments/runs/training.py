@@ -42,7 +42,7 @@ def train_on(
         trainer.fit_loop.epoch_loop.max_steps = start + 1  # to begin at all, for the validation that is left
     # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
     setattr(trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
-    with stopping.asked().held() as stop:
+    with stopping.stop_request().held() as stop:
         trainer.fit(model, data, ckpt_path=str(folder.last) if folder.last.is_file() else None)
     if trainer.global_step >= steps:
         say(trained)

@@ -271,6 +271,12 @@ class CodecExperiment(lightning.LightningModule):
         return CodecOutput(real, fake.float(), quantized, sizes, self.codec.frame_rate)
 
     def _update_average(self) -> None:
+        """Move the average towards the weights.
+
+        Lightning's ``EMAWeightAveraging`` would not resume exactly: before the callback that saves, it ends a run with
+        the average in place of the weights; after it, checkpoints lack the batch's update. It averages the
+        discriminators, too.
+        """
         if self.average is None or self.average_decay is None:
             return
         # Weights of the first batches must leave the average quickly, because initialisations such as k-means replace

@@ -9,17 +9,17 @@ from codeclab.quantizers.usage import CodebookCounts, codebook_statistics
 def test_statistics_worked_by_hand():
     # Codebook 0: shares 1/2, 1/4, 1/4 of 4 entries. Codebook 1: always the same of 8.
     codes = torch.tensor([[[0, 0, 1, 2], [5, 5, 5, 5]]])
-    found = codebook_statistics(codes, [4, 8])
-    assert found["entropy"].tolist() == pytest.approx([1.5, 0.0], abs=1e-6)
-    assert found["perplexity"].tolist() == pytest.approx([2**1.5, 1.0])
-    assert found["usage"].tolist() == [0.75, 0.125]
+    statistics = codebook_statistics(codes, [4, 8])
+    assert statistics["entropy"].tolist() == pytest.approx([1.5, 0.0], abs=1e-6)
+    assert statistics["perplexity"].tolist() == pytest.approx([2**1.5, 1.0])
+    assert statistics["usage"].tolist() == [0.75, 0.125]
 
 
 def test_statistics_are_of_the_codebooks_in_use():
     codes = torch.tensor([[[0, 1], [2, 2], [-1, -1]], [[0, 1], [-1, -1], [-1, -1]]])
-    found = codebook_statistics(codes, [4, 4, 4, 4])
-    assert found["entropy"].tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
-    assert found["usage"].tolist() == [0.5, 0.25]
+    statistics = codebook_statistics(codes, [4, 4, 4, 4])
+    assert statistics["entropy"].tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
+    assert statistics["usage"].tolist() == [0.5, 0.25]
 
 
 def test_uniform_codes_are_fully_efficient():

@@ -38,46 +38,46 @@ class Steps:
 
 def test_scores_and_the_rate_really_spent(make_clip: Callable[..., Clip]) -> None:
     clips = [make_clip("short", "speech", seconds=1.0), make_clip("long", "music", seconds=3.0, channels=2)]
-    found = evaluate_baseline(Steps(), iter(clips), metrics=["si_sdr", "bitrate_efficiency"])
-    table = found.per_file
+    evaluation = evaluate_baseline(Steps(), iter(clips), metrics=["si_sdr", "bitrate_efficiency"])
+    table = evaluation.per_file
     named = ["name", "domain", "seconds", "bitrate_kbps", "asked_kbps", "codes_kbps", "si_sdr", "failures"]
     assert list(table.columns) == named
     assert list(table["asked_kbps"]) == [8.0, 32.0, 8.0, 32.0]
     assert list(table["codes_kbps"]) == [9.0, 33.0, 11.0, 35.0]
     # Weighted by seconds: (1 · 9 + 3 · 11) / 4 and (1 · 33 + 3 · 35) / 4.
-    assert found.info["asked_kbps"] == [8.0, 32.0]
-    assert found.info["bitrates_kbps"] == [10.5, 34.5]
+    assert evaluation.info["asked_kbps"] == [8.0, 32.0]
+    assert evaluation.info["bitrates_kbps"] == [10.5, 34.5]
     assert list(table["bitrate_kbps"]) == [10.5, 34.5, 10.5, 34.5]
     audio = clips[0].audio
     assert table["si_sdr"][0] == pytest.approx(si_sdr(audio, (audio * 8).round() / 8, 8000))
-    assert set(found.summary["metric"]) == {"si_sdr"}
-    assert found.codebooks.empty
+    assert set(evaluation.summary["metric"]) == {"si_sdr"}
+    assert evaluation.codebooks.empty
 
 
 def test_channels_are_matched_as_a_codecs(make_clip: Callable[..., Clip]) -> None:
     stereo, mono = make_clip("a", "speech", channels=2), make_clip("b", "speech")
     stereo.audio[1] = 0
-    found = evaluate_baseline(Steps(channels=1), [stereo], [8.0], ["si_sdr"])
+    evaluation = evaluate_baseline(Steps(channels=1), [stereo], [8.0], ["si_sdr"])
     middle = stereo.audio.mean(0, keepdim=True)
-    assert found.per_file["si_sdr"][0] == pytest.approx(si_sdr(middle, (middle * 8).round() / 8, 8000))
-    found = evaluate_baseline(Steps(channels=2), [mono], [8.0], ["si_sdr"])
-    assert found.per_file["si_sdr"][0] == pytest.approx(si_sdr(mono.audio, (mono.audio * 8).round() / 8, 8000))
+    assert evaluation.per_file["si_sdr"][0] == pytest.approx(si_sdr(middle, (middle * 8).round() / 8, 8000))
+    evaluation = evaluate_baseline(Steps(channels=2), [mono], [8.0], ["si_sdr"])
+    assert evaluation.per_file["si_sdr"][0] == pytest.approx(si_sdr(mono.audio, (mono.audio * 8).round() / 8, 8000))
 
 
 def test_saved_and_loaded_it_is_the_same_and_can_be_printed(make_clip: Callable[..., Clip], tmp_path: Path) -> None:
-    found = evaluate_baseline(Opus(), [make_clip("a", "speech")], [12, 24], ["si_sdr", "codebook_usage"])
-    found.save(tmp_path)
+    evaluation = evaluate_baseline(Opus(), [make_clip("a", "speech")], [12, 24], ["si_sdr", "codebook_usage"])
+    evaluation.save(tmp_path)
     loaded = Evaluation.load(tmp_path)
-    pd.testing.assert_frame_equal(loaded.per_file, found.per_file)
-    pd.testing.assert_frame_equal(loaded.summary, found.summary, check_dtype=False)
+    pd.testing.assert_frame_equal(loaded.per_file, evaluation.per_file)
+    pd.testing.assert_frame_equal(loaded.summary, evaluation.summary, check_dtype=False)
     assert loaded.info["baseline"] == {"part": "Opus", "rate": "variable", "application": "audio", "channels": None}
     assert "│ Opus │" in evaluation_text(loaded)
 
 
 def test_without_metrics_only_the_rate_is_found(make_clip: Callable[..., Clip]) -> None:
-    found = evaluate_baseline(Steps(), [make_clip("a", "speech")], [8.0], [])
-    assert found.info["bitrates_kbps"] == [9.5]
-    assert found.summary.empty
+    evaluation = evaluate_baseline(Steps(), [make_clip("a", "speech")], [8.0], [])
+    assert evaluation.info["bitrates_kbps"] == [9.5]
+    assert evaluation.summary.empty
 
 
 def test_what_cannot_be_measured_is_refused(make_clip: Callable[..., Clip], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +118,6 @@ def test_made_by_name() -> None:
 
 def test_a_metric_that_fails_is_counted(make_clip: Callable[..., Clip]) -> None:
     silent = Clip("silent", "speech", torch.zeros(1, 8000), 8000)
-    found = evaluate_baseline(Steps(), [silent], [8.0], ["visqol_audio"])
-    assert math.isnan(found.per_file["visqol_audio"][0])
-    assert "silent" in found.per_file["failures"][0]
+    evaluation = evaluate_baseline(Steps(), [silent], [8.0], ["visqol_audio"])
+    assert math.isnan(evaluation.per_file["visqol_audio"][0])
+    assert "silent" in evaluation.per_file["failures"][0]

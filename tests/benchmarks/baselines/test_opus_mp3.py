@@ -31,8 +31,8 @@ def lag(decoded: Tensor, original: Tensor) -> int:
     """Samples by which one channel is late, at the peak of the cross-correlation."""
     size = 2 * original.shape[-1]
     spectrum = torch.fft.rfft(decoded, size) * torch.fft.rfft(original, size).conj()
-    place = int(torch.fft.irfft(spectrum, size).argmax())
-    return place if place < size // 2 else place - size
+    position = int(torch.fft.irfft(spectrum, size).argmax())
+    return position if position < size // 2 else position - size
 
 
 @pytest.mark.parametrize("baseline", [Opus(rate="constant"), MP3()], ids=["opus", "mp3"])

@@ -66,12 +66,12 @@ def test_several_frame_rates(tmp_path: Path) -> None:
     assert codec.bitrates == [0.56]
     assert (codec.name, codec.parameters()) == ("mine", 3 * 2 + 2)
     clip = Clip("a", "speech", 0.5 * torch.sin(2 * torch.pi * 3 * torch.arange(1640) / 1600)[None], 1600)
-    found = evaluate_baseline(codec, [clip], None, ["si_sdr", "bitrate_efficiency"])
+    evaluation = evaluate_baseline(codec, [clip], None, ["si_sdr", "bitrate_efficiency"])
     # 1640 samples are 21 frames of 80: 21, 42 and 84 codes.
-    assert found.info["bitrates_kbps"] == [pytest.approx(147 * 4 / (1640 / 1600) / 1000)]
-    assert list(found.codebooks.query("domain == 'all'")["codebook"]) == ["1", "2", "3", "all"]
-    assert found.per_file["si_sdr"][0] > 10
-    assert found.info["parameters"] == 8
+    assert evaluation.info["bitrates_kbps"] == [pytest.approx(147 * 4 / (1640 / 1600) / 1000)]
+    assert list(evaluation.codebooks.query("domain == 'all'")["codebook"]) == ["1", "2", "3", "all"]
+    assert evaluation.per_file["si_sdr"][0] > 10
+    assert evaluation.info["parameters"] == 8
     columns = token_columns(codec, 0.56)
     assert set(columns) == {"rtf_encoder", "rtf_decoder", "n_codebooks"}
     assert columns["n_codebooks"] == 3
@@ -95,9 +95,9 @@ def test_bytes_are_counted_as_they_are(tmp_path: Path) -> None:
     decoded, kbps, tokens = codec.code(audio, 800, 4)
     assert kbps == 8 * len(tokens.content) / 1000
     assert torch.equal(decoded, audio)
-    found = evaluate_baseline(codec, [Clip("a", "x", audio + 0.1, 800)], None, ["si_sdr", "codebook_usage"])
-    assert found.codebooks.empty
-    assert found.info["parameters"] is None
+    evaluation = evaluate_baseline(codec, [Clip("a", "x", audio + 0.1, 800)], None, ["si_sdr", "codebook_usage"])
+    assert evaluation.codebooks.empty
+    assert evaluation.info["parameters"] is None
 
 
 GOOD = "sample_rate, codebook_sizes = 800, [4]\ndef decode(codes):\n    return codes.float()\n"

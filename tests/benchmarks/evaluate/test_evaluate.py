@@ -19,8 +19,8 @@ CODE_METRICS = ["bitrate_efficiency", "codebook_usage"]
 
 def test_one_row_per_clip_and_true_bitrate(fake_codec, make_clip) -> None:
     clips = [make_clip("a", "speech"), make_clip("b", "music", sample_rate=16000, channels=2)]
-    found = evaluate(fake_codec(), clips, metrics=["si_sdr", *CODE_METRICS])
-    table = found.per_file
+    evaluation = evaluate(fake_codec(), clips, metrics=["si_sdr", *CODE_METRICS])
+    table = evaluation.per_file
     assert list(table.columns) == ["name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "si_sdr", "failures"]
     assert list(zip(table.name, table.bitrate_kbps, table.n_codebooks, strict=True)) == [
         ("a", 16.0, 1),
@@ -38,8 +38,8 @@ def test_one_row_per_clip_and_true_bitrate(fake_codec, make_clip) -> None:
 def test_the_codec_is_measured_in_evaluation_mode_and_left_as_it_was(fake_codec, make_clip) -> None:
     codec = fake_codec().train()
     codec.quantizer_part = torch.nn.Identity().eval()
-    found = evaluate(codec, [make_clip("a", "speech")], metrics=["si_sdr"])
-    assert found.per_file.si_sdr[1] > 0  # its dropout would leave noise
+    evaluation = evaluate(codec, [make_clip("a", "speech")], metrics=["si_sdr"])
+    assert evaluation.per_file.si_sdr[1] > 0  # its dropout would leave noise
     modes = [codec.training, codec.dropout.training, codec.quantizer_part.training]
     assert modes == [True, True, False]
 
@@ -56,14 +56,14 @@ def test_a_metric_that_fails_is_missing_with_its_reason_and_counted(fake_codec, 
         make_clip("short", "speech", seconds=0.5),
         Clip("silent", "music", torch.zeros(1, 9000), 8000),
     ]
-    found = evaluate(fake_codec(), clips, bitrates=[16.0], metrics=["si_snr", "visqol_audio"])
-    by_name = found.per_file.set_index("name")
+    evaluation = evaluate(fake_codec(), clips, bitrates=[16.0], metrics=["si_snr", "visqol_audio"])
+    by_name = evaluation.per_file.set_index("name")
     assert by_name.si_snr["good"] == 2.0
     assert by_name.failures["good"] == ""
     assert math.isnan(by_name.si_snr["short"])
     assert by_name.failures["short"].startswith("si_snr: too short, needs 1 s; visqol_audio: Reference spectrum size")
     assert by_name.failures["silent"] == "si_snr: the score is inf; visqol_audio: the reference is silent"
-    summary = found.summary.set_index(["domain", "metric"])
+    summary = evaluation.summary.set_index(["domain", "metric"])
     assert summary.loc[("all", "si_snr"), ["mean", "n", "failed"]].tolist() == [2.0, 1, 2]
     assert summary.loc[("music", "si_snr"), "n"] == 0
     assert math.isnan(summary.loc[("music", "si_snr"), "mean"])
@@ -81,31 +81,31 @@ def test_workers_give_the_same_scores(fake_codec, make_clip) -> None:
 def test_efficiency_and_usage_by_hand(fake_codec) -> None:
     # Of the coarsest codebook's 16 entries, 8 and 7 are met equally often: one bit of four, 2 entries of 16.
     wave = torch.tensor([0.01, 0.01, -0.01, -0.01]).repeat(500)[None]
-    found = evaluate(fake_codec(), [Clip("square", "speech", wave, 8000)], [16.0], metrics=CODE_METRICS)
-    together = found.codebooks[found.codebooks.codebook == "all"]
+    evaluation = evaluate(fake_codec(), [Clip("square", "speech", wave, 8000)], [16.0], metrics=CODE_METRICS)
+    together = evaluation.codebooks[evaluation.codebooks.codebook == "all"]
     assert list(together.domain) == ["all", "speech"]
     assert together.efficiency.tolist() == pytest.approx([0.25, 0.25])
     assert together.usage.tolist() == pytest.approx([2 / 16, 2 / 16])
     assert together.entropy_bits.tolist() == pytest.approx([1, 1])
-    coarsest = found.codebooks[found.codebooks.codebook == "1"]
+    coarsest = evaluation.codebooks[evaluation.codebooks.codebook == "1"]
     assert coarsest.efficiency.tolist() == pytest.approx([0.25, 0.25])
-    shown = evaluation_text(found)
-    assert "25.0%" in shown
-    assert "not ranked" not in shown
-    summary = found.summary.set_index(["domain", "metric"])["mean"]
+    printed = evaluation_text(evaluation)
+    assert "25.0%" in printed
+    assert "not ranked" not in printed
+    summary = evaluation.summary.set_index(["domain", "metric"])["mean"]
     assert summary["all", "bitrate_efficiency"] == pytest.approx(0.25)
     assert summary["speech", "codebook_usage"] == pytest.approx(0.125)
 
 
 def test_saved_and_loaded_it_is_the_same(fake_codec, make_clip, tmp_path) -> None:
     clips = [make_clip("NA", "speech"), make_clip("007", "nan", seconds=0.3)]
-    found = evaluate(fake_codec(), clips, metrics=["visqol_audio", "si_sdr", *CODE_METRICS])
-    found.save(tmp_path / "new" / "folder")
+    evaluation = evaluate(fake_codec(), clips, metrics=["visqol_audio", "si_sdr", *CODE_METRICS])
+    evaluation.save(tmp_path / "new" / "folder")
     again = Evaluation.load(tmp_path / "new" / "folder")
-    pd.testing.assert_frame_equal(found.per_file, again.per_file, rtol=1e-12)
-    pd.testing.assert_frame_equal(found.codebooks, again.codebooks, rtol=1e-12)
-    pd.testing.assert_frame_equal(found.summary, again.summary, rtol=1e-12)
-    assert found.info == again.info
+    pd.testing.assert_frame_equal(evaluation.per_file, again.per_file, rtol=1e-12)
+    pd.testing.assert_frame_equal(evaluation.codebooks, again.codebooks, rtol=1e-12)
+    pd.testing.assert_frame_equal(evaluation.summary, again.summary, rtol=1e-12)
+    assert evaluation.info == again.info
     names = sorted(path.name for path in (tmp_path / "new" / "folder").iterdir())
     assert names == ["codebooks.csv", "evaluation.json", "per_file.csv", "summary.csv"]
     info = json.loads((tmp_path / "new" / "folder" / "evaluation.json").read_text())

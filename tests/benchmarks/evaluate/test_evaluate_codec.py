@@ -26,10 +26,10 @@ def codec() -> Codec:
 def test_a_real_codec_scores_what_encoding_by_hand_scores(codec, make_clip) -> None:
     clips = [make_clip("a", "speech"), make_clip("b", "music")]
     metrics = ["si_sdr", "mel_distance", "bitrate_efficiency", "codebook_usage"]
-    found = evaluate(codec.train(), clips, metrics=metrics)
+    evaluation = evaluate(codec.train(), clips, metrics=metrics)
     assert codec.training
     codec.eval()
-    table = found.per_file.set_index(["name", "n_codebooks"])
+    table = evaluation.per_file.set_index(["name", "n_codebooks"])
     assert len(table) == 8
     for clip in clips:
         for count in (1, 4):
@@ -41,14 +41,14 @@ def test_a_real_codec_scores_what_encoding_by_hand_scores(codec, make_clip) -> N
             assert row.si_sdr == si_sdr(clip.audio, decoded, 8000)
             assert row.mel_distance == mel_distance(clip.audio, decoded, 8000)
     counts = torch.cat([segment[0, 0] for clip in clips for segment in codec.encode(clip.audio[None]).segments])
-    first = found.codebooks.query("domain == 'all' and bitrate_kbps > 3 and codebook == '1'")
+    first = evaluation.codebooks.query("domain == 'all' and bitrate_kbps > 3 and codebook == '1'")
     assert first.usage.tolist() == [len(counts.unique()) / 16]
 
 
 def test_only_the_bitrates_asked_for(codec, make_clip) -> None:
-    found = evaluate(codec, [make_clip("a", "speech")], bitrates=[1.6], metrics=["si_sdr"])
-    assert found.per_file.n_codebooks.tolist() == [2]
-    assert found.info["bitrates_kbps"] == [1.6]
+    evaluation = evaluate(codec, [make_clip("a", "speech")], bitrates=[1.6], metrics=["si_sdr"])
+    assert evaluation.per_file.n_codebooks.tolist() == [2]
+    assert evaluation.info["bitrates_kbps"] == [1.6]
     with pytest.raises(ValueError, match="kbps"):
         evaluate(codec, [make_clip("a", "speech")], bitrates=[1.9], metrics=["si_sdr"])
 
@@ -61,23 +61,23 @@ def test_the_kbps_of_a_codec_that_cuts_audio_count_overlaps_and_levels(tmp_path:
     spent = {rate: (bits * 150 + 32) / 0.99 / 1000 for rate, bits in ((6.0, 40), (3.0, 20))}
     assert first.per_file["bitrate_kbps"].tolist() == [6.0]  # as asked for, in the folder
     assert first.as_spent().summary["bitrate_kbps"].tolist() == pytest.approx([spent[6.0]] * 2)
-    assert list(first.asked) == pytest.approx([spent[6.0]])
+    assert list(first.requested) == pytest.approx([spent[6.0]])
     both = added(first, second)
     both.save(tmp_path)
-    kept = Evaluation.load(tmp_path)
-    assert dict(kept.info["spent_kbps"]) == pytest.approx(spent)
-    assert sorted(kept.as_spent().per_file["bitrate_kbps"]) == pytest.approx([spent[3.0], spent[6.0]])
-    assert list(kept.as_spent().asked.values()) == [3.0, 6.0]
-    said = " ".join(evaluation_text(kept).split())
+    stored = Evaluation.load(tmp_path)
+    assert dict(stored.info["spent_kbps"]) == pytest.approx(spent)
+    assert sorted(stored.as_spent().per_file["bitrate_kbps"]) == pytest.approx([spent[3.0], spent[6.0]])
+    assert list(stored.as_spent().requested.values()) == [3.0, 6.0]
+    said = " ".join(evaluation_text(stored).split())
     assert "6.093 (6 requested)" in said
     assert "for codecs that cut audio into segments, kbps are those really used" in said
 
 
 def test_a_codec_that_codes_audio_whole_spends_what_it_is_asked_for() -> None:
     codec = Codec.from_recipe("encodec_24khz", scale="laptop")
-    found = evaluate(codec, [Clip("a", "music", 0.1 * torch.randn(1, 3000), 24000)], [6], ["si_sdr"])
-    assert found.as_spent() is found
-    assert found.asked == {}
+    evaluation = evaluate(codec, [Clip("a", "music", 0.1 * torch.randn(1, 3000), 24000)], [6], ["si_sdr"])
+    assert evaluation.as_spent() is evaluation
+    assert evaluation.requested == {}
 
 
 def test_a_clip_is_coded_once_where_codes_are_nested(codec, make_clip, monkeypatch) -> None:

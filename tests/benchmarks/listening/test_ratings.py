@@ -182,12 +182,12 @@ def test_results_say_who_was_screened_out_and_stand_in_files(
         mushra_file(50, 90, 99, 1, listener=3),
     ]
     results = analyse([read_ratings(text, mushra_test) for text in files], mushra_test)
-    shown = markdown(results)
-    assert "| A, 3 kbps | 3 | 50.0 ± 18.4 | ± 127.1 | 50.0 ± 127.1 | 50.0 ± 127.1 |" in shown
-    assert "Ann (0000000000000003) was screened out: rated 2 of 2 hidden references below 90 and" in shown
-    assert f"Listening test {mushra_test.id}, 2 listeners, 1 screened out; 16 ratings, 2 of each stimulus." in shown
-    assert "EnCodec's tests have at least 10 ratings of each stimulus." in shown
-    assert "| A, 3 kbps | B, 6 kbps | -25.0 ± 27.6 | 4 | 0.1250 | 0.1250 | — |" in shown
+    rendered = markdown(results)
+    assert "| A, 3 kbps | 3 | 50.0 ± 18.4 | ± 127.1 | 50.0 ± 127.1 | 50.0 ± 127.1 |" in rendered
+    assert "Ann (0000000000000003) was screened out: rated 2 of 2 hidden references below 90 and" in rendered
+    assert f"Listening test {mushra_test.id}, 2 listeners, 1 screened out; 16 ratings, 2 of each stimulus." in rendered
+    assert "EnCodec's tests have at least 10 ratings of each stimulus." in rendered
+    assert "| A, 3 kbps | B, 6 kbps | -25.0 ± 27.6 | 4 | 0.1250 | 0.1250 | — |" in rendered
     paths = write_results(results, tmp_path)
     assert sorted(path.name for path in paths) == [
         *("pairs.csv", "results.csv", "results.md", "results.png", "scores.csv")

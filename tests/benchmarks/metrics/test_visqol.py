@@ -124,8 +124,8 @@ def test_scores_are_those_of_visqol_python(mappings) -> None:
     rate = RATES[mappings[0]]
     clean = prepared_voice(rate)
     versions = degraded(clean)
-    asked = [(version, mapping) for version in versions for mapping in mappings]
-    found = scores(clean, asked, rate)
+    requests = [(version, mapping) for version in versions for mapping in mappings]
+    found = scores(clean, requests, rate)
     for mapping in mappings:
         api = VisqolApi()
         if mapping == "svr":
@@ -133,7 +133,7 @@ def test_scores_are_those_of_visqol_python(mappings) -> None:
         else:
             api.create(mode="speech", use_lattice_model=mapping == "lattice")
         theirs = [api.measure_from_arrays(clean, version, rate).moslqo for version in versions]
-        ours = [one for one, (_, own) in zip(found, asked, strict=True) if own == mapping]
+        ours = [one for one, (_, own) in zip(found, requests, strict=True) if own == mapping]
         assert ours == pytest.approx(theirs, abs=1e-9)
         assert ours[0] > ours[1]
 

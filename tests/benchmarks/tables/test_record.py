@@ -31,7 +31,7 @@ def table(tmp_path: Path) -> Table:
     measured = RowResult(
         spec,
         pd.DataFrame(lines, columns=SUMMARY_COLUMNS),
-        asked={7.1: 6.0},
+        requested={7.1: 6.0},
         listened="listening test x, 2 listeners",
         origins=[Origin(run, run / "evaluation")],
     )
@@ -60,8 +60,20 @@ def test_what_is_written_is_read_back(table: Table, tmp_path: Path) -> None:
     assert first.summary is not None
     pd.testing.assert_frame_equal(first.summary, table.rows[0].summary, check_exact=True)
     assert list(first.origins) == list(table.rows[0].origins)
-    assert (first.asked, first.listened) == ({7.1: 6.0}, "listening test x, 2 listeners")
+    assert (first.requested, first.listened) == ({7.1: 6.0}, "listening test x, 2 listeners")
     assert (second.error, second.summary, second.wall_seconds) == ("no such part", None, 2.5)
+
+
+def test_the_former_name_of_the_requested_bitrates_is_read_and_warns(table: Table, tmp_path: Path) -> None:
+    write_table(table, tmp_path)
+    content = json.loads((tmp_path / "table.json").read_text())
+    for row in content["rows"]:
+        row["asked"] = row.pop("requested")
+    (tmp_path / "table.json").write_text(json.dumps(content | {"version": 1}))
+    first = read_record(tmp_path).rows[0]
+    assert first.requested == {7.1: 6.0}
+    with pytest.warns(FutureWarning, match="is now called requested"):
+        assert first.asked == first.requested
 
 
 def test_runs_are_found_where_the_whole_folder_was_moved_to(table: Table, tmp_path: Path) -> None:
@@ -82,7 +94,7 @@ def test_a_folder_of_an_older_version_says_how_to_write_it_anew(table: Table, tm
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, r"is 'codeclab table' of version 2; this codeclab reads 'codeclab table' of version 1"),
+        ({"version": 3}, r"is 'codeclab table' of version 3; this codeclab reads 'codeclab table' of version 2"),
         ({"rows": [{}]}, r"is damaged \('spec'\)"),
     ],
 )

@@ -114,10 +114,10 @@ def test_csv(small) -> None:
 
 
 def test_terminal(small) -> None:
-    shown = text(small, 240)
-    assert "9.12 ± 0.32" in shown
-    assert "ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files." in shown
-    assert "not ranked" not in shown
+    rendered = text(small, 240)
+    assert "9.12 ± 0.32" in rendered
+    assert "ViSQOL (speech, 16 kHz, lattice) is missing for 3 of 4 files." in rendered
+    assert "not ranked" not in rendered
 
 
 def test_what_does_not_fit_a_terminal_follows_below_and_nothing_is_broken(small) -> None:
@@ -130,9 +130,9 @@ def test_what_does_not_fit_a_terminal_follows_below_and_nothing_is_broken(small)
 
 def test_short_rows_are_not_ranked(small) -> None:
     small.ranked = False
-    shown = markdown(small)
-    assert "**" not in shown
-    assert "* These rows were trained too briefly to be ranked: no figure is marked as the best." in shown
+    rendered = markdown(small)
+    assert "**" not in rendered
+    assert "* These rows were trained too briefly to be ranked: no figure is marked as the best." in rendered
 
 
 def test_each_domain_has_a_section(make_summary) -> None:
@@ -141,11 +141,11 @@ def test_each_domain_has_a_section(make_summary) -> None:
         RowResult.named("a", make_summary(*cells), published={"si_sdr": 1.0}),
         RowResult.named("b", None, published={"si_sdr": 2.0}),
     ]
-    shown = markdown(Table("t", "s", ["si_sdr"], rows))
-    assert "| b | — | — | 2.00 |" in shown
+    rendered = markdown(Table("t", "s", ["si_sdr"], rows))
+    assert "| b | — | — | 2.00 |" in rendered
     music = "### music\n\n| Row | kbps | SI-SDR, dB ↑ |\n| :--- | ---: | ---: |\n| a | 6 | 1.00 ± 0.50 |\n"
-    assert music in shown
-    assert "| a | 6 | 3.00 ± 0.50 |" in shown.split("### speech")[1]
+    assert music in rendered
+    assert "| a | 6 | 3.00 ± 0.50 |" in rendered.split("### speech")[1]
     assert latex(Table("t", "s", ["si_sdr"], rows)).count(r"\begin{tabular}") == 3
 
 
@@ -212,18 +212,18 @@ def columns_table(make_summary) -> Table:
 
 
 def test_columns_stand_beside_metrics_and_open_ones_say_why(make_summary) -> None:
-    shown = markdown(columns_table(make_summary))
-    heading, _, first, second = shown.splitlines()[2:6]
+    rendered = markdown(columns_table(make_summary))
+    heading, _, first, second = rendered.splitlines()[2:6]
     assert heading == (
         "| Row | kbps | SI-SDR, dB ↑ | Latency at the start, ms | published | Entropy coded, published only |"
     )
     assert first == "| a | 6 | 1.00 ± 0.50 | 13.33 | 13 | 4.10 |"
     assert second == "| b | — | failed | failed | — | — |"
     fitted = "our figures need a language model for each run: codeclab table NAME --fit-lm RECIPE."
-    assert f"* Entropy coded: {fitted}" in shown
-    assert "* MUSHRA: our figures need a listening test: codeclab mushra." in shown
-    assert "over 8 files and 3 seeds" in shown
-    assert "* Figures at this scale cannot stand for the paper's" in shown
+    assert f"* Entropy coded: {fitted}" in rendered
+    assert "* MUSHRA: our figures need a listening test: codeclab mushra." in rendered
+    assert "over 8 files and 3 seeds" in rendered
+    assert "* Figures at this scale cannot stand for the paper's" in rendered
     assert "a,,all,6.0,latency,13.333,,1,0,13,,," in csv_long(columns_table(make_summary))
 
 
@@ -232,11 +232,11 @@ def test_a_domain_of_the_paper_has_its_own_part(make_summary) -> None:
     first = table.rows[0]
     stated = [Figures({"mushra": 83.1}, 6.0, domain="music set 1")]
     table.rows[0] = replace(first, spec=replace(first.spec, figures=stated))
-    shown = markdown(table)
-    assert "### clean speech" in shown
-    assert "| Reference | — | 95.5 ± 1.6 |" in shown
-    assert "| b | 1.5 | 49.2 ± 2.4 |" in shown
-    assert "### music set 1\n\n| Row | kbps | MUSHRA, published only |" in shown
+    rendered = markdown(table)
+    assert "### clean speech" in rendered
+    assert "| Reference | — | 95.5 ± 1.6 |" in rendered
+    assert "| b | 1.5 | 49.2 ± 2.4 |" in rendered
+    assert "### music set 1\n\n| Row | kbps | MUSHRA, published only |" in rendered
     assert latex(table).count(r"\toprule") == latex(table).count(r"\bottomrule") == 3
 
 

@@ -162,7 +162,7 @@ def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> No
     """An encoder of variable bitrate uses 7.1 kbps where 6 are requested."""
     summary = make_summary(("all", 7.1, "si_sdr", 1.0, 0.1, 9, 0), ("all", 12.9, "si_sdr", 2.0, 0.1, 9, 0))
     row = RowResult.named(
-        "Opus", summary, published={"si_sdr": 2.45}, bitrate=6.0, asked={7.1: 6.0, 12.9 + 1e-14: 12.0}
+        "Opus", summary, published={"si_sdr": 2.45}, bitrate=6.0, requested={7.1: 6.0, 12.9 + 1e-14: 12.0}
     )
     assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
     assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 requested)", "12.9 (12 requested)"]

@@ -78,12 +78,12 @@ def test_thousands_of_damaged_files_give_an_error_or_all_that_is_whole(codec, co
             refused += 1
             continue
         assert reader.damage or bytes(other) == data
-        place = 0
+        position = 0
         for piece in pieces:
-            found = piece.codes.codes if piece.codes.segments else right[..., :0]
+            decoded = piece.codes.codes if piece.codes.segments else right[..., :0]
             if piece.damage is None:
-                assert torch.equal(found, right[..., place : place + found.shape[-1]])
-            place += found.shape[-1]
+                assert torch.equal(decoded, right[..., position : position + decoded.shape[-1]])
+            position += decoded.shape[-1]
     assert refused < 0.4 * files
 
 

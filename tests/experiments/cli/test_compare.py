@@ -46,9 +46,9 @@ def test_a_baseline_shows_what_was_asked_and_spent_and_a_second_call_adds(
     assert "(6 requested)" in said.out
     assert "(12 requested)" in said.out
     assert " Opus" in said.out  # the label
-    kept = Evaluation.load(tmp_path / "evaluations" / "Opus")
-    assert kept.info["asked_kbps"] == [6.0, 12.0]
-    assert kept.per_file.groupby("asked_kbps")[["si_snr", "mel_distance"]].count().values.tolist() == [[3, 0], [3, 3]]
+    stored = Evaluation.load(tmp_path / "evaluations" / "Opus")
+    assert stored.info["asked_kbps"] == [6.0, 12.0]
+    assert stored.per_file.groupby("asked_kbps")[["si_snr", "mel_distance"]].count().values.tolist() == [[3, 0], [3, 3]]
     assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "--seconds", "0.7") == 0
     assert (
         "are of another codec, other audio or another split, and are now in evaluations/Opus-"

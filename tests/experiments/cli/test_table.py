@@ -254,6 +254,11 @@ def test_a_job_that_gets_a_stop_signal_starts_no_other_row(table: list[str], tmp
     assert not list((tmp_path / "runs").glob("good-*"))
 
 
+def test_a_row_on_several_machines_is_refused(table: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*table, "--rows", "Good", "--dry-run", "--trainer.num_nodes", "2"]) == 2
+    assert "a table trains each row on one machine" in capsys.readouterr().err
+
+
 def test_an_unknown_row_lists_the_rows(table: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*table, "--rows", "Nobody"]) == 2
     assert re.search(r"has no row Nobody.*; it has: Good, Typo, Fails", capsys.readouterr().err)

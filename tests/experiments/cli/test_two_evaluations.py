@@ -45,14 +45,14 @@ def test_two_baselines_at_once_are_each_whole(tmp_path: Path) -> None:
     train.parent.mkdir(parents=True)
     soundfile.write(train, 0.1 * rng.standard_normal(12000), 24000)
     common = ["--baseline", "Opus", "--data", "audio", "--sample-rate", "24000", "--workers", "0"]
-    asked = {
+    options = {
         "first": ["--bitrates", "12", "--metrics", "si_sdr", "--split", "test"],
         "second": ["--bitrates", "24", "--metrics", "mel_distance", "--split", "test"],
     }
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(tmp_path), name, other, *common, *asked[name]],
+            [sys.executable, "-c", DRIVER, str(tmp_path), name, other, *common, *options[name]],
             cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for name, other in (("first", "second"), ("second", "first"))

@@ -18,23 +18,23 @@ RECIPE = ["--config", "encodec_24khz"]
 
 
 def request(*words: str) -> Request:
-    return asked(*RECIPE, *words)
+    return parse(*RECIPE, *words)
 
 
-def asked(*words: str) -> Request:
+def parse(*words: str) -> Request:
     return read_request(read_words(words))
 
 
 def test_the_short_forms_are_written_out_and_argv_is_left_alone() -> None:
     words = [*RECIPE, "--data", "sounds", "--scale", "mini", "--dry-run", "--compile"]
     before, typed = list(sys.argv), list(words)
-    found = asked(*words)
-    assert found.recipe == "encodec_24khz"
-    assert found.scale == "mini"
-    assert found.dry_run
-    assert found.settings["data"]["folder"] == "sounds"
-    assert found.settings["model"]["compile"] == "true"
-    assert found.explicit == {"data.folder", "model.compile"}
+    parsed = parse(*words)
+    assert parsed.recipe == "encodec_24khz"
+    assert parsed.scale == "mini"
+    assert parsed.dry_run
+    assert parsed.settings["data"]["folder"] == "sounds"
+    assert parsed.settings["model"]["compile"] == "true"
+    assert parsed.explicit == {"data.folder", "model.compile"}
     assert (sys.argv, words) == (before, typed)
 
 
@@ -49,10 +49,10 @@ def test_the_usual_number_of_batches_is_the_recipes_or_the_scales(tmp_path: Path
 
 def test_both_ways_of_writing_a_value() -> None:
     words = ["--a", "1", "--b=2", "--c+=x=y", "--d", "-3", "--e", "-1e-3", "--scal", "mini"]
-    found = read_words(["--config", "one", *words, "--config=two"])
+    parsed = read_words(["--config", "one", *words, "--config=two"])
     given = [("a", "1"), ("b", "2"), ("c+", "x=y"), ("d", "-3"), ("e", "-1e-3"), ("scal", "mini")]
-    assert found.settings == given
-    assert (found.configs, found.scale, found.dry_run) == (["one", "two"], None, False)
+    assert parsed.settings == given
+    assert (parsed.configs, parsed.scale, parsed.dry_run) == (["one", "two"], None, False)
 
 
 def test_the_commands_own_options_are_explained() -> None:
@@ -100,9 +100,9 @@ def test_mistakes_are_refused_with_what_would_work(words: list[str], message: st
 
 def test_a_recipe_is_asked_for_and_an_unknown_one_refused() -> None:
     with pytest.raises(RecipeError, match="which recipe.*dac_44khz, dac_44khz_16kbps, .*encodec_24khz"):
-        asked("--scale", "mini")
+        parse("--scale", "mini")
     with pytest.raises(RecipeError, match=r"no recipe 'encodec' \(did you mean encodec_24khz\?\); there are: dac_"):
-        asked("--config", "encodec")
+        parse("--config", "encodec")
 
 
 @pytest.mark.parametrize("setting", LINKED)
@@ -119,7 +119,7 @@ def test_a_value_for_a_setting_that_follows_another_is_refused(setting: str, tmp
         text = {section: {slot: {"class_path": part, "init_args": {name: 64}}}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(text))
     with pytest.raises(RecipeError, match=f"--{setting} follows "):
-        asked("--config", str(tmp_path / "own.yaml"))
+        parse("--config", str(tmp_path / "own.yaml"))
 
 
 def test_every_linked_setting_exists() -> None:
@@ -131,48 +131,48 @@ def test_every_linked_setting_exists() -> None:
 
 
 def test_a_swap_takes_over_what_all_parts_share_and_says_what_it_leaves_out() -> None:
-    found = request("--model.decoder", "DACDecoder", "--model.quantizer", "FactorizedVQ")
-    model = found.settings["model"]
+    parsed = request("--model.decoder", "DACDecoder", "--model.quantizer", "FactorizedVQ")
+    model = parsed.settings["model"]
     # SEANet's n_filters counts at its widest rate, DAC's at its narrowest: one name, another meaning.
     assert model["decoder"]["init_args"] == {"channels": 1, "strides": [2, 4, 5, 8]}
     assert model["quantizer"]["init_args"] == {"n_codebooks": 32, "codebook_size": 1024}
-    assert found.swapped == {"model.decoder", "model.quantizer"}
-    assert [line.split(";")[0] for line in found.dropped] == ["decoder is DACDecoder", "quantizer is FactorizedVQ"]
-    assert found.dropped[1].endswith(
+    assert parsed.swapped == {"model.decoder", "model.quantizer"}
+    assert [line.split(";")[0] for line in parsed.dropped] == ["decoder is DACDecoder", "quantizer is FactorizedVQ"]
+    assert parsed.dropped[1].endswith(
         "; these arguments of the recipe's ResidualVQ do not apply to it: decay, kmeans_init"
     )
 
 
 def test_naming_the_part_that_is_there_already_changes_nothing() -> None:
-    found = request("--model.quantizer", "ResidualVQ")
-    assert found.settings == request().settings
-    assert not found.dropped
-    assert not found.swapped
+    parsed = request("--model.quantizer", "ResidualVQ")
+    assert parsed.settings == request().settings
+    assert not parsed.dropped
+    assert not parsed.swapped
 
 
 def test_an_argument_may_stand_before_the_part_it_is_for() -> None:
-    found = request("--model.quantizer.codebook_dim", "4", "--model.quantizer", "FactorizedVQ")
-    quantizer = found.settings["model"]["quantizer"]
+    parsed = request("--model.quantizer.codebook_dim", "4", "--model.quantizer", "FactorizedVQ")
+    quantizer = parsed.settings["model"]["quantizer"]
     assert quantizer["class_path"] == "codeclab.quantizers.factorized_vq.FactorizedVQ"
     assert quantizer["init_args"]["codebook_dim"] == "4"
 
 
 def test_flags_speak_for_whole_dotted_paths_and_for_the_last_of_a_list() -> None:
-    found = request("--model.discriminators+=MSSTFTDiscriminator", "--model.discriminators.n_filters", "6",
+    parsed = request("--model.discriminators+=MSSTFTDiscriminator", "--model.discriminators.n_filters", "6",
                     "--model.encoder", "{class_path: DACEncoder, init_args: {n_filters: 6}}",
                     "--model.optimizer.lr", "1")  # fmt: skip
     arguments = {"model.discriminators[1].n_filters", "model.encoder.n_filters", "model.optimizer.lr"}
-    assert found.explicit == {"model.encoder", *arguments}
+    assert parsed.explicit == {"model.encoder", *arguments}
 
 
 def test_one_setting_of_a_group_leaves_the_others_whether_the_recipe_has_the_group_or_not() -> None:
-    found = request("--config", "dac_44khz", "--model.discriminator_optimizer.lr", "0.25")
-    before = asked("--config", "dac_44khz").settings["model"]["discriminator_optimizer"]
-    assert found.settings["model"]["discriminator_optimizer"] == {**before, "lr": "0.25"}
-    assert "model.discriminator_optimizer.lr" in found.explicit
+    parsed = request("--config", "dac_44khz", "--model.discriminator_optimizer.lr", "0.25")
+    before = parse("--config", "dac_44khz").settings["model"]["discriminator_optimizer"]
+    assert parsed.settings["model"]["discriminator_optimizer"] == {**before, "lr": "0.25"}
+    assert "model.discriminator_optimizer.lr" in parsed.explicit
     assert "discriminator_optimizer" not in request().settings["model"]
-    found = request("--model.discriminator_optimizer.lr", "0.25")
-    assert found.settings["model"]["discriminator_optimizer"] == {"lr": "0.25"}
+    parsed = request("--model.discriminator_optimizer.lr", "0.25")
+    assert parsed.settings["model"]["discriminator_optimizer"] == {"lr": "0.25"}
 
 
 def test_a_group_may_be_given_whole_in_a_flag_or_in_a_file(tmp_path: Path) -> None:
@@ -180,46 +180,46 @@ def test_a_group_may_be_given_whole_in_a_flag_or_in_a_file(tmp_path: Path) -> No
     (tmp_path / "model.yaml").write_text("quantizer: FactorizedVQ\nsample_rate: 16000")
     before = request().settings["model"]
     for value in ("{lr: 0.25}", str(tmp_path / "optimizer.yaml")):
-        found = request("--model.optimizer", value, "--model.optimizer.name", "AdamW").settings["model"]
-        assert found["optimizer"] == {**before["optimizer"], "lr": 0.25, "name": "AdamW"}
-    found = request("--model", str(tmp_path / "model.yaml"))
-    assert found.settings["model"]["sample_rate"] == 16000
-    assert found.swapped == {"model.quantizer"}
+        parsed = request("--model.optimizer", value, "--model.optimizer.name", "AdamW").settings["model"]
+        assert parsed["optimizer"] == {**before["optimizer"], "lr": 0.25, "name": "AdamW"}
+    parsed = request("--model", str(tmp_path / "model.yaml"))
+    assert parsed.settings["model"]["sample_rate"] == 16000
+    assert parsed.swapped == {"model.quantizer"}
 
 
 def test_a_list_gets_one_more() -> None:
     before = request().settings["model"]
-    found = request("--model.bitrates+=1e-1", "--model.decoder.strides+=[3,4]", "--init_parts+=encoder").settings
-    assert found["model"]["bitrates"] == [*before["bitrates"], 0.1]
-    assert found["model"]["decoder"]["init_args"]["strides"] == [*before["decoder"]["init_args"]["strides"], 3, 4]
-    assert found["init_parts"] == ["encoder"]
+    parsed = request("--model.bitrates+=1e-1", "--model.decoder.strides+=[3,4]", "--init_parts+=encoder").settings
+    assert parsed["model"]["bitrates"] == [*before["bitrates"], 0.1]
+    assert parsed["model"]["decoder"]["init_args"]["strides"] == [*before["decoder"]["init_args"]["strides"], 3, 4]
+    assert parsed["init_parts"] == ["encoder"]
     with pytest.raises(RecipeError, match=r"--model.spectral_loss.n_mels\+= appends to the recipe's list"):
         request("--model.spectral_loss", "MultiScaleLogMelLoss", "--model.spectral_loss.n_mels+=3")
 
 
 def test_a_parts_mapping_is_given_whole_or_by_its_keys() -> None:
     package = ["--model.quantizer", "PackageVQ", "--model.quantizer.arguments"]
-    found = request(*package, "{a: 1, b: 1e-3}", "--model.quantizer.arguments.a", "2")
-    assert found.settings["model"]["quantizer"]["init_args"]["arguments"] == {"a": "2", "b": 0.001}
-    found = request(*package, "{a: 1}", "--model.quantizer.arguments", "{b: 2}")
-    assert found.settings["model"]["quantizer"]["init_args"]["arguments"] == {"b": 2}
+    parsed = request(*package, "{a: 1, b: 1e-3}", "--model.quantizer.arguments.a", "2")
+    assert parsed.settings["model"]["quantizer"]["init_args"]["arguments"] == {"a": "2", "b": 0.001}
+    parsed = request(*package, "{a: 1}", "--model.quantizer.arguments", "{b: 2}")
+    assert parsed.settings["model"]["quantizer"]["init_args"]["arguments"] == {"b": 2}
 
 
 def test_a_class_beside_the_runs_own_takes_its_arguments() -> None:
-    found = request("--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "boards",
+    parsed = request("--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", "boards",
                     "--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor", "valid/mel_distance",
                     "--trainer.callbacks+=LearningRateMonitor")  # fmt: skip
-    assert found.settings["trainer"]["logger"] == {"class_path": "CSVLogger", "init_args": {"save_dir": "boards"}}
+    assert parsed.settings["trainer"]["logger"] == {"class_path": "CSVLogger", "init_args": {"save_dir": "boards"}}
     stopping = {"class_path": "EarlyStopping", "init_args": {"monitor": "valid/mel_distance"}}
-    assert found.settings["trainer"]["callbacks"] == [stopping, "LearningRateMonitor"]
+    assert parsed.settings["trainer"]["callbacks"] == [stopping, "LearningRateMonitor"]
 
 
 def test_a_second_config_swaps_like_a_flag(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("model: {quantizer: {class_path: FactorizedVQ, init_args: {codebook_dim: 4}}}")
-    found = request("--config", str(tmp_path / "mine.yaml"))
+    parsed = request("--config", str(tmp_path / "mine.yaml"))
     shared = {"n_codebooks": 32, "codebook_size": 1024}
-    assert found.settings["model"]["quantizer"]["init_args"] == {**shared, "codebook_dim": 4}
-    assert found.recipe == "mine"
+    assert parsed.settings["model"]["quantizer"]["init_args"] == {**shared, "codebook_dim": 4}
+    assert parsed.recipe == "mine"
 
 
 KNOWN = [
@@ -287,8 +287,8 @@ def test_a_config_may_name_parts_where_they_were_when_it_was_written(tmp_path: P
     recipe = yaml.safe_load((RECIPES / "encodec_24khz.yaml").read_text())
     recipe["model"]["waveform_loss"] = {"class_path": "codeclab.experiments.losses.waveform.WaveformL1"}
     (tmp_path / "older.yaml").write_text(yaml.safe_dump(recipe))
-    found = asked("--config", str(tmp_path / "older.yaml"))
-    loss = found.settings["model"]["waveform_loss"]
+    parsed = parse("--config", str(tmp_path / "older.yaml"))
+    loss = parsed.settings["model"]["waveform_loss"]
     assert loss["class_path"] == "codeclab.experiments.train.losses.waveform.WaveformL1"
     slot, base = "model.waveform_loss", all_slots()["model.waveform_loss"]
     assert find_part(slot, base, "codeclab.experiments.losses.waveform.WaveformL1") is WaveformL1

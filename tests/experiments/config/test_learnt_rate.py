@@ -104,14 +104,14 @@ def test_a_folder_from_before_rates_were_measured_loads(codec: Codec, tmp_path: 
 
 def test_an_evaluation_gives_what_the_codes_cost(codec: Codec) -> None:
     clips = [Clip(name, "noise", level * torch.randn(1, 800), 8000) for name, level in (("a", 0.01), ("b", 0.5))]
-    found = evaluate(codec, clips, metrics=["si_sdr", "bitrate_efficiency"])
+    evaluation = evaluate(codec, clips, metrics=["si_sdr", "bitrate_efficiency"])
     costs = [float(spent(codec, clip.audio[None]).mean()) * 2 for clip in clips]
-    assert found.per_file.codes_kbps.tolist() == pytest.approx(costs)
+    assert evaluation.per_file.codes_kbps.tolist() == pytest.approx(costs)
     mean = pytest.approx(sum(costs) / 2)
-    assert found.per_file.bitrate_kbps.tolist() == [mean, mean]
-    assert found.info["bitrates_kbps"] == [mean]
-    assert set(found.summary.metric) == {"si_sdr", "bitrate_efficiency"}
-    assert found.summary.bitrate_kbps.tolist() == [mean] * len(found.summary)
+    assert evaluation.per_file.bitrate_kbps.tolist() == [mean, mean]
+    assert evaluation.info["bitrates_kbps"] == [mean]
+    assert set(evaluation.summary.metric) == {"si_sdr", "bitrate_efficiency"}
+    assert evaluation.summary.bitrate_kbps.tolist() == [mean] * len(evaluation.summary)
 
 
 TINY = ["--config", "encodec_24khz", "--model.encoder.n_filters", "2", "--model.encoder.dimension", "4",

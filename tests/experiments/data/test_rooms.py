@@ -66,9 +66,9 @@ def test_what_does_not_fade_has_no_time() -> None:
 
 def test_recorded_rooms_have_the_times_estimated_elsewhere(shared: Path) -> None:
     folder = shared / "audio" / "rir"
-    found = find_rooms(str(folder), 0.3, 1.3)
+    rooms = find_rooms(str(folder), 0.3, 1.3)
     names = ["audiomentations_impulse_response_0", "p5_studio_b", "webaudio_kitchen_true_stereo"]
-    assert [path.stem for path in found.paths] == names
+    assert [path.stem for path in rooms.paths] == names
     for name, time in (("audiomentations_stereo_impulse_response", 1.52), ("webaudio_binaural_s3_r4_bd", 1.89)):
         response, rate = soundfile.read(folder / f"{name}.flac", always_2d=True)
         assert measure_rt60(response[:, 0], rate) == pytest.approx(time, rel=0.1)

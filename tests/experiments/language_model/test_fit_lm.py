@@ -190,9 +190,9 @@ def test_what_its_coders_spend_is_printed_and_written(folder, capsys):
     assert fit(folder, 2, "lm") == 0
     capsys.readouterr()
     assert evaluate("evaluate", [str(folder / "codec"), *words, "--language-model", str(folder / "lm")]) == 0
-    shown = capsys.readouterr().out.splitlines()
-    assert shown[0].startswith("| domain | nominal kbps | packed, kbps | static, kbps | language model, kbps |")
-    assert [line.split(" | ")[:2] for line in shown[2:]] == [
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("| domain | nominal kbps | packed, kbps | static, kbps | language model, kbps |")
+    assert [line.split(" | ")[:2] for line in printed[2:]] == [
         ["| noise", "4"], ["| noise", "12"], ["| all", "4"], ["| all", "12"]
     ]  # fmt: skip
     written = list(csv.DictReader((folder / "out" / "entropy.csv").read_text().splitlines()))

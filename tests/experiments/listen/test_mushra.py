@@ -250,8 +250,13 @@ def test_a_table_shows_what_listeners_found_beside_what_the_paper_says(
     told = capsys.readouterr().out
     assert "0000000000000002 was screened out: rated 3 of 3 hidden references below 90" in told
     assert f"one, 1.5 kbps; one, 24 kbps: kept in {runs / 'one' / 'mushra.json'}" in told
-    kept = json.loads((runs / "one" / "mushra.json").read_text())
-    assert (kept["test"], kept["listeners"], kept["screened_out"], kept["of"]) == (test.id, 2, 1, identity(codec))
+    stored = json.loads((runs / "one" / "mushra.json").read_text())
+    assert (stored["test"], stored["listeners"], stored["screened_out"], stored["of"]) == (
+        test.id,
+        2,
+        1,
+        identity(codec),
+    )
 
     summary = pd.DataFrame(
         [("all", rate, "si_snr", 1.0, 0.5, 3, 0) for rate in (1.5, 6.0, 24.0)], columns=SUMMARY_COLUMNS
@@ -263,15 +268,15 @@ def test_a_table_shows_what_listeners_found_beside_what_the_paper_says(
     rows = [with_figures(rows[0], runs, identity(codec)), with_figures(rows[1], runs, "v1-another")]
     table = Table("t", "EnCodec, Table 1", ["si_snr"], rows, columns=["mushra"])
     assert table.own_columns == ["mushra"]
-    shown = markdown(table)
+    rendered = markdown(table)
     # 40 and 50, three times each: their deviation is a root of 30, t(0.975, 5) is 2.570582.
-    assert "| EnCodec | 1.5 | 1.00 ± 0.50 | 45.0 ± 5.7 | 49.2 ± 2.4 |" in shown
-    assert "| EnCodec | 6 | 1.00 ± 0.50 | — | — |" in shown
-    assert "| EnCodec | 24 | 1.00 ± 0.50 | 85.0 ± 5.7 | — |" in shown
-    assert "| Trained anew | 1.5 | 1.00 ± 0.50 | — | — |" in shown
-    assert f"* MUSHRA: listening test {test.id}, 2 listeners, 1 screened out; ± over ratings." in shown
-    assert "need a listening test" not in shown
-    domain = next(part for part in shown.split("### ") if part.startswith("music"))
+    assert "| EnCodec | 1.5 | 1.00 ± 0.50 | 45.0 ± 5.7 | 49.2 ± 2.4 |" in rendered
+    assert "| EnCodec | 6 | 1.00 ± 0.50 | — | — |" in rendered
+    assert "| EnCodec | 24 | 1.00 ± 0.50 | 85.0 ± 5.7 | — |" in rendered
+    assert "| Trained anew | 1.5 | 1.00 ± 0.50 | — | — |" in rendered
+    assert f"* MUSHRA: listening test {test.id}, 2 listeners, 1 screened out; ± over ratings." in rendered
+    assert "need a listening test" not in rendered
+    domain = next(part for part in rendered.split("### ") if part.startswith("music"))
     assert "| EnCodec | 1.5 | — | 45.0 ± 63.5 |" in domain
     # A report of the run alone has the column, too.
     assert "mushra" in read_sources([runs / "one"]).table.columns
@@ -299,8 +304,8 @@ def test_the_runner_finds_what_listeners_said_of_any_seed(tmp_path: Path, monkey
     found = collecting.collect(Draft(row, jobs), [Outcome(), Outcome()], spec)
     assert found.error is None
     assert found.listened == "listening test of-v1-1, 12 listeners"
-    shown = markdown(spec.printed([found], [], ranked=True))
-    assert "| 70.0 ± 2.0 | 77.5 ± 1.8 |" in shown
+    rendered = markdown(spec.printed([found], [], ranked=True))
+    assert "| 70.0 ± 2.0 | 77.5 ± 1.8 |" in rendered
     spec = replace(spec, columns=[])
     assert collecting.collect(Draft(row, jobs), [Outcome(), Outcome()], spec).listened is None
 
@@ -315,11 +320,11 @@ def test_figures_of_several_tests_are_kept_separate(tmp_path: Path) -> None:
         (tmp_path / name / "mushra.json").write_text(json.dumps(content))
         summary = pd.DataFrame([("all", 6.0, "si_snr", 1.0, 0.5, 3, 0)], columns=SUMMARY_COLUMNS)
         rows.append(with_figures(RowResult.named(name, summary), tmp_path, name))
-    shown = markdown(Table("t", "", ["si_snr"], rows, columns=["mushra"]))
-    assert "| a | 6 | 1.00 ± 0.50 | 50.0 |" in shown
-    assert "* MUSHRA of a: listening test test-a, 1 listener; ± over ratings." in shown
-    assert "* MUSHRA of b: listening test test-b, 1 listener; ± over ratings." in shown
-    assert "* MUSHRA of different listening tests cannot be compared." in shown
+    rendered = markdown(Table("t", "", ["si_snr"], rows, columns=["mushra"]))
+    assert "| a | 6 | 1.00 ± 0.50 | 50.0 |" in rendered
+    assert "* MUSHRA of a: listening test test-a, 1 listener; ± over ratings." in rendered
+    assert "* MUSHRA of b: listening test test-b, 1 listener; ± over ratings." in rendered
+    assert "* MUSHRA of different listening tests cannot be compared." in rendered
     (tmp_path / "b" / "mushra.json").write_text("{")
     with pytest.raises(ValueError, match="mushra.json cannot be read .*`codeclab mushra analyse` writes it again"):
         with_figures(RowResult.named("b", rows[1].summary), tmp_path, "b")

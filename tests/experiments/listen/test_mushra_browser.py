@@ -55,9 +55,9 @@ wait();
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A test of a run at two bitrates, made by the command."""
-    place = tmp_path_factory.mktemp("mushra")
+    folder = tmp_path_factory.mktemp("mushra")
     codec = Codec.from_recipe("encodec_24khz", scale="laptop").eval()
-    home = place / "runs" / "mine"
+    home = folder / "runs" / "mine"
     codec.save(home / "codec")
     (home / "config.yaml").write_text("data:\n  folder: null\n")
     per_file = [
@@ -69,9 +69,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = {"metrics": ["si_snr"], "sample_rate": 24000, "codec": identity(codec)}
     codes = CodeStatistics(codec.quantizer.codebook_sizes).table()
     Evaluation(pd.DataFrame(per_file), codes, info).save(home / "evaluation")
-    words = [str(home), "-o", str(place / "test"), "--clips", "1", "--seconds", "1", "--listen", "0.05"]
+    words = [str(home), "-o", str(folder / "test"), "--clips", "1", "--seconds", "1", "--listen", "0.05"]
     assert run("mushra", ["prepare", *words, "--title", "How good?", "--device", "cpu"]) == 0
-    return place / "test"
+    return folder / "test"
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ def test_the_folder_has_the_mode_that_the_umask_says(umask: int, tmp_path: Path)
     for name in ("a", "b"):
         soundfile.write(tmp_path / "audio" / f"{name}.wav", 0.1 * rng.standard_normal(24000), 24000)
     Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "codec")
-    asked = ListeningRequest(
+    request = ListeningRequest(
         [str(tmp_path / "codec")], data=str(tmp_path / "audio"), clips=1, seconds=1.0, device="cpu"
     )
     before = os.umask(umask)
     try:
-        prepare_test(asked, tmp_path / "test")
+        prepare_test(request, tmp_path / "test")
     finally:
         os.umask(before)
     written = [tmp_path / "test", *(tmp_path / "test").rglob("*")]

@@ -50,10 +50,10 @@ def test_an_edited_recipe_or_table_changes_no_job(job: Job) -> None:
     outcome = perform(Job.load(job.dump()), wait=False)
     assert outcome.error is None
     assert len(pd.read_csv(job.folder.metrics)) == 2
-    kept = yaml.safe_load(job.folder.config.read_text())
-    assert kept["trainer"]["max_steps"] == 2
-    assert kept["model"]["waveform_loss"]["class_path"].endswith("OwnL1")
-    assert kept["made_for"] == {"table": "table", "row": "A row", "seed": 0, "recipe": "mine", "scale": "laptop"}
+    stored = yaml.safe_load(job.folder.config.read_text())
+    assert stored["trainer"]["max_steps"] == 2
+    assert stored["model"]["waveform_loss"]["class_path"].endswith("OwnL1")
+    assert stored["made_for"] == {"table": "table", "row": "A row", "seed": 0, "recipe": "mine", "scale": "laptop"}
     stamp = Stamp.read(job.evaluation)
     assert stamp is not None
     assert (stamp.metrics, stamp.columns) == (["si_sdr"], ["stride"])

@@ -122,13 +122,13 @@ def test_a_template_is_filled_with_each_rows_values(tmp_path: Path) -> None:
 
 def test_tables_and_a_tables_rows_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tables", []) == 0
-    shown = capsys.readouterr().out
-    assert "encodec_table_a4" in shown
-    assert "28" in shown
+    printed = capsys.readouterr().out
+    assert "encodec_table_a4" in printed
+    assert "28" in printed
     assert run("tables", ["encodec_table1"]) == 0
-    shown = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for words in ("Reference", "the paper's figures only", "baseline: LyraV2", "--config encodec_24khz"):
-        assert words in shown
+        assert words in printed
     assert run("tables", ["encodec_table5"]) == 0
     assert "recipe, not trained: encodec_48khz" in capsys.readouterr().out
     assert run("tables", ["nope"]) == 2

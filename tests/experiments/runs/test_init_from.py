@@ -98,10 +98,10 @@ def test_a_run_brings_both_players(recipe, runs, build):
     cli = build(recipe, name="tuned", init=runs / recipe, seed_everything=5)
     state = torch.load(runs / recipe / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     prefix = "discriminators."
-    kept = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    assert len(kept) > 10
-    assert kept.keys() == cli.model.discriminators.state_dict().keys()
-    assert all(torch.equal(value, kept[name]) for name, value in cli.model.discriminators.state_dict().items())
+    stored = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    assert len(stored) > 10
+    assert stored.keys() == cli.model.discriminators.state_dict().keys()
+    assert all(torch.equal(value, stored[name]) for name, value in cli.model.discriminators.state_dict().items())
     assert_same_weights(cli.model.codec, Codec.from_pretrained(runs / recipe))
     assert cli.origin.endswith("; discriminators: its own")
     assert "+critics-" in cli.settings["init_identity"]
@@ -292,9 +292,9 @@ def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch,
     words = ["--config", str(run), "--init", str(run), "--runs", "."]
     with pytest.raises(SystemExit, match="0"):
         main(["fit", *words, "--name", "tuned", "--dry-run"])
-    shown = capsys.readouterr().out.splitlines()[-1]
-    assert shown.startswith(f"init           {run} (v1-")
-    assert shown.endswith("; discriminators: its own")
+    printed = capsys.readouterr().out.splitlines()[-1]
+    assert printed.startswith(f"init           {run} (v1-")
+    assert printed.endswith("; discriminators: its own")
     assert list(tmp_path.iterdir()) == []
     started = fit.build("fit", words).folder.path
     assert started.name.startswith("dac_44khz-")

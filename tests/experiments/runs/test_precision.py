@@ -32,11 +32,11 @@ def test_a_run_that_continues_keeps_its_own(before, after, fast, build):
     fast(before)
     first = build("encodec_24khz", 2, trainer__precision="null", trainer__val_check_interval=1)
     first.execute()
-    kept = yaml.safe_load(first.folder.config.read_text())["trainer"]["precision"]
-    assert kept == ("bf16-mixed" if before else None)
+    stored = yaml.safe_load(first.folder.config.read_text())["trainer"]["precision"]
+    assert stored == ("bf16-mixed" if before else None)
     fast(after)
     again = build("encodec_24khz", 2, trainer__precision="null", trainer__val_check_interval=1)
-    assert again.config.trainer.precision == kept
+    assert again.config.trainer.precision == stored
     assert again.resume is not None
 
 

@@ -10,7 +10,7 @@ import lightning
 import pytest
 import torch
 
-from codeclab.experiments.runs.stopping import Stopped, asked, listening
+from codeclab.experiments.runs.stopping import Stopped, listening, stop_request
 
 SETTINGS = {"trainer__val_check_interval": 4, "trainer__limit_val_batches": 1, "model__average_decay": 0.9}
 KEPT = ("state_dict", "optimizer_states", "global_step")
@@ -204,11 +204,11 @@ def send_self(number):
 def test_work_that_holds_signals_back_only_notes_the_first():
     with listening() as stop, stop.held():
         send_self(signal.SIGTERM)
-        assert asked().number == signal.SIGTERM
+        assert stop_request().number == signal.SIGTERM
     with listening(), pytest.raises(Stopped) as ended:
         send_self(signal.SIGINT)
     assert ended.value.code == 130
-    assert asked().number is None
+    assert stop_request().number is None
 
 
 def test_a_second_signal_ends_at_once_and_what_a_table_passes_on_is_no_second_one():

@@ -1,0 +1,181 @@
+"""Rows as jobs of submitit: several at a time on this machine, or on a cluster."""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.helpers import environment_variables
+
+from codeclab.codecs.wording import counted
+from codeclab.experiments.runner.cores import hold_to, threads_each
+from codeclab.experiments.runner.job import Job, Outcome
+from codeclab.experiments.runner.worker import work
+from codeclab.experiments.runs.stopping import PASSED_ON, REQUEUE, Stopped, stop_request
+
+FOLDER = ".jobs"
+"""Folder beside the runs with the logs of rows that were made on this machine, and what submitit writes."""
+
+FOREVER = 10**7
+"""Minutes that a row may take on this machine; submitit wants a limit."""
+
+
+class Submitted:
+    """A job that was submitted.
+
+    Args:
+        handle: submitit's.
+        slots: that it takes.
+    """
+
+    def __init__(self, handle: Any, slots: Sequence[str | None] = ()) -> None:
+        self.handle = handle
+        self.slots = slots
+        self.log: Path = handle.paths.stdout
+        self._position = 0
+
+    def pass_on(self) -> None:
+        """Print the lines that its log has got since the last call."""
+        with suppress(FileNotFoundError), self.log.open("rb") as file:
+            file.seek(self._position)
+            whole, newline, _ = file.read().rpartition(b"\n")
+            self._position += len(whole + newline)
+            print(whole.decode(errors="replace"), end=newline.decode(), file=sys.stderr, flush=True)
+
+
+class Launcher(ABC):
+    """Makes jobs through an executor of submitit, as many at a time as there is room for.
+
+    Attributes:
+        pause: seconds between two looks at the jobs.
+        lost: the error of a job that ended without an outcome.
+    """
+
+    pause: float
+    lost: str
+
+    @abstractmethod
+    def submit(self, job: Job, wait: bool) -> Submitted | Outcome | None:
+        """Submit a job; an outcome where it cannot be made, None where there is no room for it yet."""
+
+    @abstractmethod
+    def ended(self, running: Mapping[Job, Submitted]) -> list[Job]:
+        """Those that have ended; what they took is free again."""
+
+    @abstractmethod
+    def tell(self, submitted: Iterable[Submitted], number: int) -> None:
+        """Pass a signal on to jobs; called again and again until they have ended."""
+
+    def __call__(self, jobs: Sequence[Job], wait: bool) -> list[Outcome]:
+        """Make jobs.
+
+        Args:
+            jobs: the first that there is room for is next.
+            wait: for other runners that are making one.
+
+        Returns:
+            the outcomes, in the jobs' order.
+        """
+        outcomes: dict[Job, Outcome] = {}
+        running: dict[Job, Submitted] = {}
+        with stop_request().held() as stop, stop.passed_on(lambda number: self.tell(list(running.values()), number)):
+            while running or (len(outcomes) < len(jobs) and stop.number is None):
+                for job in jobs:
+                    if stop.number is None and job not in running and job not in outcomes:
+                        started = self.submit(job, wait)
+                        if isinstance(started, Outcome):
+                            outcomes[job] = started
+                        elif started is not None:
+                            running[job] = started
+                ended = self.ended(running)
+                for submitted in running.values():
+                    submitted.pass_on()
+                for job in ended:
+                    outcomes[job] = self.collect(job, running.pop(job))
+                if stop.number is not None:  # to one that was just being submitted, it was not passed on
+                    self.tell(list(running.values()), PASSED_ON)
+                if running:
+                    time.sleep(self.pause)
+            if stop.number is not None:
+                raise Stopped(stop.number, told=True)
+        return [outcomes[job] for job in jobs]
+
+    def collect(self, job: Job, submitted: Submitted) -> Outcome:
+        """The outcome of a job that has ended."""
+        handle = submitted.handle
+        if not handle.paths.result_pickle.exists():
+            if stop_request().number is None:
+                print(f"{job.title}: {self.lost}; its log: {submitted.log}", file=sys.stderr)
+            return Outcome(error=self.lost)
+        error = handle.exception()
+        return handle.result() if error is None else Outcome(error=str(error).strip().splitlines()[-1])
+
+
+class LocalLauncher(Launcher):
+    """Makes jobs in processes of this machine, each with its devices or its share of the cores; they end with this one.
+
+    Args:
+        runs: the folder of runs; logs are beside them.
+        slots: of each job that is made at the same time, the GPU as CUDA_VISIBLE_DEVICES names it (more than once
+            where jobs share it), or None for a share of the cores.
+    """
+
+    pause = 0.2
+    lost = "its process ended before the row was done (a crash, out of memory, or killed)"
+
+    def __init__(self, runs: Path, slots: Sequence[str | None]) -> None:
+        self.folder = runs.resolve() / FOLDER
+        self.slots = slots
+        self.free = list(slots)
+
+    def submit(self, job: Job, wait: bool) -> Submitted | Outcome | None:
+        """Start a job once there are slots for it."""
+        if slots_for(job, self.slots) is None:
+            devices = counted(job.devices, "device")
+            return Outcome(error=f"wants {devices}, but --devices gives {len(set(self.slots))}")
+        taken = slots_for(job, self.free)
+        if taken is None:
+            return None
+        environment = ChainMap({"SUBMITIT_LOG_LEVEL": "CRITICAL"}, os.environ)
+        hold_to(threads_each(len(self.slots)), environment)
+        visible = ",".join(slot for slot in taken if slot is not None) or os.environ.get("CUDA_VISIBLE_DEVICES")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        executor = submitit.AutoExecutor(tempfile.mkdtemp(prefix=f"{job.name}.", dir=self.folder), cluster="local")
+        executor.update_parameters(timeout_min=FOREVER, stderr_to_stdout=True)
+        # They would end the process that submitit puts between this one and the job's.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, REQUEUE, PASSED_ON})
+        try:
+            with environment_variables(**environment.maps[0]):
+                handle = executor.submit(work, job.dump(), wait, visible, os.getpid())
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for slot in taken:
+            self.free.remove(slot)
+        return Submitted(handle, taken)
+
+    def ended(self, running: Mapping[Job, Submitted]) -> list[Job]:
+        """Those whose processes have ended."""
+        ended = [job for job, submitted in running.items() if submitted.handle.done()]
+        self.free += [slot for job in ended for slot in running[job].slots]
+        return ended
+
+    def tell(self, submitted: Iterable[Submitted], number: int) -> None:
+        """Signal submitit's processes, which pass SIGTERM on to the jobs' and, killed, take them along."""
+        for one in submitted:
+            with suppress(ProcessLookupError):
+                os.kill(int(one.handle.job_id), signal.SIGTERM if number == PASSED_ON else number)
+
+
+def slots_for(job: Job, free: Sequence[str | None]) -> list[str | None] | None:
+    """Slots that a job can have: on as many of the idlest GPUs as it is trained on, or one share of the cores."""
+    different = sorted(dict.fromkeys(free), key=lambda slot: -free.count(slot))
+    count = job.devices if different and different[0] is not None else 1
+    return different[:count] if len(different) >= count else None
