@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One visit to a machine with a GPU, in less than nine minutes: the steps of both recipes, the CUDA tests, a training.
+# One visit to a machine with a GPU, in less than nine minutes: the steps of both recipes, CUDA graphs beside the eager
+# step, the CUDA tests, a training.
 #
 #     benchmarks/gpu_visit.sh [--cpu-rehearsal] [--seconds S] [--audio FOLDER] [--peers FOLDER]
 #

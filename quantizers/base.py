@@ -96,6 +96,17 @@ class Quantizer(nn.Module, ABC):
             batch_frames: number of frames in a training batch of this process; running averages are scaled to it.
         """
 
+    def why_not_recorded(self, per_item: bool) -> str | None:
+        """Why a training step with this quantizer cannot be recorded as a CUDA graph; None where it can.
+
+        It can be recorded if every batch after the first few launches the same operations, nothing is read back from
+        the device, and whatever comes from the host goes through ``host_work``.
+
+        Args:
+            per_item: whether each item of a batch has its own number of codebooks.
+        """
+        return "its updates or draws may read the device"
+
     def bits_per_frame(self, n_codebooks: int | None = None) -> float:
         """Bits per frame of the first ``n_codebooks`` (all by default).
 

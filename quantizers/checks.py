@@ -10,6 +10,7 @@ from torch import Tensor
 
 from codeclab.quantizers.base import ABSENT
 from codeclab.quantizers.distributed import all_gather_batch, is_distributed
+from codeclab.quantizers.host_work import to_device
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,20 @@ class CodebookChoice:
 
     def mask(self, codebook: int, device: torch.device) -> Tensor | None:
         """``bool [B]``, whether each item uses codebook number ``codebook`` (from 0); None means all do."""
-        return None if self.per_item is None else (self.per_item > codebook).to(device, non_blocking=True)
+        numbers = self.per_item
+        return None if numbers is None else to_device(lambda: numbers > codebook, device)
 
     def masks(self, device: torch.device) -> Tensor | None:
         """``bool [K, B]``, ``mask`` of the first ``most`` codebooks; None means all items use them."""
-        if self.per_item is None:
-            return None
-        return (self.per_item > torch.arange(self.most)[:, None]).to(device, non_blocking=True)
+        numbers = self.per_item
+        return None if numbers is None else to_device(lambda: numbers > torch.arange(self.most)[:, None], device)
 
     def counts(self, batch: int, device: torch.device) -> Tensor:
         """Codebooks of each item, ``int64 [B]``."""
-        if self.per_item is None:
+        numbers = self.per_item
+        if numbers is None:
             return torch.full((batch,), self.most, dtype=torch.int64, device=device)
-        return self.per_item.to(device, non_blocking=True)
+        return to_device(lambda: numbers, device)
 
 
 def read_choice(n_codebooks: int | Tensor | None, available: int, batch: int) -> CodebookChoice:
@@ -126,6 +128,7 @@ def check_codes(codes: Tensor, sizes: Sequence[int]) -> None:
 def nominal_bits(choice: CodebookChoice, sizes: Sequence[int], batch: int, device: torch.device) -> Tensor:
     """Nominal bits per frame of each item's codebooks, ``float32 [B]``: the sum of ``log2(size)``."""
     totals = [0.0, *accumulate(log2(size) for size in sizes)]
-    if choice.per_item is None:
+    numbers = choice.per_item
+    if numbers is None:
         return torch.full((batch,), totals[choice.most], device=device)
-    return torch.tensor([totals[number] for number in choice.per_item.tolist()]).to(device, non_blocking=True)
+    return to_device(lambda: torch.tensor([totals[number] for number in numbers.tolist()]), device)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from codeclab.quantizers.distributed import all_reduce_sum, batch_spans
 from codeclab.quantizers.ema_codebook import EMACodebook
+from codeclab.quantizers.host_work import to_device
 from codeclab.quantizers.kmeans import assigned_sums
 
 
@@ -35,7 +36,8 @@ def learn_together(
         codebooks: codebooks of one size and with equal settings.
         vectors: vectors that each codebook quantized, ``[N, D]``; ``N`` may differ, and a process may have none.
         codes: codes of these vectors, ``int64 [N]`` for each codebook, from its ``search``.
-        updates: number of updates of each codebook so far, on the host.
+        updates: number of updates of at least these codebooks so far, on the host; where the step is recorded, it is
+            read anew for each batch.
     """
     first, size, number = codebooks[0], codebooks[0].size, len(codebooks)
     rows = torch.cat([part.detach() for part in vectors])
@@ -65,14 +67,20 @@ def learn_together(
 
 def _draw(codebooks: Sequence[EMACodebook], rows: Tensor, lengths: list[int], updates: Sequence[int]) -> Tensor:
     """Vectors drawn from the batch of all processes, one per entry, ``[K, size, D]``; ``rows`` are this process's."""
-    positions, offset = [], 0
     spans = batch_spans(lengths, rows.device)
-    for codebook, length, (start, available), number in zip(codebooks, lengths, spans, updates, strict=True):
-        drawn = codebook.draw_replacements(available, number) - start
-        inside = (drawn >= 0) & (drawn < length)
-        positions.append(torch.where(inside, drawn + offset, len(rows)))
-        offset += length
+    no_row = len(rows)
+
+    def positions() -> Tensor:
+        found, offset = [], 0
+        numbers = updates[: len(codebooks)]
+        for codebook, length, (start, available), number in zip(codebooks, lengths, spans, numbers, strict=True):
+            drawn = codebook.draw_replacements(available, number) - start
+            inside = (drawn >= 0) & (drawn < length)
+            found.append(torch.where(inside, drawn + offset, no_row))
+            offset += length
+        return torch.stack(found)
+
     # A vector of another process is a row of zeros here, so that the sum over processes is the drawn vector.
     padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
-    chosen = padded[torch.stack(positions).to(rows.device, non_blocking=True)]
+    chosen = padded[to_device(positions, rows.device)]
     return all_reduce_sum(chosen)

@@ -19,6 +19,7 @@ from codeclab.quantizers.checks import (
 )
 from codeclab.quantizers.distributed import all_gather_batch
 from codeclab.quantizers.gradient import PassThrough, check_pass_through, pass_through
+from codeclab.quantizers.host_work import to_device
 from codeclab.quantizers.kmeans import assigned_sums, half_squares, kmeans, nearest
 from codeclab.quantizers.precision import full_float32
 from codeclab.quantizers.randomness import seeded_generator
@@ -267,6 +268,12 @@ class FactorizedVQ(Quantizer):
                 total = total + stage.out_proj(entries) * (chosen != ABSENT)[:, None]
             return total
 
+    def why_not_recorded(self, per_item: bool) -> str | None:
+        """Why a training step with it cannot be recorded; None without the replacement of dead entries."""
+        if self.dead_threshold > 0:
+            return "dead_threshold counts codes by an operation that waits for the device"
+        return None
+
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
         """Initialise every stage from the residual of those before it, of ``frames [N, D]`` of all processes.
@@ -326,11 +333,14 @@ class FactorizedVQ(Quantizer):
     def _losses(projections: list[Tensor], lookups: list[Tensor], choice: CodebookChoice) -> dict[str, Tensor]:
         """The losses summed over stages, from each stage's projections and chosen entries, both ``[B, d, T]``."""
         projected, entries = torch.cat(projections, dim=1), torch.cat(lookups, dim=1)
-        stages = torch.tensor([stage for stage, one in enumerate(lookups) for _ in range(one.shape[1])])
-        shares = torch.tensor([1 / (len(one) * one.shape[1]) for one in lookups])[stages]
-        if choice.per_item is not None:
-            shares = shares * (choice.per_item[:, None] > stages)
-        shares = shares.to(projected.device, non_blocking=True)
+        shapes = [(len(one), one.shape[1]) for one in lookups]
+
+        def shares_on_host() -> Tensor:
+            stages = torch.tensor([stage for stage, (_, width) in enumerate(shapes) for _ in range(width)])
+            shares = torch.tensor([1 / (items * width) for items, width in shapes])[stages]
+            return shares if choice.per_item is None else shares * (choice.per_item[:, None] > stages)
+
+        shares = to_device(shares_on_host, projected.device)
         pairs = {"commitment": (projected, entries.detach()), "codebook": (entries, projected.detach())}
         return {name: ((x - y).square().mean(2) * shares).sum() for name, (x, y) in pairs.items()}
 

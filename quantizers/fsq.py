@@ -241,6 +241,10 @@ class FSQ(Quantizer):
         levels = self.grid.nearest(bounded.detach(), 0)
         return straight_through(bounded, self.grid.values(levels, 0)), levels
 
+    def why_not_recorded(self, per_item: bool) -> str | None:
+        """None: a training step with it can be recorded."""
+        return None
+
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
         """Initialise every projection from the residual of those before it, of ``frames [N, D]`` of all processes."""

@@ -1,5 +1,6 @@
 """EnCodec's residual vector quantizer: each codebook codes the residual of those before it."""
 
+from functools import partial
 from typing import Literal, cast
 
 import torch
@@ -18,6 +19,7 @@ from codeclab.quantizers.distributed import all_gather_batch
 from codeclab.quantizers.ema_codebook import EMACodebook
 from codeclab.quantizers.ema_update import learn_together
 from codeclab.quantizers.gradient import PassThrough, check_pass_through, pass_through
+from codeclab.quantizers.host_work import on_host
 from codeclab.quantizers.precision import full_float32
 
 
@@ -144,6 +146,10 @@ class ResidualVQ(Quantizer):
         bits = nominal_bits(choice, self.codebook_sizes, latent.shape[0], latent.device)
         return Quantized(quantized.transpose(1, 2), codes, {"commitment": commitment}, bits)
 
+    def why_not_recorded(self, per_item: bool) -> str | None:
+        """Why a training step with it cannot be recorded; None where each batch has one number of codebooks."""
+        return "the number of items that use a codebook differs from batch to batch" if per_item else None
+
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
         """Initialise each codebook by k-means on the residual of those before it, of ``frames [N, D]`` of all
@@ -194,7 +200,7 @@ class ResidualVQ(Quantizer):
         weights = self._commitment_weights(choice, batch, frames.device)
         commitment = frames.new_zeros(())
         codebooks = self._first(choice.most)
-        updates = self._read_updates()[: choice.most] if learn else []
+        updates = self._read_updates() if learn else []
         residuals: list[Tensor] = []
         choices: list[Tensor] = []
         for index, codebook in enumerate(codebooks):
@@ -218,7 +224,7 @@ class ResidualVQ(Quantizer):
                 commitment = commitment + (error * _rows(weights, items)).sum()
         if learn:
             learn_together(codebooks, residuals, choices, updates)
-            self._updates = [count + (index < choice.most) for index, count in enumerate(self._read_updates())]
+            on_host(partial(self._count_update, choice.most))
         return total, codes, commitment
 
     def _read_updates(self) -> list[int]:
@@ -226,6 +232,11 @@ class ResidualVQ(Quantizer):
         if self._updates is None:
             self._updates = torch.stack([book.updates for book in self._first(self.n_codebooks)]).tolist()
         return self._updates
+
+    def _count_update(self, most: int) -> None:
+        # In place: a recorded step reads this list for every batch.
+        updates = self._read_updates()
+        updates[:most] = [count + 1 for count in updates[:most]]
 
     def _commitment_weights(self, choice: CodebookChoice, batch: int, device: torch.device) -> Tensor:
         """The weight of a codebook's mean square error for each item, ``[B]``."""

@@ -147,6 +147,8 @@ class CodecCLI(RunCLI):
             callbacks.append(RunCheckpoint(self.folder, every, steps, self.config.checkpoint_minutes))
         kwargs |= {"callbacks": callbacks, "val_check_interval": every, "default_root_dir": str(self.folder.path)}
         trainer = self.make_trainer(steps, **kwargs)
+        if self.command == "fit":
+            self.model.refuse_graphs(trainer)
         self.resume: Path | None = None
         self.start = 0
         if fits:

@@ -19,6 +19,7 @@ from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.folder import CHECKPOINT_STATE, VALIDATION_DUE, RunFolder
 from codeclab.experiments.runs.stopping import REQUEUE, Stopped, requeue, stop_request
 from codeclab.experiments.train.experiment_of import experiment_of
+from codeclab.experiments.train.module import CodecExperiment
 
 AGAIN = 60.0
 """Seconds after which a checkpoint that could not be written is tried again."""
@@ -165,6 +166,7 @@ class RunCheckpoint(Callback):
         if trainer.interrupted:
             return
         self.validation_due = False
+        _settle(pl_module)
         if trainer.is_global_zero and self.best_score is None:
             self.save_unvalidated(pl_module)
         self._save_last(trainer, must=True)
@@ -222,6 +224,7 @@ class RunCheckpoint(Callback):
             OSError: it must be, and cannot.
         """
         self._next = self.clock() + self.minutes * 60 if self.minutes else float("inf")
+        _settle(trainer.lightning_module)  # outside of the attempt: it is no fault of the disk
         try:
             trainer.save_checkpoint(self.folder.last, weights_only=False)
         except WRITE_ERRORS as error:
@@ -259,3 +262,9 @@ class RunCheckpoint(Callback):
         """Save what the run is for: its codec."""
         with torch.no_grad():
             experiment_of(pl_module).deployed_codec.save(self.folder.codec)
+
+
+def _settle(module: lightning.LightningModule) -> None:
+    """Check the last batch, where its numbers are read late, before anything of it is kept."""
+    if isinstance(module, CodecExperiment):
+        module.settle()

@@ -31,6 +31,7 @@ MACHINE_KEYS = (
     "trainer.logger",
     "trainer.callbacks",
     "data.workers",
+    "model.cuda_graphs",
     "data.max_left_out",
     "name",
     "runs",

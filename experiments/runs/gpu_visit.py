@@ -1,4 +1,4 @@
-"""One visit to a machine with a GPU: batches measured, the CUDA tests, and a training, in a limited time.
+"""One visit to a machine with a GPU: batches measured, CUDA graphs, the CUDA tests, a training, in a limited time.
 
     benchmarks/gpu_visit.sh
 
@@ -41,8 +41,9 @@ HEADER = (
     "|---|---|---|---:|---:|---:|---:|---:|---:|"
 )
 NOTES = (
-    "Medians, with the fastest in brackets. Launches are kernels (on a CPU, operators that no other operator called). "
-    "They and the time in which at least one is at work are of batches under a profiler. The busy share is that time "
+    "Medians, with the fastest in brackets. Launches are kernels (on a CPU, operators that no other operator called); "
+    "a CUDA graph launches all of its own at once. "
+    "Launches and the time in which a kernel is at work are of batches under a profiler. The busy share is that time "
     "in the median of the batches without it. x: how many times faster than the released loop, in turns with it, in "
     "float32, either on one batch in memory."
 )
@@ -56,11 +57,13 @@ class Work:
         title: in the table.
         recipe: its name.
         scale: its name.
+        flags: further flags of its training.
     """
 
     title: str
     recipe: str
     scale: str
+    flags: tuple[str, ...] = ()
 
 
 WORKS = (
@@ -71,6 +74,24 @@ WORKS = (
 )
 
 
+EVERY_BATCH = ("--model.discriminator_probability", "1")
+ONE_KIND = (
+    ("DAC ablation", "dac_44khz_ablation", ("--model.rate_sampling", "AllCodebooks", *EVERY_BATCH)),
+    ("EnCodec 24 kHz", "encodec_24khz", ("--model.rate_sampling.bitrates", "[6.0]", *EVERY_BATCH)),
+)
+"""Trainings whose batches are all of one kind, so that a step is replayed from the fourth batch on."""
+
+GRAPH_WORKS = tuple(
+    Work(f"{title}, one kind of batch, {how}", recipe, "paper", (*flags, "--model.cuda_graphs", graphs))
+    for title, recipe, flags in ONE_KIND
+    for how, graphs in (("eager", "false"), ("CUDA graphs", "true"))
+)
+"""Eager steps and replayed ones, side by side."""
+
+STARTS = ("quantizer_start", "quantizer_start_frames", "adversarial_start")
+"""What a comparison of a few batches sets to 0, so that all parts take part."""
+
+
 @dataclass(frozen=True)
 class Sizes:
     """How much is done, beside what a work says.
@@ -79,6 +100,8 @@ class Sizes:
         seconds: of the whole visit.
         works: the first of ``WORKS`` that are measured.
         precisions: in which each is.
+        graphs: whether CUDA graphs are measured and compared with the eager step, which needs a GPU.
+        compared: batches whose losses are compared.
         batches: of each that are timed, in front of which others warm up.
         flags: of ``codeclab fit`` for every training.
         released: arguments of the released networks other than the defaults, by class.
@@ -89,6 +112,8 @@ class Sizes:
     seconds: float = 500.0
     works: int = len(WORKS)
     precisions: tuple[str, ...] = PRECISIONS
+    graphs: bool = True
+    compared: int = 50
     batches: int = 8
     flags: tuple[str, ...] = ("--data.max_left_out", "0.9")
     released: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -106,6 +131,7 @@ REHEARSAL = Sizes(
     seconds=170.0,
     works=2,
     precisions=PRECISIONS[:1],
+    graphs=False,
     batches=1,
     flags=TINY,
     released={"DAC": {"encoder_dim": 2, "decoder_dim": 16}, "Discriminator": {"periods": [], "fft_sizes": [256]}},
@@ -136,6 +162,7 @@ class Visit:
         self.results: list[dict[str, Any]] = []
         self.tests: dict[str, int] = {}
         self.training: dict[str, Any] = {}
+        self.compared: dict[str, Any] = {}
         self.outcomes: Sequence[Outcome] = ()
         self.machine = _machine()
         self.commit = _printed("git", "rev-parse", "--short", "HEAD") or "unknown commit"
@@ -149,11 +176,20 @@ class Visit:
         return [
             rows[0],
             Part("beside the released DAC", self.released, **row),
+            *self._graph_parts(row),
             *rows[1:],
             Part("CUDA tests", self.test, 0.28 * total, 0.26 * total),
             Part("training of EnCodec 24 kHz, `lab`", self.train, reserve=0.1 * total),
             Part("its codec, evaluated", self.evaluate),
         ]
+
+    def _graph_parts(self, row: dict[str, float]) -> list[Part]:
+        if not self.sizes.graphs:
+            return []
+        works = [(work, one) for one in self.sizes.precisions for work in GRAPH_WORKS]
+        parts = [Part(f"{work.title}, {precision}", _Row(self, work, precision), **row) for work, precision in works]
+        three_trainings = row | {"seconds": 1.5 * row["seconds"]}
+        return [Part("graphs equal eager", self.compare, **three_trainings), *parts]
 
     def run(self) -> bool:
         """Do all of it; returns whether no part failed."""
@@ -178,6 +214,7 @@ class Visit:
             "results": self.results,
             "tests": self.tests,
             "training": self.training,
+            "graphs_equal_eager": self.compared,
             "parts": [asdict(outcome) for outcome in self.outcomes],
         }
 
@@ -188,6 +225,8 @@ class Visit:
         lines += [_line(title, entry) for title, entry in zip(self.titles, self.results, strict=True)]
         if self.tests:
             lines += ["", f"CUDA tests: {', '.join(f'{count} {state}' for state, count in self.tests.items())}."]
+        if self.compared:
+            lines += ["", *_compared_lines(self.compared)]
         if self.training:
             lines += ["", f"EnCodec 24 kHz, `lab`: {counted(self.training['batches'], 'batch', 'batches')} trained."]
         if "evaluation" in self.training:
@@ -213,7 +252,7 @@ class Visit:
     def flags(self, work: Work, precision: str) -> list[str]:
         """The words of a training."""
         named = ["--config", work.recipe, "--scale", work.scale, "--data", self.audio]
-        return [*named, "--trainer.precision", precision, *self.sizes.flags]
+        return [*named, "--trainer.precision", precision, *self.sizes.flags, *work.flags]
 
     def released(self, seconds: float) -> None:
         """Both training loops of DAC, in turns."""
@@ -223,6 +262,16 @@ class Visit:
         words = ["--released", str(checkout), "--released-sizes", json.dumps(self.sizes.released)]
         title = "DAC ablation, paper size, one batch in memory"
         self.step(title, [*words, *self.flags(WORKS[0], PRECISIONS[0])], seconds)
+
+    def compare(self, seconds: float) -> None:
+        """The losses of batches with CUDA graphs beside those of the eager step."""
+        file = self.scratch / "compared.json"
+        words = ["--to", str(file), "--batches", str(self.sizes.compared)]
+        joined = [word for name in STARTS for word in (f"--model.{name}", "0")]
+        work = Work("EnCodec 24 kHz, `lab`", "encodec_24khz", "lab", tuple(joined))
+        flags = self.flags(work, PRECISIONS[0])
+        self.command("codeclab.experiments.runs.graphs_equal_eager", [*words, *flags], seconds)
+        self.compared = json.loads(file.read_text())
 
     def test(self, seconds: float) -> None:
         """The tests that need CUDA, with those that ran before the limit counted."""
@@ -287,6 +336,16 @@ class _Row:
         self.visit.step(self.work.title, self.visit.flags(self.work, self.precision), seconds)
 
 
+def _compared_lines(found: dict[str, Any]) -> list[str]:
+    what = f"CUDA graphs beside the eager step: {found['batches']} batches, {found['replays']} of them replayed."
+    lines = [
+        f"{what} The largest difference of each logged number, as a share of its largest value, and that of two eager "
+        "trainings:",
+        *("", "| number | graphs | eager again |", "|---|---:|---:|"),
+    ]
+    return lines + [f"| {name} | {one:.1e} | {again:.1e} |" for name, (one, again) in found["differences"].items()]
+
+
 def _line(title: str, entry: dict[str, Any]) -> str:
     info, step = entry["info"], entry["phases"]["step"]
     wall = step["wall_s"]
@@ -329,6 +388,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cpu-rehearsal", action="store_true", help="the whole way on a CPU, at the smallest sizes")
     options = parser.parse_args(argv)
     sizes = REHEARSAL if options.cpu_rehearsal else Sizes()
+    if not sizes.graphs:
+        print("graphs equal eager: left out, CUDA graphs need a GPU", flush=True)
     if options.seconds:
         sizes = replace(sizes, seconds=options.seconds)
     packed = not options.cpu_rehearsal and Path(".gpu/audio").is_dir()

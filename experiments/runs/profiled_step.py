@@ -28,6 +28,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.process import keep_freed_memory, quiet
 from codeclab.experiments.runs.step_time import measure_built
+from codeclab.experiments.train.cuda_graphs import WARM_UP
 
 PROFILED = 2
 """Batches under the profiler."""
@@ -69,7 +70,7 @@ class ProfileBatches(Callback):
 
 def profile_batches(cli: CodecCLI) -> DeviceUse:
     """What a batch of a built experiment asks of its device, as a mean of ``PROFILED`` batches that are trained."""
-    callback = ProfileBatches(after=1)
+    callback = ProfileBatches(after=WARM_UP + 1 if cli.model.cuda_graphs else 1)
     cli.datamodule.n_batches = callback.after + PROFILED
     cli.brief_trainer(cli.datamodule.n_batches, callback).fit(cli.model, cli.datamodule)
     assert callback.use is not None

@@ -3,7 +3,8 @@
     python -m codeclab.experiments.runs.step_time --config dac_44khz --trainer.precision bf16-mixed --model.compile true
 
 Every flag of ``codeclab fit`` is taken. Batches run through a trainer, on noise of the built-in corpus unless
-``--data`` names another; first undisturbed, then with the device waited for at the seams between the parts.
+``--data`` names another; first undisturbed, then with the device waited for at the seams between the parts. Steps that
+are taken apart are not replayed as CUDA graphs.
 """
 
 import argparse

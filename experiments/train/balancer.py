@@ -1,11 +1,13 @@
 """EnCodec's loss balancer."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from codeclab.quantizers.distributed import all_reduce_mean, all_reduce_sum, world_size
+from codeclab.quantizers.host_work import kept, on_host, to_device
 
 SMALLEST_NORM = 1e-12
 
@@ -69,7 +71,7 @@ class Balancer(nn.Module):
         norms = self._update(list(gradients), self._norms(stacked))
         self.last_shares = dict(zip(gradients, norms / norms.sum().clamp(min=SMALLEST_NORM), strict=True))
         chosen = [weights[name] for name in gradients]
-        scales = torch.tensor(chosen, device=norms.device)
+        scales = to_device(lambda: torch.tensor(chosen), norms.device)
         if self.enabled:
             scales = self.total_norm * scales / scales.sum() / (norms + SMALLEST_NORM)
         return (scales[:, None, None, None] * stacked).sum(0)
@@ -78,9 +80,13 @@ class Balancer(nn.Module):
         """Update the running means with the norms of this step; returns the means in the order of ``names``."""
         before = [self._totals.get(name, torch.zeros(())).to(norms.device) for name in names]
         totals = (self.decay * torch.stack(before) + norms).unbind()
-        self._totals |= zip(names, totals, strict=True)
+        self._totals |= {name: kept(self._totals.get(name), total) for name, total in zip(names, totals, strict=True)}
+        on_host(partial(self._count, names))
+        counts = to_device(lambda: torch.tensor([self._counts[name] for name in names]), norms.device)
+        return torch.stack(totals) / counts
+
+    def _count(self, names: list[str]) -> None:
         self._counts |= {name: self.decay * self._counts.get(name, 0.0) + 1 for name in names}
-        return torch.stack(torch._foreach_div(totals, [self._counts[name] for name in names]))
 
     def _norms(self, stacked: Tensor) -> Tensor:
         """Norm of each loss's gradient on the global batch, one collective for all of them, ``[L, B, C, N]``."""

@@ -8,7 +8,7 @@ from codeclab.experiments.train.parts import describe, rebuild
 EXPERIMENT = "experiment"
 """Key of a checkpoint: ``arguments`` as plain values, and why others ``cannot`` be stored, by argument."""
 
-OF_THE_MACHINE = {"compile": False}
+OF_THE_MACHINE = {"compile": False, "cuda_graphs": False}
 """Arguments that concern the machine; they are not stored."""
 
 

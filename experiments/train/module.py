@@ -1,8 +1,9 @@
 """The LightningModule that trains a codec against discriminators."""
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import lightning
 import numpy as np
@@ -20,10 +21,13 @@ from codeclab.experiments.train.arguments import check_arguments
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.batch import training_batch, validation_batch
 from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
+from codeclab.experiments.train.choices import StepChoices
 from codeclab.experiments.train.compile import compile_networks
+from codeclab.experiments.train.cuda_graphs import CudaGraphs, GraphBackend, StepGraphs, refuse_graphs
 from codeclab.experiments.train.former_names import accept_former_names
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
+from codeclab.experiments.train.non_finite import finite_figures
 from codeclab.experiments.train.orders import Discriminators, standing_still
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import profile
@@ -40,6 +44,7 @@ from codeclab.experiments.train.validation import (
     most_telling,
 )
 from codeclab.quantizers.base import Quantizer
+from codeclab.quantizers.host_work import is_recorded, to_device
 
 UPDATE_DRAW = 1
 """Stream number of the draw that decides whether the discriminators learn from a batch."""
@@ -83,8 +88,12 @@ class CodecExperiment(lightning.LightningModule):
         bitrate: bitrate at which checkpoints are compared, kbps; None takes the highest.
         validation_metrics: names of the metrics in validation, see ``codeclab evaluate --help``.
         compile: whether encoder, decoder and discriminators are compiled with ``torch.compile``.
+        cuda_graphs: whether the whole step is recorded as CUDA graphs, one for each kind of batch, and replayed; on one
+            CUDA device. This has not run on a GPU yet.
         seed: seed of every draw in training.
     """
+
+    graph_backend: ClassVar[type[GraphBackend]] = CudaGraphs
 
     def __init__(
         self,
@@ -118,6 +127,7 @@ class CodecExperiment(lightning.LightningModule):
         bitrate: float | None = None,
         validation_metrics: list[str] | None = None,
         compile: bool = False,
+        cuda_graphs: bool = False,
         seed: int = 0,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -143,6 +153,8 @@ class CodecExperiment(lightning.LightningModule):
         self.update_order = update_order
         self.average_decay = average_decay
         self.accumulate = accumulate
+        self.cuda_graphs = cuda_graphs
+        self.graphs: StepGraphs | None = None
         self.seed = seed
         self.bitrate = self.codec.bitrates[-1] if bitrate is None else bitrate
         self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
@@ -190,11 +202,18 @@ class CodecExperiment(lightning.LightningModule):
 
     def discriminators_of(self, batch: int) -> Discriminators | None:
         """The ensemble of discriminators for this batch; None without discriminators, or before they join."""
+        return self._with_losses(self._ensemble_of(batch))
+
+    def _ensemble_of(self, batch: int) -> int | None:
         if not self.discriminators or batch < self.adversarial_start:
             return None
-        index = 0
         if len(self.discriminators) > 1 and isinstance(self.rate_sampling, PerBatchBandwidth):
-            index = self.rate_sampling.index(self.seed, batch)
+            return self.rate_sampling.index(self.seed, batch)
+        return 0
+
+    def _with_losses(self, index: int | None) -> Discriminators | None:
+        if index is None:
+            return None
         ensemble = self.discriminators[index]
         assert isinstance(ensemble, Ensemble)
         return Discriminators(ensemble, self.adversarial_loss, self.feature_loss, self.weights.adversarial > 0)
@@ -227,47 +246,88 @@ class CodecExperiment(lightning.LightningModule):
         if index == self.quantizer_start and self.quantizer_start_frames:
             later = audio_from(given, self.trainer, self.codec.channels)
             start_codebooks(self.codec, later, self.quantizer_start_frames)
+            if self.graphs is not None:
+                self.graphs.forget()
         players = self.players()
-        discriminators = self.discriminators_of(index)
-        warming = discriminators is not None and index < self.adversarial_start + self.discriminator_warmup
-        learner = players["discriminator"] if discriminators and (warming or self.discriminators_learn(index)) else None
-        n_parts = min(self.accumulate, len(audio))
+        choices = self._choices(index, items)
+        for name, player in players.items():
+            if name == "generator" or choices.discriminators_learn:
+                player.follow_schedule(index)
+        numbers: Mapping[str, float]
+        if self.graphs is None:
+            whole = self._learn(audio, choices, players)
+            numbers = finite_figures(whole.figures(), index, audio)
+            self._move(choices, players)
+        else:
+            whole = self.graphs.run(audio, choices, lambda real, chosen: self._learn_and_move(real, chosen, players))
+            numbers = self.graphs.late(whole.figures(), index, audio)
+            if self.balancer is not None:
+                self.balancer.last_shares = dict(whole.shares)  # those in a graph's memory are overwritten
+        rates = {name: player.learning_rate(index) for name, player in players.items()}
+        return {OUTPUT: whole.finished(numbers, rates, len(audio))}
+
+    def _choices(self, index: int, items: Tensor) -> StepChoices:
+        """The decisions about the batch of this index and of items at these positions, ``int64 [B]``."""
+        ensemble = self._ensemble_of(index)
+        warming = ensemble is not None and index < self.adversarial_start + self.discriminator_warmup
+        parts = items.chunk(min(self.accumulate, len(items)))
+        return StepChoices(
+            n_codebooks=[self.rate_sampling.sample(self.seed, index, part, self.codec) for part in parts],
+            quantize=index >= self.quantizer_start,
+            ensemble=ensemble,
+            warming=warming,
+            discriminators_learn=ensemble is not None and (warming or self.discriminators_learn(index)),
+        )
+
+    def _learn(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
+        """The players' passes over audio ``[B, C, N]``; what learns after its last part has its clipped gradients."""
+        discriminators = self._with_losses(choices.ensemble)
+        learner = players["discriminator"] if choices.discriminators_learn else None
         parts: list[tuple[float, MicroBatchOutput]] = []
-        for part, part_items in zip(audio.chunk(n_parts), items.chunk(n_parts), strict=True):
+        chunks = audio.chunk(len(choices.n_codebooks))
+        for part, n_codebooks in zip(chunks, choices.n_codebooks, strict=True):
             share = len(part) / len(audio)
-            if warming and discriminators is not None:
+            if choices.warming and discriminators is not None:
                 with standing_still(self.codec):  # including its codebooks
-                    coded = self.code(part, part_items, index)
+                    coded = self.code(part, n_codebooks, choices.quantize)
                 parts.append((share, self.update.discriminators_alone(coded, discriminators, share)))
             else:
-                coded = self.code(part, part_items, index)
-                parts.append((share, self.update.both(coded, discriminators, learner, index, share)))
+                coded = self.code(part, n_codebooks, choices.quantize)
+                parts.append((share, self.update.both(coded, discriminators, learner, share)))
         whole = mean_of_parts(parts)
-        moves_now = learner is not None and (warming or self.update_order == "joint")
-        if moves_now:
+        if self._moves_last(choices):
             whole.norms["discriminator"] = players["discriminator"].clip()
-        if not warming:
+        if not choices.warming:
             whole.norms["generator"] = players["generator"].clip()
-        output = whole.finished(index, audio, players, self.balancer)
-        if moves_now:
-            players["discriminator"].step(index)
-        players["generator"].step(index)  # without gradients, as in the warm-up, this only counts the batch
-        if not warming:
-            self._update_average()
-        return {OUTPUT: output}
+        return whole
 
-    def code(self, real: Tensor, items: Tensor, index: int) -> CodecOutput:
-        """The codec's pass over one part of a batch, at the rates drawn for it.
+    def _moves_last(self, choices: StepChoices) -> bool:
+        """Whether the discriminators step after the last part, rather than before the generator meets them."""
+        return choices.discriminators_learn and (choices.warming or self.update_order == "joint")
+
+    def _move(self, choices: StepChoices, players: Mapping[str, Player]) -> None:
+        if self._moves_last(choices):
+            players["discriminator"].step()
+        players["generator"].step()  # without gradients, as in the warm-up, this only counts the batch
+        if not choices.warming:
+            self._update_average()
+
+    def _learn_and_move(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
+        whole = self._learn(audio, choices, players)
+        self._move(choices, players)
+        return whole
+
+    def code(self, real: Tensor, n_codebooks: int | Tensor | None, quantize: bool) -> CodecOutput:
+        """The codec's pass over one part of a batch.
 
         Args:
             real: audio ``[B, C, N]``.
-            items: positions of its items in the global batch, ``int64 [B]``.
-            index: index of the batch, from 0.
+            n_codebooks: number of codebooks: None (all), one number, or ``int64 [B]`` on the CPU.
+            quantize: whether the quantizer has joined.
         """
-        n_codebooks = self.rate_sampling.sample(self.seed, index, items, self.codec)
         sizes = self.codec.quantizer.codebook_sizes
         with profile("codec forward"):
-            fake, quantized = self.codec(real, n_codebooks, quantize=index >= self.quantizer_start)
+            fake, quantized = self.codec(real, n_codebooks, quantize=quantize)
         return CodecOutput(real, fake.float(), quantized, sizes, self.codec.frame_rate)
 
     def _update_average(self) -> None:
@@ -279,12 +339,60 @@ class CodecExperiment(lightning.LightningModule):
         """
         if self.average is None or self.average_decay is None:
             return
+        averaged: list[Tensor] = list(self.average.parameters())
+        trained: list[Tensor] = list(self.codec.parameters())
+        with torch.no_grad():
+            if is_recorded():
+                weight = to_device(lambda: torch.tensor(1 - self._present_decay()), trained[0].device)
+                torch._foreach_lerp_(averaged, trained, [weight] * len(trained))
+            else:
+                torch._foreach_lerp_(averaged, trained, 1 - self._present_decay())
+
+    def _present_decay(self) -> float:
         # Weights of the first batches must leave the average quickly, because initialisations such as k-means replace
         # them.
+        assert self.average_decay is not None
         batches = max(0, self.global_step - 1 - self.discriminator_warmup)
-        decay = min(self.average_decay, (1 + batches) / (10 + batches))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.codec.parameters()), 1 - decay)
+        return min(self.average_decay, (1 + batches) / (10 + batches))
+
+    # ------------------------------------------------------------------ CUDA graphs
+
+    def refuse_graphs(self, trainer: lightning.Trainer) -> None:
+        """Refuse ``cuda_graphs`` where a trainer's step cannot be recorded.
+
+        Raises:
+            ValueError: it cannot be; the message says why and what to do.
+        """
+        if self.cuda_graphs:
+            device, devices = trainer.strategy.root_device, trainer.world_size
+            refuse_graphs(self.graph_backend, self.codec, self.rate_sampling, device, devices)
+
+    def on_fit_start(self) -> None:
+        """Refuse a step that cannot be recorded."""
+        self.refuse_graphs(self.trainer)
+
+    def on_train_start(self) -> None:
+        """Begin without graphs: weights have been moved and loaded."""
+        if self.cuda_graphs:
+            self.graphs = StepGraphs(self.graph_backend(self.device), self.zero_grad)
+
+    def settle(self) -> None:
+        """Check the numbers of the last batch, if they have not been yet, as before its weights are saved.
+
+        Raises:
+            NonFiniteLossError: one is NaN or infinite.
+        """
+        if self.graphs is not None:
+            self.graphs.settle()
+
+    def on_validation_start(self) -> None:
+        """Validate nothing that is not finite."""
+        self.settle()
+
+    def on_train_end(self) -> None:
+        """Check the last batch, and free the graphs' memory."""
+        self.settle()
+        self.graphs = None
 
     # ------------------------------------------------------------------ validation and test
 
@@ -324,7 +432,8 @@ class CodecExperiment(lightning.LightningModule):
     # ------------------------------------------------------------------ checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the experiment's arguments as plain values."""
+        """Store the experiment's arguments as plain values, and no weights that are not finite."""
+        self.settle()
         checkpoint[EXPERIMENT] = describe_arguments(self.arguments)
 
     @classmethod

@@ -86,6 +86,11 @@ class Parts:
 _listener: ContextVar[Parts | None] = ContextVar("listener", default=None)
 
 
+def is_profiled() -> bool:
+    """Whether something listens to the markers."""
+    return _listener.get() is not None
+
+
 class profile(ContextDecorator):  # noqa: N801 (reads as the function that it replaces)
     """Marks a part of the training step, as a context manager or a decorator.
 

@@ -1,8 +1,8 @@
 """The output of one batch of training, which ``training_step`` returns and callbacks receive."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor
 
@@ -10,12 +10,9 @@ OUTPUT = "output"
 """Key of the output in the mapping that Lightning expects from a step."""
 
 
-Scalar = TypeVar("Scalar", float, Tensor)
-
-
 def in_order(
-    losses: Mapping[str, Scalar], scores: Mapping[str, Scalar], norms: Mapping[str, Scalar], bitrate: Scalar | None
-) -> dict[str, Scalar]:
+    losses: Mapping[str, Tensor], scores: Mapping[str, Tensor], norms: Mapping[str, Tensor], bitrate: Tensor | None
+) -> dict[str, Tensor]:
     """All scalars of a batch by their names in the logs, in the order of their computation.
 
     If several are not finite, the first is then the cause: an update of the discriminators affects all later scalars.
@@ -31,31 +28,54 @@ class StepOutput:
     """The output of one batch; numbers are means over the batch's parts and over processes.
 
     Attributes:
-        losses: unweighted losses by name, as far as they were computed: ``discriminator``, the generator's
-            (``waveform``, ``spectral``, ``adversarial``, ``feature``) and the quantizer's.
-        scores: the discriminators' mean logits on real and on fake audio, ``score_real`` and ``score_fake``.
-        gradient_norms: gradient norms of ``generator`` and ``discriminator`` before clipping, if they were updated.
+        numbers: all numbers by their names in the logs, in the order of their computation.
+        loss_names: names of the losses among them.
+        score_names: names of the discriminators' scores among them.
+        players: players whose gradient norms are among them, before clipping: those that were updated.
         learning_rates: learning rates of ``generator`` and ``discriminator``.
-        bitrate: cost of the batch's codes, kbps; None while only the discriminators learn.
         shares: each loss's share of the gradient at the decoder's output, 0-d tensors; empty without a balancer.
         codes: codes of the batch's last part on this process, ``int64 [B, K, T]``.
         sizes: entries of each codebook before the update; a learnt bitrate may change them.
         n_items: number of items of the batch on this process.
     """
 
-    losses: Mapping[str, float]
-    scores: Mapping[str, float]
-    gradient_norms: Mapping[str, float]
+    numbers: Mapping[str, float]
+    loss_names: Sequence[str]
+    score_names: Sequence[str]
+    players: Sequence[str]
     learning_rates: Mapping[str, float]
-    bitrate: float | None
     codes: Tensor
     sizes: list[int]
     n_items: int
     shares: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def losses(self) -> dict[str, float]:
+        """Unweighted losses by name, as far as they were computed.
+
+        They are ``discriminator``, the generator's (``waveform``, ``spectral``, ``adversarial``, ``feature``) and the
+        quantizer's.
+        """
+        return {name: self.numbers[name] for name in self.loss_names}
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The discriminators' mean logits on real and on fake audio, ``score_real`` and ``score_fake``."""
+        return {name: self.numbers[name] for name in self.score_names}
+
+    @property
+    def gradient_norms(self) -> dict[str, float]:
+        """Gradient norms before clipping, by player."""
+        return {player: self.numbers[f"{player}_grad_norm"] for player in self.players}
+
+    @property
+    def bitrate(self) -> float | None:
+        """Cost of the batch's codes, kbps; None while only the discriminators learn."""
+        return self.numbers.get("bitrate")
+
     def figures(self) -> dict[str, float]:
         """All numbers by their names in the logs."""
-        return in_order(self.losses, self.scores, self.gradient_norms, self.bitrate)
+        return dict(self.numbers)
 
     @classmethod
     def of(cls, outputs: Any) -> "StepOutput | None":

@@ -1,14 +1,13 @@
 """Both players' backward passes on a batch, part by part, and what they gave."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from codeclab.experiments.train.balancer import Balancer
-from codeclab.experiments.train.non_finite import finite_figures
 from codeclab.experiments.train.orders import (
     Discriminators,
     GeneratorLosses,
@@ -55,6 +54,7 @@ class MicroBatchOutput:
         bitrate: kbps; None where only the discriminators learned.
         codes: ``int64 [B, K, T]``.
         sizes: entries of each codebook.
+        shares: each loss's share of the gradient at the decoder's output; empty without a balancer.
     """
 
     losses: dict[str, Tensor]
@@ -63,36 +63,30 @@ class MicroBatchOutput:
     bitrate: Tensor | None
     codes: Tensor
     sizes: list[int]
+    shares: dict[str, Tensor] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Tensor]:
         """All scalars by the names they are logged under."""
         return in_order(self.losses, self.scores, self.norms, self.bitrate)
 
-    def finished(
-        self, index: int, audio: Tensor, players: Mapping[str, Player], balancer: Balancer | None
-    ) -> StepOutput:
-        """The whole batch's output, from the mean of its parts; waits for the device once.
+    def finished(self, numbers: Mapping[str, float], learning_rates: Mapping[str, float], n_items: int) -> StepOutput:
+        """The whole batch's output, from the mean of its parts.
 
         Args:
-            index: the batch, counted from 0.
-            audio: this process's share of it, ``[B, C, N]``.
-            players: both, by the names of ``norms``.
-            balancer: of the losses.
-
-        Raises:
-            NonFiniteLossError: a scalar is NaN or infinite.
+            numbers: the numbers of ``figures``, means over processes.
+            learning_rates: learning rates by player.
+            n_items: number of items of the batch on this process.
         """
-        numbers = finite_figures(self.figures(), index, audio)
         return StepOutput(
-            losses={name: numbers[name] for name in self.losses},
-            scores={name: numbers[name] for name in self.scores},
-            gradient_norms={player: numbers[f"{player}_grad_norm"] for player in self.norms},
-            learning_rates={name: player.learning_rate(index) for name, player in players.items()},
-            bitrate=numbers.get("bitrate"),
+            numbers=numbers,
+            loss_names=tuple(self.losses),
+            score_names=tuple(self.scores),
+            players=tuple(self.norms),
+            learning_rates=learning_rates,
             codes=self.codes,
             sizes=self.sizes,
-            n_items=len(audio),
-            shares={} if balancer is None else dict(balancer.last_shares),
+            n_items=n_items,
+            shares=self.shares,
         )
 
 
@@ -144,14 +138,15 @@ class Update:
         loss = two_pass_loss(discriminators, coded.real, coded.fake)
         self.teach(loss * share)
         losses = {"discriminator": loss.detach()}
-        return MicroBatchOutput(losses, discriminators.scores, {}, None, coded.quantized.codes, coded.sizes)
+        return MicroBatchOutput(
+            losses, discriminators.scores, {}, None, coded.quantized.codes, coded.sizes, self._shares()
+        )
 
     def both(
         self,
         coded: CodecOutput,
         discriminators: Discriminators | None,
         learner: Player | None,
-        index: int,
         share: float,
     ) -> MicroBatchOutput:
         """The generator learns, and the discriminators where they are to.
@@ -162,7 +157,6 @@ class Update:
             coded: a part of the batch.
             discriminators: the ensemble that judges it; None without discriminators.
             learner: the discriminators as a player; None where they do not learn from this batch.
-            index: the batch, counted from 0.
             share: the part's share of the batch's items.
         """
         real, fake, quantized = coded.real, coded.fake, coded.quantized
@@ -180,7 +174,7 @@ class Update:
                 discriminator_loss = two_pass_loss(discriminators, real, fake)
                 self.teach(discriminator_loss)
                 norms["discriminator"] = learner.clip()
-                learner.step(index)
+                learner.step()
             players = meet_updated_discriminators(discriminators, real, fake, lambda x: self.measure(x, real))
         gradient = self._output_gradient(players, share)
         if discriminator_loss is not None and self.order == "joint":
@@ -196,7 +190,11 @@ class Update:
             bitrate=quantized.bits.detach().mean() * coded.frame_rate / 1000,
             codes=quantized.codes,
             sizes=coded.sizes,
+            shares=self._shares(),
         )
+
+    def _shares(self) -> dict[str, Tensor]:
+        return {} if self.balancer is None else dict(self.balancer.last_shares)
 
     @profile("losses")
     def measure(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:

@@ -120,10 +120,11 @@ class Watched:
     def __init__(self, player, name, watch):
         self.player, self.name, self.watch = player, name, watch
         self.clip, self.learning_rate = player.clip, player.learning_rate
+        self.follow_schedule = player.follow_schedule
 
-    def step(self, batch):
+    def step(self):
         self.watch.record(self.name)
-        self.player.step(batch)
+        self.player.step()
 
 
 @pytest.fixture

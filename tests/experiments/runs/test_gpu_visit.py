@@ -13,7 +13,7 @@ import torch
 
 from codeclab.benchmarks.speed.budget import OutOfTimeError
 from codeclab.experiments.runs import gpu_visit, profiled_step
-from codeclab.experiments.runs.gpu_visit import HEADER, REHEARSAL, WORKS, Sizes, Visit
+from codeclab.experiments.runs.gpu_visit import GRAPH_WORKS, HEADER, REHEARSAL, WORKS, Sizes, Visit
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = [*REHEARSAL.flags, "--data", "synthetic", "--trainer.precision", "32-true"]
@@ -40,6 +40,9 @@ class Machine:
         after = dict(zip(words, words[1:], strict=False))
         if "codeclab.experiments.runs.profiled_step" in words:
             self.measure(after)
+        elif "codeclab.experiments.runs.graphs_equal_eager" in words:
+            differences = {"spectral": [0.0015, 0.002], "discriminator": [0.0, 1e-7]}
+            Path(after["--to"]).write_text(json.dumps({"batches": 50, "replays": 20, "differences": differences}))
         elif "pytest" in words:
             log.write_text(
                 "tests/a.py::one[x] PASSED [10%]\ntests/a.py::two FAILED [20%]\ntests/b.py::c PASSED [30%]\n"
@@ -95,12 +98,17 @@ def visited(machine: Machine, tmp_path: Path, carried: bool = True) -> tuple[dic
 def test_what_fails_or_is_stopped_leaves_the_results_of_the_others(machine: Machine, tmp_path: Path) -> None:
     found, page = visited(machine, tmp_path)
     failures = {part["name"]: part["failure"] for part in found["parts"]}
-    assert [name for name, why in failures.items() if "CUDA out of memory" in why] == [
-        f"EnCodec 24 kHz, {size}, {precision}" for size in ("paper size", "`lab`") for precision in Sizes().precisions
-    ]
+    graphs = [f"one kind of batch, {how}" for how in ("eager", "CUDA graphs")]
+    assert {name for name, why in failures.items() if "CUDA out of memory" in why} == {
+        f"EnCodec 24 kHz, {size}, {precision}"
+        for size in ("paper size", "`lab`", *graphs)
+        for precision in Sizes().precisions
+    }
     assert failures.pop("CUDA tests") == "OutOfTimeError: stopped after 140 s"
-    assert [why for why in failures.values() if "CUDA out of memory" not in why] == [""] * 7
-    assert len(found["results"]) == 6  # DAC at two sizes and precisions, and both loops in turns
+    assert [why for why in failures.values() if "CUDA out of memory" not in why] == [""] * 12
+    # DAC at two sizes and precisions, both loops in turns, and with graphs and without
+    assert len(found["results"]) == 10
+    assert found["graphs_equal_eager"]["replays"] == 20
     assert found["results"][2]["speedup_over_first"] == {"step": 0.97}
     assert found["tests"] == {"passed": 2, "failed": 1}
     assert found["training"]["batches"] == 812
@@ -113,8 +121,11 @@ def test_what_fails_or_is_stopped_leaves_the_results_of_the_others(machine: Mach
     assert table[2] == "| DAC ablation, paper size | 12 × 0.38 s | float32 | 207 (104) | 134 | 65 % | 10,585 |  |  |"
     assert table[3].startswith("| `descript-audio-codec`, its own `train_loop` | 12 × 0.38 s | float32 | 201 (100) |")
     assert table[4].endswith("| 0.97 |")
-    assert table[5].startswith("| DAC ablation, paper size | 12 × 0.38 s | bf16 |")
+    assert table[5].startswith("| DAC ablation, one kind of batch, eager | 12 × 0.38 s | float32 |")
+    assert table[6].startswith("| DAC ablation, one kind of batch, CUDA graphs | 12 × 0.38 s | float32 |")
     assert {line.count("|") for line in table} == {10}
+    assert "CUDA graphs beside the eager step: 50 batches, 20 of them replayed." in page
+    assert "| spectral | 1.5e-03 | 2.0e-03 |" in lines
     assert "CUDA tests: 2 passed, 1 failed." in lines
     assert "| 6 | visqol_audio | 3.25 | ± 0.12 | 24 |" in lines
     assert [words[-1] for words in machine.ran if "pytest" in words] == ["tests/test_one.py"]
@@ -138,23 +149,26 @@ def test_each_part_leaves_its_results_before_the_next_begins(machine, tmp_path, 
 
     monkeypatch.setattr(Visit, "keep", watched)
     visited(machine, tmp_path)
-    assert seen == list(range(1, 13))
+    assert seen == list(range(1, 22))
 
 
 def test_a_missing_checkout_is_said(machine: Machine, tmp_path: Path) -> None:
     found, page = visited(machine, tmp_path, carried=False)
     checkout = tmp_path / "peers" / "descript-audio-codec"
     assert f"| beside the released DAC | 0 | FileNotFoundError: {checkout} was not carried along |" in page
-    assert len(found["results"]) == 4
+    assert len(found["results"]) == 8
 
 
 def test_the_parts_share_less_than_nine_minutes(tmp_path: Path) -> None:
     sizes = Sizes()
     assert sizes.seconds < 9 * 60
     *rows, tests, training, evaluation = Visit(sizes, "", tmp_path, tmp_path, tmp_path).parts()
-    assert len(rows) == 1 + len(WORKS) * len(sizes.precisions)
-    assert rows[1].name == "beside the released DAC"
-    assert all(row.seconds == 60 and row.reserve == tests.seconds + tests.reserve for row in rows)
+    assert len(rows) == 2 + (len(WORKS) + len(GRAPH_WORKS)) * len(sizes.precisions)
+    assert [row.name for row in rows[1:3]] == ["beside the released DAC", "graphs equal eager"]
+    rehearsed = [part.name for part in Visit(REHEARSAL, "", tmp_path, tmp_path, tmp_path).parts()]
+    assert not [name for name in rehearsed if "graphs" in name.lower()]
+    assert [row.seconds for row in rows] == [60, 60, 90, *[60] * (len(rows) - 3)]
+    assert all(row.reserve == tests.seconds + tests.reserve for row in rows)
     assert training.reserve < tests.reserve < sizes.seconds / 2
     assert evaluation.reserve == 0
 

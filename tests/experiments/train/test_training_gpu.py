@@ -10,7 +10,10 @@ import yaml
 
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
+from codeclab.experiments.runs.graphs_equal_eager import KeepNumbers, largest_differences
 from codeclab.experiments.runs.step_time import measure
+from codeclab.experiments.train.cuda_graphs import WARM_UP
+from codeclab.experiments.train.settings import OptimizerSettings
 
 pytestmark = pytest.mark.gpu
 
@@ -68,6 +71,32 @@ def test_compiled_code_gives_the_same_gradients(recipe, exact_gpu, watched):
         for name, gradient in ours.items():
             error = (theirs[name] - gradient).norm() / gradient.norm().clamp(min=1e-6)
             assert float(error) < 1e-2, (player, name)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_replayed_batches_train_as_eager_ones(recipe, order, precision, exact_gpu, build, monkeypatch):
+    """With the numbers of two eager trainings as the scale: sums on a GPU are not added up in one order."""
+    rate = OptimizerSettings.rate
+    monkeypatch.setattr(OptimizerSettings, "rate", lambda *of: float(torch.tensor(rate(*of))))
+    one_kind = (
+        "AllCodebooks" if recipe == "dac_44khz" else "{class_path: PerBatchBandwidth, init_args: {bitrates: [2.4]}}"
+    )
+    flags = {"model__update_order": order, "model__discriminator_probability": 1, "model__average_decay": 0.9}
+    flags |= {"model__rate_sampling": one_kind, "trainer__precision": precision, **HERE}
+    runs = {}
+    for name, graphs in (("eager", "false"), ("again", "false"), ("graphs", "true")):
+        cli = build(recipe, 20, name=name, model__cuda_graphs=graphs, **flags)
+        kept = KeepNumbers()
+        cli.trainer.callbacks.insert(0, kept)
+        cli.execute()
+        runs[name] = kept
+    assert runs["graphs"].replays == 20 - WARM_UP
+    scale = largest_differences(runs["eager"].rows, runs["again"].rows)
+    found = largest_differences(runs["eager"].rows, runs["graphs"].rows)
+    for name, difference in found.items():
+        assert difference <= max(10 * scale[name], 1e-3 if precision == "32-true" else 2e-2), name
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

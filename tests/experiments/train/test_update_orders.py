@@ -55,7 +55,8 @@ def test_the_generators_gradient_is_that_of_the_weighted_loss(order, build):
     update = dataclasses.replace(model.update, backward=torch.Tensor.backward)
     real = 0.3 * torch.randn(2, 1, 4096, generator=torch.Generator().manual_seed(3))
     items = torch.arange(2)
-    update.both(model.code(real, items, 0), model.discriminators_of(0), None, 0, share=1.0)
+    n_codebooks = model.rate_sampling.sample(model.seed, 0, items, model.codec)
+    update.both(model.code(real, n_codebooks, True), model.discriminators_of(0), None, share=1.0)
     ours = {name: p.grad.clone() for name, p in model.codec.named_parameters()}
 
     model.zero_grad(set_to_none=True)

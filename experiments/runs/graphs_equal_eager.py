@@ -1,0 +1,100 @@
+"""How far training with CUDA graphs is from the eager step, as JSON: every logged number of the same batches.
+
+    python -m codeclab.experiments.runs.graphs_equal_eager --config encodec_24khz --scale lab --to compared.json
+
+Every flag of ``codeclab fit`` is taken. Sums on a GPU are not added up in one order, so that two eager trainings
+differ, too: a second one is the scale for the difference.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.runs.build import build
+from codeclab.experiments.runs.process import keep_freed_memory, quiet
+from codeclab.experiments.train.step_output import StepOutput
+
+
+class KeepNumbers(Callback):
+    """Keeps the numbers of every batch.
+
+    Attributes:
+        rows: numbers by name, a batch each.
+        replays: batches that were replayed.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.replays = 0
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Read those of this batch."""
+        output = StepOutput.of(outputs)
+        assert output is not None
+        self.rows.append(output.figures())
+        graphs = getattr(pl_module, "graphs", None)
+        self.replays = graphs.replays if graphs else 0
+
+
+def train(flags: Sequence[str], batches: int, graphs: bool) -> KeepNumbers:
+    """Train an experiment anew, from the same start.
+
+    Args:
+        flags: of ``codeclab fit``.
+        batches: to train.
+        graphs: whether its step is recorded.
+    """
+    cli = build("fit", [*flags, "--model.cuda_graphs", str(graphs).lower(), "--dry-run"])
+    kept = KeepNumbers()
+    cli.datamodule.n_batches = batches
+    cli.brief_trainer(batches, kept).fit(cli.model, cli.datamodule)
+    return kept
+
+
+def largest_differences(rows: Sequence[dict[str, float]], others: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The largest difference of each number over batches, in relation to its largest value in ``rows``."""
+    found: dict[str, float] = {}
+    largest: dict[str, float] = {}
+    for row, other in zip(rows, others, strict=True):
+        for name, value in row.items():
+            found[name] = max(found.get(name, 0.0), abs(other[name] - value))
+            largest[name] = max(largest.get(name, 0.0), abs(value))
+    return {name: difference / (largest[name] or 1.0) for name, difference in found.items()}
+
+
+def compare(flags: Sequence[str], batches: int) -> dict[str, Any]:
+    """The differences of training with graphs, and of a second eager training, from an eager one.
+
+    Args:
+        flags: of ``codeclab fit``.
+        batches: to train, three times.
+    """
+    eager, graphs, again = (train(flags, batches, one) for one in (False, True, False))
+    recorded, repeated = (largest_differences(eager.rows, other.rows) for other in (graphs, again))
+    pairs = {name: (recorded[name], repeated[name]) for name in recorded}
+    return {"batches": batches, "replays": graphs.replays, "differences": pairs}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m codeclab.experiments.runs.graphs_equal_eager", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--to", type=Path, metavar="FILE", required=True, help="where the JSON is written")
+    parser.add_argument("--batches", type=int, default=50, help="batches compared (default: 50)")
+    options, flags = parser.parse_known_args(argv)
+    quiet()
+    keep_freed_memory()
+    write_atomically(options.to, json.dumps(compare(flags, options.batches), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
