@@ -19,12 +19,12 @@ from codeclab.codecs.segments import equal_pieces, equal_runs
 from codeclab.codecs.streaming import CodecStream
 
 BLOCK_SECONDS = 4.0
-MOST_SAMPLES = 96_000
+MOST_SAMPLES = 48_000
 """Upper limit of a block: large enough for efficient matrix products, small enough for memory and caches."""
 
 
 def block_samples(codec: Codec) -> int:
-    """Samples per block: 4 s or 96,000 samples, whichever is less, rounded up to a whole frame."""
+    """Samples per block: 4 s or 48,000 samples, whichever is less, rounded up to a whole frame."""
     samples = min(int(BLOCK_SECONDS * codec.sample_rate), MOST_SAMPLES)
     return -(-samples // codec.hop_length) * codec.hop_length
 

@@ -1,7 +1,7 @@
 """Convolutions along the first axis of folded audio, as matrix products where a CPU computes them.
 
-The result is that of ``F.conv2d``, which at the multi-period discriminator's sizes leaves half of a CPU's arithmetic
-unused (``benchmarks/results/speed.md``).
+The result is that of ``F.conv2d``, which at the multi-period discriminator's sizes leaves up to half of a CPU's
+arithmetic unused (``benchmarks/results/speed.md``).
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import register_flop_formula
 
+from codeclab.codecs.layers.matrix_product import FULL_WIDTH, linear
+
 
 class PeriodConv2d(nn.Conv2d):
     """``nn.Conv2d`` of kernel ``(k, 1)`` with ``(k - 1) // 2`` zeros on both sides.
 
-    On a CPU, channels of the output are contiguous in memory, as the next layer reads them.
+    Where it is a matrix product, channels of the output are contiguous in memory, as the next layer reads them.
 
     Args:
         in_channels: input channels.
@@ -32,7 +34,8 @@ class PeriodConv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """``[B, C, L, period]`` to ``[B, C', L', period]``."""
-        if maps.is_cpu and not torch.is_autocast_enabled("cpu") and self.bias is not None:
+        in_float32 = maps.is_cpu and not torch.is_autocast_enabled("cpu")
+        if FULL_WIDTH and in_float32 and self.bias is not None:
             along_periods: Tensor = period_convolution(maps, self.weight, self.bias, self.stride[0])
             return along_periods
         return super().forward(maps)
@@ -55,11 +58,15 @@ def _output_length(length: int, kernel_size: int, stride: int) -> int:
     return (length + 2 * ((kernel_size - 1) // 2) - kernel_size) // stride + 1
 
 
-def _empty_maps(maps: Tensor, channels: int, length: int) -> Tensor:
-    """Empty maps ``[B, channels, length, period]`` whose channels are contiguous in memory."""
+def _layout(maps: Tensor, channels: int, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and strides of maps ``[B, channels, length, period]`` whose channels are contiguous in memory."""
     batch, _, _, period = maps.shape
-    strides = (period * length * channels, 1, channels, length * channels)
-    return maps.new_empty_strided((batch, channels, length, period), strides)
+    return (batch, channels, length, period), (period * length * channels, 1, channels, length * channels)
+
+
+def _empty_maps(maps: Tensor, channels: int, length: int) -> Tensor:
+    """Empty maps of this layout."""
+    return maps.new_empty_strided(*_layout(maps, channels, length))
 
 
 def _as_rows(maps: Tensor) -> Tensor:
@@ -80,13 +87,14 @@ def period_convolution(maps: Tensor, weight: Tensor, bias: Tensor, stride: int) 
     Returns:
         ``[B, C', L', period]``.
     """
-    output = _empty_maps(maps, len(weight), _output_length(maps.shape[2], weight.shape[2], stride))
-    torch.addmm(bias, _windows(maps, weight.shape[2], stride), weight.flatten(1).t(), out=_as_rows(output))
-    return output
+    rows = linear(_windows(maps, weight.shape[2], stride), weight.flatten(1), bias)
+    shape, strides = _layout(maps, len(weight), _output_length(maps.shape[2], weight.shape[2], stride))
+    # Autograd forbids to change a view that an operator returns, as an activation after it does; this is none.
+    return rows.new_empty(0).set_(rows.untyped_storage(), 0, shape, strides)
 
 
 @period_convolution.register_fake
-def _shape(maps: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+def _output(maps: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     return _empty_maps(maps, len(weight), _output_length(maps.shape[2], weight.shape[2], stride))
 
 
@@ -109,14 +117,14 @@ def period_convolution_backward(
     if wanted[0]:
         batch, channels, length, period = maps.shape
         positions = gradient.shape[2]
-        of_windows = (rows @ weight.flatten(1)).view(batch, period, positions, channels, kernel_size)
+        of_windows = linear(rows, weight.flatten(1).t()).view(batch, period, positions, channels, kernel_size)
         padding = (kernel_size - 1) // 2
         padded = _empty_maps(maps, channels, length + 2 * padding).zero_().permute(0, 3, 2, 1)
         for tap in range(kernel_size):
             padded[:, :, tap : tap + stride * (positions - 1) + 1 : stride] += of_windows[..., tap]
         of_maps = padded.permute(0, 3, 2, 1)[:, :, padding : padding + length]
     if wanted[1]:
-        of_weight = (rows.t() @ _windows(maps, kernel_size, stride)).view_as(weight)
+        of_weight = linear(rows.t(), _windows(maps, kernel_size, stride).t()).view_as(weight)
     if wanted[2]:
         of_bias = rows.sum(0)
     return of_maps, of_weight, of_bias

@@ -1,10 +1,14 @@
 """The ConvNeXt block, which keeps the frame rate (Liu et al. 2022; over time: Siuzdak 2023, section 3.3)."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.layer_stream import LayerStream
+from codeclab.codecs.layers.matrix_product import linear
 from codeclab.codecs.layers.sliding_window import convolution_stream
 from codeclab.codecs.layers.streaming import Chain, Pointwise, Sum
 
@@ -53,16 +57,17 @@ class ConvNeXtBlock(nn.Module):
         """``[B, C, T]`` to the same shape."""
         return latent + self._after(self.depthwise(F.pad(latent, self.padding)))
 
-    def _after(self, mixed: Tensor) -> Tensor:
+    def _after(self, mixed: Tensor, product: Callable[..., Tensor] = F.linear) -> Tensor:
         """The branch after its depthwise convolution, ``[B, C, T]`` to the same shape."""
-        branch = self.project(F.gelu(self.expand(self.norm(mixed.transpose(1, 2)))))
+        expanded = product(self.norm(mixed.transpose(1, 2)), self.expand.weight, self.expand.bias)
+        branch = product(F.gelu(expanded), self.project.weight, self.project.bias)
         return (self.layer_scale * branch).transpose(1, 2)
 
     def stream(self) -> LayerStream:
         """A stream that delays the input until the branch is ready."""
         before, after = self.padding
         mixed = convolution_stream(self.depthwise, before, lambda length: after, "constant")
-        return Sum([Pointwise(nn.Identity()), Chain([mixed, Pointwise(self._after)])])
+        return Sum([Pointwise(nn.Identity()), Chain([mixed, Pointwise(partial(self._after, product=linear))])])
 
 
 def make_blocks(channels: int, count: int, expansion: float, kernel_size: int, causal: bool) -> nn.Sequential:

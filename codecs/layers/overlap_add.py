@@ -5,7 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.layer_stream import LayerStream
-from codeclab.codecs.layers.time_major import detached, transposed_convolution
+from codeclab.codecs.layers.matrix_product import computed
+from codeclab.codecs.layers.time_major import transposed_convolution
 
 
 class OverlapAdd(LayerStream):
@@ -57,10 +58,10 @@ class OverlapAdd(LayerStream):
 
 def transposed_stream(module: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
     """A stream through a transposed convolution, with ``left`` and ``right`` samples cut from its output."""
-    bias = detached(module.bias)
+    bias = module.bias
     (stride,), (taps,) = module.stride, module.kernel_size
     return OverlapAdd(
         transposed_convolution(module),
         *(module.out_channels, taps, stride, left, right),
-        lambda y: y if bias is None else y.add_(bias[:, None]),
+        lambda y: y if bias is None else y.add_(computed(bias)[:, None]),
     )

@@ -8,6 +8,7 @@ in one or a few pieces (``codecs.blocks``): weight norm is then folded once, and
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import torch.nn.functional as F
@@ -154,8 +155,12 @@ class Sum(LayerStream):
         self.branches = [branch for branch, _ in split]
         self.products = [product for _, product in split]
         self.waiting: list[Tensor | None] = [None for _ in branches]
+
+    @cached_property
+    def bias(self) -> Tensor | None:
+        """The products' biases, added up to ``[C', 1]``."""
         biases = [product.bias for product in self.products if product is not None and product.bias is not None]
-        self.bias = sum(biases[1:], biases[0])[:, None] if biases else None
+        return sum(biases[1:], biases[0])[:, None] if biases else None
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from codeclab.codecs.layers.activation import Snake
+from codeclab.codecs.layers.matrix_product import computed, linear
 
 CACHED = 65_536
 """Number of values that Snake's four operations process at a time, so that they stay in the cache."""
@@ -62,16 +63,21 @@ class Product:
     """
 
     def __init__(self, module: nn.Conv1d) -> None:
-        self._module, self.bias = module, detached(module.bias)
+        self._module = module
+
+    @cached_property
+    def bias(self) -> Tensor | None:
+        """``[C']``, if there is one."""
+        return None if self._module.bias is None else computed(self._module.bias)
 
     @cached_property
     def weight(self) -> Tensor:
         """``[C', C]``."""
-        return self._module.weight.detach()[..., 0]
+        return computed(self._module.weight)[..., 0]
 
     def __call__(self, x: Tensor) -> Tensor:
         """``[B, C, n]`` to ``[B, C', n]``."""
-        return F.linear(x.mT, self.weight, self.bias).mT
+        return linear(x.mT, self.weight, self.bias).mT
 
     def onto(self, total: Tensor | None, x: Tensor, owned: bool) -> Tensor:
         """The sum of ``total [B, C', n]`` and the product, without the bias.
@@ -81,13 +87,10 @@ class Product:
             x: input of the product ``[B, C, n]``.
             owned: whether ``total`` may be overwritten.
         """
+        product = linear(x.mT, self.weight).mT
         if total is None:
-            return F.linear(x.mT, self.weight).mT
-        batch, steps, _ = x.mT.shape
-        before, flat, matrix = total.mT.flatten(0, 1), x.mT.flatten(0, 1), self.weight.mT
-        if owned and before.dtype == flat.dtype == matrix.dtype:
-            return before.addmm_(flat, matrix).unflatten(0, (batch, steps)).mT
-        return torch.addmm(before, flat, matrix).unflatten(0, (batch, steps)).mT
+            return product
+        return total.add_(product) if owned and total.dtype == product.dtype else product.add_(total)
 
 
 class Prepared:
@@ -123,7 +126,7 @@ def transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Ten
 
 
 def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
-    weight, bias = module.weight.detach(), detached(module.bias)
+    weight, bias = computed(module.weight), None if module.bias is None else computed(module.bias)
     (stride,), (dilation,), (taps,) = module.stride, module.dilation, module.kernel_size
     groups = module.groups
     if weight.device.type != "cpu":
@@ -134,7 +137,7 @@ def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
 
         def of_windows(x: Tensor) -> Tensor:
             windows = x.unfold(-1, window, stride)[..., ::dilation]  # [B, C, m, taps]
-            return F.linear(windows.transpose(1, 2).flatten(2), flat, bias).mT
+            return linear(windows.transpose(1, 2).flatten(2), flat, bias).mT
 
         return of_windows
     plane = weight[:, :, None].contiguous(memory_format=torch.channels_last)
@@ -142,7 +145,7 @@ def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
 
 
 def _transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Tensor]:
-    weight = module.weight.detach()
+    weight = computed(module.weight)
     (stride,), (taps,), (dilation,), groups = module.stride, module.kernel_size, module.dilation, module.groups
     if weight.device.type != "cpu" or groups > 1 or dilation > 1:
         return lambda x: F.conv_transpose1d(x, weight, None, stride, groups=groups, dilation=dilation)
@@ -150,11 +153,11 @@ def _transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Te
     # are then shifted by one stride each and added.
     reach, channels = -(-taps // stride), weight.shape[1]
     filled = F.pad(weight, (0, reach * stride - taps)) if taps % stride else weight
-    matrix = filled.mT.flatten(1)  # [C, reach * stride * C']
+    matrix = filled.mT.flatten(1).mT  # [reach * stride * C', C]
 
     def of_products(x: Tensor) -> Tensor:
         batch, _, steps = x.shape
-        products = torch.matmul(x.mT, matrix).view(batch, steps, reach, stride * channels)
+        products = linear(x.mT, matrix).view(batch, steps, reach, stride * channels)
         added = products.new_empty(batch, steps + reach - 1, stride * channels)
         added[:, :steps] = products[:, :, 0]
         added[:, steps:] = 0
@@ -180,19 +183,19 @@ def activate(activation: Callable[[Tensor], Tensor] | None, x: Tensor, out: Tens
     # Only exactly these types: a subclass may compute something else.
     if type(activation) is nn.ELU:
         torch.ops.aten.elu.out(x, activation.alpha, out=out)
-    elif type(activation) is Snake and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64):
+    elif type(activation) is Snake and x.device.type == "cpu" and x.is_floating_point():
         _snake(activation, x, out)
     else:
         out.copy_(x if activation is None else activation(x))
 
 
 def _snake(activation: Snake, x: Tensor, out: Tensor) -> None:
-    alpha, inverse = activation.factors()
+    alpha, inverse = activation.factors()  # float32 or wider, in which all is computed
     steps = max(1, CACHED // max(1, x.shape[0] * x.shape[1]))
     for block, target in zip(x.split(steps, dim=-1), out.split(steps, dim=-1), strict=True):
-        torch.addcmul(block, inverse, (block * alpha).sin_().square_(), out=target)
-
-
-def detached(bias: Tensor | None) -> Tensor | None:
-    """A bias without gradient; None if there is none."""
-    return None if bias is None else bias.detach()
+        wide = block.to(alpha.dtype)
+        squares = (wide * alpha).sin_().square_()
+        if wide is block:
+            torch.addcmul(wide, inverse, squares, out=target)
+        else:
+            target.copy_(wide.addcmul_(inverse, squares))

@@ -51,11 +51,14 @@ class Coder(CodecAndNoise):
     """Encodes and decodes noise.
 
     Args:
-        options: ``codec`` or ``recipe``, ``seconds`` (default 10), ``bitrate`` (kbps, default the highest).
+        options: ``codec`` or ``recipe``, ``seconds`` (default 10), ``bitrate`` (kbps, default the highest),
+            ``precision`` (``f32``, the default, or ``bf16``).
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__(options, 10)
+        if options.get("precision") == "bf16":
+            self.codec.to_bf16()
         self.bitrate = float(options["bitrate"]) if "bitrate" in options else None
         self.phases = {"encode": self.encode, "decode": self.decode}
         self.encode()

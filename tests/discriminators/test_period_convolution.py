@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from codeclab.discriminators import period_convolution as room
 from codeclab.discriminators.period_convolution import PeriodConv2d, period_conv2d, period_convolution
 
 SIZES = [
@@ -50,6 +51,7 @@ def test_maps_of_any_layout() -> None:
 
 
 def test_a_pass_computes_no_gradient_that_it_does_not_hand_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FULL_WIDTH", True)
     layer = period_conv2d(3, 5, 5, 3)
     maps = torch.randn(2, 3, 20, 2, requires_grad=True)
     loss = layer(maps).square().sum()
@@ -67,6 +69,15 @@ def test_a_pass_computes_no_gradient_that_it_does_not_hand_on(monkeypatch: pytes
         torch.autograd.grad(loss, layer.bias, retain_graph=True)
         loss.backward()
     assert products == [(True, False, False), (False, False, True), (True, True, True)]
+
+
+@pytest.mark.parametrize("products", [True, False])
+def test_the_layer_is_torchs_either_way(products: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FULL_WIDTH", products)
+    layer, maps = PeriodConv2d(3, 5, 5, 3).double(), torch.randn(2, 3, 20, 2, dtype=torch.float64)
+    expected = reference(maps, layer.weight, layer.bias, 3)
+    torch.testing.assert_close(layer(maps), expected, check_stride=False)
+    assert (layer(maps).stride() != expected.stride()) == products
 
 
 def test_bfloat16_autocast_keeps_torchs_convolution() -> None:
