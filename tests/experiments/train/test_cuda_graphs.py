@@ -155,7 +155,7 @@ def test_what_joins_late_and_parts_of_a_batch_are_recorded(trained, rounded_rate
 
 
 def test_learning_rates_alone_are_rounded(trained):
-    """To float32: the losses stay those of the eager step but for the last digits, until a vector finds another entry."""
+    """To float32: losses stay the eager ones but for the last digits, until a vector finds another entry."""
     eager, _ = trained("encodec_24khz", 6, graphs=False, name="eager", **ONE_KIND)
     graphs, watch = trained("encodec_24khz", 6, name="graphs", **ONE_KIND)
     assert watch.replays == 6 - WARM_UP
