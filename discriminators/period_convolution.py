@@ -34,9 +34,11 @@ class PeriodConv2d(nn.Conv2d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """``[B, C, L, period]`` to ``[B, C', L', period]``."""
-        in_float32 = maps.is_cpu and not torch.is_autocast_enabled("cpu")
-        if FULL_WIDTH and in_float32 and self.bias is not None:
-            along_periods: Tensor = period_convolution(maps, self.weight, self.bias, self.stride[0])
+        kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else maps.dtype
+        if maps.is_cpu and FULL_WIDTH and self.bias is not None and kind != torch.float16:
+            with torch.autocast("cpu", enabled=False):
+                cast = maps.to(kind), self.weight.to(kind), self.bias.to(kind)
+                along_periods: Tensor = period_convolution(*cast, self.stride[0])
             return along_periods
         return super().forward(maps)
 

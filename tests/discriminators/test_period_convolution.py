@@ -80,10 +80,21 @@ def test_the_layer_is_torchs_either_way(products: bool, monkeypatch: pytest.Monk
     assert (layer(maps).stride() != expected.stride()) == products
 
 
-def test_bfloat16_autocast_keeps_torchs_convolution() -> None:
-    layer = PeriodConv2d(3, 5, 5, 3)
+def test_bfloat16_autocast_computes_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "FULL_WIDTH", True)
+    torch.manual_seed(0)
+    layer, maps = PeriodConv2d(8, 5, 5, 3), torch.randn(2, 8, 20, 2, requires_grad=True)
+    inputs = [maps, layer.weight, layer.bias]
     with torch.autocast("cpu", torch.bfloat16):
-        assert layer(torch.randn(1, 3, 20, 2)).dtype == torch.bfloat16
+        output = layer(maps)
+    assert output.dtype == torch.bfloat16
+    expected = reference(*inputs, 3)
+    torch.testing.assert_close(output.float(), expected, rtol=2e-2, atol=2e-2, check_stride=False)
+    slope = torch.randn_like(expected)
+    rough = torch.autograd.grad(output, inputs, slope.bfloat16())
+    for ours, exact in zip(rough, torch.autograd.grad(expected, inputs, slope), strict=True):
+        assert ours.dtype == torch.float32
+        assert (ours - exact).norm() < 0.01 * exact.norm()
 
 
 def test_period_convolutions_count_as_the_convolutions_that_they_replace() -> None:
