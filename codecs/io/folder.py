@@ -24,6 +24,7 @@ from codeclab.codecs.io.torch_file import read_torch_file
 from codeclab.codecs.io.transformers import from_transformers
 from codeclab.codecs.io.weights import fill, fold, folded_tensors, some_of
 from codeclab.codecs.layers.time_major import lay_out
+from codeclab.codecs.memory import keep_freed_memory
 from codeclab.quantizers.base import Quantizer
 
 FORMAT_VERSION = 1
@@ -83,6 +84,7 @@ def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = Fals
     codec = _read(path, parts, for_training)
     if not for_training:
         lay_out(codec)
+        keep_freed_memory()
     return codec
 
 

@@ -121,9 +121,8 @@ def main(argv: list[str] | None = None) -> None:
         with listening():
             # Heavy modules are imported here, so that --help and Ctrl-C are answered at once.
             if command not in LISTS:
-                process = import_module("codeclab.experiments.runs.process")
-                process.quiet()
-                process.keep_freed_memory()
+                import_module("codeclab.experiments.runs.process").quiet()
+                import_module("codeclab.codecs.memory").keep_freed_memory()
             if RUN_CODE in rest:
                 rest = let_run(command, [word for word in rest if word != RUN_CODE])
             run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run

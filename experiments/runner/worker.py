@@ -38,9 +38,10 @@ def work(job: str, wait: bool, visible: str | None = None, runner: int | None = 
                 os.environ["CUDA_VISIBLE_DEVICES"] = visible
             end_with_parent(signal.SIGKILL)
             threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
+        from codeclab.codecs.memory import keep_freed_memory
         from codeclab.experiments.runner.job import Job
         from codeclab.experiments.runner.perform import perform
-        from codeclab.experiments.runs.process import keep_freed_memory, quiet, silence_corpora
+        from codeclab.experiments.runs.process import quiet, silence_corpora
 
         quiet()
         silence_corpora()

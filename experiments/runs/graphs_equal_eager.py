@@ -16,8 +16,9 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.process import keep_freed_memory, quiet
+from codeclab.experiments.runs.process import quiet
 from codeclab.experiments.train.step_output import StepOutput
 
 

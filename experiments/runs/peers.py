@@ -21,8 +21,8 @@ from codeclab.codecs.entropy.container_reader import ContainerReader
 from codeclab.codecs.entropy.container_writer import ContainerWriter
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_coder import ModelCoder
+from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.process import keep_freed_memory
 from codeclab.experiments.runs.step_time import time_batches
 from codeclab.experiments.train.profiling import Parts, profile
 

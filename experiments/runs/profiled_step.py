@@ -25,8 +25,9 @@ from codeclab.benchmarks.speed.in_turns import in_turns
 from codeclab.benchmarks.speed.released_dac import SAMPLE_RATE, released_step
 from codeclab.benchmarks.speed.spread import spread
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import CodecCLI, build
-from codeclab.experiments.runs.process import keep_freed_memory, quiet
+from codeclab.experiments.runs.process import quiet
 from codeclab.experiments.runs.step_time import measure_built
 from codeclab.experiments.train.cuda_graphs import WARM_UP
 

@@ -15,8 +15,9 @@ from statistics import median
 
 import torch
 
+from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import CodecCLI, build
-from codeclab.experiments.runs.process import keep_freed_memory, quiet
+from codeclab.experiments.runs.process import quiet
 from codeclab.experiments.train.logs import memory_figures
 from codeclab.experiments.train.profiling import PARTS, REST, BatchTimer
 

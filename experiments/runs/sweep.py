@@ -15,9 +15,10 @@ from lightning.pytorch.callbacks import Callback
 
 from codeclab.benchmarks.speed.arithmetic import Arithmetic, measure_limits
 from codeclab.benchmarks.speed.spread import spread
+from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs.build import CodecCLI, build
-from codeclab.experiments.runs.process import keep_freed_memory, quiet
+from codeclab.experiments.runs.process import quiet
 from codeclab.experiments.runs.step_time import time_batches
 from codeclab.experiments.runs.sweep_names import SWEEPS
 from codeclab.experiments.train.logs import memory_figures

@@ -1,0 +1,32 @@
+"""Freed blocks stay with the process."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, torch
+from codeclab.codecs.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(5_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+torch.ones(1000)
+anew = faults()
+keep_freed_memory()
+faults()
+print(anew, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc adapts its threshold")
+def test_a_block_of_20_mb_is_not_asked_of_the_kernel_again():
+    printed = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True).stdout
+    anew, again = map(int, printed.split())
+    if anew < 1000:  # of 4,883
+        pytest.skip("this kernel hands out huge pages")
+    assert again < 100
