@@ -18,8 +18,7 @@ def faults():
 torch.ones(1000)
 anew = faults()
 keep_freed_memory()
-faults()
-print(anew, faults())
+print(anew, [faults() for _ in range(10)][-1])
 """
 
 
