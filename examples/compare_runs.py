@@ -14,8 +14,8 @@ def main(first: str, second: str, metric: str = "si_sdr", clips: int | None = No
     """The mean difference (second minus first) and half its 95 % interval, at each run's highest bitrate."""
     scores = []
     for run in (first, second):
-        found = codeclab.evaluate(run, metrics=[metric], bitrates=1, clips=clips)
-        scores.append(found.per_file.set_index("name")[metric])
+        evaluation = codeclab.evaluate(run, metrics=[metric], bitrates=1, clips=clips)
+        scores.append(evaluation.per_file.set_index("name")[metric])
     # On the same clips most of what makes one harder than another falls out of the difference.
     differences = (scores[1] - scores[0]).dropna()
     half = float(stats.t.ppf(0.975, len(differences) - 1) * differences.sem())

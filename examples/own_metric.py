@@ -26,9 +26,9 @@ codeclab.METRICS["crest_error"] = Metric(
 
 def main(clips: int = 6) -> codeclab.Evaluation:
     """The box's figures at its lowest and highest bitrate."""
-    found = codeclab.evaluate("box", "recordings", ["si_sdr", "crest_error"], bitrates=2, clips=clips, seconds=3.0)
-    print(found.summary.query("domain == 'all'").to_string(index=False))
-    return found
+    evaluation = codeclab.evaluate("box", "recordings", ["si_sdr", "crest_error"], bitrates=2, clips=clips, seconds=3.0)
+    print(evaluation.summary.query("domain == 'all'").to_string(index=False))
+    return evaluation
 
 
 if __name__ == "__main__":

@@ -10,16 +10,16 @@ import codeclab
 
 def main(steps: int = 300, data: str = "recordings", runs: str = "runs") -> dict[str, float]:
     """SI-SDR in dB at the highest bitrate, by quantizer."""
-    found = {}
+    scores = {}
     for quantizer in (codeclab.ResidualVQ, codeclab.FactorizedVQ):
         run = codeclab.train(
             "vocos_16khz", data, f"swap-{quantizer.__name__}", scale="laptop", runs=runs,
             model__quantizer=quantizer, trainer__max_steps=steps,
         )  # fmt: skip
         figures = codeclab.evaluate(run.codec, data=data, metrics=["si_sdr"], bitrates=1, clips=6, seconds=3.0)
-        found[quantizer.__name__] = float(figures.per_file["si_sdr"].mean())
-        print(f"{quantizer.__name__}: {found[quantizer.__name__]:.2f} dB after {run.steps} batches")
-    return found
+        scores[quantizer.__name__] = float(figures.per_file["si_sdr"].mean())
+        print(f"{quantizer.__name__}: {scores[quantizer.__name__]:.2f} dB after {run.steps} batches")
+    return scores
 
 
 if __name__ == "__main__":

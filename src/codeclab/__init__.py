@@ -2,7 +2,7 @@
 
     import codeclab
     run = codeclab.train("encodec_24khz", scale="laptop", model__quantizer="FSQ")
-    found = codeclab.evaluate(run.codec, data="recordings", metrics=["si_sdr"])
+    evaluation = codeclab.evaluate(run.codec, data="recordings", metrics=["si_sdr"])
 
 Every part, loss and metric is here by its name (``codeclab.ResidualVQ``, ``codeclab.si_sdr``), imported when it is
 first asked for; ``dir(codeclab)`` lists them.
@@ -81,7 +81,7 @@ def _part_names() -> dict[str, str]:
     parts = {*_BASES, *(name for name, (_, _, methods) in classes.items() if "transcode" in methods)}  # baselines
     while more := {name for name, (_, bases, _) in classes.items() if bases & parts} - parts:
         parts |= more
-    found = {name: _module(root, classes[name][0]) for name in parts if name in classes and not name.startswith("_")}
+    modules = {name: _module(root, classes[name][0]) for name in parts if name in classes and not name.startswith("_")}
     registry = root.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
     for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
         # Metric("name", ...), _other("module", "name", ...) or _distance("module", "name", ...)
@@ -89,8 +89,8 @@ def _part_names() -> dict[str, str]:
             continue
         position = {"Metric": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func))
         if position is not None and isinstance(node.args[position], ast.Constant):
-            found[str(ast.literal_eval(node.args[position]))] = _METRICS
-    return found
+            modules[str(ast.literal_eval(node.args[position]))] = _METRICS
+    return modules
 
 
 def _module(root: Path, file: Path) -> str:
