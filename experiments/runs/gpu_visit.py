@@ -336,14 +336,15 @@ class _Row:
         self.visit.step(self.work.title, self.visit.flags(self.work, self.precision), seconds)
 
 
-def _compared_lines(found: dict[str, Any]) -> list[str]:
-    what = f"CUDA graphs beside the eager step: {found['batches']} batches, {found['replays']} of them replayed."
+def _compared_lines(comparison: dict[str, Any]) -> list[str]:
+    batches = counted(comparison["batches"], "batch", "batches")
+    what = f"CUDA graphs beside the eager step: {batches}, {comparison['replays']} of them replayed."
     lines = [
         f"{what} The largest difference of each logged number, as a share of its largest value, and that of two eager "
         "trainings:",
         *("", "| number | graphs | eager again |", "|---|---:|---:|"),
     ]
-    return lines + [f"| {name} | {one:.1e} | {again:.1e} |" for name, (one, again) in found["differences"].items()]
+    return lines + [f"| {name} | {one:.1e} | {again:.1e} |" for name, (one, again) in comparison["differences"].items()]
 
 
 def _line(title: str, entry: dict[str, Any]) -> str:

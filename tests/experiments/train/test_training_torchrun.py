@@ -39,8 +39,9 @@ def nodes(tiny, tmp_path):
     yield start
     for agent in started:
         if agent.poll() is None:
-            os.killpg(agent.pid, signal.SIGKILL)
-            agent.wait()
+            agent.terminate()  # it ends its worker, too, which is in a session of its own
+    for agent in started:
+        agent.wait(120)
 
 
 def last(folder):
@@ -49,6 +50,15 @@ def last(folder):
 
 def output(logs):
     return "".join(log.read_text() for log in logs)
+
+
+def await_text(text, agents, logs):
+    """Wait until one of the trainings has printed a text."""
+    until = time.monotonic() + 300
+    while text not in output(logs):
+        assert time.monotonic() < until, output(logs)
+        assert all(agent.poll() is None for agent in agents), output(logs)
+        time.sleep(0.1)
 
 
 @pytest.mark.slow
@@ -73,11 +83,7 @@ def test_two_machines_equal_two_devices(tiny, nodes, tmp_path):
 @pytest.mark.slow
 def test_a_signal_to_one_machine_stops_both_and_the_same_commands_go_on(nodes, tmp_path):
     agents, logs = nodes("broken", 100_000)
-    until = time.monotonic() + 240
-    while "batch 10/" not in output(logs):
-        assert time.monotonic() < until, output(logs)
-        assert all(agent.poll() is None for agent in agents), output(logs)
-        time.sleep(0.1)
+    await_text("batch 10/", agents, logs)
     agents[1].send_signal(signal.SIGTERM)
     for agent in agents:
         agent.wait(120)
@@ -86,6 +92,4 @@ def test_a_signal_to_one_machine_stops_both_and_the_same_commands_go_on(nodes, t
     assert kept >= 10
 
     agents, logs = nodes("broken", 100_000)
-    while f"broken: continuing after batch {kept}" not in output(logs):
-        assert time.monotonic() < until, output(logs)
-        time.sleep(0.1)
+    await_text(f"broken: continuing after batch {kept}", agents, logs)
