@@ -41,10 +41,8 @@ def assigned_sums(vectors: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Te
 
 def draw_indices(available: int, wanted: int, generator: torch.Generator) -> Tensor:
     """``wanted`` random positions below ``available``, ``int64``; they repeat only where ``wanted`` is larger."""
-    if wanted <= available:
-        return torch.randperm(available, generator=generator)[:wanted]
     rounds = -(-wanted // available)
-    return torch.rand(rounds, available, generator=generator).argsort(1).flatten()[:wanted]
+    return torch.cat([torch.randperm(available, generator=generator) for _ in range(rounds)])[:wanted]
 
 
 def kmeans(vectors: Tensor, size: int, iterations: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
