@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import register_flop_formula
 
-from codeclab.codecs.layers.matrix_product import FULL_WIDTH, linear
+from codeclab.codecs.layers.matrix_product import has_fast_products, linear
 
 
 class PeriodConv2d(nn.Conv2d):
@@ -35,7 +35,7 @@ class PeriodConv2d(nn.Conv2d):
     def forward(self, maps: Tensor) -> Tensor:
         """``[B, C, L, period]`` to ``[B, C', L', period]``."""
         kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else maps.dtype
-        if maps.is_cpu and FULL_WIDTH and self.bias is not None and kind != torch.float16:
+        if maps.is_cpu and self.bias is not None and kind != torch.float16 and has_fast_products(kind):
             with torch.autocast("cpu", enabled=False):
                 cast = maps.to(kind), self.weight.to(kind), self.bias.to(kind)
                 along_periods: Tensor = period_convolution(*cast, self.stride[0])

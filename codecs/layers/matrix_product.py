@@ -1,4 +1,4 @@
-"""Matrix products by the faster of torch's two libraries, and weights in the type of coding."""
+"""Matrix products by the faster of torch's two libraries."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,13 @@ _HAS_AVX512 = "AVX512" in torch.backends.cpu.get_cpu_capability()
 _BY_ONEDNN = _HAS_AVX512 and _ONEDNN_LINEAR is not None
 """``F.linear`` in float32 calls MKL, which on AMD's processors computes with half of the width of AVX-512 registers."""
 
-FULL_WIDTH = _BY_ONEDNN or not _HAS_AVX512
-"""Whether float32 products use the full width of this processor's registers."""
+
+def has_fast_products(dtype: torch.dtype) -> bool:
+    """Whether ``linear`` uses the full width of this processor's registers in a type.
+
+    Without AVX-512, bfloat16 is emulated, which takes products even longer than convolutions.
+    """
+    return _HAS_AVX512 if dtype == torch.bfloat16 else _BY_ONEDNN or not _HAS_AVX512
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -33,11 +38,3 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if _ONEDNN_LINEAR is not None and _BY_ONEDNN and in_float32 and x.is_cpu and x.numel():
         return _ONEDNN_LINEAR(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
-
-
-def computed(parameter: Tensor) -> Tensor:
-    """A parameter without gradient, in the type that autocast computes in; converted once instead of at each use."""
-    kind = parameter.device.type
-    if torch.is_autocast_enabled(kind):
-        return parameter.detach().to(torch.get_autocast_dtype(kind))
-    return parameter.detach()

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.layer_stream import LayerStream
-from codeclab.codecs.layers.matrix_product import computed
-from codeclab.codecs.layers.time_major import transposed_convolution
+from codeclab.codecs.layers.time_major import in_compute_dtype, transposed_convolution
 
 
 class OverlapAdd(LayerStream):
@@ -63,5 +62,5 @@ def transposed_stream(module: nn.ConvTranspose1d, left: int, right: int) -> Over
     return OverlapAdd(
         transposed_convolution(module),
         *(module.out_channels, taps, stride, left, right),
-        lambda y: y if bias is None else y.add_(computed(bias)[:, None]),
+        lambda y: y if bias is None else y.add_(in_compute_dtype(bias)[:, None]),
     )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from codeclab.codecs.layers.activation import Snake
-from codeclab.codecs.layers.matrix_product import computed, linear
+from codeclab.codecs.layers.matrix_product import linear
 
 CACHED = 65_536
 """Number of values that Snake's four operations process at a time, so that they stay in the cache."""
@@ -30,6 +30,14 @@ def empty(like: Tensor, length: int) -> Tensor:
     if like.device.type == "cpu":
         return like.new_empty(batch, length, channels).mT
     return like.new_empty(batch, channels, length)
+
+
+def in_compute_dtype(parameter: Tensor) -> Tensor:
+    """A parameter without gradient, in the type that autocast computes in; converted once instead of at each use."""
+    kind = parameter.device.type
+    if torch.is_autocast_enabled(kind):
+        return parameter.detach().to(torch.get_autocast_dtype(kind))
+    return parameter.detach()
 
 
 def joined(before: Tensor | None, x: Tensor) -> Tensor:
@@ -68,12 +76,12 @@ class Product:
     @cached_property
     def bias(self) -> Tensor | None:
         """``[C']``, if there is one."""
-        return None if self._module.bias is None else computed(self._module.bias)
+        return None if self._module.bias is None else in_compute_dtype(self._module.bias)
 
     @cached_property
     def weight(self) -> Tensor:
         """``[C', C]``."""
-        return computed(self._module.weight)[..., 0]
+        return in_compute_dtype(self._module.weight)[..., 0]
 
     def __call__(self, x: Tensor) -> Tensor:
         """``[B, C, n]`` to ``[B, C', n]``."""
@@ -126,7 +134,7 @@ def transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Ten
 
 
 def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
-    weight, bias = computed(module.weight), None if module.bias is None else computed(module.bias)
+    weight, bias = in_compute_dtype(module.weight), None if module.bias is None else in_compute_dtype(module.bias)
     (stride,), (dilation,), (taps,) = module.stride, module.dilation, module.kernel_size
     groups = module.groups
     if weight.device.type != "cpu":
@@ -145,7 +153,7 @@ def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
 
 
 def _transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Tensor]:
-    weight = computed(module.weight)
+    weight = in_compute_dtype(module.weight)
     (stride,), (taps,), (dilation,), groups = module.stride, module.kernel_size, module.dilation, module.groups
     if weight.device.type != "cpu" or groups > 1 or dilation > 1:
         return lambda x: F.conv_transpose1d(x, weight, None, stride, groups=groups, dilation=dilation)

@@ -26,8 +26,8 @@ from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.speed.budget import Outcome, OutOfTimeError, Part, run_command, run_parts
 from codeclab.benchmarks.speed.in_turns import describe_machine
 from codeclab.codecs.io.files import write_atomically
-from codeclab.codecs.wording import counted
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.gpu_visit_page import page
 
 PIECE = 15 * 2**20
 """Bytes of a file of the codec: what comes back from such a machine is limited to 16 MiB a file."""
@@ -36,17 +36,6 @@ SAVING = 20.0
 """Seconds in which a training that is asked to stop keeps its state and its codec."""
 
 PRECISIONS = ("32-true", "bf16-mixed")
-HEADER = (
-    "| work | batch | precision | ms a batch | busy, ms | busy share | launches | GiB | x |\n"
-    "|---|---|---|---:|---:|---:|---:|---:|---:|"
-)
-NOTES = (
-    "Medians, with the fastest in brackets. Launches are kernels (on a CPU, operators that no other operator called); "
-    "a CUDA graph launches all of its own at once. "
-    "Launches and the time in which a kernel is at work are of batches under a profiler. The busy share is that time "
-    "in the median of the batches without it. x: how many times faster than the released loop, in turns with it, in "
-    "float32, either on one batch in memory."
-)
 
 
 @dataclass(frozen=True)
@@ -202,7 +191,7 @@ class Visit:
         last = outcomes[-1]
         print(f"{last.name}: {last.failure or 'done'} ({last.seconds:.0f} s)", flush=True)
         write_atomically(self.to / "visit.json", json.dumps(self.as_json(), indent=2) + "\n")
-        write_atomically(self.to / "visit.md", self.as_markdown())
+        write_atomically(self.to / "visit.md", page(self.titles, self.as_json()))
 
     def as_json(self) -> dict[str, Any]:
         """All figures; ``results`` is as the peers' harness prints it."""
@@ -217,27 +206,6 @@ class Visit:
             "graphs_equal_eager": self.compared,
             "parts": [asdict(outcome) for outcome in self.outcomes],
         }
-
-    def as_markdown(self) -> str:
-        """The figures as a page."""
-        lines = ["# Training steps on a GPU", "", f"{date.today().isoformat()}, {self.machine}, commit {self.commit}."]
-        lines += [NOTES, "", HEADER]
-        lines += [_line(title, entry) for title, entry in zip(self.titles, self.results, strict=True)]
-        if self.tests:
-            lines += ["", f"CUDA tests: {', '.join(f'{count} {state}' for state, count in self.tests.items())}."]
-        if self.compared:
-            lines += ["", *_compared_lines(self.compared)]
-        if self.training:
-            lines += ["", f"EnCodec 24 kHz, `lab`: {counted(self.training['batches'], 'batch', 'batches')} trained."]
-        if "evaluation" in self.training:
-            lines += ["", "| kbps | metric | mean | 95 % | clips |", "|---:|---|---:|---:|---:|"]
-            for row in self.training["evaluation"]:
-                figures = f"{float(row['mean']):.4g} | ± {float(row['ci95']):.2g} | {row['n']}"
-                lines.append(f"| {float(row['bitrate_kbps']):.4g} | {row['metric']} | {figures} |")
-            lines += ["", "`cat codec.tar.* | tar x` unpacks the codec, whose numbers are float16, and its evaluation."]
-        lines += ["", "| part | s | |", "|---|---:|---|"]
-        lines += [f"| {one.name} | {one.seconds:.0f} | {one.failure or 'done'} |" for one in self.outcomes]
-        return "\n".join(lines) + "\n"
 
     def step(self, title: str, words: Sequence[str], seconds: float) -> None:
         """Add the results of ``profiled_step``; ours have the title, another implementation its own name."""
@@ -334,36 +302,6 @@ class _Row:
 
     def __call__(self, seconds: float) -> None:
         self.visit.step(self.work.title, self.visit.flags(self.work, self.precision), seconds)
-
-
-def _compared_lines(comparison: dict[str, Any]) -> list[str]:
-    batches = counted(comparison["batches"], "batch", "batches")
-    what = f"CUDA graphs beside the eager step: {batches}, {comparison['replays']} of them replayed."
-    lines = [
-        f"{what} The largest difference of each logged number, as a share of its largest value, and that of two eager "
-        "trainings:",
-        *("", "| number | graphs | eager again |", "|---|---:|---:|"),
-    ]
-    return lines + [f"| {name} | {one:.1e} | {again:.1e} |" for name, (one, again) in comparison["differences"].items()]
-
-
-def _line(title: str, entry: dict[str, Any]) -> str:
-    info, step = entry["info"], entry["phases"]["step"]
-    wall = step["wall_s"]
-    memory = step.get("peak_gpu_mb", step.get("peak_rss_mb"))
-    ratio = entry.get("speedup_over_first", {}).get("step")
-    cells = [
-        title,
-        f"{info['batch']} × {info['seconds']:g} s",
-        {"32-true": "float32", "bf16-mixed": "bf16"}.get(info["precision"], info["precision"]),
-        f"{1000 * wall['median']:.0f} ({1000 * wall['min']:.0f})",
-        f"{1000 * step['busy_s']:.0f}",
-        f"{100 * step['busy_share']:.0f} %",
-        f"{step['launches']:,}",
-        "" if memory is None else f"{memory / 1024:.1f}",
-        "" if ratio is None else f"{ratio:.2f}",
-    ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _printed(*words: str) -> str:

@@ -54,21 +54,21 @@ def train(flags: Sequence[str], batches: int, graphs: bool) -> KeepNumbers:
         graphs: whether its step is recorded.
     """
     cli = build("fit", [*flags, "--model.cuda_graphs", str(graphs).lower(), "--dry-run"])
-    kept = KeepNumbers()
+    numbers = KeepNumbers()
     cli.datamodule.n_batches = batches
-    cli.brief_trainer(batches, kept).fit(cli.model, cli.datamodule)
-    return kept
+    cli.brief_trainer(batches, numbers).fit(cli.model, cli.datamodule)
+    return numbers
 
 
 def largest_differences(rows: Sequence[dict[str, float]], others: Sequence[dict[str, float]]) -> dict[str, float]:
     """The largest difference of each number over batches, in relation to its largest value in ``rows``."""
-    found: dict[str, float] = {}
+    differences: dict[str, float] = {}
     largest: dict[str, float] = {}
     for row, other in zip(rows, others, strict=True):
         for name, value in row.items():
-            found[name] = max(found.get(name, 0.0), abs(other[name] - value))
+            differences[name] = max(differences.get(name, 0.0), abs(other[name] - value))
             largest[name] = max(largest.get(name, 0.0), abs(value))
-    return {name: difference / (largest[name] or 1.0) for name, difference in found.items()}
+    return {name: difference / (largest[name] or 1.0) for name, difference in differences.items()}
 
 
 def compare(flags: Sequence[str], batches: int) -> dict[str, Any]:

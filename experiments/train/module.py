@@ -18,6 +18,7 @@ from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.train.arguments import check_arguments
+from codeclab.experiments.train.average import move_average, present_decay
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.batch import training_batch, validation_batch
 from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
@@ -44,7 +45,6 @@ from codeclab.experiments.train.validation import (
     most_telling,
 )
 from codeclab.quantizers.base import Quantizer
-from codeclab.quantizers.host_work import is_recorded, to_device
 
 UPDATE_DRAW = 1
 """Stream number of the draw that decides whether the discriminators learn from a batch."""
@@ -331,29 +331,12 @@ class CodecExperiment(lightning.LightningModule):
         return CodecOutput(real, fake.float(), quantized, sizes, self.codec.frame_rate)
 
     def _update_average(self) -> None:
-        """Move the average towards the weights.
+        if self.average is not None:
+            move_average(self.average, self.codec, self._average_share)
 
-        Lightning's ``EMAWeightAveraging`` would not resume exactly: before the callback that saves, it ends a run with
-        the average in place of the weights; after it, checkpoints lack the batch's update. It averages the
-        discriminators, too.
-        """
-        if self.average is None or self.average_decay is None:
-            return
-        averaged: list[Tensor] = list(self.average.parameters())
-        trained: list[Tensor] = list(self.codec.parameters())
-        with torch.no_grad():
-            if is_recorded():
-                weight = to_device(lambda: torch.tensor(1 - self._present_decay()), trained[0].device)
-                torch._foreach_lerp_(averaged, trained, [weight] * len(trained))
-            else:
-                torch._foreach_lerp_(averaged, trained, 1 - self._present_decay())
-
-    def _present_decay(self) -> float:
-        # Weights of the first batches must leave the average quickly, because initialisations such as k-means replace
-        # them.
+    def _average_share(self) -> float:
         assert self.average_decay is not None
-        batches = max(0, self.global_step - 1 - self.discriminator_warmup)
-        return min(self.average_decay, (1 + batches) / (10 + batches))
+        return 1 - present_decay(self.average_decay, max(0, self.global_step - 1 - self.discriminator_warmup))
 
     # ------------------------------------------------------------------ CUDA graphs
 

@@ -64,6 +64,7 @@ class LateFigures(Mapping[str, float]):
         self._audio = audio
         self._values = _stacked(figures).to("cpu", non_blocking=True)
         self._wait = mark()
+        self._numbers: dict[str, float] | None = None
 
     def check(self) -> dict[str, float]:
         """All numbers, after the device has computed them.
@@ -71,8 +72,11 @@ class LateFigures(Mapping[str, float]):
         Raises:
             NonFiniteLossError: one is NaN or infinite.
         """
-        self._wait()
-        return _checked(dict(zip(self._names, self._values.tolist(), strict=True)), self._batch, self._audio)
+        if self._numbers is None:
+            self._wait()
+            numbers = dict(zip(self._names, self._values.tolist(), strict=True))
+            self._numbers = _checked(numbers, self._batch, self._audio)
+        return self._numbers
 
     def __getitem__(self, name: str) -> float:
         return self.check()[name]

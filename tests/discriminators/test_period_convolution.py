@@ -51,7 +51,7 @@ def test_maps_of_any_layout() -> None:
 
 
 def test_a_pass_computes_no_gradient_that_it_does_not_hand_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "FULL_WIDTH", True)
+    monkeypatch.setattr(room, "has_fast_products", lambda dtype: True)
     layer = period_conv2d(3, 5, 5, 3)
     maps = torch.randn(2, 3, 20, 2, requires_grad=True)
     loss = layer(maps).square().sum()
@@ -73,7 +73,7 @@ def test_a_pass_computes_no_gradient_that_it_does_not_hand_on(monkeypatch: pytes
 
 @pytest.mark.parametrize("products", [True, False])
 def test_the_layer_is_torchs_either_way(products: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "FULL_WIDTH", products)
+    monkeypatch.setattr(room, "has_fast_products", lambda dtype: products)
     layer, maps = PeriodConv2d(3, 5, 5, 3).double(), torch.randn(2, 3, 20, 2, dtype=torch.float64)
     expected = reference(maps, layer.weight, layer.bias, 3)
     torch.testing.assert_close(layer(maps), expected, check_stride=False)
@@ -81,7 +81,7 @@ def test_the_layer_is_torchs_either_way(products: bool, monkeypatch: pytest.Monk
 
 
 def test_bfloat16_autocast_computes_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "FULL_WIDTH", True)
+    monkeypatch.setattr(room, "has_fast_products", lambda dtype: True)
     torch.manual_seed(0)
     layer, maps = PeriodConv2d(8, 5, 5, 3), torch.randn(2, 8, 20, 2, requires_grad=True)
     inputs = [maps, layer.weight, layer.bias]

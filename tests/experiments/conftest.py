@@ -231,3 +231,25 @@ def read_wandb():
         return found
 
     return read
+
+
+@pytest.fixture
+def assert_equal_trees():
+    """A function that asserts that every tensor and number of two nested states is the same."""
+
+    def compare(left, right, path="state"):
+        assert type(left) is type(right), path
+        if isinstance(left, dict):
+            assert left.keys() == right.keys(), path
+            for key in left:
+                compare(left[key], right[key], f"{path}.{key}")
+        elif isinstance(left, list | tuple):
+            assert len(left) == len(right), path
+            for index, pair in enumerate(zip(left, right, strict=True)):
+                compare(*pair, f"{path}[{index}]")
+        elif isinstance(left, torch.Tensor):
+            assert torch.equal(left, right), path
+        else:
+            assert left == right, path
+
+    return compare

@@ -1,11 +1,11 @@
-"""Matrix products by either library are torch's, and parameters are converted where autocast computes."""
+"""Matrix products by either library are torch's."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from codeclab.codecs.layers import matrix_product
-from codeclab.codecs.layers.matrix_product import computed, linear
+from codeclab.codecs.layers.matrix_product import linear
 
 
 @pytest.mark.parametrize("onednn", [True, False])
@@ -44,13 +44,3 @@ def test_the_operator_is_called_in_float32_alone(monkeypatch):
     with torch.autocast("cpu", torch.bfloat16):
         assert linear(x, weight).dtype == torch.bfloat16
     assert calls == [torch.float32]
-
-
-def test_parameters_are_converted_under_autocast_alone():
-    parameter = torch.nn.Parameter(torch.randn(3))
-    assert computed(parameter).data_ptr() == parameter.data_ptr()
-    assert not computed(parameter).requires_grad
-    with torch.autocast("cpu", torch.bfloat16):
-        converted = computed(parameter)
-    assert converted.dtype == torch.bfloat16
-    assert torch.equal(converted, parameter.bfloat16())

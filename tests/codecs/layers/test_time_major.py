@@ -8,7 +8,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from codeclab.codecs.layers.activation import Snake
 from codeclab.codecs.layers.streaming import Chain, Sum, layer_stream, pushed_whole
-from codeclab.codecs.layers.time_major import activated, convolution, empty, joined, lay_out, transposed_convolution
+from codeclab.codecs.layers.time_major import (
+    activated,
+    convolution,
+    empty,
+    in_compute_dtype,
+    joined,
+    lay_out,
+    transposed_convolution,
+)
 from codeclab.codecs.seanet import SEANetEncoder
 
 
@@ -149,3 +157,13 @@ def test_computed_weights_are_left():
     module = nn.utils.parametrizations.weight_norm(nn.Conv1d(6, 12, 8))
     lay_out(module)
     assert module.parametrizations.weight.original1.is_contiguous()
+
+
+def test_parameters_are_converted_under_autocast_alone():
+    parameter = torch.nn.Parameter(torch.randn(3))
+    assert in_compute_dtype(parameter).data_ptr() == parameter.data_ptr()
+    assert not in_compute_dtype(parameter).requires_grad
+    with torch.autocast("cpu", torch.bfloat16):
+        converted = in_compute_dtype(parameter)
+    assert converted.dtype == torch.bfloat16
+    assert torch.equal(converted, parameter.bfloat16())

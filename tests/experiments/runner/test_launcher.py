@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,14 +21,6 @@ from codeclab.experiments.runner import launcher, perform
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.launcher import LocalLauncher, Submitted
 from codeclab.experiments.runner.spec import TableSpec
-
-TINY = (
-    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
-    "--model.quantizer.n_codebooks 2 --model.bitrates [1.5] --model.rate_sampling.bitrates [1.5] --model.bitrate 1.5 "
-    "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.batch_size 2 "
-    "--data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.limit_val_batches 0 --trainer.max_steps 2 "
-    "--model.quantizer_start_frames 0"
-)
 
 
 def job(name: str, devices: int = 1) -> Job:
@@ -177,7 +170,11 @@ def test_a_job_sees_its_own_devices_and_no_slurm(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_rows_in_processes_and_one_that_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tiny_row: str,
+    write_table: Callable[..., Path],
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     killed = tmp_path / "killed_part.py"
@@ -192,14 +189,13 @@ def test_rows_in_processes_and_one_that_is_killed(
     )
     monkeypatch.setenv("PLANNER", str(os.getpid()))
     rows = [
-        {"name": "Good", "flags": TINY},
+        {"name": "Good", "flags": tiny_row},
         {
             "name": "Killed",
-            "flags": f"{TINY} --import {killed} --model.waveform_loss Killed --model.weights.waveform 1",
+            "flags": f"{tiny_row} --import {killed} --model.waveform_loss Killed --model.weights.waveform 1",
         },
     ]
-    table = tmp_path / "pair.yaml"
-    table.write_text(yaml.safe_dump({"title": "Pair", "source": "here", "metrics": ["si_snr"], "rows": rows}))
+    table = write_table("Pair", rows)
     command = ["table", str(table), "--runs", str(tmp_path / "runs"), "--workers", "0", "--jobs", "2"]
     with pytest.raises(SystemExit) as stopped:
         main(command)
@@ -216,12 +212,16 @@ def test_rows_in_processes_and_one_that_is_killed(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_rows_in_processes_stop_after_their_batch_and_keep_it(tmp_path: Path, number: int) -> None:
+def test_rows_in_processes_stop_after_their_batch_and_keep_it(
+    tmp_path: Path,
+    number: int,
+    tiny_row: str,
+    write_table: Callable[..., Path],
+) -> None:
     """Ctrl-C and a scheduler signal all processes; SIGKILL is for the runner alone, whose rows end with it."""
-    flags = TINY.replace("--trainer.max_steps 2", "--trainer.max_steps 100000")
+    flags = tiny_row.replace("--trainer.max_steps 2", "--trainer.max_steps 100000")
     rows = [{"name": "One", "flags": flags}, {"name": "Two", "flags": f"{flags} --model.weights.waveform 1"}]
-    table, runs = tmp_path / "pair.yaml", tmp_path / "runs"
-    table.write_text(yaml.safe_dump({"title": "Pair", "source": "here", "metrics": ["si_snr"], "rows": rows}))
+    table, runs = write_table("Pair", rows), tmp_path / "runs"
     words = ["table", str(table), "--runs", str(runs), "--workers", "0", "--jobs", "2"]
     command = [sys.executable, "-m", "codeclab.experiments", *words]
     environment = os.environ | {"WANDB_MODE": "disabled"}

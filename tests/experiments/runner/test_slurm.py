@@ -6,12 +6,11 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from codeclab.experiments.cli import main
 from codeclab.experiments.config.recipes import RecipeError
@@ -46,14 +45,6 @@ ReturnToService=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-
-TINY = (
-    "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
-    "--model.quantizer.n_codebooks 2 --model.bitrates [1.5] --model.rate_sampling.bitrates [1.5] --model.bitrate 1.5 "
-    "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --data.seconds 0.2 --data.batch_size 2 "
-    "--data.max_test_clips 2 --data.clip_seconds 0.5 --trainer.limit_val_batches 0 --trainer.max_steps 2 "
-    "--model.quantizer_start_frames 0"
-)
 
 
 def free_ports() -> tuple[int, int]:
@@ -96,7 +87,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def test_rows_are_made_by_slurm(
-    cluster: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cluster: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny_row: str,
+    write_table: Callable[..., Path],
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     ends = tmp_path / "ends_part.py"
@@ -108,11 +104,10 @@ def test_rows_are_made_by_slurm(
         "        os._exit(5)\n"
     )
     rows = [
-        {"name": "Good", "flags": TINY},
-        {"name": "Ends", "flags": f"{TINY} --import {ends} --model.waveform_loss Ends"},
+        {"name": "Good", "flags": tiny_row},
+        {"name": "Ends", "flags": f"{tiny_row} --import {ends} --model.waveform_loss Ends"},
     ]
-    table = tmp_path / "pair.yaml"
-    table.write_text(yaml.safe_dump({"title": "Pair", "source": "here", "metrics": ["si_snr"], "rows": rows}))
+    table = write_table("Pair", rows)
     runs = tmp_path / "runs"
     options = ["--launcher", "slurm", "--slurm", "timeout_min=30", "partition=main", "cpus_per_task=1"]
     with pytest.raises(SystemExit) as stopped:
@@ -156,7 +151,12 @@ exec "$@" > {runs}/.slurm/7/7_0_log.out 2>&1
 @pytest.mark.slow
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_row_is_made_by_programs_in_slurms_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ends: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ends: bool,
+    tiny_row: str,
+    write_table: Callable[..., Path],
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
@@ -176,10 +176,9 @@ def test_a_row_is_made_by_programs_in_slurms_place(
         "        return fake.abs().mean()\n"
     )
     monkeypatch.setenv("PLANNER", str(os.getpid()))
-    flags = f"{TINY} --import {part} --model.waveform_loss Warned --model.weights.waveform 1" if ends else TINY
+    flags = f"{tiny_row} --import {part} --model.waveform_loss Warned --model.weights.waveform 1" if ends else tiny_row
     rows = [{"name": "One", "flags": flags}]
-    table = tmp_path / "one.yaml"
-    table.write_text(yaml.safe_dump({"title": "One", "source": "here", "metrics": ["si_snr"], "rows": rows}))
+    table = write_table("One", rows)
     with pytest.raises(SystemExit) as stopped:
         main(["table", str(table), "--runs", str(runs), "--workers", "0", "--launcher", "slurm"])
     said = capsys.readouterr().err

@@ -13,7 +13,8 @@ import torch
 
 from codeclab.benchmarks.speed.budget import OutOfTimeError
 from codeclab.experiments.runs import gpu_visit, profiled_step
-from codeclab.experiments.runs.gpu_visit import GRAPH_WORKS, HEADER, REHEARSAL, WORKS, Sizes, Visit
+from codeclab.experiments.runs.gpu_visit import GRAPH_WORKS, REHEARSAL, WORKS, Sizes, Visit
+from codeclab.experiments.runs.gpu_visit_page import HEADER
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = [*REHEARSAL.flags, "--data", "synthetic", "--trainer.precision", "32-true"]

@@ -36,23 +36,6 @@ def kill_when(arguments, ready):
         assert process.wait() == -signal.SIGKILL
 
 
-def assert_equal_trees(left, right, path="checkpoint"):
-    """Every tensor and number of two nested states is the same."""
-    assert type(left) is type(right), path
-    if isinstance(left, dict):
-        assert left.keys() == right.keys(), path
-        for key in left:
-            assert_equal_trees(left[key], right[key], f"{path}.{key}")
-    elif isinstance(left, list | tuple):
-        assert len(left) == len(right), path
-        for index, pair in enumerate(zip(left, right, strict=True)):
-            assert_equal_trees(*pair, f"{path}[{index}]")
-    elif isinstance(left, torch.Tensor):
-        assert torch.equal(left, right), path
-    else:
-        assert left == right, path
-
-
 def states(folder):
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     kept = {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "global_step")}
@@ -70,7 +53,7 @@ def single_thread():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("single_thread")
-def test_killed_twice_and_continued_equals_never_stopped(tiny, build, tmp_path):
+def test_killed_twice_and_continued_equals_never_stopped(tiny, build, tmp_path, assert_equal_trees):
     """20 batches, killed right after the checkpoint of batch 10 appeared, and again a few batches later."""
     build("encodec_24khz", 20, name="whole", **SETTINGS).execute()
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -93,7 +76,7 @@ def test_killed_twice_and_continued_equals_never_stopped(tiny, build, tmp_path):
     assert saved[0] == saved[1]
 
 
-def test_more_steps_continue_a_finished_run(build, tmp_path):
+def test_more_steps_continue_a_finished_run(build, tmp_path, assert_equal_trees):
     """Also without validation, where checkpoints come right after a batch, and the run ends between two."""
     settings = {"trainer__val_check_interval": 4}
     build("dac_44khz", 6, name="whole", **settings).execute()

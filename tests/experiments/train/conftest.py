@@ -1,5 +1,11 @@
-"""A stand-in for CUDA graphs on a CPU: operators are recorded with their memory and run again, without any Python."""
+"""A stand-in for CUDA graphs on a CPU, and training in two processes.
 
+The stand-in records operators with their memory, and runs them again without any Python.
+"""
+
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -143,3 +149,21 @@ def operator_graphs(monkeypatch: pytest.MonkeyPatch) -> type[OperatorGraphs]:
     """Takes the place of CUDA's graphs; returns the class."""
     monkeypatch.setattr(CodecExperiment, "graph_backend", OperatorGraphs)
     return OperatorGraphs
+
+
+@pytest.fixture
+def fit_on_two_devices(tiny, tmp_path):
+    """``fit_on_two_devices(name, steps, **settings)``: train EnCodec's tiny recipe by the command, in two processes."""
+
+    def fit(name, steps, **settings):
+        arguments = [
+            *tiny("encodec_24khz", steps, trainer__devices=2, **settings),
+            f"--runs={tmp_path}",
+            f"--name={name}",
+        ]
+        environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "codeclab.experiments", "fit", *arguments]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == 0, ended.stderr
+
+    return fit

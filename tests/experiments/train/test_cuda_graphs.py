@@ -88,39 +88,30 @@ def checkpoint(cli):
     return torch.load(cli.folder.last, weights_only=True)
 
 
-def assert_equal(left, right, path=""):
-    assert type(left) is type(right), path
-    if isinstance(left, torch.Tensor):
-        assert torch.equal(left, right), path
-    elif isinstance(left, dict):
-        assert left.keys() == right.keys(), path
-        for key in left:
-            assert_equal(left[key], right[key], f"{path}.{key}")
-    elif isinstance(left, list | tuple):
-        assert len(left) == len(right), path
-        for number, pair in enumerate(zip(left, right, strict=True)):
-            assert_equal(*pair, f"{path}[{number}]")
-    else:
-        assert left == right, path
+@pytest.fixture
+def assert_same_training(assert_equal_trees):
+    """Weights, codebooks, optimizers, averages and every logged number of two runs are equal, bit for bit."""
 
+    def compare(left, right):
+        ours, theirs = checkpoint(left), checkpoint(right)
+        for key in ("state_dict", "optimizer_states", "global_step", "experiment"):
+            assert_equal_trees(ours[key], theirs[key], key)
+        rows = [[line for line in cli.folder.metrics.read_text().splitlines()] for cli in (left, right)]
+        assert len(rows[0]) > 1
+        names = rows[0][0].split(",")
+        assert names == rows[1][0].split(",")
+        timed = [number for number, name in enumerate(names) if name.startswith("speed/")]
+        cells = [[[c for n, c in enumerate(row.split(",")) if n not in timed] for row in one] for one in rows]
+        assert cells[0] == cells[1]
 
-def assert_same_training(left, right):
-    """Weights, codebooks, optimizers, averages and every logged number, bit for bit."""
-    ours, theirs = checkpoint(left), checkpoint(right)
-    for key in ("state_dict", "optimizer_states", "global_step", "experiment"):
-        assert_equal(ours[key], theirs[key], key)
-    rows = [[line for line in cli.folder.metrics.read_text().splitlines()] for cli in (left, right)]
-    assert len(rows[0]) > 1
-    names = rows[0][0].split(",")
-    assert names == rows[1][0].split(",")
-    timed = [number for number, name in enumerate(names) if name.startswith("speed/")]
-    cells = [[[c for n, c in enumerate(row.split(",")) if n not in timed] for row in one] for one in rows]
-    assert cells[0] == cells[1]
+    return compare
 
 
 @pytest.mark.parametrize("order", ["discriminator_first", pytest.param("joint", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_replayed_batches_train_as_eager_ones(recipe, order, trained, rounded_rates):
+def test_replayed_batches_train_as_eager_ones(
+    recipe, order, trained, rounded_rates, assert_same_training, assert_equal_trees
+):
     between = {"trainer__val_check_interval": 20, "trainer__limit_val_batches": 1}
     eager, watch = trained(recipe, BATCHES[recipe], graphs=False, name="eager", model__update_order=order, **between)
     graphs, replayed = trained(recipe, BATCHES[recipe], name="graphs", model__update_order=order, **between)
@@ -128,13 +119,13 @@ def test_replayed_batches_train_as_eager_ones(recipe, order, trained, rounded_ra
     assert replayed.replays >= BATCHES[recipe] / 4
     assert_same_training(eager, graphs)
     for ours, theirs in zip(watch.outputs, replayed.outputs, strict=True):  # no replay overwrote what was kept
-        assert_equal(ours.codes, theirs.codes)
-        assert_equal(dict(ours.shares), dict(theirs.shares))
+        assert_equal_trees(ours.codes, theirs.codes)
+        assert_equal_trees(dict(ours.shares), dict(theirs.shares))
         assert ours.figures() == theirs.figures()
         assert (ours.losses, ours.bitrate) == (theirs.losses, theirs.bitrate)
 
 
-def test_replayed_batches_train_as_eager_ones_in_bfloat16(trained, rounded_rates):
+def test_replayed_batches_train_as_eager_ones_in_bfloat16(trained, rounded_rates, assert_same_training):
     settings = {**ONE_KIND, "trainer__precision": "bf16-mixed", "model__update_order": "joint"}
     eager, _ = trained("encodec_24khz", 10, graphs=False, name="eager", **settings)
     graphs, watch = trained("encodec_24khz", 10, name="graphs", **settings)
@@ -142,7 +133,7 @@ def test_replayed_batches_train_as_eager_ones_in_bfloat16(trained, rounded_rates
     assert_same_training(eager, graphs)
 
 
-def test_what_joins_late_and_parts_of_a_batch_are_recorded(trained, rounded_rates):
+def test_what_joins_late_and_parts_of_a_batch_are_recorded(trained, rounded_rates, assert_same_training):
     late = {
         **{"model__quantizer_start": 5, "model__quantizer_start_frames": 800, "model__quantizer__kmeans_init": "true"},
         **{"model__adversarial_start": 9, "model__discriminator_warmup": 6, "model__discriminator_probability": 1},
@@ -167,7 +158,7 @@ def test_learning_rates_alone_are_rounded(trained):
             torch.testing.assert_close(theirs["state_dict"][name], value, rtol=1e-3, atol=1e-4)
 
 
-def test_a_run_goes_on_with_or_without_graphs(trained, rounded_rates):
+def test_a_run_goes_on_with_or_without_graphs(trained, rounded_rates, assert_same_training):
     settings = {**ONE_KIND, "model__optimizer__schedule": "exponential", "model__optimizer__decay": 0.9}
     whole, watch = trained("encodec_24khz", 14, name="whole", **settings)
     assert watch.replays == 14 - WARM_UP
@@ -178,7 +169,9 @@ def test_a_run_goes_on_with_or_without_graphs(trained, rounded_rates):
     assert_same_training(whole, parts)
 
 
-def test_a_recording_that_fails_leaves_the_training_as_it_was(trained, rounded_rates, monkeypatch, capfd):
+def test_a_recording_that_fails_leaves_the_training_as_it_was(
+    trained, rounded_rates, monkeypatch, capfd, assert_same_training
+):
     eager, _ = trained("encodec_24khz", 8, graphs=False, name="eager", **ONE_KIND)
     step = Player.step  # the generator's is the last that a batch does
 

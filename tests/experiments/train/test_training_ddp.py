@@ -1,10 +1,7 @@
 """Two processes equal one on the same global batch: the real command, the whole training step."""
 
 import copy
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -48,7 +45,7 @@ def figures(folder):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(tiny, build, tmp_path):
+def test_two_processes_equal_one(build, tmp_path, fit_on_two_devices):
     """EnCodec: an ensemble a bandwidth, batches in which the discriminators learn or not, the balancer, codebooks."""
     one = build("encodec_24khz", STEPS, name="one", **SETTINGS)
     assert {one.model.discriminators_learn(batch) for batch in range(STEPS)} == {True, False}
@@ -58,11 +55,7 @@ def test_two_processes_equal_one(tiny, build, tmp_path):
     one.execute()
     torch.set_num_threads(threads)
 
-    arguments = [*tiny("encodec_24khz", STEPS, trainer__devices=2, **SETTINGS), f"--runs={tmp_path}", "--name=two"]
-    environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "codeclab.experiments", "fit", *arguments]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert ended.returncode == 0, ended.stderr
+    fit_on_two_devices("two", STEPS, **SETTINGS)
 
     alone, together = state(tmp_path / "one"), state(tmp_path / "two")
     assert together["global_step"] == STEPS

@@ -62,16 +62,12 @@ def await_text(text, agents, logs):
 
 
 @pytest.mark.slow
-def test_two_machines_equal_two_devices(tiny, nodes, tmp_path):
+def test_two_machines_equal_two_devices(nodes, tmp_path, fit_on_two_devices):
     agents, logs = nodes("machines", STEPS)
     assert [agent.wait(300) for agent in agents] == [0, 0], output(logs)
     assert output(logs).count("machines is trained") == 1
 
-    arguments = [*tiny("encodec_24khz", STEPS, trainer__devices=2, **SETTINGS), f"--runs={tmp_path}", "--name=devices"]
-    environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "codeclab.experiments", "fit", *arguments]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert ended.returncode == 0, ended.stderr
+    fit_on_two_devices("devices", STEPS, **SETTINGS)
 
     machines, devices = last(tmp_path / "machines"), last(tmp_path / "devices")
     assert machines["global_step"] == STEPS
