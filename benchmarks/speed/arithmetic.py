@@ -13,6 +13,7 @@ from torch.utils.flop_counter import flop_registry
 
 from codeclab.benchmarks.speed.device_use import wait_for
 from codeclab.benchmarks.speed.in_turns import COPIED, seconds_of
+from codeclab.codecs.layers.matrix_product import linear
 
 SIDE = 2048
 """Size of the square matrices whose product is the machine's limit."""
@@ -79,4 +80,6 @@ def measure_limits(device: torch.device) -> Limits:
         waited_for()
         return median(seconds_of(waited_for) for _ in range(REPEATS))
 
-    return Limits(2 * SIDE**3 / seconds(lambda: left @ right), 2 * COPIED / seconds(lambda: target.copy_(source)))
+    return Limits(
+        2 * SIDE**3 / seconds(lambda: linear(left, right)), 2 * COPIED / seconds(lambda: target.copy_(source))
+    )

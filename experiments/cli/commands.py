@@ -8,6 +8,7 @@ from inspect import signature
 from codeclab import __version__
 from codeclab.benchmarks.evaluate.console import speak_any_encoding
 from codeclab.codecs.wording import did_you_mean
+from codeclab.experiments.data.cores import leave_cores
 from codeclab.experiments.runs.stopping import Stopped, listening
 
 COMMANDS = {
@@ -121,6 +122,7 @@ def main(argv: list[str] | None = None) -> None:
         with listening():
             # Heavy modules are imported here, so that --help and Ctrl-C are answered at once.
             if command not in LISTS:
+                leave_cores()
                 import_module("codeclab.experiments.runs.process").quiet()
                 import_module("codeclab.codecs.memory").keep_freed_memory()
             if RUN_CODE in rest:

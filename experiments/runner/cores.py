@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.data.cores import leave_cores, usable_cores
 
 OPENMP = "OMP_NUM_THREADS"
 OTHERS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -19,13 +19,10 @@ def threads_each(at_a_time: int) -> int:
 
 
 def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
-    """Make a process started with ``environment`` compute in this number of threads, whichever library it uses.
-
-    Threads that wait for one another sleep: spinning, they would take the cores from other rows and other programs.
-    """
+    """Make a process started with ``environment`` compute in this number of threads, whichever library it uses."""
     for variable in (OPENMP, *OTHERS):
         environment.setdefault(variable, str(threads))
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    leave_cores(environment)
 
 
 @contextmanager

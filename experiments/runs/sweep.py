@@ -115,8 +115,17 @@ def flags_of(name: str, value: float, flags: Sequence[str]) -> list[str]:
     if name == "batch":
         return [*flags, "--data.batch_size", number]
     if name == "channels":
-        return [*flags, "--model.encoder.channels", number, "--model.decoder.channels", number]
+        both = ["--model.encoder.channels", number, "--model.decoder.channels", number]
+        return [*flags, *both, *_discriminators_of(int(value), flags)]
     return [*flags, "--model.quantizer.n_codebooks", number, *_rates(int(value), flags)]
+
+
+def _discriminators_of(channels: int, flags: Sequence[str]) -> list[str]:
+    parts = [part.as_dict() for part in build("fit", [*flags, "--dry-run"]).config.model.discriminators or []]
+    for part in parts:
+        if "channels" in part.get("init_args", {}):
+            part["init_args"]["channels"] = channels
+    return ["--model.discriminators", json.dumps(parts)] if parts else []
 
 
 def _rates(codebooks: int, flags: Sequence[str]) -> list[str]:

@@ -228,6 +228,19 @@ def test_the_real_command_trains_and_says_only_what_matters(tmp_path: Path) -> N
     assert list((tmp_path / "runs" / "mine").glob("wandb/offline-run-*"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="torch has GCC's OpenMP, which tells its settings, only on Linux")
+@pytest.mark.parametrize(
+    ("own", "spins"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "30000000000")]
+)
+def test_waiting_threads_leave_the_cores_to_others_unless_told_otherwise(own: dict[str, str], spins: str) -> None:
+    """OpenMP itself says how long its threads spin, once torch has loaded it."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    command = [sys.executable, "-m", "codeclab.experiments", "encode", "missing.wav", "out.clc"]
+    environment = {**inherited, "OMP_DISPLAY_ENV": "VERBOSE", **own}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr, done.stderr
+
+
 def test_what_lightning_users_expect_works(tiny, tmp_path: Path, monkeypatch, capsys) -> None:
     """``--print_config`` gives a config that trains the same run; own loggers and callbacks stand beside the run's."""
     monkeypatch.setenv("WANDB_MODE", "disabled")

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from codeclab.discriminators.mpd import MultiPeriodDiscriminator
+from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.experiments.cli import speed
 from codeclab.experiments.cli.speed import run
 from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.sweep import HEADER, Point, flags_of, measure_point
 from codeclab.experiments.runs.sweep_names import SWEEPS, UNITS
 from codeclab.experiments.runs.sweep_plot import plot_sweep
@@ -34,9 +37,21 @@ def test_each_sweep_sets_what_it_says() -> None:
     assert set(SWEEPS) == set(UNITS)
     assert flags_of("batch", 4.0, ["--x"]) == ["--x", "--data.batch_size", "4"]
     assert flags_of("seconds", 0.25, []) == ["--data.seconds", "0.25"]
-    assert flags_of("channels", 2, []) == ["--model.encoder.channels", "2", "--model.decoder.channels", "2"]
+    bare = ["--config", "encodec_24khz", *SMALL]
+    both = ["--model.encoder.channels", "2", "--model.decoder.channels", "2"]
+    assert flags_of("channels", 2, bare) == [*bare, *both]
     with pytest.raises(RecipeError, match="--sweep batch: 1.5 should be a whole number"):
         flags_of("batch", 1.5, [])
+
+
+def test_channels_are_those_of_the_discriminators_too() -> None:
+    recipe = ["--config", "encodec_24khz", "--scale", "laptop"]
+    recipe += ["--model.discriminators+=MultiPeriodDiscriminator", "--dry-run"]
+    cli = build("fit", flags_of("channels", 2, recipe))
+    kinds = (MSSTFTDiscriminator, MultiPeriodDiscriminator)
+    parts = [part for part in cli.model.discriminators.modules() if isinstance(part, kinds)]
+    assert {type(part) for part in parts} == set(kinds)
+    assert {part.channels for part in parts} == {2}
 
 
 def test_codebooks_take_the_bitrates_along_where_a_recipe_fixes_them() -> None:
