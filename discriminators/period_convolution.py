@@ -136,12 +136,11 @@ def period_convolution_backward(
 def _shapes(
     gradient: Tensor, maps: Tensor, weight: Tensor, stride: int, wanted: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    padding = (weight.shape[2] - 1) // 2
-    padded = _empty_maps(maps, maps.shape[1], maps.shape[2] + 2 * padding)
-    shapes = padded[:, :, padding : padding + maps.shape[2]], weight, weight[:, 0, 0, 0]
+    length, padding = maps.shape[2], (weight.shape[2] - 1) // 2
+    padded = _empty_maps(maps, maps.shape[1], length + 2 * padding)
+    whole = padded[:, :, padding : padding + length], torch.empty_like(weight), weight.new_empty(len(weight))
     of_maps, of_weight, of_bias = (
-        torch.empty_like(shape) if is_wanted else shape.new_empty(0)
-        for shape, is_wanted in zip(shapes, wanted, strict=True)
+        gradient if is_wanted else maps.new_empty(0) for gradient, is_wanted in zip(whole, wanted, strict=True)
     )
     return of_maps, of_weight, of_bias
 

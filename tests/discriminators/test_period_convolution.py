@@ -5,7 +5,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from codeclab.discriminators import period_convolution as room
-from codeclab.discriminators.period_convolution import PeriodConv2d, period_conv2d, period_convolution
+from codeclab.discriminators.period_convolution import (
+    PeriodConv2d,
+    period_conv2d,
+    period_convolution,
+    period_convolution_backward,
+)
 
 SIZES = [
     (1, 6, 5, 3, 41, 2),
@@ -42,6 +47,13 @@ def test_maps_and_gradients_are_torchs(size: tuple[int, ...]) -> None:
 
 def test_it_is_a_well_made_operator() -> None:
     torch.library.opcheck(period_convolution, (*leaves(SIZES[0]), 3))
+
+
+@pytest.mark.parametrize("wanted", [[True, True, True], [True, False, False], [False, True, True]])
+def test_the_compiler_knows_the_layout_of_the_gradients(wanted: list[bool]) -> None:
+    maps, weight, bias = (leaf.detach() for leaf in leaves(SIZES[0]))
+    slope = torch.randn_like(period_convolution(maps, weight, bias, 3))
+    torch.library.opcheck(period_convolution_backward, (slope, maps, weight, 3, wanted), test_utils="test_faketensor")
 
 
 def test_maps_of_any_layout() -> None:
