@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import register_flop_formula
 
-from codeclab.codecs.layers.matrix_product import has_fast_products, linear
+from codeclab.quantizers.matrix_product import has_fast_products, linear
 
 
 class PeriodConv2d(nn.Conv2d):

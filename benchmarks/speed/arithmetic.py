@@ -13,7 +13,7 @@ from torch.utils.flop_counter import flop_registry
 
 from codeclab.benchmarks.speed.device_use import wait_for
 from codeclab.benchmarks.speed.in_turns import COPIED, seconds_of
-from codeclab.codecs.layers.matrix_product import linear
+from codeclab.quantizers.matrix_product import linear
 
 SIDE = 2048
 """Size of the square matrices whose product is the machine's limit."""

@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 
-from codeclab.codecs.layers.matrix_product import linear
+from codeclab.quantizers.matrix_product import linear
 
 HEADER = "| work | median, s | lowest to highest, s | speed | x |\n|:---|---:|---:|---:|---:|"
 SIDE = 1024

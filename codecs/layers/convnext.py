@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.layer_stream import LayerStream
-from codeclab.codecs.layers.matrix_product import linear
 from codeclab.codecs.layers.sliding_window import convolution_stream
 from codeclab.codecs.layers.streaming import Chain, Pointwise, Sum
+from codeclab.quantizers.matrix_product import linear
 
 
 class ChannelNorm(nn.LayerNorm):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from codeclab.codecs.layers.activation import Snake
-from codeclab.codecs.layers.matrix_product import linear
+from codeclab.quantizers.matrix_product import linear
 
 CACHED = 65_536
 """Number of values that Snake's four operations process at a time, so that they stay in the cache."""

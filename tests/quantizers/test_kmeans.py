@@ -54,6 +54,6 @@ def test_drawn_indices_are_distinct_while_there_are_enough():
 def test_long_searches_are_cut_without_changing_them(monkeypatch):
     vectors, entries = torch.randn(100, 4), torch.randn(8, 4)
     whole = nearest(vectors, entries)
-    monkeypatch.setattr(module, "SEARCH_ROWS", 7)
+    monkeypatch.setattr(module, "CPU_SEARCH_ROWS", 7)
     assert torch.equal(nearest(vectors, entries), whole)
     assert torch.equal(whole, torch.cdist(vectors, entries).argmin(1))

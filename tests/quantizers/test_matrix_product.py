@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from codeclab.codecs.layers import matrix_product
-from codeclab.codecs.layers.matrix_product import linear
+from codeclab.quantizers import matrix_product
+from codeclab.quantizers.matrix_product import linear
 
 
 @pytest.mark.parametrize("onednn", [True, False])
