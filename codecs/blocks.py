@@ -15,8 +15,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.resample import same_length
-from codeclab.codecs.segments import equal_pieces, equal_runs
-from codeclab.codecs.streaming import CodecStream
+from codeclab.codecs.streaming import CodecStream, decode_segments, encode_spans
 
 BLOCK_SECONDS = 4.0
 MOST_SAMPLES = 48_000
@@ -87,26 +86,15 @@ def decode_blocks(codec: Codec, codes: Iterator[Codes]) -> Iterator[Tensor]:
 @torch.no_grad()
 def encode_whole(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
     """The codes of audio ``[B, C, N]`` on the codec's device, with whole segments as the input of every layer."""
-    segments: list[Tensor] = []
-    scales: list[Tensor] = []
-    for pieces in equal_pieces(audio, codec.spans(audio.shape[-1])):
-        codes, levels = codec.encode_pieces(torch.cat(pieces), n_codebooks)
-        segments += codes.split(audio.shape[0])
-        scales += [] if levels is None else levels.split(audio.shape[0])
+    segments, scales = encode_spans(codec, audio, list(codec.spans(audio.shape[-1])), n_codebooks)
     return Codes(segments, scales if codec.normalize else None, audio.shape[-1], codec.sample_rate, 0.0)
 
 
 @torch.no_grad()
 def decode_whole(codec: Codec, codes: Codes) -> Tensor:
     """The audio ``[B, C, N]`` of codes, with whole segments as the input of every layer."""
-    pieces: list[Tensor] = []
-    batch = codes.segments[0].shape[0]
-    for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
-        levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
-        pieces += codec.decode_pieces(torch.cat(codes.segments[first:last]), levels).split(batch)
-    if codec.segments is None:
-        return same_length(pieces[0], codes.length)
-    return same_length(codec.segments.overlap_add(pieces), codes.length)
+    pieces = list(decode_segments(codec, codes))
+    return same_length(pieces[0] if codec.segments is None else codec.segments.overlap_add(pieces), codes.length)
 
 
 def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:
