@@ -11,9 +11,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.audio_files import CodedFile, audio_blocks
 from codeclab.codecs.entropy.ecdc import read_ecdc, write_ecdc
 from codeclab.codecs.entropy.language_model import LanguageModel
-from codeclab.codecs.entropy.language_model_names import language_model_tensors
 from codeclab.codecs.io.files import replacing
 from codeclab.codecs.io.torch_file import read_torch_file
+from codeclab.codecs.io.weights import renamed
 
 SUFFIX = ".ecdc"
 RECEPTIVE_SECONDS = 3.5
@@ -23,6 +23,19 @@ RELEASED_HEADS = 8
 
 PUBLISHED = {"encodec_24khz": (24000, 1), "encodec_48khz": (48000, 2)}
 """Model names in the package's files, with each model's sampling rate (Hz) and channels."""
+
+REPLACED = (
+    ("emb.", "embeddings."),
+    ("linears.", "outputs."),
+    ("transformer.norm_in.", "input_norm."),
+    ("transformer.layers.", "layers."),
+    (".self_attn.", ".attention."),
+    (".linear1.", ".expand."),
+    (".linear2.", ".contract."),
+    (".norm1.", ".attention_norm."),
+    (".norm2.", ".feedforward_norm."),
+)
+"""Replacements that turn the names of the package's language model (``LMModel``) into ours."""
 
 
 def published_name(path: Path | str, codec: Codec) -> str | None:
@@ -36,6 +49,11 @@ def published_name(path: Path | str, codec: Codec) -> str | None:
     if match is None or PUBLISHED[match[0]] != (codec.sample_rate, codec.channels):
         return None
     return match[0]
+
+
+def language_model_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of the package's language model under our names."""
+    return {renamed(name, REPLACED): tensor for name, tensor in tensors.items()}
 
 
 def released_language_model(path: Path, codec: Codec) -> LanguageModel:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
-from codeclab.codecs.io.transformers_export_names import dac_export_name, encodec_export_tensors
+from codeclab.codecs.io.transformers_names import dac_export_name, encodec_export_tensors
 from codeclab.codecs.io.weights import folded_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.wording import by_number, counted
