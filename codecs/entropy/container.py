@@ -82,15 +82,8 @@ class Header:
             chunk: frames or segments per chunk; None takes ``default_chunk``.
         """
         length = chunk or default_chunk(codec, n_codebooks, coder)
-        return cls(
-            coder.number,
-            identity_bytes(codec),
-            codec.sample_rate,
-            codec.channels,
-            n_codebooks,
-            length,
-            coder.fingerprint,
-        )
+        sound = codec.sample_rate, codec.channels
+        return cls(coder.number, identity_bytes(codec), *sound, n_codebooks, length, coder.fingerprint)
 
     def to_bytes(self) -> bytes:
         """The header's bytes in a file."""

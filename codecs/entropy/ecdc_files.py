@@ -5,10 +5,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from codeclab.codecs.audio_file import AudioWriter
 from codeclab.codecs.blocks import decode_blocks, encode_blocks, joined
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.audio_files import CodedFile, audio_blocks
+from codeclab.codecs.entropy.audio_files import CodedFile, audio_blocks, replacing_audio
 from codeclab.codecs.entropy.ecdc import read_ecdc, write_ecdc
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.io.files import replacing
@@ -128,13 +127,7 @@ def decode_ecdc(codec: Codec, source: Path, target: Path, model: LanguageModel |
         ValueError: the file does not hold codes of this codec, or is damaged; the message says why.
     """
     codes = read_ecdc(source, codec, model, name)
-    with replacing(target) as temporary:
-        named = temporary.with_name(temporary.name + target.suffix)
-        try:
-            with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-                for audio in decode_blocks(codec, iter([codes])):
-                    writer.write(audio[0])
-            named.replace(temporary)
-        finally:
-            named.unlink(missing_ok=True)
+    with replacing_audio(target, codec) as writer:
+        for audio in decode_blocks(codec, iter([codes])):
+            writer.write(audio[0])
     return CodedFile(codes.seconds, source.stat().st_size * 8 / 1000 / codes.seconds)
