@@ -16,7 +16,7 @@ from codeclab.codecs.io.weights import renamed
 
 SUFFIX = ".ecdc"
 RECEPTIVE_SECONDS = 3.5
-"""Receptive field of the released language models, seconds."""
+"""Context of the paper's language model and of the released ones, seconds (EnCodec 3.3)."""
 
 RELEASED_HEADS = 8
 
