@@ -58,7 +58,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
         codec = TransformersCodec(codec.model, "cpu")
-    noise = _noise(codec.channels or 1, codec.sample_rate or 1)
+    noise = _noise(codec.channels, codec.sample_rate)
     nearest = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
     tokens = codec.encode(noise, nearest)
     with one_thread():
@@ -73,7 +73,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
 
 
 def _lyra_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:
-    noise = _noise(1, lyra.sample_rate or 1)[0]
+    noise = _noise(1, lyra.sample_rate)[0]
     n_quantizers = QUANTIZERS[bitrate]
     codes = lyra.encode(noise, n_quantizers)
     encoding = median_seconds(lambda: lyra.encode(noise, n_quantizers), 1)

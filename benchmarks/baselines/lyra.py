@@ -38,8 +38,8 @@ class LyraV2:
     """
 
     name = "Lyra V2"
-    sample_rate: int | None = SAMPLE_RATE
-    channels: int | None = 1
+    sample_rate = SAMPLE_RATE
+    channels = 1
 
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder or os.environ.get(FOLDER_VARIABLE)

@@ -34,12 +34,12 @@ class MP3:
 
     name = "MP3"
     bitrates: list[float] = []
-    sample_rate: int | None = None
+    sample_rate = None
 
     def __init__(self, channels: int | None = None) -> None:
         if channels not in (None, 1, 2):
             raise ValueError(f"channels is {channels!r}; MP3 takes 1 or 2")
-        self.channels: int | None = channels
+        self.channels = channels
 
     def available(self) -> str | None:
         """None, or what PyAV lacks."""

@@ -34,7 +34,7 @@ class Opus:
 
     name = "Opus"
     bitrates: list[float] = []
-    sample_rate: int | None = None
+    sample_rate = None
 
     def __init__(self, rate: str = "variable", application: str = "audio", channels: int | None = None) -> None:
         if rate not in RATES:
@@ -45,7 +45,7 @@ class Opus:
             raise ValueError(f"channels is {channels!r}; Opus takes 1 or 2 here")
         self.rate = rate
         self.application = application
-        self.channels: int | None = channels
+        self.channels = channels
 
     def available(self) -> str | None:
         """None, or what PyAV lacks."""
