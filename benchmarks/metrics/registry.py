@@ -158,43 +158,23 @@ def _distance(module: str, name: str, title: str) -> Metric:
     return Metric(name, title, False, ".2f", "", path, prepared=f"{path}_from")
 
 
+def _visqol(name: str, title: str, mapping: Mapping, swapped: bool = False) -> Metric:
+    """ViSQOL under a mapping."""
+    return Metric(name, f"ViSQOL ({title})", True, ".2f", "", f"{_HERE}.visqol:{name}", mapping, swapped)
+
+
 MEL = _distance("mel_distance", "mel_distance", "Mel distance")
 STFT = _distance("stft_distance", "stft_distance", "STFT distance")
-SWAPPED = Metric(
-    "visqol_audio_swapped",
-    "ViSQOL (audio, 48 kHz, SVR, swapped)",
-    True,
-    ".2f",
-    "",
-    f"{_HERE}.visqol:visqol_audio_swapped",
-    "svr",
-    swapped=True,
-)
+SWAPPED = _visqol("visqol_audio_swapped", "audio, 48 kHz, SVR, swapped", "svr", swapped=True)
 RELEASED = (MEL, STFT, SWAPPED)
 """Metrics that DAC's scripts compute of decoded audio at the original's loudness, and that depend on level."""
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("visqol_audio", "ViSQOL (audio, 48 kHz, SVR)", True, ".2f", "", f"{_HERE}.visqol:visqol_audio", "svr"),
-        Metric(
-            "visqol_speech",
-            "ViSQOL (speech, 16 kHz, lattice)",
-            True,
-            ".2f",
-            "",
-            f"{_HERE}.visqol:visqol_speech",
-            "lattice",
-        ),
-        Metric(
-            "visqol_speech_exponential",
-            "ViSQOL (speech, 16 kHz, exponential)",
-            True,
-            ".2f",
-            "",
-            f"{_HERE}.visqol:visqol_speech_exponential",
-            "exponential",
-        ),
+        _visqol("visqol_audio", "audio, 48 kHz, SVR", "svr"),
+        _visqol("visqol_speech", "speech, 16 kHz, lattice", "lattice"),
+        _visqol("visqol_speech_exponential", "speech, 16 kHz, exponential", "exponential"),
         SWAPPED,
         Metric("si_snr", "SI-SNR", True, ".2f", "dB", f"{_HERE}.si_snr:si_snr"),
         Metric("si_sdr", "SI-SDR", True, ".2f", "dB", f"{_HERE}.si_sdr:si_sdr"),
