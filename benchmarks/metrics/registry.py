@@ -33,7 +33,7 @@ class Metric:
         matched: whether the decoded audio is first brought to the original's loudness.
         of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
             files and of codes.
-        missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
+        needs: "module:name" of the ``Needs`` of a metric of another package; None for those that need nothing.
         prepared: "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
             alone, where the reference costs as much as the estimate; None for ``function`` with its reference.
     """
@@ -48,7 +48,7 @@ class Metric:
     swapped: bool = False
     matched: bool = False
     of_set: str | None = None
-    missing: str | None = None
+    needs: str | None = None
     prepared: str | None = None
 
     @property
@@ -63,7 +63,7 @@ class Metric:
 
     def lacks(self) -> str | None:
         """None, or what it needs and how to get it, in one line."""
-        missing = _imported(self.missing)() if self.missing else None
+        missing = _imported(self.needs).missing() if self.needs else None
         return f"the metric {self.name} cannot be computed here: {missing}" if missing else None
 
     @property
@@ -125,7 +125,7 @@ _HERE = "codeclab.benchmarks.metrics"
 def _other(module: str, name: str, title: str, form: str = ".2f", function: str = "", higher: bool = True) -> Metric:
     """A metric of another package or with weights of its own, in the optional extra ``metrics``."""
     path = f"{_HERE}.{module}:"
-    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}{module}_missing")
+    return Metric(name, title, higher, form, "", path + (function or name), needs=f"{path}NEEDS")
 
 
 OTHERS = (
@@ -146,7 +146,7 @@ OTHERS = (
         False,
         ".3g",
         of_set=f"{_HERE}.frechet:FrechetAudioDistance",
-        missing=f"{_HERE}.frechet:frechet_missing",
+        needs=f"{_HERE}.frechet:NEEDS",
     ),
 )
 """Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""
