@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,7 +72,7 @@ class Metric:
         return f"{self.title}{unit} {'↑' if self.higher_is_better else '↓'}"
 
     def load(self) -> MetricFunction:
-        """The function of a per-file metric.
+        """The function of a per-file metric, of decoded audio at the original's loudness where that is matched.
 
         Raises:
             ValueError: this metric is one of the test set's codes, not of a file.
@@ -81,7 +80,11 @@ class Metric:
         if self.function is None:
             raise ValueError(f"{self.name} is a metric of the whole test set; evaluate() computes it")
         function = cast(MetricFunction, _imported(self.function))
-        return _at_loudness(function) if self.matched else function
+        if not self.matched:
+            return function
+        from codeclab.codecs.loudness import loudness_matched
+
+        return lambda reference, estimate, rate: function(reference, loudness_matched(estimate, reference, rate), rate)
 
     def measuring(self, reference: "Tensor", sample_rate: int) -> Callable[["Tensor"], float]:
         """The scores of estimates ``[C, N]`` of one reference, as they are heard: nothing matches their loudness here.
@@ -93,25 +96,11 @@ class Metric:
         if self.prepared is not None:
             return cast(Callable[["Tensor"], float], _imported(self.prepared)(reference, sample_rate))
         function = cast(MetricFunction, _imported(str(self.function)))
-        return partial(_measured, function, reference, sample_rate)
+        return lambda estimate: function(reference, estimate, sample_rate)
 
     def start(self) -> Any:
         """A new counter of a metric of a set of clips."""
         return _imported(str(self.of_set))()
-
-
-def _measured(function: MetricFunction, reference: "Tensor", sample_rate: int, estimate: "Tensor") -> float:
-    return function(reference, estimate, sample_rate)
-
-
-def _at_loudness(function: MetricFunction) -> MetricFunction:
-    """The metric of decoded audio at the original's loudness."""
-    from codeclab.codecs.loudness import loudness_matched
-
-    def measured(reference: "Tensor", estimate: "Tensor", sample_rate: int) -> float:
-        return function(reference, loudness_matched(estimate, reference, sample_rate), sample_rate)
-
-    return measured
 
 
 def _imported(path: str) -> Any:
