@@ -5,6 +5,7 @@ to ``block_samples`` is coded whole, a longer one in blocks of that length from 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 
 import torch
@@ -103,7 +104,7 @@ def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:
     unit = codec.hop_length if codec.segments is None else codec.segments.stride
     size = max(1, block_samples(codec) // unit)
     for part in codes:
-        held = part if held is None else joined(codec, [held, part])
+        held = joined(codec, [part] if held is None else [held, part])
         while _units(codec, held) > size:
             block, held = _split(codec, held, size, size * unit)
             yield block
@@ -135,15 +136,10 @@ def _units(codec: Codec, codes: Codes) -> int:
 
 def _split(codec: Codec, codes: Codes, size: int, samples: int) -> tuple[Codes, Codes]:
     """The first ``size`` frames or segments, of ``samples`` samples, and the rest."""
+    first, rest = codes.segments[:size], codes.segments[size:]
     if codec.segments is None:
-        parts = [segment.split([size, segment.shape[-1] - size], dim=-1) for segment in codes.segments]
-        pieces = [part[0] for part in parts], [part[1] for part in parts]
-    else:
-        pieces = codes.segments[:size], codes.segments[size:]
-    scales = (None, None) if codes.scales is None else (codes.scales[:size], codes.scales[size:])
-    lengths = samples, codes.length - samples
-    first, second = (
-        Codes(piece, scale, length, codes.sample_rate, codes.bitrate)
-        for piece, scale, length in zip(pieces, scales, lengths, strict=True)
+        first, rest = [codes.codes[..., :size]], [codes.codes[..., size:]]
+    return (
+        replace(codes, segments=first, scales=codes.scales and codes.scales[:size], length=samples),
+        replace(codes, segments=rest, scales=codes.scales and codes.scales[size:], length=codes.length - samples),
     )
-    return first, second

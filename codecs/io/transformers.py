@@ -10,7 +10,7 @@ from codeclab.codecs.bitrate import same_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.encodec import encodec_tensors
 from codeclab.codecs.io.published import dac_codec, filled
-from codeclab.codecs.io.transformers_names import ENCODEC_NAMES, dac_export_name
+from codeclab.codecs.io.transformers_names import ENCODEC_NAMES, ENCODEC_SETTINGS, dac_export_name
 from codeclab.codecs.io.weights import OLDER_WEIGHT_NORM, folded_tensors, renamed
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.wording import by_number
@@ -59,22 +59,10 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
             f"codebook_dim of the model is {config['codebook_dim']} and hidden_size {config['hidden_size']}; "
             "ResidualVQ's entries are as long as the latent"
         )
-    shape: dict[str, Any] = {
-        "dimension": config["hidden_size"],
-        "channels": config["audio_channels"],
-        "n_filters": config["num_filters"],
+    shape = {ours: config[theirs] for ours, theirs in ENCODEC_SETTINGS.items()} | {
         "strides": config["upsampling_ratios"][::-1],
-        "n_residual_layers": config["num_residual_layers"],
-        "dilation_base": config["dilation_growth_rate"],
-        "kernel_size": config["kernel_size"],
-        "last_kernel_size": config["last_kernel_size"],
-        "residual_kernel_size": config["residual_kernel_size"],
-        "compress": config["compress"],
         "true_skip": not config.get("use_conv_shortcut", True),
-        "lstm_layers": config["num_lstm_layers"],
-        "causal": config["use_causal_conv"],
         "norm": config["norm_type"],
-        "pad_mode": config["pad_mode"],
     }
     named = encodec_tensors(tensors, REPLACED)
     count = len({name.split(".")[2] for name in named if name.startswith("quantizer.codebooks.")})

@@ -1,4 +1,4 @@
-"""Names of this package's tensors in ``transformers``' EncodecModel and DacModel."""
+"""Names of this package's tensors and settings in ``transformers``' EncodecModel and DacModel."""
 
 import re
 
@@ -6,6 +6,22 @@ import torch
 from torch import Tensor
 
 from codeclab.codecs.io.weights import DIRECTION, LENGTH, renamed
+
+ENCODEC_SETTINGS = {
+    "dimension": "hidden_size",
+    "channels": "audio_channels",
+    "n_filters": "num_filters",
+    "n_residual_layers": "num_residual_layers",
+    "dilation_base": "dilation_growth_rate",
+    "kernel_size": "kernel_size",
+    "last_kernel_size": "last_kernel_size",
+    "residual_kernel_size": "residual_kernel_size",
+    "compress": "compress",
+    "lstm_layers": "num_lstm_layers",
+    "causal": "use_causal_conv",
+    "pad_mode": "pad_mode",
+}
+"""Names in EncodecModel of SEANet's arguments, which it has once for encoder and decoder."""
 
 ENCODEC_NAMES = (
     (".convolution.", ".conv."),
