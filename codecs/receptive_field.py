@@ -59,17 +59,19 @@ def receptive_field(module: Encoder | Decoder | Codec) -> ReceptiveField:
 
 def _of_part(part: Encoder | Decoder) -> ReceptiveField:
     encodes = isinstance(part, Encoder)
+    measure = _on_a_frame if encodes else _of_a_frame
     network, channels, unbounded = thin(part, part.channels if encodes else part.dimension)
     frames = 8
     while frames * part.hop_length <= LONGEST:
-        example_input = torch.randn(1, channels, frames * part.hop_length if encodes else frames).to(example(network))
-        influence = (_on_a_frame if encodes else _of_a_frame)(network, example_input.requires_grad_(), frames // 2)
-        positions = influence.abs().sum((0, 1)).nonzero()
-        if len(positions) and positions[0] > 0 and positions[-1] < influence.shape[-1] - 1:
+        noise = torch.randn(1, channels, frames * part.hop_length if encodes else frames)
+        influence = measure(network, noise.to(example(network)).requires_grad_(), frames // 2)
+        samples = influence.abs().sum((0, 1)).nonzero()
+        if len(samples) and samples[0] > 0 and samples[-1] < influence.shape[-1] - 1:
             here = frames // 2 * part.hop_length
-            before, after = max(here - int(positions[0]), 0), max(int(positions[-1]) - here, 0)
-            # Samples before a frame depend on it as on a later one.
-            return ReceptiveField(*((before, after) if encodes else (after, before)), unbounded)
+            before, after = max(here - int(samples[0]), 0), max(int(samples[-1]) - here, 0)
+            if encodes:
+                return ReceptiveField(before, after, unbounded)
+            return ReceptiveField(after, before, unbounded)  # a sample before the frame depends on what comes later
         frames *= 2
     return ReceptiveField(LONGEST, LONGEST, True)
 
