@@ -51,12 +51,12 @@ class Segments:
 
     def overlap_add(self, pieces: Sequence[Tensor]) -> Tensor:
         """The overlap-add of all decoded segments ``[B, C, n]``; audio ``[B, C, N]`` to the end of what ends last."""
-        adder = OverlapAdd(self.stride, pieces[0][..., :0])
+        adder = SegmentAdder(self.stride, pieces[0][..., :0])
         added = torch.cat([*map(adder.push, pieces), adder.flush()], dim=-1)
         return added[..., : max(index * self.stride + piece.shape[-1] for index, piece in enumerate(pieces))]
 
 
-class OverlapAdd:
+class SegmentAdder:
     """The overlap-add of decoded segments: each is weighted by a triangle, the sum is divided by the summed weights.
 
     The triangle is as long as the first segment; a shorter one takes its beginning.

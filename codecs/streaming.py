@@ -12,7 +12,7 @@ from codeclab.codecs.codes import Codes
 from codeclab.codecs.latency import samples_ahead
 from codeclab.codecs.layers.convolution import refuse_norms_over_time
 from codeclab.codecs.layers.layer_stream import NotStreamableError
-from codeclab.codecs.segments import OverlapAdd, Segments, equal_runs
+from codeclab.codecs.segments import SegmentAdder, Segments, equal_runs
 from codeclab.codecs.wording import counted
 
 
@@ -251,7 +251,7 @@ class _SegmentDecoder:
 
     def __init__(self, codec: Codec, cut: Segments, batch: int) -> None:
         self._nothing = next(codec.parameters()).new_zeros(batch, codec.channels, 0)
-        self._codec, self._adder = codec, OverlapAdd(cut.stride, self._nothing)
+        self._codec, self._adder = codec, SegmentAdder(cut.stride, self._nothing)
 
     def push(self, codes: Codes) -> Tensor:
         return torch.cat([self._nothing, *map(self._adder.push, decode_segments(self._codec, codes))], dim=-1)
