@@ -84,9 +84,8 @@ class FrechetAudioDistance:
             for audio, role in ((reference, "reference"), (estimate, "estimate"))
         ]
         for group in groups:
-            for moments, role_vectors in zip(
-                self._moments.setdefault(group, (Moments(), Moments())), vectors, strict=True
-            ):
+            pair = self._moments.setdefault(group, (Moments(), Moments()))
+            for moments, role_vectors in zip(pair, vectors, strict=True):
                 moments.update(role_vectors)
 
     def results(self) -> dict[Any, float]:
