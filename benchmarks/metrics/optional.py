@@ -19,7 +19,7 @@ INSTALL = "pip install 'codeclab[metrics]'"
 
 
 class Needs(NamedTuple):
-    """What a metric needs beside this package.
+    """What a metric needs beside this package; called, it says what of that is missing.
 
     Args:
         packages: import names of packages.
@@ -38,7 +38,7 @@ class Needs(NamedTuple):
         """What the environment variable names; empty where it is not set."""
         return os.environ.get(self.variable, "")
 
-    def missing(self) -> str | None:
+    def __call__(self) -> str | None:
         """None, or what is not here, and how to get it."""
         absent = [package for package in self.packages if find_spec(package) is None]
         if absent:

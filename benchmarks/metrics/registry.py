@@ -32,7 +32,7 @@ class Metric:
         matched: whether the decoded audio is first brought to the original's loudness.
         of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
             files and of codes.
-        needs: "module:name" of the ``Needs`` of a metric of another package; None for those that need nothing.
+        missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
         prepared: "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
             alone, where the reference costs as much as the estimate; None for ``function`` with its reference.
     """
@@ -47,7 +47,7 @@ class Metric:
     swapped: bool = False
     matched: bool = False
     of_set: str | None = None
-    needs: str | None = None
+    missing: str | None = None
     prepared: str | None = None
 
     @property
@@ -62,7 +62,7 @@ class Metric:
 
     def lacks(self) -> str | None:
         """None, or what it needs and how to get it, in one line."""
-        missing = _imported(self.needs).missing() if self.needs else None
+        missing = _imported(self.missing)() if self.missing else None
         return f"the metric {self.name} cannot be computed here: {missing}" if missing else None
 
     @property
@@ -114,7 +114,7 @@ _HERE = "codeclab.benchmarks.metrics"
 def _other(module: str, name: str, title: str, form: str = ".2f", function: str = "", higher: bool = True) -> Metric:
     """A metric of another package or with weights of its own, in the optional extra ``metrics``."""
     path = f"{_HERE}.{module}:"
-    return Metric(name, title, higher, form, "", path + (function or name), needs=f"{path}NEEDS")
+    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}NEEDS")
 
 
 OTHERS = (
@@ -135,7 +135,7 @@ OTHERS = (
         False,
         ".3g",
         of_set=f"{_HERE}.frechet:FrechetAudioDistance",
-        needs=f"{_HERE}.frechet:NEEDS",
+        missing=f"{_HERE}.frechet:NEEDS",
     ),
 )
 """Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""

@@ -154,7 +154,7 @@ def test_every_metric_loads_and_default_ones_exist() -> None:
     assert [metric.name for metric in metrics_named(DEFAULT_METRICS)] == list(DEFAULT_METRICS)
     tone = torch.sin(torch.arange(24000) / 20)[None]
     for metric in METRICS.values():
-        if metric.per_file and not metric.mapping and not metric.needs:
+        if metric.per_file and not metric.mapping and not metric.missing:
             assert isinstance(metric.load()(tone, tone + 0.01 * torch.randn_like(tone), 24000), float)
     with pytest.raises(ValueError, match="whole test set"):
         METRICS["codebook_usage"].load()
