@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import soundfile
@@ -95,12 +94,16 @@ class AudioWriter:
         sample_rate: Hz.
         channels: number of channels.
 
+    Attributes:
+        written: samples per channel so far.
+
     Raises:
         ValueError: the suffix is not that of a format that can be written.
     """
 
     def __init__(self, path: Path | str, sample_rate: int, channels: int) -> None:
         suffix = Path(path).suffix.lower()
+        self.written = 0
         if suffix not in LOSSLESS | LOSSY:
             raise ValueError(
                 f"{path} cannot be written: a file of decoded audio ends with one of "
@@ -119,13 +122,12 @@ class AudioWriter:
     def write(self, audio: Tensor) -> None:
         """Append samples ``[C, n]``."""
         self._file.write(audio.detach().clamp(-1, 1).cpu().numpy().T)
+        self.written += audio.shape[-1]
 
     def __enter__(self) -> "AudioWriter":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -13,7 +13,33 @@ from codeclab.quantizers.base import Quantizer
 from codeclab.quantizers.tensor_input import takes_tensors
 
 
-class Encoder(nn.Module, ABC):
+class Coder(nn.Module, ABC):
+    """What encoders and decoders have in common."""
+
+    _takes: ClassVar[str]
+    """Shape of the input, for messages."""
+
+    dimension: int
+    channels: int
+    strides: Sequence[int]
+    hop_length: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls) and "stream" not in vars(cls):  # an inherited stream would compute something else
+            cls.stream = Coder.stream  # type: ignore[method-assign]
+        takes_tensors(cls, forward=(cls._takes,))
+
+    def stream(self) -> LayerStream:
+        """A new stream through the part, which takes its input in pieces.
+
+        Raises:
+            NotStreamableError: the part cannot be streamed.
+        """
+        raise NotStreamableError(f"{type(self).__name__} has no stream; define a method stream()")
+
+
+class Encoder(Coder):
     """Audio ``[B, C, N]`` to a latent ``[B, D, T]``, ``T = ceil(N / hop_length)``.
 
     Attributes:
@@ -23,31 +49,14 @@ class Encoder(nn.Module, ABC):
         hop_length: samples per latent frame, the product of ``strides``.
     """
 
-    dimension: int
-    channels: int
-    strides: Sequence[int]
-    hop_length: int
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if _computes_anew(cls):
-            cls.stream = Encoder.stream  # type: ignore[method-assign]
-        takes_tensors(cls, forward=("[B, C, N]",))
+    _takes = "[B, C, N]"
 
     @abstractmethod
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, D, T]``."""
 
-    def stream(self) -> LayerStream:
-        """A new stream through the part, which takes its input in pieces.
 
-        Raises:
-            NotStreamableError: the part cannot be streamed.
-        """
-        raise NotStreamableError(f"{type(self).__name__} has no stream; define a method stream()")
-
-
-class Decoder(nn.Module, ABC):
+class Decoder(Coder):
     """A latent ``[B, D, T]`` to audio ``[B, C, N]``.
 
     Attributes:
@@ -57,33 +66,11 @@ class Decoder(nn.Module, ABC):
         hop_length: samples per latent frame, the product of ``strides``.
     """
 
-    dimension: int
-    channels: int
-    strides: Sequence[int]
-    hop_length: int
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if _computes_anew(cls):
-            cls.stream = Decoder.stream  # type: ignore[method-assign]
-        takes_tensors(cls, forward=("[B, D, T]",))
+    _takes = "[B, D, T]"
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, D, T]`` to ``[B, C, T * hop_length]`` (the caller trims to the input's length)."""
-
-    def stream(self) -> LayerStream:
-        """A new stream through the part, which takes its input in pieces.
-
-        Raises:
-            NotStreamableError: the part cannot be streamed.
-        """
-        raise NotStreamableError(f"{type(self).__name__} has no stream; define a method stream()")
-
-
-def _computes_anew(cls: type) -> bool:
-    """Whether a class overrides ``forward`` but inherits ``stream``, which then computes something else."""
-    return "forward" in vars(cls) and "stream" not in vars(cls)
 
 
 def check_sizes(strides: Sequence[int], **sizes: int) -> None:
@@ -127,8 +114,7 @@ def check_parts(encoder: Encoder, quantizer: Quantizer, decoder: Decoder) -> Non
             f"the encoder takes {counted(encoder.channels, 'channel')} and the decoder gives {decoder.channels}; "
             "they should be the same"
         )
-    ends: list[Encoder | Decoder] = [encoder, decoder]
-    for end in ends:
+    for end in (encoder, decoder):
         if end.hop_length != math.prod(end.strides):
             raise ValueError(
                 f"the hop_length of {type(end).__name__} is {end.hop_length}; with strides {list(end.strides)} it "

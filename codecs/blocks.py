@@ -5,6 +5,7 @@ to ``block_samples`` is coded whole, a longer one in blocks of that length from 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 
 import torch
@@ -15,8 +16,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.resample import same_length
-from codeclab.codecs.segments import equal_pieces, equal_runs
-from codeclab.codecs.streaming import CodecStream
+from codeclab.codecs.streaming import CodecStream, decode_segments, encode_spans
 
 BLOCK_SECONDS = 4.0
 MOST_SAMPLES = 48_000
@@ -87,26 +87,15 @@ def decode_blocks(codec: Codec, codes: Iterator[Codes]) -> Iterator[Tensor]:
 @torch.no_grad()
 def encode_whole(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
     """The codes of audio ``[B, C, N]`` on the codec's device, with whole segments as the input of every layer."""
-    segments: list[Tensor] = []
-    scales: list[Tensor] = []
-    for pieces in equal_pieces(audio, codec.spans(audio.shape[-1])):
-        codes, levels = codec.encode_pieces(torch.cat(pieces), n_codebooks)
-        segments += codes.split(audio.shape[0])
-        scales += [] if levels is None else levels.split(audio.shape[0])
+    segments, scales = encode_spans(codec, audio, list(codec.spans(audio.shape[-1])), n_codebooks)
     return Codes(segments, scales if codec.normalize else None, audio.shape[-1], codec.sample_rate, 0.0)
 
 
 @torch.no_grad()
 def decode_whole(codec: Codec, codes: Codes) -> Tensor:
     """The audio ``[B, C, N]`` of codes, with whole segments as the input of every layer."""
-    pieces: list[Tensor] = []
-    batch = codes.segments[0].shape[0]
-    for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
-        levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
-        pieces += codec.decode_pieces(torch.cat(codes.segments[first:last]), levels).split(batch)
-    if codec.segments is None:
-        return same_length(pieces[0], codes.length)
-    return same_length(codec.segments.overlap_add(pieces), codes.length)
+    pieces = list(decode_segments(codec, codes))
+    return same_length(pieces[0] if codec.segments is None else codec.segments.overlap_add(pieces), codes.length)
 
 
 def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:
@@ -115,7 +104,7 @@ def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:
     unit = codec.hop_length if codec.segments is None else codec.segments.stride
     size = max(1, block_samples(codec) // unit)
     for part in codes:
-        held = part if held is None else joined(codec, [held, part])
+        held = joined(codec, [part] if held is None else [held, part])
         while _units(codec, held) > size:
             block, held = _split(codec, held, size, size * unit)
             yield block
@@ -147,15 +136,10 @@ def _units(codec: Codec, codes: Codes) -> int:
 
 def _split(codec: Codec, codes: Codes, size: int, samples: int) -> tuple[Codes, Codes]:
     """The first ``size`` frames or segments, of ``samples`` samples, and the rest."""
+    first, rest = codes.segments[:size], codes.segments[size:]
     if codec.segments is None:
-        parts = [segment.split([size, segment.shape[-1] - size], dim=-1) for segment in codes.segments]
-        pieces = [part[0] for part in parts], [part[1] for part in parts]
-    else:
-        pieces = codes.segments[:size], codes.segments[size:]
-    scales = (None, None) if codes.scales is None else (codes.scales[:size], codes.scales[size:])
-    lengths = samples, codes.length - samples
-    first, second = (
-        Codes(piece, scale, length, codes.sample_rate, codes.bitrate)
-        for piece, scale, length in zip(pieces, scales, lengths, strict=True)
+        first, rest = [codes.codes[..., :size]], [codes.codes[..., size:]]
+    return (
+        replace(codes, segments=first, scales=codes.scales and codes.scales[:size], length=samples),
+        replace(codes, segments=rest, scales=codes.scales and codes.scales[size:], length=codes.length - samples),
     )
-    return first, second

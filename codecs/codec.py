@@ -1,7 +1,7 @@
 """The codec: encoder, quantizer and decoder, and the segmentation and normalisation of audio."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from numbers import Real
 from pathlib import Path
@@ -16,7 +16,7 @@ from codeclab.codecs.bitrate import is_among, mean_bits
 from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.layers.streaming import pushed_whole
-from codeclab.codecs.precision import check_float32, network_precision
+from codeclab.codecs.precision import check_float32
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments
 from codeclab.quantizers.base import Quantized, Quantizer, unquantized
@@ -234,7 +234,7 @@ class Codec(nn.Module):
 
     def networks(self) -> AbstractContextManager[None]:
         """The context in which encoder and decoder are called when coding: bfloat16 after ``to_bf16``."""
-        return network_precision(next(self.parameters()).device, self.bf16)
+        return torch.autocast(next(self.parameters()).device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def encode_pieces(self, pieces: Tensor, n_codebooks: int) -> tuple[Tensor, Tensor | None]:
         """Whole segments ``[B, C, N]`` to codes ``[B, K, T]`` and, if the codec normalises, levels ``[B, 1, 1]``."""

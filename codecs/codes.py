@@ -95,13 +95,8 @@ class Codes:
                 about = json.loads(metadata["about"])
                 segments = [file.get_tensor(f"segments.{index}").long() for index in range(about["segments"])]
                 scales = [file.get_tensor(f"scales.{index}") for index in range(about["segments"] * about["scaled"])]
-            return cls(
-                segments,
-                scales if about["scaled"] else None,
-                int(about["length"]),
-                int(about["sample_rate"]),
-                float(about["bitrate"]),
-            )
+            settings = int(about["length"]), int(about["sample_rate"]), float(about["bitrate"])
+            return cls(segments, scales if about["scaled"] else None, *settings)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is not a file of Codes.save: {error}") from error
 

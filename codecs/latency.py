@@ -1,6 +1,7 @@
 """The latency of a codec in a stream."""
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import torch
@@ -77,7 +78,4 @@ def _first_needed(codec: Codec) -> int:
     least, most = 0, codec.hop_length
     while not begins(most):
         least, most = most, 2 * most
-    while most - least > 1:
-        middle = (least + most) // 2
-        least, most = (least, middle) if begins(middle) else (middle, most)
-    return most
+    return bisect_left(range(most), True, lo=least + 1, key=begins)

@@ -20,8 +20,7 @@ def measure_lufs(audio: Tensor, sample_rate: int) -> float:
 
     Audio may exceed full scale, like a codec's output. Gating works on blocks of 400 ms. A shorter excerpt is one
     block: its K-weighted power is averaged over its duration, without gating. torchaudio's weighting filter
-        approximates the
-    standard's; it is 0.27 dB too low at 1 kHz.
+    approximates the standard's; it is 0.27 dB too low at 1 kHz.
     """
     block = round(GATE_SECONDS * sample_rate)
     length = audio.shape[-1]

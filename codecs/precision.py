@@ -1,6 +1,4 @@
-"""The precision of coding: float32, or bfloat16 for the networks."""
-
-from contextlib import AbstractContextManager, nullcontext
+"""The precision of a codec's weights."""
 
 import torch
 from torch import nn
@@ -19,11 +17,3 @@ def check_float32(codec: nn.Module) -> None:
             f"this codec was cast to {name}, but its quantizer computes in float32: call .float() on it. "
             "save(folder, half=True) halves the file, and to_bf16() halves the precision of the networks"
         )
-
-
-def network_precision(device: torch.device, bf16: bool) -> AbstractContextManager[None]:
-    """The context for calls of encoder and decoder: autocast to bfloat16, or no change."""
-    if not bf16:
-        return nullcontext()
-    context: AbstractContextManager[None] = torch.autocast(device.type, torch.bfloat16)
-    return context

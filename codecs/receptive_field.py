@@ -47,11 +47,9 @@ def receptive_field(module: Encoder | Decoder | Codec) -> ReceptiveField:
     Args:
         module: encoder, decoder, or codec (encoder and decoder; a quantizer works frame by frame).
     """
-    if isinstance(module, Encoder):
-        return _of_encoder(module)
-    if isinstance(module, Decoder):
-        return _of_decoder(module)
-    first, second = _of_encoder(module.encoder), _of_decoder(module.decoder)
+    if isinstance(module, (Encoder, Decoder)):
+        return _of_part(module)
+    first, second = _of_part(module.encoder), _of_part(module.decoder)
     return ReceptiveField(
         first.samples_past + second.samples_past,
         first.samples_future + second.samples_future,
@@ -59,43 +57,41 @@ def receptive_field(module: Encoder | Decoder | Codec) -> ReceptiveField:
     )
 
 
-def _of_encoder(encoder: Encoder) -> ReceptiveField:
-    network, channels, unbounded = thin(encoder, encoder.channels)
+def _of_part(part: Encoder | Decoder) -> ReceptiveField:
+    encodes = isinstance(part, Encoder)
+    measure = _on_a_frame if encodes else _of_a_frame
+    network, channels, unbounded = thin(part, part.channels if encodes else part.dimension)
     frames = 8
-    while frames * encoder.hop_length <= LONGEST:
-        audio = torch.randn(1, channels, frames * encoder.hop_length).to(example(network)).requires_grad_()
-        with _evaluated(network):
-            frame = network(audio)[..., frames // 2]
-        support = _support(torch.autograd.grad(frame.sum(), audio)[0])
-        if support is not None and support[0] > 0 and support[1] < audio.shape[-1] - 1:
-            here = frames // 2 * encoder.hop_length
-            return ReceptiveField(max(here - support[0], 0), max(support[1] - here, 0), unbounded)
+    while frames * part.hop_length <= LONGEST:
+        noise = torch.randn(1, channels, frames * part.hop_length if encodes else frames)
+        influence = measure(network, noise.to(example(network)).requires_grad_(), frames // 2)
+        samples = influence.abs().sum((0, 1)).nonzero()
+        if len(samples) and samples[0] > 0 and samples[-1] < influence.shape[-1] - 1:
+            here = frames // 2 * part.hop_length
+            before, after = max(here - int(samples[0]), 0), max(int(samples[-1]) - here, 0)
+            if encodes:
+                return ReceptiveField(before, after, unbounded)
+            return ReceptiveField(after, before, unbounded)  # a sample before the frame depends on what comes later
         frames *= 2
     return ReceptiveField(LONGEST, LONGEST, True)
 
 
-def _of_decoder(decoder: Decoder) -> ReceptiveField:
-    network, channels, unbounded = thin(decoder, decoder.dimension)
-    frames = 8
-    while frames * decoder.hop_length <= LONGEST:
-        latent = torch.randn(1, channels, frames).to(example(network)).requires_grad_()
-        with _evaluated(network):
-            audio = network(latent)
-        weights = torch.ones_like(audio, requires_grad=True)
-        (slopes,) = torch.autograd.grad(audio, latent, weights, create_graph=True)
-        # ``slopes`` are linear in ``weights``: the derivative of a frame's slope with respect to a sample's weight is
-        # the derivative of that sample with respect to the frame. One more backward pass gives it for all samples.
-        support = _support(torch.autograd.grad(slopes[..., frames // 2].sum(), weights)[0])
-        if support is not None and support[0] > 0 and support[1] < audio.shape[-1] - 1:
-            here = frames // 2 * decoder.hop_length
-            return ReceptiveField(max(support[1] - here, 0), max(here - support[0], 0), unbounded)
-        frames *= 2
-    return ReceptiveField(LONGEST, LONGEST, True)
+def _on_a_frame(encoder: nn.Module, audio: Tensor, frame: int) -> Tensor:
+    """The influence of each sample of ``audio [B, C, N]`` on a frame."""
+    with _evaluated(encoder):
+        latent = encoder(audio)[..., frame]
+    return torch.autograd.grad(latent.sum(), audio)[0]
 
 
-def _support(influence: Tensor) -> tuple[int, int] | None:
-    positions = influence.abs().sum((0, 1)).nonzero()
-    return None if len(positions) == 0 else (int(positions[0]), int(positions[-1]))
+def _of_a_frame(decoder: nn.Module, latent: Tensor, frame: int) -> Tensor:
+    """The influence of a frame of ``latent [B, D, T]`` on each sample, ``[B, C, N]``."""
+    with _evaluated(decoder):
+        audio = decoder(latent)
+    weights = torch.ones_like(audio, requires_grad=True)
+    (slopes,) = torch.autograd.grad(audio, latent, weights, create_graph=True)
+    # ``slopes`` are linear in ``weights``: the derivative of a frame's slope with respect to a sample's weight is the
+    # derivative of that sample with respect to the frame. One more backward pass gives it for all samples.
+    return torch.autograd.grad(slopes[..., frame].sum(), weights)[0]
 
 
 def thin(part: nn.Module, channels: int) -> tuple[nn.Module, int, bool]:

@@ -299,17 +299,11 @@ class SEANetDecoder(Decoder):
 
 
 def _check(owner: SEANetEncoder | SEANetDecoder) -> None:
-    check_sizes(
-        owner.strides,
-        dimension=owner.dimension,
-        channels=owner.channels,
-        n_filters=owner.n_filters,
-        compress=owner.compress,
-        kernel_size=owner.kernel_size,
-        last_kernel_size=owner.last_kernel_size,
-        residual_kernel_size=owner.residual_kernel_size,
-        residual_last_kernel_size=owner.residual_last_kernel_size,
+    sizes = (
+        *("dimension", "channels", "n_filters", "compress", "kernel_size", "last_kernel_size"),
+        *("residual_kernel_size", "residual_last_kernel_size"),
     )
+    check_sizes(owner.strides, **{name: getattr(owner, name) for name in sizes})
     if owner.n_filters < owner.compress:
         raise ValueError(
             f"n_filters is {owner.n_filters} and compress {owner.compress}; residual units have "

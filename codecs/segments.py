@@ -1,9 +1,10 @@
 """Overlapping segments of audio: cutting and overlap-add (EnCodec 3.1, "Non-streamable")."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SEGMENTS_AT_ONCE = 8
@@ -49,26 +50,43 @@ class Segments:
         return bits * sample_rate / self.stride / 1000
 
     def overlap_add(self, pieces: Sequence[Tensor]) -> Tensor:
-        """The overlap-add of decoded segments: each is weighted by a triangle, and the sum is divided by the summed
-        weights.
+        """The overlap-add of all decoded segments ``[B, C, n]``; audio ``[B, C, N]`` to the end of what ends last."""
+        adder = SegmentAdder(self.stride, pieces[0][..., :0])
+        added = torch.cat([*map(adder.push, pieces), adder.flush()], dim=-1)
+        return added[..., : max(index * self.stride + piece.shape[-1] for index, piece in enumerate(pieces))]
 
-        The triangle is as long as the first segment; a shorter one takes its beginning.
 
-        Args:
-            pieces: decoded segments ``[B, C, n]``, in order.
+class SegmentAdder:
+    """The overlap-add of decoded segments: each is weighted by a triangle, the sum is divided by the summed weights.
 
-        Returns:
-            Audio ``[B, C, N]`` up to the end of the segment that ends last.
-        """
-        weights = triangle(pieces[0])
-        total = max(index * self.stride + piece.shape[-1] for index, piece in enumerate(pieces))
-        added = pieces[0].new_zeros(*pieces[0].shape[:-1], total)
-        weight = pieces[0].new_zeros(total)
-        for index, piece in enumerate(pieces):
-            span = slice(index * self.stride, index * self.stride + piece.shape[-1])
-            added[..., span] += piece * weights[: piece.shape[-1]]
-            weight[span] += weights[: piece.shape[-1]]
-        return divided(added, weight)
+    The triangle is as long as the first segment; a shorter one takes its beginning.
+
+    Args:
+        stride: samples from the start of a segment to the next start.
+        nothing: no audio, ``[B, C, 0]``, of the segments' type and device.
+    """
+
+    def __init__(self, stride: int, nothing: Tensor) -> None:
+        self._stride = stride
+        self._triangle: Tensor | None = None
+        self._added, self._weight = nothing, nothing.new_zeros(0)
+
+    def push(self, piece: Tensor) -> Tensor:
+        """Add the next segment ``[B, C, n]``; returns the ``stride`` samples that no later segment reaches."""
+        if self._triangle is None:
+            self._triangle = triangle(piece)
+        length = piece.shape[-1]
+        missing = max(length, self._stride) - self._weight.shape[-1]
+        self._added, self._weight = F.pad(self._added, (0, max(missing, 0))), F.pad(self._weight, (0, max(missing, 0)))
+        self._added[..., :length] += piece * self._triangle[:length]
+        self._weight[:length] += self._triangle[:length]
+        final = divided(self._added[..., : self._stride], self._weight[: self._stride])
+        self._added, self._weight = self._added[..., self._stride :], self._weight[self._stride :]
+        return final
+
+    def flush(self) -> Tensor:
+        """The remaining samples."""
+        return divided(self._added, self._weight)
 
 
 def triangle(piece: Tensor) -> Tensor:
@@ -80,18 +98,6 @@ def triangle(piece: Tensor) -> Tensor:
 def divided(added: Tensor, weight: Tensor) -> Tensor:
     """The weighted sum divided by the weights; zero in gaps, which a decoder with short outputs leaves."""
     return added / weight.clamp(min=torch.finfo(weight.dtype).tiny)
-
-
-def equal_pieces(audio: Tensor, spans: Iterable[tuple[int, int]]) -> Iterator[list[Tensor]]:
-    """Spans of audio as pieces ``[B, C, n]``, in order, in lists of pieces of equal length."""
-    waiting: list[Tensor] = []
-    for start, end in spans:
-        piece = audio[..., start:end]
-        if waiting and (waiting[0].shape != piece.shape or len(waiting) == SEGMENTS_AT_ONCE):
-            yield waiting
-            waiting = []
-        waiting.append(piece)
-    yield waiting
 
 
 def equal_runs(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Streaming: audio in pieces of any length to codes, and codes to audio, equal to the results for the whole file."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from codeclab.codecs.codes import Codes
 from codeclab.codecs.latency import samples_ahead
 from codeclab.codecs.layers.convolution import refuse_norms_over_time
 from codeclab.codecs.layers.layer_stream import NotStreamableError
-from codeclab.codecs.segments import Segments, divided, equal_runs, triangle
+from codeclab.codecs.segments import SegmentAdder, Segments, equal_runs
 from codeclab.codecs.wording import counted
 
 
@@ -30,9 +31,7 @@ class StreamEncoder:
         self._batch = batch
         self._ended = False
         cut = codec.segments
-        self._coder: _Encoder = (
-            _FrameEncoder(codec, n_codebooks) if cut is None else _SegmentEncoder(codec, cut, n_codebooks)
-        )
+        self._coder = _FrameEncoder(codec, n_codebooks) if cut is None else _SegmentEncoder(codec, cut, n_codebooks)
 
     @torch.no_grad()
     def push(self, audio: Tensor) -> Codes:
@@ -98,7 +97,7 @@ class StreamDecoder:
         self._given = 0
         self._surplus: Tensor | None = None
         cut = codec.segments
-        self._coder: _Decoder = _FrameDecoder(codec, batch) if cut is None else _SegmentDecoder(codec, cut, batch)
+        self._coder = _FrameDecoder(codec, batch) if cut is None else _SegmentDecoder(codec, cut, batch)
 
     @torch.no_grad()
     def push(self, codes: Codes) -> Tensor:
@@ -172,17 +171,26 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
     return CodecStream(StreamEncoder(codec, n_codebooks, batch), StreamDecoder(codec, batch))
 
 
-class _Encoder(Protocol):
-    def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
-        """New segments of codes and their levels."""
+def encode_spans(
+    codec: Codec, audio: Tensor, spans: Sequence[tuple[int, int]], n_codebooks: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The codes ``[B, K, T]`` of some spans of audio ``[B, C, N]``, and their levels if the codec normalises."""
+    segments: list[Tensor] = []
+    scales: list[Tensor] = []
+    for first, last in equal_runs([end - start for start, end in spans]):
+        pieces = torch.cat([audio[..., start:end] for start, end in spans[first:last]])
+        codes, levels = codec.encode_pieces(pieces, n_codebooks)
+        segments += codes.split(audio.shape[0])
+        scales += [] if levels is None else levels.split(audio.shape[0])
+    return segments, scales
 
 
-class _Decoder(Protocol):
-    def push(self, codes: Codes) -> Tensor:
-        """Audio that no later codes change."""
-
-    def flush(self) -> Tensor:
-        """The remaining audio."""
+def decode_segments(codec: Codec, codes: Codes) -> Iterator[Tensor]:
+    """The audio ``[B, C, n]`` of each segment of codes."""
+    for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
+        levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
+        pieces = codec.decode_pieces(torch.cat(codes.segments[first:last]), levels)
+        yield from pieces.split(codes.segments[0].shape[0])
 
 
 class _FrameEncoder:
@@ -211,15 +219,8 @@ class _SegmentEncoder:
     def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
         held = audio if self._held is None else torch.cat([self._held, audio], dim=-1)
         spans = [span for span in self._cut.spans(held.shape[-1]) if last or span[1] - span[0] == self._cut.length]
-        segments: list[Tensor] = []
-        scales: list[Tensor] = []
-        for first, end in equal_runs([stop - start for start, stop in spans]):
-            pieces = torch.cat([held[..., start:stop] for start, stop in spans[first:end]])
-            codes, levels = self._codec.encode_pieces(pieces, self._n_codebooks)
-            segments += codes.split(held.shape[0])
-            scales += [] if levels is None else levels.split(held.shape[0])
         self._held = held[..., len(spans) * self._cut.stride :]
-        return segments, scales
+        return encode_spans(self._codec, held, spans, self._n_codebooks)
 
 
 class _FrameDecoder:
@@ -246,35 +247,14 @@ class _FrameDecoder:
 
 
 class _SegmentDecoder:
-    """Decoding segment by segment, with the overlap-add of ``Segments.overlap_add`` in a stream."""
+    """Decoding segment by segment, with their overlap-add."""
 
     def __init__(self, codec: Codec, cut: Segments, batch: int) -> None:
-        self._codec, self._cut = codec, cut
-        parameter = next(codec.parameters())
-        self._added = parameter.new_zeros(batch, codec.channels, 0)
-        self._weight = parameter.new_zeros(0)
-        self._triangle: Tensor | None = None
+        self._nothing = next(codec.parameters()).new_zeros(batch, codec.channels, 0)
+        self._codec, self._adder = codec, SegmentAdder(cut.stride, self._nothing)
 
     def push(self, codes: Codes) -> Tensor:
-        ready = [self._added[..., :0]]
-        for first, last in equal_runs([segment.shape[-1] for segment in codes.segments]):
-            levels = None if codes.scales is None else torch.cat(codes.scales[first:last])
-            pieces = self._codec.decode_pieces(torch.cat(codes.segments[first:last]), levels)
-            ready += [self._add(piece) for piece in pieces.split(self._added.shape[0])]
-        return torch.cat(ready, dim=-1)
-
-    def _add(self, piece: Tensor) -> Tensor:
-        """Add the next segment; returns the samples that no later segment reaches."""
-        if self._triangle is None:
-            self._triangle = triangle(piece)
-        missing = max(piece.shape[-1], self._cut.stride) - self._weight.shape[-1]
-        self._added, self._weight = F.pad(self._added, (0, max(missing, 0))), F.pad(self._weight, (0, max(missing, 0)))
-        weights = self._triangle[: piece.shape[-1]]
-        self._added[..., : piece.shape[-1]] += piece * weights
-        self._weight[: piece.shape[-1]] += weights
-        final = divided(self._added[..., : self._cut.stride], self._weight[: self._cut.stride])
-        self._added, self._weight = self._added[..., self._cut.stride :], self._weight[self._cut.stride :]
-        return final
+        return torch.cat([self._nothing, *map(self._adder.push, decode_segments(self._codec, codes))], dim=-1)
 
     def flush(self) -> Tensor:
-        return divided(self._added, self._weight)
+        return self._adder.flush()

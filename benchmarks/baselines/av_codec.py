@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from codeclab.codecs.resample import resample, same_length
+
 if TYPE_CHECKING:
     import av
 
@@ -43,8 +45,8 @@ class AVCodec:
         return None
 
     def transcode(
-        self, audio: Tensor, sample_rate: int, bitrate: float, options: dict[str, str]
-    ) -> tuple[Tensor, int, float]:
+        self, audio: Tensor, sample_rate: int, coding_rate: int, bitrate: float, options: dict[str, str]
+    ) -> tuple[Tensor, float]:
         """Encode and decode; the encoder's delay is taken off, so that output and input are aligned.
 
         The rate is that of the packets: their bytes over the time that their frames cover. What a container would add
@@ -53,19 +55,20 @@ class AVCodec:
 
         Args:
             audio: samples ``[C, N]``, one or two channels.
-            sample_rate: Hz, one the encoder takes.
+            sample_rate: Hz of ``audio`` and of what is returned.
+            coding_rate: Hz at which it is coded, one the encoder takes.
             bitrate: requested kbps.
             options: the encoder's options, by FFmpeg's names.
 
         Returns:
-            samples ``[C, M]``, ``M`` at least as long as ``N``; the decoder's rate in Hz; kbps.
+            decoded samples ``[C, N]``, and kbps.
         """
-        packets, head, frame = self._encode(audio, sample_rate, bitrate, options)
+        packets, head, frame = self._encode(resample(audio, sample_rate, coding_rate), coding_rate, bitrate, options)
         delay = -(packets[0].pts or 0)  # FFmpeg times the packets so that the input's first sample is at 0
-        decoded, decoded_rate = self._decode(packets, head, audio.shape[0], sample_rate)
-        first = round(delay * decoded_rate / sample_rate)
-        kbps = 8 * sum(packet.size for packet in packets) / (len(packets) * frame / sample_rate) / 1000
-        return decoded[:, first:], decoded_rate, kbps
+        decoded, decoded_rate = self._decode(packets, head, audio.shape[0], coding_rate)
+        first = round(delay * decoded_rate / coding_rate)
+        kbps = 8 * sum(packet.size for packet in packets) / (len(packets) * frame / coding_rate) / 1000
+        return same_length(resample(decoded[:, first:], decoded_rate, sample_rate), audio.shape[1]), kbps
 
     def _encode(
         self, audio: Tensor, sample_rate: int, bitrate: float, options: dict[str, str]

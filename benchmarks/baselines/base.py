@@ -13,19 +13,21 @@ class NotInstalledError(RuntimeError):
 
 
 class Baseline(Protocol):
-    """A codec that is measured and not trained.
-
-    Attributes:
-        name: as printed.
-        bitrates: kbps offered; empty where any is taken.
-        sample_rate: Hz at which it codes; None where it follows the audio.
-        channels: channels it is measured with; None is those of the audio.
-    """
+    """A codec that is measured and not trained."""
 
     name: str
+    """As printed."""
+
     bitrates: list[float]
-    sample_rate: int | None
-    channels: int | None
+    """Kbps offered; empty where any is taken."""
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Hz at which it codes; None where it follows the audio."""
+
+    @property
+    def channels(self) -> int | None:
+        """Channels it is measured with; None is those of the audio."""
 
     def available(self) -> str | None:
         """None if it can be run, else a line that says what is missing and how to get it."""

@@ -1,7 +1,6 @@
 """A table's columns of a baseline: those that follow from its bitrate and its speed."""
 
 import math
-import time
 from collections.abc import Sequence
 
 import torch
@@ -12,9 +11,10 @@ from codeclab.benchmarks.baselines.base import Baseline
 from codeclab.benchmarks.baselines.lyra import QUANTIZERS, LyraV2
 from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
+from codeclab.benchmarks.evaluate.speed import PCM_BITS
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
+from codeclab.codecs.timing import median_seconds, one_thread
 
-PCM_BITS = 16
 SECONDS = 4.0
 TIMED = {"rtf_encoder", "rtf_decoder"}
 OF_CODES = {"n_codebooks", "frame_rate"}
@@ -58,20 +58,13 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
         codec = TransformersCodec(codec.model, "cpu")
-    noise = _noise(codec.channels or 1, codec.sample_rate or 1)
+    noise = _noise(codec.channels, codec.sample_rate)
     nearest = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        codec.decode(codec.encode(noise, nearest))  # the first call is slower
-        began = time.perf_counter()
-        tokens = codec.encode(noise, nearest)
-        encoded = time.perf_counter()
-        codec.decode(tokens)
-        decoded = time.perf_counter()
-    finally:
-        torch.set_num_threads(threads)
-    columns = {"rtf_encoder": SECONDS / (encoded - began), "rtf_decoder": SECONDS / (decoded - encoded)}
+    tokens = codec.encode(noise, nearest)
+    with one_thread():
+        encoding = median_seconds(lambda: codec.encode(noise, nearest), 1)
+        decoding = median_seconds(lambda: codec.decode(tokens), 1)
+    columns = {"rtf_encoder": SECONDS / encoding, "rtf_decoder": SECONDS / decoding}
     if tokens.codes:
         columns["n_codebooks"] = float(len(tokens.codes))
     if len({len(code) for code in tokens.codes}) == 1:
@@ -80,15 +73,11 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
 
 
 def _lyra_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:
-    noise = _noise(1, lyra.sample_rate or 1)[0]
+    noise = _noise(1, lyra.sample_rate)[0]
     n_quantizers = QUANTIZERS[bitrate]
-    codes = lyra.encode(noise, n_quantizers)  # the first call also loads the models
-    lyra.decode(codes)
-    began = time.perf_counter()
-    lyra.encode(noise, n_quantizers)
-    encoded = time.perf_counter()
-    lyra.decode(codes)
-    return SECONDS / (encoded - began), SECONDS / (time.perf_counter() - encoded)
+    codes = lyra.encode(noise, n_quantizers)
+    encoding = median_seconds(lambda: lyra.encode(noise, n_quantizers), 1)
+    return SECONDS / encoding, SECONDS / median_seconds(lambda: lyra.decode(codes), 1)
 
 
 def _noise(channels: int, sample_rate: int) -> Tensor:

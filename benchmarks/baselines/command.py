@@ -4,7 +4,7 @@ import shlex
 import shutil
 import string
 import subprocess
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +26,7 @@ RATES = ("file", "nominal")
 LINES_OF_ERROR = 5
 
 
+@dataclass(eq=False)
 class CommandBaseline:
     """A codec run as two programs: one encodes a file of audio, the other decodes what that wrote.
 
@@ -53,48 +54,36 @@ class CommandBaseline:
         ValueError: a command lacks a placeholder or has an unknown one, or an argument is out of its range.
     """
 
-    def __init__(
-        self,
-        name: str,
-        encode: str,
-        decode: str,
-        bitrates: Sequence[float] = (),
-        sample_rate: int = 16000,
-        channels: int = 1,
-        delay: int = 0,
-        audio: str = "wav",
-        suffix: str = ".bin",
-        rate: str = "file",
-        header_bytes: int = 0,
-        overhead_kbps: float = 0.0,
-        timeout: float = 60.0,
-        install: str | None = None,
-    ) -> None:
-        if audio not in FORMATS or rate not in RATES:
+    name: str
+    encode: str
+    decode: str
+    bitrates: list[float] = field(default_factory=list)
+    sample_rate: int = 16000
+    channels: int = 1
+    delay: int = 0
+    audio: str = "wav"
+    suffix: str = ".bin"
+    rate: str = "file"
+    header_bytes: int = 0
+    overhead_kbps: float = 0.0
+    timeout: float = 60.0
+    install: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse commands and arguments with which nothing could be run."""
+        if self.audio not in FORMATS or self.rate not in RATES:
             raise ValueError(
-                f"{name}: audio is {' or '.join(FORMATS)} and rate {' or '.join(RATES)}, got {audio!r} and {rate!r}"
+                f"{self.name}: audio is {' or '.join(FORMATS)} and rate {' or '.join(RATES)}, "
+                f"got {self.audio!r} and {self.rate!r}"
             )
-        if min(sample_rate, channels, timeout) <= 0 or min(delay, header_bytes, overhead_kbps) < 0:
+        least = min(self.sample_rate, self.channels, self.timeout)
+        if least <= 0 or min(self.delay, self.header_bytes, self.overhead_kbps) < 0:
             raise ValueError(
-                f"{name}: sample_rate, channels and timeout should be above 0; "
+                f"{self.name}: sample_rate, channels and timeout should be above 0; "
                 "delay, header_bytes and overhead_kbps should be 0 or more"
             )
-        self.name = name
-        self.encode = encode
-        self.decode = decode
-        self.bitrates = [float(bitrate) for bitrate in bitrates]
-        self.sample_rate: int | None = sample_rate
-        self.channels: int | None = channels
-        self.delay = delay
-        self.audio = audio
-        self.suffix = suffix
-        self.rate = rate
-        self.header_bytes = header_bytes
-        self.overhead_kbps = overhead_kbps
-        self.timeout = timeout
-        self.install = install
-        self._hz = sample_rate
-        for command in (encode, decode):
+        self.bitrates = [float(bitrate) for bitrate in self.bitrates]
+        for command in (self.encode, self.decode):
             self._words(command, {"input": "a", "output": "b"}, 1.0)
 
     def available(self) -> str | None:
@@ -112,9 +101,9 @@ class CommandBaseline:
             RuntimeError: a program is missing, fails (with what it wrote on standard error), writes no audio of these
                 channels, or takes longer than ``timeout``.
         """
-        require(self, audio, bitrate, most_channels=self.channels or 1)
+        require(self, audio, bitrate, most_channels=self.channels)
         bitrate = offered_rate(self, bitrate)
-        given = pad(resample(audio, sample_rate, self._hz), (0, self.delay))
+        given = pad(resample(audio, sample_rate, self.sample_rate), (0, self.delay))
         with TemporaryDirectory() as folder:
             original, decoded = (Path(folder) / f"{name}.{self.audio}" for name in ("original", "decoded"))
             encoded = Path(folder) / f"encoded{self.suffix}"
@@ -123,17 +112,17 @@ class CommandBaseline:
             self._run(self.decode, encoded, decoded, bitrate)
             reconstruction, rate = self._read(decoded, audio.shape[0])
             size = encoded.stat().st_size
-        seconds = given.shape[1] / self._hz
+        seconds = given.shape[1] / self.sample_rate
         kbps = bitrate if self.rate == "nominal" else 8 * (size - self.header_bytes) / seconds / 1000
-        reconstruction = resample(reconstruction[:, round(self.delay * rate / self._hz) :], rate, sample_rate)
+        reconstruction = resample(reconstruction[:, round(self.delay * rate / self.sample_rate) :], rate, sample_rate)
         return same_length(reconstruction, audio.shape[1]), kbps - (self.overhead_kbps if self.rate == "file" else 0.0)
 
     def _words(self, command: str, files: dict[str, str], bitrate: float) -> list[str]:
         values = files | {
             "bitrate": f"{bitrate:g}",
             "bitrate_bps": str(round(1000 * bitrate)),
-            "sample_rate": str(self._hz),
-            "sample_rate_khz": f"{self._hz / 1000:g}",
+            "sample_rate": str(self.sample_rate),
+            "sample_rate_khz": f"{self.sample_rate / 1000:g}",
         }
         try:
             words = shlex.split(command)
@@ -167,7 +156,7 @@ class CommandBaseline:
     def _write(self, path: Path, audio: Tensor) -> None:
         samples = (audio.clamp(-1, 1) * 32767).round().to(torch.int16).T.contiguous().numpy()
         if self.audio == "wav":
-            soundfile.write(path, samples, self._hz, subtype="PCM_16")
+            soundfile.write(path, samples, self.sample_rate, subtype="PCM_16")
         else:
             path.write_bytes(samples.astype("<i2").tobytes())
 
@@ -175,7 +164,7 @@ class CommandBaseline:
         if self.audio == "s16le":
             content = path.read_bytes()
             samples = np.frombuffer(content[: len(content) // (2 * channels) * 2 * channels], "<i2")
-            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / 32767), self._hz
+            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / 32767), self.sample_rate
         try:
             samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:

@@ -38,8 +38,8 @@ class LyraV2:
     """
 
     name = "Lyra V2"
-    sample_rate: int | None = SAMPLE_RATE
-    channels: int | None = 1
+    sample_rate = SAMPLE_RATE
+    channels = 1
 
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder or os.environ.get(FOLDER_VARIABLE)
@@ -53,11 +53,9 @@ class LyraV2:
         if self.folder is None:
             return f"Lyra V2 needs its models: give `folder`, or set {FOLDER_VARIABLE}, to the {models}"
         missing = [model for model in MODELS if not (Path(self.folder) / model).is_file()]
-        return (
-            f"Lyra V2's models: {', '.join(missing)} not in {self.folder}; it should be the {models}"
-            if missing
-            else None
-        )
+        if missing:
+            return f"Lyra V2's models: {', '.join(missing)} not in {self.folder}; it should be the {models}"
+        return None
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
         """Encode and decode; see ``Baseline``. The kbps are nominal, as every frame costs the same."""

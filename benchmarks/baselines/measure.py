@@ -11,7 +11,7 @@ from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates_spent
-from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, Evaluation
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
 from codeclab.benchmarks.evaluate.sets import SetStatistics
 from codeclab.benchmarks.evaluate.statistics import ASKED_KBPS
@@ -53,8 +53,7 @@ def evaluate_baseline(
     if missing:
         raise NotInstalledError(missing)
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
-    sizes = baseline.codebook_sizes if isinstance(baseline, TokenCodec) else []
-    codes = CodeStatistics(sizes) if sizes else None
+    codes = CodeStatistics(baseline.codebook_sizes if isinstance(baseline, TokenCodec) else [])
     sets = SetStatistics(chosen)
     decoded = sets.watched(_decoded(baseline, clips, rates, codes))
     scores = DataFrame(judge(decoded, chosen, workers, total, progress))
@@ -63,7 +62,7 @@ def evaluate_baseline(
         raise ValueError(
             f"of {', '.join(f'{r:g}' for r in rates)} kbps, two are the same for {baseline.name}; leave one out"
         )
-    codebooks = DataFrame(columns=CODEBOOK_COLUMNS) if codes is None else codes.table()
+    codebooks = codes.table()
     for table in (scores, codebooks):
         table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     info: dict[str, Any] = {
@@ -101,7 +100,7 @@ def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[fl
 
 
 def _decoded(
-    baseline: Baseline, clips: Iterable[Clip], rates: Sequence[float], codes: CodeStatistics | None
+    baseline: Baseline, clips: Iterable[Clip], rates: Sequence[float], codes: CodeStatistics
 ) -> Iterator[Decoded]:
     for clip in named_once(clips):
         original = clip.audio.detach().cpu().float()
@@ -110,7 +109,7 @@ def _decoded(
         for rate in rates:
             if isinstance(baseline, TokenCodec):
                 decoded, kbps, tokens = baseline.code(given, clip.sample_rate, rate)
-                if codes is not None:
+                if codes.sizes:
                     codes.update(clip.domain, rate, [tokens.padded()])
             else:
                 decoded, kbps = baseline.transcode(given, clip.sample_rate, rate)

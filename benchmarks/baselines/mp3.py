@@ -4,7 +4,6 @@ from torch import Tensor
 
 from codeclab.benchmarks.baselines.av_codec import AVCodec
 from codeclab.benchmarks.baselines.base import require
-from codeclab.codecs.resample import resample, same_length
 
 LAME = AVCodec("libmp3lame", "mp3float", "fltp")
 
@@ -34,12 +33,12 @@ class MP3:
 
     name = "MP3"
     bitrates: list[float] = []
-    sample_rate: int | None = None
+    sample_rate = None
 
     def __init__(self, channels: int | None = None) -> None:
         if channels not in (None, 1, 2):
             raise ValueError(f"channels is {channels!r}; MP3 takes 1 or 2")
-        self.channels: int | None = channels
+        self.channels = channels
 
     def available(self) -> str | None:
         """None, or what PyAV lacks."""
@@ -54,9 +53,7 @@ class MP3:
         require(self, audio, bitrate, most_channels=2)
         rate = coding_rate(sample_rate, bitrate)
         options = {"compression_level": "2", "abr": "0" if bitrate in BITRATES[rate] else "1"}
-        given = resample(audio, sample_rate, rate)
-        decoded, decoded_rate, kbps = LAME.transcode(given, rate, bitrate, options)
-        return same_length(resample(decoded, decoded_rate, sample_rate), audio.shape[1]), kbps
+        return LAME.transcode(audio, sample_rate, rate, bitrate, options)
 
 
 def coding_rate(sample_rate: int, bitrate: float) -> int:

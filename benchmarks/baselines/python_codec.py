@@ -62,8 +62,8 @@ class PythonCodec(TokenCodec):
         rate = self._number("sample_rate")
         if rate is None:
             raise ValueError(f"{file} has no sample_rate (in Hz); set it, {EXAMPLE}")
-        self.sample_rate: int | None = rate
-        self.channels: int | None = self._number("channels") or 1
+        self.sample_rate = rate
+        self.channels = self._number("channels") or 1
         self.decoded_rate = self._number("decoded_rate") or rate
         self.codebook_sizes = [int(size) for size in getattr(self._module, "codebook_sizes", [])]
         if any(size < 1 for size in self.codebook_sizes):
@@ -93,7 +93,7 @@ class PythonCodec(TokenCodec):
     def decode(self, tokens: Tokens) -> Tensor:
         """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
         decoded = torch.as_tensor(self._decode(tokens.content)).float().cpu()
-        channels = self.channels or 1
+        channels = self.channels
         if decoded.numel() == 0 or decoded.squeeze().ndim > 2 or (channels > 1 and decoded.shape[-2] != channels):
             raise RuntimeError(
                 f"decode of {self.file} gave {list(decoded.shape)}; it should be [{channels}, M] samples"
@@ -110,7 +110,7 @@ class PythonCodec(TokenCodec):
 
     def _probed(self) -> float:
         """The kbps of ten seconds of noise."""
-        shape = (self.channels or 1, PROBE_SECONDS * (self.sample_rate or 1))
+        shape = (self.channels, PROBE_SECONDS * self.sample_rate)
         tokens = self._tokens(0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0)), None)
         return self.bits(tokens) / PROBE_SECONDS / 1000
 

@@ -52,9 +52,9 @@ class TokenCodec(ABC):
 
     name: str
     bitrates: list[float]
-    sample_rate: int | None
+    sample_rate: int
     decoded_rate: int
-    channels: int | None
+    channels: int
     codebook_sizes: list[int]
     fingerprint: str
 
@@ -86,8 +86,7 @@ class TokenCodec(ABC):
 
     def code(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float, Tokens]:
         """``transcode``, and the codes it went through; arguments and errors are those of ``Baseline.transcode``."""
-        require(self, audio, bitrate, most_channels=self.channels or 1)
-        own = self.sample_rate or sample_rate
-        tokens = self.encode(resample(audio, sample_rate, own), bitrate)
+        require(self, audio, bitrate, most_channels=self.channels)
+        tokens = self.encode(resample(audio, sample_rate, self.sample_rate), bitrate)
         decoded = same_length(resample(self.decode(tokens), self.decoded_rate, sample_rate), audio.shape[1])
         return decoded, self.bits(tokens) * sample_rate / audio.shape[1] / 1000, tokens

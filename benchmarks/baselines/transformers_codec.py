@@ -55,9 +55,9 @@ class TransformersCodec(TokenCodec):
         rate = _setting(self.config, "input_sampling_rate", "sampling_rate", "sample_rate")
         if rate is None:
             raise ValueError(f"{model}: its config.json has no sampling_rate")
-        self.sample_rate: int | None = int(rate)
+        self.sample_rate = int(rate)
         self.decoded_rate = int(getattr(self.config, "output_sampling_rate", rate))
-        self.channels: int | None = int(getattr(self.config, "audio_channels", 1))
+        self.channels = int(getattr(self.config, "audio_channels", 1))
         self._rates = self._offered(model)
         self.bitrates = sorted(self._rates)
         most = max(count for count, _ in self._rates.values())
@@ -69,7 +69,7 @@ class TransformersCodec(TokenCodec):
         if not hop:
             raise ValueError(f"{model}: its config.json does not say how many samples a frame has")
         bits = math.log2(_codebook_size(self.config, model))
-        frame_rate = float(self.sample_rate or 0) / hop
+        frame_rate = self.sample_rate / hop
         name = next((name for name in COUNTS if name in self._takes), None)
         most = int(_setting(self.config, "n_codebooks", "num_quantizers") or 1)
         if name is not None:
@@ -111,10 +111,9 @@ class TransformersCodec(TokenCodec):
     def encode(self, audio: Tensor, bitrate: float) -> Tokens:
         """Samples ``[C, N]`` at ``sample_rate`` to codes; see ``TokenCodec``."""
         samples = (audio[0] if self.channels == 1 else audio).numpy()
-        given = self._extractor(samples, sampling_rate=self.sample_rate, return_tensors="pt")
-        inputs = {name: value for name, value in given.items() if name in self._takes and value is not None}
+        given = self._extractor(samples, sampling_rate=self.sample_rate, return_tensors="pt").to(self.network.device)
         _, chosen = self._rates[offered_rate(self, bitrate)]
-        output = self.network.encode(**_moved(inputs, self.network.device), **chosen, **self._asked())
+        output = _called(self.network.encode, self._takes, {**given, **chosen})
         codes = output.audio_codes.long().cpu()
         # EnCodec's are [segments, 1, K, T]: segments follow each other in time.
         of_codebooks = codes.squeeze(-3) if codes.ndim == 3 else codes[:, 0].permute(1, 0, 2).flatten(1)
@@ -123,17 +122,14 @@ class TransformersCodec(TokenCodec):
         scales = [scale for scale in getattr(output, "audio_scales", None) or [] if scale is not None]
         return Tokens(list(of_codebooks), output, SCALE_BITS * sum(scale.numel() for scale in scales))
 
-    def _asked(self) -> dict[str, Any]:
-        return {"return_dict": True} if "return_dict" in self._takes else {}
-
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Tensor:
         """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
         wanted = ("audio_codes", "audio_scales", "last_frame_pad_length", "audio_codes_mask")
-        inputs = {name: getattr(tokens.content, name, None) for name in wanted if name in self._gives}
-        inputs = {name: value for name, value in inputs.items() if value is not None}
-        output = self.network.decode(**inputs, **({"return_dict": True} if "return_dict" in self._gives else {}))
-        return output.audio_values.float().cpu().reshape(self.channels or 1, -1)
+        output = _called(
+            self.network.decode, self._gives, {name: getattr(tokens.content, name, None) for name in wanted}
+        )
+        return output.audio_values.float().cpu().reshape(self.channels, -1)
 
     def parameters(self) -> int | None:
         """Number of weights, encoder and decoder."""
@@ -180,8 +176,10 @@ def _setting(config: Any, *names: str) -> Any:
     return next((value for name in names if (value := getattr(config, name, None)) is not None), None)
 
 
-def _moved(inputs: dict[str, Any], device: Any) -> dict[str, Any]:
-    return {name: value.to(device) for name, value in inputs.items()}
+def _called(method: Any, takes: Any, inputs: dict[str, Any]) -> Any:
+    """What a method of a model gives for those of the inputs that it takes and that are there."""
+    inputs = {"return_dict": True} | inputs
+    return method(**{name: value for name, value in inputs.items() if name in takes and value is not None})
 
 
 @lru_cache(maxsize=32)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.metrics.registry import METRICS, Metric
 
 LANGUAGE_MODEL = "our figures need a language model for each run: codeclab table NAME --fit-lm RECIPE"
 LISTENING_TEST = "our figures need a listening test: codeclab mushra"
@@ -66,29 +66,26 @@ SETTINGS = frozenset({"sample_rate", "bandwidth", "stride", "frame_rate", "n_cod
 """Columns that follow from a codec's settings: tables show them, but plots of measured figures do not."""
 
 
+def described(name: str) -> Metric | Column:
+    """The metric or column of a name; of any other name, a column that is called so and formats nothing."""
+    return METRICS.get(name) or COLUMNS.get(name) or Column(name, title=name, form="")
+
+
 def heading(name: str) -> str:
     """The heading of a metric or column in a table; any other name unchanged."""
-    if name in METRICS:
-        return METRICS[name].heading
-    return COLUMNS[name].heading if name in COLUMNS else name
+    return described(name).heading
 
 
 def title(name: str) -> str:
     """The title of a metric or column, without unit or direction; any other name unchanged."""
-    if name in METRICS:
-        return METRICS[name].title
-    return COLUMNS[name].title if name in COLUMNS else name
+    return described(name).title
 
 
 def unit(name: str) -> str:
     """The unit of a metric's or column's figures; empty where there is none."""
-    if name in METRICS:
-        return METRICS[name].unit
-    return COLUMNS[name].unit if name in COLUMNS else ""
+    return described(name).unit
 
 
 def form(name: str) -> str:
     """The format specification of a metric's or column's figures; empty where there is none."""
-    if name in METRICS:
-        return METRICS[name].form
-    return COLUMNS[name].form if name in COLUMNS else ""
+    return described(name).form

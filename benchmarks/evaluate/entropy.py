@@ -78,8 +78,7 @@ def entropy_rates(
         for (domain, bitrate, name), bits in spent.items()
         for kbps in [bits / 1000 / seconds[domain]]
     ]
-    order = {name: target for target, name in enumerate(coders)}
-    rows.sort(key=lambda row: (row[0] == ALL, row[0], row[1], order[row[2]]))
+    rows.sort(key=lambda row: (row[0] == ALL, row[0], row[1], list(coders).index(row[2])))
     return DataFrame(rows, columns=ENTROPY_COLUMNS)
 
 

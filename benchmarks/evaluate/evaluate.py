@@ -14,7 +14,7 @@ from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates
 from codeclab.benchmarks.evaluate.evaluation import SPENT_KBPS, Evaluation
 from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
 from codeclab.benchmarks.evaluate.sets import SetStatistics
-from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
@@ -103,7 +103,16 @@ def evaluate(
     for table in (scores, codebooks):
         table["bitrate_kbps"] = table["bitrate_kbps"].replace(spent)
     rates = {spent.get(rate, rate): count for rate, count in rates.items()}
-    info = describe(codec, chosen, rates, target, workers)
+    name = torch.cuda.get_device_name(target) if target.type == "cuda" else platform.processor() or platform.machine()
+    info = {
+        "codec": getattr(codec, "identity", None),
+        "sample_rate": codec.sample_rate,
+        "channels": codec.channels,
+        "frame_rate": codec.frame_rate,
+        "bitrates_kbps": list(rates),
+        "device": f"{target.type} ({name})",
+        **provenance(chosen, workers),
+    }
     if isinstance(codec, Codec) and codec.segments is not None and not codec.quantizer.learns_rate:
         info[SPENT_KBPS] = [[rate, spent_bitrate(codec, count)] for rate, count in rates.items()]
     return Evaluation(scores, codebooks, {**info, **sets.info(spent)})
@@ -179,19 +188,3 @@ def _encoded_once(codec: EvaluatedCodec, audio: Tensor, rates: dict[float, int])
     if len(rates) == 1 or not isinstance(codec, Codec) or not codec.quantizer.codes_are_nested:
         return None
     return codec.encode(audio, n_codebooks=max(rates.values()))
-
-
-def describe(
-    codec: EvaluatedCodec, metrics: Sequence[Metric], rates: dict[float, int], device: torch.device, workers: int
-) -> dict[str, Any]:
-    """The information beside the scores with which others can reproduce them."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
-    return {
-        "codec": getattr(codec, "identity", None),
-        "sample_rate": codec.sample_rate,
-        "channels": codec.channels,
-        "frame_rate": codec.frame_rate,
-        "bitrates_kbps": list(rates),
-        "device": f"{device.type} ({name})",
-        **provenance(metrics, workers),
-    }

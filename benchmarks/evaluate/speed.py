@@ -1,10 +1,7 @@
 """A codec's speed, latency and size: the columns of a table that need no decoded audio."""
 
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from statistics import median
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,18 +9,18 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.entropy import entropy_rates
+from codeclab.benchmarks.evaluate.evaluate import evaluating
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.coders import CodesCoder
+from codeclab.codecs.entropy.ecdc_files import RECEPTIVE_SECONDS
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.latency import latency
-
-RECEPTIVE_SECONDS = 3.5
-"""Context of the paper's language model (EnCodec 3.3)."""
+from codeclab.codecs.timing import median_seconds, one_thread
 
 TIMED_ENTROPY = {"rtf_encoder_entropy", "rtf_decoder_entropy"}
 
@@ -60,7 +57,7 @@ def real_time_factors(
         encoded = codec.encode(0.1 * noise, bitrate=bitrate)
         return encoded, [] if coder is None else [coder.encode(part[0].numpy()) for part in encoded.segments]
 
-    with _alone_on_cpu(codec):
+    with evaluating(codec, "cpu"), one_thread():
         codes, coded = encode()
 
         def decode() -> None:
@@ -69,7 +66,7 @@ def real_time_factors(
                 coder.decode(data, part.shape[1], part.shape[2])
             codec.decode(codes)
 
-        encoding, decoding = _seconds_taken(encode, repeats), _seconds_taken(decode, repeats)
+        encoding, decoding = median_seconds(encode, repeats), median_seconds(decode, repeats)
     return RealTimeFactors(seconds / encoding, seconds / decoding)
 
 
@@ -80,28 +77,6 @@ def papers_coder(codec: Codec) -> ModelCoder | None:
         return None
     context = max(1, int(RECEPTIVE_SECONDS * codec.frame_rate))
     return ModelCoder(LanguageModel(codec.quantizer.n_codebooks, sizes.pop(), context=context).eval())
-
-
-def _seconds_taken(work: Callable[[], object], repeats: int) -> float:
-    work()
-    taken = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return median(taken)
-
-
-@contextmanager
-def _alone_on_cpu(codec: Codec) -> Iterator[None]:
-    home, training, threads = next(codec.parameters()).device, codec.training, torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        codec.to("cpu").eval()
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        codec.to(home).train(training)
 
 
 def codec_columns(

@@ -47,9 +47,8 @@ def mean_interval(values: Iterable[float]) -> Interval:
     n = scores.size
     if n == 0:
         return Interval(math.nan, math.nan, 0)
-    if n == 1:
-        return Interval(float(scores[0]), math.nan, 1)
-    half_width = float(student.ppf(0.975, n - 1)) * float(scores.std(ddof=1)) / math.sqrt(n)
+    spread = float(scores.std(ddof=1)) if n > 1 else math.nan
+    half_width = float(student.ppf(0.975, n - 1)) * spread / math.sqrt(n)
     return Interval(float(scores.mean()), half_width, n)
 
 

@@ -1,17 +1,15 @@
 """The means of a listening test as a picture: a dot with its interval for each condition, a panel for each domain."""
 
-import io
 import math
 import textwrap
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.listening.design import SYSTEM
-from codeclab.benchmarks.tables.plot import COLOURS, FAINT, INK, PALE_INK
+from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, png, tidy
 
 BANDS = ("bad", "poor", "fair", "good", "excellent")
 ACROSS = 3
@@ -42,9 +40,7 @@ def plot(title: str, means: DataFrame, footnote: str) -> bytes:
         panel.set_yticks(range(len(conditions)), labels)
         panel.set_ylim(len(conditions) - 0.4, -0.6)
     figure.supxlabel(footnote, x=0.02, ha="left", fontsize=8, color=PALE_INK)
-    target = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
-    return target.getvalue()
+    return png(figure)
 
 
 def _panel(panel: Axes, means: DataFrame, title: str) -> None:
@@ -52,15 +48,10 @@ def _panel(panel: Axes, means: DataFrame, title: str) -> None:
         half = 0.0 if math.isnan(line["ci95"]) else line["ci95"]
         colour = COLOURS[0] if line["kind"] == SYSTEM else PALE_INK
         panel.errorbar(line["mean"], row, xerr=half, color=colour, marker="o", markersize=7, elinewidth=1.6)
-    panel.set_title(title, loc="left", fontsize=10, color=INK, pad=16)
+    tidy(panel, title, "both", pad=16)
     panel.set_xlim(-2, 102)
     panel.set_xticks(range(0, 101, 20))
     for band, name in enumerate(BANDS):
         panel.text(
             20 * band + 10, 1.02, name, transform=panel.get_xaxis_transform(), ha="center", fontsize=7.5, color=PALE_INK
         )
-    panel.grid(axis="both", color=FAINT, linewidth=0.7)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(FAINT)
-    panel.tick_params(colors=INK, labelsize=9, length=0)

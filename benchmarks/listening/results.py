@@ -13,7 +13,7 @@ from codeclab.benchmarks.listening.design import LOW_ANCHOR, ListeningTest
 from codeclab.benchmarks.listening.plot import plot
 from codeclab.benchmarks.listening.ratings import Ratings, scores
 from codeclab.benchmarks.listening.screening import SCREENINGS, Screened, Screening, screen
-from codeclab.benchmarks.tables.grid import NOTHING, Cell, Grid
+from codeclab.benchmarks.tables.grid import NOTHING, Cell, Grid, with_interval
 from codeclab.benchmarks.tables.render import escape_markdown, markdown_grid
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
@@ -123,7 +123,7 @@ def _mean_table(results: Results) -> str:
         half = by_domain[ALL]["ci95_listeners"]
         between = "" if math.isnan(half) else f"± {half:.1f}"
         rate = "" if condition.bitrate is None else f"{condition.bitrate:.4g}"
-        cells = [_interval(by_domain[domain]["mean"], by_domain[domain]["ci95"]) for domain in domains]
+        cells = [with_interval(by_domain[domain]["mean"], by_domain[domain]["ci95"], ".1f") for domain in domains]
         rows.append([Cell(text) for text in (condition.name, rate, cells[0], between, *cells[1:])])
     return markdown_grid(Grid(["Condition", "kbps", "MUSHRA", "± listeners", *domains[1:]], rows))
 
@@ -131,7 +131,7 @@ def _mean_table(results: Results) -> str:
 def _pair_table(comparisons: Sequence[Pair]) -> str:
     rows = []
     for pair in comparisons:
-        difference = _interval(pair.difference.mean, pair.difference.half_width, sign=True)
+        difference = with_interval(pair.difference.mean, pair.difference.half_width, "+.1f")
         cells = [pair.first, pair.second, difference, str(pair.difference.n), _p(pair.p), _p(pair.adjusted)]
         rows.append([Cell(text) for text in (*cells, pair.better or NOTHING)])
     headings = ["First", "Second", "First − second", "n", "p", "p (Holm)", "Rated higher"]
@@ -140,12 +140,6 @@ def _pair_table(comparisons: Sequence[Pair]) -> str:
         f"correction over all pairs; rated higher where p < {SIGNIFICANT:g}."
     )
     return f"{markdown_grid(Grid(headings, rows, left=2))}\n\n{told}"
-
-
-def _interval(mean: float, half: float, sign: bool = False) -> str:
-    if math.isnan(mean):
-        return NOTHING
-    return f"{mean:{'+' if sign else ''}.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
 
 
 def _p(value: float) -> str:

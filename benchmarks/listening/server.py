@@ -106,35 +106,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         path = self.server.files.get(urlsplit(self.path).path)
         if path is None:
-            self._answer(404, "there is no such file")
-            return
+            return self._answer(404, "there is no such file")
         self._answer(200, path.read_bytes(), KINDS.get(path.suffix, "application/octet-stream"))
 
     def do_POST(self) -> None:
         if not self._is_welcome():
             return
         if self.path != "/ratings":
-            self._answer(404, "ratings are taken at /ratings")
-            return
+            return self._answer(404, "ratings are taken at /ratings")
         # A page of another site could send any other kind without asking first.
         if self.headers.get_content_type() != "application/json":
-            self._answer(415, "ratings are sent as application/json")
-            return
+            return self._answer(415, "ratings are sent as application/json")
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch(r"[0-9]{1,12}", length):
-            self._answer(411, "Content-Length is missing")
-            return
+            return self._answer(411, "Content-Length is missing")
         if int(length) > MOST_BYTES:
-            self._answer(413, f"a listener's file has at most {MOST_BYTES} bytes")
-            return
+            return self._answer(413, f"a listener's file has at most {MOST_BYTES} bytes")
         try:
             self.server.keep(self.rfile.read(int(length)))
         except ValueError as error:
-            self._answer(400, str(error))
-            return
+            return self._answer(400, str(error))
         except OSError as error:
-            self._answer(500, f"the ratings could not be saved: {error.strerror}")
-            return
+            return self._answer(500, f"the ratings could not be saved: {error.strerror}")
         self._answer(201, "kept, thank you")
 
     def _is_welcome(self) -> bool:

@@ -6,15 +6,11 @@ from weakref import ref
 
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.optional import lacking, mono
+from codeclab.benchmarks.metrics.optional import Needs, mono
 
+NEEDS = Needs(("speechmos", "onnxruntime", "librosa"))
 SAMPLE_RATE = 16000
 _last: "tuple[ref[Tensor], int, Mapping[str, float]] | None" = None
-
-
-def dnsmos_missing() -> str | None:
-    """None, or how to get the package and what it imports; its weights lie in it."""
-    return lacking("speechmos", "onnxruntime", "librosa")
 
 
 def dnsmos(reference: Tensor, estimate: Tensor, sample_rate: int, score: str) -> float:

@@ -8,17 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codeclab.benchmarks.metrics.optional import lacking, mono, weights
+from codeclab.benchmarks.metrics.optional import Needs, mono
 
-VARIABLE = "CODECLAB_FAD"
-WHAT = "a model of transformers for audio, by folder or hub id, such as laion/clap-htsat-unfused"
+NEEDS = Needs(
+    ("transformers",),
+    "CODECLAB_FAD",
+    "a model of transformers for audio, by folder or hub id, such as laion/clap-htsat-unfused",
+)
 WINDOW, HOP = 10, 1
 """Seconds of audio in an embedding of CLAP, and between two."""
-
-
-def frechet_missing() -> str | None:
-    """None, or how to get the package or the model."""
-    return lacking("transformers") or weights(VARIABLE, WHAT)[1]
 
 
 class Moments:
@@ -80,15 +78,14 @@ class FrechetAudioDistance:
         Raises:
             MetricError: a signal is silent or not finite; nothing is counted.
         """
-        model = weights(VARIABLE, WHAT)[0]
+        model = NEEDS.weights
         vectors = [
             embeddings(audio, sample_rate, role, model)
             for audio, role in ((reference, "reference"), (estimate, "estimate"))
         ]
         for group in groups:
-            for moments, role_vectors in zip(
-                self._moments.setdefault(group, (Moments(), Moments())), vectors, strict=True
-            ):
+            pair = self._moments.setdefault(group, (Moments(), Moments()))
+            for moments, role_vectors in zip(pair, vectors, strict=True):
                 moments.update(role_vectors)
 
     def results(self) -> dict[Any, float]:

@@ -3,7 +3,7 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
@@ -18,29 +18,36 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'codeclab[metrics]'"
 
 
-def lacking(*packages: str) -> str | None:
-    """None, or the packages of these import names that are not installed, and how to get them."""
-    missing = [package for package in packages if find_spec(package) is None]
-    return f"{' and '.join(missing)} not installed: {INSTALL}" if missing else None
-
-
-def weights(variable: str, what: str) -> tuple[str, str | None]:
-    """The value of an environment variable, and why it cannot be used, if so.
+class Needs(NamedTuple):
+    """What a metric needs beside this package; called, it says what of that is missing.
 
     Args:
-        variable: its name.
-        what: what it should name, for the message, with an example.
+        packages: import names of packages.
+        variable: environment variable that names its weights; empty where they come with a package.
+        what: what that should name, for the message, with an example.
+        is_file: whether it should name a file that is there.
     """
-    value = os.environ.get(variable, "")
-    return value, None if value else f"it needs weights, which are not included: set {variable} to {what}"
 
+    packages: tuple[str, ...]
+    variable: str = ""
+    what: str = ""
+    is_file: bool = False
 
-def file_weights(variable: str, what: str) -> tuple[str, str | None]:
-    """As ``weights``, for a file that has to exist."""
-    path, missing = weights(variable, what)
-    if missing is None and not Path(path).is_file():
-        missing = f"{variable} is {path}, but there is no such file; it should be {what}"
-    return path, missing
+    @property
+    def weights(self) -> str:
+        """What the environment variable names; empty where it is not set."""
+        return os.environ.get(self.variable, "")
+
+    def __call__(self) -> str | None:
+        """None, or what is not here, and how to get it."""
+        absent = [package for package in self.packages if find_spec(package) is None]
+        if absent:
+            return f"{' and '.join(absent)} not installed: {INSTALL}"
+        if self.variable and not self.weights:
+            return f"it needs weights, which are not included: set {self.variable} to {self.what}"
+        if self.is_file and not Path(self.weights).is_file():
+            return f"{self.variable} is {self.weights}, but there is no such file; it should be {self.what}"
+        return None
 
 
 def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[float32]":

@@ -5,14 +5,10 @@ from typing import Literal
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import lacking, mono
+from codeclab.benchmarks.metrics.optional import Needs, mono
 
+NEEDS = Needs(("pesq",))
 RATES: dict[Literal["nb", "wb"], int] = {"nb": 8000, "wb": 16000}
-
-
-def pesq_missing() -> str | None:
-    """None, or how to get the package."""
-    return lacking("pesq")
 
 
 def pesq_wideband(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:

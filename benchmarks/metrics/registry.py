@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,7 +72,7 @@ class Metric:
         return f"{self.title}{unit} {'↑' if self.higher_is_better else '↓'}"
 
     def load(self) -> MetricFunction:
-        """The function of a per-file metric.
+        """The function of a per-file metric, of decoded audio at the original's loudness where that is matched.
 
         Raises:
             ValueError: this metric is one of the test set's codes, not of a file.
@@ -81,7 +80,11 @@ class Metric:
         if self.function is None:
             raise ValueError(f"{self.name} is a metric of the whole test set; evaluate() computes it")
         function = cast(MetricFunction, _imported(self.function))
-        return _at_loudness(function) if self.matched else function
+        if not self.matched:
+            return function
+        from codeclab.codecs.loudness import loudness_matched
+
+        return lambda reference, estimate, rate: function(reference, loudness_matched(estimate, reference, rate), rate)
 
     def measuring(self, reference: "Tensor", sample_rate: int) -> Callable[["Tensor"], float]:
         """The scores of estimates ``[C, N]`` of one reference, as they are heard: nothing matches their loudness here.
@@ -93,25 +96,11 @@ class Metric:
         if self.prepared is not None:
             return cast(Callable[["Tensor"], float], _imported(self.prepared)(reference, sample_rate))
         function = cast(MetricFunction, _imported(str(self.function)))
-        return partial(_measured, function, reference, sample_rate)
+        return lambda estimate: function(reference, estimate, sample_rate)
 
     def start(self) -> Any:
         """A new counter of a metric of a set of clips."""
         return _imported(str(self.of_set))()
-
-
-def _measured(function: MetricFunction, reference: "Tensor", sample_rate: int, estimate: "Tensor") -> float:
-    return function(reference, estimate, sample_rate)
-
-
-def _at_loudness(function: MetricFunction) -> MetricFunction:
-    """The metric of decoded audio at the original's loudness."""
-    from codeclab.codecs.loudness import loudness_matched
-
-    def measured(reference: "Tensor", estimate: "Tensor", sample_rate: int) -> float:
-        return function(reference, loudness_matched(estimate, reference, sample_rate), sample_rate)
-
-    return measured
 
 
 def _imported(path: str) -> Any:
@@ -125,7 +114,7 @@ _HERE = "codeclab.benchmarks.metrics"
 def _other(module: str, name: str, title: str, form: str = ".2f", function: str = "", higher: bool = True) -> Metric:
     """A metric of another package or with weights of its own, in the optional extra ``metrics``."""
     path = f"{_HERE}.{module}:"
-    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}{module}_missing")
+    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}NEEDS")
 
 
 OTHERS = (
@@ -146,7 +135,7 @@ OTHERS = (
         False,
         ".3g",
         of_set=f"{_HERE}.frechet:FrechetAudioDistance",
-        missing=f"{_HERE}.frechet:frechet_missing",
+        missing=f"{_HERE}.frechet:NEEDS",
     ),
 )
 """Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""
@@ -158,43 +147,23 @@ def _distance(module: str, name: str, title: str) -> Metric:
     return Metric(name, title, False, ".2f", "", path, prepared=f"{path}_from")
 
 
+def _visqol(name: str, title: str, mapping: Mapping, swapped: bool = False) -> Metric:
+    """ViSQOL under a mapping."""
+    return Metric(name, f"ViSQOL ({title})", True, ".2f", "", f"{_HERE}.visqol:{name}", mapping, swapped)
+
+
 MEL = _distance("mel_distance", "mel_distance", "Mel distance")
 STFT = _distance("stft_distance", "stft_distance", "STFT distance")
-SWAPPED = Metric(
-    "visqol_audio_swapped",
-    "ViSQOL (audio, 48 kHz, SVR, swapped)",
-    True,
-    ".2f",
-    "",
-    f"{_HERE}.visqol:visqol_audio_swapped",
-    "svr",
-    swapped=True,
-)
+SWAPPED = _visqol("visqol_audio_swapped", "audio, 48 kHz, SVR, swapped", "svr", swapped=True)
 RELEASED = (MEL, STFT, SWAPPED)
 """Metrics that DAC's scripts compute of decoded audio at the original's loudness, and that depend on level."""
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("visqol_audio", "ViSQOL (audio, 48 kHz, SVR)", True, ".2f", "", f"{_HERE}.visqol:visqol_audio", "svr"),
-        Metric(
-            "visqol_speech",
-            "ViSQOL (speech, 16 kHz, lattice)",
-            True,
-            ".2f",
-            "",
-            f"{_HERE}.visqol:visqol_speech",
-            "lattice",
-        ),
-        Metric(
-            "visqol_speech_exponential",
-            "ViSQOL (speech, 16 kHz, exponential)",
-            True,
-            ".2f",
-            "",
-            f"{_HERE}.visqol:visqol_speech_exponential",
-            "exponential",
-        ),
+        _visqol("visqol_audio", "audio, 48 kHz, SVR", "svr"),
+        _visqol("visqol_speech", "speech, 16 kHz, lattice", "lattice"),
+        _visqol("visqol_speech_exponential", "speech, 16 kHz, exponential", "exponential"),
         SWAPPED,
         Metric("si_snr", "SI-SNR", True, ".2f", "dB", f"{_HERE}.si_snr:si_snr"),
         Metric("si_sdr", "SI-SDR", True, ".2f", "dB", f"{_HERE}.si_sdr:si_sdr"),

@@ -8,14 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import lacking, mono
+from codeclab.benchmarks.metrics.optional import Needs, mono
 
+NEEDS = Needs(("resemblyzer", "librosa", "webrtcvad"))
 SAMPLE_RATE = 16000
-
-
-def speaker_similarity_missing() -> str | None:
-    """None, or how to get the package and what it imports."""
-    return lacking("resemblyzer", "librosa", "webrtcvad")
 
 
 def speaker_similarity(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:

@@ -5,12 +5,9 @@ import warnings
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import lacking, mono
+from codeclab.benchmarks.metrics.optional import Needs, mono
 
-
-def stoi_missing() -> str | None:
-    """None, or how to get the package."""
-    return lacking("pystoi")
+NEEDS = Needs(("pystoi",))
 
 
 def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:

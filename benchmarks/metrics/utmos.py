@@ -6,16 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.optional import file_weights, lacking, mono
+from codeclab.benchmarks.metrics.optional import Needs, mono
 
 SAMPLE_RATE = 16000
-VARIABLE = "CODECLAB_UTMOS"
-WHAT = "utmos_state_dict.pt of the hub's Blinorot/UTMOS-PyTorch (`hf download Blinorot/UTMOS-PyTorch`)"
-
-
-def utmos_missing() -> str | None:
-    """None, or how to get the package or its weights."""
-    return lacking("utmos_pytorch") or file_weights(VARIABLE, WHAT)[1]
+NEEDS = Needs(
+    ("utmos_pytorch",),
+    "CODECLAB_UTMOS",
+    "utmos_state_dict.pt of the hub's Blinorot/UTMOS-PyTorch (`hf download Blinorot/UTMOS-PyTorch`)",
+    is_file=True,
+)
 
 
 @torch.no_grad()
@@ -33,7 +32,7 @@ def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Source: Saeki et al. 2022, "UTMOS: UTokyo-SaruLab system for VoiceMOS challenge 2022".
     """
     samples = torch.from_numpy(mono(estimate, sample_rate, SAMPLE_RATE, "estimate"))
-    return float(_scorer(file_weights(VARIABLE, WHAT)[0]).score(samples[None]))
+    return float(_scorer(NEEDS.weights).score(samples[None]))
 
 
 @lru_cache(maxsize=1)

@@ -7,15 +7,13 @@ from typing import Any
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import lacking, mono, weights
+from codeclab.benchmarks.metrics.optional import Needs, mono
 
-VARIABLE = "CODECLAB_ASR"
-WHAT = "a recognizer of transformers, by folder or hub id, such as openai/whisper-base.en"
-
-
-def word_error_rate_missing() -> str | None:
-    """None, or how to get the packages or the recognizer."""
-    return lacking("jiwer", "transformers") or weights(VARIABLE, WHAT)[1]
+NEEDS = Needs(
+    ("jiwer", "transformers"),
+    "CODECLAB_ASR",
+    "a recognizer of transformers, by folder or hub id, such as openai/whisper-base.en",
+)
 
 
 def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
@@ -54,7 +52,7 @@ def words_wrong(said: str, heard: str) -> float:
 
 
 def _words(audio: Tensor, sample_rate: int, role: str) -> str:
-    recognizer = _recognizer(weights(VARIABLE, WHAT)[0])
+    recognizer = _recognizer(NEEDS.weights)
     rate = int(recognizer.feature_extractor.sampling_rate)
     return str(recognizer({"raw": mono(audio, sample_rate, rate, role), "sampling_rate": rate})["text"])
 

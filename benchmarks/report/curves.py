@@ -9,11 +9,10 @@ import numpy as np
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.columns import form, heading
-from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import Series, chart
 from codeclab.benchmarks.report.sound import picture
-from codeclab.benchmarks.tables.published import published_number
+from codeclab.benchmarks.tables.plot import Chart
 from codeclab.benchmarks.tables.table import Table, lines
 from codeclab.codecs.wording import counted
 
@@ -45,18 +44,12 @@ def rate_quality(table: Table) -> str:
 
 def _quality(table: Table, domain: str, name: str) -> str:
     series = []
-    table_lines = lines(table, domain)
+    panel = Chart(name, domain, lines(table, domain))
     for position, row in enumerate(table.rows):
-        own = [line for line in table_lines if line.row is row and line.bitrate is not None]
-        points = [
-            (line.bitrate, line.scores[name].mean, line.scores[name].ci95)
-            for line in own
-            if line.bitrate is not None and name in line.scores and math.isfinite(line.scores[name].mean)
-        ]
-        figures = [(line.bitrate, published_number(line.published.get(name))) for line in own]
+        points = [(bitrate, score.mean, score.ci95) for bitrate, score in panel.ours(row.name)]
         # Small codecs lie so far from the paper's that these would flatten the curves of what is no figure there.
-        theirs = [(x, y) for x, y in figures if x is not None and y is not None]
-        theirs = theirs if table.beside_paper or table.figure is not None or not points else []
+        beside = table.beside_paper or table.figure is not None or not points
+        theirs = [(bitrate, figure) for bitrate, figure in panel.theirs(row.name) if bitrate is not None and beside]
         if points or theirs:
             series.append(Series(row.name, position, points, theirs))
     if not any(line.points for line in series):
@@ -114,13 +107,11 @@ def codebooks(table: Table, histories: Mapping[str, DataFrame]) -> str:
 def _of_codebooks(table: Table, column: str, title: str) -> str:
     series = []
     for position, row in enumerate(table.rows):
-        if row.codebooks is None or not len(row.codebooks):
-            continue
-        codes = row.codebooks[(row.codebooks["domain"] == ALL) & (row.codebooks["codebook"] != TOGETHER)]
-        codes = codes[codes["bitrate_kbps"] == codes["bitrate_kbps"].max()]
+        codes = row.each_codebook
         values = zip(codes["codebook"], codes[column], strict=True)
-        series.append(Series(row.name, position, [(float(k), float(value), math.nan) for k, value in values]))
-    if not any(line.points for line in series):
+        if points := [(float(k), float(value), math.nan) for k, value in values]:
+            series.append(Series(row.name, position, points))
+    if not series:
         return ""
     return chart(title, series, "codebook", printed("codebook_usage") if column == "usage" else printed(""))
 

@@ -77,10 +77,9 @@ def _versions(clip: PlayedClip, rows: Sequence[str]) -> str:
 
 def _hertz(sample_rate: int) -> str:
     top = mel(sample_rate / 2)
+    labels = {hertz: f"{hertz // 1000} kHz" if hertz >= 1000 else f"{hertz} Hz" for hertz in LABELLED}
     return "".join(
-        f'<span style="bottom:{100 * mel(hertz) / top:.1f}%">{hertz // 1000} kHz</span>'
-        if hertz >= 1000
-        else f'<span style="bottom:{100 * mel(hertz) / top:.1f}%">{hertz} Hz</span>'
-        for hertz in LABELLED
+        f'<span style="bottom:{100 * mel(hertz) / top:.1f}%">{label}</span>'
+        for hertz, label in labels.items()
         if mel(hertz) < 0.97 * top
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import torch
@@ -12,7 +11,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from codeclab.benchmarks.speed.device_use import wait_for
-from codeclab.benchmarks.speed.in_turns import COPIED, seconds_of
+from codeclab.benchmarks.speed.in_turns import COPIED
+from codeclab.codecs.timing import median_seconds
 from codeclab.quantizers.matrix_product import linear
 
 SIDE = 2048
@@ -77,8 +77,7 @@ def measure_limits(device: torch.device) -> Limits:
             work()
             wait_for(device)
 
-        waited_for()
-        return median(seconds_of(waited_for) for _ in range(REPEATS))
+        return median_seconds(waited_for, REPEATS)
 
     return Limits(
         2 * SIDE**3 / seconds(lambda: linear(left, right)), 2 * COPIED / seconds(lambda: target.copy_(source))

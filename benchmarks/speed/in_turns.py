@@ -1,7 +1,6 @@
 """Times tasks in turns, so that a machine that slows down slows all of them."""
 
 import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from statistics import median
 
 import torch
 
+from codeclab.codecs.timing import seconds_of
 from codeclab.quantizers.matrix_product import linear
 
 HEADER = "| work | median, s | lowest to highest, s | speed | x |\n|:---|---:|---:|---:|---:|"
@@ -81,13 +81,6 @@ def in_turns(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
         repeats: turns that count.
     """
     return clocked_in_turns({name: partial(seconds_of, work) for name, work in works.items()}, repeats)
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """What a work takes, started now."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def machine_works() -> dict[str, Callable[[], object]]:

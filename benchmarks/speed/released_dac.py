@@ -4,7 +4,6 @@ Models, losses and the loop are the checkout's own, and none of its code is kept
 stays in memory, and the loader with its loudness and phase transforms is left out.
 """
 
-import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -13,6 +12,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
+
+from codeclab.codecs.io.python_file import run_file
 
 WEIGHTS = {
     "mel/loss": 15.0,
@@ -46,7 +47,7 @@ def released_step(
     # What is installed comes first: a checkout's folder of packages may hold others for another Python.
     sys.path += [str(checkout), *([str(checkout.parent / "site")] if (checkout.parent / "site").is_dir() else [])]
     tuned = torch.backends.cudnn.benchmark
-    train = _module(checkout / "scripts" / "train.py")
+    train = run_file(checkout / "scripts" / "train.py", "released_dac_train")
     theirs, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, tuned  # which the script sets for all
     dac, audiotools = import_module("dac"), import_module("audiotools")
     accelerator = audiotools.ml.Accelerator()
@@ -75,15 +76,6 @@ def released_step(
             train.train_loop(state, items, accelerator, WEIGHTS)
 
     return step
-
-
-def _module(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("released_dac_train", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _optimizers(player: str, network: torch.nn.Module) -> dict[str, Any]:

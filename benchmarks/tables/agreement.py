@@ -108,10 +108,7 @@ def _entropies(table: Table) -> list[tuple[float, float]]:
     """Ours and the paper's bits of every codebook that has both, at each row's highest bitrate."""
     pairs = []
     for row in table.rows:
-        if row.codebooks is None or not row.entropies:
-            continue
-        own = row.codebooks[(row.codebooks["domain"] == ALL) & (row.codebooks["codebook"] != ALL)]
-        own = own[own["bitrate_kbps"] == own["bitrate_kbps"].max()]
+        own = row.each_codebook
         bits = dict(zip(own["codebook"].astype(int), own["entropy_bits"].astype(float), strict=True))
         theirs = enumerate(row.entropies, start=1)
         pairs += [

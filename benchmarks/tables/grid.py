@@ -1,18 +1,15 @@
 """A table as cells of text, before formatting."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from codeclab.benchmarks.evaluate.columns import COLUMNS, form, heading, title
-from codeclab.benchmarks.evaluate.evaluation import TOGETHER
-from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.agreement import agreement
 from codeclab.benchmarks.tables.paired import compared, is_clear
 from codeclab.benchmarks.tables.published import SINGLE_SOURCE, is_single_source, published_number
-from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Line, Score, Table, best, lines
 from codeclab.codecs.wording import by_number
 
@@ -33,10 +30,11 @@ NOT_THE_PAPERS = (
 
 
 class Cell(NamedTuple):
-    """A cell's text and whether it is the best of its kind."""
+    """A cell's text, whether it is the best of its kind, and what it is sorted by (None goes last)."""
 
     text: str
     bold: bool = False
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,26 @@ def main_grid(table: Table) -> Grid:
     """One line per row and bitrate over all clips, published figures beside ours."""
     table_lines = lines(table)
     grid = _figures_grid(table, table_lines, [*table.metrics, *table.own_columns])
-    with_parameters = any(row.parameters is not None for row in table.rows)
-    with_time = any(row.wall_seconds is not None for row in table.rows)
-    headings = [*grid.headings, *["Parameters"] * with_parameters, *["Time"] * with_time]
+    about = about_columns(table)
     for i, line in enumerate(table_lines):
         first = i == 0 or table_lines[i - 1].row is not line.row
-        grid.rows[i] += [Cell(count(line.row.parameters) if first else "")] * with_parameters
-        grid.rows[i] += [Cell(duration(line.row.wall_seconds) if first else "")] * with_time
-    return Grid(headings, grid.rows)
+        grid.rows[i] += [cell_of(line) if first else Cell("") for cell_of in about.values()]
+    return Grid([*grid.headings, *about], grid.rows)
+
+
+def about_columns(table: Table, time: str = "Time") -> dict[str, Callable[[Line], Cell]]:
+    """Columns about the row itself, where any row has them: by heading, the cell of a line.
+
+    Args:
+        table: the table.
+        time: heading of the training's duration.
+    """
+    known: dict[str, Callable[[Line], Cell]] = {}
+    if any(row.parameters is not None for row in table.rows):
+        known["Parameters"] = lambda line: Cell(count(line.row.parameters), value=line.row.parameters)
+    if any(row.wall_seconds is not None for row in table.rows):
+        known[time] = lambda line: Cell(duration(line.row.wall_seconds), value=line.row.wall_seconds)
+    return known
 
 
 def domain_grids(table: Table) -> dict[str, Grid]:
@@ -82,21 +92,13 @@ def codebook_grids(table: Table) -> dict[str, Grid]:
     most = max(len(row.spec.entropies) for row in rows)
     cells = [[Cell(str(index + 1))] for index in range(most)]
     for row in rows:
-        own = codebook_entropies(row)
+        own = row.each_codebook["entropy_bits"].tolist()
         for index, line in enumerate(cells):
             theirs = row.spec.entropies[index] if index < len(row.spec.entropies) else None
             line += [Cell(f"{own[index]:.3f}" if index < len(own) else NOTHING)]
             line += [Cell(NOTHING if theirs is None else f"{theirs:.3f}")]
     headings = ["Codebook", *(heading for row in rows for heading in (row.name, "published"))]
     return {"Entropy of each codebook, bits": Grid(headings, cells)}
-
-
-def codebook_entropies(row: RowResult) -> list[float]:
-    """Bits per code of each codebook over all clips at a row's highest bitrate; empty where it was not measured."""
-    if row.codebooks is None or row.codebooks.empty:
-        return []
-    codes = row.codebooks[(row.codebooks["domain"] == ALL) & (row.codebooks["codebook"] != TOGETHER)]
-    return [float(bits) for bits in codes.loc[codes["bitrate_kbps"] == codes["bitrate_kbps"].max(), "entropy_bits"]]
 
 
 def paired_grids(table: Table) -> dict[str, Grid]:
@@ -107,16 +109,15 @@ def paired_grids(table: Table) -> dict[str, Grid]:
         return {}
     rows = []
     for row, bitrate, scores in comparisons:
-        cells = [_difference_cell(scores[name], name) if name in scores else Cell(NOTHING) for name in names]
+        cells = [_difference_cell(scores.get(name), name) for name in names]
         rows.append([Cell(row.name), Cell(f"{bitrate:.4g}"), *cells])
     return {f"{AGAINST} {table.against}": Grid(["Row", "kbps", *map(heading, names)], rows)}
 
 
-def _difference_cell(score: Score, name: str) -> Cell:
-    if math.isnan(score.mean):
+def _difference_cell(score: Score | None, name: str) -> Cell:
+    if score is None:
         return Cell(NOTHING)
-    interval = "" if math.isnan(score.ci95) else f" ± {score.ci95:{form(name)}}"
-    return Cell(f"{score.mean:+{form(name)}}{interval}", is_clear(score))
+    return Cell(with_interval(score.mean, score.ci95, f"+{form(name)}"), is_clear(score))
 
 
 def _domain_grid(table: Table, table_lines: list[Line]) -> Grid:
@@ -138,14 +139,29 @@ def _figures_grid(table: Table, table_lines: list[Line], names: Sequence[str]) -
     headings += [f"{title(name)}, published only" for name in alone]
     rows = []
     for i, line in enumerate(table_lines):
-        cells = [Cell(line.row.name), Cell(kbps(line))]
-        for name in printed_names:
-            cells.append(_score_cell(line, name, (i, name) in bold))
-            if name in beside:
-                cells.append(Cell(published(line.published.get(name), name)))
-        cells += [Cell(published(line.published.get(name), name)) for name in alone]
-        rows.append(cells)
+        best_here = {name for index, name in bold if index == i}
+        cells = figure_cells(line, printed_names, beside, alone, best_here)
+        rows.append([Cell(line.row.name), Cell(kbps(line)), *cells])
     return Grid(headings, rows)
+
+
+def figure_cells(
+    line: Line, names: Sequence[str], beside: Collection[str], alone: Sequence[str], bold: Collection[str]
+) -> list[Cell]:
+    """A line's figures: ours of each name, followed by the paper's where that has any, and what only the paper has.
+
+    Args:
+        line: the line.
+        names: of metrics and columns.
+        beside: those of the names of which the paper has figures.
+        alone: names of which only the paper has any.
+        bold: names whose figure is the best of its kind.
+    """
+    cells = []
+    for name in names:
+        cells.append(_score_cell(line, name, name in bold))
+        cells += [_published_cell(line, name)] * (name in beside)
+    return cells + [_published_cell(line, name) for name in alone]
 
 
 def notes(table: Table) -> list[str]:
@@ -220,11 +236,28 @@ def span(counts: Collection[int]) -> str:
 def _score_cell(line: Line, name: str, bold: bool) -> Cell:
     if line.row.error and not line.scores:
         return Cell(line.row.trouble)
-    if name not in line.scores or math.isnan(line.scores[name].mean):
+    score = line.scores.get(name)
+    if score is None:
         return Cell(NOTHING)
-    score = line.scores[name]
-    interval = "" if math.isnan(score.ci95) else f" ± {score.ci95:{form(name)}}"
-    return Cell(f"{score.mean:{form(name)}}{interval}", bold)
+    return Cell(with_interval(score.mean, score.ci95, form(name)), bold, score.mean)
+
+
+def _published_cell(line: Line, name: str) -> Cell:
+    figure = line.published.get(name)
+    return Cell(published(figure, name), value=published_number(figure))
+
+
+def with_interval(mean: float, half_width: float, spec: str) -> str:
+    """A mean with half of its interval, where there is one, such as "3.20 ± 0.12"; ``NOTHING`` of no number.
+
+    Args:
+        mean: the mean.
+        half_width: half of its interval; NaN where there is none.
+        spec: format specification of both; a sign in it is the mean's.
+    """
+    if math.isnan(mean):
+        return NOTHING
+    return f"{mean:{spec}}" + ("" if math.isnan(half_width) else f" ± {half_width:{spec.lstrip('+')}}")
 
 
 def kbps(line: Line) -> str:

@@ -4,7 +4,7 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -15,12 +15,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from codeclab.benchmarks.evaluate.columns import SETTINGS, form, heading
-from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.grid import NOT_RANKED
 from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.row import RowResult
-from codeclab.benchmarks.tables.table import Line, Table, lines
+from codeclab.benchmarks.tables.table import Line, Score, Table, lines
 from codeclab.codecs.bitrate import same_bitrate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -45,10 +44,10 @@ class Chart(NamedTuple):
         """The metric with its unit and, of a single domain, that."""
         return heading(self.name) if self.domain == ALL else f"{heading(self.name)}: {self.domain}"
 
-    def ours(self, row: str) -> list[Line]:
-        """The lines of a row that have a figure of our own to draw."""
-        own = [line for line in self.lines if line.row.name == row and line.bitrate is not None]
-        return [line for line in own if self.name in line.scores and finite(line, self.name)]
+    def ours(self, row: str) -> list[tuple[float, Score]]:
+        """What there is of our own to draw of a row: kbps and the score."""
+        own = [(line.bitrate, line.scores.get(self.name)) for line in self.lines if line.row.name == row]
+        return [(rate, score) for rate, score in own if rate is not None and score is not None and score.is_finite]
 
     def theirs(self, row: str) -> list[tuple[float | None, float]]:
         """What the paper has of a row: kbps, None of what has no bitrate, and the figure."""
@@ -71,7 +70,7 @@ def plot(table: Table) -> bytes:
     """
     charts = _charts(table)
     plotted = [line for line in lines(table) if line.scores]
-    with_codes = [row for row in table.rows if row.entropies or (row.codebooks is not None and len(row.codebooks))]
+    with_codes = [row for row in table.rows if row.entropies or len(row.each_codebook)]
     if table.figure == "codebook_usage" and with_codes:
         figure = _codebooks(table, with_codes)
     elif not charts:
@@ -81,9 +80,31 @@ def plot(table: Table) -> bytes:
         figure = _dots(table, plotted, [chart.name for chart in charts])
     else:
         figure = _curves(table, charts)
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
     target = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
     return target.getvalue()
+
+
+def tidy(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: float | None = None) -> None:
+    """Give a panel its title and a pale grid, and leave out what nobody reads of its frame.
+
+    Args:
+        panel: the panel.
+        title: over it, to the left.
+        grid: the axes whose ticks have lines across.
+        pad: points between the panel and its title; None is matplotlib's default.
+    """
+    panel.set_title(title, loc="left", fontsize=10, color=INK, pad=pad)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(FAINT)
+    panel.tick_params(colors=INK, labelsize=9, length=0)
+    panel.grid(axis=grid, color=FAINT, linewidth=0.7)
+    panel.set_axisbelow(True)
 
 
 def _charts(table: Table) -> list[Chart]:
@@ -106,12 +127,9 @@ def _beside(table: Table, chart: Chart, row: str) -> list[tuple[float | None, fl
     return chart.theirs(row) if table.beside_paper or table.figure is not None else []
 
 
-def finite(line: Line, metric: str) -> bool:
-    """Whether a line has a figure for the metric or column that can be drawn."""
-    return math.isfinite(line.scores[metric].mean)
-
-
-def _panels(table: Table, titles: Sequence[str], width: float, height: float) -> tuple[Figure, list[Axes]]:
+def _panels(
+    table: Table, titles: Sequence[str], width: float, height: float, grid: Literal["both", "x", "y"] = "y"
+) -> tuple[Figure, list[Axes]]:
     columns = _across(len(titles))
     rows = math.ceil(len(titles) / columns)
     figure = Figure(
@@ -121,10 +139,7 @@ def _panels(table: Table, titles: Sequence[str], width: float, height: float) ->
     figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
     panels = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
     for panel, title in zip(panels, titles, strict=True):
-        panel.set_title(title, loc="left", fontsize=10, color=INK)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(FAINT)
-        panel.tick_params(colors=INK, labelsize=9, length=0)
+        tidy(panel, title, grid)
     return figure, panels
 
 
@@ -144,9 +159,9 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
             ours, theirs = chart.ours(row), _beside(table, chart, row)
             if ours:
                 panel.errorbar(
-                    [line.bitrate for line in ours if line.bitrate is not None],
-                    [line.scores[chart.name].mean for line in ours],
-                    yerr=[_bar(line, chart.name) for line in ours],
+                    [bitrate for bitrate, _ in ours],
+                    [score.mean for _, score in ours],
+                    yerr=[_bar(score) for _, score in ours],
                     linewidth=1.8,
                     markersize=6,
                     markeredgecolor="white",
@@ -156,11 +171,8 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
                     **style,
                 )
             _hollow(panel, theirs, style | ({} if ours else {"label": row}))
-            bitrates |= {line.bitrate for line in ours if line.bitrate is not None}
-            bitrates |= {bitrate for bitrate, _ in theirs if bitrate is not None}
+            bitrates |= {bitrate for bitrate, _ in (*ours, *theirs) if bitrate is not None}
             measured, beside = measured or bool(ours), beside or bool(theirs)
-        panel.grid(axis="y", color=FAINT, linewidth=0.7)
-        panel.set_axisbelow(True)
         _as_printed(panel, chart.name, "y")
     for panel in panels:
         _bitrate_axis(panel, sorted(bitrates))
@@ -207,30 +219,26 @@ def _legend(figure: Figure, panels: Sequence[Axes], entries: int, footnote: str)
 
 def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
     """Entropy and use of each codebook at the highest bitrate (Improved RVQGAN, Figure 1)."""
-    measured = [row for row in rows if row.codebooks is not None and len(row.codebooks)]
+    measured = [row for row in rows if len(row.each_codebook)]
     titles = ["Entropy of each codebook, bits ↑", *["Entries used ↑"] * bool(measured)]
     figure, panels = _panels(table, titles, 4.6, 3.1)
     most = 0.0
     for i, row in enumerate(rows):
         look = _style(i, len(rows), False)
-        codes = row.codebooks
-        if codes is not None and row in measured:
-            codes = codes[(codes["domain"] == ALL) & (codes["codebook"] != TOGETHER)]
-            codes = codes[codes["bitrate_kbps"] == codes["bitrate_kbps"].max()]
+        codes = row.each_codebook
+        if len(codes):
             most = max(most, math.log2(codes["size"].max()))
             numbers = [int(number) for number in codes["codebook"]]
             ours = look | {"markeredgecolor": "white", "label": row.name, "linewidth": 1.8, "markersize": 6}
             for panel, column in zip(panels, ("entropy_bits", "usage"), strict=True):
                 panel.plot(numbers, codes[column].tolist(), **ours)
         theirs = [(float(codebook), bits) for codebook, bits in enumerate(row.entropies, 1) if bits is not None]
-        _hollow(panels[0], theirs, look | ({} if row in measured else {"label": row.name}))
+        _hollow(panels[0], theirs, look | ({} if len(codes) else {"label": row.name}))
     if most:
         panels[0].axhline(most, color=PALE_INK, linewidth=0.8, linestyle=":")
         panels[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
     for panel in panels:
         panel.set_ylim(bottom=0)
-        panel.grid(axis="y", color=FAINT, linewidth=0.7)
-        panel.set_axisbelow(True)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("codebook", fontsize=9, color=INK)
     captions = ["At each row's highest bitrate. Dotted: all entries equally often."] * bool(measured)
@@ -254,30 +262,26 @@ def _bitrate_axis(panel: Axes, bitrates: Sequence[float]) -> None:
 
 
 def _dots(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure:
-    figure, panels = _panels(table, [heading(name) for name in names], 3.4, 0.34 * len(plotted) + 0.7)
+    figure, panels = _panels(table, [heading(name) for name in names], 3.4, 0.34 * len(plotted) + 0.7, "both")
     heights = list(range(len(plotted)))[::-1]
     across = _across(len(names))
     one_rate = all(same_bitrate(line.bitrate, plotted[0].bitrate) for line in plotted)
     labels = [line.row.name if one_rate else f"{line.row.name} ({line.bitrate:.3g} kbps)" for line in plotted]
     for number, (panel, name) in enumerate(zip(panels, names, strict=True)):
         for height, line in zip(heights, plotted, strict=True):
-            if name in line.scores and finite(line, name):
-                panel.errorbar(
-                    line.scores[name].mean, height, xerr=_bar(line, name), color=COLOURS[0], marker="o", markersize=7
-                )
+            score = line.scores.get(name)
+            if score is not None and score.is_finite:
+                panel.errorbar(score.mean, height, xerr=_bar(score), color=COLOURS[0], marker="o", markersize=7)
         panel.set_yticks(heights, labels if number % across == 0 else [""] * len(plotted))
         panel.set_ylim(-0.6, len(plotted) - 0.4)
-        panel.grid(axis="both", color=FAINT, linewidth=0.7)
-        panel.set_axisbelow(True)
         _as_printed(panel, name, "x")
     rate = f"{plotted[0].bitrate:.4g} kbps. " if one_rate else ""
     figure.supxlabel(rate + (_footnote(table) if table.metrics else ""), x=0.02, ha="left", fontsize=8, color=PALE_INK)
     return figure
 
 
-def _bar(line: Line, metric: str) -> float:
-    half_width = line.scores[metric].ci95
-    return half_width if math.isfinite(half_width) else 0.0
+def _bar(score: Score) -> float:
+    return score.ci95 if math.isfinite(score.ci95) else 0.0
 
 
 def _as_printed(panel: Axes, name: str, axis: str) -> None:

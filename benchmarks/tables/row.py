@@ -9,6 +9,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, TOGETHER
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.synonyms import columns_named_as, lines_named_as, named_as
 
@@ -189,6 +190,14 @@ class RowResult:
     def entropies(self) -> Sequence[float | None]:
         """The paper's bits per code of each codebook; None for one that it does not tell."""
         return self.spec.entropies
+
+    @property
+    def each_codebook(self) -> DataFrame:
+        """The lines of ``codebooks`` of single ones over all clips, at the highest bitrate; none where not measured."""
+        if self.codebooks is None:
+            return DataFrame(columns=CODEBOOK_COLUMNS)
+        alone = self.codebooks[(self.codebooks["domain"] == ALL) & (self.codebooks["codebook"] != TOGETHER)]
+        return alone[alone["bitrate_kbps"] == alone["bitrate_kbps"].max()]
 
     @property
     def absent(self) -> bool:

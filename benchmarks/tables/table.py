@@ -100,6 +100,11 @@ class Score(NamedTuple):
     n: int
     failed: int
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether the mean can be drawn."""
+        return math.isfinite(self.mean)
+
 
 @dataclass(frozen=True)
 class Line:

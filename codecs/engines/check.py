@@ -1,8 +1,6 @@
 """Comparison of a codec's graphs with the codec: equality of outputs, and speed."""
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,6 +10,7 @@ from torch import Tensor
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.formats import Run
 from codeclab.codecs.layers.streaming import pushed_whole
+from codeclab.codecs.timing import one_thread, seconds_of
 from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import ABSENT
 
@@ -137,12 +136,10 @@ def speeds(codec: Codec, graphs: Graphs) -> Speeds:
         lambda: codec.decode_pieces(codes, levels),
     ]
     taken: list[list[float]] = [[] for _ in works]
-    with _one_thread():
+    with one_thread():
         for _ in range(1 + TIMED_RUNS):
             for work, times in zip(works, taken, strict=True):
-                began = time.perf_counter()
-                work()
-                times.append(time.perf_counter() - began)
+                times.append(seconds_of(work))
     return Speeds(*(seconds / median(times[1:]) for times in taken))
 
 
@@ -176,13 +173,3 @@ def _audio(codec: Codec, items: int, samples: int) -> Tensor:
     noise = torch.randn(items, codec.channels, samples, generator=torch.Generator().manual_seed(samples))
     swell = 0.5 - 0.45 * torch.cos(torch.arange(samples) * (8 * torch.pi / codec.sample_rate))
     return noise * swell * (1.0 if codec.normalize else 0.1)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -75,18 +75,8 @@ def _config(codec: Codec, form: Format) -> dict[str, Any]:
         MARK: form,
         "codec": identity(codec),
         "graphs": {
-            "encoder": {"file": f"encoder{SUFFIXES[form][0]}", "takes": "audio [B, C, N]", "gives": "latent [B, D, T]"},
-            "quantizer": {
-                "file": f"quantizer{SUFFIXES[form][0]}",
-                "takes": "latent [B, D, T]",
-                "gives": "codes int64 [B, K, T]",
-            },
-            "dequantizer": {
-                "file": f"dequantizer{SUFFIXES[form][0]}",
-                "takes": "codes int64 [B, K, T]",
-                "gives": "latent [B, D, T]",
-            },
-            "decoder": {"file": f"decoder{SUFFIXES[form][0]}", "takes": "latent [B, D, T]", "gives": "audio [B, C, N]"},
+            graph: {"file": f"{graph}{SUFFIXES[form][0]}", "takes": takes, "gives": gives}
+            for graph, (takes, gives) in GRAPHS.items()
         },
         "sample_rate": codec.sample_rate,
         "channels": codec.channels,

@@ -15,8 +15,13 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
 }
 """Suffixes of a graph's files; the first file is the one to load."""
 
-GRAPHS = ("encoder", "quantizer", "dequantizer", "decoder")
-"""Graphs of an export, in the order in which audio passes through them."""
+GRAPHS = {
+    "encoder": ("audio [B, C, N]", "latent [B, D, T]"),
+    "quantizer": ("latent [B, D, T]", "codes int64 [B, K, T]"),
+    "dequantizer": ("codes int64 [B, K, T]", "latent [B, D, T]"),
+    "decoder": ("latent [B, D, T]", "audio [B, C, N]"),
+}
+"""Graphs of an export, in the order in which audio passes through them: what each takes and gives."""
 
 CONFIG = "config.json"
 

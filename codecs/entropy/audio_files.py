@@ -1,7 +1,7 @@
 """Audio files to files of codes and back, in memory that does not grow with their length."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,18 +76,12 @@ def decode_file(codec: Codec, source: Path, target: Path, coder_for: Callable[[H
         ContainerError: the file does not hold codes of this codec, or no chunk of it is intact.
     """
     reader = ContainerReader(codec, coder_for)
-    samples = 0
-    with replacing(target) as temporary, ExitStack() as stack:
-        named = temporary.with_name(temporary.name + target.suffix)
-        stack.callback(named.unlink, missing_ok=True)
-        with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-            for audio in decoded_chunks(codec, read_chunks(reader, source)):
-                writer.write(audio[0])
-                samples += audio.shape[-1]
-        if not samples:
+    with replacing_audio(target, codec) as writer:
+        for audio in decoded_chunks(codec, read_chunks(reader, source)):
+            writer.write(audio[0])
+        if not writer.written:
             raise ContainerError(f"{source} cannot be read: no chunk of it is intact")
-        named.replace(temporary)
-    seconds = samples / codec.sample_rate
+    seconds = writer.written / codec.sample_rate
     return CodedFile(seconds, source.stat().st_size * 8 / 1000 / seconds, tuple(reader.damage))
 
 
@@ -103,17 +97,29 @@ def reconstruct_file(codec: Codec, source: Path, target: Path, n_codebooks: int)
     Raises:
         ValueError: the audio cannot be read or is empty.
     """
-    samples = 0
-    with replacing(target) as temporary, ExitStack() as stack:
+    with replacing_audio(target, codec) as writer:
+        codes = encode_blocks(codec, audio_blocks(codec, source), n_codebooks)
+        for audio in decode_blocks(codec, codes):
+            writer.write(audio[0])
+    return CodedFile(writer.written / codec.sample_rate, codec.bitrate_of(n_codebooks))
+
+
+@contextmanager
+def replacing_audio(target: Path, codec: Codec) -> Iterator[AudioWriter]:
+    """A writer of a codec's audio to a file that is replaced at the end of the block, as by ``replacing``.
+
+    Args:
+        target: path of the audio file; its suffix determines the format.
+        codec: codec of the audio.
+    """
+    with replacing(target) as temporary:
         named = temporary.with_name(temporary.name + target.suffix)
-        stack.callback(named.unlink, missing_ok=True)
-        with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-            codes = encode_blocks(codec, audio_blocks(codec, source), n_codebooks)
-            for audio in decode_blocks(codec, codes):
-                writer.write(audio[0])
-                samples += audio.shape[-1]
-        named.replace(temporary)
-    return CodedFile(samples / codec.sample_rate, codec.bitrate_of(n_codebooks))
+        try:
+            with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
+                yield writer
+            named.replace(temporary)
+        finally:
+            named.unlink(missing_ok=True)
 
 
 def audio_blocks(codec: Codec, source: Path) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ from codeclab.codecs.io.missing import located
 FOLDER = "language_model"
 """Name of the folder of a fitted model (``save_fitted``), inside the folder of a run or of a codec."""
 
-NUMBERS = {coder.name: coder.number for coder in (PackedCoder, TableCoder, PriorCoder, ModelCoder)}
+NAMES = {coder.number: coder.name for coder in (PackedCoder, TableCoder, PriorCoder, ModelCoder)}
 
 
 def language_model_folder(path: Path | str) -> Path:
@@ -111,14 +111,14 @@ class Coders:
         Raises:
             ContainerError: the codec does not have this coder here.
         """
-        for name, number in NUMBERS.items():
-            if number == header.coder:
-                if name in self.names:
-                    return self.named(name)
-                raise ContainerError(
-                    f"its codes need the entropy coder {name!r}; the codec has {', '.join(self.names)} here, and no "
-                    f"folder {FOLDER}"
-                )
-        raise ContainerError(
-            f"its codes need the entropy coder number {header.coder}, which this codeclab does not know"
-        )
+        name = NAMES.get(header.coder)
+        if name is None:
+            raise ContainerError(
+                f"its codes need the entropy coder number {header.coder}, which this codeclab does not know"
+            )
+        if name not in self.names:
+            raise ContainerError(
+                f"its codes need the entropy coder {name!r}; the codec has {', '.join(self.names)} here, and no "
+                f"folder {FOLDER}"
+            )
+        return self.named(name)

@@ -82,7 +82,9 @@ class PackedCoder(CodesCoder):
         """See ``CodesCoder``."""
         if self._table is not None:
             return self._table.encode(codes)
-        return pack(np.concatenate(self._split(codes), axis=1).reshape(-1), 1)
+        widths = self._widths(len(codes))
+        bits = [(row[:, None] >> np.arange(width)) & 1 for row, width in zip(codes, widths, strict=True)]
+        return pack(np.concatenate(bits, axis=1).reshape(-1), 1)
 
     def decode(self, data: bytes, n_codebooks: int, frames: int) -> Array:
         """See ``CodesCoder``."""
@@ -107,12 +109,6 @@ class PackedCoder(CodesCoder):
     def _widths(self, n_codebooks: int) -> list[int]:
         return [(size - 1).bit_length() for size in self.sizes[:n_codebooks]]
 
-    def _split(self, codes: Array) -> list[Array]:
-        """The bits of each codebook's codes, ``[T, width]``."""
-        return [
-            (row[:, None] >> np.arange(width)) & 1 for row, width in zip(codes, self._widths(len(codes)), strict=True)
-        ]
-
 
 class TableCoder(CodesCoder):
     """Arithmetic coding of each codebook's codes with fixed frequencies.
@@ -125,7 +121,8 @@ class TableCoder(CodesCoder):
     name = "static"
 
     def __init__(self, counts: Sequence[Array]) -> None:
-        self.tables = [cumulative(frequencies(row)) for row in counts]
+        # Entry ``s`` has the range from the value before it to its own.
+        self.tables = [frequencies(row).cumsum(-1) for row in counts]
         self.fingerprint = crc32(b"".join(table.astype("<i8").tobytes() for table in self.tables))
 
     def encode(self, codes: Array) -> bytes:
@@ -185,8 +182,3 @@ def frequencies(counts: Array) -> Array:
     best = shares.argmax(-1)[..., None]
     np.put_along_axis(shares, best, np.take_along_axis(shares, best, -1) + remainder, -1)
     return shares
-
-
-def cumulative(shares: Array) -> Array:
-    """Cumulative frequencies for the arithmetic coder; entry ``s`` has the range from the value before to its own."""
-    return shares.cumsum(-1)

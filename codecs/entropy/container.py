@@ -82,15 +82,8 @@ class Header:
             chunk: frames or segments per chunk; None takes ``default_chunk``.
         """
         length = chunk or default_chunk(codec, n_codebooks, coder)
-        return cls(
-            coder.number,
-            identity_bytes(codec),
-            codec.sample_rate,
-            codec.channels,
-            n_codebooks,
-            length,
-            coder.fingerprint,
-        )
+        sound = codec.sample_rate, codec.channels
+        return cls(coder.number, identity_bytes(codec), *sound, n_codebooks, length, coder.fingerprint)
 
     def to_bytes(self) -> bytes:
         """The header's bytes in a file."""
@@ -114,15 +107,15 @@ def parse_header(data: bytes) -> tuple[Header, int] | None:
         return None
     offset, numbers = 5 + IDENTITY_BYTES, []
     for _ in range(4):
-        varint_and_end = read_varint(data, offset)
-        if varint_and_end is None:
-            _check_length(data)
-            return None
-        number, offset = varint_and_end
+        number_and_end = read_varint(data, offset)
+        if number_and_end is None:
+            break
+        number, offset = number_and_end
         numbers.append(number)
     end = offset + (CRC.size if data[4] else 0)
-    if len(data) < end + CRC.size:
-        _check_length(data)
+    if len(numbers) < 4 or len(data) < end + CRC.size:
+        if len(data) > LONGEST_HEADER:
+            raise ContainerError("its header is damaged")
         return None
     if CRC.unpack_from(data, end)[0] != crc32(data[:end]):
         raise ContainerError("its header is damaged")
@@ -130,11 +123,6 @@ def parse_header(data: bytes) -> tuple[Header, int] | None:
     rate, channels, n_codebooks, chunk = numbers
     header = Header(data[4], data[5 : 5 + IDENTITY_BYTES], rate, channels, n_codebooks, chunk, fingerprint)
     return header, end + CRC.size
-
-
-def _check_length(data: bytes) -> None:
-    if len(data) > LONGEST_HEADER:
-        raise ContainerError("its header is damaged")
 
 
 def check_header(header: Header, codec: Codec) -> None:

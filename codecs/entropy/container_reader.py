@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-import torch
-
+from codeclab.codecs.blocks import joined
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.entropy.chunk_decoder import Chunk, ChunkDecoder
@@ -250,13 +249,8 @@ def read_container(
         chunks = reader.feed(Path(path).read_bytes()) + reader.finish()
     except ValueError as error:
         raise ContainerError(f"{path} cannot be read: {error}") from error
-    segments = [segment for chunk in chunks for segment in chunk.codes.segments]
-    if not segments:
+    codes = joined(codec, [chunk.codes for chunk in chunks])
+    if not codes.segments:
         raise ContainerError(f"{path} cannot be read: no chunk of it is intact")
-    scales = [scale for chunk in chunks for scale in chunk.codes.scales or []] if codec.normalize else None
-    if codec.segments is None:
-        segments = [torch.cat(segments, dim=-1)]
-    length = sum(chunk.codes.length for chunk in chunks)
-    codes = Codes(segments, scales, length, codec.sample_rate, 0.0)
     codes.bitrate = codec.bitrate_of_codes(codes)
     return codes, reader.damage

@@ -57,21 +57,19 @@ class ContainerWriter:
                 level = b"" if codes.scales is None else SCALE.pack(float(codes.scales[index]))
                 self._units.append((array, level))
         self._samples += codes.length
-        ready = self._begin()
+        ready = b""
         while self._is_ready():
             units, self._units = self._units[: self.header.chunk], self._units[self.header.chunk :]
             ready += self._chunk(units, bytes([CHUNK]) + varint(self._chunks))
-        return self._counted(ready)
+        return self._emitted(ready)
 
     def finish(self) -> bytes:
         """The last chunk."""
         start = bytes([LAST]) + varint(self._chunks) + varint(self._samples)
-        return self._counted(self._begin() + self._chunk(self._units, start))
+        return self._emitted(self._chunk(self._units, start))
 
-    def _begin(self) -> bytes:
-        return b"" if self.written else self.header.to_bytes()
-
-    def _counted(self, data: bytes) -> bytes:
+    def _emitted(self, data: bytes) -> bytes:
+        data = data if self.written else self.header.to_bytes() + data
         self.written += len(data)
         return data
 

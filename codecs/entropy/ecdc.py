@@ -12,8 +12,9 @@ weights on the same kind of machine, with the same version and number of threads
 import json
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import torch
 from torch import Tensor
@@ -30,8 +31,6 @@ PREFIX = struct.Struct(">4sBI")
 SCALE = struct.Struct(">f")
 LONGEST_HEADER = 4096
 """Upper limit of the JSON's size, bytes; it usually has about 60."""
-KINDS = {"m": str, "al": int, "nc": int, "lm": bool}
-"""The header's keys and their types."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,8 @@ def write_ecdc(
     """
     count = _check_codes(codes, codec)
     _check_language_model(language_model, codec, count)
-    header = {
-        "m": identity(codec) if model is None else model,
-        "al": codes.length,
-        "nc": count,
-        "lm": language_model is not None,
-    }
-    text = json.dumps(header).encode()
+    header = _Header(identity(codec) if model is None else model, codes.length, count, language_model is not None)
+    text = json.dumps(asdict(header)).encode()
     if len(text) > LONGEST_HEADER:
         raise ValueError(f"the model's name makes a header of {len(text)} bytes; at most {LONGEST_HEADER} are read")
     parts = [PREFIX.pack(MAGIC, 0, len(text)), text]
@@ -129,7 +123,7 @@ def _read_header(data: bytes) -> tuple[_Header, int]:
         content = json.loads(data[PREFIX.size : PREFIX.size + size])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"its header is not JSON ({error})") from error
-    if not isinstance(content, dict) or {key: type(value) for key, value in content.items()} != KINDS:
+    if not isinstance(content, dict) or {key: type(value) for key, value in content.items()} != get_type_hints(_Header):
         raise ValueError("its header should hold m (a text), al and nc (whole numbers) and lm (true or false) alone")
     if content["al"] < 1:
         raise ValueError(f"its header says {counted(content['al'], 'sample')}; there should be at least 1")

@@ -5,24 +5,36 @@ from pathlib import Path
 
 from torch import Tensor
 
-from codeclab.codecs.audio_file import AudioWriter
 from codeclab.codecs.blocks import decode_blocks, encode_blocks, joined
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.audio_files import CodedFile, audio_blocks
+from codeclab.codecs.entropy.audio_files import CodedFile, audio_blocks, replacing_audio
 from codeclab.codecs.entropy.ecdc import read_ecdc, write_ecdc
 from codeclab.codecs.entropy.language_model import LanguageModel
-from codeclab.codecs.entropy.language_model_names import language_model_tensors
 from codeclab.codecs.io.files import replacing
 from codeclab.codecs.io.torch_file import read_torch_file
+from codeclab.codecs.io.weights import renamed
 
 SUFFIX = ".ecdc"
 RECEPTIVE_SECONDS = 3.5
-"""Receptive field of the released language models, seconds."""
+"""Context of the paper's language model and of the released ones, seconds (EnCodec 3.3)."""
 
 RELEASED_HEADS = 8
 
 PUBLISHED = {"encodec_24khz": (24000, 1), "encodec_48khz": (48000, 2)}
 """Model names in the package's files, with each model's sampling rate (Hz) and channels."""
+
+REPLACED = (
+    ("emb.", "embeddings."),
+    ("linears.", "outputs."),
+    ("transformer.norm_in.", "input_norm."),
+    ("transformer.layers.", "layers."),
+    (".self_attn.", ".attention."),
+    (".linear1.", ".expand."),
+    (".linear2.", ".contract."),
+    (".norm1.", ".attention_norm."),
+    (".norm2.", ".feedforward_norm."),
+)
+"""Replacements that turn the names of the package's language model (``LMModel``) into ours."""
 
 
 def published_name(path: Path | str, codec: Codec) -> str | None:
@@ -36,6 +48,11 @@ def published_name(path: Path | str, codec: Codec) -> str | None:
     if match is None or PUBLISHED[match[0]] != (codec.sample_rate, codec.channels):
         return None
     return match[0]
+
+
+def language_model_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of the package's language model under our names."""
+    return {renamed(name, REPLACED): tensor for name, tensor in tensors.items()}
 
 
 def released_language_model(path: Path, codec: Codec) -> LanguageModel:
@@ -110,13 +127,7 @@ def decode_ecdc(codec: Codec, source: Path, target: Path, model: LanguageModel |
         ValueError: the file does not hold codes of this codec, or is damaged; the message says why.
     """
     codes = read_ecdc(source, codec, model, name)
-    with replacing(target) as temporary:
-        named = temporary.with_name(temporary.name + target.suffix)
-        try:
-            with AudioWriter(named, codec.sample_rate, codec.channels) as writer:
-                for audio in decode_blocks(codec, iter([codes])):
-                    writer.write(audio[0])
-            named.replace(temporary)
-        finally:
-            named.unlink(missing_ok=True)
+    with replacing_audio(target, codec) as writer:
+        for audio in decode_blocks(codec, iter([codes])):
+            writer.write(audio[0])
     return CodedFile(codes.seconds, source.stat().st_size * 8 / 1000 / codes.seconds)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.published import dac_codec, filled
+from codeclab.codecs.io.weights import OLDER_WEIGHT_NORM, renamed
 
 LAYERS_PER_BLOCK = 5
 """Three residual units, an activation and a strided convolution, in one order or the other."""
@@ -23,25 +24,17 @@ def dac_name(name: str, n_strides: int) -> str:
         name: name in the reference.
         n_strides: number of strides.
     """
-    name = name.replace(".weight_g", ".parametrizations.weight.original0")
-    name = name.replace(".weight_v", ".parametrizations.weight.original1")
-    name = name.replace("quantizer.quantizers.", "quantizer.stages.")
+    name = renamed(name, (*OLDER_WEIGHT_NORM, ("quantizer.quantizers.", "quantizer.stages.")))
     match = re.fullmatch(r"(encoder\.block|decoder\.model)\.(\d+)\.(?:block\.(\d+)\.)?(.+)", name)
     if match is None:
         return name
     stem, outer, inner, rest = match.groups()
     part = stem.partition(".")[0]
-    layer = dac_layer(int(outer), None if inner is None else int(inner), n_strides)
-    return f"{part}.layers.{layer}.{rest.replace('block.', 'body.')}"
-
-
-def dac_layer(outer: int, inner: int | None, n_strides: int) -> int:
-    """Our index of a layer, from the reference's index in the outer list and in the block (None outside of blocks)."""
-    if outer == 0:
-        return 0
     if inner is not None:
-        return 1 + LAYERS_PER_BLOCK * (outer - 1) + inner
-    return LAYERS_PER_BLOCK * n_strides + outer - n_strides
+        layer = 1 + LAYERS_PER_BLOCK * (int(outer) - 1) + int(inner)
+    else:  # the first convolution, or what follows the blocks
+        layer = 0 if outer == "0" else LAYERS_PER_BLOCK * n_strides + int(outer) - n_strides
+    return f"{part}.layers.{layer}.{rest.replace('block.', 'body.')}"
 
 
 def dac_tensors(tensors: dict[str, Tensor], n_strides: int) -> dict[str, Tensor]:

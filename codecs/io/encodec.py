@@ -3,6 +3,7 @@
 import math
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.published import filled
-from codeclab.codecs.io.renaming import renamed
+from codeclab.codecs.io.weights import OLDER_WEIGHT_NORM, renamed
 from codeclab.codecs.layers.convolution import Norm
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.wording import counted
@@ -29,26 +30,20 @@ REPLACED = (
     ("._codebook.embed", ".entries"),
     ("._codebook.cluster_size", ".counts"),
     ("._codebook.inited", ".updates"),
-    (".weight_g", ".parametrizations.weight.original0"),
-    (".weight_v", ".parametrizations.weight.original1"),
+    *OLDER_WEIGHT_NORM,
 )
 """Replacements that turn the reference's names into ours; weight norm has the names of torch's parametrization."""
 
 
-def encodec_name(name: str) -> str:
-    """The name in ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder).state_dict()`` of a tensor of the reference."""
-    return renamed(name, REPLACED)
+def encodec_tensors(tensors: dict[str, Tensor], replaced: Iterable[tuple[str, str]] = REPLACED) -> dict[str, Tensor]:
+    """A state dict by our names; flags ``[1]`` that a codebook was initialised become numbers of updates, 0 or 1.
 
-
-def encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A reference model's state dict by our names; its flags ``inited`` become numbers of updates, 0 or 1."""
-    named = {encodec_name(name): tensor for name, tensor in tensors.items()}
-    return {name: started_as_count(tensor) if name.endswith(".updates") else tensor for name, tensor in named.items()}
-
-
-def started_as_count(started: Tensor) -> Tensor:
-    """The reference's flag ``[1]`` that a codebook was initialised, as our number of updates."""
-    return started.squeeze().long()
+    Args:
+        tensors: the reference's state dict.
+        replaced: parts of its names, and what stands there in ours.
+    """
+    named = {renamed(name, replaced): tensor for name, tensor in tensors.items()}
+    return {name: tensor.squeeze().long() if name.endswith(".updates") else tensor for name, tensor in named.items()}
 
 
 @dataclass(frozen=True)

@@ -182,8 +182,9 @@ def _folder_of(path: Path) -> Path:
         raise ValueError(f"{path} is not a folder; a codec is a folder with {CONFIG} and {TENSORS}")
     folder = path if (path / CONFIG).is_file() or not (path / "codec").is_dir() else path / "codec"
     # Older folders of transformers have the tensors in torch's own format; ours never do.
-    written = (CONFIG,) if (folder / OLDER_FILE).is_file() and _is_transformers(folder / CONFIG) else (CONFIG, TENSORS)
-    missing = [name for name in written if not (folder / name).is_file()]
+    config = folder / CONFIG
+    older = (folder / OLDER_FILE).is_file() and config.is_file() and "model_type" in _read_config(config)
+    missing = [name for name in ([CONFIG] if older else [CONFIG, TENSORS]) if not (folder / name).is_file()]
     if missing:
         if (path / RUN_CONFIG).is_file():
             raise ValueError(
@@ -192,10 +193,6 @@ def _folder_of(path: Path) -> Path:
             )
         raise ValueError(f"{folder} lacks {' and '.join(missing)}; a codec is a folder with {CONFIG} and {TENSORS}")
     return folder
-
-
-def _is_transformers(path: Path) -> bool:
-    return path.is_file() and "model_type" in _read_config(path)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 
 from filelock import SoftFileLease, Timeout
 
@@ -67,7 +66,7 @@ class Lock:
         """Return the lock, which is not acquired yet."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         """Release the lock."""
         self.release()
 

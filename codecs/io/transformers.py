@@ -1,7 +1,6 @@
 """Codecs from folders of ``transformers``: ``save_pretrained`` of EncodecModel and DacModel."""
 
 import math
-import re
 import warnings
 from typing import Any
 
@@ -9,70 +8,16 @@ from torch import Tensor
 
 from codeclab.codecs.bitrate import same_bitrate
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.io.dac import dac_layer
-from codeclab.codecs.io.encodec import started_as_count
+from codeclab.codecs.io.encodec import encodec_tensors
 from codeclab.codecs.io.published import dac_codec, filled
-from codeclab.codecs.io.renaming import renamed
+from codeclab.codecs.io.transformers_names import ENCODEC_NAMES, ENCODEC_SETTINGS, dac_export_name
+from codeclab.codecs.io.weights import OLDER_WEIGHT_NORM, folded_tensors, renamed
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.wording import by_number
 from codeclab.quantizers.residual_vq import ResidualVQ
 
-REPLACED = (
-    (".conv.", ".convolution."),
-    (".block.", ".body."),
-    (".shortcut.", ".skip."),
-    ("quantizer.layers.", "quantizer.codebooks."),
-    (".codebook.embed_avg", ".sums"),
-    (".codebook.embed", ".entries"),
-    (".codebook.cluster_size", ".counts"),
-    (".codebook.inited", ".updates"),
-    (".weight_g", ".parametrizations.weight.original0"),
-    (".weight_v", ".parametrizations.weight.original1"),
-)
+REPLACED = (*((theirs, ours) for ours, theirs in reversed(ENCODEC_NAMES)), *OLDER_WEIGHT_NORM)
 """Replacements that turn EncodecModel's names into ours."""
-
-UNIT_LAYERS = {"snake1": 0, "conv1": 1, "snake2": 2, "conv2": 3}
-"""Positions of layers in a residual unit of DacModel."""
-
-BLOCK_LAYERS = {
-    "encoder": {"res_unit1": 0, "res_unit2": 1, "res_unit3": 2, "snake1": 3, "conv1": 4},
-    "decoder": {"snake1": 0, "conv_t1": 1, "res_unit1": 2, "res_unit2": 3, "res_unit3": 4},
-}
-"""Positions of layers in a block of DacModel."""
-
-
-def transformers_encodec_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """EncodecModel's state dict by the names of ``Codec(SEANetEncoder, ResidualVQ, SEANetDecoder)``."""
-    named = {renamed(name, REPLACED): tensor for name, tensor in tensors.items()}
-    return {name: started_as_count(tensor) if name.endswith(".updates") else tensor for name, tensor in named.items()}
-
-
-def transformers_dac_name(name: str, n_strides: int) -> str:
-    """The name in ``Codec(DACEncoder, FactorizedVQ, DACDecoder)`` of a tensor of DacModel; unknown names are unchanged.
-
-    Args:
-        name: name in DacModel.
-        n_strides: number of strides.
-    """
-    name = name.replace(".weight_g", ".parametrizations.weight.original0")
-    name = name.replace(".weight_v", ".parametrizations.weight.original1")
-    part, _, rest = name.partition(".")
-    if part == "quantizer":
-        return name.replace("quantizer.quantizers.", "quantizer.stages.")
-    block = re.fullmatch(r"block\.(\d+)\.(\w+)\.(.+)", rest)
-    if block is None:
-        layer, _, tensor = rest.partition(".")
-        outer = {"conv1": 0, "snake1": n_strides + 1, "conv2": n_strides + 2}.get(layer)
-        return name if outer is None else f"{part}.layers.{dac_layer(outer, None, n_strides)}.{tensor}"
-    number, layer, tensor = block.groups()
-    unit, _, within = tensor.partition(".")
-    known = BLOCK_LAYERS.get(part, {})
-    if layer not in known or (layer.startswith("res_unit") and unit not in UNIT_LAYERS):
-        return name
-    if layer.startswith("res_unit"):
-        tensor = f"body.{UNIT_LAYERS[unit]}.{within}"
-    return f"{part}.layers.{dac_layer(int(number) + 1, known[layer], n_strides)}.{tensor}"
-
 
 KNOWN = {"norm_type": ("weight_norm", "time_group_norm"), "pad_mode": ("reflect", "constant")}
 """Settings of EncodecModel for which our parts support only these values."""
@@ -114,24 +59,12 @@ def _encodec(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec,
             f"codebook_dim of the model is {config['codebook_dim']} and hidden_size {config['hidden_size']}; "
             "ResidualVQ's entries are as long as the latent"
         )
-    shape: dict[str, Any] = {
-        "dimension": config["hidden_size"],
-        "channels": config["audio_channels"],
-        "n_filters": config["num_filters"],
+    shape = {ours: config[theirs] for ours, theirs in ENCODEC_SETTINGS.items()} | {
         "strides": config["upsampling_ratios"][::-1],
-        "n_residual_layers": config["num_residual_layers"],
-        "dilation_base": config["dilation_growth_rate"],
-        "kernel_size": config["kernel_size"],
-        "last_kernel_size": config["last_kernel_size"],
-        "residual_kernel_size": config["residual_kernel_size"],
-        "compress": config["compress"],
         "true_skip": not config.get("use_conv_shortcut", True),
-        "lstm_layers": config["num_lstm_layers"],
-        "causal": config["use_causal_conv"],
         "norm": config["norm_type"],
-        "pad_mode": config["pad_mode"],
     }
-    named = transformers_encodec_tensors(tensors)
+    named = encodec_tensors(tensors, REPLACED)
     count = len({name.split(".")[2] for name in named if name.startswith("quantizer.codebooks.")})
     names, bitrates = _bitrates(config, count)
     codec = Codec(
@@ -182,4 +115,6 @@ def _dac(config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Codec, dic
         config.get("upsampling_ratios", strides[::-1]),
         (config["n_codebooks"], config["codebook_size"], config["codebook_dim"]),
     )
-    return codec, {transformers_dac_name(name, len(strides)): tensor for name, tensor in tensors.items()}
+    ours = {dac_export_name(name, len(strides)): name for name in [*codec.state_dict(), *folded_tensors(codec)]}
+    theirs = {renamed(name, OLDER_WEIGHT_NORM): tensor for name, tensor in tensors.items()}
+    return codec, {ours.get(name, name.replace("quantizers.", "stages.")): tensor for name, tensor in theirs.items()}

@@ -9,28 +9,12 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
-from codeclab.codecs.io.transformers_export_names import dac_export_name, encodec_export_tensors
+from codeclab.codecs.io.transformers_names import ENCODEC_SETTINGS, dac_export_name, encodec_export_tensors
 from codeclab.codecs.io.weights import folded_tensors
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.wording import by_number, counted
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.residual_vq import ResidualVQ
-
-ENCODEC_SETTINGS = {
-    "dimension": "hidden_size",
-    "channels": "audio_channels",
-    "n_filters": "num_filters",
-    "n_residual_layers": "num_residual_layers",
-    "dilation_base": "dilation_growth_rate",
-    "kernel_size": "kernel_size",
-    "last_kernel_size": "last_kernel_size",
-    "residual_kernel_size": "residual_kernel_size",
-    "compress": "compress",
-    "lstm_layers": "num_lstm_layers",
-    "causal": "use_causal_conv",
-    "pad_mode": "pad_mode",
-}
-"""Names in EncodecModel of SEANet's arguments, which it has once for encoder and decoder."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The tensors of a module with weight norm folded into ``….weight``, and loading them."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -11,6 +11,21 @@ from torch.nn.utils import parametrize
 LENGTH = ".parametrizations.weight.original0"
 DIRECTION = ".parametrizations.weight.original1"
 """Names of the two tensors of ``.weight`` in torch's weight norm."""
+
+OLDER_WEIGHT_NORM = ((".weight_g", LENGTH), (".weight_v", DIRECTION))
+"""Their names in torch's older weight norm, and the names they have now."""
+
+
+def renamed(name: str, replaced: Iterable[tuple[str, str]]) -> str:
+    """A tensor's name with some of its parts replaced.
+
+    Args:
+        name: name of a tensor in a state dict.
+        replaced: parts, and what stands there instead; replaced in this order.
+    """
+    for old, new in replaced:
+        name = name.replace(old, new)
+    return name
 
 
 def folded_tensors(module: nn.Module) -> dict[str, Tensor]:

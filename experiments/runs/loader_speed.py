@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 
-from codeclab.benchmarks.speed.in_turns import Timed, clocked_in_turns, machine_rows, machine_works, seconds_of
+from codeclab.benchmarks.speed.in_turns import Timed, clocked_in_turns, machine_rows, machine_works
+from codeclab.codecs.timing import seconds_of
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.build import build
 

@@ -84,10 +84,10 @@ def _part_names() -> dict[str, str]:
     modules = {name: _module(root, classes[name][0]) for name in parts if name in classes and not name.startswith("_")}
     registry = root.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
     for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
-        # Metric("name", ...), _other("module", "name", ...) or _distance("module", "name", ...)
+        # Metric("name", ...), _visqol("name", ...), _other("module", "name", ...) or _distance("module", "name", ...)
         if not isinstance(node, ast.Call):
             continue
-        position = {"Metric": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func))
+        position = {"Metric": 0, "_visqol": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func))
         if position is not None and isinstance(node.args[position], ast.Constant):
             modules[str(ast.literal_eval(node.args[position]))] = _METRICS
     return modules

@@ -8,8 +8,8 @@ import torch
 
 from codeclab.codecs.codec import Codec, Codes
 from codeclab.codecs.entropy.ecdc import read_ecdc, write_ecdc
+from codeclab.codecs.entropy.ecdc_files import language_model_tensors
 from codeclab.codecs.entropy.language_model import LanguageModel
-from codeclab.codecs.entropy.language_model_names import language_model_tensors
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.residual_vq import ResidualVQ

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from codeclab.codecs.entropy.ecdc_files import language_model_tensors
 from codeclab.codecs.entropy.language_model import LanguageModel, shifted
-from codeclab.codecs.entropy.language_model_names import language_model_tensors
 
 
 def released(golden):

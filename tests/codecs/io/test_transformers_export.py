@@ -24,7 +24,7 @@ from transformers.models.encodec.modeling_encodec import EncodecResidualVectorQu
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.io.transformers_export import ENCODEC_SETTINGS, encodec_bandwidths, to_transformers
-from codeclab.codecs.io.transformers_export_names import length_and_direction
+from codeclab.codecs.io.transformers_names import length_and_direction
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.factorized_vq import FactorizedVQ
 from codeclab.quantizers.residual_vq import ResidualVQ

@@ -9,9 +9,8 @@ import torch
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.ecdc import read_ecdc
-from codeclab.codecs.entropy.ecdc_files import published_name, released_language_model
+from codeclab.codecs.entropy.ecdc_files import REPLACED, published_name, released_language_model
 from codeclab.codecs.entropy.language_model import LanguageModel
-from codeclab.codecs.entropy.language_model_names import REPLACED
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.cli.code_files import run

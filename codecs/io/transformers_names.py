@@ -1,13 +1,29 @@
-"""Names of this package's tensors in ``transformers``' EncodecModel and DacModel."""
+"""Names of this package's tensors and settings in ``transformers``' EncodecModel and DacModel."""
 
 import re
 
 import torch
 from torch import Tensor
 
-from codeclab.codecs.io.renaming import renamed
+from codeclab.codecs.io.weights import DIRECTION, LENGTH, renamed
 
-ENCODEC_REPLACED = (
+ENCODEC_SETTINGS = {
+    "dimension": "hidden_size",
+    "channels": "audio_channels",
+    "n_filters": "num_filters",
+    "n_residual_layers": "num_residual_layers",
+    "dilation_base": "dilation_growth_rate",
+    "kernel_size": "kernel_size",
+    "last_kernel_size": "last_kernel_size",
+    "residual_kernel_size": "residual_kernel_size",
+    "compress": "compress",
+    "lstm_layers": "num_lstm_layers",
+    "causal": "use_causal_conv",
+    "pad_mode": "pad_mode",
+}
+"""Names in EncodecModel of SEANet's arguments, which it has once for encoder and decoder."""
+
+ENCODEC_NAMES = (
     (".convolution.", ".conv."),
     (".body.", ".block."),
     (".skip.", ".shortcut."),
@@ -17,14 +33,10 @@ ENCODEC_REPLACED = (
     (".counts", ".codebook.cluster_size"),
     (".updates", ".codebook.inited"),
 )
-"""Replacements that turn this package's names into EncodecModel's."""
+"""Parts of this package's names, and what stands there in EncodecModel's."""
 
 CONVOLUTION = ".conv.weight"
 """Suffix of the names of convolutions' weights in EncodecModel."""
-
-LENGTH = ".parametrizations.weight.original0"
-DIRECTION = ".parametrizations.weight.original1"
-"""Names of the two tensors of ``.weight`` in torch's weight norm, and hence in EncodecModel."""
 
 DAC_UNIT = ("snake1", "conv1", "snake2", "conv2")
 """DacModel's names of a residual unit's layers, in order."""
@@ -58,7 +70,7 @@ def encodec_export_tensors(tensors: dict[str, Tensor], weight_normed: bool) -> d
     """
     exported = {}
     for own_name, tensor in tensors.items():
-        name = renamed(own_name, ENCODEC_REPLACED)
+        name = renamed(own_name, ENCODEC_NAMES)
         if name.endswith(".inited"):
             exported[name] = (tensor > 0).float().reshape(1)  # a flag there, the number of updates here
         elif weight_normed and name.endswith(CONVOLUTION):
@@ -73,10 +85,10 @@ def dac_export_name(name: str, n_strides: int) -> str:
     """The name in DacModel of a tensor of ``Codec(DACEncoder, FactorizedVQ, DACDecoder)``.
 
     Args:
-        name: name in this package, with weight norm folded.
+        name: name in this package.
         n_strides: number of strides.
     """
-    match = re.fullmatch(r"(encoder|decoder)\.layers\.(\d+)\.(?:body\.(\d+)\.)?(\w+)", name)
+    match = re.fullmatch(r"(encoder|decoder)\.layers\.(\d+)\.(?:body\.(\d+)\.)?(.+)", name)
     if match is None:
         return name.replace("quantizer.stages.", "quantizer.quantizers.")
     part, layer, within, tensor = match.groups()
