@@ -14,8 +14,7 @@ from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runs.bare_parser import make_parser
 from codeclab.experiments.runs.build import build_typed
 from codeclab.experiments.runs.folder import RunFolderError
-from codeclab.experiments.runs.non_finite import report_non_finite
-from codeclab.experiments.train.non_finite import NonFiniteLossError
+from codeclab.experiments.runs.non_finite import is_non_finite
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -40,10 +39,9 @@ def run(command: str, argv: list[str]) -> int:
     except (RecipeError, RunFolderError, ValueError, MisconfigurationException) as error:
         print(f"codeclab {command}: {error}", file=sys.stderr)
         return 2
-    except NonFiniteLossError as error:
-        print(report_non_finite(error, cli.folder), file=sys.stderr)
-        return 1
     except (OSError, RuntimeError) as error:
+        if is_non_finite(error):
+            return 1
         reason = loader_died(error) or (str(error) if isinstance(error, OSError) else "")
         if not reason:
             raise

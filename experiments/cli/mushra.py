@@ -69,7 +69,7 @@ def analyse(options: argparse.Namespace) -> int:
     from codeclab.benchmarks.listening.results import analyse as analysed
     from codeclab.benchmarks.listening.results import markdown, write_results
     from codeclab.benchmarks.listening.screening import SCREENINGS as RULES
-    from codeclab.experiments.runner.listening import keep_figures
+    from codeclab.benchmarks.listening.figures import keep_figures
 
     folder = Path(options.folder)
     test = ListeningTest.load(folder)

@@ -23,7 +23,7 @@ from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runner.stamp import Stamp
+from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.evaluate import evaluate_codec, measure_baseline, pick_bitrates
 from codeclab.experiments.runs.lock import RunLock
 

@@ -1,6 +1,5 @@
 """Rows of a table, collected from the stored results of their jobs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.experiments.runner.baseline_rows import untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
-from codeclab.experiments.runner.listening import with_figures
+from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.experiments.runner.perform import measure_other, measured, measurement
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runs.folder import RunFolder
 
 
 def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowResult:
@@ -66,7 +64,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     measurements = [
         (evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in map(measured, made)
     ]
-    seconds = [duration for job in made if (duration := train_seconds(job.folder)) is not None]
+    seconds = [duration for job in made if (duration := job.folder.train_seconds) is not None]
     return RowResult(
         row,
         summary=summary_over_seeds(measurements),
@@ -88,12 +86,6 @@ def _with_listening(row: RowResult, draft: Draft, outcomes: Sequence[Outcome]) -
             info = (measure_other(job) if job.config is None else measured(job)[0]).info
             row = with_figures(row, Path(job.runs), info["codec"] or info.get("baseline"))
     return row
-
-
-def train_seconds(folder: RunFolder) -> float | None:
-    """Seconds that a run's training took, over all its continuations."""
-    timing = folder.path / "timing.json"
-    return float(json.loads(timing.read_text())["train_seconds"]) if timing.is_file() else None
 
 
 def summary_over_seeds(measurements: Sequence[tuple[Evaluation, DataFrame]]) -> DataFrame:

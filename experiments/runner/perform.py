@@ -27,14 +27,12 @@ from codeclab.experiments.config.recipes import RecipeError, import_file, import
 from codeclab.experiments.runner.baseline_rows import Measurement, measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runner.stamp import Stamp
+from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
 from codeclab.experiments.runs.lock import RunLock
-from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
-from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 SETTINGS = ".settings"
 """Folder beside the runs with the settings of runs that are trained in their own processes."""
@@ -111,12 +109,7 @@ def train(job: Job, notes: Notes | None = None) -> None:
         _train_in_process(job)
         return
     assert job.config is not None
-    cli = build_resolved(job.config, notes)
-    try:
-        cli.execute()
-    except NonFiniteLossError as error:
-        print(report_non_finite(error, cli.folder), file=sys.stderr)
-        raise
+    build_resolved(job.config, notes).execute()
 
 
 def _train_in_process(job: Job) -> None:

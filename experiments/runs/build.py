@@ -2,6 +2,7 @@
 
 import copy
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from codeclab.experiments.runs.folder import RunFolder, RunFolderError, derived_
 from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.left_out import CountLeftOut
 from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
+from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.progress import RunProgress
@@ -32,6 +34,7 @@ from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.samples import SaveSamples
 from codeclab.experiments.runs.training import say, train_on
 from codeclab.experiments.train.logs import TrainingLogs
+from codeclab.experiments.train.non_finite import NonFiniteLossError
 from codeclab.experiments.train.validation import Validation
 
 
@@ -211,6 +214,9 @@ class CodecCLI(RunCLI):
         self.datamodule.start_batch = self.start
         try:
             self._train()
+        except NonFiniteLossError as error:
+            print(report_non_finite(error, self.folder), file=sys.stderr)
+            raise
         finally:
             self.lock.release()
             end_workers()

@@ -107,6 +107,7 @@ class RunFolder:
         self.best = path / "checkpoints" / "best.ckpt"
         self.codec = path / "codec"
         self.metrics = path / "metrics.csv"
+        self.timing = path / "timing.json"
         self.samples = path / "samples"
         self.corpus = path / "corpus.csv"
         self.imports = path / FOLDER
@@ -126,6 +127,11 @@ class RunFolder:
             return False
         callbacks = torch.load(self.last, map_location="cpu", weights_only=True, mmap=True).get("callbacks", {})
         return bool(callbacks.get(CHECKPOINT_STATE, {}).get(VALIDATION_DUE, False))
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds that its training took, over all its continuations; None where it has none."""
+        return float(json.loads(self.timing.read_text())["train_seconds"]) if self.timing.is_file() else None
 
     def is_finished(self, steps: int) -> bool:
         """Whether this number of batches is trained and the end of the run is complete."""

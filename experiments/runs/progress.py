@@ -125,7 +125,7 @@ class RunProgress(Callback):
         if trainer.is_global_zero and self.folder.path.is_dir():
             timing = {"train_seconds": round(self.seconds + self.clock() - self.began, 1)}
             with suppress(OSError):  # a disk that is full ends no training for this
-                write_atomically(self.folder.path / "timing.json", json.dumps(timing))
+                write_atomically(self.folder.timing, json.dumps(timing))
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException

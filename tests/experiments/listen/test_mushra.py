@@ -33,7 +33,7 @@ from codeclab.experiments.listen.systems import read_subjects
 from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runner.listening import with_figures
+from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.evaluate import data_of
 

@@ -13,7 +13,7 @@ from codeclab.experiments.runner.draft import TableRequest, draft_row
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.read import read_table
-from codeclab.experiments.runner.stamp import Stamp
+from codeclab.experiments.runs.stamp import Stamp
 
 TINY = (
     "--scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 --model.quantizer.n_codebooks 2 "
