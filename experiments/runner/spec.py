@@ -1,8 +1,6 @@
 """A table's YAML as data: its rows, their flags and sizes at a scale, and the table as it is printed."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
@@ -61,16 +59,6 @@ class TableSpec:
     against: str | None = None
     data: str | None = None
     compute: Compute | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "TableSpec":
-        """What ``plain`` gave."""
-        compute = None if plain["compute"] is None else Compute(**plain["compute"])
-        return cls(**{**plain, "rows": [RowSpec.of(row) for row in plain["rows"]], "compute": compute})
 
     def rates_of(self, row: RowSpec, offered: list[float]) -> list[float]:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.
