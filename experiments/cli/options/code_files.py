@@ -24,6 +24,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         epilog=f"Example: codeclab {command} {example} --codec runs/NAME"
         + ("" if command == "decode" else " --bitrate 6"),
     )
+    parser.set_defaults(command=command, bitrate=None, entropy="none", language_model=None)
     parser.add_argument("input", metavar="IN", help="a file or a folder")
     parser.add_argument("output", metavar="OUT", help="a file, or a folder for a folder's files")
     add_codec(parser)
