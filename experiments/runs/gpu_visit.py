@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -161,7 +162,7 @@ class Visit:
         total = self.sizes.seconds
         row = {"seconds": max(60.0, 0.12 * total), "reserve": 0.54 * total}
         chosen = [(work, one) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
-        rows = [Part(f"{work.title}, {precision}", _Row(self, work, precision), **row) for work, precision in chosen]
+        rows = [Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in chosen]
         return [
             rows[0],
             Part("beside the released DAC", self.released, **row),
@@ -176,7 +177,7 @@ class Visit:
         if not self.sizes.graphs:
             return []
         works = [(work, one) for one in self.sizes.precisions for work in GRAPH_WORKS]
-        parts = [Part(f"{work.title}, {precision}", _Row(self, work, precision), **row) for work, precision in works]
+        parts = [Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in works]
         three_trainings = row | {"seconds": 1.5 * row["seconds"]}
         return [Part("graphs equal eager", self.compare, **three_trainings), *parts]
 
@@ -216,6 +217,10 @@ class Visit:
         for entry in json.loads(file.read_text())["results"]:
             self.results.append(entry)
             self.titles.append(title if entry["impl"] == "codeclab" else f"`{entry['impl']}`, its own `train_loop`")
+
+    def measure(self, work: Work, precision: str, seconds: float) -> None:
+        """A row of the table."""
+        self.step(work.title, self.flags(work, precision), seconds)
 
     def flags(self, work: Work, precision: str) -> list[str]:
         """The words of a training."""
@@ -290,18 +295,6 @@ class Visit:
         with archive.open("rb") as file:
             for number, piece in enumerate(iter(lambda: file.read(PIECE), b"")):
                 (self.to / f"codec.tar.{number}").write_bytes(piece)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Measures one row of the table."""
-
-    visit: Visit
-    work: Work
-    precision: str
-
-    def __call__(self, seconds: float) -> None:
-        self.visit.step(self.work.title, self.visit.flags(self.work, self.precision), seconds)
 
 
 def _printed(*words: str) -> str:

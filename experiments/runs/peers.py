@@ -147,16 +147,5 @@ class TrainingStep:
         return self._parts.take()
 
 
-def coder(options: dict[str, Any]) -> Coder:
-    """The factory of encoding and decoding."""
-    return Coder(options)
-
-
-def files(options: dict[str, Any]) -> FilesOfCodes:
-    """The factory of files of codes."""
-    return FilesOfCodes(options)
-
-
-def step(options: dict[str, Any]) -> TrainingStep:
-    """The factory of training steps."""
-    return TrainingStep(options)
+coder, files, step = Coder, FilesOfCodes, TrainingStep
+"""The adapters by the names that the harness is given."""
