@@ -17,14 +17,14 @@ from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import located
-from codeclab.experiments.cli.evaluate import check_metrics, limit
+from codeclab.experiments.cli.evaluate import check_metrics
 from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, read_baseline, usual_split
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_on, limit, read_baseline, usual_split
 from codeclab.experiments.runs.keep_evaluation import basis, keep
 from codeclab.experiments.runs.left_out import note_left_out, noted
 from codeclab.experiments.runs.training_data import label_of, run_of
@@ -72,12 +72,9 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
     codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
     rate = options.sample_rate or max((codec.sample_rate for codec in codecs), default=FULL_BAND)
     runs = [subject.path for subject in subjects if isinstance(subject.what, Codec) and run_of(subject.path)]
-    if runs:
-        data = data_of(runs[0], options.data, codecs[0], rate, beside=runs[1:])
-    else:
-        data = AudioData(options.data, sample_rate=rate, batch_size=1, workers=0)
+    data = data_of(next(iter(runs), None), options.data, subjects[0].what, rate, beside=runs[1:])
     data.channels = min((codec.channels for codec in codecs), default=1)
-    limit(data, options)
+    limit(data, options.clips, options.seconds, options.max_left_out)
     return data, options.split or usual_split(runs, data.folder)
 
 
@@ -113,8 +110,8 @@ def measure(
     if not wanted:
         raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those asked for")
     if isinstance(subject.what, Codec):
-        evaluation = evaluate_codec(
-            subject.what, data, wanted, options.metrics, split, options.workers, options.device, title=title
+        evaluation = evaluate_on(
+            data, subject.what, wanted, options.metrics, split, options.workers, options.device, title
         )
         of = evaluation.info["codec"]
     else:

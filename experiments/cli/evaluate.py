@@ -22,16 +22,7 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.left_out import LeftOut
-from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs.evaluate import (
-    FULL_BAND,
-    data_of,
-    evaluate_codec,
-    measure_baseline,
-    pick_bitrates,
-    read_baseline,
-    usual_split,
-)
+from codeclab.experiments.runs.evaluate import data_of, evaluate_on, limit, pick_bitrates, read_baseline, usual_split
 from codeclab.experiments.runs.keep_entropy import keep_entropy
 from codeclab.experiments.runs.keep_evaluation import basis, keep, said_of_same
 from codeclab.experiments.runs.left_out import noted, say_left_out
@@ -40,11 +31,10 @@ from codeclab.experiments.runs.training_data import label_of, run_of
 
 def measure_named(baseline: Baseline, options: argparse.Namespace, name: str) -> Evaluation:
     """Measure a baseline by the options of ``codeclab evaluate``; ``name`` is the name of its row."""
-    rate = options.sample_rate or baseline.sample_rate or FULL_BAND
-    data = AudioData(options.data, sample_rate=rate, channels=baseline.channels or 1, batch_size=1, workers=0)
-    limit(data, options)
+    data = data_of(None, options.data, baseline, options.sample_rate)
+    limit(data, options.clips, options.seconds, options.max_left_out)
     split = options.split or "all"  # nothing was trained on any of them
-    evaluation = measure_baseline(baseline, data, options.bitrates, options.metrics, split, options.workers)
+    evaluation = evaluate_on(data, baseline, options.bitrates, options.metrics, split, options.workers)
     evaluation.info |= {"name": name, BASIS: basis(describe_baseline(baseline), data, split)}
     return evaluation
 
@@ -56,13 +46,13 @@ def measure_codec(options: argparse.Namespace) -> Evaluation:
     run = Path(options.run)
     codec = Codec.from_pretrained(options.run)
     data = data_of(run, options.data, codec, options.sample_rate)
-    limit(data, options)
+    limit(data, options.clips, options.seconds, options.max_left_out)
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     if not rates:
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
         raise RecipeError(f"the codec offers none of these bitrates; it offers {offered} kbps")
     split = options.split or usual_split([run], data.folder)
-    evaluation = evaluate_codec(codec, data, rates, options.metrics, split, options.workers, options.device)
+    evaluation = evaluate_on(data, codec, rates, options.metrics, split, options.workers, options.device)
     evaluation.info |= {"name": label_of(run), BASIS: basis(evaluation.info["codec"], data, split)}
     return evaluation
 
@@ -85,7 +75,7 @@ def measure_entropy(options: argparse.Namespace, output: Path) -> LeftOut:
     if coders.names == ["none"]:
         raise RecipeError(f"no entropy coder was fitted to this codec: codeclab fit-lm --codec {options.run} fits two")
     data = data_of(Path(options.run), options.data, codec, options.sample_rate)
-    limit(data, options)
+    limit(data, options.clips, options.seconds, options.max_left_out)
     named = {name: coders.named(name) for name in coders.names}
     rates = pick_bitrates(codec.bitrates, options.bitrates)
     split = options.split or usual_split([Path(options.run)], data.folder)
@@ -105,16 +95,6 @@ def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     size = "weights not counted" if weights is None else f"{counted(weights, 'weight')}"
     factors = f"{speed['rtf_encoder']:.1f} encoding, {speed['rtf_decoder']:.1f} decoding"
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
-
-
-def limit(data: AudioData, options: argparse.Namespace) -> None:
-    """Measure on fewer or shorter clips, or leave out more files, where the options say so."""
-    if options.clips is not None:
-        data.max_test_clips = data.valid_clips = options.clips
-    if options.seconds is not None:
-        data.clip_seconds = options.seconds
-    if options.max_left_out is not None:
-        data.max_left_out = options.max_left_out
 
 
 def check_metrics(names: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.stamp import Stamp
-from codeclab.experiments.runs.evaluate import evaluate_codec, measure_baseline, pick_bitrates
+from codeclab.experiments.runs.evaluate import evaluate_on, pick_bitrates
 from codeclab.experiments.runs.lock import RunLock
 
 SPLIT = "split"
@@ -126,16 +126,12 @@ def measure_untrained(
             lock.acquire(wait=True)
         if plan.is_kept:
             return Evaluation.load(plan.folder)
-        evaluation = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
+        evaluation = evaluate_on(
+            plan.clips, plan.subject, plan.bitrates, spec.metrics, plan.split, workers, title=f"{row.name}, measuring"
+        )
         evaluation.save(plan.folder)
         plan.stamp.write(plan.folder)
     return evaluation
-
-
-def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -> Evaluation:
-    if isinstance(plan.subject, Codec):
-        return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
-    return measure_baseline(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title)
 
 
 def untrained_columns(row: RowSpec, spec: TableSpec, evaluation: Evaluation) -> DataFrame:

@@ -29,7 +29,7 @@ from codeclab.experiments.runner.fit_language_model import fit_language_model, h
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.build import build_resolved
-from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
+from codeclab.experiments.runs.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
@@ -155,7 +155,7 @@ def measure(job: Job) -> None:
     Stamp.remove(job.evaluation)
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"
-    evaluate_codec(codec, data_module, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
+    evaluate_on(data_module, codec, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
     coders, clips = Coders.beside(codec, job.folder.path), data_module.clips("test")
     columns = codec_columns(codec, spec.columns, rates, coders, clips)
     write_atomically(job.evaluation / "columns.csv", columns.to_csv(index=False, lineterminator="\n"))

@@ -41,8 +41,7 @@ def refuse_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     def again(*_: object, **__: object) -> Evaluation:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(baseline_rows, "measure_baseline", again)
-    monkeypatch.setattr(baseline_rows, "evaluate_codec", again)
+    monkeypatch.setattr(baseline_rows, "evaluate_on", again)
 
 
 def test_a_baseline_is_measured_where_the_paper_did_and_kept(
