@@ -13,11 +13,11 @@ from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
 from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.runner.baseline_rows import untrained_columns
+from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement, untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
 from codeclab.benchmarks.listening.figures import with_figures
-from codeclab.experiments.runner.perform import measure_other, measured, measurement
+from codeclab.experiments.runner.perform import measured
 from codeclab.experiments.runner.spec import TableSpec
 
 
@@ -48,8 +48,8 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     if not made:
         return RowResult(row, error=error)
     if row.kind != "trained":
-        nominal = measure_other(made[0])
-        folder = measurement(made[0]).folder
+        nominal = measure_untrained(made[0])
+        folder = plan_measurement(made[0]).folder
         columns = nominal.at_spent(untrained_columns(row, spec, nominal))
         evaluation = nominal.as_spent()
         return RowResult(
@@ -83,7 +83,7 @@ def _with_listening(row: RowResult, draft: Draft, outcomes: Sequence[Outcome]) -
     """With the listening figures of the codec, or of the first of several seeds that has some."""
     for job, outcome in zip(draft.jobs, outcomes, strict=True):
         if not outcome.error and row.listened is None:
-            info = (measure_other(job) if job.config is None else measured(job)[0]).info
+            info = (measure_untrained(job) if job.config is None else measured(job)[0]).info
             row = with_figures(row, Path(job.runs), info["codec"] or info.get("baseline"))
     return row
 

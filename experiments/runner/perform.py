@@ -24,7 +24,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.recipes import RecipeError, import_file, import_parts
-from codeclab.experiments.runner.baseline_rows import Measurement, measure_untrained, plan_measurement
+from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runs.stamp import Stamp
@@ -66,7 +66,7 @@ def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
                 fit_language_model(job)
                 measure(job)
             else:
-                measure_other(job)
+                measure_untrained(job)
         except NotInstalledError as error:
             print(f"{job.title}: {ABSENT}{error}", file=sys.stderr)
             return Outcome(error=f"{ABSENT}{error}")
@@ -166,7 +166,7 @@ def is_made(job: Job) -> bool:
     """Whether nothing is left to do for a job."""
     if job.config is None:
         try:
-            return measurement(job).is_kept
+            return plan_measurement(job).is_kept
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
     if not (job.is_trained and has_language_model(job)):
@@ -194,13 +194,3 @@ def _wanted(job: Job, codec: Codec) -> Stamp:
 def measured(job: Job) -> tuple[Evaluation, DataFrame]:
     """What ``measure`` kept: the evaluation, and the table's columns as lines of a summary."""
     return Evaluation.load(job.evaluation), pd.read_csv(job.evaluation / "columns.csv")
-
-
-def measurement(job: Job) -> Measurement:
-    """The measurement of a published codec or a baseline, and the folder of its figures."""
-    return plan_measurement(job.row, job.spec, job.data, job.runs, job.clips)
-
-
-def measure_other(job: Job) -> Evaluation:
-    """Measure a published codec or a baseline, unless its figures are already stored."""
-    return measure_untrained(job.row, job.spec, job.data, job.runs, job.workers, job.clips)
