@@ -24,7 +24,7 @@ from codeclab.experiments.runs.evaluate import keep_splits
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.left_out import CountLeftOut
-from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
+from codeclab.experiments.runs.loggers import make_loggers
 from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
 from codeclab.experiments.runs.process import Notes
@@ -137,10 +137,10 @@ class CodecCLI(RunCLI):
         fits = self.command == "fit" and not self.request.dry_run
         steps = settings.max_steps
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
-        latest = LatestFigures()
+        logs = TrainingLogs()
         # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
-        callbacks: list[Any] = [TrainingLogs(), Validation()]
-        callbacks.append(RunProgress(self.folder, latest if self.config.losses == "all" else None))
+        callbacks: list[Any] = [logs, Validation()]
+        callbacks.append(RunProgress(self.folder, logs if self.config.losses == "all" else None))
         callbacks.append(CountLeftOut(self.folder.path.name, self.folder.path if fits else None))
         own = self.config_init["trainer"].callbacks or []
         callbacks += own if isinstance(own, list) else [own]
@@ -156,7 +156,6 @@ class CodecCLI(RunCLI):
         self.start = 0
         if fits:
             self._open_folder(trainer)
-            trainer.loggers = [*trainer.loggers, latest]
         return trainer
 
     def brief_trainer(self, batches: int, callback: lightning.Callback) -> lightning.Trainer:
