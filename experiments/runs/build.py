@@ -12,7 +12,6 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.io.workers import end_workers
-from codeclab.codecs.wording import counted
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
 from codeclab.experiments.config.own_code import bring
 from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
@@ -27,12 +26,11 @@ from codeclab.experiments.runs.left_out import CountLeftOut
 from codeclab.experiments.runs.loggers import make_loggers
 from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
-from codeclab.experiments.runs.process import Notes
+from codeclab.experiments.runs.process import Notes, say
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.refusals import check_built, rate_advice
 from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.samples import SaveSamples
-from codeclab.experiments.runs.training import say, train_on
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 from codeclab.experiments.train.validation import Validation
@@ -152,8 +150,6 @@ class CodecCLI(RunCLI):
         trainer = self.make_trainer(steps, **kwargs)
         if self.command == "fit":
             self.model.refuse_graphs(trainer)
-        self.resume: Path | None = None
-        self.start = 0
         if fits:
             self._open_folder(trainer)
         return trainer
@@ -184,8 +180,7 @@ class CodecCLI(RunCLI):
         """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
         self.hold_lock("choose another --name")
         self.resume = self.folder.open(self.settings)
-        if self.resume is not None:
-            self.start = self.folder.steps
+        self.start = self.folder.steps
         listed = list_corpus(self.datamodule.corpus)
         if changed := differences(read_record(self.folder.corpus), listed):
             say(f"note: {self.folder.path.name}: {changed}")  # a table's rows, too, where all else was said before
@@ -210,29 +205,14 @@ class CodecCLI(RunCLI):
                 if remark:
                     say(remark)
         self.datamodule.n_batches = self.config.trainer.max_steps
-        self.datamodule.start_batch = self.start
+        run = self.folder.path
         try:
-            self._train()
+            self.train(f". Its codec: {self.folder.codec}", f"to measure its codec: codeclab evaluate {run}")
         except NonFiniteLossError as error:
             print(report_non_finite(error, self.folder), file=sys.stderr)
             raise
         finally:
-            self.lock.release()
             end_workers()
-
-    def _train(self) -> None:
-        """Train what is left; all of it is kept before the command ends because it was asked to.
-
-        Raises:
-            Stopped: a signal asked for it.
-        """
-        steps = self.config.trainer.max_steps
-        if self.folder.is_finished(steps):
-            made = counted(self.start, "batch", "batches")
-            say(f"{self.folder.path} is finished: {made}. Its codec: {self.folder.codec}")
-            return
-        trained = f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}"
-        train_on(self.trainer, self.model, self.datamodule, self.folder, self.start, trained)
 
 
 def build(command: str, argv: list[str], label: str | None = None, notes: Notes | None = None) -> CodecCLI:

@@ -9,12 +9,15 @@ import torch
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
+from codeclab.codecs.wording import counted
 from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
 from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.process import say
 from codeclab.experiments.runs.slurm_shell import cluster_plugins
+from codeclab.experiments.runs.stopping import Stopped, stop_request
 
 
 class RunCLI(LightningCLI):
@@ -28,11 +31,13 @@ class RunCLI(LightningCLI):
         owners: whose arguments the settings of the sections ``model``, ``data`` and ``trainer`` are.
         folder: of the run.
         settings: resolved, as the folder keeps them.
+        start: batches trained already; all of them where nothing but a validation is left.
     """
 
     owners: ClassVar[Mapping[str, type]]
     folder: RunFolder
     settings: dict[str, Any]
+    start: int
 
     def __init__(self, command: str, settings: dict[str, Any]) -> None:
         with warnings.catch_warnings():
@@ -96,3 +101,33 @@ class RunCLI(LightningCLI):
             # Idle ensembles and codebooks above a batch's bandwidth get no gradient.
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
         return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+
+    def train(self, finished: str, trained: str) -> None:
+        """Train the rest of the run; if a signal stops it, the training is saved before the command ends.
+
+        Args:
+            finished: said of a run in which nothing is left to do.
+            trained: said after the last batch.
+
+        Raises:
+            Stopped: a signal asked for it.
+        """
+        trainer, steps = self.trainer, self.trainer.max_steps
+        self.datamodule.start_batch = self.start
+        try:
+            if self.folder.is_finished(steps):
+                say(f"{self.folder.path} is finished: {counted(self.start, 'batch', 'batches')}{finished}")
+                return
+            if self.start >= steps:
+                trainer.fit_loop.epoch_loop.max_steps = self.start + 1  # to begin at all, for the validation that is left
+            # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
+            setattr(trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
+            last = str(self.folder.last) if self.folder.last.is_file() else None
+            with stop_request().held() as stop:
+                trainer.fit(self.model, self.datamodule, ckpt_path=last)
+            if trainer.global_step >= steps:
+                say(f"{self.folder.path} is trained; {trained}")
+            if stop.number is not None:
+                raise Stopped(stop.number, told=True)
+        finally:
+            self.lock.release()
