@@ -37,7 +37,7 @@ def data_of(
         path: the run's folder, or a codec's; None for a baseline, and a codec that lies nowhere.
         folder: audio to measure on in place of the run's.
         subject: the codec or baseline to be measured.
-        sample_rate: Hz of the originals it is measured against; None takes its own, or ``FULL_BAND`` where it takes any.
+        sample_rate: Hz of the originals it is measured against; None takes its own, or ``FULL_BAND`` if it has none.
         beside: other runs measured on the same clips; training files of any of them are not test clips.
     """
     settings: dict[str, Any] = {}
@@ -71,7 +71,7 @@ def keep_splits(data: AudioData, folder: RunFolder) -> None:
 def limit(
     data: AudioData, clips: int | None = None, seconds: float | None = None, max_left_out: float | None = None
 ) -> None:
-    """Measure on at most so many clips, cut them to so many seconds, allow such a share of unusable files; None: as is."""
+    """Take at most so many clips, cut to so many seconds, and allow such a share of unusable files; None: as it is."""
     if clips is not None:
         data.max_test_clips = data.valid_clips = clips
     if seconds is not None:

@@ -162,7 +162,9 @@ class Visit:
         total = self.sizes.seconds
         row = {"seconds": max(60.0, 0.12 * total), "reserve": 0.54 * total}
         chosen = [(work, one) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
-        rows = [Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in chosen]
+        rows = [
+            Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in chosen
+        ]
         return [
             rows[0],
             Part("beside the released DAC", self.released, **row),
@@ -177,7 +179,9 @@ class Visit:
         if not self.sizes.graphs:
             return []
         works = [(work, one) for one in self.sizes.precisions for work in GRAPH_WORKS]
-        parts = [Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in works]
+        parts = [
+            Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in works
+        ]
         three_trainings = row | {"seconds": 1.5 * row["seconds"]}
         return [Part("graphs equal eager", self.compare, **three_trainings), *parts]
 

@@ -69,24 +69,13 @@ class CountLeftOut(Callback):
         self.shorter = dict(state_dict.get("shorter", {}))
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, *_: Any
     ) -> None:
         """Note what could not be read for the batch."""
-        self._note(batch)
+        self.reasons |= dict(batch.get("left_out", ()))
+        self.shorter |= dict(batch.get("shorter", ()))
 
-    def on_validation_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Note the clips that could not be read."""
-        self._note(batch)
-
-    on_test_batch_end = on_validation_batch_end
+    on_validation_batch_end = on_test_batch_end = on_train_batch_end
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Print how many files were left out and why, including those before the first batch."""
@@ -100,10 +89,6 @@ class CountLeftOut(Callback):
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Print the files of a command that only tests."""
         self._say(trainer)
-
-    def _note(self, batch: Any) -> None:
-        self.reasons |= dict(batch.get("left_out", ()))
-        self.shorter |= dict(batch.get("shorter", ()))
 
     def _say(self, trainer: lightning.Trainer) -> None:
         corpus = getattr(getattr(trainer, "datamodule", None), "corpus", None)

@@ -92,9 +92,7 @@ class RunProgress(Callback):
             if self.first:
                 print(f"{self.name}: continuing after batch {self.first}", file=sys.stderr, flush=True)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Move the bar, or write a line: after ten batches, then every two minutes, and after the last."""
         if not trainer.is_global_zero:
             return
@@ -127,9 +125,7 @@ class RunProgress(Callback):
             with suppress(OSError):  # a disk that is full ends no training for this
                 write_atomically(self.folder.timing, json.dumps(timing))
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Close the bar."""
         self.bar.stop()
 

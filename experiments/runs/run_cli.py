@@ -118,8 +118,8 @@ class RunCLI(LightningCLI):
             if self.folder.is_finished(steps):
                 say(f"{self.folder.path} is finished: {counted(self.start, 'batch', 'batches')}{finished}")
                 return
-            if self.start >= steps:
-                trainer.fit_loop.epoch_loop.max_steps = self.start + 1  # to begin at all, for the validation that is left
+            if self.start >= steps:  # to begin at all, for the validation that is left
+                trainer.fit_loop.epoch_loop.max_steps = self.start + 1
             # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
             setattr(trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
             last = str(self.folder.last) if self.folder.last.is_file() else None
