@@ -161,10 +161,7 @@ class Visit:
         """All that is done, the most important first. What a part does not need, later parts may take."""
         total = self.sizes.seconds
         row = {"seconds": max(60.0, 0.12 * total), "reserve": 0.54 * total}
-        chosen = [(work, one) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
-        rows = [
-            Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in chosen
-        ]
+        rows = [self._part(work, one, row) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
         return [
             rows[0],
             Part("beside the released DAC", self.released, **row),
@@ -175,13 +172,13 @@ class Visit:
             Part("its codec, evaluated", self.evaluate),
         ]
 
+    def _part(self, work: Work, precision: str, limits: dict[str, float]) -> Part:
+        return Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **limits)
+
     def _graph_parts(self, row: dict[str, float]) -> list[Part]:
         if not self.sizes.graphs:
             return []
-        works = [(work, one) for one in self.sizes.precisions for work in GRAPH_WORKS]
-        parts = [
-            Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **row) for work, precision in works
-        ]
+        parts = [self._part(work, one, row) for one in self.sizes.precisions for work in GRAPH_WORKS]
         three_trainings = row | {"seconds": 1.5 * row["seconds"]}
         return [Part("graphs equal eager", self.compare, **three_trainings), *parts]
 
