@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runs.folder import RunFolder
@@ -34,7 +32,7 @@ def describe_start(start: str | None) -> list[str]:
     folder = RunFolder(Path(start)) if start else None
     if folder is None or not folder.config.is_file():
         return []
-    config = yaml.safe_load(folder.config.read_text())
+    config = folder.settings
     compute = Compute(folder.steps, config["data"]["batch_size"], config["data"]["seconds"])
     alone = "" if config["model"]["discriminators"] else ", without discriminators"
     return [f"{Path(str(start)).name} was trained before the rows: {compute.text}{alone}."]

@@ -93,8 +93,7 @@ class CodecCLI(RunCLI):
         if trainer.precision is not None:
             return
         if self.folder.config.is_file():
-            stored = yaml.safe_load(self.folder.config.read_text()) or {}
-            trainer.precision = (stored.get("trainer") or {}).get("precision")
+            trainer.precision = (self.folder.settings.get("trainer") or {}).get("precision")
         elif trains_on_cpu(trainer.accelerator) and has_fast_bf16():
             trainer.precision = "bf16-mixed"
             self.remarks.append(

@@ -113,6 +113,11 @@ class RunFolder:
         self.imports = path / FOLDER
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The run's resolved settings; empty where it has none yet."""
+        return (yaml.safe_load(self.config.read_text(encoding="utf-8")) or {}) if self.config.is_file() else {}
+
+    @property
     def steps(self) -> int:
         """Batches trained up to the last checkpoint."""
         if not self.last.is_file():
@@ -149,7 +154,7 @@ class RunFolder:
         """
         if not self.config.is_file():
             return []
-        settings = yaml.safe_load(self.config.read_text()) or {}
+        settings = self.settings
         stored = experiment_settings(settings)
         wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
         known = experiment_settings(defaults or {})
