@@ -145,7 +145,7 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     reason = None if request.language_model is None else refusal(cli.model.codec)
     if reason is not None:
         notes(f"{draft.row.name} gets no language model: {reason}")
-    name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
+    name, devices, steps = cli.folder.path.name, cli.n_devices, int(cli.config.trainer.max_steps)
     accelerator = dict(read_words(flags).settings).get("trainer.accelerator", "auto")
     for seed in range(request.seeds):
         own = f"{name}-seed{seed}" if seed else name
@@ -182,19 +182,6 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def count_devices(cli: CodecCLI) -> int:
-    """The number of devices on which a run is trained."""
-    if not cli.is_distributed:
-        return 1
-    devices = cli.config.trainer.devices
-    if isinstance(devices, list):
-        return len(devices)
-    text = str(devices)
-    if text in ("auto", "-1"):
-        return torch.cuda.device_count()
-    return len(text.split(",")) if "," in text else int(text)
 
 
 def run_size(cli: CodecCLI) -> int:

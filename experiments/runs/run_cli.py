@@ -78,14 +78,20 @@ class RunCLI(LightningCLI):
             self.lock.hold(str(self.folder.path), advice)
 
     @property
+    def n_devices(self) -> int:
+        """Devices on which the run is trained, of each of its machines."""
+        devices = self.config.trainer.devices
+        if isinstance(devices, list):
+            return len(devices)
+        if str(devices) in ("auto", "-1"):
+            on_gpus = self.config.trainer.accelerator in ("auto", "gpu", "cuda")
+            return max(torch.cuda.device_count(), 1) if on_gpus else 1
+        return len(devices.split(",")) if "," in str(devices) else int(devices)
+
+    @property
     def is_distributed(self) -> bool:
         """Whether the run has several devices, on one machine or on several."""
-        devices = self.config.trainer.devices
-        if self.config.trainer.num_nodes > 1:
-            return True
-        if str(devices) in ("auto", "-1"):
-            return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
-        return len(devices) > 1 if isinstance(devices, list) else str(devices) != "1"
+        return self.config.trainer.num_nodes > 1 or self.n_devices > 1
 
     def make_trainer(self, steps: int, **kwargs: Any) -> lightning.Trainer:
         """A trainer of the settings, with checkpoints that are written whole or not at all.
