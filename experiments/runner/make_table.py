@@ -22,8 +22,7 @@ from codeclab.experiments.runner.cores import in_threads, threads_each
 from codeclab.experiments.runner.draft import Draft, TableRequest, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, slug
 from codeclab.experiments.runner.perform import is_made, sweep
-from codeclab.experiments.runner.plan import describe_plan
-from codeclab.experiments.runner.schedule import longest_first
+from codeclab.experiments.runner.plan import describe_plan, longest_first
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.starts import common_start, describe_start, titled
 from codeclab.experiments.runner.timing import Timings

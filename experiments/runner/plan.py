@@ -1,7 +1,8 @@
-"""The plan of a table, printed before it begins: rows, batches, time, disk."""
+"""The plan of a table: the order of its jobs, and what is printed before it begins: rows, batches, time, disk."""
 
+import heapq
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.fit_language_model import has_language_model, model_steps
-from codeclab.experiments.runner.schedule import makespan
+from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runs.progress import clock
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
@@ -79,3 +80,22 @@ def _bytes(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.1f} {name}"
     return f"{size / 2**10:.0f} KiB"
+
+
+def longest_first(drafts: Sequence[Draft]) -> list[Job]:
+    """All jobs of the rows, the longest first, so that short ones end last."""
+    timed = [(time, job) for draft in drafts for time, job in zip(draft.times, draft.jobs, strict=True)]
+    return [job for _, job in sorted(timed, key=lambda pair: -pair[0])]
+
+
+def makespan(times: Iterable[float], at_a_time: int) -> float:
+    """Seconds until all jobs are done, each begun, longest first, as soon as another has ended.
+
+    Args:
+        times: seconds of each job.
+        at_a_time: number of jobs that run side by side.
+    """
+    ends = [0.0] * at_a_time
+    for time in sorted(times, reverse=True):
+        heapq.heapreplace(ends, ends[0] + time)
+    return max(ends)

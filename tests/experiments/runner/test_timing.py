@@ -10,8 +10,7 @@ from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.runner import timing
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job
-from codeclab.experiments.runner.plan import describe_plan
-from codeclab.experiments.runner.schedule import longest_first, makespan
+from codeclab.experiments.runner.plan import describe_plan, longest_first, makespan
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.timing import Timings, architecture, time_batch
 from codeclab.experiments.train import profiling
