@@ -139,7 +139,7 @@ def run(command: str, argv: list[str]) -> int:
         else:
             evaluation = measure_codec(options)
             beside = _beside(options)
-    except (RecipeError, ValueError) as error:
+    except ValueError as error:
         print(f"codeclab evaluate: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:

@@ -126,7 +126,7 @@ def run(command: str, argv: list[str]) -> int:
         how, notes = export(codec, directory, options.format, options.half)
         if options.format == "codeclab":
             keep_fitted(fitted, directory)
-    except (RecipeError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"codeclab export: {error}", file=sys.stderr)
         return 2
     for note in [] if options.format in SUFFIXES else notes:

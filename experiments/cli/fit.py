@@ -13,7 +13,6 @@ from codeclab.experiments.config.recipes import RecipeError, import_parts
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runs.bare_parser import make_parser
 from codeclab.experiments.runs.build import build_typed
-from codeclab.experiments.runs.folder import RunFolderError
 from codeclab.experiments.runs.non_finite import is_non_finite
 
 
@@ -36,7 +35,7 @@ def run(command: str, argv: list[str]) -> int:
                 print(cli.origin.replace("init:", "init          ", 1))
         else:
             cli.execute()
-    except (RecipeError, RunFolderError, ValueError, MisconfigurationException) as error:
+    except (ValueError, MisconfigurationException) as error:
         print(f"codeclab {command}: {error}", file=sys.stderr)
         return 2
     except (OSError, RuntimeError) as error:

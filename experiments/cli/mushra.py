@@ -76,6 +76,6 @@ def run(command: str, argv: list[str]) -> int:
     options = make_parser().parse_args(argv)
     try:
         return STEPS[options.step](options)
-    except (RecipeError, ValueError) as error:
+    except ValueError as error:
         print(f"codeclab mushra {options.step}: {error}", file=sys.stderr)
         return 2
