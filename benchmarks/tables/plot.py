@@ -121,11 +121,16 @@ def _panels(table: Table, titles: Sequence[str], width: float, height: float) ->
     figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
     panels = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
     for panel, title in zip(panels, titles, strict=True):
-        panel.set_title(title, loc="left", fontsize=10, color=INK)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(FAINT)
-        panel.tick_params(colors=INK, labelsize=9, length=0)
+        plain_panel(panel, title)
     return figure, panels
+
+
+def plain_panel(panel: Axes, title: str) -> None:
+    """Give a panel its title and two faint axes."""
+    panel.set_title(title, loc="left", fontsize=10, color=INK)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(FAINT)
+    panel.tick_params(colors=INK, labelsize=9, length=0)
 
 
 def _across(panels: int) -> int:
@@ -163,7 +168,7 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
         panel.set_axisbelow(True)
         _as_printed(panel, chart.name, "y")
     for panel in panels:
-        _bitrate_axis(panel, sorted(bitrates))
+        octave_axis(panel, sorted(bitrates), "kbps")
     captions = [_footnote(table)] * measured + ["Hollow: published."] * beside
     _legend(figure, panels, len(drawn), " ".join(captions))
     return figure
@@ -240,17 +245,17 @@ def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
     return figure
 
 
-def _bitrate_axis(panel: Axes, bitrates: Sequence[float]) -> None:
-    """Octaves of bitrate are equally far apart; labels stand where something was measured, none upon another."""
+def octave_axis(panel: Axes, values: Sequence[float], label: str) -> None:
+    """Octaves are equally far apart; labels stand where something was measured, none upon another."""
     panel.set_xscale("log", base=2)
     labelled: list[float] = []
-    for bitrate in bitrates:
-        if not labelled or bitrate / labelled[-1] > 1.2:
-            labelled.append(bitrate)
+    for value in values:
+        if not labelled or value / labelled[-1] > 1.2:
+            labelled.append(value)
     panel.xaxis.set_major_locator(FixedLocator(labelled))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    panel.set_xlabel("kbps", fontsize=9, color=INK)
+    panel.set_xlabel(label, fontsize=9, color=INK)
 
 
 def _dots(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure:
