@@ -1,7 +1,6 @@
 """The plan of a table: the order of its jobs, and what is printed before it begins: rows, batches, time, disk."""
 
 import heapq
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.fit_language_model import has_language_model, model_steps
 from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runs.disk import free_bytes
 from codeclab.experiments.runs.progress import clock
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
@@ -45,7 +45,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     # A checkpoint is written beside the one it replaces.
     needed = sum(new) + at_a_time * max(new, default=0) // 2
     if needed:
-        free = _free(runs)
+        free = free_bytes(runs)
         lines.append(
             f"  disk: about {_bytes(needed)} needed, {_bytes(free)} free"
             + (": NOT ENOUGH, rows will fail when it is full" if needed > free else "")
@@ -67,12 +67,6 @@ def _row_plan(draft: Draft) -> str:
     share = f"{left:,} of " * (left < total) + counted(total, "batch", "batches")
     time = "" if draft.seconds is None else f", about {clock(left * draft.seconds)}"
     return f"{seeds}{share}{time}{model}"
-
-
-def _free(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def _bytes(size: int) -> str:
