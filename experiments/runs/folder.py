@@ -19,29 +19,12 @@ from codeclab.experiments.config.own_code import FOLDER
 from codeclab.experiments.config.recipes import moved
 
 MACHINE_KEYS = (
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.enable_progress_bar",
-    "trainer.enable_model_summary",
-    "trainer.default_root_dir",
-    "trainer.log_every_n_steps",
-    "trainer.profiler",
-    "trainer.logger",
-    "trainer.callbacks",
-    "data.workers",
-    "model.cuda_graphs",
-    "data.max_left_out",
-    "name",
-    "runs",
-    "checkpoint_minutes",
-    "losses",
-    "ckpt_path",
+    *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.default_root_dir"),
+    *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.log_every_n_steps"),
+    *("trainer.profiler", "trainer.logger", "trainer.callbacks"),
+    *("data.workers", "data.max_left_out", "model.cuda_graphs"),
+    *("name", "runs", "config", "ckpt_path", "checkpoint_minutes", "losses", "weights_only", "made_for"),
     "init",  # its identity counts, wherever it lies
-    "config",
-    "weights_only",
-    "made_for",
 )
 """Settings of the machine, not of the experiment: they do not change a run's name, and do not prevent continuing it."""
 

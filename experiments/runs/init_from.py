@@ -23,17 +23,8 @@ from codeclab.experiments.train.former_names import current_names
 from codeclab.experiments.train.module import CodecExperiment
 
 LEARNING = (
-    *(
-        "weight_init",
-        "kmeans_init",
-        "pca_init",
-        "kmeans_iterations",
-        "decay",
-        "epsilon",
-        "dead_threshold",
-        "dead_share",
-    ),
-    *("gradient", "commitment", "seed"),
+    *("weight_init", "kmeans_init", "pca_init", "kmeans_iterations", "decay", "epsilon", "dead_threshold"),
+    *("dead_share", "gradient", "commitment", "seed"),
 )
 """Arguments that say how a part starts and learns, not what it computes; they may differ silently."""
 
