@@ -9,6 +9,9 @@ from codeclab.experiments.config.sizes import size_flags
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.evaluate import pick_bitrates
 
+SHOWN = ("title", "source", "metrics", "columns", "margin", "figure", "against")
+"""What a table that is printed has from its YAML as it stands there."""
+
 
 def flags_at(row: RowSpec, scale: str | None) -> list[str]:
     """A row's flags, its sizes in proportion to a scale's.
@@ -82,16 +85,5 @@ class TableSpec:
             ranked: whether the rows are trained often or for long enough for the best figure to be set in bold.
             full_size: whether they are the paper's in size and training; None where that is so of ranked rows.
         """
-        return Table(
-            title=self.title,
-            source=self.source,
-            metrics=self.metrics,
-            rows=rows,
-            notes=[*notes, *self.notes],
-            ranked=ranked,
-            full_size=full_size,
-            columns=self.columns,
-            margin=self.margin,
-            figure=self.figure,
-            against=self.against,
-        )
+        same = {name: getattr(self, name) for name in SHOWN}
+        return Table(**same, rows=rows, notes=[*notes, *self.notes], ranked=ranked, full_size=full_size)
