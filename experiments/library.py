@@ -166,11 +166,10 @@ def evaluate(
     if not rates or isinstance(rates, int):
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates) or "any: choose some, as in bitrates=[6.0, 12.0]"
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
-    if isinstance(codec, Codec):
-        usual = "test" if path is None else usual_split([path], module.folder)
-    else:
-        usual = "all"
-    return evaluate_on(module, codec, rates, metrics, split or usual, workers, device)
+    if split is None:
+        unknown = "test" if isinstance(codec, Codec) else "all"
+        split = unknown if path is None else usual_split([path], module.folder)
+    return evaluate_on(module, codec, rates, metrics, split, workers, device)
 
 
 def table(

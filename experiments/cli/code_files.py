@@ -152,9 +152,7 @@ def _perform(source: Path, target: Path) -> Outcome:
     return _worker(source, target)
 
 
-def outcomes(
-    options: argparse.Namespace, files: Sequence[tuple[Path, Path]], jobs: int
-) -> Iterator[Outcome]:
+def outcomes(options: argparse.Namespace, files: Sequence[tuple[Path, Path]], jobs: int) -> Iterator[Outcome]:
     """What becomes of each file, as it is done; several at a time where there are several jobs."""
     if jobs == 1:
         worker = Worker(options)

@@ -51,11 +51,11 @@ def serve(options: argparse.Namespace) -> int:
 def analyse(options: argparse.Namespace) -> int:
     """Analyse the ratings and print the results."""
     from codeclab.benchmarks.listening.design import ListeningTest
+    from codeclab.benchmarks.listening.figures import keep_figures
     from codeclab.benchmarks.listening.ratings import read_folder
     from codeclab.benchmarks.listening.results import analyse as analysed
     from codeclab.benchmarks.listening.results import markdown, write_results
     from codeclab.benchmarks.listening.screening import SCREENINGS as RULES
-    from codeclab.benchmarks.listening.figures import keep_figures
 
     folder = Path(options.folder)
     test = ListeningTest.load(folder)

@@ -8,6 +8,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.grid import NOT_RANKED, notes
 from codeclab.benchmarks.tables.record import is_table, read_record
@@ -15,9 +16,8 @@ from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.io.missing import missing
 from codeclab.experiments.config.recipes import RecipeError
-from codeclab.benchmarks.listening.figures import with_figures
-from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 

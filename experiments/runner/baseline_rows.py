@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.evaluate import evaluate_on, pick_bitrates
 from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.stamp import Stamp
 
 SPLIT = "split"
 """Beside those settings, the split on which a row that is not trained is measured; the default is test."""

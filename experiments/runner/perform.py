@@ -27,11 +27,11 @@ from codeclab.experiments.config.recipes import RecipeError, import_file, import
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import Notes
+from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
 
 SETTINGS = ".settings"

@@ -115,7 +115,9 @@ class RunCheckpoint(Callback):
         if stops:
             self._stop(trainer)
 
-    def on_validation_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_validation_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
+    ) -> None:
         """Stop if a signal requested it; the training is saved before a validation begins."""
         if trainer.state.fn == "fit" and self._any(trainer, stop_request().number is not None):
             if self.saved_at != trainer.global_step:
