@@ -66,7 +66,7 @@ def _row(path: Path, row: dict[str, Any]) -> RowSpec:
     if other := named_codec(str(given.get("codec"))):
         given |= {"codec": None, "baseline": other}
     figures = [_figures(path, row["name"], one) for one in given.get("figures", [])]
-    return RowSpec(**{**given, "figures": figures})
+    return RowSpec(**{"flags": [], **given, "figures": figures})
 
 
 def _figures(path: Path, name: str, figures: Any) -> Figures:
