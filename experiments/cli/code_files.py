@@ -18,13 +18,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.names import EngineName
 from codeclab.codecs.entropy.audio_files import CodedFile, decode_file, encode_file, reconstruct_file
 from codeclab.codecs.entropy.choice import Coders
-from codeclab.codecs.entropy.ecdc_files import (
-    SUFFIX,
-    decode_ecdc,
-    encode_ecdc,
-    published_name,
-    released_language_model,
-)
+from codeclab.codecs.entropy.ecdc_files import SUFFIX, decode_ecdc, encode_ecdc, published_name, released_language_model
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file

@@ -10,14 +10,7 @@ import torch
 
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.speed.arithmetic import SIDE
-from codeclab.benchmarks.speed.in_turns import (
-    HEADER,
-    Timed,
-    describe_machine,
-    in_turns,
-    machine_rows,
-    machine_works,
-)
+from codeclab.benchmarks.speed.in_turns import HEADER, Timed, describe_machine, in_turns, machine_rows, machine_works
 from codeclab.benchmarks.speed.inference import time_inference
 from codeclab.benchmarks.speed.metrics import shares, time_metrics
 from codeclab.codecs.io.files import write_atomically

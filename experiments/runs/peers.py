@@ -86,10 +86,7 @@ class FilesOfCodes(CodecAndNoise):
         super().__init__(options, 4)
         self.n_codebooks = self.codec.n_codebooks_for(float(options.get("bitrate", 6)))
         sizes = self.codec.quantizer.codebook_sizes
-        self.coders = {
-            "": PackedCoder(sizes),
-            "_lm": ModelCoder(LanguageModel(self.n_codebooks, sizes[0]).eval()),
-        }
+        self.coders = {"": PackedCoder(sizes), "_lm": ModelCoder(LanguageModel(self.n_codebooks, sizes[0]).eval())}
         self.written: dict[str, bytes] = {}
         for name in self.coders:
             self.phases["compress" + name] = partial(self.compress, name)

@@ -6,10 +6,7 @@ from codeclab.codecs.engines.names import ENGINES
 from codeclab.experiments.cli.options.shared import add_codec, add_imports
 
 SUMMARIES = {
-    "encode": (
-        "Code an audio file, or every one in a folder, into small files.",
-        "speech.wav speech.clc",
-    ),
+    "encode": ("Code an audio file, or every one in a folder, into small files.", "speech.wav speech.clc"),
     "decode": ("Decode a .clc or .ecdc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
     "reconstruct": ("Put audio through a codec, as a listener would get it.", "album/ album-6kbps/"),
 }
