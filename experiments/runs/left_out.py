@@ -87,14 +87,12 @@ class CountLeftOut(Callback):
         """Print how many files were left out and why, including those before the first batch."""
         self._say(trainer)
 
+    on_test_end = on_train_end
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the files of a command that only validates."""
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._say(trainer)
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the files of a command that only tests."""
-        self._say(trainer)
 
     def _say(self, trainer: Trainer) -> None:
         corpus = getattr(getattr(trainer, "datamodule", None), "corpus", None)
