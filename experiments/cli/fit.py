@@ -11,8 +11,7 @@ from codeclab.experiments.cli.options.fit import help_text
 from codeclab.experiments.config.parts import all_slots, find_part
 from codeclab.experiments.config.recipes import RecipeError, import_parts
 from codeclab.experiments.config.words import Words, read_words
-from codeclab.experiments.runs.bare_parser import make_parser
-from codeclab.experiments.runs.build import build_typed
+from codeclab.experiments.runs.build import build_typed, make_parser
 from codeclab.experiments.runs.non_finite import is_non_finite
 
 

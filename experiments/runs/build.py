@@ -257,3 +257,19 @@ def build_resolved(config: dict[str, Any], notes: Notes | None = None) -> CodecC
     made_for = config.get("made_for") or {}
     request = Request(settings=copy.deepcopy(config), recipe=made_for.get("recipe") or "run")
     return CodecCLI("fit", request, notes or Notes(silent=True))
+
+
+class BareCLI(CodecCLI):
+    """Makes the parser, parses nothing and builds nothing."""
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Leave the seed alone, as there are no settings."""
+        self.config = {"seed_everything": False}
+
+    def instantiate_classes(self) -> None:
+        """Build nothing."""
+
+
+def make_parser(command: str) -> LightningArgumentParser:
+    """The parser of ``fit``, ``validate`` or ``test``: what it knows, and its help."""
+    return BareCLI(command, Request(), Notes()).parser
