@@ -148,7 +148,6 @@ class Visit:
         self.peers = peers
         self.to = to
         self.scratch = scratch
-        self.titles: list[str] = []
         self.results: list[dict[str, Any]] = []
         self.tests: dict[str, int] = {}
         self.training: dict[str, Any] = {}
@@ -193,10 +192,10 @@ class Visit:
         last = outcomes[-1]
         print(f"{last.name}: {last.failure or 'done'} ({last.seconds:.0f} s)", flush=True)
         write_atomically(self.to / "visit.json", json.dumps(self.as_json(), indent=2) + "\n")
-        write_atomically(self.to / "visit.md", page(self.titles, self.as_json()))
+        write_atomically(self.to / "visit.md", page(self.as_json()))
 
     def as_json(self) -> dict[str, Any]:
-        """All figures; ``results`` is as the peers' harness prints it."""
+        """All figures; ``results`` is as the peers' harness prints it, with a title each."""
         return {
             "script": "gpu_visit.sh",
             "date": date.today().isoformat(),
@@ -216,8 +215,8 @@ class Visit:
         count = ["--batches", str(self.sizes.batches), "--warm-up", str(min(5, self.sizes.batches))]
         self.command("codeclab.experiments.runs.profiled_step", ["--to", str(file), *count, *words], seconds)
         for entry in json.loads(file.read_text())["results"]:
-            self.results.append(entry)
-            self.titles.append(title if entry["impl"] == "codeclab" else f"`{entry['impl']}`, its own `train_loop`")
+            own_title = title if entry["impl"] == "codeclab" else f"`{entry['impl']}`, its own `train_loop`"
+            self.results.append({"title": own_title, **entry})
 
     def measure(self, work: Work, precision: str, seconds: float) -> None:
         """A row of the table."""
