@@ -81,7 +81,9 @@ class CodecCLI(RunCLI):
         self.requested: dict[str, Any] = copy.deepcopy(self.settings)
         if self.command == "fit":
             self._choose_precision()
-        self._check()
+        refuse_precision(str(self.config.trainer.precision))
+        if self.command == "fit" and not self.request.dry_run:
+            self.refuse_differences()
 
     def _choose_precision(self) -> None:
         """Where nobody chose: a run that continues keeps its precision, a new one takes what is fast on this processor.
@@ -100,13 +102,6 @@ class CodecCLI(RunCLI):
                 "networks compute in bfloat16 on this processor; --trainer.precision 32-true stops that"
             )
         self.settings["trainer"]["precision"] = trainer.precision
-
-    def _check(self) -> None:
-        """What can be refused before anything is built."""
-        precision = str(self.config.trainer.precision)
-        refuse_precision(precision)
-        if self.command == "fit" and not self.request.dry_run:
-            self.refuse_differences()
 
     def instantiate_classes(self) -> None:
         """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
