@@ -19,9 +19,7 @@ from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import check_language_model
-from codeclab.experiments.runner.launcher import LocalLauncher
-from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, make_table
-from codeclab.experiments.runner.perform import perform
+from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
@@ -227,10 +225,5 @@ def table(
     )
     notes = Notes()
     drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)
-    if slots:
-        return make_table(request, drafts, slots, LocalLauncher(Path(runs), slots), _path(output))
-    return make_table(request, drafts, slots, lambda todo, wait: [perform(j, wait, notes) for j in todo], _path(output))
-
-
-def _path(output: str | Path | None) -> Path | None:
-    return None if output is None else Path(output)
+    launcher = launcher_here(Path(runs), slots, notes)
+    return make_table(request, drafts, slots, launcher, None if output is None else Path(output))

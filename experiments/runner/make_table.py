@@ -21,7 +21,8 @@ from codeclab.experiments.runner.compute import Compute, describe_compute
 from codeclab.experiments.runner.cores import in_threads, threads_each
 from codeclab.experiments.runner.draft import Draft, TableRequest, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, slug
-from codeclab.experiments.runner.perform import is_made, sweep
+from codeclab.experiments.runner.launcher import LocalLauncher
+from codeclab.experiments.runner.perform import is_made, perform, sweep
 from codeclab.experiments.runner.plan import describe_plan, longest_first
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.timing import Timings
@@ -69,6 +70,13 @@ def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[RowSpec]:
         near = did_you_mean(unknown[0], known)
         raise RecipeError(f"table {spec.name!r} has no row {', '.join(unknown)}{near}; it has: {', '.join(known)}")
     return [by_name[name] for name in wanted]
+
+
+def launcher_here(runs: Path, slots: Slots, notes: Notes) -> Launcher:
+    """What makes jobs on this machine: each in a process of its own where there are slots, else all in this one."""
+    if slots:
+        return LocalLauncher(runs, slots)
+    return lambda jobs, wait: [perform(job, wait, notes) for job in jobs]
 
 
 def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
