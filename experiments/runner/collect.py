@@ -47,35 +47,27 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     error = "; ".join(f"seed {job.seed}: {why}" if len(draft.jobs) > 1 else str(why) for job, why in failed) or None
     if not made:
         return RowResult(row, error=error)
-    if row.kind != "trained":
-        nominal = measure_untrained(made[0])
-        folder = plan_measurement(made[0]).folder
-        columns = nominal.at_spent(untrained_columns(row, spec, nominal))
-        evaluation = nominal.as_spent()
-        return RowResult(
-            row,
-            summary=_joined([evaluation.summary, columns]),
-            codebooks=_codebooks(evaluation),
-            parameters=evaluation.info.get("parameters"),
-            requested=evaluation.requested,
-            per_file=[evaluation.per_file],
-            origins=[Origin(folder.parent, folder)],
-        )
-    measurements = [
-        (evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in map(measured, made)
-    ]
-    seconds = [duration for job in made if (duration := job.folder.train_seconds) is not None]
+    if row.kind == "trained":
+        kept = [measured(job) for job in made]
+        origins = [Origin(job.folder.path, job.evaluation) for job in made]
+    else:
+        nominal, folder = measure_untrained(made[0]), plan_measurement(made[0]).folder
+        kept = [(nominal, untrained_columns(row, spec, nominal))]
+        origins = [Origin(folder.parent, folder)]
+    measurements = [(evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in kept]
+    first = measurements[0][0]
+    seconds = [took for job in made if job.config and (took := job.folder.train_seconds) is not None]
     return RowResult(
         row,
         summary=summary_over_seeds(measurements),
-        codebooks=_codebooks(measurements[0][0]),
+        codebooks=_codebooks(first),
         wall_seconds=float(np.mean(seconds)) if seconds else None,
-        parameters=made[0].parameters,
+        parameters=made[0].parameters or first.info.get("parameters"),
         error=error,
-        requested=measurements[0][0].requested,
+        requested=first.requested,
         seeds=len(made),
         per_file=[evaluation.per_file for evaluation, _ in measurements],
-        origins=[Origin(job.folder.path, job.evaluation) for job in made],
+        origins=origins,
     )
 
 
