@@ -2,13 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline
+from codeclab.benchmarks.baselines import BASELINES, Baseline
 from codeclab.benchmarks.baselines.base import NotInstalledError
-from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.evaluate.adding import BASIS, added
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import ASKED_KBPS
@@ -20,13 +19,12 @@ from codeclab.codecs.io.missing import located
 from codeclab.experiments.cli.evaluate import check_metrics
 from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
-from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_on, limit, read_baseline, usual_split
 from codeclab.experiments.runs.keep_evaluation import basis, keep
-from codeclab.experiments.runs.left_out import note_left_out, noted
+from codeclab.experiments.runs.left_out import noted
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 
@@ -109,23 +107,17 @@ def measure(
         wanted = [rate for rate in rates if not offered or any(abs(rate - own) <= NEAR * rate for own in offered)]
     if not wanted:
         raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those asked for")
-    if isinstance(subject.what, Codec):
-        evaluation = evaluate_on(
-            data, subject.what, wanted, options.metrics, split, options.workers, options.device, title
-        )
-        of = evaluation.info["codec"]
-    else:
-        clips = data.clips(split)
-        evaluation = measure_at_each(subject.what, clips, wanted, options, title)
-        note_left_out(evaluation.info, data.corpus, clips)
-        of = describe_baseline(subject.what)
+
+    def measure_at(some: list[float]) -> Evaluation:
+        return evaluate_on(data, subject.what, some, options.metrics, split, options.workers, options.device, title)
+
+    evaluation = measure_at(wanted) if isinstance(subject.what, Codec) else measure_at_each(measure_at, wanted)
+    of = evaluation.info["codec"] or evaluation.info["baseline"]
     evaluation.info |= {"name": subject.name, BASIS: basis(of, data, split)}
     return evaluation
 
 
-def measure_at_each(
-    baseline: Baseline, clips: Clips, rates: Sequence[float], options: argparse.Namespace, title: str
-) -> Evaluation:
+def measure_at_each(measure_at: Callable[[list[float]], Evaluation], rates: Sequence[float]) -> Evaluation:
     """Measure a baseline at those of the rates that it can code at; some baselines reveal this only by an error.
 
     Raises:
@@ -135,7 +127,7 @@ def measure_at_each(
     refused: ValueError | None = None
     for rate in rates:
         try:
-            one = evaluate_baseline(baseline, clips, [rate], options.metrics, options.workers, progress=title)
+            one = measure_at([rate])
         except ValueError as error:
             refused = error
         else:
