@@ -25,7 +25,6 @@ from codeclab.experiments.runner.launcher import LocalLauncher
 from codeclab.experiments.runner.perform import is_made, perform, sweep
 from codeclab.experiments.runner.plan import describe_plan, longest_first
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.left_out import noted, read_left_out
@@ -98,9 +97,8 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
         notes: where it is said what rows leave out of their recipes.
     """
     runs = Path(request.runs)
-    timings = None if request.elsewhere else Timings(runs)
     with in_threads(threads_each(len(slots))) if request.on_cores else nullcontext():
-        drafts = [draft_row(row, request, timings, notes) for row in chosen]
+        drafts = [draft_row(row, request, not request.elsewhere, notes) for row in chosen]
     print(f"{request.spec.title}: {counted(len(chosen), 'row')} at scale {request.scale or 'paper'}", file=sys.stderr)
     print(describe_plan(drafts, runs, slots, request.elsewhere), file=sys.stderr)
     return drafts
