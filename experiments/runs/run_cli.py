@@ -21,7 +21,7 @@ from codeclab.experiments.runs.stopping import Stopped, stop_request
 
 
 class RunCLI(LightningCLI):
-    """Builds an experiment, its data and a trainer from settings; it runs nothing.
+    """Builds an experiment, its data and a trainer from settings, and trains when it is told to.
 
     Args:
         command: of ``codeclab``.
