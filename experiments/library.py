@@ -10,23 +10,19 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from codeclab.benchmarks.baselines import Baseline, evaluate_baseline
+from codeclab.benchmarks.baselines import Baseline
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.recipes import RecipeError, read_scale
-from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import check_language_model
-from codeclab.experiments.runner.launcher import LocalLauncher
-from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, make_table
-from codeclab.experiments.runner.perform import perform
+from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, pick_bitrates, usual_split
-from codeclab.experiments.runs.left_out import note_left_out
+from codeclab.experiments.runs.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
 
@@ -161,30 +157,17 @@ def evaluate(
         path, codec = Path(codec), Codec.from_pretrained(codec)
     else:
         path = None
-    if isinstance(codec, Codec):
-        module = data_of(path, folder, codec, sample_rate)
-    else:
-        rate, channels = sample_rate or codec.sample_rate or FULL_BAND, codec.channels or 1
-        module = AudioData(folder, sample_rate=rate, channels=channels, batch_size=1, workers=0)
-    if clips is not None:
-        module.max_test_clips = module.valid_clips = clips
-    if seconds is not None:
-        module.clip_seconds = seconds
-    if max_left_out is not None:
-        module.max_left_out = max_left_out
+    module = data_of(path, folder, codec, sample_rate)
+    limit(module, clips, seconds, max_left_out)
     wanted = bitrates if bitrates is None or isinstance(bitrates, int) else list(bitrates)
     rates = pick_bitrates(codec.bitrates, wanted) if codec.bitrates else wanted
     if not rates or isinstance(rates, int):
         offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates) or "any: choose some, as in bitrates=[6.0, 12.0]"
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
-    if isinstance(codec, Codec):
-        part = split or ("test" if path is None else usual_split([path], module.folder))
-        return evaluate_codec(codec, module, rates, metrics, part, workers, device)
-    module.check((split or "all",))
-    chosen = module.clips(split or "all")
-    evaluation = evaluate_baseline(codec, chosen, rates, metrics, workers)
-    note_left_out(evaluation.info, module.corpus, chosen)
-    return evaluation
+    if split is None:
+        unknown = "test" if isinstance(codec, Codec) else "all"
+        split = unknown if path is None else usual_split([path], module.folder)
+    return evaluate_on(module, codec, rates, metrics, split, workers, device)
 
 
 def table(
@@ -242,10 +225,5 @@ def table(
     )
     notes = Notes()
     drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)
-    if slots:
-        return make_table(request, drafts, slots, LocalLauncher(Path(runs), slots), _path(output))
-    return make_table(request, drafts, slots, lambda todo, wait: [perform(j, wait, notes) for j in todo], _path(output))
-
-
-def _path(output: str | Path | None) -> Path | None:
-    return None if output is None else Path(output)
+    launcher = launcher_here(Path(runs), slots, notes)
+    return make_table(request, drafts, slots, launcher, None if output is None else Path(output))

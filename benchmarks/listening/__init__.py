@@ -1,4 +1,5 @@
-"""A listening test (MUSHRA, ITU-R BS.1534): its design, page, server, ratings and their analysis.
+"""A listening test (MUSHRA, ITU-R BS.1534): its design, page, server, ratings, their analysis,
+and the figures of it that tables show.
 
 It knows no codec; ``experiments/listen`` makes the sounds.
 

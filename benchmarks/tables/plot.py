@@ -175,7 +175,7 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
             measured, beside = measured or bool(ours), beside or bool(theirs)
         _as_printed(panel, chart.name, "y")
     for panel in panels:
-        _bitrate_axis(panel, sorted(bitrates))
+        octave_axis(panel, sorted(bitrates), "kbps")
     captions = [_footnote(table)] * measured + ["Hollow: published."] * beside
     _legend(figure, panels, len(drawn), " ".join(captions))
     return figure
@@ -248,17 +248,17 @@ def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
     return figure
 
 
-def _bitrate_axis(panel: Axes, bitrates: Sequence[float]) -> None:
-    """Octaves of bitrate are equally far apart; labels stand where something was measured, none upon another."""
+def octave_axis(panel: Axes, values: Sequence[float], label: str) -> None:
+    """Octaves are equally far apart; labels stand where something was measured, none upon another."""
     panel.set_xscale("log", base=2)
     labelled: list[float] = []
-    for bitrate in bitrates:
-        if not labelled or bitrate / labelled[-1] > 1.2:
-            labelled.append(bitrate)
+    for value in values:
+        if not labelled or value / labelled[-1] > 1.2:
+            labelled.append(value)
     panel.xaxis.set_major_locator(FixedLocator(labelled))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    panel.set_xlabel("kbps", fontsize=9, color=INK)
+    panel.set_xlabel(label, fontsize=9, color=INK)
 
 
 def _dots(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure:

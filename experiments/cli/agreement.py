@@ -5,7 +5,6 @@ from pathlib import Path
 
 from codeclab.benchmarks.tables.agreement import agreement_over
 from codeclab.experiments.cli.options.agreement import make_parser
-from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.listen.sources import read_sources
 
 
@@ -15,7 +14,7 @@ def run(command: str, argv: list[str]) -> int:
     try:
         # With what stands behind the rows, where the entropies of their codebooks are.
         tables = [read_sources([Path(folder)]).table for folder in dict.fromkeys(options.tables)]
-    except (RecipeError, ValueError) as error:
+    except ValueError as error:
         print(f"codeclab agreement: {error}", file=sys.stderr)
         return 2
     findings = agreement_over(tables)

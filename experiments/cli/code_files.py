@@ -1,5 +1,6 @@
 """``codeclab encode``, ``decode`` and ``reconstruct``: audio files, or folders of them, through a codec."""
 
+import argparse
 import os
 import sys
 import time
@@ -17,13 +18,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.names import EngineName
 from codeclab.codecs.entropy.audio_files import CodedFile, decode_file, encode_file, reconstruct_file
 from codeclab.codecs.entropy.choice import Coders
-from codeclab.codecs.entropy.ecdc_files import (
-    SUFFIX,
-    decode_ecdc,
-    encode_ecdc,
-    published_name,
-    released_language_model,
-)
+from codeclab.codecs.entropy.ecdc_files import SUFFIX, decode_ecdc, encode_ecdc, published_name, released_language_model
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
@@ -32,33 +27,6 @@ from codeclab.experiments.runs.precision import has_fast_bf16
 
 CODES = (".clc", SUFFIX)
 """Files of codes: ours, and those of the encodec package."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is done to every file; goes to worker processes.
-
-    Attributes:
-        command: ``encode``, ``decode`` or ``reconstruct``.
-        codec: what ``Codec.from_pretrained`` reads.
-        bitrate: kbps; None takes the highest.
-        entropy: name of the coder.
-        language_model: where what was fitted to the codec lies, or a file of the encodec package's; None: beside it.
-        imports: files with the user's own parts.
-        device: where the codec runs.
-        precision: of its networks, ``f32`` or ``bf16``.
-        engine: that computes them, ``torch``, ``onnxruntime`` or ``openvino``.
-    """
-
-    command: str
-    codec: str
-    bitrate: float | None
-    entropy: str
-    language_model: str | None
-    imports: tuple[str, ...]
-    device: str
-    precision: str
-    engine: str
 
 
 @dataclass(frozen=True)
@@ -117,60 +85,60 @@ class Worker:
     """Codes files with one codec.
 
     Args:
-        work: what to do.
+        options: of the command.
     """
 
-    def __init__(self, work: Work) -> None:
-        for file in work.imports:
+    def __init__(self, options: argparse.Namespace) -> None:
+        for file in options.imports:
             import_file(file)
-        self.work = work
-        self.codec = load_codec(work.codec).to(work.device).eval()
-        if work.precision == "bf16":
+        self.options = options
+        self.codec = load_codec(options.codec).to(options.device).eval()
+        if options.precision == "bf16":
             self.codec.to_bf16()
-        if work.engine != "torch":
-            self.codec.to_engine(cast(EngineName, work.engine))
-        given = None if work.language_model is None else Path(work.language_model)
+        if options.engine != "torch":
+            self.codec.to_engine(cast(EngineName, options.engine))
+        given = None if options.language_model is None else Path(options.language_model)
         released = given is not None and given.is_file()
-        self.coders = Coders.beside(self.codec, work.codec, None if released else given)
-        self.count = self.codec.choose_codebooks(work.bitrate)
+        self.coders = Coders.beside(self.codec, options.codec, None if released else given)
+        self.count = self.codec.choose_codebooks(options.bitrate)
         # A file of the encodec package codes .ecdc files alone.
-        self.coder = self.coders.named("none" if released else work.entropy)
+        self.coder = self.coders.named("none" if released else options.entropy)
         self.model = released_language_model(given, self.codec) if given and released else self.coders.model
-        self.name = published_name(work.codec, self.codec)
+        self.name = published_name(options.codec, self.codec)
 
     def __call__(self, source: Path, target: Path) -> Outcome:
         """Code one file; a file that cannot be coded does not stop the others."""
         try:
-            if SUFFIX in (source.suffix.lower(), target.suffix.lower()) and self.work.command != "reconstruct":
+            if SUFFIX in (source.suffix.lower(), target.suffix.lower()) and self.options.command != "reconstruct":
                 return Outcome(source, self._ecdc(source, target))
-            if self.work.command == "encode":
-                if self.work.entropy != self.coder.name:
-                    raise ValueError(f"{self.work.language_model} codes .ecdc files alone; fit one: codeclab fit-lm")
+            if self.options.command == "encode":
+                if self.options.entropy != self.coder.name:
+                    raise ValueError(f"{self.options.language_model} codes .ecdc files alone; fit one: codeclab fit-lm")
                 return Outcome(source, encode_file(self.codec, source, target, self.count, self.coder))
-            if self.work.command == "decode":
+            if self.options.command == "decode":
                 return Outcome(source, decode_file(self.codec, source, target, self.coders.of_header))
             return Outcome(source, reconstruct_file(self.codec, source, target, self.count))
         except (ValueError, OSError) as error:
             return Outcome(source, None, str(error))
 
     def _ecdc(self, source: Path, target: Path) -> CodedFile:
-        if self.work.command == "decode":
+        if self.options.command == "decode":
             return decode_ecdc(self.codec, source, target, self.model, self.name)
-        if self.work.entropy not in ("none", "lm"):
-            raise ValueError(f".ecdc files know --entropy none and lm, not {self.work.entropy}")
-        if self.work.entropy == "lm" and self.model is None:
+        if self.options.entropy not in ("none", "lm"):
+            raise ValueError(f".ecdc files know --entropy none and lm, not {self.options.entropy}")
+        if self.options.entropy == "lm" and self.model is None:
             raise ValueError("--entropy lm wants a --language-model, or one that codeclab fit-lm put beside the codec")
-        model = self.model if self.work.entropy == "lm" else None
+        model = self.model if self.options.entropy == "lm" else None
         return encode_ecdc(self.codec, source, target, self.count, model, self.name)
 
 
 _worker: Worker | None = None
 
 
-def _start_worker(work: Work) -> None:
+def _start_worker(options: argparse.Namespace) -> None:
     global _worker
     torch.set_num_threads(1)
-    _worker = Worker(work)
+    _worker = Worker(options)
 
 
 def _perform(source: Path, target: Path) -> Outcome:
@@ -178,15 +146,15 @@ def _perform(source: Path, target: Path) -> Outcome:
     return _worker(source, target)
 
 
-def outcomes(work: Work, files: Sequence[tuple[Path, Path]], jobs: int) -> Iterator[Outcome]:
+def outcomes(options: argparse.Namespace, files: Sequence[tuple[Path, Path]], jobs: int) -> Iterator[Outcome]:
     """What becomes of each file, as it is done; several at a time where there are several jobs."""
     if jobs == 1:
-        worker = Worker(work)
+        worker = Worker(options)
         for source, target in files:
             yield worker(source, target)
         return
-    Worker(work)  # what the command has wrong is said here, once
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (work,)) as pool:
+    Worker(options)  # what the command has wrong is said here, once
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (options,)) as pool:
         for done in as_completed([pool.submit(_perform, source, target) for source, target in files]):
             yield done.result()
 
@@ -204,12 +172,6 @@ def run(command: str, argv: list[str]) -> int:
     """``codeclab encode|decode|reconstruct``; returns the exit status."""
     options = make_parser(command).parse_args(argv)
     suffix = f".{options.format.lstrip('.')}"
-    bitrate, entropy = getattr(options, "bitrate", None), getattr(options, "entropy", "none")
-    model = getattr(options, "language_model", None)
-    imports = tuple(options.imports)
-    work = Work(
-        command, options.codec, bitrate, entropy, model, imports, options.device, options.precision, options.engine
-    )
     note_precision(command, options.precision, options.device)
     try:
         files = pairs(Path(options.input), Path(options.output), command, suffix)
@@ -218,7 +180,7 @@ def run(command: str, argv: list[str]) -> int:
         jobs = min(options.jobs or os.cpu_count() or 1, len(files))
         began, results = time.perf_counter(), []
         with progress_bar(command, len(files), len(files) > 1, "file") as step:
-            for outcome in outcomes(work, files, jobs):
+            for outcome in outcomes(options, files, jobs):
                 results.append(outcome)
                 step()
     except (ValueError, OSError) as error:

@@ -2,13 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from codeclab.benchmarks.baselines import BASELINES, Baseline, evaluate_baseline
+from codeclab.benchmarks.baselines import BASELINES, Baseline
 from codeclab.benchmarks.baselines.base import NotInstalledError
-from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.evaluate.adding import BASIS, added
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import ASKED_KBPS
@@ -17,16 +16,15 @@ from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import located
-from codeclab.experiments.cli.evaluate import check_metrics, limit
+from codeclab.experiments.cli.evaluate import check_metrics
 from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
-from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_codec, read_baseline, usual_split
+from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_on, limit, read_baseline, usual_split
 from codeclab.experiments.runs.keep_evaluation import basis, keep
-from codeclab.experiments.runs.left_out import note_left_out, noted
+from codeclab.experiments.runs.left_out import noted
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 
@@ -72,12 +70,9 @@ def clips_for(subjects: Sequence[Subject], options: argparse.Namespace) -> tuple
     codecs = [subject.what for subject in subjects if isinstance(subject.what, Codec)]
     rate = options.sample_rate or max((codec.sample_rate for codec in codecs), default=FULL_BAND)
     runs = [subject.path for subject in subjects if isinstance(subject.what, Codec) and run_of(subject.path)]
-    if runs:
-        data = data_of(runs[0], options.data, codecs[0], rate, beside=runs[1:])
-    else:
-        data = AudioData(options.data, sample_rate=rate, batch_size=1, workers=0)
+    data = data_of(next(iter(runs), None), options.data, subjects[0].what, rate, beside=runs[1:])
     data.channels = min((codec.channels for codec in codecs), default=1)
-    limit(data, options)
+    limit(data, options.clips, options.seconds, options.max_left_out)
     return data, options.split or usual_split(runs, data.folder)
 
 
@@ -112,23 +107,17 @@ def measure(
         wanted = [rate for rate in rates if not offered or any(abs(rate - own) <= NEAR * rate for own in offered)]
     if not wanted:
         raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those asked for")
-    if isinstance(subject.what, Codec):
-        evaluation = evaluate_codec(
-            subject.what, data, wanted, options.metrics, split, options.workers, options.device, title=title
-        )
-        of = evaluation.info["codec"]
-    else:
-        clips = data.clips(split)
-        evaluation = measure_at_each(subject.what, clips, wanted, options, title)
-        note_left_out(evaluation.info, data.corpus, clips)
-        of = describe_baseline(subject.what)
+
+    def measure_at(some: list[float]) -> Evaluation:
+        return evaluate_on(data, subject.what, some, options.metrics, split, options.workers, options.device, title)
+
+    evaluation = measure_at(wanted) if isinstance(subject.what, Codec) else measure_at_each(measure_at, wanted)
+    of = evaluation.info["codec"] or evaluation.info["baseline"]
     evaluation.info |= {"name": subject.name, BASIS: basis(of, data, split)}
     return evaluation
 
 
-def measure_at_each(
-    baseline: Baseline, clips: Clips, rates: Sequence[float], options: argparse.Namespace, title: str
-) -> Evaluation:
+def measure_at_each(measure_at: Callable[[list[float]], Evaluation], rates: Sequence[float]) -> Evaluation:
     """Measure a baseline at those of the rates that it can code at; some baselines reveal this only by an error.
 
     Raises:
@@ -138,7 +127,7 @@ def measure_at_each(
     refused: ValueError | None = None
     for rate in rates:
         try:
-            one = evaluate_baseline(baseline, clips, [rate], options.metrics, options.workers, progress=title)
+            one = measure_at([rate])
         except ValueError as error:
             refused = error
         else:

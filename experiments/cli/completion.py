@@ -12,7 +12,7 @@ from codeclab.experiments.config.hints import choices_of, hints_of
 from codeclab.experiments.config.parts import LINKED, all_slots, arguments, subclasses
 from codeclab.experiments.config.recipes import import_parts
 from codeclab.experiments.runs.arguments import OWNERS
-from codeclab.experiments.runs.bare_parser import make_parser
+from codeclab.experiments.runs.build import make_parser
 
 SHELLS = ("bash", "zsh")
 

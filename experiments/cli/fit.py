@@ -11,11 +11,8 @@ from codeclab.experiments.cli.options.fit import help_text
 from codeclab.experiments.config.parts import all_slots, find_part
 from codeclab.experiments.config.recipes import RecipeError, import_parts
 from codeclab.experiments.config.words import Words, read_words
-from codeclab.experiments.runs.bare_parser import make_parser
-from codeclab.experiments.runs.build import build_typed
-from codeclab.experiments.runs.folder import RunFolderError
-from codeclab.experiments.runs.non_finite import report_non_finite
-from codeclab.experiments.train.non_finite import NonFiniteLossError
+from codeclab.experiments.runs.build import build_typed, make_parser
+from codeclab.experiments.runs.non_finite import is_non_finite
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -37,13 +34,12 @@ def run(command: str, argv: list[str]) -> int:
                 print(cli.origin.replace("init:", "init          ", 1))
         else:
             cli.execute()
-    except (RecipeError, RunFolderError, ValueError, MisconfigurationException) as error:
+    except (ValueError, MisconfigurationException) as error:
         print(f"codeclab {command}: {error}", file=sys.stderr)
         return 2
-    except NonFiniteLossError as error:
-        print(report_non_finite(error, cli.folder), file=sys.stderr)
-        return 1
     except (OSError, RuntimeError) as error:
+        if is_non_finite(error):
+            return 1
         reason = loader_died(error) or (str(error) if isinstance(error, OSError) else "")
         if not reason:
             raise

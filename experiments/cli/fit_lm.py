@@ -11,8 +11,8 @@ from codeclab.experiments.cli.options.fit_lm import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
 from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI
+from codeclab.experiments.runs.non_finite import is_non_finite
 from codeclab.experiments.runs.training_data import data_settings, run_of
-from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
 def trained_on(run: Path) -> str | None:
@@ -44,7 +44,9 @@ def run(command: str, argv: list[str]) -> int:
     except (ValueError, OSError, MisconfigurationException) as error:
         print(f"codeclab fit-lm: {error}", file=sys.stderr)
         return 2
-    except NonFiniteLossError as error:
+    except RuntimeError as error:
+        if not is_non_finite(error):
+            raise
         print(
             f"codeclab fit-lm: stopped: {error}; the same command continues from the last checkpoint", file=sys.stderr
         )

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from codeclab.experiments.cli.options.mushra import SCALES, make_parser
@@ -16,24 +17,9 @@ def prepare(options: argparse.Namespace) -> int:
 
     for file in options.imports:
         import_file(file)
-    request = ListeningRequest(
-        runs=options.runs,
-        baselines=options.baselines,
-        data=options.data,
-        clips=options.clips,
-        seconds=options.seconds,
-        split=options.split,
-        bitrates=options.bitrates,
-        mid_anchor=options.mid_anchor,
-        low_anchor=options.low_anchor,
-        lowest=SCALES[options.scale],
-        clips_per_listener=options.clips_per_listener,
-        lufs=options.lufs,
-        listen=options.listen,
-        seed=options.seed,
-        title=options.title,
-        device=options.device,
-    )
+    names = {one.name for one in fields(ListeningRequest)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    request = ListeningRequest(**given, lowest=SCALES[options.scale])
     folder = Path(options.output)
     for line in prepare_test(request, folder):
         print(line)
@@ -65,11 +51,11 @@ def serve(options: argparse.Namespace) -> int:
 def analyse(options: argparse.Namespace) -> int:
     """Analyse the ratings and print the results."""
     from codeclab.benchmarks.listening.design import ListeningTest
+    from codeclab.benchmarks.listening.figures import keep_figures
     from codeclab.benchmarks.listening.ratings import read_folder
     from codeclab.benchmarks.listening.results import analyse as analysed
     from codeclab.benchmarks.listening.results import markdown, write_results
     from codeclab.benchmarks.listening.screening import SCREENINGS as RULES
-    from codeclab.experiments.runner.listening import keep_figures
 
     folder = Path(options.folder)
     test = ListeningTest.load(folder)
@@ -90,6 +76,6 @@ def run(command: str, argv: list[str]) -> int:
     options = make_parser().parse_args(argv)
     try:
         return STEPS[options.step](options)
-    except (RecipeError, ValueError) as error:
+    except ValueError as error:
         print(f"codeclab mushra {options.step}: {error}", file=sys.stderr)
         return 2

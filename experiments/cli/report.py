@@ -66,7 +66,7 @@ def run(command: str, argv: list[str]) -> int:
             import_file(file)
         sources = read_sources([Path(path) for path in options.runs])
         page = make_report(sources, options)
-    except (RecipeError, ValueError) as error:
+    except ValueError as error:
         print(f"codeclab report: {error}", file=sys.stderr)
         return 2
     write_atomically(Path(options.output), page)

@@ -8,17 +8,9 @@ from statistics import median
 
 import torch
 
-from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.speed.arithmetic import SIDE
-from codeclab.benchmarks.speed.in_turns import (
-    HEADER,
-    Timed,
-    describe_machine,
-    in_turns,
-    machine_rows,
-    machine_works,
-)
+from codeclab.benchmarks.speed.in_turns import HEADER, Timed, describe_machine, in_turns, machine_rows, machine_works
 from codeclab.benchmarks.speed.inference import time_inference
 from codeclab.benchmarks.speed.metrics import shares, time_metrics
 from codeclab.codecs.io.files import write_atomically
@@ -153,7 +145,7 @@ def run(command: str, argv: list[str]) -> int:
             torch.set_num_threads(options.threads or 1)
         title = f"{date.today().isoformat()}, {describe_machine()}"
         lines, notes = measured(options, flags)
-    except (ValueError, OSError, MetricMissingError) as error:
+    except (ValueError, OSError) as error:
         print(f"codeclab speed: {error}", file=sys.stderr)
         return 2
     finally:

@@ -19,9 +19,7 @@ from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import check_language_model
-from codeclab.experiments.runner.launcher import LocalLauncher
-from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, make_table
-from codeclab.experiments.runner.perform import perform
+from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.process import Notes
 
@@ -87,9 +85,7 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes:
         from codeclab.experiments.runner.slurm import SlurmLauncher
 
         return SlurmLauncher(Path(options.runs), options.slurm)
-    if slots:
-        return LocalLauncher(Path(options.runs), slots)
-    return lambda jobs, wait: [perform(job, wait, notes) for job in jobs]
+    return launcher_here(Path(options.runs), slots, notes)
 
 
 def choose_workers(requested: int | None, slots: Sequence[str | None]) -> int:

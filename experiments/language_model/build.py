@@ -12,7 +12,6 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
-from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import LANGUAGE_MODELS
 from codeclab.experiments.config.flags import corpus_or_text, plain
 from codeclab.experiments.config.hints import hints_of
@@ -29,7 +28,6 @@ from codeclab.experiments.runs.loggers import make_loggers
 from codeclab.experiments.runs.precision import refuse_precision
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.run_cli import RunCLI
-from codeclab.experiments.runs.training import say, train_on
 
 OF_THE_CODEC = ("n_codebooks", "codebook_size", "frame_rate", "bandwidths")
 
@@ -150,8 +148,8 @@ class LanguageModelCLI(RunCLI):
         trainer = self.make_trainer(steps, val_check_interval=every, default_root_dir=str(self.folder.path), **kwargs)
         if self.model.start == "codec":
             start_from_codec(self.model.model, self.codec, counts, self.model.seed)
-        self.resume = self.folder.open(self.settings)
-        self.start = self.folder.steps if self.resume is not None else 0
+        self.folder.open(self.settings)
+        self.start = self.folder.steps
         due = self.folder.validation_due
         name = f"language_model_{self.recipe}"
         trainer.loggers = make_loggers(self.folder, self.settings, self.start, name, validates=due)
@@ -163,12 +161,4 @@ class LanguageModelCLI(RunCLI):
         Raises:
             Stopped: a signal asked for it; all that was trained is kept.
         """
-        self.datamodule.start_batch = self.start
-        try:
-            if self.folder.is_finished(self.config.trainer.max_steps):
-                say(f"{self.folder.path} is finished: {counted(self.start, 'batch', 'batches')}")
-                return
-            trained = f"{self.folder.path} is trained; to code by it: codeclab encode IN OUT --entropy lm"
-            train_on(self.trainer, self.model, self.datamodule, self.folder, self.start, trained)
-        finally:
-            self.lock.release()
+        self.train("", "to code by it: codeclab encode IN OUT --entropy lm")

@@ -1,4 +1,4 @@
 """Sources and systems for the report and for listening tests: the audio of runs and tables.
 
-May import: experiments.runner and all below it.
+May import: experiments.runs and all below it.
 """

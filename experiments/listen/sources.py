@@ -8,6 +8,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.grid import NOT_RANKED, notes
 from codeclab.benchmarks.tables.record import is_table, read_record
@@ -15,10 +16,8 @@ from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.io.missing import missing
 from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.runner.collect import train_seconds
-from codeclab.experiments.runner.listening import with_figures
-from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 
@@ -137,7 +136,7 @@ def _run(path: Path, taken: set[str]) -> Source:
 
 def _row(source: Source) -> RowResult:
     evaluation = source.evaluation
-    row = RowResult.named(source.row, evaluation.summary, wall_seconds=train_seconds(source.folder))
+    row = RowResult.named(source.row, evaluation.summary, wall_seconds=source.folder.train_seconds)
     info = evaluation.info
     return with_figures(row, source.folder.path.parent, info.get("codec") or info.get("baseline"))
 

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from codeclab.experiments.config.parts import read_value
 from codeclab.experiments.config.recipes import RecipeError, read_scale
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runner.stamp import Stamp
-from codeclab.experiments.runs.evaluate import evaluate_codec, measure_baseline, pick_bitrates
+from codeclab.experiments.runs.evaluate import evaluate_on, pick_bitrates
 from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.stamp import Stamp
 
 SPLIT = "split"
 """Beside those settings, the split on which a row that is not trained is measured; the default is test."""
@@ -63,10 +64,9 @@ class Measurement:
         return Stamp.read(self.folder) is not None
 
 
-def plan_measurement(
-    row: RowSpec, spec: TableSpec, data: str | None, runs: Path | str, clips: Mapping[str, Any]
-) -> Measurement:
-    """What ``measure_untrained`` will measure; arguments and errors are its own."""
+def plan_measurement(job: Job) -> Measurement:
+    """What ``measure_untrained`` will measure, and the folder of its figures; errors are its own."""
+    row, spec = job.row, job.spec
     subject = untrained(row)
     of: str | dict[str, Any]
     if isinstance(subject, Codec):
@@ -84,34 +84,21 @@ def plan_measurement(
         )
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
-    told = {key: value for key, value in clips.items() if key != MAX_LEFT_OUT}
-    stamp = Stamp(of, list(spec.metrics), rates, data, rate, [], channels, told)
-    settings = dict(clips)
+    told = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
+    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, told)
+    settings = dict(job.clips)
     split = settings.pop(SPLIT, "test")
-    module = AudioData(folder=data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
-    return Measurement(subject, rates, module, split, stamp, _folder(Path(runs), row, stamp))
+    module = AudioData(folder=job.data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
+    return Measurement(subject, rates, module, split, stamp, _folder(Path(job.runs), row, stamp))
 
 
-def measure_untrained(
-    row: RowSpec,
-    spec: TableSpec,
-    data: str | None,
-    runs: Path | str,
-    workers: int,
-    clips: Mapping[str, Any] | None = None,
-) -> Evaluation:
+def measure_untrained(job: Job) -> Evaluation:
     """Measure a row that has a ``codec`` or a ``baseline``, on the clips that the table's trained rows are measured on.
 
     Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
 
     Args:
-        row: the row.
-        spec: its table: metrics, bitrates, and the rate in Hz of the originals.
-        data: folder of audio; None is the synthetic corpus.
-        runs: folder of runs.
-        workers: processes for ViSQOL.
-        clips: settings of ``AudioData`` that choose the clips, as ``clip_settings`` gives them, and ``SPLIT``, the part
-            they are of; None: its defaults, and test.
+        job: of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
 
     Raises:
         RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
@@ -119,23 +106,20 @@ def measure_untrained(
         NotInstalledError: the baseline's program or models are missing (the message says how to get them).
         RuntimeError: the baseline failed.
     """
-    plan = plan_measurement(row, spec, data, runs, clips or {})
-    with RunLock(Path(runs), plan.folder.parent.name, "measure") as lock:
+    plan = plan_measurement(job)
+    with RunLock(Path(job.runs), plan.folder.parent.name, "measure") as lock:
         if not lock.acquire():  # another table may have the same row
-            print(f"{row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
+            print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
             lock.acquire(wait=True)
         if plan.is_kept:
             return Evaluation.load(plan.folder)
-        evaluation = _measured(plan, spec.metrics, workers, f"{row.name}, measuring")
+        title = f"{job.row.name}, measuring"
+        evaluation = evaluate_on(
+            plan.clips, plan.subject, plan.bitrates, job.spec.metrics, plan.split, job.workers, title=title
+        )
         evaluation.save(plan.folder)
         plan.stamp.write(plan.folder)
     return evaluation
-
-
-def _measured(plan: Measurement, metrics: list[str], workers: int, title: str) -> Evaluation:
-    if isinstance(plan.subject, Codec):
-        return evaluate_codec(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title=title)
-    return measure_baseline(plan.subject, plan.clips, plan.bitrates, metrics, plan.split, workers, title)
 
 
 def untrained_columns(row: RowSpec, spec: TableSpec, evaluation: Evaluation) -> DataFrame:

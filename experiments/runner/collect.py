@@ -1,6 +1,5 @@
 """Rows of a table, collected from the stored results of their jobs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,16 +10,15 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
+from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.runner.baseline_rows import untrained_columns
+from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement, untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
-from codeclab.experiments.runner.listening import with_figures
-from codeclab.experiments.runner.perform import measure_other, measured, measurement
+from codeclab.experiments.runner.perform import measured
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runs.folder import RunFolder
 
 
 def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowResult:
@@ -49,35 +47,27 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     error = "; ".join(f"seed {job.seed}: {why}" if len(draft.jobs) > 1 else str(why) for job, why in failed) or None
     if not made:
         return RowResult(row, error=error)
-    if row.kind != "trained":
-        nominal = measure_other(made[0])
-        folder = measurement(made[0]).folder
-        columns = nominal.at_spent(untrained_columns(row, spec, nominal))
-        evaluation = nominal.as_spent()
-        return RowResult(
-            row,
-            summary=_joined([evaluation.summary, columns]),
-            codebooks=_codebooks(evaluation),
-            parameters=evaluation.info.get("parameters"),
-            requested=evaluation.requested,
-            per_file=[evaluation.per_file],
-            origins=[Origin(folder.parent, folder)],
-        )
-    measurements = [
-        (evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in map(measured, made)
-    ]
-    seconds = [duration for job in made if (duration := train_seconds(job.folder)) is not None]
+    if row.kind == "trained":
+        kept = [measured(job) for job in made]
+        origins = [Origin(job.folder.path, job.evaluation) for job in made]
+    else:
+        nominal, folder = measure_untrained(made[0]), plan_measurement(made[0]).folder
+        kept = [(nominal, untrained_columns(row, spec, nominal))]
+        origins = [Origin(folder.parent, folder)]
+    measurements = [(evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in kept]
+    first = measurements[0][0]
+    seconds = [took for job in made if job.config and (took := job.folder.train_seconds) is not None]
     return RowResult(
         row,
         summary=summary_over_seeds(measurements),
-        codebooks=_codebooks(measurements[0][0]),
+        codebooks=_codebooks(first),
         wall_seconds=float(np.mean(seconds)) if seconds else None,
-        parameters=made[0].parameters,
+        parameters=made[0].parameters or first.info.get("parameters"),
         error=error,
-        requested=measurements[0][0].requested,
+        requested=first.requested,
         seeds=len(made),
         per_file=[evaluation.per_file for evaluation, _ in measurements],
-        origins=[Origin(job.folder.path, job.evaluation) for job in made],
+        origins=origins,
     )
 
 
@@ -85,15 +75,9 @@ def _with_listening(row: RowResult, draft: Draft, outcomes: Sequence[Outcome]) -
     """With the listening figures of the codec, or of the first of several seeds that has some."""
     for job, outcome in zip(draft.jobs, outcomes, strict=True):
         if not outcome.error and row.listened is None:
-            info = (measure_other(job) if job.config is None else measured(job)[0]).info
+            info = (measure_untrained(job) if job.config is None else measured(job)[0]).info
             row = with_figures(row, Path(job.runs), info["codec"] or info.get("baseline"))
     return row
-
-
-def train_seconds(folder: RunFolder) -> float | None:
-    """Seconds that a run's training took, over all its continuations."""
-    timing = folder.path / "timing.json"
-    return float(json.loads(timing.read_text())["train_seconds"]) if timing.is_file() else None
 
 
 def summary_over_seeds(measurements: Sequence[tuple[Evaluation, DataFrame]]) -> DataFrame:

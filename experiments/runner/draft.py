@@ -2,6 +2,7 @@
 
 import gc
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import torch
 
@@ -13,7 +14,7 @@ from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.fit_language_model import refusal
 from codeclab.experiments.runner.job import Job, slug
 from codeclab.experiments.runner.spec import TableSpec, flags_at
-from codeclab.experiments.runner.timing import Timings
+from codeclab.experiments.runner.timing import batch_seconds
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.dry_run import parameters
 from codeclab.experiments.runs.process import Notes
@@ -107,19 +108,19 @@ class Draft:
         return self.usual is not None and any(job.steps < self.usual for job in self.jobs if job.steps)
 
 
-def draft_row(row: RowSpec, request: TableRequest, timings: Timings | None = None, notes: Notes | None = None) -> Draft:
+def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: Notes | None = None) -> Draft:
     """Build a row's parts and drop them again, so that errors are reported before any row is trained.
 
     Args:
         row: of the table.
         request: what the command asks of every row.
-        timings: where batches are timed; None times none.
+        timed: whether its batches are.
         notes: where it is said what the row leaves out of its recipe; shared by rows, nothing is said twice.
     """
     draft = Draft(row)
     try:
         if row.kind == "trained":
-            _draft_training(draft, request, timings, notes or Notes())
+            _draft_training(draft, request, timed, notes or Notes())
         elif row.kind in ("codec", "baseline"):
             name = f"{slug(request.spec.name)}-{slug(row.name)}"
             clips = clip_settings(request.scale or request.spec.scale, request.extra)
@@ -133,7 +134,7 @@ def draft_row(row: RowSpec, request: TableRequest, timings: Timings | None = Non
     return draft
 
 
-def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None, notes: Notes) -> None:
+def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Notes) -> None:
     flags = request.flags(draft.row)
     # A row for another machine is built here, but for what this one has.
     here = ["--trainer.accelerator", "cpu"] if request.elsewhere else []
@@ -145,7 +146,7 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     reason = None if request.language_model is None else refusal(cli.model.codec)
     if reason is not None:
         notes(f"{draft.row.name} gets no language model: {reason}")
-    name, devices, steps = cli.folder.path.name, count_devices(cli), int(cli.config.trainer.max_steps)
+    name, devices, steps = cli.folder.path.name, cli.n_devices, int(cli.config.trainer.max_steps)
     accelerator = dict(read_words(flags).settings).get("trainer.accelerator", "auto")
     for seed in range(request.seeds):
         own = f"{name}-seed{seed}" if seed else name
@@ -173,28 +174,15 @@ def _draft_training(draft: Draft, request: TableRequest, timings: Timings | None
     # What starts from a trained codec is as long as its row says.
     draft.start = cli.settings["init"]
     draft.usual = None if draft.start else cli.request.steps
-    if timings is not None and any(draft.left):
+    if timed and any(draft.left):
         if devices > 1:
             alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
             cli = build("fit", [*flags, *alone, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
-        draft.seconds = timings.seconds(cli, devices)
+        draft.seconds = batch_seconds(cli, Path(request.runs), devices)
     del cli
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def count_devices(cli: CodecCLI) -> int:
-    """The number of devices on which a run is trained."""
-    if not cli.is_distributed:
-        return 1
-    devices = cli.config.trainer.devices
-    if isinstance(devices, list):
-        return len(devices)
-    text = str(devices)
-    if text in ("auto", "-1"):
-        return torch.cuda.device_count()
-    return len(text.split(",")) if "," in text else int(text)
 
 
 def run_size(cli: CodecCLI) -> int:

@@ -1,8 +1,7 @@
-"""A job for a runner, and its outcome; both travel between processes as JSON."""
+"""A job for a runner, and its outcome; both travel between processes, pickled."""
 
-import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +75,6 @@ class Job:
         folder = self.folder
         return folder.is_finished(self.steps) and (folder.codec / "config.json").is_file()
 
-    def dump(self) -> str:
-        """The job as JSON."""
-        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "spec"}
-        return json.dumps({"spec": self.spec.plain(), **own})
-
-    @classmethod
-    def load(cls, text: str) -> "Job":
-        """Read what ``dump`` wrote."""
-        content = json.loads(text)
-        return cls(**{**content, "spec": TableSpec.of(content["spec"])})
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -99,7 +87,3 @@ class Outcome:
 
     error: str | None = None
     busy: bool = False
-
-    def dump(self) -> str:
-        """The outcome as JSON."""
-        return json.dumps(asdict(self))

@@ -1,6 +1,7 @@
 """Rows as jobs of submitit: several at a time on this machine, or on a cluster."""
 
 import os
+import pickle
 import signal
 import sys
 import tempfile
@@ -154,7 +155,7 @@ class LocalLauncher(Launcher):
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, REQUEUE, PASSED_ON})
         try:
             with environment_variables(**environment.maps[0]):
-                handle = executor.submit(work, job.dump(), wait, visible, os.getpid())
+                handle = executor.submit(work, pickle.dumps(job), wait, visible, os.getpid())
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for slot in taken:

@@ -17,17 +17,16 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runner.collect import collect
-from codeclab.experiments.runner.compute import describe_compute
+from codeclab.experiments.runner.compute import Compute, describe_compute
 from codeclab.experiments.runner.cores import in_threads, threads_each
 from codeclab.experiments.runner.draft import Draft, TableRequest, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, slug
-from codeclab.experiments.runner.perform import is_made, sweep
-from codeclab.experiments.runner.plan import describe_plan
-from codeclab.experiments.runner.schedule import longest_first
+from codeclab.experiments.runner.launcher import LocalLauncher
+from codeclab.experiments.runner.perform import is_made, perform, sweep
+from codeclab.experiments.runner.plan import describe_plan, longest_first
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runner.starts import common_start, describe_start, titled
-from codeclab.experiments.runner.timing import Timings
 from codeclab.experiments.runner.wandb_table import log_table
+from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.left_out import noted, read_left_out
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import Notes
@@ -72,6 +71,13 @@ def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[RowSpec]:
     return [by_name[name] for name in wanted]
 
 
+def launcher_here(runs: Path, slots: Slots, notes: Notes) -> Launcher:
+    """What makes jobs on this machine: each in a process of its own where there are slots, else all in this one."""
+    if slots:
+        return LocalLauncher(runs, slots)
+    return lambda jobs, wait: [perform(job, wait, notes) for job in jobs]
+
+
 def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:
     """Make jobs; those that another runner is making come last, when that runner has released them."""
     outcomes = {job: Outcome() for job in jobs if is_made(job)}
@@ -91,9 +97,8 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
         notes: where it is said what rows leave out of their recipes.
     """
     runs = Path(request.runs)
-    timings = None if request.elsewhere else Timings(runs)
     with in_threads(threads_each(len(slots))) if request.on_cores else nullcontext():
-        drafts = [draft_row(row, request, timings, notes) for row in chosen]
+        drafts = [draft_row(row, request, not request.elsewhere, notes) for row in chosen]
     print(f"{request.spec.title}: {counted(len(chosen), 'row')} at scale {request.scale or 'paper'}", file=sys.stderr)
     print(describe_plan(drafts, runs, slots, request.elsewhere), file=sys.stderr)
     return drafts
@@ -120,13 +125,13 @@ def make_table(
     trained = [draft.compute for draft in drafts if draft.compute is not None and not draft.error]
     seconds = [row.wall_seconds for row in made if row.wall_seconds is not None]
     under += describe_compute(trained, seconds, _device(), spec.compute)
-    start = common_start(drafts)
-    under += describe_start(start)
+    start = _common_start(drafts)
+    under += _describe_start(start)
     under += _shortness(short)
     under += left_out_of(made)
     full_size = scale in LONG_SCALES and not short
     table = spec.printed(made, under, full_size or (request.seeds > 1 and not short), full_size)
-    table.title = titled(spec.title, start)
+    table.title += f"; rows start from {Path(start).name}" if start else ""
     runs = Path(request.runs)
     folder = output or runs / f"{spec.name}-{scale or 'paper'}"
     with RunLock(runs, folder.name, "table") as lock:
@@ -143,6 +148,23 @@ def left_out_of(rows: Sequence[RowResult]) -> list[str]:
     for origin in (origin for row in rows for origin in row.origins):
         left_out = left_out.joined(read_left_out(origin.run)).joined(noted(Evaluation.load(origin.evaluation).info))
     return [f"{left_out.line}."] if left_out.line else []
+
+
+def _common_start(drafts: Sequence[Draft]) -> str | None:
+    """What all trained rows start from, as ``--init`` names it; None where they differ, or for random weights."""
+    starts = {draft.start for draft in drafts if draft.jobs and draft.row.kind == "trained"}
+    return starts.pop() if len(starts) == 1 else None
+
+
+def _describe_start(start: str | None) -> list[str]:
+    """A sentence on the training of a run that rows start from; none for a codec without one."""
+    folder = RunFolder(Path(start)) if start else None
+    if folder is None or not folder.config.is_file():
+        return []
+    config = folder.settings
+    compute = Compute(folder.steps, config["data"]["batch_size"], config["data"]["seconds"])
+    alone = "" if config["model"]["discriminators"] else ", without discriminators"
+    return [f"{folder.path.name} was trained before the rows: {compute.text}{alone}."]
 
 
 def _shortness(short: Sequence[Draft]) -> list[str]:

@@ -24,17 +24,15 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.recipes import RecipeError, import_file, import_parts
-from codeclab.experiments.runner.baseline_rows import Measurement, measure_untrained, plan_measurement
+from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runner.stamp import Stamp
 from codeclab.experiments.runs.build import build_resolved
-from codeclab.experiments.runs.evaluate import data_of, evaluate_codec
+from codeclab.experiments.runs.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.lock import RunLock
-from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.process import Notes
+from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
-from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 SETTINGS = ".settings"
 """Folder beside the runs with the settings of runs that are trained in their own processes."""
@@ -68,7 +66,7 @@ def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
                 fit_language_model(job)
                 measure(job)
             else:
-                measure_other(job)
+                measure_untrained(job)
         except NotInstalledError as error:
             print(f"{job.title}: {ABSENT}{error}", file=sys.stderr)
             return Outcome(error=f"{ABSENT}{error}")
@@ -111,12 +109,7 @@ def train(job: Job, notes: Notes | None = None) -> None:
         _train_in_process(job)
         return
     assert job.config is not None
-    cli = build_resolved(job.config, notes)
-    try:
-        cli.execute()
-    except NonFiniteLossError as error:
-        print(report_non_finite(error, cli.folder), file=sys.stderr)
-        raise
+    build_resolved(job.config, notes).execute()
 
 
 def _train_in_process(job: Job) -> None:
@@ -162,7 +155,7 @@ def measure(job: Job) -> None:
     Stamp.remove(job.evaluation)
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"
-    evaluate_codec(codec, data_module, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
+    evaluate_on(data_module, codec, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
     coders, clips = Coders.beside(codec, job.folder.path), data_module.clips("test")
     columns = codec_columns(codec, spec.columns, rates, coders, clips)
     write_atomically(job.evaluation / "columns.csv", columns.to_csv(index=False, lineterminator="\n"))
@@ -173,7 +166,7 @@ def is_made(job: Job) -> bool:
     """Whether nothing is left to do for a job."""
     if job.config is None:
         try:
-            return measurement(job).is_kept
+            return plan_measurement(job).is_kept
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
     if not (job.is_trained and has_language_model(job)):
@@ -201,13 +194,3 @@ def _wanted(job: Job, codec: Codec) -> Stamp:
 def measured(job: Job) -> tuple[Evaluation, DataFrame]:
     """What ``measure`` kept: the evaluation, and the table's columns as lines of a summary."""
     return Evaluation.load(job.evaluation), pd.read_csv(job.evaluation / "columns.csv")
-
-
-def measurement(job: Job) -> Measurement:
-    """The measurement of a published codec or a baseline, and the folder of its figures."""
-    return plan_measurement(job.row, job.spec, job.data, job.runs, job.clips)
-
-
-def measure_other(job: Job) -> Evaluation:
-    """Measure a published codec or a baseline, unless its figures are already stored."""
-    return measure_untrained(job.row, job.spec, job.data, job.runs, job.workers, job.clips)

@@ -1,7 +1,7 @@
-"""The plan of a table, printed before it begins: rows, batches, time, disk."""
+"""The plan of a table: the order of its jobs, and what is printed before it begins: rows, batches, time, disk."""
 
-import shutil
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +10,8 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.fit_language_model import has_language_model, model_steps
-from codeclab.experiments.runner.schedule import makespan
+from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runs.disk import free_bytes
 from codeclab.experiments.runs.progress import clock
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
@@ -44,7 +45,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     # A checkpoint is written beside the one it replaces.
     needed = sum(new) + at_a_time * max(new, default=0) // 2
     if needed:
-        free = _free(runs)
+        free = free_bytes(runs)
         lines.append(
             f"  disk: about {_bytes(needed)} needed, {_bytes(free)} free"
             + (": NOT ENOUGH, rows will fail when it is full" if needed > free else "")
@@ -68,14 +69,27 @@ def _row_plan(draft: Draft) -> str:
     return f"{seeds}{share}{time}{model}"
 
 
-def _free(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
-
-
 def _bytes(size: int) -> str:
     for unit, name in ENDINGS:
         if size >= unit:
             return f"{size / unit:.1f} {name}"
     return f"{size / 2**10:.0f} KiB"
+
+
+def longest_first(drafts: Sequence[Draft]) -> list[Job]:
+    """All jobs of the rows, the longest first, so that short ones end last."""
+    timed = [(time, job) for draft in drafts for time, job in zip(draft.times, draft.jobs, strict=True)]
+    return [job for _, job in sorted(timed, key=lambda pair: -pair[0])]
+
+
+def makespan(times: Iterable[float], at_a_time: int) -> float:
+    """Seconds until all jobs are done, each begun, longest first, as soon as another has ended.
+
+    Args:
+        times: seconds of each job.
+        at_a_time: number of jobs that run side by side.
+    """
+    ends = [0.0] * at_a_time
+    for time in sorted(times, reverse=True):
+        heapq.heapreplace(ends, ends[0] + time)
+    return max(ends)

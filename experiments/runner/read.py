@@ -1,12 +1,12 @@
 """Tables as YAML: a title, a source, and rows made of a name, flags and the paper's figures."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.benchmarks.evaluate.columns import COLUMNS
-from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.benchmarks.tables.row import Figures, RowSpec
@@ -18,11 +18,11 @@ from codeclab.experiments.runner.spec import TableSpec
 
 __all__ = ["TABLES", "read_table", "table_path"]
 
-KEYS = {
-    *("title", "source", "scale", "sample_rate", "bitrates", "metrics", "columns", "margin", "figure", "notes"),
-    *("rows", "base", "import", "template", "against", "data", "compute"),
-}
-FIGURES_KEYS = {"published", "bitrate", "label", "domain"}
+OF_ROWS = {"base", "import", "template"}
+"""Keys of a table that its rows are made with."""
+
+KEYS = {one.name for one in fields(TableSpec)} - {"name"} | OF_ROWS
+FIGURES_KEYS = {one.name for one in fields(Figures)}
 
 
 def read_table(name: str) -> TableSpec:
@@ -49,23 +49,10 @@ def read_table(name: str) -> TableSpec:
         compute = read_compute(content.get("compute"))
     except ValueError as error:
         raise RecipeError(f"{path}: {error}") from None
-    return TableSpec(
-        name=path.stem,
-        title=content.get("title", path.stem),
-        source=content.get("source", ""),
-        rows=made,
-        metrics=metrics,
-        bitrates=content.get("bitrates"),
-        scale=content.get("scale"),
-        sample_rate=content.get("sample_rate"),
-        columns=columns,
-        margin=margin,
-        figure=content.get("figure"),
-        notes=content.get("notes") or [],
-        against=content.get("against"),
-        data=content.get("data"),
-        compute=compute,
-    )
+    given = {key: value for key, value in content.items() if value is not None and key not in OF_ROWS}
+    named = {"name": path.stem, "title": path.stem, "source": ""}
+    checked = {"rows": made, "metrics": metrics, "margin": margin, "compute": compute}
+    return TableSpec(**{**named, **given, **checked})
 
 
 def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -75,23 +62,11 @@ def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) ->
 
 
 def _row(path: Path, row: dict[str, Any]) -> RowSpec:
-    other = named_codec(str(row["codec"])) if "codec" in row else None
-    return RowSpec(
-        name=row["name"],
-        flags=row.get("flags", []),
-        published=row.get("published") or {},
-        bitrate=row.get("bitrate"),
-        label=row.get("label"),
-        codec=None if other else row.get("codec"),
-        baseline=other or row.get("baseline"),
-        recipe=row.get("recipe"),
-        only_published=bool(row.get("only_published", False)),
-        figures=[_figures(path, row["name"], figures) for figures in row.get("figures") or []],
-        bitrates=row.get("bitrates"),
-        sizes=row.get("sizes") or {},
-        run=row.get("run"),
-        entropies=row.get("entropies") or [],
-    )
+    given = {key: value for key, value in row.items() if value is not None}
+    if other := named_codec(str(given.get("codec"))):
+        given |= {"codec": None, "baseline": other}
+    figures = [_figures(path, row["name"], one) for one in given.get("figures", [])]
+    return RowSpec(**{"flags": [], **given, "figures": figures})
 
 
 def _figures(path: Path, name: str, figures: Any) -> Figures:
@@ -100,4 +75,4 @@ def _figures(path: Path, name: str, figures: Any) -> Figures:
             f"{path}: the 'figures' of row {name!r} are each a 'published' and may have a 'bitrate', 'label' and "
             f"'domain'; this one is {figures!r}"
         )
-    return Figures(figures["published"], figures.get("bitrate"), figures.get("label"), figures.get("domain", ALL))
+    return Figures(**figures)

@@ -1,6 +1,7 @@
 """Rows as jobs of a Slurm cluster."""
 
 import json
+import pickle
 import subprocess
 import sys
 import time
@@ -79,7 +80,7 @@ class SlurmLauncher(Launcher):
             return Submitted(submitit.SlurmJob(self.folder / "%j", known))
         gpus = {"gpus_per_node": job.devices} if job.devices > 1 else {}
         with environment_variables(SUBMITIT_LOG_LEVEL="CRITICAL"):
-            submitted = Submitted(self._executor({"name": job.name, **gpus}).submit(work, job.dump(), False))
+            submitted = Submitted(self._executor({"name": job.name, **gpus}).submit(work, pickle.dumps(job), False))
         write_atomically(number, json.dumps({"job": submitted.handle.job_id}))
         print(f"{job.title}: submitted as job {submitted.handle.job_id}; its log: {submitted.log}", file=sys.stderr)
         return submitted

@@ -1,8 +1,6 @@
 """A table's YAML as data: its rows, their flags and sizes at a scale, and the table as it is printed."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
@@ -10,6 +8,9 @@ from codeclab.experiments.config.recipes import read_scale
 from codeclab.experiments.config.sizes import size_flags
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.evaluate import pick_bitrates
+
+SHOWN = ("title", "source", "metrics", "columns", "margin", "figure", "against")
+"""What a table that is printed has from its YAML as it stands there."""
 
 
 def flags_at(row: RowSpec, scale: str | None) -> list[str]:
@@ -62,16 +63,6 @@ class TableSpec:
     data: str | None = None
     compute: Compute | None = None
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "TableSpec":
-        """What ``plain`` gave."""
-        compute = None if plain["compute"] is None else Compute(**plain["compute"])
-        return cls(**{**plain, "rows": [RowSpec.of(row) for row in plain["rows"]], "compute": compute})
-
     def rates_of(self, row: RowSpec, offered: list[float]) -> list[float]:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.
 
@@ -94,16 +85,5 @@ class TableSpec:
             ranked: whether the rows are trained often or for long enough for the best figure to be set in bold.
             full_size: whether they are the paper's in size and training; None where that is so of ranked rows.
         """
-        return Table(
-            title=self.title,
-            source=self.source,
-            metrics=self.metrics,
-            rows=rows,
-            notes=[*notes, *self.notes],
-            ranked=ranked,
-            full_size=full_size,
-            columns=self.columns,
-            margin=self.margin,
-            figure=self.figure,
-            against=self.against,
-        )
+        same = {name: getattr(self, name) for name in SHOWN}
+        return Table(**same, rows=rows, notes=[*notes, *self.notes], ranked=ranked, full_size=full_size)

@@ -46,43 +46,35 @@ def architecture(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([device, priced], sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-class Timings:
-    """Seconds of a batch by architecture, kept in the folder of runs.
+def batch_seconds(cli: CodecCLI, runs: Path, devices: int = 1) -> float | None:
+    """Seconds of a batch, timed now where none of its architecture was timed before; the experiment is spent by it.
 
     Args:
-        runs: the folder of runs.
+        cli: the experiment, built for one device with ``--dry-run``.
+        runs: the folder of runs, beside which they are kept.
+        devices: how many share a batch.
+
+    Returns:
+        None where it cannot be timed; training will say why.
     """
+    key = f"{architecture(cli.settings)}-{devices}"
+    known = _kept(runs).get(key)
+    if known is not None:
+        return float(known)
+    try:
+        seconds = time_batch(cli, -(-cli.datamodule.batch_size // devices))
+    except Exception:
+        return None
+    write_atomically(runs / TIMINGS, json.dumps(_kept(runs) | {key: round(seconds, 4)}))
+    return seconds
 
-    def __init__(self, runs: Path) -> None:
-        self.path = runs / TIMINGS
 
-    def _read(self) -> dict[str, float]:
-        try:
-            content = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
-
-    def seconds(self, cli: CodecCLI, devices: int = 1) -> float | None:
-        """Seconds of a batch, timed now where they are not known; the experiment is spent by it.
-
-        Args:
-            cli: the experiment, built for one device with ``--dry-run``.
-            devices: how many share a batch.
-
-        Returns:
-            None where it cannot be timed; training will say why.
-        """
-        key = f"{architecture(cli.settings)}-{devices}"
-        known = self._read().get(key)
-        if known is not None:
-            return float(known)
-        try:
-            seconds = time_batch(cli, -(-cli.datamodule.batch_size // devices))
-        except Exception:
-            return None
-        write_atomically(self.path, json.dumps(self._read() | {key: round(seconds, 4)}))
-        return seconds
+def _kept(runs: Path) -> dict[str, float]:
+    try:
+        content = json.loads((runs / TIMINGS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def time_batch(cli: CodecCLI, items: int) -> float:

@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import pickle
 import select
 import signal
 import threading
@@ -14,11 +15,11 @@ if TYPE_CHECKING:  # imports torch, which is to come after the process listens t
     from codeclab.experiments.runner.job import Outcome
 
 
-def work(job: str, wait: bool, visible: str | None = None, runner: int | None = None) -> "Outcome":
+def work(job: bytes, wait: bool, visible: str | None = None, runner: int | None = None) -> "Outcome":
     """Make one job; any signal, however often it comes, stops it after its batch.
 
     Args:
-        job: what ``Job.dump`` wrote.
+        job: a pickled ``Job``, read once this process listens to signals and has its devices.
         wait: for another runner that is making it.
         visible: CUDA_VISIBLE_DEVICES, which submitit's local executor has hidden; on a cluster it is left alone.
         runner: process on this machine with which this one ends.
@@ -39,14 +40,13 @@ def work(job: str, wait: bool, visible: str | None = None, runner: int | None = 
             end_with_parent(signal.SIGKILL)
             threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
         from codeclab.codecs.memory import keep_freed_memory
-        from codeclab.experiments.runner.job import Job
         from codeclab.experiments.runner.perform import perform
         from codeclab.experiments.runs.process import quiet, silence_corpora
 
         quiet()
         silence_corpora()
         keep_freed_memory()
-        return perform(Job.load(job), wait=wait)
+        return perform(pickle.loads(job), wait=wait)
 
 
 def _end_with(runner: int) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.io.workers import end_workers
-from codeclab.codecs.wording import counted
 from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
 from codeclab.experiments.config.own_code import bring
 from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
@@ -23,15 +23,16 @@ from codeclab.experiments.runs.evaluate import keep_splits
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.left_out import CountLeftOut
-from codeclab.experiments.runs.loggers import LatestFigures, make_loggers
+from codeclab.experiments.runs.loggers import make_loggers
+from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
-from codeclab.experiments.runs.process import Notes
+from codeclab.experiments.runs.process import Notes, say
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.refusals import check_built, rate_advice
 from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.samples import SaveSamples
-from codeclab.experiments.runs.training import say, train_on
 from codeclab.experiments.train.logs import TrainingLogs
+from codeclab.experiments.train.non_finite import NonFiniteLossError
 from codeclab.experiments.train.validation import Validation
 
 
@@ -80,7 +81,9 @@ class CodecCLI(RunCLI):
         self.requested: dict[str, Any] = copy.deepcopy(self.settings)
         if self.command == "fit":
             self._choose_precision()
-        self._check()
+        refuse_precision(str(self.config.trainer.precision))
+        if self.command == "fit" and not self.request.dry_run:
+            self.refuse_differences()
 
     def _choose_precision(self) -> None:
         """Where nobody chose: a run that continues keeps its precision, a new one takes what is fast on this processor.
@@ -92,21 +95,13 @@ class CodecCLI(RunCLI):
         if trainer.precision is not None:
             return
         if self.folder.config.is_file():
-            stored = yaml.safe_load(self.folder.config.read_text()) or {}
-            trainer.precision = (stored.get("trainer") or {}).get("precision")
+            trainer.precision = (self.folder.settings.get("trainer") or {}).get("precision")
         elif trains_on_cpu(trainer.accelerator) and has_fast_bf16():
             trainer.precision = "bf16-mixed"
             self.remarks.append(
                 "networks compute in bfloat16 on this processor; --trainer.precision 32-true stops that"
             )
         self.settings["trainer"]["precision"] = trainer.precision
-
-    def _check(self) -> None:
-        """What can be refused before anything is built."""
-        precision = str(self.config.trainer.precision)
-        refuse_precision(precision)
-        if self.command == "fit" and not self.request.dry_run:
-            self.refuse_differences()
 
     def instantiate_classes(self) -> None:
         """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
@@ -134,10 +129,10 @@ class CodecCLI(RunCLI):
         fits = self.command == "fit" and not self.request.dry_run
         steps = settings.max_steps
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
-        latest = LatestFigures()
+        logs = TrainingLogs()
         # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
-        callbacks: list[Any] = [TrainingLogs(), Validation()]
-        callbacks.append(RunProgress(self.folder, latest if self.config.losses == "all" else None))
+        callbacks: list[Any] = [logs, Validation()]
+        callbacks.append(RunProgress(self.folder, logs if self.config.losses == "all" else None))
         callbacks.append(CountLeftOut(self.folder.path.name, self.folder.path if fits else None))
         own = self.config_init["trainer"].callbacks or []
         callbacks += own if isinstance(own, list) else [own]
@@ -149,11 +144,8 @@ class CodecCLI(RunCLI):
         trainer = self.make_trainer(steps, **kwargs)
         if self.command == "fit":
             self.model.refuse_graphs(trainer)
-        self.resume: Path | None = None
-        self.start = 0
         if fits:
             self._open_folder(trainer)
-            trainer.loggers = [*trainer.loggers, latest]
         return trainer
 
     def brief_trainer(self, batches: int, callback: lightning.Callback) -> lightning.Trainer:
@@ -182,8 +174,7 @@ class CodecCLI(RunCLI):
         """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
         self.hold_lock("choose another --name")
         self.resume = self.folder.open(self.settings)
-        if self.resume is not None:
-            self.start = self.folder.steps
+        self.start = self.folder.steps
         listed = list_corpus(self.datamodule.corpus)
         if changed := differences(read_record(self.folder.corpus), listed):
             say(f"note: {self.folder.path.name}: {changed}")  # a table's rows, too, where all else was said before
@@ -208,26 +199,14 @@ class CodecCLI(RunCLI):
                 if remark:
                     say(remark)
         self.datamodule.n_batches = self.config.trainer.max_steps
-        self.datamodule.start_batch = self.start
+        run = self.folder.path
         try:
-            self._train()
+            self.train(f". Its codec: {self.folder.codec}", f"to measure its codec: codeclab evaluate {run}")
+        except NonFiniteLossError as error:
+            print(report_non_finite(error, self.folder), file=sys.stderr)
+            raise
         finally:
-            self.lock.release()
             end_workers()
-
-    def _train(self) -> None:
-        """Train what is left; all of it is kept before the command ends because it was asked to.
-
-        Raises:
-            Stopped: a signal asked for it.
-        """
-        steps = self.config.trainer.max_steps
-        if self.folder.is_finished(steps):
-            made = counted(self.start, "batch", "batches")
-            say(f"{self.folder.path} is finished: {made}. Its codec: {self.folder.codec}")
-            return
-        trained = f"{self.folder.path} is trained; to measure its codec: codeclab evaluate {self.folder.path}"
-        train_on(self.trainer, self.model, self.datamodule, self.folder, self.start, trained)
 
 
 def build(command: str, argv: list[str], label: str | None = None, notes: Notes | None = None) -> CodecCLI:
@@ -273,3 +252,19 @@ def build_resolved(config: dict[str, Any], notes: Notes | None = None) -> CodecC
     made_for = config.get("made_for") or {}
     request = Request(settings=copy.deepcopy(config), recipe=made_for.get("recipe") or "run")
     return CodecCLI("fit", request, notes or Notes(silent=True))
+
+
+class BareCLI(CodecCLI):
+    """Makes the parser, parses nothing and builds nothing."""
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Leave the seed alone, as there are no settings."""
+        self.config = {"seed_everything": False}
+
+    def instantiate_classes(self) -> None:
+        """Build nothing."""
+
+
+def make_parser(command: str) -> LightningArgumentParser:
+    """The parser of ``fit``, ``validate`` or ``test``: what it knows, and its help."""
+    return BareCLI(command, Request(), Notes()).parser

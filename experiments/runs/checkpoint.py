@@ -100,9 +100,7 @@ class RunCheckpoint(Callback):
             # Where nothing but this was left, the run was let begin by one batch more.
             trainer.fit_loop.epoch_loop.max_steps = self.steps or trainer.max_steps
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Save ``last.ckpt`` when it is due, and stop if a signal requested it."""
         step = trainer.global_step
         stops = self._any(trainer, stop_request().number is not None)
@@ -118,7 +116,7 @@ class RunCheckpoint(Callback):
             self._stop(trainer)
 
     def on_validation_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int, *_: Any
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
     ) -> None:
         """Stop if a signal requested it; the training is saved before a validation begins."""
         if trainer.state.fn == "fit" and self._any(trainer, stop_request().number is not None):

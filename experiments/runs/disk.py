@@ -1,10 +1,16 @@
-"""Why something cannot be written: the disk is full, or what the error says."""
+"""Room on a disk, and why something cannot be written: the disk is full, or what the error says."""
 
 import shutil
 from pathlib import Path
 
 LEAST_FREE = 2**20
 """Bytes; a disk with fewer is full. Libraries that write hide it in errors of their own."""
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes free where ``path`` is, or would be made."""
+    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+    return shutil.disk_usage(there).free
 
 
 def why_unwritten(path: Path, error: Exception) -> str:
@@ -14,5 +20,4 @@ def why_unwritten(path: Path, error: Exception) -> str:
         path: the file or folder.
         error: what was raised.
     """
-    there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
-    return "the disk is full" if shutil.disk_usage(there).free < LEAST_FREE else str(error).splitlines()[0]
+    return "the disk is full" if free_bytes(path) < LEAST_FREE else str(error).splitlines()[0]

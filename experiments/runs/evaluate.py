@@ -25,15 +25,19 @@ FULL_BAND = 48000
 
 
 def data_of(
-    path: Path | None, folder: str | None, codec: Codec, sample_rate: int | None = None, beside: Sequence[Path] = ()
+    path: Path | None,
+    folder: str | None,
+    subject: Codec | Baseline,
+    sample_rate: int | None = None,
+    beside: Sequence[Path] = (),
 ) -> AudioData:
     """The data to measure on: the run's settings, with ``folder`` if one is given.
 
     Args:
-        path: the run's folder, or a codec's; None where the codec lies nowhere.
+        path: the run's folder, or a codec's; None for a baseline, and a codec that lies nowhere.
         folder: audio to measure on in place of the run's.
-        codec: the codec to be measured.
-        sample_rate: Hz of the originals it is measured against; None takes the codec's.
+        subject: the codec or baseline to be measured.
+        sample_rate: Hz of the originals it is measured against; None takes its own, or ``FULL_BAND`` if it has none.
         beside: other runs measured on the same clips; training files of any of them are not test clips.
     """
     settings: dict[str, Any] = {}
@@ -44,8 +48,8 @@ def data_of(
         settings = {key: stored[key] for key in wanted if key in stored}
     if folder is not None:
         settings["folder"] = folder
-    rate = sample_rate or codec.sample_rate
-    data = AudioData(sample_rate=rate, channels=codec.channels, batch_size=1, workers=0, **settings)
+    rate, channels = sample_rate or subject.sample_rate or FULL_BAND, subject.channels or 1
+    data = AudioData(sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
     data.kept_splits = known_splits([*([] if path is None else [path]), *beside], data.folder)
     return data
 
@@ -64,40 +68,49 @@ def keep_splits(data: AudioData, folder: RunFolder) -> None:
         data.split_floor = False
 
 
-def evaluate_codec(
-    codec: Codec,
+def limit(
+    data: AudioData, clips: int | None = None, seconds: float | None = None, max_left_out: float | None = None
+) -> None:
+    """Take at most so many clips, cut to so many seconds, and allow such a share of unusable files; None: as it is."""
+    if clips is not None:
+        data.max_test_clips = data.valid_clips = clips
+    if seconds is not None:
+        data.clip_seconds = seconds
+    if max_left_out is not None:
+        data.max_left_out = max_left_out
+
+
+def evaluate_on(
     data: AudioData,
-    bitrates: list[float],
-    metrics: list[str],
+    subject: Codec | Baseline,
+    bitrates: Sequence[float] | None,
+    metrics: Sequence[str],
     split: str = "test",
     workers: int = 2,
     device: str | None = None,
     title: str = "evaluate",
 ) -> Evaluation:
-    """Measure ``codec`` on a split's clips at ``bitrates`` (kbps); ``title`` is what its progress is called."""
-    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """Measure a codec, or a baseline, on a split's clips.
+
+    Args:
+        data: whose clips are measured on.
+        subject: what is measured.
+        bitrates: kbps; None is all that it offers.
+        metrics: names from ``METRICS``.
+        split: the part of the data.
+        workers: processes for ViSQOL.
+        device: where a codec runs; None takes a GPU where there is one.
+        title: what its progress is called.
+    """
     data.check((split,))
     clips = data.clips(split)
-    evaluation = evaluate(codec, clips, bitrates, metrics, workers=workers, device=target, progress=title)
-    evaluation.info["codec"] = identity(codec)
-    evaluation.info["parameters"] = sum(parameter.numel() for parameter in codec.parameters())
-    note_left_out(evaluation.info, data.corpus, clips)
-    return evaluation
-
-
-def measure_baseline(
-    baseline: Baseline,
-    data: AudioData,
-    bitrates: Sequence[float] | None,
-    metrics: list[str],
-    split: str,
-    workers: int,
-    title: str | bool = True,
-) -> Evaluation:
-    """Measure ``baseline`` on a split's clips at ``bitrates`` (kbps), as ``evaluate_codec`` measures a codec."""
-    data.check((split,))
-    clips = data.clips(split)
-    evaluation = evaluate_baseline(baseline, clips, bitrates, metrics, workers, progress=title)
+    if isinstance(subject, Codec):
+        target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        evaluation = evaluate(subject, clips, bitrates, metrics, workers=workers, device=target, progress=title)
+        evaluation.info["codec"] = identity(subject)
+        evaluation.info["parameters"] = sum(parameter.numel() for parameter in subject.parameters())
+    else:
+        evaluation = evaluate_baseline(subject, clips, bitrates, metrics, workers, progress=title)
     note_left_out(evaluation.info, data.corpus, clips)
     return evaluation
 

@@ -19,29 +19,12 @@ from codeclab.experiments.config.own_code import FOLDER
 from codeclab.experiments.config.recipes import moved
 
 MACHINE_KEYS = (
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.enable_progress_bar",
-    "trainer.enable_model_summary",
-    "trainer.default_root_dir",
-    "trainer.log_every_n_steps",
-    "trainer.profiler",
-    "trainer.logger",
-    "trainer.callbacks",
-    "data.workers",
-    "model.cuda_graphs",
-    "data.max_left_out",
-    "name",
-    "runs",
-    "checkpoint_minutes",
-    "losses",
-    "ckpt_path",
+    *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.default_root_dir"),
+    *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.log_every_n_steps"),
+    *("trainer.profiler", "trainer.logger", "trainer.callbacks"),
+    *("data.workers", "data.max_left_out", "model.cuda_graphs"),
+    *("name", "runs", "config", "ckpt_path", "checkpoint_minutes", "losses", "weights_only", "made_for"),
     "init",  # its identity counts, wherever it lies
-    "config",
-    "weights_only",
-    "made_for",
 )
 """Settings of the machine, not of the experiment: they do not change a run's name, and do not prevent continuing it."""
 
@@ -107,9 +90,15 @@ class RunFolder:
         self.best = path / "checkpoints" / "best.ckpt"
         self.codec = path / "codec"
         self.metrics = path / "metrics.csv"
+        self.timing = path / "timing.json"
         self.samples = path / "samples"
         self.corpus = path / "corpus.csv"
         self.imports = path / FOLDER
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The run's resolved settings; empty where it has none yet."""
+        return (yaml.safe_load(self.config.read_text(encoding="utf-8")) or {}) if self.config.is_file() else {}
 
     @property
     def steps(self) -> int:
@@ -127,6 +116,11 @@ class RunFolder:
         callbacks = torch.load(self.last, map_location="cpu", weights_only=True, mmap=True).get("callbacks", {})
         return bool(callbacks.get(CHECKPOINT_STATE, {}).get(VALIDATION_DUE, False))
 
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds that its training took, over all its continuations; None where it has none."""
+        return float(json.loads(self.timing.read_text())["train_seconds"]) if self.timing.is_file() else None
+
     def is_finished(self, steps: int) -> bool:
         """Whether this number of batches is trained and the end of the run is complete."""
         return self.steps >= steps and not self.validation_due
@@ -143,7 +137,7 @@ class RunFolder:
         """
         if not self.config.is_file():
             return []
-        settings = yaml.safe_load(self.config.read_text()) or {}
+        settings = self.settings
         stored = experiment_settings(settings)
         wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
         known = experiment_settings(defaults or {})

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -147,7 +148,6 @@ class Visit:
         self.peers = peers
         self.to = to
         self.scratch = scratch
-        self.titles: list[str] = []
         self.results: list[dict[str, Any]] = []
         self.tests: dict[str, int] = {}
         self.training: dict[str, Any] = {}
@@ -160,8 +160,7 @@ class Visit:
         """All that is done, the most important first. What a part does not need, later parts may take."""
         total = self.sizes.seconds
         row = {"seconds": max(60.0, 0.12 * total), "reserve": 0.54 * total}
-        chosen = [(work, one) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
-        rows = [Part(f"{work.title}, {precision}", _Row(self, work, precision), **row) for work, precision in chosen]
+        rows = [self._part(work, one, row) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
         return [
             rows[0],
             Part("beside the released DAC", self.released, **row),
@@ -172,11 +171,13 @@ class Visit:
             Part("its codec, evaluated", self.evaluate),
         ]
 
+    def _part(self, work: Work, precision: str, limits: dict[str, float]) -> Part:
+        return Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **limits)
+
     def _graph_parts(self, row: dict[str, float]) -> list[Part]:
         if not self.sizes.graphs:
             return []
-        works = [(work, one) for one in self.sizes.precisions for work in GRAPH_WORKS]
-        parts = [Part(f"{work.title}, {precision}", _Row(self, work, precision), **row) for work, precision in works]
+        parts = [self._part(work, one, row) for one in self.sizes.precisions for work in GRAPH_WORKS]
         three_trainings = row | {"seconds": 1.5 * row["seconds"]}
         return [Part("graphs equal eager", self.compare, **three_trainings), *parts]
 
@@ -191,10 +192,10 @@ class Visit:
         last = outcomes[-1]
         print(f"{last.name}: {last.failure or 'done'} ({last.seconds:.0f} s)", flush=True)
         write_atomically(self.to / "visit.json", json.dumps(self.as_json(), indent=2) + "\n")
-        write_atomically(self.to / "visit.md", page(self.titles, self.as_json()))
+        write_atomically(self.to / "visit.md", page(self.as_json()))
 
     def as_json(self) -> dict[str, Any]:
-        """All figures; ``results`` is as the peers' harness prints it."""
+        """All figures; ``results`` is as the peers' harness prints it, with a title each."""
         return {
             "script": "gpu_visit.sh",
             "date": date.today().isoformat(),
@@ -214,8 +215,12 @@ class Visit:
         count = ["--batches", str(self.sizes.batches), "--warm-up", str(min(5, self.sizes.batches))]
         self.command("codeclab.experiments.runs.profiled_step", ["--to", str(file), *count, *words], seconds)
         for entry in json.loads(file.read_text())["results"]:
-            self.results.append(entry)
-            self.titles.append(title if entry["impl"] == "codeclab" else f"`{entry['impl']}`, its own `train_loop`")
+            own_title = title if entry["impl"] == "codeclab" else f"`{entry['impl']}`, its own `train_loop`"
+            self.results.append({"title": own_title, **entry})
+
+    def measure(self, work: Work, precision: str, seconds: float) -> None:
+        """A row of the table."""
+        self.step(work.title, self.flags(work, precision), seconds)
 
     def flags(self, work: Work, precision: str) -> list[str]:
         """The words of a training."""
@@ -290,18 +295,6 @@ class Visit:
         with archive.open("rb") as file:
             for number, piece in enumerate(iter(lambda: file.read(PIECE), b"")):
                 (self.to / f"codec.tar.{number}").write_bytes(piece)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Measures one row of the table."""
-
-    visit: Visit
-    work: Work
-    precision: str
-
-    def __call__(self, seconds: float) -> None:
-        self.visit.step(self.work.title, self.visit.flags(self.work, self.precision), seconds)
 
 
 def _printed(*words: str) -> str:

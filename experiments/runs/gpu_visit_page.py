@@ -18,16 +18,15 @@ NOTES = (
 )
 
 
-def page(titles: Sequence[str], figures: Mapping[str, Any]) -> str:
+def page(figures: Mapping[str, Any]) -> str:
     """A visit as a page.
 
     Args:
-        titles: title of each of ``results``.
         figures: what ``visit.json`` holds.
     """
     lines = ["# Training steps on a GPU", "", f"{figures['date']}, {figures['machine']}, commit {figures['commit']}."]
     lines += [NOTES, "", HEADER]
-    lines += [_line(title, entry) for title, entry in zip(titles, figures["results"], strict=True)]
+    lines += [_line(entry) for entry in figures["results"]]
     if figures["tests"]:
         lines += ["", f"CUDA tests: {', '.join(f'{count} {state}' for state, count in figures['tests'].items())}."]
     if figures["graphs_equal_eager"]:
@@ -60,13 +59,13 @@ def _compared_lines(comparison: Mapping[str, Any]) -> list[str]:
     return lines + [f"| {name} | {one:.1e} | {again:.1e} |" for name, (one, again) in comparison["differences"].items()]
 
 
-def _line(title: str, entry: Mapping[str, Any]) -> str:
+def _line(entry: Mapping[str, Any]) -> str:
     info, step = entry["info"], entry["phases"]["step"]
     wall = step["wall_s"]
     memory = step.get("peak_gpu_mb", step.get("peak_rss_mb"))
     ratio = entry.get("speedup_over_first", {}).get("step")
     cells = [
-        title,
+        entry["title"],
         f"{info['batch']} × {info['seconds']:g} s",
         {"32-true": "float32", "bf16-mixed": "bf16"}.get(info["precision"], info["precision"]),
         f"{1000 * wall['median']:.0f} ({1000 * wall['min']:.0f})",

@@ -14,6 +14,7 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
+from pandas import DataFrame
 
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.memory import keep_freed_memory
@@ -62,13 +63,8 @@ def train(flags: Sequence[str], batches: int, graphs: bool) -> KeepNumbers:
 
 def largest_differences(rows: Sequence[dict[str, float]], others: Sequence[dict[str, float]]) -> dict[str, float]:
     """The largest difference of each number over batches, in relation to its largest value in ``rows``."""
-    differences: dict[str, float] = {}
-    largest: dict[str, float] = {}
-    for row, other in zip(rows, others, strict=True):
-        for name, value in row.items():
-            differences[name] = max(differences.get(name, 0.0), abs(other[name] - value))
-            largest[name] = max(largest.get(name, 0.0), abs(value))
-    return {name: difference / (largest[name] or 1.0) for name, difference in differences.items()}
+    first, second = DataFrame(rows), DataFrame(others)
+    return dict((first - second).abs().max() / first.abs().max().replace(0.0, 1.0))
 
 
 def compare(flags: Sequence[str], batches: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
@@ -24,17 +23,8 @@ from codeclab.experiments.train.former_names import current_names
 from codeclab.experiments.train.module import CodecExperiment
 
 LEARNING = (
-    *(
-        "weight_init",
-        "kmeans_init",
-        "pca_init",
-        "kmeans_iterations",
-        "decay",
-        "epsilon",
-        "dead_threshold",
-        "dead_share",
-    ),
-    *("gradient", "commitment", "seed"),
+    *("weight_init", "kmeans_init", "pca_init", "kmeans_iterations", "decay", "epsilon", "dead_threshold"),
+    *("dead_share", "gradient", "commitment", "seed"),
 )
 """Arguments that say how a part starts and learns, not what it computes; they may differ silently."""
 
@@ -88,7 +78,7 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | 
             raise RecipeError("--init_identity says which codec --init is expected to be: give --init too")
         return None
     if folder is not None and folder.last.is_file() and folder.config.is_file():
-        stored = yaml.safe_load(folder.config.read_text())
+        stored = folder.settings
         if stored.get("init") == name and expected in (None, stored.get("init_identity")):
             settings["init_identity"] = stored.get("init_identity")
             return None
@@ -117,9 +107,7 @@ def read_source(name: str) -> Source:
         raise RecipeError(f"--init {name}: {error}") from error
     run = RunFolder(located(name))
     discriminators = _read_discriminators(run)
-    settings: dict[str, Any] = {}
-    if discriminators and run.config.is_file():
-        settings = flatten(yaml.safe_load(run.config.read_text()) or {})
+    settings = flatten(run.settings) if discriminators and run.config.is_file() else {}
     fingerprint = identity(codec)
     if discriminators:
         digest = hashlib.sha256()

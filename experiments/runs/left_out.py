@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
@@ -68,44 +68,33 @@ class CountLeftOut(Callback):
         self.reasons = dict(state_dict["found"])
         self.shorter = dict(state_dict.get("shorter", {}))
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Note what could not be read for the batch."""
-        self._note(batch)
-
     def on_validation_batch_end(
         self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        trainer: Trainer,
+        pl_module: LightningModule,
         outputs: Any,
         batch: Any,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Note the clips that could not be read."""
-        self._note(batch)
+        """Note what could not be read for the batch."""
+        self.reasons |= dict(batch.get("left_out", ()))
+        self.shorter |= dict(batch.get("shorter", ()))
 
-    on_test_batch_end = on_validation_batch_end
+    on_train_batch_end = on_test_batch_end = on_validation_batch_end
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print how many files were left out and why, including those before the first batch."""
         self._say(trainer)
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    on_test_end = on_train_end
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the files of a command that only validates."""
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._say(trainer)
 
-    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Print the files of a command that only tests."""
-        self._say(trainer)
-
-    def _note(self, batch: Any) -> None:
-        self.reasons |= dict(batch.get("left_out", ()))
-        self.shorter |= dict(batch.get("shorter", ()))
-
-    def _say(self, trainer: lightning.Trainer) -> None:
+    def _say(self, trainer: Trainer) -> None:
         corpus = getattr(getattr(trainer, "datamodule", None), "corpus", None)
         if corpus is None:
             return

@@ -19,4 +19,3 @@ class RunLock(Lock):
 
     def __init__(self, runs: Path, name: str, purpose: str = "row") -> None:
         super().__init__(runs / LOCKS / f"{name}.{purpose}")
-        self.name = name

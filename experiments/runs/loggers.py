@@ -124,35 +124,6 @@ def _is_validation(row: Mapping[str, str]) -> bool:
     return any(value for key, value in row.items() if key.startswith("valid/"))
 
 
-class LatestFigures(Logger):
-    """Keeps the last logged values, by name, for the progress display.
-
-    Attributes:
-        values: of training, validation and speed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values: dict[str, float] = {}
-
-    @property
-    def name(self) -> str:
-        """The logger's name."""
-        return "latest"
-
-    @property
-    def version(self) -> str:
-        """A fixed version: a run has one such logger."""
-        return ""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Keep the values."""
-        self.values |= {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
-
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Hyperparameters are not kept."""
-
-
 class SaveMetrics(Callback):
     """Makes any trainer write its logs to ``metrics.csv``; a continued training appends to it.
 

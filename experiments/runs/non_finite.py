@@ -1,4 +1,4 @@
-"""Saves the batch of a run whose loss became NaN or infinite."""
+"""What a run does about a loss that became NaN or infinite."""
 
 from lightning.pytorch.utilities import rank_zero_only
 from safetensors.torch import save
@@ -6,6 +6,11 @@ from safetensors.torch import save
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.train.non_finite import NonFiniteLossError
+
+
+def is_non_finite(error: BaseException) -> bool:
+    """Whether a training ended by a loss that is not finite; that of a codec has reported it."""
+    return isinstance(error, NonFiniteLossError)
 
 
 def report_non_finite(error: NonFiniteLossError, folder: RunFolder) -> str:

@@ -86,10 +86,7 @@ class FilesOfCodes(CodecAndNoise):
         super().__init__(options, 4)
         self.n_codebooks = self.codec.n_codebooks_for(float(options.get("bitrate", 6)))
         sizes = self.codec.quantizer.codebook_sizes
-        self.coders = {
-            "": PackedCoder(sizes),
-            "_lm": ModelCoder(LanguageModel(self.n_codebooks, sizes[0]).eval()),
-        }
+        self.coders = {"": PackedCoder(sizes), "_lm": ModelCoder(LanguageModel(self.n_codebooks, sizes[0]).eval())}
         self.written: dict[str, bytes] = {}
         for name in self.coders:
             self.phases["compress" + name] = partial(self.compress, name)
@@ -147,16 +144,5 @@ class TrainingStep:
         return self._parts.take()
 
 
-def coder(options: dict[str, Any]) -> Coder:
-    """The factory of encoding and decoding."""
-    return Coder(options)
-
-
-def files(options: dict[str, Any]) -> FilesOfCodes:
-    """The factory of files of codes."""
-    return FilesOfCodes(options)
-
-
-def step(options: dict[str, Any]) -> TrainingStep:
-    """The factory of training steps."""
-    return TrainingStep(options)
+coder, files, step = Coder, FilesOfCodes, TrainingStep
+"""The adapters by the names that the harness is given."""

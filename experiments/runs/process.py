@@ -29,6 +29,12 @@ class Notes:
             print(f"note: {text}", file=sys.stderr)
 
 
+@rank_zero_only
+def say(text: str) -> None:
+    """Print a line on standard error once, however many processes there are."""
+    print(text, file=sys.stderr)
+
+
 def silence_corpora() -> None:
     """Keep this process from printing notes on a corpus, which another process has printed."""
     for name in PLANNED:

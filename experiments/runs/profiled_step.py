@@ -47,9 +47,7 @@ class ProfileBatches(Callback):
         self.use: DeviceUse | None = None
         self._seen = 0
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Begin with the first of these batches."""
         if self._seen == self.after:
             device = trainer.strategy.root_device
@@ -57,9 +55,7 @@ class ProfileBatches(Callback):
             wait_for(device)
             self._profiler.start()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """End with the last of them."""
         self._seen += 1
         if self._seen == self.after + PROFILED:

@@ -16,7 +16,7 @@ from rich.text import Text
 from codeclab.benchmarks.evaluate.progress import bar_columns
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.runs.loggers import LatestFigures
+from codeclab.experiments.train.logs import TrainingLogs
 
 
 class TrainingBar(Progress):
@@ -59,15 +59,15 @@ class RunProgress(Callback):
 
     Args:
         folder: the run; ``timing.json`` in it says how long its training took, over all its continuations.
-        latest: holds all figures; None shows only the main losses.
+        logs: what has all losses; None shows only the main ones.
         clock: seconds, ever growing.
     """
 
     def __init__(
-        self, folder: RunFolder, latest: LatestFigures | None = None, clock: Callable[[], float] = time.monotonic
+        self, folder: RunFolder, logs: TrainingLogs | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.folder = folder
-        self.latest = latest
+        self.logs = logs
         self.clock = clock
         self.name = folder.path.name
         self.seconds = 0.0
@@ -92,9 +92,7 @@ class RunProgress(Callback):
             if self.first:
                 print(f"{self.name}: continuing after batch {self.first}", file=sys.stderr, flush=True)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Move the bar, or write a line: after ten batches, then every two minutes, and after the last."""
         if not trainer.is_global_zero:
             return
@@ -114,8 +112,8 @@ class RunProgress(Callback):
 
     def _figures(self, trainer: lightning.Trainer) -> list[str]:
         values = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
-        if self.latest is not None:
-            losses = {key[6:]: value for key, value in self.latest.values.items() if key.startswith("train/")}
+        if self.logs is not None:
+            losses = {key[6:]: value for key, value in self.logs.latest.items() if key.startswith("train/")}
             values = losses | {name: value for name, value in values.items() if "/" in name}
         return [f"{name} {value:.3g}" for name, value in values.items()]
 
@@ -125,11 +123,9 @@ class RunProgress(Callback):
         if trainer.is_global_zero and self.folder.path.is_dir():
             timing = {"train_seconds": round(self.seconds + self.clock() - self.began, 1)}
             with suppress(OSError):  # a disk that is full ends no training for this
-                write_atomically(self.folder.path / "timing.json", json.dumps(timing))
+                write_atomically(self.folder.timing, json.dumps(timing))
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Close the bar."""
         self.bar.stop()
 

@@ -9,16 +9,19 @@ import torch
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
+from codeclab.codecs.wording import counted
 from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
 from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.process import say
 from codeclab.experiments.runs.slurm_shell import cluster_plugins
+from codeclab.experiments.runs.stopping import Stopped, stop_request
 
 
 class RunCLI(LightningCLI):
-    """Builds an experiment, its data and a trainer from settings; it runs nothing.
+    """Builds an experiment, its data and a trainer from settings, and trains when it is told to.
 
     Args:
         command: of ``codeclab``.
@@ -28,11 +31,13 @@ class RunCLI(LightningCLI):
         owners: whose arguments the settings of the sections ``model``, ``data`` and ``trainer`` are.
         folder: of the run.
         settings: resolved, as the folder keeps them.
+        start: batches trained already; all of them where nothing but a validation is left.
     """
 
     owners: ClassVar[Mapping[str, type]]
     folder: RunFolder
     settings: dict[str, Any]
+    start: int
 
     def __init__(self, command: str, settings: dict[str, Any]) -> None:
         with warnings.catch_warnings():
@@ -73,14 +78,20 @@ class RunCLI(LightningCLI):
             self.lock.hold(str(self.folder.path), advice)
 
     @property
+    def n_devices(self) -> int:
+        """Devices on which the run is trained, of each of its machines."""
+        devices = self.config.trainer.devices
+        if isinstance(devices, list):
+            return len(devices)
+        if str(devices) in ("auto", "-1"):
+            on_gpus = self.config.trainer.accelerator in ("auto", "gpu", "cuda")
+            return max(torch.cuda.device_count(), 1) if on_gpus else 1
+        return len(devices.split(",")) if "," in str(devices) else int(devices)
+
+    @property
     def is_distributed(self) -> bool:
         """Whether the run has several devices, on one machine or on several."""
-        devices = self.config.trainer.devices
-        if self.config.trainer.num_nodes > 1:
-            return True
-        if str(devices) in ("auto", "-1"):
-            return torch.cuda.device_count() > 1 and self.config.trainer.accelerator in ("auto", "gpu", "cuda")
-        return len(devices) > 1 if isinstance(devices, list) else str(devices) != "1"
+        return self.config.trainer.num_nodes > 1 or self.n_devices > 1
 
     def make_trainer(self, steps: int, **kwargs: Any) -> lightning.Trainer:
         """A trainer of the settings, with checkpoints that are written whole or not at all.
@@ -96,3 +107,33 @@ class RunCLI(LightningCLI):
             # Idle ensembles and codebooks above a batch's bandwidth get no gradient.
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
         return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+
+    def train(self, finished: str, trained: str) -> None:
+        """Train the rest of the run; if a signal stops it, the training is saved before the command ends.
+
+        Args:
+            finished: said of a run in which nothing is left to do.
+            trained: said after the last batch.
+
+        Raises:
+            Stopped: a signal asked for it.
+        """
+        trainer, steps = self.trainer, self.trainer.max_steps
+        self.datamodule.start_batch = self.start
+        try:
+            if self.folder.is_finished(steps):
+                say(f"{self.folder.path} is finished: {counted(self.start, 'batch', 'batches')}{finished}")
+                return
+            if self.start >= steps:  # to begin at all, for the validation that is left
+                trainer.fit_loop.epoch_loop.max_steps = self.start + 1
+            # Lightning's own handlers end a batch half way, and take SIGTERM for a success.
+            setattr(trainer._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010
+            last = str(self.folder.last) if self.folder.last.is_file() else None
+            with stop_request().held() as stop:
+                trainer.fit(self.model, self.datamodule, ckpt_path=last)
+            if trainer.global_step >= steps:
+                say(f"{self.folder.path} is trained; {trained}")
+            if stop.number is not None:
+                raise Stopped(stop.number, told=True)
+        finally:
+            self.lock.release()

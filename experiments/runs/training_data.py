@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from codeclab.codecs.io.missing import located
 from codeclab.experiments.data.manifest import MANIFEST_NAME
 from codeclab.experiments.data.module import AudioData
@@ -42,7 +40,7 @@ def label_of(path: Path) -> str:
 
 def data_settings(run: RunFolder) -> dict[str, Any]:
     """The settings of a run's data, with the folder's path from here."""
-    settings = dict(_settings(run).get("data") or {})
+    settings = dict(run.settings.get("data") or {})
     settings["folder"] = _as_seen_from_here(settings.get("folder"), run)
     return settings
 
@@ -101,12 +99,8 @@ def _lineage(path: Path | None) -> Iterator[RunFolder]:
     while path is not None and (run := run_of(path)) is not None and run.path.resolve() not in seen:
         yield run
         seen.add(run.path.resolve())
-        init = _settings(run).get("init")
+        init = run.settings.get("init")
         path = Path(_as_seen_from_here(str(init), run) or "") if init else None
-
-
-def _settings(run: RunFolder) -> dict[str, Any]:
-    return yaml.safe_load(run.config.read_text(encoding="utf-8")) or {}
 
 
 def _as_seen_from_here(stored: str | None, run: RunFolder) -> str | None:

@@ -87,9 +87,13 @@ class TrainingLogs(Callback):
     """Logs the output of the first batch and of every ``log_every_n_steps``-th one to the trainer's loggers.
 
     Tensors stay on the device until then, and are read in one transfer.
+
+    Attributes:
+        latest: the last value that was logged of each name.
     """
 
     def __init__(self) -> None:
+        self.latest: dict[str, float] = {}
         self._throughput = Throughput()
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -117,6 +121,7 @@ class TrainingLogs(Callback):
         step = trainer.global_step
         if step % trainer.log_every_n_steps == 0 or step == 1:  # type: ignore[attr-defined]
             values = training_figures(output) | self._throughput.read() | memory_figures(pl_module.device)
+            self.latest |= values
             for logger in trainer.loggers:
                 logger.log_metrics(values, step)
             bar_values = {

@@ -6,10 +6,7 @@ from codeclab.codecs.engines.names import ENGINES
 from codeclab.experiments.cli.options.shared import add_codec, add_imports
 
 SUMMARIES = {
-    "encode": (
-        "Code an audio file, or every one in a folder, into small files.",
-        "speech.wav speech.clc",
-    ),
+    "encode": ("Code an audio file, or every one in a folder, into small files.", "speech.wav speech.clc"),
     "decode": ("Decode a .clc or .ecdc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
     "reconstruct": ("Put audio through a codec, as a listener would get it.", "album/ album-6kbps/"),
 }
@@ -24,6 +21,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
         epilog=f"Example: codeclab {command} {example} --codec runs/NAME"
         + ("" if command == "decode" else " --bitrate 6"),
     )
+    parser.set_defaults(command=command, bitrate=None, entropy="none", language_model=None)
     parser.add_argument("input", metavar="IN", help="a file or a folder")
     parser.add_argument("output", metavar="OUT", help="a file, or a folder for a folder's files")
     add_codec(parser)

@@ -67,10 +67,6 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--overwrite", action="store_true", help="replace an existing manifest")
         if command in (scan, prepare):
             command.add_argument(
-                "--workers",
-                type=int,
-                default=usable_cores(),
-                metavar="N",
-                help="processes (default: all cores)",
+                "--workers", type=int, default=usable_cores(), metavar="N", help="processes (default: all cores)"
             )
     return parser

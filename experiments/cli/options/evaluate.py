@@ -6,14 +6,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.experiments.cli.options.shared import add_imports, add_max_left_out, add_split, add_workers, run_name
 from codeclab.experiments.config.part_names import baseline_names
 
-DEFAULT_METRICS = [
-    "visqol_audio",
-    "mel_distance",
-    "stft_distance",
-    "si_snr",
-    "bitrate_efficiency",
-    "codebook_usage",
-]
+DEFAULT_METRICS = ["visqol_audio", "mel_distance", "stft_distance", "si_snr", "bitrate_efficiency", "codebook_usage"]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -41,10 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the run's data)")
     parser.add_argument(
-        "--sample-rate",
-        type=int,
-        metavar="HZ",
-        help="rate of the originals (default: the codec's, or 48000)",
+        "--sample-rate", type=int, metavar="HZ", help="rate of the originals (default: the codec's, or 48000)"
     )
     add_split(parser, "which split (default: test; all if nothing was trained on the folder, and for a baseline)")
     parser.add_argument(
@@ -65,10 +55,5 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda if available)")
     add_max_left_out(parser)
     add_imports(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        help="default: RUN/evaluation, or evaluations/NAME",
-    )
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="default: RUN/evaluation, or evaluations/NAME")
     return parser

@@ -96,10 +96,7 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
         help="each listener hears N clips, drawn at random (default: all)",
     )
     parser.add_argument(
-        "--lufs",
-        type=float,
-        default=-23.0,
-        help="loudness of every stimulus (default: -23; lower if one would clip)",
+        "--lufs", type=float, default=-23.0, help="loudness of every stimulus (default: -23; lower if one would clip)"
     )
     parser.add_argument(
         "--listen",

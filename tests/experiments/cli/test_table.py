@@ -106,7 +106,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(perform, "evaluate_codec", refuse)
+    monkeypatch.setattr(perform, "evaluate_on", refuse)
     before = (good / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert run([*table, "--rows", "good"]) == 0
     assert (good / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before

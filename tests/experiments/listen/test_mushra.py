@@ -19,6 +19,7 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
 from codeclab.benchmarks.listening.anchors import anchor
 from codeclab.benchmarks.listening.design import ListeningTest
+from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.tables.render import markdown
 from codeclab.benchmarks.tables.row import Figures, RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
@@ -33,7 +34,6 @@ from codeclab.experiments.listen.systems import read_subjects
 from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
-from codeclab.experiments.runner.listening import with_figures
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.evaluate import data_of
 

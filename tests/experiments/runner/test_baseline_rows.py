@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from codeclab.experiments.cli import main
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runner import baseline_rows
 from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, untrained_columns
+from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
 
 
@@ -37,12 +39,15 @@ def audio(tmp_path: Path) -> str:
     return str(tmp_path / "audio")
 
 
+def job(spec: TableSpec, data: str | None, runs: Path, clips: dict[str, Any] | None = None) -> Job:
+    return Job(spec, "row", str(runs), data=data, clips=clips or {}, workers=0)
+
+
 def refuse_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     def again(*_: object, **__: object) -> Evaluation:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(baseline_rows, "measure_baseline", again)
-    monkeypatch.setattr(baseline_rows, "evaluate_codec", again)
+    monkeypatch.setattr(baseline_rows, "evaluate_on", again)
 
 
 def test_a_baseline_is_measured_where_the_paper_did_and_kept(
@@ -50,7 +55,7 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
 ) -> None:
     row = RowSpec("Opus", baseline={"part": "Opus", "rate": "constant"}, bitrate=12, published={"si_sdr": 1.0})
     spec, runs = make_spec(row, [6, 24]), tmp_path / "runs"
-    found = measure_untrained(row, spec, audio, runs, 0, clips=clip_settings("laptop", ["--data.clip_seconds", "0.5"]))
+    found = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds", "0.5"])))
     assert found.info["asked_kbps"] == [12]
     assert found.info["bitrates_kbps"] == [pytest.approx(12)]
     assert len(found.per_file) == 8  # all there are: the scale takes up to 24
@@ -61,26 +66,26 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     columns = untrained_columns(row, spec, found).set_index("metric")["mean"]
     assert columns.to_dict() == {"compression": pytest.approx(256 / 12)}
     refuse_to_measure(monkeypatch)
-    again = measure_untrained(row, spec, audio, runs, 0, clips=clip_settings("laptop", ["--data.clip_seconds=0.5"]))
+    again = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds=0.5"])))
     assert again.summary.equals(found.summary)
     with pytest.raises(AssertionError, match="measured again"):
-        measure_untrained(row, spec, audio, runs, 0)
+        measure_untrained(job(spec, audio, runs))
 
 
 def test_what_was_not_finished_is_measured_anew(audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = RowSpec("MP3", baseline={"part": "MP3"}, bitrates=[64])
-    measure_untrained(row, make_spec(row), audio, tmp_path, 0)
+    measure_untrained(job(make_spec(row), audio, tmp_path))
     (stamp,) = tmp_path.glob("mp3-*/evaluation/measured_as.json")
     stamp.unlink()
     refuse_to_measure(monkeypatch)
     with pytest.raises(AssertionError, match="measured again"):
-        measure_untrained(row, make_spec(row), audio, tmp_path, 0)
+        measure_untrained(job(make_spec(row), audio, tmp_path))
 
 
 def test_a_codec_is_measured_and_not_trained(audio: str, tmp_path: Path) -> None:
     Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "mine")
     row = RowSpec("Mine", codec=str(tmp_path / "mine"))
-    found = measure_untrained(row, make_spec(row, [3, 100]), audio, tmp_path / "runs", 0)
+    found = measure_untrained(job(make_spec(row, [3, 100]), audio, tmp_path / "runs"))
     assert found.info["bitrates_kbps"] == [3]
     assert found.info["codec"]
     assert len(found.per_file) == 8
@@ -91,7 +96,7 @@ def test_the_row_says_what_is_missing(audio: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PATH", "")
     evs = RowSpec("EVS", baseline={"part": "CommandBaseline", "file": "evs"}, bitrate=5.9, published={"si_sdr": 1})
     with pytest.raises(RuntimeError, match="EVS needs EVS_cod and EVS_dec on the PATH"):
-        measure_untrained(evs, make_spec(evs, [6]), audio, tmp_path, 0)
+        measure_untrained(job(make_spec(evs, [6]), audio, tmp_path))
     assert not list(tmp_path.glob("evs-*"))
 
 
@@ -119,7 +124,7 @@ def test_a_row_that_cannot_be_measured_is_refused(
     row: RowSpec, bitrates: list[float] | None, sample_rate: int | None, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises((RecipeError, ValueError), match=message):
-        measure_untrained(row, make_spec(row, bitrates, sample_rate), None, tmp_path, 0)
+        measure_untrained(job(make_spec(row, bitrates, sample_rate), None, tmp_path))
 
 
 def test_the_clips_are_those_of_the_scale() -> None:
@@ -166,7 +171,7 @@ def test_opus_and_lyra_on_the_recordings_that_ship(tmp_path: Path) -> None:
     for part, rates in (({"part": "Opus"}, [6, 12]), ({"part": "LyraV2", "folder": str(models)}, [3.2, 6, 9.2])):
         row = RowSpec(part["part"], baseline=part, bitrates=rates)
         spec = TableSpec("t", "T", "", [row], ["visqol_speech", "mel_distance"], None, "laptop", 16000)
-        summary = measure_untrained(row, spec, "recordings", tmp_path, 0).summary
+        summary = measure_untrained(job(spec, "recordings", tmp_path)).summary
         for (kbps, metric), group in summary[summary["domain"] == "all"].groupby(["bitrate_kbps", "metric"]):
             found[part["part"], round(kbps, 1), metric] = group["mean"].item()
     rates = sorted({key[:2] for key in found})

@@ -1,6 +1,7 @@
 """A job holds all it needs: what it was made from may change or go while it waits."""
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from codeclab.experiments.runner.draft import TableRequest, draft_row
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.read import read_table
-from codeclab.experiments.runner.stamp import Stamp
+from codeclab.experiments.runs.stamp import Stamp
 
 TINY = (
     "--scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 --model.quantizer.n_codebooks 2 "
@@ -47,7 +48,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
 
 
 def test_an_edited_recipe_or_table_changes_no_job(job: Job) -> None:
-    outcome = perform(Job.load(job.dump()), wait=False)
+    outcome = perform(pickle.loads(pickle.dumps(job)), wait=False)
     assert outcome.error is None
     assert len(pd.read_csv(job.folder.metrics)) == 2
     stored = yaml.safe_load(job.folder.config.read_text())
@@ -59,8 +60,8 @@ def test_an_edited_recipe_or_table_changes_no_job(job: Job) -> None:
     assert (stamp.metrics, stamp.columns) == (["si_sdr"], ["stride"])
 
 
-def test_it_travels_as_json(job: Job) -> None:
-    again = Job.load(job.dump())
+def test_it_travels_pickled(job: Job) -> None:
+    again = pickle.loads(pickle.dumps(job))
     assert again.spec == job.spec
     assert again.config == job.config
     assert (again.name, again.steps, again.title) == (job.name, 2, "A row")

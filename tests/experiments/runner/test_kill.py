@@ -56,7 +56,7 @@ def writing_a_checkpoint():
 
 
 def in_evaluation():
-    evaluate, decode = perform.evaluate_codec, Codec.decode
+    evaluate, decode = perform.evaluate_on, Codec.decode
 
     def second(self, *arguments, **named):
         Codec.decode = kill
@@ -66,7 +66,7 @@ def in_evaluation():
         Codec.decode = second
         return evaluate(*arguments, **named)
 
-    perform.evaluate_codec = measured
+    perform.evaluate_on = measured
 
 
 def writing(name):

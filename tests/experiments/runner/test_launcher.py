@@ -1,6 +1,7 @@
 """Rows in processes of their own: on which devices, how many at a time, and what is said when one dies."""
 
 import os
+import pickle
 import signal
 import stat
 import subprocess
@@ -44,9 +45,9 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list:
         def update_parameters(self, **parameters: object) -> None:
             self.parameters = parameters
 
-        def submit(self, work: object, text: str, wait: bool, visible: str | None, runner: int) -> "Executor":
+        def submit(self, work: object, pickled: bytes, wait: bool, visible: str | None, runner: int) -> "Executor":
             assert (work, runner) == (launcher.work, os.getpid())
-            self.environment, self.job, self.visible = dict(os.environ), Job.load(text), visible
+            self.environment, self.job, self.visible = dict(os.environ), pickle.loads(pickled), visible
             self.thread = threading.Thread(target=self.make)
             self.thread.start()
             return self
@@ -150,17 +151,16 @@ def test_a_log_is_passed_on_by_whole_lines(started, tmp_path: Path, capsys) -> N
 def test_a_job_sees_its_own_devices_and_no_slurm(tmp_path: Path) -> None:
     """submitit's local executor hides all GPUs, and names them by numbers alone."""
     program = (
-        "import os, sys\n"
-        "from codeclab.experiments.runner import job, perform\n"
+        "import os, pickle\n"
+        "from codeclab.experiments.runner import perform\n"
         "from codeclab.experiments.runner.worker import work\n"
-        "job.Job.load = lambda text: text\n"
         "seen = lambda: (os.environ.get('CUDA_VISIBLE_DEVICES'), 'SLURM_NTASKS' in os.environ)\n"
         "perform.perform = lambda text, wait: (text, wait, *seen())\n"
         "for visible, runner in (('GPU-7,2', os.getppid()), (None, os.getppid())):\n"
         "    os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
-        "    print(work('text', True, visible, runner))\n"
+        "    print(work(pickle.dumps('text'), True, visible, runner))\n"
         "os.environ['CUDA_VISIBLE_DEVICES'] = '5'\n"
-        "print(work('text', False))\n"
+        "print(work(pickle.dumps('text'), False))\n"
     )
     environment = os.environ | {"SLURM_NTASKS": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)

@@ -10,10 +10,9 @@ from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.runner import timing
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job
-from codeclab.experiments.runner.plan import describe_plan
-from codeclab.experiments.runner.schedule import longest_first, makespan
+from codeclab.experiments.runner.plan import describe_plan, longest_first, makespan
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runner.timing import Timings, architecture, time_batch
+from codeclab.experiments.runner.timing import architecture, batch_seconds, time_batch
 from codeclab.experiments.train import profiling
 
 
@@ -60,21 +59,21 @@ def test_of_larger_batches_one_item_is_timed(planned, monkeypatch) -> None:
 def test_a_timing_is_kept_by_what_a_batch_costs(planned, monkeypatch, tmp_path: Path) -> None:
     cli = planned()
     key = architecture(cli.settings)
-    timings = Timings(tmp_path)
     Clock(cli.model, monkeypatch, lambda items: 0.5)
-    assert timings.seconds(cli) == pytest.approx(0.5)
+    assert batch_seconds(cli, tmp_path) == pytest.approx(0.5)
     monkeypatch.setattr(timing, "time_batch", lambda *_: pytest.fail("timed again"))
     same = copy.deepcopy(cli.settings)
     same["trainer"]["max_steps"], same["seed_everything"], same["model"]["weights"]["feature"] = 99, 7, 0.3
     same["model"]["optimizer"]["lr"] = 1.0
     assert architecture(same) == key
-    assert timings.seconds(cli) == pytest.approx(0.5)
+    assert batch_seconds(cli, tmp_path) == pytest.approx(0.5)
     for other in ({"weights": {**same["model"]["weights"], "feature": 0.0}}, {"accumulate": 2}):
         assert architecture({**same, "model": {**same["model"], **other}}) != key
-    timings.path.write_text("half a file")
+    kept = tmp_path / timing.TIMINGS
+    kept.write_text("half a file")
     monkeypatch.setattr(timing, "time_batch", lambda *_: 3.0)
-    assert timings.seconds(cli) == 3.0
-    assert list(json.loads(timings.path.read_text()).values()) == [3.0]
+    assert batch_seconds(cli, tmp_path) == 3.0
+    assert list(json.loads(kept.read_text()).values()) == [3.0]
 
 
 def test_what_cannot_be_timed_is_left_to_training_to_report(planned, monkeypatch, tmp_path: Path) -> None:
@@ -84,7 +83,7 @@ def test_what_cannot_be_timed_is_left_to_training_to_report(planned, monkeypatch
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(cli.model, "training_step", full)
-    assert Timings(tmp_path).seconds(cli) is None
+    assert batch_seconds(cli, tmp_path) is None
 
 
 def job(name: str, runs: Path) -> Job:

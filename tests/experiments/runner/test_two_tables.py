@@ -27,7 +27,7 @@ from codeclab.experiments.cli import table as _  # noqa: F401 (everything is imp
 from codeclab.experiments.runner import baseline_rows, perform
 
 here = Path(sys.argv[1])
-measure, build = baseline_rows.measure_baseline, perform.build_resolved
+measure, build = baseline_rows.evaluate_on, perform.build_resolved
 
 
 def waiting():
@@ -52,7 +52,7 @@ def start(name):
     if pid == 0:
         sink = os.open(here / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(sink, 1), os.dup2(sink, 2)
-        baseline_rows.measure_baseline = until_the_other_waits("measured", measure)
+        baseline_rows.evaluate_on = until_the_other_waits("measured", measure)
         perform.build_resolved = until_the_other_waits("trained", build)
         words = ["table", str(here / f"{name}.yaml"), "--runs", str(here / "runs"), "--workers", "0", "--jobs", "1"]
         try:

@@ -65,8 +65,8 @@ PHASES = {
     "training": Phase("fit", ((CodecExperiment, "training_step"),), 6, 0.1),
     "validation": Phase("fit", ((CodecExperiment, "validation_step"),), 2, 0.1),
     "checkpoint": Phase("fit", ((AtomicCheckpointIO, "save_checkpoint"),), 3, 0.03),
-    "evaluation": Phase("evaluate", ((evaluate, "evaluate_codec"), (Evaluation, "save")), 1, 0.5),
-    "table": Phase("table", ((perform, "evaluate_codec"), (Evaluation, "save"), (make_table, "write_table")), 1, 0.5),
+    "evaluation": Phase("evaluate", ((evaluate, "evaluate_on"), (Evaluation, "save")), 1, 0.5),
+    "table": Phase("table", ((perform, "evaluate_on"), (Evaluation, "save"), (make_table, "write_table")), 1, 0.5),
 }
 PATIENCE = 3600.0
 

@@ -2,15 +2,15 @@
 
 from types import SimpleNamespace
 
-from codeclab.experiments.runs.loggers import LatestFigures
 from codeclab.experiments.runs.progress import RunProgress, pace
+from codeclab.experiments.train.logs import TrainingLogs
 
 
-def run(tmp_path, capsys, seconds, total, latest=None, start=0.0):
+def run(tmp_path, capsys, seconds, total, logs=None, start=0.0):
     """Lines that a run of so many batches of so many seconds each writes, the first taking ``start`` more."""
     now = [0.0]
     folder = SimpleNamespace(path=tmp_path / "run")
-    progress = RunProgress(folder, latest, clock=lambda: now[0])
+    progress = RunProgress(folder, logs, clock=lambda: now[0])
     progress.bar.disable = True
     trainer = SimpleNamespace(
         is_global_zero=True, global_step=0, max_steps=total, progress_bar_metrics={"spectral": 1.5}
@@ -43,9 +43,9 @@ def test_slow_batches_have_a_line_each_two_minutes(tmp_path, capsys):
 
 
 def test_all_losses_are_shown_on_demand(tmp_path, capsys):
-    latest = LatestFigures()
-    latest.log_metrics({"train/waveform": 0.25, "train/commitment": 2.0, "speed/items_per_second": 9.0, "note": "x"}, 1)
-    (line, _) = run(tmp_path, capsys, 0.1, 20, latest)
+    logs = TrainingLogs()
+    logs.latest = {"train/waveform": 0.25, "train/commitment": 2.0, "speed/items_per_second": 9.0}
+    (line, _) = run(tmp_path, capsys, 0.1, 20, logs)
     assert line.endswith("left, waveform 0.25, commitment 2")
 
 
