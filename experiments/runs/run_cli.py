@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.messages import shorten
+from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
@@ -79,14 +80,21 @@ class RunCLI(LightningCLI):
 
     @property
     def n_devices(self) -> int:
-        """Devices on which the run is trained, of each of its machines."""
+        """Devices on which the run is trained, of each of its machines.
+
+        Raises:
+            RecipeError: ``--trainer.devices`` is neither a number nor a list of them.
+        """
         devices = self.config.trainer.devices
         if isinstance(devices, list):
             return len(devices)
         if str(devices) in ("auto", "-1"):
             on_gpus = self.config.trainer.accelerator in ("auto", "gpu", "cuda")
             return max(torch.cuda.device_count(), 1) if on_gpus else 1
-        return len(devices.split(",")) if "," in str(devices) else int(devices)
+        numbers = [word.strip() for word in str(devices).split(",") if word.strip()]
+        if not numbers or not all(number.isdigit() for number in numbers):
+            raise RecipeError(f"--trainer.devices {devices}: give a number, a list as in 0,1, or auto")
+        return len(numbers) if "," in str(devices) else int(numbers[0])
 
     @property
     def is_distributed(self) -> bool:
@@ -99,6 +107,9 @@ class RunCLI(LightningCLI):
         Args:
             steps: batches to train.
             kwargs: arguments in place of the settings.
+
+        Raises:
+            RecipeError: ``--trainer.devices`` names no device that is there.
         """
         settings = self.config.trainer
         if steps > 0 and settings.log_every_n_steps:
@@ -106,7 +117,12 @@ class RunCLI(LightningCLI):
         if settings.strategy == "auto" and self.is_distributed:
             # Idle ensembles and codebooks above a batch's bandwidth get no gradient.
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
-        return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+        try:
+            return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+        except TypeError as error:
+            if "devices" not in str(error):
+                raise
+            raise RecipeError(f"--trainer.devices {settings.devices}: {error}") from error
 
     def train(self, finished: str, trained: str) -> None:
         """Train the rest of the run; if a signal stops it, the training is saved before the command ends.

@@ -133,6 +133,8 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
             "MultiPeriodDiscriminator judges audio of 1 channel, but the codec's has 2",
         ),
         ([*ENCODEC, "--trainer.accelerator", "abacus"], "accelerator"),
+        ([*ENCODEC, "--trainer.devices", "two"], "--trainer.devices two: give a number, a list as in 0,1, or auto"),
+        ([*ENCODEC, "--trainer.devices", "0,"], "--trainer.devices 0,: `devices` selected with"),
         # Before the first batch, and not at the first validation.
         (
             [*ENCODEC, "--model.validation_metrics", "[si_snr,utmos]"],
