@@ -74,35 +74,17 @@ def _read_file(
     slack: float = SLACK,
 ) -> Tensor:
     """An excerpt of a file, with nothing after ``ends`` seconds; the file may end up to ``slack`` seconds earlier."""
-    try:
-        return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
-    except RateChangedError as error:
-        _say_once(f"{error}; it is read at {error.sample_rate} Hz")
-        return _read_at(path, error.sample_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
-
-
-@lru_cache(maxsize=4096)
-def _say_once(text: str) -> None:
-    logger.warning(text)
-
-
-def _read_at(
-    path: Path,
-    stored_rate: int,
-    start_seconds: float,
-    seconds: float,
-    sample_rate: int,
-    channels: int,
-    ends: float | None,
-    slack: float,
-) -> Tensor:
     start, length = round(start_seconds * sample_rate), round(seconds * sample_rate)
     common = gcd(stored_rate, sample_rate)
     old, new = stored_rate // common, sample_rate // common
     margin = ceil(2 * FILTER_ZEROS * max(old, new) / new / old) if old != new else 0
     first = max(start // new - margin, 0)
     last = -(-(start + length) // new) + margin
-    samples = decode(path, stored_rate, first * old, (last - first) * old)
+    try:
+        samples = decode(path, stored_rate, first * old, (last - first) * old)
+    except RateChangedError as error:
+        _say_once(f"{error}; it is read at {error.sample_rate} Hz")
+        return _read_file(path, error.sample_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     held = length
     if ends is not None:
         # Of a segment, nothing that follows it; of a whole file, there is nothing.
@@ -113,6 +95,11 @@ def _read_at(
     audio = resample(convert_channels(torch.from_numpy(samples), channels), stored_rate, sample_rate)
     audio = audio[:, start - first * new :][:, :held]
     return torch.nn.functional.pad(audio, (0, length - audio.shape[-1])).contiguous()
+
+
+@lru_cache(maxsize=4096)
+def _say_once(text: str) -> None:
+    logger.warning(text)
 
 
 class ShorterError(DataError):
