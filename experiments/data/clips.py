@@ -124,14 +124,12 @@ class Clips(Sequence[Clip]):
         recording = replace(recording, exact=True)  # zeros that stand for what is missing would be measured as sound
         seconds = min(self.seconds, recording.seconds)
         room = recording.seconds - seconds
-        tried = [
-            self.read(recording, PLACES[0] * room, seconds, self.sample_rate, self.channels),
-        ]
-        for share in PLACES[1:] if room > 0 else ():
+        tried: list[Tensor] = []
+        for share in PLACES if room > 0 else PLACES[:1]:
+            tried.append(self.read(recording, share * room, seconds, self.sample_rate, self.channels))
             if float(tried[-1].abs().max()) > SILENCE:
                 return tried[-1]
-            tried.append(self.read(recording, share * room, seconds, self.sample_rate, self.channels))
-        return tried[-1] if float(tried[-1].abs().max()) > SILENCE else tried[0]
+        return tried[0]
 
 
 class PaddedClips(Dataset[PaddedClip]):

@@ -69,7 +69,6 @@ class TrainExcerpts(Dataset[TrainBatch]):
         n_batches: int,
     ) -> None:
         self.recordings = corpus.split("train")
-        self.read = corpus.read
         self.sampling = sampling
         self.sampling.prepare(self.recordings)
         self.on_sources = [augmentation for augmentation in augmentations if not augmentation.on_mixture]
@@ -92,7 +91,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
     def __getitem__(self, batch: int) -> TrainBatch:
         """This rank's share of a batch."""
         before, shorter = len(self._unreadable), len(self._shorter)
-        audio = torch.stack([self.draw_item(batch, item) for item in self.items])
+        audio = torch.stack([self.draw_sources(batch, item)[0] for item in self.items])
         if float(audio.abs().max()) <= SILENCE:
             raise DataError(
                 f"batch {batch} is silent: {ATTEMPTS} excerpts in a row held no sound for each of its items; "
@@ -106,10 +105,6 @@ class TrainExcerpts(Dataset[TrainBatch]):
             "left_out": left_out,
             "shorter": list(self._shorter.items())[shorter:],
         }
-
-    def draw_item(self, batch: int, item: int) -> Tensor:
-        """Draw one item, float32 ``[C, N]``; see ``draw_sources``."""
-        return self.draw_sources(batch, item)[0]
 
     def draw_sources(self, batch: int, item: int) -> tuple[Tensor, list[Recording]]:
         """Draw one item, float32 ``[C, N]``, and return its sources.
@@ -163,7 +158,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def _read(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
         """Read an excerpt, waiting for its file if need be: another file in its place would change the run."""
-        return read_when_there(self.read, self.corpus, recording, start, seconds, rate, self.channels)
+        return read_when_there(self.corpus, recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []

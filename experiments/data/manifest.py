@@ -87,9 +87,7 @@ def walk(root: Path) -> Iterator[Path]:
 MANIFEST_NAME = "manifest.csv"
 """The manifest of a folder of audio, if it has one."""
 
-TRUE = frozenset({"true", "1", "yes"})
-
-FALSE = frozenset({"false", "0", "no"})
+FLAGS = {"": None, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 COLUMNS = (
     "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
@@ -255,19 +253,16 @@ def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
     every = dict.fromkeys([*COLUMNS, *SEGMENT_COLUMNS, *(column for row in listed for column in row)])
     always = set(COLUMNS) - {"name"}
     columns = [column for column in every if column in always or any(row.get(column) for row in listed)]
-    lines = [columns, *([_text_of(row.get(column)) for column in columns] for row in listed)]
+    lines = [columns, *([row.get(column) for column in columns] for row in listed)]
     return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
 
 
-def _text_of(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _cell(value: str) -> str:
+def _cell(value: object) -> str:
     """A value in CSV; quoted also if it begins or ends with blanks."""
-    if value != value.strip() or any(mark in value for mark in ',"\r\n'):
-        return '"' + value.replace('"', '""') + '"'
-    return value
+    text = "" if value is None else str(value)
+    if text != text.strip() or any(mark in text for mark in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _parse_number(row: dict[str, str], column: str, where: str) -> float | None:
@@ -278,10 +273,6 @@ def _parse_number(row: dict[str, str], column: str, where: str) -> float | None:
 
 
 def _parse_flag(text: str, where: str) -> bool | None:
-    if not text:
-        return None
-    if text.lower() in TRUE:
-        return True
-    if text.lower() in FALSE:
-        return False
-    raise DataError(f"{where} must be true, false or empty, got {text!r}")
+    if text.lower() not in FLAGS:
+        raise DataError(f"{where} must be true, false or empty, got {text!r}")
+    return FLAGS[text.lower()]

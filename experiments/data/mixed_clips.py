@@ -22,7 +22,7 @@ class MixedClips(Clips):
     """
 
     def __init__(self, excerpts: TrainExcerpts, n_clips: int) -> None:
-        super().__init__([], excerpts.read, excerpts.sample_rate, excerpts.channels, excerpts.seconds)
+        super().__init__([], excerpts.corpus.read, excerpts.sample_rate, excerpts.channels, excerpts.seconds)
         self.excerpts = excerpts
         self.n_clips = n_clips
 

@@ -128,7 +128,9 @@ class AudioData(LightningDataModule):
             DataError: the folder holds no usable audio.
         """
         if self._corpus is None:
-            self._corpus = judge_band(self._open(), self.sample_rate)
+            known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
+            opened = _open_once(self.folder, self.split_seed, known, self.split_floor)
+            self._corpus = judge_band(opened, self.sample_rate)
         return self._corpus
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
@@ -139,8 +141,7 @@ class AudioData(LightningDataModule):
 
         Raises:
             DataError: one holds nothing, too much of the corpus, or of one that is measured, is of no use, the
-                sampling finds no recordings it needs, or there are no room responses
-                where they should be.
+                sampling finds no recordings it needs, or there are no room responses where they should be.
         """
         refuse_too_many(self.corpus, self.max_left_out)
         for split in splits:
@@ -151,10 +152,6 @@ class AudioData(LightningDataModule):
                 self.sampling.prepare(recordings)
                 for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
                     _say_once(remark)
-
-    def _open(self) -> Corpus:
-        known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
-        return _open_once(self.folder, self.split_seed, known, self.split_floor)
 
     def _prepare_rooms(self) -> list[str]:
         """Measure the room responses; return a remark for the user."""
@@ -243,13 +240,12 @@ class AudioData(LightningDataModule):
         if not getattr(self.corpus, split):
             return []
         clips = self.clips(split)
-        longest = clips.longest
-        padded = PaddedClips(clips, round(longest * self.sample_rate))
+        padded = PaddedClips(clips, round(clips.longest * self.sample_rate))
         per_device = self.batch_size * self.seconds / self._rank_and_world()[1]
         # A DistributedSampler, so that Lightning puts none of its own, which would share out and repeat clips.
         return DataLoader(
             padded,
-            batch_size=max(int(per_device / longest), 1),
+            batch_size=max(int(per_device / clips.longest), 1),
             sampler=DistributedSampler(padded, num_replicas=1, rank=0, shuffle=False),
             num_workers=min(self._count_workers(), 2),
             collate_fn=collate_clips,
@@ -275,7 +271,7 @@ class AudioData(LightningDataModule):
             # Results call all clips together "all".
             chosen = [replace(one, domain=NO_DOMAIN) if one.domain == ALL else one for one in chosen]
         # A clip left out because a mount was away for a minute would be missing in one measurement and not in the next.
-        read = partial(read_when_there, self.corpus.read, self.corpus)
+        read = partial(read_when_there, self.corpus)
         return Clips(chosen, read, self.sample_rate, self.channels, self.clip_seconds)
 
     def _mixed_clips(self) -> MixedClips:

@@ -130,7 +130,7 @@ class BalancedDomains(Sampling):
         return 0
 
 
-class OnlyDomains(Sampling):
+class OnlyDomains(UniformByDuration):
     """Recordings of some domains alone: EnCodec at 48 kHz is trained on music only (section 4.1).
 
     Every second of theirs is equally likely. A corpus that has none of them is used whole, and says so.
@@ -165,10 +165,6 @@ class OnlyDomains(Sampling):
             return ""
         left_out, are = counted(self._left_out, "recording"), by_number(self._left_out, "is", "are")
         return f"OnlyDomains: {left_out} of other domains than {wanted} {are} left out"
-
-    def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """One recording, with a probability proportional to its duration."""
-        return [self._choice.draw(rng)]
 
 
 class EnCodecMixing(Sampling):

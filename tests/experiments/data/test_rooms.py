@@ -179,7 +179,7 @@ def test_strategies_keep_their_probabilities_though_mixtures_are_rejected_more(c
     mix = excerpts._mix
     excerpts._mix = lambda sources, recordings, rng: attempts.append(recordings) or mix(sources, recordings, rng)
     for item in range(1000):
-        excerpts.draw_item(0, item)
+        excerpts.draw_sources(0, item)
         last = attempts[-1]
         counts[{1: int(last[0].domain != "music"), 2: 2, 3: 3}[len(last)]] += 1
     assert len(attempts) > 1300
