@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -31,33 +31,6 @@ Step = Callable[[Tensor, StepChoices], MicroBatchOutput]
 """One batch of training, of audio ``[B, C, N]``."""
 
 
-class GraphBackend(Protocol):
-    """What can record a function of the device, and replay it.
-
-    Args:
-        device: device of the training.
-    """
-
-    def __init__(self, device: torch.device) -> None: ...
-
-    @staticmethod
-    def why_not(device: torch.device) -> str | None:
-        """Why it cannot record on a device; None where it can."""
-
-    def warm_up(self, function: Callable[[], Result]) -> Result:
-        """Run a function as it will be recorded, but now."""
-
-    def capture(self, function: Callable[[], Result]) -> tuple[Result, Callable[[], object]]:
-        """Record a function, which has no effect on the device now.
-
-        Returns:
-            its result, whose tensors each replay fills anew, and the replay.
-        """
-
-    def mark(self) -> Callable[[], object]:
-        """Mark the present moment in the device's work; returns a function that waits for it."""
-
-
 class CudaGraphs:
     """CUDA's graphs, recorded on one side stream; all take their memory from one pool.
 
@@ -73,11 +46,11 @@ class CudaGraphs:
 
     @staticmethod
     def why_not(device: torch.device) -> str | None:
-        """Any other device than CUDA's."""
+        """Why they cannot record on a device, which is any but CUDA's; None where they can."""
         return None if device.type == "cuda" else f"it needs a CUDA device, and this training runs on {device.type}"
 
     def warm_up(self, function: Callable[[], Result]) -> Result:
-        """Run a function on the stream on which it will be recorded."""
+        """Run a function as it will be recorded, on the same stream, but now."""
         present = torch.cuda.current_stream()
         self._stream.wait_stream(present)
         with torch.cuda.stream(self._stream):
@@ -86,7 +59,11 @@ class CudaGraphs:
         return result
 
     def capture(self, function: Callable[[], Result]) -> tuple[Result, Callable[[], object]]:
-        """Record a function as a CUDA graph."""
+        """Record a function, which has no effect on the device now.
+
+        Returns:
+            its result, whose tensors each replay fills anew, and the replay.
+        """
         graph = torch.cuda.CUDAGraph()
         # The outer context leads back to the present stream even where the inner one fails to end. Only this thread's
         # calls are forbidden: a loader's thread pins memory meanwhile.
@@ -98,14 +75,14 @@ class CudaGraphs:
         return result, graph.replay
 
     def mark(self) -> Callable[[], object]:
-        """Record an event."""
+        """Mark the present moment in the device's work; returns a function that waits for it."""
         event = torch.cuda.Event()
         event.record()
         return event.synchronize
 
 
 def refuse_graphs(
-    backend: type[GraphBackend], codec: Codec, rate_sampling: RateSampling, device: torch.device, devices: int
+    backend: type[CudaGraphs], codec: Codec, rate_sampling: RateSampling, device: torch.device, devices: int
 ) -> None:
     """Refuse a training whose step cannot be recorded.
 
@@ -150,7 +127,7 @@ class StepGraphs:
         drop_gradients: deletes all gradients; called after a recording that failed.
     """
 
-    def __init__(self, backend: GraphBackend, drop_gradients: Callable[[], object]) -> None:
+    def __init__(self, backend: CudaGraphs, drop_gradients: Callable[[], object]) -> None:
         self._backend = backend
         self._drop_gradients = drop_gradients
         self._kinds: dict[Hashable, _Kind] = {}

@@ -24,7 +24,7 @@ from codeclab.experiments.train.batch import training_batch, validation_batch
 from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
 from codeclab.experiments.train.choices import StepChoices
 from codeclab.experiments.train.compile import compile_networks
-from codeclab.experiments.train.cuda_graphs import CudaGraphs, GraphBackend, StepGraphs, refuse_graphs
+from codeclab.experiments.train.cuda_graphs import CudaGraphs, StepGraphs, refuse_graphs
 from codeclab.experiments.train.former_names import accept_former_names
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
@@ -93,7 +93,7 @@ class CodecExperiment(lightning.LightningModule):
         seed: seed of every draw in training.
     """
 
-    graph_backend: ClassVar[type[GraphBackend]] = CudaGraphs
+    graph_backend: ClassVar[type[CudaGraphs]] = CudaGraphs
 
     def __init__(
         self,

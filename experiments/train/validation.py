@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any
 
 import lightning
 import torch
@@ -91,13 +91,6 @@ class ValidationOutput:
     monitored: str
 
 
-class LearnsRate(Protocol):
-    """A module that can measure a learnt bitrate."""
-
-    def measure_rate(self, split: str) -> float | None:
-        """The kbps on a split's clips; None where the rate is not learnt."""
-
-
 class Validation(Callback):
     """Measures every batch of validation and test clips and logs the means, while training also by domain."""
 
@@ -180,8 +173,8 @@ def _log_scores(
             module.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=in_bar and key == name)
 
 
-def _log_rate(module: lightning.LightningModule, split: str) -> None:
-    kbps = cast(LearnsRate, module).measure_rate(split)
+def _log_rate(experiment: Any, split: str) -> None:
+    kbps = experiment.measure_rate(split)
     if kbps is not None:
         # Every process measures all clips.
-        module.log(f"{split}/bitrate", kbps, rank_zero_only=True)
+        experiment.log(f"{split}/bitrate", kbps, rank_zero_only=True)
