@@ -218,6 +218,7 @@ class CodecExperiment(lightning.LightningModule):
         assert isinstance(ensemble, Ensemble)
         return Discriminators(ensemble, self.adversarial_loss, self.feature_loss, self.weights.adversarial > 0)
 
+    @profile("losses")
     def output_losses(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``."""
         losses = {}

@@ -14,7 +14,11 @@ from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.two_passes import two_passes
 from codeclab.quantizers.weight_norm import weights_normed_once
 
-OutputLosses = Callable[[Tensor], dict[str, Tensor]]
+OutputLosses = Callable[[Tensor, Tensor], dict[str, Tensor]]
+"""Losses between generated and real audio, both ``[B, C, N]``, by name."""
+
+Both = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
+"""Outputs for real and for generated audio."""
 
 
 @dataclass
@@ -42,9 +46,7 @@ class Discriminators:
         return outputs
 
     @profile("discriminators forward")
-    def outputs_of_both(
-        self, real: Tensor, fake: Tensor
-    ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
+    def outputs_of_both(self, real: Tensor, fake: Tensor) -> Both:
         """The ensemble's outputs for real and for generated audio, both ``[B, C, N]``, from which its weights learn."""
         return two_passes(self.ensemble, real, fake)
 
@@ -52,6 +54,15 @@ class Discriminators:
         """The discriminators' loss from their outputs of real and of fake audio."""
         self.note(real, fake)
         return self.adversarial.discriminator(real, fake)
+
+    def generator_losses(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> dict[str, Tensor]:
+        """The generator's losses by name, from the outputs for real audio, which only feature matching needs, and fake."""
+        losses = {}
+        if self.adversarial_active:
+            losses["adversarial"] = self.adversarial.generator(fake)
+        if self.feature is not None:
+            losses["feature"] = self.feature(real, fake)
+        return losses
 
     def note(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> None:
         """Keep the mean logits, each sub-network counted once; they stay on the device."""
@@ -130,17 +141,9 @@ def meet_updated_discriminators(
     The released codes' order: real features without gradient, the fake pass with the discriminators' weights frozen.
     """
     leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf)
-    if discriminators.adversarial_active or discriminators.feature is not None:
-        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
-            with torch.no_grad():
-                real_outputs = discriminators.outputs(real) if discriminators.feature is not None else []
-            fake_outputs = discriminators.outputs(leaf)
-        if discriminators.adversarial_active:
-            losses["adversarial"] = discriminators.adversarial.generator(fake_outputs)
-        if discriminators.feature is not None:
-            losses["feature"] = discriminators.feature(real_outputs, fake_outputs)
-    return GeneratorLosses(leaf, losses)
+    losses = output_losses(leaf, real)
+    outputs = _outputs_of_frozen(discriminators, real if discriminators.feature is not None else None, leaf)
+    return GeneratorLosses(leaf, losses | discriminators.generator_losses(*outputs))
 
 
 def share_one_pass(
@@ -152,19 +155,20 @@ def share_one_pass(
     updated; their passes then keep no graph for the weights.
     """
     leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf)
+    losses = output_losses(leaf, real)
+    discriminator_loss = None
     if update_discriminators:
-        real_outputs, fake_outputs = discriminators.outputs_of_both(real, leaf)
-        discriminator_loss = discriminators.loss(real_outputs, fake_outputs)
+        outputs = discriminators.outputs_of_both(real, leaf)
+        discriminator_loss = discriminators.loss(*outputs)
     else:
-        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
-            with torch.no_grad():
-                real_outputs = discriminators.outputs(real)
-            fake_outputs = discriminators.outputs(leaf)
-        discriminators.note(real_outputs, fake_outputs)
-        discriminator_loss = None
-    if discriminators.adversarial_active:
-        losses["adversarial"] = discriminators.adversarial.generator(fake_outputs)
-    if discriminators.feature is not None:
-        losses["feature"] = discriminators.feature(real_outputs, fake_outputs)
-    return GeneratorLosses(leaf, losses), discriminator_loss
+        outputs = _outputs_of_frozen(discriminators, real, leaf)
+        discriminators.note(*outputs)
+    return GeneratorLosses(leaf, losses | discriminators.generator_losses(*outputs)), discriminator_loss
+
+
+def _outputs_of_frozen(discriminators: Discriminators, real: Tensor | None, leaf: Tensor) -> Both:
+    """The outputs for real audio, without gradient, and for ``leaf``, with gradient at it alone."""
+    with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
+        with torch.no_grad():
+            real_outputs = [] if real is None else discriminators.outputs(real)
+        return real_outputs, discriminators.outputs(leaf)

@@ -11,6 +11,7 @@ from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.orders import (
     Discriminators,
     GeneratorLosses,
+    OutputLosses,
     meet_updated_discriminators,
     share_one_pass,
     two_pass_loss,
@@ -18,7 +19,7 @@ from codeclab.experiments.train.orders import (
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.settings import LossWeights
-from codeclab.experiments.train.step_output import StepOutput, in_order
+from codeclab.experiments.train.step_output import StepOutput
 from codeclab.quantizers.base import Quantized
 
 UpdateOrder = Literal["discriminator_first", "joint"]
@@ -66,8 +67,14 @@ class MicroBatchOutput:
     shares: dict[str, Tensor] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Tensor]:
-        """All scalars by the names they are logged under."""
-        return in_order(self.losses, self.scores, self.norms, self.bitrate)
+        """All scalars by their names in the logs, in the order of their computation.
+
+        If several are not finite, the first is then the cause: an update of the discriminators affects all later ones.
+        """
+        norms = {f"{player}_grad_norm": norm for player, norm in self.norms.items()}
+        first = {name: norm for name, norm in norms.items() if name.startswith("discriminator")}
+        spent = {} if self.bitrate is None else {"bitrate": self.bitrate}
+        return {**self.losses, **first, **self.scores, **spent, **norms}
 
     def finished(self, numbers: Mapping[str, float], learning_rates: Mapping[str, float], n_items: int) -> StepOutput:
         """The whole batch's output, from the mean of its parts.
@@ -122,7 +129,7 @@ class Update:
     order: UpdateOrder
     weights: LossWeights
     balancer: Balancer | None
-    output_losses: Callable[[Tensor, Tensor], dict[str, Tensor]]
+    output_losses: OutputLosses
     backward: Callable[[Tensor], None]
 
     def discriminators_alone(
@@ -164,10 +171,10 @@ class Update:
         discriminator_loss = None
         if discriminators is None:
             leaf = fake.detach().requires_grad_()
-            players = GeneratorLosses(leaf, self.measure(leaf, real))
+            players = GeneratorLosses(leaf, self.output_losses(leaf, real))
         elif self.order == "joint":
             players, discriminator_loss = share_one_pass(
-                discriminators, real, fake, lambda x: self.measure(x, real), learner is not None
+                discriminators, real, fake, self.output_losses, learner is not None
             )
         else:
             if learner is not None:
@@ -175,7 +182,7 @@ class Update:
                 self.teach(discriminator_loss)
                 norms["discriminator"] = learner.clip()
                 learner.step()
-            players = meet_updated_discriminators(discriminators, real, fake, lambda x: self.measure(x, real))
+            players = meet_updated_discriminators(discriminators, real, fake, self.output_losses)
         gradient = self._output_gradient(players, share)
         if discriminator_loss is not None and self.order == "joint":
             self.teach(discriminator_loss * share)
@@ -195,11 +202,6 @@ class Update:
 
     def _shares(self) -> dict[str, Tensor]:
         return {} if self.balancer is None else dict(self.balancer.last_shares)
-
-    @profile("losses")
-    def measure(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``, by name."""
-        return self.output_losses(fake, real)
 
     @profile("backward")
     def teach(self, loss: Tensor) -> None:
