@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
 from math import prod
 from typing import Any, TypedDict, cast
 
@@ -36,6 +37,7 @@ class TrainBatch(TypedDict):
     shorter: list[tuple[str, str]]
 
 
+@dataclass(eq=False, repr=False)
 class TrainExcerpts(Dataset[TrainBatch]):
     """Maps a batch index to this rank's share of that batch.
 
@@ -55,32 +57,22 @@ class TrainExcerpts(Dataset[TrainBatch]):
         n_batches: number of batches.
     """
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        sampling: Sampling,
-        augmentations: Sequence[Augmentation],
-        sample_rate: int,
-        channels: int,
-        seconds: float,
-        batch_size: int,
-        items: range,
-        seed: int,
-        n_batches: int,
-    ) -> None:
-        self.recordings = corpus.split("train")
-        self.sampling = sampling
+    corpus: Corpus
+    sampling: Sampling
+    augmentations: Sequence[Augmentation]
+    sample_rate: int
+    channels: int
+    seconds: float
+    batch_size: int
+    items: range
+    seed: int
+    n_batches: int
+
+    def __post_init__(self) -> None:
+        self.recordings = self.corpus.split("train")
         self.sampling.prepare(self.recordings)
-        self.on_sources = [augmentation for augmentation in augmentations if not augmentation.on_mixture]
-        self.on_mixture = [augmentation for augmentation in augmentations if augmentation.on_mixture]
-        self.sample_rate = sample_rate
-        self.channels = channels
-        self.seconds = seconds
-        self.batch_size = batch_size
-        self.items = items
-        self.seed = seed
-        self.n_batches = n_batches
-        self.corpus = corpus
+        self.on_sources = [augmentation for augmentation in self.augmentations if not augmentation.on_mixture]
+        self.on_mixture = [augmentation for augmentation in self.augmentations if augmentation.on_mixture]
         self._unreadable: dict[str, str] = {}
         self._shorter: dict[str, str] = {}
 
@@ -90,19 +82,18 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def __getitem__(self, batch: int) -> TrainBatch:
         """This rank's share of a batch."""
-        before, shorter = len(self._unreadable), len(self._shorter)
+        unreadable, shorter = len(self._unreadable), len(self._shorter)
         audio = torch.stack([self.draw_sources(batch, item)[0] for item in self.items])
         if float(audio.abs().max()) <= SILENCE:
             raise DataError(
                 f"batch {batch} is silent: {ATTEMPTS} excerpts in a row held no sound for each of its items; "
                 f"`codeclab data scan` lists silent files"
             )
-        left_out = list(self._unreadable.items())[before:]
         return {
             "audio": audio,
             "batch": batch,
             "item": torch.tensor(self.items, dtype=torch.int64),
-            "left_out": left_out,
+            "left_out": list(self._unreadable.items())[unreadable:],
             "shorter": list(self._shorter.items())[shorter:],
         }
 

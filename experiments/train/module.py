@@ -310,8 +310,8 @@ class CodecExperiment(lightning.LightningModule):
         if self._moves_last(choices):
             players["discriminator"].step()
         players["generator"].step()  # without gradients, as in the warm-up, this only counts the batch
-        if not choices.warming:
-            self._update_average()
+        if self.average is not None and not choices.warming:
+            move_average(self.average, self.codec, self._average_share)
 
     def _learn_and_move(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
         whole = self._learn(audio, choices, players)
@@ -330,10 +330,6 @@ class CodecExperiment(lightning.LightningModule):
         with profile("codec forward"):
             fake, quantized = self.codec(real, n_codebooks, quantize=quantize)
         return CodecOutput(real, fake.float(), quantized, sizes, self.codec.frame_rate)
-
-    def _update_average(self) -> None:
-        if self.average is not None:
-            move_average(self.average, self.codec, self._average_share)
 
     def _average_share(self) -> float:
         assert self.average_decay is not None
