@@ -213,7 +213,9 @@ def _part(row: Mapping[str, str]) -> str:
 
 
 def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, where: str) -> Recording:
-    full_band = _parse_flag(row.get("full_band", ""), f"{where}: full_band")
+    full_band = row.get("full_band", "").lower()
+    if full_band not in FLAGS:
+        raise DataError(f"{where}: full_band must be true, false or empty, got {row['full_band']!r}")
     file, known = root / row["path"], (0, 0, 0.0)
     size = _parse_number(row, "bytes", where)
     if size is not None and file.is_file() and file.stat().st_size == size:
@@ -222,7 +224,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         )
         known = (int(rate), int(channels), seconds)
     band, level = _parse_number(row, "band_hz", where), _parse_number(row, "rms_db", where)
-    recording = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
+    recording = Recording(file, row.get("domain") or "all", *known, FLAGS[full_band], split, name, band, level)
     numbers = ("start", "length", "end", "gain_db", "mix_start", "mix_gain_db")
     given = {key: _parse_number(row, key, where) for key in numbers}
     if any(row.get(key) for key in (*SEGMENT_COLUMNS, "end")):
@@ -270,9 +272,3 @@ def _parse_number(row: dict[str, str], column: str, where: str) -> float | None:
         return float(row[column]) if row.get(column) else None
     except ValueError:
         raise DataError(f"{where}: {column} must be a number or empty, got {row[column]!r}") from None
-
-
-def _parse_flag(text: str, where: str) -> bool | None:
-    if text.lower() not in FLAGS:
-        raise DataError(f"{where} must be true, false or empty, got {text!r}")
-    return FLAGS[text.lower()]

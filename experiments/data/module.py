@@ -32,6 +32,11 @@ ENDLESS = 2**31 - 1
 NO_DOMAIN = "no domain"
 """Domain, in results, of files in no domain's folder or in one named "all", if there are other domains."""
 MOST_WORKERS = 8
+SIZES = (
+    *("sample_rate", "channels", "seconds", "batch_size", "n_batches"),
+    *("valid_clips", "clip_seconds", "max_test_clips"),
+)
+"""Arguments that are positive, or None."""
 logger = logging.getLogger(__name__)
 
 
@@ -92,10 +97,6 @@ class AudioData(LightningDataModule):
         max_left_out: float = 0.05,
     ) -> None:
         super().__init__()
-        _require_positive(
-            sample_rate=sample_rate, channels=channels, seconds=seconds, batch_size=batch_size, n_batches=n_batches,
-            valid_clips=valid_clips, clip_seconds=clip_seconds, max_test_clips=max_test_clips,
-        )  # fmt: skip
         if seed < 0 or (workers is not None and workers < 0):
             raise ValueError(f"seed and workers must be 0 or more, got seed {seed} and workers {workers}")
         self.folder = without_synthetic(folder)
@@ -115,6 +116,9 @@ class AudioData(LightningDataModule):
         self.room_responses = room_responses
         self.mix_valid = mix_valid
         self.max_left_out = max_left_out
+        for name in SIZES:
+            if (size := getattr(self, name)) is not None and size <= 0:
+                raise DataError(f"{name} must be positive, got {size}")
         self.start_batch = 0
         self.kept_splits: dict[str, str] | None = None
         self.split_floor = True
@@ -334,9 +338,3 @@ def _say_once(remark: str) -> None:
 def _init_worker(worker: int) -> None:
     torch.set_num_threads(1)
     leave_signals_to_parent()
-
-
-def _require_positive(**sizes: float | None) -> None:
-    for name, value in sizes.items():
-        if value is not None and value <= 0:
-            raise DataError(f"{name} must be positive, got {value}")

@@ -100,10 +100,7 @@ def write_manifest(
             journal.append(keys[recording.name], asdict(measured))
             advance()
     rows = [
-        _kept((given or {}).get(recording.name, {}))
-        | _place(recording, output.parent)
-        | _of_part(recording, output.parent)
-        | {"split": recording.split or "", "domain": as_text(recording.domain), "bytes": keys[recording.name][1]}
+        _row(recording, output.parent, (given or {}).get(recording.name, {}), keys[recording.name][1])
         | known[keys[recording.name]]
         for recording in sorted(listed, key=lambda recording: recording.name)
     ]
@@ -128,32 +125,27 @@ def _part(recording: Recording) -> tuple[float, float] | tuple[()]:
     return recording.start, recording.seconds
 
 
-def _kept(row: Mapping[str, str]) -> Row:
-    """The columns of the user's row besides the measurements and the path."""
-    return {key: value for key, value in row.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, "end")}
-
-
-def _place(recording: Recording, folder: Path) -> Row:
+def _row(recording: Recording, folder: Path, given: Mapping[str, str], size: int) -> Row:
+    """A row without its measurements: the user's own columns, where the audio lies and how it is read, and its size."""
+    row: Row = {key: value for key, value in given.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, "end")}
     path, name = _from(recording.path, folder), as_text(recording.name)
-    return {"path": path, "name": "" if path == name else name}
+    row |= {"path": path, "name": "" if path == name else name}
+    if recording.part_of:
+        row["part_of"] = as_text(recording.part_of)
+    if part := _part(recording):
+        row |= {"start": _number(part[0]), "length": _number(part[1]) if part[1] else ""}
+    if recording.gain_db:
+        row["gain_db"] = _number(recording.gain_db)
+    if (other := recording.mixed) is not None:
+        row |= {"mix_part_of": other.name, "mix_path": _from(other.path, folder)}
+        row |= {"mix_start": _number(other.start), "mix_gain_db": _number(other.gain_db)}
+    return row | {"split": recording.split or "", "domain": as_text(recording.domain), "bytes": size}
 
 
 def _from(path: Path, folder: Path) -> str:
     """A path for a manifest in the folder: relative to it, or absolute if the file is elsewhere."""
     real, root = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
     return as_text((real.relative_to(root) if real.is_relative_to(root) else real).as_posix())
-
-
-def _of_part(recording: Recording, folder: Path) -> Row:
-    """Where a recording lies in its file, where it is not all of it, how loud it is read, and what is mixed into it."""
-    row: Row = {"part_of": as_text(recording.part_of)} if recording.part_of else {}
-    if part := _part(recording):
-        row |= {"start": _number(part[0]), "length": _number(part[1]) if part[1] else ""}
-    row |= {"gain_db": _number(recording.gain_db)} if recording.gain_db else {}
-    if (other := recording.mixed) is not None:
-        row |= {"mix_part_of": other.name, "mix_path": _from(other.path, folder)}
-        row |= {"mix_start": _number(other.start), "mix_gain_db": _number(other.gain_db)}
-    return row
 
 
 def _number(value: float) -> str:
