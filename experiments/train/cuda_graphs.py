@@ -29,6 +29,8 @@ WARM_UP = 3
 Result = TypeVar("Result")
 Step = Callable[[Tensor, StepChoices], MicroBatchOutput]
 """One batch of training, of audio ``[B, C, N]``."""
+Recorded = tuple[Tensor, MicroBatchOutput, Callable[[], object]]
+"""Memory for a batch's audio, the output that each replay fills anew, and the replay."""
 
 
 class CudaGraphs:
@@ -114,9 +116,7 @@ class _Kind:
     choices: StepChoices
     warm: int = 0
     host: HostWork = field(default_factory=HostWork)
-    audio: Tensor | None = None
-    output: MicroBatchOutput | None = None
-    launch: Callable[[], object] | None = None
+    recorded: Recorded | None = None
 
 
 class StepGraphs:
@@ -163,16 +163,15 @@ class StepGraphs:
             kind.warm += 1
             kind.host = HostWork()
             return self._run_now(kind.host, audio, kind.choices, step)
-        if kind.launch is None and not self._capture(kind, audio, step):
+        kind.recorded = kind.recorded or self._record(kind, audio, step)
+        if kind.recorded is None:
             return step(audio, choices)
-        assert kind.audio is not None
-        assert kind.output is not None
-        assert kind.launch is not None
-        kind.audio.copy_(audio, non_blocking=True)
+        memory, output, launch = kind.recorded
+        memory.copy_(audio, non_blocking=True)
         kind.host.repeat()
-        kind.launch()
+        launch()
         self.replays += 1
-        return _copied_out(kind.output)
+        return _copied_out(output)
 
     def late(self, figures: dict[str, Tensor], batch: int, audio: Tensor) -> LateFigures:
         """The scalars of the step that just ran, as numbers that nobody waits for yet; checks those of the one before.
@@ -208,19 +207,17 @@ class StepGraphs:
         with host.noted(), _autocast_uncached():
             return self._backend.warm_up(lambda: step(audio, choices))
 
-    def _capture(self, kind: _Kind, audio: Tensor, step: Step) -> bool:
+    def _record(self, kind: _Kind, audio: Tensor, step: Step) -> Recorded | None:
         memory = torch.empty_like(audio)
         try:
             with kind.host.left_out(), _autocast_uncached():
-                kind.output, kind.launch = self._backend.capture(lambda: step(memory, kind.choices))
+                return memory, *self._backend.capture(lambda: step(memory, kind.choices))
         except Exception as error:  # whatever a part of the user's own does that a graph cannot
             self._failed = True
             self.forget()
             self._drop_gradients()
             self._say(f"the step could not be recorded ({_first(error)}); training goes on without graphs")
-            return False
-        kind.audio = memory
-        return True
+            return None
 
     def _say(self, text: str) -> None:
         if text not in self._said:
