@@ -101,24 +101,21 @@ class Clips(Sequence[Clip]):
         return Clip(recording.name, recording.domain, audio, self.sample_rate)
 
     def __iter__(self) -> Iterator[Clip]:
-        """The clips that can be read; the others are recorded in ``left_out`` and raise nothing."""
+        """The clips that can be read; the others are recorded in ``left_out``, with one warning each, and raise nothing."""
         for index in range(len(self)):
             try:
                 clip = self[index]
             except (DataError, OSError) as error:
-                self.note(self.name_of(index), str(error))
+                name = self.name_of(index)
+                if name not in self.left_out:
+                    self.left_out[name] = str(error)
+                    logger.warning("left out: %s (%s)", name, error)
             else:
                 yield clip
 
     def name_of(self, index: int) -> str:
         """A clip's name, whether or not the clip can be read."""
         return self.recordings[index].name
-
-    def note(self, name: str, reason: str) -> None:
-        """Record a clip that cannot be read, and warn once."""
-        if name not in self.left_out:
-            self.left_out[name] = reason
-            logger.warning("left out: %s (%s)", name, reason)
 
     def _read(self, recording: Recording) -> Tensor:
         recording = replace(recording, exact=True)  # zeros that stand for what is missing would be measured as sound

@@ -395,8 +395,7 @@ class CodecExperiment(lightning.LightningModule):
     def _decoded(self, batch: Any, rates: dict[str, int | None]) -> dict[str, ValidationOutput]:
         codec = self.deployed_codec
         clips = validation_batch(batch, codec.channels)
-        decoded = decode_clips(codec, clips.audio, rates)
-        return {OUTPUT: ValidationOutput(clips, decoded, codec.sample_rate, self.validation_metrics, self.monitored)}
+        return {OUTPUT: ValidationOutput(clips, decode_clips(codec, clips.audio, rates))}
 
     def measure_rate(self, split: str) -> float | None:
         """The kbps of a learnt-rate codec on the clips of a split, which it offers from then on.

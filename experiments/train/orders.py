@@ -17,7 +17,7 @@ from codeclab.quantizers.weight_norm import weights_normed_once
 OutputLosses = Callable[[Tensor, Tensor], dict[str, Tensor]]
 """Losses between generated and real audio, both ``[B, C, N]``, by name."""
 
-Both = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
+RealAndFake = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
 """Outputs for real and for generated audio."""
 
 
@@ -46,7 +46,7 @@ class Discriminators:
         return outputs
 
     @profile("discriminators forward")
-    def outputs_of_both(self, real: Tensor, fake: Tensor) -> Both:
+    def outputs_of_both(self, real: Tensor, fake: Tensor) -> RealAndFake:
         """The ensemble's outputs for real and for generated audio, both ``[B, C, N]``, from which its weights learn."""
         return two_passes(self.ensemble, real, fake)
 
@@ -166,7 +166,7 @@ def share_one_pass(
     return GeneratorLosses(leaf, losses | discriminators.generator_losses(*outputs)), discriminator_loss
 
 
-def _outputs_of_frozen(discriminators: Discriminators, real: Tensor | None, leaf: Tensor) -> Both:
+def _outputs_of_frozen(discriminators: Discriminators, real: Tensor | None, leaf: Tensor) -> RealAndFake:
     """The outputs for real audio, without gradient, and for ``leaf``, with gradient at it alone."""
     with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
         with torch.no_grad():

@@ -79,16 +79,10 @@ class ValidationOutput:
     Attributes:
         clips: original clips.
         decoded: decoded clips ``[B, C, N]`` by the suffix of the metrics' names.
-        sample_rate: Hz.
-        metrics: names of the metrics to compute.
-        monitored: metric by which checkpoints are compared.
     """
 
     clips: ValidationBatch
     decoded: dict[str, Tensor]
-    sample_rate: int
-    metrics: Sequence[str]
-    monitored: str
 
 
 class Validation(Callback):
@@ -129,20 +123,21 @@ class Validation(Callback):
         _log_rate(pl_module, "test")
 
 
-def _measure(module: lightning.LightningModule, output: ValidationOutput, stage: str, by_domain: bool) -> None:
-    clips = output.clips
+def _measure(experiment: Any, output: ValidationOutput, stage: str, by_domain: bool) -> None:
+    """Score decoded clips by the metrics of a ``CodecExperiment``, and log the means."""
+    clips, sample_rate = output.clips, experiment.codec.sample_rate
     for suffix, decoded in output.decoded.items():
-        for name in output.metrics:
+        for name in experiment.validation_metrics:
             if suffix.endswith("kbps") and name.startswith("visqol"):
                 continue  # ViSQOL takes seconds per clip, so it runs at the main and the lowest bitrate only
             metric = METRICS[name].load()
             scores = [
-                _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), output.sample_rate, name, clip)
+                _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), sample_rate, name, clip)
                 for clip, original, coded, length in zip(clips.names, clips.audio, decoded, clips.lengths, strict=True)
             ]
-            in_bar = name == output.monitored and suffix == ""
+            in_bar = name == experiment.monitored and suffix == ""
             domains = clips.domains if by_domain else None
-            _log_scores(module, f"{stage}/{name}{suffix}", scores, domains, in_bar)
+            _log_scores(experiment, f"{stage}/{name}{suffix}", scores, domains, in_bar)
 
 
 def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate: int, name: str, clip: str) -> float:
