@@ -89,13 +89,7 @@ class Validation(Callback):
     """Measures every batch of validation and test clips and logs the means, while training also by domain."""
 
     def on_validation_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Measure one batch of validation clips."""
         # The value "step" sets the step of Lightning's log entry, which would otherwise be one batch behind.
@@ -103,13 +97,7 @@ class Validation(Callback):
         _measure(pl_module, outputs[OUTPUT], "valid", by_domain=trainer.state.fn == "fit")
 
     def on_test_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Measure one batch of test clips."""
         _measure(pl_module, outputs[OUTPUT], "test", by_domain=False)
