@@ -101,7 +101,7 @@ class Clips(Sequence[Clip]):
         return Clip(recording.name, recording.domain, audio, self.sample_rate)
 
     def __iter__(self) -> Iterator[Clip]:
-        """The clips that can be read; the others are recorded in ``left_out``, with one warning each, and raise nothing."""
+        """The clips that can be read; the others are recorded in ``left_out``, with one warning each."""
         for index in range(len(self)):
             try:
                 clip = self[index]

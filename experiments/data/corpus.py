@@ -65,9 +65,7 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
     if not recordings:
         raise DataError(f"no usable audio in {root}: {_skip_message(root, skipped, 0)}")
     by_split = {split: [r for r in recordings if r.split == split] for split in SPLITS}
-    return Corpus(
-        str(root), read_excerpt, by_split["train"], by_split["valid"], by_split["test"], skipped, home, lost
-    )  # fmt: skip
+    return Corpus(str(root), read_excerpt, **by_split, skipped=skipped, folder=home, lost=lost)
 
 
 def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:

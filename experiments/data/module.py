@@ -191,14 +191,8 @@ class AudioData(LightningDataModule):
             DataError: there is nothing to train on.
             ValueError: the batch cannot be shared equally among the devices.
         """
-        rank, world = self._rank_and_world()
-        if self.batch_size % world:
-            raise ValueError(
-                f"a batch of {self.batch_size} cannot be shared equally by {world} devices; "
-                f"batch_size counts over all devices: choose a multiple of {world}"
-            )
         self.check()
-        batches = self._excerpts(rank, self.batch_size // world)
+        batches = self._excerpts()
         workers = self._count_workers()
         return DataLoader(
             batches,
@@ -218,11 +212,17 @@ class AudioData(LightningDataModule):
 
     def batches(self, start: int) -> Iterator[TrainBatch]:
         """This rank's share of every batch from ``start`` on, read in this process as they are asked for."""
-        rank, world = self._rank_and_world()
-        excerpts = self._excerpts(rank, self.batch_size // world)
+        excerpts = self._excerpts()
         return (excerpts[batch] for batch in itertools.count(start))
 
-    def _excerpts(self, rank: int, share: int) -> TrainExcerpts:
+    def _excerpts(self) -> TrainExcerpts:
+        rank, world = self._rank_and_world()
+        if self.batch_size % world:
+            raise ValueError(
+                f"a batch of {self.batch_size} cannot be shared equally by {world} devices; "
+                f"batch_size counts over all devices: choose a multiple of {world}"
+            )
+        share = self.batch_size // world
         return TrainExcerpts(
             self.corpus, self.sampling, self.augmentations, self.sample_rate, self.channels, self.seconds,
             self.batch_size, range(rank * share, (rank + 1) * share), self.seed, self._count_batches(),

@@ -51,7 +51,7 @@ class Source:
 
     @property
     def audio(self) -> str | None:
-        """The folder of audio that a table's measurement names; None where it is the run's own, or the synthetic one."""
+        """The folder that a table's measurement names; None where the audio is the run's own, or synthetic."""
         stamp = self.stamp
         return stamp.folder if stamp else None
 

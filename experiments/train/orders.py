@@ -56,7 +56,7 @@ class Discriminators:
         return self.adversarial.discriminator(real, fake)
 
     def generator_losses(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> dict[str, Tensor]:
-        """The generator's losses by name, from the outputs for real audio, which only feature matching needs, and fake."""
+        """The generator's losses by name, from outputs for fake and (for feature matching alone) real audio."""
         losses = {}
         if self.adversarial_active:
             losses["adversarial"] = self.adversarial.generator(fake)
