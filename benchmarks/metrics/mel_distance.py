@@ -65,6 +65,8 @@ class MelDistance(nn.Module):
                 raise ValueError(
                     f"{name} has {counted(len(given), 'value')} for {len(window_lengths)} window_lengths; give one each"
                 )
+        self.sample_rate, self.window_lengths, self.n_mels = sample_rate, list(window_lengths), list(n_mels)
+        self.f_min, self.f_max = f_min, f_max
         self.log_weight = log_weight
         self.magnitude_weight = magnitude_weight
         self.floor = floor
