@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice, zip_longest
 from typing import TypedDict, overload
 
 import torch
@@ -185,8 +186,6 @@ def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[
     by_domain: dict[str, list[Recording]] = {}
     for recording in sorted(recordings, key=lambda r: draw_position(ORDER_SEED, f"order:{r.name}")):
         by_domain.setdefault(recording.domain, []).append(recording)
-    ranked = [
-        (rank, domain, recording) for domain, members in by_domain.items() for rank, recording in enumerate(members)
-    ]
-    ranked.sort(key=lambda entry: entry[:2])
-    return [recording for _, _, recording in ranked[:limit]]
+    members = [by_domain[domain] for domain in sorted(by_domain)]
+    in_turn = (one for rank in zip_longest(*members) for one in rank if one is not None)
+    return list(islice(in_turn, limit))

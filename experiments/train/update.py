@@ -150,11 +150,7 @@ class Update:
         )
 
     def both(
-        self,
-        coded: CodecOutput,
-        discriminators: Discriminators | None,
-        learner: Player | None,
-        share: float,
+        self, coded: CodecOutput, discriminators: Discriminators | None, learner: Player | None, share: float
     ) -> MicroBatchOutput:
         """The generator learns, and the discriminators where they are to.
 
