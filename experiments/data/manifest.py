@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,7 +255,7 @@ def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
     every = dict.fromkeys([*COLUMNS, *SEGMENT_COLUMNS, *(column for row in listed for column in row)])
     always = set(COLUMNS) - {"name"}
     columns = [column for column in every if column in always or any(row.get(column) for row in listed)]
-    lines = [columns, *([row.get(column) for column in columns] for row in listed)]
+    lines: list[Sequence[object]] = [columns, *([row.get(column) for column in columns] for row in listed)]
     return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
 
 

@@ -102,9 +102,9 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
     why = "as none is given"
     if missing:
-        listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
         are, folders = by_number(len(missing), "is", "are"), by_number(len(missing), "folder", "folders")
-        why = f"as there {are} no {listed} {folders}"
+        why = f"as there {are} no {named} {folders}"
     remark = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
     tested: dict[str, set[str]] = {domain: set() for domain in sorted({recording.domain for recording in assigned})}
     for recording, file in zip(assigned, _files(assigned), strict=True):

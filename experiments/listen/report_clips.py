@@ -11,7 +11,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.listen.choose_clips import are_same, split_of_sources
 from codeclab.experiments.listen.sources import Source
-from codeclab.experiments.listen.systems import Subject, subject_of
+from codeclab.experiments.listen.systems import Subject, subjects_of
 
 PICTURE = 22_000
 """Bytes of a spectrogram, the largest seen."""
@@ -34,18 +34,11 @@ class ReportClips:
         self.sources = sources
         self.split = split or split_of_sources(sources, data)
         self.device = device
-        self.messages: list[str] = []
-        self.subjects = [subject for source in sources if (subject := self._subject(source))]
+        self.subjects, unheard = subjects_of(sources)
+        self.messages = list(unheard)
         measured = [(subject, subject.source) for subject in self.subjects if subject.codec and subject.source]
         rates = [source.sample_rate for _, source in measured]
         self.clips = self._clips(measured[0][0], max(rates)) if measured else None
-
-    def _subject(self, source: Source) -> Subject | None:
-        try:
-            return subject_of(source)
-        except ValueError as error:
-            self.messages.append(str(error))
-            return None
 
     def _clips(self, subject: Subject, sample_rate: int) -> Clips:
         assert subject.source is not None

@@ -1,6 +1,6 @@
 """The systems of a listening test: codecs and baselines given by runs, tables or names, at their bitrates."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,18 @@ def subject_of(source: Source) -> Subject:
     return Subject(source.row, spent, baseline=spec, source=source)
 
 
+def subjects_of(sources: Iterable[Source]) -> tuple[list[Subject], dict[str, Source]]:
+    """The systems of rows, and by the reason why, the rows whose system cannot be heard here."""
+    subjects: list[Subject] = []
+    unheard: dict[str, Source] = {}
+    for source in sources:
+        try:
+            subjects.append(subject_of(source))
+        except ValueError as error:
+            unheard[str(error)] = source
+    return subjects, unheard
+
+
 def _transcoded(baseline: Baseline, clip: Clip, requested: float) -> Tensor:
     reference, given = match_channels(clip.audio, baseline.channels or clip.audio.shape[0], clip.name)
     audio, _ = baseline.transcode(given, clip.sample_rate, requested)
@@ -112,16 +124,9 @@ def read_subjects(
         RecipeError: a system is not available, or has none of the bitrates.
     """
     figures = [Path(word) for word in words if has_figures(Path(word))]
-    subjects: list[Subject] = []
-    messages: list[str] = []
-    unheard: list[Source] = []
-    for source in read_sources(figures).row_sources if figures else []:
-        try:
-            subjects.append(subject_of(source))
-        except ValueError as error:
-            unheard.append(source)
-            messages.append(str(error))
-    subjects += [_named(word, unheard) for word in words if Path(word) not in figures]
+    subjects, unheard = subjects_of(read_sources(figures).row_sources if figures else [])
+    messages = list(unheard)
+    subjects += [_named(word, unheard.values()) for word in words if Path(word) not in figures]
     subjects += [_baseline(spec, bitrates) for spec in baselines]
     if not subjects:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))
@@ -129,7 +134,7 @@ def read_subjects(
     return _by_own_names(chosen), messages
 
 
-def _named(word: str, unheard: Sequence[Source]) -> Subject:
+def _named(word: str, unheard: Iterable[Source]) -> Subject:
     """A codec that was not measured, or whose figures lie elsewhere."""
     other = named_codec(word)
     if other is not None:
