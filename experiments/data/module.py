@@ -1,11 +1,10 @@
 """The data of an experiment: batches and clips from a folder or from the synthetic corpus."""
 
 import itertools
-import logging
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainE
 from codeclab.experiments.data.left_out import refuse_too_many
 from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
@@ -37,7 +37,6 @@ SIZES = (
     *("valid_clips", "clip_seconds", "max_test_clips"),
 )
 """Arguments that are positive, or None."""
-logger = logging.getLogger(__name__)
 
 
 class AudioData(LightningDataModule):
@@ -122,20 +121,16 @@ class AudioData(LightningDataModule):
         self.start_batch = 0
         self.kept_splits: dict[str, str] | None = None
         self.split_floor = True
-        self._corpus: Corpus | None = None
 
-    @property
+    @cached_property
     def corpus(self) -> Corpus:
         """The corpus, scanned on first use.
 
         Raises:
             DataError: the folder holds no usable audio.
         """
-        if self._corpus is None:
-            known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
-            opened = _open_once(self.folder, self.split_seed, known, self.split_floor)
-            self._corpus = judge_band(opened, self.sample_rate)
-        return self._corpus
+        known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
+        return judge_band(_open_once(self.folder, self.split_seed, known, self.split_floor), self.sample_rate)
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
         """Check the data before anything else happens.
@@ -155,7 +150,7 @@ class AudioData(LightningDataModule):
             if split == "train":
                 self.sampling.prepare(recordings)
                 for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
-                    _say_once(remark)
+                    warn_once(remark)
 
     def _prepare_rooms(self) -> list[str]:
         """Measure the room responses; return a remark for the user."""
@@ -327,12 +322,6 @@ class AudioData(LightningDataModule):
 def _open_once(folder: str | None, split_seed: int, known: tuple[tuple[str, str], ...] | None, floor: bool) -> Corpus:
     """A process reads a folder's headers and lists the files left out only once, however many runs it makes."""
     return open_corpus(folder, split_seed, None if known is None else dict(known), floor)
-
-
-@lru_cache(maxsize=64)
-def _say_once(remark: str) -> None:
-    """A process that makes many runs on one corpus prints its remarks only once."""
-    logger.warning(remark)
 
 
 def _init_worker(worker: int) -> None:

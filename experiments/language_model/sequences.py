@@ -1,6 +1,7 @@
 """Sequences of codes to train the language model on, and those to measure it on."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -140,15 +141,12 @@ class CodesData(LightningDataModule):
         self.start_batch = 0
         self.codec: Codec
         self.cache: Path
-        self._corpus: Corpus | None = None
         self._codes: dict[str, SplitCodes] = {}
 
-    @property
+    @cached_property
     def corpus(self) -> Corpus:
         """The recordings, found on first use."""
-        if self._corpus is None:
-            self._corpus = open_corpus(self.folder, self.split_seed)
-        return self._corpus
+        return open_corpus(self.folder, self.split_seed)
 
     def codes(self, split: str) -> SplitCodes:
         """The codes of a split, extracted or read on first use."""

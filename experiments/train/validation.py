@@ -1,9 +1,7 @@
 """The measurements of validation and test, and the callback that logs them."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import lightning
@@ -14,10 +12,9 @@ from torch import Tensor
 from codeclab.benchmarks.evaluate.scoring import EXPECTED_ERRORS, reason
 from codeclab.benchmarks.metrics.registry import METRICS, MetricFunction
 from codeclab.codecs.codec import Codec
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.train.batch import ValidationBatch
 from codeclab.experiments.train.step_output import OUTPUT
-
-logger = logging.getLogger(__name__)
 
 MOST_RATES = 5
 """Largest number of bitrates at which a codec is measured and its samples are saved during training."""
@@ -133,13 +130,8 @@ def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate:
     try:
         return metric(original, coded, sample_rate)
     except EXPECTED_ERRORS as error:
-        _say_once(f"validation: {clip} has no {name} ({reason(error)})")
+        warn_once(f"validation: {clip} has no {name} ({reason(error)})")
         return float("nan")
-
-
-@lru_cache(maxsize=1024)
-def _say_once(text: str) -> None:
-    logger.warning(text)
 
 
 def _log_scores(

@@ -10,7 +10,8 @@ import soundfile
 import torch
 
 from codeclab.experiments.data.augmentation import RandomGain
-from codeclab.experiments.data.module import AudioData, _say_once
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.reverberation import Reverberation, find_rooms, measure_rt60, put_in_room
 from codeclab.experiments.data.sampling import EnCodecMixing
@@ -103,7 +104,7 @@ def test_a_folder_that_is_missing_or_of_no_use_stops_before_training(rooms: Path
 def test_without_a_folder_nothing_reverberates_and_that_is_said_once(
     corpus: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _say_once.cache_clear()
+    warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             AudioData(str(corpus), RATE, augmentations=[Reverberation()], workers=0).check()
