@@ -1,6 +1,6 @@
 """The two orders in which the players learn from one batch (design: training step)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,9 +13,6 @@ from codeclab.discriminators.feature_matching import FeatureLoss
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.two_passes import two_passes
 from codeclab.quantizers.weight_norm import weights_normed_once
-
-OutputLosses = Callable[[Tensor, Tensor], dict[str, Tensor]]
-"""Losses between generated and real audio, both ``[B, C, N]``, by name."""
 
 RealAndFake = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
 """Outputs for real and for generated audio."""
@@ -69,30 +66,6 @@ class Discriminators:
         self.scores = {"score_real": mean_logit(real), "score_fake": mean_logit(fake)}
 
 
-@dataclass
-class GeneratorLosses:
-    """The generator's losses on the decoder's output, and the graph they hang on.
-
-    Attributes:
-        leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
-        losses: named scalars that depend on ``leaf``.
-    """
-
-    leaf: Tensor
-    losses: dict[str, Tensor]
-
-    @profile("output gradients")
-    def gradients(self) -> dict[str, Tensor]:
-        """Each loss's gradient at ``leaf``, ``[B, C, N]``."""
-        return {name: torch.autograd.grad(loss, self.leaf, retain_graph=True)[0] for name, loss in self.losses.items()}
-
-    @profile("output gradients")
-    def weighted_gradient(self, weights: dict[str, float]) -> Tensor:
-        """The gradient of the weighted sum in one backward pass, ``[B, C, N]``."""
-        total = torch.stack([weights[name] * loss for name, loss in self.losses.items()]).sum()
-        return torch.autograd.grad(total, self.leaf, retain_graph=True)[0]
-
-
 def mean_logit(outputs: list[DiscriminatorOutput]) -> Tensor:
     """The mean over sub-networks of each one's mean logit, a 0-d tensor without gradient."""
     logits, counts = joined_logits(outputs)
@@ -133,37 +106,35 @@ def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) ->
     return discriminators.loss(*discriminators.outputs_of_both(real, fake.detach()))
 
 
-def meet_updated_discriminators(
-    discriminators: Discriminators, real: Tensor, fake: Tensor, output_losses: OutputLosses
-) -> GeneratorLosses:
-    """``discriminator_first``: the generator meets discriminators that have already learned from this batch.
+def meet_updated_discriminators(discriminators: Discriminators, real: Tensor, leaf: Tensor) -> dict[str, Tensor]:
+    """``discriminator_first``: the generator's losses by discriminators that have already learned from this batch.
 
     The released codes' order: real features without gradient, the fake pass with the discriminators' weights frozen.
+
+    Args:
+        discriminators: judge both.
+        real: audio ``[B, C, N]``.
+        leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
     """
-    leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf, real)
     outputs = _outputs_of_frozen(discriminators, real if discriminators.feature is not None else None, leaf)
-    return GeneratorLosses(leaf, losses | discriminators.generator_losses(*outputs))
+    return discriminators.generator_losses(*outputs)
 
 
 def share_one_pass(
-    discriminators: Discriminators, real: Tensor, fake: Tensor, output_losses: OutputLosses, update_discriminators: bool
-) -> tuple[GeneratorLosses, Tensor | None]:
-    """``joint``: both players' losses from one pass of the discriminators over ``real`` and one over ``fake``.
+    discriminators: Discriminators, real: Tensor, leaf: Tensor, update_discriminators: bool
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """``joint``: both players' losses from one pass of the discriminators over ``real`` and one over ``leaf``.
 
     The discriminators are as they were before this batch, for both players. Their loss is None where they are not to be
-    updated; their passes then keep no graph for the weights.
+    updated; their passes then keep no graph for the weights. Arguments as for ``meet_updated_discriminators``.
     """
-    leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf, real)
-    discriminator_loss = None
     if update_discriminators:
         outputs = discriminators.outputs_of_both(real, leaf)
         discriminator_loss = discriminators.loss(*outputs)
-    else:
-        outputs = _outputs_of_frozen(discriminators, real, leaf)
-        discriminators.note(*outputs)
-    return GeneratorLosses(leaf, losses | discriminators.generator_losses(*outputs)), discriminator_loss
+        return discriminators.generator_losses(*outputs), discriminator_loss
+    outputs = _outputs_of_frozen(discriminators, real, leaf)
+    discriminators.note(*outputs)
+    return discriminators.generator_losses(*outputs), None
 
 
 def _outputs_of_frozen(discriminators: Discriminators, real: Tensor | None, leaf: Tensor) -> RealAndFake:

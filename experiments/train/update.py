@@ -10,8 +10,6 @@ from torch import Tensor
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.orders import (
     Discriminators,
-    GeneratorLosses,
-    OutputLosses,
     meet_updated_discriminators,
     share_one_pass,
     two_pass_loss,
@@ -129,7 +127,7 @@ class Update:
     order: UpdateOrder
     weights: LossWeights
     balancer: Balancer | None
-    output_losses: OutputLosses
+    output_losses: Callable[[Tensor, Tensor], dict[str, Tensor]]
     backward: Callable[[Tensor], None]
 
     def discriminators_alone(
@@ -165,27 +163,25 @@ class Update:
         real, fake, quantized = coded.real, coded.fake, coded.quantized
         norms: dict[str, Tensor] = {}
         discriminator_loss = None
-        if discriminators is None:
-            leaf = fake.detach().requires_grad_()
-            players = GeneratorLosses(leaf, self.output_losses(leaf, real))
-        elif self.order == "joint":
-            players, discriminator_loss = share_one_pass(
-                discriminators, real, fake, self.output_losses, learner is not None
-            )
-        else:
-            if learner is not None:
-                discriminator_loss = two_pass_loss(discriminators, real, fake)
-                self.teach(discriminator_loss)
-                norms["discriminator"] = learner.clip()
-                learner.step()
-            players = meet_updated_discriminators(discriminators, real, fake, self.output_losses)
-        gradient = self._output_gradient(players, share)
+        if discriminators is not None and learner is not None and self.order == "discriminator_first":
+            discriminator_loss = two_pass_loss(discriminators, real, fake)
+            self.teach(discriminator_loss)
+            norms["discriminator"] = learner.clip()
+            learner.step()
+        leaf = fake.detach().requires_grad_()
+        output_losses = self.output_losses(leaf, real)
+        if discriminators is not None and self.order == "discriminator_first":
+            output_losses |= meet_updated_discriminators(discriminators, real, leaf)
+        elif discriminators is not None:
+            judged, discriminator_loss = share_one_pass(discriminators, real, leaf, learner is not None)
+            output_losses |= judged
+        gradient = self._output_gradient(leaf, output_losses, share)
         if discriminator_loss is not None and self.order == "joint":
             self.teach(discriminator_loss * share)
         latent = [getattr(self.weights, name, 1.0) * loss for name, loss in quantized.losses.items()]
         self.teach(((fake * gradient).sum() + sum(latent)) * share)
         losses = {} if discriminator_loss is None else {"discriminator": discriminator_loss}
-        losses |= players.losses | quantized.losses
+        losses |= output_losses | quantized.losses
         return MicroBatchOutput(
             losses={name: loss.detach() for name, loss in losses.items()},
             scores=discriminators.scores if discriminators else {},
@@ -206,12 +202,17 @@ class Update:
         with torch.autocast(loss.device.type, enabled=False):
             self.backward(loss)
 
-    def _output_gradient(self, players: GeneratorLosses, share: float) -> Tensor:
-        weights = {name: getattr(self.weights, name) for name in players.losses}
-        with torch.autocast(players.leaf.device.type, enabled=False):
-            if self.balancer is None:
-                return players.weighted_gradient(weights)
-            gradients = players.gradients()
+    def _output_gradient(self, leaf: Tensor, losses: dict[str, Tensor], share: float) -> Tensor:
+        """The combined gradient ``[B, C, N]`` of losses at the decoder's output, ``leaf``, on which they depend."""
+        weights = {name: getattr(self.weights, name) for name in losses}
+        with torch.autocast(leaf.device.type, enabled=False):
+            with profile("output gradients"):
+                if self.balancer is None:
+                    total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+                    return torch.autograd.grad(total, leaf, retain_graph=True)[0]
+                gradients = {
+                    name: torch.autograd.grad(loss, leaf, retain_graph=True)[0] for name, loss in losses.items()
+                }
             with profile("balancer"):
                 gradient = self.balancer.combine(gradients, weights)
         # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
