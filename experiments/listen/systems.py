@@ -1,7 +1,8 @@
 """The systems of a listening test: codecs and baselines given by runs, tables or names, at their bitrates."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def read_subjects(
     subjects, unheard = subjects_of(read_sources(figures).row_sources if figures else [])
     messages = list(unheard)
     subjects += [_named(word, unheard.values()) for word in words if Path(word) not in figures]
-    subjects += [_baseline(spec, bitrates) for spec in baselines]
+    subjects += [_of_baseline(partial(read_baseline, list(spec)), bitrates) for spec in baselines]
     if not subjects:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))
     chosen = [_at(subject, bitrates) for subject in subjects]
@@ -138,10 +139,7 @@ def _named(word: str, unheard: Iterable[Source]) -> Subject:
     """A codec that was not measured, or whose figures lie elsewhere."""
     other = named_codec(word)
     if other is not None:
-        try:
-            return _subject(make_baseline(other), None)
-        except RuntimeError as error:
-            raise RecipeError(str(error)) from error
+        return _of_baseline(partial(make_baseline, other), None)
     codec = Codec.from_pretrained(word)
     path = Path(word)
     rates = {kbps: float(count) for kbps, count in offered(codec, None).items()}
@@ -153,16 +151,12 @@ def _named(word: str, unheard: Iterable[Source]) -> Subject:
     return Subject(word, rates, codec=word, source=source)
 
 
-def _baseline(words: Sequence[str], bitrates: Sequence[float] | None) -> Subject:
+def _of_baseline(make: Callable[[], Baseline], bitrates: Sequence[float] | None) -> Subject:
     try:
-        baseline = read_baseline(list(words))
+        baseline = make()
+        requested = asked_rates(baseline, bitrates)
     except RuntimeError as error:
         raise RecipeError(str(error)) from error
-    return _subject(baseline, bitrates)
-
-
-def _subject(baseline: Baseline, bitrates: Sequence[float] | None) -> Subject:
-    requested = asked_rates(baseline, bitrates)
     return Subject(baseline.name, {rate: rate for rate in requested}, baseline=describe_baseline(baseline))
 
 
