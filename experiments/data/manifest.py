@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codeclab.experiments.data.formats import EXTENSIONS, NO_FILE, NOT_UTF8, is_utf8
-from codeclab.experiments.data.recording import DataError, Recording, Source
+from codeclab.experiments.data.recording import DataError, Recording
 
 FOLDER_SPLITS = {
     "train": "train",
@@ -236,9 +236,11 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
             )
         if length is None:
             length = end - start if end is not None else 0.0
-        other = root / row["mix_path"] if row.get("mix_path") else None
-        mixing = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
-        mixed = Source(other, 0, *mixing) if other else None
+        mixed = None
+        if row.get("mix_path"):
+            begins, gain_db = given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0
+            other, name = root / row["mix_path"], row.get("mix_part_of", "")
+            mixed = Recording(other, "all", 0, 0, 0.0, name=name, start=begins, gain_db=gain_db)
         recording = replace(
             recording, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
             part_of=row_part_of(row),
