@@ -90,8 +90,12 @@ class Clips(Sequence[Clip]):
 
     def __getitem__(self, index: int | slice) -> "Clip | Clips":
         """Read one clip; a slice is read later."""
-        if isinstance(index, slice):
-            return Clips(self.recordings[index], self.read, self.sample_rate, self.channels, self.seconds)
+        return self._slice(index) if isinstance(index, slice) else self._clip(index)
+
+    def _slice(self, part: slice) -> "Clips":
+        return Clips(self.recordings[part], self.read, self.sample_rate, self.channels, self.seconds)
+
+    def _clip(self, index: int) -> Clip:
         recording = self.recordings[index]
         try:
             audio = self._read(recording)
