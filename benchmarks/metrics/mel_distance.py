@@ -53,8 +53,8 @@ class MelDistance(nn.Module):
         n_mels: Sequence[int] = N_MELS,
         log_weight: float = 1.0,
         magnitude_weight: float = 0.0,
-        f_min: float | Sequence[float] = 0.0,
-        f_max: float | Sequence[float | None] | None = None,
+        f_min: float | list[float] = 0.0,
+        f_max: float | list[float | None] | None = None,
         floor: float = SMALLEST,
     ) -> None:
         super().__init__()
