@@ -88,8 +88,7 @@ def _check_all(root: Path, listed: list[Recording], skipped: list[tuple[str, str
     """Fill in the headers that the manifest lacks, and drop files that cannot be used."""
     paths = [recording.path for recording in listed if not recording.sample_rate]
     paths += [one.mixed.path for one in listed if one.mixed is not None and not one.mixed.sample_rate]
-    unknown = list(dict.fromkeys(paths))
-    headers = dict(zip(unknown, headers_of(root, unknown), strict=True))
+    headers = headers_of(root, list(dict.fromkeys(paths)))
     usable = []
     for recording in listed:
         result = _with_headers(recording, headers)

@@ -66,8 +66,8 @@ class HeaderCache:
                 write_atomically(self.path, json.dumps(content, ensure_ascii=True))
 
 
-def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
-    """The headers of many files, in their order, or the reason why a file cannot be used.
+def headers_of(root: Path, paths: Sequence[Path]) -> dict[Path, Header | str]:
+    """The headers of many files by path, or the reason why a file cannot be used.
 
     Args:
         root: the corpus they belong to.
@@ -78,9 +78,9 @@ def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
         ThreadPoolExecutor(max(8, usable_cores())) as pool,
         progress_bar(f"{root}: reading headers", len(paths), len(paths) >= MANY, "file") as advance,
     ):
-        headers: list[Header | str] = []
-        for header in pool.map(cache.header, paths):
-            headers.append(header if isinstance(header, str) else header.problem or header)
+        headers: dict[Path, Header | str] = {}
+        for path, header in zip(paths, pool.map(cache.header, paths), strict=True):
+            headers[path] = header if isinstance(header, str) else header.problem or header
             advance()
     cache.save()
     return headers

@@ -39,8 +39,7 @@ class Discriminators:
     @profile("discriminators forward")
     def outputs(self, audio: Tensor) -> list[DiscriminatorOutput]:
         """The ensemble's outputs for audio ``[B, C, N]``."""
-        outputs: list[DiscriminatorOutput] = self.ensemble(audio)
-        return outputs
+        return self.ensemble(audio)
 
     @profile("discriminators forward")
     def outputs_of_both(self, real: Tensor, fake: Tensor) -> RealAndFake:
