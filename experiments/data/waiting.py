@@ -3,12 +3,10 @@
 import logging
 import os
 import time
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PATIENCE = 300
 """Seconds that a corpus may be away."""
@@ -20,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def read_when_there(
     corpus: Corpus, recording: Recording, start: float, seconds: float, sample_rate: int, channels: int
-) -> "Tensor":
+) -> Tensor:
     """Read an excerpt of a corpus; if the whole corpus is gone, wait for it for at most five minutes.
 
     Args:
