@@ -53,8 +53,8 @@ class MelDistance(nn.Module):
         n_mels: Sequence[int] = N_MELS,
         log_weight: float = 1.0,
         magnitude_weight: float = 0.0,
-        f_min: float | Sequence[float] = 0.0,
-        f_max: float | Sequence[float | None] | None = None,
+        f_min: float | list[float] = 0.0,
+        f_max: float | list[float | None] | None = None,
         floor: float = SMALLEST,
     ) -> None:
         super().__init__()
@@ -65,6 +65,8 @@ class MelDistance(nn.Module):
                 raise ValueError(
                     f"{name} has {counted(len(given), 'value')} for {len(window_lengths)} window_lengths; give one each"
                 )
+        self.sample_rate, self.window_lengths, self.n_mels = sample_rate, list(window_lengths), list(n_mels)
+        self.f_min, self.f_max = f_min, f_max
         self.log_weight = log_weight
         self.magnitude_weight = magnitude_weight
         self.floor = floor

@@ -36,6 +36,7 @@ class STFTDistance(nn.Module):
         floor: float = SMALLEST,
     ) -> None:
         super().__init__()
+        self.window_lengths = list(window_lengths)
         self.log_weight = log_weight
         self.magnitude_weight = magnitude_weight
         self.floor = floor

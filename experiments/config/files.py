@@ -38,18 +38,23 @@ def listed(name: str, known: Iterable[str]) -> str:
 
 
 def recipe_path(name: str) -> Path:
-    """The YAML file of a recipe given by name or by path.
+    """The YAML file of a recipe given by name or by path; a RecipeError lists the known ones where there is none."""
+    return _yaml_path("recipe", RECIPES, name)
 
-    Raises:
-        RecipeError: there is no such recipe; the message lists the known ones.
-    """
+
+def table_path(name: str) -> Path:
+    """The YAML file of a table given by name or by path; a RecipeError lists the known ones where there is none."""
+    return _yaml_path("table", TABLES, name)
+
+
+def _yaml_path(kind: str, folder: Path, name: str) -> Path:
     if Path(name).suffix in (".yaml", ".yml"):
         if not Path(name).is_file():
-            raise RecipeError(f"no file {name}; the built-in recipes are: {', '.join(names(RECIPES))}")
+            raise RecipeError(f"no file {name}; the built-in {kind}s are: {', '.join(names(folder))}")
         return Path(name)
-    path = RECIPES / f"{name}.yaml"
+    path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise RecipeError(f"no recipe {name!r}{listed(name, names(RECIPES))} (or give a path to a .yaml file)")
+        raise RecipeError(f"no {kind} {name!r}{listed(name, names(folder))} (or give a path to a .yaml file)")
     return path
 
 
@@ -79,18 +84,6 @@ def _runs_in(folder: Path, name: str = "") -> str:
     listed_runs = ", ".join(runs[:MOST_RUNS]) + (", …" if len(runs) > MOST_RUNS else "")
     near = did_you_mean(name, [run for run in runs if "." not in run])
     return f"{near}; the runs in {folder} are: {listed_runs}"
-
-
-def table_path(name: str) -> Path:
-    """The YAML of a table given by name or by path.
-
-    Raises:
-        RecipeError: there is no such table; the message lists the known ones.
-    """
-    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else TABLES / f"{name}.yaml"
-    if not path.is_file():
-        raise RecipeError(f"no table {name!r}{listed(name, names(TABLES))} (or give a path to a .yaml file)")
-    return path
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

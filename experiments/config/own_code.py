@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from codeclab.codecs.io.missing import located
@@ -27,12 +28,10 @@ def bring(file: str) -> None:
     import_file(file)
     digest, known = _digest(Path(file)), known_code()
     if digest not in _known():
-        try:
+        with suppress(OSError):  # a home that cannot be written to: runs will ask again
             known.parent.mkdir(parents=True, exist_ok=True)
             with known.open("a", encoding="utf-8") as listed:
                 listed.write(f"{digest}\n")
-        except OSError:
-            return  # a home that cannot be written to: runs will ask again
 
 
 def files_of(path: Path | str) -> list[Path]:

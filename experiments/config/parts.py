@@ -1,7 +1,6 @@
 """Slots for parts, the classes that fit into them, and the arguments that are not free."""
 
 import inspect
-import types
 import typing
 from typing import Any
 
@@ -12,6 +11,7 @@ from codeclab.codecs.io.parts import concrete_subclasses
 from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.part_names import INTERNAL
 from codeclab.experiments.config.recipes import RecipeError, moved
+from codeclab.experiments.train.parts import classes_in
 
 SHARED = ("dimension", "channels", "strides", "n_codebooks", "codebook_size")
 """Arguments that mean the same in every part: a part that is swapped in takes them over from the recipe's."""
@@ -37,15 +37,12 @@ def subclasses(base: type) -> dict[str, type]:
 
 def slots(owner: type) -> dict[str, type]:
     """Constructor arguments of ``owner`` that hold parts (or lists of parts), with the part's base class."""
-    hints = typing.get_type_hints(owner.__dict__["__init__"])
-    bases = {}
-    for name, hint in hints.items():
-        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        for option in options:
-            inner = typing.get_args(option)[0] if typing.get_origin(option) is list else option
-            if isinstance(inner, type) and inner.__module__.startswith("codeclab.") and subclasses(inner):
-                bases[name] = inner
-    return bases
+    return {
+        name: kind
+        for name, hint in typing.get_type_hints(owner.__dict__["__init__"]).items()
+        for kind in classes_in(hint)
+        if kind.__module__.startswith("codeclab.") and subclasses(kind)
+    }
 
 
 def all_slots() -> dict[str, type]:

@@ -167,7 +167,7 @@ def codec_from_recipe(name: str, scale: str | None = None) -> Codec:
 
     Args:
         name: a built-in recipe's name or a path to a YAML.
-        scale: ``demo``, ``mini``, ``lab`` or ``paper``; None leaves the recipe's own sizes (the paper's).
+        scale: ``laptop``, ``mini``, ``lab`` or ``paper``; None leaves the recipe's own sizes (the paper's).
 
     Raises:
         RecipeError: no such recipe or scale, or a recipe whose parts cannot work together.

@@ -48,13 +48,10 @@ def _filled(path: Path, template: Any, row: Any) -> Any:
             f"{path}: a row of values {row['values']!r} needs a 'template' with as many 'values' (their names), and "
             "'name' and 'flags' with the names in braces"
         )
-    values = {key: _flag_value(value) for key, value in zip(keys, row["values"], strict=True)}
+    words = [str(value).lower() if isinstance(value, bool) else str(value) for value in row["values"]]
+    values = dict(zip(keys, words, strict=True))
     filled = {key: str(template[key]).format(**values) for key in ("name", "flags") if key in template}
     return {**filled, **{key: value for key, value in row.items() if key != "values"}}
-
-
-def _flag_value(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _row(path: Path, row: Any, base: list[str]) -> dict[str, Any]:

@@ -59,12 +59,13 @@ class Tree:
                     home = self.settings.setdefault(section, {})
                     home[name] = merged(home.get(name), value)
 
-    def put(self, slot: str, value: Any) -> list[str]:
+    def put(self, slot: str, value: Any, append: bool = False) -> list[str]:
         """Put a part, or a list of parts, into a slot; a part takes over the shared arguments of the one it replaces.
 
         Args:
             slot: such as ``model.quantizer``.
             value: a name, a ``class_path`` with ``init_args``, a list of such, or None.
+            append: whether the part is appended to the list that is there.
 
         Returns:
             the dotted paths of the arguments given with it.
@@ -74,25 +75,15 @@ class Tree:
         """
         section, _, name = slot.partition(".")
         home = self.settings.setdefault(section, {})
-        if isinstance(value, list):
-            home[name] = [self._read(slot, one) for one in value]
-            return [f"{slot}[{index}].{key}" for index, one in enumerate(home[name]) for key in given(one)]
-        before, part = home.get(name), self._read(slot, value)
+        before = home.get(name)
+        if append or isinstance(value, list):
+            kept = before if append and isinstance(before, list) else []
+            added = [self._read(slot, one) for one in (value if isinstance(value, list) else [value])]
+            home[name] = [*kept, *added]
+            return [f"{slot}[{index}].{key}" for index, one in enumerate(added, len(kept)) for key in given(one)]
+        part = self._read(slot, value)
         home[name] = self._exchanged(slot, before, part) if isinstance(before, dict) else part
         return [f"{slot}.{key}" for key in given(part)]
-
-    def append(self, slot: str, value: Any) -> list[str]:
-        """Append a part to a list of them; returns the dotted paths of the arguments given with it.
-
-        Raises:
-            RecipeError: as ``put``.
-        """
-        section, _, name = slot.partition(".")
-        before = self.part(slot)
-        listed = before if isinstance(before, list) else []
-        part = self._read(slot, value)
-        self.settings.setdefault(section, {})[name] = [*listed, part]
-        return [f"{slot}[{len(listed)}].{key}" for key in given(part)]
 
     def set(self, setting: str, value: Any, append: bool = False) -> list[str]:
         """Set any setting by its dotted name, one of a list of parts in the last of them.
@@ -111,7 +102,7 @@ class Tree:
         """
         refuse_linked(setting)
         if setting in self.slots:
-            return self.append(setting, value) if append else [setting, *self._put_typed(setting, value)]
+            return self.put(setting, value, append) if append else [setting, *self._put_typed(setting, value)]
         slot, _, argument = setting.rpartition(".")
         path = self._path_to(slot, argument, append) if slot in self.slots else setting
         content = placed(self.settings, setting.split("."), value, append)

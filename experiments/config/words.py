@@ -8,46 +8,28 @@ from typing import Any
 from codeclab.experiments.config.files import SCALES, RecipeError, names
 
 
-class Valued(argparse.Action):
-    """An option whose value may not be empty; it is kept as ``dest``."""
+class Setting(argparse.Action):
+    """A setting, whose dotted name is ``dest``; name and value are listed as ``settings``, in the order given."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **others: Any) -> None:
-        super().__init__(option_strings, dest, **others)
+        super().__init__(option_strings, dest, type=not_empty, default=argparse.SUPPRESS, **others)
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
     ) -> None:
-        """Keep the value.
-
-        Raises:
-            RecipeError: it is empty.
-        """
-        if not values:
-            raise RecipeError(needs_value(str(option_string)))
-        self.keep(namespace, values)
-
-    def keep(self, namespace: argparse.Namespace, value: str) -> None:
-        """Put the value where the command finds it."""
-        setattr(namespace, self.dest, value)
-
-
-class Appended(Valued):
-    """An option that may be repeated; its values are listed as ``dest``."""
-
-    def keep(self, namespace: argparse.Namespace, value: str) -> None:
-        """Append the value."""
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), value])
-
-
-class Setting(Valued):
-    """A setting, whose dotted name is ``dest``; name and value are listed as ``settings``, in the order given."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **others: Any) -> None:
-        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **others)
-
-    def keep(self, namespace: argparse.Namespace, value: str) -> None:
         """Append name and value."""
-        namespace.settings = [*namespace.settings, (self.dest, value)]
+        namespace.settings = [*namespace.settings, (self.dest, values)]
+
+
+def not_empty(value: str) -> str:
+    """The value of an option that may not be empty.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    if not value:
+        raise ValueError("empty")
+    return value
 
 
 class SettingsParser(argparse.ArgumentParser):
@@ -82,9 +64,10 @@ class SettingsParser(argparse.ArgumentParser):
         except argparse.ArgumentError as error:
             flag = str(error.argument_name)
             action = self._by_flag().get(flag)
-            if isinstance(action, Valued):
-                raise RecipeError(needs_value(flag)) from error
-            raise RecipeError(f"{flag} takes no value" if action and action.nargs == 0 else str(error)) from error
+            if action is None:
+                raise RecipeError(str(error)) from error
+            wrong = "takes no value" if action.nargs == 0 else f"needs a value, as in {flag} VALUE"
+            raise RecipeError(f"{flag} {wrong}") from error
         if strays:
             raise RecipeError(f"{strays[0]!r} is not a flag: flags begin with --, as in --config encodec_24khz")
         return namespace
@@ -122,11 +105,6 @@ class Words(argparse.Namespace):
     help_all: bool
 
 
-def needs_value(flag: str) -> str:
-    """What is said of a flag without its value."""
-    return f"{flag} needs a value, as in {flag} VALUE"
-
-
 def make_parser(command: str = "fit") -> SettingsParser:
     """The parser of ``fit``, ``validate`` or ``test``: their own options, and the settings that have short names."""
     layout = partial(argparse.RawDescriptionHelpFormatter, width=120, max_help_position=25)
@@ -143,13 +121,13 @@ def make_parser(command: str = "fit") -> SettingsParser:
     own = "a Python file with your own parts; may be repeated. The run keeps a copy for later commands"
     named = "the run's name (default: derived from the settings)"
     add = parser.add_argument
-    add("--config", dest="configs", action=Appended, default=[], metavar="NAME", help=recipe)
-    add("--scale", action=Valued, metavar="NAME", help=sizes)
+    add("--config", dest="configs", action="append", type=not_empty, default=[], metavar="NAME", help=recipe)
+    add("--scale", type=not_empty, metavar="NAME", help=sizes)
     add("--init", action=Setting, metavar="PATH_OR_ID", help=start)
     add("--data", dest="data.folder", action=Setting, metavar="FOLDER", help=audio)
     add("--name", action=Setting, metavar="NAME", help=named)
     add("--runs", action=Setting, metavar="FOLDER", help="where runs are kept (default: runs)")
-    add("--import", dest="imports", action=Appended, default=[], metavar="FILE.py", help=own)
+    add("--import", dest="imports", action="append", type=not_empty, default=[], metavar="FILE.py", help=own)
     for flag, told in (
         ("--print_config", "print the resolved settings as a YAML that --config reads, and stop"),
         ("--dry-run", "print parts, sizes, bitrates, steps and estimates of memory and time, and stop"),

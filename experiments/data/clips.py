@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice, zip_longest
 from typing import TypedDict, overload
 
 import torch
@@ -89,8 +90,12 @@ class Clips(Sequence[Clip]):
 
     def __getitem__(self, index: int | slice) -> "Clip | Clips":
         """Read one clip; a slice is read later."""
-        if isinstance(index, slice):
-            return Clips(self.recordings[index], self.read, self.sample_rate, self.channels, self.seconds)
+        return self._slice(index) if isinstance(index, slice) else self._clip(index)
+
+    def _slice(self, part: slice) -> "Clips":
+        return Clips(self.recordings[part], self.read, self.sample_rate, self.channels, self.seconds)
+
+    def _clip(self, index: int) -> Clip:
         recording = self.recordings[index]
         try:
             audio = self._read(recording)
@@ -101,12 +106,15 @@ class Clips(Sequence[Clip]):
         return Clip(recording.name, recording.domain, audio, self.sample_rate)
 
     def __iter__(self) -> Iterator[Clip]:
-        """The clips that can be read; the others are recorded in ``left_out`` and raise nothing."""
+        """The clips that can be read; the others are recorded in ``left_out``, with one warning each."""
         for index in range(len(self)):
             try:
                 clip = self[index]
             except (DataError, OSError) as error:
-                self.note(self.name_of(index), str(error))
+                name = self.name_of(index)
+                if name not in self.left_out:
+                    self.left_out[name] = str(error)
+                    logger.warning("left out: %s (%s)", name, error)
             else:
                 yield clip
 
@@ -114,24 +122,16 @@ class Clips(Sequence[Clip]):
         """A clip's name, whether or not the clip can be read."""
         return self.recordings[index].name
 
-    def note(self, name: str, reason: str) -> None:
-        """Record a clip that cannot be read, and warn once."""
-        if name not in self.left_out:
-            self.left_out[name] = reason
-            logger.warning("left out: %s (%s)", name, reason)
-
     def _read(self, recording: Recording) -> Tensor:
         recording = replace(recording, exact=True)  # zeros that stand for what is missing would be measured as sound
         seconds = min(self.seconds, recording.seconds)
         room = recording.seconds - seconds
-        tried = [
-            self.read(recording, PLACES[0] * room, seconds, self.sample_rate, self.channels),
-        ]
-        for share in PLACES[1:] if room > 0 else ():
+        tried: list[Tensor] = []
+        for share in PLACES if room > 0 else PLACES[:1]:
+            tried.append(self.read(recording, share * room, seconds, self.sample_rate, self.channels))
             if float(tried[-1].abs().max()) > SILENCE:
                 return tried[-1]
-            tried.append(self.read(recording, share * room, seconds, self.sample_rate, self.channels))
-        return tried[-1] if float(tried[-1].abs().max()) > SILENCE else tried[0]
+        return tried[0]
 
 
 class PaddedClips(Dataset[PaddedClip]):
@@ -190,8 +190,6 @@ def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[
     by_domain: dict[str, list[Recording]] = {}
     for recording in sorted(recordings, key=lambda r: draw_position(ORDER_SEED, f"order:{r.name}")):
         by_domain.setdefault(recording.domain, []).append(recording)
-    ranked = [
-        (rank, domain, recording) for domain, members in by_domain.items() for rank, recording in enumerate(members)
-    ]
-    ranked.sort(key=lambda entry: entry[:2])
-    return [recording for _, _, recording in ranked[:limit]]
+    members = [by_domain[domain] for domain in sorted(by_domain)]
+    in_turn = (one for rank in zip_longest(*members) for one in rank if one is not None)
+    return list(islice(in_turn, limit))

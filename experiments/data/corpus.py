@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.formats import EXTENSIONS, SLACK, Header, beyond_its_file
+from codeclab.experiments.data.formats import EXTENSIONS, Header, segment_seconds
 from codeclab.experiments.data.headers import headers_of
+from codeclab.experiments.data.left_out import listed_reasons
 from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest
 from codeclab.experiments.data.measuring import FULL_BAND_RATE, FULL_BAND_SHARE
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
 from codeclab.experiments.data.splits import assign_splits, split_remark
 
-NAMES_IN_WARNING = 3
 logger = logging.getLogger(__name__)
 
 
@@ -65,9 +65,7 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
     if not recordings:
         raise DataError(f"no usable audio in {root}: {_skip_message(root, skipped, 0)}")
     by_split = {split: [r for r in recordings if r.split == split] for split in SPLITS}
-    return Corpus(
-        str(root), read_excerpt, by_split["train"], by_split["valid"], by_split["test"], skipped, home, lost
-    )  # fmt: skip
+    return Corpus(str(root), read_excerpt, **by_split, skipped=skipped, folder=home, lost=lost)
 
 
 def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:
@@ -90,8 +88,7 @@ def _check_all(root: Path, listed: list[Recording], skipped: list[tuple[str, str
     """Fill in the headers that the manifest lacks, and drop files that cannot be used."""
     paths = [recording.path for recording in listed if not recording.sample_rate]
     paths += [one.mixed.path for one in listed if one.mixed is not None and not one.mixed.sample_rate]
-    unknown = list(dict.fromkeys(paths))
-    headers = dict(zip(unknown, headers_of(root, unknown), strict=True))
+    headers = headers_of(root, list(dict.fromkeys(paths)))
     usable = []
     for recording in listed:
         result = _with_headers(recording, headers)
@@ -106,28 +103,21 @@ def _with_headers(recording: Recording, headers: Mapping[Path, Header | str]) ->
     """The recording with the header of its file and of what is mixed into it, or why it cannot be used."""
     other = recording.mixed
     if other is not None and not other.sample_rate:
-        added = _usable(headers[other.path])
+        added = headers[other.path]
         if isinstance(added, str):
             return f"{other.path.name}, which is mixed into it, is {added}"
         recording = replace(recording, mixed=replace(other, sample_rate=added.sample_rate))
     if recording.sample_rate:
         return recording
-    header = _usable(headers[recording.path])
+    header = headers[recording.path]
     if isinstance(header, str):
         return header
-    left = header.seconds - recording.start
-    seconds = recording.seconds or left
-    if seconds > left + SLACK or left <= 0:
-        return beyond_its_file(recording.start + seconds, header.seconds)
-    return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=min(seconds, left))
-
-
-def _usable(header: Header | str) -> Header | str:
-    """A header, or why its file cannot be used."""
-    return header if isinstance(header, str) else header.problem or header
+    seconds = segment_seconds(header, recording.start, recording.seconds)
+    if isinstance(seconds, str):
+        return seconds
+    return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=seconds)
 
 
 def _skip_message(root: Path, skipped: list[tuple[str, str]], usable: int) -> str:
-    listed = "; ".join(f"{name} ({reason})" for name, reason in skipped[:NAMES_IN_WARNING])
-    more = f"; and {len(skipped) - NAMES_IN_WARNING} more" if len(skipped) > NAMES_IN_WARNING else ""
-    return f"{root}: left out {len(skipped)} of {counted(len(skipped) + usable, 'file')}: {listed}{more}"
+    of_all = f"{len(skipped)} of {counted(len(skipped) + usable, 'file')}"
+    return f"{root}: left out {of_all}: {listed_reasons(skipped)}"

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
 from math import prod
 from typing import Any, TypedDict, cast
 
@@ -36,6 +37,7 @@ class TrainBatch(TypedDict):
     shorter: list[tuple[str, str]]
 
 
+@dataclass(eq=False, repr=False)
 class TrainExcerpts(Dataset[TrainBatch]):
     """Maps a batch index to this rank's share of that batch.
 
@@ -55,33 +57,22 @@ class TrainExcerpts(Dataset[TrainBatch]):
         n_batches: number of batches.
     """
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        sampling: Sampling,
-        augmentations: Sequence[Augmentation],
-        sample_rate: int,
-        channels: int,
-        seconds: float,
-        batch_size: int,
-        items: range,
-        seed: int,
-        n_batches: int,
-    ) -> None:
-        self.recordings = corpus.split("train")
-        self.read = corpus.read
-        self.sampling = sampling
+    corpus: Corpus
+    sampling: Sampling
+    augmentations: Sequence[Augmentation]
+    sample_rate: int
+    channels: int
+    seconds: float
+    batch_size: int
+    items: range
+    seed: int
+    n_batches: int
+
+    def __post_init__(self) -> None:
+        self.recordings = self.corpus.split("train")
         self.sampling.prepare(self.recordings)
-        self.on_sources = [augmentation for augmentation in augmentations if not augmentation.on_mixture]
-        self.on_mixture = [augmentation for augmentation in augmentations if augmentation.on_mixture]
-        self.sample_rate = sample_rate
-        self.channels = channels
-        self.seconds = seconds
-        self.batch_size = batch_size
-        self.items = items
-        self.seed = seed
-        self.n_batches = n_batches
-        self.corpus = corpus
+        self.on_sources = [augmentation for augmentation in self.augmentations if not augmentation.on_mixture]
+        self.on_mixture = [augmentation for augmentation in self.augmentations if augmentation.on_mixture]
         self._unreadable: dict[str, str] = {}
         self._shorter: dict[str, str] = {}
 
@@ -91,25 +82,20 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def __getitem__(self, batch: int) -> TrainBatch:
         """This rank's share of a batch."""
-        before, shorter = len(self._unreadable), len(self._shorter)
-        audio = torch.stack([self.draw_item(batch, item) for item in self.items])
+        unreadable, shorter = len(self._unreadable), len(self._shorter)
+        audio = torch.stack([self.draw_sources(batch, item)[0] for item in self.items])
         if float(audio.abs().max()) <= SILENCE:
             raise DataError(
                 f"batch {batch} is silent: {ATTEMPTS} excerpts in a row held no sound for each of its items; "
                 f"`codeclab data scan` lists silent files"
             )
-        left_out = list(self._unreadable.items())[before:]
         return {
             "audio": audio,
             "batch": batch,
             "item": torch.tensor(self.items, dtype=torch.int64),
-            "left_out": left_out,
+            "left_out": list(self._unreadable.items())[unreadable:],
             "shorter": list(self._shorter.items())[shorter:],
         }
-
-    def draw_item(self, batch: int, item: int) -> Tensor:
-        """Draw one item, float32 ``[C, N]``; see ``draw_sources``."""
-        return self.draw_sources(batch, item)[0]
 
     def draw_sources(self, batch: int, item: int) -> tuple[Tensor, list[Recording]]:
         """Draw one item, float32 ``[C, N]``, and return its sources.
@@ -163,7 +149,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     def _read(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
         """Read an excerpt, waiting for its file if need be: another file in its place would change the run."""
-        return read_when_there(self.read, self.corpus, recording, start, seconds, rate, self.channels)
+        return read_when_there(self.corpus, recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []

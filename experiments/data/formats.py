@@ -1,10 +1,11 @@
 """Audio files: their headers and excerpts of their samples, read by libsndfile or, if it cannot, by FFmpeg."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -42,45 +43,42 @@ class Header:
     measured: bool = False
 
 
-def beyond_its_file(end: float, seconds: float) -> str:
-    """Why a segment that ends after its file (both in seconds) cannot be used."""
-    return f"a segment up to {end:.2f} s of a file of {seconds:.2f} s"
+def segment_seconds(header: Header, start: float, seconds: float) -> float | str:
+    """The length in seconds of a segment of a file, or why the segment cannot be used.
 
+    Args:
+        header: of the file.
+        start: seconds into the file.
+        seconds: length of the segment as listed; 0 is all that is left.
+    """
+    left = header.seconds - start
+    wanted = seconds or left
+    if wanted > left + SLACK or left <= 0:
+        return f"a segment up to {start + wanted:.2f} s of a file of {header.seconds:.2f} s"
+    return min(wanted, left)
 
-Read = TypeVar("Read")
 
 PREROLL_SECONDS = 0.25
-
-
-def ffmpeg_header(path: Path) -> Header:
-    """A file's properties, decoded to its end: in some formats (AAC in ADTS) the header's length is a guess.
-
-    Raises:
-        OSError: FFmpeg cannot read it, or PyAV is not installed.
-    """
-    return _told(_header, path)
-
-
-def ffmpeg_decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
-    """Samples as stored, float32 ``[C, <= count]``, from number ``first``; ``sample_rate`` is the file's own, Hz.
-
-    Raises:
-        OSError: FFmpeg cannot read it, or PyAV is not installed.
-    """
-    return _told(lambda file: _decode(file, first, count, sample_rate), path)
 
 
 class UndecodableError(OSError):
     """The content of a file is the reason why it cannot be read, so this stays true until the file changes."""
 
 
-def _told(read: Callable[[Path], Read], path: Path) -> Read:
+@contextmanager
+def _by_ffmpeg(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A file opened by FFmpeg, and its first audio stream.
+
+    Raises:
+        OSError: FFmpeg cannot read it, or PyAV is not installed.
+    """
     try:
         import av
     except ModuleNotFoundError:
         raise OSError("libsndfile cannot read it; FFmpeg's reader is not installed: pip install av") from None
     try:
-        return read(path)
+        with av.open(str(path)) as container:
+            yield container, container.streams.audio[0]
     except DataError:
         raise
     except (av.error.FFmpegError, IndexError, ValueError) as error:
@@ -89,13 +87,10 @@ def _told(read: Callable[[Path], Read], path: Path) -> Read:
         raise (OSError if of_system else UndecodableError)(wrong) from error
 
 
-def _header(path: Path) -> Header:
-    import av
-
-    rate = channels = frames = 0
-    peak, finite = 0.0, True
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
+def _ffmpeg_measured(path: Path) -> Header:
+    """A file's properties, decoded to its end: in some formats (AAC in ADTS) the header's length is a guess."""
+    frames, peak, finite = 0, 0.0, True
+    with _by_ffmpeg(path) as (container, stream):
         rate, channels = stream.rate, stream.channels
         for frame in container.decode(stream):
             samples = frame_samples(frame)
@@ -120,18 +115,15 @@ def _problem(frames: int, peak: float, finite: bool) -> str | None:
     return "silent" if peak <= SILENCE else None
 
 
-def _decode(path: Path, first: int, count: int, rate: int) -> np.ndarray:
-    import av
-
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
+def _decode_ffmpeg(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
+    with _by_ffmpeg(path) as (container, stream):
         if stream.time_base is None:
             raise ValueError("its stream has no time base")
-        if stream.rate != rate:
-            raise RateChangedError(path, rate, stream.rate)
+        if stream.rate != sample_rate:
+            raise RateChangedError(path, sample_rate, stream.rate)
         origin = stream.start_time or 0
         # A lossy decoder needs some frames before its output is the one of a continuous decode.
-        target = max(first / rate - PREROLL_SECONDS, 0.0)
+        target = max(first / sample_rate - PREROLL_SECONDS, 0.0)
         # A seek in raw AAC goes where the guessed bitrate says, seconds off.
         if target > 0 and container.format.name != "aac":
             container.seek(origin + int(target / stream.time_base), stream=stream)
@@ -142,7 +134,7 @@ def _decode(path: Path, first: int, count: int, rate: int) -> np.ndarray:
                 raise ValueError("its frames carry no time stamps")
             samples = frame_samples(frame)
             time = float(frame.pts * frame.time_base - origin * stream.time_base)
-            at = round(time * rate) - first
+            at = round(time * sample_rate) - first
             if at >= count:
                 break
             low, high = max(at, 0), min(at + samples.shape[1], count)
@@ -208,7 +200,7 @@ def _read(path: Path, by_soundfile: Callable[[Path], Header]) -> Header:
         return by_soundfile(path)
     except (soundfile.SoundFileError, TypeError) as error:
         try:
-            return ffmpeg_header(path)
+            return _ffmpeg_measured(path)
         except OSError as second:
             raise type(second)(f"{second}; libsndfile: {_words(error)}") from second
 
@@ -288,7 +280,7 @@ def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
         samples = _decode_soundfile(path, sample_rate, first, count)
     except soundfile.SoundFileError:
         try:
-            samples = ffmpeg_decode(path, sample_rate, first, count)
+            samples = _decode_ffmpeg(path, sample_rate, first, count)
         except OSError as error:
             raise DataError(f"{path} can no longer be read: {error}") from error
     if not np.isfinite(samples).all():

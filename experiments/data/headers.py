@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,14 +20,10 @@ MANY = 500
 VERSION = 1
 
 
-def cache_folder() -> Path:
-    """The cache: ``$XDG_CACHE_HOME/codeclab``, or ``~/.cache/codeclab``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "codeclab" / "headers"
-
-
 class HeaderCache:
     """Cache of a corpus: headers that took decoding, and reasons for missing ones, by path, size and time of change.
+
+    It lies in ``$XDG_CACHE_HOME/codeclab``, or ``~/.cache/codeclab``.
 
     Args:
         root: the corpus; each has its own file in the cache.
@@ -34,14 +31,13 @@ class HeaderCache:
 
     def __init__(self, root: Path) -> None:
         digest = hashlib.sha256(os.fsencode(os.path.abspath(root))).hexdigest()[:16]
-        self.path = cache_folder() / f"{digest}.json"
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        self.path = base / "codeclab" / "headers" / f"{digest}.json"
         self._new: dict[str, list[object]] = {}
         self._known: dict[str, list[object]] = {}
-        try:
+        with suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(self.path.read_text(encoding="utf-8"))
             self._known = content["files"] if content["version"] == VERSION else {}
-        except (OSError, ValueError, KeyError, TypeError):
-            self._known = {}
 
     def header(self, path: Path) -> Header | str:
         """A file's header, or why it has none."""
@@ -64,17 +60,14 @@ class HeaderCache:
 
     def save(self) -> None:
         """Store new entries; if they cannot be written, the files are decoded again next time."""
-        if not self._new:
-            return
-        try:
+        if self._new:
             content = {"version": VERSION, "files": self._known | self._new}
-            write_atomically(self.path, json.dumps(content, ensure_ascii=True))
-        except OSError:
-            return
+            with suppress(OSError):
+                write_atomically(self.path, json.dumps(content, ensure_ascii=True))
 
 
-def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
-    """The headers of many files, in their order, or the reason why a file cannot be used.
+def headers_of(root: Path, paths: Sequence[Path]) -> dict[Path, Header | str]:
+    """The headers of many files by path, or the reason why a file cannot be used.
 
     Args:
         root: the corpus they belong to.
@@ -85,9 +78,9 @@ def headers_of(root: Path, paths: Sequence[Path]) -> list[Header | str]:
         ThreadPoolExecutor(max(8, usable_cores())) as pool,
         progress_bar(f"{root}: reading headers", len(paths), len(paths) >= MANY, "file") as advance,
     ):
-        headers = []
-        for header in pool.map(cache.header, paths):
-            headers.append(header)
+        headers: dict[Path, Header | str] = {}
+        for path, header in zip(paths, pool.map(cache.header, paths), strict=True):
+            headers[path] = header if isinstance(header, str) else header.problem or header
             advance()
     cache.save()
     return headers

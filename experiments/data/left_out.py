@@ -53,9 +53,9 @@ class LeftOut:
         sentences = []
         if self.reasons:
             number = f"{len(self.reasons):,} of {counted(self.files, 'file')}"
-            sentences.append(f"{number} left out: {_listed(list(self.reasons.items()), SHOWN)}")
+            sentences.append(f"{number} left out: {listed_reasons(list(self.reasons.items()))}")
         if self.shorter:
-            listed = _listed(list(self.shorter.items()), SHOWN)
+            listed = listed_reasons(list(self.shorter.items()))
             sentences.append(f"{counted(len(self.shorter), 'file')} read shorter than listed: {listed}")
         return "; ".join(sentences)
 
@@ -89,12 +89,12 @@ def _refuse_share(useless: Sequence[tuple[str, str]], files: int, kind: str, whe
     enough = math.ceil(100 * len(useless) / files) / 100
     raise DataError(
         f"{len(useless):,} of {counted(files, kind)} in {where} cannot be used, more than {100 * most:.3g}%: "
-        f"{_listed(useless, NAMES_IN_ERROR)}. A single such file is no error, but a larger share than that is; "
+        f"{listed_reasons(useless, NAMES_IN_ERROR)}. A single such file is no error, but a larger share than that is; "
         f"--data.max_left_out {enough:g} continues without them"
     )
 
 
-def _listed(left_out: Sequence[tuple[str, str]], most: int) -> str:
+def listed_reasons(left_out: Sequence[tuple[str, str]], most: int = SHOWN) -> str:
     """Names with their reasons."""
     named = "; ".join(f"{name} ({reason})" for name, reason in left_out[:most])
     return named + (f"; and {len(left_out) - most:,} more" if len(left_out) > most else "")

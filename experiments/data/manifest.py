@@ -4,12 +4,12 @@ import csv
 import io
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from codeclab.experiments.data.formats import EXTENSIONS, NO_FILE, NOT_UTF8, is_utf8
-from codeclab.experiments.data.recording import DataError, Recording, Source
+from codeclab.experiments.data.recording import DataError, Recording
 
 FOLDER_SPLITS = {
     "train": "train",
@@ -87,9 +87,7 @@ def walk(root: Path) -> Iterator[Path]:
 MANIFEST_NAME = "manifest.csv"
 """The manifest of a folder of audio, if it has one."""
 
-TRUE = frozenset({"true", "1", "yes"})
-
-FALSE = frozenset({"false", "0", "no"})
+FLAGS = {"": None, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 COLUMNS = (
     "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
@@ -215,7 +213,9 @@ def _part(row: Mapping[str, str]) -> str:
 
 
 def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, where: str) -> Recording:
-    full_band = _parse_flag(row.get("full_band", ""), f"{where}: full_band")
+    full_band = row.get("full_band", "").lower()
+    if full_band not in FLAGS:
+        raise DataError(f"{where}: full_band must be true, false or empty, got {row['full_band']!r}")
     file, known = root / row["path"], (0, 0, 0.0)
     size = _parse_number(row, "bytes", where)
     if size is not None and file.is_file() and file.stat().st_size == size:
@@ -224,7 +224,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         )
         known = (int(rate), int(channels), seconds)
     band, level = _parse_number(row, "band_hz", where), _parse_number(row, "rms_db", where)
-    recording = Recording(file, row.get("domain") or "all", *known, full_band, split, name, band, level)
+    recording = Recording(file, row.get("domain") or "all", *known, FLAGS[full_band], split, name, band, level)
     numbers = ("start", "length", "end", "gain_db", "mix_start", "mix_gain_db")
     given = {key: _parse_number(row, key, where) for key in numbers}
     if any(row.get(key) for key in (*SEGMENT_COLUMNS, "end")):
@@ -236,9 +236,11 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
             )
         if length is None:
             length = end - start if end is not None else 0.0
-        other = root / row["mix_path"] if row.get("mix_path") else None
-        mixing = (given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0, row.get("mix_part_of", ""))
-        mixed = Source(other, 0, *mixing) if other else None
+        mixed = None
+        if row.get("mix_path"):
+            begins, gain_db = given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0
+            other, name = root / row["mix_path"], row.get("mix_part_of", "")
+            mixed = Recording(other, "all", 0, 0, 0.0, name=name, start=begins, gain_db=gain_db)
         recording = replace(
             recording, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
             part_of=row_part_of(row),
@@ -255,19 +257,16 @@ def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
     every = dict.fromkeys([*COLUMNS, *SEGMENT_COLUMNS, *(column for row in listed for column in row)])
     always = set(COLUMNS) - {"name"}
     columns = [column for column in every if column in always or any(row.get(column) for row in listed)]
-    lines = [columns, *([_text_of(row.get(column)) for column in columns] for row in listed)]
+    lines: list[Sequence[object]] = [columns, *([row.get(column) for column in columns] for row in listed)]
     return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
 
 
-def _text_of(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _cell(value: str) -> str:
+def _cell(value: object) -> str:
     """A value in CSV; quoted also if it begins or ends with blanks."""
-    if value != value.strip() or any(mark in value for mark in ',"\r\n'):
-        return '"' + value.replace('"', '""') + '"'
-    return value
+    text = "" if value is None else str(value)
+    if text != text.strip() or any(mark in text for mark in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _parse_number(row: dict[str, str], column: str, where: str) -> float | None:
@@ -275,13 +274,3 @@ def _parse_number(row: dict[str, str], column: str, where: str) -> float | None:
         return float(row[column]) if row.get(column) else None
     except ValueError:
         raise DataError(f"{where}: {column} must be a number or empty, got {row[column]!r}") from None
-
-
-def _parse_flag(text: str, where: str) -> bool | None:
-    if not text:
-        return None
-    if text.lower() in TRUE:
-        return True
-    if text.lower() in FALSE:
-        return False
-    raise DataError(f"{where} must be true, false or empty, got {text!r}")

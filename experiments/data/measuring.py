@@ -1,15 +1,13 @@
 """What ``codeclab data scan`` measures in a file: its level and its highest frequency with energy."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.fft import rfft
 
-from codeclab.experiments.data.formats import SILENCE, SLACK, Header, beyond_its_file, decode, measure_header
+from codeclab.experiments.data.formats import SILENCE, Header, decode, measure_header, segment_seconds
 from codeclab.experiments.data.recording import DataError
 
 FRAME = 2048
@@ -101,41 +99,25 @@ class Measured:
     peak_db: float = 0.0
     problem: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """The fields by name."""
-        return asdict(self)
 
-
-def measure_file(path: Path) -> Measured:
-    """Measure a file; a problem with it is part of the result and never raised.
+def measure_file(path: Path, start: float = 0.0, seconds: float | None = None) -> Measured:
+    """Measure a file, or a segment of it; a problem with it is part of the result and never raised.
 
     It is decoded to its end: length, rate, channels, peak, silence and samples that are no numbers are measured,
-    whatever its header says. Level and band are those of all its samples, or of a minute of a longer file.
-    """
-    return _told(path, lambda: _measure(path, measure_header(path), None))
-
-
-def measure_part(path: Path, start: float, seconds: float) -> Measured:
-    """Measure a segment as ``measure_file`` does: its length, levels and band, as stored.
+    whatever its header says. Level and band are those of all samples, as stored, or of a minute of more.
 
     Args:
         path: the file.
-        start: seconds into it.
-        seconds: length of the segment; 0 is all that is left.
+        start: seconds into it at which a segment begins.
+        seconds: length of the segment, 0 for all that is left; None measures the whole file.
     """
-    return _told(path, lambda: _measure(path, _header_of(path, *_stamp(path)), (start, seconds)))
-
-
-def _told(path: Path, measure: Callable[[], Measured]) -> Measured:
     try:
-        return measure()
+        if seconds is None:
+            return _measure(path, measure_header(path), None)
+        status = path.stat()
+        return _measure(path, _header_of(path, status.st_size, status.st_mtime_ns), (start, seconds))
     except (OSError, DataError) as error:
         return Measured(problem=f"unreadable: {_one_line(error, path)}")
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=16)
@@ -150,12 +132,10 @@ def _measure(path: Path, header: Header, part: tuple[float, float] | None) -> Me
     if header.problem:
         return Measured(rate, header.channels, round(seconds, 3), problem=header.problem)
     if part is not None:
-        start = part[0]
-        left = header.seconds - start
-        seconds = min(part[1] or left, left)
-        if (part[1] or left) > left + SLACK or left <= 0:
-            wrong = beyond_its_file(start + (part[1] or left), header.seconds)
-            return Measured(rate, header.channels, problem=wrong)
+        start, usable = part[0], segment_seconds(header, *part)
+        if isinstance(usable, str):
+            return Measured(rate, header.channels, problem=usable)
+        seconds = usable
     peak = header.peak if part is None else _peak(path, rate, start, seconds)
     if peak <= SILENCE:
         return Measured(rate, header.channels, round(seconds, 3), problem="silent")

@@ -1,7 +1,5 @@
 """Validation clips that are drawn and mixed as training excerpts are."""
 
-from typing import overload
-
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.excerpts import TrainExcerpts
@@ -22,7 +20,7 @@ class MixedClips(Clips):
     """
 
     def __init__(self, excerpts: TrainExcerpts, n_clips: int) -> None:
-        super().__init__([], excerpts.read, excerpts.sample_rate, excerpts.channels, excerpts.seconds)
+        super().__init__([], excerpts.corpus.read, excerpts.sample_rate, excerpts.channels, excerpts.seconds)
         self.excerpts = excerpts
         self.n_clips = n_clips
 
@@ -39,19 +37,13 @@ class MixedClips(Clips):
         """Duration of every clip in seconds."""
         return self.seconds
 
-    @overload
-    def __getitem__(self, index: int) -> Clip: ...
+    def _slice(self, part: slice) -> "MixedClips":
+        start, stop, step = part.indices(self.n_clips)
+        if (start, step) != (0, 1):
+            raise ValueError("mixed clips are drawn in their order: a slice of them begins at 0")
+        return MixedClips(self.excerpts, stop)
 
-    @overload
-    def __getitem__(self, index: slice) -> "Clips": ...
-
-    def __getitem__(self, index: int | slice) -> "Clip | Clips":
-        """Draw one clip; a slice must start at the first clip."""
-        if isinstance(index, slice):
-            start, stop, step = index.indices(self.n_clips)
-            if (start, step) != (0, 1):
-                raise ValueError("mixed clips are drawn in their order: a slice of them begins at 0")
-            return MixedClips(self.excerpts, stop)
+    def _clip(self, index: int) -> Clip:
         if not 0 <= index < self.n_clips:
             raise IndexError(f"there is no clip {index} of {self.n_clips}")
         audio, recordings = self.excerpts.draw_sources(0, index)

@@ -1,11 +1,10 @@
 """The data of an experiment: batches and clips from a folder or from the synthetic corpus."""
 
 import itertools
-import logging
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainE
 from codeclab.experiments.data.left_out import refuse_too_many
 from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
@@ -32,7 +32,11 @@ ENDLESS = 2**31 - 1
 NO_DOMAIN = "no domain"
 """Domain, in results, of files in no domain's folder or in one named "all", if there are other domains."""
 MOST_WORKERS = 8
-logger = logging.getLogger(__name__)
+SIZES = (
+    *("sample_rate", "channels", "seconds", "batch_size", "n_batches"),
+    *("valid_clips", "clip_seconds", "max_test_clips"),
+)
+"""Arguments that are positive, or None."""
 
 
 class AudioData(LightningDataModule):
@@ -92,10 +96,6 @@ class AudioData(LightningDataModule):
         max_left_out: float = 0.05,
     ) -> None:
         super().__init__()
-        _require_positive(
-            sample_rate=sample_rate, channels=channels, seconds=seconds, batch_size=batch_size, n_batches=n_batches,
-            valid_clips=valid_clips, clip_seconds=clip_seconds, max_test_clips=max_test_clips,
-        )  # fmt: skip
         if seed < 0 or (workers is not None and workers < 0):
             raise ValueError(f"seed and workers must be 0 or more, got seed {seed} and workers {workers}")
         self.folder = without_synthetic(folder)
@@ -115,21 +115,22 @@ class AudioData(LightningDataModule):
         self.room_responses = room_responses
         self.mix_valid = mix_valid
         self.max_left_out = max_left_out
+        for name in SIZES:
+            if (size := getattr(self, name)) is not None and size <= 0:
+                raise DataError(f"{name} must be positive, got {size}")
         self.start_batch = 0
         self.kept_splits: dict[str, str] | None = None
         self.split_floor = True
-        self._corpus: Corpus | None = None
 
-    @property
+    @cached_property
     def corpus(self) -> Corpus:
         """The corpus, scanned on first use.
 
         Raises:
             DataError: the folder holds no usable audio.
         """
-        if self._corpus is None:
-            self._corpus = judge_band(self._open(), self.sample_rate)
-        return self._corpus
+        known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
+        return judge_band(_open_once(self.folder, self.split_seed, known, self.split_floor), self.sample_rate)
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
         """Check the data before anything else happens.
@@ -139,8 +140,7 @@ class AudioData(LightningDataModule):
 
         Raises:
             DataError: one holds nothing, too much of the corpus, or of one that is measured, is of no use, the
-                sampling finds no recordings it needs, or there are no room responses
-                where they should be.
+                sampling finds no recordings it needs, or there are no room responses where they should be.
         """
         refuse_too_many(self.corpus, self.max_left_out)
         for split in splits:
@@ -150,11 +150,7 @@ class AudioData(LightningDataModule):
             if split == "train":
                 self.sampling.prepare(recordings)
                 for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
-                    _say_once(remark)
-
-    def _open(self) -> Corpus:
-        known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
-        return _open_once(self.folder, self.split_seed, known, self.split_floor)
+                    warn_once(remark)
 
     def _prepare_rooms(self) -> list[str]:
         """Measure the room responses; return a remark for the user."""
@@ -190,14 +186,8 @@ class AudioData(LightningDataModule):
             DataError: there is nothing to train on.
             ValueError: the batch cannot be shared equally among the devices.
         """
-        rank, world = self._rank_and_world()
-        if self.batch_size % world:
-            raise ValueError(
-                f"a batch of {self.batch_size} cannot be shared equally by {world} devices; "
-                f"batch_size counts over all devices: choose a multiple of {world}"
-            )
         self.check()
-        batches = self._excerpts(rank, self.batch_size // world)
+        batches = self._excerpts()
         workers = self._count_workers()
         return DataLoader(
             batches,
@@ -217,11 +207,17 @@ class AudioData(LightningDataModule):
 
     def batches(self, start: int) -> Iterator[TrainBatch]:
         """This rank's share of every batch from ``start`` on, read in this process as they are asked for."""
-        rank, world = self._rank_and_world()
-        excerpts = self._excerpts(rank, self.batch_size // world)
+        excerpts = self._excerpts()
         return (excerpts[batch] for batch in itertools.count(start))
 
-    def _excerpts(self, rank: int, share: int) -> TrainExcerpts:
+    def _excerpts(self) -> TrainExcerpts:
+        rank, world = self._rank_and_world()
+        if self.batch_size % world:
+            raise ValueError(
+                f"a batch of {self.batch_size} cannot be shared equally by {world} devices; "
+                f"batch_size counts over all devices: choose a multiple of {world}"
+            )
+        share = self.batch_size // world
         return TrainExcerpts(
             self.corpus, self.sampling, self.augmentations, self.sample_rate, self.channels, self.seconds,
             self.batch_size, range(rank * share, (rank + 1) * share), self.seed, self._count_batches(),
@@ -243,13 +239,12 @@ class AudioData(LightningDataModule):
         if not getattr(self.corpus, split):
             return []
         clips = self.clips(split)
-        longest = clips.longest
-        padded = PaddedClips(clips, round(longest * self.sample_rate))
+        padded = PaddedClips(clips, round(clips.longest * self.sample_rate))
         per_device = self.batch_size * self.seconds / self._rank_and_world()[1]
         # A DistributedSampler, so that Lightning puts none of its own, which would share out and repeat clips.
         return DataLoader(
             padded,
-            batch_size=max(int(per_device / longest), 1),
+            batch_size=max(int(per_device / clips.longest), 1),
             sampler=DistributedSampler(padded, num_replicas=1, rank=0, shuffle=False),
             num_workers=min(self._count_workers(), 2),
             collate_fn=collate_clips,
@@ -275,7 +270,7 @@ class AudioData(LightningDataModule):
             # Results call all clips together "all".
             chosen = [replace(one, domain=NO_DOMAIN) if one.domain == ALL else one for one in chosen]
         # A clip left out because a mount was away for a minute would be missing in one measurement and not in the next.
-        read = partial(read_when_there, self.corpus.read, self.corpus)
+        read = partial(read_when_there, self.corpus)
         return Clips(chosen, read, self.sample_rate, self.channels, self.clip_seconds)
 
     def _mixed_clips(self) -> MixedClips:
@@ -329,18 +324,6 @@ def _open_once(folder: str | None, split_seed: int, known: tuple[tuple[str, str]
     return open_corpus(folder, split_seed, None if known is None else dict(known), floor)
 
 
-@lru_cache(maxsize=64)
-def _say_once(remark: str) -> None:
-    """A process that makes many runs on one corpus prints its remarks only once."""
-    logger.warning(remark)
-
-
 def _init_worker(worker: int) -> None:
     torch.set_num_threads(1)
     leave_signals_to_parent()
-
-
-def _require_positive(**sizes: float | None) -> None:
-    for name, value in sizes.items():
-        if value is not None and value <= 0:
-            raise DataError(f"{name} must be positive, got {value}")

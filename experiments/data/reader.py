@@ -1,6 +1,5 @@
 """Excerpts of audio files, read by seeking, at any sampling rate and number of channels."""
 
-import logging
 from dataclasses import replace
 from functools import lru_cache
 from math import ceil, gcd
@@ -12,6 +11,7 @@ from torchaudio.transforms import Resample
 
 from codeclab.codecs.resample import MAX_PHASES, resample_polyphase
 from codeclab.experiments.data.formats import SLACK, RateChangedError, decode, measure_header
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.recording import DataError, Recording
 
 FILTER_ZEROS = 24
@@ -19,8 +19,6 @@ ROLLOFF = 0.945
 
 ROUNDING = 0.001
 """Seconds by which a manifest's milliseconds may differ from the file."""
-
-logger = logging.getLogger(__name__)
 
 
 def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int) -> Tensor:
@@ -74,35 +72,17 @@ def _read_file(
     slack: float = SLACK,
 ) -> Tensor:
     """An excerpt of a file, with nothing after ``ends`` seconds; the file may end up to ``slack`` seconds earlier."""
-    try:
-        return _read_at(path, stored_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
-    except RateChangedError as error:
-        _say_once(f"{error}; it is read at {error.sample_rate} Hz")
-        return _read_at(path, error.sample_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
-
-
-@lru_cache(maxsize=4096)
-def _say_once(text: str) -> None:
-    logger.warning(text)
-
-
-def _read_at(
-    path: Path,
-    stored_rate: int,
-    start_seconds: float,
-    seconds: float,
-    sample_rate: int,
-    channels: int,
-    ends: float | None,
-    slack: float,
-) -> Tensor:
     start, length = round(start_seconds * sample_rate), round(seconds * sample_rate)
     common = gcd(stored_rate, sample_rate)
     old, new = stored_rate // common, sample_rate // common
     margin = ceil(2 * FILTER_ZEROS * max(old, new) / new / old) if old != new else 0
     first = max(start // new - margin, 0)
     last = -(-(start + length) // new) + margin
-    samples = decode(path, stored_rate, first * old, (last - first) * old)
+    try:
+        samples = decode(path, stored_rate, first * old, (last - first) * old)
+    except RateChangedError as error:
+        warn_once(f"{error}; it is read at {error.sample_rate} Hz")
+        return _read_file(path, error.sample_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     held = length
     if ends is not None:
         # Of a segment, nothing that follows it; of a whole file, there is nothing.
@@ -152,7 +132,7 @@ def as_it_is(recording: Recording, error: ShorterError) -> Recording:
     if error.seconds <= min(SLACK, error.listed / 2):
         raise error
     if error.note:
-        _say_once(f"{error}; it is read as it is")
+        warn_once(f"{error}; it is read as it is")
     return replace(recording, seconds=error.seconds)
 
 

@@ -16,32 +16,13 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
-class Source:
-    """A source that is mixed into a recording when it is read.
-
-    Args:
-        path: the audio file.
-        sample_rate: Hz, as stored; 0 until its header is read.
-        start: seconds into the file.
-        gain_db: gain in dB.
-        name: of the recording that it is, as in ``Recording``.
-    """
-
-    path: Path
-    sample_rate: int
-    start: float = 0.0
-    gain_db: float = 0.0
-    name: str = ""
-
-
-@dataclass(frozen=True)
 class Recording:
     """One piece of audio that excerpts are drawn from.
 
     Args:
         path: the audio file.
         domain: the kind of sound, such as "speech".
-        sample_rate: Hz, as stored.
+        sample_rate: Hz, as stored; 0 until its header is read.
         channels: number of channels, as stored.
         seconds: duration in seconds.
         full_band: whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
@@ -53,7 +34,7 @@ class Recording:
         part_of: of a segment, the name of the recording that it was cut from; empty for a whole file.
         start: seconds into the file at which a segment begins, ``seconds`` long; 0 for a whole file.
         gain_db: gain in dB with which it is read.
-        mixed: sources that are added to it.
+        mixed: a recording that is added to it, from its own ``start`` on and with its own gain; None adds none.
         exact: whether missing samples may never be replaced by zeros, not even as few as decoders differ by.
     """
 
@@ -70,7 +51,7 @@ class Recording:
     part_of: str = ""
     start: float = 0.0
     gain_db: float = 0.0
-    mixed: Source | None = None
+    mixed: "Recording | None" = None
     exact: bool = False
 
 

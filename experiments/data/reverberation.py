@@ -1,7 +1,6 @@
 """Reverberation as EnCodec adds it to its mixtures, and the room responses that it uses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,21 +28,6 @@ FIT_FROM, FIT_TO, LEAST_TO = -5.0, -35.0, -25.0
 LONGEST_SECONDS = 30.0
 
 KEPT_RESPONSES = 64
-
-
-@dataclass(frozen=True)
-class Rooms:
-    """The room responses of a folder.
-
-    Args:
-        paths: those with a reverberation time in the requested range, sorted.
-        outside: number of responses outside the range.
-        unmeasured: number that cannot be read, or fade too little to be measured.
-    """
-
-    paths: list[Path]
-    outside: int
-    unmeasured: int
 
 
 def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
@@ -89,30 +73,22 @@ def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
 
 
 @lru_cache(maxsize=4)
-def find_rooms(folder: str, shortest: float, longest: float) -> Rooms:
-    """Measure the room responses below a folder and keep those in a range; once in a process.
+def measure_rooms(folder: str) -> dict[Path, float | None]:
+    """Measure the room responses below a folder, once in a process.
 
     Args:
         folder: a folder with audio files of responses, at any depth and rate.
-        shortest: least reverberation time in seconds.
-        longest: greatest.
+
+    Returns:
+        their reverberation times in seconds, sorted by path; None where one cannot be read, or fades too little.
 
     Raises:
-        DataError: there is no such folder, or no response of the range in it.
+        DataError: there is no such folder.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise DataError(f"there is no folder of room responses {root}; give one with --data.room_responses")
-    times = {path: _read_rt60(path) for path in sorted(walk(root))}
-    measured = [time for time in times.values() if time is not None]
-    usable = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
-    if not usable:
-        measured_range = (
-            f"those measured have {min(measured):.2f} to {max(measured):.2f} s" if measured else "none is measurable"
-        )
-        wanted = f"a room response of RT60 {shortest:g} to {longest:g} s"
-        raise DataError(f"{root}: none of {len(times)} audio files is {wanted} ({measured_range})")
-    return Rooms(usable, len(measured) - len(usable), len(times) - len(measured))
+    return {path: _read_rt60(path) for path in sorted(walk(root))}
 
 
 def _read_rt60(path: Path) -> float | None:
@@ -192,7 +168,7 @@ class Reverberation(Augmentation):
         self.probability = probability
         self.rt60 = rt60
         self.music = music
-        self._rooms: Rooms | None = None
+        self._rooms: list[Path] = []
 
     def prepare(self, room_responses: str | None) -> str:
         """Measure the folder's room responses.
@@ -206,15 +182,25 @@ class Reverberation(Augmentation):
         Raises:
             DataError: there is no such folder, or no usable response in it.
         """
+        self._rooms = []
         if room_responses is None:
-            self._rooms = None
             return "no reverberation, as --data.room_responses gives no folder of room responses"
-        self._rooms = rooms = find_rooms(room_responses, *self.rt60)
-        total = len(rooms.paths) + rooms.outside + rooms.unmeasured
+        shortest, longest = self.rt60
+        times = measure_rooms(room_responses)
+        measured = [time for time in times.values() if time is not None]
+        self._rooms = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
+        if not self._rooms:
+            found = "none is measurable"
+            if measured:
+                found = f"those measured have {min(measured):.2f} to {max(measured):.2f} s"
+            raise DataError(
+                f"{Path(room_responses).expanduser()}: none of {len(times)} audio files is a room response of RT60 "
+                f"{shortest:g} to {longest:g} s ({found})"
+            )
         return (
-            f"reverberation with probability {self.probability:g} from {len(rooms.paths)} of {total} room responses "
-            f"(left out: {rooms.outside} with an RT60 outside {self.rt60[0]:g} to {self.rt60[1]:g} s, "
-            f"{rooms.unmeasured} that cannot be measured)"
+            f"reverberation with probability {self.probability:g} from {len(self._rooms)} of {len(times)} room "
+            f"responses (left out: {len(measured) - len(self._rooms)} with an RT60 outside {shortest:g} to "
+            f"{longest:g} s, {len(times) - len(measured)} that cannot be measured)"
         )
 
     def apply(
@@ -227,9 +213,9 @@ class Reverberation(Augmentation):
 
     def __call__(self, audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor | None:
         """Return the audio in a room, or as it is; None where the room's file can no longer be read."""
-        if self._rooms is None or rng.random() >= self.probability:
+        if not self._rooms or rng.random() >= self.probability:
             return audio
-        path = self._rooms.paths[int(rng.integers(len(self._rooms.paths)))]
+        path = self._rooms[int(rng.integers(len(self._rooms)))]
         try:
             return put_in_room(audio, read_room(path, sample_rate))
         except (DataError, OSError):

@@ -57,7 +57,7 @@ class UniformByDuration(Sampling):
 
     def prepare(self, recordings: Sequence[Recording]) -> None:
         """Take the durations as weights."""
-        self._choice = WeightedChoice(range(len(recordings)), [r.seconds for r in recordings])
+        self._choice = DurationChoice(recordings, range(len(recordings)))
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
         """One recording, with a probability proportional to its duration."""
@@ -130,7 +130,7 @@ class BalancedDomains(Sampling):
         return 0
 
 
-class OnlyDomains(Sampling):
+class OnlyDomains(UniformByDuration):
     """Recordings of some domains alone: EnCodec at 48 kHz is trained on music only (section 4.1).
 
     Every second of theirs is equally likely. A corpus that has none of them is used whole, and says so.
@@ -153,8 +153,7 @@ class OnlyDomains(Sampling):
         self._left_out = len(recordings) - len(own)
         self._found = sorted({recording.domain for recording in recordings})
         self._has_own = bool(own)
-        indices = own or range(len(recordings))
-        self._choice = WeightedChoice(list(indices), [recordings[i].seconds for i in indices])
+        self._choice = DurationChoice(recordings, own or range(len(recordings)))
 
     def remark(self) -> str:
         """A remark on the domains that are left out; empty if there are none."""
@@ -165,10 +164,6 @@ class OnlyDomains(Sampling):
             return ""
         left_out, are = counted(self._left_out, "recording"), by_number(self._left_out, "is", "are")
         return f"OnlyDomains: {left_out} of other domains than {wanted} {are} left out"
-
-    def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """One recording, with a probability proportional to its duration."""
-        return [self._choice.draw(rng)]
 
 
 class EnCodecMixing(Sampling):
@@ -209,11 +204,7 @@ class EnCodecMixing(Sampling):
         needed = {group for (group, _), chance in zip(STRATEGIES, self.probabilities, strict=True) if chance > 0}
         self._lacking = [group for group, files in groups.items() if not files and group in needed]
         self._domains = sorted({recording.domain for recording in recordings})
-        self._choices = {
-            group: WeightedChoice(files, [recordings[i].seconds for i in files])
-            for group, files in groups.items()
-            if files
-        }
+        self._choices = {group: DurationChoice(recordings, files) for group, files in groups.items() if files}
 
     def remark(self) -> str:
         """A remark if domains are missing for the mixing; else empty."""
@@ -236,20 +227,20 @@ class EnCodecMixing(Sampling):
         return self.plan(rng, batch, item, batch_size)(rng)
 
 
-class WeightedChoice:
-    """Draws among values with given weights, in logarithmic time.
+class DurationChoice:
+    """Draws among recordings, every second equally likely, in logarithmic time.
 
     Args:
-        values: what is drawn.
-        weights: how likely, not necessarily summing to one.
+        recordings: all of them.
+        indices: of those that are drawn.
     """
 
-    def __init__(self, values: Sequence[int], weights: Sequence[float]) -> None:
-        self._values = list(values)
-        self._ends = np.cumsum(weights)
+    def __init__(self, recordings: Sequence[Recording], indices: Sequence[int]) -> None:
+        self._indices = indices
+        self._ends = np.cumsum([recordings[index].seconds for index in indices])
 
     def draw(self, rng: np.random.Generator) -> int:
-        """One of the values."""
+        """One of the indices."""
         position = rng.random() * self._ends[-1]
-        index = int(np.searchsorted(self._ends, position, side="right"))
-        return self._values[min(index, len(self._values) - 1)]
+        drawn = int(np.searchsorted(self._ends, position, side="right"))
+        return self._indices[min(drawn, len(self._indices) - 1)]

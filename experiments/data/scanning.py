@@ -4,12 +4,11 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from dataclasses import asdict
 from itertools import islice
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.codecs.wording import counted
 from codeclab.experiments.data.manifest import COLUMNS, SEGMENT_COLUMNS, as_text, write_rows
-from codeclab.experiments.data.measuring import Measured, measure_file, measure_part
+from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording
 
 VERSION = 3
@@ -53,32 +52,23 @@ class Journal:
                 rows[tuple(key)] = row
         return rows
 
-    def open(self) -> Callable[[tuple[Any, ...], Row], None]:
-        """Open the journal and return a function that appends a row; ``close`` closes the file."""
+    def __enter__(self) -> "Journal":
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
         self._file.write("\n")  # after a line that was cut short
-        return self._append
+        return self
 
-    def _append(self, key: tuple[Any, ...], row: Row) -> None:
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+
+    def append(self, key: tuple[Any, ...], row: Row) -> None:
+        """Add a row, at once."""
         self._file.write(json.dumps([VERSION, *key, row]) + "\n")
         self._file.flush()
 
-    def close(self) -> None:
-        """Close the file; the rows stay."""
-        self._file.close()
-
-    def remove(self) -> None:
-        """Drop the rows, once the manifest holds them."""
-        self.path.unlink(missing_ok=True)
-
 
 def write_manifest(
-    listed: Sequence[Recording],
-    output: Path,
-    workers: int,
-    show_progress: bool = True,
-    given: Mapping[str, Mapping[str, str]] | None = None,
+    listed: Sequence[Recording], output: Path, workers: int, given: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[Row]:
     """Measure files and write their manifest, sorted by name, under a temporary name first.
 
@@ -90,7 +80,6 @@ def write_manifest(
         listed: the files, with name, domain and split.
         output: the CSV file.
         workers: processes that measure; 1 measures in this one.
-        show_progress: whether progress is shown on standard error.
         given: the rows, by name, of the manifest that the files were listed in; their other columns are kept.
 
     Returns:
@@ -103,24 +92,20 @@ def write_manifest(
     known = journal.read()
     keys = {recording.name: _key(recording) for recording in listed}
     left = [recording for recording in listed if keys[recording.name] not in known]
-    append = journal.open()
     before = f" ({len(listed) - len(left):,} of {counted(len(listed), 'file')} measured before)" if known else ""
     title = f"measuring{before}"
-    with closing(journal), progress_bar(title, len(left), show_progress, "file") as advance:
+    with journal, progress_bar(title, len(left), True, "file") as advance:
         for recording, measured in _measure_all(left, workers):
-            known[keys[recording.name]] = measured.as_dict()
-            append(keys[recording.name], measured.as_dict())
+            known[keys[recording.name]] = asdict(measured)
+            journal.append(keys[recording.name], asdict(measured))
             advance()
     rows = [
-        _kept((given or {}).get(recording.name, {}))
-        | _place(recording, output.parent)
-        | _of_part(recording, output.parent)
-        | {"split": recording.split or "", "domain": as_text(recording.domain), "bytes": keys[recording.name][1]}
+        _row(recording, output.parent, (given or {}).get(recording.name, {}), keys[recording.name][1])
         | known[keys[recording.name]]
         for recording in sorted(listed, key=lambda recording: recording.name)
     ]
     write_atomically(output, write_rows(_blank_unmeasured(row) for row in rows))
-    journal.remove()
+    journal.path.unlink()
     return rows
 
 
@@ -133,39 +118,34 @@ def _key(recording: Recording) -> tuple[str, int, int, float, float]:
     return str(path), status.st_size, status.st_mtime_ns, *part
 
 
-def _part(recording: Recording) -> tuple[float, float] | None:
-    """Where a recording begins in its file and how long it is, in seconds, as listed; None where it is all of it."""
+def _part(recording: Recording) -> tuple[float, float] | tuple[()]:
+    """Where a recording begins in its file and how long it is, in seconds, as listed; nothing where it is all of it."""
     if recording.sample_rate or not (recording.start or recording.seconds):
-        return None
+        return ()
     return recording.start, recording.seconds
 
 
-def _kept(row: Mapping[str, str]) -> Row:
-    """The columns of the user's row besides the measurements and the path."""
-    return {key: value for key, value in row.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, "end")}
-
-
-def _place(recording: Recording, folder: Path) -> Row:
+def _row(recording: Recording, folder: Path, given: Mapping[str, str], size: int) -> Row:
+    """A row without its measurements: the user's own columns, where the audio lies and how it is read, and its size."""
+    row: Row = {key: value for key, value in given.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, "end")}
     path, name = _from(recording.path, folder), as_text(recording.name)
-    return {"path": path, "name": "" if path == name else name}
+    row |= {"path": path, "name": "" if path == name else name}
+    if recording.part_of:
+        row["part_of"] = as_text(recording.part_of)
+    if part := _part(recording):
+        row |= {"start": _number(part[0]), "length": _number(part[1]) if part[1] else ""}
+    if recording.gain_db:
+        row["gain_db"] = _number(recording.gain_db)
+    if (other := recording.mixed) is not None:
+        row |= {"mix_part_of": other.name, "mix_path": _from(other.path, folder)}
+        row |= {"mix_start": _number(other.start), "mix_gain_db": _number(other.gain_db)}
+    return row | {"split": recording.split or "", "domain": as_text(recording.domain), "bytes": size}
 
 
 def _from(path: Path, folder: Path) -> str:
     """A path for a manifest in the folder: relative to it, or absolute if the file is elsewhere."""
     real, root = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
     return as_text((real.relative_to(root) if real.is_relative_to(root) else real).as_posix())
-
-
-def _of_part(recording: Recording, folder: Path) -> Row:
-    """Where a recording lies in its file, where it is not all of it, how loud it is read, and what is mixed into it."""
-    row: Row = {"part_of": as_text(recording.part_of)} if recording.part_of else {}
-    if part := _part(recording):
-        row |= {"start": _number(part[0]), "length": _number(part[1]) if part[1] else ""}
-    row |= {"gain_db": _number(recording.gain_db)} if recording.gain_db else {}
-    if (other := recording.mixed) is not None:
-        row |= {"mix_part_of": other.name, "mix_path": _from(other.path, folder)}
-        row |= {"mix_start": _number(other.start), "mix_gain_db": _number(other.gain_db)}
-    return row
 
 
 def _number(value: float) -> str:
@@ -184,8 +164,7 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
     """Each file with its measurement, in the order in which they are done."""
     if workers <= 1 or len(listed) < 2:
         for recording in listed:
-            measure, *arguments = _work(recording)
-            yield recording, measure(*arguments)
+            yield recording, measure_file(recording.path, *_part(recording))
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(listed)), context, initializer=_prepare_worker) as pool:
@@ -193,7 +172,7 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
         coming = iter(listed)
         while True:
             for recording in islice(coming, WAITING * workers - len(waiting)):
-                waiting[pool.submit(*_work(recording))] = recording
+                waiting[pool.submit(measure_file, recording.path, *_part(recording))] = recording
             if not waiting:
                 return
             for done in wait(waiting, return_when=FIRST_COMPLETED).done:
@@ -208,12 +187,6 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
                     ) from error
 
 
-def _work(recording: Recording) -> tuple[Any, ...]:
-    """The function that measures a recording, and its arguments."""
-    part = _part(recording)
-    return (measure_file, recording.path) if part is None else (measure_part, recording.path, *part)
-
-
 def _prepare_worker() -> None:
     """Leave signals to the parent, and end with it; otherwise it would wait for ever if the parent was killed."""
     leave_signals_to_parent()
@@ -222,7 +195,7 @@ def _prepare_worker() -> None:
         return
 
     def watch() -> None:
-        wait_for([parent.sentinel])
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

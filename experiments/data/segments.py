@@ -11,7 +11,7 @@ from codeclab.experiments.data.augmentation import RandomGain
 from codeclab.experiments.data.formats import SILENCE
 from codeclab.experiments.data.manifest import read_manifest
 from codeclab.experiments.data.reader import read_excerpt
-from codeclab.experiments.data.recording import DataError, Recording, Source
+from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.segment_rules import Category, Rule
 from codeclab.experiments.data.splits import draw_position
 
@@ -137,7 +137,7 @@ def _mixed(segment: Recording, noises: Sequence[Recording], seconds: float, seed
         noise = noises[int(rng.integers(len(noises)))]
         start = round(float(rng.uniform(0.0, max(noise.seconds - seconds, 0.0))), 3)
         gains = [_gain_db(gain, part, begin, seconds, rng) for part, begin in ((segment, 0.0), (noise, start))]
-        source = Source(noise.path, noise.sample_rate, noise.start + start, round(gains[1], 2), noise.name)
+        source = replace(noise, start=noise.start + start, gain_db=round(gains[1], 2))
         name = f"{segment.name}+{noise.name}@{start:.3f}"
         mixture = replace(segment, gain_db=round(gains[0], 2), mixed=source, name=name)
         if _peak(mixture) <= 1.0 and _peak(noise, start, seconds) > SILENCE:

@@ -100,7 +100,11 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
         return ""
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
-    why = "as none is given" if not missing else f"as there {_no_folders(missing)}"
+    why = "as none is given"
+    if missing:
+        named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        are, folders = by_number(len(missing), "is", "are"), by_number(len(missing), "folder", "folders")
+        why = f"as there {are} no {named} {folders}"
     remark = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
     tested: dict[str, set[str]] = {domain: set() for domain in sorted({recording.domain for recording in assigned})}
     for recording, file in zip(assigned, _files(assigned), strict=True):
@@ -113,11 +117,6 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
             "intervals to be informative: put more into a test/ folder beside a train/ folder"
         )
     return remark
-
-
-def _no_folders(missing: Sequence[str]) -> str:
-    listed = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
-    return f"{by_number(len(missing), 'is', 'are')} no {listed} {by_number(len(missing), 'folder', 'folders')}"
 
 
 def _by_position(position: float) -> str:

@@ -3,12 +3,10 @@
 import logging
 import os
 import time
-from typing import TYPE_CHECKING
 
-from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, ReadExcerpt, Recording
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
 
 PATIENCE = 300
 """Seconds that a corpus may be away."""
@@ -19,18 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 def read_when_there(
-    read: ReadExcerpt,
-    corpus: Corpus,
-    recording: Recording,
-    start: float,
-    seconds: float,
-    sample_rate: int,
-    channels: int,
-) -> "Tensor":
-    """Read an excerpt as ``read`` does; if the whole corpus is gone, wait for it for at most five minutes.
+    corpus: Corpus, recording: Recording, start: float, seconds: float, sample_rate: int, channels: int
+) -> Tensor:
+    """Read an excerpt of a corpus; if the whole corpus is gone, wait for it for at most five minutes.
 
     Args:
-        read: reads it.
         corpus: that it belongs to.
         recording: of which.
         start: seconds into it.
@@ -44,7 +35,7 @@ def read_when_there(
     began = 0.0
     while True:
         try:
-            return read(recording, start, seconds, sample_rate, channels)
+            return corpus.read(recording, start, seconds, sample_rate, channels)
         except (DataError, OSError):
             lost = "" if os.path.exists(recording.path) else _lost(corpus)
             if not lost:

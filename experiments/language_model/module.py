@@ -8,11 +8,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 
 from codeclab.codecs.entropy.language_model import LanguageModel, shifted
 from codeclab.experiments.language_model.sequences import CodesBatch
 from codeclab.experiments.train.non_finite import finite_figures
+from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.settings import OptimizerSettings
 from codeclab.quantizers.base import ABSENT
 
@@ -116,29 +117,20 @@ class LanguageModelExperiment(lightning.LightningModule):
         per_code = spent / steps
         loss = per_code.mean() * math.log(2)
         self.manual_backward(loss)
-        figures = {"bits": per_code.mean(), "grad_norm": self._clip()}
-        figures |= {f"bits_{k:02d}": value for k, value in enumerate(per_code)}
-        logs = finite_figures(figures, index, codes)
         wrapped = self.optimizers()
         assert isinstance(wrapped, LightningOptimizer)
-        for group in wrapped.param_groups:
-            group["lr"] = self.optimizer_settings.rate(self.global_step, self.trainer.max_steps)
-        wrapped.step()
-        wrapped.optimizer.zero_grad(set_to_none=True)
+        player = Player(self.model, wrapped, self.optimizer_settings, self.trainer.max_steps, counts_batches=True)
+        figures = {"bits": per_code.mean(), "grad_norm": player.clip()}
+        figures |= {f"bits_{k:02d}": value for k, value in enumerate(per_code)}
+        logs = finite_figures(figures, index, codes)
+        player.follow_schedule(self.global_step)
+        player.step()
         self.log("train/bits", logs["bits"], prog_bar=True, logger=False)
         # By the batch's number: Lightning counts from its own checkpoint loops, and repeats figures of former batches.
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             values = {f"train/{name}": value for name, value in logs.items()}
             for logger in self.trainer.loggers:
                 logger.log_metrics(values | {"train/lr": wrapped.param_groups[0]["lr"]}, self.global_step)
-
-    def _clip(self) -> Tensor:
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if self.optimizer_settings.clip_norm:
-            held = [p for p in self.model.parameters() if p.grad is not None]
-            nn.utils.clip_grads_with_norm_(held, self.optimizer_settings.clip_norm, norm)
-        return norm
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation's sums."""

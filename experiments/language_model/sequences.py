@@ -1,14 +1,16 @@
 """Sequences of codes to train the language model on, and those to measure it on."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from codeclab.codecs.codec import Codec
@@ -42,17 +44,14 @@ class TrainSequences(Dataset[CodesBatch]):
     Args:
         codes: of the training split.
         frames: of a sequence.
-        batch_size: sequences of a batch, over all devices.
         share: positions in the batch that this process loads.
         seed: of the draws.
         n_batches: of the training.
     """
 
-    def __init__(
-        self, codes: SplitCodes, frames: int, batch_size: int, share: range, seed: int, n_batches: int
-    ) -> None:
+    def __init__(self, codes: SplitCodes, frames: int, share: range, seed: int, n_batches: int) -> None:
         self.codes, self.frames = codes, frames
-        self.batch_size, self.share, self.seed, self.n_batches = batch_size, share, seed, n_batches
+        self.share, self.seed, self.n_batches = share, seed, n_batches
 
     def __len__(self) -> int:
         """Batches of the training."""
@@ -96,26 +95,9 @@ def chunked(codes: SplitCodes, frames: int, most: int | None = None) -> list[NDA
     return [codes.codes[:, start:end].astype(np.int64) for start, end in spans]
 
 
-class ValidChunks(Dataset[Tensor]):
-    """Chunks of one length, padded by ``ABSENT``.
-
-    Args:
-        chunks: codes ``[K, t]``.
-    """
-
-    def __init__(self, chunks: Sequence[NDArray[np.int64]]) -> None:
-        self.chunks = chunks
-        self.longest = max(chunk.shape[1] for chunk in chunks)
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self.chunks)
-
-    def __getitem__(self, index: int) -> Tensor:
-        """One of them, ``int64 [K, T]``."""
-        chunk = self.chunks[index]
-        missing = self.longest - chunk.shape[1]
-        return torch.from_numpy(np.pad(chunk, ((0, 0), (0, missing)), constant_values=ABSENT))
+def padded(chunks: Sequence[NDArray[np.int64]]) -> Tensor:
+    """Chunks ``[K, t]`` of one length, padded by ``ABSENT``: ``int64 [N, K, T]``."""
+    return pad_sequence([torch.from_numpy(chunk.T) for chunk in chunks], batch_first=True, padding_value=ABSENT).mT
 
 
 class CodesData(LightningDataModule):
@@ -159,15 +141,12 @@ class CodesData(LightningDataModule):
         self.start_batch = 0
         self.codec: Codec
         self.cache: Path
-        self._corpus: Corpus | None = None
         self._codes: dict[str, SplitCodes] = {}
 
-    @property
+    @cached_property
     def corpus(self) -> Corpus:
         """The recordings, found on first use."""
-        if self._corpus is None:
-            self._corpus = open_corpus(self.folder, self.split_seed)
-        return self._corpus
+        return open_corpus(self.folder, self.split_seed)
 
     def codes(self, split: str) -> SplitCodes:
         """The codes of a split, extracted or read on first use."""
@@ -197,7 +176,6 @@ class CodesData(LightningDataModule):
         sequences = TrainSequences(
             self.codes("train"),
             max(2, round(self.seconds * self.codec.frame_rate)),
-            self.batch_size,
             range(rank * share, (rank + 1) * share),
             self.seed,
             steps if steps > 0 else ENDLESS,
@@ -209,6 +187,6 @@ class CodesData(LightningDataModule):
         if not self.corpus.valid:
             return []
         frames = max(2, round(ENTROPY_SECONDS * self.codec.frame_rate))
-        chunks = ValidChunks(chunked(self.codes("valid"), frames, self.valid_chunks))
+        chunks = cast(Dataset[Tensor], padded(chunked(self.codes("valid"), frames, self.valid_chunks)))
         sampler: DistributedSampler[Tensor] = DistributedSampler(chunks, num_replicas=1, rank=0, shuffle=False)
         return DataLoader(chunks, batch_size=min(self.batch_size, 8), sampler=sampler)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from codeclab.benchmarks.evaluate.clip import Clip
@@ -14,7 +13,7 @@ from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.listen.systems import Subject
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, usual_split
+from codeclab.experiments.runs.evaluate import FULL_BAND, usual_split
 from codeclab.experiments.runs.training_data import run_of
 
 SLACK = 0.01
@@ -49,28 +48,27 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
         RecipeError: the runs have different test clips, and no folder is given.
     """
     codecs = [(subject, Codec.from_pretrained(subject.codec)) for subject in subjects if subject.codec is not None]
-    stamps = {subject.name: subject.source.stamp for subject in subjects if subject.source is not None}
-    rates = [stamp.sample_rate for stamp in stamps.values() if stamp]
+    sources = [subject.source for subject in subjects if subject.source is not None]
+    rates = [stamp.sample_rate for source in sources if (stamp := source.stamp)]
     rates = rates or [codec.sample_rate for _, codec in codecs] or [FULL_BAND]
     channels = max((codec.channels for _, codec in codecs), default=1)
-    sources = [subject.source for subject in subjects if subject.source is not None]
     part = split or split_of_sources(sources, data)
-    runs = [source.folder.path for source in sources]
-    available = [
-        (subject, _of_run(subject, codec, data, max(rates), channels, seconds, part, runs))
-        for subject, codec in codecs
-        if subject.source is not None and (subject.source.folder.config.is_file() or stamps[subject.name])
-    ]
+    available: list[tuple[Subject, Clips]] = []
+    for subject, codec in codecs:
+        source = subject.source
+        if source is not None and (source.folder.config.is_file() or source.stamp):
+            own = source.data(codec, data, max(rates), beside=sources)
+            own.max_test_clips, own.clip_seconds, own.channels = None, seconds, channels
+            available.append((subject, own.clips(part)))
     if not available:
-        measured = (stamp.folder for stamp in stamps.values() if stamp)
-        folder = data or next(filter(None, measured), None)
+        folder = data or next((source.audio for source in sources if source.audio), None)
         alone = AudioData(
             folder, sample_rate=max(rates), channels=channels, batch_size=1, workers=0, clip_seconds=seconds
         )
         return alone.clips(part)
     (first, clips), *others = available
     for subject, other in others:
-        if data is None and _names(other) != _names(clips):
+        if data is None and not are_same(other, clips):
             raise RecipeError(
                 f"{first.name} and {subject.name} were measured on different clips; --data FOLDER plays the same to all"
             )
@@ -84,34 +82,15 @@ def split_of_sources(sources: Sequence[Source], data: str | None) -> str:
         sources: the runs.
         data: folder of audio; None is what each was measured on.
     """
-    stamps = {source.row: source.stamp for source in sources}
-    folders = [
-        (source.folder.path, data or (stamp.folder if (stamp := stamps[source.row]) else None)) for source in sources
-    ]
+    folders = [(source.folder.path, data or source.audio) for source in sources]
     own = [path for path, folder in folders if run_of(path) and folder is None]
     return "test" if own or any(usual_split([path], folder) == "test" for path, folder in folders) else "all"
 
 
-def _of_run(
-    subject: Subject,
-    codec: Codec,
-    data: str | None,
-    sample_rate: int,
-    channels: int,
-    seconds: float,
-    split: str,
-    runs: Sequence[Path],
-) -> Clips:
-    assert subject.source is not None
-    stamp = subject.source.stamp
-    folder = data or (stamp.folder if stamp else None)
-    module = data_of(subject.source.folder.path, folder, codec, sample_rate, beside=runs)
-    module.max_test_clips, module.clip_seconds, module.channels = None, seconds, channels
-    return module.clips(split)
-
-
-def _names(clips: Clips) -> set[tuple[str, float]]:
-    return {(recording.name, recording.seconds) for recording in clips.recordings}
+def are_same(one: Clips, other: Clips) -> bool:
+    """Whether two runs were measured on the same recordings, of the same lengths."""
+    first, second = ({(clip.name, clip.seconds) for clip in clips.recordings} for clips in (one, other))
+    return first == second
 
 
 def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:

@@ -9,10 +9,9 @@ from codeclab.benchmarks.report.parts import PlayedClip, Stimulus
 from codeclab.benchmarks.report.sound import KBPS, decibels, opus, spectrogram
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.clips import Clips
-from codeclab.experiments.listen.choose_clips import split_of_sources
+from codeclab.experiments.listen.choose_clips import are_same, split_of_sources
 from codeclab.experiments.listen.sources import Source
-from codeclab.experiments.listen.systems import Subject, subject_of
-from codeclab.experiments.runs.evaluate import data_of
+from codeclab.experiments.listen.systems import Subject, subjects_of
 
 PICTURE = 22_000
 """Bytes of a spectrogram, the largest seen."""
@@ -32,34 +31,20 @@ class ReportClips:
         self, sources: Sequence[Source], data: str | None, device: torch.device, split: str | None = None
     ) -> None:
         self.data = data
-        self.runs = [source.folder.path for source in sources]
+        self.sources = sources
         self.split = split or split_of_sources(sources, data)
         self.device = device
-        self.messages: list[str] = []
-        self.subjects = [subject for source in sources if (subject := self._subject(source))]
-        codecs = [(subject, subject.source) for subject in self.subjects if subject.codec and subject.source]
-        stamps = [source.stamp for _, source in codecs]
-        rates = [
-            stamp.sample_rate if stamp else source.evaluation.info["sample_rate"]
-            for stamp, (_, source) in zip(stamps, codecs, strict=True)
-        ]
-        self.clips = self._clips(codecs[0][0], max(rates)) if codecs else None
-
-    def _subject(self, source: Source) -> Subject | None:
-        try:
-            return subject_of(source)
-        except ValueError as error:
-            self.messages.append(str(error))
-            return None
+        self.subjects, unheard = subjects_of(sources)
+        self.messages = list(unheard)
+        measured = [(subject, subject.source) for subject in self.subjects if subject.codec and subject.source]
+        rates = [source.sample_rate for _, source in measured]
+        self.clips = self._clips(measured[0][0], max(rates)) if measured else None
 
     def _clips(self, subject: Subject, sample_rate: int) -> Clips:
-        source = subject.source
-        assert source is not None
+        assert subject.source is not None
         assert subject.codec is not None
-        stamp = source.stamp
-        folder = self.data or (stamp.folder if stamp else None)
         codec = Codec.from_pretrained(subject.codec)
-        return data_of(source.folder.path, folder, codec, sample_rate, beside=self.runs).clips(self.split)
+        return subject.source.data(codec, self.data, sample_rate, self.sources).clips(self.split)
 
     def fitting(self, limit: int | None, room: int) -> list[int]:
         """The clips that are likely to fit, domains in turn.
@@ -106,10 +91,7 @@ class ReportClips:
         if subject.codec is None or self.data is not None:
             return True
         assert self.clips is not None
-        own = self._clips(subject, self.clips.sample_rate)
-        same = [(one.name, one.seconds) for one in own.recordings] == [
-            (one.name, one.seconds) for one in self.clips.recordings
-        ]
+        same = are_same(self._clips(subject, self.clips.sample_rate), self.clips)
         if not same:
             self.messages.append(f"{subject.name} was measured on other clips; --data FOLDER plays the same to all.")
         return same

@@ -1,6 +1,6 @@
 """The sources of a report's rows: folders of runs, and folders written by ``codeclab table``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,8 +14,11 @@ from codeclab.benchmarks.tables.grid import NOT_RANKED, notes
 from codeclab.benchmarks.tables.record import is_table, read_record
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Table
+from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import missing
 from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.evaluate import data_of
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
@@ -44,6 +47,30 @@ class Source:
     def stamp(self) -> Stamp | None:
         """The settings of a table's measurement; None after ``codeclab evaluate``."""
         return Stamp.read(self.figures)
+
+    @property
+    def audio(self) -> str | None:
+        """The folder that a table's measurement names; None where the audio is the run's own, or synthetic."""
+        stamp = self.stamp
+        return stamp.folder if stamp else None
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the originals that it was measured against."""
+        stamp = self.stamp
+        return stamp.sample_rate if stamp else self.evaluation.info["sample_rate"]
+
+    def data(self, codec: Codec, folder: str | None, sample_rate: int, beside: Sequence["Source"]) -> AudioData:
+        """The data on which the run was measured.
+
+        Args:
+            codec: the run's.
+            folder: audio in place of it; None keeps it.
+            sample_rate: Hz of the originals.
+            beside: sources of other runs; what any of them was trained on is no test clip.
+        """
+        runs = [source.folder.path for source in beside]
+        return data_of(self.folder.path, folder or self.audio, codec, sample_rate, beside=runs)
 
     @property
     def history(self) -> DataFrame | None:

@@ -1,7 +1,8 @@
 """The systems of a listening test: codecs and baselines given by runs, tables or names, at their bitrates."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,18 @@ def subject_of(source: Source) -> Subject:
     return Subject(source.row, spent, baseline=spec, source=source)
 
 
+def subjects_of(sources: Iterable[Source]) -> tuple[list[Subject], dict[str, Source]]:
+    """The systems of rows, and by the reason why, the rows whose system cannot be heard here."""
+    subjects: list[Subject] = []
+    unheard: dict[str, Source] = {}
+    for source in sources:
+        try:
+            subjects.append(subject_of(source))
+        except ValueError as error:
+            unheard[str(error)] = source
+    return subjects, unheard
+
+
 def _transcoded(baseline: Baseline, clip: Clip, requested: float) -> Tensor:
     reference, given = match_channels(clip.audio, baseline.channels or clip.audio.shape[0], clip.name)
     audio, _ = baseline.transcode(given, clip.sample_rate, requested)
@@ -112,31 +125,21 @@ def read_subjects(
         RecipeError: a system is not available, or has none of the bitrates.
     """
     figures = [Path(word) for word in words if has_figures(Path(word))]
-    subjects: list[Subject] = []
-    messages: list[str] = []
-    unheard: list[Source] = []
-    for source in read_sources(figures).row_sources if figures else []:
-        try:
-            subjects.append(subject_of(source))
-        except ValueError as error:
-            unheard.append(source)
-            messages.append(str(error))
-    subjects += [_named(word, unheard) for word in words if Path(word) not in figures]
-    subjects += [_baseline(spec, bitrates) for spec in baselines]
+    subjects, unheard = subjects_of(read_sources(figures).row_sources if figures else [])
+    messages = list(unheard)
+    subjects += [_named(word, unheard.values()) for word in words if Path(word) not in figures]
+    subjects += [_of_baseline(partial(read_baseline, list(spec)), bitrates) for spec in baselines]
     if not subjects:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))
     chosen = [_at(subject, bitrates) for subject in subjects]
     return _by_own_names(chosen), messages
 
 
-def _named(word: str, unheard: Sequence[Source]) -> Subject:
+def _named(word: str, unheard: Iterable[Source]) -> Subject:
     """A codec that was not measured, or whose figures lie elsewhere."""
     other = named_codec(word)
     if other is not None:
-        try:
-            return _subject(make_baseline(other), None)
-        except RuntimeError as error:
-            raise RecipeError(str(error)) from error
+        return _of_baseline(partial(make_baseline, other), None)
     codec = Codec.from_pretrained(word)
     path = Path(word)
     rates = {kbps: float(count) for kbps, count in offered(codec, None).items()}
@@ -148,16 +151,12 @@ def _named(word: str, unheard: Sequence[Source]) -> Subject:
     return Subject(word, rates, codec=word, source=source)
 
 
-def _baseline(words: Sequence[str], bitrates: Sequence[float] | None) -> Subject:
+def _of_baseline(make: Callable[[], Baseline], bitrates: Sequence[float] | None) -> Subject:
     try:
-        baseline = read_baseline(list(words))
+        baseline = make()
+        requested = asked_rates(baseline, bitrates)
     except RuntimeError as error:
         raise RecipeError(str(error)) from error
-    return _subject(baseline, bitrates)
-
-
-def _subject(baseline: Baseline, bitrates: Sequence[float] | None) -> Subject:
-    requested = asked_rates(baseline, bitrates)
     return Subject(baseline.name, {rate: rate for rate in requested}, baseline=describe_baseline(baseline))
 
 

@@ -4,8 +4,6 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-LABELS = ("table", "row", "seed", "recipe", "scale")
-
 
 @dataclass(frozen=True)
 class MadeFor:
@@ -26,14 +24,6 @@ class MadeFor:
     scale: str | None = None
 
 
-def labels(config: dict[str, Any]) -> dict[str, str]:
-    """What a run is made for; empty outside of a table."""
-    made_for = config.get("made_for")
-    if not made_for:
-        return {}
-    return {key: "paper" if made_for[key] is None else str(made_for[key]) for key in LABELS}
-
-
 def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict[str, Any]:
     """What ``wandb.init`` is told: ``config``, and ``group``, ``tags`` and ``job_type`` where the user gave none.
 
@@ -44,7 +34,9 @@ def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict
         recipe: the recipe's name.
         scale: the scale's name, or None.
     """
-    names = {"recipe": recipe, "scale": scale or "paper"} | labels(config)
+    made_for = config.get("made_for") or {}
+    names = {"recipe": recipe, "scale": scale or "paper"}
+    names |= {key: "paper" if value is None else str(value) for key, value in made_for.items()}
     tags = [names[key] for key in ("recipe", "scale", "table", "row") if names.get(key)]
     chosen = {
         "group": ("WANDB_RUN_GROUP", names.get("table", recipe)),

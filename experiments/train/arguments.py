@@ -1,31 +1,15 @@
 """Checks of an experiment's arguments, alone and in combination, before training."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from codeclab.codecs.codec import Codec
 from codeclab.codecs.wording import counted
-from codeclab.experiments.train.losses.base import ReconstructionLoss
-from codeclab.experiments.train.rate_sampling import PerBatchBandwidth, RateSampling
-from codeclab.experiments.train.update import UpdateOrder
+from codeclab.experiments.train.rate_sampling import PerBatchBandwidth
+
+if TYPE_CHECKING:
+    from codeclab.experiments.train.module import CodecExperiment
 
 
-class Arguments(Protocol):
-    """The checked attributes of a ``CodecExperiment``, whose docstring describes them."""
-
-    discriminator_probability: float
-    quantizer_start: int
-    quantizer_start_frames: int
-    adversarial_start: int
-    discriminator_warmup: int
-    accumulate: int
-    update_order: UpdateOrder
-    rate_sampling: RateSampling
-    waveform_loss: ReconstructionLoss | None
-    spectral_loss: ReconstructionLoss | None
-    codec: Codec
-
-
-def check_arguments(given: Arguments, plays: bool, ensemble_per_bandwidth: bool) -> None:
+def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidth: bool) -> None:
     """Refuse arguments with which training is impossible.
 
     Args:

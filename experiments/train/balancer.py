@@ -99,10 +99,7 @@ class Balancer(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """The running means, for ``state_dict``."""
-        return {
-            "totals": {name: float(total) for name, total in self._totals.items()},
-            "counts": dict(self._counts),
-        }
+        return {"totals": {name: float(total) for name, total in self._totals.items()}, "counts": dict(self._counts)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """The running means from a ``state_dict``."""

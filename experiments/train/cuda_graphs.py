@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -29,33 +29,8 @@ WARM_UP = 3
 Result = TypeVar("Result")
 Step = Callable[[Tensor, StepChoices], MicroBatchOutput]
 """One batch of training, of audio ``[B, C, N]``."""
-
-
-class GraphBackend(Protocol):
-    """What can record a function of the device, and replay it.
-
-    Args:
-        device: device of the training.
-    """
-
-    def __init__(self, device: torch.device) -> None: ...
-
-    @staticmethod
-    def why_not(device: torch.device) -> str | None:
-        """Why it cannot record on a device; None where it can."""
-
-    def warm_up(self, function: Callable[[], Result]) -> Result:
-        """Run a function as it will be recorded, but now."""
-
-    def capture(self, function: Callable[[], Result]) -> tuple[Result, Callable[[], object]]:
-        """Record a function, which has no effect on the device now.
-
-        Returns:
-            its result, whose tensors each replay fills anew, and the replay.
-        """
-
-    def mark(self) -> Callable[[], object]:
-        """Mark the present moment in the device's work; returns a function that waits for it."""
+Recorded = tuple[Tensor, MicroBatchOutput, Callable[[], object]]
+"""Memory for a batch's audio, the output that each replay fills anew, and the replay."""
 
 
 class CudaGraphs:
@@ -73,11 +48,11 @@ class CudaGraphs:
 
     @staticmethod
     def why_not(device: torch.device) -> str | None:
-        """Any other device than CUDA's."""
+        """Why they cannot record on a device, which is any but CUDA's; None where they can."""
         return None if device.type == "cuda" else f"it needs a CUDA device, and this training runs on {device.type}"
 
     def warm_up(self, function: Callable[[], Result]) -> Result:
-        """Run a function on the stream on which it will be recorded."""
+        """Run a function as it will be recorded, on the same stream, but now."""
         present = torch.cuda.current_stream()
         self._stream.wait_stream(present)
         with torch.cuda.stream(self._stream):
@@ -86,7 +61,11 @@ class CudaGraphs:
         return result
 
     def capture(self, function: Callable[[], Result]) -> tuple[Result, Callable[[], object]]:
-        """Record a function as a CUDA graph."""
+        """Record a function, which has no effect on the device now.
+
+        Returns:
+            its result, whose tensors each replay fills anew, and the replay.
+        """
         graph = torch.cuda.CUDAGraph()
         # The outer context leads back to the present stream even where the inner one fails to end. Only this thread's
         # calls are forbidden: a loader's thread pins memory meanwhile.
@@ -98,14 +77,14 @@ class CudaGraphs:
         return result, graph.replay
 
     def mark(self) -> Callable[[], object]:
-        """Record an event."""
+        """Mark the present moment in the device's work; returns a function that waits for it."""
         event = torch.cuda.Event()
         event.record()
         return event.synchronize
 
 
 def refuse_graphs(
-    backend: type[GraphBackend], codec: Codec, rate_sampling: RateSampling, device: torch.device, devices: int
+    backend: type[CudaGraphs], codec: Codec, rate_sampling: RateSampling, device: torch.device, devices: int
 ) -> None:
     """Refuse a training whose step cannot be recorded.
 
@@ -137,9 +116,7 @@ class _Kind:
     choices: StepChoices
     warm: int = 0
     host: HostWork = field(default_factory=HostWork)
-    audio: Tensor | None = None
-    output: MicroBatchOutput | None = None
-    launch: Callable[[], object] | None = None
+    recorded: Recorded | None = None
 
 
 class StepGraphs:
@@ -150,7 +127,7 @@ class StepGraphs:
         drop_gradients: deletes all gradients; called after a recording that failed.
     """
 
-    def __init__(self, backend: GraphBackend, drop_gradients: Callable[[], object]) -> None:
+    def __init__(self, backend: CudaGraphs, drop_gradients: Callable[[], object]) -> None:
         self._backend = backend
         self._drop_gradients = drop_gradients
         self._kinds: dict[Hashable, _Kind] = {}
@@ -186,16 +163,15 @@ class StepGraphs:
             kind.warm += 1
             kind.host = HostWork()
             return self._run_now(kind.host, audio, kind.choices, step)
-        if kind.launch is None and not self._capture(kind, audio, step):
+        kind.recorded = kind.recorded or self._record(kind, audio, step)
+        if kind.recorded is None:
             return step(audio, choices)
-        assert kind.audio is not None
-        assert kind.output is not None
-        assert kind.launch is not None
-        kind.audio.copy_(audio, non_blocking=True)
+        memory, output, launch = kind.recorded
+        memory.copy_(audio, non_blocking=True)
         kind.host.repeat()
-        kind.launch()
+        launch()
         self.replays += 1
-        return _copied_out(kind.output)
+        return _copied_out(output)
 
     def late(self, figures: dict[str, Tensor], batch: int, audio: Tensor) -> LateFigures:
         """The scalars of the step that just ran, as numbers that nobody waits for yet; checks those of the one before.
@@ -231,19 +207,17 @@ class StepGraphs:
         with host.noted(), _autocast_uncached():
             return self._backend.warm_up(lambda: step(audio, choices))
 
-    def _capture(self, kind: _Kind, audio: Tensor, step: Step) -> bool:
+    def _record(self, kind: _Kind, audio: Tensor, step: Step) -> Recorded | None:
         memory = torch.empty_like(audio)
         try:
             with kind.host.left_out(), _autocast_uncached():
-                kind.output, kind.launch = self._backend.capture(lambda: step(memory, kind.choices))
+                return memory, *self._backend.capture(lambda: step(memory, kind.choices))
         except Exception as error:  # whatever a part of the user's own does that a graph cannot
             self._failed = True
             self.forget()
             self._drop_gradients()
             self._say(f"the step could not be recorded ({_first(error)}); training goes on without graphs")
-            return False
-        kind.audio = memory
-        return True
+            return None
 
     def _say(self, text: str) -> None:
         if text not in self._said:

@@ -124,13 +124,9 @@ class TrainingLogs(Callback):
             self.latest |= values
             for logger in trainer.loggers:
                 logger.log_metrics(values, step)
-            bar_values = {
-                "spectral": output.losses.get("spectral"),
-                "discriminator": output.losses.get("discriminator"),
-            }
-            for name, value in bar_values.items():
-                if value is not None:
-                    pl_module.log(name, value, prog_bar=True, logger=False)
+            for name in ("spectral", "discriminator"):
+                if name in output.losses:
+                    pl_module.log(name, output.losses[name], prog_bar=True, logger=False)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Restart the wait for data, without the validation."""

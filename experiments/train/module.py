@@ -24,7 +24,7 @@ from codeclab.experiments.train.batch import training_batch, validation_batch
 from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
 from codeclab.experiments.train.choices import StepChoices
 from codeclab.experiments.train.compile import compile_networks
-from codeclab.experiments.train.cuda_graphs import CudaGraphs, GraphBackend, StepGraphs, refuse_graphs
+from codeclab.experiments.train.cuda_graphs import CudaGraphs, StepGraphs, refuse_graphs
 from codeclab.experiments.train.former_names import accept_former_names
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
@@ -93,7 +93,7 @@ class CodecExperiment(lightning.LightningModule):
         seed: seed of every draw in training.
     """
 
-    graph_backend: ClassVar[type[GraphBackend]] = CudaGraphs
+    graph_backend: ClassVar[type[CudaGraphs]] = CudaGraphs
 
     def __init__(
         self,
@@ -218,6 +218,7 @@ class CodecExperiment(lightning.LightningModule):
         assert isinstance(ensemble, Ensemble)
         return Discriminators(ensemble, self.adversarial_loss, self.feature_loss, self.weights.adversarial > 0)
 
+    @profile("losses")
     def output_losses(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``."""
         losses = {}
@@ -309,8 +310,8 @@ class CodecExperiment(lightning.LightningModule):
         if self._moves_last(choices):
             players["discriminator"].step()
         players["generator"].step()  # without gradients, as in the warm-up, this only counts the batch
-        if not choices.warming:
-            self._update_average()
+        if self.average is not None and not choices.warming:
+            move_average(self.average, self.codec, self._average_share)
 
     def _learn_and_move(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
         whole = self._learn(audio, choices, players)
@@ -329,10 +330,6 @@ class CodecExperiment(lightning.LightningModule):
         with profile("codec forward"):
             fake, quantized = self.codec(real, n_codebooks, quantize=quantize)
         return CodecOutput(real, fake.float(), quantized, sizes, self.codec.frame_rate)
-
-    def _update_average(self) -> None:
-        if self.average is not None:
-            move_average(self.average, self.codec, self._average_share)
 
     def _average_share(self) -> float:
         assert self.average_decay is not None
@@ -398,8 +395,7 @@ class CodecExperiment(lightning.LightningModule):
     def _decoded(self, batch: Any, rates: dict[str, int | None]) -> dict[str, ValidationOutput]:
         codec = self.deployed_codec
         clips = validation_batch(batch, codec.channels)
-        decoded = decode_clips(codec, clips.audio, rates)
-        return {OUTPUT: ValidationOutput(clips, decoded, codec.sample_rate, self.validation_metrics, self.monitored)}
+        return {OUTPUT: ValidationOutput(clips, decode_clips(codec, clips.audio, rates))}
 
     def measure_rate(self, split: str) -> float | None:
         """The kbps of a learnt-rate codec on the clips of a split, which it offers from then on.

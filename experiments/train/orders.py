@@ -1,6 +1,6 @@
 """The two orders in which the players learn from one batch (design: training step)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,8 @@ from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.two_passes import two_passes
 from codeclab.quantizers.weight_norm import weights_normed_once
 
-OutputLosses = Callable[[Tensor], dict[str, Tensor]]
+RealAndFake = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
+"""Outputs for real and for generated audio."""
 
 
 @dataclass
@@ -38,13 +39,10 @@ class Discriminators:
     @profile("discriminators forward")
     def outputs(self, audio: Tensor) -> list[DiscriminatorOutput]:
         """The ensemble's outputs for audio ``[B, C, N]``."""
-        outputs: list[DiscriminatorOutput] = self.ensemble(audio)
-        return outputs
+        return self.ensemble(audio)
 
     @profile("discriminators forward")
-    def outputs_of_both(
-        self, real: Tensor, fake: Tensor
-    ) -> tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]:
+    def outputs_of_both(self, real: Tensor, fake: Tensor) -> RealAndFake:
         """The ensemble's outputs for real and for generated audio, both ``[B, C, N]``, from which its weights learn."""
         return two_passes(self.ensemble, real, fake)
 
@@ -53,33 +51,18 @@ class Discriminators:
         self.note(real, fake)
         return self.adversarial.discriminator(real, fake)
 
+    def generator_losses(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> dict[str, Tensor]:
+        """The generator's losses by name, from outputs for fake and (for feature matching alone) real audio."""
+        losses = {}
+        if self.adversarial_active:
+            losses["adversarial"] = self.adversarial.generator(fake)
+        if self.feature is not None:
+            losses["feature"] = self.feature(real, fake)
+        return losses
+
     def note(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> None:
         """Keep the mean logits, each sub-network counted once; they stay on the device."""
         self.scores = {"score_real": mean_logit(real), "score_fake": mean_logit(fake)}
-
-
-@dataclass
-class GeneratorLosses:
-    """The generator's losses on the decoder's output, and the graph they hang on.
-
-    Attributes:
-        leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
-        losses: named scalars that depend on ``leaf``.
-    """
-
-    leaf: Tensor
-    losses: dict[str, Tensor]
-
-    @profile("output gradients")
-    def gradients(self) -> dict[str, Tensor]:
-        """Each loss's gradient at ``leaf``, ``[B, C, N]``."""
-        return {name: torch.autograd.grad(loss, self.leaf, retain_graph=True)[0] for name, loss in self.losses.items()}
-
-    @profile("output gradients")
-    def weighted_gradient(self, weights: dict[str, float]) -> Tensor:
-        """The gradient of the weighted sum in one backward pass, ``[B, C, N]``."""
-        total = torch.stack([weights[name] * loss for name, loss in self.losses.items()]).sum()
-        return torch.autograd.grad(total, self.leaf, retain_graph=True)[0]
 
 
 def mean_logit(outputs: list[DiscriminatorOutput]) -> Tensor:
@@ -122,49 +105,40 @@ def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) ->
     return discriminators.loss(*discriminators.outputs_of_both(real, fake.detach()))
 
 
-def meet_updated_discriminators(
-    discriminators: Discriminators, real: Tensor, fake: Tensor, output_losses: OutputLosses
-) -> GeneratorLosses:
-    """``discriminator_first``: the generator meets discriminators that have already learned from this batch.
+def meet_updated_discriminators(discriminators: Discriminators, real: Tensor, leaf: Tensor) -> dict[str, Tensor]:
+    """``discriminator_first``: the generator's losses by discriminators that have already learned from this batch.
 
     The released codes' order: real features without gradient, the fake pass with the discriminators' weights frozen.
+
+    Args:
+        discriminators: judge both.
+        real: audio ``[B, C, N]``.
+        leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
     """
-    leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf)
-    if discriminators.adversarial_active or discriminators.feature is not None:
-        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
-            with torch.no_grad():
-                real_outputs = discriminators.outputs(real) if discriminators.feature is not None else []
-            fake_outputs = discriminators.outputs(leaf)
-        if discriminators.adversarial_active:
-            losses["adversarial"] = discriminators.adversarial.generator(fake_outputs)
-        if discriminators.feature is not None:
-            losses["feature"] = discriminators.feature(real_outputs, fake_outputs)
-    return GeneratorLosses(leaf, losses)
+    outputs = _outputs_of_frozen(discriminators, real if discriminators.feature is not None else None, leaf)
+    return discriminators.generator_losses(*outputs)
 
 
 def share_one_pass(
-    discriminators: Discriminators, real: Tensor, fake: Tensor, output_losses: OutputLosses, update_discriminators: bool
-) -> tuple[GeneratorLosses, Tensor | None]:
-    """``joint``: both players' losses from one pass of the discriminators over ``real`` and one over ``fake``.
+    discriminators: Discriminators, real: Tensor, leaf: Tensor, update_discriminators: bool
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """``joint``: both players' losses from one pass of the discriminators over ``real`` and one over ``leaf``.
 
     The discriminators are as they were before this batch, for both players. Their loss is None where they are not to be
-    updated; their passes then keep no graph for the weights.
+    updated; their passes then keep no graph for the weights. Arguments as for ``meet_updated_discriminators``.
     """
-    leaf = fake.detach().requires_grad_()
-    losses = output_losses(leaf)
     if update_discriminators:
-        real_outputs, fake_outputs = discriminators.outputs_of_both(real, leaf)
-        discriminator_loss = discriminators.loss(real_outputs, fake_outputs)
-    else:
-        with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
-            with torch.no_grad():
-                real_outputs = discriminators.outputs(real)
-            fake_outputs = discriminators.outputs(leaf)
-        discriminators.note(real_outputs, fake_outputs)
-        discriminator_loss = None
-    if discriminators.adversarial_active:
-        losses["adversarial"] = discriminators.adversarial.generator(fake_outputs)
-    if discriminators.feature is not None:
-        losses["feature"] = discriminators.feature(real_outputs, fake_outputs)
-    return GeneratorLosses(leaf, losses), discriminator_loss
+        outputs = discriminators.outputs_of_both(real, leaf)
+        discriminator_loss = discriminators.loss(*outputs)
+        return discriminators.generator_losses(*outputs), discriminator_loss
+    outputs = _outputs_of_frozen(discriminators, real, leaf)
+    discriminators.note(*outputs)
+    return discriminators.generator_losses(*outputs), None
+
+
+def _outputs_of_frozen(discriminators: Discriminators, real: Tensor | None, leaf: Tensor) -> RealAndFake:
+    """The outputs for real audio, without gradient, and for ``leaf``, with gradient at it alone."""
+    with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
+        with torch.no_grad():
+            real_outputs = [] if real is None else discriminators.outputs(real)
+        return real_outputs, discriminators.outputs(leaf)

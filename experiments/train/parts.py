@@ -66,7 +66,7 @@ def rebuild(owner: Callable[..., Any], described: Mapping[str, Any]) -> dict[str
 
 
 def _rebuilt(value: Any, annotation: Any) -> Any:
-    kinds = list(_classes(annotation))
+    kinds = list(classes_in(annotation))
     if isinstance(value, list | tuple):
         return type(value)(_rebuilt(item, annotation) for item in value)
     if not isinstance(value, Mapping):
@@ -93,10 +93,10 @@ def _annotation(owner: Callable[..., Any], name: str) -> Any:
     return typing.get_type_hints(constructor).get(name)
 
 
-def _classes(annotation: Any) -> Iterator[type]:
+def classes_in(annotation: Any) -> Iterator[type]:
     """The classes in an annotation, including those in unions and lists."""
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
         for inner in typing.get_args(annotation):
-            yield from _classes(inner)
+            yield from classes_in(inner)
     elif isinstance(annotation, type):
         yield annotation

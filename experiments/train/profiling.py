@@ -6,8 +6,8 @@ it reads no clock and does not synchronise with the device. ``BatchTimer`` is su
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -91,24 +91,19 @@ def is_profiled() -> bool:
     return _listener.get() is not None
 
 
-class profile(ContextDecorator):  # noqa: N801 (reads as the function that it replaces)
-    """Marks a part of the training step, as a context manager or a decorator.
+@contextmanager
+def profile(part: str) -> Iterator[None]:
+    """Mark a part of the training step, as a context manager or a decorator.
 
     Args:
         part: name of the part, one of ``PARTS``.
     """
-
-    def __init__(self, part: str) -> None:
-        self.part = part
-
-    def __enter__(self) -> None:
-        parts = _listener.get()
-        if parts is not None:
-            parts.enter(self.part)
-
-    def __exit__(self, *raised: object) -> None:
-        parts = _listener.get()
-        if parts is not None:
+    if (parts := _listener.get()) is not None:
+        parts.enter(part)
+    try:
+        yield
+    finally:
+        if (parts := _listener.get()) is not None:
             parts.leave()
 
 

@@ -1,38 +1,23 @@
 """The choice of the number of codebooks of a batch or an item in training."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from codeclab.codecs.bitrate import is_among
-from codeclab.quantizers.base import Quantizer
+from codeclab.codecs.codec import Codec
 
 BANDWIDTH_STREAM, DROPOUT_STREAM = 0xBA4D, 0xD409
 """Stream numbers that make these draws independent of others with the same seed, batch and item."""
-
-
-class RatedCodec(Protocol):
-    """The properties of a codec on which the choice depends."""
-
-    quantizer: Quantizer
-
-    @property
-    def bitrates(self) -> Sequence[float]:
-        """Bitrates offered, kbps."""
-
-    def n_codebooks_for(self, bitrate: float) -> int:
-        """Codebooks in use at a bitrate in kbps."""
 
 
 class RateSampling(ABC):
     """A policy for the number of codebooks of a training batch, equal on every process and in a resumed run."""
 
     @abstractmethod
-    def sample(self, seed: int, batch: int, items: Tensor, codec: RatedCodec) -> int | Tensor | None:
+    def sample(self, seed: int, batch: int, items: Tensor, codec: Codec) -> int | Tensor | None:
         """The quantizer's ``n_codebooks``: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Args:
@@ -43,7 +28,7 @@ class RateSampling(ABC):
         """
 
     @abstractmethod
-    def check(self, codec: RatedCodec) -> None:
+    def check(self, codec: Codec) -> None:
         """Refuse, before training, a codec that the policy does not fit.
 
         Raises:
@@ -54,11 +39,11 @@ class RateSampling(ABC):
 class AllCodebooks(RateSampling):
     """Every item uses every codebook: one bitrate is trained."""
 
-    def sample(self, seed: int, batch: int, items: Tensor, codec: RatedCodec) -> int | Tensor | None:
+    def sample(self, seed: int, batch: int, items: Tensor, codec: Codec) -> int | Tensor | None:
         """None, which means all."""
         return None
 
-    def check(self, codec: RatedCodec) -> None:
+    def check(self, codec: Codec) -> None:
         """Any codec fits."""
 
 
@@ -83,11 +68,11 @@ class PerBatchBandwidth(RateSampling):
         """Position in ``bitrates`` of the bitrate of a batch, a function of seed and batch."""
         return int(_generator(BANDWIDTH_STREAM, seed, batch).integers(len(self.bitrates)))
 
-    def sample(self, seed: int, batch: int, items: Tensor, codec: RatedCodec) -> int | Tensor | None:
+    def sample(self, seed: int, batch: int, items: Tensor, codec: Codec) -> int | Tensor | None:
         """The number of codebooks of this batch's bitrate."""
         return codec.n_codebooks_for(self.bitrates[self.index(seed, batch)])
 
-    def check(self, codec: RatedCodec) -> None:
+    def check(self, codec: Codec) -> None:
         """Refuse bitrates that the codec does not offer.
 
         Raises:
@@ -119,12 +104,12 @@ class CodebookDropout(RateSampling):
             raise ValueError(f"p is {p}; a probability is between 0 and 1")
         self.p = p
 
-    def sample(self, seed: int, batch: int, items: Tensor, codec: RatedCodec) -> int | Tensor | None:
+    def sample(self, seed: int, batch: int, items: Tensor, codec: Codec) -> int | Tensor | None:
         """Numbers of codebooks ``int64 [B]``; each a function of seed, batch and the item's global position."""
         most = codec.quantizer.n_codebooks
         return torch.tensor([self._draw(seed, batch, item, most) for item in items.tolist()], dtype=torch.int64)
 
-    def check(self, codec: RatedCodec) -> None:
+    def check(self, codec: Codec) -> None:
         """Refuse a codec whose quantizer always uses all its codebooks.
 
         Raises:

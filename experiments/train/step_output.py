@@ -10,19 +10,6 @@ OUTPUT = "output"
 """Key of the output in the mapping that Lightning expects from a step."""
 
 
-def in_order(
-    losses: Mapping[str, Tensor], scores: Mapping[str, Tensor], norms: Mapping[str, Tensor], bitrate: Tensor | None
-) -> dict[str, Tensor]:
-    """All scalars of a batch by their names in the logs, in the order of their computation.
-
-    If several are not finite, the first is then the cause: an update of the discriminators affects all later scalars.
-    """
-    named = {f"{player}_grad_norm": norm for player, norm in norms.items()}
-    first = {name: norm for name, norm in named.items() if name.startswith("discriminator")}
-    spent = {} if bitrate is None else {"bitrate": bitrate}
-    return {**losses, **first, **scores, **spent, **named}
-
-
 @dataclass(frozen=True)
 class StepOutput:
     """The output of one batch; numbers are means over the batch's parts and over processes.

@@ -10,7 +10,6 @@ from torch import Tensor
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.orders import (
     Discriminators,
-    GeneratorLosses,
     meet_updated_discriminators,
     share_one_pass,
     two_pass_loss,
@@ -18,7 +17,7 @@ from codeclab.experiments.train.orders import (
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.settings import LossWeights
-from codeclab.experiments.train.step_output import StepOutput, in_order
+from codeclab.experiments.train.step_output import StepOutput
 from codeclab.quantizers.base import Quantized
 
 UpdateOrder = Literal["discriminator_first", "joint"]
@@ -66,8 +65,14 @@ class MicroBatchOutput:
     shares: dict[str, Tensor] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Tensor]:
-        """All scalars by the names they are logged under."""
-        return in_order(self.losses, self.scores, self.norms, self.bitrate)
+        """All scalars by their names in the logs, in the order of their computation.
+
+        If several are not finite, the first is then the cause: an update of the discriminators affects all later ones.
+        """
+        norms = {f"{player}_grad_norm": norm for player, norm in self.norms.items()}
+        first = {name: norm for name, norm in norms.items() if name.startswith("discriminator")}
+        spent = {} if self.bitrate is None else {"bitrate": self.bitrate}
+        return {**self.losses, **first, **self.scores, **spent, **norms}
 
     def finished(self, numbers: Mapping[str, float], learning_rates: Mapping[str, float], n_items: int) -> StepOutput:
         """The whole batch's output, from the mean of its parts.
@@ -143,11 +148,7 @@ class Update:
         )
 
     def both(
-        self,
-        coded: CodecOutput,
-        discriminators: Discriminators | None,
-        learner: Player | None,
-        share: float,
+        self, coded: CodecOutput, discriminators: Discriminators | None, learner: Player | None, share: float
     ) -> MicroBatchOutput:
         """The generator learns, and the discriminators where they are to.
 
@@ -162,27 +163,25 @@ class Update:
         real, fake, quantized = coded.real, coded.fake, coded.quantized
         norms: dict[str, Tensor] = {}
         discriminator_loss = None
-        if discriminators is None:
-            leaf = fake.detach().requires_grad_()
-            players = GeneratorLosses(leaf, self.measure(leaf, real))
-        elif self.order == "joint":
-            players, discriminator_loss = share_one_pass(
-                discriminators, real, fake, lambda x: self.measure(x, real), learner is not None
-            )
-        else:
-            if learner is not None:
-                discriminator_loss = two_pass_loss(discriminators, real, fake)
-                self.teach(discriminator_loss)
-                norms["discriminator"] = learner.clip()
-                learner.step()
-            players = meet_updated_discriminators(discriminators, real, fake, lambda x: self.measure(x, real))
-        gradient = self._output_gradient(players, share)
+        if discriminators is not None and learner is not None and self.order == "discriminator_first":
+            discriminator_loss = two_pass_loss(discriminators, real, fake)
+            self.teach(discriminator_loss)
+            norms["discriminator"] = learner.clip()
+            learner.step()
+        leaf = fake.detach().requires_grad_()
+        output_losses = self.output_losses(leaf, real)
+        if discriminators is not None and self.order == "discriminator_first":
+            output_losses |= meet_updated_discriminators(discriminators, real, leaf)
+        elif discriminators is not None:
+            judged, discriminator_loss = share_one_pass(discriminators, real, leaf, learner is not None)
+            output_losses |= judged
+        gradient = self._output_gradient(leaf, output_losses, share)
         if discriminator_loss is not None and self.order == "joint":
             self.teach(discriminator_loss * share)
         latent = [getattr(self.weights, name, 1.0) * loss for name, loss in quantized.losses.items()]
         self.teach(((fake * gradient).sum() + sum(latent)) * share)
         losses = {} if discriminator_loss is None else {"discriminator": discriminator_loss}
-        losses |= players.losses | quantized.losses
+        losses |= output_losses | quantized.losses
         return MicroBatchOutput(
             losses={name: loss.detach() for name, loss in losses.items()},
             scores=discriminators.scores if discriminators else {},
@@ -196,11 +195,6 @@ class Update:
     def _shares(self) -> dict[str, Tensor]:
         return {} if self.balancer is None else dict(self.balancer.last_shares)
 
-    @profile("losses")
-    def measure(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        """The reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``, by name."""
-        return self.output_losses(fake, real)
-
     @profile("backward")
     def teach(self, loss: Tensor) -> None:
         """The backward pass of one player's loss, a 0-d tensor, in float32."""
@@ -208,12 +202,17 @@ class Update:
         with torch.autocast(loss.device.type, enabled=False):
             self.backward(loss)
 
-    def _output_gradient(self, players: GeneratorLosses, share: float) -> Tensor:
-        weights = {name: getattr(self.weights, name) for name in players.losses}
-        with torch.autocast(players.leaf.device.type, enabled=False):
-            if self.balancer is None:
-                return players.weighted_gradient(weights)
-            gradients = players.gradients()
+    def _output_gradient(self, leaf: Tensor, losses: dict[str, Tensor], share: float) -> Tensor:
+        """The combined gradient ``[B, C, N]`` of losses at the decoder's output, ``leaf``, on which they depend."""
+        weights = {name: getattr(self.weights, name) for name in losses}
+        with torch.autocast(leaf.device.type, enabled=False):
+            with profile("output gradients"):
+                if self.balancer is None:
+                    total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+                    return torch.autograd.grad(total, leaf, retain_graph=True)[0]
+                gradients = {
+                    name: torch.autograd.grad(loss, leaf, retain_graph=True)[0] for name, loss in losses.items()
+                }
             with profile("balancer"):
                 gradient = self.balancer.combine(gradients, weights)
         # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.

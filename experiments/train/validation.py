@@ -1,10 +1,8 @@
 """The measurements of validation and test, and the callback that logs them."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any
 
 import lightning
 import torch
@@ -14,10 +12,9 @@ from torch import Tensor
 from codeclab.benchmarks.evaluate.scoring import EXPECTED_ERRORS, reason
 from codeclab.benchmarks.metrics.registry import METRICS, MetricFunction
 from codeclab.codecs.codec import Codec
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.train.batch import ValidationBatch
 from codeclab.experiments.train.step_output import OUTPUT
-
-logger = logging.getLogger(__name__)
 
 MOST_RATES = 5
 """Largest number of bitrates at which a codec is measured and its samples are saved during training."""
@@ -79,36 +76,17 @@ class ValidationOutput:
     Attributes:
         clips: original clips.
         decoded: decoded clips ``[B, C, N]`` by the suffix of the metrics' names.
-        sample_rate: Hz.
-        metrics: names of the metrics to compute.
-        monitored: metric by which checkpoints are compared.
     """
 
     clips: ValidationBatch
     decoded: dict[str, Tensor]
-    sample_rate: int
-    metrics: Sequence[str]
-    monitored: str
-
-
-class LearnsRate(Protocol):
-    """A module that can measure a learnt bitrate."""
-
-    def measure_rate(self, split: str) -> float | None:
-        """The kbps on a split's clips; None where the rate is not learnt."""
 
 
 class Validation(Callback):
     """Measures every batch of validation and test clips and logs the means, while training also by domain."""
 
     def on_validation_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Measure one batch of validation clips."""
         # The value "step" sets the step of Lightning's log entry, which would otherwise be one batch behind.
@@ -116,13 +94,7 @@ class Validation(Callback):
         _measure(pl_module, outputs[OUTPUT], "valid", by_domain=trainer.state.fn == "fit")
 
     def on_test_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Measure one batch of test clips."""
         _measure(pl_module, outputs[OUTPUT], "test", by_domain=False)
@@ -136,20 +108,21 @@ class Validation(Callback):
         _log_rate(pl_module, "test")
 
 
-def _measure(module: lightning.LightningModule, output: ValidationOutput, stage: str, by_domain: bool) -> None:
-    clips = output.clips
+def _measure(experiment: Any, output: ValidationOutput, stage: str, by_domain: bool) -> None:
+    """Score decoded clips by the metrics of a ``CodecExperiment``, and log the means."""
+    clips, sample_rate = output.clips, experiment.codec.sample_rate
     for suffix, decoded in output.decoded.items():
-        for name in output.metrics:
+        for name in experiment.validation_metrics:
             if suffix.endswith("kbps") and name.startswith("visqol"):
                 continue  # ViSQOL takes seconds per clip, so it runs at the main and the lowest bitrate only
             metric = METRICS[name].load()
             scores = [
-                _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), output.sample_rate, name, clip)
+                _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), sample_rate, name, clip)
                 for clip, original, coded, length in zip(clips.names, clips.audio, decoded, clips.lengths, strict=True)
             ]
-            in_bar = name == output.monitored and suffix == ""
+            in_bar = name == experiment.monitored and suffix == ""
             domains = clips.domains if by_domain else None
-            _log_scores(module, f"{stage}/{name}{suffix}", scores, domains, in_bar)
+            _log_scores(experiment, f"{stage}/{name}{suffix}", scores, domains, in_bar)
 
 
 def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate: int, name: str, clip: str) -> float:
@@ -157,13 +130,8 @@ def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate:
     try:
         return metric(original, coded, sample_rate)
     except EXPECTED_ERRORS as error:
-        _say_once(f"validation: {clip} has no {name} ({reason(error)})")
+        warn_once(f"validation: {clip} has no {name} ({reason(error)})")
         return float("nan")
-
-
-@lru_cache(maxsize=1024)
-def _say_once(text: str) -> None:
-    logger.warning(text)
 
 
 def _log_scores(
@@ -180,8 +148,8 @@ def _log_scores(
             module.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=in_bar and key == name)
 
 
-def _log_rate(module: lightning.LightningModule, split: str) -> None:
-    kbps = cast(LearnsRate, module).measure_rate(split)
+def _log_rate(experiment: Any, split: str) -> None:
+    kbps = experiment.measure_rate(split)
     if kbps is not None:
         # Every process measures all clips.
-        module.log(f"{split}/bitrate", kbps, rank_zero_only=True)
+        experiment.log(f"{split}/bitrate", kbps, rank_zero_only=True)

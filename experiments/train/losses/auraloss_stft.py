@@ -216,5 +216,4 @@ def _computed(loss: nn.Module, fake: Tensor, real: Tensor, longest: int) -> Tens
             "reflect"
         )
     with torch.autocast(fake.device.type, enabled=False):
-        distance: Tensor = loss(fake.float().contiguous(), real.float().contiguous())
-    return distance
+        return loss(fake.float().contiguous(), real.float().contiguous())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from codeclab.benchmarks.metrics.mel_distance import N_MELS, WINDOW_LENGTHS, MelDistance
+from codeclab.benchmarks.metrics.mel_distance import WINDOW_LENGTHS, MelDistance
 from codeclab.codecs.layers.mel import MelSpectrogram, joined_spectra
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.quantizers.host_work import to_device
@@ -89,7 +89,7 @@ class MultiScaleMelLoss(ReconstructionLoss):
         return torch.stack(terms).mean()
 
 
-class MultiScaleLogMelLoss(ReconstructionLoss):
+class MultiScaleLogMelLoss(MelDistance, ReconstructionLoss):
     """DAC's multi-scale mel loss (section 3.5), the definition of the benchmarks' mel distance.
 
     The single-scale ablation row is ``window_lengths=[512], n_mels=[80]``.
@@ -106,34 +106,10 @@ class MultiScaleLogMelLoss(ReconstructionLoss):
         floor: lower limit of magnitudes in the logarithm (the released code: ``clamp_eps``).
     """
 
-    def __init__(
-        self,
-        sample_rate: int,
-        window_lengths: Sequence[int] = WINDOW_LENGTHS,
-        n_mels: Sequence[int] = N_MELS,
-        log_weight: float = 1.0,
-        magnitude_weight: float = 0.0,
-        f_min: float | list[float] = 0.0,
-        f_max: float | list[float | None] | None = None,
-        floor: float = 1e-5,
-    ) -> None:
-        super().__init__()
-        self.sample_rate = sample_rate
-        self.window_lengths = list(window_lengths)
-        self.n_mels = list(n_mels)
-        self.log_weight = log_weight
-        self.magnitude_weight = magnitude_weight
-        self.f_min = f_min
-        self.f_max = f_max
-        self.floor = floor
-        self.distance = MelDistance(
-            sample_rate, window_lengths, n_mels, log_weight, magnitude_weight, f_min, f_max, floor
-        )
-
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
 
         Raises:
             ValueError: the audio is too short for the reflection padding of the longest window.
         """
-        return self.distance(fake, real)
+        return super().forward(fake, real)

@@ -24,7 +24,7 @@ KILLED = """
 import os, signal, sys
 from codeclab.experiments.cli import data as data_scan
 from codeclab.experiments.data.scanning import Journal
-append = Journal._append
+append = Journal.append
 def append_and_die(self, key, row):
     append(self, key, row)
     left[0] -= 1
@@ -34,7 +34,7 @@ def append_and_die(self, key, row):
         os.kill(os.getpid(), signal.SIGKILL)
 if __name__ == "__main__":
     left = [int(sys.argv[1])]
-    Journal._append = append_and_die
+    Journal.append = append_and_die
     data_scan.run("data", sys.argv[2:])
 """
 

@@ -227,7 +227,7 @@ def test_mixtures_are_sums_that_do_not_clip(folder: Path) -> None:
     sampling = EnCodecMixing((0.0, 0.0, 1.0, 0.0))
     data = _data(folder, sampling=sampling, augmentations=[LoudnessNormalize(-24.0)], seconds=1.0)
     batches = TrainExcerpts(data.corpus, sampling, data.augmentations, 16000, 1, 1.0, 6, range(6), 0, 1)
-    mixed = batches.draw_item(0, 0)
+    mixed = batches.draw_sources(0, 0)[0]
     single = _batches(_data(folder, augmentations=[LoudnessNormalize(-24.0)], seconds=1.0))[0]["audio"][0]
     # Two independent noises of equal loudness are 3 dB louder than one.
     assert float(mixed.square().mean() / single.square().mean()) == pytest.approx(2.0, rel=0.1)

@@ -10,9 +10,10 @@ import soundfile
 import torch
 
 from codeclab.experiments.data.augmentation import RandomGain
-from codeclab.experiments.data.module import AudioData, _say_once
+from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.recording import DataError, Recording
-from codeclab.experiments.data.reverberation import Reverberation, find_rooms, measure_rt60, put_in_room
+from codeclab.experiments.data.reverberation import Reverberation, measure_rooms, measure_rt60, put_in_room
 from codeclab.experiments.data.sampling import EnCodecMixing
 
 RATE = 16000
@@ -66,19 +67,19 @@ def test_what_does_not_fade_has_no_time() -> None:
 
 def test_recorded_rooms_have_the_times_estimated_elsewhere(shared: Path) -> None:
     folder = shared / "audio" / "rir"
-    rooms = find_rooms(str(folder), 0.3, 1.3)
+    times = measure_rooms(str(folder))
     names = ["audiomentations_impulse_response_0", "p5_studio_b", "webaudio_kitchen_true_stereo"]
-    assert [path.stem for path in rooms.paths] == names
+    assert [path.stem for path, time in times.items() if time is not None and 0.3 <= time <= 1.3] == names
     for name, time in (("audiomentations_stereo_impulse_response", 1.52), ("webaudio_binaural_s3_r4_bd", 1.89)):
         response, rate = soundfile.read(folder / f"{name}.flac", always_2d=True)
         assert measure_rt60(response[:, 0], rate) == pytest.approx(time, rel=0.1)
 
 
 def test_responses_outside_the_range_are_left_out_and_counted(rooms: Path) -> None:
-    found = find_rooms(str(rooms), 0.3, 1.3)
-    assert [path.stem for path in found.paths] == ["small", "large"]
-    assert (found.outside, found.unmeasured) == (2, 1)
-    said = Reverberation().prepare(str(rooms))
+    assert [path.stem for path, time in measure_rooms(str(rooms)).items() if time is None] == ["hum"]
+    reverberation = Reverberation()
+    said = reverberation.prepare(str(rooms))
+    assert [path.stem for path in reverberation._rooms] == ["small", "large"]
     assert said == (
         "reverberation with probability 0.2 from 2 of 5 room responses (left out: 2 with an RT60 outside 0.3 to 1.3 s, "
         "1 that cannot be measured)"
@@ -103,7 +104,7 @@ def test_a_folder_that_is_missing_or_of_no_use_stops_before_training(rooms: Path
 def test_without_a_folder_nothing_reverberates_and_that_is_said_once(
     corpus: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _say_once.cache_clear()
+    warn_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             AudioData(str(corpus), RATE, augmentations=[Reverberation()], workers=0).check()
@@ -179,7 +180,7 @@ def test_strategies_keep_their_probabilities_though_mixtures_are_rejected_more(c
     mix = excerpts._mix
     excerpts._mix = lambda sources, recordings, rng: attempts.append(recordings) or mix(sources, recordings, rng)
     for item in range(1000):
-        excerpts.draw_item(0, item)
+        excerpts.draw_sources(0, item)
         last = attempts[-1]
         counts[{1: int(last[0].domain != "music"), 2: 2, 3: 3}[len(last)]] += 1
     assert len(attempts) > 1300

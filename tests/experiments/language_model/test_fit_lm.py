@@ -29,7 +29,7 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.language_model.build import sizes_of
 from codeclab.experiments.language_model.extraction import SplitCodes
 from codeclab.experiments.language_model.module import LanguageModelExperiment
-from codeclab.experiments.language_model.sequences import CodesData, TrainSequences, ValidChunks, chunked
+from codeclab.experiments.language_model.sequences import CodesData, TrainSequences, chunked, padded
 from codeclab.experiments.language_model.start import start_from_codec, vectors_of
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.lock import RunLock
@@ -235,7 +235,7 @@ def test_it_learns_what_frequencies_do_not_know():
     small = {"dimension": 16, "n_layers": 1, "n_heads": 2, "feedforward": 32, "most_offset": 20}
     made = LanguageModelExperiment(2, 8, 50.0, [1, 2], receptive_seconds=0.5, **small)
     optimizer = torch.optim.Adam(made.parameters(), lr=0.01)
-    batches = TrainSequences(codes, 30, 4, range(4), seed=0, n_batches=60)
+    batches = TrainSequences(codes, 30, range(4), seed=0, n_batches=60)
     for index in range(60):
         batch = batches[index]
         spent, steps = made.bits(batch["codes"][:, : made.bandwidth(index)], made.offsets(index, batch["item"]))
@@ -295,19 +295,19 @@ def test_draws_are_the_papers():
 
 def test_sequences_cross_into_other_recordings_and_chunks_do_not():
     codes = cycle(40)
-    batches = TrainSequences(codes, 25, 64, range(2, 5), seed=0, n_batches=9)
+    batches = TrainSequences(codes, 25, range(2, 5), seed=0, n_batches=9)
     assert len(batches) == 9
     assert batches[3]["codes"].shape == (3, 2, 25)
     assert torch.equal(batches[3]["codes"][1], batches[3]["codes"][1])
-    alone = TrainSequences(codes, 25, 64, range(3, 4), seed=0, n_batches=9)[3]["codes"]
+    alone = TrainSequences(codes, 25, range(3, 4), seed=0, n_batches=9)[3]["codes"]
     assert torch.equal(alone[0], batches[3]["codes"][1])
     pieces = chunked(codes, 12)
     assert [piece.shape[1] for piece in pieces] == [12, 8, 12, 8]
     assert np.array_equal(np.concatenate(pieces, 1), codes.codes)
     assert [piece.shape[1] for piece in chunked(codes, 12, most=2)] == [12, 12]
-    padded = ValidChunks(pieces)[1]
-    assert padded.shape == (2, 12)
-    assert (padded[:, 8:] == ABSENT).all()
+    last = padded(pieces)[1]
+    assert last.shape == (2, 12)
+    assert (last[:, 8:] == ABSENT).all()
 
 
 def test_the_papers_recipe_says_what_section_3_3_says():

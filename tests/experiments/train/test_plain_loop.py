@@ -111,7 +111,7 @@ def encodec_losses(model: CodecExperiment, real: Tensor, fake: Tensor) -> dict[s
 def dac_losses(model: CodecExperiment, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """The multi-scale mel loss of DAC (section 3.5)."""
     scales, floor = [], model.spectral_loss.floor  # type: ignore[union-attr]
-    for spectrogram in model.spectral_loss.distance.spectrograms:  # type: ignore[union-attr]
+    for spectrogram in model.spectral_loss.spectrograms:  # type: ignore[union-attr]
         ours, theirs = (torch.log10(spectrogram(audio).clamp(min=floor)) for audio in (fake, real))
         scales.append((ours - theirs).abs().mean())
     return {"spectral": total(scales)}
