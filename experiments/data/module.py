@@ -150,7 +150,7 @@ class AudioData(LightningDataModule):
             if split == "train":
                 self.sampling.prepare(recordings)
                 for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
-                    warn_once(remark)
+                    warn_once(__name__, remark)
 
     def _prepare_rooms(self) -> list[str]:
         """Measure the room responses; return a remark for the user."""

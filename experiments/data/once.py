@@ -3,10 +3,8 @@
 import logging
 from functools import lru_cache
 
-logger = logging.getLogger(__name__)
-
 
 @lru_cache(maxsize=4096)
-def warn_once(text: str) -> None:
-    """Log a warning, unless this process has given it before."""
-    logger.warning(text)
+def warn_once(module: str, text: str) -> None:
+    """Log a warning in the name of a module, unless this process has given it before."""
+    logging.getLogger(module).warning(text)

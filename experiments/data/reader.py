@@ -81,7 +81,7 @@ def _read_file(
     try:
         samples = decode(path, stored_rate, first * old, (last - first) * old)
     except RateChangedError as error:
-        warn_once(f"{error}; it is read at {error.sample_rate} Hz")
+        warn_once(__name__, f"{error}; it is read at {error.sample_rate} Hz")
         return _read_file(path, error.sample_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
     held = length
     if ends is not None:
@@ -132,7 +132,7 @@ def as_it_is(recording: Recording, error: ShorterError) -> Recording:
     if error.seconds <= min(SLACK, error.listed / 2):
         raise error
     if error.note:
-        warn_once(f"{error}; it is read as it is")
+        warn_once(__name__, f"{error}; it is read as it is")
     return replace(recording, seconds=error.seconds)
 
 

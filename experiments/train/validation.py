@@ -130,7 +130,7 @@ def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate:
     try:
         return metric(original, coded, sample_rate)
     except EXPECTED_ERRORS as error:
-        warn_once(f"validation: {clip} has no {name} ({reason(error)})")
+        warn_once(__name__, f"validation: {clip} has no {name} ({reason(error)})")
         return float("nan")
 
 
