@@ -273,8 +273,9 @@ class Codec(nn.Module):
     def stream(
         self, bitrate: float | None = None, n_codebooks: int | None = None, batch: int = 1, lookahead: bool = False
     ) -> "CodecStream":
-        """An encoder and a decoder for a stream of audio in pieces of any length, with the same result as the whole
-        file.
+        """An encoder and a decoder for a stream of audio in pieces of any length.
+
+        The result is that of the whole file.
 
         Call ``encoder, decoder = codec.stream(6.0)``, then ``decoder.push(encoder.push(audio))`` for each piece
         ``[B, C, n]``, and at the end ``decoder.push(encoder.flush())`` and ``decoder.flush()``. The two hold the state

@@ -58,12 +58,12 @@ class FactorizedCodebook(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Tensor, generator: torch.Generator) -> None:
-        """Initialise by PCA and k-means: project on principal axes of ``vectors [N, D]``, take cluster means as
-        entries.
+        """Initialise by PCA and k-means.
 
-        Clusters are found among vectors as the search compares them (by direction, with ``normalize``). The length of
-        an entry is the average over its cluster. With fewer vectors than entries, or fewer dimensions than axes, the
-        remaining entries and axes keep their random values.
+        Vectors are projected on their principal axes, and entries are means of clusters. Clusters are formed of
+        vectors as the search compares them (by direction, with ``normalize``). The length of an entry is the average
+        over its cluster. With fewer vectors than entries, or fewer dimensions than axes, the remaining entries and axes
+        keep their random values.
 
         Args:
             vectors: vectors that this stage will quantize, ``[N, D]``.

@@ -2,7 +2,7 @@
 
 A recorded step, a CUDA graph, launches the same operations on the same memory again, and no Python runs. A step that
 may be recorded therefore takes all tensors made on the host by ``to_device``, counts on the host in ``on_host``, and
-keeps state in place with ``kept``. Without a recording they do just what they are given.
+keeps state in place with ``in_place``. Without a recording they do just what they are given.
 """
 
 from collections.abc import Callable, Iterator
@@ -100,7 +100,7 @@ def on_host(change: Callable[[], object]) -> None:
         host.do(change)
 
 
-def kept(before: Tensor | None, after: Tensor) -> Tensor:
+def in_place(before: Tensor | None, after: Tensor) -> Tensor:
     """State after a step: ``after``, or where the step is recorded the memory of ``before`` with the values of it."""
     if before is None or before.device != after.device or not is_recorded():
         return after

@@ -152,10 +152,10 @@ class ResidualVQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Initialise each codebook by k-means on the residual of those before it, of ``frames [N, D]`` of all
-        processes.
+        """Initialise each codebook by k-means on the residual of those before it.
 
-        Codebooks that have been updated are not initialised again.
+        The residual is that of ``frames [N, D]`` of all processes. Codebooks that have been updated are not initialised
+        again.
         """
         if not self.kmeans_init or any(self._read_updates()):
             return

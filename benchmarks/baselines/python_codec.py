@@ -22,7 +22,9 @@ EXAMPLE = "as in: sample_rate = 24000; codebook_sizes = [4096] * 3; def encode(a
 
 
 class PythonCodec(TokenCodec):
-    """A codec in a Python file, which has at its top level
+    """A codec in a Python file.
+
+    The file has at its top level
 
     - ``sample_rate``: Hz (``channels`` and ``decoded_rate`` where they are not 1 and the same),
     - ``encode(audio)``, or ``encode(audio, bitrate)`` with ``bitrates`` in kbps: samples ``float32 [C, N]`` to codes:

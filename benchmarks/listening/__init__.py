@@ -1,5 +1,4 @@
-"""A listening test (MUSHRA, ITU-R BS.1534): its design, page, server, ratings, their analysis,
-and the figures of it that tables show.
+"""A listening test (MUSHRA, ITU-R BS.1534), from its design to the figures that tables show.
 
 It knows no codec; ``experiments/listen`` makes the sounds.
 

@@ -169,7 +169,10 @@ def escape_latex(text: str) -> str:
 
 
 def markdown_grid(grid: Grid) -> str:
-    """Headings and cells as a table of GitHub-flavoured Markdown, text to the left and figures to the right."""
+    """Headings and cells as a table of GitHub-flavoured Markdown, text to the left and figures to the right.
+
+    pandas' ``to_markdown`` would need ``tabulate``, pads cells to equal width and escapes nothing.
+    """
     rule = [":---" if column < grid.left else "---:" for column in range(len(grid.headings))]
     rows = [[escape_markdown(heading) for heading in grid.headings], rule]
     rows += [[_bold(cell, escape_markdown(cell.text), "**{}**") for cell in row] for row in grid.rows]

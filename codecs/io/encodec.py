@@ -48,8 +48,9 @@ def encodec_tensors(tensors: dict[str, Tensor], replaced: Iterable[tuple[str, st
 
 @dataclass(frozen=True)
 class Released:
-    """Settings of a released model that its tensors do not determine (EnCodec 3.1 and 4.1; the released
-    ``EncodecModel``).
+    """Settings of a released model that its tensors do not determine.
+
+    Source: EnCodec 3.1 and 4.1; the released ``EncodecModel``.
 
     Args:
         sample_rate: Hz.

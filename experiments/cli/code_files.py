@@ -1,7 +1,6 @@
 """``codeclab encode``, ``decode`` and ``reconstruct``: audio files, or folders of them, through a codec."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from codeclab.codecs.entropy.ecdc_files import SUFFIX, decode_ecdc, encode_ecdc,
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
 from codeclab.experiments.runs.precision import has_fast_bf16
 
@@ -177,7 +177,7 @@ def run(command: str, argv: list[str]) -> int:
         files = pairs(Path(options.input), Path(options.output), command, suffix)
         if options.jobs is not None and options.jobs < 1:
             raise RecipeError(f"--jobs is {options.jobs}; it should be at least 1")
-        jobs = min(options.jobs or os.cpu_count() or 1, len(files))
+        jobs = min(options.jobs or usable_cores(), len(files))
         began, results = time.perf_counter(), []
         with progress_bar(command, len(files), len(files) > 1, "file") as step:
             for outcome in outcomes(options, files, jobs):

@@ -59,7 +59,7 @@ def parts_of(base: str) -> list[str]:
 
 
 def part_names() -> dict[str, list[str]]:
-    """The parts that each slot can hold, with slots as flags write them: ``model.quantizer``, ``data.sampling``, …"""
+    """The parts that each slot can hold, with slots as flags write them (``model.quantizer``)."""
     names_by_slot = {}
     for section, (file, owner) in OWNERS.items():
         (node,) = (one for one in classes(ROOT / file) if one.name == owner)

@@ -77,10 +77,10 @@ class Tree:
         home = self.settings.setdefault(section, {})
         before = home.get(name)
         if append or isinstance(value, list):
-            kept = before if append and isinstance(before, list) else []
+            present = before if append and isinstance(before, list) else []
             added = [self._read(slot, one) for one in (value if isinstance(value, list) else [value])]
-            home[name] = [*kept, *added]
-            return [f"{slot}[{index}].{key}" for index, one in enumerate(added, len(kept)) for key in given(one)]
+            home[name] = [*present, *added]
+            return [f"{slot}[{index}].{key}" for index, one in enumerate(added, len(present)) for key in given(one)]
         part = self._read(slot, value)
         home[name] = self._exchanged(slot, before, part) if isinstance(before, dict) else part
         return [f"{slot}.{key}" for key in given(part)]

@@ -206,7 +206,7 @@ def _read(path: Path, by_soundfile: Callable[[Path], Header]) -> Header:
 
 
 def _words(error: Exception) -> str:
-    """libsndfile's message, without the path, which the user gets anyway."""
+    """The message of libsndfile, without the path, which the user gets anyway."""
     return str(error).rpartition("': ")[2].strip().removeprefix("Error : ").rstrip(".")
 
 

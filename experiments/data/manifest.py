@@ -65,7 +65,7 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
 
 
 def as_text(name: str) -> str:
-    """A file's name as it can be written anywhere: bytes that are no UTF-8 as ``\\xe9``."""
+    r"""A file's name as it can be written anywhere: bytes that are no UTF-8 as ``\xe9``."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 

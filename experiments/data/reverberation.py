@@ -190,12 +190,12 @@ class Reverberation(Augmentation):
         measured = [time for time in times.values() if time is not None]
         self._rooms = [path for path, time in times.items() if time is not None and shortest <= time <= longest]
         if not self._rooms:
-            found = "none is measurable"
+            reason = "none is measurable"
             if measured:
-                found = f"those measured have {min(measured):.2f} to {max(measured):.2f} s"
+                reason = f"those measured have {min(measured):.2f} to {max(measured):.2f} s"
             raise DataError(
                 f"{Path(room_responses).expanduser()}: none of {len(times)} audio files is a room response of RT60 "
-                f"{shortest:g} to {longest:g} s ({found})"
+                f"{shortest:g} to {longest:g} s ({reason})"
             )
         return (
             f"reverberation with probability {self.probability:g} from {len(self._rooms)} of {len(times)} room "

@@ -48,13 +48,13 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     if not made:
         return RowResult(row, error=error)
     if row.kind == "trained":
-        kept = [measured(job) for job in made]
+        figures = [measured(job) for job in made]
         origins = [Origin(job.folder.path, job.evaluation) for job in made]
     else:
         nominal, folder = measure_untrained(made[0]), plan_measurement(made[0]).folder
-        kept = [(nominal, untrained_columns(row, spec, nominal))]
+        figures = [(nominal, untrained_columns(row, spec, nominal))]
         origins = [Origin(folder.parent, folder)]
-    measurements = [(evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in kept]
+    measurements = [(evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in figures]
     first = measurements[0][0]
     seconds = [took for job in made if job.config and (took := job.folder.train_seconds) is not None]
     return RowResult(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.quantizers.distributed import all_reduce_mean, all_reduce_sum, world_size
-from codeclab.quantizers.host_work import kept, on_host, to_device
+from codeclab.quantizers.host_work import in_place, on_host, to_device
 
 SMALLEST_NORM = 1e-12
 
@@ -83,7 +83,9 @@ class Balancer(nn.Module):
             self._totals[name].to(norms.device) if name in self._totals else norms.new_zeros(()) for name in names
         ]
         totals = (self.decay * torch.stack(before) + norms).unbind()
-        self._totals |= {name: kept(self._totals.get(name), total) for name, total in zip(names, totals, strict=True)}
+        self._totals |= {
+            name: in_place(self._totals.get(name), total) for name, total in zip(names, totals, strict=True)
+        }
         on_host(partial(self._count, names))
         counts = to_device(lambda: torch.tensor([self._counts[name] for name in names]), norms.device)
         return torch.stack(totals) / counts
