@@ -12,7 +12,7 @@ class Clip:
     """A named piece of audio from one domain.
 
     Args:
-        name: what the clip is called in the results (unique within a test set).
+        name: name of the clip in the results (unique within a test set).
         domain: the kind of sound, such as "speech" or "music"; results are given per domain.
         audio: samples ``[C, N]``, float32, nominally within [-1, 1].
         sample_rate: Hz.

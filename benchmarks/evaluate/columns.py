@@ -13,11 +13,11 @@ class Column:
     """One column of a table beside its metrics.
 
     Args:
-        name: in tables' YAML, ``published`` figures and CSV files.
+        name: name in tables' YAML, ``published`` figures and CSV files.
         title: column title.
         form: format specification of a figure, such as ".1f".
         unit: "ms", "Hz" and so on; empty for a plain number.
-        open: why there is no figure of our own; None if ``codec_columns`` gives one.
+        open: reason why there is no figure of our own; None if ``codec_columns`` gives one.
     """
 
     name: str

@@ -37,11 +37,11 @@ def entropy_rates(
     above the nominal bitrate.
 
     Args:
-        codec: whose codes.
-        coders: by name, "none" among them, of which ``saved`` is a share.
+        codec: codec whose codes are coded.
+        coders: coders by name, "none" among them, of which ``saved`` is a share.
         clips: test set.
         bitrates: kbps; None takes all that the codec offers.
-        device: where the codec runs.
+        device: device that the codec runs on.
         progress: whether to show it on standard error.
 
     Returns:

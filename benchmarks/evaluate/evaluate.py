@@ -79,7 +79,7 @@ def evaluate(
         metrics: names from ``METRICS``.
         workers: processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
             run under ``if __name__ == "__main__":``, because they are spawned.
-        device: where the codec runs; None is where it is. It is moved back afterwards.
+        device: device that the codec runs on; None is its present one. It is moved back afterwards.
         progress: whether to show progress on standard error; a text is what it is called there.
 
     Returns:

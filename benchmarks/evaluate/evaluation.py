@@ -33,8 +33,8 @@ class Evaluation:
         codebooks: per domain, bitrate and codebook (and ``"all"`` together): ``size`` in entries, ``usage`` (share of
             entries used at least once), ``entropy_bits`` (first order), ``efficiency`` (entropy over ``log2(size)``)
             and ``n`` clips.
-        info: how it was made: versions, metrics, ViSQOL mapping, sample rate, device, codec identity; and ``sets``, of
-            metrics of sets of clips: lists of domain, kbps, metric, figure, clips, and clips left out.
+        info: record of how it was made: versions, metrics, ViSQOL mapping, sample rate, device, codec identity; and
+            ``sets``, of metrics of sets of clips: lists of domain, kbps, metric, figure, clips, and clips left out.
     """
 
     per_file: DataFrame
@@ -99,7 +99,7 @@ class Evaluation:
         """Write ``per_file.csv``, ``codebooks.csv``, ``summary.csv`` and, last, ``evaluation.json``, each atomically.
 
         Args:
-            folder: where to write; made if it is missing.
+            folder: folder to write to; made if it is missing.
         """
         folder = Path(folder)
         tables = {"per_file": self.per_file, "codebooks": self.codebooks, "summary": self.summary}
@@ -112,7 +112,7 @@ class Evaluation:
         """Read what ``save`` wrote.
 
         Args:
-            folder: where it was saved.
+            folder: folder that it was saved in.
 
         Raises:
             ValueError: a file of it is missing.

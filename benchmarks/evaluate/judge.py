@@ -25,7 +25,7 @@ class Decoded:
     """A clip after encoding and decoding.
 
     Args:
-        row: what its line of the per-file table says before the scores: ``name, domain, seconds, bitrate_kbps``, ….
+        row: cells of its line of the per-file table before the scores: ``name, domain, seconds, bitrate_kbps``, ….
         reference: original samples ``[C, N]``, on the CPU.
         estimate: decoded samples ``[C, N]``, on the CPU.
         sample_rate: Hz of both.
@@ -43,10 +43,10 @@ def judge(
     """Score decoded clips, while the next are being decoded.
 
     Args:
-        decoded: in the order of the result.
-        metrics: what to compute; those of codes are left to the caller.
+        decoded: decoded clips, in the order of the result.
+        metrics: metrics to compute; those of codes are left to the caller.
         workers: processes for ViSQOL; 0 computes everything here.
-        total: how many there will be; None where it is not known.
+        total: number of decoded clips; None where it is not known.
         progress: whether to show progress on standard error; a text is what it is called there.
 
     Returns:
@@ -117,7 +117,7 @@ def provenance(metrics: Sequence[Metric], workers: int, packages: Sequence[str] 
     Args:
         metrics: those computed.
         workers: processes that computed ViSQOL.
-        packages: whose versions matter besides those of the metrics.
+        packages: packages whose versions matter besides those of the metrics.
     """
     named = ("torch", "torchaudio", "numpy", "auraloss", "visqol-python", *packages)
     return {

@@ -36,10 +36,10 @@ def progress_bar(title: str, total: int | None, visible: bool, thing: str = "cli
     """Show progress on standard error while the block runs.
 
     Args:
-        title: what is being done.
+        title: title of the work.
         total: number of steps; None where it is not known.
         visible: False shows nothing at all.
-        thing: what a step is taken for, in the singular.
+        thing: thing that a step is taken for, in the singular.
 
     Yields:
         a function to call after each step.

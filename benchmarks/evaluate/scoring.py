@@ -151,14 +151,14 @@ class Original:
         return self._prepared[rate]
 
     def visqol(self, mapping: Mapping) -> ViSQOLScores:
-        """Scores at the mapping's rate that can be asked for."""
+        """Scores at the mapping's rate that can be requested."""
         rate = RATES[mapping]
         if rate not in self._visqol or self._visqol[rate].started:
             self._visqol[rate] = ViSQOLScores(self.prepared(mapping), rate, self.pool)
         return self._visqol[rate]
 
     def start(self) -> None:
-        """Hand what was asked of ViSQOL to workers."""
+        """Hand what was requested of ViSQOL to workers."""
         for visqol_scores in self._visqol.values():
             visqol_scores.start()
 

@@ -47,8 +47,8 @@ def real_time_factors(
     Args:
         codec: any codec; it is put back on its device and into its mode afterwards.
         bitrate: kbps.
-        coder: from codes to bytes and back, which then belongs to both sides, too; None leaves it out.
-        seconds: of audio coded in each run.
+        coder: coder from codes to bytes and back, which then belongs to both sides, too; None leaves it out.
+        seconds: length of the audio coded in each run, s.
         repeats: number of timed runs.
     """
     noise = torch.randn(1, codec.channels, int(seconds * codec.sample_rate), generator=torch.Generator().manual_seed(0))
@@ -90,10 +90,11 @@ def codec_columns(
 
     Args:
         codec: trained or not: no column but ``entropy_coded`` depends on its weights.
-        names: from ``COLUMNS``; those the suite has no figures for are left out. Timing is done where one needs it.
+        names: names from ``COLUMNS``; those the suite has no figures for are left out. Timing is done where one needs
+            it.
         bitrates: kbps, as the codec offers them; every column is given at each.
-        coders: of the codec; with a language model among them there is ``entropy_coded``.
-        clips: on which that is measured.
+        coders: coders of the codec; with a language model among them there is ``entropy_coded``.
+        clips: clips on which that is measured.
 
     Returns:
         the columns of ``summarize``: one line per name and bitrate, with no interval.

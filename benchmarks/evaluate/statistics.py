@@ -14,7 +14,7 @@ ALL = "all"
 """The domain that stands for every clip."""
 
 ASKED_KBPS = "asked_kbps"
-"""Column of a per-file table: the kbps that a baseline was asked for, where it spends others."""
+"""Column of a per-file table: the kbps that were requested of a baseline, where it spends others."""
 
 IDENTITY_COLUMNS = (
     *("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "codes_kbps", ASKED_KBPS),
@@ -124,7 +124,7 @@ def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) ->
 
     Args:
         per_file: the per-file table of each seed, on the same clips and at the same bitrates.
-        rest: of each seed, lines as ``summarize`` gives them of figures that are not of files (the codes' metrics, the
+        rest: lines of each seed, as ``summarize`` gives them, of figures that are not of files (the codes' metrics, the
             table's columns): their means over seeds, with ``t(0.975, S - 1) s / sqrt(S)``.
 
     Returns:

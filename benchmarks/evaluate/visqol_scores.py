@@ -19,7 +19,7 @@ class ViSQOLScores:
     Args:
         reference: mono samples ``[N]``.
         sample_rate: Hz.
-        pool: workers, of which one computes all that was asked for; None computes each score when it is asked for.
+        pool: workers, of which one computes all that was requested; None computes each score when it is requested.
     """
 
     def __init__(self, reference: "NDArray[float32]", sample_rate: int, pool: ProcessPoolExecutor | None) -> None:
@@ -32,7 +32,7 @@ class ViSQOLScores:
 
     @property
     def started(self) -> bool:
-        """Whether a worker has them, so that no more can be asked for."""
+        """Whether a worker has them, so that no more can be requested."""
         return self._found is not None
 
     def ask(self, estimate: "NDArray[float32]", mapping: Mapping) -> Callable[[], float]:
@@ -43,7 +43,7 @@ class ViSQOLScores:
         return partial(self._result, len(self._asked) - 1)
 
     def start(self) -> None:
-        """Hand what was asked for to a worker."""
+        """Hand what was requested to a worker."""
         if self._pool is not None and self._asked and self._found is None:
             self._found = self._pool.submit(scores, self._reference, self._asked, self._sample_rate)
             self._asked = []

@@ -23,7 +23,7 @@ class Pair(NamedTuple):
         first: name of one.
         second: name of the other.
         difference: mean of first minus second, with its 95 % interval.
-        p: of the two-sided Wilcoxon signed-rank test.
+        p: p value of the two-sided Wilcoxon signed-rank test, 0 to 1.
         adjusted: ``p`` after Holm's correction over all pairs.
     """
 
@@ -49,8 +49,8 @@ def means(scores: DataFrame, conditions: Sequence[Condition]) -> DataFrame:
     means: what other listeners would give on these clips.
 
     Args:
-        scores: of the listeners that count.
-        conditions: of the test, in order.
+        scores: scores of the listeners that count.
+        conditions: conditions of the test, in order.
 
     Returns:
         columns ``MEAN_COLUMNS``; NaN where an interval has fewer than two values.
@@ -71,8 +71,8 @@ def pairs(scores: DataFrame, conditions: Sequence[Condition]) -> list[Pair]:
     """Test every pair of systems on the differences of a listener's ratings of a clip.
 
     Args:
-        scores: of the listeners that count.
-        conditions: of the test; those that are systems are compared.
+        scores: scores of the listeners that count.
+        conditions: conditions of the test; those that are systems are compared.
     """
     names = [condition.name for condition in conditions if condition.kind == SYSTEM]
     wide = scores[scores["kind"] == SYSTEM].pivot(index=["listener", "clip"], columns="condition", values="score")
@@ -88,7 +88,7 @@ def signed_rank(differences: NDArray[np.float64]) -> float:
     """The p value of Wilcoxon's signed-rank test, two-sided; differences of zero are left out, as he did.
 
     Args:
-        differences: of paired ratings; 1 where none is different from zero.
+        differences: differences of paired ratings; the p value is 1 where none is different from zero.
     """
     differing = differences[differences != 0]
     return float(wilcoxon(differing).pvalue) if differing.size else 1.0
@@ -98,7 +98,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the i-th smallest of m is multiplied by m - i + 1, and none falls again.
 
     Args:
-        p_values: of tests that are made together.
+        p_values: p values of tests that are made together.
     """
     adjusted = [1.0] * len(p_values)
     highest = 0.0

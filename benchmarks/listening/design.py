@@ -25,7 +25,7 @@ class Condition:
     """One of the conditions that are compared.
 
     Args:
-        name: as results print it.
+        name: printed name in the results.
         kind: ``REFERENCE``, ``LOW_ANCHOR``, ``MID_ANCHOR`` or ``SYSTEM``.
         bitrate: True kbps of a system; None of the others.
         run: folder of the run behind a system, relative to the test's; None where there is none.
@@ -49,7 +49,7 @@ class Page:
         domain: the kind of sound.
         seconds: duration of the clip.
         reference: id of the reference that is named as such.
-        stimuli: by id, the position in the test's conditions.
+        stimuli: position in the test's conditions, by the stimulus's id.
     """
 
     id: str
@@ -65,16 +65,16 @@ class ListeningTest:
     """A whole test: everything but the sound and the ratings.
 
     Args:
-        title: as the page and the results print it.
+        title: title that the page and the results print.
         conditions: the reference first, then anchors, then systems.
         practice: the page for training, whose ratings are not kept.
         pages: those that are rated.
-        clips_per_listener: how many clips each listener is given, balanced over domains; None is all.
+        clips_per_listener: number of clips each listener is given, balanced over domains; None is all.
         listen: seconds each stimulus must at least have been heard.
         lufs: loudness of every stimulus (ITU-R BS.1770).
         sample_rate: Hz.
-        digest: of the sound; with it, tests of one ``id`` sound the same.
-        lowest: of the ratings: 0 (BS.1534, DAC) or 1 (EnCodec); the highest is 100.
+        digest: digest of the sound; with it, tests of one ``id`` sound the same.
+        lowest: lowest rating: 0 (BS.1534, DAC) or 1 (EnCodec); the highest is 100.
     """
 
     title: str
@@ -104,7 +104,7 @@ class ListeningTest:
         """Write the key, which only the server and the analysis read.
 
         Args:
-            folder: of the test.
+            folder: folder of the test.
         """
         content = {"format": FORMAT, "version": VERSION, "id": self.id, **asdict(self)}
         write_atomically(folder / KEY, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -114,7 +114,7 @@ class ListeningTest:
         """Read the key of a test.
 
         Args:
-            folder: of the test.
+            folder: folder of the test.
 
         Raises:
             ValueError: there is none, or it is not of this version, or it was changed.

@@ -27,8 +27,8 @@ def keep_figures(results: Results, folder: Path) -> list[str]:
     """Write each run's figures into its folder, replacing those of an older test.
 
     Args:
-        results: of the test.
-        folder: of the test, from which the runs' folders are told.
+        results: results of the test.
+        folder: folder of the test, from which the runs' folders are told.
 
     Returns:
         messages for the user.
@@ -78,7 +78,7 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
     """A row of a table with the listening figures of its codec, at the bitrates of the row.
 
     Args:
-        row: with its summary.
+        row: row with its summary.
         runs: folder of runs, any of which may hold it.
         of: the codec's identity, or the baseline with its arguments: figures of another codec that lay in the folder
             before are none of this one.

@@ -19,8 +19,8 @@ def plot(title: str, means: DataFrame, footnote: str) -> bytes:
     """Draw the means.
 
     Args:
-        title: of the test.
-        means: as ``analysis.means`` gives them.
+        title: title of the test.
+        means: mean ratings, as ``analysis.means`` gives them.
         footnote: text under the picture.
 
     Returns:

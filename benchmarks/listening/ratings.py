@@ -30,8 +30,8 @@ class Ratings:
 
     Args:
         listener: id that the page drew.
-        name: as given by the listener; may be empty.
-        pages: by page and stimulus, the rating from the test's lowest to 100.
+        name: name that the listener gave; may be empty.
+        pages: rating by page and stimulus, from the test's lowest to 100.
     """
 
     listener: str
@@ -49,7 +49,7 @@ def read_ratings(text: str | bytes, test: ListeningTest) -> Ratings:
 
     Args:
         text: content of the file.
-        test: what was rated.
+        test: test that was rated.
 
     Raises:
         ValueError: it is no such file, is of another test, or a page is unknown, incomplete or holds a rating that is
@@ -114,8 +114,8 @@ def read_folder(folder: Path, test: ListeningTest) -> list[Ratings]:
     """The ratings of all listeners of a test.
 
     Args:
-        folder: of the test; the files are in its ``ratings``.
-        test: what was rated.
+        folder: folder of the test; the files are in its ``ratings``.
+        test: test that was rated.
 
     Raises:
         ValueError: there is no file, or some are wrong (each is named, with what is wrong), or two of one listener
@@ -149,8 +149,8 @@ def scores(ratings: Sequence[Ratings], test: ListeningTest) -> DataFrame:
     """One line for each rating, with its listener, clip and condition.
 
     Args:
-        ratings: of some listeners.
-        test: what they rated.
+        ratings: ratings of some listeners.
+        test: test that they rated.
 
     Returns:
         columns ``SCORE_COLUMNS``.

@@ -31,8 +31,8 @@ class Results:
         listeners: names of all listeners, by id.
         screened: result of the screening of each listener.
         scores: ratings of those that count, one a line.
-        means: as ``analysis.means`` gives them.
-        pairs: as ``analysis.pairs`` gives them.
+        means: mean ratings, as ``analysis.means`` gives them.
+        pairs: compared systems, as ``analysis.pairs`` gives them.
         screening: rule by which the listeners were screened.
     """
 
@@ -61,8 +61,8 @@ def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screenin
     """Screen the listeners, and compute means and tests of the others.
 
     Args:
-        ratings: of all listeners.
-        test: what they rated.
+        ratings: ratings of all listeners.
+        test: test that they rated.
         screening: which listeners count.
 
     Raises:
@@ -151,7 +151,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
 
     Args:
         results: the results.
-        folder: where.
+        folder: folder to write to.
 
     Returns:
         the files.

@@ -47,7 +47,7 @@ class Screened:
         listener: id.
         reference_below: share of the hidden references rated below the screening's limit.
         anchor_above: share of the low anchors rated above it; NaN where there were none.
-        reason: why the ratings do not count; None where they do.
+        reason: reason why the ratings do not count; None where they do.
     """
 
     listener: str
@@ -60,7 +60,7 @@ def screen(scores: DataFrame, screening: Screening = SCREENINGS["encodec"]) -> l
     """Screen every listener.
 
     Args:
-        scores: as ``ratings.scores`` gives them.
+        scores: scores of the listeners, as ``ratings.scores`` gives them.
         screening: the rule.
     """
     return [_judge(str(listener), own, screening) for listener, own in scores.groupby("listener", sort=False)]

@@ -30,7 +30,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
     """Serves a listening test.
 
     Args:
-        folder: of the test.
+        folder: folder of the test.
         host: address to listen on.
         port: port; 0 takes a free one.
         said: called with a line for each file of ratings that arrives.
@@ -70,7 +70,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
         """Store a listener's file; the same file is stored only once, and none is overwritten.
 
         Args:
-            content: of the request.
+            content: content of the request.
 
         Returns:
             the name of the stored file.

@@ -24,6 +24,6 @@ def script(name: str, content: bytes) -> str:
 
     Args:
         name: id of the stimulus.
-        content: of its file.
+        content: content of its file.
     """
     return f'sound("{name}","{base64.b64encode(content).decode()}");\n'

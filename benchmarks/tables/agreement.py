@@ -25,7 +25,7 @@ class Agreement:
         metric: name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
         concordant: pairs in the paper's order; a tie is not counted as one.
         pairs: pairs whose published figures differ by more than the margin and which were both measured.
-        margin: in the metric's own unit.
+        margin: margin in the metric's own unit.
     """
 
     metric: str
@@ -78,7 +78,7 @@ def agreement_over(tables: Sequence[Table]) -> list[Agreement]:
     where all tables have the same.
 
     Args:
-        tables: of one paper, or of several.
+        tables: tables of one paper, or of several.
     """
     by_metric: dict[str, list[Agreement]] = {}
     for table in tables:

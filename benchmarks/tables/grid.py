@@ -152,7 +152,7 @@ def figure_cells(
 
     Args:
         line: the line.
-        names: of metrics and columns.
+        names: names of metrics and columns.
         beside: those of the names of which the paper has figures.
         alone: names of which only the paper has any.
         bold: names whose figure is the best of its kind.

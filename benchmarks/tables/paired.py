@@ -19,8 +19,8 @@ def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Sco
     both have. Bitrates are compared with the nearest of the other's within 5 %.
 
     Args:
-        row: with per-file tables.
-        other: what it is compared with; measured on the same clips, at least in part.
+        row: row with per-file tables.
+        other: result it is compared with; measured on the same clips, at least in part.
 
     Returns:
         differences with their 95 % intervals (``over_seeds``); empty where nothing can be compared.

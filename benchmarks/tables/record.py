@@ -42,8 +42,8 @@ def write_record(table: Table, folder: Path) -> None:
     """Write ``table.json``.
 
     Args:
-        table: as it was made.
-        folder: where; origins are told relative to it.
+        table: table that was made.
+        folder: folder to write to; origins are told relative to it.
     """
     content = {
         "format": FORMAT,
@@ -86,7 +86,7 @@ def read_record(folder: Path) -> Table:
     """The table that was written to a folder.
 
     Args:
-        folder: with ``table.json``.
+        folder: folder with ``table.json``.
 
     Raises:
         TableRecordError: an older version wrote the folder, or the file is damaged.

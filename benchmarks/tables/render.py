@@ -121,7 +121,7 @@ def print_table(table: Table, console: Console | None = None) -> None:
 
     Args:
         table: the table.
-        console: where; standard output where it is None.
+        console: console to print to; None is standard output.
     """
     console = console or standard_output()
     console.print(terminal(table, console.width))
@@ -144,7 +144,7 @@ def write_table(table: Table, folder: Path | str) -> None:
 
     Args:
         table: the table.
-        folder: where; made where it is missing.
+        folder: folder to write to; made where it is missing.
     """
     folder = Path(folder)
     contents: dict[str, str | bytes] = {

@@ -25,7 +25,7 @@ class Figures:
     """Some of a paper's figures for a row.
 
     Attributes:
-        published: by metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
+        published: figures by metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
         bitrate: kbps at which they hold; None is the row's highest.
         label: the paper's name of that bitrate, such as "8 kbps".
         domain: the paper's category of sound; ``"all"`` is the whole test set.
@@ -42,7 +42,7 @@ class RowSpec:
     """The specification of a row; its ``kind`` says how it is made.
 
     Attributes:
-        name: as printed.
+        name: printed name.
         flags: the arguments of ``codeclab fit`` that make it (kind "trained").
         published: the paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
             shown as it stands. Names that are neither get a column of their own.
@@ -57,8 +57,8 @@ class RowSpec:
         figures: the paper's figures where they hold at several bitrates or for single domains.
         bitrates: kbps to measure this row at, instead of the table's.
         sizes: sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
-        run: what the folder of its run is named after, so that a codec that stands in several tables under several
-            names is trained once; None takes the row's name.
+        run: name of its run's folder, so that a codec that stands in several tables under several names is trained
+            once; None takes the row's name.
         entropies: the paper's bits per code of each codebook; None for one that it does not tell.
     """
 
@@ -133,13 +133,13 @@ class RowResult:
         summary: ``Evaluation.summary`` of its codec; None where it was not measured.
         wall_seconds: seconds it took to train.
         parameters: number of weights of the codec.
-        error: why there are no figures, in one line.
+        error: reason why there are no figures, in one line.
         codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
-        seeds: how many trainings, with other seeds, its figures are means of.
+        seeds: number of trainings, with other seeds, that its figures are means of.
         requested: requested kbps by those really used, of an encoder that does not keep to them exactly.
         listened: the listening test that its MUSHRA figures are of, in words.
         per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
-        origins: of each seed, its run and evaluation.
+        origins: run and evaluation of each seed.
     """
 
     spec: RowSpec
@@ -156,10 +156,10 @@ class RowResult:
 
     @classmethod
     def named(cls, name: str, summary: DataFrame | None = None, **more: Any) -> "RowResult":
-        """The result of a row that no table's YAML asked for, as of a single run.
+        """The result of a row that no table's YAML requested, as of a single run.
 
         Args:
-            name: as printed.
+            name: printed name.
             summary: ``Evaluation.summary``.
             more: attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
         """

@@ -25,16 +25,16 @@ class Table:
     """A comparison of rows.
 
     Args:
-        title: what is compared.
-        source: where the published figures stand, such as "EnCodec (2022), Table 2".
+        title: title of the comparison.
+        source: origin of the published figures, such as "EnCodec (2022), Table 2".
         metrics: names from ``METRICS``, in the order of the columns.
-        rows: in the paper's order.
+        rows: rows in the paper's order.
         notes: lines to print under the table.
         ranked: whether the best figure at a bitrate may be set in bold: False for runs too short to rank.
         full_size: whether the rows are as large and trained for as long as the paper's, so that its figures can stand
             beside theirs; None where that is so of ranked rows.
         columns: names from ``COLUMNS``, shown after the metrics.
-        margin: by metric, the published difference above which ``agreement`` counts a pair of rows; 0 where not given.
+        margin: published difference, by metric, above which ``agreement`` counts a pair of rows; 0 where not given.
         figure: kind of the picture, from ``FIGURES``; None draws every metric.
         against: name of the row that the others are compared with clip by clip; without it, none are.
 
@@ -122,7 +122,7 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
 
     Args:
         table: the table.
-        domain: of which clips, and of which published figures.
+        domain: domain of the clips, and of the published figures.
     """
     names = (*table.metrics, *table.own_columns)
     return [line for row in table.rows for line in _lines_of(row, domain, names)]
@@ -157,7 +157,7 @@ def _scores(row: RowResult, domain: str, names: Sequence[str]) -> dict[float, di
 
 
 def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> float | None:
-    """Of the bitrates measured, each with the one asked for, the one that published figures stand beside."""
+    """Of the bitrates measured, each with the one requested, the one that published figures stand beside."""
     if not measured:
         return None
     if wanted is None:

@@ -51,7 +51,7 @@ class Clips(Sequence[Clip]):
     quarter in, three quarters in, or the end.
 
     Args:
-        recordings: where the clips come from, in the order of the result.
+        recordings: recordings that the clips come from, in the order of the result.
         read: reads them.
         sample_rate: Hz.
         channels: channels of the clips.
@@ -182,7 +182,7 @@ def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[
 
     Args:
         recordings: all there are.
-        limit: how many are wanted; None keeps all.
+        limit: highest number of recordings; None keeps all.
 
     Returns:
         the chosen, domains in turn.

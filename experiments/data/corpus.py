@@ -29,7 +29,7 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
 
     Args:
         folder: folder or CSV file.
-        seed: of the split of files that have none.
+        seed: seed of the split of files that have none.
         known: earlier splits of files, by name: the training files of a run stay training files.
         floor: see ``assign_splits``.
 

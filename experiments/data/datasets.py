@@ -32,7 +32,7 @@ def share_out(items: Iterable[Item], names: Iterable[str], valid: float, test: f
     """Split at random, exactly in number: items in the order of a hash of their names are counted off.
 
     Args:
-        items: what is split.
+        items: items to split.
         names: the name of each, the same wherever the dataset is.
         valid: share of the validation split; of four items or more, one at least.
         test: share of the test split; of four items or more, one at least.
@@ -161,9 +161,9 @@ class Dataset:
         title: its whole name.
         domain: "speech", "music" or "general".
         layout: the files of a copy, one path per line, below the given folder.
-        rule: how it is split.
-        paper: whose rule that is.
-        licence: of the audio.
+        rule: rule of its split.
+        paper: paper that gives the rule.
+        licence: licence of the audio.
         find: files of a copy by split; None for another layout.
     """
 

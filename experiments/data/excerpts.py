@@ -53,7 +53,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
         seconds: length of an excerpt in seconds; shorter recordings are padded with zeros at the end.
         batch_size: items of the global batch.
         items: the global items of this rank.
-        seed: of all draws.
+        seed: seed of all draws.
         n_batches: number of batches.
     """
 

@@ -30,7 +30,7 @@ class Header:
         sample_rate: Hz.
         channels: number of channels.
         seconds: duration in seconds.
-        problem: why the file cannot be used ("empty", "silent", "holds NaN …"), or None.
+        problem: reason why the file cannot be used ("empty", "silent", "holds NaN …"), or None.
         peak: highest sample; 0 if not all samples were read.
         measured: whether the values come from decoding the file to its end, not from its header.
     """
@@ -47,7 +47,7 @@ def segment_seconds(header: Header, start: float, seconds: float) -> float | str
     """The length in seconds of a segment of a file, or why the segment cannot be used.
 
     Args:
-        header: of the file.
+        header: header of the file.
         start: seconds into the file.
         seconds: length of the segment as listed; 0 is all that is left.
     """

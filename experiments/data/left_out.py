@@ -27,8 +27,8 @@ class LeftOut:
 
     Args:
         files: number of files of the corpus, including those that cannot be used.
-        reasons: why each was left out, by name.
-        shorter: how each is shorter than listed, by name.
+        reasons: reason why each was left out, by name.
+        shorter: remark on each that is shorter than listed, by name.
     """
 
     files: int = 0
@@ -69,7 +69,7 @@ def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> No
     Args:
         corpus: the corpus.
         most: largest share of files that may be unusable, 0 to 1.
-        split: whose share is checked, too; files without a split are not counted there.
+        split: split whose share is checked, too; files without a split are not counted there.
 
     Raises:
         DataError: more cannot be used; the message names some, and the flag that allows them.

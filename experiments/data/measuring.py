@@ -87,7 +87,7 @@ class Measured:
         full_band: whether that is the whole band; see ``is_full_band``.
         rms_db: level over all channels in dB relative to full scale.
         peak_db: highest sample over all channels in dB relative to full scale.
-        problem: why the file cannot be used ("silent", "empty", "unreadable: ..."); empty if it can.
+        problem: reason why the file cannot be used ("silent", "empty", "unreadable: ..."); empty if it can.
     """
 
     sample_rate: int = 0

@@ -54,8 +54,8 @@ class AudioData(LightningDataModule):
         batch_size: excerpts in a batch, over all devices.
         n_batches: batches of the whole training; None takes the trainer's ``max_steps``.
         workers: processes that read, per device; None chooses from the number of cores (0 for the synthetic corpus).
-        seed: of the training draws.
-        split_seed: of the split of files that have none; runs that are compared must share it.
+        seed: seed of the training draws.
+        split_seed: seed of the split of files that have none; runs that are compared must share it.
         augmentations: applied to every excerpt, in order; None applies nothing.
         sampling: chooses the recordings; None is ``UniformByDuration``.
         valid_clips: validation clips, at most.
@@ -206,7 +206,7 @@ class AudioData(LightningDataModule):
         return {**batch, "audio": moved}
 
     def batches(self, start: int) -> Iterator[TrainBatch]:
-        """This rank's share of every batch from ``start`` on, read in this process as they are asked for."""
+        """This rank's share of every batch from ``start`` on, read in this process as they are requested."""
         excerpts = self._excerpts()
         return (excerpts[batch] for batch in itertools.count(start))
 
@@ -253,7 +253,7 @@ class AudioData(LightningDataModule):
         )
 
     def clips(self, split: str) -> Clips:
-        """The fixed clips of a split, read when asked for; the same for every run with this corpus.
+        """The fixed clips of a split, read when requested; the same for every run with this corpus.
 
         Args:
             split: "valid" (at most ``valid_clips``), "test" (at most ``max_test_clips``) or "train" (as "valid"),

@@ -43,7 +43,7 @@ def open_corpus(
     Args:
         folder: a folder of audio, a CSV manifest of one, "recordings" for those that ship with the package, or
             "synthetic" (or None) for the one made in memory. A path of such a name goes first, with a note.
-        seed: of the split of files that have none.
+        seed: seed of the split of files that have none.
         known: splits that files had before, by name, which they keep.
         floor: whether domains have their least numbers of test files; see ``assign_splits``.
 

@@ -29,7 +29,7 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
 
     Args:
         recording: the file, or a segment of it.
-        start_seconds: where the excerpt begins, within the recording; it is rounded to an output sample.
+        start_seconds: beginning of the excerpt within the recording, s; it is rounded to an output sample.
         seconds: length of the excerpt.
         sample_rate: Hz, of the result.
         channels: channels of the result; see ``convert_channels``.
@@ -104,7 +104,7 @@ class ShorterError(DataError):
         listed: its expected length.
 
     Attributes:
-        note: what the user should know; empty where only a manifest's milliseconds were rounded.
+        note: remark for the user; empty where only a manifest's milliseconds were rounded.
     """
 
     def __init__(self, path: Path, seconds: float, listed: float) -> None:

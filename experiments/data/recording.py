@@ -28,10 +28,10 @@ class Recording:
         full_band: whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
             higher; None if it was not measured.
         split: "train", "valid" or "test"; None until one is assigned.
-        name: in results: its path below the corpus, unique there.
+        name: name in results: its path below the corpus, unique there.
         band_hz: highest frequency with energy, measured by ``codeclab data scan``; None if not measured.
         rms_db: level of the whole file in dB relative to full scale, over all its channels; None if not measured.
-        part_of: of a segment, the name of the recording that it was cut from; empty for a whole file.
+        part_of: name of the recording that a segment was cut from; empty for a whole file.
         start: seconds into the file at which a segment begins, ``seconds`` long; 0 for a whole file.
         gain_db: gain in dB with which it is read.
         mixed: a recording that is added to it, from its own ``start`` on and with its own gain; None adds none.
@@ -64,7 +64,7 @@ class Corpus:
     """All recordings, by split, with the function that reads them.
 
     Args:
-        name: where it comes from, for messages.
+        name: origin of the recordings, for messages.
         read: reads an excerpt of one of its recordings.
         train: recordings to train on.
         valid: recordings to validate on.

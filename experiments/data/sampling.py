@@ -33,7 +33,7 @@ class Sampling(ABC):
         """Choose the recordings of one item; several are mixed.
 
         Args:
-            rng: of this item alone.
+            rng: random generator of this item alone.
             batch: number of the batch since the training began.
             item: number of the item in the global batch.
             batch_size: items in the global batch.
@@ -177,7 +177,7 @@ class EnCodecMixing(Sampling):
     equally likely, as with ``UniformByDuration``; unless the strategies that need what it lacks have probability 0.
 
     Args:
-        probabilities: of s1, s2, s3 and s4.
+        probabilities: probabilities of s1, s2, s3 and s4.
         music: domains that are music.
 
     Raises:
@@ -232,7 +232,7 @@ class DurationChoice:
 
     Args:
         recordings: all of them.
-        indices: of those that are drawn.
+        indices: indices of those that are drawn.
     """
 
     def __init__(self, recordings: Sequence[Recording], indices: Sequence[int]) -> None:

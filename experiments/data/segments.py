@@ -32,9 +32,9 @@ def draw_segments(
     gain that EnCodec trains with (section 4.1), and drawn anew where it clips.
 
     Args:
-        recordings: of the test split.
+        recordings: recordings of the test split.
         rule: gives their length and number.
-        seed: of all draws.
+        seed: seed of all draws.
         overlap: whether a category that is too short is filled up with segments that overlap.
 
     Returns:

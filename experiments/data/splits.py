@@ -38,7 +38,7 @@ def assign_splits(
 
     Args:
         recordings: all of them; splits that are given are kept.
-        seed: of the split, not of the training: runs that are compared must share it.
+        seed: seed of the split, not of the training: runs that are compared must share it.
         known: splits that files had before, by name, which they keep; the others go by their hash alone.
         floor: whether domains have their least numbers; runs that began before there were any have none.
     """
@@ -94,7 +94,7 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
 
     Args:
         listed: the recordings as they were found.
-        assigned: as ``assign_splits`` gave them back.
+        assigned: recordings as ``assign_splits`` gave them back.
     """
     if all(before.split == after.split for before, after in zip(listed, assigned, strict=True)):
         return ""

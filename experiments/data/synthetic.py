@@ -174,11 +174,11 @@ def make_synthetic_corpus() -> Corpus:
 def read_synthetic(
     recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int
 ) -> Tensor:
-    """Read part of a synthetic recording, made at the rate asked for; zero beyond its end.
+    """Read part of a synthetic recording, made at the requested rate; zero beyond its end.
 
     Args:
         recording: one of ``make_synthetic_corpus``.
-        start_seconds: where the excerpt begins.
+        start_seconds: beginning of the excerpt, s.
         seconds: its length in seconds.
         sample_rate: Hz.
         channels: number of channels; those after the first are delayed copies at another level.

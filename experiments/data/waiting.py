@@ -22,12 +22,12 @@ def read_when_there(
     """Read an excerpt of a corpus; if the whole corpus is gone, wait for it for at most five minutes.
 
     Args:
-        corpus: that it belongs to.
-        recording: of which.
+        corpus: corpus that it belongs to.
+        recording: recording to read.
         start: seconds into it.
         seconds: its length.
         sample_rate: Hz of the result.
-        channels: of the result.
+        channels: number of channels of the result.
 
     Raises:
         DataError: the corpus does not come back, or is there and the file cannot be read.

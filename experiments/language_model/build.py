@@ -69,8 +69,8 @@ class LanguageModelCLI(RunCLI):
     """A run with what the codec says put in; it builds, and runs nothing.
 
     Args:
-        codec: whose codes are learnt.
-        folder: of the run.
+        codec: codec whose codes are learnt.
+        folder: folder of the run.
         recipe: its name or path.
         settings: those given over the recipe's, as ``SettingsParser`` reads them.
     """
@@ -159,6 +159,6 @@ class LanguageModelCLI(RunCLI):
         """Train, or go on where the run stopped.
 
         Raises:
-            Stopped: a signal asked for it; all that was trained is kept.
+            Stopped: a signal requested it; all that was trained is kept.
         """
         self.train("", "to code by it: codeclab encode IN OUT --entropy lm")

@@ -27,8 +27,8 @@ class LanguageModelCheckpoint(RunCheckpoint):
         every: batches between two validations.
         steps: batches of the whole run.
         minutes: between two ``last.ckpt`` at most; 0 writes none by time.
-        codec: whose codes are learnt.
-        counts: how often each entry was seen in training, ``[K, size]``.
+        codec: codec whose codes are learnt.
+        counts: number of times each entry was seen in training, ``[K, size]``.
     """
 
     def __init__(

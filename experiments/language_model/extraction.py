@@ -29,9 +29,9 @@ class SplitCodes:
     """The codes of one split, recording after recording.
 
     Attributes:
-        codes: of all codebooks, ``[K, T]``.
+        codes: codes of all codebooks, ``[K, T]``.
         starts: frame at which each piece begins, and at the end ``T``.
-        domains: of each piece.
+        domains: domain of each piece.
     """
 
     codes: NDArray[np.int32]
@@ -47,10 +47,10 @@ def split_codes(codec: Codec, corpus: Corpus, split: str, folder: Path) -> Split
     """The codes of a split's recordings; read where they were extracted before, by this codec from these files.
 
     Args:
-        codec: in evaluation mode.
+        codec: codec in evaluation mode.
         corpus: the recordings.
         split: ``train`` or ``valid``.
-        folder: where they are kept, as ``codes_SPLIT.safetensors``.
+        folder: folder in which they are kept, as ``codes_SPLIT.safetensors``.
 
     Raises:
         DataError: the split holds nothing that can be read.

@@ -28,19 +28,19 @@ class LanguageModelExperiment(lightning.LightningModule):
     from which the sinusoids count. The loss is the mean cross entropy over codebooks and time steps.
 
     Args:
-        n_codebooks: of the codec.
+        n_codebooks: number of the codec's codebooks.
         codebook_size: entries of each.
-        frame_rate: of the codec, Hz.
+        frame_rate: frame rate of the codec, Hz.
         bandwidths: numbers of codebooks that the codec offers.
         dimension: channels.
         n_layers: attention layers.
         n_heads: heads of each.
         feedforward: channels of the feed-forward blocks.
-        receptive_seconds: how far each attention sees back.
+        receptive_seconds: time that each attention sees back, s.
         most_offset: positions are offset by less than this, frames; 1 offsets none.
         start: ``random`` as in the paper, or ``codec``: of the codec's vectors and frequencies (``start_from_codec``).
         optimizer: its settings.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Raises:
         ValueError: sizes that make no model.

@@ -42,11 +42,11 @@ class TrainSequences(Dataset[CodesBatch]):
     recording goes on with another one, from its start.
 
     Args:
-        codes: of the training split.
-        frames: of a sequence.
+        codes: codes of the training split.
+        frames: frames of a sequence.
         share: positions in the batch that this process loads.
-        seed: of the draws.
-        n_batches: of the training.
+        seed: seed of the draws.
+        n_batches: number of batches of the training.
     """
 
     def __init__(self, codes: SplitCodes, frames: int, share: range, seed: int, n_batches: int) -> None:
@@ -81,8 +81,8 @@ def chunked(codes: SplitCodes, frames: int, most: int | None = None) -> list[NDA
     """The codes of recordings as files of codes hold them: each in chunks ``[K, t]`` from its start.
 
     Args:
-        codes: of a split.
-        frames: of a chunk, the last of a recording fewer.
+        codes: codes of a split.
+        frames: frames of a chunk, the last of a recording fewer.
         most: chunks, at most, spread over all; None takes all.
     """
     spans = [
@@ -106,12 +106,12 @@ class CodesData(LightningDataModule):
     Its ``codec``, ``cache`` and, for a run that is continued, ``start_batch`` are set before it is used.
 
     Args:
-        folder: of audio, a manifest, ``recordings``, or None for the synthetic corpus (see ``AudioData``).
-        seconds: of a training sequence (EnCodec 3.3: 5).
+        folder: folder of audio, a manifest, ``recordings``, or None for the synthetic corpus (see ``AudioData``).
+        seconds: length of a training sequence, s (EnCodec 3.3: 5).
         batch_size: sequences of a batch, over all devices.
         valid_chunks: chunks to validate on, at most, spread over the validation recordings.
-        seed: of the training draws.
-        split_seed: of the split of files that are in no split.
+        seed: seed of the training draws.
+        split_seed: seed of the split of files that are in no split.
 
     Raises:
         ValueError: a size that is not positive, or a negative seed.

@@ -24,9 +24,9 @@ def start_from_codec(model: LanguageModel, codec: Codec, counts: NDArray[np.int6
 
     Args:
         model: not trained yet.
-        codec: whose codes it will predict.
-        counts: how often each entry is chosen, ``[K, size]``.
-        seed: of the matrix.
+        codec: codec whose codes it will predict.
+        counts: number of times each entry is chosen, ``[K, size]``.
+        seed: seed of the matrix.
     """
     generator = torch.Generator().manual_seed(seed)
     vectors = [vectors_of(codec.quantizer, index).float().cpu() for index in range(model.n_codebooks)]

@@ -27,7 +27,7 @@ class Chosen:
     Attributes:
         clips: those that are rated.
         practice: the one of the page for training.
-        messages: for the user.
+        messages: messages for the user.
     """
 
     clips: list[Clip]
@@ -39,7 +39,7 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     """All clips from which a test may choose.
 
     Args:
-        subjects: what is compared.
+        subjects: subjects that are compared.
         data: folder of audio; None is what the runs were measured on.
         seconds: length of a clip.
         split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
@@ -100,7 +100,7 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
 
     Args:
         clips: all that there are.
-        per_domain: how many of each domain.
+        per_domain: number of clips of each domain.
         seed: decides which.
 
     Raises:

@@ -20,7 +20,7 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
 
     Args:
         request: its settings.
-        folder: where it is written, completely or not at all.
+        folder: folder to write to, completely or not at all.
 
     Returns:
         messages for the user.

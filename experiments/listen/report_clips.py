@@ -23,7 +23,7 @@ class ReportClips:
     Args:
         sources: the rows' runs.
         data: folder of audio in place of the runs' own; None keeps those.
-        device: where codecs run.
+        device: device that codecs run on.
         split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
     """
 

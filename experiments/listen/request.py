@@ -15,18 +15,18 @@ class ListeningRequest:
         runs: runs, a table's folder, or what ``Codec.from_pretrained`` reads.
         baselines: each a name and ``ARGUMENT=VALUE`` words.
         data: folder of audio; None is what was measured on.
-        clips: of each domain.
+        clips: number of clips of each domain.
         seconds: length of a clip.
         split: part of the data; None is test, or all where nothing was trained on it.
         bitrates: kbps; None is all.
         mid_anchor: whether there is one of 7 kHz.
         low_anchor: whether there is one of 3.5 kHz.
-        lowest: of the ratings, 0 or 1.
+        lowest: lowest rating, 0 or 1.
         clips_per_listener: None is all.
         lufs: loudness wanted.
         listen: seconds that each stimulus must at least be heard.
         seed: decides the clips and the ids.
-        title: of the test.
+        title: title of the test.
         device: cpu or cuda; None is cuda where there is one.
     """
 

@@ -30,7 +30,7 @@ class Source:
 
     Attributes:
         row: the row's name.
-        folder: of the run, or of a baseline's or published codec's figures.
+        folder: folder of the run, or of a baseline's or published codec's figures.
         figures: the folder of its evaluation.
     """
 

@@ -49,7 +49,7 @@ class Stimuli:
     """All stimuli of a test, kept on disk until their common loudness is known.
 
     Args:
-        folder: for their files; the caller removes it.
+        folder: folder for their files; the caller removes it.
         sample_rate: Hz.
     """
 
@@ -109,8 +109,8 @@ def make_conditions(subjects: Sequence[Subject], cutoffs: Sequence[int], folder:
 
     Args:
         subjects: the systems.
-        cutoffs: of the anchors, Hz.
-        folder: of the test, from which the runs' folders are told.
+        cutoffs: cutoffs of the anchors, Hz.
+        folder: folder of the test, from which the runs' folders are told.
     """
     kinds = {LOW: LOW_ANCHOR, MID: MID_ANCHOR}
     conditions = [Condition("Reference", REFERENCE)]
@@ -129,10 +129,10 @@ def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject],
     """Every clip under every condition, in the order of ``make_conditions``.
 
     Args:
-        pool: where they wait.
+        pool: folder in which they wait.
         clips: the originals.
         subjects: the systems.
-        request: for the anchors and the device.
+        request: request that gives the anchors and the device.
     """
     device = torch.device(request.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     stimuli = Stimuli(pool, clips[0].sample_rate)

@@ -31,10 +31,10 @@ class Subject:
     """Something that codes clips.
 
     Attributes:
-        name: as printed.
+        name: printed name.
         rates: number of codebooks by true kbps; for a baseline, the requested kbps.
-        codec: what ``Codec.from_pretrained`` reads; None for a baseline.
-        baseline: what ``make_baseline`` takes; None for a codec.
+        codec: argument of ``Codec.from_pretrained``; None for a baseline.
+        baseline: argument of ``make_baseline``; None for a codec.
         source: its run or figures; None if it was only named.
     """
 
@@ -48,8 +48,8 @@ class Subject:
         """Position of the clip, true kbps and audio ``[C, N]`` at the clip's rate, for every clip and bitrate.
 
         Args:
-            clips: what is coded.
-            device: where a codec runs.
+            clips: clips to code.
+            device: device that a codec runs on.
         """
         if self.codec is None:
             baseline = make_baseline(self.baseline or {})

@@ -23,8 +23,8 @@ def write_test(
     """Pages, sound and key.
 
     Args:
-        folder: where.
-        conditions: what is compared.
+        folder: folder to write to.
+        conditions: conditions that are compared.
         chosen: the clips.
         stimuli: every clip under every condition.
         request: the loudness, the seed and the words.

@@ -46,9 +46,9 @@ class Measurement:
         subject: the codec or baseline.
         bitrates: kbps.
         clips: the data it is measured on.
-        split: of the data.
+        split: split of the data.
         stamp: all that its figures depend on.
-        folder: where they are kept, named by that.
+        folder: folder in which its figures are kept, named by the stamp.
     """
 
     subject: Codec | Baseline
@@ -98,7 +98,7 @@ def measure_untrained(job: Job) -> Evaluation:
     Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
 
     Args:
-        job: of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
+        job: job of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
 
     Raises:
         RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
@@ -128,7 +128,7 @@ def untrained_columns(row: RowSpec, spec: TableSpec, evaluation: Evaluation) -> 
     Args:
         row: the row.
         spec: its table.
-        evaluation: what ``measure_untrained`` returned for it.
+        evaluation: return value of ``measure_untrained`` for it.
     """
     rates = sorted(evaluation.per_file["bitrate_kbps"].unique())
     subject = untrained(row)

@@ -26,7 +26,7 @@ def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowRe
 
     Args:
         draft: the row.
-        outcomes: of its jobs, in their order.
+        outcomes: outcomes of its jobs, in their order.
         spec: the table.
     """
     try:
@@ -84,7 +84,7 @@ def summary_over_seeds(measurements: Sequence[tuple[Evaluation, DataFrame]]) -> 
     """One summary of a row's runs.
 
     Args:
-        measurements: of each seed, the evaluation and the table's columns as lines of a summary.
+        measurements: evaluation of each seed, and the table's columns as lines of a summary.
     """
     if len(measurements) == 1:
         return _joined([measurements[0][0].summary, measurements[0][1]])

@@ -15,10 +15,10 @@ class Compute:
     """The size of a training.
 
     Attributes:
-        batches: how many.
+        batches: number of batches.
         batch_size: items in each, over all devices.
         seconds: duration of an item in seconds.
-        hardware: in words; empty if unknown.
+        hardware: hardware in words; empty if unknown.
     """
 
     batches: int
@@ -61,9 +61,9 @@ def describe_compute(
     """A sentence for under a table; none where no row was trained.
 
     Args:
-        trained: of each row that was trained, its training.
-        seconds: that these took, by row, as far as they are known.
-        device: what they ran on.
+        trained: training of each row that was trained.
+        seconds: time that these took, by row, as far as it is known, s.
+        device: device they ran on.
         paper: the paper's training, where it states one.
     """
     if not trained:

@@ -34,7 +34,7 @@ class TableRequest:
         data: folder of audio; None is the synthetic corpus.
         runs: folder of runs.
         workers: processes for ViSQOL.
-        seeds: how often each row is trained.
+        seeds: number of trainings of each row.
         extra: flags of ``codeclab fit`` for every row.
         alone: a row has one device unless its flags request more, however many the machine has.
         on_cores: rows have a share of the cores each, and so no processes of their own that read audio.
@@ -76,12 +76,12 @@ class Draft:
     """A row before it is made.
 
     Attributes:
-        row: of the table.
+        row: row of the table.
         jobs: one a seed; none where the row only shows the paper's figures, or cannot be made.
         left: batches still to train, by job.
-        seconds: of a batch; None where none was timed.
+        seconds: time of a batch, s; None where none was timed.
         size: bytes that a run's checkpoints and codec will take.
-        error: why it cannot be made.
+        error: reason why it cannot be made.
         usual: batches that its recipe or the scale would train; None where neither says, or it starts from a codec.
         compute: the size of each of its trainings; None where it is not trained.
         start: the run or codec whose weights it starts from, as ``--init`` names it; None is random weights.
@@ -112,10 +112,10 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
     """Build a row's parts and drop them again, so that errors are reported before any row is trained.
 
     Args:
-        row: of the table.
-        request: what the command asks of every row.
+        row: row of the table.
+        request: the command's request for every row.
         timed: whether its batches are.
-        notes: where it is said what the row leaves out of its recipe; shared by rows, nothing is said twice.
+        notes: printer of notes on what the row leaves out of its recipe; shared by rows, nothing is said twice.
     """
     draft = Draft(row)
     try:

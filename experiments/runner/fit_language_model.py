@@ -61,7 +61,7 @@ def fit_language_model(job: Job) -> None:
     Raises:
         RunFolderError: another one is in its folder.
         NonFiniteLossError: its loss is not finite.
-        Stopped: a signal asked for it; all that was trained is kept.
+        Stopped: a signal requested it; all that was trained is kept.
     """
     if job.language_model is None:
         return

@@ -26,9 +26,9 @@ class Job:
         name: the run's name, under which it is locked, too.
         runs: the folder of runs.
         config: the run's resolved settings; None for a row that is measured and not trained.
-        seed: which of the row's seeds, from 0.
+        seed: number of the row's seed, from 0.
         steps: batches to train.
-        devices: how many it is trained on.
+        devices: number of devices it is trained on.
         parameters: number of the codec's weights.
         data: folder of audio; None is the synthetic corpus.
         clips: settings of ``AudioData`` that choose the clips of a row that is not trained.
@@ -81,7 +81,7 @@ class Outcome:
     """The outcome of a job.
 
     Attributes:
-        error: why it failed, in one line; None where it is done.
+        error: reason why it failed, in one line; None where it is done.
         busy: another runner is making it, and this one did not wait.
     """
 

@@ -34,7 +34,7 @@ class Submitted:
 
     Args:
         handle: submitit's.
-        slots: that it takes.
+        slots: slots that it takes.
     """
 
     def __init__(self, handle: Any, slots: Sequence[str | None] = ()) -> None:
@@ -80,7 +80,7 @@ class Launcher(ABC):
 
         Args:
             jobs: the first that there is room for is next.
-            wait: for other runners that are making one.
+            wait: whether to wait for other runners that are making one.
 
         Returns:
             the outcomes, in the jobs' order.
@@ -125,7 +125,7 @@ class LocalLauncher(Launcher):
 
     Args:
         runs: the folder of runs; logs are beside them.
-        slots: of each job that is made at the same time, the GPU as CUDA_VISIBLE_DEVICES names it (more than once
+        slots: one for each job that is made at the same time: the GPU as CUDA_VISIBLE_DEVICES names it (more than once
             where jobs share it), or None for a share of the cores.
     """
 

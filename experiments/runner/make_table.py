@@ -47,7 +47,7 @@ class MadeTable:
 
     Attributes:
         table: its rows, each with its request and its results.
-        folder: where it is written: ``table.md``, ``.csv``, ``.tex``, ``.png`` and ``.json``.
+        folder: folder of the files ``table.md``, ``.csv``, ``.tex``, ``.png`` and ``.json``.
     """
 
     table: Table
@@ -91,10 +91,10 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
     """Build and check every row, time its batches, and print the plan.
 
     Args:
-        request: what every row has in common.
+        request: request that every row has in common.
         chosen: the rows.
-        slots: what rows that are made at the same time have each.
-        notes: where it is said what rows leave out of their recipes.
+        slots: slot of each row that is made at the same time; None is a share of the cores.
+        notes: printer of notes on what rows leave out of their recipes.
     """
     runs = Path(request.runs)
     with in_threads(threads_each(len(slots))) if request.on_cores else nullcontext():
@@ -110,11 +110,11 @@ def make_table(
     """Train what is not trained yet, measure what is not measured, and write the table.
 
     Args:
-        request: what every row has in common.
+        request: request that every row has in common.
         drafts: the rows.
-        slots: what rows that are made at the same time have each.
+        slots: slot of each row that is made at the same time; None is a share of the cores.
         launcher: makes the jobs.
-        output: where the table is written; None names a folder of runs after the table and its scale.
+        output: folder to write the table to; None names a folder of runs after the table and its scale.
     """
     spec, scale = request.spec, request.scale
     jobs = longest_first(drafts) if slots else [job for draft in drafts for job in draft.jobs]

@@ -42,9 +42,9 @@ def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
     """Make one job under its lock: train what is missing, its language model too, measure what is not measured.
 
     Args:
-        job: what to make.
-        wait: for another runner that is making it; else the outcome is ``busy``.
-        notes: where it is said what a row leaves out of its recipe; None says nothing.
+        job: job to make.
+        wait: whether to wait for another runner that is making it; else the outcome is ``busy``.
+        notes: printer of notes on what a row leaves out of its recipe; None says nothing.
     """
     with ExitStack() as locks:
         # A run on several devices is trained by a process of its own, which takes the second one.
@@ -99,8 +99,8 @@ def train(job: Job, notes: Notes | None = None) -> None:
     """Train a job to its end, or continue it where it stopped.
 
     Args:
-        job: what to train.
-        notes: where it is said what a row leaves out of its recipe; None says nothing.
+        job: job to train.
+        notes: printer of notes on what a row leaves out of its recipe; None says nothing.
     """
     if job.is_trained:
         return

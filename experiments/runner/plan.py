@@ -23,7 +23,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     Args:
         drafts: the rows.
         runs: the folder of runs.
-        slots: for each row made at the same time, its GPU, or None for a share of the cores; empty for one row.
+        slots: slot of each row made at the same time: its GPU, or None for a share of the cores; empty for one row.
         elsewhere: rows run on other machines, where nothing was timed.
     """
     at_a_time = max(len(slots), 1)

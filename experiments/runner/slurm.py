@@ -51,10 +51,10 @@ class SlurmLauncher(Launcher):
 
     Args:
         runs: the folder of runs, on a file system that the cluster shares.
-        words: what Slurm is asked for, as ``KEY=VALUE``.
+        words: options requested of Slurm, as ``KEY=VALUE``.
 
     Raises:
-        RecipeError: Slurm is not installed, or submitit does not know what is asked for.
+        RecipeError: Slurm is not installed, or submitit does not know what is requested.
     """
 
     pause = 2.0
@@ -105,7 +105,7 @@ class SlurmLauncher(Launcher):
         raise Stopped(number, told=True)
 
     def _executor(self, defaults: dict[str, Any]) -> Any:
-        """What submits; ``defaults`` are asked for where the user asks for nothing else."""
+        """What submits; ``defaults`` are requested where the user requests nothing else."""
         executor = submitit.AutoExecutor(folder=self.folder / "%j", cluster="slurm")
         executor.update_parameters(**{"stderr_to_stdout": True} | defaults | self.settings)
         return executor

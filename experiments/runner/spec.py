@@ -30,21 +30,21 @@ class TableSpec:
 
     Attributes:
         name: the file's stem.
-        title: as printed.
-        source: where the rows and the published figures come from.
-        rows: in order.
-        metrics: what is measured on decoded audio; may be empty where there are columns.
+        title: printed title.
+        source: origin of the rows and the published figures.
+        rows: rows in order.
+        metrics: metrics of decoded audio; may be empty where there are columns.
         bitrates: kbps to measure at; a number n stands for n rates from lowest to highest; None for all.
-        scale: the scale used when none is asked for.
+        scale: the scale used when none is requested.
         sample_rate: Hz at which every row is judged, so that codecs of other rates can be compared; None judges each
             codec at its own.
         columns: names from ``COLUMNS``, shown beside the metrics.
-        margin: by metric, the published difference above which two rows are a pair that ``agreement`` counts.
+        margin: published difference, by metric, above which two rows are a pair that ``agreement`` counts.
         figure: kind of the picture, from ``FIGURES``; None draws every metric.
         notes: lines to print under the table.
         against: name of the row that the others are compared with clip by clip.
         compute: the paper's training, where it states one.
-        data: the corpus used when none is asked for, as ``--data`` takes it; None is the synthetic corpus.
+        data: the corpus used when none is requested, as ``--data`` takes it; None is the synthetic corpus.
     """
 
     name: str
@@ -80,7 +80,7 @@ class TableSpec:
         """The table with rows that were made.
 
         Args:
-            rows: what came out of each.
+            rows: result of each row.
             notes: lines to print under the table, before the spec's own.
             ranked: whether the rows are trained often or for long enough for the best figure to be set in bold.
             full_size: whether they are the paper's in size and training; None where that is so of ranked rows.

@@ -52,7 +52,7 @@ def batch_seconds(cli: CodecCLI, runs: Path, devices: int = 1) -> float | None:
     Args:
         cli: the experiment, built for one device with ``--dry-run``.
         runs: the folder of runs, beside which they are kept.
-        devices: how many share a batch.
+        devices: number of devices that share a batch.
 
     Returns:
         None where it cannot be timed; training will say why.
@@ -85,7 +85,7 @@ def time_batch(cli: CodecCLI, items: int) -> float:
 
     Args:
         cli: the experiment, built for one device with ``--dry-run``.
-        items: in a batch, on this device.
+        items: number of items in a batch, on this device.
     """
     cli.model.discriminator_warmup = 0
     cli.model.quantizer_start_frames = 0  # k-means over many batches is done once in a run, not in each batch

@@ -17,8 +17,8 @@ def log_table(table: Table, jobs: Mapping[str, Sequence[Job]], output: Path) -> 
     """Log a table to a W&B run of its own, which the same table continues; nothing where W&B is not wanted.
 
     Args:
-        table: what was made.
-        jobs: of each row, by its name; the clips are those of the first.
+        table: table that was made.
+        jobs: jobs of each row, by its name; the clips are those of the first.
         output: the table's folder, where the log is written.
     """
     if not is_wanted():

@@ -20,7 +20,7 @@ def work(job: bytes, wait: bool, visible: str | None = None, runner: int | None 
 
     Args:
         job: a pickled ``Job``, read once this process listens to signals and has its devices.
-        wait: for another runner that is making it.
+        wait: whether to wait for another runner that is making it.
         visible: CUDA_VISIBLE_DEVICES, which submitit's local executor has hidden; on a cluster it is left alone.
         runner: process on this machine with which this one ends.
     """

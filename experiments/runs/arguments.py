@@ -84,8 +84,8 @@ def explain_refusal(error: str, request: Request, known: Iterable[str]) -> str:
     """Why the parser refused what a command asks for.
 
     Args:
-        error: what the parser said.
-        request: what it was given.
+        error: the parser's message.
+        request: request that it was given.
         known: dotted names of all settings there are.
     """
     hints = {name: kind for name, (kind, _, _) in RUN_ARGUMENTS.items()} | {"seed_everything": bool | int | None}

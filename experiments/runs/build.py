@@ -41,8 +41,8 @@ class CodecCLI(RunCLI):
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
-        request: what the command line asked for.
-        notes: where it is said what is left out.
+        request: request of the command line.
+        notes: printer of notes on what is left out.
     """
 
     owners = OWNERS
@@ -152,8 +152,8 @@ class CodecCLI(RunCLI):
         """A trainer of a few batches that validates, logs and keeps nothing: the run's own callbacks are not in it.
 
         Args:
-            batches: to train.
-            callback: what watches them.
+            batches: number of batches to train.
+            callback: callback that watches them.
         """
         steps = self.config.trainer.max_steps
         nothing = {"logger": False, "limit_val_batches": 0, "val_check_interval": batches}
@@ -215,8 +215,8 @@ def build(command: str, argv: list[str], label: str | None = None, notes: Notes 
     Args:
         command: ``fit``, ``validate`` or ``test``.
         argv: its arguments.
-        label: what a derived run name begins with; None takes the recipe's and the scale's names.
-        notes: where it is said what is left out; None says each thing once.
+        label: beginning of a derived run name; None takes the recipe's and the scale's names.
+        notes: printer of notes on what is left out; None says each thing once.
 
     Raises:
         RecipeError: a part, argument, recipe or scale that does not exist or cannot work.
@@ -240,7 +240,7 @@ def build_resolved(config: dict[str, Any], notes: Notes | None = None) -> CodecC
 
     Args:
         config: the settings.
-        notes: where it is said what is left out; None says nothing, as it was said when they were resolved.
+        notes: printer of notes on what is left out; None says nothing, as it was said when they were resolved.
 
     Raises:
         RecipeError: they cannot work here.

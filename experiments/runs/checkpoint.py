@@ -40,8 +40,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class RunCheckpoint(Callback):
     """Keeps ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the codec folder of a run.
 
-    ``last.ckpt`` is written before each validation and after it, every so many minutes, and when the command is asked
-    to stop, which it then does. One written before a validation says so: who continues from it validates first.
+    ``last.ckpt`` is written before each validation and after it, every so many minutes, and when the command is
+    requested to stop, which it then does. One written before a validation says so: who continues from it validates
+    first.
 
     Any trainer of a ``CodecExperiment`` takes it. With ``AtomicCheckpointIO`` among the trainer's plugins a kill at any
     moment leaves the last good checkpoint.
@@ -212,7 +213,7 @@ class RunCheckpoint(Callback):
         """Write ``last.ckpt``.
 
         Args:
-            trainer: of the run.
+            trainer: trainer of the run.
             must: whether there is no other occasion; else a full disk is said, and tried again in a minute.
 
         Returns:

@@ -33,7 +33,7 @@ class Listed:
         split: ``train``, ``valid`` or ``test``.
         bytes: its size.
         seconds: its length, to the millisecond.
-        digest: of its content; empty where it was not kept, as runs of before did not, or cannot be read.
+        digest: digest of its content; empty where it was not kept, as runs of before did not, or cannot be read.
     """
 
     split: str

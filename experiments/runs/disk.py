@@ -18,6 +18,6 @@ def why_unwritten(path: Path, error: Exception) -> str:
 
     Args:
         path: the file or folder.
-        error: what was raised.
+        error: exception that was raised.
     """
     return "the disk is full" if free_bytes(path) < LEAST_FREE else str(error).splitlines()[0]

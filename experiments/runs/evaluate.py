@@ -93,14 +93,14 @@ def evaluate_on(
     """Measure a codec, or a baseline, on a split's clips.
 
     Args:
-        data: whose clips are measured on.
-        subject: what is measured.
+        data: data that the clips come from.
+        subject: codec or baseline to measure.
         bitrates: kbps; None is all that it offers.
         metrics: names from ``METRICS``.
         split: the part of the data.
         workers: processes for ViSQOL.
-        device: where a codec runs; None takes a GPU where there is one.
-        title: what its progress is called.
+        device: device that a codec runs on; None takes a GPU where there is one.
+        title: title of its progress bar.
     """
     data.check((split,))
     clips = data.clips(split)

@@ -133,7 +133,7 @@ class RunFolder:
 
         Args:
             config: the resolved config.
-            defaults: of the classes' arguments, by flat key, as ``class_defaults`` gives them.
+            defaults: defaults of the classes' arguments, by flat key, as ``class_defaults`` gives them.
         """
         if not self.config.is_file():
             return []
@@ -159,7 +159,7 @@ class RunFolder:
 
         Args:
             config: the resolved config.
-            defaults: of the classes' arguments, by flat key.
+            defaults: defaults of the classes' arguments, by flat key.
 
         Raises:
             RunFolderError: the folder holds a run with other settings; the message lists the differences.

@@ -34,7 +34,7 @@ PIECE = 15 * 2**20
 """Bytes of a file of the codec: what comes back from such a machine is limited to 16 MiB a file."""
 
 SAVING = 20.0
-"""Seconds in which a training that is asked to stop keeps its state and its codec."""
+"""Seconds in which a training that is requested to stop keeps its state and its codec."""
 
 PRECISIONS = ("32-true", "bf16-mixed")
 
@@ -44,7 +44,7 @@ class Work:
     """A training whose batches are measured.
 
     Attributes:
-        title: in the table.
+        title: title in the table.
         recipe: its name.
         scale: its name.
         flags: further flags of its training.
@@ -87,13 +87,13 @@ class Sizes:
     """How much is done, beside what a work says.
 
     Attributes:
-        seconds: of the whole visit.
+        seconds: time of the whole visit, s.
         works: the first of ``WORKS`` that are measured.
-        precisions: in which each is.
+        precisions: precisions in which each is measured.
         graphs: whether CUDA graphs are measured and compared with the eager step, which needs a GPU.
         compared: batches whose losses are compared.
-        batches: of each that are timed, in front of which others warm up.
-        flags: of ``codeclab fit`` for every training.
+        batches: number of batches of each that are timed, in front of which others warm up.
+        flags: flags of ``codeclab fit`` for every training.
         released: arguments of the released networks other than the defaults, by class.
         training: further flags of the training that is kept.
         evaluation: further options of ``codeclab evaluate``.
@@ -135,7 +135,7 @@ class Visit:
     """What is measured, and what was found so far.
 
     Args:
-        sizes: how much is done.
+        sizes: amount of work.
         audio: a folder of recorded audio, or ``synthetic``.
         peers: a folder with a checkout of descript-audio-codec and, in ``site``, the packages that it needs.
         to: folder of the results.
@@ -259,7 +259,7 @@ class Visit:
             self.tests = {state.lower(): states.count(state) for state in dict.fromkeys(states)}
 
     def train(self, seconds: float) -> None:
-        """A training that is asked to stop when its time is up, and keeps its codec then."""
+        """A training that is requested to stop when its time is up, and keeps its codec then."""
         words = ["fit", "--config", "encodec_24khz", "--data", self.audio, "--runs", str(self.scratch), "--name", "run"]
         with suppress(OutOfTimeError):
             self.command("codeclab.experiments", [*words, *self.sizes.flags, *self.sizes.training], seconds, SAVING)

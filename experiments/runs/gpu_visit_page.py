@@ -22,7 +22,7 @@ def page(figures: Mapping[str, Any]) -> str:
     """A visit as a page.
 
     Args:
-        figures: what ``visit.json`` holds.
+        figures: content of ``visit.json``.
     """
     lines = ["# Training steps on a GPU", "", f"{figures['date']}, {figures['machine']}, commit {figures['commit']}."]
     lines += [NOTES, "", HEADER]

@@ -50,8 +50,8 @@ def train(flags: Sequence[str], batches: int, graphs: bool) -> KeepNumbers:
     """Train an experiment anew, from the same start.
 
     Args:
-        flags: of ``codeclab fit``.
-        batches: to train.
+        flags: flags of ``codeclab fit``.
+        batches: number of batches to train.
         graphs: whether its step is recorded.
     """
     cli = build("fit", [*flags, "--model.cuda_graphs", str(graphs).lower(), "--dry-run"])
@@ -71,8 +71,8 @@ def compare(flags: Sequence[str], batches: int) -> dict[str, Any]:
     """The differences of training with graphs, and of a second eager training, from an eager one.
 
     Args:
-        flags: of ``codeclab fit``.
-        batches: to train, three times.
+        flags: flags of ``codeclab fit``.
+        batches: number of batches to train, three times.
     """
     eager, graphs, again = (train(flags, batches, one) for one in (False, True, False))
     recorded, repeated = (largest_differences(eager.rows, other.rows) for other in (graphs, again))

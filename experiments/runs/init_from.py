@@ -141,7 +141,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
     learned do not start again. Optimizers start untouched.
 
     Args:
-        source: where the weights come from.
+        source: source of the weights.
         model: the experiment; its codec, average and discriminators are filled in place.
         settings: the run's resolved config.
 
@@ -224,7 +224,7 @@ def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple
 
     Args:
         theirs: the source.
-        ours: what is built here.
+        ours: codec that is built here.
         roles: the parts that are taken, and so compared.
     """
     before, now = config_of(theirs), config_of(ours)

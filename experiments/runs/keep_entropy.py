@@ -24,9 +24,9 @@ def keep_entropy(measured: DataFrame, basis: dict[str, Any], folder: Path) -> tu
     Figures of another basis, or of a version that kept none, are moved aside.
 
     Args:
-        measured: as ``entropy_rates`` gives it.
-        basis: what must be the same for all figures of one file.
-        folder: of ``entropy.csv``, and of ``entropy.json`` with the basis.
+        measured: kbps of the coders, as ``entropy_rates`` gives them.
+        basis: properties that must be the same for all figures of one file.
+        folder: folder of ``entropy.csv``, and of ``entropy.json`` with the basis.
 
     Returns:
         all lines that are stored, and a remark on the earlier ones.

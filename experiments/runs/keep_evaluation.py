@@ -24,8 +24,8 @@ def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
     """What must be the same in evaluations that are added.
 
     Args:
-        of: what was measured: a codec's identity, or the mapping that makes a baseline.
-        data: on which it was measured.
+        of: subject that was measured: a codec's identity, or the mapping that makes a baseline.
+        data: data on which it was measured.
         split: the part of the data.
     """
     return {
@@ -44,8 +44,8 @@ def keep(evaluation: Evaluation, folder: Path) -> tuple[Evaluation, str]:
     One of something else is moved aside, under a name made of what it is of. Two commands at once wait for each other.
 
     Args:
-        evaluation: what was measured, with its basis.
-        folder: where.
+        evaluation: evaluation to store, with its basis.
+        folder: folder to store it in.
 
     Returns:
         the whole stored evaluation, and a line on what happened to an earlier one; empty if there was none.

@@ -50,7 +50,7 @@ class CountLeftOut(Callback):
 
     Args:
         name: the run's.
-        folder: where they are stored; None stores them nowhere.
+        folder: folder to store them in; None stores them nowhere.
     """
 
     def __init__(self, name: str, folder: Path | None = None) -> None:

@@ -20,7 +20,7 @@ def time_loader(flags: Sequence[str], workers: Sequence[int], repeats: int) -> l
     All that is read is read once before: who comes first would else wait alone for the disk, or for made-up audio.
 
     Args:
-        flags: of ``codeclab fit``.
+        flags: flags of ``codeclab fit``.
         workers: numbers of processes; 0 reads in this one.
         repeats: turns that count.
 

@@ -14,7 +14,7 @@ class RunLock(Lock):
     Args:
         runs: the folder of runs.
         name: the run's name.
-        purpose: what is locked; making a table's ``row`` and ``train``-ing its run are two things.
+        purpose: work that is locked; making a table's ``row`` and ``train``-ing its run are two things.
     """
 
     def __init__(self, runs: Path, name: str, purpose: str = "row") -> None:

@@ -32,7 +32,7 @@ class CodecAndNoise:
 
     Args:
         options: ``codec`` (a saved one), or ``recipe`` (untrained); ``seconds``.
-        seconds: where the options say none.
+        seconds: length of the noise, s, where the options give none.
     """
 
     def __init__(self, options: dict[str, Any], seconds: float) -> None:
@@ -140,7 +140,7 @@ class TrainingStep:
             self._parts.stop()
 
     def take_parts(self) -> dict[str, float]:
-        """Seconds by part of the batch since they were last asked for."""
+        """Seconds by part of the batch since they were last requested."""
         return self._parts.take()
 
 

@@ -85,8 +85,8 @@ def profiled_step(flags: Sequence[str], batches: int, warm_up: int) -> dict[str,
     """Time batches of an experiment, then profile others.
 
     Args:
-        flags: of ``codeclab fit``.
-        batches: how many are timed undisturbed, and how many are then taken apart.
+        flags: flags of ``codeclab fit``.
+        batches: number of batches that are timed undisturbed, and of further ones that are then taken apart.
         warm_up: batches before these.
 
     Returns:
@@ -128,7 +128,7 @@ class BesideReleased(Callback):
         warm_up: steps of either before these, at least one.
 
     Attributes:
-        entries: of ``results``, the released one first.
+        entries: entries of ``results``, the released one first.
     """
 
     def __init__(self, checkout: Path, sizes: Mapping[str, Mapping[str, Any]], batches: int, warm_up: int) -> None:

@@ -59,7 +59,7 @@ class RunProgress(Callback):
 
     Args:
         folder: the run; ``timing.json`` in it says how long its training took, over all its continuations.
-        logs: what has all losses; None shows only the main ones.
+        logs: source of all losses; None shows only the main ones.
         clock: seconds, ever growing.
     """
 

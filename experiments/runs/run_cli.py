@@ -25,12 +25,12 @@ class RunCLI(LightningCLI):
     """Builds an experiment, its data and a trainer from settings, and trains when it is told to.
 
     Args:
-        command: of ``codeclab``.
-        settings: by section.
+        command: command of ``codeclab``.
+        settings: settings by section.
 
     Attributes:
-        owners: whose arguments the settings of the sections ``model``, ``data`` and ``trainer`` are.
-        folder: of the run.
+        owners: classes whose arguments the settings of the sections ``model``, ``data`` and ``trainer`` are.
+        folder: folder of the run.
         settings: resolved, as the folder keeps them.
         start: batches trained already; all of them where nothing but a validation is left.
     """
@@ -72,7 +72,7 @@ class RunCLI(LightningCLI):
         """Keep other commands from training in the folder, until ``lock.release()``.
 
         Args:
-            advice: what to do where another command trains in it.
+            advice: advice for the case that another command trains in it.
         """
         self.lock = RunLock(self.folder.path.parent, self.folder.path.name, "train")
         if getattr(rank_zero_only, "rank", 0) == 0:
@@ -132,7 +132,7 @@ class RunCLI(LightningCLI):
             trained: said after the last batch.
 
         Raises:
-            Stopped: a signal asked for it.
+            Stopped: a signal requested it.
         """
         trainer, steps = self.trainer, self.trainer.max_steps
         self.datamodule.start_batch = self.start

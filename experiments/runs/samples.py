@@ -80,7 +80,7 @@ class SaveSamples(Callback):
 
     Args:
         folder: the run's.
-        clips: how many clips.
+        clips: number of clips.
         every: batches between two validations.
         steps: batches of the whole run.
     """
@@ -142,7 +142,7 @@ def log_media(logger: WandbLogger, media: dict[str, tuple[Tensor, Tensor | None]
 
     Args:
         logger: w&B's.
-        media: by name, a clip ``[C, N]`` and its original; None where it is the original.
+        media: clips ``[C, N]`` by name, each with its original; None where it is the original.
         sample_rate: Hz.
         step: batches done.
     """

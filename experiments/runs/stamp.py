@@ -24,10 +24,10 @@ class Stamp:
         of: a codec's identity, or a baseline with its arguments.
         metrics: names.
         bitrates: kbps measured.
-        folder: of the audio; None is the synthetic corpus.
+        folder: folder of the audio; None is the synthetic corpus.
         sample_rate: Hz of the originals.
         columns: names of a table's columns; empty where they are computed when the table is printed.
-        channels: of the originals; None where they are the codec's.
+        channels: number of channels of the originals; None where they are the codec's.
         clips: settings that choose the clips; None where they are the run's.
         language_model: identity of the one whose entropy-coded rate is a column; None without.
     """

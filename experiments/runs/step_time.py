@@ -33,7 +33,7 @@ def time_batches(cli: CodecCLI, batches: int, apart_from: int | None = None) -> 
 
     Args:
         cli: the experiment, built with ``--dry-run``; it is trained by this, and may be timed again.
-        batches: to train.
+        batches: number of batches to train.
         apart_from: batches before those whose parts are timed; None times none.
     """
     timer = BatchTimer(apart_from)
@@ -47,11 +47,11 @@ class StepTime:
     """What was found.
 
     Attributes:
-        seconds: of each batch, data included.
-        items: in a batch.
+        seconds: time of each batch, data included, s.
+        items: number of items in a batch.
         memory: the most that was used, GiB: of the GPU, else of the process.
-        shares: of each part in the time of the batches that were taken apart.
-        device: on which they were trained.
+        shares: share of each part in the time of the batches that were taken apart, 0 to 1.
+        device: device on which they were trained.
         joining_at: the batch at which the discriminators would have joined, where it was none of these; else None.
     """
 
@@ -81,8 +81,8 @@ def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
     """Train a few batches of an experiment and say what they took.
 
     Args:
-        flags: of ``codeclab fit``.
-        batches: how many are timed undisturbed, and how many are then taken apart.
+        flags: flags of ``codeclab fit``.
+        batches: number of batches that are timed undisturbed, and of further ones that are then taken apart.
         warm_up: batches before these, in which memory is laid out, kernels are chosen and code is compiled.
     """
     return measure_built(build("fit", [*flags, "--dry-run"]), batches, warm_up)

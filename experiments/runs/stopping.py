@@ -24,10 +24,10 @@ SHOW_CURSOR = "\x1b[?25h"
 
 
 class Stopped(SystemExit):
-    """A command that was asked to stop; the exit status is 128 and the signal's number, as shells have it.
+    """A command that was requested to stop; the exit status is 128 and the signal's number, as shells have it.
 
     Args:
-        number: of the signal.
+        number: number of the signal.
         told: whether the user already knows what was saved.
     """
 
@@ -41,7 +41,7 @@ class Stop:
     """The stop request of this process.
 
     Attributes:
-        number: of the first signal; None where none came.
+        number: number of the first signal; None where none came.
         on_stop: called with each signal's number, from the handler; a table passes it on to its processes.
     """
 

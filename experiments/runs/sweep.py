@@ -36,11 +36,11 @@ class Point:
     """What was measured at one value.
 
     Attributes:
-        value: of what is swept.
+        value: value of what is swept.
         median: seconds of a batch, data included; ``q25`` and ``q75`` are the quartiles.
         peak_mb: the most memory that was used: of the GPU, else of the process.
         flop: arithmetic of a batch's matrix products and convolutions.
-        bytes: that the operators of a batch read and write.
+        bytes: bytes that the operators of a batch read and write.
         product: FLOP/s of a matrix product in the same process.
         copy: bytes a second of a copy in the same process, read and written.
         joining_at: the batch at which the discriminators would have joined, where it was none of these; else None.
@@ -101,8 +101,8 @@ def flags_of(name: str, value: float, flags: Sequence[str]) -> list[str]:
 
     Args:
         name: one of ``SWEEPS``.
-        value: of it.
-        flags: of ``codeclab fit``. Where these fix bitrates, a number of codebooks has its own highest one alone.
+        value: value of what is swept.
+        flags: flags of ``codeclab fit``. Where these fix bitrates, a number of codebooks has its own highest one alone.
 
     Raises:
         RecipeError: the value is not a whole number where it should be, or the flags are refused.
@@ -145,9 +145,9 @@ def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -
 
     Args:
         name: one of ``SWEEPS``.
-        value: of it.
-        flags: of ``codeclab fit``.
-        batches: that are timed.
+        value: value of what is swept.
+        flags: flags of ``codeclab fit``.
+        batches: number of batches that are timed.
     """
     cli = build("fit", [*flags_of(name, value, flags), "--dry-run"])
     seconds = time_batches(cli, WARM_UP + batches).seconds[WARM_UP:]
@@ -182,10 +182,10 @@ def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int
 
     Args:
         name: one of ``SWEEPS``.
-        values: of it.
-        flags: of ``codeclab fit``.
-        batches: that are timed at each value.
-        threads: of torch; None leaves torch's own number.
+        values: values of what is swept.
+        flags: flags of ``codeclab fit``.
+        batches: number of batches that are timed at each value.
+        threads: number of torch's threads; None leaves torch's own number.
 
     Raises:
         RecipeError: a value cannot be trained; the message says why.

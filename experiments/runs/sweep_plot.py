@@ -18,8 +18,8 @@ def plot_sweep(name: str, points: Sequence[Point], title: str, form: str) -> byt
     """Draw two panels: ms a batch, its quartiles as bars, and peak memory.
 
     Args:
-        name: what was swept.
-        points: at least one.
+        name: name of what was swept.
+        points: points of the sweep, at least one.
         title: over both panels.
         form: svg or png.
 

@@ -62,7 +62,7 @@ def trained_on(path: Path | None, folder: str | None) -> bool:
     are a copy.
 
     Args:
-        path: of a run or the codec in it; of other codecs no training data is known.
+        path: path of a run or the codec in it; of other codecs no training data is known.
         folder: a folder of audio, a manifest, or a word; None is the synthetic corpus.
 
     Raises:
@@ -77,8 +77,8 @@ def known_splits(paths: Iterable[Path], folder: str | None) -> dict[str, str] | 
     A file is test only where it was so to every run: it goes where the first of train, valid and test has it.
 
     Args:
-        paths: of runs.
-        folder: as in ``trained_on``.
+        paths: paths of runs.
+        folder: folder of audio, as in ``trained_on``.
 
     Returns:
         None where none of the runs was trained on any.
