@@ -1,6 +1,7 @@
 """Imports go one way: a folder imports itself and those before it, inside functions too."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,8 @@ ORDER = (
     "experiments.tracking",
     "experiments.runs",
     "experiments.language_model",
-    "experiments.runner",
     "experiments.listen",
+    "experiments.runner",
     "experiments.cli.options",
     "experiments.cli",
     "experiments",
@@ -41,6 +42,9 @@ ORDER = (
 
 STRANGERS = (("benchmarks", "discriminators"),)
 """Folders that know nothing of each other although one comes before the other."""
+
+LISTENING = ("benchmarks.listening", "experiments.listen")
+"""The folders of the listening test, one room: ``experiments.listen`` is its only door."""
 
 DOORS = {
     ("codecs/codec.py", "codeclab.codecs.engines"),
@@ -93,6 +97,18 @@ def test_each_folder_imports_only_those_before_it(folder: str) -> None:
         if module.startswith("codeclab.") and folder_of(module) in after and not is_door(name, module)
     ]
     assert wrong == []
+
+
+def test_the_listening_test_is_entered_by_its_door_alone() -> None:
+    door = importlib.import_module("codeclab.experiments.listen")
+    allowed = {door.__name__, *(f"{door.__name__}.{name}" for name in door.__all__)}
+    outside = [file for folder in ORDER if folder not in LISTENING for file in files_of(folder)]
+    outside += [ROOT / "src" / "codeclab" / "__init__.py", *(ROOT / "examples").rglob("*.py")]
+    used = {(file, module) for file in outside for module in imported(file) if folder_of(module) in LISTENING}
+    assert sorted(entry for entry in used if entry[1] not in allowed) == []
+    assert {module for _, module in used} == allowed  # what nobody uses is not at the door
+    for name in door.__all__:
+        assert getattr(door, name).__name__ == name
 
 
 @pytest.mark.parametrize(("folder", "stranger"), STRANGERS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from codeclab.benchmarks.tables.agreement import agreement_over
 from codeclab.experiments.cli.options.agreement import make_parser
-from codeclab.experiments.listen.sources import read_sources
+from codeclab.experiments.listen import read_sources
 
 
 def run(command: str, argv: list[str]) -> int:

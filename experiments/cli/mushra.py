@@ -12,8 +12,7 @@ from codeclab.experiments.config.recipes import RecipeError, import_file
 
 def prepare(options: argparse.Namespace) -> int:
     """Make the test."""
-    from codeclab.experiments.listen.prepare import prepare_test
-    from codeclab.experiments.listen.request import ListeningRequest
+    from codeclab.experiments.listen import ListeningRequest, prepare_test
 
     for file in options.imports:
         import_file(file)
@@ -31,7 +30,7 @@ def prepare(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve the test until it is interrupted."""
-    from codeclab.benchmarks.listening.server import RatingsServer
+    from codeclab.experiments.listen import RatingsServer
 
     try:
         server = RatingsServer(Path(options.folder), options.host, options.port)
@@ -50,21 +49,10 @@ def serve(options: argparse.Namespace) -> int:
 
 def analyse(options: argparse.Namespace) -> int:
     """Analyse the ratings and print the results."""
-    from codeclab.benchmarks.listening.design import ListeningTest
-    from codeclab.benchmarks.listening.figures import keep_figures
-    from codeclab.benchmarks.listening.ratings import read_folder
-    from codeclab.benchmarks.listening.results import analyse as analysed
-    from codeclab.benchmarks.listening.results import markdown, write_results
-    from codeclab.benchmarks.listening.screening import SCREENINGS as RULES
+    from codeclab.experiments.listen import analyse_test
 
-    folder = Path(options.folder)
-    test = ListeningTest.load(folder)
-    results = analysed(read_folder(folder, test), test, RULES[options.screening])
-    files = write_results(results, folder)
-    print(markdown(results))
-    for line in keep_figures(results, folder):
+    for line in analyse_test(Path(options.folder), options.screening):
         print(line)
-    print(f"Written to {folder}: {', '.join(path.name for path in files)}")
     return 0
 
 

@@ -12,8 +12,7 @@ from codeclab.benchmarks.report import Report, render
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.cli.options.report import make_parser
 from codeclab.experiments.config.recipes import RecipeError, import_file
-from codeclab.experiments.listen.report_clips import ReportClips
-from codeclab.experiments.listen.sources import Sources, read_sources
+from codeclab.experiments.listen import ReportClips, Sources, read_sources
 
 
 def make_report(sources: Sources, options: argparse.Namespace) -> str:

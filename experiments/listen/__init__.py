@@ -1,4 +1,48 @@
-"""Sources and systems for the report and for listening tests: the audio of runs and tables.
+"""Listening tests of runs and tables: prepared, served, analysed; and the audio of runs and tables for the report.
+
+This is the one door of the room, to which ``benchmarks/listening`` belongs, too: callers outside import from here
+alone. A name's module is imported when the name is first asked for.
 
 May import: experiments.runs and all below it.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codeclab.benchmarks.listening.figures import with_figures
+    from codeclab.benchmarks.listening.server import RatingsServer
+    from codeclab.experiments.listen.analyse import analyse_test
+    from codeclab.experiments.listen.prepare import prepare_test
+    from codeclab.experiments.listen.report_clips import ReportClips
+    from codeclab.experiments.listen.request import ListeningRequest
+    from codeclab.experiments.listen.sources import Sources, read_sources
+
+__all__ = [
+    "ListeningRequest",
+    "RatingsServer",
+    "ReportClips",
+    "Sources",
+    "analyse_test",
+    "prepare_test",
+    "read_sources",
+    "with_figures",
+]
+
+_MODULES = {
+    "ListeningRequest": "codeclab.experiments.listen.request",
+    "RatingsServer": "codeclab.benchmarks.listening.server",
+    "ReportClips": "codeclab.experiments.listen.report_clips",
+    "Sources": "codeclab.experiments.listen.sources",
+    "analyse_test": "codeclab.experiments.listen.analyse",
+    "prepare_test": "codeclab.experiments.listen.prepare",
+    "read_sources": "codeclab.experiments.listen.sources",
+    "with_figures": "codeclab.benchmarks.listening.figures",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for: commands that only parse arguments load nothing heavy."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_MODULES[name]), name)

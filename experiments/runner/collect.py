@@ -10,10 +10,10 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
-from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
+from codeclab.experiments.listen import with_figures
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement, untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome

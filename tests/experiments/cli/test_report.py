@@ -19,7 +19,7 @@ from codeclab.benchmarks.tables.table import Table, lines
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import report
 from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.listen.sources import read_sources
+from codeclab.experiments.listen import read_sources
 from codeclab.experiments.runs.evaluate import data_of
 
 SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
