@@ -48,6 +48,7 @@ _PUBLIC = {
     for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))
     if isinstance(node, ast.ImportFrom) and str(node.module).startswith("codeclab.")
     for alias in node.names
+    if alias.asname
 }
 _FILES = (
     *("codecs/*.py", "quantizers/*.py", "discriminators/*.py", "benchmarks/baselines/*.py", "experiments/data/*.py"),
@@ -66,23 +67,14 @@ __all__ = ["__version__", *_PUBLIC]
 @cache
 def _part_names() -> dict[str, str]:
     """The module of each part's class, and of the metrics; nothing is imported."""
-    root = next(Path(folder) for folder in __path__ if (Path(folder) / "codecs").is_dir())
-    classes = {
-        node.name: (
-            file,
-            {ast.unparse(base).rpartition(".")[2] for base in node.bases},
-            {method.name for method in node.body if isinstance(method, ast.FunctionDef)},
-        )
-        for pattern in _FILES
-        for file in sorted(root.glob(pattern))
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef)
-    }
-    parts = {*_BASES, *(name for name, (_, _, methods) in classes.items() if "transcode" in methods)}  # baselines
-    while more := {name for name, (_, bases, _) in classes.items() if bases & parts} - parts:
-        parts |= more
-    modules = {name: _module(root, classes[name][0]) for name in parts if name in classes and not name.startswith("_")}
-    registry = root.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
+    # Imported here, so that ``import codeclab`` stays instant.
+    from codeclab.codecs.io.defined_classes import ROOT, defined_classes, with_derived
+
+    classes = defined_classes(_FILES)
+    baselines = [name for name, one in classes.items() if "transcode" in one.methods]
+    parts = with_derived([*_BASES, *baselines], classes)
+    modules = {name: classes[name].module for name in parts if name in classes and not name.startswith("_")}
+    registry = ROOT.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
     for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
         # Metric("name", ...), _visqol("name", ...), _other("module", "name", ...) or _distance("module", "name", ...)
         if not isinstance(node, ast.Call):
@@ -91,10 +83,6 @@ def _part_names() -> dict[str, str]:
         if position is not None and isinstance(node.args[position], ast.Constant):
             modules[str(ast.literal_eval(node.args[position]))] = _METRICS
     return modules
-
-
-def _module(root: Path, file: Path) -> str:
-    return ".".join(["codeclab", *file.relative_to(root).with_suffix("").parts])
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs import build as fit
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError
 from codeclab.experiments.runs.init_from import begin_from, find_source, read_source
-from codeclab.quantizers import ema_codebook, factorized_vq
+from codeclab.quantizers import ema_codebook, factorized_codebook
 
 RECIPES = ["encodec_24khz", "dac_44khz"]
 
@@ -59,7 +59,7 @@ def no_kmeans(monkeypatch):
         raise AssertionError("k-means on a codebook that was in use")
 
     monkeypatch.setattr(ema_codebook, "kmeans", refuse)
-    monkeypatch.setattr(factorized_vq, "kmeans", refuse)
+    monkeypatch.setattr(factorized_codebook, "kmeans", refuse)
 
 
 def as_before_0_2(path):
