@@ -55,6 +55,15 @@ def table_path(name: str) -> Path:
     return _yaml_path("table", TABLES, name)
 
 
+def language_model_path(name: str) -> Path:
+    """The YAML file of a language model's recipe given by name or by path.
+
+    Raises:
+        RecipeError: there is no such recipe; the message lists the known ones.
+    """
+    return _yaml_path("language-model recipe", LANGUAGE_MODELS, name)
+
+
 def _yaml_path(kind: str, folder: Path, name: str) -> Path:
     if Path(name).suffix in (".yaml", ".yml"):
         if not Path(name).is_file():
