@@ -38,13 +38,30 @@ def listed(name: str, known: Iterable[str]) -> str:
 
 
 def recipe_path(name: str) -> Path:
-    """The YAML file of a recipe given by name or by path; a RecipeError lists the known ones where there is none."""
+    """The YAML file of a recipe given by name or by path.
+
+    Raises:
+        RecipeError: there is no such recipe; the message lists the known ones.
+    """
     return _yaml_path("recipe", RECIPES, name)
 
 
 def table_path(name: str) -> Path:
-    """The YAML file of a table given by name or by path; a RecipeError lists the known ones where there is none."""
+    """The YAML file of a table given by name or by path.
+
+    Raises:
+        RecipeError: there is no such table; the message lists the known ones.
+    """
     return _yaml_path("table", TABLES, name)
+
+
+def language_model_path(name: str) -> Path:
+    """The YAML file of a language model's recipe given by name or by path.
+
+    Raises:
+        RecipeError: there is no such recipe; the message lists the known ones.
+    """
+    return _yaml_path("language-model recipe", LANGUAGE_MODELS, name)
 
 
 def _yaml_path(kind: str, folder: Path, name: str) -> Path:

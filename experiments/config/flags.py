@@ -59,14 +59,14 @@ def leave_out_rates(config: Namespace, swapped: set[str], explicit: set[str]) ->
 
 @dataclass
 class Request:
-    """What the command line asks for.
+    """What the command line requests.
 
     Attributes:
         settings: the recipes' settings as one tree, their parts exchanged, and those given by flags over them.
         recipe: stem of the last config given, for the run's name.
         folder: the run's folder, where the config is a run's.
         scale: name of the scale, or None.
-        label: what the run's name begins with, where it is not the recipe's.
+        label: beginning of the run's name, where it is not the recipe's.
         steps: batches that the recipe, or the scale over it, trains, whatever flags say; None where neither says.
         dry_run: print the plan and stop.
         explicit: dotted paths set by a flag, positions in lists numbered; a scale does not touch them.

@@ -13,7 +13,7 @@ def hints_of(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
 
     Args:
         owner: the class.
-        prefix: what the names begin with, such as ``model``.
+        prefix: beginning of the names, such as ``model``.
     """
     for name, hint in typing.get_type_hints(getattr(owner, "__init__")).items():  # noqa: B009 (mypy)
         if name != "return":

@@ -35,7 +35,7 @@ def moved(path: str, back: bool = False) -> str:
     """A part's present path or, with ``back``, its first path, by which runs are named and compared.
 
     Args:
-        path: of a class or module; any other name is returned unchanged.
+        path: path of a class or module; any other name is returned unchanged.
         back: return the first path.
     """
     package, _, name = path.partition(".")
@@ -137,7 +137,7 @@ def apply_scale(config: Namespace, scale: dict[str, Any], explicit: set[str]) ->
 
     Args:
         config: the parsed config, changed in place.
-        scale: what ``read_scale`` gives; of its ``flags``, those whose setting the config has.
+        scale: scale, as ``read_scale`` gives it; of its ``flags``, those whose setting the config has.
         explicit: dotted paths set by flags.
     """
     for path, part in walk_parts(config):

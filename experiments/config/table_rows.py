@@ -20,7 +20,7 @@ def rows_of(path: Path, content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Args:
         path: the file, for messages.
-        content: what it holds.
+        content: content of the file.
 
     Returns:
         mappings with keys of ``ROW_KEYS``: ``flags`` are words, those of the table's ``base`` first, of rows that are

@@ -88,6 +88,7 @@ MANIFEST_NAME = "manifest.csv"
 """The manifest of a folder of audio, if it has one."""
 
 FLAGS = {"": None, "true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+"""Values of ``full_band`` by their words, in lower case."""
 
 COLUMNS = (
     "path", "name", "split", "domain", "sample_rate", "channels", "seconds", "full_band", "band_hz", "rms_db",
@@ -238,9 +239,10 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
             length = end - start if end is not None else 0.0
         mixed = None
         if row.get("mix_path"):
-            begins, gain_db = given["mix_start"] or 0.0, given["mix_gain_db"] or 0.0
-            other, name = root / row["mix_path"], row.get("mix_part_of", "")
-            mixed = Recording(other, "all", 0, 0, 0.0, name=name, start=begins, gain_db=gain_db)
+            mixed = Recording(
+                root / row["mix_path"], "all", 0, 0, 0.0, name=row.get("mix_part_of", ""),
+                start=given["mix_start"] or 0.0, gain_db=given["mix_gain_db"] or 0.0,
+            )  # fmt: skip
         recording = replace(
             recording, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
             part_of=row_part_of(row),

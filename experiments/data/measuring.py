@@ -100,7 +100,7 @@ class Measured:
     problem: str = ""
 
 
-def measure_file(path: Path, start: float = 0.0, seconds: float | None = None) -> Measured:
+def measure_file(path: Path, part: tuple[float, float] | None = None) -> Measured:
     """Measure a file, or a segment of it; a problem with it is part of the result and never raised.
 
     It is decoded to its end: length, rate, channels, peak, silence and samples that are no numbers are measured,
@@ -108,14 +108,13 @@ def measure_file(path: Path, start: float = 0.0, seconds: float | None = None) -
 
     Args:
         path: the file.
-        start: seconds into it at which a segment begins.
-        seconds: length of the segment, 0 for all that is left; None measures the whole file.
+        part: beginning of a segment and its length, in seconds, 0 for all that is left; None is the whole file.
     """
     try:
-        if seconds is None:
+        if part is None:
             return _measure(path, measure_header(path), None)
         status = path.stat()
-        return _measure(path, _header_of(path, status.st_size, status.st_mtime_ns), (start, seconds))
+        return _measure(path, _header_of(path, status.st_size, status.st_mtime_ns), part)
     except (OSError, DataError) as error:
         return Measured(problem=f"unreadable: {_one_line(error, path)}")
 

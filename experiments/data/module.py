@@ -33,9 +33,8 @@ NO_DOMAIN = "no domain"
 """Domain, in results, of files in no domain's folder or in one named "all", if there are other domains."""
 MOST_WORKERS = 8
 SIZES = (
-    *("sample_rate", "channels", "seconds", "batch_size", "n_batches"),
-    *("valid_clips", "clip_seconds", "max_test_clips"),
-)
+    "sample_rate", "channels", "seconds", "batch_size", "n_batches", "valid_clips", "clip_seconds", "max_test_clips",
+)  # fmt: skip
 """Arguments that are positive, or None."""
 
 

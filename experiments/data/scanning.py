@@ -105,7 +105,7 @@ def write_manifest(
         for recording in sorted(listed, key=lambda recording: recording.name)
     ]
     write_atomically(output, write_rows(_blank_unmeasured(row) for row in rows))
-    journal.path.unlink()
+    journal.path.unlink(missing_ok=True)
     return rows
 
 
@@ -118,10 +118,10 @@ def _key(recording: Recording) -> tuple[str, int, int, float, float]:
     return str(path), status.st_size, status.st_mtime_ns, *part
 
 
-def _part(recording: Recording) -> tuple[float, float] | tuple[()]:
-    """Where a recording begins in its file and how long it is, in seconds, as listed; nothing where it is all of it."""
+def _part(recording: Recording) -> tuple[float, float] | None:
+    """Where a recording begins in its file and how long it is, in seconds, as listed; None where it is all of it."""
     if recording.sample_rate or not (recording.start or recording.seconds):
-        return ()
+        return None
     return recording.start, recording.seconds
 
 
@@ -164,7 +164,7 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
     """Each file with its measurement, in the order in which they are done."""
     if workers <= 1 or len(listed) < 2:
         for recording in listed:
-            yield recording, measure_file(recording.path, *_part(recording))
+            yield recording, measure_file(recording.path, _part(recording))
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(listed)), context, initializer=_prepare_worker) as pool:
@@ -172,7 +172,7 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
         coming = iter(listed)
         while True:
             for recording in islice(coming, WAITING * workers - len(waiting)):
-                waiting[pool.submit(measure_file, recording.path, *_part(recording))] = recording
+                waiting[pool.submit(measure_file, recording.path, _part(recording))] = recording
             if not waiting:
                 return
             for done in wait(waiting, return_when=FIRST_COMPLETED).done:

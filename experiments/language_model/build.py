@@ -12,12 +12,12 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
-from codeclab.experiments.config.files import LANGUAGE_MODELS
+from codeclab.experiments.config.files import language_model_path
 from codeclab.experiments.config.flags import corpus_or_text, plain
 from codeclab.experiments.config.hints import hints_of
 from codeclab.experiments.config.messages import explain
 from codeclab.experiments.config.nodes import leaves, placed
-from codeclab.experiments.config.recipes import RecipeError, names, read_yaml
+from codeclab.experiments.config.recipes import RecipeError, read_yaml
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
 from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import CodesData
@@ -38,11 +38,7 @@ def read_recipe(name: str) -> dict[str, Any]:
     Raises:
         RecipeError: there is no such recipe (the message lists those there are), or it is not YAML.
     """
-    path = Path(name) if Path(name).suffix in (".yaml", ".yml") else LANGUAGE_MODELS / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(names(LANGUAGE_MODELS))
-        raise RecipeError(f"no recipe {name!r} of a language model; there are: {known} (or a path to a .yaml file)")
-    return read_yaml(path)
+    return read_yaml(language_model_path(name))
 
 
 def sizes_of(codec: Codec) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Listening tests of runs and tables: prepared, served, analysed; and the audio of runs and tables for the report.
 
 This is the one door of the room, to which ``benchmarks/listening`` belongs, too: callers outside import from here
-alone. A name's module is imported when the name is first asked for.
+alone. A name's module is imported when the name is first requested.
 
 May import: experiments.runs and all below it.
 """
@@ -42,7 +42,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: commands that only parse arguments load nothing heavy."""
+    """Import a public name when it is first requested: commands that only parse arguments load nothing heavy."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(_MODULES[name]), name)

@@ -14,7 +14,7 @@ def analyse_test(folder: Path, screening: str) -> Iterator[str]:
     """Analyse the ratings of a test; write the results into its folder and each run's figures into the run's.
 
     Args:
-        folder: of the test, as ``prepare_test`` wrote it, with the listeners' ratings.
+        folder: folder of the test, as ``prepare_test`` wrote it, with the listeners' ratings.
         screening: name of the rule by which listeners are screened, of ``SCREENINGS``.
 
     Yields:

@@ -35,7 +35,7 @@ class ReportClips:
         self.split = split or split_of_sources(sources, data)
         self.device = device
         self.subjects, unheard = subjects_of(sources)
-        self.messages = list(unheard)
+        self.messages = [reason for _, reason in unheard]
         measured = [(subject, subject.source) for subject in self.subjects if subject.codec and subject.source]
         rates = [source.sample_rate for _, source in measured]
         self.clips = self._clips(measured[0][0], max(rates)) if measured else None

@@ -90,15 +90,15 @@ def subject_of(source: Source) -> Subject:
     return Subject(source.row, spent, baseline=spec, source=source)
 
 
-def subjects_of(sources: Iterable[Source]) -> tuple[list[Subject], dict[str, Source]]:
-    """The systems of rows, and by the reason why, the rows whose system cannot be heard here."""
+def subjects_of(sources: Iterable[Source]) -> tuple[list[Subject], list[tuple[Source, str]]]:
+    """The systems of rows; and the rows whose system cannot be heard here, each with the reason."""
     subjects: list[Subject] = []
-    unheard: dict[str, Source] = {}
+    unheard: list[tuple[Source, str]] = []
     for source in sources:
         try:
             subjects.append(subject_of(source))
         except ValueError as error:
-            unheard[str(error)] = source
+            unheard.append((source, str(error)))
     return subjects, unheard
 
 
@@ -126,8 +126,8 @@ def read_subjects(
     """
     figures = [Path(word) for word in words if has_figures(Path(word))]
     subjects, unheard = subjects_of(read_sources(figures).row_sources if figures else [])
-    messages = list(unheard)
-    subjects += [_named(word, unheard.values()) for word in words if Path(word) not in figures]
+    messages = [reason for _, reason in unheard]
+    subjects += [_named(word, [source for source, _ in unheard]) for word in words if Path(word) not in figures]
     subjects += [_of_baseline(partial(read_baseline, list(spec)), bitrates) for spec in baselines]
     if not subjects:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))

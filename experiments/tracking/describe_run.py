@@ -12,7 +12,7 @@ class MadeFor:
     Attributes:
         table: the table's name.
         row: the row's name.
-        seed: which of the row's seeds, from 0.
+        seed: position among the row's seeds, from 0.
         recipe: the name of its recipe.
         scale: the name of its scale; None is the recipe's own sizes.
     """

@@ -44,7 +44,7 @@ def start_run(folder: Path, described: Mapping[str, Any]) -> Any:
     """Start or continue the W&B run of a folder: online where the server answers, else offline with a note.
 
     Args:
-        folder: where its log is written; its name is the run's.
+        folder: folder that its log is written to; its name is the run's.
         described: more arguments of ``wandb.init``: ``config``, ``group``, ``tags``, ``job_type``, ``project``.
     """
     # W&B would report its own errors to the server, offline, too.
@@ -85,8 +85,8 @@ class RunWandb(WandbLogger):
     is said once, and ends the log alone.
 
     Args:
-        folder: the run's.
-        described: what ``start_run`` is told.
+        folder: the run's folder.
+        described: more arguments of ``wandb.init``, as for ``start_run``.
         codec: the saved codec's folder, kept as an artifact at the end.
         best: the best checkpoint's file.
     """

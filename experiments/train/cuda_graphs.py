@@ -89,7 +89,7 @@ def refuse_graphs(
     """Refuse a training whose step cannot be recorded.
 
     Args:
-        backend: what would record it.
+        backend: kind of graphs that would record it.
         codec: codec in training.
         rate_sampling: choice of the number of codebooks.
         device: device of the training.
@@ -123,7 +123,7 @@ class StepGraphs:
     """Runs training steps: those of a kind as they are at first, then by a graph.
 
     Args:
-        backend: what records and replays.
+        backend: graphs that record and replay.
         drop_gradients: deletes all gradients; called after a recording that failed.
     """
 

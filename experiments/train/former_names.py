@@ -14,7 +14,9 @@ def current_names(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Te
         prefix: prefix of the experiment's own names.
     """
     former, now = f"{prefix}critics.", f"{prefix}discriminators."  # before version 0.2, and since
-    return {name.replace(former, now, 1) if name.startswith(former) else name: one for name, one in state.items()}
+    return {
+        now + name.removeprefix(former) if name.startswith(former) else name: tensor for name, tensor in state.items()
+    }
 
 
 def accept_former_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

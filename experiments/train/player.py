@@ -1,4 +1,4 @@
-"""One of the two players of adversarial training, generator or discriminators: a network and its optimizer."""
+"""What learns: a network and its optimizer, such as a player of adversarial training, generator or discriminators."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

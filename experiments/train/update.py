@@ -118,7 +118,7 @@ class Update:
 
     Attributes:
         order: ``discriminator_first`` or ``joint``.
-        weights: how much each loss counts.
+        weights: weight of each loss.
         balancer: balances the losses at the decoder's output; None weighs them as they are.
         output_losses: the reconstruction losses between ``fake`` and ``real``, both ``[B, C, N]``, by name.
         backward: the backward pass of a 0-d tensor; Lightning's, which knows of precision and of other processes.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning
 import torch
@@ -15,6 +15,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.train.batch import ValidationBatch
 from codeclab.experiments.train.step_output import OUTPUT
+
+if TYPE_CHECKING:
+    from codeclab.experiments.train.module import CodecExperiment
 
 MOST_RATES = 5
 """Largest number of bitrates at which a codec is measured and its samples are saved during training."""
@@ -108,8 +111,9 @@ class Validation(Callback):
         _log_rate(pl_module, "test")
 
 
-def _measure(experiment: Any, output: ValidationOutput, stage: str, by_domain: bool) -> None:
-    """Score decoded clips by the metrics of a ``CodecExperiment``, and log the means."""
+def _measure(module: lightning.LightningModule, output: ValidationOutput, stage: str, by_domain: bool) -> None:
+    """Score decoded clips by the metrics of an experiment, and log the means."""
+    experiment = cast("CodecExperiment", module)
     clips, sample_rate = output.clips, experiment.codec.sample_rate
     for suffix, decoded in output.decoded.items():
         for name in experiment.validation_metrics:
@@ -148,8 +152,8 @@ def _log_scores(
             module.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=in_bar and key == name)
 
 
-def _log_rate(experiment: Any, split: str) -> None:
-    kbps = experiment.measure_rate(split)
+def _log_rate(module: lightning.LightningModule, split: str) -> None:
+    kbps = cast("CodecExperiment", module).measure_rate(split)
     if kbps is not None:
         # Every process measures all clips.
-        experiment.log(f"{split}/bitrate", kbps, rank_zero_only=True)
+        module.log(f"{split}/bitrate", kbps, rank_zero_only=True)

@@ -44,12 +44,12 @@ from pathlib import Path
 from codeclab.experiments.cli import data as data_scan
 from codeclab.experiments.data import scanning
 measure, note, go = scanning.measure_file, Path(sys.argv[1]), Path(sys.argv[2])
-def measured(path):
+def measured(path, part):
     with note.open("a") as file:
         file.write(path.name + "\\n")
     while not go.exists():
         time.sleep(0.02)
-    return measure(path)
+    return measure(path, part)
 scanning.measure_file = measured
 sys.exit(data_scan.run("data", sys.argv[3:]))
 """
@@ -172,9 +172,9 @@ def test_a_killed_scan_goes_on(tree: Path, tmp_path: Path, workers: int, monkeyp
     assert not output.exists()
     measured: list[str] = []
 
-    def count(path: Path) -> Measured:
+    def count(path: Path, part: tuple[float, float] | None) -> Measured:
         measured.append(path.name)
-        return measure_file(path)
+        return measure_file(path, part)
 
     monkeypatch.setattr(scanning, "measure_file", count)
     assert _scan("scan", tree, "-o", output, "--workers", 1) == 0

@@ -212,7 +212,7 @@ def test_what_is_wrong_is_said(folder, capsys):
     assert fit(folder, 2, "other", "--model.n_codebooks", "2") == 2
     assert "--model.n_codebooks is the codec's" in capsys.readouterr().err
     assert fit(folder, 2, "other", "--config", "nothing") == 2
-    assert "no recipe 'nothing' of a language model; there are: encodec, laptop" in capsys.readouterr().err
+    assert "no language-model recipe 'nothing'; there are: encodec, laptop" in capsys.readouterr().err
     assert run("fit-lm", ["--codec", str(folder / "codec")]) == 2
     assert "which audio? Give --data FOLDER" in capsys.readouterr().err
     assert fit(folder, 2, "other", "--trainer.precision", "bf16-true") == 2
