@@ -83,7 +83,7 @@ def test_codes_that_no_language_model_is_for_are_named_and_a_table_without_the_c
         in capsys.readouterr().err
     )
     assert run("table", [*words, "--fit-lm", "lapdog"]) == 2
-    assert "no recipe 'lapdog' of a language model" in capsys.readouterr().err
+    assert "no language-model recipe 'lapdog' (did you mean laptop?)" in capsys.readouterr().err
     monkeypatch.setattr(fit_language_model, "sizes_of", refuse)
     assert run("table", [*words, "--fit-lm", str(folder / "small.yaml")]) == 0
     told = capsys.readouterr()
