@@ -14,11 +14,11 @@ from codeclab.benchmarks.speed.in_turns import HEADER, Timed, describe_machine, 
 from codeclab.benchmarks.speed.inference import time_inference
 from codeclab.benchmarks.speed.metrics import shares, time_metrics
 from codeclab.codecs.io.files import write_atomically
-from codeclab.experiments.cli.code_files import load_codec
 from codeclab.experiments.cli.options.speed import make_parser
 from codeclab.experiments.config.recipes import RecipeError, codec_from_recipe, import_file
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.runs.load_codec import load_codec
 from codeclab.experiments.runs.loader_speed import time_loader
 from codeclab.experiments.runs.step_time import HEADER as TRAINING_HEADER
 from codeclab.experiments.runs.step_time import measure

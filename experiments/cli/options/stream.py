@@ -1,19 +1,13 @@
 """The options of ``codeclab stream``."""
 
 import argparse
-from typing import Any
 
-import numpy as np
-
+from codeclab.codecs.entropy.live_settings import LiveSettings
+from codeclab.codecs.io.pcm_formats import FORMATS
 from codeclab.experiments.cli.options.code_files import add_precision
 from codeclab.experiments.cli.options.shared import add_codec, add_imports
 
-CHUNK_SECONDS = 0.2
-"""Length of a chunk in a live stream. A longer chunk delays more; a shorter one costs eight bytes more often."""
-
-
-FORMATS: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
-"""Sample types of raw PCM, under ffmpeg's names."""
+CHUNK_SECONDS = LiveSettings.chunk_seconds
 
 
 def make_parser() -> argparse.ArgumentParser:

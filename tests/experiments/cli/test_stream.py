@@ -1,6 +1,5 @@
-"""``codeclab stream``: raw PCM through a codec, live; equal to the library's call whatever the pieces."""
+"""``codeclab stream``: raw PCM through a codec, live, in pipes."""
 
-import argparse
 import os
 import subprocess
 import sys
@@ -8,15 +7,11 @@ import threading
 import time
 
 import numpy as np
-import pytest
 import torch
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.choice import Coders
-from codeclab.codecs.entropy.container_reader import read_container
-from codeclab.codecs.layers.layer_stream import NotStreamableError
+from codeclab.codecs.io.pcm import Pcm
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.experiments.cli.stream import Live, Pcm, make_parser
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4], "pad_mode": "constant"}
@@ -29,65 +24,12 @@ def make(channels: int = 1, causal: bool = True) -> Codec:
     return Codec(SEANetEncoder(**shape), ResidualVQ(4, 3, 16), SEANetDecoder(**shape), sample_rate=RATE).eval()
 
 
-def options(*words: str) -> argparse.Namespace:
-    return make_parser().parse_args([*words, "--codec", "none"])
-
-
 def cut(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def sound(channels: int, seconds: float = 0.5) -> torch.Tensor:
     return 0.1 * torch.randn(1, channels, round(seconds * RATE), generator=torch.Generator().manual_seed(0))
-
-
-@pytest.mark.parametrize("size", [7, 320, 4801])
-@pytest.mark.parametrize("channels", [1, 2])
-def test_pcm_in_pieces_of_any_size_is_the_librarys(tmp_path, size, channels):
-    codec, audio = make(channels), sound(channels)
-    whole = codec.encode(audio, n_codebooks=2)
-    words = ["--format", "f32le", "--bitrate", "8"]
-    data = Pcm("f32le", channels).bytes(audio)
-    both = b"".join(Live(codec, options("both", *words)).both(iter(cut(data, size))))
-    heard = torch.from_numpy(np.frombuffer(both, "<f4").reshape(-1, channels).T.copy())[None]
-    torch.testing.assert_close(heard, codec.decode(whole), rtol=0, atol=1e-5)
-    coded = b"".join(Live(codec, options("encode", *words)).encode(iter(cut(data, size))))
-    (tmp_path / "a.clc").write_bytes(coded)
-    codes, damage = read_container(tmp_path / "a.clc", codec, Coders(codec).of_header)
-    assert damage == []
-    assert codes.length == audio.shape[-1]
-    assert torch.equal(codes.codes, whole.codes)
-    decoded = b"".join(Live(codec, options("decode", *words)).decode(iter(cut(coded, size))))
-    np.testing.assert_allclose(np.frombuffer(decoded, "<f4"), np.frombuffer(both, "<f4"), atol=1e-5)
-
-
-def test_whole_numbers_are_rounded_and_cut_at_full_scale():
-    pcm = Pcm("s16le", 2)
-    audio = torch.tensor([[[0.5, -1.0], [1.5, 0.25]]])
-    data = pcm.bytes(audio)
-    assert np.frombuffer(data, "<i2").tolist() == [16384, 32767, -32768, 8192]
-    assert pcm.audio(data[:3]).shape == (1, 2, 0)
-    assert pcm.audio(data[3:]).tolist() == [[[0.5, -1.0], [32767 / 32768, 0.25]]]
-
-
-def test_a_damaged_chunk_is_silent_and_reported_while_the_stream_goes_on(capsys):
-    codec, audio = make(), sound(1)
-    coded = b"".join(Live(codec, options("encode", "--chunk", "0.1")).encode(iter([Pcm("s16le", 1).bytes(audio)])))
-    damaged = bytearray(coded)
-    damaged[len(coded) // 2] ^= 1
-    live = Live(codec, options("decode", "--format", "f32le"))
-    heard = np.frombuffer(b"".join(live.decode(iter(cut(bytes(damaged), 50)))), "<f4")
-    assert len(heard) == audio.shape[-1]
-    assert "damaged, 0.20 s to 0.30 s" in capsys.readouterr().err
-    assert not heard[1600:2400].any()
-    assert heard[2400:].any()
-
-
-def test_a_codec_that_is_not_causal_says_so_or_is_late():
-    codec = make(causal=False)
-    with pytest.raises(NotStreamableError, match="not causal: a sample depends on"):
-        Live(codec, options("both"))
-    assert b"".join(Live(codec, options("both", "--lookahead")).both(iter([bytes(1600)])))
 
 
 def program(*words: str) -> list[str]:
