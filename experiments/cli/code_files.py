@@ -20,7 +20,8 @@ from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.ecdc_files import SUFFIX, decode_ecdc, encode_ecdc, published_name, released_language_model
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.code_files import make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
 from codeclab.experiments.runs.precision import has_fast_bf16

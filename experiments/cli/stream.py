@@ -23,7 +23,8 @@ from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.code_files import load_codec, note_precision
 from codeclab.experiments.cli.options.stream import FORMATS, make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 
 READ_BYTES = 1 << 16
 
