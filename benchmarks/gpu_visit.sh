@@ -12,4 +12,4 @@
 #       --target .gpu/peers/site descript-audiotools argbind ffmpy flatten-dict importlib-resources julius randomname
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec "${PYTHON:-python3}" -m codeclab.experiments.runs.gpu_visit --to "${OUT:-build/gpu_visit}" "$@"
+exec "${PYTHON:-python3}" -m codeclab.experiments.runs.speed.gpu_visit --to "${OUT:-build/gpu_visit}" "$@"

@@ -15,7 +15,8 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.config.recipes import RecipeError, read_scale
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import check_language_model

@@ -9,7 +9,7 @@ import torch
 
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
-from codeclab.experiments.config.recipes import RECIPES, names
+from codeclab.experiments.config.files import RECIPES, names
 from codeclab.experiments.runner.read import TABLES
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ import torch
 
 import codeclab
 from codeclab.codecs.io.parts import concrete_subclasses
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots
-from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.library import flag_words
 from codeclab.experiments.train.parts import import_parts
 

@@ -10,7 +10,7 @@ from codeclab.codecs.entropy.file_coder import CodingResult, CodingSettings
 from codeclab.codecs.entropy.many_files import CODES, CodingTotals, code_files, file_pairs
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.code_files import make_parser
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
 from codeclab.experiments.runs.load_codec import import_files, load_codec

@@ -18,7 +18,8 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import located
 from codeclab.experiments.cli.evaluate import check_metrics
 from codeclab.experiments.cli.options.compare import make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title

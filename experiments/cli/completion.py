@@ -10,9 +10,9 @@ from codeclab.experiments.config import words
 from codeclab.experiments.config.files import RECIPES, SCALES, TABLES, names
 from codeclab.experiments.config.hints import choices_of, hints_of
 from codeclab.experiments.config.parts import LINKED, all_slots, arguments, subclasses
-from codeclab.experiments.config.recipes import import_parts
 from codeclab.experiments.runs.arguments import OWNERS
 from codeclab.experiments.runs.build import make_parser
+from codeclab.experiments.train.parts import import_parts
 
 SHELLS = ("bash", "zsh")
 

@@ -20,7 +20,8 @@ from codeclab.codecs.entropy.choice import Coders, fitted_identity, language_mod
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.evaluate import data_of, evaluate_on, limit, pick_bitrates, read_baseline, usual_split

@@ -16,7 +16,8 @@ from codeclab.codecs.entropy.model_folder import FittedModel, save_fitted
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.transformers_export import to_transformers
 from codeclab.experiments.cli.options.export import CONFIG, FILES, GRAPHS, PREPROCESSOR, TENSORS, make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 
 MARKS = {"codeclab": "format_version", "transformers": "model_type"} | dict.fromkeys(GRAPHS, MARK)
 """A key that only the ``config.json`` of this format has."""

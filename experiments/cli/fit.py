@@ -8,11 +8,12 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.experiments.cli.options.fit import help_text
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots, find_part
-from codeclab.experiments.config.recipes import RecipeError, import_parts
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runs.build import build_typed, make_parser
 from codeclab.experiments.runs.non_finite import is_non_finite
+from codeclab.experiments.train.parts import import_parts
 
 
 def run(command: str, argv: list[str]) -> int:

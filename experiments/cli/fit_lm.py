@@ -8,7 +8,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.options.fit_lm import make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.runs.non_finite import is_non_finite

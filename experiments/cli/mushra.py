@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from codeclab.experiments.cli.options.mushra import SCALES, make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 
 
 def prepare(options: argparse.Namespace) -> int:

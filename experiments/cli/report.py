@@ -11,7 +11,8 @@ import torch
 from codeclab.benchmarks.report import Report, render
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.cli.options.report import make_parser
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.listen import ReportClips, Sources, read_sources
 
 

@@ -15,16 +15,18 @@ from codeclab.benchmarks.speed.inference import time_inference
 from codeclab.benchmarks.speed.metrics import shares, time_metrics
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.cli.options.speed import make_parser
-from codeclab.experiments.config.recipes import RecipeError, codec_from_recipe, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
+from codeclab.experiments.config.recipes import codec_from_recipe
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.load_codec import load_codec
-from codeclab.experiments.runs.loader_speed import time_loader
-from codeclab.experiments.runs.step_time import HEADER as TRAINING_HEADER
-from codeclab.experiments.runs.step_time import measure
-from codeclab.experiments.runs.sweep import HEADER as SWEEP_HEADER
-from codeclab.experiments.runs.sweep import sweep
-from codeclab.experiments.runs.sweep_names import FORMATS, SWEEPS
+from codeclab.experiments.runs.speed.loader_speed import time_loader
+from codeclab.experiments.runs.speed.step_time import HEADER as TRAINING_HEADER
+from codeclab.experiments.runs.speed.step_time import measure
+from codeclab.experiments.runs.speed.sweep import HEADER as SWEEP_HEADER
+from codeclab.experiments.runs.speed.sweep import sweep
+from codeclab.experiments.runs.speed.sweep_names import FORMATS, SWEEPS
 
 PRECISIONS = ("32-true", "bf16-mixed")
 WARM_UP = 3
@@ -93,7 +95,7 @@ def _sweep(options: argparse.Namespace, flags: list[str]) -> tuple[list[str], li
     name = options.sweep
     points = sweep(name, sorted(set(options.values or SWEEPS[name])), flags, options.repeats, options.threads)
     if options.plot:
-        from codeclab.experiments.runs.sweep_plot import plot_sweep
+        from codeclab.experiments.runs.speed.sweep_plot import plot_sweep
 
         title = f"A training step by {name}: {' '.join([_named(flags), *[options.scale] * bool(options.scale)])}"
         write_atomically(Path(options.plot), plot_sweep(name, points, title, FORMATS[Path(options.plot).suffix]))

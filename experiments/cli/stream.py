@@ -16,7 +16,7 @@ from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.code_files import note_precision
 from codeclab.experiments.cli.options.stream import make_parser
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.load_codec import import_files, load_codec
 
 READ_BYTES = 1 << 16

@@ -14,7 +14,8 @@ from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.tables.render import print_table
 from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.cli.options.table import make_parser
-from codeclab.experiments.config.recipes import RecipeError, read_scale
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest

@@ -4,57 +4,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
-
-from codeclab.experiments.config.files import config_path
+from codeclab.experiments.config.files import RECIPES, RecipeError, config_path, names, read_yaml
+from codeclab.experiments.config.moved import moved
 from codeclab.experiments.config.own_code import bring, import_from
-from codeclab.experiments.config.parts import all_slots, find_part
-from codeclab.experiments.config.recipes import (
-    RECIPES,
-    RecipeError,
-    import_parts,
-    moved,
-    names,
-    read_scale,
-    read_yaml,
-)
+from codeclab.experiments.config.parts import all_slots, read_node
+from codeclab.experiments.config.scales import apply_scale, read_scale
 from codeclab.experiments.config.tree import Tree
 from codeclab.experiments.config.words import Words
 from codeclab.experiments.data.named import without_synthetic
+from codeclab.experiments.train.parts import import_parts
 from codeclab.quantizers.base import Quantizer
 
+NO_CHOICE: dict[str, Any] = {"bitrates": None, "bitrate": None, "ensemble_per_bandwidth": False, "rate_sampling": None}
+"""A model's settings that choose among bitrates, as they are where there is no choice."""
 
-def leave_out_rates(config: Namespace, swapped: set[str], explicit: set[str]) -> list[str]:
-    """Take the recipe's choice of bitrates out of a config in which the quantizer swapped in learns its one bitrate.
+
+def leave_out_rates(tree: Tree, explicit: set[str]) -> list[str]:
+    """Take the recipe's choice of bitrates out of a tree in which the quantizer swapped in learns its one bitrate.
 
     Args:
-        config: the parsed config, changed in place.
-        swapped: slots in which another part stands than the recipe's.
+        tree: settings, changed in place.
         explicit: dotted paths set by flags, which stay as they are.
 
     Returns:
         a line on each setting left out.
     """
-    model = config.model
-    if "model.quantizer" not in swapped:
+    slot = "model.quantizer"
+    if slot not in tree.swapped or not tree.part(slot):
         return []
-    part = find_part("model.quantizer", Quantizer, model.quantizer.class_path)
+    part, _ = read_node(slot, Quantizer, tree.part(slot))
     if part is None or not issubclass(part, Quantizer) or not part.learns_rate:
         return []
-    spoken = explicit | swapped
-    said = []
-    for key, none in {
-        "bitrates": None,
-        "bitrate": None,
-        "ensemble_per_bandwidth": False,
-        "rate_sampling": None,
-    }.items():
-        value = model[key]
+    model, spoken, lines = tree.settings["model"], explicit | tree.swapped, []
+    for key, none in NO_CHOICE.items():
+        value = model.get(key, none)
         if value != none and f"model.{key}" not in spoken:
             model[key] = none
-            named = value.class_path.rpartition(".")[2] if isinstance(value, Namespace) else value
-            said.append(f"quantizer is {part.__name__}, which learns its one bitrate: {key} {named} is left out")
-    return said
+            named = value["class_path"].rpartition(".")[2] if isinstance(value, dict) else value
+            lines.append(f"quantizer is {part.__name__}, which learns its one bitrate: {key} {named} is left out")
+    return lines
 
 
 @dataclass
@@ -62,7 +50,7 @@ class Request:
     """What the command line requests.
 
     Attributes:
-        settings: the recipes' settings as one tree, their parts exchanged, and those given by flags over them.
+        settings: settings as one tree: defaults < recipes < scale < flags.
         recipe: stem of the last config given, for the run's name.
         folder: the run's folder, where the config is a run's.
         scale: name of the scale, or None.
@@ -71,7 +59,7 @@ class Request:
         dry_run: print the plan and stop.
         explicit: dotted paths set by a flag, positions in lists numbered; a scale does not touch them.
         swapped: slots in which a flag put another part than the recipe's.
-        dropped: lines that say which of a recipe's arguments a swapped part does not take over.
+        dropped: lines on the recipe's settings that do not apply to a part swapped in.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -87,7 +75,7 @@ class Request:
 
 
 def read_request(words: Words) -> Request:
-    """Lay recipes, swaps and other settings over one another, and check parts and their arguments.
+    """Lay recipes, the scale, swaps and other settings over one another, and check parts and their arguments.
 
     Raises:
         RecipeError: unknown recipe, scale, part or argument, with those that exist.
@@ -127,7 +115,10 @@ def read_request(words: Words) -> Request:
     # A part's own arguments are read by the part that is there in the end, wherever in the line it is named.
     for name, value in sorted(settings, key=lambda setting: plain(setting[0]) not in tree.slots):
         request.explicit.update(tree.set(plain(name), corpus_or_text(name, value), append=name.endswith("+")))
-    request.settings, request.swapped, request.dropped = tree.settings, tree.swapped, tree.dropped
+    if words.scale:
+        tree.settings = apply_scale(tree.settings, read_scale(words.scale), request.explicit)
+    dropped = [*tree.dropped, *leave_out_rates(tree, request.explicit)]
+    request.settings, request.swapped, request.dropped = tree.settings, tree.swapped, dropped
     return request
 
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from codeclab.codecs.io.missing import located
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 
 FOLDER = "imports"
 """Folder of a run that holds the files of its parts."""

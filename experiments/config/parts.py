@@ -9,8 +9,9 @@ from jsonargparse import get_loader
 
 from codeclab.codecs.io.parts import concrete_subclasses
 from codeclab.codecs.wording import did_you_mean
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.moved import moved
 from codeclab.experiments.config.part_names import INTERNAL
-from codeclab.experiments.config.recipes import RecipeError, moved
 from codeclab.experiments.train.parts import classes_in
 
 SHARED = ("dimension", "channels", "strides", "n_codebooks", "codebook_size")

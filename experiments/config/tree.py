@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.nodes import merged, placed
 from codeclab.experiments.config.parts import SHARED, arguments, check_argument, read_node, read_value, refuse_linked
-from codeclab.experiments.config.recipes import RecipeError
 
 SECTIONS = ("model", "data")
 """Sections whose arguments may be parts."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.experiments.config.parts import subclasses
-from codeclab.experiments.config.recipes import read_scale
+from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.train.parts import describe, import_parts
 
 SMALL = {"dimension": 16, "strides": (2, 4), "n_codebooks": 3, "codebook_size": 16}

@@ -12,12 +12,11 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
-from codeclab.experiments.config.files import language_model_path
+from codeclab.experiments.config.files import RecipeError, language_model_path, read_yaml
 from codeclab.experiments.config.flags import corpus_or_text, plain
 from codeclab.experiments.config.hints import hints_of
 from codeclab.experiments.config.messages import explain
 from codeclab.experiments.config.nodes import leaves, placed
-from codeclab.experiments.config.recipes import RecipeError, read_yaml
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
 from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import CodesData

@@ -8,7 +8,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.loudness import QUIETEST_LUFS, measure_lufs
 from codeclab.codecs.wording import by_number, counted
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.listen.sources import Source

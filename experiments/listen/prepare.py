@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codeclab.benchmarks.listening.design import ListeningTest
 from codeclab.codecs.wording import counted
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.choose_clips import available_clips, choose_clips
 from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.stimuli import make_conditions, make_stimuli

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codeclab.benchmarks.listening.anchors import LOW, MID
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 
 
 @dataclass(frozen=True)

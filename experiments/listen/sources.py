@@ -16,7 +16,7 @@ from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import missing
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.evaluate import data_of
 from codeclab.experiments.runs.folder import RunFolder

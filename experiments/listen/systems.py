@@ -19,7 +19,7 @@ from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.resample import resample, same_length
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.sources import Source, has_figures, read_sources
 from codeclab.experiments.runs.evaluate import read_baseline
 from codeclab.experiments.runs.folder import RunFolder

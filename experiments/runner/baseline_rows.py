@@ -18,8 +18,9 @@ from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import read_value
-from codeclab.experiments.config.recipes import RecipeError, read_scale
+from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.job import Job

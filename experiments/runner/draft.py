@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from codeclab.benchmarks.tables.row import RowSpec
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute

@@ -5,7 +5,7 @@ import sys
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.codecs.wording import counted
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI, read_recipe, sizes_of
 from codeclab.experiments.runner.job import Job

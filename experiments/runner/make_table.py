@@ -13,7 +13,7 @@ from codeclab.benchmarks.tables.render import write_table
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.wording import by_number, counted, did_you_mean
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runner.collect import collect

@@ -23,7 +23,8 @@ from codeclab.codecs.entropy.choice import Coders, fitted_identity, language_mod
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
-from codeclab.experiments.config.recipes import RecipeError, import_file, import_parts
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
@@ -33,6 +34,7 @@ from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
+from codeclab.experiments.train.parts import import_parts
 
 SETTINGS = ".settings"
 """Folder beside the runs with the settings of runs that are trained in their own processes."""

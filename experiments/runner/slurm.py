@@ -14,7 +14,7 @@ import yaml
 from submitit.helpers import environment_variables
 
 from codeclab.codecs.io.files import write_atomically
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.launcher import Launcher, Submitted
 from codeclab.experiments.runner.worker import work

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
-from codeclab.experiments.config.recipes import read_scale
+from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.config.sizes import size_flags
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.evaluate import pick_bitrates

@@ -11,7 +11,7 @@ import torch
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.build import CodecCLI
 from codeclab.experiments.runs.folder import experiment_settings
-from codeclab.experiments.runs.step_time import time_batches
+from codeclab.experiments.runs.speed.step_time import time_batches
 
 TIMINGS = ".timings.json"
 """File beside the runs that keeps the seconds of a batch."""

@@ -12,9 +12,10 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.io.workers import end_workers
-from codeclab.experiments.config.flags import Request, at_present, leave_out_rates, read_request
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.flags import Request, at_present, read_request
 from codeclab.experiments.config.own_code import bring
-from codeclab.experiments.config.recipes import RecipeError, apply_scale, import_parts, link_parts, read_scale
+from codeclab.experiments.config.recipes import link_parts
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runs.arguments import OWNERS, add_run_arguments, explain_refusal
 from codeclab.experiments.runs.checkpoint import RunCheckpoint
@@ -33,6 +34,7 @@ from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.samples import SaveSamples
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.non_finite import NonFiniteLossError
+from codeclab.experiments.train.parts import import_parts
 from codeclab.experiments.train.validation import Validation
 
 
@@ -55,18 +57,13 @@ class CodecCLI(RunCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what parts share, and add the run's own arguments."""
-        link_parts(parser, "model.")
+        link_parts(parser)
         add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Check the tree, lay the scale over it (defaults < recipe < scale < flags), and find the run's folder."""
+        """Check the tree of settings, and find the run's folder."""
         try:
             config = parser.parse_object(copy.deepcopy(args))  # which it changes
-            if self.request.scale:
-                apply_scale(config, read_scale(self.request.scale), self.request.explicit)
-                config = parser.parse_object(config)
-            for line in leave_out_rates(config, self.request.swapped, self.request.explicit):
-                self.notes(line)
         except ArgumentError as error:
             known = [action.dest for action in parser._actions]
             raise RecipeError(explain_refusal(str(error), self.request, known)) from error

@@ -13,7 +13,7 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.corpus_record import read_record
 from codeclab.experiments.runs.folder import RunFolder

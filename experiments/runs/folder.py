@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.moved import moved
 from codeclab.experiments.config.own_code import FOLDER
-from codeclab.experiments.config.recipes import moved
 
 MACHINE_KEYS = (
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.default_root_dir"),

@@ -16,8 +16,8 @@ from codeclab.codecs.io.folder import config_of, identity
 from codeclab.codecs.io.missing import located
 from codeclab.codecs.io.parts import ROLES
 from codeclab.codecs.io.weights import fill, folded_tensors, some_of
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import LINKED
-from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs.folder import RunFolder, flatten
 from codeclab.experiments.train.former_names import current_names
 from codeclab.experiments.train.module import CodecExperiment

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.config.recipes import RecipeError, import_file
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.import_file import import_file
 
 
 def import_files(files: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
 from codeclab.codecs.io.parts import arguments_of
 from codeclab.codecs.wording import by_number, counted
 from codeclab.discriminators.ensemble import Ensemble
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.train.compile import missing_compiler
 from codeclab.experiments.train.module import CodecExperiment

@@ -10,8 +10,8 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.wording import counted
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.messages import shorten
-from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults

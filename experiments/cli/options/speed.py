@@ -4,7 +4,7 @@ import argparse
 
 from codeclab.codecs.io.box import BOX
 from codeclab.experiments.cli.options.shared import add_imports, run_name
-from codeclab.experiments.runs.sweep_names import SWEEPS
+from codeclab.experiments.runs.speed.sweep_names import SWEEPS
 
 
 def make_parser() -> argparse.ArgumentParser:

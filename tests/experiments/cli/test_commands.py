@@ -15,7 +15,7 @@ from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
 from codeclab.experiments.config.part_names import baseline_names, part_names
 from codeclab.experiments.config.parts import all_slots, subclasses
-from codeclab.experiments.config.recipes import import_parts
+from codeclab.experiments.train.parts import import_parts
 
 ENCODEC = ["--config", "encodec_24khz", "--scale", "laptop"]
 DAC = ["--config", "dac_44khz", "--scale", "laptop"]

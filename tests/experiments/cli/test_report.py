@@ -18,7 +18,7 @@ from codeclab.benchmarks.tables.row import Figures, Origin, RowResult
 from codeclab.benchmarks.tables.table import Table, lines
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import report
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen import read_sources
 from codeclab.experiments.runs.evaluate import data_of
 

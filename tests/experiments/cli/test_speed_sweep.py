@@ -10,11 +10,11 @@ from codeclab.discriminators.mpd import MultiPeriodDiscriminator
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.experiments.cli import speed
 from codeclab.experiments.cli.speed import run
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.sweep import HEADER, Point, flags_of, measure_point
-from codeclab.experiments.runs.sweep_names import SWEEPS, UNITS
-from codeclab.experiments.runs.sweep_plot import plot_sweep
+from codeclab.experiments.runs.speed.sweep import HEADER, Point, flags_of, measure_point
+from codeclab.experiments.runs.speed.sweep_names import SWEEPS, UNITS
+from codeclab.experiments.runs.speed.sweep_plot import plot_sweep
 
 TINY = [
     *("--scale", "laptop", "--data", "synthetic", "--data.seconds", "0.2", "--data.batch_size", "1"),

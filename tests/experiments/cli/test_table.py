@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.table import choose_devices, choose_slots, choose_workers, make_parser
 from codeclab.experiments.config import recipes
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.runner import perform
 

@@ -7,10 +7,11 @@ from typing import Any, Literal
 import pytest
 import yaml
 
+from codeclab.experiments.config.files import RECIPES, RecipeError
 from codeclab.experiments.config.flags import Request, read_request
+from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.config.messages import explain, shorten
 from codeclab.experiments.config.parts import LINKED, all_slots, find_part, subclasses
-from codeclab.experiments.config.recipes import RECIPES, RecipeError, import_file
 from codeclab.experiments.config.words import make_parser, read_words
 from codeclab.experiments.train.losses.waveform import WaveformL1
 

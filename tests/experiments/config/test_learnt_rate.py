@@ -15,7 +15,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import evaluate
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 
@@ -29,7 +29,7 @@ def built(*words: str) -> CodecCLI:
 @pytest.mark.parametrize(
     ("recipe", "quantizer", "left_out"),
     [
-        ("encodec_24khz", "DiffQ", ["bitrates [1.5, 3.0, 6.0, 12.0, 24.0]", "ensemble_per_bandwidth True",
+        ("encodec_24khz", "DiffQ", ["bitrates [1.5, 3, 6, 12, 24]", "ensemble_per_bandwidth True",
                                     "rate_sampling PerBatchBandwidth"]),
         ("dac_44khz", "GumbelSoftmax", ["rate_sampling CodebookDropout"]),
     ],

@@ -13,7 +13,7 @@ import codeclab
 from codeclab.discriminators.mono_stft import MonoSTFTDiscriminator
 from codeclab.discriminators.msd import MultiScaleDiscriminator
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
-from codeclab.experiments.config.recipes import RECIPES, names, read_yaml
+from codeclab.experiments.config.files import RECIPES, names, read_yaml
 from codeclab.experiments.runs.build import build
 
 NEXT = sorted(set(names(RECIPES)) - {"encodec_24khz", "dac_44khz"})

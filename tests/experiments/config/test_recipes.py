@@ -8,7 +8,8 @@ import torch
 import yaml
 
 import codeclab
-from codeclab.experiments.config.recipes import RECIPES, read_scale
+from codeclab.experiments.config.files import RECIPES
+from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.runs.build import CodecCLI, build
 
 DEMO = ["--scale", "laptop", "--dry-run"]

@@ -5,8 +5,10 @@ import re
 import pytest
 import yaml
 
-from codeclab.experiments.config.recipes import RECIPES, SCALES, import_parts, names, read_scale
+from codeclab.experiments.config.files import RECIPES, SCALES, names
+from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.runs.build import build
+from codeclab.experiments.train.parts import import_parts
 
 PART_MODULES = ("codeclab.codecs.", "codeclab.quantizers.", "codeclab.discriminators.")
 

@@ -24,8 +24,7 @@ from codeclab.experiments.cli import main
 from codeclab.experiments.cli.code_files import run as code_files
 from codeclab.experiments.cli.evaluate import run as evaluate
 from codeclab.experiments.cli.fit_lm import run
-from codeclab.experiments.config.files import LANGUAGE_MODELS
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import LANGUAGE_MODELS, RecipeError
 from codeclab.experiments.language_model.build import sizes_of
 from codeclab.experiments.language_model.extraction import SplitCodes
 from codeclab.experiments.language_model.module import LanguageModelExperiment

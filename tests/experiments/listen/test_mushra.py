@@ -27,7 +27,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.loudness import measure_lufs
 from codeclab.experiments.cli.mushra import run
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.sources import read_sources
 from codeclab.experiments.listen.stimuli import Stimuli
 from codeclab.experiments.listen.systems import read_subjects

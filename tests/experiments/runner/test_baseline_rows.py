@@ -14,7 +14,7 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runner import baseline_rows
 from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, untrained_columns
 from codeclab.experiments.runner.job import Job

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from codeclab.experiments.config.recipes import names
+from codeclab.experiments.config.files import names
 from codeclab.experiments.runner.compute import Compute, describe_compute, read_compute
 from codeclab.experiments.runner.read import TABLES, read_table
 

@@ -9,8 +9,7 @@ import pytest
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.published import is_single_source, published_number
 from codeclab.benchmarks.tables.row import RowSpec
-from codeclab.experiments.config.files import read_yaml
-from codeclab.experiments.config.recipes import RECIPES, names
+from codeclab.experiments.config.files import RECIPES, names, read_yaml
 from codeclab.experiments.runner.read import TABLES, read_table
 
 DAC = Path(__file__).parents[4] / "shared" / "papers" / "dac_tables.md"

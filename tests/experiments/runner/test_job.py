@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from codeclab.experiments.config.recipes import RECIPES
+from codeclab.experiments.config.files import RECIPES
 from codeclab.experiments.runner.draft import TableRequest, draft_row
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.perform import perform

@@ -8,8 +8,7 @@ import yaml
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.experiments.cli.table import run
-from codeclab.experiments.config.files import LANGUAGE_MODELS
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import LANGUAGE_MODELS, RecipeError
 from codeclab.experiments.runner import fit_language_model
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.read import read_table

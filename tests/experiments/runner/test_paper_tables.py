@@ -8,7 +8,7 @@ import pytest
 from codeclab.benchmarks.baselines import make_baseline
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.row import Figures, RowSpec
-from codeclab.experiments.config.recipes import RECIPES, names
+from codeclab.experiments.config.files import RECIPES, names
 from codeclab.experiments.runner.read import TABLES, read_table
 from codeclab.experiments.runner.spec import TableSpec, flags_at
 from codeclab.experiments.runs.build import build

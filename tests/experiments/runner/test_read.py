@@ -5,7 +5,7 @@ import yaml
 
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.experiments.cli.listing import run
-from codeclab.experiments.config.recipes import RecipeError, names
+from codeclab.experiments.config.files import RecipeError, names
 from codeclab.experiments.runner.read import TABLES, read_table
 from codeclab.experiments.runner.spec import flags_at
 from codeclab.experiments.runs.evaluate import pick_bitrates

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from codeclab.experiments.cli import main
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runner.slurm import SlurmLauncher, read_settings
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun")

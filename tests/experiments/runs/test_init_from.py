@@ -13,7 +13,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.io.weights import folded_tensors
 from codeclab.experiments.cli import main
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs import build as fit
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError
 from codeclab.experiments.runs.init_from import begin_from, find_source, read_source

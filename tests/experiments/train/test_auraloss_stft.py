@@ -6,7 +6,7 @@ from auraloss.freq import MultiResolutionSTFTLoss as PackageMultiResolution
 from auraloss.freq import SumAndDifferenceSTFTLoss as PackageSumAndDifference
 from torchaudio.transforms import MelSpectrogram
 
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.train.losses.auraloss_stft import (
     FFT_SIZES,

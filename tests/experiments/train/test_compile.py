@@ -8,7 +8,7 @@ import torch
 from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from codeclab.discriminators.layers import ConvStack
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.train.compile import missing_compiler
 
 # Compiling takes a time for each layer, and deeper networks only repeat these layers.

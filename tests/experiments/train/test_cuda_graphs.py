@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.experiments.config.recipes import RecipeError
-from codeclab.experiments.runs import graphs_equal_eager
-from codeclab.experiments.runs.step_time import time_batches
+from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.runs.speed import graphs_equal_eager
+from codeclab.experiments.runs.speed.step_time import time_batches
 from codeclab.experiments.train.choices import StepChoices
 from codeclab.experiments.train.cuda_graphs import WARM_UP, CudaGraphs, StepGraphs, refuse_graphs
 from codeclab.experiments.train.non_finite import NonFiniteLossError

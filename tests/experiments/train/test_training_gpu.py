@@ -10,8 +10,8 @@ import yaml
 
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
-from codeclab.experiments.runs.graphs_equal_eager import KeepNumbers, largest_differences
-from codeclab.experiments.runs.step_time import measure
+from codeclab.experiments.runs.speed.graphs_equal_eager import KeepNumbers, largest_differences
+from codeclab.experiments.runs.speed.step_time import measure
 from codeclab.experiments.train.cuda_graphs import WARM_UP
 from codeclab.experiments.train.settings import OptimizerSettings
 

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from codeclab.experiments.runs import peers
+from codeclab.experiments.runs.speed import peers
 
 TINY = {
     "recipe": "encodec_24khz",

@@ -10,8 +10,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, octave_axis, tidy
-from codeclab.experiments.runs.sweep import Point
-from codeclab.experiments.runs.sweep_names import UNITS
+from codeclab.experiments.runs.speed.sweep import Point
+from codeclab.experiments.runs.speed.sweep_names import UNITS
 
 
 def plot_sweep(name: str, points: Sequence[Point], title: str, form: str) -> bytes:

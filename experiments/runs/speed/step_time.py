@@ -1,6 +1,6 @@
 """How long a training batch takes, where its time goes and how much memory it needs.
 
-    python -m codeclab.experiments.runs.step_time --config dac_44khz --trainer.precision bf16-mixed --model.compile true
+    python -m codeclab.experiments.runs.speed.step_time --config dac_44khz --trainer.precision bf16-mixed
 
 Every flag of ``codeclab fit`` is taken. Batches run through a trainer, on noise of the built-in corpus unless
 ``--data`` names another; first undisturbed, then with the device waited for at the seams between the parts. Steps that
@@ -103,7 +103,7 @@ def measure_built(cli: CodecCLI, batches: int, warm_up: int) -> StepTime:
 
 def main(argv: list[str] | None = None) -> None:
     """Print a line of the table, and append it to a file where one is named."""
-    parser = argparse.ArgumentParser(prog="python -m codeclab.experiments.runs.step_time", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m codeclab.experiments.runs.speed.step_time", description=__doc__)
     parser.add_argument("--batches", type=int, default=10, help="batches timed (default: 10)")
     parser.add_argument("--warm-up", type=int, default=5, help="batches before these (default: 5)")
     parser.add_argument("--to", type=Path, metavar="FILE", help="a Markdown file to append the line to")

@@ -1,8 +1,8 @@
 """Adapters for timing this suite beside other codebases in one run (the peers' harness calls them by file and name).
 
-    bench_infer.py --impl encodec24 --impl file:experiments/runs/peers.py:coder,recipe=encodec_24khz@.venv/bin/python
-    bench_ecdc.py --impl ecdc24 --impl file:experiments/runs/peers.py:files@.venv/bin/python
-    bench_train.py --impl dac-small --impl file:experiments/runs/peers.py:step,recipe=dac_44khz,…
+    bench_infer.py --impl encodec24 --impl file:experiments/runs/speed/peers.py:coder,recipe=encodec_24khz,…
+    bench_ecdc.py --impl ecdc24 --impl file:experiments/runs/speed/peers.py:files@.venv/bin/python
+    bench_train.py --impl dac-small --impl file:experiments/runs/speed/peers.py:step,recipe=dac_44khz,…
 
 An adapter has ``phases`` (name -> function of no arguments) and ``audio_seconds``, what one call works on; that of
 training steps also has ``take_parts``.
@@ -23,7 +23,7 @@ from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.step_time import time_batches
+from codeclab.experiments.runs.speed.step_time import time_batches
 from codeclab.experiments.train.profiling import Parts, profile
 
 

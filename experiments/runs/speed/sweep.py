@@ -16,11 +16,11 @@ from lightning.pytorch.callbacks import Callback
 from codeclab.benchmarks.speed.arithmetic import Arithmetic, measure_limits
 from codeclab.benchmarks.speed.spread import spread
 from codeclab.codecs.memory import keep_freed_memory
-from codeclab.experiments.config.recipes import RecipeError
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.process import quiet
-from codeclab.experiments.runs.step_time import time_batches
-from codeclab.experiments.runs.sweep_names import SWEEPS
+from codeclab.experiments.runs.speed.step_time import time_batches
+from codeclab.experiments.runs.speed.sweep_names import SWEEPS
 from codeclab.experiments.train.logs import memory_figures
 
 HEADER = (
@@ -193,7 +193,7 @@ def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int
     points = []
     for value in values:
         own_flags = ["--name", name, "--value", f"{value:g}", "--batches", str(batches), "--threads", str(threads or 0)]
-        words = [sys.executable, "-m", "codeclab.experiments.runs.sweep", *own_flags, *flags]
+        words = [sys.executable, "-m", "codeclab.experiments.runs.speed.sweep", *own_flags, *flags]
         run = subprocess.run(words, capture_output=True, text=True)
         if run.returncode:
             lines = run.stderr.strip().splitlines() or ["its process ended without a word"]
@@ -204,7 +204,7 @@ def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int
 
 def main(argv: list[str] | None = None) -> None:
     """Print one point as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m codeclab.experiments.runs.sweep", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m codeclab.experiments.runs.speed.sweep", allow_abbrev=False)
     parser.add_argument("--name", choices=tuple(SWEEPS), required=True)
     parser.add_argument("--value", type=float, required=True)
     parser.add_argument("--batches", type=int, required=True)

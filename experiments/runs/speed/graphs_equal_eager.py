@@ -1,6 +1,6 @@
 """How far training with CUDA graphs is from the eager step, as JSON: every logged number of the same batches.
 
-    python -m codeclab.experiments.runs.graphs_equal_eager --config encodec_24khz --scale lab --to compared.json
+    python -m codeclab.experiments.runs.speed.graphs_equal_eager --config encodec_24khz --scale lab --to compared.json
 
 Every flag of ``codeclab fit`` is taken. Sums on a GPU are not added up in one order, so that two eager trainings
 differ, too: a second one is the scale for the difference.
@@ -83,7 +83,7 @@ def compare(flags: Sequence[str], batches: int) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> None:
     """Write the JSON."""
     parser = argparse.ArgumentParser(
-        prog="python -m codeclab.experiments.runs.graphs_equal_eager", description=__doc__, allow_abbrev=False
+        prog="python -m codeclab.experiments.runs.speed.graphs_equal_eager", description=__doc__, allow_abbrev=False
     )
     parser.add_argument("--to", type=Path, metavar="FILE", required=True, help="where the JSON is written")
     parser.add_argument("--batches", type=int, default=50, help="batches compared (default: 50)")

@@ -4,7 +4,7 @@ import lightning
 import pytest
 
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.step_time import HEADER, main, time_batches
+from codeclab.experiments.runs.speed.step_time import HEADER, main, time_batches
 from codeclab.experiments.train.profiling import PARTS
 
 TINY = (

@@ -1,7 +1,7 @@
 """A training batch's time, its launches and the share of it in which the device is busy, as JSON.
 
-    python -m codeclab.experiments.runs.profiled_step --config dac_44khz_ablation --to dac.json
-    python -m codeclab.experiments.runs.profiled_step --released CHECKOUT --config dac_44khz_ablation --to beside.json
+    python -m codeclab.experiments.runs.speed.profiled_step --config dac_44khz_ablation --to dac.json
+    python -m codeclab.experiments.runs.speed.profiled_step --released CHECKOUT --config dac_44khz --to both.json
 
 Every flag of ``codeclab fit`` is taken. With ``--released``, the training loop of a checkout of descript-audio-codec
 and ours do the same size of step in turns, each on one batch that stays in memory. The JSON has the names of the peers'
@@ -28,7 +28,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.process import quiet
-from codeclab.experiments.runs.step_time import measure_built
+from codeclab.experiments.runs.speed.step_time import measure_built
 from codeclab.experiments.train.cuda_graphs import WARM_UP
 
 PROFILED = 2
@@ -171,7 +171,7 @@ class BesideReleased(Callback):
 def main(argv: list[str] | None = None) -> None:
     """Write the JSON."""
     parser = argparse.ArgumentParser(
-        prog="python -m codeclab.experiments.runs.profiled_step", description=__doc__, allow_abbrev=False
+        prog="python -m codeclab.experiments.runs.speed.profiled_step", description=__doc__, allow_abbrev=False
     )
     parser.add_argument("--to", type=Path, metavar="FILE", required=True, help="where the JSON is written")
     parser.add_argument("--batches", type=int, default=8, help="batches timed (default: 8)")

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from codeclab.benchmarks.speed.budget import OutOfTimeError
-from codeclab.experiments.runs import gpu_visit, profiled_step
-from codeclab.experiments.runs.gpu_visit import GRAPH_WORKS, REHEARSAL, WORKS, Sizes, Visit
-from codeclab.experiments.runs.gpu_visit_page import HEADER
+from codeclab.experiments.runs.speed import gpu_visit, profiled_step
+from codeclab.experiments.runs.speed.gpu_visit import GRAPH_WORKS, REHEARSAL, WORKS, Sizes, Visit
+from codeclab.experiments.runs.speed.gpu_visit_page import HEADER
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 TINY = [*REHEARSAL.flags, "--data", "synthetic", "--trainer.precision", "32-true"]
 
 
@@ -39,9 +39,9 @@ class Machine:
         with log.open("a") as file:
             file.write("printed\n")
         after = dict(zip(words, words[1:], strict=False))
-        if "codeclab.experiments.runs.profiled_step" in words:
+        if "codeclab.experiments.runs.speed.profiled_step" in words:
             self.measure(after)
-        elif "codeclab.experiments.runs.graphs_equal_eager" in words:
+        elif "codeclab.experiments.runs.speed.graphs_equal_eager" in words:
             differences = {"spectral": [0.0015, 0.002], "discriminator": [0.0, 1e-7]}
             Path(after["--to"]).write_text(json.dumps({"batches": 50, "replays": 20, "differences": differences}))
         elif "pytest" in words:

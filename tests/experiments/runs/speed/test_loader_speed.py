@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from codeclab.experiments.runs import loader_speed
-from codeclab.experiments.runs.loader_speed import AHEAD, ROUNDS, WARM_UP, seconds_a_batch, time_loader
+from codeclab.experiments.runs.speed import loader_speed
+from codeclab.experiments.runs.speed.loader_speed import AHEAD, ROUNDS, WARM_UP, seconds_a_batch, time_loader
 
 TINY = "--config encodec_24khz --scale laptop --data synthetic --data.seconds 0.2 --data.batch_size 2"
 

@@ -28,7 +28,7 @@ from codeclab.benchmarks.speed.budget import Outcome, OutOfTimeError, Part, run_
 from codeclab.benchmarks.speed.in_turns import describe_machine
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.runs.gpu_visit_page import page
+from codeclab.experiments.runs.speed.gpu_visit_page import page
 
 PIECE = 15 * 2**20
 """Bytes of a file of the codec: what comes back from such a machine is limited to 16 MiB a file."""
@@ -213,7 +213,7 @@ class Visit:
         file = self.scratch / "step.json"
         file.unlink(missing_ok=True)
         count = ["--batches", str(self.sizes.batches), "--warm-up", str(min(5, self.sizes.batches))]
-        self.command("codeclab.experiments.runs.profiled_step", ["--to", str(file), *count, *words], seconds)
+        self.command("codeclab.experiments.runs.speed.profiled_step", ["--to", str(file), *count, *words], seconds)
         for entry in json.loads(file.read_text())["results"]:
             own_title = title if entry["impl"] == "codeclab" else f"`{entry['impl']}`, its own `train_loop`"
             self.results.append({"title": own_title, **entry})
@@ -243,7 +243,7 @@ class Visit:
         joined = [word for name in STARTS for word in (f"--model.{name}", "0")]
         work = Work("EnCodec 24 kHz, `lab`", "encodec_24khz", "lab", tuple(joined))
         flags = self.flags(work, PRECISIONS[0])
-        self.command("codeclab.experiments.runs.graphs_equal_eager", [*words, *flags], seconds)
+        self.command("codeclab.experiments.runs.speed.graphs_equal_eager", [*words, *flags], seconds)
         self.compared = json.loads(file.read_text())
 
     def test(self, seconds: float) -> None:
