@@ -65,7 +65,6 @@ NEVER_ONE = {
     "benchmarks/listening/ratings.py": "stimuli",  # of a page
     "benchmarks/listening/results.py": "ratings",  # the papers'
     "benchmarks/listening/server.py": "bytes",  # the most
-    "experiments/cli/compare.py": "clips",  # of a split
     "experiments/cli/export.py": "channels",  # one channel is "mono"
     "experiments/data/excerpts.py": "draws excerpts",  # as many as are tried
     "experiments/data/module.py": "devices",  # more than one
@@ -74,6 +73,7 @@ NEVER_ONE = {
     "experiments/listen/write.py": "systems stimuli pages",  # more than a page holds
     "experiments/runner/make_table.py": "seeds",  # more than one
     "experiments/runner/plan.py": "seeds rows",  # more than one
+    "experiments/runs/compare.py": "clips",  # of a split
     "experiments/runs/dry_run.py": "parameters frames ensembles",  # a part's; a rate; more than one
     "experiments/runs/progress.py": "batches",  # a rate
 }
