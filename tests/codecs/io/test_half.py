@@ -32,7 +32,7 @@ def test_its_identity_is_that_of_the_rounded_weights(codec: Codec, tmp_path) -> 
 
 @pytest.mark.parametrize("form", ["transformers"])
 def test_other_formats_have_no_halves(codec: Codec, tmp_path, form: str) -> None:
-    from codeclab.experiments.cli.export import export
+    from codeclab.experiments.runs.export import export
 
     with pytest.raises(ValueError, match="--half is for codeclab's own format"):
         export(codec, tmp_path, form, half=True)
