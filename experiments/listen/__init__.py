@@ -1,4 +1,4 @@
-"""Listening tests of runs and tables: prepared, served, analysed; and the audio of runs and tables for the report.
+"""Listening tests of runs and tables: prepared, served, analysed; and the page of the report.
 
 This is the one door of the room, to which ``benchmarks/listening`` belongs, too: callers outside import from here
 alone. A name's module is imported when the name is first requested.
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from codeclab.benchmarks.listening.server import RatingsServer
     from codeclab.experiments.listen.analyse import analyse_test
     from codeclab.experiments.listen.prepare import prepare_test
-    from codeclab.experiments.listen.report_clips import ReportClips
+    from codeclab.experiments.listen.report_page import ReportRequest, make_report
     from codeclab.experiments.listen.request import ListeningRequest
-    from codeclab.experiments.listen.sources import Sources, read_sources
+    from codeclab.experiments.listen.sources import read_sources
 
 __all__ = [
     "ListeningRequest",
     "RatingsServer",
-    "ReportClips",
-    "Sources",
+    "ReportRequest",
     "analyse_test",
+    "make_report",
     "prepare_test",
     "read_sources",
     "with_figures",
@@ -32,9 +32,9 @@ __all__ = [
 _MODULES = {
     "ListeningRequest": "codeclab.experiments.listen.request",
     "RatingsServer": "codeclab.benchmarks.listening.server",
-    "ReportClips": "codeclab.experiments.listen.report_clips",
-    "Sources": "codeclab.experiments.listen.sources",
+    "ReportRequest": "codeclab.experiments.listen.report_page",
     "analyse_test": "codeclab.experiments.listen.analyse",
+    "make_report": "codeclab.experiments.listen.report_page",
     "prepare_test": "codeclab.experiments.listen.prepare",
     "read_sources": "codeclab.experiments.listen.sources",
     "with_figures": "codeclab.benchmarks.listening.figures",
