@@ -1,0 +1,75 @@
+"""Scans a folder of audio, or the files that a manifest lists, into a manifest."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from codeclab.codecs.io.locks import Lock
+from codeclab.experiments.data.manifest import is_manifest, list_tree, read_manifest, read_rows, row_name
+from codeclab.experiments.data.recording import DataError, Recording
+from codeclab.experiments.data.scanning import write_manifest
+from codeclab.experiments.data.summary import not_listed
+
+
+def list_recordings(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:
+    """The recordings of a folder or a manifest.
+
+    Args:
+        root: path of a folder of audio, or of a manifest.
+        skipped: list that receives the name and the reason of every file left out.
+
+    Raises:
+        DataError: there is no such folder or manifest, or no audio in it.
+    """
+    if is_manifest(root):
+        listed = read_manifest(root, skipped)
+    elif root.is_dir():
+        listed = list_tree(root, skipped)
+    else:
+        raise DataError(f"there is no folder or manifest {root}")
+    if not listed:
+        raise DataError(f"no audio in {root}{f'; {not_listed(skipped)}' if skipped else ''}")
+    return listed
+
+
+def given_rows(root: Path) -> dict[str, dict[str, str]]:
+    """The rows of a manifest by name, the first of each name; empty for a folder."""
+    return {row_name(row): row for row in reversed(read_rows(root))} if is_manifest(root) else {}
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Refuse to write a manifest where something else is.
+
+    Args:
+        output: path of the manifest to write.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        DataError: the path is a folder, or a file that may not be replaced.
+    """
+    if output.is_dir():
+        raise DataError(f"{output} is a folder; -o needs the name of a CSV file")
+    if output.exists() and not overwrite:
+        raise DataError(f"{output} exists already; give another name with -o, or replace it with --overwrite")
+
+
+def write_scan(
+    listed: Sequence[Recording], output: Path, workers: int, given: Mapping[str, Mapping[str, str]], overwrite: bool
+) -> list[dict[str, Any]]:
+    """Measure recordings and write their manifest, while no other process writes it.
+
+    Args:
+        listed: recordings to measure.
+        output: path of the manifest to write.
+        workers: number of processes.
+        given: rows by name whose other columns are kept, as ``given_rows`` returns them.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        DataError: another process wrote the manifest just now.
+        LockedError: another process is writing it.
+    """
+    with Lock(output.with_name(f".{output.name}.lock")) as lock:
+        lock.hold(str(output), "name another with -o")
+        check_output(output, overwrite)
+        return write_manifest(listed, output, workers, given=given)

@@ -1,0 +1,42 @@
+"""A manifest's rows in a few lines: files and hours by split and domain, and what cannot be used."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from codeclab.codecs.wording import by_number
+
+MOST_NAMES = 5
+"""Most names that a line lists."""
+
+
+def summarize(rows: Sequence[dict[str, Any]]) -> str:
+    """Files, hours and full-band files by split and domain, and the files that cannot be used, as lines.
+
+    Args:
+        rows: rows of a manifest.
+    """
+    usable = [row for row in rows if not row.get("problem")]
+    lines = []
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in usable:
+        groups.setdefault((row.get("split") or "-", row.get("domain") or "all"), []).append(row)
+    for (split, domain), group in sorted(groups.items()):
+        hours = sum(float(row.get("seconds") or 0) for row in group) / 3600
+        files = by_number(len(group), "file", "files")
+        full = sum(str(row.get("full_band")).lower() == "true" for row in group)
+        lines.append(f"{split:6} {domain:12} {len(group):8} {files:5} {hours:10.3f} h {full:8} full-band")
+    useless = [f"{row.get('name') or row['path']} ({row['problem']})" for row in rows if row.get("problem")]
+    if useless:
+        lines.append(f"unusable: {first_names(useless)}")
+    return "\n".join(lines)
+
+
+def not_listed(skipped: Sequence[tuple[str, str]]) -> str:
+    """The names and reasons of files that a corpus leaves out, for messages."""
+    return f"not listed: {first_names([f'{name} ({reason})' for name, reason in skipped])}"
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The number of names, and the first of them."""
+    more = f"; and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{len(names)}: {'; '.join(names[:MOST_NAMES])}{more}"
