@@ -14,6 +14,7 @@ from codeclab.experiments.cli import dashboard
 from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.samples import COLUMNS, GAP, ROWS, SaveSamples, levels, spectrogram_image
+from codeclab.experiments.tracking import wandb_workspace
 from codeclab.experiments.train.logs import Throughput
 from codeclab.experiments.train.validation import spread_rates
 
@@ -106,10 +107,10 @@ def test_a_table_that_cannot_be_logged_is_made_all_the_same(tmp_path, monkeypatc
 def test_the_dashboard_says_what_is_missing(monkeypatch, capsys, tmp_path):
     assert dashboard.run("dashboard", ["codeclab"]) == 2
     assert "'codeclab' should be ENTITY/PROJECT" in capsys.readouterr().err
-    monkeypatch.setattr(dashboard.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(wandb_workspace.importlib.util, "find_spec", lambda name: None)
     assert dashboard.run("dashboard", ["me/codeclab"]) == 1
     assert "pip install 'codeclab[dashboard]'" in capsys.readouterr().err
-    monkeypatch.setattr(dashboard.importlib.util, "find_spec", lambda name: SimpleNamespace())
+    monkeypatch.setattr(wandb_workspace.importlib.util, "find_spec", lambda name: SimpleNamespace())
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     assert dashboard.run("dashboard", ["me/codeclab"]) == 1
@@ -118,7 +119,7 @@ def test_the_dashboard_says_what_is_missing(monkeypatch, capsys, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # wandb-workspaces' own
 def test_the_workspace_groups_runs_by_short_names_over_batches():
-    workspace = dashboard.make_workspace("me", "codeclab", "codecs", ["quantizer", "discriminators"])
+    workspace = wandb_workspace.make_workspace("me", "codeclab", "codecs", ["quantizer", "discriminators"])
     told = workspace._to_model().model_dump_json(by_alias=True)
     # W&B's own path to a setting: config, its key, its value.
     assert '"grouping":[{"section":"config","name":"quantizer.value"},{"section":"config","name":"discrim' in told
