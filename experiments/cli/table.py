@@ -1,36 +1,27 @@
 """``codeclab table NAME``: plan, train the rows that are missing, measure them, print the table."""
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.tables.render import print_table
-from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.cli.options.table import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.scales import read_scale
-from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import check_language_model
 from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.process import Notes
+from codeclab.experiments.runs.slots import choose_slots, choose_workers
 
 
-def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
-    """For each row made at the same time, its GPU, or None for a share of the cores; empty for one row at a time.
-
-    Args:
-        options: of ``codeclab table``.
-        n_jobs: number of trainings, one per row and seed.
+def slots_for(options: argparse.Namespace, n_trainings: int) -> list[str | None]:
+    """The slots of ``choose_slots``, from the options; none with Slurm, which gives each row what it asks.
 
     Raises:
         RecipeError: options that are impossible here, or do not go together.
@@ -43,37 +34,7 @@ def choose_slots(options: argparse.Namespace, n_jobs: int) -> list[str | None]:
         return []
     if options.slurm:
         raise RecipeError("--slurm KEY=VALUE is for --launcher slurm")
-    if options.devices is None:
-        # On a GPU, rows side by side have to be asked for: whether their memory suffices is not known.
-        usual = 1 if torch.cuda.is_available() else min(usable_cores(), n_jobs)
-        at_a_time = options.jobs or usual
-        return [None] * at_a_time if at_a_time > 1 else []
-    if not torch.cuda.is_available():
-        raise RecipeError("--devices: there is no GPU here; --jobs N makes N rows at a time on the CPU")
-    devices = choose_devices(options.devices, torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    return [*devices] * (options.jobs or 1)
-
-
-def choose_devices(requested: str, count: int, visible: str | None) -> list[str]:
-    """The requested GPUs, by the names that CUDA_VISIBLE_DEVICES gives them.
-
-    Args:
-        requested: a count, or numbers separated by commas.
-        count: number of GPUs of the machine.
-        visible: CUDA_VISIBLE_DEVICES, which numbers them.
-
-    Raises:
-        RecipeError: a GPU that does not exist.
-    """
-    words = [word.strip() for word in requested.split(",") if word.strip()]
-    if not all(word.isdigit() for word in words):
-        raise RecipeError(f"--devices {requested}: give a count or numbers, as in 4 or 0,2,3 (a single one: 2,)")
-    numbers = [int(word) for word in words] if "," in requested else list(range(int(requested)))
-    if not numbers or max(numbers) >= count or len(set(numbers)) < len(numbers):
-        there = f"there {by_number(count, 'is', 'are')} {counted(count, 'GPU')}, numbered from 0"
-        raise RecipeError(f"--devices {requested}: {there}; each can be given once")
-    named = visible.split(",") if visible else [str(number) for number in range(count)]
-    return [named[number].strip() for number in numbers]
+    return choose_slots(n_trainings, options.devices, options.jobs)
 
 
 def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes: Notes) -> Launcher:
@@ -89,13 +50,6 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes:
     return launcher_here(Path(options.runs), slots, notes)
 
 
-def choose_workers(requested: int | None, slots: Sequence[str | None]) -> int:
-    """Processes for ViSQOL per row: none if each row has one core, else two if there are two cores."""
-    if requested is not None:
-        return requested
-    return 0 if None in slots or usable_cores() < 2 else 2
-
-
 def run(command: str, argv: list[str]) -> int:
     """``codeclab table``; returns the exit status: 0 when every row was made."""
     options, extra = make_parser().parse_known_args(argv)
@@ -106,7 +60,7 @@ def run(command: str, argv: list[str]) -> int:
         if options.seeds is None:
             options.seeds = read_scale(scale)["seeds"] if scale else 1
         check_language_model(options.fit_lm, spec)
-        slots = choose_slots(options, sum(row.jobs(options.seeds) for row in chosen))
+        slots = slots_for(options, sum(row.jobs(options.seeds) for row in chosen))
         notes = Notes()
         launcher = choose_launcher(options, slots, notes)
         if not options.dry_run:

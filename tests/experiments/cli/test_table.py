@@ -1,7 +1,6 @@
 """A table from flags to files, with the smallest codecs that train."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import yaml
 from safetensors.torch import load_file
 
 from codeclab.experiments.cli import main
-from codeclab.experiments.cli.table import choose_devices, choose_slots, choose_workers, make_parser
+from codeclab.experiments.cli.table import make_parser, slots_for
 from codeclab.experiments.config import recipes
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
@@ -165,38 +164,6 @@ def test_a_scale_says_how_often_rows_are_trained(
     assert "'seeds' is how often a table trains each row, 1 or more, not 'many'" in capsys.readouterr().err
 
 
-def test_gpus_are_counted_among_those_that_are_visible() -> None:
-    assert choose_devices("2", 4, None) == ["0", "1"]
-    assert choose_devices("0,3", 4, None) == ["0", "3"]
-    assert choose_devices("1,", 2, "6,GPU-7") == ["GPU-7"]
-    for wrong in ("5", "0,4", "1,1", "0", "all"):
-        with pytest.raises(RecipeError, match=f"--devices {wrong}: "):
-            choose_devices(wrong, 4, None)
-
-
-def test_rows_may_share_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    for words, slots in (("--devices 2", "01"), ("--devices 2 --jobs 3", "010101"), ("--devices 1, --jobs 2", "11")):
-        assert choose_slots(make_parser().parse_args(["demo", *words.split()]), 1) == list(slots)
-    assert choose_slots(make_parser().parse_args(["demo", "--jobs", "2"]), 1) == [None, None]
-    assert choose_slots(make_parser().parse_args(["demo"]), 9) == []
-
-
-@pytest.mark.parametrize(("cores", "n_jobs", "at_a_time"), [(2, 9, 2), (8, 3, 3), (8, 1, 0), (1, 9, 0)])
-def test_without_a_gpu_there_is_a_row_for_each_core(
-    cores: int, n_jobs: int, at_a_time: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores), raising=False)
-    slots = choose_slots(make_parser().parse_args(["demo"]), n_jobs)
-    assert slots == [None] * at_a_time
-    assert choose_slots(make_parser().parse_args(["demo", "--jobs", "1"]), n_jobs) == []
-    assert choose_workers(None, slots) == (2 if cores > 1 and not slots else 0)
-    assert choose_workers(5, slots) == 5
-
-
 @pytest.mark.slow
 def test_rows_side_by_side_are_those_of_one_after_another(
     table: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -234,7 +201,7 @@ def test_rows_side_by_side_are_those_of_one_after_another(
 )
 def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        choose_slots(make_parser().parse_args(["demo", *words.split()]), 1)
+        slots_for(make_parser().parse_args(["demo", *words.split()]), 1)
 
 
 def test_a_job_that_gets_a_stop_signal_starts_no_other_row(table: list[str], tmp_path: Path) -> None:
