@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.table import make_parser, slots_for
-from codeclab.experiments.config import recipes
+from codeclab.experiments.config import scales
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.runner import perform
@@ -150,7 +150,7 @@ def test_seeds_are_runs_of_their_own_and_one_row(
 def test_a_scale_says_how_often_rows_are_trained(
     table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipes, "SCALES", tmp_path)
+    monkeypatch.setattr(scales, "SCALES", tmp_path)
     (tmp_path / "often.yaml").write_text("seeds: 3\n")
     (tmp_path / "wrong.yaml").write_text("seeds: many\n")
     content = yaml.safe_load(Path(table[1]).read_text())
