@@ -38,9 +38,9 @@ class TrainedRun:
     """A training that has ended.
 
     Attributes:
-        folder: the run's: ``config.yaml``, ``checkpoints/``, ``codec/``, ``metrics.csv``, ``samples/``.
+        folder: folder of the run: ``config.yaml``, ``checkpoints/``, ``codec/``, ``metrics.csv``, ``samples/``.
         experiment: the LightningModule, with the weights of the last batch.
-        steps: batches trained, over all its continuations.
+        steps: number of batches trained, over all its continuations.
     """
 
     folder: Path
@@ -74,11 +74,11 @@ def train(
         audio = run.codec.decode(run.codec.encode(audio, bitrate=6.0))
 
     Args:
-        recipe: a recipe's name, a YAML file, or a run's folder.
+        recipe: name of a recipe, path of a YAML file, or folder of a run.
         data: a folder of audio, a manifest, or ``recordings``; None is the recipe's, or the synthetic corpus.
-        run: the run's name; None derives it from the settings. The same call continues a run.
+        run: name of the run; None derives it from the settings. The same call continues a run.
         scale: sizes, batch and steps: ``laptop``, ``mini``, ``lab``, ``paper``; None is the recipe's own.
-        runs: the folder of runs.
+        runs: folder of runs.
         imports: python files with parts of your own, which the run remembers.
         flags: settings by the names that ``codeclab fit`` has for them, ``__`` for a dot
             (``model__quantizer__codebook_dim=8``), or as they are (``**{"model.quantizer": "FSQ"}``). A part is its
@@ -136,16 +136,16 @@ def evaluate(
         codec: a ``Codec``, what ``Codec.from_pretrained`` reads, or a baseline such as ``Opus()``.
         data: a folder of audio, a manifest, ``recordings`` or ``synthetic``; None is what a run was trained on, or the
             synthetic corpus.
-        metrics: names, from ``codeclab.METRICS``.
-        bitrates: kbps; a number n stands for n of those offered, from lowest to highest; None for all.
+        metrics: names of metrics, from ``codeclab.METRICS``.
+        bitrates: bitrates, kbps; a number n stands for n of those offered, from lowest to highest; None for all.
         split: ``test``, ``valid``, ``train`` or ``all``; None is ``test``, or ``all`` of a baseline, and of a codec by
             its path that was not trained on ``data``.
-        clips: how many at most, balanced over the domains; None is the run's own limit.
-        seconds: length a clip is cut to; None is the run's.
-        max_left_out: share of the files that may be unusable; None is the run's. One file is never an error.
-        sample_rate: Hz of the originals; None is the codec's, or 48 kHz for a baseline that takes any.
-        workers: processes for ViSQOL; 0 computes it here.
-        device: where a codec runs; None takes a GPU where there is one.
+        clips: largest number of clips, balanced over the domains; None is the run's own limit.
+        seconds: duration that clips are cut to, seconds; None is the run's.
+        max_left_out: largest share of unusable files, 0 to 1; None is the run's. One file is never an error.
+        sample_rate: sampling rate of the originals, Hz; None is the codec's, or 48 kHz for a baseline that takes any.
+        workers: number of processes for ViSQOL; 0 computes it here.
+        device: device that a codec runs on; None takes a GPU where there is one.
 
     Raises:
         ValueError: an unknown codec or metric, one whose package is missing, a bitrate not offered, or no clips.
@@ -191,16 +191,16 @@ def table(
         table.table.rows[0].summary
 
     Args:
-        name: a table's name, or a YAML file.
+        name: name of a table, or path of a YAML file.
         data: audio to train and measure on; None is the table's own, or the synthetic corpus.
-        scale: None is the table's own, else the recipes'.
-        rows: names; None is all.
-        seeds: how often each row is trained; None is the scale's, else once.
-        runs: the folder of runs.
+        scale: name of the scale; None is the table's own, else the recipes'.
+        rows: names of rows; None is all.
+        seeds: number of trainings of each row; None is the scale's, else one.
+        runs: folder of runs.
         fit_lm: recipe of the language model that is trained on each row's codes; None trains none.
-        jobs: rows made at a time, on the CPU, each in a process of its own; 1 makes them here, one after another.
-        workers: processes for ViSQOL, of each row.
-        output: where the table is written; None names a folder of runs after the table and its scale.
+        jobs: number of rows made at a time, on the CPU, each in a process of its own; 1 makes them here, in turn.
+        workers: number of processes for ViSQOL, of each row.
+        output: folder that the table is written to; None names a folder of runs after the table and its scale.
         flags: settings of every row, as for ``train``.
 
     Raises:

@@ -13,7 +13,8 @@ from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
-from codeclab.experiments.runs.load_codec import import_files, load_codec
+from codeclab.experiments.runs.import_files import import_files
+from codeclab.experiments.runs.load_codec import load_codec
 from codeclab.experiments.runs.precision import has_fast_bf16
 
 

@@ -64,7 +64,7 @@ def all_commands(commands: dict[str, tuple[str, str]]) -> argparse.ArgumentParse
     """A parser of every command.
 
     Args:
-        commands: a short description of each command, and its module.
+        commands: short description of each command, and its module.
     """
     parser = argparse.ArgumentParser("codeclab")
     verbs = parser.add_subparsers()
@@ -86,8 +86,8 @@ def script(shell: str, commands: dict[str, tuple[str, str]]) -> str:
     """The completion script for a shell.
 
     Args:
-        shell: one of ``SHELLS``.
-        commands: a short description of each command, and its module.
+        shell: name of the shell, one of ``SHELLS``.
+        commands: short description of each command, and its module.
 
     Raises:
         ValueError: the shell is unknown, or the package that writes such scripts is not installed.

@@ -18,9 +18,9 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.runs.choose_metrics import choose_metrics
 from codeclab.experiments.runs.evaluate import read_baseline
+from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.keep_evaluation import keep
 from codeclab.experiments.runs.left_out import noted, say_left_out
-from codeclab.experiments.runs.load_codec import import_files
 from codeclab.experiments.runs.measure import measure, measure_entropy
 from codeclab.experiments.runs.measuring_settings import MeasuringSettings
 from codeclab.experiments.runs.subjects import Subject, evaluation_folder, read_subject

@@ -9,9 +9,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.options.fit_lm import make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI
+from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.non_finite import is_non_finite
 from codeclab.experiments.runs.training_data import data_settings, run_of
 
@@ -33,8 +33,7 @@ def run(command: str, argv: list[str]) -> int:
     """``codeclab fit-lm``; returns the exit status."""
     try:
         options = make_parser().read(argv)
-        for file in options.imports:
-            import_file(file)
+        import_files(options.imports)
         codec = Codec.from_pretrained(options.codec).to(options.device)
         settings = options.settings
         if "data.folder" not in dict(settings):

@@ -8,15 +8,14 @@ from pathlib import Path
 
 from codeclab.experiments.cli.options.mushra import SCALES, make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.import_file import import_file
+from codeclab.experiments.runs.import_files import import_files
 
 
 def prepare(options: argparse.Namespace) -> int:
     """Make the test."""
     from codeclab.experiments.listen import ListeningRequest, prepare_test
 
-    for file in options.imports:
-        import_file(file)
+    import_files(options.imports)
     names = {one.name for one in fields(ListeningRequest)}
     given = {name: value for name, value in vars(options).items() if name in names}
     request = ListeningRequest(**given, lowest=SCALES[options.scale])

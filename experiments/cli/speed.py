@@ -12,7 +12,8 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.cli.options.speed import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.recipes import codec_from_recipe
-from codeclab.experiments.runs.load_codec import import_files, load_codec
+from codeclab.experiments.runs.import_files import import_files
+from codeclab.experiments.runs.load_codec import load_codec
 from codeclab.experiments.runs.speed.lines import (
     SpeedTable,
     coding_speed,

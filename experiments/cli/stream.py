@@ -17,7 +17,8 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.code_files import note_precision
 from codeclab.experiments.cli.options.stream import make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.runs.load_codec import import_files, load_codec
+from codeclab.experiments.runs.import_files import import_files
+from codeclab.experiments.runs.load_codec import load_codec
 
 READ_BYTES = 1 << 16
 

@@ -1,4 +1,4 @@
-"""Which clips a listening test plays."""
+"""Chooses the clips that a listening test plays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Chosen:
     """The clips of a test.
 
     Attributes:
-        clips: those that are rated.
-        practice: the one of the page for training.
+        clips: clips that are rated.
+        practice: clip of the page for practice.
         messages: messages for the user.
     """
 
@@ -41,7 +41,7 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     Args:
         subjects: subjects that are compared.
         data: folder of audio; None is what the runs were measured on.
-        seconds: length of a clip.
+        seconds: duration of a clip, seconds.
         split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
 
     Raises:
@@ -79,7 +79,7 @@ def split_of_sources(sources: Sequence[Source], data: str | None) -> str:
     """The default split for listening: test, or all if none of the runs was trained on the data.
 
     Args:
-        sources: the runs.
+        sources: sources of the rows' runs.
         data: folder of audio; None is what each was measured on.
     """
     folders = [(source.folder.path, data or source.audio) for source in sources]
@@ -99,9 +99,9 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
     Recordings shorter than a clip should be are taken last, silent ones never.
 
     Args:
-        clips: all that there are.
+        clips: clips to choose from.
         per_domain: number of clips of each domain.
-        seed: decides which.
+        seed: seed of the draw.
 
     Raises:
         RecipeError: nothing is left.

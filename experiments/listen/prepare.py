@@ -19,7 +19,7 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
     """Make a test.
 
     Args:
-        request: its settings.
+        request: settings of the test.
         folder: folder to write to, completely or not at all.
 
     Returns:

@@ -21,7 +21,7 @@ class ReportClips:
     """Decodes test clips for a report.
 
     Args:
-        sources: the rows' runs.
+        sources: sources of the rows' runs.
         data: folder of audio in place of the runs' own; None keeps those.
         device: device that codecs run on.
         split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
@@ -47,11 +47,11 @@ class ReportClips:
         return subject.source.data(codec, self.data, sample_rate, self.sources).clips(self.split)
 
     def fitting(self, limit: int | None, room: int) -> list[int]:
-        """The clips that are likely to fit, domains in turn.
+        """Indices of the clips that are likely to fit, domains in turn.
 
         Args:
-            limit: most clips; None is all.
-            room: characters available.
+            limit: largest number of clips; None is all.
+            room: number of characters available.
         """
         if self.clips is None:
             return []

@@ -9,25 +9,25 @@ from codeclab.experiments.config.files import RecipeError
 
 @dataclass(frozen=True)
 class ListeningRequest:
-    """The request of ``codeclab mushra prepare``.
+    """The settings of a listening test.
 
     Attributes:
-        runs: runs, a table's folder, or what ``Codec.from_pretrained`` reads.
-        baselines: each a name and ``ARGUMENT=VALUE`` words.
-        data: folder of audio; None is what was measured on.
+        runs: paths of runs, a table's folder, or names that ``Codec.from_pretrained`` takes.
+        baselines: baselines, each a name and ``ARGUMENT=VALUE`` words.
+        data: folder of audio; None is the one that was measured on.
         clips: number of clips of each domain.
-        seconds: length of a clip.
+        seconds: duration of a clip, 1 to 30 seconds.
         split: part of the data; None is test, or all where nothing was trained on it.
-        bitrates: kbps; None is all.
-        mid_anchor: whether there is one of 7 kHz.
-        low_anchor: whether there is one of 3.5 kHz.
+        bitrates: bitrates, kbps; None is all.
+        mid_anchor: whether there is an anchor of 7 kHz.
+        low_anchor: whether there is an anchor of 3.5 kHz.
         lowest: lowest rating, 0 or 1.
-        clips_per_listener: None is all.
-        lufs: loudness wanted.
-        listen: seconds that each stimulus must at least be heard.
-        seed: decides the clips and the ids.
+        clips_per_listener: number of clips that each listener rates; None is all.
+        lufs: loudness of all stimuli, -60 to 0 LUFS.
+        listen: shortest time for which each stimulus must be heard, seconds.
+        seed: seed of the clips and the ids.
         title: title of the test.
-        device: cpu or cuda; None is cuda where there is one.
+        device: device of codecs, ``cpu`` or ``cuda``; None is ``cuda`` where there is one.
     """
 
     runs: Sequence[str]
@@ -49,14 +49,14 @@ class ListeningRequest:
 
     @property
     def cutoffs(self) -> list[int]:
-        """Hz up to which the anchors reach."""
+        """Cutoffs of the anchors, Hz."""
         return [LOW] * self.low_anchor + [MID] * self.mid_anchor
 
     def check(self) -> None:
         """Refuse settings that make no test.
 
         Raises:
-            RecipeError: a number that is too small.
+            RecipeError: a number is out of range; the message says what it should be.
         """
         if self.clips < 1 or (self.clips_per_listener is not None and self.clips_per_listener < 1):
             raise RecipeError("--clips and --clips-per-listener should be 1 or more")

@@ -29,9 +29,9 @@ class Source:
     """The source of a row.
 
     Attributes:
-        row: the row's name.
+        row: name of the row.
         folder: folder of the run, or of a baseline's or published codec's figures.
-        figures: the folder of its evaluation.
+        figures: folder of its evaluation.
     """
 
     row: str
@@ -56,7 +56,7 @@ class Source:
 
     @property
     def sample_rate(self) -> int:
-        """Hz of the originals that it was measured against."""
+        """Sampling rate of the originals that it was measured against, Hz."""
         stamp = self.stamp
         return stamp.sample_rate if stamp else self.evaluation.info["sample_rate"]
 
@@ -64,10 +64,10 @@ class Source:
         """The data on which the run was measured.
 
         Args:
-            codec: the run's.
-            folder: audio in place of it; None keeps it.
-            sample_rate: Hz of the originals.
-            beside: sources of other runs; what any of them was trained on is no test clip.
+            codec: codec of the run.
+            folder: folder of audio in place of the run's; None keeps it.
+            sample_rate: sampling rate of the originals, Hz.
+            beside: sources of other runs, none of whose training files is a test clip.
         """
         runs = [source.folder.path for source in beside]
         return data_of(self.folder.path, folder or self.audio, codec, sample_rate, beside=runs)
@@ -83,9 +83,9 @@ class Sources:
     """A comparison and the sources of its rows.
 
     Attributes:
-        table: the comparison.
-        notes: lines under it.
-        row_sources: the sources of the rows that have one, in the table's order.
+        table: table of the comparison.
+        notes: lines under the table.
+        row_sources: sources of the rows that have one, in the table's order.
     """
 
     table: Table
@@ -97,7 +97,7 @@ def read_sources(paths: Iterable[Path]) -> Sources:
     """The rows of some runs and at most one table.
 
     Args:
-        paths: run folders, and a folder that ``codeclab table`` wrote, which brings its rows' runs along.
+        paths: folders of runs, and a folder that ``codeclab table`` wrote, which brings its rows' runs along.
 
     Raises:
         RecipeError: a folder is neither, holds no figures, or is a second table.

@@ -50,7 +50,7 @@ class Stimuli:
 
     Args:
         folder: folder for their files; the caller removes it.
-        sample_rate: Hz.
+        sample_rate: sampling rate of the stimuli, Hz.
     """
 
     def __init__(self, folder: Path, sample_rate: int) -> None:
@@ -63,7 +63,7 @@ class Stimuli:
 
         Args:
             clip: name of its clip.
-            condition: its place among the test's.
+            condition: index of its condition among the test's.
             audio: samples ``[C, N]``.
         """
         path = self.folder / f"{len(self.measured)}.safetensors"
@@ -76,7 +76,7 @@ class Stimuli:
         """The common loudness.
 
         Args:
-            wanted: LUFS.
+            wanted: loudness to reach if no stimulus clips, LUFS.
 
         Returns:
             the highest loudness up to the one wanted at which no stimulus clips, and where that is lower the clip and
@@ -91,8 +91,8 @@ class Stimuli:
 
         Args:
             clip: name of its clip.
-            condition: its place among the test's.
-            lufs: the common loudness.
+            condition: index of its condition among the test's.
+            lufs: common loudness, LUFS.
         """
         own = self.measured[clip, condition]
         judged = own if own.lufs >= QUIETEST_LUFS else self.measured[clip, 0]
@@ -108,9 +108,9 @@ def make_conditions(subjects: Sequence[Subject], cutoffs: Sequence[int], folder:
     """The reference, the anchors, and each system at each bitrate.
 
     Args:
-        subjects: the systems.
+        subjects: systems that are compared.
         cutoffs: cutoffs of the anchors, Hz.
-        folder: folder of the test, from which the runs' folders are told.
+        folder: folder of the test, to which the paths of runs are relative.
     """
     kinds = {LOW: LOW_ANCHOR, MID: MID_ANCHOR}
     conditions = [Condition("Reference", REFERENCE)]
@@ -129,9 +129,9 @@ def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject],
     """Every clip under every condition, in the order of ``make_conditions``.
 
     Args:
-        pool: folder in which they wait.
-        clips: the originals.
-        subjects: the systems.
+        pool: folder for their samples until their loudness is known.
+        clips: original clips.
+        subjects: systems that are compared.
         request: request that gives the anchors and the device.
     """
     device = torch.device(request.device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -32,10 +32,10 @@ class Subject:
 
     Attributes:
         name: printed name.
-        rates: number of codebooks by true kbps; for a baseline, the requested kbps.
+        rates: number of codebooks by true bitrate, kbps; for a baseline, the requested bitrate, kbps.
         codec: argument of ``Codec.from_pretrained``; None for a baseline.
         baseline: argument of ``make_baseline``; None for a codec.
-        source: its run or figures; None if it was only named.
+        source: source of its run or figures; None if it was only named.
     """
 
     name: str
@@ -114,12 +114,13 @@ def read_subjects(
     """The systems of a test.
 
     Args:
-        words: runs, a table's folder, what ``Codec.from_pretrained`` reads, or ``transformers:NAME`` and ``FILE.py``.
-        baselines: each a name and ``ARGUMENT=VALUE`` words.
-        bitrates: kbps wanted; None is all that were measured, or are offered.
+        words: paths of runs, a table's folder, names that ``Codec.from_pretrained`` takes, ``transformers:NAME``, or
+            ``FILE.py``.
+        baselines: baselines, each a name and ``ARGUMENT=VALUE`` words.
+        bitrates: bitrates, kbps; None is all that were measured, or are offered.
 
     Returns:
-        the systems, each with those of its bitrates that are wanted, and what there is to say.
+        the systems, each with those of its bitrates that are wanted, and messages for the user.
 
     Raises:
         RecipeError: a system is not available, or has none of the bitrates.

@@ -20,14 +20,14 @@ from codeclab.experiments.listen.stimuli import Stimuli
 def write_test(
     folder: Path, conditions: Sequence[Condition], chosen: Chosen, stimuli: Stimuli, request: ListeningRequest
 ) -> tuple[ListeningTest, list[str]]:
-    """Pages, sound and key.
+    """Write the pages, the sound and the key.
 
     Args:
         folder: folder to write to.
         conditions: conditions that are compared.
-        chosen: the clips.
-        stimuli: every clip under every condition.
-        request: the loudness, the seed and the words.
+        chosen: clips of the test.
+        stimuli: stimuli of every clip under every condition.
+        request: loudness, seed and words of the test.
 
     Returns:
         the test, and messages for the user.

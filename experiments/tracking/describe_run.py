@@ -10,11 +10,11 @@ class MadeFor:
     """The row of a table that a run is made for.
 
     Attributes:
-        table: the table's name.
-        row: the row's name.
+        table: name of the table.
+        row: name of the row.
         seed: position among the row's seeds, from 0.
-        recipe: the name of its recipe.
-        scale: the name of its scale; None is the recipe's own sizes.
+        recipe: name of its recipe.
+        scale: name of its scale; None is the recipe's own sizes.
     """
 
     table: str
@@ -30,9 +30,9 @@ def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict
     Runs are grouped by table, outside of a table by recipe; tags are recipe, scale, table and row.
 
     Args:
-        config: a run's resolved settings, parts as ``class_path`` and ``init_args``, ``made_for`` as of ``MadeFor``.
-        recipe: the recipe's name.
-        scale: the scale's name, or None.
+        config: resolved settings of a run, parts as ``class_path`` and ``init_args``, ``made_for`` as of ``MadeFor``.
+        recipe: name of the recipe.
+        scale: name of the scale; None is the recipe's own sizes.
     """
     made_for = config.get("made_for") or {}
     names = {"recipe": recipe, "scale": scale or "paper"}

@@ -22,9 +22,10 @@ PROJECT = "codeclab"
 X_AXIS = "batch"
 
 START_SECONDS = 20
+"""Longest time in which a run on the server begins, seconds."""
 
 UPLOAD_SECONDS = 120
-"""How long the end of a run waits for what is not uploaded yet; what is left over, ``wandb sync`` uploads."""
+"""Longest time that the end of a run waits for uploads, seconds; ``wandb sync`` uploads what is left."""
 
 
 def is_wanted() -> bool:
@@ -45,7 +46,7 @@ def start_run(folder: Path, described: Mapping[str, Any]) -> Any:
 
     Args:
         folder: folder that its log is written to; its name is the run's.
-        described: more arguments of ``wandb.init``: ``config``, ``group``, ``tags``, ``job_type``, ``project``.
+        described: further arguments of ``wandb.init``: ``config``, ``group``, ``tags``, ``job_type``, ``project``.
     """
     # W&B would report its own errors to the server, offline, too.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -85,10 +86,10 @@ class RunWandb(WandbLogger):
     is said once, and ends the log alone.
 
     Args:
-        folder: the run's folder.
-        described: more arguments of ``wandb.init``, as for ``start_run``.
-        codec: the saved codec's folder, kept as an artifact at the end.
-        best: the best checkpoint's file.
+        folder: folder of the run.
+        described: further arguments of ``wandb.init``, as for ``start_run``.
+        codec: folder of the saved codec, which is an artifact at the end.
+        best: path of the best checkpoint.
     """
 
     def __init__(self, folder: Path, described: Mapping[str, Any], codec: Path, best: Path) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 DEFAULT_SERVER = "https://api.wandb.ai"
 
 PATIENCE = 5.0
-"""Seconds a server has to answer."""
+"""Time that a server has to answer, seconds."""
 
 
 def server_url() -> str:
@@ -45,7 +45,7 @@ def server_problem(patience: float = PATIENCE) -> str | None:
     ``wandb.init`` would try again until its ``init_timeout``, which a slow server needs, and hold the run's id after.
 
     Args:
-        patience: seconds it has to answer.
+        patience: time that the server has to answer, seconds.
     """
     url = server_url()
     login = base64.b64encode(f"api:{api_key()}".encode()).decode()

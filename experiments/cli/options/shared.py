@@ -38,8 +38,8 @@ def add_split(parser: argparse.ArgumentParser, text: str) -> None:
     """Add ``--split``.
 
     Args:
-        parser: of the command.
-        text: its help.
+        parser: parser of the command.
+        text: help text of the flag.
     """
     parser.add_argument("--split", choices=("train", "valid", "test", "all"), help=text)
 

@@ -1,0 +1,50 @@
+"""Scanning, joining and summing up manifests from Python."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from codeclab.experiments.data.join import join_manifests
+from codeclab.experiments.data.recording import DataError
+from codeclab.experiments.data.scan_folder import check_output, given_rows, list_recordings, write_scan
+from codeclab.experiments.data.summary import first_names, not_listed, summarize
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a", "b"):
+        path = tmp_path / name / "music" / f"{name}.wav"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(8000), 8000)
+    return tmp_path
+
+
+def test_a_folder_is_scanned_and_manifests_are_joined(folder: Path) -> None:
+    manifests = [folder / f"{name}.csv" for name in ("a", "b")]
+    for manifest in manifests:
+        skipped: list[tuple[str, str]] = []
+        listed = list_recordings(folder / manifest.stem, skipped)
+        rows = write_scan(listed, manifest, 1, {}, overwrite=False)
+        assert skipped == []
+        assert [row["name"] for row in rows] == [f"music/{manifest.stem}.wav"]
+        with pytest.raises(DataError, match="exists already; give another name with -o"):
+            write_scan(listed, manifest, 1, {}, overwrite=False)
+    assert given_rows(folder / "a") == {}
+    assert list(given_rows(manifests[0])) == ["music/a.wav"]
+    joined = join_manifests(manifests, folder / "both.csv")
+    assert [row["path"] for row in joined] == [(folder / n / "music" / f"{n}.wav").as_posix() for n in "ab"]
+    assert summarize(joined).split() == ["-", "music", "2", "files", "0.001", "h", "0", "full-band"]
+    with pytest.raises(DataError, match=r"music/a.wav is in two manifests; the second is .*both.csv"):
+        join_manifests([manifests[0], folder / "both.csv"], folder / "out.csv")
+    with pytest.raises(DataError, match="there is no folder or manifest"):
+        list_recordings(folder / "none", [])
+    with pytest.raises(DataError, match="is a folder; -o needs the name of a CSV file"):
+        check_output(folder, overwrite=True)
+
+
+def test_the_first_names_stand_for_many() -> None:
+    assert first_names(["a", "b"]) == "2: a; b"
+    assert first_names(list("abcdefg")) == "7: a; b; c; d; e; and 2 more"
+    assert not_listed([("a", "silent")]) == "not listed: 1: a (silent)"
