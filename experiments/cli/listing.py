@@ -83,9 +83,9 @@ def _table(*columns: str) -> Table:
 
 def run(command: str, argv: list[str]) -> int:
     """``codeclab recipes|tables``; returns the exit status."""
-    if len(argv) > (command == "tables") or argv and argv[0].startswith("-"):
+    if len(argv) > (command == "tables") or any(word.startswith("-") for word in argv):
         print(HELP[command], end="")
-        return 0 if argv[0] in ("-h", "--help") else 2
+        return 0 if {"-h", "--help"} & set(argv) else 2
     if command == "recipes":
         list_recipes()
     elif not argv:

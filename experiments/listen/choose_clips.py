@@ -50,7 +50,8 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     codecs = [(subject, Codec.from_pretrained(subject.codec)) for subject in subjects if subject.codec is not None]
     sources = [subject.source for subject in subjects if subject.source is not None]
     rates = [stamp.sample_rate for source in sources if (stamp := source.stamp)]
-    rates = rates or [codec.sample_rate for _, codec in codecs] or [FULL_BAND]
+    rates += [codec.sample_rate for subject, codec in codecs if subject.source is None or subject.source.stamp is None]
+    rates = rates or [FULL_BAND]
     channels = max((codec.channels for _, codec in codecs), default=1)
     part = split or split_of_sources(sources, data)
     available: list[tuple[Subject, Clips]] = []

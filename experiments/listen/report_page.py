@@ -53,13 +53,13 @@ def make_report(sources: Sources, request: ReportRequest) -> str:
     if bare > room:
         raise RecipeError(f"the page takes {bare / 1e6:.1f} MB without any clip; give --max-mb {bare / 1e6 + 1:.0f}")
     device = torch.device(request.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    heard = ReportClips(sources.row_sources, request.data, device, request.split)
+    report_clips = ReportClips(sources.row_sources, request.data, device, request.split)
     room -= bare + 4000 * (1 + sum(len(source.evaluation.per_file) for source in sources.row_sources) // 100)
-    clips = heard.played(heard.fitting(request.clips, room)) if request.clips != 0 else []
-    there = len(heard.clips) if heard.clips is not None else 0
-    wanted = there if request.clips is None else min(request.clips, there)
+    clips = report_clips.played(report_clips.fitting(request.clips, room)) if request.clips != 0 else []
+    available = len(report_clips.clips) if report_clips.clips is not None else 0
+    wanted = available if request.clips is None else min(request.clips, available)
     while True:
-        messages = [*heard.messages, *_left_out(len(clips), wanted, request.max_mb)]
+        messages = [*report_clips.messages, *_left_out(len(clips), wanted, request.max_mb)]
         page = render(replace(report, clips=clips, messages=messages))
         if len(page.encode()) <= request.max_mb * 1e6 or not clips:
             return page

@@ -295,3 +295,9 @@ def test_a_run_that_is_not_there_is_answered_with_those_that_are(typed: Typed) -
     assert said.endswith("the runs in runs are: mine, other\n")
     said = typed("fit", "--config", "runs")[2]
     assert said.endswith("is a folder but not a run: it has no config.yaml; the runs in runs are: mine, other\n")
+
+
+@pytest.mark.parametrize("words", [["tables", "demo", "--help"], ["tables", "-h"], ["recipes", "--help"]])
+def test_help_of_a_list_is_no_error_wherever_it_is_asked_for(words: list[str], run_command) -> None:
+    status, out, _ = run_command(*words)
+    assert (status, out.split()[:3]) == (0, ["usage:", "codeclab", words[0]])
