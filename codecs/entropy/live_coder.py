@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from torch import Tensor
 
@@ -16,10 +15,6 @@ from codeclab.codecs.entropy.live_settings import LiveSettings
 from codeclab.codecs.io.pcm import Pcm
 
 
-def ignore(damage: Damage) -> None:
-    """Do nothing about damage, which ``LiveCoder.damage`` lists anyway."""
-
-
 class LiveCoder:
     """Codes one live stream; each piece of input gives the output that is complete by then.
 
@@ -31,7 +26,7 @@ class LiveCoder:
         codec: codec in evaluation mode.
         settings: how the stream is coded.
         coders: entropy coders of the codec; None takes those that need no fitted model.
-        on_damage: function that is called with each damaged span as soon as it is read.
+        on_damage: function that is called with each damaged span as soon as it is read; None calls nothing.
 
     Attributes:
         n_codebooks: number of codebooks in use.
@@ -48,7 +43,7 @@ class LiveCoder:
         codec: Codec,
         settings: LiveSettings | None = None,
         coders: Coders | None = None,
-        on_damage: Callable[[Damage], Any] = ignore,
+        on_damage: Callable[[Damage], object] | None = None,
     ) -> None:
         self.settings = settings or LiveSettings()
         self.codec, self._on_damage = codec, on_damage
@@ -137,8 +132,9 @@ class LiveCoder:
 
     def _report(self, reported: int) -> int:
         """Pass on the damage after the first so many spans; returns the number of spans by then."""
-        for damage in self.damage[reported:]:
-            self._on_damage(damage)
+        if self._on_damage is not None:
+            for damage in self.damage[reported:]:
+                self._on_damage(damage)
         return len(self.damage)
 
     def _chunk(self) -> int | None:
