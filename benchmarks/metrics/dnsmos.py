@@ -6,9 +6,9 @@ from weakref import ref
 
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("speechmos", "onnxruntime", "librosa"))
+REQUIREMENTS = Requirements(("speechmos", "onnxruntime", "librosa"))
 SAMPLE_RATE = 16000
 _last: "tuple[ref[Tensor], int, Mapping[str, float]] | None" = None
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(
+REQUIREMENTS = Requirements(
     ("transformers",),
     "CODECLAB_FAD",
     "a model of transformers for audio, by folder or hub id, such as laion/clap-htsat-unfused",
@@ -78,7 +78,7 @@ class FrechetAudioDistance:
         Raises:
             MetricError: a signal is silent or not finite; nothing is counted.
         """
-        model = NEEDS.weights
+        model = REQUIREMENTS.weights
         vectors = [
             embeddings(audio, sample_rate, role, model)
             for audio, role in ((reference, "reference"), (estimate, "estimate"))

@@ -5,9 +5,9 @@ from typing import Literal
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("pesq",))
+REQUIREMENTS = Requirements(("pesq",))
 RATES: dict[Literal["nb", "wb"], int] = {"nb": 8000, "wb": 16000}
 
 

@@ -114,7 +114,7 @@ _HERE = "codeclab.benchmarks.metrics"
 def _other(module: str, name: str, title: str, form: str = ".2f", function: str = "", higher: bool = True) -> Metric:
     """A metric of another package or with weights of its own, in the optional extra ``metrics``."""
     path = f"{_HERE}.{module}:"
-    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}NEEDS")
+    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}REQUIREMENTS")
 
 
 OTHERS = (
@@ -135,7 +135,7 @@ OTHERS = (
         False,
         ".3g",
         of_set=f"{_HERE}.frechet:FrechetAudioDistance",
-        missing=f"{_HERE}.frechet:NEEDS",
+        missing=f"{_HERE}.frechet:REQUIREMENTS",
     ),
 )
 """Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""

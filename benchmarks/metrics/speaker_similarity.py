@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("resemblyzer", "librosa", "webrtcvad"))
+REQUIREMENTS = Requirements(("resemblyzer", "librosa", "webrtcvad"))
 SAMPLE_RATE = 16000
 
 

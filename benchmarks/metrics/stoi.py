@@ -5,9 +5,9 @@ import warnings
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("pystoi",))
+REQUIREMENTS = Requirements(("pystoi",))
 
 
 def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(
+REQUIREMENTS = Requirements(
     ("jiwer", "transformers"),
     "CODECLAB_ASR",
     "a recognizer of transformers, by folder or hub id, such as openai/whisper-base.en",
@@ -52,7 +52,7 @@ def words_wrong(said: str, heard: str) -> float:
 
 
 def _words(audio: Tensor, sample_rate: int, role: str) -> str:
-    recognizer = _recognizer(NEEDS.weights)
+    recognizer = _recognizer(REQUIREMENTS.weights)
     rate = int(recognizer.feature_extractor.sampling_rate)
     return str(recognizer({"raw": mono(audio, sample_rate, rate, role), "sampling_rate": rate})["text"])
 

@@ -90,7 +90,7 @@ def png(figure: Figure) -> bytes:
     return target.getvalue()
 
 
-def tidy(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: float | None = None) -> None:
+def style_panel(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: float | None = None) -> None:
     """Give a panel its title and a pale grid, and leave out what nobody reads of its frame.
 
     Args:
@@ -139,7 +139,7 @@ def _panels(
     figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
     panels = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
     for panel, title in zip(panels, titles, strict=True):
-        tidy(panel, title, grid)
+        style_panel(panel, title, grid)
     return figure, panels
 
 
