@@ -13,7 +13,7 @@ from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
 from codeclab.benchmarks.evaluate.speed import PCM_BITS
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
-from codeclab.codecs.timing import median_seconds, one_thread
+from codeclab.codecs.timing import in_threads, median_seconds
 
 SECONDS = 4.0
 TIMED = {"rtf_encoder", "rtf_decoder"}
@@ -61,7 +61,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
     noise = _noise(codec.channels, codec.sample_rate)
     nearest = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
     tokens = codec.encode(noise, nearest)
-    with one_thread():
+    with in_threads(1):
         encoding = median_seconds(lambda: codec.encode(noise, nearest), 1)
         decoding = median_seconds(lambda: codec.decode(tokens), 1)
     columns = {"rtf_encoder": SECONDS / encoding, "rtf_decoder": SECONDS / decoding}

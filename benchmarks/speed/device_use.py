@@ -1,6 +1,6 @@
 """What a piece of work asks of its device, from a profile: how many launches, and how long the device is busy."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +29,16 @@ def wait_for(device: torch.device) -> None:
     """Return once the device has done what it was asked."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def waited_for(task: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """A task that returns once the device has done it, so that its time can be taken by the clock."""
+
+    def run() -> None:
+        task()
+        wait_for(device)
+
+    return run
 
 
 def profiler(device: torch.device) -> profile:

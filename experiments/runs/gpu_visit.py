@@ -25,7 +25,7 @@ from typing import Any
 
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.speed.budget import Outcome, OutOfTimeError, Part, run_command, run_parts
-from codeclab.benchmarks.speed.in_turns import describe_machine
+from codeclab.benchmarks.speed.machine import describe_machine
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.gpu_visit_page import page
