@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.visqol_port import Mapping
@@ -13,6 +13,18 @@ if TYPE_CHECKING:  # help lists the names; torch would take seconds to import
     from torch import Tensor
 
 MetricFunction = Callable[["Tensor", "Tensor", int], float]
+
+
+class Shared(NamedTuple):
+    """A computation that gives the scores of several metrics at once.
+
+    Args:
+        function: "module:function" of ``(reference [C, N], estimate [C, N], sample_rate) -> scores by key``.
+        key: key of the metric's own score.
+    """
+
+    function: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,8 @@ class Metric:
         of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
             files and of codes.
         missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
+        shared: for a metric computed together with others, where their common computation is; None for one computed
+            by itself.
         prepared: "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
             alone, where the reference costs as much as the estimate; None for ``function`` with its reference.
     """
@@ -49,6 +63,7 @@ class Metric:
     of_set: str | None = None
     missing: str | None = None
     prepared: str | None = None
+    shared: Shared | None = None
 
     @property
     def per_file(self) -> bool:
@@ -98,6 +113,21 @@ class Metric:
         function = cast(MetricFunction, _imported(str(self.function)))
         return lambda estimate: function(reference, estimate, sample_rate)
 
+    def shared_scores(self, reference: "Tensor", estimate: "Tensor", sample_rate: int) -> dict[str, float]:
+        """The scores by key of all metrics that share this metric's computation.
+
+        Args:
+            reference: original samples ``[C, N]``.
+            estimate: decoded samples ``[C, N]``.
+            sample_rate: sample rate of both in Hz.
+
+        Raises:
+            ValueError: the metric is computed by itself.
+        """
+        if self.shared is None:
+            raise ValueError(f"{self.name} shares its computation with no other metric")
+        return cast(dict[str, float], _imported(self.shared.function)(reference, estimate, sample_rate))
+
     def start(self) -> Any:
         """A new counter of a metric of a set of clips."""
         return _imported(str(self.of_set))()
@@ -117,15 +147,21 @@ def _other(module: str, name: str, title: str, form: str = ".2f", function: str 
     return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}REQUIREMENTS")
 
 
+def _dnsmos(name: str, title: str, key: str, function: str = "") -> Metric:
+    """One of DNSMOS's scores; a single run of its networks gives all of them."""
+    metric = _other("dnsmos", name, f"DNSMOS ({title})", function=function)
+    return replace(metric, shared=Shared(f"{_HERE}.dnsmos:dnsmos_scores", key))
+
+
 OTHERS = (
     _other("pesq", "pesq", "PESQ (wideband)", function="pesq_wideband"),
     _other("pesq", "pesq_narrowband", "PESQ (narrowband)"),
     _other("stoi", "stoi", "STOI", ".3f"),
     _other("stoi", "estoi", "Extended STOI", ".3f", function="stoi_extended"),
-    _other("dnsmos", "dnsmos", "DNSMOS (overall)", function="dnsmos_overall"),
-    _other("dnsmos", "dnsmos_signal", "DNSMOS (speech)"),
-    _other("dnsmos", "dnsmos_background", "DNSMOS (background)"),
-    _other("dnsmos", "dnsmos_p808", "DNSMOS (P.808)"),
+    _dnsmos("dnsmos", "overall", "ovrl_mos", function="dnsmos_overall"),
+    _dnsmos("dnsmos_signal", "speech", "sig_mos"),
+    _dnsmos("dnsmos_background", "background", "bak_mos"),
+    _dnsmos("dnsmos_p808", "P.808", "p808_mos"),
     _other("speaker_similarity", "speaker_similarity", "Speaker similarity", ".3f"),
     _other("word_error_rate", "word_error_rate", "Word error rate", ".1%", higher=False),
     _other("utmos", "utmos", "UTMOS"),
