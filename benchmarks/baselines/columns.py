@@ -27,11 +27,11 @@ def baseline_columns(
 
     Args:
         baseline: the baseline.
-        names: from ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
+        names: names of ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
             encoder and decoder are given for Lyra V2 and a ``TokenCodec``, on one thread of the CPU as in EnCodec's
             section 4.6; ``frame_rate`` if all codebooks have the same.
-        bitrates: kbps really used.
-        sample_rate: Hz of the originals; None is the baseline's own.
+        bitrates: bitrates really used, in kbps.
+        sample_rate: sample rate of the originals in Hz; None is the baseline's own.
     """
     rate = sample_rate or baseline.sample_rate
     rows = []
@@ -54,7 +54,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
 
     Args:
         codec: the codec.
-        bitrate: kbps really used; the nearest bitrate that it offers is run.
+        bitrate: bitrate really used, in kbps; the nearest bitrate that it offers is run.
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
         codec = TransformersCodec(codec.model, "cpu")

@@ -34,21 +34,21 @@ class CommandBaseline:
     ``{output}`` for files, ``{bitrate}`` (kbps), ``{bitrate_bps}``, ``{sample_rate}`` (Hz) and ``{sample_rate_khz}``.
 
     Args:
-        name: as printed.
+        name: name of the codec in tables.
         encode: the command that encodes.
         decode: the command that decodes.
-        bitrates: kbps that may be requested; empty if any may.
-        sample_rate: Hz of the audio that the encoder is given.
-        channels: channels of the audio that the encoder is given.
+        bitrates: bitrates in kbps that may be requested; empty if any may.
+        sample_rate: sample rate of the encoder's input in Hz.
+        channels: number of channels of the encoder's input.
         delay: delay of the decoded audio, in samples at ``sample_rate``.
         audio: format of the audio files: "wav" (16-bit PCM), or "s16le" (the same without a header).
         suffix: end of the encoded file's name, for programs that tell the format by it.
         rate: source of the used kbps: "file" (the encoded file's bits over the seconds that were given), or
-            "nominal" (the bitrate asked for), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
+            "nominal" (the requested bitrate), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
         header_bytes: bytes at the start of the encoded file that are not counted.
         overhead_kbps: kbps of the container's frame headers, which are not counted.
-        timeout: seconds after which a command is stopped.
-        install: how to get the programs, for the message where they are missing.
+        timeout: longest time of a command in seconds.
+        install: way to get the programs, for the message where they are missing.
 
     Raises:
         ValueError: a command lacks a placeholder or has an unknown one, or an argument is out of its range.

@@ -34,7 +34,7 @@ def evaluate_baseline(
     weights ``info["parameters"]`` counts.
 
     Args:
-        baseline: what is measured; a clip's channels are matched to its, as with a codec.
+        baseline: codec that is measured; a clip's channels are matched to its, as with a codec.
         clips: test set; names must be unique. A generator is taken clip by clip.
         bitrates: kbps; None is all that it offers.
         metrics: names from ``METRICS``.

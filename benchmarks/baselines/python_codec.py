@@ -43,7 +43,7 @@ class PythonCodec(TokenCodec):
 
     Args:
         file: the Python file; it is run.
-        name: as printed; None is the file's ``name``, else what the file is called.
+        name: name of the codec in tables; None is the file's ``name``, else the name of the file.
 
     Raises:
         ValueError: there is no such file, it fails, or lacks one of these; the message says which.

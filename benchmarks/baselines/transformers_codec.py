@@ -31,7 +31,7 @@ class TransformersCodec(TokenCodec):
 
     Args:
         model: folder or hub id (``kyutai/mimi``); of the latter ``transformers`` loads what its cache lacks.
-        device: where it runs: "cpu", "cuda", …; None is a GPU where there is one.
+        device: device of the network, "cpu", "cuda" and so on; None is a GPU where there is one.
 
     Raises:
         NotInstalledError: ``transformers`` or the model cannot be had; the message says how.

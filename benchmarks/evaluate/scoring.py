@@ -91,7 +91,7 @@ class Scorer:
         Args:
             reference: original samples ``[C, N]``, on the CPU.
             estimate: decoded samples ``[C, N]``, on the CPU.
-            sample_rate: Hz of both.
+            sample_rate: sample rate of both in Hz.
         """
         if self._original is None or self._original.audio is not reference:
             self.start()
@@ -120,7 +120,7 @@ class Original:
 
     Args:
         audio: samples ``[C, N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         pool: workers for ViSQOL; None computes here.
     """
 

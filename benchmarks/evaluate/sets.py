@@ -13,7 +13,7 @@ class SetStatistics:
     """The metrics of sets of clips, per domain and bitrate.
 
     Args:
-        metrics: those chosen; the ones of files and codes are left to others.
+        metrics: chosen metrics; those of files and codes are left to others.
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:

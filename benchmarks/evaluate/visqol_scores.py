@@ -18,7 +18,7 @@ class ViSQOLScores:
 
     Args:
         reference: mono samples ``[N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         pool: workers, of which one computes all that was requested; None computes each score when it is requested.
     """
 

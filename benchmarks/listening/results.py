@@ -63,7 +63,7 @@ def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screenin
     Args:
         ratings: ratings of all listeners.
         test: test that they rated.
-        screening: which listeners count.
+        screening: rule for which listeners count.
 
     Raises:
         ValueError: no listener is left.

@@ -73,7 +73,7 @@ class FrechetAudioDistance:
             groups: the groups of the clip.
             reference: original samples ``[C, N]``.
             estimate: decoded samples ``[C, N]``.
-            sample_rate: Hz of both.
+            sample_rate: sample rate of both in Hz.
 
         Raises:
             MetricError: a signal is silent or not finite; nothing is counted.
@@ -99,9 +99,9 @@ def embeddings(audio: Tensor, sample_rate: int, role: str, model: str) -> Tensor
 
     Args:
         audio: samples ``[C, N]``; channels are averaged.
-        sample_rate: Hz of these.
-        role: "reference" or "estimate", for messages.
-        model: folder or hub id.
+        sample_rate: sample rate of ``audio`` in Hz.
+        role: name of the signal in messages, "reference" or "estimate".
+        model: folder or hub id of the model.
     """
     network, extractor = _network(model)
     rate = int(extractor.sampling_rate)

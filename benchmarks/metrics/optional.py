@@ -24,7 +24,7 @@ class Requirements(NamedTuple):
     Args:
         packages: import names of packages.
         variable: environment variable with the path or name of the weights; empty where they come with a package.
-        what: what the variable should hold, for the message, with an example.
+        what: description of the variable's value, with an example, for the message.
         is_file: whether the variable should hold the path of an existing file.
     """
 
@@ -57,7 +57,7 @@ def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[fl
         audio: samples ``[C, N]``; channels are averaged.
         sample_rate: sample rate of ``audio`` in Hz.
         wanted: sample rate of the result in Hz.
-        role: "reference" or "estimate", for the message.
+        role: name of the signal in the message, "reference" or "estimate".
 
     Raises:
         MetricError: the samples are silent or not finite.

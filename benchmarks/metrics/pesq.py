@@ -17,7 +17,7 @@ def pesq_wideband(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is silent or not finite, too short (a quarter of a second), or has no speech.

@@ -19,7 +19,7 @@ class Shared(NamedTuple):
     """A computation that gives the scores of several metrics at once.
 
     Args:
-        function: "module:function" of ``(reference [C, N], estimate [C, N], sample_rate) -> scores by key``.
+        function: path "module:function" of ``(reference [C, N], estimate [C, N], sample_rate) -> scores by key``.
         key: key of the metric's own score.
     """
 
@@ -32,22 +32,23 @@ class Metric:
     """One metric of a file, or of a whole test set.
 
     Args:
-        name: on the command line, in CSV columns and in tables' YAML.
+        name: name on the command line, in CSV columns and in tables' YAML.
         title: column title; for ViSQOL it names rate and mapping, which change the score.
-        higher_is_better: its direction.
+        higher_is_better: whether a higher score is a better one.
         form: format specification of a score, such as ".2f".
-        unit: "dB", or empty for a plain number.
-        function: "module:function" of a per-file metric ``(reference [C, N], estimate [C, N], sample_rate) -> float``,
-            imported when it is first used; None for a metric of the whole test set.
-        mapping: for ViSQOL, the mapping that it runs under (it is then computed in worker processes).
-        swapped: for ViSQOL, whether the original is given as the degraded signal.
+        unit: unit of a score, such as "dB"; empty for a plain number.
+        function: path "module:function" of a per-file metric ``(reference [C, N], estimate [C, N], sample_rate) ->
+            float``, imported when it is first used; None for a metric of the whole test set.
+        mapping: ViSQOL's mapping from similarity to score, computed in worker processes; None for other metrics.
+        swapped: whether ViSQOL is given the original as the degraded signal.
         matched: whether the decoded audio is first brought to the original's loudness.
-        of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
-            files and of codes.
-        missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
-        shared: for a metric computed together with others, where their common computation is; None for one computed
-            by itself.
-        prepared: "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
+        of_set: path "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those
+            of files and of codes.
+        missing: path "module:function" of a function that says what the metric lacks on this machine; None for metrics
+            that need nothing beside this package.
+        shared: computation that gives this metric's score together with those of others; None for a metric computed by
+            itself.
+        prepared: path "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
             alone, where the reference costs as much as the estimate; None for ``function`` with its reference.
     """
 
@@ -105,8 +106,8 @@ class Metric:
         """The scores of estimates ``[C, N]`` of one reference, as they are heard: nothing matches their loudness here.
 
         Args:
-            reference: ``[C, N]``.
-            sample_rate: Hz of both.
+            reference: original samples ``[C, N]``.
+            sample_rate: sample rate of both in Hz.
         """
         if self.prepared is not None:
             return cast(Callable[["Tensor"], float], _imported(self.prepared)(reference, sample_rate))

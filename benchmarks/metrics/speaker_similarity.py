@@ -23,7 +23,7 @@ def speaker_similarity(reference: Tensor, estimate: Tensor, sample_rate: int) ->
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is silent or not finite, or no voice is heard in it.

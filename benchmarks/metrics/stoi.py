@@ -18,7 +18,7 @@ def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is silent or not finite, or less than 0.4 s of the reference is above -40 dB.

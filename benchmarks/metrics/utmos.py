@@ -24,7 +24,7 @@ def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Args:
         reference: unused: the score is of the decoded audio alone.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
 
     Raises:
         MetricError: the audio is silent or not finite.

@@ -105,8 +105,8 @@ def _search_patches(
     """Sums of similarities along the best paths, and the offset that each came from, ``[patches, frames]`` both.
 
     Args:
-        patches: of the reference, ``[patches, bands, columns]``.
-        spectrogram: of the degraded signal, ``[bands, frames]``.
+        patches: patches of the reference, ``[patches, bands, columns]``.
+        spectrogram: spectrogram of the degraded signal, ``[bands, frames]``.
         starts: first frame of each patch, ascending.
         radius: frames about it within which a patch is searched.
     """

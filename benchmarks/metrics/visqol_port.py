@@ -31,8 +31,9 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
     Args:
         reference: mono samples ``[N]``.
         estimate: mono samples ``[M]``, aligned by ViSQOL itself.
-        mapping: "svr" (audio mode), or in speech mode "lattice" (the official one) or "exponential" (a polynomial fit).
-        sample_rate: Hz of both.
+        mapping: mapping to the score: "svr" (audio mode), or in speech mode "lattice" (the official one) or
+            "exponential" (a polynomial fit).
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is empty, silent or not finite, or ViSQOL finds nothing in it to compare.
@@ -63,7 +64,7 @@ class ReferenceScorer:
 
     Args:
         reference: mono samples ``[N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
     """
 
     def __init__(self, reference: "NDArray[float32]", sample_rate: int) -> None:

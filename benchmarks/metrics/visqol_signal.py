@@ -25,8 +25,8 @@ class Bank:
     """ViSQOL's analysis of one mode at one sampling rate.
 
     Args:
-        builder: of the mode's spectrograms.
-        sample_rate: Hz.
+        builder: visqol-python's builder of the mode's spectrograms.
+        sample_rate: sample rate in Hz.
     """
 
     def __init__(self, builder: GammatoneSpectrogramBuilder, sample_rate: int) -> None:
@@ -44,8 +44,8 @@ class Signal:
     """Mono samples ``[N]`` with what ViSQOL computes of them, each once.
 
     Args:
-        samples: ``[N]``.
-        bank: the analysis.
+        samples: mono samples ``[N]``.
+        bank: filters and window of the analysis.
     """
 
     def __init__(self, samples: "Floats", bank: Bank) -> None:

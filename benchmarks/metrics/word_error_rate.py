@@ -25,7 +25,7 @@ def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> fl
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Returns:
         substitutions, deletions and insertions over the original's words; 0 where both are heard alike.

@@ -16,7 +16,7 @@ class Arithmetic(TorchDispatchMode):
 
     Attributes:
         flop: multiplications and additions of matrix products and convolutions (``torch.utils.flop_counter``).
-        bytes: that operators read and write, each for itself, as if no cache held anything; a view moves none.
+        bytes: bytes that operators read and write, each for itself, as if no cache held anything; a view moves none.
     """
 
     def __init__(self) -> None:

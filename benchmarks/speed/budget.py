@@ -1,4 +1,4 @@
-"""Works that share a limited time: each has its own limit, and one that fails leaves the others theirs."""
+"""Tasks that share a limited time: each has its own limit, and one that fails leaves the others theirs."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ class OutOfTimeError(RuntimeError):
 
 @dataclass(frozen=True)
 class Part:
-    """One of the works.
+    """One of the tasks.
 
     Attributes:
-        name: of the work.
-        work: called with the seconds that it may take, to which it keeps by itself.
-        seconds: the most it may take.
-        reserve: seconds that are left to the parts after it.
+        name: name of the task.
+        work: function of the seconds that it may take, to which it keeps by itself.
+        seconds: longest time in seconds.
+        reserve: time in seconds that is left to the parts after it.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Outcome:
     """What became of a part.
 
     Attributes:
-        name: of the part.
-        seconds: that it took.
-        failure: why it has no result, or not all of it; empty where it has.
+        name: name of the part.
+        seconds: time that it took, in seconds.
+        failure: reason why the result is missing or not whole; empty where it is whole.
     """
 
     name: str
@@ -55,13 +55,13 @@ def run_parts(
     keep: Callable[[Sequence[Outcome]], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Outcome]:
-    """Do the works one after another; a later part may take what the earlier ones left.
+    """Do the tasks one after another; a later part may take what the earlier ones left.
 
     Args:
-        parts: the works, the most important first.
-        seconds: for all of them.
-        keep: called after each part with all outcomes so far.
-        clock: seconds, ever growing.
+        parts: tasks, the most important first.
+        seconds: time for all of them in seconds.
+        keep: function of all outcomes so far, called after each part.
+        clock: function that gives the time in seconds, ever growing.
     """
     end = clock() + seconds
     outcomes: list[Outcome] = []
@@ -89,11 +89,11 @@ def run_command(
     """Run a program. At its limit, it is asked to stop, and ended with its children if it does not.
 
     Args:
-        words: of the command line.
-        seconds: that it may take, stopping included.
+        words: words of the command line.
+        seconds: time that it may take, stopping included, in seconds.
         log: file that its output is appended to.
         environment: variables beside those of this process.
-        grace: of these seconds, those in which a program that is asked to stop may keep what it has.
+        grace: part of ``seconds`` in which a program that is asked to stop may save its results.
 
     Raises:
         OutOfTimeError: it was stopped.

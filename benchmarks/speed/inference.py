@@ -29,10 +29,10 @@ def time_inference(
     """Time coding on as many threads as torch has.
 
     Args:
-        codec: in evaluation mode, on the CPU.
-        bitrate: kbps; None is the highest.
-        seconds: of noise that is coded; the time does not depend on the audio.
-        repeats: runs that count.
+        codec: codec in evaluation mode, on the CPU.
+        bitrate: bitrate in kbps; None is the highest.
+        seconds: duration in seconds of the noise that is coded; the time does not depend on the audio.
+        repeats: number of runs that count.
 
     Returns:
         the lines, those of the machine last; and a sentence on a peer that could not be timed, if so.

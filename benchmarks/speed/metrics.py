@@ -20,10 +20,10 @@ def time_metrics(names: Sequence[str], original: Tensor, sample_rate: int, repea
     """Time metrics on one clip, against itself with more and more noise.
 
     Args:
-        names: of metrics that score files.
-        original: ``[C, N]``.
-        sample_rate: Hz.
-        repeats: runs that count.
+        names: names of metrics that score files.
+        original: samples ``[C, N]``.
+        sample_rate: sample rate in Hz.
+        repeats: number of runs that count.
 
     Returns:
         the lines; ``x`` compares with scoring each version by itself, so that nothing of the original is kept.

@@ -12,11 +12,11 @@ class Timed:
     """The times of a task.
 
     Attributes:
-        name: of the work.
-        seconds: of each run.
-        amount: of what is done in a run, in ``unit``.
-        unit: of the speed, such as "times real time".
-        beside: seconds of the task that it is compared with; None without one.
+        name: name of the task.
+        seconds: time of each run in seconds.
+        amount: amount done in a run; divided by seconds it is a speed in ``unit``.
+        unit: unit of the speed, such as "times real time".
+        beside: time of each run of the task that it is compared with, in seconds; None without one.
     """
 
     name: str

@@ -54,7 +54,7 @@ def lay_out(network: nn.Module) -> None:
     Shapes and values stay. Weights that are computed, as by weight norm, are left as they are.
 
     Args:
-        network: on the CPU.
+        network: network on the CPU.
     """
     for module in network.modules():
         if not isinstance(module, nn.Conv1d | nn.ConvTranspose1d) or parametrize.is_parametrized(module):
