@@ -7,7 +7,7 @@ from pandas import DataFrame
 from torch import Tensor
 
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, TOGETHER
-from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.evaluate.statistics import ALL, domains_of
 from codeclab.quantizers.usage import CodebookCounts
 
 CODES_KBPS = "codes_kbps"
@@ -49,7 +49,7 @@ class CodeStatistics:
             bitrate: kbps.
             segments: codes ``int64 [B, K, T]``.
         """
-        for key in ((ALL, bitrate), (domain, bitrate)):
+        for key in ((name, bitrate) for name in domains_of(domain)):
             if key not in self._counts:
                 self._counts[key] = CodebookCounts(self.sizes[: segments[0].shape[1]])
             self._clips[key] = self._clips.get(key, 0) + 1
