@@ -7,7 +7,7 @@ import torch
 from pandas import DataFrame
 from torch import Tensor
 
-from codeclab.benchmarks.baselines.base import Baseline
+from codeclab.benchmarks.baselines.base import Baseline, offered_rate
 from codeclab.benchmarks.baselines.lyra import QUANTIZERS, LyraV2
 from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
@@ -74,7 +74,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
 
 def _lyra_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:
     noise = _noise(1, lyra.sample_rate)[0]
-    n_quantizers = QUANTIZERS[bitrate]
+    n_quantizers = QUANTIZERS[offered_rate(lyra, bitrate)]  # the mean over clips may differ in its last digit
     codes = lyra.encode(noise, n_quantizers)
     encoding = median_seconds(lambda: lyra.encode(noise, n_quantizers), 1)
     return SECONDS / encoding, SECONDS / median_seconds(lambda: lyra.decode(codes), 1)
