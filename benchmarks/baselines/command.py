@@ -24,6 +24,8 @@ TEMPLATES = Path(__file__).parent
 FORMATS = ("wav", "s16le")
 RATES = ("file", "nominal")
 LINES_OF_ERROR = 5
+FULL_SCALE = 32768
+"""The 16-bit integer that is 1.0, as libsndfile reads it; the largest one that can be written is one less."""
 
 
 @dataclass(eq=False)
@@ -140,21 +142,21 @@ class CommandBaseline:
 
     def _run(self, command: str, source: Path, target: Path, bitrate: float) -> None:
         words = self._words(command, {"input": str(source), "output": str(target)}, bitrate)
-        said = f"{self.name}: {shlex.join(words)}"
+        call = f"{self.name}: {shlex.join(words)}"
         try:
             done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=self.timeout)
         except subprocess.TimeoutExpired:
-            raise RuntimeError(f"{said} was stopped after {self.timeout:g} s") from None
+            raise RuntimeError(f"{call} was stopped after {self.timeout:g} s") from None
         except OSError as error:
-            raise RuntimeError(f"{said} cannot be run: {error}") from None
-        heard = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-LINES_OF_ERROR:]
+            raise RuntimeError(f"{call} cannot be run: {error}") from None
+        output = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-LINES_OF_ERROR:]
         if done.returncode:
-            raise RuntimeError(f"{said} ended with {done.returncode}: {' / '.join(heard) or 'it said nothing'}")
+            raise RuntimeError(f"{call} ended with {done.returncode}: {' / '.join(output) or 'it printed nothing'}")
         if not target.is_file() or target.stat().st_size == 0:
-            raise RuntimeError(f"{said} wrote nothing: {' / '.join(heard) or 'it said nothing'}")
+            raise RuntimeError(f"{call} wrote nothing: {' / '.join(output) or 'it printed nothing'}")
 
     def _write(self, path: Path, audio: Tensor) -> None:
-        samples = (audio.clamp(-1, 1) * 32767).round().to(torch.int16).T.contiguous().numpy()
+        samples = (audio * FULL_SCALE).round().clamp(-FULL_SCALE, FULL_SCALE - 1).to(torch.int16).T.contiguous().numpy()
         if self.audio == "wav":
             soundfile.write(path, samples, self.sample_rate, subtype="PCM_16")
         else:
@@ -164,7 +166,7 @@ class CommandBaseline:
         if self.audio == "s16le":
             content = path.read_bytes()
             samples = np.frombuffer(content[: len(content) // (2 * channels) * 2 * channels], "<i2")
-            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / 32767), self.sample_rate
+            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / FULL_SCALE), self.sample_rate
         try:
             samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
