@@ -50,8 +50,8 @@ class Results:
         return sum(one.reason is None for one in self.screened)
 
     @property
-    def said(self) -> str:
-        """The test and its listeners, in words."""
+    def description(self) -> str:
+        """The test and its number of listeners, in words."""
         out = len(self.screened) - self.counted
         count = counted(self.counted, "listener")
         return f"listening test {self.test.id}, {count}" + (f", {out} screened out" if out else "")
@@ -93,7 +93,7 @@ def notes(results: Results) -> list[str]:
     there = sum(len(page.stimuli) for page in results.test.pages)
     low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
     remarks = [
-        f"{results.said[0].upper()}{results.said[1:]}; {counted(len(results.scores), 'rating')}, "
+        f"{results.description[0].upper()}{results.description[1:]}; {counted(len(results.scores), 'rating')}, "
         f"{low if low == high else f'{low} to {high}'} of each stimulus.",
         "± is half of the 95 % interval over ratings, as in the papers' tables; the column beside it is over the means "
         "of listeners, which is what other listeners would give.",
@@ -101,7 +101,7 @@ def notes(results: Results) -> list[str]:
     remarks += [
         f"{results.listeners[one.listener]} was screened out: {one.reason}." for one in results.screened if one.reason
     ]
-    remarks.append(f"Which listeners count: {results.screening.said}.")
+    remarks.append(f"Which listeners count: {results.screening.name}.")
     if not any(condition.kind == LOW_ANCHOR for condition in results.test.conditions):
         remarks.append("This test had no low anchor; its figures cannot be compared with those of tests that have one.")
     if low < PAPERS_RATINGS:
@@ -156,7 +156,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     Returns:
         the files.
     """
-    footnote = f"95 % intervals over ratings; {results.said}."
+    footnote = f"95 % intervals over ratings; {results.description}."
     rows = [(p.first, p.second, *p.difference, p.p, p.adjusted, p.better) for p in results.pairs]
     compared = DataFrame(rows, columns=["first", "second", "difference", "ci95", "n", "p", "p_holm", "rated_higher"])
     contents: dict[str, str | bytes] = {

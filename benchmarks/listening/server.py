@@ -33,7 +33,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
         folder: folder of the test.
         host: address to listen on.
         port: port; 0 takes a free one.
-        said: called with a line for each file of ratings that arrives.
+        report: function that is called with a line for each file of ratings that arrives.
 
     Raises:
         ValueError: the folder holds no test.
@@ -43,11 +43,11 @@ class RatingsServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, folder: Path, host: str = "127.0.0.1", port: int = 0, said: Callable[[str], None] = print
+        self, folder: Path, host: str = "127.0.0.1", port: int = 0, report: Callable[[str], None] = print
     ) -> None:
         self.test = ListeningTest.load(folder)
         self.ratings = folder / FOLDER
-        self.said = said
+        self.report = report
         self.host = host
         self.local = host in LOOPBACK
         page_folder = folder / PAGES
@@ -87,7 +87,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
             temporary.write_bytes(content)
             # Unlike a rename, a link does not replace what is there.
             os.link(temporary, target)
-            self.said(f"{ratings.called}: {counted(len(ratings.pages), 'page')}, kept as {name}")
+            self.report(f"{ratings.called}: {counted(len(ratings.pages), 'page')}, kept as {name}")
         except FileExistsError:
             pass
         finally:

@@ -184,11 +184,11 @@ def best(table: Table, table_lines: list[Line]) -> set[tuple[int, str]]:
             rivals = [other.scores[name] for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]
             choose = max if METRICS[name].higher_is_better else min
             top = choose(rivals, key=lambda score: score.mean)
-            if any(parted(top, score) for score in rivals) and not parted(top, line.scores[name]):
+            if any(differ(top, score) for score in rivals) and not differ(top, line.scores[name]):
                 cells.add((i, name))
     return cells
 
 
-def parted(first: Score, second: Score) -> bool:
+def differ(first: Score, second: Score) -> bool:
     """Whether two means' 95 % intervals do not overlap; False if one has no interval."""
     return abs(first.mean - second.mean) > first.ci95 + second.ci95
