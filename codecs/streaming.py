@@ -101,7 +101,7 @@ class StreamDecoder:
         self._batch = batch
         self._ended = False
         self._length = 0
-        self._given = 0
+        self._returned = 0
         self._surplus: Tensor | None = None
         cut = codec.segments
         self._coder = _FrameDecoder(codec, batch) if cut is None else _SegmentDecoder(codec, cut, batch)
@@ -137,15 +137,15 @@ class StreamDecoder:
         check_open(self._ended)
         self._ended = True
         rest = self._cut(self._coder.flush())
-        missing, self._given = self._length - self._given, self._length
+        missing, self._returned = self._length - self._returned, self._length
         return F.pad(rest, (0, missing))
 
     def _cut(self, audio: Tensor) -> Tensor:
         """The audio up to the encoded length; the rest is held, because the last frame may represent fewer samples."""
         audio = audio if self._surplus is None else torch.cat([self._surplus, audio], dim=-1)
-        rest = max(self._length - self._given, 0)
+        rest = max(self._length - self._returned, 0)
         self._surplus = audio[..., rest:]
-        self._given += min(rest, audio.shape[-1])
+        self._returned += min(rest, audio.shape[-1])
         return audio[..., :rest]
 
 

@@ -48,7 +48,7 @@ def evaluate_baseline(
         RuntimeError: it failed on a clip, or a worker process died.
     """
     chosen = metrics_named(metrics)
-    rates = asked_rates(baseline, bitrates)
+    rates = requested_rates(baseline, bitrates)
     missing = baseline.available()
     if missing:
         raise NotInstalledError(missing)
@@ -83,7 +83,7 @@ def evaluate_baseline(
     return Evaluation(scores, codebooks, info)
 
 
-def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
+def requested_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
     """The kbps to measure at, lowest first, each with the baseline's own value.
 
     Args:

@@ -82,10 +82,10 @@ def _joined(before: DataFrame, later: DataFrame, rate: str) -> DataFrame:
     return joined[[*named, *metrics, "failures"]]
 
 
-def _failures(line: "pd.Series[Any]", metrics: Sequence[str], said: Sequence["pd.Series[Any]"], key: Any) -> str:
+def _failures(line: "pd.Series[Any]", metrics: Sequence[str], tried: Sequence["pd.Series[Any]"], key: Any) -> str:
     """Reasons of the metrics that have no score here, from whichever evaluation tried them."""
     reasons: dict[str, str] = {}
-    for failures in said:
+    for failures in tried:
         for text in str(failures.get(key, "")).split("; "):
             name, colon, reason = text.partition(": ")
             if colon:

@@ -23,7 +23,7 @@ FORMAT = "codeclab mushra figures"
 VERSION = 1
 
 
-def keep_figures(results: Results, folder: Path) -> list[str]:
+def store_figures(results: Results, folder: Path) -> list[str]:
     """Write each run's figures into its folder, replacing those of an older test.
 
     Args:

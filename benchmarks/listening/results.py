@@ -135,11 +135,11 @@ def _pair_table(comparisons: Sequence[Pair]) -> str:
         cells = [pair.first, pair.second, difference, str(pair.difference.n), _p(pair.p), _p(pair.adjusted)]
         rows.append([Cell(text) for text in (*cells, pair.better or NOTHING)])
     headings = ["First", "Second", "First − second", "n", "p", "p (Holm)", "Rated higher"]
-    told = (
+    explanation = (
         "Wilcoxon's signed-rank test, two-sided, on the differences of a listener's ratings of a clip; Holm's "
         f"correction over all pairs; rated higher where p < {SIGNIFICANT:g}."
     )
-    return f"{markdown_grid(Grid(headings, rows, left=2))}\n\n{told}"
+    return f"{markdown_grid(Grid(headings, rows, left=2))}\n\n{explanation}"
 
 
 def _p(value: float) -> str:

@@ -66,7 +66,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.server_address[1]}/"
 
-    def keep(self, content: bytes) -> str:
+    def store(self, content: bytes) -> str:
         """Store a listener's file; the same file is stored only once, and none is overwritten.
 
         Args:
@@ -123,7 +123,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if int(length) > MOST_BYTES:
             return self._answer(413, f"a listener's file has at most {MOST_BYTES} bytes")
         try:
-            self.server.keep(self.rfile.read(int(length)))
+            self.server.store(self.rfile.read(int(length)))
         except ValueError as error:
             return self._answer(400, str(error))
         except OSError as error:

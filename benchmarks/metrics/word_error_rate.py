@@ -33,22 +33,22 @@ def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> fl
     Raises:
         MetricError: a signal is silent or not finite, or no word is heard in the original.
     """
-    heard = [_words(audio, sample_rate, role) for audio, role in ((reference, "reference"), (estimate, "estimate"))]
-    return words_wrong(*heard)
+    texts = [_words(audio, sample_rate, role) for audio, role in ((reference, "reference"), (estimate, "estimate"))]
+    return words_wrong(*texts)
 
 
-def words_wrong(said: str, heard: str) -> float:
-    """Word error rate of one text against another.
+def words_wrong(original: str, decoded: str) -> float:
+    """Word error rate of the text of the decoded speech against that of the original.
 
     Raises:
-        MetricError: there is no word in ``said``.
+        MetricError: there is no word in ``original``.
     """
     import jiwer
 
-    said, heard = (" ".join(re.findall(r"[\w']+", text.lower())) for text in (said, heard))
-    if not said:
+    original, decoded = (" ".join(re.findall(r"[\w']+", text.lower())) for text in (original, decoded))
+    if not original:
         raise MetricError("the recognizer hears no word in the reference")
-    return float(jiwer.wer(said, heard))
+    return float(jiwer.wer(original, decoded))
 
 
 def _words(audio: Tensor, sample_rate: int, role: str) -> str:

@@ -126,9 +126,9 @@ def _line(line: Series, x_axis: Axis, y_axis: Axis, form: Callable[[float], str]
     return f'<g class="{style}" data-row="{line.position}">{"".join(parts)}</g>'
 
 
-def _mark(shape: str, x: float, y: float, kind: str, said: str) -> str:
+def _mark(shape: str, x: float, y: float, kind: str, label: str) -> str:
     return (
-        f'<path class="{kind}" transform="translate({x:.1f} {y:.1f})" d="{shape}"><title>{escape(said)}</title></path>'
+        f'<path class="{kind}" transform="translate({x:.1f} {y:.1f})" d="{shape}"><title>{escape(label)}</title></path>'
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEAST = 10.0
-"""Seconds below which a part is not begun."""
+"""Seconds below which a task is not begun."""
 
 
 class OutOfTimeError(RuntimeError):
@@ -18,28 +18,28 @@ class OutOfTimeError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of the tasks.
+class Task:
+    """A task with its limit.
 
     Attributes:
         name: name of the task.
-        work: function of the seconds that it may take, to which it keeps by itself.
+        run: function of the seconds that it may take, which keeps to them by itself.
         seconds: longest time in seconds.
-        reserve: time in seconds that is left to the parts after it.
+        reserve: time in seconds that is left to the tasks after it.
     """
 
     name: str
-    work: Callable[[float], None]
+    run: Callable[[float], None]
     seconds: float = float("inf")
     reserve: float = 0.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a part.
+    """The outcome of a task.
 
     Attributes:
-        name: name of the part.
+        name: name of the task.
         seconds: time that it took, in seconds.
         failure: reason why the result is missing or not whole; empty where it is whole.
     """
@@ -49,33 +49,33 @@ class Outcome:
     failure: str = ""
 
 
-def run_parts(
-    parts: Sequence[Part],
+def run_tasks(
+    tasks: Sequence[Task],
     seconds: float,
-    keep: Callable[[Sequence[Outcome]], None],
+    report: Callable[[Sequence[Outcome]], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Outcome]:
-    """Do the tasks one after another; a later part may take what the earlier ones left.
+    """Do the tasks one after another; a later one may take what the earlier ones left.
 
     Args:
-        parts: tasks, the most important first.
+        tasks: tasks, the most important first.
         seconds: time for all of them in seconds.
-        keep: function of all outcomes so far, called after each part.
+        report: function of all outcomes so far, called after each task.
         clock: function that gives the time in seconds, ever growing.
     """
     end = clock() + seconds
     outcomes: list[Outcome] = []
-    for part in parts:
+    for task in tasks:
         began = clock()
-        given = min(part.seconds, end - began - part.reserve)
-        failure = "" if given >= min(LEAST, part.seconds) else f"left out: {max(given, 0.0):.0f} s were left for it"
+        limit = min(task.seconds, end - began - task.reserve)
+        failure = "" if limit >= min(LEAST, task.seconds) else f"left out: {max(limit, 0.0):.0f} s were left for it"
         if not failure:
             try:
-                part.work(given)
-            except Exception as error:  # whatever it is, the other parts go on
+                task.run(limit)
+            except Exception as error:  # whatever it is, the other tasks go on
                 failure = f"{type(error).__name__}: {error}"
-        outcomes.append(Outcome(part.name, clock() - began, failure))
-        keep(outcomes)
+        outcomes.append(Outcome(task.name, clock() - began, failure))
+        report(outcomes)
     return outcomes
 
 
