@@ -1,4 +1,4 @@
-"""What every baseline promises."""
+"""The contract that every baseline fulfils."""
 
 from typing import Protocol
 
@@ -16,10 +16,10 @@ class Baseline(Protocol):
     """A codec that is measured and not trained."""
 
     name: str
-    """As printed."""
+    """Name in tables."""
 
     bitrates: list[float]
-    """Kbps offered; empty where any is taken."""
+    """Bitrates offered, in kbps; empty where any is taken."""
 
     @property
     def sample_rate(self) -> int | None:

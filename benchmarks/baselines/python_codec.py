@@ -93,7 +93,7 @@ class PythonCodec(TokenCodec):
 
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Tensor:
-        """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
+        """The output of ``encode`` to samples ``[C, M]`` at ``decoded_rate``."""
         decoded = torch.as_tensor(self._decode(tokens.content)).float().cpu()
         if decoded.numel() == 0 or math.prod(decoded.shape[:-1]) != self.channels:
             raise RuntimeError(
@@ -154,7 +154,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def _parts(content: Any, file: str) -> Sequence[Any]:
-    """What an ``encode`` gave, codebook by codebook."""
+    """The output of an ``encode``, codebook by codebook."""
     if isinstance(content, (list, tuple)) and content and not isinstance(content[0], (int, float)):
         return content
     if isinstance(content, (Tensor, np.ndarray)):

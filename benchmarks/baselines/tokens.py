@@ -68,7 +68,7 @@ class TokenCodec(ABC):
 
     @abstractmethod
     def decode(self, tokens: Tokens) -> Tensor:
-        """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
+        """The output of ``encode`` to samples ``[C, M]`` at ``decoded_rate``."""
 
     @abstractmethod
     def parameters(self) -> int | None:

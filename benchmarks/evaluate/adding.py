@@ -104,7 +104,7 @@ def _codebooks(before: DataFrame, later: DataFrame) -> DataFrame:
 
 
 def _clips(table: DataFrame) -> int:
-    """Of how many clips the statistics at one bitrate are."""
+    """Number of clips behind the statistics at one bitrate."""
     return int(table.loc[table["domain"] == ALL, "n"].max()) if len(table) else 0
 
 

@@ -1,4 +1,4 @@
-"""How well the codes of a test set use their bits, per domain and bitrate."""
+"""Use of codebooks and bits by the codes of a test set, per domain and bitrate."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ CODES_KBPS = "codes_kbps"
 
 
 def rates_spent(per_file: DataFrame) -> dict[float, float]:
-    """What the codes of a test set cost on average, by the kbps the codec offers; empty where it is fixed.
+    """Mean kbps that the codes of a test set cost, by the kbps that the codec offers; empty where the cost is fixed.
 
     Args:
         per_file: rows with ``bitrate_kbps``, ``seconds`` and, where it is not fixed, ``codes_kbps``.

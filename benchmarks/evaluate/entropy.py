@@ -101,7 +101,7 @@ def _chunks(codec: Codec, codes: Codes, chunk: int) -> Iterator[NDArray[np.int64
 
 
 def entropy_text(rates: DataFrame) -> str:
-    """What ``entropy_rates`` found as a table in Markdown: a line per domain and bitrate."""
+    """The result of ``entropy_rates`` as a table in Markdown: a line per domain and bitrate."""
     names = list(dict.fromkeys(rates["coder"]))
     others = [name for name in names if name != "none"]
     heads = [f"{TITLES.get(name, name)}, kbps" for name in names] + [f"saved by {TITLES.get(n, n)}" for n in others]

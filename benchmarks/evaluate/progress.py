@@ -20,7 +20,7 @@ from codeclab.codecs.wording import counted, duration
 
 
 def bar_columns() -> list[ProgressColumn]:
-    """What every bar shows: the task, how much of it is done, the time spent and the time left."""
+    """Columns of every bar: the task, how much of it is done, the time spent and the time left."""
     return [
         TextColumn("{task.description}"),
         BarColumn(),

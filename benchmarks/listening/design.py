@@ -67,7 +67,7 @@ class ListeningTest:
     Args:
         title: title that the page and the results print.
         conditions: the reference first, then anchors, then systems.
-        practice: the page for training, whose ratings are not kept.
+        practice: the page for training, whose ratings are not stored.
         pages: pages that are rated.
         clips_per_listener: number of clips each listener is given, balanced over domains; None is all.
         listen: seconds each stimulus must at least have been heard.

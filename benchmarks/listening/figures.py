@@ -28,7 +28,7 @@ def store_figures(results: Results, folder: Path) -> list[str]:
 
     Args:
         results: results of the test.
-        folder: folder of the test, from which the runs' folders are told.
+        folder: folder of the test, to which the runs' folders are relative.
 
     Returns:
         messages for the user.

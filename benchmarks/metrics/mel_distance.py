@@ -85,7 +85,7 @@ class MelDistance(nn.Module):
         return Spectra(mels, mels.clamp(min=self.floor).log10(), sizes)
 
     def distance(self, estimate: Tensor, reference: Spectra) -> Tensor:
-        """As ``forward``, from spectra of the reference that are known."""
+        """The distance of ``forward``, from the spectra of the reference."""
         mels, logarithms, sizes = self.spectra(estimate)
         distances = (logarithms - reference.logarithms).abs() * self.log_weight
         if self.magnitude_weight:

@@ -52,7 +52,7 @@ class STFTDistance(nn.Module):
         return [(magnitude, magnitude.clamp(min=self.floor).log10()) for magnitude in magnitudes]
 
     def distance(self, estimate: Tensor, reference: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """As ``forward``, from spectra of the reference that are known."""
+        """The distance of ``forward``, from the spectra of the reference."""
         terms = []
         for own, other in zip(self.spectra(estimate), reference, strict=True):
             difference, logarithms = ((mine - theirs).abs().mean() for mine, theirs in zip(own, other, strict=True))

@@ -44,7 +44,7 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
 def scores(
     reference: "NDArray[float32]", requests: "Sequence[tuple[NDArray[float32], Mapping]]", sample_rate: int
 ) -> list[float | MetricError]:
-    """As ``score``, of several estimates under a mapping each, or what they failed with.
+    """The ``score`` of several estimates, each under a mapping, or the error that it failed with.
 
     The same estimate under several mappings stands there several times, one after the other.
     """
@@ -53,7 +53,7 @@ def scores(
 
 
 def score_or_raise(outcome: float | MetricError) -> float:
-    """A score as it is; what it failed with is raised."""
+    """The score; an error is raised."""
     if isinstance(outcome, MetricError):
         raise outcome
     return outcome

@@ -1,4 +1,4 @@
-"""How alike ViSQOL finds two signals: visqol-python's steps, of which none is done twice for the same original.
+"""Similarity of two signals as ViSQOL measures it: visqol-python's steps, none of them twice for one original.
 
 The parts of visqol-python that take little time are called; the others are in ``visqol_kernels`` and ``visqol_signal``.
 """
@@ -33,7 +33,7 @@ DISSIMILAR = 0.15
 
 
 class Similarity(NamedTuple):
-    """What a mapping makes a score of, ``[bands]`` each: moments of the patches' similarities, and the energy."""
+    """The input of a mapping to a score, ``[bands]`` each: moments of the patches' similarities, and the energy."""
 
     means: "Floats"
     low_means: "Floats"

@@ -1,4 +1,4 @@
-"""How many words a recognizer hears differently after coding, through ``transformers`` and ``jiwer``."""
+"""Share of words that a recognizer hears differently after coding, through ``transformers`` and ``jiwer``."""
 
 import re
 from functools import lru_cache

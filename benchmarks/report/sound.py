@@ -17,7 +17,7 @@ OPUS_RATE = 48000
 """Hz; Opus knows no higher rate, and browsers decode at this one."""
 
 KBPS = 96
-"""Of each channel: what Opus loses there is far below what these codecs lose."""
+"""Bitrate of each channel in kbps, at which Opus loses far less than the codecs that are compared."""
 
 BANDS, COLUMNS = 128, 512
 """Pixels of a spectrogram."""

@@ -1,4 +1,4 @@
-"""What the machine does at most in a second: matrix products and a copy, beside which times are read."""
+"""The machine's limits in a second, beside which times are read: matrix products and a copy."""
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a device does at most in a second.
+    """Limits of a device.
 
     Attributes:
         flop: multiplications and additions of a float32 matrix product, FLOP/s.

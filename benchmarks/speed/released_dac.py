@@ -86,7 +86,7 @@ def _optimizers(player: str, network: torch.nn.Module) -> dict[str, Any]:
 
 
 def _mel_loss(losses: ModuleType) -> Any:
-    """With the settings of ``conf/base.yml``."""
+    """The mel loss with the settings of ``conf/base.yml``."""
     return losses.MelSpectrogramLoss(
         n_mels=[5, 10, 20, 40, 80, 160, 320],
         window_lengths=[32, 64, 128, 256, 512, 1024, 2048],

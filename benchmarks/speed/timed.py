@@ -32,7 +32,7 @@ class Timed:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster it is than the other task: the median of the ratios of adjacent runs."""
+        """Factor by which it is faster than the other task: the median of the ratios of adjacent runs."""
         if self.beside is None:
             return None
         return median(other / own for own, other in zip(self.seconds, self.beside, strict=True))

@@ -102,12 +102,12 @@ class RowSpec:
         return seeds if count is None else count
 
     def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The specification as plain values, for JSON."""
         return asdict(self)
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "RowSpec":
-        """What ``plain`` gave."""
+        """The specification from the plain values of ``plain``."""
         return cls(**{**plain, "figures": [Figures(**figures) for figures in plain["figures"]]})
 
 
@@ -178,7 +178,7 @@ class RowResult:
 
     @property
     def name(self) -> str:
-        """As printed."""
+        """Printed name."""
         return self.spec.name
 
     @property

@@ -157,7 +157,12 @@ def _scores(row: RowResult, domain: str, names: Sequence[str]) -> dict[float, di
 
 
 def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> float | None:
-    """Of the bitrates measured, each with the one requested, the one that published figures stand beside."""
+    """The measured bitrate beside which published figures stand, in kbps; None where none is near.
+
+    Args:
+        wanted: the figures' bitrate in kbps; None is the highest.
+        measured: requested bitrate by measured one, in kbps.
+    """
     if not measured:
         return None
     if wanted is None:
