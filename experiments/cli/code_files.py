@@ -18,7 +18,7 @@ from codeclab.codecs.engines.names import EngineName
 from codeclab.codecs.entropy.audio_files import CodedFile, decode_file, encode_file, reconstruct_file
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.ecdc_files import SUFFIX, decode_ecdc, encode_ecdc, published_name, released_language_model
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.import_file import import_file
@@ -161,12 +161,11 @@ def outcomes(options: argparse.Namespace, files: Sequence[tuple[Path, Path]], jo
 
 
 def summary(results: Sequence[Outcome], spent: float) -> str:
-    """A line: files, hours, kbps and times real time."""
+    """A line: files, duration, kbps and times real time."""
     coded = [outcome.coded for outcome in results if outcome.coded is not None]
     seconds = sum(one.seconds for one in coded)
     kbps = sum(one.kbps * one.seconds for one in coded) / seconds if seconds else 0.0
-    length = f"{seconds / 3600:.2f} hours" if seconds >= 3600 else f"{seconds:.1f} s"
-    return f"{counted(len(coded), 'file')}, {length}, {kbps:.3g} kbps, {seconds / spent:.1f} times real time"
+    return f"{counted(len(coded), 'file')}, {duration(seconds)}, {kbps:.3g} kbps, {seconds / spent:.1f} times real time"
 
 
 def run(command: str, argv: list[str]) -> int:

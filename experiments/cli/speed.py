@@ -9,11 +9,12 @@ from statistics import median
 import torch
 
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.benchmarks.speed.arithmetic import SIDE
-from codeclab.benchmarks.speed.in_turns import HEADER, Timed, describe_machine, in_turns, machine_rows, machine_works
 from codeclab.benchmarks.speed.inference import time_inference
+from codeclab.benchmarks.speed.machine import SIDE, describe_machine, machine_rows, machine_tasks
 from codeclab.benchmarks.speed.metrics import shares, time_metrics
+from codeclab.benchmarks.speed.timed import HEADER, Timed
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.timing import in_threads, in_turns
 from codeclab.experiments.cli.code_files import load_codec
 from codeclab.experiments.cli.options.speed import make_parser
 from codeclab.experiments.config.files import RecipeError
@@ -73,7 +74,7 @@ def _training(flags: list[str], repeats: int) -> tuple[list[str], list[str]]:
     timings = {" ".join(own): measure(own, repeats, WARM_UP) for own in rows}
     lines = [TRAINING_HEADER, *(time.row(own) for own, time in timings.items())]
     if all(time.device.type == "cpu" for time in timings.values()):
-        lines += ["", *_rows(machine_rows(in_turns(machine_works(), repeats)))]
+        lines += ["", *_rows(machine_rows(in_turns(machine_tasks(), repeats)))]
     names = ["a batch"] if given else [f"a batch in {one}" for one in PRECISIONS]
     notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, timings.values(), strict=True)]
     notes += _not_timed({time.joining_at for time in timings.values()})
@@ -140,18 +141,15 @@ def _rows(timings: list[Timed]) -> list[str]:
 def run(command: str, argv: list[str]) -> int:
     """``codeclab speed``; returns the exit status."""
     options, flags = make_parser().parse_known_args(argv)
-    before = torch.get_num_threads()
+    usual = torch.get_num_threads() if options.what == "train" else 1
     try:
         _check(options)
-        if options.what != "train" or options.threads:
-            torch.set_num_threads(options.threads or 1)
-        title = f"{date.today().isoformat()}, {describe_machine()}"
-        lines, notes = measured(options, flags)
+        with in_threads(options.threads or usual):
+            title = f"{date.today().isoformat()}, {describe_machine()}"
+            lines, notes = measured(options, flags)
     except (ValueError, OSError) as error:
         print(f"codeclab speed: {error}", file=sys.stderr)
         return 2
-    finally:
-        torch.set_num_threads(before)
     text = "\n".join([f"{title}:", "", *lines, *(f"\n* {note}" for note in notes)]) + "\n"
     print(text, end="")
     if options.output:
