@@ -28,7 +28,7 @@ class AudioFile:
         path: path of the file.
 
     Attributes:
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         channels: number of channels.
 
     Raises:
@@ -91,7 +91,7 @@ class AudioWriter:
 
     Args:
         path: path of the file; its suffix determines the format.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         channels: number of channels.
 
     Attributes:

@@ -13,8 +13,8 @@ from codeclab.quantizers.base import Quantizer
 from codeclab.quantizers.tensor_input import takes_tensors
 
 
-class Coder(nn.Module, ABC):
-    """What encoders and decoders have in common."""
+class Network(nn.Module, ABC):
+    """Encoder or decoder of a codec: a torch module whose class states the shape of its input."""
 
     _takes: ClassVar[str]
     """Shape of the input, for messages."""
@@ -27,19 +27,19 @@ class Coder(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "forward" in vars(cls) and "stream" not in vars(cls):  # an inherited stream would compute something else
-            cls.stream = Coder.stream  # type: ignore[method-assign]
+            cls.stream = Network.stream  # type: ignore[method-assign]
         takes_tensors(cls, forward=(cls._takes,))
 
     def stream(self) -> LayerStream:
-        """A new stream through the part, which takes its input in pieces.
+        """A new stream through the network, which takes its input in pieces.
 
         Raises:
-            NotStreamableError: the part cannot be streamed.
+            NotStreamableError: the network cannot be streamed.
         """
         raise NotStreamableError(f"{type(self).__name__} has no stream; define a method stream()")
 
 
-class Encoder(Coder):
+class Encoder(Network):
     """Audio ``[B, C, N]`` to a latent ``[B, D, T]``, ``T = ceil(N / hop_length)``.
 
     Attributes:
@@ -56,7 +56,7 @@ class Encoder(Coder):
         """``[B, C, N]`` to ``[B, D, T]``."""
 
 
-class Decoder(Coder):
+class Decoder(Network):
     """A latent ``[B, D, T]`` to audio ``[B, C, N]``.
 
     Attributes:

@@ -105,6 +105,7 @@ def regrouped(codec: Codec, codes: Iterator[Codes]) -> Iterator[Codes]:
     size = max(1, block_samples(codec) // unit)
     for part in codes:
         held = joined(codec, [part] if held is None else [held, part])
+        # At least one unit is held back: the last block ends with the audio, which may be within its last frame.
         while _units(codec, held) > size:
             block, held = _split(codec, held, size, size * unit)
             yield block

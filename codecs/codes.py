@@ -24,7 +24,7 @@ class Codes:
         segments: codes of each segment, ``int64 [B, K, T]``; one segment if the codec does not cut audio.
         scales: level of each segment, ``[B, 1, 1]``, if the codec normalises; otherwise None.
         length: number of samples of the audio, per channel.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         bitrate: kbps, nominal; for a learnt rate the cost of these codes (``Quantizer.code_bits``).
     """
 
@@ -54,7 +54,7 @@ class Codes:
         """The codes of the first codebooks alone.
 
         Args:
-            n_codebooks: how many.
+            n_codebooks: number of codebooks.
             bitrate: kbps of these.
         """
         return replace(self, segments=[segment[:, :n_codebooks] for segment in self.segments], bitrate=bitrate)

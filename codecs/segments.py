@@ -76,6 +76,7 @@ class SegmentAdder:
         if self._triangle is None:
             self._triangle = triangle(piece)
         length = piece.shape[-1]
+        # A last segment may be shorter than a stride, but a stride is given out: zeros of weight 0 fill the gap.
         missing = max(length, self._stride) - self._weight.shape[-1]
         self._added, self._weight = F.pad(self._added, (0, max(missing, 0))), F.pad(self._weight, (0, max(missing, 0)))
         self._added[..., :length] += piece * self._triangle[:length]

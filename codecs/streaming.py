@@ -16,6 +16,16 @@ from codeclab.codecs.segments import SegmentAdder, Segments, equal_runs
 from codeclab.codecs.wording import counted
 
 
+def check_open(ended: bool) -> None:
+    """Refuse to go on with a stream that has ended: its layers hold the state of the recording's end.
+
+    Raises:
+        ValueError: the stream has ended.
+    """
+    if ended:
+        raise ValueError("the stream has ended; for another recording call codec.stream() again")
+
+
 class StreamEncoder:
     """Encoder of a stream of audio in pieces.
 
@@ -57,7 +67,7 @@ class StreamEncoder:
         Raises:
             ValueError: the stream has ended already.
         """
-        self._check_open()
+        check_open(self._ended)
         self._ended = True
         parameter = next(self._codec.parameters())
         return self._push(parameter.new_zeros(self._batch, self._codec.channels, 0), last=True)
@@ -68,12 +78,8 @@ class StreamEncoder:
         levels = scales if codec.normalize else None
         return Codes(segments, levels, audio.shape[-1], codec.sample_rate, codec.bitrate_of(self._n_codebooks))
 
-    def _check_open(self) -> None:
-        if self._ended:
-            raise ValueError("the stream has ended; for another recording call codec.stream() again")
-
     def _check(self, audio: Tensor) -> None:
-        self._check_open()
+        check_open(self._ended)
         wanted = (self._batch, self._codec.channels)
         if not isinstance(audio, Tensor) or audio.ndim != 3 or audio.shape[:2] != wanted:
             shape = list(audio.shape) if isinstance(audio, Tensor) else f"a {type(audio).__name__}"
@@ -93,8 +99,9 @@ class StreamDecoder:
     def __init__(self, codec: Codec, batch: int) -> None:
         self._codec = codec
         self._batch = batch
+        self._ended = False
         self._length = 0
-        self._given = 0
+        self._returned = 0
         self._surplus: Tensor | None = None
         cut = codec.segments
         self._coder = _FrameDecoder(codec, batch) if cut is None else _SegmentDecoder(codec, cut, batch)
@@ -107,8 +114,9 @@ class StreamDecoder:
             codes: next output of the encoder.
 
         Raises:
-            ValueError: the codes are of another codec or of another number of recordings.
+            ValueError: the codes are of another codec or of another number of recordings, or the stream has ended.
         """
+        check_open(self._ended)
         codec = self._codec
         if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
             raise ValueError(
@@ -121,17 +129,23 @@ class StreamDecoder:
 
     @torch.no_grad()
     def flush(self) -> Tensor:
-        """The remaining audio, up to exactly the length that was encoded."""
+        """The remaining audio, up to exactly the length that was encoded.
+
+        Raises:
+            ValueError: the stream has ended already.
+        """
+        check_open(self._ended)
+        self._ended = True
         rest = self._cut(self._coder.flush())
-        missing, self._given = self._length - self._given, self._length
+        missing, self._returned = self._length - self._returned, self._length
         return F.pad(rest, (0, missing))
 
     def _cut(self, audio: Tensor) -> Tensor:
         """The audio up to the encoded length; the rest is held, because the last frame may represent fewer samples."""
         audio = audio if self._surplus is None else torch.cat([self._surplus, audio], dim=-1)
-        rest = max(self._length - self._given, 0)
+        rest = max(self._length - self._returned, 0)
         self._surplus = audio[..., rest:]
-        self._given += min(rest, audio.shape[-1])
+        self._returned += min(rest, audio.shape[-1])
         return audio[..., :rest]
 
 

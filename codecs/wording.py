@@ -1,7 +1,9 @@
-"""Wording of messages: numbers with singular and plural nouns, and hints at similar names."""
+"""Wording of messages: numbers with singular and plural nouns, durations, and hints at similar names."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+HOUR, DAY = 3600, 24 * 3600
 
 
 def counted(number: int, thing: str, things: str | None = None) -> str:
@@ -18,6 +20,22 @@ def counted(number: int, thing: str, things: str | None = None) -> str:
 def by_number(number: int, one: str, several: str) -> str:
     """The singular or plural form of a word for a number: "is" or "are", "file" or "files"."""
     return one if number == 1 else several
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units, such as "0.52 s", "3 min 05 s", "2 h 01 min" or "3 days 4 h".
+
+    Args:
+        seconds: duration in seconds, not negative.
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 2 * DAY:
+        return f"{whole // HOUR} h {whole % HOUR // 60:02d} min"
+    return f"{whole // DAY} days {whole % DAY // HOUR} h"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

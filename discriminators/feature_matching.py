@@ -15,7 +15,7 @@ SMALLEST_MEAN = 1e-12
 
 
 class FeatureLoss(nn.Module, ABC):
-    """How far generated audio is from real audio in the discriminators' features; a mean over the batch."""
+    """The distance of generated from real audio in the discriminators' features; a mean over the batch."""
 
     @abstractmethod
     def forward(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:

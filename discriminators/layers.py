@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from codeclab.codecs.wording import counted
+from codeclab.discriminators.leaky_convolution import leaky_convolution
 
 
 def conv2d(
@@ -41,8 +41,7 @@ class ConvStack(nn.Module):
         """``[B, C, H, W]`` to the activation after each convolution."""
         features = []
         for conv in self.convs:
-            # In place: no backward pass needs the convolution's own output, and these maps are large.
-            maps = F.leaky_relu(conv(maps), self.negative_slope, inplace=True)
+            maps = leaky_convolution(conv, maps, self.negative_slope)
             features.append(maps)
         return features
 

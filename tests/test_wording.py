@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeclab.codecs.wording import by_number, counted
+from codeclab.codecs.wording import by_number, counted, duration
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("quantizers", "codecs", "discriminators", "benchmarks", "experiments")
@@ -117,3 +117,11 @@ def test_one_thing_is_singular(number: int, words: tuple[str, ...], text: str) -
 
 def test_a_verb_goes_with_its_number() -> None:
     assert [by_number(number, "is", "are") for number in (0, 1, 2)] == ["are", "is", "are"]
+
+
+def test_a_duration_has_its_two_largest_units() -> None:
+    durations = {
+        **{0: "0 s", 0.52: "0.52 s", 9.96: "10 s", 42.4: "42 s", 59.6: "1 min 00 s", 185: "3 min 05 s"},
+        **{3599.6: "1 h 00 min", 7300: "2 h 01 min", 172_799: "47 h 59 min", 273_600: "3 days 4 h"},
+    }
+    assert {seconds: duration(seconds) for seconds in durations} == durations

@@ -19,9 +19,9 @@ class AVCodec:
     """An encoder and its decoder, by FFmpeg's names.
 
     Args:
-        encoder: such as "libopus".
-        decoder: such as "libopus".
-        sample_format: of float samples, as the encoder takes them: "flt" (interleaved) or "fltp" (planar).
+        encoder: name of the encoder, such as "libopus".
+        decoder: name of the decoder, such as "libopus".
+        sample_format: format of the float samples that the encoder takes: "flt" (interleaved) or "fltp" (planar).
     """
 
     encoder: str
@@ -55,10 +55,10 @@ class AVCodec:
 
         Args:
             audio: samples ``[C, N]``, one or two channels.
-            sample_rate: Hz of ``audio`` and of what is returned.
-            coding_rate: Hz at which it is coded, one the encoder takes.
-            bitrate: requested kbps.
-            options: the encoder's options, by FFmpeg's names.
+            sample_rate: sample rate of ``audio`` and of the result in Hz.
+            coding_rate: sample rate of the encoder's input in Hz, one that it takes.
+            bitrate: requested bitrate in kbps.
+            options: options of the encoder, by FFmpeg's names.
 
         Returns:
             decoded samples ``[C, N]``, and kbps.

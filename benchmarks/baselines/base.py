@@ -1,4 +1,4 @@
-"""What every baseline promises."""
+"""The contract that every baseline fulfils."""
 
 from typing import Protocol
 
@@ -16,10 +16,10 @@ class Baseline(Protocol):
     """A codec that is measured and not trained."""
 
     name: str
-    """As printed."""
+    """Name in tables."""
 
     bitrates: list[float]
-    """Kbps offered; empty where any is taken."""
+    """Bitrates offered, in kbps; empty where any is taken."""
 
     @property
     def sample_rate(self) -> int | None:
@@ -37,8 +37,8 @@ class Baseline(Protocol):
 
         Args:
             audio: samples ``[C, N]`` in [-1, 1].
-            sample_rate: Hz of ``audio`` and of what is returned.
-            bitrate: requested kbps.
+            sample_rate: sample rate of ``audio`` and of the result in Hz.
+            bitrate: requested bitrate in kbps.
 
         Returns:
             decoded samples ``[C, N]`` and the kbps really used.
@@ -54,10 +54,10 @@ def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: in
     """Refuse audio or bitrates that a baseline cannot code, and a baseline that is not installed.
 
     Args:
-        baseline: what is about to code.
+        baseline: codec that is about to code.
         audio: samples ``[C, N]``.
-        bitrate: kbps; one of those offered, within 1 %, where the baseline names them.
-        most_channels: channels it takes.
+        bitrate: bitrate in kbps; one of those offered, within 1 %, where the baseline names them.
+        most_channels: largest number of channels that the codec takes.
 
     Raises:
         ValueError: the bitrate is not offered, or there are too many channels.

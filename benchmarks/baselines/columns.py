@@ -7,13 +7,13 @@ import torch
 from pandas import DataFrame
 from torch import Tensor
 
-from codeclab.benchmarks.baselines.base import Baseline
+from codeclab.benchmarks.baselines.base import Baseline, offered_rate
 from codeclab.benchmarks.baselines.lyra import QUANTIZERS, LyraV2
 from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
 from codeclab.benchmarks.evaluate.speed import PCM_BITS
 from codeclab.benchmarks.evaluate.statistics import ALL, SUMMARY_COLUMNS
-from codeclab.codecs.timing import median_seconds, one_thread
+from codeclab.codecs.timing import in_threads, median_seconds
 
 SECONDS = 4.0
 TIMED = {"rtf_encoder", "rtf_decoder"}
@@ -27,11 +27,11 @@ def baseline_columns(
 
     Args:
         baseline: the baseline.
-        names: from ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
+        names: names of ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
             encoder and decoder are given for Lyra V2 and a ``TokenCodec``, on one thread of the CPU as in EnCodec's
             section 4.6; ``frame_rate`` if all codebooks have the same.
-        bitrates: kbps really used.
-        sample_rate: Hz of the originals; None is the baseline's own.
+        bitrates: bitrates really used, in kbps.
+        sample_rate: sample rate of the originals in Hz; None is the baseline's own.
     """
     rate = sample_rate or baseline.sample_rate
     rows = []
@@ -54,14 +54,14 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
 
     Args:
         codec: the codec.
-        bitrate: kbps really used; the nearest bitrate that it offers is run.
+        bitrate: bitrate really used, in kbps; the nearest bitrate that it offers is run.
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":
         codec = TransformersCodec(codec.model, "cpu")
     noise = _noise(codec.channels, codec.sample_rate)
     nearest = min(codec.bitrates, key=lambda rate: abs(rate - bitrate))
     tokens = codec.encode(noise, nearest)
-    with one_thread():
+    with in_threads(1):
         encoding = median_seconds(lambda: codec.encode(noise, nearest), 1)
         decoding = median_seconds(lambda: codec.decode(tokens), 1)
     columns = {"rtf_encoder": SECONDS / encoding, "rtf_decoder": SECONDS / decoding}
@@ -74,7 +74,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
 
 def _lyra_factors(lyra: LyraV2, bitrate: float) -> tuple[float, float]:
     noise = _noise(1, lyra.sample_rate)[0]
-    n_quantizers = QUANTIZERS[bitrate]
+    n_quantizers = QUANTIZERS[offered_rate(lyra, bitrate)]  # the mean over clips may differ in its last digit
     codes = lyra.encode(noise, n_quantizers)
     encoding = median_seconds(lambda: lyra.encode(noise, n_quantizers), 1)
     return SECONDS / encoding, SECONDS / median_seconds(lambda: lyra.decode(codes), 1)

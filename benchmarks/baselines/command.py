@@ -24,6 +24,8 @@ TEMPLATES = Path(__file__).parent
 FORMATS = ("wav", "s16le")
 RATES = ("file", "nominal")
 LINES_OF_ERROR = 5
+FULL_SCALE = 32768
+"""The 16-bit integer that is 1.0, as libsndfile reads it; the largest one that can be written is one less."""
 
 
 @dataclass(eq=False)
@@ -34,21 +36,21 @@ class CommandBaseline:
     ``{output}`` for files, ``{bitrate}`` (kbps), ``{bitrate_bps}``, ``{sample_rate}`` (Hz) and ``{sample_rate_khz}``.
 
     Args:
-        name: as printed.
+        name: name of the codec in tables.
         encode: the command that encodes.
         decode: the command that decodes.
-        bitrates: kbps that may be requested; empty if any may.
-        sample_rate: Hz of the audio that the encoder is given.
-        channels: channels of the audio that the encoder is given.
+        bitrates: bitrates in kbps that may be requested; empty if any may.
+        sample_rate: sample rate of the encoder's input in Hz.
+        channels: number of channels of the encoder's input.
         delay: delay of the decoded audio, in samples at ``sample_rate``.
         audio: format of the audio files: "wav" (16-bit PCM), or "s16le" (the same without a header).
         suffix: end of the encoded file's name, for programs that tell the format by it.
         rate: source of the used kbps: "file" (the encoded file's bits over the seconds that were given), or
-            "nominal" (the bitrate asked for), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
+            "nominal" (the requested bitrate), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
         header_bytes: bytes at the start of the encoded file that are not counted.
         overhead_kbps: kbps of the container's frame headers, which are not counted.
-        timeout: seconds after which a command is stopped.
-        install: how to get the programs, for the message where they are missing.
+        timeout: longest time of a command in seconds.
+        install: way to get the programs, for the message where they are missing.
 
     Raises:
         ValueError: a command lacks a placeholder or has an unknown one, or an argument is out of its range.
@@ -140,21 +142,21 @@ class CommandBaseline:
 
     def _run(self, command: str, source: Path, target: Path, bitrate: float) -> None:
         words = self._words(command, {"input": str(source), "output": str(target)}, bitrate)
-        said = f"{self.name}: {shlex.join(words)}"
+        call = f"{self.name}: {shlex.join(words)}"
         try:
             done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=self.timeout)
         except subprocess.TimeoutExpired:
-            raise RuntimeError(f"{said} was stopped after {self.timeout:g} s") from None
+            raise RuntimeError(f"{call} was stopped after {self.timeout:g} s") from None
         except OSError as error:
-            raise RuntimeError(f"{said} cannot be run: {error}") from None
-        heard = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-LINES_OF_ERROR:]
+            raise RuntimeError(f"{call} cannot be run: {error}") from None
+        output = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()[-LINES_OF_ERROR:]
         if done.returncode:
-            raise RuntimeError(f"{said} ended with {done.returncode}: {' / '.join(heard) or 'it said nothing'}")
+            raise RuntimeError(f"{call} ended with {done.returncode}: {' / '.join(output) or 'it printed nothing'}")
         if not target.is_file() or target.stat().st_size == 0:
-            raise RuntimeError(f"{said} wrote nothing: {' / '.join(heard) or 'it said nothing'}")
+            raise RuntimeError(f"{call} wrote nothing: {' / '.join(output) or 'it printed nothing'}")
 
     def _write(self, path: Path, audio: Tensor) -> None:
-        samples = (audio.clamp(-1, 1) * 32767).round().to(torch.int16).T.contiguous().numpy()
+        samples = (audio * FULL_SCALE).round().clamp(-FULL_SCALE, FULL_SCALE - 1).to(torch.int16).T.contiguous().numpy()
         if self.audio == "wav":
             soundfile.write(path, samples, self.sample_rate, subtype="PCM_16")
         else:
@@ -164,7 +166,7 @@ class CommandBaseline:
         if self.audio == "s16le":
             content = path.read_bytes()
             samples = np.frombuffer(content[: len(content) // (2 * channels) * 2 * channels], "<i2")
-            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / 32767), self.sample_rate
+            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / FULL_SCALE), self.sample_rate
         try:
             samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:

@@ -79,7 +79,7 @@ class LyraV2:
         return torch.from_numpy(np.stack(codes, axis=1).astype(np.int64))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """What ``encode`` gave to samples ``[320 T]`` at 16 kHz."""
+        """The output of ``encode`` to samples ``[320 T]`` at 16 kHz."""
         generator = self._load(DECODER)
         argument, result = _ends(generator)
         decode = self._quantizer.get_signature_runner("decode")

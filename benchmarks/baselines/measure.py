@@ -29,12 +29,12 @@ def evaluate_baseline(
     """Transcode and score every clip at every bitrate, with the code by which ``evaluate`` measures codecs.
 
     ``bitrate_kbps`` is what was really spent, on average over the seconds of these clips, and the column
-    ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` keeps the bitrates asked for, in the same order as
+    ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` has the requested bitrates, in the same order as
     ``info["bitrates_kbps"]``. ``n_codebooks`` is missing. Metrics of codes are those of a ``TokenCodec`` alone, whose
     weights ``info["parameters"]`` counts.
 
     Args:
-        baseline: what is measured; a clip's channels are matched to its, as with a codec.
+        baseline: codec that is measured; a clip's channels are matched to its, as with a codec.
         clips: test set; names must be unique. A generator is taken clip by clip.
         bitrates: kbps; None is all that it offers.
         metrics: names from ``METRICS``.
@@ -42,13 +42,13 @@ def evaluate_baseline(
         progress: whether to show progress on standard error; a text is what it is called there.
 
     Raises:
-        ValueError: a metric or bitrate is unknown or none is asked for, two bitrates come out as one, a clip's name
+        ValueError: a metric or bitrate is unknown or none is requested, two bitrates come out as one, a clip's name
             stands twice, there is no clip, or a clip's channels do not suit the baseline.
         NotInstalledError: the baseline's program or models are missing.
         RuntimeError: it failed on a clip, or a worker process died.
     """
     chosen = metrics_named(metrics)
-    rates = asked_rates(baseline, bitrates)
+    rates = requested_rates(baseline, bitrates)
     missing = baseline.available()
     if missing:
         raise NotInstalledError(missing)
@@ -83,7 +83,7 @@ def evaluate_baseline(
     return Evaluation(scores, codebooks, info)
 
 
-def asked_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
+def requested_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> list[float]:
     """The kbps to measure at, lowest first, each with the baseline's own value.
 
     Args:

@@ -24,7 +24,7 @@ class Opus:
     Args:
         rate: "variable", the encoder's default, uses as many bits as a clip needs, and meets the requested bitrate only
             on average over all kinds of sound; "constrained" limits the deviation; "constant" allows none.
-        application: "audio", "voip" or "lowdelay", as the encoder has them.
+        application: mode of the encoder: "audio", "voip" or "lowdelay".
         channels: channels of the audio it is measured on; None leaves them as they are.
 
     Raises:

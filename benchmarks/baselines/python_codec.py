@@ -43,7 +43,7 @@ class PythonCodec(TokenCodec):
 
     Args:
         file: the Python file; it is run.
-        name: as printed; None is the file's ``name``, else what the file is called.
+        name: name of the codec in tables; None is the file's ``name``, else the name of the file.
 
     Raises:
         ValueError: there is no such file, it fails, or lacks one of these; the message says which.
@@ -93,21 +93,20 @@ class PythonCodec(TokenCodec):
 
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Tensor:
-        """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
+        """The output of ``encode`` to samples ``[C, M]`` at ``decoded_rate``."""
         decoded = torch.as_tensor(self._decode(tokens.content)).float().cpu()
-        channels = self.channels
-        if decoded.numel() == 0 or decoded.squeeze().ndim > 2 or (channels > 1 and decoded.shape[-2] != channels):
+        if decoded.numel() == 0 or math.prod(decoded.shape[:-1]) != self.channels:
             raise RuntimeError(
-                f"decode of {self.file} gave {list(decoded.shape)}; it should be [{channels}, M] samples"
+                f"decode of {self.file} gave {list(decoded.shape)}; it should be [{self.channels}, M] samples"
             )
-        return decoded.reshape(channels, -1)
+        return decoded.reshape(self.channels, -1)
 
     def parameters(self) -> int | None:
         """Number of weights of the file's modules, or its ``parameters``; None if it has neither."""
-        said = self._number("parameters")
+        stated = self._number("parameters")
         modules = [value for value in vars(self._module).values() if isinstance(value, nn.Module)]
-        if said is not None or not modules:
-            return said
+        if stated is not None or not modules:
+            return stated
         return sum(parameter.numel() for parameter in nn.ModuleList(modules).parameters())
 
     def _probed(self) -> float:
@@ -155,7 +154,7 @@ def _run(path: Path) -> ModuleType:
 
 
 def _parts(content: Any, file: str) -> Sequence[Any]:
-    """What an ``encode`` gave, codebook by codebook."""
+    """The output of an ``encode``, codebook by codebook."""
     if isinstance(content, (list, tuple)) and content and not isinstance(content[0], (int, float)):
         return content
     if isinstance(content, (Tensor, np.ndarray)):

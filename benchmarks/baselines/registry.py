@@ -37,8 +37,8 @@ def make_baseline(spec: Mapping[str, Any]) -> Baseline:
     """The baseline that a mapping describes.
 
     Args:
-        spec: ``{part: Opus, ...constructor arguments}``. ``{part: CommandBaseline, file: evs}`` reads the arguments
-            from a template, which further arguments override: see ``read_template``.
+        spec: mapping ``{part: Opus, ...constructor arguments}``. ``{part: CommandBaseline, file: evs}`` reads the
+            arguments from a template, which further arguments override: see ``read_template``.
 
     Raises:
         ValueError: there is no such part, it lacks or has no such argument, or an argument's value is wrong.

@@ -19,8 +19,8 @@ class Tokens:
     """A codec's output for one clip.
 
     Args:
-        codes: of each codebook, most significant first, ``int64 [T_k]``; codebooks may differ in length.
-        content: what the codec's ``decode`` takes.
+        codes: codes of each codebook, ``int64 [T_k]``, most significant first; codebooks may differ in length.
+        content: input of the codec's ``decode``.
         other_bits: bits of ``content`` that are not codes, such as levels.
     """
 
@@ -41,13 +41,13 @@ class TokenCodec(ABC):
     """A baseline that gives its codes, so that its true rate and the use of its bits are measured.
 
     Attributes:
-        name: as printed.
-        bitrates: kbps offered, by which it is asked.
-        sample_rate: Hz of what ``encode`` takes.
-        decoded_rate: Hz of what ``decode`` gives.
-        channels: channels of both.
-        codebook_sizes: entries of each codebook; empty where the content is bytes.
-        fingerprint: changes with whatever changes its results.
+        name: name of the codec in tables.
+        bitrates: bitrates offered, in kbps.
+        sample_rate: sample rate of the input of ``encode`` in Hz.
+        decoded_rate: sample rate of the output of ``decode`` in Hz.
+        channels: number of channels of both.
+        codebook_sizes: number of entries of each codebook; empty where the content is bytes.
+        fingerprint: text that changes with whatever changes the results.
     """
 
     name: str
@@ -68,7 +68,7 @@ class TokenCodec(ABC):
 
     @abstractmethod
     def decode(self, tokens: Tokens) -> Tensor:
-        """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
+        """The output of ``encode`` to samples ``[C, M]`` at ``decoded_rate``."""
 
     @abstractmethod
     def parameters(self) -> int | None:

@@ -15,10 +15,10 @@ from codeclab.benchmarks.baselines.base import NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.tokens import TokenCodec, Tokens
 
 COUNTS = ("n_quantizers", "num_quantizers")
-"""What ``encode`` calls the number of codebooks, where it takes one; others take a ``bandwidth``, or nothing."""
+"""Names that ``encode`` methods have for the number of codebooks; others take a ``bandwidth``, or nothing."""
 
 SCALE_BITS = 32
-"""Of the level of a segment, a float, where a codec sends one (EnCodec at 48 kHz)."""
+"""Bits of the level of a segment, a float, where a codec sends one (EnCodec at 48 kHz)."""
 
 WEIGHTS = ("*.safetensors", "*.bin")
 
@@ -31,7 +31,7 @@ class TransformersCodec(TokenCodec):
 
     Args:
         model: folder or hub id (``kyutai/mimi``); of the latter ``transformers`` loads what its cache lacks.
-        device: where it runs: "cpu", "cuda", …; None is a GPU where there is one.
+        device: device of the network, "cpu", "cuda" and so on; None is a GPU where there is one.
 
     Raises:
         NotInstalledError: ``transformers`` or the model cannot be had; the message says how.
@@ -85,12 +85,12 @@ class TransformersCodec(TokenCodec):
         return {round(count * bits * frame_rate / 1000, 6): (count, chosen) for count, chosen in choices.items()}
 
     def available(self) -> str | None:
-        """None: whatever is missing was said when this was made."""
+        """None: the constructor raised an error for whatever is missing."""
         return None
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
-        """Of the settings, and of the weights where they lie in a folder or the hub gave their revision."""
+        """Hash of the settings, and of the weights where they lie in a folder or the hub gave their revision."""
         settings = self.config.to_json_string(use_diff=False)
         revision = str(getattr(self.config, "_commit_hash", None))
         files = sorted(path for pattern in WEIGHTS for path in Path(self.model).glob(pattern))
@@ -124,7 +124,7 @@ class TransformersCodec(TokenCodec):
 
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Tensor:
-        """What ``encode`` gave to samples ``[C, M]`` at ``decoded_rate``."""
+        """The output of ``encode`` to samples ``[C, M]`` at ``decoded_rate``."""
         wanted = ("audio_codes", "audio_scales", "last_frame_pad_length", "audio_codes_mask")
         output = _called(
             self.network.decode, self._gives, {name: getattr(tokens.content, name, None) for name in wanted}
@@ -177,7 +177,7 @@ def _setting(config: Any, *names: str) -> Any:
 
 
 def _called(method: Any, takes: Any, inputs: dict[str, Any]) -> Any:
-    """What a method of a model gives for those of the inputs that it takes and that are there."""
+    """The output of a model's method for those inputs that it takes and that are not None."""
     inputs = {"return_dict": True} | inputs
     return method(**{name: value for name, value in inputs.items() if name in takes and value is not None})
 

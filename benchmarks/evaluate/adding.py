@@ -82,10 +82,10 @@ def _joined(before: DataFrame, later: DataFrame, rate: str) -> DataFrame:
     return joined[[*named, *metrics, "failures"]]
 
 
-def _failures(line: "pd.Series[Any]", metrics: Sequence[str], said: Sequence["pd.Series[Any]"], key: Any) -> str:
+def _failures(line: "pd.Series[Any]", metrics: Sequence[str], tried: Sequence["pd.Series[Any]"], key: Any) -> str:
     """Reasons of the metrics that have no score here, from whichever evaluation tried them."""
     reasons: dict[str, str] = {}
-    for failures in said:
+    for failures in tried:
         for text in str(failures.get(key, "")).split("; "):
             name, colon, reason = text.partition(": ")
             if colon:
@@ -104,7 +104,7 @@ def _codebooks(before: DataFrame, later: DataFrame) -> DataFrame:
 
 
 def _clips(table: DataFrame) -> int:
-    """Of how many clips the statistics at one bitrate are."""
+    """Number of clips behind the statistics at one bitrate."""
     return int(table.loc[table["domain"] == ALL, "n"].max()) if len(table) else 0
 
 

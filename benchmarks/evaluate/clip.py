@@ -15,7 +15,7 @@ class Clip:
         name: name of the clip in the results (unique within a test set).
         domain: the kind of sound, such as "speech" or "music"; results are given per domain.
         audio: samples ``[C, N]``, float32, nominally within [-1, 1].
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
 
     Raises:
         NotATensorError: the audio is an array or anything else.

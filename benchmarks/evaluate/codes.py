@@ -1,4 +1,4 @@
-"""How well the codes of a test set use their bits, per domain and bitrate."""
+"""Use of codebooks and bits by the codes of a test set, per domain and bitrate."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pandas import DataFrame
 from torch import Tensor
 
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, TOGETHER
-from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.evaluate.statistics import ALL, domains_of
 from codeclab.quantizers.usage import CodebookCounts
 
 CODES_KBPS = "codes_kbps"
@@ -15,7 +15,7 @@ CODES_KBPS = "codes_kbps"
 
 
 def rates_spent(per_file: DataFrame) -> dict[float, float]:
-    """What the codes of a test set cost on average, by the kbps the codec offers; empty where it is fixed.
+    """Mean kbps that the codes of a test set cost, by the kbps that the codec offers; empty where the cost is fixed.
 
     Args:
         per_file: rows with ``bitrate_kbps``, ``seconds`` and, where it is not fixed, ``codes_kbps``.
@@ -49,7 +49,7 @@ class CodeStatistics:
             bitrate: kbps.
             segments: codes ``int64 [B, K, T]``.
         """
-        for key in ((ALL, bitrate), (domain, bitrate)):
+        for key in ((name, bitrate) for name in domains_of(domain)):
             if key not in self._counts:
                 self._counts[key] = CodebookCounts(self.sizes[: segments[0].shape[1]])
             self._clips[key] = self._clips.get(key, 0) + 1

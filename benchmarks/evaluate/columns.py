@@ -16,7 +16,7 @@ class Column:
         name: name in tables' YAML, ``published`` figures and CSV files.
         title: column title.
         form: format specification of a figure, such as ".1f".
-        unit: "ms", "Hz" and so on; empty for a plain number.
+        unit: unit such as "ms" or "Hz"; empty for a plain number.
         open: reason why there is no figure of our own; None if ``codec_columns`` gives one.
     """
 

@@ -11,7 +11,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import evaluating, offered
 from codeclab.benchmarks.evaluate.judge import match_channels, named_once
 from codeclab.benchmarks.evaluate.progress import progress_bar
-from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.evaluate.statistics import ALL, domains_of
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.entropy.coders import CodesCoder
@@ -60,14 +60,14 @@ def entropy_rates(
         for clip in named_once(clips):
             _, given = match_channels(clip.audio.detach().cpu().float(), codec.channels, clip.name)
             audio = resample(given, clip.sample_rate, codec.sample_rate)[None].to(target)
-            for domain in (clip.domain, ALL):
+            for domain in domains_of(clip.domain):
                 seconds[domain] = seconds.get(domain, 0.0) + audio.shape[-1] / codec.sample_rate
                 counted[domain] = counted.get(domain, 0) + 1
             for bitrate, count in rates.items():
                 codes = codec.encode(audio, n_codebooks=count)
                 for name, coder in coders.items():
                     bits = coded_bits(codec, codes, coder)
-                    for domain in (clip.domain, ALL):
+                    for domain in domains_of(clip.domain):
                         key = (domain, bitrate, name)
                         spent[key] = spent.get(key, 0.0) + bits
             step()
@@ -101,7 +101,7 @@ def _chunks(codec: Codec, codes: Codes, chunk: int) -> Iterator[NDArray[np.int64
 
 
 def entropy_text(rates: DataFrame) -> str:
-    """What ``entropy_rates`` found as a table in Markdown: a line per domain and bitrate."""
+    """The result of ``entropy_rates`` as a table in Markdown: a line per domain and bitrate."""
     names = list(dict.fromkeys(rates["coder"]))
     others = [name for name in names if name != "none"]
     heads = [f"{TITLES.get(name, name)}, kbps" for name in names] + [f"saved by {TITLES.get(n, n)}" for n in others]

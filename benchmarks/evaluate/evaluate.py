@@ -52,7 +52,7 @@ class EvaluatedCodec(Protocol):
         """Audio ``[B, C, N]`` to an object with ``segments``, a list of codes ``[B, K, T]``."""
 
     def decode(self, codes: Any) -> Tensor:
-        """What ``encode`` gave to audio ``[B, C, N]`` of the same length."""
+        """The output of ``encode`` to audio ``[B, C, N]`` of the same length."""
 
 
 def evaluate(

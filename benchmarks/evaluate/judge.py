@@ -28,7 +28,7 @@ class Decoded:
         row: cells of its line of the per-file table before the scores: ``name, domain, seconds, bitrate_kbps``, ….
         reference: original samples ``[C, N]``, on the CPU.
         estimate: decoded samples ``[C, N]``, on the CPU.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
     """
 
     row: dict[str, Any]
@@ -115,7 +115,7 @@ def provenance(metrics: Sequence[Metric], workers: int, packages: Sequence[str] 
     """The information beside any scores with which others can reproduce them.
 
     Args:
-        metrics: those computed.
+        metrics: metrics that were computed.
         workers: processes that computed ViSQOL.
         packages: packages whose versions matter besides those of the metrics.
     """

@@ -16,11 +16,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, duration
 
 
 def bar_columns() -> list[ProgressColumn]:
-    """What every bar shows: the task, how much of it is done, the time spent and the time left."""
+    """Columns of every bar: the task, how much of it is done, the time spent and the time left."""
     return [
         TextColumn("{task.description}"),
         BarColumn(),
@@ -56,4 +56,4 @@ def progress_bar(title: str, total: int | None, visible: bool, thing: str = "cli
         number = f"an unknown number of {thing}s" if total is None else counted(total, thing)
         print(f"{title}: {number}", file=sys.stderr, flush=True)
         yield lambda: None
-        print(f"{title}: done in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        print(f"{title}: done in {duration(round(time.monotonic() - start))}", file=sys.stderr, flush=True)

@@ -91,7 +91,7 @@ class Scorer:
         Args:
             reference: original samples ``[C, N]``, on the CPU.
             estimate: decoded samples ``[C, N]``, on the CPU.
-            sample_rate: Hz of both.
+            sample_rate: sample rate of both in Hz.
         """
         if self._original is None or self._original.audio is not reference:
             self.start()
@@ -120,7 +120,7 @@ class Original:
 
     Args:
         audio: samples ``[C, N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         pool: workers for ViSQOL; None computes here.
     """
 
@@ -175,6 +175,7 @@ class Version:
         self.original = original
         self.audio = audio
         self._prepared: dict[tuple[bool, int], NDArray[float32]] = {}
+        self._shared: dict[tuple[bool, str], dict[str, float]] = {}
 
     @cached_property
     def matched(self) -> Tensor:
@@ -184,14 +185,19 @@ class Version:
     def scored(self, metric: Metric) -> float | Callable[[], float]:
         """A metric's score, or what waits for it."""
         heard = self.matched if metric.matched else self.audio
+        if metric.shared is not None:
+            computation = (metric.matched, metric.shared.function)
+            if computation not in self._shared:
+                self._shared[computation] = metric.shared_scores(self.original.audio, heard, self.original.sample_rate)
+            return self._shared[computation][metric.shared.key]
         if metric.mapping is None:
             return self.original.measuring(metric)(heard)
         key, mapping = (metric.matched, RATES[metric.mapping]), metric.mapping
         if key not in self._prepared:
             self._prepared[key] = prepare(heard, self.original.sample_rate, mapping)
         if not metric.swapped:
-            return self.original.visqol(mapping).ask(self._prepared[key], mapping)
+            return self.original.visqol(mapping).request(self._prepared[key], mapping)
         swapped = ViSQOLScores(self._prepared[key], RATES[mapping], self.original.pool)
-        waiting = swapped.ask(self.original.prepared(mapping), mapping)
+        waiting = swapped.request(self.original.prepared(mapping), mapping)
         swapped.start()
         return waiting

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from codeclab.benchmarks.evaluate.judge import Decoded
-from codeclab.benchmarks.evaluate.statistics import ALL
+from codeclab.benchmarks.evaluate.statistics import domains_of
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.registry import Metric
 
@@ -13,7 +13,7 @@ class SetStatistics:
     """The metrics of sets of clips, per domain and bitrate.
 
     Args:
-        metrics: those chosen; the ones of files and codes are left to others.
+        metrics: chosen metrics; those of files and codes are left to others.
     """
 
     def __init__(self, metrics: Sequence[Metric]) -> None:
@@ -23,7 +23,7 @@ class SetStatistics:
     def watched(self, decoded: Iterable[Decoded]) -> Iterator[Decoded]:
         """The clips as they are, counted; one that a metric cannot use is left out of that metric."""
         for item in decoded:
-            groups = [(domain, float(item.row["bitrate_kbps"])) for domain in (ALL, item.row["domain"])]
+            groups = [(domain, float(item.row["bitrate_kbps"])) for domain in domains_of(item.row["domain"])]
             for name, counter in self._counters.items():
                 counted = True
                 try:

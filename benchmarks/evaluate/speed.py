@@ -20,7 +20,7 @@ from codeclab.codecs.entropy.ecdc_files import RECEPTIVE_SECONDS
 from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.entropy.model_coder import ModelCoder
 from codeclab.codecs.latency import latency
-from codeclab.codecs.timing import median_seconds, one_thread
+from codeclab.codecs.timing import in_threads, median_seconds
 
 TIMED_ENTROPY = {"rtf_encoder_entropy", "rtf_decoder_entropy"}
 
@@ -57,7 +57,7 @@ def real_time_factors(
         encoded = codec.encode(0.1 * noise, bitrate=bitrate)
         return encoded, [] if coder is None else [coder.encode(part[0].numpy()) for part in encoded.segments]
 
-    with evaluating(codec, "cpu"), one_thread():
+    with evaluating(codec, "cpu"), in_threads(1):
         codes, coded = encode()
 
         def decode() -> None:

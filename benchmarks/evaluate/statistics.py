@@ -13,6 +13,12 @@ from scipy.stats import t as student
 ALL = "all"
 """The domain that stands for every clip."""
 
+
+def domains_of(domain: str) -> tuple[str, ...]:
+    """The domains that a clip counts in: ``ALL`` and its own, which is ``ALL``, too, in a test set without domains."""
+    return (ALL,) if domain == ALL else (ALL, domain)
+
+
 ASKED_KBPS = "asked_kbps"
 """Column of a per-file table: the kbps that were requested of a baseline, where it spends others."""
 

@@ -18,7 +18,7 @@ class ViSQOLScores:
 
     Args:
         reference: mono samples ``[N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         pool: workers, of which one computes all that was requested; None computes each score when it is requested.
     """
 
@@ -27,28 +27,28 @@ class ViSQOLScores:
         self._sample_rate = sample_rate
         self._pool = pool
         self._scorer = ReferenceScorer(reference, sample_rate)
-        self._asked: list[tuple[NDArray[float32], Mapping]] = []
-        self._found: Future[list[float | MetricError]] | None = None
+        self._requested: list[tuple[NDArray[float32], Mapping]] = []
+        self._answer: Future[list[float | MetricError]] | None = None
 
     @property
     def started(self) -> bool:
         """Whether a worker has them, so that no more can be requested."""
-        return self._found is not None
+        return self._answer is not None
 
-    def ask(self, estimate: "NDArray[float32]", mapping: Mapping) -> Callable[[], float]:
-        """Ask for the score of mono samples ``[M]``; returns what waits for it, or raises ``MetricError``."""
+    def request(self, estimate: "NDArray[float32]", mapping: Mapping) -> Callable[[], float]:
+        """Request the score of mono samples ``[M]``; the function that is returned waits for it, or raises."""
         if self._pool is None:
             return partial(score_or_raise, self._scorer.score(estimate, mapping))
-        self._asked.append((estimate, mapping))
-        return partial(self._result, len(self._asked) - 1)
+        self._requested.append((estimate, mapping))
+        return partial(self._result, len(self._requested) - 1)
 
     def start(self) -> None:
         """Hand what was requested to a worker."""
-        if self._pool is not None and self._asked and self._found is None:
-            self._found = self._pool.submit(scores, self._reference, self._asked, self._sample_rate)
-            self._asked = []
+        if self._pool is not None and self._requested and self._answer is None:
+            self._answer = self._pool.submit(scores, self._reference, self._requested, self._sample_rate)
+            self._requested = []
 
     def _result(self, position: int) -> float:
         self.start()
-        assert self._found is not None
-        return score_or_raise(self._found.result()[position])
+        assert self._answer is not None
+        return score_or_raise(self._answer.result()[position])

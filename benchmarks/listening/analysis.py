@@ -24,7 +24,7 @@ class Pair(NamedTuple):
         second: name of the other.
         difference: mean of first minus second, with its 95 % interval.
         p: p value of the two-sided Wilcoxon signed-rank test, 0 to 1.
-        adjusted: ``p`` after Holm's correction over all pairs.
+        adjusted: p-value after Holm's correction over all pairs.
     """
 
     first: str

@@ -24,8 +24,8 @@ def anchor(audio: Tensor, sample_rate: int, cutoff: int = LOW) -> Tensor:
 
     Args:
         audio: samples ``[C, N]``.
-        sample_rate: Hz.
-        cutoff: Hz.
+        sample_rate: sample rate in Hz.
+        cutoff: cutoff frequency in Hz.
 
     Raises:
         ValueError: the audio ends before the filter does: the anchor would be the original.

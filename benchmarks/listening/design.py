@@ -26,8 +26,8 @@ class Condition:
 
     Args:
         name: printed name in the results.
-        kind: ``REFERENCE``, ``LOW_ANCHOR``, ``MID_ANCHOR`` or ``SYSTEM``.
-        bitrate: True kbps of a system; None of the others.
+        kind: role in the test: ``REFERENCE``, ``LOW_ANCHOR``, ``MID_ANCHOR`` or ``SYSTEM``.
+        bitrate: bitrate of a system really used, in kbps; None of the others.
         run: folder of the run behind a system, relative to the test's; None where there is none.
         of: the system: a codec's identity, or a baseline with its arguments.
     """
@@ -67,12 +67,12 @@ class ListeningTest:
     Args:
         title: title that the page and the results print.
         conditions: the reference first, then anchors, then systems.
-        practice: the page for training, whose ratings are not kept.
-        pages: those that are rated.
+        practice: the page for training, whose ratings are not stored.
+        pages: pages that are rated.
         clips_per_listener: number of clips each listener is given, balanced over domains; None is all.
         listen: seconds each stimulus must at least have been heard.
         lufs: loudness of every stimulus (ITU-R BS.1770).
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         digest: digest of the sound; with it, tests of one ``id`` sound the same.
         lowest: lowest rating: 0 (BS.1534, DAC) or 1 (EnCodec); the highest is 100.
     """

@@ -23,12 +23,12 @@ FORMAT = "codeclab mushra figures"
 VERSION = 1
 
 
-def keep_figures(results: Results, folder: Path) -> list[str]:
+def store_figures(results: Results, folder: Path) -> list[str]:
     """Write each run's figures into its folder, replacing those of an older test.
 
     Args:
         results: results of the test.
-        folder: folder of the test, from which the runs' folders are told.
+        folder: folder of the test, to which the runs' folders are relative.
 
     Returns:
         messages for the user.

@@ -25,8 +25,8 @@ def render(test: ListeningTest) -> str:
         "clips": test.clips_per_listener,
         "listen": test.listen,
         "lowest": test.lowest,
-        "practice": _told(test.practice),
-        "pages": [_told(page) | {"clip": clips[page.clip], "kind": kinds[page.domain]} for page in test.pages],
+        "practice": _public(test.practice),
+        "pages": [_public(page) | {"clip": clips[page.clip], "kind": kinds[page.domain]} for page in test.pages],
     }
     here = "codeclab.benchmarks.listening"
     shared = "codeclab.benchmarks.report"
@@ -42,5 +42,5 @@ def render(test: ListeningTest) -> str:
     return fill(resource(here, "page.html"), parts)
 
 
-def _told(page: Page) -> dict[str, Any]:
+def _public(page: Page) -> dict[str, Any]:
     return {"id": page.id, "seconds": page.seconds, "reference": page.reference, "stimuli": sorted(page.stimuli)}

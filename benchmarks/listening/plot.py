@@ -9,7 +9,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.listening.design import SYSTEM
-from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, png, tidy
+from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, png, style_panel
 
 BANDS = ("bad", "poor", "fair", "good", "excellent")
 ACROSS = 3
@@ -48,7 +48,7 @@ def _panel(panel: Axes, means: DataFrame, title: str) -> None:
         half = 0.0 if math.isnan(line["ci95"]) else line["ci95"]
         colour = COLOURS[0] if line["kind"] == SYSTEM else PALE_INK
         panel.errorbar(line["mean"], row, xerr=half, color=colour, marker="o", markersize=7, elinewidth=1.6)
-    tidy(panel, title, "both", pad=16)
+    style_panel(panel, title, "both", pad=16)
     panel.set_xlim(-2, 102)
     panel.set_xticks(range(0, 101, 20))
     for band, name in enumerate(BANDS):

@@ -50,8 +50,8 @@ class Results:
         return sum(one.reason is None for one in self.screened)
 
     @property
-    def said(self) -> str:
-        """The test and its listeners, in words."""
+    def description(self) -> str:
+        """The test and its number of listeners, in words."""
         out = len(self.screened) - self.counted
         count = counted(self.counted, "listener")
         return f"listening test {self.test.id}, {count}" + (f", {out} screened out" if out else "")
@@ -63,7 +63,7 @@ def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screenin
     Args:
         ratings: ratings of all listeners.
         test: test that they rated.
-        screening: which listeners count.
+        screening: rule for which listeners count.
 
     Raises:
         ValueError: no listener is left.
@@ -93,7 +93,7 @@ def notes(results: Results) -> list[str]:
     there = sum(len(page.stimuli) for page in results.test.pages)
     low, high = int(counts.min()) if len(counts) == there else 0, int(counts.max())
     remarks = [
-        f"{results.said[0].upper()}{results.said[1:]}; {counted(len(results.scores), 'rating')}, "
+        f"{results.description[0].upper()}{results.description[1:]}; {counted(len(results.scores), 'rating')}, "
         f"{low if low == high else f'{low} to {high}'} of each stimulus.",
         "± is half of the 95 % interval over ratings, as in the papers' tables; the column beside it is over the means "
         "of listeners, which is what other listeners would give.",
@@ -101,7 +101,7 @@ def notes(results: Results) -> list[str]:
     remarks += [
         f"{results.listeners[one.listener]} was screened out: {one.reason}." for one in results.screened if one.reason
     ]
-    remarks.append(f"Which listeners count: {results.screening.said}.")
+    remarks.append(f"Which listeners count: {results.screening.name}.")
     if not any(condition.kind == LOW_ANCHOR for condition in results.test.conditions):
         remarks.append("This test had no low anchor; its figures cannot be compared with those of tests that have one.")
     if low < PAPERS_RATINGS:
@@ -135,11 +135,11 @@ def _pair_table(comparisons: Sequence[Pair]) -> str:
         cells = [pair.first, pair.second, difference, str(pair.difference.n), _p(pair.p), _p(pair.adjusted)]
         rows.append([Cell(text) for text in (*cells, pair.better or NOTHING)])
     headings = ["First", "Second", "First − second", "n", "p", "p (Holm)", "Rated higher"]
-    told = (
+    explanation = (
         "Wilcoxon's signed-rank test, two-sided, on the differences of a listener's ratings of a clip; Holm's "
         f"correction over all pairs; rated higher where p < {SIGNIFICANT:g}."
     )
-    return f"{markdown_grid(Grid(headings, rows, left=2))}\n\n{told}"
+    return f"{markdown_grid(Grid(headings, rows, left=2))}\n\n{explanation}"
 
 
 def _p(value: float) -> str:
@@ -156,7 +156,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     Returns:
         the files.
     """
-    footnote = f"95 % intervals over ratings; {results.said}."
+    footnote = f"95 % intervals over ratings; {results.description}."
     rows = [(p.first, p.second, *p.difference, p.p, p.adjusted, p.better) for p in results.pairs]
     compared = DataFrame(rows, columns=["first", "second", "difference", "ci95", "n", "p", "p_holm", "rated_higher"])
     contents: dict[str, str | bytes] = {

@@ -13,7 +13,7 @@ class Screening:
     """A rule by which listeners are left out.
 
     Args:
-        said: its name, for the notes.
+        name: name in the notes.
         reference_below: a hidden reference rated below this counts against a listener; None counts nothing.
         reference_percent: share of a listener's references that may be.
         inclusive: whether a listener with exactly that share is left out.
@@ -21,7 +21,7 @@ class Screening:
         anchor_percent: share of a listener's anchors that may be.
     """
 
-    said: str
+    name: str
     reference_below: float | None = None
     reference_percent: int = 0
     inclusive: bool = False

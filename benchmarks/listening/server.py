@@ -33,7 +33,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
         folder: folder of the test.
         host: address to listen on.
         port: port; 0 takes a free one.
-        said: called with a line for each file of ratings that arrives.
+        report: function that is called with a line for each file of ratings that arrives.
 
     Raises:
         ValueError: the folder holds no test.
@@ -43,11 +43,11 @@ class RatingsServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, folder: Path, host: str = "127.0.0.1", port: int = 0, said: Callable[[str], None] = print
+        self, folder: Path, host: str = "127.0.0.1", port: int = 0, report: Callable[[str], None] = print
     ) -> None:
         self.test = ListeningTest.load(folder)
         self.ratings = folder / FOLDER
-        self.said = said
+        self.report = report
         self.host = host
         self.local = host in LOOPBACK
         page_folder = folder / PAGES
@@ -62,11 +62,11 @@ class RatingsServer(http.server.ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where a browser finds the page."""
+        """The address of the page, for a browser."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.server_address[1]}/"
 
-    def keep(self, content: bytes) -> str:
+    def store(self, content: bytes) -> str:
         """Store a listener's file; the same file is stored only once, and none is overwritten.
 
         Args:
@@ -87,7 +87,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
             temporary.write_bytes(content)
             # Unlike a rename, a link does not replace what is there.
             os.link(temporary, target)
-            self.said(f"{ratings.called}: {counted(len(ratings.pages), 'page')}, kept as {name}")
+            self.report(f"{ratings.called}: {counted(len(ratings.pages), 'page')}, kept as {name}")
         except FileExistsError:
             pass
         finally:
@@ -123,7 +123,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if int(length) > MOST_BYTES:
             return self._answer(413, f"a listener's file has at most {MOST_BYTES} bytes")
         try:
-            self.server.keep(self.rfile.read(int(length)))
+            self.server.store(self.rfile.read(int(length)))
         except ValueError as error:
             return self._answer(400, str(error))
         except OSError as error:

@@ -12,7 +12,7 @@ def wav(audio: Tensor, sample_rate: int) -> bytes:
 
     Args:
         audio: samples ``[C, N]`` within [-1, 1].
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
     """
     target = io.BytesIO()
     soundfile.write(target, audio.T.numpy(), sample_rate, format="WAV", subtype="PCM_16")

@@ -1,46 +1,41 @@
 """DNSMOS: listeners' scores of speech in noise, estimated from the decoded audio alone, through ``speechmos``."""
 
-from collections.abc import Mapping
 from functools import partial
-from weakref import ref
 
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("speechmos", "onnxruntime", "librosa"))
+REQUIREMENTS = Requirements(("speechmos", "onnxruntime", "librosa"))
 SAMPLE_RATE = 16000
-_last: "tuple[ref[Tensor], int, Mapping[str, float]] | None" = None
 
 
-def dnsmos(reference: Tensor, estimate: Tensor, sample_rate: int, score: str) -> float:
-    """One of DNSMOS's scores, 1 to 5, higher is better; channels averaged, at 16 kHz, clipped to [-1, 1].
+def dnsmos_scores(reference: Tensor, estimate: Tensor, sample_rate: int) -> dict[str, float]:
+    """All of DNSMOS's scores by name, 1 to 5, higher is better; channels averaged, at 16 kHz, clipped to [-1, 1].
 
-    A clip shorter than the 9.01 s that the network hears is repeated; of a longer one windows are averaged.
+    The names are "ovrl_mos", "sig_mos" and "bak_mos" (P.835: overall, speech, background) and "p808_mos" (P.808). A
+    clip shorter than the network's window of 9.01 s is repeated; of a longer one windows are averaged.
 
     Args:
-        reference: unused: the score is of the decoded audio alone.
+        reference: unused: the scores are of the decoded audio alone.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz.
-        score: "ovrl_mos", "sig_mos", "bak_mos" (P.835: overall, speech, background) or "p808_mos" (P.808).
+        sample_rate: sample rate of ``estimate`` in Hz.
 
     Raises:
         MetricError: the audio is silent or not finite.
 
     Source: Reddy et al. 2021 and 2022; github.com/microsoft/DNS-Challenge.
     """
-    return float(_scores(estimate, sample_rate)[score])
+    from speechmos import dnsmos as network
+
+    samples = mono(estimate, sample_rate, SAMPLE_RATE, "estimate").clip(-1, 1)
+    scores = network.run(samples, SAMPLE_RATE)
+    return {name: float(scores[name]) for name in ("ovrl_mos", "sig_mos", "bak_mos", "p808_mos")}
 
 
-def _scores(estimate: Tensor, sample_rate: int) -> Mapping[str, float]:
-    """All four scores; those of the last clip are kept, as each has a metric of its own."""
-    global _last
-    if _last is None or _last[0]() is not estimate or _last[1] != sample_rate:
-        from speechmos import dnsmos as network
-
-        samples = mono(estimate, sample_rate, SAMPLE_RATE, "estimate").clip(-1, 1)
-        _last = (ref(estimate), sample_rate, network.run(samples, SAMPLE_RATE))
-    return _last[2]
+def dnsmos(reference: Tensor, estimate: Tensor, sample_rate: int, score: str) -> float:
+    """One of DNSMOS's scores by its name in ``dnsmos_scores``, which has the arguments and errors."""
+    return dnsmos_scores(reference, estimate, sample_rate)[score]
 
 
 dnsmos_overall = partial(dnsmos, score="ovrl_mos")

@@ -1,4 +1,4 @@
-"""What a metric raises when it has no answer."""
+"""Errors of metrics."""
 
 
 class MetricError(ValueError):

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(
+REQUIREMENTS = Requirements(
     ("transformers",),
     "CODECLAB_FAD",
     "a model of transformers for audio, by folder or hub id, such as laion/clap-htsat-unfused",
@@ -73,12 +73,12 @@ class FrechetAudioDistance:
             groups: the groups of the clip.
             reference: original samples ``[C, N]``.
             estimate: decoded samples ``[C, N]``.
-            sample_rate: Hz of both.
+            sample_rate: sample rate of both in Hz.
 
         Raises:
             MetricError: a signal is silent or not finite; nothing is counted.
         """
-        model = NEEDS.weights
+        model = REQUIREMENTS.weights
         vectors = [
             embeddings(audio, sample_rate, role, model)
             for audio, role in ((reference, "reference"), (estimate, "estimate"))
@@ -99,9 +99,9 @@ def embeddings(audio: Tensor, sample_rate: int, role: str, model: str) -> Tensor
 
     Args:
         audio: samples ``[C, N]``; channels are averaged.
-        sample_rate: Hz of these.
-        role: "reference" or "estimate", for messages.
-        model: folder or hub id.
+        sample_rate: sample rate of ``audio`` in Hz.
+        role: name of the signal in messages, "reference" or "estimate".
+        model: folder or hub id of the model.
     """
     network, extractor = _network(model)
     rate = int(extractor.sampling_rate)

@@ -33,11 +33,11 @@ class MelDistance(nn.Module):
     released code's exponent inside the logarithm is a factor: its ``pow = 2`` is ``log_weight = 2``.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         window_lengths: STFT windows in samples.
         n_mels: mel bands, one number per window.
-        log_weight: of the distance between logarithms.
-        magnitude_weight: of the distance between magnitudes.
+        log_weight: weight of the distance between logarithms.
+        magnitude_weight: weight of the distance between magnitudes.
         f_min: lowest frequency in Hz, of all windows or one each.
         f_max: highest frequency in Hz, likewise; None is half the sample rate.
         floor: least magnitude in the logarithm.
@@ -85,7 +85,7 @@ class MelDistance(nn.Module):
         return Spectra(mels, mels.clamp(min=self.floor).log10(), sizes)
 
     def distance(self, estimate: Tensor, reference: Spectra) -> Tensor:
-        """As ``forward``, from spectra of the reference that are known."""
+        """The distance of ``forward``, from the spectra of the reference."""
         mels, logarithms, sizes = self.spectra(estimate)
         distances = (logarithms - reference.logarithms).abs() * self.log_weight
         if self.magnitude_weight:
@@ -100,9 +100,9 @@ def mel_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
     """Mel distance of DAC's tables (section 4.4: the loss of section 3.5); lower is better, 0 for equal signals.
 
     Args:
-        reference: ``[C, N]``.
-        estimate: ``[C, N]``.
-        sample_rate: Hz.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
+        sample_rate: sample rate in Hz.
 
     Returns:
         the distance; NaN where the reference is silent.

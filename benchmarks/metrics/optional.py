@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'codeclab[metrics]'"
 
 
-class Needs(NamedTuple):
-    """What a metric needs beside this package; called, it says what of that is missing.
+class Requirements(NamedTuple):
+    """Packages and weights that a metric requires beside this package; called, it says which are missing.
 
     Args:
         packages: import names of packages.
-        variable: environment variable that names its weights; empty where they come with a package.
-        what: what that should name, for the message, with an example.
-        is_file: whether it should name a file that is there.
+        variable: environment variable with the path or name of the weights; empty where they come with a package.
+        what: description of the variable's value, with an example, for the message.
+        is_file: whether the variable should hold the path of an existing file.
     """
 
     packages: tuple[str, ...]
@@ -35,11 +35,11 @@ class Needs(NamedTuple):
 
     @property
     def weights(self) -> str:
-        """What the environment variable names; empty where it is not set."""
+        """Value of the environment variable; empty where it is not set."""
         return os.environ.get(self.variable, "")
 
     def __call__(self) -> str | None:
-        """None, or what is not here, and how to get it."""
+        """None, or a line that says what is missing and how to get it."""
         absent = [package for package in self.packages if find_spec(package) is None]
         if absent:
             return f"{' and '.join(absent)} not installed: {INSTALL}"
@@ -51,16 +51,16 @@ class Needs(NamedTuple):
 
 
 def mono(audio: Tensor, sample_rate: int, wanted: int, role: str) -> "NDArray[float32]":
-    """Mono samples ``[N]`` at ``wanted`` Hz.
+    """Mono samples ``[N]`` at another sample rate.
 
     Args:
         audio: samples ``[C, N]``; channels are averaged.
-        sample_rate: Hz of these.
-        wanted: Hz.
-        role: "reference" or "estimate", for the message.
+        sample_rate: sample rate of ``audio`` in Hz.
+        wanted: sample rate of the result in Hz.
+        role: name of the signal in the message, "reference" or "estimate".
 
     Raises:
-        MetricError: they are silent or not finite.
+        MetricError: the samples are silent or not finite.
     """
     samples = resample(audio.detach().float().cpu().mean(dim=0), sample_rate, wanted)
     if not bool(samples.isfinite().all()):

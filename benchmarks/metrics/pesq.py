@@ -5,9 +5,9 @@ from typing import Literal
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("pesq",))
+REQUIREMENTS = Requirements(("pesq",))
 RATES: dict[Literal["nb", "wb"], int] = {"nb": 8000, "wb": 16000}
 
 
@@ -17,7 +17,7 @@ def pesq_wideband(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is silent or not finite, too short (a quarter of a second), or has no speech.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.visqol_port import Mapping
@@ -15,25 +15,40 @@ if TYPE_CHECKING:  # help lists the names; torch would take seconds to import
 MetricFunction = Callable[["Tensor", "Tensor", int], float]
 
 
+class Shared(NamedTuple):
+    """A computation that gives the scores of several metrics at once.
+
+    Args:
+        function: path "module:function" of ``(reference [C, N], estimate [C, N], sample_rate) -> scores by key``.
+        key: key of the metric's own score.
+    """
+
+    function: str
+    key: str
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric of a file, or of a whole test set.
 
     Args:
-        name: on the command line, in CSV columns and in tables' YAML.
+        name: name on the command line, in CSV columns and in tables' YAML.
         title: column title; for ViSQOL it names rate and mapping, which change the score.
-        higher_is_better: its direction.
+        higher_is_better: whether a higher score is a better one.
         form: format specification of a score, such as ".2f".
-        unit: "dB", or empty for a plain number.
-        function: "module:function" of a per-file metric ``(reference [C, N], estimate [C, N], sample_rate) -> float``,
-            imported when it is first used; None for a metric of the whole test set.
-        mapping: for ViSQOL, the mapping that it runs under (it is then computed in worker processes).
-        swapped: for ViSQOL, whether the original is given as the degraded signal.
+        unit: unit of a score, such as "dB"; empty for a plain number.
+        function: path "module:function" of a per-file metric ``(reference [C, N], estimate [C, N], sample_rate) ->
+            float``, imported when it is first used; None for a metric of the whole test set.
+        mapping: ViSQOL's mapping from similarity to score, computed in worker processes; None for other metrics.
+        swapped: whether ViSQOL is given the original as the degraded signal.
         matched: whether the decoded audio is first brought to the original's loudness.
-        of_set: "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those of
-            files and of codes.
-        missing: "module:function" that says what the metric lacks on this machine; None for those that lack nothing.
-        prepared: "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
+        of_set: path "module:class" of a metric of a set of decoded clips, as ``FrechetAudioDistance``; None for those
+            of files and of codes.
+        missing: path "module:function" of a function that says what the metric lacks on this machine; None for metrics
+            that need nothing beside this package.
+        shared: computation that gives this metric's score together with those of others; None for a metric computed by
+            itself.
+        prepared: path "module:function" of what takes ``(reference, sample_rate)`` and gives a function of the estimate
             alone, where the reference costs as much as the estimate; None for ``function`` with its reference.
     """
 
@@ -49,6 +64,7 @@ class Metric:
     of_set: str | None = None
     missing: str | None = None
     prepared: str | None = None
+    shared: Shared | None = None
 
     @property
     def per_file(self) -> bool:
@@ -90,13 +106,28 @@ class Metric:
         """The scores of estimates ``[C, N]`` of one reference, as they are heard: nothing matches their loudness here.
 
         Args:
-            reference: ``[C, N]``.
-            sample_rate: Hz of both.
+            reference: original samples ``[C, N]``.
+            sample_rate: sample rate of both in Hz.
         """
         if self.prepared is not None:
             return cast(Callable[["Tensor"], float], _imported(self.prepared)(reference, sample_rate))
         function = cast(MetricFunction, _imported(str(self.function)))
         return lambda estimate: function(reference, estimate, sample_rate)
+
+    def shared_scores(self, reference: "Tensor", estimate: "Tensor", sample_rate: int) -> dict[str, float]:
+        """The scores by key of all metrics that share this metric's computation.
+
+        Args:
+            reference: original samples ``[C, N]``.
+            estimate: decoded samples ``[C, N]``.
+            sample_rate: sample rate of both in Hz.
+
+        Raises:
+            ValueError: the metric is computed by itself.
+        """
+        if self.shared is None:
+            raise ValueError(f"{self.name} shares its computation with no other metric")
+        return cast(dict[str, float], _imported(self.shared.function)(reference, estimate, sample_rate))
 
     def start(self) -> Any:
         """A new counter of a metric of a set of clips."""
@@ -114,7 +145,13 @@ _HERE = "codeclab.benchmarks.metrics"
 def _other(module: str, name: str, title: str, form: str = ".2f", function: str = "", higher: bool = True) -> Metric:
     """A metric of another package or with weights of its own, in the optional extra ``metrics``."""
     path = f"{_HERE}.{module}:"
-    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}NEEDS")
+    return Metric(name, title, higher, form, "", path + (function or name), missing=f"{path}REQUIREMENTS")
+
+
+def _dnsmos(name: str, title: str, key: str, function: str = "") -> Metric:
+    """One of DNSMOS's scores; a single run of its networks gives all of them."""
+    metric = _other("dnsmos", name, f"DNSMOS ({title})", function=function)
+    return replace(metric, shared=Shared(f"{_HERE}.dnsmos:dnsmos_scores", key))
 
 
 OTHERS = (
@@ -122,10 +159,10 @@ OTHERS = (
     _other("pesq", "pesq_narrowband", "PESQ (narrowband)"),
     _other("stoi", "stoi", "STOI", ".3f"),
     _other("stoi", "estoi", "Extended STOI", ".3f", function="stoi_extended"),
-    _other("dnsmos", "dnsmos", "DNSMOS (overall)", function="dnsmos_overall"),
-    _other("dnsmos", "dnsmos_signal", "DNSMOS (speech)"),
-    _other("dnsmos", "dnsmos_background", "DNSMOS (background)"),
-    _other("dnsmos", "dnsmos_p808", "DNSMOS (P.808)"),
+    _dnsmos("dnsmos", "overall", "ovrl_mos", function="dnsmos_overall"),
+    _dnsmos("dnsmos_signal", "speech", "sig_mos"),
+    _dnsmos("dnsmos_background", "background", "bak_mos"),
+    _dnsmos("dnsmos_p808", "P.808", "p808_mos"),
     _other("speaker_similarity", "speaker_similarity", "Speaker similarity", ".3f"),
     _other("word_error_rate", "word_error_rate", "Word error rate", ".1%", higher=False),
     _other("utmos", "utmos", "UTMOS"),
@@ -135,7 +172,7 @@ OTHERS = (
         False,
         ".3g",
         of_set=f"{_HERE}.frechet:FrechetAudioDistance",
-        missing=f"{_HERE}.frechet:NEEDS",
+        missing=f"{_HERE}.frechet:REQUIREMENTS",
     ),
 )
 """Metrics of other packages; one whose package or weights are not here says how to get them, and is not computed."""

@@ -17,9 +17,9 @@ def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     channels.
 
     Args:
-        reference: ``s``, ``[C, N]``.
-        estimate: ``e``, ``[C, N]``.
-        sample_rate: Hz; unused.
+        reference: original samples ``s``, ``[C, N]``.
+        estimate: decoded samples ``e``, ``[C, N]``.
+        sample_rate: unused.
 
     Returns:
         the ratio in dB; NaN where a channel of the reference is silent, minus infinity where one is silent or
@@ -47,9 +47,9 @@ def si_sdr_negated(reference: Tensor, estimate: Tensor, sample_rate: int) -> flo
     ``1e-8`` is added to both powers, and to those under ``a``, as there: equal signals give a number.
 
     Args:
-        reference: ``[C, N]``.
-        estimate: ``[C, N]``.
-        sample_rate: Hz; unused.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
+        sample_rate: unused.
 
     Returns:
         minus the ratio in dB; NaN where a channel of the reference is silent.

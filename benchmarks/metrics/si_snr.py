@@ -12,9 +12,9 @@ def si_snr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     whole clip, where AudioCraft's training code pads frames with zeros, and its sign is the opposite.
 
     Args:
-        reference: ``[C, N]``.
-        estimate: ``[C, N]``.
-        sample_rate: Hz; unused.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
+        sample_rate: unused.
 
     Returns:
         the ratio in dB; NaN where a channel of the reference is silent.

@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("resemblyzer", "librosa", "webrtcvad"))
+REQUIREMENTS = Requirements(("resemblyzer", "librosa", "webrtcvad"))
 SAMPLE_RATE = 16000
 
 
@@ -23,7 +23,7 @@ def speaker_similarity(reference: Tensor, estimate: Tensor, sample_rate: int) ->
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is silent or not finite, or no voice is heard in it.

@@ -13,7 +13,7 @@ class SpectralDistance(Protocol):
     """A distance whose spectra of the reference can be computed beforehand."""
 
     def spectra(self, audio: Tensor) -> Any:
-        """What ``distance`` takes of the reference ``[B, C, N]``."""
+        """The spectra of the reference ``[B, C, N]``, an argument of ``distance``."""
 
     def distance(self, estimate: Tensor, reference: Any) -> Tensor:
         """The distance of ``[B, C, N]`` from the reference's spectra, a scalar."""

@@ -23,8 +23,8 @@ class STFTDistance(nn.Module):
 
     Args:
         window_lengths: STFT windows in samples.
-        log_weight: of the distance between logarithms.
-        magnitude_weight: of the distance between magnitudes.
+        log_weight: weight of the distance between logarithms.
+        magnitude_weight: weight of the distance between magnitudes.
         floor: least magnitude in the logarithm.
     """
 
@@ -52,7 +52,7 @@ class STFTDistance(nn.Module):
         return [(magnitude, magnitude.clamp(min=self.floor).log10()) for magnitude in magnitudes]
 
     def distance(self, estimate: Tensor, reference: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """As ``forward``, from spectra of the reference that are known."""
+        """The distance of ``forward``, from the spectra of the reference."""
         terms = []
         for own, other in zip(self.spectra(estimate), reference, strict=True):
             difference, logarithms = ((mine - theirs).abs().mean() for mine, theirs in zip(own, other, strict=True))
@@ -67,9 +67,9 @@ def stft_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     """STFT distance as DAC's released code has it: windows 2048 and 512; lower is better, 0 for equal signals.
 
     Args:
-        reference: ``[C, N]``.
-        estimate: ``[C, N]``.
-        sample_rate: Hz; unused, the windows are given in samples.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
+        sample_rate: unused: windows are given in samples.
 
     Returns:
         the distance; NaN where the reference is silent.
@@ -90,9 +90,9 @@ def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> 
     """STFT distance as DAC's text has it (section 4.4): log10 magnitudes alone, not squared; else as ``stft_distance``.
 
     Args:
-        reference: ``[C, N]``.
-        estimate: ``[C, N]``.
-        sample_rate: Hz; unused.
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
+        sample_rate: unused.
 
     Returns:
         the distance; NaN where the reference is silent.

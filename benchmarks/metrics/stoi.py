@@ -5,9 +5,9 @@ import warnings
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(("pystoi",))
+REQUIREMENTS = Requirements(("pystoi",))
 
 
 def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
@@ -18,7 +18,7 @@ def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is silent or not finite, or less than 0.4 s of the reference is above -40 dB.

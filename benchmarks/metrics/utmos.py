@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
 SAMPLE_RATE = 16000
-NEEDS = Needs(
+REQUIREMENTS = Requirements(
     ("utmos_pytorch",),
     "CODECLAB_UTMOS",
     "utmos_state_dict.pt of the hub's Blinorot/UTMOS-PyTorch (`hf download Blinorot/UTMOS-PyTorch`)",
@@ -24,7 +24,7 @@ def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Args:
         reference: unused: the score is of the decoded audio alone.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
 
     Raises:
         MetricError: the audio is silent or not finite.
@@ -32,7 +32,7 @@ def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Source: Saeki et al. 2022, "UTMOS: UTokyo-SaruLab system for VoiceMOS challenge 2022".
     """
     samples = torch.from_numpy(mono(estimate, sample_rate, SAMPLE_RATE, "estimate"))
-    return float(_scorer(NEEDS.weights).score(samples[None]))
+    return float(_scorer(REQUIREMENTS.weights).score(samples[None]))
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ def visqol_audio(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, M]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Returns:
         MOS-LQO, about 1 to 4.73.
@@ -53,9 +53,9 @@ def visqol_speech(
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, M]``.
-        sample_rate: Hz of both.
-        mapping: "lattice" is what the official program uses by default; "exponential" is its older polynomial fit,
-            which reaches 5 for equal signals. Scores under the two are not comparable.
+        sample_rate: sample rate of both in Hz.
+        mapping: mapping to the score: "lattice" is what the official program uses by default; "exponential" is its
+            older polynomial fit, which reaches 5 for equal signals. Scores under the two are not comparable.
 
     Returns:
         MOS-LQO, about 1 to 4.5 (lattice) or 1 to 5 (exponential).

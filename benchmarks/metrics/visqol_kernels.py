@@ -22,7 +22,7 @@ STATES = 9
 """Numbers that a band carries from sample to sample: two of each of four stages, and the energy."""
 
 COEFFICIENTS = 8
-"""Of a band: both taps of the first stage, the first tap of the others, their second taps, and two of the feedback."""
+"""Coefficients of a band: two taps of the first stage, the first of the others, their second, two of the feedback."""
 
 CORNER, EDGE, CENTRE = 0.0113033910173052, 0.0838251475442633, 0.619485845753726
 """Weights of the 3 by 3 window of the similarity."""
@@ -105,8 +105,8 @@ def _search_patches(
     """Sums of similarities along the best paths, and the offset that each came from, ``[patches, frames]`` both.
 
     Args:
-        patches: of the reference, ``[patches, bands, columns]``.
-        spectrogram: of the degraded signal, ``[bands, frames]``.
+        patches: patches of the reference, ``[patches, bands, columns]``.
+        spectrogram: spectrogram of the degraded signal, ``[bands, frames]``.
         starts: first frame of each patch, ascending.
         radius: frames about it within which a patch is searched.
     """

@@ -31,8 +31,9 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
     Args:
         reference: mono samples ``[N]``.
         estimate: mono samples ``[M]``, aligned by ViSQOL itself.
-        mapping: "svr" (audio mode), or in speech mode "lattice" (the official one) or "exponential" (a polynomial fit).
-        sample_rate: Hz of both.
+        mapping: mapping to the score: "svr" (audio mode), or in speech mode "lattice" (the official one) or
+            "exponential" (a polynomial fit).
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is empty, silent or not finite, or ViSQOL finds nothing in it to compare.
@@ -43,7 +44,7 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
 def scores(
     reference: "NDArray[float32]", requests: "Sequence[tuple[NDArray[float32], Mapping]]", sample_rate: int
 ) -> list[float | MetricError]:
-    """As ``score``, of several estimates under a mapping each, or what they failed with.
+    """The ``score`` of several estimates, each under a mapping, or the error that it failed with.
 
     The same estimate under several mappings stands there several times, one after the other.
     """
@@ -52,7 +53,7 @@ def scores(
 
 
 def score_or_raise(outcome: float | MetricError) -> float:
-    """A score as it is; what it failed with is raised."""
+    """The score; an error is raised."""
     if isinstance(outcome, MetricError):
         raise outcome
     return outcome
@@ -63,7 +64,7 @@ class ReferenceScorer:
 
     Args:
         reference: mono samples ``[N]``.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
     """
 
     def __init__(self, reference: "NDArray[float32]", sample_rate: int) -> None:

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[float64]
 
-KEPT_SPECTRA = 64
-"""Pieces of a signal whose spectra are kept: those of half a minute, some 40 MB."""
+CACHED_SPECTRA = 64
+"""Largest number of a signal's pieces whose spectra are cached: those of half a minute, some 40 MB."""
 
 
 class Bank:
     """ViSQOL's analysis of one mode at one sampling rate.
 
     Args:
-        builder: of the mode's spectrograms.
-        sample_rate: Hz.
+        builder: visqol-python's builder of the mode's spectrograms.
+        sample_rate: sample rate in Hz.
     """
 
     def __init__(self, builder: GammatoneSpectrogramBuilder, sample_rate: int) -> None:
@@ -44,8 +44,8 @@ class Signal:
     """Mono samples ``[N]`` with what ViSQOL computes of them, each once.
 
     Args:
-        samples: ``[N]``.
-        bank: the analysis.
+        samples: mono samples ``[N]``.
+        bank: filters and window of the analysis.
     """
 
     def __init__(self, samples: "Floats", bank: Bank) -> None:
@@ -71,7 +71,7 @@ class Signal:
 
     @cached_property
     def spectrogram(self) -> "Floats":
-        """That of the whole, ``[bands, frames]``.
+        """The gammatone spectrogram of the whole signal, ``[bands, frames]``.
 
         Raises:
             ValueError: the signal is no longer than a window.
@@ -97,7 +97,7 @@ class Signal:
         if key in self._spectra:
             return self._spectra[key]
         spectrum: NDArray[complex128] = rfft(envelope(self.samples[first:last]), n=points)
-        if len(self._spectra) < KEPT_SPECTRA:
+        if len(self._spectra) < CACHED_SPECTRA:
             self._spectra[key] = spectrum
         return spectrum
 

@@ -1,4 +1,4 @@
-"""How alike ViSQOL finds two signals: visqol-python's steps, of which none is done twice for the same original.
+"""Similarity of two signals as ViSQOL measures it: visqol-python's steps, none of them twice for one original.
 
 The parts of visqol-python that take little time are called; the others are in ``visqol_kernels`` and ``visqol_signal``.
 """
@@ -33,7 +33,7 @@ DISSIMILAR = 0.15
 
 
 class Similarity(NamedTuple):
-    """What a mapping makes a score of, ``[bands]`` each: moments of the patches' similarities, and the energy."""
+    """The input of a mapping to a score, ``[bands]`` each: moments of the patches' similarities, and the energy."""
 
     means: "Floats"
     low_means: "Floats"
@@ -52,9 +52,9 @@ class AnalysedReference:
     """A reference, to compare any number of degraded signals with.
 
     Args:
-        samples: mono, ``[N]``.
-        sample_rate: Hz.
-        manager: of the mode, audio or speech.
+        samples: mono samples ``[N]``.
+        sample_rate: sample rate in Hz.
+        manager: visqol-python's manager of the mode, audio or speech.
     """
 
     def __init__(self, samples: "NDArray[float32]", sample_rate: int, manager: VisqolManager) -> None:
@@ -157,12 +157,12 @@ def _matched(
     """The patches of a spectrogram ``[bands, frames]`` beside the most similar ones of another, in the same order.
 
     Args:
-        own: in decibels.
-        other: likewise.
+        own: spectrogram of the reference in dB.
+        other: spectrogram of the degraded signal in dB.
         starts: first frames of the patches.
-        size: frames of a patch.
-        radius: in patches, within which one is searched.
-        seconds: from frame to frame.
+        size: number of frames of a patch.
+        radius: largest distance, in patches, at which a match is searched.
+        seconds: time from frame to frame in seconds.
     """
     frames = other.shape[1]
     size = own[:, starts[0] : starts[0] + size].shape[1]

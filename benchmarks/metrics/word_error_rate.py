@@ -1,4 +1,4 @@
-"""How many words a recognizer hears differently after coding, through ``transformers`` and ``jiwer``."""
+"""Share of words that a recognizer hears differently after coding, through ``transformers`` and ``jiwer``."""
 
 import re
 from functools import lru_cache
@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.optional import Needs, mono
+from codeclab.benchmarks.metrics.optional import Requirements, mono
 
-NEEDS = Needs(
+REQUIREMENTS = Requirements(
     ("jiwer", "transformers"),
     "CODECLAB_ASR",
     "a recognizer of transformers, by folder or hub id, such as openai/whisper-base.en",
@@ -25,7 +25,7 @@ def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> fl
     Args:
         reference: original samples ``[C, N]``.
         estimate: decoded samples ``[C, N]``.
-        sample_rate: Hz of both.
+        sample_rate: sample rate of both in Hz.
 
     Returns:
         substitutions, deletions and insertions over the original's words; 0 where both are heard alike.
@@ -33,26 +33,26 @@ def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> fl
     Raises:
         MetricError: a signal is silent or not finite, or no word is heard in the original.
     """
-    heard = [_words(audio, sample_rate, role) for audio, role in ((reference, "reference"), (estimate, "estimate"))]
-    return words_wrong(*heard)
+    texts = [_words(audio, sample_rate, role) for audio, role in ((reference, "reference"), (estimate, "estimate"))]
+    return words_wrong(*texts)
 
 
-def words_wrong(said: str, heard: str) -> float:
-    """Word error rate of one text against another.
+def words_wrong(original: str, decoded: str) -> float:
+    """Word error rate of the text of the decoded speech against that of the original.
 
     Raises:
-        MetricError: there is no word in ``said``.
+        MetricError: there is no word in ``original``.
     """
     import jiwer
 
-    said, heard = (" ".join(re.findall(r"[\w']+", text.lower())) for text in (said, heard))
-    if not said:
+    original, decoded = (" ".join(re.findall(r"[\w']+", text.lower())) for text in (original, decoded))
+    if not original:
         raise MetricError("the recognizer hears no word in the reference")
-    return float(jiwer.wer(said, heard))
+    return float(jiwer.wer(original, decoded))
 
 
 def _words(audio: Tensor, sample_rate: int, role: str) -> str:
-    recognizer = _recognizer(NEEDS.weights)
+    recognizer = _recognizer(REQUIREMENTS.weights)
     rate = int(recognizer.feature_extractor.sampling_rate)
     return str(recognizer({"raw": mono(audio, sample_rate, rate, role), "sampling_rate": rate})["text"])
 

@@ -28,10 +28,10 @@ class Series:
     """One line of a chart.
 
     Args:
-        name: of the row.
+        name: name of the row.
         position: the row's position in the table, which gives its colour and mark.
-        points: ``(x, y, half width of the interval)`` in order; a half width that is not a number draws no bar.
-        published: ``(x, y)`` of a paper's figures, drawn hollow.
+        points: triples ``(x, y, half width of the interval)`` in order; a half width that is not a number draws no bar.
+        published: pairs ``(x, y)`` of a paper's figures, drawn hollow.
     """
 
     name: str
@@ -47,8 +47,8 @@ class Axis:
     Args:
         low: smallest value.
         high: largest value.
-        start: pixels of the smallest.
-        end: pixels of the largest.
+        start: position of the smallest value in pixels.
+        end: position of the largest value in pixels.
         ticks: values with a label.
         logarithmic: whether equal ratios are equally far apart.
     """
@@ -79,7 +79,7 @@ def chart(
     """A figure element with a chart.
 
     Args:
-        title: what is shown, with unit.
+        title: name of the quantity, with its unit.
         series: lines with at least one point between them.
         x_label: title of the horizontal axis.
         form: formats a value of the vertical axis.
@@ -126,9 +126,9 @@ def _line(line: Series, x_axis: Axis, y_axis: Axis, form: Callable[[float], str]
     return f'<g class="{style}" data-row="{line.position}">{"".join(parts)}</g>'
 
 
-def _mark(shape: str, x: float, y: float, kind: str, said: str) -> str:
+def _mark(shape: str, x: float, y: float, kind: str, label: str) -> str:
     return (
-        f'<path class="{kind}" transform="translate({x:.1f} {y:.1f})" d="{shape}"><title>{escape(said)}</title></path>'
+        f'<path class="{kind}" transform="translate({x:.1f} {y:.1f})" d="{shape}"><title>{escape(label)}</title></path>'
     )
 
 

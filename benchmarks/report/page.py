@@ -26,7 +26,7 @@ def render(report: Report) -> str:
     """The page.
 
     Args:
-        report: its content; empty parts are left out.
+        report: content of the page; empty parts are left out.
     """
     table = report.table
     under = "".join(f"<li>{escape(note)}</li>" for note in report.notes)

@@ -14,9 +14,9 @@ class Stimulus:
 
     Args:
         row: the table's row; None is the original.
-        bitrate: True kbps; None is the original.
-        audio: an Ogg file of Opus.
-        spectrogram: a PNG file.
+        bitrate: bitrate really used, in kbps; None is the original.
+        audio: content of an Ogg file of Opus.
+        spectrogram: content of a PNG file.
     """
 
     row: str | None
@@ -40,10 +40,10 @@ class PlayedClip:
     """A clip with its versions, all at the same instants.
 
     Args:
-        name: as in the evaluation.
+        name: name of the clip in the evaluation.
         domain: the kind of sound.
-        seconds: duration.
-        sample_rate: Hz of the original, whose half is the top of the spectrograms.
+        seconds: duration in seconds.
+        sample_rate: sample rate of the original in Hz, whose half is the top of the spectrograms.
         stimuli: the original first.
     """
 
@@ -66,8 +66,8 @@ class Report:
     Args:
         table: the comparison; codebooks are taken from its rows.
         notes: lines under the table.
-        histories: by row, the log of its run: a column ``step`` and one per quantity (NaN where it was not logged).
-        clips: to listen to.
+        histories: log of each row's run, by row: a column ``step`` and one per quantity (NaN where it was not logged).
+        clips: clips to listen to.
         messages: notes on clips that are missing.
     """
 

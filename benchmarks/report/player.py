@@ -18,8 +18,8 @@ def players(clips: Sequence[PlayedClip], rows: Sequence[str]) -> str:
     """The players of all clips.
 
     Args:
-        clips: to listen to.
-        rows: the table's, whose order gives the colours.
+        clips: clips to listen to.
+        rows: names of the table's rows, whose order gives the colours.
     """
     return "".join(_player(number, clip, rows) for number, clip in enumerate(clips))
 

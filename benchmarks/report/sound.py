@@ -17,7 +17,7 @@ OPUS_RATE = 48000
 """Hz; Opus knows no higher rate, and browsers decode at this one."""
 
 KBPS = 96
-"""Of each channel: what Opus loses there is far below what these codecs lose."""
+"""Bitrate of each channel in kbps, at which Opus loses far less than the codecs that are compared."""
 
 BANDS, COLUMNS = 128, 512
 """Pixels of a spectrogram."""
@@ -34,7 +34,7 @@ def opus(audio: Tensor, sample_rate: int) -> bytes:
 
     Args:
         audio: samples ``[C, N]``, mono or stereo; what exceeds full scale is clipped.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
     """
     import av
 
@@ -63,10 +63,10 @@ def decibels(audio: Tensor, sample_rate: int) -> NDArray[np.float64]:
 
     Args:
         audio: samples ``[C, N]``; channels are averaged.
-        sample_rate: Hz; the highest frequency is its half.
+        sample_rate: sample rate in Hz; the highest frequency is its half.
 
     Returns:
-        ``[BANDS, frames]``, from the lowest frequency, at most ``COLUMNS`` frames.
+        levels ``[BANDS, frames]``, from the lowest frequency, at most ``COLUMNS`` frames.
     """
     mono = audio.detach().cpu().float().mean(dim=0)
     hop = max(N_FFT // 8, -(-mono.numel() // (COLUMNS - 1)))
@@ -83,8 +83,8 @@ def spectrogram(audio: Tensor, sample_rate: int, loudest: float) -> bytes:
 
     Args:
         audio: samples ``[C, N]``.
-        sample_rate: Hz.
-        loudest: dB of the brightest colour, so that versions of a clip can be compared.
+        sample_rate: sample rate in Hz.
+        loudest: level of the brightest colour in dB, so that versions of a clip can be compared.
     """
     return picture(np.flipud((decibels(audio, sample_rate) - loudest) / RANGE + 1), "magma")
 
@@ -93,8 +93,8 @@ def picture(values: NDArray[np.float64], colours: str) -> bytes:
     """A PNG with one pixel for each value.
 
     Args:
-        values: ``[rows, columns]`` from 0 to 1; others are clipped, NaN is 0.
-        colours: one of matplotlib's colour maps.
+        values: brightness ``[rows, columns]`` from 0 to 1; others are clipped, NaN is 0.
+        colours: name of one of matplotlib's colour maps.
     """
     shades = np.round(np.nan_to_num(values).clip(0, 1) * (SHADES - 1)).astype(np.uint8)
     image = Image.fromarray(np.ascontiguousarray(shades))

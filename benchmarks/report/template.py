@@ -8,8 +8,8 @@ def resource(package: str, name: str) -> str:
     """The text of a file.
 
     Args:
-        package: import name of its package.
-        name: of the file.
+        package: import name of the file's package.
+        name: name of the file.
     """
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
@@ -21,7 +21,7 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
 
     Args:
         template: text with placeholders.
-        parts: their texts, by name.
+        parts: text of each placeholder, by its name.
     """
     pieces = template.split("@@")
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""Works that share a limited time: each has its own limit, and one that fails leaves the others theirs."""
+"""Tasks that share a limited time: each has its own limit, and one that fails leaves the others theirs."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LEAST = 10.0
-"""Seconds below which a part is not begun."""
+"""Seconds below which a task is not begun."""
 
 
 class OutOfTimeError(RuntimeError):
@@ -18,30 +18,30 @@ class OutOfTimeError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of the works.
+class Task:
+    """A task with its limit.
 
     Attributes:
-        name: of the work.
-        work: called with the seconds that it may take, to which it keeps by itself.
-        seconds: the most it may take.
-        reserve: seconds that are left to the parts after it.
+        name: name of the task.
+        run: function of the seconds that it may take, which keeps to them by itself.
+        seconds: longest time in seconds.
+        reserve: time in seconds that is left to the tasks after it.
     """
 
     name: str
-    work: Callable[[float], None]
+    run: Callable[[float], None]
     seconds: float = float("inf")
     reserve: float = 0.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a part.
+    """The outcome of a task.
 
     Attributes:
-        name: of the part.
-        seconds: that it took.
-        failure: why it has no result, or not all of it; empty where it has.
+        name: name of the task.
+        seconds: time that it took, in seconds.
+        failure: reason why the result is missing or not whole; empty where it is whole.
     """
 
     name: str
@@ -49,33 +49,33 @@ class Outcome:
     failure: str = ""
 
 
-def run_parts(
-    parts: Sequence[Part],
+def run_tasks(
+    tasks: Sequence[Task],
     seconds: float,
-    keep: Callable[[Sequence[Outcome]], None],
+    report: Callable[[Sequence[Outcome]], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Outcome]:
-    """Do the works one after another; a later part may take what the earlier ones left.
+    """Do the tasks one after another; a later one may take what the earlier ones left.
 
     Args:
-        parts: the works, the most important first.
-        seconds: for all of them.
-        keep: called after each part with all outcomes so far.
-        clock: seconds, ever growing.
+        tasks: tasks, the most important first.
+        seconds: time for all of them in seconds.
+        report: function of all outcomes so far, called after each task.
+        clock: function that gives the time in seconds, ever growing.
     """
     end = clock() + seconds
     outcomes: list[Outcome] = []
-    for part in parts:
+    for task in tasks:
         began = clock()
-        given = min(part.seconds, end - began - part.reserve)
-        failure = "" if given >= min(LEAST, part.seconds) else f"left out: {max(given, 0.0):.0f} s were left for it"
+        limit = min(task.seconds, end - began - task.reserve)
+        failure = "" if limit >= min(LEAST, task.seconds) else f"left out: {max(limit, 0.0):.0f} s were left for it"
         if not failure:
             try:
-                part.work(given)
-            except Exception as error:  # whatever it is, the other parts go on
+                task.run(limit)
+            except Exception as error:  # whatever it is, the other tasks go on
                 failure = f"{type(error).__name__}: {error}"
-        outcomes.append(Outcome(part.name, clock() - began, failure))
-        keep(outcomes)
+        outcomes.append(Outcome(task.name, clock() - began, failure))
+        report(outcomes)
     return outcomes
 
 
@@ -89,11 +89,11 @@ def run_command(
     """Run a program. At its limit, it is asked to stop, and ended with its children if it does not.
 
     Args:
-        words: of the command line.
-        seconds: that it may take, stopping included.
+        words: words of the command line.
+        seconds: time that it may take, stopping included, in seconds.
         log: file that its output is appended to.
         environment: variables beside those of this process.
-        grace: of these seconds, those in which a program that is asked to stop may keep what it has.
+        grace: part of ``seconds`` in which a program that is asked to stop may save its results.
 
     Raises:
         OutOfTimeError: it was stopped.

@@ -1,6 +1,6 @@
-"""What a piece of work asks of its device, from a profile: how many launches, and how long the device is busy."""
+"""Use of a device by a task, from a profile: how many launches, and how long the device is busy."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -9,16 +9,16 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 COPIES = ("Memcpy", "Memset")
-"""What the profiler calls work of a GPU that is no kernel."""
+"""Beginnings of the profiler's names for what a GPU does that is no kernel."""
 
 
 @dataclass(frozen=True)
 class DeviceUse:
-    """What one run of the work asked for.
+    """Use of the device by one run of a task.
 
     Attributes:
-        launches: kernels of the GPU; on a CPU, operators that no other operator called.
-        busy: seconds in which at least one of these was at work, copies included.
+        launches: number of kernels of the GPU; on a CPU, of operators that no other operator called.
+        busy: time in seconds in which at least one of these ran, copies included.
     """
 
     launches: float
@@ -26,9 +26,19 @@ class DeviceUse:
 
 
 def wait_for(device: torch.device) -> None:
-    """Return once the device has done what it was asked."""
+    """Return once the device has done all that was launched on it; a CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def waited_for(task: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """A task that returns once the device has done it, so that its time can be taken by the clock."""
+
+    def run() -> None:
+        task()
+        wait_for(device)
+
+    return run
 
 
 def profiler(device: torch.device) -> profile:
@@ -38,12 +48,12 @@ def profiler(device: torch.device) -> profile:
 
 
 def device_use(profiled: profile, device: torch.device, times: int = 1) -> DeviceUse:
-    """What one run asked for.
+    """The use of the device by one run.
 
     Args:
-        profiled: a stopped profiler. The device was waited for before it started and before it stopped.
-        device: on which the work was done.
-        times: runs of the work that it saw.
+        profiled: stopped profiler. The device was waited for before it started and before it stopped.
+        device: device on which the task was done.
+        times: number of runs of the task that the profiler saw.
     """
     events = profiled.events() or []
     if device.type == "cuda":
@@ -64,7 +74,7 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
     """Seconds in at least one of the spans.
 
     Args:
-        spans: beginnings and ends, microseconds.
+        spans: beginnings and ends in microseconds.
     """
     total, reached = 0.0, float("-inf")
     for start, end in sorted(spans):

@@ -12,12 +12,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from codeclab.benchmarks.speed.in_turns import Timed, in_turns, machine_rows, machine_works
+from codeclab.benchmarks.speed.machine import machine_rows, machine_tasks
+from codeclab.benchmarks.speed.timed import Timed
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.transformers_export import to_transformers
+from codeclab.codecs.timing import in_turns
 
 UNIT = "times real time"
-Work = Callable[[], object]
+Task = Callable[[], object]
 
 
 @torch.no_grad()
@@ -27,10 +29,10 @@ def time_inference(
     """Time coding on as many threads as torch has.
 
     Args:
-        codec: in evaluation mode, on the CPU.
-        bitrate: kbps; None is the highest.
-        seconds: of noise that is coded; the time does not depend on the audio.
-        repeats: runs that count.
+        codec: codec in evaluation mode, on the CPU.
+        bitrate: bitrate in kbps; None is the highest.
+        seconds: duration in seconds of the noise that is coded; the time does not depend on the audio.
+        repeats: number of runs that count.
 
     Returns:
         the lines, those of the machine last; and a sentence on a peer that could not be timed, if so.
@@ -41,7 +43,7 @@ def time_inference(
     rate = codec.bitrates[-1] if bitrate is None else bitrate
     plain, rough = copy.deepcopy(codec), copy.deepcopy(codec).to_bf16()
     codes = plain.encode(audio, rate)
-    works: dict[str, Work] = {
+    tasks: dict[str, Task] = {
         "encode, float32": lambda: plain.encode(audio, rate),
         "encode, bfloat16": lambda: rough.encode(audio, rate),
         "decode, float32": lambda: plain.decode(codes),
@@ -54,14 +56,14 @@ def time_inference(
     except ValueError as error:
         notes.append(f"transformers is not timed beside it: {error}")
     else:
-        works |= {f"{way}, transformers": work for way, work in peer.items()}
+        tasks |= {f"{way}, transformers": task for way, task in peer.items()}
         beside = {way: f"{way}, transformers" for way in peer}
-    taken = in_turns(works | machine_works(), repeats)
-    lines = [Timed(name, taken[name], seconds, UNIT, taken[beside[name.partition(",")[0]]]) for name in works]
+    taken = in_turns(tasks | machine_tasks(), repeats)
+    lines = [Timed(name, taken[name], seconds, UNIT, taken[beside[name.partition(",")[0]]]) for name in tasks]
     return lines + machine_rows(taken), notes
 
 
-def _transformers(codec: Codec, audio: Tensor, bitrate: float) -> dict[str, Work]:
+def _transformers(codec: Codec, audio: Tensor, bitrate: float) -> dict[str, Task]:
     """Both ways of ``transformers``' model of the same weights.
 
     Raises:

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from codeclab.benchmarks.evaluate.scoring import Scorer
 from codeclab.benchmarks.metrics.registry import Metric, metrics_named
-from codeclab.benchmarks.speed.in_turns import Timed, in_turns, machine_rows, machine_works
+from codeclab.benchmarks.speed.machine import machine_rows, machine_tasks
+from codeclab.benchmarks.speed.timed import Timed
+from codeclab.codecs.timing import in_turns
 
 VERSIONS = 4
 """Decoded versions of the original, as at four bitrates."""
@@ -18,10 +20,10 @@ def time_metrics(names: Sequence[str], original: Tensor, sample_rate: int, repea
     """Time metrics on one clip, against itself with more and more noise.
 
     Args:
-        names: of metrics that score files.
-        original: ``[C, N]``.
-        sample_rate: Hz.
-        repeats: runs that count.
+        names: names of metrics that score files.
+        original: samples ``[C, N]``.
+        sample_rate: sample rate in Hz.
+        repeats: number of runs that count.
 
     Returns:
         the lines; ``x`` compares with scoring each version by itself, so that nothing of the original is kept.
@@ -33,12 +35,12 @@ def time_metrics(names: Sequence[str], original: Tensor, sample_rate: int, repea
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(original.shape, generator=generator)
     versions = [original + 0.01 * count * noise for count in range(1, VERSIONS + 1)]
-    works: dict[str, Callable[[], object]] = {}
+    tasks: dict[str, Callable[[], object]] = {}
     for metric in metrics_named(names):
         metric.load()
-        works[metric.name] = partial(_together, metric, original, versions, sample_rate)
-        works[f"{metric.name}, alone"] = partial(_alone, metric, original, versions, sample_rate)
-    taken = in_turns({**works, **machine_works()}, repeats)
+        tasks[metric.name] = partial(_together, metric, original, versions, sample_rate)
+        tasks[f"{metric.name}, alone"] = partial(_alone, metric, original, versions, sample_rate)
+    taken = in_turns({**tasks, **machine_tasks()}, repeats)
     seconds = VERSIONS * original.shape[-1] / sample_rate
     return [
         Timed(name, taken[name], seconds, "times real time", taken[f"{name}, alone"]) for name in names

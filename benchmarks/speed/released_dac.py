@@ -22,7 +22,7 @@ WEIGHTS = {
     "vq/commitment_loss": 0.25,
     "vq/codebook_loss": 1.0,
 }
-"""Of the losses, as in its ``conf/base.yml``."""
+"""Weights of the losses, as in its ``conf/base.yml``."""
 
 SAMPLE_RATE = 44100
 
@@ -34,8 +34,8 @@ def released_step(
 
     Args:
         checkout: the folder of descript-audio-codec.
-        batch: items.
-        seconds: of an item.
+        batch: number of items.
+        seconds: duration of an item in seconds.
         sizes: arguments of its networks other than the defaults, such as ``{"DAC": {"encoder_dim": 16}}``.
 
     Raises:
@@ -86,7 +86,7 @@ def _optimizers(player: str, network: torch.nn.Module) -> dict[str, Any]:
 
 
 def _mel_loss(losses: ModuleType) -> Any:
-    """With the settings of ``conf/base.yml``."""
+    """The mel loss with the settings of ``conf/base.yml``."""
     return losses.MelSpectrogramLoss(
         n_mels=[5, 10, 20, 40, 80, 160, 320],
         window_lengths=[32, 64, 128, 256, 512, 1024, 2048],

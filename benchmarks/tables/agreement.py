@@ -19,7 +19,7 @@ TOGETHER = "all figures"
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many of the pairs of rows that a paper orders by a metric have the same order here.
+    """The number of pairs of rows, of those that a paper orders by a metric, that have the same order here.
 
     Args:
         metric: name of the metric or column, or ``ENTROPY``, or ``TOGETHER``.
@@ -72,9 +72,9 @@ def agreement(table: Table) -> list[Agreement]:
 
 
 def agreement_over(tables: Sequence[Table]) -> list[Agreement]:
-    """What ``agreement`` finds in several tables, as one: per metric the sum over them, and the sum of all.
+    """``agreement`` over several tables: per metric the sum over them, and the sum of all.
 
-    Pairs are within a table, where the paper orders its rows; each counts by its own table's margin, which is told
+    Pairs are within a table, where the paper orders its rows; each counts by its own table's margin, which is stated
     where all tables have the same.
 
     Args:

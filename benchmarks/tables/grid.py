@@ -11,7 +11,7 @@ from codeclab.benchmarks.tables.agreement import agreement
 from codeclab.benchmarks.tables.paired import compared, is_clear
 from codeclab.benchmarks.tables.published import SINGLE_SOURCE, is_single_source, published_number
 from codeclab.benchmarks.tables.table import Line, Score, Table, best, lines
-from codeclab.codecs.wording import by_number
+from codeclab.codecs.wording import by_number, duration
 
 NOTHING = "—"
 """Shown if there is no figure."""
@@ -68,7 +68,7 @@ def about_columns(table: Table, time: str = "Time") -> dict[str, Callable[[Line]
     if any(row.parameters is not None for row in table.rows):
         known["Parameters"] = lambda line: Cell(count(line.row.parameters), value=line.row.parameters)
     if any(row.wall_seconds is not None for row in table.rows):
-        known[time] = lambda line: Cell(duration(line.row.wall_seconds), value=line.row.wall_seconds)
+        known[time] = lambda line: Cell(_wall_time(line), value=line.row.wall_seconds)
     return known
 
 
@@ -292,18 +292,6 @@ def count(number: int | None) -> str:
     return str(number)
 
 
-def duration(seconds: float | None) -> str:
-    """A wall-clock time, such as "3 min 05 s"."""
-    if seconds is None:
-        return NOTHING
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def one_line(text: str) -> str:
     """Text without line breaks and without a full stop at its end."""
     return " ".join(text.split()).rstrip(".")
@@ -312,3 +300,8 @@ def one_line(text: str) -> str:
 def spanned(counts: Collection[int], thing: str) -> str:
     """Counts of a thing, as "1 file" or "3 to 5 files"."""
     return f"{span(counts)} {by_number(max(counts), thing, thing + 's')}"
+
+
+def _wall_time(line: Line) -> str:
+    seconds = line.row.wall_seconds
+    return NOTHING if seconds is None else duration(seconds)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 from pandas import DataFrame
 
-from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
+from codeclab.benchmarks.evaluate.statistics import ALL, metric_columns, over_seeds
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import NEAR, Score, Table
 
@@ -35,7 +35,7 @@ def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Sco
         common = set.intersection(*(set(seed["name"]) for seed in seeds))
         if common:
             summary = over_seeds([seed[seed["name"].isin(common)] for seed in seeds])
-            cells = summary[summary["domain"] == "all"].itertuples()
+            cells = summary[summary["domain"] == ALL].itertuples()
             scores[home[0]] = {str(c.metric): Score(c.mean, c.ci95, c.n, c.failed) for c in cells}  # type: ignore[arg-type]
     return scores
 

@@ -27,7 +27,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 MARKERS = "osD^vPX"
 LETTERS_PER_INCH = 8
-"""Of a title, at its size."""
+"""Letters of a title per inch, at its font size."""
 
 INK, PALE_INK, FAINT = "#333333", "#666666", "#D9D9D9"
 
@@ -45,12 +45,12 @@ class Chart(NamedTuple):
         return heading(self.name) if self.domain == ALL else f"{heading(self.name)}: {self.domain}"
 
     def ours(self, row: str) -> list[tuple[float, Score]]:
-        """What there is of our own to draw of a row: kbps and the score."""
+        """Our figures of a row that can be drawn: kbps and the score."""
         own = [(line.bitrate, line.scores.get(self.name)) for line in self.lines if line.row.name == row]
         return [(rate, score) for rate, score in own if rate is not None and score is not None and score.is_finite]
 
     def theirs(self, row: str) -> list[tuple[float | None, float]]:
-        """What the paper has of a row: kbps, None of what has no bitrate, and the figure."""
+        """The paper's figures of a row: kbps, or None without a bitrate, and the figure."""
         own = [line for line in self.lines if line.row.name == row]
         figures = [(line, published_number(line.published.get(self.name))) for line in own]
         return [(line.bitrate, figure) for line, figure in figures if figure is not None]
@@ -90,12 +90,12 @@ def png(figure: Figure) -> bytes:
     return target.getvalue()
 
 
-def tidy(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: float | None = None) -> None:
-    """Give a panel its title and a pale grid, and leave out what nobody reads of its frame.
+def style_panel(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: float | None = None) -> None:
+    """Give a panel its title and a pale grid, and leave out the upper and the right line of its frame.
 
     Args:
         panel: the panel.
-        title: over it, to the left.
+        title: title of the panel, above it to the left.
         grid: the axes whose ticks have lines across.
         pad: points between the panel and its title; None is matplotlib's default.
     """
@@ -108,7 +108,7 @@ def tidy(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: float | 
 
 
 def _charts(table: Table) -> list[Chart]:
-    """What there is to draw: everything measured and, of a paper's figure, everything published."""
+    """The charts to draw: everything measured and, of a paper's figure, everything published."""
     columns = [name for name in table.own_columns if not table.metrics or name not in SETTINGS]
     names = [*table.metrics, *columns, *(table.published_only if table.figure else ())]
     stated = [figures for row in table.rows for figures in row.stated if table.figure]
@@ -139,7 +139,7 @@ def _panels(
     figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
     panels = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
     for panel, title in zip(panels, titles, strict=True):
-        tidy(panel, title, grid)
+        style_panel(panel, title, grid)
     return figure, panels
 
 
@@ -182,7 +182,7 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
 
 
 def _style(position: int, of: int, graded: bool) -> dict[str, Any]:
-    """How a row is drawn: in colours that tell apart, or, where rows differ by degrees, in shades of one scale."""
+    """The style of a row: a colour of its own or, where rows differ by degrees, a shade of one scale."""
     if graded:
         shade = matplotlib.colormaps["viridis"](0.9 * position / max(of - 1, 1))
         return {"color": shade, "marker": MARKERS[position % len(MARKERS)], "linestyle": "-"}

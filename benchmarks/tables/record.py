@@ -26,7 +26,7 @@ FILE = "table.json"
 FORMAT = "codeclab table"
 VERSION = 2
 REQUESTED = {1: "asked", 2: "requested"}
-"""What the requested bitrates are called, by the versions that are read."""
+"""Names of the requested bitrates in a file, by version."""
 
 OF_THE_TABLE = (
     *("title", "source", "metrics", "columns", "margin", "figure", "against", "ranked", "full_size", "notes"),
@@ -43,7 +43,7 @@ def write_record(table: Table, folder: Path) -> None:
 
     Args:
         table: table that was made.
-        folder: folder to write to; origins are told relative to it.
+        folder: folder to write to; paths of origins are relative to it.
     """
     content = {
         "format": FORMAT,

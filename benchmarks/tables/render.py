@@ -128,7 +128,7 @@ def print_table(table: Table, console: Console | None = None) -> None:
 
 
 def text(table: Table, width: int = 120) -> str:
-    """What ``print_table`` prints, without colours, as a string.
+    """The output of ``print_table`` without colours, as a string.
 
     Args:
         table: the table.

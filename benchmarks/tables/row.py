@@ -50,7 +50,7 @@ class RowSpec:
         label: the paper's name of that bitrate, such as "8 kbps".
         codec: folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
             ``transformers:NAME_OR_FOLDER`` and ``FILE.py`` are read as the baselines that they are.
-        baseline: ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
+        baseline: mapping ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
         recipe: a recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
             (kind "recipe").
         only_published: nothing here makes this row; it shows the paper's figures (kind "published").
@@ -102,12 +102,12 @@ class RowSpec:
         return seeds if count is None else count
 
     def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The specification as plain values, for JSON."""
         return asdict(self)
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "RowSpec":
-        """What ``plain`` gave."""
+        """The specification from the plain values of ``plain``."""
         return cls(**{**plain, "figures": [Figures(**figures) for figures in plain["figures"]]})
 
 
@@ -130,15 +130,15 @@ class RowResult:
 
     Attributes:
         spec: the specification.
-        summary: ``Evaluation.summary`` of its codec; None where it was not measured.
+        summary: scores of its codec, ``Evaluation.summary``; None where it was not measured.
         wall_seconds: seconds it took to train.
         parameters: number of weights of the codec.
         error: reason why there are no figures, in one line.
-        codebooks: ``Evaluation.codebooks`` of its codec, where a figure shows them.
+        codebooks: use of its codec's codebooks, ``Evaluation.codebooks``, where a figure shows them.
         seeds: number of trainings, with other seeds, that its figures are means of.
         requested: requested kbps by those really used, of an encoder that does not keep to them exactly.
         listened: the listening test that its MUSHRA figures are of, in words.
-        per_file: ``Evaluation.per_file`` of each seed, where rows are compared clip by clip.
+        per_file: scores by file for each seed, ``Evaluation.per_file``, where rows are compared clip by clip.
         origins: run and evaluation of each seed.
     """
 
@@ -160,7 +160,7 @@ class RowResult:
 
         Args:
             name: printed name.
-            summary: ``Evaluation.summary``.
+            summary: scores of a codec, ``Evaluation.summary``.
             more: attributes of ``RowSpec``, as ``published``, and of this class, as ``seeds``.
         """
         spec = {one.name: more.pop(one.name) for one in fields(RowSpec) if one.name in more}
@@ -178,7 +178,7 @@ class RowResult:
 
     @property
     def name(self) -> str:
-        """As printed."""
+        """Printed name."""
         return self.spec.name
 
     @property

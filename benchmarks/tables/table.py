@@ -157,7 +157,12 @@ def _scores(row: RowResult, domain: str, names: Sequence[str]) -> dict[float, di
 
 
 def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> float | None:
-    """Of the bitrates measured, each with the one requested, the one that published figures stand beside."""
+    """The measured bitrate beside which published figures stand, in kbps; None where none is near.
+
+    Args:
+        wanted: the figures' bitrate in kbps; None is the highest.
+        measured: requested bitrate by measured one, in kbps.
+    """
     if not measured:
         return None
     if wanted is None:
@@ -184,11 +189,11 @@ def best(table: Table, table_lines: list[Line]) -> set[tuple[int, str]]:
             rivals = [other.scores[name] for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]
             choose = max if METRICS[name].higher_is_better else min
             top = choose(rivals, key=lambda score: score.mean)
-            if any(parted(top, score) for score in rivals) and not parted(top, line.scores[name]):
+            if any(differ(top, score) for score in rivals) and not differ(top, line.scores[name]):
                 cells.add((i, name))
     return cells
 
 
-def parted(first: Score, second: Score) -> bool:
+def differ(first: Score, second: Score) -> bool:
     """Whether two means' 95 % intervals do not overlap; False if one has no interval."""
     return abs(first.mean - second.mean) > first.ci95 + second.ci95

@@ -10,7 +10,7 @@ from torch import Tensor
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.formats import Run
 from codeclab.codecs.layers.streaming import pushed_whole
-from codeclab.codecs.timing import one_thread, seconds_of
+from codeclab.codecs.timing import in_threads, in_turns
 from codeclab.codecs.wording import counted
 from codeclab.quantizers.base import ABSENT
 
@@ -129,18 +129,15 @@ def speeds(codec: Codec, graphs: Graphs) -> Speeds:
     audio = _audio(codec, 1, int(seconds * codec.sample_rate))
     most = codec.choose_codebooks()
     codes, levels = codec.encode_pieces(audio, most)
-    works: list[Callable[[], object]] = [
-        lambda: graphs.encode(audio),
-        lambda: graphs.decode(codes),
-        lambda: codec.encode_pieces(audio, most),
-        lambda: codec.decode_pieces(codes, levels),
-    ]
-    taken: list[list[float]] = [[] for _ in works]
-    with one_thread():
-        for _ in range(1 + TIMED_RUNS):
-            for work, times in zip(works, taken, strict=True):
-                times.append(seconds_of(work))
-    return Speeds(*(seconds / median(times[1:]) for times in taken))
+    tasks: dict[str, Callable[[], object]] = {
+        "encode": lambda: graphs.encode(audio),
+        "decode": lambda: graphs.decode(codes),
+        "own_encode": lambda: codec.encode_pieces(audio, most),
+        "own_decode": lambda: codec.decode_pieces(codes, levels),
+    }
+    with in_threads(1):
+        taken = in_turns(tasks, TIMED_RUNS)
+    return Speeds(**{name: seconds / median(times) for name, times in taken.items()})
 
 
 def _check_prefixes(codec: Codec, graphs: Graphs, latent: Tensor) -> None:

@@ -28,19 +28,19 @@ class Windows(LayerStream):
         self._margin = past + future + 1
         self._held: Tensor | None = None
         self._start = 0  # frame at which the held input begins
-        self._given = 0  # number of frames that have been returned
+        self._returned = 0  # number of frames that have been returned
 
     def push(self, x: Tensor, last: bool = False) -> Tensor:
         """See ``LayerStream``."""
         held = joined(self._held, x)
         whole = self._start + held.shape[-1] // self._steps_in
         ready = -(-held.shape[-1] // self._steps_in) + self._start if last else whole - self._future
-        if ready <= self._given or not (last or self._given or whole > self._margin):
+        if ready <= self._returned or not (last or self._returned or whole > self._margin):
             self._held = held
             return x.new_zeros(x.shape[0], self._out_channels, 0)
         window = held if last else held[..., : (whole - self._start) * self._steps_in]
         output = self._run(window)
-        first, end = ((frame - self._start) * self._steps_out for frame in (self._given, ready))
-        self._given, start = ready, max(ready - self._margin, 0)
+        first, end = ((frame - self._start) * self._steps_out for frame in (self._returned, ready))
+        self._returned, start = ready, max(ready - self._margin, 0)
         self._held, self._start = held[..., (start - self._start) * self._steps_in :].clone(), start
         return output[..., first : None if last else end]

@@ -180,7 +180,7 @@ class Silence:
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._read = 0
-        self._given = 0
+        self._returned = 0
         self._spans: list[tuple[int, int]] = []
 
     def watched(self, chunks: Iterator[ChunkCodes]) -> Iterator[Codes]:
@@ -194,7 +194,7 @@ class Silence:
     def over(self, audio: Tensor) -> Tensor:
         """The next audio ``[1, C, n]``, with silence in damaged spans."""
         for start, end in self._spans:
-            audio[..., max(start - self._given, 0) : max(end - self._given, 0)] = 0
-        self._given += audio.shape[-1]
-        self._spans = [span for span in self._spans if span[1] > self._given]
+            audio[..., max(start - self._returned, 0) : max(end - self._returned, 0)] = 0
+        self._returned += audio.shape[-1]
+        self._spans = [span for span in self._spans if span[1] > self._returned]
         return audio

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
+from codeclab.codecs.entropy.arithmetic_coder import RANGE_BITS
 from codeclab.codecs.entropy.coders import Array, CodesCoder
 from codeclab.codecs.entropy.container import SCALE, Header, chunk_unit
 from codeclab.codecs.wording import counted
@@ -87,7 +88,8 @@ class ChunkDecoder:
     def longest_payload(self, number: int) -> int:
         """Upper limit, in bytes, of the payload of this and later chunks: levels, and twice the codes' nominal size."""
         sizes = self._codec.quantizer.codebook_sizes[: self._header.n_codebooks]
-        bits = sum(size.bit_length() + 24 for size in sizes)
+        # The least probable entry has a frequency of 1 in 2^24, hence costs 24 bits.
+        bits = sum(size.bit_length() + RANGE_BITS for size in sizes)
         return sum(frames * bits // 8 + SCALE.size for frames in self._frames(number, None)) * 2 + 64
 
     def _opened(self, chunk: Chunk) -> _Payload | ValueError:

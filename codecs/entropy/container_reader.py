@@ -1,5 +1,6 @@
 """Reader of a ``.clc`` file (``container``) as a stream: its codes, and the spans lost to damage."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ from codeclab.codecs.wording import by_number, counted
 
 LONGEST_GAP = 3600.0
 """Longest gap between two chunks, seconds; a file that claims a longer one is refused."""
+
+FIRST_BYTE = re.compile(re.escape(bytes([CHUNK])) + b"|" + re.escape(bytes([LAST])))
+"""First byte of a chunk. Both marks are searched at once: a search for one that is rare would read to the end."""
 
 SEARCH_LIMIT = 64
 """Upper limit of the bytes searched for chunks, as a multiple of the file's size."""
@@ -145,7 +149,9 @@ class ContainerReader:
 
     def _read_chunks(self, at_end: bool) -> list[ChunkCodes]:
         located: list[_Located] = []
-        offset = 0
+        # Bytes from ``start`` on are of no chunk yet. They are cut off once, at the end: a cut for each chunk would
+        # copy a whole file as often as it has chunks.
+        start = offset = 0
         while not self._ended and offset < len(self._data):
             chunk = self._chunk_at(offset)
             if chunk == "incomplete" and not at_end:
@@ -153,15 +159,16 @@ class ContainerReader:
             if not isinstance(chunk, Chunk):
                 offset = self._candidate(offset + 1)
                 continue
-            located.append(_Located(chunk, self._next, offset > 0))
+            located.append(_Located(chunk, self._next, offset > start))
             self._next, self._ended = chunk.number + 1, chunk.total is not None
-            self._data, offset = self._data[chunk.end :], 0
+            start = offset = chunk.end
         if self._ended:
-            self._trailing, self._data = self._trailing + len(self._data), b""
-        elif offset:
-            # The next call must know that bytes were skipped: a zero byte in front, which begins no chunk, makes offset
-            # > 0.
+            self._trailing, self._data = self._trailing + len(self._data) - start, b""
+        elif offset > start:
+            # The next call must know that bytes were skipped: a zero byte in front, which begins no chunk, tells it.
             self._data = b"\0" + self._data[offset:]
+        else:
+            self._data = self._data[start:]
         chunks: list[ChunkCodes] = []
         for one, codes in zip(located, self._decoder.codes([one.chunk for one in located]), strict=True):
             chunks += self._missing_before(one)
@@ -173,8 +180,8 @@ class ContainerReader:
 
     def _candidate(self, offset: int) -> int:
         """The next position at which a chunk may begin."""
-        candidates = [at for mark in (CHUNK, LAST) if (at := self._data.find(bytes([mark]), offset)) >= 0]
-        return min(candidates, default=len(self._data))
+        match = FIRST_BYTE.search(self._data, offset)
+        return len(self._data) if match is None else match.start()
 
     def _chunk_at(self, offset: int) -> Chunk | str:
         """The chunk at ``offset``; ``incomplete`` where its end is not read yet, ``none`` where no chunk begins."""

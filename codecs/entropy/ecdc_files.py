@@ -83,8 +83,8 @@ def released_language_model(path: Path, codec: Codec) -> LanguageModel:
         )
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise ValueError(f"{path} is no language model of the encodec package: {said}") from error
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{path} is no language model of the encodec package: {reason}") from error
     return model.eval()
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 BOX = "box"
-"""What ``Codec.from_pretrained``, ``--codec`` and ``--init`` call it."""
+"""Name of the built-in codec for ``Codec.from_pretrained``, ``--codec`` and ``--init``."""
 
 BOX_FOLDER = Path(__file__).parents[1] / BOX
 """16 kHz read speech; its ``README.md`` is the model card."""

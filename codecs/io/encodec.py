@@ -53,7 +53,7 @@ class Released:
     Source: EnCodec 3.1 and 4.1; the released ``EncodecModel``.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         causal: whether the model is causal.
         bitrates: bitrates offered, kbps.
         segment: duration of the segments, seconds, 1 % overlapping; None codes audio whole.

@@ -1,13 +1,13 @@
-"""Where a run or codec lies that somebody names, and what is said where it lies nowhere."""
+"""Paths of runs and codecs by the names that users give, and the message where there is none."""
 
 from difflib import get_close_matches
 from pathlib import Path
 
-SHOWN = 20
-"""Names listed."""
+MOST_NAMES = 20
+"""Largest number of names that a message lists."""
 
 RUNS = "runs"
-"""Where runs are kept where nothing else is said."""
+"""Default folder of runs."""
 
 
 def located(name: Path | str) -> Path:
@@ -32,6 +32,6 @@ def missing(name: str) -> str:
     there = sorted(one.name for one in parent.iterdir() if one.is_dir() and not one.name.startswith("."))
     close = get_close_matches(path.name, there, n=1)
     near = f" (did you mean {parent / close[0]}?)" if close else ""
-    listed = ", ".join(there[:SHOWN]) + (", …" if len(there) > SHOWN else "")
+    listed = ", ".join(there[:MOST_NAMES]) + (", …" if len(there) > MOST_NAMES else "")
     where = "the working directory" if parent == Path() else parent
     return f"there is no {name}{near}; {where} holds: {listed or 'nothing'}"

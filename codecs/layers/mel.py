@@ -47,7 +47,7 @@ class MelSpectrogram(nn.Module):
     """Mel spectrogram in float32 under any autocast.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
         window_length: STFT window in samples; the hop is a quarter of it.
         n_mels: number of mel bands.
         scale: ``htk`` (unit peaks) or ``slaney`` (unit areas).

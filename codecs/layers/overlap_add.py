@@ -45,11 +45,15 @@ class OverlapAdd(LayerStream):
             self.tail = x.new_zeros(x.shape[0], self.out_channels, self.window - self.stride)
         added = self.tail
         if x.shape[-1]:
+            # The windows of this piece begin where those of the last one ended to begin: what these added beyond is the
+            # tail, and lies over the first samples here.
             added = self.function(x)
             added[..., : self.tail.shape[-1]] += self.tail
+        # The next piece's first window begins at ``ready``; samples before it are complete.
         ready = x.shape[-1] * self.stride
         self.tail = added[..., ready:].clone()
         output = added[..., : added.shape[-1] - self.right] if last else added[..., :ready]
+        # The first pieces may give fewer samples than are cut on the left: ``left`` counts those still to be cut.
         cut = min(self.left, output.shape[-1])
         self.left -= cut
         return self.finish(output[..., cut:])
@@ -57,6 +61,7 @@ class OverlapAdd(LayerStream):
 
 def transposed_stream(module: nn.ConvTranspose1d, left: int, right: int) -> OverlapAdd:
     """A stream through a transposed convolution, with ``left`` and ``right`` samples cut from its output."""
+    # Overlapping windows would add a bias several times: it is added to complete samples.
     bias = module.bias
     (stride,), (taps,) = module.stride, module.kernel_size
     return OverlapAdd(

@@ -57,6 +57,7 @@ class SlidingWindow(LayerStream):
         if not self.started and self.length < self.needed:
             self.held = self._extended(x, 0, 0)
             return self._short(self.held) if last else self._nothing(x)
+        # Padding goes before the first piece that is used and after the last one; pieces between have none.
         held = self._extended(x, 0 if self.started else self.left, self.right(self.length) if last else 0)
         self.started = True
         count = max((held.shape[-1] - self.ahead - self.window) // self.stride + 1, 0)
@@ -79,6 +80,7 @@ class SlidingWindow(LayerStream):
             extended[..., left : left + n_held] = self.held
         activate(self.activation, x, extended[..., left + n_held : end])
         if self.mode == "reflect":
+            # The samples at the ends are mirrors, which are not repeated: hence ``+ 1`` and ``- 1``.
             extended[..., :left] = extended[..., left + 1 : 2 * left + 1].flip(-1)
             extended[..., end:] = extended[..., end - right - 1 : end - 1].flip(-1)
         else:

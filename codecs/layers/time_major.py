@@ -54,7 +54,7 @@ def lay_out(network: nn.Module) -> None:
     Shapes and values stay. Weights that are computed, as by weight norm, are left as they are.
 
     Args:
-        network: on the CPU.
+        network: network on the CPU.
     """
     for module in network.modules():
         if not isinstance(module, nn.Conv1d | nn.ConvTranspose1d) or parametrize.is_parametrized(module):
@@ -143,11 +143,14 @@ def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
         window = (taps - 1) * dilation + 1
         flat = weight.flatten(1)
 
+        # Torch's kernels vectorise over input channels, of which there are one or two: a product over all taps of a
+        # window at once fills the vectors.
         def of_windows(x: Tensor) -> Tensor:
             windows = x.unfold(-1, window, stride)[..., ::dilation]  # [B, C, m, taps]
             return linear(windows.transpose(1, 2).flatten(2), flat, bias).mT
 
         return of_windows
+    # Torch has kernels for channels-last layouts in two dimensions only: time is the width of an image of height 1.
     plane = weight[:, :, None].contiguous(memory_format=torch.channels_last)
     return lambda x: F.conv2d(x[:, :, None], plane, bias, (1, stride), 0, (1, dilation), groups)[:, :, 0]
 
@@ -157,8 +160,14 @@ def _transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Te
     (stride,), (taps,), (dilation,), groups = module.stride, module.kernel_size, module.dilation, module.groups
     if weight.device.type != "cpu" or groups > 1 or dilation > 1:
         return lambda x: F.conv_transpose1d(x, weight, None, stride, groups=groups, dilation=dilation)
-    # Each time step adds to ``reach`` strides of the output. One matrix product gives all of these contributions. They
-    # are then shifted by one stride each and added.
+    # Each time step adds to ``reach`` strides of the output, such as two where the kernel is two strides long:
+    #
+    #     step 0   [  a0  |  b0  ]
+    #     step 1          [  a1  |  b1  ]
+    #     output   [  a0  |b0+a1 |  b1  ]
+    #
+    # One matrix product gives all of a and b. Each of the ``reach`` parts is then shifted by its number of strides and
+    # added. A kernel that is no multiple of the stride is filled up with zeros, which are cut off at the end.
     reach, channels = -(-taps // stride), weight.shape[1]
     filled = F.pad(weight, (0, reach * stride - taps)) if taps % stride else weight
     matrix = filled.mT.flatten(1).mT  # [reach * stride * C', C]
@@ -199,6 +208,7 @@ def activate(activation: Callable[[Tensor], Tensor] | None, x: Tensor, out: Tens
 
 def _snake(activation: Snake, x: Tensor, out: Tensor) -> None:
     alpha, inverse = activation.factors()  # float32 or wider, in which all is computed
+    # Four operations on a whole tensor would read and write it in main memory four times; on a block, once.
     steps = max(1, CACHED // max(1, x.shape[0] * x.shape[1]))
     for block, target in zip(x.split(steps, dim=-1), out.split(steps, dim=-1), strict=True):
         wide = block.to(alpha.dtype)

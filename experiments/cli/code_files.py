@@ -8,7 +8,7 @@ from pathlib import Path
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.entropy.file_coder import CodingResult, CodingSettings
 from codeclab.codecs.entropy.many_files import CODES, CodingTotals, code_files, file_pairs
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
@@ -25,16 +25,15 @@ def note_precision(command: str, precision: str, device: str) -> None:
 
 
 def print_results(command: str, results: list[CodingResult], spent: float) -> None:
-    """Print errors and damage on standard error, and a line of totals: files, hours, kbps and times real time."""
+    """Print errors and damage on standard error, and a line of totals: files, duration, kbps and times real time."""
     for result in results:
         if result.coded is None:
             print(f"codeclab {command}: {result.error}", file=sys.stderr)
         for damage in result.coded.damage if result.coded else ():
             print(f"codeclab {command}: {result.source} is damaged, {damage}", file=sys.stderr)
     totals = CodingTotals.of(results)
-    length = f"{totals.seconds / 3600:.2f} hours" if totals.seconds >= 3600 else f"{totals.seconds:.1f} s"
     speed = f"{totals.seconds / spent:.1f} times real time"
-    print(f"{counted(totals.files, 'file')}, {length}, {totals.kbps:.3g} kbps, {speed}")
+    print(f"{counted(totals.files, 'file')}, {duration(totals.seconds)}, {totals.kbps:.3g} kbps, {speed}")
 
 
 def run(command: str, argv: list[str]) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from codeclab.benchmarks.speed.in_turns import describe_machine
+from codeclab.benchmarks.speed.machine import describe_machine
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.timing import in_threads
 from codeclab.experiments.cli.options.speed import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.recipes import codec_from_recipe
@@ -71,18 +72,15 @@ def _check(options: argparse.Namespace) -> None:
 def run(command: str, argv: list[str]) -> int:
     """``codeclab speed``; returns the exit status."""
     options, flags = make_parser().parse_known_args(argv)
-    before = torch.get_num_threads()
+    usual = torch.get_num_threads() if options.what == "train" else 1
     try:
         _check(options)
-        if options.what != "train" or options.threads:
-            torch.set_num_threads(options.threads or 1)
-        title = f"{date.today().isoformat()}, {describe_machine()}"
-        table = timed(options, flags)
+        with in_threads(options.threads or usual):
+            title = f"{date.today().isoformat()}, {describe_machine()}"
+            table = timed(options, flags)
     except (ValueError, OSError) as error:
         print(f"codeclab speed: {error}", file=sys.stderr)
         return 2
-    finally:
-        torch.set_num_threads(before)
     text = "\n".join([f"{title}:", "", *table.lines, *(f"\n* {note}" for note in table.notes)]) + "\n"
     print(text, end="")
     if options.output:

@@ -76,6 +76,7 @@ class Tree:
         section, _, name = slot.partition(".")
         home = self.settings.setdefault(section, {})
         before = home.get(name)
+        # A list replaces the recipe's as a whole: which of its parts one of another list takes over from is undefined.
         if append or isinstance(value, list):
             present = before if append and isinstance(before, list) else []
             added = [self._read(slot, one) for one in (value if isinstance(value, list) else [value])]
@@ -152,11 +153,13 @@ class Tree:
         base = self.slots[slot]
         former, _ = read_node(slot, base, before)
         kind, _ = read_node(slot, base, part) if part else (None, {})
-        if part is not None and kind is former:
+        if part is not None and kind is former:  # not an exchange: what is given is laid over the recipe's
             return as_part(part["class_path"], given(before) | given(part))
         self.swapped.add(slot)
         if part is None or kind is None:
             return None
+        # The other arguments were chosen for the former class: even one of the same name (a width, a decay) means
+        # something else in another. The dimension follows the encoder's, so it is not worth a line.
         shared = set(SHARED) & set(arguments(kind))
         lost = [key for key in given(before) if key not in shared and key != "dimension"]
         if lost and former is not None:

@@ -50,22 +50,27 @@ def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
     if count < 4:
         return None
     blocks = energy[: count * block].reshape(count, block).mean(axis=1)
+    # Noise is what ends level: a tail that still fades is cut, not covered, and nothing is subtracted.
     tenth = max(count // 10, 1)
     last, before = blocks[-tenth:].mean(), blocks[-2 * tenth : -tenth].mean()
     noise = last if last > STEADY * before else 0.0
+    # The response ends at the first block that is hardly above that, or above the rounding of 16-bit files.
     low = np.flatnonzero(blocks <= max(ABOVE_NOISE * last, blocks.max() * 1e-12))
     end = int(low[0]) if len(low) else count
     if end < 3:
         return None
+    # A line through the levels tells the decay in dB a block, and with it the energy after the end: a geometric series.
     levels = 10 * np.log10(blocks[:end] - noise)
     slope, start = np.polyfit(np.arange(end), levels, 1)
     if slope >= 0:
         return None
     per_block = 10 ** (slope / 10)
     missing = 10 ** ((start + slope * (end - 0.5)) / 10) * block * per_block**0.5 / (1 - per_block)
+    # Schroeder's curve: the energy that is still to come after each sample, with that of the missing tail.
     curve = np.cumsum(energy[: end * block][::-1] - noise)[::-1] + missing
     decay = 10 * np.log10(np.maximum(curve / curve[0], 1e-30))
     lowest = FIT_TO if levels[-1] - levels[0] <= FIT_TO else LEAST_TO
+    # The direct sound is left out (above FIT_FROM), and so is what the estimate of the tail decides (below `lowest`).
     fitted = np.flatnonzero((decay <= FIT_FROM) & (decay >= lowest))
     if decay[-1] > lowest or len(fitted) < 2:
         return None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codeclab.benchmarks.listening.design import ListeningTest
-from codeclab.benchmarks.listening.figures import keep_figures
+from codeclab.benchmarks.listening.figures import store_figures
 from codeclab.benchmarks.listening.ratings import read_folder
 from codeclab.benchmarks.listening.results import analyse, markdown, write_results
 from codeclab.benchmarks.listening.screening import SCREENINGS
@@ -27,5 +27,5 @@ def analyse_test(folder: Path, screening: str) -> Iterator[str]:
     results = analyse(read_folder(folder, test), test, SCREENINGS[screening])
     files = write_results(results, folder)
     yield markdown(results)
-    yield from keep_figures(results, folder)
+    yield from store_figures(results, folder)
     yield f"Written to {folder}: {', '.join(path.name for path in files)}"

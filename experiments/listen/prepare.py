@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from codeclab.benchmarks.listening.design import ListeningTest
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.choose_clips import available_clips, choose_clips
 from codeclab.experiments.listen.request import ListeningRequest
@@ -66,5 +66,5 @@ def _describe(test: ListeningTest) -> list[str]:
         f"Listening test {test.id}: {counted(len(clips), 'clip')} ({domains}), "
         f"{counted(len(test.conditions), 'condition')}, "
         f"{counted(round(share * len(test.pages)), 'page')} a listener; to hear every version twice takes "
-        f"{max(1, round(2 * seconds / 60))} min."
+        f"about {duration(2 * seconds)}."
     ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from codeclab.benchmarks.baselines import Baseline, make_baseline
-from codeclab.benchmarks.baselines.measure import asked_rates
+from codeclab.benchmarks.baselines.measure import requested_rates
 from codeclab.benchmarks.baselines.registry import describe_baseline, named_codec
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import evaluating, offered
@@ -155,7 +155,7 @@ def _named(word: str, unheard: Iterable[Source]) -> Subject:
 def _of_baseline(make: Callable[[], Baseline], bitrates: Sequence[float] | None) -> Subject:
     try:
         baseline = make()
-        requested = asked_rates(baseline, bitrates)
+        requested = requested_rates(baseline, bitrates)
     except RuntimeError as error:
         raise RecipeError(str(error)) from error
     return Subject(baseline.name, {rate: rate for rate in requested}, baseline=describe_baseline(baseline))

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from codeclab.benchmarks.tables.grid import duration
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, duration
 
 SIZES = ("batches", "batch_size", "seconds")
 

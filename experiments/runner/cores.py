@@ -1,10 +1,7 @@
 """The cores that rows share: a process held to its part of them."""
 
 import os
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
-
-import torch
+from collections.abc import MutableMapping
 
 from codeclab.experiments.data.cores import leave_cores, usable_cores
 
@@ -23,14 +20,3 @@ def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
     for variable in (OPENMP, *OTHERS):
         environment.setdefault(variable, str(threads))
     leave_cores(environment)
-
-
-@contextmanager
-def in_threads(threads: int) -> Iterator[None]:
-    """Make torch compute in this number of threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

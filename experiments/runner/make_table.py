@@ -12,13 +12,14 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.tables.render import write_table
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
+from codeclab.codecs.timing import in_threads
 from codeclab.codecs.wording import by_number, counted, did_you_mean
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.compute import Compute, describe_compute
-from codeclab.experiments.runner.cores import in_threads, threads_each
+from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft, TableRequest, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, slug
 from codeclab.experiments.runner.launcher import LocalLauncher

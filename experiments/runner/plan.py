@@ -6,13 +6,12 @@ from pathlib import Path
 
 import torch
 
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.fit_language_model import has_language_model, model_steps
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runs.disk import free_bytes
-from codeclab.experiments.runs.progress import clock
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
 
@@ -38,7 +37,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
         spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
         spread += f" in {counted(threads_each(at_a_time), 'thread')} each" if None in slots else ""
         bound = "about" if abreast == at_a_time else "at most about"
-        lines.append(f"  training takes {bound} {clock(most)} on {device_name}{spread}; measuring comes on top")
+        lines.append(f"  training takes {bound} {duration(most)} on {device_name}{spread}; measuring comes on top")
     elif elsewhere and any(any(draft.left) for draft in drafts):
         lines.append("  not timed here: rows run on the cluster")
     new = [draft.size for draft in drafts for job in draft.jobs if job.steps and not job.folder.last.is_file()]
@@ -65,7 +64,7 @@ def _row_plan(draft: Draft) -> str:
     if not left:
         return f"{seeds}trained" + ("" if all(map(has_language_model, draft.jobs)) else model)
     share = f"{left:,} of " * (left < total) + counted(total, "batch", "batches")
-    time = "" if draft.seconds is None else f", about {clock(left * draft.seconds)}"
+    time = "" if draft.seconds is None else f", about {duration(left * draft.seconds)}"
     return f"{seeds}{share}{time}{model}"
 
 

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.receptive_field import receptive_field
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, duration
 from codeclab.discriminators.ensemble import Ensemble
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs.progress import clock
 from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.profiling import now
 
@@ -130,7 +129,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     lines.append(f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} at a time)")
     total = seconds * data.batch_size * max_steps
     lines.append(
-        f"time           about {clock(total)} on this machine's {device.type} "
+        f"time           about {duration(total)} on this machine's {device.type} "
         f"({seconds * data.batch_size:.2f} s a batch, from one item timed here)"
     )
     return "\n".join(lines)

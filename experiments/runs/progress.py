@@ -15,6 +15,7 @@ from rich.text import Text
 
 from codeclab.benchmarks.evaluate.progress import bar_columns
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.wording import duration
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.train.logs import TrainingLogs
 
@@ -33,18 +34,6 @@ class TrainingBar(Progress):
 def training_bar() -> Progress:
     """The bar of a training run; drawn only in a terminal, on standard error."""
     return TrainingBar(*bar_columns(), console=Console(stderr=True), disable=not sys.stderr.isatty())
-
-
-DAY = 24 * 3600
-
-
-def clock(seconds: float) -> str:
-    """Seconds as ``2:03``, ``1:02:03`` or, from two days on, ``3 days``."""
-    if seconds >= 2 * DAY:
-        return f"{seconds / DAY:.0f} days"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 FIRST_LINE = 10
@@ -104,8 +93,8 @@ class RunProgress(Callback):
         elif done == FIRST_LINE or now - self._said >= BETWEEN_LINES or step == total:
             speed = pace(step - self._paced[1], now - self._paced[0])
             left = (now - self._timed[0]) / (step - self._timed[1]) * (total - step)
-            parts = [f"{self.name}: batch {step}/{total}", speed, f"{clock(now - self.began)} spent"]
-            print(", ".join([*parts, f"{clock(left)} left", *self._figures(trainer)]), file=sys.stderr, flush=True)
+            parts = [f"{self.name}: batch {step}/{total}", speed, f"{duration(now - self.began)} spent"]
+            print(", ".join([*parts, f"{duration(left)} left", *self._figures(trainer)]), file=sys.stderr, flush=True)
             self._said, self._paced = now, (now, step)
         elif done == 1:  # the first batch has what is done once: k-means, compilation, first touches of memory
             self._paced = self._timed = now, step

@@ -9,8 +9,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from codeclab.benchmarks.evaluate.scoring import EXPECTED_ERRORS, reason
-from codeclab.benchmarks.metrics.registry import METRICS, MetricFunction
+from codeclab.benchmarks.evaluate.scoring import Pending, Scorer
+from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.train.batch import ValidationBatch
@@ -116,26 +116,27 @@ def _measure(module: lightning.LightningModule, output: ValidationOutput, stage:
     experiment = cast("CodecExperiment", module)
     clips, sample_rate = output.clips, experiment.codec.sample_rate
     for suffix, decoded in output.decoded.items():
-        for name in experiment.validation_metrics:
-            if suffix.endswith("kbps") and name.startswith("visqol"):
-                continue  # ViSQOL takes seconds per clip, so it runs at the main and the lowest bitrate only
-            metric = METRICS[name].load()
-            scores = [
-                _score(metric, original[:, :length].cpu(), coded[:, :length].cpu(), sample_rate, name, clip)
-                for clip, original, coded, length in zip(clips.names, clips.audio, decoded, clips.lengths, strict=True)
+        # ViSQOL takes seconds per clip, so it runs at the main and the lowest bitrate only.
+        skipped = ("visqol",) if suffix.endswith("kbps") else ()
+        names = [name for name in experiment.validation_metrics if not name.startswith(skipped)]
+        with Scorer([METRICS[name] for name in names], workers=0) as scorer:
+            pending = [
+                scorer.submit(original[:, :length].cpu(), coded[:, :length].cpu(), sample_rate)
+                for original, coded, length in zip(clips.audio, decoded, clips.lengths, strict=True)
             ]
+        for name in names:
+            scores = [_score(one, name, clip) for clip, one in zip(clips.names, pending, strict=True)]
             in_bar = name == experiment.monitored and suffix == ""
             domains = clips.domains if by_domain else None
             _log_scores(experiment, f"{stage}/{name}{suffix}", scores, domains, in_bar)
 
 
-def _score(metric: MetricFunction, original: Tensor, coded: Tensor, sample_rate: int, name: str, clip: str) -> float:
+def _score(pending: Pending, name: str, clip: str) -> float:
     """A clip's score; NaN, with a warning once, if the metric cannot score it, such as a clip that is too short."""
-    try:
-        return metric(original, coded, sample_rate)
-    except EXPECTED_ERRORS as error:
-        warn_once(__name__, f"validation: {clip} has no {name} ({reason(error)})")
-        return float("nan")
+    score = pending.settle(name)
+    if name in pending.failures:
+        warn_once(__name__, f"validation: {clip} has no {name} ({pending.failures[name]})")
+    return score
 
 
 def _log_scores(

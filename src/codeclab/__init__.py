@@ -76,10 +76,10 @@ def _part_names() -> dict[str, str]:
     modules = {name: classes[name].module for name in parts if name in classes and not name.startswith("_")}
     registry = ROOT.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
     for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
-        # Metric("name", ...), _visqol("name", ...), _other("module", "name", ...) or _distance("module", "name", ...)
+        # The name comes first, as in Metric("name", ...), or after a module, as in _other("module", "name", ...).
         if not isinstance(node, ast.Call):
             continue
-        position = {"Metric": 0, "_visqol": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func))
+        position = {"Metric": 0, "_visqol": 0, "_dnsmos": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func))
         if position is not None and isinstance(node.args[position], ast.Constant):
             modules[str(ast.literal_eval(node.args[position]))] = _METRICS
     return modules

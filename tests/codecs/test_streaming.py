@@ -244,15 +244,23 @@ def test_pieces_that_are_no_audio(audio, message):
 
 def test_a_stream_that_ended_takes_no_more():
     encoder, decoder = seanet().stream()
-    decoder.push(encoder.push(torch.zeros(1, 1, 20)))
+    codes = encoder.push(torch.zeros(1, 1, 20))
+    decoder.push(codes)
     decoder.push(encoder.flush())
     assert decoder.flush().shape[-1] <= 20
     with pytest.raises(ValueError, match="the stream has ended"):
         encoder.push(torch.zeros(1, 1, 8))
     with pytest.raises(ValueError, match="the stream has ended"):
         encoder.flush()
+    with pytest.raises(ValueError, match="the stream has ended"):
+        decoder.push(codes)
+    with pytest.raises(ValueError, match="the stream has ended"):
+        decoder.flush()
+
+
+def test_codes_of_another_codec_are_refused():
     with pytest.raises(ValueError, match="another codec"):
-        decoder.push(Codes([], None, 8, 2 * RATE, 1.0))
+        seanet().stream().decoder.push(Codes([], None, 8, 2 * RATE, 1.0))
 
 
 def recordings(codec, samples):

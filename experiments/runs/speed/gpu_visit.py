@@ -24,8 +24,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from codeclab.benchmarks.evaluate.statistics import ALL
-from codeclab.benchmarks.speed.budget import Outcome, OutOfTimeError, Part, run_command, run_parts
-from codeclab.benchmarks.speed.in_turns import describe_machine
+from codeclab.benchmarks.speed.budget import Outcome, OutOfTimeError, Task, run_command, run_tasks
+from codeclab.benchmarks.speed.machine import describe_machine
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.speed.gpu_visit_page import page
@@ -156,34 +156,34 @@ class Visit:
         self.machine = _machine()
         self.commit = _printed("git", "rev-parse", "--short", "HEAD") or "unknown commit"
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[Task]:
         """All that is done, the most important first. What a part does not need, later parts may take."""
         total = self.sizes.seconds
         row = {"seconds": max(60.0, 0.12 * total), "reserve": 0.54 * total}
         rows = [self._part(work, one, row) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
         return [
             rows[0],
-            Part("beside the released DAC", self.released, **row),
+            Task("beside the released DAC", self.released, **row),
             *self._graph_parts(row),
             *rows[1:],
-            Part("CUDA tests", self.test, 0.28 * total, 0.26 * total),
-            Part("training of EnCodec 24 kHz, `lab`", self.train, reserve=0.1 * total),
-            Part("its codec, evaluated", self.evaluate),
+            Task("CUDA tests", self.test, 0.28 * total, 0.26 * total),
+            Task("training of EnCodec 24 kHz, `lab`", self.train, reserve=0.1 * total),
+            Task("its codec, evaluated", self.evaluate),
         ]
 
-    def _part(self, work: Work, precision: str, limits: dict[str, float]) -> Part:
-        return Part(f"{work.title}, {precision}", partial(self.measure, work, precision), **limits)
+    def _part(self, work: Work, precision: str, limits: dict[str, float]) -> Task:
+        return Task(f"{work.title}, {precision}", partial(self.measure, work, precision), **limits)
 
-    def _graph_parts(self, row: dict[str, float]) -> list[Part]:
+    def _graph_parts(self, row: dict[str, float]) -> list[Task]:
         if not self.sizes.graphs:
             return []
         parts = [self._part(work, one, row) for one in self.sizes.precisions for work in GRAPH_WORKS]
         three_trainings = row | {"seconds": 1.5 * row["seconds"]}
-        return [Part("graphs equal eager", self.compare, **three_trainings), *parts]
+        return [Task("graphs equal eager", self.compare, **three_trainings), *parts]
 
     def run(self) -> bool:
         """Do all of it; returns whether no part failed."""
-        run_parts(self.parts(), self.sizes.seconds, self.keep)
+        run_tasks(self.parts(), self.sizes.seconds, self.keep)
         return not any(outcome.failure for outcome in self.outcomes)
 
     def keep(self, outcomes: Sequence[Outcome]) -> None:

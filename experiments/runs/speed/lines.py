@@ -6,12 +6,13 @@ from pathlib import Path
 from statistics import median
 
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.benchmarks.speed.arithmetic import SIDE
-from codeclab.benchmarks.speed.in_turns import HEADER, Timed, in_turns, machine_rows, machine_works
 from codeclab.benchmarks.speed.inference import time_inference
+from codeclab.benchmarks.speed.machine import SIDE, machine_rows, machine_tasks
 from codeclab.benchmarks.speed.metrics import shares, time_metrics
+from codeclab.benchmarks.speed.timed import HEADER, Timed
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.timing import in_turns
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.speed.loader_speed import time_loader
@@ -57,7 +58,7 @@ def training_speed(flags: Sequence[str], repeats: int) -> SpeedTable:
     timings = {" ".join(own): measure(own, repeats, WARM_UP) for own in rows}
     lines = [TRAINING_HEADER, *(time.row(own) for own, time in timings.items())]
     if all(time.device.type == "cpu" for time in timings.values()):
-        lines += ["", *_lines(machine_rows(in_turns(machine_works(), repeats)))]
+        lines += ["", *_lines(machine_rows(in_turns(machine_tasks(), repeats)))]
     names = ["a batch"] if given else [f"a batch in {one}" for one in PRECISIONS]
     notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, timings.values(), strict=True)]
     notes += _not_timed({time.joining_at for time in timings.values()})

@@ -1,12 +1,14 @@
 """How fast batches of audio are read."""
 
+import operator
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 
-from codeclab.benchmarks.speed.in_turns import Timed, clocked_in_turns, machine_rows, machine_works
-from codeclab.codecs.timing import seconds_of
+from codeclab.benchmarks.speed.machine import machine_rows, machine_tasks
+from codeclab.benchmarks.speed.timed import Timed
+from codeclab.codecs.timing import in_turns, seconds_of
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.build import build
 
@@ -32,16 +34,16 @@ def time_loader(flags: Sequence[str], workers: Sequence[int], repeats: int) -> l
         pass
     names = {f"a batch, {number} workers": number for number in workers}
     readings = {name: partial(seconds_a_batch, data, number) for name, number in names.items()}
-    machine = {name: partial(_seconds_again, work) for name, work in machine_works().items()}
-    taken = clocked_in_turns({**readings, **machine}, repeats)
+    machine = {name: partial(_seconds_again, task) for name, task in machine_tasks().items()}
+    taken = in_turns({**readings, **machine}, repeats, operator.call)
     audio = data.batch_size * data.seconds
     return [Timed(name, taken[name], audio, "times real time") for name in names] + machine_rows(taken)
 
 
-def _seconds_again(work: Callable[[], object]) -> float:
+def _seconds_again(task: Callable[[], object]) -> float:
     """Of a second run: processes were forked just now, which leaves each page to be copied at its next write."""
-    work()
-    return seconds_of(work)
+    task()
+    return seconds_of(task)
 
 
 def batches_of(workers: int) -> int:

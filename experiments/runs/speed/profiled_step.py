@@ -10,7 +10,7 @@ harness: ``results``, each with ``impl``, ``phases`` and ``wall_s``.
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -20,12 +20,12 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from codeclab.benchmarks.speed.device_use import DeviceUse, device_use, profiler, wait_for
-from codeclab.benchmarks.speed.in_turns import in_turns
+from codeclab.benchmarks.speed.device_use import DeviceUse, device_use, profiler, wait_for, waited_for
 from codeclab.benchmarks.speed.released_dac import SAMPLE_RATE, released_step
 from codeclab.benchmarks.speed.spread import spread
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.memory import keep_freed_memory
+from codeclab.codecs.timing import in_turns
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.process import quiet
 from codeclab.experiments.runs.speed.step_time import measure_built
@@ -146,15 +146,8 @@ class BesideReleased(Callback):
         items, seconds = audio.shape[0], audio.shape[-1] / SAMPLE_RATE
         theirs = released_step(self.checkout, items, seconds, self.sizes)
 
-        def waited_for(work: Callable[[], object]) -> Callable[[], None]:
-            def run() -> None:
-                work()
-                wait_for(device)
-
-            return run
-
         ours = partial(trainer.strategy.training_step, batch, batch_idx)
-        works = {"descript-audio-codec": waited_for(theirs), "codeclab": waited_for(ours)}
+        works = {"descript-audio-codec": waited_for(theirs, device), "codeclab": waited_for(ours, device)}
         in_turns(works, self.warm_up - 1)
         taken = in_turns(works, self.batches)
         for name, work in works.items():

@@ -13,7 +13,8 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from codeclab.benchmarks.speed.arithmetic import Arithmetic, measure_limits
+from codeclab.benchmarks.speed.arithmetic import Arithmetic
+from codeclab.benchmarks.speed.machine import measure_limits
 from codeclab.benchmarks.speed.spread import spread
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.config.files import RecipeError

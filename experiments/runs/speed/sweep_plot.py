@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, octave_axis, tidy
+from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, octave_axis, style_panel
 from codeclab.experiments.runs.speed.sweep import Point
 from codeclab.experiments.runs.speed.sweep_names import UNITS
 
@@ -43,7 +43,7 @@ def plot_sweep(name: str, points: Sequence[Point], title: str, form: str) -> byt
         (times, "Step time, ms", max(1000 * point.q75 for point in points)),
         (memory, "Peak memory, MB", max(point.peak_mb for point in points)),
     ):
-        tidy(panel, heading, "y")
+        style_panel(panel, heading, "y")
         panel.yaxis.set_major_locator(MaxNLocator(6))
         octave_axis(panel, values, label)
         panel.set_ylim(0, 1.08 * highest)  # the mark of the highest point whole

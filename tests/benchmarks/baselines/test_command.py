@@ -51,11 +51,21 @@ def failing(tmp_path: Path, toy: dict[str, Any], program: str) -> CommandBaselin
     return CommandBaseline(**toy | {"encode": command, "timeout": 0.5})
 
 
+@pytest.mark.parametrize("audio", ["wav", "s16le"])
+def test_sixteen_bits_pass_as_they_are(audio: str) -> None:
+    original = torch.arange(-32768, 32768, 7)[None] / 32768
+    command = (
+        f"{shlex.quote(sys.executable)} -I -S -c 'import shutil, sys; shutil.copy(*sys.argv[1:])' {{input}} {{output}}"
+    )
+    decoded, _ = CommandBaseline("Copy", command, command, audio=audio).transcode(original, 16000, 256)
+    assert torch.equal(decoded, original)
+
+
 def test_the_delay_is_taken_off_and_the_rate_is_the_files(toy: dict[str, Any]) -> None:
     original = torch.rand(1, 3001, generator=torch.Generator().manual_seed(0)) * 2 - 1
     decoded, kbps = CommandBaseline(**toy).transcode(original, 16000, 128)
-    whole = (original * 32767).round()
-    torch.testing.assert_close(decoded, ((whole / 256).floor() * 256 + 128) / 32767, atol=1e-6, rtol=0)
+    whole = (original * 32768).round()
+    torch.testing.assert_close(decoded, ((whole / 256).floor() * 256 + 128) / 32768, atol=1e-6, rtol=0)
     assert kbps == pytest.approx(128)  # 8 bits a sample at 16 kHz; the 8 bytes of header are not counted
 
 

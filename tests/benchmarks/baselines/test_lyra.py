@@ -79,6 +79,21 @@ def test_its_columns(lyra: LyraV2) -> None:
     assert columns["rtf_encoder"] > 0
 
 
+def test_a_mean_of_bitrates_has_the_speed_of_the_bitrate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over clips of different lengths the mean of 9.2 kbps may be 9.200000000000001."""
+    counts: list[int] = []
+
+    def encode(self: LyraV2, audio: Tensor, n_quantizers: int) -> Tensor:
+        counts.append(n_quantizers)
+        return audio
+
+    monkeypatch.setattr(LyraV2, "encode", encode)
+    monkeypatch.setattr(LyraV2, "decode", lambda self, codes: codes)
+    columns = baseline_columns(LyraV2("models"), ["rtf_encoder", "rtf_decoder"], [9.200000000000001])
+    assert list(columns["metric"]) == ["rtf_encoder", "rtf_decoder"]
+    assert set(counts) == {46}
+
+
 def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed: Callable[[str], object | None] = lambda name: object()  # noqa: E731
     monkeypatch.setattr("codeclab.benchmarks.baselines.lyra.find_spec", installed)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from codeclab.benchmarks.baselines import evaluate_baseline, make_baseline
-from codeclab.benchmarks.baselines.measure import asked_rates
+from codeclab.benchmarks.baselines.measure import requested_rates
 from codeclab.benchmarks.baselines.opus import Opus
 from codeclab.benchmarks.baselines.registry import describe_baseline
 from codeclab.benchmarks.evaluate.clip import Clip
@@ -99,8 +99,8 @@ def test_what_cannot_be_measured_is_refused(make_clip: Callable[..., Clip], monk
 
 
 def test_bitrates_by_the_baselines_own_names() -> None:
-    assert asked_rates(Steps(), [32.1, 8, 8.05]) == [8.0, 32.0]
-    assert asked_rates(Opus(), [12, 6]) == [6.0, 12.0]
+    assert requested_rates(Steps(), [32.1, 8, 8.05]) == [8.0, 32.0]
+    assert requested_rates(Opus(), [12, 6]) == [6.0, 12.0]
 
 
 def test_made_by_name() -> None:

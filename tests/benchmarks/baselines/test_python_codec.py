@@ -138,6 +138,19 @@ def test_codes_that_are_none(tmp_path: Path, given: str, message: str) -> None:
         codec.code(torch.zeros(1, 80), 800, 1)
 
 
+@pytest.mark.parametrize(
+    ("channels", "shape"), [(1, [2, 40]), (1, [2, 1, 40]), (2, [80]), (2, [1, 40]), (2, [2, 2, 20]), (1, [0])]
+)
+def test_audio_of_other_channels_is_refused(tmp_path: Path, channels: int, shape: list[int]) -> None:
+    text = (
+        f"import torch\nsample_rate, channels, codebook_sizes = 800, {channels}, [2]\n"
+        f"encode, decode = lambda audio: torch.zeros(1, 40).long(), lambda codes: torch.zeros({shape})"
+    )
+    codec = made(tmp_path, text)
+    with pytest.raises(RuntimeError, match=rf"gave \[.*it should be \[{channels}, M\] samples"):
+        codec.transcode(torch.zeros(channels, 40), 800, codec.bitrates[0])
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotInstalledError, match="imports no_such_package, which is not installed"):
         made(tmp_path, "import no_such_package\n")

@@ -6,6 +6,7 @@ import torch
 
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.entropy import coded_bits, entropy_rates, entropy_text
+from codeclab.benchmarks.evaluate.evaluate import evaluate
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
@@ -49,6 +50,17 @@ def test_a_file_spends_what_is_said(tmp_path, settings):
         # Every chunk is filled up to whole bytes, and the arithmetic coder ends with a few bits more.
         chunks = writer._chunks
         assert 0 <= 8 * writer.payload - coded_bits(codec, codes, coder) <= 40 * chunks
+
+
+def test_clips_without_a_domain_count_once():
+    """A folder without domains gives its clips the domain "all"."""
+    codec = make()
+    alone = [Clip(clip.name, "all", clip.audio, clip.sample_rate) for clip in clips()]
+    rates = entropy_rates(codec, {"none": coders_of(codec)["none"]}, alone, [12.0])
+    assert rates[["domain", "n"]].to_numpy().tolist() == [["all", 3]]
+    assert rates["seconds"].item() == pytest.approx((8000 + 24001 + 3000) / 8000)
+    together = evaluate(codec, alone, [12.0], ["codebook_usage"])
+    assert together.summary[["domain", "n"]].to_numpy().tolist() == [["all", 3]]
 
 
 def test_rates_are_of_all_samples_of_a_domain():

@@ -32,7 +32,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def server(folder: Path, said: list[str]) -> Iterator[RatingsServer]:
-    with RatingsServer(folder, said=said.append) as running:
+    with RatingsServer(folder, report=said.append) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running

@@ -5,13 +5,15 @@ import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from codeclab.benchmarks.evaluate.clip import Clip
+from codeclab.benchmarks.evaluate.scoring import Scorer
 from codeclab.benchmarks.metrics.errors import MetricError, MetricMissingError
 from codeclab.benchmarks.metrics.registry import METRICS, OTHERS, metrics_named
 from codeclab.experiments.data.module import AudioData
@@ -82,6 +84,35 @@ def test_dnsmos_is_that_of_torchmetrics(voices: list[Clip], tmp_path: Path, monk
     assert METRICS["dnsmos"].load()(audio, noisy, 16000) < found[-1] - 0.3
     with pytest.raises(MetricError, match="the estimate is silent"):
         METRICS["dnsmos"].load()(audio, 0 * audio, 16000)
+
+
+def test_four_scores_of_dnsmos_are_one_run_of_its_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's interface as it documents it, with networks that count their runs."""
+    runs: list[int] = []
+
+    def run(samples: np.ndarray, sample_rate: int) -> dict[str, float]:
+        runs.append(sample_rate)
+        loudest = float(abs(samples).max())
+        return {"ovrl_mos": loudest, "sig_mos": 2.0, "bak_mos": 3.0, "p808_mos": 4.0}
+
+    package = ModuleType("speechmos")
+    package.dnsmos = SimpleNamespace(run=run)  # type: ignore[attr-defined]
+    package.__spec__ = find_spec("json")
+    monkeypatch.setitem(sys.modules, "speechmos", package)
+    names = ["dnsmos", "dnsmos_signal", "dnsmos_background", "dnsmos_p808"]
+    metrics = [METRICS[name] for name in names]
+    original = 0.5 * torch.sin(torch.arange(16000) * 0.1)[None]
+    decoded = original.clone()
+    with Scorer(metrics, workers=0) as scorer:
+        pending = scorer.submit(original, decoded, 16000)
+        assert [pending.settle(name) for name in names] == pytest.approx([0.5, 2, 3, 4], abs=1e-3)
+        assert runs == [16000]
+        # The same tensor with other samples is another clip.
+        decoded *= 0.5
+        assert scorer.submit(original, decoded, 16000).settle("dnsmos") == pytest.approx(0.25, abs=1e-3)
+    assert [metric.load()(original, decoded, 16000) for metric in metrics] == pytest.approx([0.25, 2, 3, 4], abs=1e-3)
+    decoded *= 0.5
+    assert METRICS["dnsmos"].load()(original, decoded, 16000) == pytest.approx(0.125, abs=1e-3)
 
 
 @needs("resemblyzer", "librosa", "webrtcvad")

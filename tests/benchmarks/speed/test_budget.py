@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from codeclab.benchmarks.speed.budget import OutOfTimeError, Part, run_command, run_parts
+from codeclab.benchmarks.speed.budget import OutOfTimeError, Task, run_command, run_tasks
 
 
 class Clock:
@@ -31,14 +31,14 @@ class Clock:
 def test_each_part_has_its_limit_and_later_ones_get_what_is_left() -> None:
     clock = Clock()
     parts = [
-        Part("quick", clock.work("quick", 20), seconds=60, reserve=300),
-        Part("endless", clock.work("endless", 1e9), seconds=60, reserve=300),
-        Part("kept short", clock.work("kept short", 400), reserve=320),
-        Part("no time", clock.work("no time", 1), reserve=315),
-        Part("last", clock.work("last", 1e9)),
+        Task("quick", clock.work("quick", 20), seconds=60, reserve=300),
+        Task("endless", clock.work("endless", 1e9), seconds=60, reserve=300),
+        Task("kept short", clock.work("kept short", 400), reserve=320),
+        Task("no time", clock.work("no time", 1), reserve=315),
+        Task("last", clock.work("last", 1e9)),
     ]
     kept: list[int] = []
-    outcomes = run_parts(parts, 500, lambda done: kept.append(len(done)), clock)
+    outcomes = run_tasks(parts, 500, lambda done: kept.append(len(done)), clock)
     assert clock.given == [("quick", 60), ("endless", 60), ("kept short", 100), ("last", 320)]
     assert [one.seconds for one in outcomes] == [20, 60, 100, 0, 320]
     assert [one.failure for one in outcomes] == [
@@ -58,8 +58,8 @@ def test_a_part_that_fails_leaves_the_others() -> None:
     def fail(seconds: float) -> None:
         raise KeyError("batch")
 
-    parts = [Part("a", lambda s: done.append("a")), Part("b", fail), Part("c", lambda s: done.append("c"))]
-    outcomes = run_parts(parts, 60, lambda so_far: None)
+    parts = [Task("a", lambda s: done.append("a")), Task("b", fail), Task("c", lambda s: done.append("c"))]
+    outcomes = run_tasks(parts, 60, lambda so_far: None)
     assert done == ["a", "c"]
     assert [one.failure for one in outcomes] == ["", "KeyError: 'batch'", ""]
 

@@ -76,7 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
-    with RatingsServer(folder, said=lambda line: None) as server:
+    with RatingsServer(folder, report=lambda line: None) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server.address

@@ -97,20 +97,20 @@ def test_the_plan_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     drafts = [first, second, Draft(RowSpec("Bad"), error="no such part"), Draft(RowSpec("P", only_published=True))]
     lines = describe_plan(drafts, tmp_path / "not yet" / "there", [], elsewhere=False).splitlines()
     assert lines[:4] == [
-        "  First       2 seeds, 140 of 200 batches, about 1:10:00",
-        "  Second one  100 batches, about 1:40:00",
+        "  First       2 seeds, 140 of 200 batches, about 1 h 10 min",
+        "  Second one  100 batches, about 1 h 40 min",
         "  Bad         cannot be made: no such part",
         "  P           the paper's figures only",
     ]
-    assert lines[4].startswith("  training takes about 2:50:00 on ")
+    assert lines[4].startswith("  training takes about 2 h 50 min on ")
     # Three runs of a GiB, and half of one for the checkpoint that is written beside the old.
     assert lines[5] == "  disk: about 3.5 GiB needed, 3.0 GiB free: NOT ENOUGH, rows will fail when it is full"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     beside = describe_plan(drafts, tmp_path, [None, None], elsewhere=False)
-    assert "takes about 1:40:00 on this machine's CPU, 2 rows at a time in 3 threads each;" in beside
-    assert "takes about 1:40:00 on" in describe_plan(drafts, tmp_path, ["0", "1"], elsewhere=False)
+    assert "takes about 1 h 40 min on this machine's CPU, 2 rows at a time in 3 threads each;" in beside
+    assert "takes about 1 h 40 min on" in describe_plan(drafts, tmp_path, ["0", "1"], elsewhere=False)
     shared = describe_plan(drafts, tmp_path, ["0", "0"], elsewhere=False)
-    assert "takes at most about 2:50:00 on" in shared
+    assert "takes at most about 2 h 50 min on" in shared
     assert ", 2 rows at a time" in shared
     untimed = Draft(RowSpec("C"), [job("c", tmp_path)], [100])
     assert "not timed here" in describe_plan([untimed], tmp_path, [], elsewhere=True)

@@ -25,7 +25,7 @@ def run(tmp_path, capsys, seconds, total, logs=None, start=0.0):
 
 def test_lines_come_by_time(tmp_path, capsys):
     lines = run(tmp_path, capsys, 0.5, 1000)
-    assert lines[0] == "run: batch 10/1000, 2 batches/s, 0:05 spent, 8:15 left, spectral 1.5"
+    assert lines[0] == "run: batch 10/1000, 2 batches/s, 5 s spent, 8 min 15 s left, spectral 1.5"
     assert [line.split(",")[0] for line in lines] == [
         f"run: batch {step}/1000" for step in (10, 250, 490, 730, 970, 1000)
     ]  # fmt: skip
@@ -33,7 +33,7 @@ def test_lines_come_by_time(tmp_path, capsys):
 
 def test_what_is_done_once_is_not_taken_for_a_batch(tmp_path, capsys):
     lines = run(tmp_path, capsys, 0.5, 1000, start=30.0)
-    assert lines[0] == "run: batch 10/1000, 2 batches/s, 0:35 spent, 8:15 left, spectral 1.5"
+    assert lines[0] == "run: batch 10/1000, 2 batches/s, 35 s spent, 8 min 15 s left, spectral 1.5"
 
 
 def test_slow_batches_have_a_line_each_two_minutes(tmp_path, capsys):
