@@ -153,12 +153,11 @@ def evaluate(
     metrics = one_of_each(metrics)
     metrics_named(metrics)
     path: Path | None
-    folder = None if data is None else without_synthetic(str(data))
     if isinstance(codec, str | Path):
         path, codec = Path(codec), Codec.from_pretrained(codec)
     else:
         path = None
-    module = data_of(path, folder, codec, sample_rate)
+    module = data_of(path, None if data is None else str(data), codec, sample_rate)
     limit(module, clips, seconds, max_left_out)
     wanted = bitrates if bitrates is None or isinstance(bitrates, int) else list(bitrates)
     rates = pick_bitrates(codec.bitrates, wanted) if codec.bitrates else wanted

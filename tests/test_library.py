@@ -126,6 +126,24 @@ def test_train_then_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         codeclab.train("encodec_24khz", model__quantizer="Nope")
 
 
+def test_a_run_is_evaluated_on_the_synthetic_corpus_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    for split in ("train", "valid", "test"):
+        (tmp_path / "audio" / split).mkdir(parents=True)
+        noise = torch.randn(24000, generator=torch.Generator().manual_seed(len(split)))
+        soundfile.write(tmp_path / "audio" / split / f"of_the_run_{split}.wav", (0.1 * noise).numpy(), 24000)
+    settings = TINY | {"trainer__max_steps": 1}
+    run = codeclab.train(
+        "encodec_24khz", data=tmp_path / "audio", run="mine", scale="laptop", runs=tmp_path / "runs", **settings
+    )
+
+    def names(data: str | None) -> list[str]:
+        return list(codeclab.evaluate(run.folder, data=data, metrics=["si_sdr"], device="cpu").per_file["name"])
+
+    assert [name.rpartition("/")[2] for name in names(None)] == ["of_the_run_test.wav"]
+    assert not any("of_the_run" in name for name in names("synthetic"))
+
+
 def test_a_baseline_is_evaluated_too(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     tone = 0.3 * torch.sin(torch.arange(16000) * 0.05)

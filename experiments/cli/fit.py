@@ -13,7 +13,6 @@ from codeclab.experiments.config.parts import all_slots, find_part
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runs.build import build_typed, make_parser
 from codeclab.experiments.runs.non_finite import is_non_finite
-from codeclab.experiments.train.parts import import_parts
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -58,7 +57,6 @@ def explain(command: str, words: Words) -> None:
     help_settings = [(name, value) for name, value in words.settings if name.endswith(".help")]
     if not (help_settings or words.help_all):
         return
-    import_parts()
     for name, value in help_settings:
         slot = name.removesuffix(".help")
         if slot in all_slots():

@@ -12,7 +12,6 @@ from codeclab.experiments.config.scales import apply_scale, read_scale
 from codeclab.experiments.config.tree import Tree
 from codeclab.experiments.config.words import Words
 from codeclab.experiments.data.named import without_synthetic
-from codeclab.experiments.train.parts import import_parts
 from codeclab.quantizers.base import Quantizer
 
 NO_CHOICE: dict[str, Any] = {"bitrates": None, "bitrate": None, "ensemble_per_bandwidth": False, "rate_sampling": None}
@@ -81,7 +80,6 @@ def read_request(words: Words) -> Request:
         RecipeError: unknown recipe, scale, part or argument, with those that exist.
     """
     request = Request(dry_run=words.dry_run or words.print_config, scale=words.scale)
-    import_parts()
     if words.scale:
         read_scale(words.scale)
     configs: list[dict[str, Any]] = []

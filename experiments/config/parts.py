@@ -12,7 +12,7 @@ from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.moved import moved
 from codeclab.experiments.config.part_names import INTERNAL
-from codeclab.experiments.train.parts import classes_in
+from codeclab.experiments.train.parts import classes_in, import_parts
 
 SHARED = ("dimension", "channels", "strides", "n_codebooks", "codebook_size")
 """Arguments that mean the same in every part: a part that is swapped in takes them over from the recipe's."""
@@ -47,10 +47,14 @@ def slots(owner: type) -> dict[str, type]:
 
 
 def all_slots() -> dict[str, type]:
-    """Every slot for a part, as a flag writes it (``model.quantizer``), with the part's base class."""
+    """Every slot for a part, as a flag writes it (``model.quantizer``), with the part's base class.
+
+    The project's parts are imported for that, so that they can be named.
+    """
     from codeclab.experiments.data.module import AudioData
     from codeclab.experiments.train.module import CodecExperiment
 
+    import_parts()
     bases = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
     return bases | {f"data.{name}": base for name, base in slots(AudioData).items()}
 

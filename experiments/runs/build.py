@@ -264,4 +264,5 @@ class BareCLI(CodecCLI):
 
 def make_parser(command: str) -> LightningArgumentParser:
     """The parser of ``fit``, ``validate`` or ``test``: what it knows, and its help."""
+    import_parts()  # whose names help lists
     return BareCLI(command, Request(), Notes()).parser

@@ -8,13 +8,11 @@ from codeclab.experiments.config.hints import choices_of, hints_of
 from codeclab.experiments.config.parts import LINKED, all_slots, arguments, subclasses
 from codeclab.experiments.runs.arguments import OWNERS
 from codeclab.experiments.runs.build import make_parser
-from codeclab.experiments.train.parts import import_parts
 
 
 @cache
 def flags_of(command: str) -> dict[str, list[str]]:
     """The flags of ``fit``, ``validate`` or ``test``, and the values each may have; empty if these cannot be listed."""
-    import_parts()
     own = [*words.make_parser(command)._actions, *make_parser(command)._actions]
     choices: dict[str, list[str]] = {flag: [] for action in own for flag in action.option_strings}
     choices = {flag: values for flag, values in choices.items() if not flag.startswith("--print_shtab")}
