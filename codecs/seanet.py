@@ -79,7 +79,10 @@ class SkipLSTM(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """``[B, C, T]`` to the same shape."""
         steps = latent.permute(2, 0, 1)
-        output = lstm_in_graph(self.lstm, steps) if torch.compiler.is_exporting() else self.lstm(steps)[0]
+        if torch.compiler.is_exporting():
+            return lstm_in_graph(self.lstm, steps).permute(1, 2, 0) + latent
+        zeros = steps.new_zeros(self.lstm.num_layers, latent.shape[0], self.lstm.hidden_size)
+        output, _ = self.lstm(steps, (zeros, zeros))
         return output.permute(1, 2, 0) + latent
 
     def stream(self) -> LayerStream:

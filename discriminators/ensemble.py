@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from codeclab.codecs.layers.fan_out import fan_out
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 
 POWER_ITERATIONS = 15
@@ -32,7 +33,9 @@ class Ensemble(Discriminator):
 
     def forward(self, audio: Tensor) -> list[DiscriminatorOutput]:
         """``[B, C, N]`` to the outputs of all discriminators, in order."""
-        return [output for discriminator in self.discriminators for output in discriminator(audio)]
+        views = fan_out(audio, len(self.discriminators))
+        pairs = zip(self.discriminators, views, strict=True)
+        return [output for discriminator, view in pairs for output in discriminator(view)]
 
 
 def reseeded_copy(module: AnyModule, seed: int) -> AnyModule:

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from codeclab.codecs.layers.fan_out import fan_out
 from codeclab.codecs.wording import counted
+from codeclab.discriminators.base import DiscriminatorOutput
 from codeclab.discriminators.leaky_convolution import leaky_convolution
 
 
@@ -44,6 +46,11 @@ class ConvStack(nn.Module):
             maps = leaky_convolution(conv, maps, self.negative_slope)
             features.append(maps)
         return features
+
+
+def outputs_of(networks: nn.ModuleList, audio: Tensor) -> list[DiscriminatorOutput]:
+    """The output of each network for the same audio ``[B, C, N]``, in order."""
+    return [network(view) for network, view in zip(networks, fan_out(audio, len(networks)), strict=True)]
 
 
 def check_audio(audio: Tensor, channels: int, min_samples: int, name: str) -> None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
-from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized
+from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, outputs_of, peak_normalized
 from codeclab.discriminators.period_convolution import period_conv2d
 
 
@@ -146,4 +146,4 @@ class MultiPeriodDiscriminator(Discriminator):
         check_audio(audio, self.channels, max(self.periods) + 1, type(self).__name__)
         if self.normalize_input:
             audio = peak_normalized(audio)
-        return [network(audio) for network in self.networks]
+        return outputs_of(self.networks, audio)

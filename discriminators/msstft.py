@@ -7,7 +7,15 @@ from torch import Tensor, nn
 from codeclab.codecs.layers.stft import STFT
 from codeclab.codecs.wording import counted
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
-from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, join_channels, spectrum_maps, split_channels
+from codeclab.discriminators.layers import (
+    ConvStack,
+    check_audio,
+    conv2d,
+    join_channels,
+    outputs_of,
+    spectrum_maps,
+    split_channels,
+)
 
 
 class STFTNetwork(nn.Module):
@@ -125,8 +133,8 @@ class MSSTFTDiscriminator(Discriminator):
         """
         check_audio(audio, self.channels, max(self.n_ffts), type(self).__name__)
         if not self.separate_channels or self.channels == 1:
-            return [network(audio) for network in self.networks]
-        outputs = [network(split_channels(audio)) for network in self.networks]
+            return outputs_of(self.networks, audio)
+        outputs = outputs_of(self.networks, split_channels(audio))
         return [
             DiscriminatorOutput(
                 join_channels(logits, self.channels), [join_channels(maps, self.channels) for maps in features]

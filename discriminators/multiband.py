@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from codeclab.codecs.layers.stft import STFT
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
-from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, peak_normalized, spectrum_maps
+from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, outputs_of, peak_normalized, spectrum_maps
 
 Bands = Sequence[tuple[float, float]]
 
@@ -120,4 +120,4 @@ class MultiBandSTFTDiscriminator(Discriminator):
         check_audio(audio, self.channels, self.min_samples, type(self).__name__)
         if self.normalize_input:
             audio = peak_normalized(audio)
-        return [network(audio) for network in self.networks]
+        return outputs_of(self.networks, audio)

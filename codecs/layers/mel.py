@@ -1,13 +1,13 @@
 """Mel spectrograms, in the two conventions of the papers."""
 
 import warnings
-from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
 
+from codeclab.codecs.layers.fan_out import fan_out
 from codeclab.codecs.layers.stft import STFT, Padding
 
 MelScale = Literal["htk", "slaney"]
@@ -34,13 +34,28 @@ def mel_filterbank(
         )
 
 
-def joined_spectra(spectrograms: Iterable[nn.Module], audio: Tensor) -> tuple[Tensor, list[int]]:
+def joined_spectra(spectrograms: nn.ModuleList, audio: Tensor) -> tuple[Tensor, list[int]]:
     """Spectrograms of audio ``[B, C, N]``, flattened and joined to ``[M]``, and the number of values of each.
 
     Elementwise operations then take one call for all spectrograms.
     """
-    parts = [spectrogram(audio).flatten() for spectrogram in spectrograms]
+    views = fan_out(audio, len(spectrograms))
+    parts = [spectrogram(view).flatten() for spectrogram, view in zip(spectrograms, views, strict=True)]
     return torch.cat(parts), [len(part) for part in parts]
+
+
+class _PowerMels(torch.autograd.Function):
+    """``parts.square() @ filterbank``, whose backward pass is one product and one multiplication."""
+
+    @staticmethod
+    def forward(ctx: Any, parts: Tensor, filterbank: Tensor, slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(parts, slopes)
+        return parts.square() @ filterbank
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        parts, slopes = ctx.saved_tensors
+        return parts * (gradient @ slopes), None, None
 
 
 class MelSpectrogram(nn.Module):
@@ -62,6 +77,7 @@ class MelSpectrogram(nn.Module):
     """
 
     filterbank: Tensor
+    slopes: Tensor
 
     def __init__(
         self,
@@ -97,6 +113,7 @@ class MelSpectrogram(nn.Module):
         filterbank = mel_filterbank(sample_rate, window_length, n_mels, scale, f_min, f_max)
         if power == 2:  # the input is interleaved squares of real and imaginary parts; the product also adds each pair
             filterbank = filterbank.repeat_interleave(2, dim=0)
+            self.register_buffer("slopes", 2 * filterbank.T.contiguous(), persistent=False)
         self.register_buffer("filterbank", filterbank, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -105,4 +122,5 @@ class MelSpectrogram(nn.Module):
         with torch.autocast(device_type=audio.device.type, enabled=False):
             if self.power == 1:
                 return spectrum.abs() @ self.filterbank
-            return torch.view_as_real(spectrum).square().flatten(-2) @ self.filterbank
+            parts = torch.view_as_real(spectrum).flatten(-2)
+            return cast(Tensor, _PowerMels.apply(parts, self.filterbank, self.slopes))

@@ -7,25 +7,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.real_fourier import RealSTFT
+from codeclab.codecs.layers.shared_spectra import shared_spectra
 
 Padding = Literal["none", "centre", "same", "matched"]
 
 
-class _RealFourier(torch.autograd.Function):
-    """``torch.fft.rfft``, whose backward pass is a real transform, too.
+class _Transform(torch.autograd.Function):
+    """The spectra ``[B, T, F]`` of overlapping windows of audio ``[B, N]``.
 
-    PyTorch's own is a complex transform of twice the length, of which it drops the imaginary part.
+    Not ``torch.stft``: its backward pass on overlapping frames is an index_add, which is slower and not deterministic.
+    Nor ``torch.fft.rfft``: its backward pass is a complex transform of twice the length, of which it drops the
+    imaginary part.
     """
 
     @staticmethod
-    def forward(ctx: Any, frames: Tensor, shares: Tensor) -> Tensor:
-        ctx.length = frames.shape[-1]
-        ctx.save_for_backward(shares)
-        return torch.fft.rfft(frames)
+    def forward(
+        ctx: Any, audio: Tensor, window: Tensor, shares: Tensor, hop_length: int, known: Tensor | None
+    ) -> Tensor:
+        ctx.shape, ctx.hop_length = audio.shape, hop_length
+        ctx.save_for_backward(window, shares)
+        return torch.fft.rfft(audio.unfold(1, len(window), hop_length) * window) if known is None else known
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return torch.fft.irfft(gradient * ctx.saved_tensors[0], ctx.length, norm="forward"), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        window, shares = ctx.saved_tensors
+        frames = torch.fft.irfft(gradient * shares, len(window), norm="forward") * window
+        audio = torch.ops.aten.unfold_backward(frames, ctx.shape, 1, len(window), ctx.hop_length)
+        return audio, None, None, None, None
 
 
 def _shares(n_fft: int) -> Tensor:
@@ -98,6 +106,8 @@ class STFT(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to a complex spectrum ``[B, C, T, F]``, ``F = n_fft // 2 + 1``.
 
+        In a block of ``spectra_shared``, audio that has been transformed is not transformed again.
+
         Raises:
             ValueError: the audio is shorter than ``min_samples``.
         """
@@ -106,12 +116,23 @@ class STFT(nn.Module):
                 f"{audio.shape[-1]} samples are too few for a window of {self.n_fft} with padding "
                 f"{self.padding!r}: at least {self.min_samples} are needed"
             )
+        shared = None if torch.compiler.is_compiling() else shared_spectra()
+        known = shared.get(audio, self._settings) if shared else None
+        if known is not None and not (torch.is_grad_enabled() and audio.requires_grad):
+            return known
         with torch.autocast(device_type=audio.device.type, enabled=False):
-            # Not torch.stft: its backward pass on overlapping frames is an index_add, which is slower and not
-            # deterministic.
-            frames = self._padded(audio.float().flatten(0, 1)).unfold(1, self.n_fft, self.hop_length)
-            spectrum = _RealFourier.apply(frames * self._centred_window(), self.shares)
-        return spectrum.unflatten(0, audio.shape[:2])
+            padded = self._padded(audio.float().flatten(0, 1))
+            # What is known of audio that needs a gradient now is handed through; the backward pass is the same.
+            spectra = None if known is None else known.flatten(0, 1)
+            spectrum = _Transform.apply(padded, self._centred_window(), self.shares, self.hop_length, spectra)
+        spectrum = spectrum.unflatten(0, audio.shape[:2])
+        if shared is not None and known is None:
+            shared.store(audio, self._settings, spectrum)
+        return spectrum
+
+    @property
+    def _settings(self) -> tuple[Any, ...]:
+        return self.window_length, self.n_fft, self.hop_length, self.padding, self.normalized
 
     def _centred_window(self) -> Tensor:
         """The window, centred in ``[n_fft]`` zeros."""

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from codeclab.codecs.layers.shared_spectra import spectra_shared
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.orders import (
     Discriminators,
@@ -112,6 +113,11 @@ def mean_of_parts(parts: list[tuple[float, MicroBatchOutput]]) -> MicroBatchOutp
     )
 
 
+def scaled(tensor: Tensor, share: float) -> Tensor:
+    """A tensor times a part's share of the batch's items; of a batch in one part, the tensor itself."""
+    return tensor if share == 1 else tensor * share
+
+
 @dataclass(frozen=True)
 class Update:
     """Both players' backward passes on one part of a batch.
@@ -141,7 +147,7 @@ class Update:
             share: the part's share of the batch's items.
         """
         loss = two_pass_loss(discriminators, coded.real, coded.fake)
-        self.teach(loss * share)
+        self.teach(scaled(loss, share))
         losses = {"discriminator": loss.detach()}
         return MicroBatchOutput(
             losses, discriminators.scores, {}, None, coded.quantized.codes, coded.sizes, self._shares()
@@ -163,30 +169,31 @@ class Update:
         real, fake, quantized = coded.real, coded.fake, coded.quantized
         norms: dict[str, Tensor] = {}
         discriminator_loss = None
-        if discriminators is not None and learner is not None and self.order == "discriminator_first":
-            discriminator_loss = two_pass_loss(discriminators, real, fake)
-            self.teach(discriminator_loss)
-            norms["discriminator"] = learner.clip()
-            learner.step()
         leaf = fake.detach().requires_grad_()
-        output_losses = self.output_losses(leaf, real)
-        if discriminators is not None and self.order == "discriminator_first":
-            output_losses |= meet_updated_discriminators(discriminators, real, leaf)
-        elif discriminators is not None:
-            judged, discriminator_loss = share_one_pass(discriminators, real, leaf, learner is not None)
-            output_losses |= judged
+        with spectra_shared():  # by both meetings with the discriminators, and by the losses
+            if discriminators is not None and learner is not None and self.order == "discriminator_first":
+                discriminator_loss = two_pass_loss(discriminators, real, fake)
+                self.teach(discriminator_loss)
+                norms["discriminator"] = learner.clip()
+                learner.step()
+            output_losses = self.output_losses(leaf, real)
+            if discriminators is not None and self.order == "discriminator_first":
+                output_losses |= meet_updated_discriminators(discriminators, real, leaf)
+            elif discriminators is not None:
+                judged, discriminator_loss = share_one_pass(discriminators, real, leaf, learner is not None)
+                output_losses |= judged
         gradient = self._output_gradient(leaf, output_losses, share)
         if discriminator_loss is not None and self.order == "joint":
-            self.teach(discriminator_loss * share)
-        latent = [getattr(self.weights, name, 1.0) * loss for name, loss in quantized.losses.items()]
-        self.teach(((fake * gradient).sum() + sum(latent)) * share)
+            self.teach(scaled(discriminator_loss, share))
+        latent = [getattr(self.weights, name, 1.0) * share * loss for name, loss in quantized.losses.items()]
+        self.teach(sum(latent, (fake * gradient).sum()))
         losses = {} if discriminator_loss is None else {"discriminator": discriminator_loss}
         losses |= output_losses | quantized.losses
         return MicroBatchOutput(
             losses={name: loss.detach() for name, loss in losses.items()},
             scores=discriminators.scores if discriminators else {},
             norms=norms,
-            bitrate=quantized.bits.detach().mean() * coded.frame_rate / 1000,
+            bitrate=quantized.bits.detach().mean() * (coded.frame_rate / 1000),
             codes=quantized.codes,
             sizes=coded.sizes,
             shares=self._shares(),
@@ -203,17 +210,18 @@ class Update:
             self.backward(loss)
 
     def _output_gradient(self, leaf: Tensor, losses: dict[str, Tensor], share: float) -> Tensor:
-        """The combined gradient ``[B, C, N]`` of losses at the decoder's output, ``leaf``, on which they depend."""
+        """The combined gradient ``[B, C, N]`` of a part's losses at the decoder's output, ``leaf``."""
         weights = {name: getattr(self.weights, name) for name in losses}
         with torch.autocast(leaf.device.type, enabled=False):
             with profile("output gradients"):
                 if self.balancer is None:
                     total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
-                    return torch.autograd.grad(total, leaf, retain_graph=True)[0]
+                    return scaled(torch.autograd.grad(total, leaf, retain_graph=True)[0], share)
+                one = leaf.new_ones(())  # which autograd would make anew for each loss
                 gradients = {
-                    name: torch.autograd.grad(loss, leaf, retain_graph=True)[0] for name, loss in losses.items()
+                    name: torch.autograd.grad(loss, leaf, one, retain_graph=True)[0] for name, loss in losses.items()
                 }
             with profile("balancer"):
                 gradient = self.balancer.combine(gradients, weights)
         # A balanced gradient has a fixed norm per item, whatever the batch: parts of a batch add up unscaled.
-        return gradient / share if self.balancer.enabled else gradient
+        return gradient if self.balancer.enabled else scaled(gradient, share)
