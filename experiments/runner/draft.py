@@ -9,6 +9,7 @@ import torch
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.recipes import RecipeError
 from codeclab.experiments.config.words import read_words
+from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.fit_language_model import refusal
@@ -54,7 +55,7 @@ class TableRequest:
     on_cores: bool = False
     elsewhere: bool = False
     split: str = "test"
-    language_model: str | None = None
+    language_model: LanguageModelRecipe | None = None
 
     def flags(self, row: RowSpec) -> list[str]:
         """The arguments of ``codeclab fit`` that make a row at its own seed."""
