@@ -65,7 +65,15 @@ class Measurement:
 
 
 def plan_measurement(job: Job) -> Measurement:
-    """What ``measure_untrained`` will measure, and the folder of its figures; errors are its own."""
+    """What ``measure_untrained`` will measure, and the folder of its figures.
+
+    Args:
+        job: job of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
+
+    Raises:
+        RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
+        ValueError: there is no such codec or baseline.
+    """
     row, spec = job.row, job.spec
     subject = untrained(row)
     of: str | dict[str, Any]
@@ -95,18 +103,29 @@ def plan_measurement(job: Job) -> Measurement:
 def measure_untrained(job: Job) -> Evaluation:
     """Measure a row that has a ``codec`` or a ``baseline``, on the clips that the table's trained rows are measured on.
 
-    Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
-
     Args:
-        job: job of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
+        job: job of the row, as for ``plan_measurement``, whose errors are raised too.
 
     Raises:
-        RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
-        ValueError: there is no such codec or baseline.
         NotInstalledError: the baseline's program or models are missing (the message says how to get them).
         RuntimeError: the baseline failed.
     """
-    plan = plan_measurement(job)
+    return measure_planned(job, plan_measurement(job))
+
+
+def measure_planned(job: Job, plan: Measurement) -> Evaluation:
+    """As ``measure_untrained``, of a job whose measurement is planned.
+
+    Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
+
+    Args:
+        job: job of the row.
+        plan: its measurement, from ``plan_measurement``.
+
+    Raises:
+        NotInstalledError: the baseline's program or models are missing (the message says how to get them).
+        RuntimeError: the baseline failed.
+    """
     with RunLock(Path(job.runs), plan.folder.parent.name, "measure") as lock:
         if not lock.acquire():  # another table may have the same row
             print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
@@ -122,16 +141,15 @@ def measure_untrained(job: Job) -> Evaluation:
     return evaluation
 
 
-def untrained_columns(row: RowSpec, spec: TableSpec, evaluation: Evaluation) -> DataFrame:
+def untrained_columns(subject: Codec | Baseline, spec: TableSpec, evaluation: Evaluation) -> DataFrame:
     """The table's columns of a row that is not trained, as lines to append to its summary.
 
     Args:
-        row: the row.
+        subject: codec or baseline of the row.
         spec: its table.
-        evaluation: return value of ``measure_untrained`` for it.
+        evaluation: measurement of the row.
     """
     rates = sorted(evaluation.per_file["bitrate_kbps"].unique())
-    subject = untrained(row)
     if isinstance(subject, Codec):
         return codec_columns(subject, spec.columns, rates)
     return baseline_columns(subject, spec.columns, rates, spec.sample_rate)

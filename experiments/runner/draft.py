@@ -129,9 +129,9 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
             job = Job(request.of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
             draft.jobs, draft.left = [job], [0]
     except ValueError as error:
-        draft.error = str(error)
-    except Exception as error:
-        draft.error = f"{type(error).__name__}: {error}"
+        return Draft(row, error=str(error))
+    except Exception as error:  # one row's fault, whatever it is, must not stop the others
+        return Draft(row, error=f"{type(error).__name__}: {error}")
     return draft
 
 
@@ -143,6 +143,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     if cli.config.trainer.num_nodes > 1:
         raise RecipeError("a table trains each row on one machine; leave out --trainer.num_nodes")
     cli.datamodule.check(("test",))  # on which it will be measured
+    cli.refuse_differences()
     first = int(cli.config.seed_everything)
     reason = None if request.language_model is None else refusal(cli.model.codec)
     if reason is not None:
@@ -169,7 +170,6 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
         )
         draft.jobs.append(job)
         draft.left.append(max(steps - job.folder.steps, 0))
-    cli.refuse_differences()
     draft.size = run_size(cli)
     draft.compute = Compute(steps, cli.datamodule.batch_size, cli.datamodule.seconds)
     # What starts from a trained codec is as long as its row says.

@@ -34,6 +34,17 @@ def note_left_out(info: dict[str, Any], corpus: Corpus, clips: Clips) -> None:
     info[INFO] = asdict(LeftOut.of(corpus, clips.left_out, clips.shorter))
 
 
+def note_both(info: dict[str, Any], before: dict[str, Any], later: dict[str, Any]) -> None:
+    """Store in an evaluation's ``info`` the files that either of the two left out of which it is the sum.
+
+    Args:
+        info: ``info`` of the sum.
+        before: ``info`` of the one.
+        later: ``info`` of the other.
+    """
+    info[INFO] = asdict(noted(before).joined(noted(later)))
+
+
 def noted(info: dict[str, Any]) -> LeftOut:
     """The files that an evaluation left out; empty for one that is older than this record."""
     return LeftOut(**info.get(INFO, {}))
