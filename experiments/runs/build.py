@@ -192,7 +192,8 @@ class CodecCLI(RunCLI):
             checkpoint = Path(self.config.ckpt_path) if self.config.ckpt_path else self.folder.best
             if not checkpoint.is_file():
                 raise RunFolderError(f"no checkpoint {checkpoint}; give --ckpt_path, or --config RUN_FOLDER")
-            getattr(self.trainer, self.command)(self.model, self.datamodule, ckpt_path=str(checkpoint))
+            measure = self.trainer.validate if self.command == "validate" else self.trainer.test
+            measure(self.model, self.datamodule, ckpt_path=str(checkpoint))
             return
         if self.resume is None:
             for remark in [self.origin, *self.remarks]:
