@@ -59,7 +59,7 @@ class Measurement:
     folder: Path
 
     @property
-    def is_kept(self) -> bool:
+    def is_stored(self) -> bool:
         """Whether it was measured before."""
         return Stamp.read(self.folder) is not None
 
@@ -92,8 +92,8 @@ def plan_measurement(job: Job) -> Measurement:
         )
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
-    told = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
-    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, told)
+    clips = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
+    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, clips)
     settings = dict(job.clips)
     split = settings.pop(SPLIT, "test")
     module = AudioData(folder=job.data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
@@ -130,7 +130,7 @@ def measure_planned(job: Job, plan: Measurement) -> Evaluation:
         if not lock.acquire():  # another table may have the same row
             print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
             lock.acquire(wait=True)
-        if plan.is_kept:
+        if plan.is_stored:
             return Evaluation.load(plan.folder)
         title = f"{job.row.name}, measuring"
         evaluation = evaluate_on(

@@ -1,4 +1,10 @@
-"""Builds and checks rows before any is trained: what each needs, and its errors."""
+"""Builds and checks rows before any is trained: what each needs, and its errors.
+
+This happens in the command's own process, which keeps no model: a row is built, its batches are timed, and its parts
+are dropped before the next one. What it leaves is plain data, a ``Job`` a seed, which may be pickled and made in
+another process or on another machine. Nothing of a draft is stored but its timing: after a crash the same command
+drafts the rows anew, and the runs' folders say what is left to do.
+"""
 
 import gc
 from dataclasses import asdict, dataclass, field, replace
@@ -115,7 +121,7 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
     Args:
         row: row of the table.
         request: the command's request for every row.
-        timed: whether its batches are.
+        timed: whether its batches are timed.
         notes: printer of notes on what the row leaves out of its recipe; shared by rows, nothing is said twice.
     """
     draft = Draft(row)
@@ -153,6 +159,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     for seed in range(request.seeds):
         own = f"{name}-seed{seed}" if seed else name
         made_for = MadeFor(request.spec.name, draft.row.name, seed, cli.request.recipe, cli.request.scale)
+        # As requested, without what this machine would choose, such as bfloat16: the row may be made on another.
         config = {**cli.requested, "name": own, "seed_everything": first + seed, "made_for": asdict(made_for)}
         config["trainer"] = {**config["trainer"], "accelerator": accelerator}
         job = Job(
@@ -180,7 +187,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
             alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
             cli = build("fit", [*flags, *alone, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
         draft.seconds = batch_seconds(cli, Path(request.runs), devices)
-    del cli
+    del cli  # rows that are made in other processes need the memory of this one, on a GPU above all
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -137,7 +137,7 @@ def _train_in_process(job: Job) -> None:
                 print(line, end="", file=sys.stderr)
                 last = line.strip() or last
     if stop.number is not None:
-        raise Stopped(stop.number, told=True)
+        raise Stopped(stop.number, reported=True)
     if process.returncode:
         raise RuntimeError(f"codeclab fit ended with status {process.returncode}: {last}")
 
@@ -166,7 +166,7 @@ def is_made(job: Job) -> bool:
     """Whether nothing is left to do for a job."""
     if job.config is None:
         try:
-            return plan_measurement(job).is_kept
+            return plan_measurement(job).is_stored
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
     if not (job.is_trained and has_language_model(job)):

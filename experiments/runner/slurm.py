@@ -96,13 +96,13 @@ class SlurmLauncher(Launcher):
             self._number(job).unlink(missing_ok=True)
         return ended
 
-    def tell(self, submitted: Iterable[Submitted], number: int) -> None:
+    def pass_signal(self, submitted: Iterable[Submitted], number: int) -> None:
         """Leave the jobs on the cluster alone, where the same command finds them.
 
         Raises:
             Stopped: this command ends.
         """
-        raise Stopped(number, told=True)
+        raise Stopped(number, reported=True)
 
     def _executor(self, defaults: dict[str, Any]) -> Any:
         """What submits; ``defaults`` are requested where the user requests nothing else."""

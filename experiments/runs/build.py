@@ -77,7 +77,7 @@ class CodecCLI(RunCLI):
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
         name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
         self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
-        # What is asked, before this machine chooses anything: from this, the run is built anew anywhere.
+        # What is requested, before this machine chooses anything: from this, the run is built anew anywhere.
         self.requested: dict[str, Any] = copy.deepcopy(self.settings)
         if self.command == "fit":
             self._choose_precision()

@@ -125,8 +125,8 @@ class SaveSamples(Callback):
                 for rate in spread_rates(codec.bitrates):
                     # A learnt rate moves, and its clips still belong together.
                     label = "learnt rate" if codec.quantizer.learns_rate else f"{rate:.3g}kbps"
-                    heard = code(codec, clip, codec.n_codebooks_for(rate))
-                    media[f"samples/{name}/{label}"] = (heard, clip.audio)
+                    decoded = code(codec, clip, codec.n_codebooks_for(rate))
+                    media[f"samples/{name}/{label}"] = (decoded, clip.audio)
         for board in boards if media else []:
             log_media(board, media, codec.sample_rate, step)
 

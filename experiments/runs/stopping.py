@@ -29,13 +29,13 @@ class Stopped(SystemExit):
 
     Args:
         number: number of the signal.
-        told: whether the user already knows what was saved.
+        reported: whether the user already knows what was saved.
     """
 
-    def __init__(self, number: int, told: bool = False) -> None:
+    def __init__(self, number: int, reported: bool = False) -> None:
         super().__init__(128 + number)
         self.number = number
-        self.told = told
+        self.reported = reported
 
 
 class Stop:
@@ -62,15 +62,15 @@ class Stop:
             self._held -= 1
 
     @contextmanager
-    def passed_on(self, tell: Callable[[int], None]) -> Iterator[None]:
-        """Pass signals received inside the block on to child processes; ``tell`` gets the signal's number."""
-        before, self.on_stop = self.on_stop, tell
+    def passed_on(self, send: Callable[[int], None]) -> Iterator[None]:
+        """Pass signals received inside the block on to child processes; ``send`` gets the signal's number."""
+        before, self.on_stop = self.on_stop, send
         try:
             yield
         finally:
             self.on_stop = before
 
-    def hear(self, number: int, frame: FrameType | None = None) -> None:
+    def handle(self, number: int, frame: FrameType | None = None) -> None:
         """The handler of all these signals.
 
         Raises:
@@ -112,7 +112,7 @@ def listening() -> Iterator[Stop]:
     """Listen to the stop signals while the block runs; only in the main thread, as Python requires."""
     stop = Stop()
     numbers = [*BY_USER, REQUEUE, PASSED_ON] if threading.current_thread() is threading.main_thread() else []
-    handlers = {number: signal.signal(number, stop.hear) for number in numbers}
+    handlers = {number: signal.signal(number, stop.handle) for number in numbers}
     token = _listening.set(stop)
     try:
         yield stop
