@@ -32,7 +32,7 @@ from codeclab.experiments.runs.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.stamp import Stamp
-from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
+from codeclab.experiments.runs.stopping import PASSED_ON, Stopped, end_with_parent, stop_request
 
 SETTINGS = ".settings"
 """Folder beside the runs with the settings of runs that are trained in their own processes."""
@@ -120,7 +120,9 @@ def _train_in_process(job: Job) -> None:
     # Inside a job of Slurm, Lightning would expect srun to have started a process for each device.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     last = ""
+    # Signals are held before the process starts: one that comes in between would leave it without a parent that waits.
     with (
+        stop_request().held() as stop,
         subprocess.Popen(
             command,
             stderr=subprocess.PIPE,
@@ -129,10 +131,11 @@ def _train_in_process(job: Job) -> None:
             preexec_fn=end_with_parent,
             start_new_session=True,
         ) as process,
-        stop_request().held() as stop,
     ):
         assert process.stderr is not None
         with stop.passed_on(process.send_signal):
+            if stop.number is not None:  # it came before there was a process to pass it on to
+                process.send_signal(PASSED_ON)
             for line in process.stderr:
                 print(line, end="", file=sys.stderr)
                 last = line.strip() or last

@@ -19,7 +19,7 @@ from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.launcher import Launcher, Submitted
 from codeclab.experiments.runner.worker import work
 from codeclab.experiments.runs.lock import RunLock
-from codeclab.experiments.runs.stopping import Stopped
+from codeclab.experiments.runs.stopping import Stopped, stop_request
 
 FOLDER = ".slurm"
 """Folder beside the runs that keeps what was submitted, its logs, and the number of each run's job."""
@@ -102,7 +102,7 @@ class SlurmLauncher(Launcher):
         Raises:
             Stopped: this command ends.
         """
-        raise Stopped(number, reported=True)
+        raise Stopped(stop_request().number or number, reported=True)
 
     def _executor(self, defaults: dict[str, Any]) -> Any:
         """What submits; ``defaults`` are requested where the user requests nothing else."""
