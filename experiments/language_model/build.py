@@ -78,7 +78,12 @@ class LanguageModelCLI(RunCLI):
         parser.add_argument("--checkpoint_minutes", type=kind, default=default, help=text)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Check the settings, put in what the codec says, and refuse to continue another experiment."""
+        """Check the settings, put in what the codec says, and refuse to continue another experiment.
+
+        Raises:
+            RecipeError: a setting cannot work, or the codec's codebooks differ in size.
+            RunFolderError: the folder holds another experiment.
+        """
         try:
             config = parser.parse_object(copy.deepcopy(args))  # which it changes
         except ArgumentError as error:

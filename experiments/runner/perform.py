@@ -146,7 +146,11 @@ def _train_in_process(job: Job) -> None:
 
 
 def measure(job: Job) -> None:
-    """Measure a job's codec, unless the stored figures are of this codec and these settings."""
+    """Measure a job's codec, unless the stored figures are of this codec and these settings.
+
+    Raises:
+        RecipeError: the codec offers none of the table's bitrates.
+    """
     codec, spec = Codec.from_pretrained(job.folder.codec), job.spec
     wanted = _wanted(job, codec)
     if Stamp.read(job.evaluation) == wanted:

@@ -59,7 +59,12 @@ class CodecCLI(RunCLI):
         add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Check the tree, lay the scale over it (defaults < recipe < scale < flags), and find the run's folder."""
+        """Check the tree, lay the scale over it (defaults < recipe < scale < flags), and choose the run's folder.
+
+        Raises:
+            RecipeError: a setting, scale or precision that cannot work.
+            RunFolderError: the folder holds another experiment.
+        """
         try:
             config = parser.parse_object(copy.deepcopy(args))  # which it changes
             if self.request.scale:
@@ -104,7 +109,12 @@ class CodecCLI(RunCLI):
         self.settings["trainer"]["precision"] = trainer.precision
 
     def instantiate_classes(self) -> None:
-        """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
+        """Build everything.
+
+        Raises:
+            RecipeError: parts do not work together; where the rates of a swapped quantizer do not fit the recipe's, the
+                message says which flags would.
+        """
         try:
             # As LightningCLI does it, but by jsonargparse's present name.
             self.config_init = self.parser.instantiate(self.config)
@@ -187,7 +197,13 @@ class CodecCLI(RunCLI):
         trainer.loggers = [*trainer.loggers, *loggers]
 
     def execute(self) -> None:
-        """Run the command."""
+        """Run the command.
+
+        Raises:
+            RunFolderError: there is no checkpoint to validate or test.
+            NonFiniteLossError: a loss became NaN or infinite; its batch is saved.
+            Stopped: a signal requested it; all that was trained is kept.
+        """
         if self.command != "fit":
             checkpoint = Path(self.config.ckpt_path) if self.config.ckpt_path else self.folder.best
             if not checkpoint.is_file():
@@ -215,7 +231,7 @@ def build(command: str, argv: list[str], label: str | None = None, notes: Notes 
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
-        argv: its arguments.
+        argv: arguments of the command.
         label: beginning of a derived run name; None takes the recipe's and the scale's names.
         notes: printer of notes on what is left out; None says each thing once.
 

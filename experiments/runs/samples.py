@@ -52,8 +52,8 @@ def spectrogram_image(original: Tensor, coded: Tensor) -> Any:
     red where the reconstruction is louder and blue where it is softer, white where they agree or both are silent.
 
     Args:
-        original: ``[C, N]``.
-        coded: ``[C, N]``.
+        original: original clip, ``[C, N]``.
+        coded: its reconstruction, ``[C, N]``.
     """
     before, after = levels(original), levels(coded)
     top = float(before.max())
