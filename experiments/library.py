@@ -19,7 +19,7 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
-from codeclab.experiments.runner.fit_language_model import check_language_model
+from codeclab.experiments.runner.fit_language_model import read_language_model
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.build import build
@@ -208,20 +208,21 @@ def table(
     if min(jobs, 1 if seeds is None else seeds) < 1:
         raise RecipeError(f"jobs and seeds should be 1 or more; they are {jobs} and {seeds}")
     spec = read_table(str(name))
-    check_language_model(fit_lm, spec)
+    folder = without_synthetic(str(data) if data is not None else spec.data)
+    language_model = read_language_model(fit_lm, spec, folder)
     scale = scale or spec.scale
     slots = [None] * jobs if jobs > 1 else []
     request = TableRequest(
         spec,
         scale,
-        data=without_synthetic(str(data) if data is not None else spec.data),
+        data=folder,
         runs=str(runs),
         workers=workers,
         seeds=seeds or (read_scale(scale)["seeds"] if scale else 1),
         extra=tuple(flag_words(flags)),
         alone=bool(slots),
         on_cores=bool(slots),
-        language_model=fit_lm,
+        language_model=language_model,
     )
     notes = Notes()
     drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)

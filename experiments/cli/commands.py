@@ -130,6 +130,6 @@ def main(argv: list[str] | None = None) -> None:
             run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
             raise SystemExit(run(command, rest))
     except Stopped as stopped:
-        if not stopped.told:
+        if not stopped.reported:
             print(f"codeclab {command}: stopped; the same command {AFTER_STOP.get(command, AGAIN)}", file=sys.stderr)
         raise

@@ -11,6 +11,7 @@ from codeclab.experiments.cli.options.fit_lm import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI
+from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.non_finite import is_non_finite
 from codeclab.experiments.runs.training_data import data_settings, run_of
@@ -39,7 +40,7 @@ def run(command: str, argv: list[str]) -> int:
         if "data.folder" not in dict(settings):
             settings = [*settings, ("data.folder", trained_on(Path(options.codec)) or SYNTHETIC)]
         folder = Path(options.output) if options.output else language_model_folder(options.codec)
-        cli = LanguageModelCLI(codec, folder, options.config, settings)
+        cli = LanguageModelCLI(codec, folder, LanguageModelRecipe.read(options.config, settings))
         cli.execute()
     except (ValueError, OSError, MisconfigurationException) as error:
         print(f"codeclab fit-lm: {error}", file=sys.stderr)

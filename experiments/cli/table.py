@@ -13,7 +13,7 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
-from codeclab.experiments.runner.fit_language_model import check_language_model
+from codeclab.experiments.runner.fit_language_model import read_language_model
 from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.process import Notes
@@ -59,7 +59,8 @@ def run(command: str, argv: list[str]) -> int:
         scale = options.scale or spec.scale
         if options.seeds is None:
             options.seeds = read_scale(scale)["seeds"] if scale else 1
-        check_language_model(options.fit_lm, spec)
+        data = without_synthetic(options.data or spec.data)
+        language_model = read_language_model(options.fit_lm, spec, data)
         slots = slots_for(options, sum(row.jobs(options.seeds) for row in chosen))
         notes = Notes()
         launcher = choose_launcher(options, slots, notes)
@@ -74,7 +75,7 @@ def run(command: str, argv: list[str]) -> int:
     request = TableRequest(
         spec,
         scale,
-        data=without_synthetic(options.data or spec.data),
+        data=data,
         runs=options.runs,
         workers=choose_workers(options.workers, slots),
         seeds=options.seeds,
@@ -83,7 +84,7 @@ def run(command: str, argv: list[str]) -> int:
         on_cores=None in slots,
         elsewhere=elsewhere,
         split=split,
-        language_model=options.fit_lm,
+        language_model=language_model,
     )
     drafts = draft_rows(request, chosen, slots, notes)
     if all(draft.error for draft in drafts):

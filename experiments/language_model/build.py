@@ -1,7 +1,7 @@
 """A language model's run, built from a command's words: LightningCLI over its recipe, a run folder around it."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,13 +12,13 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
-from codeclab.experiments.config.files import RecipeError, language_model_path, read_yaml
-from codeclab.experiments.config.flags import corpus_or_text, plain
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.hints import hints_of
 from codeclab.experiments.config.messages import explain
-from codeclab.experiments.config.nodes import leaves, placed
+from codeclab.experiments.config.nodes import leaves
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
 from codeclab.experiments.language_model.module import LanguageModelExperiment
+from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.language_model.sequences import CodesData
 from codeclab.experiments.language_model.start import start_from_codec
 from codeclab.experiments.runs.arguments import RUN_ARGUMENTS
@@ -27,17 +27,6 @@ from codeclab.experiments.runs.loggers import make_loggers
 from codeclab.experiments.runs.precision import refuse_precision
 from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.run_cli import RunCLI
-
-OF_THE_CODEC = ("n_codebooks", "codebook_size", "frame_rate", "bandwidths")
-
-
-def read_recipe(name: str) -> dict[str, Any]:
-    """A recipe's settings, by its name or a path.
-
-    Raises:
-        RecipeError: there is no such recipe (the message lists those there are), or it is not YAML.
-    """
-    return read_yaml(language_model_path(name))
 
 
 def sizes_of(codec: Codec) -> dict[str, Any]:
@@ -66,8 +55,7 @@ class LanguageModelCLI(RunCLI):
     Args:
         codec: codec whose codes are learnt.
         folder: folder of the run.
-        recipe: its name or path.
-        settings: those given over the recipe's, as ``SettingsParser`` reads them.
+        recipe: recipe of the run.
     """
 
     owners: ClassVar[Mapping[str, type]] = {
@@ -76,18 +64,11 @@ class LanguageModelCLI(RunCLI):
         "trainer": lightning.Trainer,
     }
 
-    def __init__(self, codec: Codec, folder: Path, recipe: str, settings: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, codec: Codec, folder: Path, recipe: LanguageModelRecipe) -> None:
         self.codec = codec
         self.folder = RunFolder(folder)
-        self.recipe = Path(recipe).stem
-        taken = [plain(name) for name, _ in settings if plain(name).removeprefix("model.") in OF_THE_CODEC]
-        if taken:
-            raise RecipeError(f"--{taken[0]} is the codec's and cannot be set")
-        self.requested: dict[str, Any] = read_recipe(recipe)
-        for name, value in settings:
-            keys, append = plain(name).split("."), name.endswith("+")
-            self.requested = placed(self.requested, keys, corpus_or_text(name, value), append)
-        super().__init__("fit-lm", self.requested)
+        self.recipe = recipe
+        super().__init__("fit-lm", recipe.settings)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """One seed for all draws, and how often ``last.ckpt`` is written, as of ``codeclab fit``."""
@@ -97,13 +78,18 @@ class LanguageModelCLI(RunCLI):
         parser.add_argument("--checkpoint_minutes", type=kind, default=default, help=text)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Check the settings, put in what the codec says, and refuse to continue another experiment."""
+        """Check the settings, put in what the codec says, and refuse to continue another experiment.
+
+        Raises:
+            RecipeError: a setting cannot work, or the codec's codebooks differ in size.
+            RunFolderError: the folder holds another experiment.
+        """
         try:
             config = parser.parse_object(copy.deepcopy(args))  # which it changes
         except ArgumentError as error:
             hints = {name: hint for section, owner in self.owners.items() for name, hint in hints_of(owner, section)}
             known = [action.dest for action in parser._actions]
-            raise RecipeError(explain(str(error), list(leaves(self.requested)), hints, known, {})) from error
+            raise RecipeError(explain(str(error), list(leaves(self.recipe.settings)), hints, known, {})) from error
         for name, value in sizes_of(self.codec).items():
             config.model[name] = value
         if config.trainer.max_steps < 1:
@@ -146,7 +132,7 @@ class LanguageModelCLI(RunCLI):
         self.folder.open(self.settings)
         self.start = self.folder.steps
         due = self.folder.validation_due
-        name = f"language_model_{self.recipe}"
+        name = f"language_model_{self.recipe.name}"
         trainer.loggers = make_loggers(self.folder, self.settings, self.start, name, validates=due)
         return trainer
 

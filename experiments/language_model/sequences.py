@@ -145,7 +145,7 @@ class CodesData(LightningDataModule):
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The recordings, found on first use."""
+        """The recordings, listed on first use."""
         return open_corpus(self.folder, self.split_seed)
 
     def codes(self, split: str) -> SplitCodes:

@@ -60,13 +60,21 @@ class Measurement:
     folder: Path
 
     @property
-    def is_kept(self) -> bool:
+    def is_stored(self) -> bool:
         """Whether it was measured before."""
         return Stamp.read(self.folder) is not None
 
 
 def plan_measurement(job: Job) -> Measurement:
-    """What ``measure_untrained`` will measure, and the folder of its figures; errors are its own."""
+    """What ``measure_untrained`` will measure, and the folder of its figures.
+
+    Args:
+        job: job of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
+
+    Raises:
+        RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
+        ValueError: there is no such codec or baseline.
+    """
     row, spec = job.row, job.spec
     subject = untrained(row)
     of: str | dict[str, Any]
@@ -85,8 +93,8 @@ def plan_measurement(job: Job) -> Measurement:
         )
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
-    told = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
-    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, told)
+    clips = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
+    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, clips)
     settings = dict(job.clips)
     split = settings.pop(SPLIT, "test")
     module = AudioData(folder=job.data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
@@ -96,23 +104,34 @@ def plan_measurement(job: Job) -> Measurement:
 def measure_untrained(job: Job) -> Evaluation:
     """Measure a row that has a ``codec`` or a ``baseline``, on the clips that the table's trained rows are measured on.
 
-    Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
-
     Args:
-        job: job of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
+        job: job of the row, as for ``plan_measurement``, whose errors are raised too.
 
     Raises:
-        RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
-        ValueError: there is no such codec or baseline.
         NotInstalledError: the baseline's program or models are missing (the message says how to get them).
         RuntimeError: the baseline failed.
     """
-    plan = plan_measurement(job)
+    return measure_planned(job, plan_measurement(job))
+
+
+def measure_planned(job: Job, plan: Measurement) -> Evaluation:
+    """As ``measure_untrained``, of a job whose measurement is planned.
+
+    Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
+
+    Args:
+        job: job of the row.
+        plan: its measurement, from ``plan_measurement``.
+
+    Raises:
+        NotInstalledError: the baseline's program or models are missing (the message says how to get them).
+        RuntimeError: the baseline failed.
+    """
     with RunLock(Path(job.runs), plan.folder.parent.name, "measure") as lock:
         if not lock.acquire():  # another table may have the same row
             print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
             lock.acquire(wait=True)
-        if plan.is_kept:
+        if plan.is_stored:
             return Evaluation.load(plan.folder)
         title = f"{job.row.name}, measuring"
         evaluation = evaluate_on(
@@ -123,16 +142,15 @@ def measure_untrained(job: Job) -> Evaluation:
     return evaluation
 
 
-def untrained_columns(row: RowSpec, spec: TableSpec, evaluation: Evaluation) -> DataFrame:
+def untrained_columns(subject: Codec | Baseline, spec: TableSpec, evaluation: Evaluation) -> DataFrame:
     """The table's columns of a row that is not trained, as lines to append to its summary.
 
     Args:
-        row: the row.
+        subject: codec or baseline of the row.
         spec: its table.
-        evaluation: return value of ``measure_untrained`` for it.
+        evaluation: measurement of the row.
     """
     rates = sorted(evaluation.per_file["bitrate_kbps"].unique())
-    subject = untrained(row)
     if isinstance(subject, Codec):
         return codec_columns(subject, spec.columns, rates)
     return baseline_columns(subject, spec.columns, rates, spec.sample_rate)

@@ -14,7 +14,7 @@ from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.listen import with_figures
-from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement, untrained_columns
+from codeclab.experiments.runner.baseline_rows import measure_planned, plan_measurement, untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
 from codeclab.experiments.runner.perform import measured
@@ -30,8 +30,7 @@ def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowRe
         spec: the table.
     """
     try:
-        row = _collect(draft, outcomes, spec)
-        return _with_listening(row, draft, outcomes) if "mushra" in spec.columns else row
+        return _collect(draft, outcomes, spec)
     except (ValueError, RuntimeError, OSError) as error:
         return RowResult(draft.row, error=f"{type(error).__name__}: {error}")
 
@@ -51,13 +50,14 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
         figures = [measured(job) for job in made]
         origins = [Origin(job.folder.path, job.evaluation) for job in made]
     else:
-        nominal, folder = measure_untrained(made[0]), plan_measurement(made[0]).folder
-        figures = [(nominal, untrained_columns(row, spec, nominal))]
-        origins = [Origin(folder.parent, folder)]
+        plan = plan_measurement(made[0])
+        nominal = measure_planned(made[0], plan)
+        figures = [(nominal, untrained_columns(plan.subject, spec, nominal))]
+        origins = [Origin(plan.folder.parent, plan.folder)]
     measurements = [(evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in figures]
     first = measurements[0][0]
     seconds = [took for job in made if job.config and (took := job.folder.train_seconds) is not None]
-    return RowResult(
+    result = RowResult(
         row,
         summary=summary_over_seeds(measurements),
         codebooks=_codebooks(first),
@@ -69,14 +69,16 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
         per_file=[evaluation.per_file for evaluation, _ in measurements],
         origins=origins,
     )
+    if "mushra" not in spec.columns:
+        return result
+    return _with_listening(result, Path(made[0].runs), [evaluation for evaluation, _ in figures])
 
 
-def _with_listening(row: RowResult, draft: Draft, outcomes: Sequence[Outcome]) -> RowResult:
+def _with_listening(row: RowResult, runs: Path, measurements: Sequence[Evaluation]) -> RowResult:
     """With the listening figures of the codec, or of the first of several seeds that has some."""
-    for job, outcome in zip(draft.jobs, outcomes, strict=True):
-        if not outcome.error and row.listened is None:
-            info = (measure_untrained(job) if job.config is None else measured(job)[0]).info
-            row = with_figures(row, Path(job.runs), info["codec"] or info.get("baseline"))
+    for evaluation in measurements:
+        if row.listened is None:
+            row = with_figures(row, runs, evaluation.info["codec"] or evaluation.info.get("baseline"))
     return row
 
 

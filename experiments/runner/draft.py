@@ -1,4 +1,10 @@
-"""Builds and checks rows before any is trained: what each needs, and its errors."""
+"""Builds and checks rows before any is trained: what each needs, and its errors.
+
+This happens in the command's own process, which keeps no model: a row is built, its batches are timed, and its parts
+are dropped before the next one. What it leaves is plain data, a ``Job`` a seed, which may be pickled and made in
+another process or on another machine. Nothing of a draft is stored but its timing: after a crash the same command
+drafts the rows anew, and the runs' folders say what is left to do.
+"""
 
 import gc
 from dataclasses import asdict, dataclass, field, replace
@@ -9,6 +15,7 @@ import torch
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.words import read_words
+from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.fit_language_model import refusal
@@ -54,7 +61,7 @@ class TableRequest:
     on_cores: bool = False
     elsewhere: bool = False
     split: str = "test"
-    language_model: str | None = None
+    language_model: LanguageModelRecipe | None = None
 
     def flags(self, row: RowSpec) -> list[str]:
         """The arguments of ``codeclab fit`` that make a row at its own seed."""
@@ -114,7 +121,7 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
     Args:
         row: row of the table.
         request: the command's request for every row.
-        timed: whether its batches are.
+        timed: whether its batches are timed.
         notes: printer of notes on what the row leaves out of its recipe; shared by rows, nothing is said twice.
     """
     draft = Draft(row)
@@ -128,9 +135,9 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
             job = Job(request.of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
             draft.jobs, draft.left = [job], [0]
     except ValueError as error:
-        draft.error = str(error)
-    except Exception as error:
-        draft.error = f"{type(error).__name__}: {error}"
+        return Draft(row, error=str(error))
+    except Exception as error:  # one row's fault, whatever it is, must not stop the others
+        return Draft(row, error=f"{type(error).__name__}: {error}")
     return draft
 
 
@@ -142,6 +149,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     if cli.config.trainer.num_nodes > 1:
         raise RecipeError("a table trains each row on one machine; leave out --trainer.num_nodes")
     cli.datamodule.check(("test",))  # on which it will be measured
+    cli.refuse_differences()
     first = int(cli.config.seed_everything)
     reason = None if request.language_model is None else refusal(cli.model.codec)
     if reason is not None:
@@ -151,6 +159,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     for seed in range(request.seeds):
         own = f"{name}-seed{seed}" if seed else name
         made_for = MadeFor(request.spec.name, draft.row.name, seed, cli.request.recipe, cli.request.scale)
+        # As requested, without what this machine would choose, such as bfloat16: the row may be made on another.
         config = {**cli.requested, "name": own, "seed_everything": first + seed, "made_for": asdict(made_for)}
         config["trainer"] = {**config["trainer"], "accelerator": accelerator}
         job = Job(
@@ -168,7 +177,6 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
         )
         draft.jobs.append(job)
         draft.left.append(max(steps - job.folder.steps, 0))
-    cli.refuse_differences()
     draft.size = run_size(cli)
     draft.compute = Compute(steps, cli.datamodule.batch_size, cli.datamodule.seconds)
     # What starts from a trained codec is as long as its row says.
@@ -179,7 +187,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
             alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
             cli = build("fit", [*flags, *alone, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
         draft.seconds = batch_seconds(cli, Path(request.runs), devices)
-    del cli
+    del cli  # rows that are made in other processes need the memory of this one, on a GPU above all
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -7,35 +7,35 @@ from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.named import SYNTHETIC
-from codeclab.experiments.language_model.build import LanguageModelCLI, read_recipe, sizes_of
+from codeclab.experiments.language_model.build import LanguageModelCLI, sizes_of
+from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.folder import RunFolder
 
 
-def model_steps(recipe: str) -> int:
-    """Batches that a recipe of a language model trains.
+def read_language_model(recipe: str | None, spec: TableSpec, data: str | None) -> LanguageModelRecipe | None:
+    """The recipe of the language model that is trained on each row's codes, read for all of them; None without one.
+
+    Args:
+        recipe: name or path of the recipe; None trains none.
+        spec: the table.
+        data: folder of audio; None is the synthetic corpus.
 
     Raises:
-        RecipeError: there is no such recipe.
-    """
-    return int(read_recipe(recipe)["trainer"]["max_steps"])
-
-
-def check_language_model(recipe: str | None, spec: TableSpec) -> None:
-    """Refuse a language model that the table does not show, or that has no recipe.
-
-    Raises:
-        RecipeError: the message says which.
+        RecipeError: the table does not show it, there is no such recipe, or it states no number of batches.
     """
     if recipe is None:
-        return
+        return None
     if "entropy_coded" not in spec.columns:
         raise RecipeError(
             f"the table {spec.name} cannot show a language model ({recipe}): it has no column `entropy_coded`; "
             "encodec_table1 and encodec_table4 have it"
         )
-    model_steps(recipe)
+    read = LanguageModelRecipe.read(recipe, [("data.folder", data or SYNTHETIC)])
+    if read.steps < 1:
+        raise RecipeError(f"{recipe}: trainer.max_steps should say how many batches to train, at least 1")
+    return read
 
 
 def refusal(codec: Codec) -> str | None:
@@ -51,7 +51,7 @@ def has_language_model(job: Job) -> bool:
     """Whether the language model of a trained job is finished; also True if it has none."""
     if job.language_model is None:
         return True
-    finished = RunFolder(language_model_folder(job.folder.path)).is_finished(model_steps(job.language_model))
+    finished = RunFolder(language_model_folder(job.folder.path)).is_finished(job.language_model.steps)
     return finished or refusal(Codec.from_pretrained(job.folder.codec)) is not None
 
 
@@ -70,8 +70,6 @@ def fit_language_model(job: Job) -> None:
     if reason is not None:
         print(f"{job.title}: no language model: {reason}", file=sys.stderr)
     elif not has_language_model(job):
-        steps = counted(model_steps(job.language_model), "batch", "batches")
+        steps = counted(job.language_model.steps, "batch", "batches")
         print(f"{job.title}: its language model, {steps}", file=sys.stderr)
-        folder = language_model_folder(job.folder.path)
-        data = job.data or SYNTHETIC
-        LanguageModelCLI(codec, folder, job.language_model, [("data.folder", data)]).execute()
+        LanguageModelCLI(codec, language_model_folder(job.folder.path), job.language_model).execute()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.folder import RunFolder
 
@@ -19,7 +20,7 @@ def slug(name: str) -> str:
 class Job:
     """One row of a table at one seed: trained where it has a config, then measured.
 
-    It holds all that it needs: table, recipe and scale are not read again, even if they change.
+    It holds all that it needs: table, recipes and scale are not read again, even if they change.
 
     Attributes:
         spec: the table with this row only.
@@ -47,7 +48,7 @@ class Job:
     data: str | None = None
     clips: dict[str, Any] = field(default_factory=dict)
     workers: int = 2
-    language_model: str | None = None
+    language_model: LanguageModelRecipe | None = None
 
     @property
     def row(self) -> RowSpec:

@@ -1,4 +1,10 @@
-"""Rows as jobs of submitit: several at a time on this machine, or on a cluster."""
+"""Rows as jobs of submitit: several at a time on this machine, or on a cluster.
+
+There are three kinds of process: the command, which waits here; one of submitit for each job, which only starts the
+next one and passes signals on; and the job's own, which runs ``worker.work``. The command holds no result: a job leaves
+its run, its figures and their stamp in the run's folder, and an ``Outcome``, pickled, that says whether it failed. So
+whichever process is killed, the same command finds what is made, by ``perform.is_made``, and makes the rest.
+"""
 
 import os
 import pickle
@@ -33,7 +39,7 @@ class Submitted:
     """A job that was submitted.
 
     Args:
-        handle: submitit's.
+        handle: submitit's job.
         slots: slots that it takes.
     """
 
@@ -72,22 +78,28 @@ class Launcher(ABC):
         """Those that have ended; what they took is free again."""
 
     @abstractmethod
-    def tell(self, submitted: Iterable[Submitted], number: int) -> None:
+    def pass_signal(self, submitted: Iterable[Submitted], number: int) -> None:
         """Pass a signal on to jobs; called again and again until they have ended."""
 
     def __call__(self, jobs: Sequence[Job], wait: bool) -> list[Outcome]:
         """Make jobs.
 
         Args:
-            jobs: the first that there is room for is next.
+            jobs: jobs in order; the first that there is room for is next.
             wait: whether to wait for other runners that are making one.
 
         Returns:
-            the outcomes, in the jobs' order.
+            The outcomes, in the jobs' order.
+
+        Raises:
+            Stopped: a signal requested it; all jobs have ended, or go on without this command (on a cluster).
         """
         outcomes: dict[Job, Outcome] = {}
         running: dict[Job, Submitted] = {}
-        with stop_request().held() as stop, stop.passed_on(lambda number: self.tell(list(running.values()), number)):
+        with (
+            stop_request().held() as stop,
+            stop.passed_on(lambda number: self.pass_signal(list(running.values()), number)),
+        ):
             while running or (len(outcomes) < len(jobs) and stop.number is None):
                 for job in jobs:
                     if stop.number is None and job not in running and job not in outcomes:
@@ -102,11 +114,11 @@ class Launcher(ABC):
                 for job in ended:
                     outcomes[job] = self.collect(job, running.pop(job))
                 if stop.number is not None:  # to one that was just being submitted, it was not passed on
-                    self.tell(list(running.values()), PASSED_ON)
+                    self.pass_signal(list(running.values()), PASSED_ON)
                 if running:
                     time.sleep(self.pause)
             if stop.number is not None:
-                raise Stopped(stop.number, told=True)
+                raise Stopped(stop.number, reported=True)
         return [outcomes[job] for job in jobs]
 
     def collect(self, job: Job, submitted: Submitted) -> Outcome:
@@ -151,9 +163,11 @@ class LocalLauncher(Launcher):
         self.folder.mkdir(parents=True, exist_ok=True)
         executor = submitit.AutoExecutor(tempfile.mkdtemp(prefix=f"{job.name}.", dir=self.folder), cluster="local")
         executor.update_parameters(timeout_min=FOREVER, stderr_to_stdout=True)
-        # They would end the process that submitit puts between this one and the job's.
+        # They would end the process that submitit puts between this one and the job's. Children inherit the block;
+        # the job's process ends it when it listens.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, REQUEUE, PASSED_ON})
         try:
+            # The job goes as bytes: reading it imports torch, which ``work`` does once the devices are set.
             with environment_variables(**environment.maps[0]):
                 handle = executor.submit(work, pickle.dumps(job), wait, visible, os.getpid())
         finally:
@@ -168,7 +182,7 @@ class LocalLauncher(Launcher):
         self.free += [slot for job in ended for slot in running[job].slots]
         return ended
 
-    def tell(self, submitted: Iterable[Submitted], number: int) -> None:
+    def pass_signal(self, submitted: Iterable[Submitted], number: int) -> None:
         """Signal submitit's processes, which pass SIGTERM on to the jobs' and, killed, take them along."""
         for one in submitted:
             with suppress(ProcessLookupError):

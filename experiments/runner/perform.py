@@ -33,8 +33,7 @@ from codeclab.experiments.runs.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.stamp import Stamp
-from codeclab.experiments.runs.stopping import Stopped, end_with_parent, stop_request
-from codeclab.experiments.train.parts import import_parts
+from codeclab.experiments.runs.stopping import PASSED_ON, Stopped, end_with_parent, stop_request
 
 SETTINGS = ".settings"
 """Folder beside the runs with the settings of runs that are trained in their own processes."""
@@ -60,7 +59,6 @@ def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
         began = time.monotonic()
         try:
             if job.config is not None:
-                import_parts()
                 for file in job.config.get("import") or []:
                     import_file(file)
                 sweep(job.folder.path)
@@ -122,7 +120,9 @@ def _train_in_process(job: Job) -> None:
     # Inside a job of Slurm, Lightning would expect srun to have started a process for each device.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     last = ""
+    # Signals are held before the process starts: one that comes in between would leave it without a parent that waits.
     with (
+        stop_request().held() as stop,
         subprocess.Popen(
             command,
             stderr=subprocess.PIPE,
@@ -131,21 +131,26 @@ def _train_in_process(job: Job) -> None:
             preexec_fn=end_with_parent,
             start_new_session=True,
         ) as process,
-        stop_request().held() as stop,
     ):
         assert process.stderr is not None
         with stop.passed_on(process.send_signal):
+            if stop.number is not None:  # it came before there was a process to pass it on to
+                process.send_signal(PASSED_ON)
             for line in process.stderr:
                 print(line, end="", file=sys.stderr)
                 last = line.strip() or last
     if stop.number is not None:
-        raise Stopped(stop.number, told=True)
+        raise Stopped(stop.number, reported=True)
     if process.returncode:
         raise RuntimeError(f"codeclab fit ended with status {process.returncode}: {last}")
 
 
 def measure(job: Job) -> None:
-    """Measure a job's codec, unless the stored figures are of this codec and these settings."""
+    """Measure a job's codec, unless the stored figures are of this codec and these settings.
+
+    Raises:
+        RecipeError: the codec offers none of the table's bitrates.
+    """
     codec, spec = Codec.from_pretrained(job.folder.codec), job.spec
     wanted = _wanted(job, codec)
     if Stamp.read(job.evaluation) == wanted:
@@ -168,7 +173,7 @@ def is_made(job: Job) -> bool:
     """Whether nothing is left to do for a job."""
     if job.config is None:
         try:
-            return plan_measurement(job).is_kept
+            return plan_measurement(job).is_stored
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
     if not (job.is_trained and has_language_model(job)):

@@ -9,7 +9,7 @@ import torch
 from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
-from codeclab.experiments.runner.fit_language_model import has_language_model, model_steps
+from codeclab.experiments.runner.fit_language_model import has_language_model
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runs.disk import free_bytes
 
@@ -60,7 +60,7 @@ def _row_plan(draft: Draft) -> str:
     total, left = sum(job.steps for job in draft.jobs), sum(draft.left)
     seeds = f"{len(draft.jobs)} seeds, " if len(draft.jobs) > 1 else ""
     recipe = draft.jobs[0].language_model
-    model = f", then a language model of {counted(model_steps(recipe), 'batch', 'batches')}" if recipe else ""
+    model = f", then a language model of {counted(recipe.steps, 'batch', 'batches')}" if recipe else ""
     if not left:
         return f"{seeds}trained" + ("" if all(map(has_language_model, draft.jobs)) else model)
     share = f"{left:,} of " * (left < total) + counted(total, "batch", "batches")

@@ -49,10 +49,24 @@ def read_table(name: str) -> TableSpec:
         compute = read_compute(content.get("compute"))
     except ValueError as error:
         raise RecipeError(f"{path}: {error}") from None
-    given = {key: value for key, value in content.items() if value is not None and key not in OF_ROWS}
-    named = {"name": path.stem, "title": path.stem, "source": ""}
-    checked = {"rows": made, "metrics": metrics, "margin": margin, "compute": compute}
-    return TableSpec(**{**named, **given, **checked})
+    given = {key: value for key, value in content.items() if value is not None}
+    return TableSpec(
+        name=path.stem,
+        title=given.get("title", path.stem),
+        source=given.get("source", ""),
+        rows=made,
+        metrics=metrics,
+        bitrates=given.get("bitrates"),
+        scale=given.get("scale"),
+        sample_rate=given.get("sample_rate"),
+        columns=columns,
+        margin=margin,
+        figure=given.get("figure"),
+        notes=given.get("notes", []),
+        against=given.get("against"),
+        data=given.get("data"),
+        compute=compute,
+    )
 
 
 def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.launcher import Launcher, Submitted
 from codeclab.experiments.runner.worker import work
 from codeclab.experiments.runs.lock import RunLock
-from codeclab.experiments.runs.stopping import Stopped
+from codeclab.experiments.runs.stopping import Stopped, stop_request
 
 FOLDER = ".slurm"
 """Folder beside the runs that keeps what was submitted, its logs, and the number of each run's job."""
@@ -96,13 +96,13 @@ class SlurmLauncher(Launcher):
             self._number(job).unlink(missing_ok=True)
         return ended
 
-    def tell(self, submitted: Iterable[Submitted], number: int) -> None:
+    def pass_signal(self, submitted: Iterable[Submitted], number: int) -> None:
         """Leave the jobs on the cluster alone, where the same command finds them.
 
         Raises:
             Stopped: this command ends.
         """
-        raise Stopped(number, told=True)
+        raise Stopped(stop_request().number or number, reported=True)
 
     def _executor(self, defaults: dict[str, Any]) -> Any:
         """What submits; ``defaults`` are requested where the user requests nothing else."""

@@ -9,16 +9,16 @@ from codeclab.experiments.config.sizes import size_flags
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.evaluate import pick_bitrates
 
-SHOWN = ("title", "source", "metrics", "columns", "margin", "figure", "against")
-"""What a table that is printed has from its YAML as it stands there."""
-
 
 def flags_at(row: RowSpec, scale: str | None) -> list[str]:
     """A row's flags, its sizes in proportion to a scale's.
 
     Args:
-        row: a trained one.
-        scale: the scale in use; None is the recipe's own sizes.
+        row: row that is trained.
+        scale: name of the scale; None is the recipe's own sizes.
+
+    Raises:
+        RecipeError: there is no such scale.
     """
     parts = read_scale(scale)["parts"] if scale and row.sizes else {}
     return [*row.flags, *size_flags(row.flags, row.sizes, parts)]
@@ -66,7 +66,10 @@ class TableSpec:
     def rates_of(self, row: RowSpec, offered: list[float]) -> list[float]:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.
 
-        A baseline, which offers any rate, is measured where the paper measured it: pass no offer.
+        Args:
+            row: the row.
+            offered: kbps that it offers, ascending; empty for a baseline that takes any rate, which is measured where
+                the paper measured it.
         """
         if not offered:
             if isinstance(row.bitrates, list):
@@ -77,7 +80,7 @@ class TableSpec:
         return pick_bitrates(offered, self.bitrates if row.bitrates is None else row.bitrates)
 
     def printed(self, rows: list[RowResult], notes: list[str], ranked: bool, full_size: bool | None = None) -> Table:
-        """The table with rows that were made.
+        """The table with rows that were made, as it is printed.
 
         Args:
             rows: result of each row.
@@ -85,5 +88,16 @@ class TableSpec:
             ranked: whether the rows are trained often or for long enough for the best figure to be set in bold.
             full_size: whether they are the paper's in size and training; None where that is so of ranked rows.
         """
-        same = {name: getattr(self, name) for name in SHOWN}
-        return Table(**same, rows=rows, notes=[*notes, *self.notes], ranked=ranked, full_size=full_size)
+        return Table(
+            title=self.title,
+            source=self.source,
+            metrics=self.metrics,
+            rows=rows,
+            notes=[*notes, *self.notes],
+            ranked=ranked,
+            full_size=full_size,
+            columns=self.columns,
+            margin=self.margin,
+            figure=self.figure,
+            against=self.against,
+        )

@@ -58,18 +58,18 @@ def batch_seconds(cli: CodecCLI, runs: Path, devices: int = 1) -> float | None:
         None where it cannot be timed; training will say why.
     """
     key = f"{architecture(cli.settings)}-{devices}"
-    known = _kept(runs).get(key)
+    known = _stored(runs).get(key)
     if known is not None:
         return float(known)
     try:
         seconds = time_batch(cli, -(-cli.datamodule.batch_size // devices))
     except Exception:
         return None
-    write_atomically(runs / TIMINGS, json.dumps(_kept(runs) | {key: round(seconds, 4)}))
+    write_atomically(runs / TIMINGS, json.dumps(_stored(runs) | {key: round(seconds, 4)}))
     return seconds
 
 
-def _kept(runs: Path) -> dict[str, float]:
+def _stored(runs: Path) -> dict[str, float]:
     try:
         content = json.loads((runs / TIMINGS).read_text())
     except (OSError, ValueError):

@@ -39,8 +39,8 @@ def _log(table: Table, jobs: Mapping[str, Sequence[Job]], output: Path) -> None:
     rows: list[Iterable[Any]] = []
     for line in table_lines:
         cells = [cell for name in titles for cell in figures_of(line, name)]
-        heard = [wandb.Audio(str(path)) if path else None for path in clips.get(line.row.name) or (None, None)]
-        rows.append([line.row.name, line.bitrate, *cells, line.row.wall_seconds, line.row.error, *heard])
+        audio = [wandb.Audio(str(path)) if path else None for path in clips.get(line.row.name) or (None, None)]
+        rows.append([line.row.name, line.bitrate, *cells, line.row.wall_seconds, line.row.error, *audio])
     columns += ["training, s", "error", "original", "coded"]
     described: dict[str, Any] = {"group": output.name, "job_type": "table", "tags": [output.name[:64]]}
     described |= {"config": {"title": table.title, "source": table.source, "notes": table.notes}}

@@ -31,7 +31,7 @@ def work(job: bytes, wait: bool, visible: str | None = None, runner: int | None 
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     with listening() as stop:
         for number in (*BY_USER, REQUEUE, PASSED_ON):
-            signal.signal(number, lambda *_: stop.hear(PASSED_ON))
+            signal.signal(number, lambda *_: stop.handle(PASSED_ON))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {REQUEUE, PASSED_ON})
         if runner is not None:
             os.environ.pop("CUDA_VISIBLE_DEVICES")

@@ -1,4 +1,4 @@
-"""A run's own arguments, beside those of its parts, its data and the trainer; and what is said where one is wrong."""
+"""A run's own arguments, beside those of its parts, its data and the trainer; and the message where one is wrong."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -81,7 +81,7 @@ def add_run_arguments(parser: ArgumentParser) -> None:
 
 
 def explain_refusal(error: str, request: Request, known: Iterable[str]) -> str:
-    """Why the parser refused what a command asks for.
+    """Why the parser refused the request of a command.
 
     Args:
         error: the parser's message.

@@ -61,7 +61,12 @@ class CodecCLI(RunCLI):
         add_run_arguments(parser)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Check the tree of settings, and find the run's folder."""
+        """Check the tree of settings, and choose the run's folder.
+
+        Raises:
+            RecipeError: a setting or precision that cannot work.
+            RunFolderError: the folder holds another experiment.
+        """
         try:
             config = parser.parse_object(copy.deepcopy(args))  # which it changes
         except ArgumentError as error:
@@ -74,7 +79,7 @@ class CodecCLI(RunCLI):
         parts = [self.request.label] if self.request.label else [self.request.recipe, self.request.scale]
         name = config.name or derived_name("-".join(part for part in parts if part), self.settings)
         self.folder = RunFolder(self.request.folder or Path(config.runs) / name)
-        # What is asked, before this machine chooses anything: from this, the run is built anew anywhere.
+        # What is requested, before this machine chooses anything: from this, the run is built anew anywhere.
         self.requested: dict[str, Any] = copy.deepcopy(self.settings)
         if self.command == "fit":
             self._choose_precision()
@@ -101,7 +106,12 @@ class CodecCLI(RunCLI):
         self.settings["trainer"]["precision"] = trainer.precision
 
     def instantiate_classes(self) -> None:
-        """Build everything; where the rates of a swapped quantizer do not fit the recipe's, say what would."""
+        """Build everything.
+
+        Raises:
+            RecipeError: parts do not work together; where the rates of a swapped quantizer do not fit the recipe's, the
+                message says which flags would.
+        """
         try:
             # As LightningCLI does it, but by jsonargparse's present name.
             self.config_init = self.parser.instantiate(self.config)
@@ -184,12 +194,19 @@ class CodecCLI(RunCLI):
         trainer.loggers = [*trainer.loggers, *loggers]
 
     def execute(self) -> None:
-        """Run the command."""
+        """Run the command.
+
+        Raises:
+            RunFolderError: there is no checkpoint to validate or test.
+            NonFiniteLossError: a loss became NaN or infinite; its batch is saved.
+            Stopped: a signal requested it; all that was trained is kept.
+        """
         if self.command != "fit":
             checkpoint = Path(self.config.ckpt_path) if self.config.ckpt_path else self.folder.best
             if not checkpoint.is_file():
                 raise RunFolderError(f"no checkpoint {checkpoint}; give --ckpt_path, or --config RUN_FOLDER")
-            getattr(self.trainer, self.command)(self.model, self.datamodule, ckpt_path=str(checkpoint))
+            measure = self.trainer.validate if self.command == "validate" else self.trainer.test
+            measure(self.model, self.datamodule, ckpt_path=str(checkpoint))
             return
         if self.resume is None:
             for remark in [self.origin, *self.remarks]:
@@ -211,7 +228,7 @@ def build(command: str, argv: list[str], label: str | None = None, notes: Notes 
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
-        argv: its arguments.
+        argv: arguments of the command.
         label: beginning of a derived run name; None takes the recipe's and the scale's names.
         notes: printer of notes on what is left out; None says each thing once.
 

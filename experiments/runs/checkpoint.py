@@ -38,21 +38,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RunCheckpoint(Callback):
-    """Keeps ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the codec folder of a run.
+    """Writes ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the codec folder of a run.
 
-    ``last.ckpt`` is written before each validation and after it, every so many minutes, and when the command is
-    requested to stop, which it then does. One written before a validation says so: who continues from it validates
-    first.
+    ``last.ckpt``, from which a run continues, is written before each validation and after it, every so many minutes,
+    when the command is requested to stop, which it then does, and at the end. One written before a validation says so:
+    who continues from it validates first. ``best.ckpt`` and the codec folder are written when a validation is the best
+    so far; a run that validates nothing writes the codec at its end.
+
+    Of files that belong together, ``last.ckpt`` comes last, because it decides what a continued run repeats: whatever a
+    kill left half done before it, is done again, and nothing is taken for done that is not.
 
     Any trainer of a ``CodecExperiment`` takes it. With ``AtomicCheckpointIO`` among the trainer's plugins a kill at any
     moment leaves the last good checkpoint.
 
     Args:
-        folder: the run's, made where it is missing.
-        every: batches between two validations; None writes nothing before one.
-        steps: batches of the whole run; None takes the trainer's.
-        minutes: between two ``last.ckpt`` at most; 0 writes none by time.
-        clock: seconds, ever growing.
+        folder: folder of the run, made where it is missing.
+        every: number of batches between two validations; None writes nothing before one.
+        steps: number of batches of the whole run; None takes the trainer's.
+        minutes: longest time between two ``last.ckpt``, minutes; 0 writes none by time.
+        clock: monotonic clock, seconds.
     """
 
     def __init__(
@@ -104,6 +108,8 @@ class RunCheckpoint(Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         """Save ``last.ckpt`` when it is due, and stop if a signal requested it."""
         step = trainer.global_step
+        # Agreed among all processes after every batch: a signal and the clock may differ between them, and saving is
+        # collective.
         stops = self._any(trainer, stop_request().number is not None)
         late = self._any(trainer, self.clock() >= self._next)
         due = self.every is not None and step % self.every == 0
@@ -148,14 +154,16 @@ class RunCheckpoint(Callback):
         return float(value) if METRICS[name].higher_is_better else -float(value)
 
     def _keep_best(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, score: float) -> None:
-        before, self.best_score = self.best_score, score
+        before, self.best_score = self.best_score, score  # before saving: the checkpoint holds it
         try:
+            # The codec after the checkpoint: a kill between the two leaves last.ckpt of before this validation, which
+            # repeats both.
             trainer.save_checkpoint(self.folder.best, weights_only=False)
             if trainer.is_global_zero:
                 self.save_model(pl_module)
         except WRITE_ERRORS as error:
             self.best_score = before
-            self._say_unwritten(self.folder.best, error)
+            self._report_unwritten(self.folder.best, error)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save the final state; the codec folder holds the best codec, or the last where nothing was validated.
@@ -174,6 +182,8 @@ class RunCheckpoint(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
         """Keep what was trained before a fault between two batches, in the data or in validation."""
+        # In a batch, one player may have learned and the other not. With several processes, saving is collective, and
+        # only this one may have failed.
         progress = trainer.fit_loop.epoch_loop.batch_progress.current
         between = progress.ready == progress.completed and trainer.state.fn == "fit"
         if isinstance(exception, Stopped) or not between or trainer.world_size > 1:
@@ -183,12 +193,13 @@ class RunCheckpoint(Callback):
 
     def _stop(self, trainer: lightning.Trainer) -> None:
         number, step = self._number(trainer), trainer.global_step
+        # Only now, when the state is written: Slurm may start the job anew at once.
         if trainer.is_global_zero:
             name = self.folder.path.name
             print(f"{name}: stopped after batch {step:,}; the same command continues it", file=sys.stderr)
             if number == REQUEUE:
                 requeue()
-        stopped = Stopped(number, told=True)
+        stopped = Stopped(number, reported=True)
         if not trainer.is_global_zero:
             stopped.code = 0  # Lightning kills all processes as soon as one ends with another status
         raise stopped
@@ -199,8 +210,8 @@ class RunCheckpoint(Callback):
         own = stop_request().number or 0
         if trainer.world_size == 1:
             return own
-        heard = torch.tensor(own, device=trainer.strategy.root_device)
-        return int(trainer.strategy.reduce(heard, reduce_op="max"))
+        received = torch.tensor(own, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(received, reduce_op="max"))
 
     @staticmethod
     def _any(trainer: lightning.Trainer, condition: bool) -> bool:
@@ -214,7 +225,7 @@ class RunCheckpoint(Callback):
 
         Args:
             trainer: trainer of the run.
-            must: whether there is no other occasion; else a full disk is said, and tried again in a minute.
+            must: whether there is no other occasion; else a full disk is reported, and tried again in a minute.
 
         Returns:
             whether it is written.
@@ -228,8 +239,8 @@ class RunCheckpoint(Callback):
             trainer.save_checkpoint(self.folder.last, weights_only=False)
         except WRITE_ERRORS as error:
             if must:
-                raise OSError(f"{self._unwritten(self.folder.last, error)}. {self._kept()}") from error
-            self._say_unwritten(self.folder.last, error)
+                raise OSError(f"{self._unwritten(self.folder.last, error)}. {self._last_written()}") from error
+            self._report_unwritten(self.folder.last, error)
             self._next = self.clock() + AGAIN
             return False
         self.saved_at = trainer.global_step
@@ -238,11 +249,11 @@ class RunCheckpoint(Callback):
     def _unwritten(self, path: Path, error: Exception) -> str:
         return f"{path} cannot be written ({why_unwritten(path, error)})"
 
-    def _say_unwritten(self, path: Path, error: Exception) -> None:
+    def _report_unwritten(self, path: Path, error: Exception) -> None:
         name = self.folder.path.name
         print(f"{name}: {self._unwritten(path, error)}; training goes on, and tries again", file=sys.stderr)
 
-    def _kept(self) -> str:
+    def _last_written(self) -> str:
         if not self.folder.last.is_file():
             return "No checkpoint has been written yet."
         return (

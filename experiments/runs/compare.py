@@ -16,7 +16,7 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_on, limit, usual_split
 from codeclab.experiments.runs.keep_evaluation import keep
-from codeclab.experiments.runs.left_out import noted
+from codeclab.experiments.runs.left_out import note_both, noted
 from codeclab.experiments.runs.measure import identified
 from codeclab.experiments.runs.measuring_settings import MeasuringSettings
 from codeclab.experiments.runs.subjects import Subject
@@ -102,11 +102,18 @@ def measure_at_each(evaluate_at: Callable[[list[float]], Evaluation], rates: Seq
         except ValueError as error:
             refused = error
         else:
-            evaluation = one if evaluation is None else added(evaluation, one)
+            evaluation = one if evaluation is None else _both(evaluation, one)
     if evaluation is None:
         assert refused is not None
         raise refused
     return evaluation
+
+
+def _both(before: Evaluation, later: Evaluation) -> Evaluation:
+    """A baseline's measurements at several bitrates and at one more, with the files that any of them left out."""
+    both = added(before, later)
+    note_both(both.info, before.info, later.info)
+    return both
 
 
 def row_of(subject: Subject, evaluation: Evaluation) -> RowResult:

@@ -20,4 +20,6 @@ def why_unwritten(path: Path, error: Exception) -> str:
         path: the file or folder.
         error: exception that was raised.
     """
-    return "the disk is full" if free_bytes(path) < LEAST_FREE else str(error).splitlines()[0]
+    if free_bytes(path) < LEAST_FREE:
+        return "the disk is full"
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -83,7 +83,7 @@ def said_of_same(name: str, same: str) -> str:
 def has_same_basis(stored: Evaluation, evaluation: Evaluation) -> bool:
     """Whether a stored evaluation is of the same codec on the same audio, and may be added to.
 
-    One of an older version does not say its split: it is the same where no clip in it is new to what was found.
+    One of an older version does not say its split: it is the same where all its clips are among the present ones.
     """
     before, now = stored.info.get(BASIS), evaluation.info.get(BASIS)
     if before is None or now is None:

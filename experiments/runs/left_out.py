@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +26,36 @@ INFO = "left_out"
 def read_left_out(folder: Path) -> LeftOut:
     """The files that a run's training left out; empty for a run that is older than this record."""
     path = folder / NAME
-    return LeftOut(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else LeftOut()
+    return _from_record(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
 
 
 def note_left_out(info: dict[str, Any], corpus: Corpus, clips: Clips) -> None:
     """Store in an evaluation's ``info`` the files that it left out, after its clips were read."""
-    info[INFO] = asdict(LeftOut.of(corpus, clips.left_out, clips.shorter))
+    info[INFO] = _as_record(LeftOut.of(corpus, clips.left_out, clips.shorter))
+
+
+def note_both(info: dict[str, Any], before: dict[str, Any], later: dict[str, Any]) -> None:
+    """Store in an evaluation's ``info`` the files that either of the two left out of which it is the sum.
+
+    Args:
+        info: ``info`` of the sum.
+        before: ``info`` of the one.
+        later: ``info`` of the other.
+    """
+    info[INFO] = _as_record(noted(before).joined(noted(later)))
 
 
 def noted(info: dict[str, Any]) -> LeftOut:
     """The files that an evaluation left out; empty for one that is older than this record."""
-    return LeftOut(**info.get(INFO, {}))
+    return _from_record(info.get(INFO, {}))
+
+
+def _as_record(left_out: LeftOut) -> dict[str, Any]:
+    return {"files": left_out.files, "reasons": left_out.reasons, "shorter": left_out.shorter}
+
+
+def _from_record(record: Mapping[str, Any]) -> LeftOut:
+    return LeftOut(record.get("files", 0), record.get("reasons", {}), record.get("shorter", {}))
 
 
 def say_left_out(title: str, left_out: LeftOut) -> None:
@@ -108,5 +127,6 @@ class CountLeftOut(Callback):
             return
         left_out = LeftOut.of(corpus, self.reasons, self.shorter)
         if self.folder is not None:
-            write_atomically(self.folder / NAME, json.dumps(asdict(left_out), indent=2, ensure_ascii=False) + "\n")
+            text = json.dumps(_as_record(left_out), indent=2, ensure_ascii=False)
+            write_atomically(self.folder / NAME, text + "\n")
         say_left_out(self.name, left_out)

@@ -19,13 +19,13 @@ class Notes:
 
     def __init__(self, silent: bool = False) -> None:
         self.silent = silent
-        self._said: set[str] = set()
+        self._printed: set[str] = set()
 
     @rank_zero_only
     def __call__(self, text: str) -> None:
         """Print one note."""
-        if not self.silent and text not in self._said:
-            self._said.add(text)
+        if not self.silent and text not in self._printed:
+            self._printed.add(text)
             print(f"note: {text}", file=sys.stderr)
 
 

@@ -61,9 +61,9 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
-        config: its parsed settings.
-        model: built from them.
-        data: built from them.
+        config: parsed settings of the command.
+        model: experiment that is built from them.
+        data: data that is built from them.
 
     Raises:
         RecipeError: the message says what is wrong and what would work.

@@ -22,7 +22,7 @@ from codeclab.experiments.runs.stopping import Stopped, stop_request
 
 
 class RunCLI(LightningCLI):
-    """Builds an experiment, its data and a trainer from settings, and trains when it is told to.
+    """Builds an experiment, its data and a trainer from settings, and trains when ``train`` is called.
 
     Args:
         command: command of ``codeclab``.
@@ -128,8 +128,8 @@ class RunCLI(LightningCLI):
         """Train the rest of the run; if a signal stops it, the training is saved before the command ends.
 
         Args:
-            finished: said of a run in which nothing is left to do.
-            trained: said after the last batch.
+            finished: end of the line that is printed of a run in which nothing is left to do.
+            trained: end of the line that is printed after the last batch.
 
         Raises:
             Stopped: a signal requested it.
@@ -150,6 +150,6 @@ class RunCLI(LightningCLI):
             if trainer.global_step >= steps:
                 say(f"{self.folder.path} is trained; {trained}")
             if stop.number is not None:
-                raise Stopped(stop.number, told=True)
+                raise Stopped(stop.number, reported=True)
         finally:
             self.lock.release()

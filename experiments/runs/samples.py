@@ -52,8 +52,8 @@ def spectrogram_image(original: Tensor, coded: Tensor) -> Any:
     red where the reconstruction is louder and blue where it is softer, white where they agree or both are silent.
 
     Args:
-        original: ``[C, N]``.
-        coded: ``[C, N]``.
+        original: original clip, ``[C, N]``.
+        coded: its reconstruction, ``[C, N]``.
     """
     before, after = levels(original), levels(coded)
     top = float(before.max())
@@ -125,8 +125,8 @@ class SaveSamples(Callback):
                 for rate in spread_rates(codec.bitrates):
                     # A learnt rate moves, and its clips still belong together.
                     label = "learnt rate" if codec.quantizer.learns_rate else f"{rate:.3g}kbps"
-                    heard = code(codec, clip, codec.n_codebooks_for(rate))
-                    media[f"samples/{name}/{label}"] = (heard, clip.audio)
+                    decoded = code(codec, clip, codec.n_codebooks_for(rate))
+                    media[f"samples/{name}/{label}"] = (decoded, clip.audio)
         for board in boards if media else []:
             log_media(board, media, codec.sample_rate, step)
 

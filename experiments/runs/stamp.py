@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,19 @@ class Stamp:
 
     def write(self, folder: Path) -> None:
         """Store it in the folder of the figures, after them: it shows that they are complete."""
-        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "of": self.of,
+            "metrics": self.metrics,
+            "bitrates": self.bitrates,
+            "folder": self.folder,
+            "sample_rate": self.sample_rate,
+            "columns": self.columns,
+            "channels": self.channels,
+            "clips": self.clips,
+            "language_model": self.language_model,
+        }
         write_atomically(folder / FILE, json.dumps(content, indent=1) + "\n")
 
     @classmethod
@@ -60,14 +72,28 @@ class Stamp:
         """The stamp of a folder's figures; None if they are incomplete, or of another version of the schema."""
         if (folder / FILE).is_file():
             content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            if (content.pop("format", None), content.pop("version", None)) != (FORMAT, VERSION):
-                return None
-            return cls(**content)
+            known = (content.get("format"), content.get("version")) == (FORMAT, VERSION)
+            return cls._of_content(content, content["of"]) if known else None
         if (folder / FORMER_FILE).is_file():
             content = json.loads((folder / FORMER_FILE).read_text(encoding="utf-8"))
-            of = content.pop("codec", None) or content.pop("of")
-            return cls(**{"columns": [], **content, "of": of.get("codec", of) if isinstance(of, dict) else of})
+            of = content.get("codec") or content["of"]
+            return cls._of_content(content, of.get("codec", of) if isinstance(of, dict) else of)
         return None
+
+    @classmethod
+    def _of_content(cls, content: Mapping[str, Any], of: str | Mapping[str, Any]) -> "Stamp":
+        """A stamp from a file's content, whose later fields may be missing."""
+        return cls(
+            of=of,
+            metrics=content["metrics"],
+            bitrates=content["bitrates"],
+            folder=content["folder"],
+            sample_rate=content["sample_rate"],
+            columns=content.get("columns", []),
+            channels=content.get("channels"),
+            clips=content.get("clips"),
+            language_model=content.get("language_model"),
+        )
 
     @staticmethod
     def remove(folder: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from types import FrameType
 
 BY_USER = (signal.SIGINT, signal.SIGTERM)
@@ -28,13 +29,13 @@ class Stopped(SystemExit):
 
     Args:
         number: number of the signal.
-        told: whether the user already knows what was saved.
+        reported: whether the user already knows what was saved.
     """
 
-    def __init__(self, number: int, told: bool = False) -> None:
+    def __init__(self, number: int, reported: bool = False) -> None:
         super().__init__(128 + number)
         self.number = number
-        self.told = told
+        self.reported = reported
 
 
 class Stop:
@@ -61,15 +62,15 @@ class Stop:
             self._held -= 1
 
     @contextmanager
-    def passed_on(self, tell: Callable[[int], None]) -> Iterator[None]:
-        """Pass signals received inside the block on to child processes; ``tell`` gets the signal's number."""
-        before, self.on_stop = self.on_stop, tell
+    def passed_on(self, send: Callable[[int], None]) -> Iterator[None]:
+        """Pass signals received inside the block on to child processes; ``send`` gets the signal's number."""
+        before, self.on_stop = self.on_stop, send
         try:
             yield
         finally:
             self.on_stop = before
 
-    def hear(self, number: int, frame: FrameType | None = None) -> None:
+    def handle(self, number: int, frame: FrameType | None = None) -> None:
         """The handler of all these signals.
 
         Raises:
@@ -96,27 +97,29 @@ def end_at_once(number: int) -> None:
     os._exit(128 + number)
 
 
-_stop = Stop()
+# Between a command and Lightning's callbacks lie many calls that have nothing to do with signals, some of them
+# Lightning's own; the request goes past them in the context and is not an argument of each.
+_listening: ContextVar[Stop] = ContextVar("stop request of the command that listens")
 
 
 def stop_request() -> Stop:
-    """The stop request of this process; empty in a process that does not listen."""
-    return _stop
+    """The stop request of the innermost ``listening`` around the caller; one that never comes where none is."""
+    return _listening.get(None) or Stop()
 
 
 @contextmanager
 def listening() -> Iterator[Stop]:
     """Listen to the stop signals while the block runs; only in the main thread, as Python requires."""
-    global _stop
-    before, _stop = _stop, Stop()
+    stop = Stop()
     numbers = [*BY_USER, REQUEUE, PASSED_ON] if threading.current_thread() is threading.main_thread() else []
-    handlers = {number: signal.signal(number, _stop.hear) for number in numbers}
+    handlers = {number: signal.signal(number, stop.handle) for number in numbers}
+    token = _listening.set(stop)
     try:
-        yield _stop
+        yield stop
     finally:
+        _listening.reset(token)
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        _stop = before
 
 
 PR_SET_PDEATHSIG = 1

@@ -22,9 +22,10 @@ def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidt
     """
     if not 0 <= given.discriminator_probability <= 1:
         raise ValueError(f"discriminator_probability is {given.discriminator_probability}; it should be 0 to 1")
-    for name in ("quantizer_start", "quantizer_start_frames"):
-        if getattr(given, name) < 0:
-            raise ValueError(f"{name} is {getattr(given, name)}; it should be 0 or more")
+    if given.quantizer_start < 0:
+        raise ValueError(f"quantizer_start is {given.quantizer_start}; it should be 0 or more batches")
+    if given.quantizer_start_frames < 0:
+        raise ValueError(f"quantizer_start_frames is {given.quantizer_start_frames}; it should be 0 or more")
     if given.adversarial_start < 0:
         raise ValueError(f"adversarial_start is {given.adversarial_start}; it should be 0 or more batches")
     if given.discriminator_warmup < 0 or (given.discriminator_warmup and not plays):
@@ -32,8 +33,7 @@ def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidt
             f"discriminator_warmup is {given.discriminator_warmup}; it should be 0 or, with discriminators, more "
             "batches"
         )
-    for name in ("waveform_loss", "spectral_loss"):
-        loss = getattr(given, name)
+    for name, loss in (("waveform_loss", given.waveform_loss), ("spectral_loss", given.spectral_loss)):
         if loss is not None and loss.channels not in (None, given.codec.channels):
             raise ValueError(
                 f"{name} {type(loss).__name__} is for audio of {counted(loss.channels, 'channel')}, and the codec has "

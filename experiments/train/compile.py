@@ -4,6 +4,8 @@ import itertools
 import os
 import shutil
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch._functorch.config
 from torch import nn
@@ -31,14 +33,22 @@ def compile_networks(codec: Codec, discriminators: nn.Module) -> None:
 
     Quantizers, losses and the balancer stay as they are.
     """
-    # The gradients of several losses go through the same graph, so that its buffers must survive the first backward
-    # pass.
-    torch._functorch.config.donated_buffer = False
     for coder in (codec.encoder, codec.decoder):
         _compile_around_lstm(coder)
     for stack in discriminators.modules():
         if isinstance(stack, ConvStack):
             compile_alone(stack)
+
+
+@contextmanager
+def buffers_kept() -> Iterator[None]:
+    """Compile graphs whose buffers survive a backward pass: the gradients of several losses go through one graph.
+
+    The compiler reads this setting at the first forward pass through a graph and again at each backward pass, so that
+    both are to be in the block.
+    """
+    with torch._functorch.config.patch(donated_buffer=False):
+        yield
 
 
 def compile_alone(module: nn.Module) -> None:
@@ -47,6 +57,8 @@ def compile_alone(module: nn.Module) -> None:
     The compiler caches its results by code object, and compiles no more, without an error, after eight per object. The
     twenty stacks of DAC's discriminators, each with and without gradient, are of one class and would exceed this limit.
     So each module gets its own copy of the code object.
+
+    Each copy has a name of its own in the process, because what the compiler learns about shapes it keeps by name.
     """
     forward = type(module).forward
     number = next(_numbers)

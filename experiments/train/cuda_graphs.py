@@ -24,7 +24,11 @@ from codeclab.experiments.train.update import MicroBatchOutput
 from codeclab.quantizers.host_work import HostWork
 
 WARM_UP = 3
-"""Batches of a kind that are trained before its graph is recorded; they make what stays, such as optimizer states."""
+"""Batches of a kind that are trained before its graph is recorded; they make what stays, such as optimizer states.
+
+PyTorch advises to run a few, on a side stream: in the first ones libraries choose their algorithms and allocate, which
+a capture forbids or would record.
+"""
 
 Result = TypeVar("Result")
 Step = Callable[[Tensor, StepChoices], MicroBatchOutput]
@@ -133,7 +137,7 @@ class StepGraphs:
         self._kinds: dict[Hashable, _Kind] = {}
         self._shape: torch.Size | None = None
         self._failed = False
-        self._said: set[str] = set()
+        self._printed: set[str] = set()
         self._late: LateFigures | None = None
         self.replays = 0
 
@@ -152,20 +156,28 @@ class StepGraphs:
             return step(audio, choices)
         self._shape = self._shape or audio.shape
         if audio.shape != self._shape:
-            self._say(f"batches of {list(audio.shape)} are trained without a graph, which is for {list(self._shape)}")
+            self._print_once(
+                f"batches of {list(audio.shape)} are trained without a graph, which is for {list(self._shape)}"
+            )
+        # Such a batch runs as those before a recording do: state that it changes must stay in the memory that graphs
+        # read (``in_place``).
         if audio.shape != self._shape or is_profiled():  # a replay has no parts that could be timed
             return self._run_now(HostWork(), audio, choices, step)
+        # A graph reads items' numbers of codebooks from the memory it was recorded with: those of each batch of the
+        # kind go there.
         kind = self._kinds.setdefault(choices.key, _Kind(_copied(choices)))
         for memory, drawn in zip(kind.choices.n_codebooks, choices.n_codebooks, strict=True):
             if isinstance(memory, Tensor) and isinstance(drawn, Tensor):
                 memory.copy_(drawn)
         if kind.warm < WARM_UP:
             kind.warm += 1
-            kind.host = HostWork()
+            kind.host = HostWork()  # the last warm batch is the one whose host work the recording repeats
             return self._run_now(kind.host, audio, kind.choices, step)
         kind.recorded = kind.recorded or self._record(kind, audio, step)
         if kind.recorded is None:
             return step(audio, choices)
+        # A recording has no effect of its own: the batch that was recorded is trained by the first replay, here. Inputs
+        # come first, on the stream that the replay waits for.
         memory, output, launch = kind.recorded
         memory.copy_(audio, non_blocking=True)
         kind.host.repeat()
@@ -210,18 +222,20 @@ class StepGraphs:
     def _record(self, kind: _Kind, audio: Tensor, step: Step) -> Recorded | None:
         memory = torch.empty_like(audio)
         try:
+            # No host work: the warm batches have noted it, and ``repeat`` does it before each replay.
             with kind.host.left_out(), _autocast_uncached():
                 return memory, *self._backend.capture(lambda: step(memory, kind.choices))
         except Exception as error:  # whatever a part of the user's own does that a graph cannot
+            # Later recordings would fail alike. Gradients made in the capture were never computed.
             self._failed = True
             self.forget()
             self._drop_gradients()
-            self._say(f"the step could not be recorded ({_first(error)}); training goes on without graphs")
+            self._print_once(f"the step could not be recorded ({_first(error)}); training goes on without graphs")
             return None
 
-    def _say(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+    def _print_once(self, text: str) -> None:
+        if text not in self._printed:
+            self._printed.add(text)
             print(f"cuda_graphs: {text}", file=sys.stderr)
 
 
@@ -231,7 +245,10 @@ def _copied(choices: StepChoices) -> StepChoices:
 
 
 def _copied_out(output: MicroBatchOutput) -> MicroBatchOutput:
-    """An output whose codes and shares have memory of their own."""
+    """An output whose codes and shares have memory of their own, because a replay overwrites the graph's.
+
+    The other scalars are copied by ``StepGraphs.late``, before the next step.
+    """
     names, shares = list(output.shares), list(output.shares.values())
     own = dict(zip(names, torch.stack(shares).unbind(), strict=True)) if shares else {}
     return replace(output, codes=output.codes.clone(), shares=own)

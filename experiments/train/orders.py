@@ -1,4 +1,14 @@
-"""The two orders in which the players learn from one batch (design: training step)."""
+"""The two orders in which the players learn from one batch.
+
+``discriminator_first`` is the order of released training code (DAC, AudioCraft): the discriminators learn first, and
+the generator meets them as they are after their step. That takes two pairs of passes, over real and over generated
+audio: one pair with the weights before the step, one with those after it. ``joint`` has one pair, from which both
+players' losses come, and the discriminators step last: each player meets the other as it was before the batch.
+
+In both orders the generator's losses are functions of ``leaf``, the decoder's output cut from its graph. Their
+gradients are taken at the leaf alone (``Update._output_gradient``), so that none of them reaches the discriminators'
+weights, and the balancer can weigh them before one of them passes through the decoder.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +33,9 @@ class Discriminators:
     """One ensemble and the losses played against it.
 
     Attributes:
-        ensemble: judges ``[B, C, N]``.
-        adversarial: both players' adversarial losses.
-        feature: feature matching; None leaves it out.
+        ensemble: ensemble that judges audio ``[B, C, N]``.
+        adversarial: adversarial losses of both players.
+        feature: feature-matching loss; None leaves it out.
         adversarial_active: whether the generator's adversarial loss counts.
         scores: mean logits on real and on fake audio of the latest pass that judged both, 0-d tensors, for logging.
     """
@@ -99,8 +109,8 @@ def standing_still(module: nn.Module) -> Iterator[None]:
 def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
     """The discriminators' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
 
-    Two passes: in one over both, gradients that cancel exactly under the hinge, as those of the last bias and of units
-    before it that keep their sign, would leave their rounding, which Adam makes a whole step of.
+    Two passes, not one over a batch of both: there, gradients that cancel exactly under the hinge, as those of the last
+    bias and of units before it that keep their sign, would leave their rounding, which Adam makes a whole step of.
     """
     return discriminators.loss(*discriminators.outputs_of_both(real, fake.detach()))
 
@@ -111,8 +121,8 @@ def meet_updated_discriminators(discriminators: Discriminators, real: Tensor, le
     The released codes' order: real features without gradient, the fake pass with the discriminators' weights frozen.
 
     Args:
-        discriminators: judge both.
-        real: audio ``[B, C, N]``.
+        discriminators: discriminators that judge both.
+        real: original audio ``[B, C, N]``.
         leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
     """
     outputs = _outputs_of_frozen(discriminators, real if discriminators.feature is not None else None, leaf)
@@ -128,6 +138,8 @@ def share_one_pass(
     updated; their passes then keep no graph for the weights. Arguments as for ``meet_updated_discriminators``.
     """
     if update_discriminators:
+        # One graph, with the weights and the leaf: the discriminators' loss goes back to the weights, the generator's
+        # losses to the leaf. What the former leaves in the leaf's own gradient is never read.
         outputs = discriminators.outputs_of_both(real, leaf)
         discriminator_loss = discriminators.loss(*outputs)
         return discriminators.generator_losses(*outputs), discriminator_loss
@@ -139,6 +151,7 @@ def share_one_pass(
 def _outputs_of_frozen(discriminators: Discriminators, real: Tensor | None, leaf: Tensor) -> RealAndFake:
     """The outputs for real audio, without gradient, and for ``leaf``, with gradient at it alone."""
     with frozen(discriminators.ensemble), weights_normed_once(discriminators.ensemble):
+        # The generator cannot change the real audio's outputs: they are targets of feature matching, and need no graph.
         with torch.no_grad():
             real_outputs = [] if real is None else discriminators.outputs(real)
         return real_outputs, discriminators.outputs(leaf)

@@ -73,11 +73,21 @@ class OptimizerSettings:
             raise ValueError(f"eps is {self.eps}; it should be above 0, like PyTorch's 1e-8")
 
     def rate(self, batch: int, batches: int) -> float:
-        """The learning rate of a batch, counted from 0, in a training of ``batches``."""
+        """The learning rate of a batch.
+
+        Args:
+            batch: index of the batch, from 0.
+            batches: number of batches of the whole training; Lightning's -1 for no limit fits ``exponential`` alone.
+
+        Raises:
+            ValueError: the schedule is ``cosine``, and the training has no end.
+        """
         rate = self.lr * self.decay**batch
         if self.warmup:
             rate *= min(1.0, (batch + 1) / self.warmup)
         if self.schedule == "cosine":
+            if batches < 1:
+                raise ValueError("the cosine schedule ends with the training: give the trainer max_steps")
             rate *= 0.5 * (1 + math.cos(math.pi * min(1.0, batch / batches)))
         return rate
 

@@ -15,7 +15,13 @@ def two_passes(module: nn.Module, first: Tensor, second: Tensor) -> tuple[Any, A
     """``module(first)`` and ``module(second)``, with weight norm computed once.
 
     Autograd would add the two gradients of each weight by an operation of its own. Here each pass has its own views of
-    the weights, and one operation adds the gradients of all. The sums are the same.
+    the weights, and one operation adds the gradients of all. The sums are the same, and each weight still gets one
+    gradient in a backward pass, so that DDP reduces it once.
+
+    Args:
+        module: network, whose weights may be normed.
+        first: audio ``[B, C, N]`` of the first pass.
+        second: audio ``[B, C, N]`` of the second pass.
     """
     with weights_normed_once(module):
         if is_compiled(module):  # its graphs were made for the weights themselves
@@ -23,8 +29,10 @@ def two_passes(module: nn.Module, first: Tensor, second: Tensor) -> tuple[Any, A
         normed = {key: one for key, one in parametrize._cache.items() if one is not None and one.requires_grad}
         learnt = {name: one for name, one in module.named_parameters() if one.requires_grad}
         plain = {name: one for name, one in learnt.items() if ".parametrizations." not in f".{name}"}
+        # Normed weights are computed from parameters and plain ones are parameters; both get views.
         views = _Views.apply(*normed.values(), *plain.values())
         outputs = []
+        # A pass reads plain weights by ``functional_call``, and normed ones, which are no parameters, from the cache.
         for audio, own in ((first, views[: len(views) // 2]), (second, views[len(views) // 2 :])):
             parametrize._cache.update(zip(normed, own, strict=False))
             outputs.append(functional_call(module, dict(zip(plain, own[len(normed) :], strict=True)), (audio,)))

@@ -1,4 +1,11 @@
-"""Both players' backward passes on a batch, part by part, and what they gave."""
+"""Both players' backward passes on a batch, part by part, and their output.
+
+With several processes, DDP averages a gradient where a backward pass writes it to a parameter. Only ``Update.teach``
+does that: the discriminators' loss once, and the generator's surrogate loss once, for each part of a batch. What
+``torch.autograd.grad`` returns at the decoder's output stays local; the balancer's norms have a collective of their
+own. Each process makes the same passes in the same order, as DDP and the collectives require. With several parts,
+each pass averages the parameter's sum so far anew, and an average over processes stays one when it is averaged again.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -48,12 +55,12 @@ class MicroBatchOutput:
     """What one part of a batch gave; all scalars are 0-d tensors without gradient, on the device.
 
     Attributes:
-        losses: by name, in the order they are computed.
+        losses: losses by name, in the order they are computed.
         scores: the discriminators' mean logits.
         norms: gradient norms by player, as far as they have learned.
         bitrate: kbps; None where only the discriminators learned.
-        codes: ``int64 [B, K, T]``.
-        sizes: entries of each codebook.
+        codes: codes of the part, ``int64 [B, K, T]``.
+        sizes: number of entries of each codebook.
         shares: each loss's share of the gradient at the decoder's output; empty without a balancer.
     """
 
@@ -143,7 +150,7 @@ class Update:
 
         Args:
             coded: a part of the batch.
-            discriminators: the ensemble that learns.
+            discriminators: ensemble that learns.
             share: the part's share of the batch's items.
         """
         loss = two_pass_loss(discriminators, coded.real, coded.fake)
@@ -169,9 +176,12 @@ class Update:
         real, fake, quantized = coded.real, coded.fake, coded.quantized
         norms: dict[str, Tensor] = {}
         discriminator_loss = None
+        # The losses see a leaf in place of the decoder's output: each one's gradient there is known before any goes
+        # back through the codec, which then happens once, for their combination.
         leaf = fake.detach().requires_grad_()
         with spectra_shared():  # by both meetings with the discriminators, and by the losses
             if discriminators is not None and learner is not None and self.order == "discriminator_first":
+                # No share: in this order a batch has one part (``check_arguments``), because of the step within it.
                 discriminator_loss = two_pass_loss(discriminators, real, fake)
                 self.teach(discriminator_loss)
                 norms["discriminator"] = learner.clip()
@@ -185,6 +195,8 @@ class Update:
         gradient = self._output_gradient(leaf, output_losses, share)
         if discriminator_loss is not None and self.order == "joint":
             self.teach(scaled(discriminator_loss, share))
+        # The gradient of (fake * gradient).sum() at ``fake`` is ``gradient``: Lightning's backward pass takes a scalar.
+        # The quantizer's losses depend on the latent, not on the output, and join here with plain weights.
         latent = [getattr(self.weights, name, 1.0) * share * loss for name, loss in quantized.losses.items()]
         self.teach(sum(latent, (fake * gradient).sum()))
         losses = {} if discriminator_loss is None else {"discriminator": discriminator_loss}
@@ -210,7 +222,11 @@ class Update:
             self.backward(loss)
 
     def _output_gradient(self, leaf: Tensor, losses: dict[str, Tensor], share: float) -> Tensor:
-        """The combined gradient ``[B, C, N]`` of a part's losses at the decoder's output, ``leaf``."""
+        """The combined gradient ``[B, C, N]`` of a part's losses at the decoder's output, ``leaf``.
+
+        The graphs are retained for the other losses and, in ``joint``, for the discriminators' loss, which goes back
+        through the same passes afterwards.
+        """
         weights = {name: getattr(self.weights, name) for name in losses}
         with torch.autocast(leaf.device.type, enabled=False):
             with profile("output gradients"):

@@ -1,5 +1,6 @@
 """Rows of a table that are measured and not trained: on the table's clips, once."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runner import baseline_rows
-from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, untrained_columns
-from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, untrained, untrained_columns
+from codeclab.experiments.runner.collect import collect
+from codeclab.experiments.runner.draft import Draft
+from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.spec import TableSpec
 
 
@@ -63,7 +66,7 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     assert list(found.summary["metric"].unique()) == ["si_sdr"]
     (kept,) = runs.glob("[!.]*")
     assert kept.name.startswith("opus-")
-    columns = untrained_columns(row, spec, found).set_index("metric")["mean"]
+    columns = untrained_columns(untrained(row), spec, found).set_index("metric")["mean"]
     assert columns.to_dict() == {"compression": pytest.approx(256 / 12)}
     refuse_to_measure(monkeypatch)
     again = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds=0.5"])))
@@ -89,7 +92,30 @@ def test_a_codec_is_measured_and_not_trained(audio: str, tmp_path: Path) -> None
     assert found.info["bitrates_kbps"] == [3]
     assert found.info["codec"]
     assert len(found.per_file) == 8
-    assert untrained_columns(row, make_spec(row), found)["metric"].tolist() == ["compression", "stride"]
+    assert untrained_columns(untrained(row), make_spec(row), found)["metric"].tolist() == ["compression", "stride"]
+
+
+def test_collecting_a_measured_row_loads_its_codec_once(
+    audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "mine")
+    row = RowSpec("Mine", codec=str(tmp_path / "mine"))
+    spec = replace(make_spec(row, [3]), columns=["stride", "mushra"])
+    made = job(spec, audio, tmp_path / "runs")
+    measure_untrained(made)
+    loaded: list[str] = []
+
+    def counting(name: str) -> Codec:
+        loaded.append(name)
+        return load(name)
+
+    load = Codec.from_pretrained
+    monkeypatch.setattr(Codec, "from_pretrained", counting)
+    collected = collect(Draft(row, [made]), [Outcome()], spec)
+    assert collected.error is None
+    assert collected.summary is not None
+    assert set(collected.summary["metric"]) == {"si_sdr", "stride"}
+    assert loaded == [row.codec]
 
 
 def test_the_row_says_what_is_missing(audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RECIPES
 from codeclab.experiments.runner.draft import TableRequest, draft_row
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.stamp import Stamp
 
 TINY = (
@@ -83,3 +85,14 @@ def test_stamps_of_older_versions_count(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "measured_as.json").read_text())
     (tmp_path / "measured_as.json").write_text(json.dumps(content | {"version": 2}))
     assert Stamp.read(tmp_path) is None
+
+
+def test_a_row_that_is_refused_has_no_job(tmp_path: Path) -> None:
+    """In its folder lies another run, which is neither trained nor measured for this row."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("model: {seed: 7}\n")
+    row = RowSpec("A row", flags=[*TINY.split(), "--config", "encodec_24khz", "--name", "mine"])
+    spec = TableSpec("t", "T", "", [row], ["si_sdr"])
+    draft = draft_row(row, TableRequest(spec, runs=str(tmp_path)))
+    assert "mine holds a run with other settings" in str(draft.error)
+    assert (draft.jobs, draft.left) == ([], [])

@@ -1,5 +1,6 @@
 """``codeclab table --fit-lm``: a language model of each row's codes, and what it spends in the table."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,13 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.experiments.cli.table import run
 from codeclab.experiments.config.files import LANGUAGE_MODELS, RecipeError
+from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner import fit_language_model
+from codeclab.experiments.runner.draft import TableRequest, draft_row
 from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runs.folder import RunFolder
 
 TINY = (
     "--config encodec_24khz --model.encoder.n_filters 2 --model.decoder.n_filters 2 --model.encoder.lstm_layers 0 "
@@ -89,8 +94,28 @@ def test_codes_that_no_language_model_is_for_are_named_and_a_table_without_the_c
     assert "note: Residual VQ gets no language model: sizes differ" in told.err
     assert "then a language model" not in told.err
     (row,) = (folder / "runs").glob("residual-vq-*")
-    job = Job(read_table(words[0]), row.name, str(folder / "runs"), steps=1, language_model=str(folder / "small.yaml"))
+    recipe = LanguageModelRecipe.read(str(folder / "small.yaml"))
+    job = Job(read_table(words[0]), row.name, str(folder / "runs"), steps=1, language_model=recipe)
     fit_language_model.fit_language_model(job)  # as where sizes part in training
     assert "Residual VQ: no language model: sizes differ" in capsys.readouterr().err
     assert fit_language_model.has_language_model(job)
     assert not (row / "language_model").exists()
+
+
+def test_a_recipe_edited_after_planning_changes_no_row(folder: Path) -> None:
+    spec = read_table(str(folder / "mine.yaml"))
+    recipe = fit_language_model.read_language_model(str(folder / "small.yaml"), spec, None)
+    request = TableRequest(spec, runs=str(folder / "runs"), workers=0, language_model=recipe)
+    (job,) = draft_row(spec.rows[0], request).jobs
+    (folder / "small.yaml").write_text((folder / "small.yaml").read_text().replace("max_steps: 2", "max_steps: 3"))
+    planned = pickle.loads(pickle.dumps(job))  # as it travels to the row's own process
+    assert perform(planned, wait=False).error is None
+    fitted = RunFolder(job.folder.path / "language_model")
+    assert (fitted.steps, fitted.settings["trainer"]["max_steps"]) == (2, 2)
+    assert fit_language_model.has_language_model(planned)
+
+
+def test_a_recipe_of_no_batches_is_refused_before_any_row(folder: Path) -> None:
+    (folder / "small.yaml").write_text("model: {dimension: 8}")
+    with pytest.raises(RecipeError, match=r"small\.yaml: trainer\.max_steps should say how many batches"):
+        fit_language_model.read_language_model(str(folder / "small.yaml"), read_table(str(folder / "mine.yaml")), None)

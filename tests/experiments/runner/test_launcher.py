@@ -21,7 +21,10 @@ from codeclab.experiments.cli import main
 from codeclab.experiments.runner import launcher, perform
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.launcher import LocalLauncher, Submitted
+from codeclab.experiments.runner.slurm import SlurmLauncher
 from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runs.disk import why_unwritten
+from codeclab.experiments.runs.stopping import Stopped, listening
 
 
 def job(name: str, devices: int = 1) -> Job:
@@ -262,3 +265,44 @@ def test_a_row_on_two_devices_is_a_process_of_its_own(
     assert yaml.safe_load(settings.read_text()) == config
     assert "SLURM_" not in (tmp_path / "environment").read_text()
     assert capsys.readouterr().err == "Two: training, 1 batch\nfirst\nthe reason\n"
+
+
+def test_a_signal_while_a_rows_own_process_starts_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = tmp_path / "python"
+    stub.write_text("#!/bin/sh\nexec sleep 60\n")
+    stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(sys, "executable", str(stub))
+    popen, started = subprocess.Popen, []
+
+    def interrupted(*words: object, **options: object) -> object:
+        started.append(popen(*words, **options))
+        os.kill(os.getpid(), signal.SIGINT)
+        return started[0]
+
+    monkeypatch.setattr(perform.subprocess, "Popen", interrupted)
+    row = Job(TableSpec("t", "T", "", [RowSpec("Two")]), "two", str(tmp_path), {}, steps=1, devices=2)
+    try:
+        with listening(), pytest.raises(Stopped) as stopped:
+            perform.train(row)
+        assert stopped.value.code == 130
+        assert started[0].poll() is not None
+    finally:
+        started[0].kill()
+        started[0].wait()
+
+
+def test_a_command_that_leaves_its_jobs_to_slurm_ends_by_the_users_signal() -> None:
+    slurm = object.__new__(SlurmLauncher)
+    with (
+        listening() as stop,
+        stop.held(),
+        stop.passed_on(lambda number: slurm.pass_signal([], number)),
+        pytest.raises(Stopped) as stopped,
+    ):
+        signal.raise_signal(signal.SIGINT)
+    assert stopped.value.code == 130
+
+
+def test_an_error_without_words_has_its_name(tmp_path: Path) -> None:
+    assert why_unwritten(tmp_path, OSError()) == "OSError"
+    assert why_unwritten(tmp_path, OSError("gone\nand more")) == "gone"

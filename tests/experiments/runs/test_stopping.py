@@ -211,6 +211,17 @@ def test_work_that_holds_signals_back_only_notes_the_first():
     assert stop_request().number is None
 
 
+def test_the_inner_command_has_a_request_of_its_own():
+    with listening() as outer, outer.held():
+        with listening() as inner, inner.held():
+            send_self(signal.SIGTERM)
+            assert stop_request() is inner
+        assert stop_request() is outer
+        assert (inner.number, outer.number) == (signal.SIGTERM, None)
+        send_self(signal.SIGINT)
+        assert outer.number == signal.SIGINT
+
+
 def test_a_second_signal_ends_at_once_and_what_a_table_passes_on_is_no_second_one():
     program = (
         "import sys, time\n"

@@ -41,6 +41,7 @@ def test_compiling_changes_neither_results_nor_names(recipe, watched):
     plain, before = watched(recipe, 1, name="plain", **settings)
     quick, after = watched(recipe, 1, name="quick", model__compile="true", **settings)
     assert not compiled(plain.model)
+    assert torch._functorch.config.donated_buffer  # another training in this process finds torch as it was
     playing = [quick.model.codec, quick.model.discriminators_of(0).ensemble]
     codes = [m.forward.__code__ for player in playing for m in player.modules() if m._compiled_call_impl is not None]
     kept = [len(_debug_get_cache_entry_list(code)) for code in codes]

@@ -6,6 +6,8 @@ import math
 import pytest
 import torch
 
+from codeclab.experiments.train.settings import OptimizerSettings
+
 RECIPES = ["encodec_24khz", "dac_44khz"]
 ORDERS = ["discriminator_first", "joint"]
 
@@ -135,6 +137,12 @@ def test_the_learning_rate_rises_and_falls_along_a_cosine(watched):
     assert cli.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(rates[-1], rel=1e-4)
     # Its own settings hold for the other player.
     assert [float(row["train/discriminator_lr"]) for row in metrics(cli)] == pytest.approx([1e-4] * 4, rel=1e-4)
+
+
+def test_a_cosine_without_an_end_is_refused():
+    with pytest.raises(ValueError, match="give the trainer max_steps"):
+        OptimizerSettings(schedule="cosine").rate(1, -1)
+    assert OptimizerSettings(lr=0.5).rate(1, -1) == 0.5
 
 
 def test_a_negative_warmup_is_refused(build):
