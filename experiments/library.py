@@ -23,7 +23,7 @@ from codeclab.experiments.runner.fit_language_model import read_language_model
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
+from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
 

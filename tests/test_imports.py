@@ -31,6 +31,7 @@ ORDER = (
     "experiments.contracts",
     "experiments.tracking",
     "experiments.runs",
+    "experiments.runs.measure",
     "experiments.runs.speed",
     "experiments.language_model",
     "experiments.listen",

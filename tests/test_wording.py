@@ -73,7 +73,7 @@ NEVER_ONE = {
     "experiments/listen/write.py": "systems stimuli pages",  # more than a page holds
     "experiments/runner/make_table.py": "seeds",  # more than one
     "experiments/runner/plan.py": "seeds rows",  # more than one
-    "experiments/runs/compare.py": "clips",  # of a split
+    "experiments/runs/measure/compare.py": "clips",  # of a split
     "experiments/runs/dry_run.py": "parameters frames ensembles",  # a part's; a rate; more than one
     "experiments/runs/progress.py": "batches",  # a rate
 }

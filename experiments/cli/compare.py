@@ -7,9 +7,9 @@ from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.experiments.cli.evaluate import checked_metrics, measuring_settings
 from codeclab.experiments.cli.options.compare import make_parser
-from codeclab.experiments.runs.compare import common_data, common_rates, compare
 from codeclab.experiments.runs.import_files import import_files
-from codeclab.experiments.runs.subjects import read_subjects
+from codeclab.experiments.runs.measure.compare import common_data, common_rates, compare
+from codeclab.experiments.runs.measure.subjects import read_subjects
 
 
 def run(command: str, argv: list[str]) -> int:

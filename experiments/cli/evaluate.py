@@ -16,14 +16,14 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
-from codeclab.experiments.runs.choose_metrics import choose_metrics
-from codeclab.experiments.runs.evaluate import read_baseline
 from codeclab.experiments.runs.import_files import import_files
-from codeclab.experiments.runs.keep_evaluation import keep
 from codeclab.experiments.runs.left_out import noted, say_left_out
-from codeclab.experiments.runs.measure import measure, measure_entropy
-from codeclab.experiments.runs.measuring_settings import MeasuringSettings
-from codeclab.experiments.runs.subjects import Subject, evaluation_folder, read_subject
+from codeclab.experiments.runs.measure.choose_metrics import choose_metrics
+from codeclab.experiments.runs.measure.evaluate import read_baseline
+from codeclab.experiments.runs.measure.keep_evaluation import keep
+from codeclab.experiments.runs.measure.measure import measure, measure_entropy
+from codeclab.experiments.runs.measure.settings import MeasuringSettings
+from codeclab.experiments.runs.measure.subjects import Subject, evaluation_folder, read_subject
 
 
 def checked_metrics(names: Sequence[str]) -> list[str]:

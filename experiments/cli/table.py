@@ -16,8 +16,8 @@ from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import read_language_model
 from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.slots import choose_slots, choose_workers
 from codeclab.experiments.runs.process import Notes
-from codeclab.experiments.runs.slots import choose_slots, choose_workers
 
 
 def slots_for(options: argparse.Namespace, n_trainings: int) -> list[str | None]:

@@ -13,7 +13,7 @@ from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.listen.systems import Subject
-from codeclab.experiments.runs.evaluate import FULL_BAND, usual_split
+from codeclab.experiments.runs.measure.evaluate import FULL_BAND, usual_split
 from codeclab.experiments.runs.training_data import run_of
 
 SLACK = 0.01

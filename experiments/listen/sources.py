@@ -18,9 +18,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import missing
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs.evaluate import data_of
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.runs.stamp import Stamp
+from codeclab.experiments.runs.measure.evaluate import data_of
+from codeclab.experiments.runs.measure.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 

@@ -21,8 +21,8 @@ from codeclab.codecs.io.folder import identity
 from codeclab.codecs.resample import resample, same_length
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.sources import Source, has_figures, read_sources
-from codeclab.experiments.runs.evaluate import read_baseline
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.measure.evaluate import read_baseline
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 

@@ -25,9 +25,9 @@ from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runs.evaluate import evaluate_on, pick_bitrates
 from codeclab.experiments.runs.lock import RunLock
-from codeclab.experiments.runs.stamp import Stamp
+from codeclab.experiments.runs.measure.evaluate import evaluate_on, pick_bitrates
+from codeclab.experiments.runs.measure.stamp import Stamp
 
 SPLIT = "split"
 """Beside those settings, the split on which a row that is not trained is measured; the default is test."""

@@ -29,10 +29,10 @@ from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_me
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runs.build import build_resolved
-from codeclab.experiments.runs.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on
+from codeclab.experiments.runs.measure.stamp import Stamp
 from codeclab.experiments.runs.process import Notes
-from codeclab.experiments.runs.stamp import Stamp
 from codeclab.experiments.runs.stopping import PASSED_ON, Stopped, end_with_parent, stop_request
 
 SETTINGS = ".settings"

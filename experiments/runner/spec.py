@@ -7,7 +7,7 @@ from codeclab.benchmarks.tables.table import Table
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.config.sizes import size_flags
 from codeclab.experiments.runner.compute import Compute
-from codeclab.experiments.runs.evaluate import pick_bitrates
+from codeclab.experiments.runs.measure.evaluate import pick_bitrates
 
 
 def flags_at(row: RowSpec, scale: str | None) -> list[str]:

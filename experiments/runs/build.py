@@ -20,7 +20,6 @@ from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runs.arguments import OWNERS, add_run_arguments, explain_refusal
 from codeclab.experiments.runs.checkpoint import RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
-from codeclab.experiments.runs.evaluate import keep_splits
 from codeclab.experiments.runs.folder import RunFolder, RunFolderError, derived_name
 from codeclab.experiments.runs.init_from import begin_from, find_source
 from codeclab.experiments.runs.left_out import CountLeftOut
@@ -32,6 +31,7 @@ from codeclab.experiments.runs.progress import RunProgress
 from codeclab.experiments.runs.refusals import check_built, rate_advice
 from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.samples import SaveSamples
+from codeclab.experiments.runs.training_data import keep_splits
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 from codeclab.experiments.train.parts import import_parts

@@ -71,6 +71,15 @@ def trained_on(path: Path | None, folder: str | None) -> bool:
     return any(_splits_here(run, folder) is not None for run in _lineage(path))
 
 
+def keep_splits(data: AudioData, folder: RunFolder) -> None:
+    """Split the data of an existing run as at its start; if no splits were stored, by the rules of that time."""
+    record = read_record(folder.corpus)
+    if record:
+        data.kept_splits = {name: one.split for name, one in record.items()}
+    elif folder.last.is_file():
+        data.split_floor = False
+
+
 def known_splits(paths: Iterable[Path], folder: str | None) -> dict[str, str] | None:
     """The splits that files of ``folder`` had when runs were trained on them, by the names they have there.
 

@@ -20,7 +20,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import report
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen import read_sources
-from codeclab.experiments.runs.evaluate import data_of
+from codeclab.experiments.runs.measure.evaluate import data_of
 
 SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
 VERSIONS = r'<script type="application/json">(.*?)</script>'

@@ -10,7 +10,7 @@ from codeclab.experiments.listen.choose_clips import available_clips
 from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.listen.systems import Subject
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.runs.stamp import Stamp
+from codeclab.experiments.runs.measure.stamp import Stamp
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}

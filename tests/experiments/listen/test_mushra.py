@@ -35,7 +35,7 @@ from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runs.evaluate import data_of
+from codeclab.experiments.runs.measure.evaluate import data_of
 
 SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
 

@@ -16,7 +16,7 @@ from codeclab.benchmarks.listening.server import RatingsServer
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.cli.mushra import run
-from codeclab.experiments.runs.evaluate import data_of
+from codeclab.experiments.runs.measure.evaluate import data_of
 
 READY = "const ready = () => (steps.trial ? done(true) : requestAnimationFrame(ready)); ready();"
 """Waits for a page with its sounds."""

@@ -16,7 +16,7 @@ from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runner.spec import TableSpec
-from codeclab.experiments.runs.stamp import Stamp
+from codeclab.experiments.runs.measure.stamp import Stamp
 
 TINY = (
     "--scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 --model.quantizer.n_codebooks 2 "

@@ -8,7 +8,7 @@ from codeclab.experiments.cli.listing import run
 from codeclab.experiments.config.files import RecipeError, names
 from codeclab.experiments.runner.read import TABLES, read_table
 from codeclab.experiments.runner.spec import flags_at
-from codeclab.experiments.runs.evaluate import pick_bitrates
+from codeclab.experiments.runs.measure.evaluate import pick_bitrates
 
 RATES = [1.5, 3.0, 6.0, 12.0, 24.0]
 

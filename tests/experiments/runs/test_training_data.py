@@ -16,9 +16,9 @@ from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.listen.choose_clips import split_of_sources
 from codeclab.experiments.listen.sources import Source
 from codeclab.experiments.runs.corpus_record import list_corpus, write_record
-from codeclab.experiments.runs.evaluate import data_of
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.runs.keep_evaluation import has_same_basis
+from codeclab.experiments.runs.measure.evaluate import data_of
+from codeclab.experiments.runs.measure.keep_evaluation import has_same_basis
 from codeclab.experiments.runs.training_data import known_splits, label_of, run_of, trained_on
 
 

@@ -9,7 +9,7 @@ from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import located
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.runs.evaluate import read_baseline
+from codeclab.experiments.runs.measure.evaluate import read_baseline
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 

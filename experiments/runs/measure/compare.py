@@ -14,12 +14,12 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
-from codeclab.experiments.runs.evaluate import FULL_BAND, data_of, evaluate_on, limit, usual_split
-from codeclab.experiments.runs.keep_evaluation import keep
 from codeclab.experiments.runs.left_out import note_both, noted
-from codeclab.experiments.runs.measure import identified
-from codeclab.experiments.runs.measuring_settings import MeasuringSettings
-from codeclab.experiments.runs.subjects import Subject
+from codeclab.experiments.runs.measure.evaluate import FULL_BAND, data_of, evaluate_on, limit, usual_split
+from codeclab.experiments.runs.measure.keep_evaluation import keep
+from codeclab.experiments.runs.measure.measure import identified
+from codeclab.experiments.runs.measure.settings import MeasuringSettings
+from codeclab.experiments.runs.measure.subjects import Subject
 
 
 def common_data(subjects: Sequence[Subject], settings: MeasuringSettings) -> tuple[AudioData, str]:

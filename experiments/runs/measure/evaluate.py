@@ -15,8 +15,6 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs.corpus_record import read_record
-from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.left_out import note_left_out
 from codeclab.experiments.runs.training_data import data_settings, known_splits, run_of, trained_on
 
@@ -57,15 +55,6 @@ def data_of(
 def usual_split(paths: Iterable[Path | None], folder: str | None) -> str:
     """The default split to measure or play: test, or all if none of the runs was trained on the data."""
     return "test" if any(trained_on(path, folder) for path in paths) else "all"
-
-
-def keep_splits(data: AudioData, folder: RunFolder) -> None:
-    """Split the data of an existing run as at its start; if no splits were stored, by the rules of that time."""
-    record = read_record(folder.corpus)
-    if record:
-        data.kept_splits = {name: one.split for name, one in record.items()}
-    elif folder.last.is_file():
-        data.split_floor = False
 
 
 def limit(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from codeclab.benchmarks.metrics.registry import refuse_unknown
 from codeclab.benchmarks.metrics.synonyms import named_as
-from codeclab.experiments.runs.keep_evaluation import said_of_same
+from codeclab.experiments.runs.measure.keep_evaluation import said_of_same
 
 
 def choose_metrics(names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.runs.slots import choose_devices, choose_slots, choose_workers
+from codeclab.experiments.runner.slots import choose_devices, choose_slots, choose_workers
 
 
 def test_gpus_are_counted_among_those_that_are_visible() -> None:

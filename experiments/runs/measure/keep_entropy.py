@@ -12,7 +12,7 @@ from codeclab.benchmarks.evaluate.adding import BASIS
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.locks import Lock
-from codeclab.experiments.runs.keep_evaluation import DIGITS
+from codeclab.experiments.runs.measure.keep_evaluation import DIGITS
 
 NAME = "entropy"
 KEYS = ["domain", "bitrate_kbps", "coder"]
