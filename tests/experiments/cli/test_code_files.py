@@ -95,6 +95,16 @@ def test_commands_that_are_wrong(folder, monkeypatch, capsys, words, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["encode", "decode", "reconstruct"])
+def test_a_file_is_not_replaced_by_its_own_result(folder, capsys, command):
+    source = folder / "a.wav"
+    noise(source, 0.1)
+    before = source.read_bytes()
+    assert run(command, [str(source), str(source), "--codec", str(folder / "codec")]) == 2
+    assert f"would replace {source}, which is to be read" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
 def test_codes_of_a_wrong_codec_are_an_error_and_no_noise(folder, capsys):
     noise(folder / "a.wav", 0.5)
     torch.manual_seed(1)
