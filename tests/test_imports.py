@@ -62,15 +62,15 @@ DOORS = {
 
 def imported(file: Path) -> set[str]:
     """Modules a file names in an import, wherever it stands, and in ``import_module("…")``."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+            modules |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found |= {word.value for word in node.args if isinstance(word, ast.Constant)}
-    return found
+            modules |= {word.value for word in node.args if isinstance(word, ast.Constant)}
+    return modules
 
 
 def folder_of(module: str) -> str | None:
