@@ -1,4 +1,12 @@
-"""The contract that every encoder and decoder fulfils."""
+"""The contract that every encoder and decoder fulfils; and what lives in this folder, which has no ``__init__.py``.
+
+``codec`` joins encoder, quantizer and decoder; ``seanet``, ``dac`` and ``vocos`` are encoders and decoders, and a new
+one is a file beside them. ``layers`` has their layers, ``io`` reads and writes saved codecs, ``engines`` exports
+networks, ``entropy`` codes files. A package ``codecs`` would shadow the standard library's module of this name where
+the folder above is on the path of imports.
+
+May import: codecs.layers, quantizers.
+"""
 
 import math
 from abc import ABC, abstractmethod

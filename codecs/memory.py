@@ -5,7 +5,7 @@ import platform
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
-LARGEST_KEPT = 32 * 2**20
+LARGEST_HEAP_BLOCK = 32 * 2**20
 """The largest block that glibc lets stay in the heap, in bytes; it clamps anything above."""
 
 
@@ -19,5 +19,5 @@ def keep_freed_memory() -> None:
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_HEAP_BLOCK)
     libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -122,7 +123,7 @@ def _one_channel(module: nn.Module) -> nn.Module:
         shape["output_padding"] = module.output_padding
         return _equal_weights(nn.ConvTranspose1d(1, 1, **shape, bias=False))
     if isinstance(module, nn.RNNBase):
-        return _NoRecurrence()
+        return _NoRecurrence(module.num_layers)
     if isinstance(module, (*OVER_TIME, *POINTWISE)):
         return nn.Identity()
     clone = copy.copy(module)
@@ -131,10 +132,19 @@ def _one_channel(module: nn.Module) -> nn.Module:
 
 
 class _NoRecurrence(nn.Module):
-    """A substitute for a recurrent layer, which returns its input and no state."""
+    """A substitute for a recurrent layer, which returns its input and the state that it is given.
 
-    def forward(self, frames: Tensor, state: None = None) -> tuple[Tensor, None]:
-        return frames, None
+    It has the sizes from which networks make a first state.
+    """
+
+    hidden_size = 1
+
+    def __init__(self, num_layers: int) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+
+    def forward(self, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        return frames, state
 
 
 def _equal_weights(convolution: nn.Module) -> nn.Module:

@@ -3,5 +3,5 @@
 ``base.py`` states the contract of a discriminator. ``ensemble.py`` joins several. A new discriminator is a file beside
 them.
 
-May import: codecs (its layers), quantizers.
+May import: codecs, quantizers.
 """

@@ -4,5 +4,5 @@
 ``usage`` (statistics of codes), ``host_work`` (what a step takes from the host), ``tensor_input``, ``distributed``,
 ``precision``, ``randomness``, ``checks``.
 
-Imports nothing of the other folders.
+May import: nothing of codeclab.
 """

@@ -61,10 +61,10 @@ def golden_file() -> Callable[[str], Path]:
     """Where a file of a golden case lies that is not tensors: ``golden_file("….ecdc")``."""
 
     def find(name: str) -> Path:
-        found = [path for path in (GOLDEN / name, SHARED / "parity" / name) if path.is_file()]
-        if not found:
+        files = [path for path in (GOLDEN / name, SHARED / "parity" / name) if path.is_file()]
+        if not files:
             pytest.skip(f"needs ../shared/parity/{name}, which is not here")
-        return found[0]
+        return files[0]
 
     return find
 
@@ -171,8 +171,8 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console said since it was last asked, errors and warnings."""
-        found = self.post("/se/log", {"type": "browser"})
-        return [line["message"] for line in found if line["level"] in ("SEVERE", "WARNING")]
+        logged = self.post("/se/log", {"type": "browser"})
+        return [line["message"] for line in logged if line["level"] in ("SEVERE", "WARNING")]
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
         line = next(line for line in driver.stdout if "started successfully on port" in line)
-        found = Browser(line.split("on port ")[1].strip(" .\n"), tmp_path_factory.mktemp("profile"))
-        yield found
-        found.post("", None, "DELETE")
+        browser = Browser(line.split("on port ")[1].strip(" .\n"), tmp_path_factory.mktemp("profile"))
+        yield browser
+        browser.post("", None, "DELETE")
         driver.terminate()

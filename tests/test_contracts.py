@@ -11,7 +11,7 @@ from codeclab.codecs.base import Decoder, Encoder
 from codeclab.discriminators.adversarial import AdversarialLoss
 from codeclab.discriminators.base import Discriminator
 from codeclab.discriminators.feature_matching import FeatureLoss
-from codeclab.experiments.contracts.base import parts_found
+from codeclab.experiments.contracts.base import discovered_parts
 from codeclab.experiments.contracts.coder import DecoderContract, EncoderContract
 from codeclab.experiments.contracts.discriminator import (
     AdversarialLossContract,
@@ -27,12 +27,12 @@ from codeclab.quantizers.base import Quantizer
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def found(base: type) -> list[type]:
+def discovered(base: type) -> list[type]:
     """The parts of a kind, without those that other tests made up in this process."""
-    return [part for part in parts_found(base) if not Path(inspect.getfile(part)).is_relative_to(ROOT / "tests")]
+    return [part for part in discovered_parts(base) if not Path(inspect.getfile(part)).is_relative_to(ROOT / "tests")]
 
 
-class Found:
+class Discovered:
     """Runs a contract over parts; ``part`` is a parameter of each subclass."""
 
     @pytest.fixture(autouse=True)
@@ -40,38 +40,38 @@ class Found:
         self.part = part
 
 
-@pytest.mark.parametrize("part", found(Encoder))
-class TestEncoders(Found, EncoderContract):
+@pytest.mark.parametrize("part", discovered(Encoder))
+class TestEncoders(Discovered, EncoderContract):
     pass
 
 
-@pytest.mark.parametrize("part", found(Decoder))
-class TestDecoders(Found, DecoderContract):
+@pytest.mark.parametrize("part", discovered(Decoder))
+class TestDecoders(Discovered, DecoderContract):
     pass
 
 
-@pytest.mark.parametrize("part", found(Quantizer))
-class TestQuantizers(Found, QuantizerContract):
+@pytest.mark.parametrize("part", discovered(Quantizer))
+class TestQuantizers(Discovered, QuantizerContract):
     pass
 
 
-@pytest.mark.parametrize("part", found(Discriminator))
-class TestDiscriminators(Found, DiscriminatorContract):
+@pytest.mark.parametrize("part", discovered(Discriminator))
+class TestDiscriminators(Discovered, DiscriminatorContract):
     pass
 
 
-@pytest.mark.parametrize("part", found(AdversarialLoss))
-class TestAdversarialLosses(Found, AdversarialLossContract):
+@pytest.mark.parametrize("part", discovered(AdversarialLoss))
+class TestAdversarialLosses(Discovered, AdversarialLossContract):
     pass
 
 
-@pytest.mark.parametrize("part", found(FeatureLoss))
-class TestFeatureLosses(Found, FeatureLossContract):
+@pytest.mark.parametrize("part", discovered(FeatureLoss))
+class TestFeatureLosses(Discovered, FeatureLossContract):
     pass
 
 
-@pytest.mark.parametrize("part", found(ReconstructionLoss))
-class TestReconstructionLosses(Found, ReconstructionLossContract):
+@pytest.mark.parametrize("part", discovered(ReconstructionLoss))
+class TestReconstructionLosses(Discovered, ReconstructionLossContract):
     pass
 
 

@@ -32,8 +32,8 @@ def example(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 @pytest.mark.parametrize("example", ["own_metric"], indirect=True)
 def test_a_metric_is_added(example: ModuleType) -> None:
-    found = example.main(clips=2)
-    means = found.summary.query("domain == 'all' and metric == 'crest_error'")["mean"]
+    result = example.main(clips=2)
+    means = result.summary.query("domain == 'all' and metric == 'crest_error'")["mean"]
     assert len(means) == 2
     assert (means >= 0).all()
 
@@ -48,11 +48,11 @@ def test_a_run_does_not_differ_from_itself(example: ModuleType, tmp_path: Path) 
 @pytest.mark.parametrize("example", ["swap_quantizer"], indirect=True)
 def test_a_quantizer_is_swapped(example: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    found = example.main(steps=20, runs=str(tmp_path))
-    assert found.keys() == {"ResidualVQ", "FactorizedVQ"}
+    result = example.main(steps=20, runs=str(tmp_path))
+    assert result.keys() == {"ResidualVQ", "FactorizedVQ"}
 
 
-def shown_by(cell: str, names: dict[str, Any]) -> Any:
+def result_of(cell: str, names: dict[str, Any]) -> Any:
     """Run a notebook's cell; returns what it shows, the value of its last line."""
     lines = ast.parse(cell)
     last = lines.body.pop() if isinstance(lines.body[-1], ast.Expr) else None
@@ -67,10 +67,10 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(monkeypatch: pytest.M
     cells = ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == "code"]
     assert all(not cell.get("outputs") for cell in content["cells"])  # outputs are made by who runs it
     names: dict[str, Any] = {}
-    shown = [shown_by(cell, names) for cell in cells]
-    assert shown[0]._repr_html_().startswith("<div")
-    assert shown[1][0][0] == 1
-    assert all(one._repr_html_().count("<audio") == 2 for one in shown[2:4])
+    outputs = [result_of(cell, names) for cell in cells]
+    assert outputs[0]._repr_html_().startswith("<div")
+    assert outputs[1][0][0] == 1
+    assert all(one._repr_html_().count("<audio") == 2 for one in outputs[2:4])
     assert names["scores"]["mel distance"].is_monotonic_decreasing
     assert names["scores"]["SI-SNR, dB"].is_monotonic_increasing
     assert names["entropy"].between(1, 10).all()

@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -60,15 +62,15 @@ DOORS = {
 
 def imported(file: Path) -> set[str]:
     """Modules a file names in an import, wherever it stands, and in ``import_module("…")``."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+            modules |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            found |= {word.value for word in node.args if isinstance(word, ast.Constant)}
-    return found
+            modules |= {word.value for word in node.args if isinstance(word, ast.Constant)}
+    return modules
 
 
 def folder_of(module: str) -> str | None:
@@ -120,14 +122,73 @@ def test_folders_that_are_strangers_do_not_import_each_other(folder: str, strang
             assert not [m for m in imported(file) if m.startswith(f"codeclab.{other}")], file
 
 
+FOLDERS = sorted(
+    {
+        file.parent.relative_to(ROOT).as_posix()
+        for top in ("quantizers", "codecs", "discriminators", "benchmarks", "experiments")
+        for file in (ROOT / top).rglob("*.py")
+    }
+)
+"""Every folder with Python files, ``/`` between."""
+
+
+def docstring_of(folder: str) -> str:
+    """The text about a folder; that of ``codecs``, as ``__init__.py``, would shadow the standard library's module."""
+    file = "base.py" if folder == "codecs" else "__init__.py"
+    return ast.get_docstring(ast.parse((ROOT / folder / file).read_text())) or ""
+
+
+def inside(name: str, folders: Collection[str]) -> bool:
+    """Whether a folder is one of those, or within one of them."""
+    return any(f"{name}.".startswith(f"{folder}.") for folder in folders)
+
+
+def imports_of(folder: str) -> set[str]:
+    """The ordered folders that a folder's files import; where it has no files of its own, the files of those within."""
+    own = folder.replace("/", ".")
+    files = set((ROOT / folder).glob("*.py"))
+    if files == {ROOT / folder / "__init__.py"}:
+        files = set((ROOT / folder).rglob("*.py"))
+        own_folders = {name for name in ORDER if inside(name, {own})}
+    else:
+        own_folders = {own}
+    modules = {
+        module
+        for file in files
+        for module in imported(file)
+        if module.startswith("codeclab.") and not is_door(file.relative_to(ROOT).as_posix(), module)
+    }
+    if own not in ORDER:  # its files' modules would be taken for its parent's
+        modules = {module for module in modules if not inside(module.removeprefix("codeclab."), {own})}
+    return {name for module in modules if (name := folder_of(module))} - own_folders
+
+
+def test_each_folder_says_what_it_imports() -> None:
+    """The last sentence: ``nothing of codeclab``, names of folders, or a folder ``and all below it``, in full.
+
+    A name stands for the folder and those within it. What is named is imported, and nothing else is.
+    """
+    wrong = []
+    for folder in FOLDERS:
+        sentence = re.search(r"\nMay import: ([a-z_., ]+)\.$", docstring_of(folder))
+        assert sentence, folder
+        text, imports = sentence[1], imports_of(folder)
+        below = text.removesuffix(" and all below it")
+        names = [] if text == "nothing of codeclab" else below.split(", ")
+        assert set(names) <= set(ORDER), folder
+        assert below == text or len(names) == 1, folder
+        allowed = {*names, *(ORDER[: ORDER.index(names[0])] if below != text else ())}
+        unnamed = {name for name in imports if not inside(name, allowed)}
+        unused = {name for name in names if not any(inside(one, {name}) for one in imports)}
+        if unnamed or unused:
+            wrong.append(f"{folder} does not name {sorted(unnamed)}, and names {sorted(unused)} in vain")
+    assert wrong == []
+
+
 def test_every_folder_with_python_files_has_its_place_in_the_order_and_says_what_lives_in_it() -> None:
-    for top in ("quantizers", "codecs", "discriminators", "benchmarks", "experiments"):
-        for folder in {file.parent for file in (ROOT / top).rglob("*.py")}:
-            assert folder_of(".".join(folder.relative_to(ROOT).parts)) is not None
-            if folder != ROOT / "codecs":  # the standard library's `codecs` would be shadowed
-                text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-                assert 3 <= len(text.splitlines()) <= 10, folder
-                assert "import" in text.lower().splitlines()[-1], folder
+    for folder in FOLDERS:
+        assert folder_of(folder.replace("/", ".")) is not None
+        assert 3 <= len(docstring_of(folder).splitlines()) <= 10, folder
 
 
 @pytest.mark.parametrize("folder", ["quantizers", "codecs", "discriminators", "benchmarks"])

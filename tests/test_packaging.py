@@ -21,9 +21,9 @@ FOLDERS = ["codecs", "quantizers", "discriminators", "experiments", "benchmarks"
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_folder_with_python_files_is_listed_in_pyproject(folder: str) -> None:
-    found = {".".join(("codeclab", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / folder).rglob("*.py")}
-    assert found <= set(SETUPTOOLS["packages"])
-    assert found <= set(SETUPTOOLS["package-dir"])
+    packages = {".".join(("codeclab", *p.parent.relative_to(ROOT).parts)) for p in (ROOT / folder).rglob("*.py")}
+    assert packages <= set(SETUPTOOLS["packages"])
+    assert packages <= set(SETUPTOOLS["package-dir"])
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -11,7 +11,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.discriminators.base import Discriminator
-from codeclab.experiments.contracts.base import parts_found
+from codeclab.experiments.contracts.base import discovered_parts
 from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.quantizers.base import Quantizer
@@ -28,7 +28,7 @@ SHAPES = {
 METHODS = [
     pytest.param(part, name, shape, id=f"{part.__name__}.{name}")
     for base, methods in SHAPES.items()
-    for part in parts_found(base)
+    for part in discovered_parts(base)
     for name, shape in methods.items()
 ]
 REST = {"forward": 1, "__call__": 2, "apply": 3}
@@ -47,7 +47,7 @@ def test_every_part_says_what_it_takes(part: type, name: str, shape: str, value:
 
 
 def test_the_second_of_two_is_looked_at_and_one_given_by_name() -> None:
-    for part in parts_found(ReconstructionLoss):
+    for part in discovered_parts(ReconstructionLoss):
         with pytest.raises(TypeError, match=r"real is a ndarray; it should be a tensor \[B, C, N\]"):
             part.forward(object.__new__(part), torch.zeros(1, 1, 8), np.zeros((1, 1, 8)))  # type: ignore[attr-defined]
         with pytest.raises(TypeError, match=r"fake is a str; it should be"):

@@ -1,6 +1,6 @@
 """Codecs that are measured and not trained: Opus, MP3, Lyra V2, and any other with a command line.
 
-May import: benchmarks.evaluate, benchmarks.metrics.
+May import: benchmarks.evaluate, benchmarks.metrics, codecs, quantizers.
 """
 
 from codeclab.benchmarks.baselines.base import Baseline

@@ -14,7 +14,7 @@ from codeclab.benchmarks.evaluate.codes import CODES_KBPS, CodeStatistics, rates
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.judge import Decoded, judge, match_channels, named_once, provenance
 from codeclab.benchmarks.evaluate.sets import SetStatistics
-from codeclab.benchmarks.evaluate.statistics import ASKED_KBPS
+from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
 
 
@@ -116,4 +116,4 @@ def _decoded(
             if reference.shape[0] < channels:
                 decoded = decoded.mean(dim=0, keepdim=True)
             row = {"name": clip.name, "domain": clip.domain, "seconds": clip.seconds, "bitrate_kbps": rate}
-            yield Decoded({**row, ASKED_KBPS: rate, CODES_KBPS: kbps}, reference, decoded, clip.sample_rate)
+            yield Decoded({**row, REQUESTED_KBPS: rate, CODES_KBPS: kbps}, reference, decoded, clip.sample_rate)

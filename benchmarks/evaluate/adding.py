@@ -8,7 +8,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, rates_spent
 from codeclab.benchmarks.evaluate.evaluation import SPENT_KBPS, Evaluation
-from codeclab.benchmarks.evaluate.statistics import ALL, ASKED_KBPS, IDENTITY_COLUMNS, metric_columns
+from codeclab.benchmarks.evaluate.statistics import ALL, IDENTITY_COLUMNS, REQUESTED_KBPS, metric_columns
 from codeclab.benchmarks.metrics.synonyms import columns_named_as, named_as, one_of_each
 
 BASIS = "basis"
@@ -46,7 +46,7 @@ def added(before: Evaluation, later: Evaluation) -> Evaluation:
         info["bitrates_kbps"] = [spent[key] for key in sorted(spent)]
         if "sets" in info:
             info["sets"] = [[line[0], moved.get(line[1], line[1]), *line[2:]] for line in info["sets"]]
-        if rate == ASKED_KBPS:
+        if rate == REQUESTED_KBPS:
             info["asked_kbps"] = sorted(spent)
     else:
         info["bitrates_kbps"] = sorted(float(kbps) for kbps in per_file["bitrate_kbps"].unique())
@@ -64,8 +64,8 @@ def _named_as(evaluation: Evaluation, metrics: Sequence[str]) -> Evaluation:
 
 def rate_column(*tables: DataFrame) -> str:
     """The column that says at which bitrate a row was measured, whatever it spent there."""
-    if all(ASKED_KBPS in table for table in tables):
-        return ASKED_KBPS
+    if all(REQUESTED_KBPS in table for table in tables):
+        return REQUESTED_KBPS
     return "n_codebooks" if all(CODES_KBPS in table for table in tables) else "bitrate_kbps"
 
 

@@ -19,11 +19,11 @@ def domains_of(domain: str) -> tuple[str, ...]:
     return (ALL,) if domain == ALL else (ALL, domain)
 
 
-ASKED_KBPS = "asked_kbps"
+REQUESTED_KBPS = "asked_kbps"
 """Column of a per-file table: the kbps that were requested of a baseline, where it spends others."""
 
 IDENTITY_COLUMNS = (
-    *("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "codes_kbps", ASKED_KBPS),
+    *("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "codes_kbps", REQUESTED_KBPS),
     "failures",
 )
 """Columns of a per-file table that are not metrics."""

@@ -2,5 +2,5 @@
 
 It knows no codec; ``experiments/listen`` makes the sounds, and is the door by which others come in.
 
-May import: benchmarks.report (its template), benchmarks.tables, benchmarks.evaluate.
+May import: benchmarks.report, benchmarks.tables, benchmarks.evaluate, codecs.
 """

@@ -1,6 +1,6 @@
 """One self-contained page that compares codecs: table, curves, and players that switch between codecs in place.
 
-May import: benchmarks.tables, benchmarks.evaluate, benchmarks.metrics.
+May import: benchmarks.tables, benchmarks.evaluate, codecs.
 """
 
 from codeclab.benchmarks.report.page import render

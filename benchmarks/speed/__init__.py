@@ -3,5 +3,5 @@
 ``machine`` has the product and the copy, ``device_use`` counts launches on a device, and ``budget`` shares a limited
 time between tasks.
 
-May import: benchmarks.metrics, benchmarks.evaluate, codecs.
+May import: benchmarks.evaluate, benchmarks.metrics, codecs, quantizers.
 """

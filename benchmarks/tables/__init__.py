@@ -3,5 +3,5 @@
 ``table`` holds rows and figures, ``grid`` lays them out, ``render`` and ``plot`` draw them, ``paired`` compares rows
 clip by clip, ``agreement`` compares their order with a paper's.
 
-May import: benchmarks.evaluate, benchmarks.metrics, codecs (files, wording).
+May import: benchmarks.evaluate, benchmarks.metrics, codecs.
 """

@@ -3,5 +3,5 @@
 ``graphs`` creates them, ``formats`` writes and loads them, ``engine`` runs them instead of a codec's own networks
 (``windows``: for long recordings), ``folder`` exports them, ``check`` compares an export with the codec.
 
-May import: codecs (its parts, layers and io), quantizers.
+May import: codecs.io and all below it.
 """

@@ -2,5 +2,5 @@
 
 ``many_files`` and ``file_coder`` code files and folders, ``live_coder`` raw PCM as it arrives.
 
-May import: codecs (its parts, layers and io), quantizers.
+May import: codecs.engines and all below it.
 """

@@ -27,10 +27,13 @@ def file_pairs(source: Path, target: Path, suffixes: Collection[str], suffix: st
         suffix: suffix of the files to write in a folder, with the dot.
 
     Raises:
-        ValueError: there is nothing to read, or two files would be written to one path.
+        ValueError: there is nothing to read, two files would be written to one path, or a file that is to be read would
+            be replaced.
     """
     if source.is_file():
-        return [(source, target / f"{source.stem}{suffix}" if target.is_dir() else target)]
+        target = target / f"{source.stem}{suffix}" if target.is_dir() else target
+        _check_replaced([source], [target])
+        return [(source, target)]
     if not source.is_dir():
         raise ValueError(f"there is no file or folder {source}")
     if target.is_file():
@@ -44,7 +47,29 @@ def file_pairs(source: Path, target: Path, suffixes: Collection[str], suffix: st
         if destination in sources:
             raise ValueError(f"{path} and {sources[destination]} would both go to {destination}; rename one")
         sources[destination] = path
+    _check_replaced(sources.values(), sources)
     return [(path, destination) for destination, path in sources.items()]
+
+
+def _check_replaced(sources: Collection[Path], targets: Collection[Path]) -> None:
+    """Refuse to replace files that are to be read.
+
+    Raises:
+        ValueError: a target is one of the sources, by whatever path.
+    """
+    read = {_identity(source) for source in sources}
+    for source, target in zip(sources, targets, strict=True):
+        if target.exists() and _identity(target) in read:
+            other = source.with_name(f"{source.stem}-coded{target.suffix}") if len(read) == 1 else "an empty folder"
+            raise ValueError(
+                f"the result of {source} would replace {target}, which is to be read; give another OUT, such as {other}"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The file behind a path: the same through links, and in capitals where the disk ignores case."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def code_files(

@@ -5,5 +5,5 @@
 ``defined_classes`` reads the names of classes from source, ``weights`` folds weight norm, ``torch_file`` reads without
 unpickling classes, ``files`` writes atomically.
 
-May import: codecs (its parts and layers), quantizers.
+May import: codecs and all below it.
 """

@@ -2,7 +2,7 @@
 
 ``commands`` lists the commands and imports only the one that is used.
 
-May import: everything.
+May import: experiments.cli.options and all below it.
 """
 
 from codeclab.experiments.cli.commands import main

@@ -15,13 +15,7 @@ from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.load_codec import load_codec
-from codeclab.experiments.runs.precision import has_fast_bf16
-
-
-def note_precision(command: str, precision: str, device: str) -> None:
-    """Print on standard error that this processor emulates the precision, where it does."""
-    if precision == "bf16" and device == "cpu" and not has_fast_bf16():
-        print(f"codeclab {command}: this processor emulates bfloat16; --precision f32 is faster on it", file=sys.stderr)
+from codeclab.experiments.runs.precision import note_precision
 
 
 def print_results(command: str, results: list[CodingResult], spent: float) -> None:

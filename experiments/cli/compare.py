@@ -5,8 +5,8 @@ from pathlib import Path
 
 from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.tables.render import print_table, write_table
-from codeclab.experiments.cli.evaluate import checked_metrics, measuring_settings
 from codeclab.experiments.cli.options.compare import make_parser
+from codeclab.experiments.cli.options.measuring import measuring_settings
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.measure.compare import common_data, common_rates, compare
 from codeclab.experiments.runs.measure.subjects import read_subjects
@@ -17,7 +17,7 @@ def run(command: str, argv: list[str]) -> int:
     options = make_parser().parse_args(argv)
     try:
         import_files(options.imports)
-        settings = measuring_settings(options, checked_metrics(options.metrics))
+        settings = measuring_settings(options, options.metrics)
         subjects = read_subjects(options.subjects)
         data, split = common_data(subjects, settings)
         rates = common_rates(subjects, settings.bitrates)

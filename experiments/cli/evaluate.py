@@ -1,9 +1,6 @@
 """``codeclab evaluate``: a trained codec or a baseline measured at every bitrate, by file and by domain."""
 
-import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from codeclab.benchmarks.baselines.columns import token_columns
@@ -14,35 +11,16 @@ from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
+from codeclab.experiments.cli.options.measuring import measuring_settings
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.left_out import noted, say_left_out
-from codeclab.experiments.runs.measure.choose_metrics import choose_metrics
 from codeclab.experiments.runs.measure.evaluate import read_baseline
 from codeclab.experiments.runs.measure.keep_evaluation import keep
 from codeclab.experiments.runs.measure.measure import measure, measure_entropy
 from codeclab.experiments.runs.measure.settings import MeasuringSettings
 from codeclab.experiments.runs.measure.subjects import Subject, evaluation_folder, read_subject
-
-
-def checked_metrics(names: Sequence[str]) -> list[str]:
-    """The metrics to measure, each once; those that are dropped are printed on standard error.
-
-    Raises:
-        ValueError: a name is unknown; the message lists the known ones.
-    """
-    chosen, notes = choose_metrics(names)
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    return chosen
-
-
-def measuring_settings(options: argparse.Namespace, metrics: Sequence[str]) -> MeasuringSettings:
-    """The settings out of the options of a command that measures, and its metrics."""
-    names = {field.name for field in fields(MeasuringSettings)} - {"metrics"}
-    given = {name: value for name, value in vars(options).items() if name in names}
-    return MeasuringSettings(metrics, **given)
 
 
 def print_entropy(subject: Subject, settings: MeasuringSettings, output: Path, model: str | None) -> LeftOut:
@@ -69,7 +47,7 @@ def run(command: str, argv: list[str]) -> int:
         if (options.run is None) == (options.baseline is None):
             raise RecipeError("name one thing to measure: a run, or a --baseline")
         entropy_alone = options.entropy and options.metrics is None
-        settings = measuring_settings(options, checked_metrics(options.metrics or DEFAULT_METRICS))
+        settings = measuring_settings(options, options.metrics or DEFAULT_METRICS)
         if options.entropy and not of_this_package:
             raise RecipeError("--entropy is for a codec of this package, whose coders it measures; name a run")
         import_files(options.imports)

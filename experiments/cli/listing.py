@@ -1,16 +1,13 @@
 """``codeclab recipes`` and ``codeclab tables``."""
 
-import shlex
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from codeclab.benchmarks.evaluate.console import console
 from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml, table_path
-from codeclab.experiments.config.sizes import size_flags
+from codeclab.experiments.config.summaries import recipe_summary, row_summary
 from codeclab.experiments.config.table_rows import rows_of
 
 HELP = {
@@ -19,25 +16,6 @@ HELP = {
     "tables": "usage: codeclab tables [NAME]\n\nLists the tables: what each compares, from which source; with a NAME, "
     "that table's rows and what makes them. Make one with `codeclab table NAME`.\n",
 }
-
-
-def recipe_summary(name: str) -> tuple[str, str]:
-    """The two comment lines at the top of a recipe: what it is, and its figures."""
-    header = [line[1:].strip() for line in (RECIPES / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
-    return header[0], header[1]
-
-
-def made_of(row: Mapping[str, Any]) -> str:
-    """How a row is made: a short text, or its flags."""
-    if "baseline" in row:
-        return "baseline: " + ", ".join(str(value) for value in row["baseline"].values())
-    if "codec" in row:
-        return f"codec: {row['codec']}"
-    if "recipe" in row:
-        return f"recipe, not trained: {row['recipe']}"
-    if row.get("only_published"):
-        return "the paper's figures only"
-    return shlex.join([*row["flags"], *size_flags(row["flags"], row.get("sizes") or {}, {})])
 
 
 def list_recipes() -> None:
@@ -68,7 +46,7 @@ def list_rows(name: str) -> None:
     content = read_yaml(path)
     table = _table("row", "made of")
     for row in rows_of(path, content):
-        table.add_row(Text(row["name"]), Text(made_of(row)))
+        table.add_row(Text(row["name"]), Text(row_summary(row)))
     out = console()
     out.print(Text(f"{content.get('title', path.stem)}\n{content.get('source', '')}"))
     out.print(table)

@@ -1,32 +1,21 @@
 """``codeclab stream encode|decode|both``: raw PCM from standard input through a codec, live, to standard output."""
 
-import os
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.container import ContainerError
 from codeclab.codecs.entropy.container_reader import Damage
 from codeclab.codecs.entropy.live_coder import LiveCoder
+from codeclab.codecs.entropy.live_pipe import code_pipe
 from codeclab.codecs.entropy.live_settings import LiveSettings
 from codeclab.codecs.layers.layer_stream import NotStreamableError
 from codeclab.codecs.wording import counted
-from codeclab.experiments.cli.code_files import note_precision
 from codeclab.experiments.cli.options.stream import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.load_codec import load_codec
-
-READ_BYTES = 1 << 16
-
-
-def arriving(source: BinaryIO) -> Iterator[bytes]:
-    """The input, each piece as soon as it arrives, until the end."""
-    while data := os.read(source.fileno(), READ_BYTES):
-        yield data
+from codeclab.experiments.runs.precision import note_precision
 
 
 def print_damage(damage: Damage) -> None:
@@ -54,7 +43,9 @@ def run(command: str, argv: list[str]) -> int:
             file=sys.stderr,
             flush=True,
         )
-        return _pipe(live, options.direction)
+        spent = code_pipe(live, options.direction, sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:
+        return 1
     except NotStreamableError as error:
         message = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
         print(f"codeclab stream: {message}", file=sys.stderr)
@@ -65,21 +56,6 @@ def run(command: str, argv: list[str]) -> int:
     except (ValueError, OSError) as error:
         print(f"codeclab stream: {error}", file=sys.stderr)
         return 2
-
-
-def _pipe(live: LiveCoder, direction: str) -> int:
-    """Work until the input ends or the output is closed."""
-    target = sys.stdout.buffer
-    code = {"encode": live.encode, "decode": live.decode, "both": live.both}[direction]
-    began = time.perf_counter()
-    try:
-        for data in code(arriving(sys.stdin.buffer)):
-            target.write(data)
-            target.flush()
-    except BrokenPipeError:
-        # What is still buffered would raise once more when the interpreter closes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    spent = time.perf_counter() - began - live.waiting_seconds
-    print(f"codeclab stream {direction}: {live.seconds:.2f} s of audio, {spent:.2f} s of work", file=sys.stderr)
+    work = f"{live.seconds:.2f} s of audio, {spent:.2f} s of work"
+    print(f"codeclab stream {options.direction}: {work}", file=sys.stderr)
     return 0

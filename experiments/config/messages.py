@@ -13,7 +13,7 @@ from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.hints import alternatives, class_named
 from codeclab.experiments.config.parts import check_argument, read_value
 
-SHOWN = 40
+MOST_NAMES = 40
 """Most names listed in a message."""
 
 MOST_LINES = 12
@@ -150,5 +150,5 @@ def _unknown(name: str, known: list[str]) -> str:
     hint = did_you_mean(name, near) or did_you_mean(name, known)
     depth = section.count(".") + 1 if section else 0
     children = sorted({one.split(".")[depth] for one in near if one.count(".") >= depth})
-    listed = ", ".join(children[:SHOWN]) + (", …" if len(children) > SHOWN else "")
+    listed = ", ".join(children[:MOST_NAMES]) + (", …" if len(children) > MOST_NAMES else "")
     return f"there is no --{name}{hint}; {f'the names after --{section}. are' if section else 'there are'}: {listed}"

@@ -128,13 +128,13 @@ def make_parser(command: str = "fit") -> SettingsParser:
     add("--name", action=Setting, metavar="NAME", help=named)
     add("--runs", action=Setting, metavar="FOLDER", help="where runs are kept (default: runs)")
     add("--import", dest="imports", action="append", type=not_empty, default=[], metavar="FILE.py", help=own)
-    for flag, told in (
+    for flag, text in (
         ("--print_config", "print the resolved settings as a YAML that --config reads, and stop"),
         ("--dry-run", "print parts, sizes, bitrates, steps and estimates of memory and time, and stop"),
         ("--compile", "compile the networks with torch.compile"),
         ("--help-all", "print every flag, and stop"),
     ):
-        add(flag, action="store_true", help=told)
+        add(flag, action="store_true", help=text)
     return parser
 
 

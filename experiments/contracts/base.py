@@ -15,7 +15,7 @@ SMALL = {"dimension": 16, "strides": (2, 4), "n_codebooks": 3, "codebook_size": 
 """Sizes of the arguments that parts share, in place of their defaults."""
 
 
-def parts_found(base: type) -> list[type]:
+def discovered_parts(base: type) -> list[type]:
     """Every part of a kind that can be chosen by name: the suite's, and those of files that were imported."""
     import_parts()
     return list(subclasses(base).values())

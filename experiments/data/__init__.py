@@ -2,5 +2,5 @@
 
 ``module`` is Lightning's data module; ``corpus`` finds the recordings, ``excerpts`` draws from them.
 
-May import: benchmarks (a clip, progress), codecs (files, resampling, wording), quantizers.
+May import: benchmarks.evaluate, codecs, quantizers.
 """

@@ -18,7 +18,9 @@ from codeclab.experiments.data.splits import draw_position
 
 logger = logging.getLogger(__name__)
 
-PLACES = (0.5, 0.0, 0.25, 0.75, 1.0)
+POSITIONS = (0.5, 0.0, 0.25, 0.75, 1.0)
+"""Where a clip may begin, as shares of what is not in it, in the order in which they are tried for sound."""
+
 ORDER_SEED = 0
 
 
@@ -127,7 +129,7 @@ class Clips(Sequence[Clip]):
         seconds = min(self.seconds, recording.seconds)
         room = recording.seconds - seconds
         tried: list[Tensor] = []
-        for share in PLACES if room > 0 else PLACES[:1]:
+        for share in POSITIONS if room > 0 else POSITIONS[:1]:
             tried.append(self.read(recording, share * room, seconds, self.sample_rate, self.channels))
             if float(tried[-1].abs().max()) > SILENCE:
                 return tried[-1]

@@ -149,7 +149,7 @@ ENCODEC = "EnCodec, appendix A.1"
 
 DAC = "Improved RVQGAN, section 4.1"
 
-Found = dict[str, list[Path]]
+FilesBySplit = dict[str, list[Path]]
 """Files by split."""
 
 
@@ -173,7 +173,7 @@ class Dataset:
     rule: str
     paper: str
     licence: str
-    find: Callable[[Path], Found | None]
+    find: Callable[[Path], FilesBySplit | None]
 
     def list_files(self, root: Path) -> list[Recording]:
         """The dataset's files with split, domain and name, headers not yet read.

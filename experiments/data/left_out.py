@@ -10,7 +10,7 @@ from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 DELIBERATE = ("beside the split folders", "split ", "listed twice")
 """Beginnings of reasons that come from the user's layout, not from a file that cannot be used."""
 
-SHOWN = 3
+NAMES_IN_LINE = 3
 """Files named in a line."""
 
 NAMES_IN_ERROR = 5
@@ -94,7 +94,7 @@ def _refuse_share(useless: Sequence[tuple[str, str]], files: int, kind: str, whe
     )
 
 
-def listed_reasons(left_out: Sequence[tuple[str, str]], most: int = SHOWN) -> str:
+def listed_reasons(left_out: Sequence[tuple[str, str]], most: int = NAMES_IN_LINE) -> str:
     """Names with their reasons."""
     named = "; ".join(f"{name} ({reason})" for name, reason in left_out[:most])
     return named + (f"; and {len(left_out) - most:,} more" if len(left_out) > most else "")

@@ -1,6 +1,7 @@
 """The data of an experiment: batches and clips from a folder or from the synthetic corpus."""
 
 import itertools
+import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -67,7 +68,7 @@ class AudioData(LightningDataModule):
 
     Attributes:
         start_batch: the batch that the loader begins with.
-        kept_splits: splits of files by name, from the start of a continued run; None draws them.
+        known_splits: splits of files by name, as they were to an earlier run; None draws them.
         split_floor: see ``assign_splits``.
 
     Raises:
@@ -118,8 +119,19 @@ class AudioData(LightningDataModule):
             if (size := getattr(self, name)) is not None and size <= 0:
                 raise DataError(f"{name} must be positive, got {size}")
         self.start_batch = 0
-        self.kept_splits: dict[str, str] | None = None
+        self.known_splits: dict[str, str] | None = None
         self.split_floor = True
+
+    @property
+    def kept_splits(self) -> dict[str, str] | None:
+        """The former name of ``known_splits``."""
+        warnings.warn("AudioData.kept_splits is now called known_splits", FutureWarning, stacklevel=2)
+        return self.known_splits
+
+    @kept_splits.setter
+    def kept_splits(self, splits: dict[str, str] | None) -> None:
+        warnings.warn("AudioData.kept_splits is now called known_splits", FutureWarning, stacklevel=2)
+        self.known_splits = splits
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -128,7 +140,7 @@ class AudioData(LightningDataModule):
         Raises:
             DataError: the folder holds no usable audio.
         """
-        known = None if self.kept_splits is None else tuple(sorted(self.kept_splits.items()))
+        known = None if self.known_splits is None else tuple(sorted(self.known_splits.items()))
         return judge_band(_open_once(self.folder, self.split_seed, known, self.split_floor), self.sample_rate)
 
     def check(self, splits: tuple[str, ...] = ("train",)) -> None:
@@ -143,7 +155,7 @@ class AudioData(LightningDataModule):
         """
         refuse_too_many(self.corpus, self.max_left_out)
         for split in splits:
-            if split != "train":  # what is measured is told by itself; training draws from what there is
+            if split != "train":  # what is measured is named by itself; training draws from what there is
                 refuse_too_many(self.corpus, self.max_left_out, split)
             recordings = self.corpus.split(split)
             if split == "train":

@@ -27,7 +27,7 @@ FIT_FROM, FIT_TO, LEAST_TO = -5.0, -35.0, -25.0
 
 LONGEST_SECONDS = 30.0
 
-KEPT_RESPONSES = 64
+CACHED_RESPONSES = 64
 
 
 def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
@@ -113,7 +113,7 @@ def _read_response(path: Path) -> tuple[np.ndarray, int]:
     return decode(path, header.sample_rate, 0, round(seconds * header.sample_rate)), header.sample_rate
 
 
-@lru_cache(maxsize=KEPT_RESPONSES)
+@lru_cache(maxsize=CACHED_RESPONSES)
 def read_room(path: Path, sample_rate: int) -> Tensor:
     """A room response from its direct sound on, float32 ``[C, N]``, at ``sample_rate`` Hz.
 

@@ -151,7 +151,7 @@ class OnlyDomains(UniformByDuration):
         """Sort out the others."""
         own = [i for i, recording in enumerate(recordings) if recording.domain in self.domains]
         self._left_out = len(recordings) - len(own)
-        self._found = sorted({recording.domain for recording in recordings})
+        self._present = sorted({recording.domain for recording in recordings})
         self._has_own = bool(own)
         self._choice = DurationChoice(recordings, own or range(len(recordings)))
 
@@ -159,7 +159,7 @@ class OnlyDomains(UniformByDuration):
         """A remark on the domains that are left out; empty if there are none."""
         wanted = ", ".join(self.domains)
         if not self._has_own:
-            return f"OnlyDomains: no recording has the domain {wanted}; training uses all of {', '.join(self._found)}"
+            return f"OnlyDomains: no recording has the domain {wanted}; training uses all of {', '.join(self._present)}"
         if not self._left_out:
             return ""
         left_out, are = counted(self._left_out, "recording"), by_number(self._left_out, "is", "are")

@@ -5,10 +5,51 @@ from pathlib import Path
 from typing import Any
 
 from codeclab.codecs.io.locks import Lock
-from codeclab.experiments.data.manifest import is_manifest, list_tree, read_manifest, read_rows, row_name
+from codeclab.experiments.data.datasets import DATASETS
+from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest, read_rows, row_name
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.scanning import write_manifest
 from codeclab.experiments.data.summary import not_listed
+
+
+def own_manifest(folder: Path) -> Path:
+    """The path of the manifest in a folder of audio, which is read in place of the folder.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; say where to write with -o FILE.csv")
+    return folder / MANIFEST_NAME
+
+
+def scan_folder(
+    root: Path, output: Path, workers: int, overwrite: bool, dataset: str | None = None
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Measure every audio file of a folder, a manifest or a paper's dataset, and write the manifest.
+
+    Args:
+        root: path of a folder of audio, or of a manifest.
+        output: path of the manifest to write.
+        workers: number of processes, 1 or more.
+        overwrite: whether an existing file may be replaced.
+        dataset: name of the dataset that the folder is a copy of, one of ``DATASETS``; None is any audio.
+
+    Returns:
+        rows of the manifest, and the name and the reason of every file left out.
+
+    Raises:
+        DataError: there is no such folder, no audio in it, or too few processes.
+        LockedError: another process is writing the manifest.
+    """
+    if workers < 1:
+        raise DataError(f"--workers must be 1 or more, got {workers}")
+    root = root.expanduser()
+    skipped: list[tuple[str, str]] = []
+    listed = list_recordings(root, skipped) if dataset is None else DATASETS[dataset].list_files(root)
+    given = given_rows(root) if dataset is None else {}
+    return write_scan(listed, output, workers, given, overwrite), skipped
 
 
 def list_recordings(root: Path, skipped: list[tuple[str, str]]) -> list[Recording]:

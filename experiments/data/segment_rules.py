@@ -75,3 +75,19 @@ RULES = {
     "domains": Rule(10.0, 1000, None, "1,000 segments of 10 s of every domain there is, whatever datasets it is of"),
 }
 """Rules by their names in ``codeclab data segments --rule``."""
+
+
+def sized_rule(name: str, seconds: float | None = None, count: int | None = None) -> Rule:
+    """A rule by its name, with other sizes where they are given.
+
+    Args:
+        name: name of the rule, one of ``RULES``.
+        seconds: duration of a segment, seconds; None keeps the rule's.
+        count: number of segments of each category; None keeps the rule's.
+    """
+    rule = RULES[name]
+    return replace(
+        rule,
+        seconds=rule.seconds if seconds is None else seconds,
+        count=rule.count if count is None else count,
+    )

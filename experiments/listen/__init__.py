@@ -3,7 +3,7 @@
 This is the one door of the room, to which ``benchmarks/listening`` belongs, too: callers outside import from here
 alone. A name's module is imported when the name is first requested.
 
-May import: experiments.runs and all below it.
+May import: experiments.runs.measure and all below it.
 """
 
 from importlib import import_module

@@ -46,14 +46,14 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
         pool.mkdir()
         practice = [] if any(clip is chosen.practice for clip in chosen.clips) else [chosen.practice]
         stimuli = make_stimuli(pool, [*chosen.clips, *practice], subjects, request)
-        test, told = write_test(building, conditions, chosen, stimuli, request)
+        test, remarks = write_test(building, conditions, chosen, stimuli, request)
         shutil.rmtree(pool)
         if folder.exists():
             folder.rmdir()
         os.replace(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return [*messages, *told, *_describe(test)]
+    return [*messages, *remarks, *_describe(test)]
 
 
 def _describe(test: ListeningTest) -> list[str]:

@@ -100,10 +100,12 @@ def read_sources(paths: Iterable[Path]) -> Sources:
         paths: folders of runs, and a folder that ``codeclab table`` wrote, which brings its rows' runs along.
 
     Raises:
-        RecipeError: a folder is neither, holds no figures, or is a second table.
+        RecipeError: no folder is given; or a folder is neither, holds no figures, or is a second table.
         TableRecordError: the table's folder is an older version's.
     """
-    paths = list(dict.fromkeys(Path(path) for path in paths))
+    paths = _each_once(paths)
+    if not paths:
+        raise RecipeError("no run and no table is given; a report takes one or more, such as runs/NAME")
     tables = [path for path in paths if is_table(path)]
     if len(tables) > 1:
         raise RecipeError(
@@ -116,7 +118,7 @@ def read_sources(paths: Iterable[Path]) -> Sources:
     behind = {source.folder.path.resolve() for source in row_sources}
     names = {row.name for row in rows}
     for path in runs:
-        if path.resolve() in behind:
+        if _real_path(path) in behind:
             continue
         source = _run(path, names)
         names.add(source.row)
@@ -131,6 +133,20 @@ def read_sources(paths: Iterable[Path]) -> Sources:
         table = Table("Comparison of runs" if len(rows) > 1 else rows[0].name, "", metrics, rows, columns=columns)
         return Sources(table, [note for note in notes(table) if note != NOT_RANKED], row_sources)
     return Sources(replace(table, rows=rows), notes(table), row_sources)
+
+
+def _each_once(paths: Iterable[Path]) -> list[Path]:
+    """The paths, of those to the same run or table the first."""
+    first: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        first.setdefault(_real_path(path), path)
+    return list(first.values())
+
+
+def _real_path(path: Path) -> Path:
+    """The real path of a run's folder, also where the codec in it is named; else that of the path itself."""
+    run = run_of(path)
+    return (path if run is None else run.path).resolve()
 
 
 def has_figures(path: Path) -> bool:

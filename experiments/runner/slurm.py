@@ -67,7 +67,8 @@ class SlurmLauncher(Launcher):
         try:
             self._executor({})
         except (RuntimeError, NameError, TypeError, AssertionError) as error:
-            raise RecipeError(f"--launcher slurm: {str(error).splitlines()[0]}") from error
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise RecipeError(f"--launcher slurm: {reason}") from error
 
     def submit(self, job: Job, wait: bool) -> Submitted:
         """Submit a job, or find it in the queue; ``wait`` waits here for other runners, so that no node idles."""

@@ -3,5 +3,5 @@
 ``build`` makes everything a command needs, and ``folder`` knows where things are. What was trained is measured in the
 folder ``measure``; ``speed`` times what is built here.
 
-May import: experiments.tracking, experiments.config, experiments.train, experiments.data, and all below them.
+May import: experiments.tracking and all below it.
 """

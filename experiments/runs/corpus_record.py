@@ -21,7 +21,7 @@ BLOCK = 4096
 READERS = 16
 """Files read at the same time: on a network file system, such short reads are mostly waiting."""
 
-SHOWN = 3
+NAMES_PER_DIFFERENCE = 3
 """Names listed for each kind of difference."""
 
 
@@ -115,4 +115,4 @@ def differences(before: dict[str, Listed], now: dict[str, Listed]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return ", ".join(names[:NAMES_PER_DIFFERENCE]) + (", …" if len(names) > NAMES_PER_DIFFERENCE else "")

@@ -1,5 +1,7 @@
 """Precisions in which training works, and processors that compute faster in bfloat16 than in float32."""
 
+import sys
+
 import torch
 
 from codeclab.experiments.config.files import RecipeError
@@ -42,3 +44,15 @@ def has_fast_bf16() -> bool:
     autoencoder in the same time, and the same loss curve.
     """
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def note_precision(command: str, precision: str, device: str) -> None:
+    """Print on standard error that this processor emulates the precision, where it does.
+
+    Args:
+        command: name of the command that codes.
+        precision: precision of the networks, ``f32`` or ``bf16``.
+        device: device of the networks.
+    """
+    if precision == "bf16" and device == "cpu" and not has_fast_bf16():
+        print(f"codeclab {command}: this processor emulates bfloat16; --precision f32 is faster on it", file=sys.stderr)

@@ -45,7 +45,7 @@ def data_settings(run: RunFolder) -> dict[str, Any]:
     return settings
 
 
-def corpus_place(folder: str | None) -> str | None:
+def corpus_identity(folder: str | None) -> str | None:
     """A unique text for a corpus: its real path (for a manifest in its folder, the folder's); None is synthetic."""
     if folder is None or is_named(folder, SYNTHETIC):
         return None
@@ -75,7 +75,7 @@ def keep_splits(data: AudioData, folder: RunFolder) -> None:
     """Split the data of an existing run as at its start; if no splits were stored, by the rules of that time."""
     record = read_record(folder.corpus)
     if record:
-        data.kept_splits = {name: one.split for name, one in record.items()}
+        data.known_splits = {name: one.split for name, one in record.items()}
     elif folder.last.is_file():
         data.split_floor = False
 
@@ -123,8 +123,8 @@ def _as_seen_from_here(stored: str | None, run: RunFolder) -> str | None:
 def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
     """The splits that a run knows of the files of ``folder``, by their names there; None where it knows none."""
     settings = data_settings(run)
-    own = corpus_place(settings["folder"])
-    requested = corpus_place(folder)
+    own = corpus_identity(settings["folder"])
+    requested = corpus_identity(folder)
     record = read_record(run.corpus)
     if own == requested and (own is None or record):
         return {name: one.split for name, one in record.items()}

@@ -1,4 +1,4 @@
-"""W&B: what it is told of a run, and a log that never stops or slows a training.
+"""W&B: the description of a run, and a log that never stops or slows a training.
 
 May import: benchmarks.metrics.
 """

@@ -1,4 +1,4 @@
-"""What W&B is told about a run: its settings by short names, its group, its tags."""
+"""The description of a run for W&B: its settings by short names, its group, its tags."""
 
 import os
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class MadeFor:
 
 
 def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict[str, Any]:
-    """What ``wandb.init`` is told: ``config``, and ``group``, ``tags`` and ``job_type`` where the user gave none.
+    """Arguments of ``wandb.init``: ``config``, and ``group``, ``tags`` and ``job_type`` where the user gave none.
 
     Runs are grouped by table, outside of a table by recipe; tags are recipe, scale, table and row.
 
@@ -44,8 +44,8 @@ def describe_run(config: dict[str, Any], recipe: str, scale: str | None) -> dict
         # W&B takes tags of 1 to 64 characters.
         "tags": ("WANDB_TAGS", list(dict.fromkeys(tag[:64] for tag in tags))),
     }
-    told: dict[str, Any] = {key: value for key, (variable, value) in chosen.items() if variable not in os.environ}
-    return told | {"config": names | short_config(config)}
+    arguments: dict[str, Any] = {key: value for key, (variable, value) in chosen.items() if variable not in os.environ}
+    return arguments | {"config": names | short_config(config)}
 
 
 def short_config(config: dict[str, Any]) -> dict[str, Any]:

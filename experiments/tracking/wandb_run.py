@@ -53,17 +53,17 @@ def start_run(folder: Path, described: Mapping[str, Any]) -> Any:
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {"project": os.environ.get("WANDB_PROJECT", PROJECT), **described, "name": folder.name}
-    told |= {"id": known_id(folder), "dir": str(folder), "resume": "allow"}
+    arguments: dict[str, Any] = {"project": os.environ.get("WANDB_PROJECT", PROJECT), **described, "name": folder.name}
+    arguments |= {"id": known_id(folder), "dir": str(folder), "resume": "allow"}
     # Alone it is ``wandb.run``, which ``watch`` writes to; a run of the user's own is left as it is.
     alone = wandb.setup().most_recent_active_run is None
-    told["reinit"] = "default" if alone else "create_new"
+    arguments["reinit"] = "default" if alone else "create_new"
     settings = wandb.Settings(silent=True, console="off", init_timeout=START_SECONDS, finish_timeout=UPLOAD_SECONDS)
     if wandb_mode() == "online":
         problem = server_problem()
         if problem is None:
             try:
-                run = wandb.init(mode="online", settings=settings, **told)
+                run = wandb.init(mode="online", settings=settings, **arguments)
                 print(f"W&B: {run.url}", file=sys.stderr)
                 return run
             except wandb.Error as error:
@@ -72,7 +72,7 @@ def start_run(folder: Path, described: Mapping[str, Any]) -> Any:
                     wandb.teardown()  # it holds the id of the run that it could not begin
         print(f"note: W&B: {problem}; logging offline, for `wandb sync {folder}/wandb`", file=sys.stderr)
     settings.x_disable_stats = True
-    return wandb.init(mode="offline", settings=settings, **told)
+    return wandb.init(mode="offline", settings=settings, **arguments)
 
 
 def _first_line(error: BaseException) -> str:
@@ -139,7 +139,7 @@ class RunWandb(WandbLogger):
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Add settings to those told at the start."""
+        """Add settings to those of the start."""
         with self._ends_alone():
             super().log_hyperparams(*args, **kwargs)
 

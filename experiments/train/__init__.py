@@ -5,5 +5,5 @@
 ``profiling`` the time of its parts, ``cuda_graphs`` the recorded step. A new reconstruction loss is a file in
 ``losses``.
 
-May import: experiments.data, discriminators, benchmarks (metrics, scoring), codecs, quantizers.
+May import: experiments.data, benchmarks.evaluate, benchmarks.metrics, discriminators, codecs, quantizers.
 """

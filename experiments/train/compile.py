@@ -41,7 +41,7 @@ def compile_networks(codec: Codec, discriminators: nn.Module) -> None:
 
 
 @contextmanager
-def buffers_kept() -> Iterator[None]:
+def retained_buffers() -> Iterator[None]:
     """Compile graphs whose buffers survive a backward pass: the gradients of several losses go through one graph.
 
     The compiler reads this setting at the first forward pass through a graph and again at each backward pass, so that

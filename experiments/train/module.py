@@ -23,7 +23,7 @@ from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.batch import training_batch, validation_batch
 from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
 from codeclab.experiments.train.choices import StepChoices
-from codeclab.experiments.train.compile import buffers_kept, compile_networks
+from codeclab.experiments.train.compile import compile_networks, retained_buffers
 from codeclab.experiments.train.cuda_graphs import CudaGraphs, StepGraphs, refuse_graphs
 from codeclab.experiments.train.former_names import accept_former_names
 from codeclab.experiments.train.logs import TrainingLogs
@@ -280,7 +280,7 @@ class CodecExperiment(lightning.LightningModule):
             discriminators_learn=ensemble is not None and (warming or self.discriminators_learn(index)),
         )
 
-    @buffers_kept()
+    @retained_buffers()
     def _learn(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
         """The players' passes over audio ``[B, C, N]``; what learns after its last part has its clipped gradients."""
         discriminators = self._with_losses(choices.ensemble)

@@ -107,7 +107,7 @@ def mushra_file(mushra_test: ListeningTest) -> Callable[..., str]:
     def made(*scores: float, listener: int = 1) -> str:
         pages = [
             {"page": page.id, "order": sorted(page.stimuli), "seconds": 12.5}
-            | {"ratings": {name: scores[place] for name, place in page.stimuli.items()}}
+            | {"ratings": {name: scores[condition] for name, condition in page.stimuli.items()}}
             for page in mushra_test.pages
         ]
         about = {"format": "codeclab mushra ratings", "version": 1, "test": mushra_test.id, "name": "Ann"}

@@ -172,8 +172,8 @@ def test_a_codec_in_a_line_and_on_a_card():
     assert line.startswith("Codec(8000 Hz, stereo, 6 to 12 kbps, 2000 frames/s, 0.0 M parameters, SEANetEncoder + ")
     assert "\n" not in line
     assert "<th>bitrates</th><td>6 to 12 kbps</td>" in codec._repr_html_()
-    shown = codec.listen(torch.randn(1, 2, 100), 6)._repr_html_()
-    players = re.findall(r"data:audio/wav;base64,([^\"]+)", shown)
+    html = codec.listen(torch.randn(1, 2, 100), 6)._repr_html_()
+    players = re.findall(r"data:audio/wav;base64,([^\"]+)", html)
     assert len(players) == 2
     sound, rate = soundfile.read(io.BytesIO(base64.b64decode(players[1])))
     assert (sound.shape, rate) == ((100, 2), 8000)

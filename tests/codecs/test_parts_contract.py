@@ -78,19 +78,19 @@ def test_sizes_that_cannot_work(build, message):
 
 
 @pytest.mark.parametrize(
-    ("pad_mode", "samples", "places", "reflected"),
+    ("pad_mode", "samples", "positions", "reflected"),
     # The last convolution's 7 taps reflect frames 1 to 6 to before the first: these lack a past to be made of.
     [("reflect", 160, (70, 100, 159), 7), ("constant", 64, range(64), 0)],
 )
-def test_a_causal_encoder_looks_ahead_only_where_it_reflects_its_start(pad_mode, samples, places, reflected):
+def test_a_causal_encoder_looks_ahead_only_where_it_reflects_its_start(pad_mode, samples, positions, reflected):
     encoder = SEANetEncoder(dimension=8, n_filters=4, strides=[2, 4], pad_mode=pad_mode)
     audio = torch.randn(1, 1, samples)
-    for place in places:
+    for position in positions:
         changed = audio.clone()
-        changed[..., place] += 1
+        changed[..., position] += 1
         difference = (encoder(changed) - encoder(audio))[0].abs().amax(0)
-        assert not difference[reflected : place // 8].any()
-        assert difference[place // 8] > 0
+        assert not difference[reflected : position // 8].any()
+        assert difference[position // 8] > 0
 
 
 def test_a_causal_decoder_never_looks_ahead():

@@ -28,12 +28,12 @@ def seen_by(encoder, decoder, hop, samples):
     decoded = decoder(encoder(audio))
     past = future = 0
     middle = samples // 2 // hop * hop
-    for place in range(middle, middle + hop):
-        (gradient,) = torch.autograd.grad(decoded[0, 0, place], audio, retain_graph=True)
+    for sample in range(middle, middle + hop):
+        (gradient,) = torch.autograd.grad(decoded[0, 0, sample], audio, retain_graph=True)
         seen = gradient[0, 0].nonzero()
         assert seen[0] > 0
         assert seen[-1] < samples - 1
-        past, future = max(past, place - int(seen[0])), max(future, int(seen[-1]) - place)
+        past, future = max(past, sample - int(seen[0])), max(future, int(seen[-1]) - sample)
     return past, future
 
 

@@ -44,8 +44,8 @@ def test_a_step_between_segments_is_faded_over_their_overlap():
     weights = triangle(pieces[0])
     first, second = weights[cut.stride : cut.stride + over], weights[:over]
     by_hand = (first * gains[4] + second * gains[5]) / (first + second)
-    found = gain[0, 0, border : border + over]
-    told = audio[0, 0, border : border + over].abs() > 0.05
-    torch.testing.assert_close(found[told], by_hand[told], rtol=0, atol=1e-9)
+    crossfade = gain[0, 0, border : border + over]
+    audible = audio[0, 0, border : border + over].abs() > 0.05
+    torch.testing.assert_close(crossfade[audible], by_hand[audible], rtol=0, atol=1e-9)
     steps = by_hand.diff().abs().max()
     assert steps < 3 * (gains[0] - gains[1]) / over

@@ -130,8 +130,8 @@ def off_the_kinks(error, real, fake, audio):
     for r, f in zip(real, fake, strict=True):
         for theirs, ours in zip(r.features, f.features, strict=True):
             nearest = torch.minimum((theirs - ours).abs(), ours.abs()).flatten()
-            for place in (nearest <= TIE * theirs.abs().max()).nonzero():
-                (slope,) = torch.autograd.grad(ours.flatten()[place], audio, torch.ones(1), retain_graph=True)
+            for index in (nearest <= TIE * theirs.abs().max()).nonzero():
+                (slope,) = torch.autograd.grad(ours.flatten()[index], audio, torch.ones(1), retain_graph=True)
                 directions.append(slope.flatten())
     assert len(directions) < 10
     if not directions:

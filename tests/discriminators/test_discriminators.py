@@ -162,16 +162,16 @@ def test_each_band_has_its_bins(bands):
     """Bands that fill the spectrum, that leave some of it out, and that overlap: the same maps and gradients."""
     (network,) = MultiBandSTFTDiscriminator((32,), bands=bands, n_filters=2, normalize_input=False).networks
     audio = torch.randn(2, 1, 200, requires_grad=True)
-    found = network(audio).features
+    result = network(audio).features
     maps = spectrum_maps(network.stft(audio))
     edges = [(int(low * 17), int(high * 17)) for low, high in bands]
     expected = [
         one for stack, (low, high) in zip(network.stacks, edges, strict=True) for one in stack(maps[..., low:high])
     ]
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(result, expected, strict=True):
         torch.testing.assert_close(one, other)
     gradients = [
-        torch.autograd.grad(sum(one.square().sum() for one in features), audio)[0] for features in (found, expected)
+        torch.autograd.grad(sum(one.square().sum() for one in features), audio)[0] for features in (result, expected)
     ]
     torch.testing.assert_close(*gradients)
 
@@ -198,14 +198,14 @@ def test_ensemble_lists_all_outputs_in_order():
 
 def test_reseeded_copies_differ_by_seed_alone():
     original = Ensemble([mpd(), msstft(), multiband(), msd(), mono()])
-    kept = [p.clone() for p in original.parameters()]
+    stored = [p.clone() for p in original.parameters()]
     state = torch.get_rng_state()
     one, same, other = (reseeded_copy(original, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     names = [name for name, _ in original.named_parameters()]
     assert [name for name, _ in one.named_parameters()] == names
     for name, before, now, a, b, c in zip(
-        names, kept, original.parameters(), one.parameters(), same.parameters(), other.parameters(), strict=True
+        names, stored, original.parameters(), one.parameters(), same.parameters(), other.parameters(), strict=True
     ):
         assert torch.equal(before, now)
         assert torch.equal(a, b)
@@ -268,8 +268,8 @@ def test_steps_are_normalised_each_for_itself():
     torch.testing.assert_close(norm(maps), expected)
     changed = maps.clone()
     changed[:, :, 2] += 7 * torch.randn(2, 3, 9)
-    kept = [0, 1, 3]
-    torch.testing.assert_close(norm(changed)[:, :, kept], norm(maps)[:, :, kept])
+    indices = [0, 1, 3]
+    torch.testing.assert_close(norm(changed)[:, :, indices], norm(maps)[:, :, indices])
 
 
 def test_mono_stft_has_soundstreams_shape():
@@ -288,15 +288,15 @@ def test_mono_stft_has_soundstreams_shape():
 
 def test_kongs_mpd_depends_on_the_level_and_dacs_does_not():
     audio = torch.randn(1, 1, 600)
-    found = {}
+    result = {}
     for name, settings in {"kong": {"pad_full_period": False, "normalize_input": False}, "dac": {}}.items():
         torch.manual_seed(1)
         discriminator = MultiPeriodDiscriminator(n_filters=2, max_filters=8, **settings)
         with torch.no_grad():
             loud, quiet = discriminator(audio), discriminator(0.1 * audio)
-        found[name] = max(float((a.logits - b.logits).abs().max()) for a, b in zip(loud, quiet, strict=True))
-    assert found["dac"] < 1e-6
-    assert found["kong"] > 1e-3
+        result[name] = max(float((a.logits - b.logits).abs().max()) for a, b in zip(loud, quiet, strict=True))
+    assert result["dac"] < 1e-6
+    assert result["kong"] > 1e-3
 
 
 def test_kongs_mpd_pads_no_whole_period():

@@ -26,13 +26,13 @@ def test_outputs_and_gradients_are_those_of_a_cpu(kind, exact_gpu):
     discriminator = KINDS[kind]().eval()
     there = copy.deepcopy(discriminator).to(exact_gpu)
     audio = torch.randn(2, 1, 8000)
-    found = []
+    results = []
     for model, device in ((discriminator, "cpu"), (there, exact_gpu)):
         given = audio.to(device, copy=True).requires_grad_()
         outputs = model(given)
         sum(j.logits.square().mean() + sum(f.abs().mean() for f in j.features) for j in outputs).backward()
-        kept = [tensor for j in outputs for tensor in (j.logits, *j.features)]
-        kept += [given.grad, *(p.grad for p in model.parameters())]
-        found.append([tensor.detach().cpu() for tensor in kept])
-    for ours, theirs in zip(*found, strict=True):
+        tensors = [tensor for j in outputs for tensor in (j.logits, *j.features)]
+        tensors += [given.grad, *(p.grad for p in model.parameters())]
+        results.append([tensor.detach().cpu() for tensor in tensors])
+    for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(theirs, ours, rtol=1e-3, atol=1e-3 * float(ours.abs().max()))

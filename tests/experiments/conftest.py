@@ -104,8 +104,8 @@ class Watch(lightning.Callback):
     def record(self, name):
         named = {f"codec.{name}": p.grad for name, p in self.model.codec.named_parameters()}
         named |= {f"discriminators.{name}": p.grad for name, p in self.model.discriminators.named_parameters()}
-        kept = {name: grad.clone() for name, grad in named.items() if grad is not None}
-        self.gradients.append((int(name == "discriminator"), self.model.global_step, kept))
+        gradients = {name: grad.clone() for name, grad in named.items() if grad is not None}
+        self.gradients.append((int(name == "discriminator"), self.model.global_step, gradients))
 
     def on_train_start(self, trainer, pl_module):
         self.states = [copy.deepcopy(pl_module.state_dict())]
@@ -185,10 +185,10 @@ class WandbLog:
             row = self.rows.setdefault(record.history.step.num, {})
             for item in record.history.item:
                 *outer, last = item.nested_key or [item.key]
-                place = row
+                node = row
                 for key in outer:
-                    place = place.setdefault(key, {})
-                place[last] = json.loads(item.value_json)
+                    node = node.setdefault(key, {})
+                node[last] = json.loads(item.value_json)
         elif kind == "metric":
             self.metrics[record.metric.name or record.metric.glob_name] = record.metric
         elif kind == "artifact":
@@ -222,13 +222,13 @@ def read_wandb():
 
     def read(folder):
         wandb.teardown()  # a run that has ended may still be on its way to the disk
-        found = []
+        result = []
         for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb")):
             log = WandbLog()
             for record in wandb_records(path):
                 log.take(record)
-            found.append(log)
-        return found
+            result.append(log)
+        return result
 
     return read
 

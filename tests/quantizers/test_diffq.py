@@ -113,9 +113,9 @@ def test_statistics_run_as_an_average_and_stop_in_eval_mode():
     torch.testing.assert_close(quantizer.variance, first.var((0, 2), correction=0))
     quantizer(second)
     torch.testing.assert_close(quantizer.mean, 0.9 * first.mean((0, 2)) + 0.1 * second.mean((0, 2)))
-    kept = quantizer.mean.clone()
+    before = quantizer.mean.clone()
     quantizer.eval()(first)
-    assert torch.equal(quantizer.mean, kept)
+    assert torch.equal(quantizer.mean, before)
 
 
 def test_noise_depends_on_seed_and_update_alone():

@@ -156,8 +156,8 @@ def test_a_start_uses_most_codes_whatever_the_latents_level(residual: str, scale
     assert float(codebook_statistics(out.codes, quantizer.codebook_sizes)["entropy"].min()) > 4
     variance = (given - given.mean((0, 2), keepdim=True)).square().mean()
     # Two of six axes hold 61 of 91 parts of the variance, four of them 86.
-    kept = 1 - float((out.latent.detach() - given).square().mean() / variance)
-    assert kept > (0.8 if residual == "projected" else 0.6)
+    explained = 1 - float((out.latent.detach() - given).square().mean() / variance)
+    assert explained > (0.8 if residual == "projected" else 0.6)
 
 
 def test_a_start_is_on_the_principal_axes() -> None:

@@ -53,19 +53,19 @@ def test_vectors_without_direction_pass_straight_through() -> None:
 
 def test_opposite_directions_stay_finite() -> None:
     vectors = pair()[0]
-    found = gradient(lambda v, q: rotated(v, q, dim=-1), vectors, -2 * vectors)
-    assert bool(found.isfinite().all())
+    result = gradient(lambda v, q: rotated(v, q, dim=-1), vectors, -2 * vectors)
+    assert bool(result.isfinite().all())
 
 
 def test_a_quantizer_uses_the_chosen_gradient_estimator() -> None:
     latent = pair()[0].transpose(1, 2)
-    found = []
+    result = []
     for how in ("straight_through", "rotation"):
         torch.manual_seed(1)
         given = latent.clone().requires_grad_()
         out = FactorizedVQ(5, 2, 8, 3, gradient=how)(given)
-        found.append((out.latent.detach(), torch.autograd.grad(out.latent.square().sum(), given)[0]))
-    assert torch.equal(found[0][0], found[1][0])
-    assert not torch.allclose(found[0][1], found[1][1])
+        result.append((out.latent.detach(), torch.autograd.grad(out.latent.square().sum(), given)[0]))
+    assert torch.equal(result[0][0], result[1][0])
+    assert not torch.allclose(result[0][1], result[1][1])
     with pytest.raises(ValueError, match='gradient is "turned"; it must be "straight_through" or "rotation"'):
         FactorizedVQ(5, 2, 8, 3, gradient="turned")

@@ -51,18 +51,20 @@ def test_a_training_batch_is_that_of_a_cpu(kind, counts, exact_gpu):
     quantizer = trained(kind)
     there = copy.deepcopy(quantizer).to(exact_gpu)
     latent, chosen = torch.randn(4, D, 50), counts if not isinstance(counts, list) else torch.tensor(counts)
-    found = []
+    results = []
     for model, device in ((quantizer, torch.device("cpu")), (there, exact_gpu)):
         given = latent.to(device, copy=True).requires_grad_()
         out = model(given, chosen.to(device) if isinstance(chosen, torch.Tensor) else chosen)
         (out.latent.square().mean() + sum(out.losses.values())).backward()
-        kept = {f"loss {name}": loss for name, loss in out.losses.items()} | {"latent": out.latent, "bits": out.bits}
-        kept |= {"gradient": given.grad} | dict(model.named_buffers())
-        kept |= {f"gradient of {name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
-        found.append({name: value.detach().cpu() for name, value in kept.items()})
-    assert found[0].keys() == found[1].keys()
-    for name, value in found[0].items():
-        torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-4, msg=lambda text, n=name: f"{n}: {text}")
+        tensors = {f"loss {name}": loss for name, loss in out.losses.items()} | {"latent": out.latent, "bits": out.bits}
+        tensors |= {"gradient": given.grad} | dict(model.named_buffers())
+        tensors |= {f"gradient of {name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
+        results.append({name: value.detach().cpu() for name, value in tensors.items()})
+    assert results[0].keys() == results[1].keys()
+    for name, value in results[0].items():
+        torch.testing.assert_close(
+            results[1][name], value, rtol=1e-3, atol=1e-4, msg=lambda text, n=name: f"{n}: {text}"
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,8 +107,8 @@ def test_tf32_does_not_reach_a_quantizer(gpu):
     exact = torch.nn.functional.conv1d(latent.double(), quantizer.stages[0].in_proj.weight.double())
 
     def error():
-        found = torch.nn.functional.conv1d(latent.to(gpu), there.stages[0].in_proj.weight)
-        return float((found.cpu() - exact).abs().max() / exact.abs().max())
+        result = torch.nn.functional.conv1d(latent.to(gpu), there.stages[0].in_proj.weight)
+        return float((result.cpu() - exact).abs().max() / exact.abs().max())
 
     rounded = error()
     with full_float32(gpu):

@@ -50,13 +50,13 @@ def test_entries_found_by_kmeans_survive_the_first_update():
     quantizer = build(n_codebooks=1, codebook_size=16)
     codebook = quantizer.codebooks[0]
     codebook.start(latent.transpose(1, 2).flatten(0, 1), 0)
-    found = codebook.entries.clone()
-    torch.testing.assert_close(codebook.sums, found * codebook.counts[:, None])
+    entries = codebook.entries.clone()
+    torch.testing.assert_close(codebook.sums, entries * codebook.counts[:, None])
     codes = quantizer.encode(latent)[:, 0].flatten()
     learn_together([codebook], [latent.transpose(1, 2).flatten(0, 1)], [codes], [0])
-    kept = codebook.counts > 0
-    norms = codebook.entries.norm(dim=1) / found.norm(dim=1)
-    assert bool(((norms[kept] - 1).abs() < 0.05).all())
+    used = codebook.counts > 0
+    norms = codebook.entries.norm(dim=1) / entries.norm(dim=1)
+    assert bool(((norms[used] - 1).abs() < 0.05).all())
 
 
 def test_the_first_batch_leaves_a_codebook_far_better_than_random():
@@ -251,15 +251,15 @@ def test_the_commitment_of_equation_3_is_a_sum_over_codebooks_and_dimensions():
 
 def test_the_gradient_may_turn_with_the_latent():
     latent = torch.randn(2, 4, 50)
-    found = []
+    results = []
     for gradient in ("straight_through", "rotation"):
         quantizer = build(gradient=gradient)
         quantizer(latent)
         given = latent.clone().requires_grad_()
         out = quantizer.eval()(given)
-        found.append((out.latent.detach(), torch.autograd.grad(out.latent.square().sum(), given)[0]))
-    assert torch.equal(found[0][0], found[1][0])
+        results.append((out.latent.detach(), torch.autograd.grad(out.latent.square().sum(), given)[0]))
+    assert torch.equal(results[0][0], results[1][0])
     # Straight through, the gradient of |q|^2 is 2 q; turned, it lies along the latent itself.
-    torch.testing.assert_close(found[0][1], 2 * found[0][0])
-    likeness = torch.nn.functional.cosine_similarity(found[1][1], latent, dim=1)
+    torch.testing.assert_close(results[0][1], 2 * results[0][0])
+    likeness = torch.nn.functional.cosine_similarity(results[1][1], latent, dim=1)
     torch.testing.assert_close(likeness, torch.ones_like(likeness), rtol=0, atol=1e-4)

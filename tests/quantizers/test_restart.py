@@ -18,9 +18,9 @@ def test_counts_and_replacements_by_hand() -> None:
     entries, counts = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([4.0, 0.9, 0.1])
     vectors, codes = torch.tensor([[7.0], [7.0]]), torch.tensor([0, 1])
     restart_unused(entries, counts, vectors, codes, 0.5, 0.5, torch.Generator())
-    kept = [0.99 * 4 + 0.01, 0.99 * 0.9 + 0.01, 0.99 * 0.1]
+    usage = [0.99 * 4 + 0.01, 0.99 * 0.9 + 0.01, 0.99 * 0.1]
     assert entries.flatten().tolist() == [1, 2, 7]
-    assert counts.tolist() == pytest.approx([kept[0], kept[1], sum(kept) / 3])
+    assert counts.tolist() == pytest.approx([usage[0], usage[1], sum(usage) / 3])
 
 
 def test_a_threshold_above_half_the_mean_count_gives_way_to_it() -> None:

@@ -36,11 +36,11 @@ def test_weights_and_gradients_are_those_of_each_layer(net):
     parameters = [parameter for name, parameter in net.named_parameters() if not name.endswith("bias")]
     gradients = torch.autograd.grad(expected, parameters, factors)
     with Counted() as counted:
-        found = normed_weights(list(net))
+        result = normed_weights(list(net))
     assert counted.norms == 3  # the five of one shape, the five transposed, the one alone
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(result, expected, strict=True):
         assert torch.equal(one, other)
-    torch.testing.assert_close(torch.autograd.grad(found, parameters, factors), gradients)
+    torch.testing.assert_close(torch.autograd.grad(result, parameters, factors), gradients)
 
 
 def test_weights_are_computed_once_until_it_is_left(net):

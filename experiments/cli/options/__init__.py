@@ -1,5 +1,6 @@
-"""The options of each command, one file per command: what ``--help`` prints, without torch.
+"""The options of each command, one file per command: what ``--help`` prints.
 
-May import: experiments.config (files, names of parts), experiments.data (manifests), experiments.runs, benchmarks and
-codecs (names and wording); nothing that imports torch.
+No file here imports torch, also not through another, so that help and completion come at once.
+
+May import: experiments.config, experiments.data, experiments.runs, benchmarks.metrics, codecs.
 """

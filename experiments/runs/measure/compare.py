@@ -6,7 +6,7 @@ from pathlib import Path
 from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.evaluate.adding import added
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
-from codeclab.benchmarks.evaluate.statistics import ASKED_KBPS
+from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS
 from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
 from codeclab.codecs.codec import Codec
@@ -119,8 +119,8 @@ def _both(before: Evaluation, later: Evaluation) -> Evaluation:
 def row_of(subject: Subject, evaluation: Evaluation) -> RowResult:
     """A table's row; a baseline is compared at the requested bitrate, whatever it really used."""
     per_file = evaluation.per_file
-    if ASKED_KBPS in per_file:
-        per_file = per_file.assign(bitrate_kbps=per_file[ASKED_KBPS])
+    if REQUESTED_KBPS in per_file:
+        per_file = per_file.assign(bitrate_kbps=per_file[REQUESTED_KBPS])
     spent = evaluation.as_spent()
     return RowResult.named(subject.name, spent.summary, requested=spent.requested, per_file=[per_file])
 

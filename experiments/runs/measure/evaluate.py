@@ -48,7 +48,7 @@ def data_of(
         settings["folder"] = folder
     rate, channels = sample_rate or subject.sample_rate or FULL_BAND, subject.channels or 1
     data = AudioData(sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
-    data.kept_splits = known_splits([*([] if path is None else [path]), *beside], data.folder)
+    data.known_splits = known_splits([*([] if path is None else [path]), *beside], data.folder)
     return data
 
 

@@ -14,7 +14,7 @@ from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.codecs.io.locks import Lock
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import RECORDINGS
-from codeclab.experiments.runs.training_data import corpus_place
+from codeclab.experiments.runs.training_data import corpus_identity
 
 DIGITS = 8
 """Length of the hash in the name of a folder that is moved aside."""
@@ -30,7 +30,7 @@ def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
     """
     return {
         "of": of,
-        "folder": corpus_place(data.folder),
+        "folder": corpus_identity(data.folder),
         "split": split,
         "sample_rate": data.sample_rate,
         "channels": data.channels,
@@ -89,15 +89,15 @@ def has_same_basis(stored: Evaluation, evaluation: Evaluation) -> bool:
     if before is None or now is None:
         return bool(before == now)
     if "split" not in before and set(stored.per_file["name"]) <= set(evaluation.per_file["name"]):
-        before = {**before, "split": now["split"], "folder": _place_of_older(before["folder"])}
+        before = {**before, "split": now["split"], "folder": _identity_of_older(before["folder"])}
     return bool(before == now)
 
 
-def _place_of_older(folder: str | None) -> str | None:
+def _identity_of_older(folder: str | None) -> str | None:
     """The value of an older version: an absolute path, even if a word was meant."""
     if folder is not None and Path(folder).name == RECORDINGS and not Path(folder).exists():
         return RECORDINGS
-    return corpus_place(folder)
+    return corpus_identity(folder)
 
 
 def _stored(folder: Path) -> Evaluation | None:

@@ -132,7 +132,7 @@ REHEARSAL = Sizes(
 
 
 class Visit:
-    """What is measured, and what was found so far.
+    """The measurements of a visit, and their results so far.
 
     Args:
         sizes: amount of work.
@@ -187,7 +187,7 @@ class Visit:
         return not any(outcome.failure for outcome in self.outcomes)
 
     def keep(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down what was found so far."""
+        """Save the results so far."""
         self.outcomes = outcomes
         last = outcomes[-1]
         print(f"{last.name}: {last.failure or 'done'} ({last.seconds:.0f} s)", flush=True)

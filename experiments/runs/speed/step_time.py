@@ -44,7 +44,7 @@ def time_batches(cli: CodecCLI, batches: int, apart_from: int | None = None) -> 
 
 @dataclass(frozen=True)
 class StepTime:
-    """What was found.
+    """The time of a training's batches.
 
     Attributes:
         seconds: time of each batch, data included, s.

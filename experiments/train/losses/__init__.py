@@ -1,4 +1,4 @@
 """Reconstruction losses, a file each; ``base`` says what one promises.
 
-May import: benchmarks.metrics, codecs.layers.
+May import: benchmarks.metrics, codecs, quantizers.
 """

@@ -64,9 +64,9 @@ def test_every_file_begins_anew_and_fewer_quantizers_are_fewer_codes(lyra: LyraV
 @pytest.mark.shared
 @pytest.mark.parametrize(("bitrate", "kbps"), [(3.2, 3.2), (6.0, 6.0), (9.2, 9.2), (3.21, 3.2)])
 def test_its_bitrates(lyra: LyraV2, speech: Tensor, bitrate: float, kbps: float) -> None:
-    found = lyra.transcode(resample(speech[:, :8000], 16000, 24000), 24000, bitrate)
-    assert found[0].shape == (1, 12000)
-    assert found[1] == pytest.approx(kbps)
+    result = lyra.transcode(resample(speech[:, :8000], 16000, 24000), 24000, bitrate)
+    assert result[0].shape == (1, 12000)
+    assert result[1] == pytest.approx(kbps)
 
 
 @pytest.mark.shared

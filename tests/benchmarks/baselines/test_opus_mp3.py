@@ -103,9 +103,9 @@ def test_libsndfile_decodes_a_file_of_it_to_the_same_audio(name: str, bitrate: i
 
 def test_more_bits_are_spent_and_improve_the_audio() -> None:
     original = voice(24000)
-    found = [Opus().transcode(original, 24000, rate) for rate in (12, 24, 64)]
-    rates = [kbps for _, kbps in found]
-    scores = [si_sdr(original, decoded, 24000) for decoded, _ in found]
+    result = [Opus().transcode(original, 24000, rate) for rate in (12, 24, 64)]
+    rates = [kbps for _, kbps in result]
+    scores = [si_sdr(original, decoded, 24000) for decoded, _ in result]
     assert rates == sorted(rates)
     assert scores == sorted(scores)
 

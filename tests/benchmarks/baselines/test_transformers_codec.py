@@ -155,11 +155,11 @@ def test_codes_are_those_of_our_own_reading(tmp_path: Path, kind: str) -> None:
 def test_a_row_with_codes_metrics_and_columns(tmp_path: Path) -> None:
     codec, model = codec_in("dac", tmp_path / "dac")
     clips = [Clip("a", "speech", 0.1 * torch.randn(1, 1600), RATE), Clip("b", "music", 0.1 * torch.randn(2, 800), RATE)]
-    found = evaluate_baseline(codec, clips, [1.2], ["si_sdr", "bitrate_efficiency", "codebook_usage"])
-    assert set(found.summary["metric"]) == {"si_sdr", "bitrate_efficiency", "codebook_usage"}
-    assert set(found.codebooks["domain"]) == {"all", "speech", "music"}
-    assert found.info["parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert found.info["bitrates_kbps"] == pytest.approx([3 * 4 * 100 / 1000])
+    result = evaluate_baseline(codec, clips, [1.2], ["si_sdr", "bitrate_efficiency", "codebook_usage"])
+    assert set(result.summary["metric"]) == {"si_sdr", "bitrate_efficiency", "codebook_usage"}
+    assert set(result.codebooks["domain"]) == {"all", "speech", "music"}
+    assert result.info["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert result.info["bitrates_kbps"] == pytest.approx([3 * 4 * 100 / 1000])
     names = ["rtf_encoder", "rtf_decoder", "n_codebooks", "frame_rate", "compression", "mushra"]
     columns = baseline_columns(codec, names, [1.2]).set_index("metric")["mean"]
     assert list(columns.index) == names[:-1]
@@ -179,9 +179,9 @@ def test_the_fingerprint_is_that_of_the_weights(tmp_path: Path) -> None:
 
 
 def codec_again(folder: Path) -> TokenCodec:
-    found = make_baseline({"part": "TransformersCodec", "model": str(folder)})
-    assert isinstance(found, TokenCodec)
-    return found
+    codec = make_baseline({"part": "TransformersCodec", "model": str(folder)})
+    assert isinstance(codec, TokenCodec)
+    return codec
 
 
 def test_bandwidths_round_down_as_the_package_does(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ def test_bitrates_metrics_and_clips_of_either_are_there() -> None:
         [*books(1.5, 1), *books(3.0, 2)],
     )
     whole = added(first, second)
-    kept = whole.per_file.set_index(["name", "bitrate_kbps"])
-    assert list(kept.index) == [("a", 1.5), ("b", 1.5), ("b", 3.0), ("c", 3.0)]
-    assert kept.loc[("b", 1.5), ["si_snr", "mel_distance", "n_codebooks"]].tolist() == [2.0, 0.5, 2]
-    assert math.isnan(kept.loc[("a", 1.5), "mel_distance"])
-    assert kept["failures"].tolist() == ["", "", "mel_distance: x", ""]
+    scores = whole.per_file.set_index(["name", "bitrate_kbps"])
+    assert list(scores.index) == [("a", 1.5), ("b", 1.5), ("b", 3.0), ("c", 3.0)]
+    assert scores.loc[("b", 1.5), ["si_snr", "mel_distance", "n_codebooks"]].tolist() == [2.0, 0.5, 2]
+    assert math.isnan(scores.loc[("a", 1.5), "mel_distance"])
+    assert scores["failures"].tolist() == ["", "", "mel_distance: x", ""]
     assert whole.info["metrics"] == ["si_snr", "mel_distance"]
     assert whole.info["bitrates_kbps"] == [1.5, 3.0]
     # Of more clips, not of later.

@@ -66,17 +66,17 @@ def test_clips_without_a_domain_count_once():
 def test_rates_are_of_all_samples_of_a_domain():
     codec = make()
     coders = coders_of(codec)
-    found = entropy_rates(codec, coders, clips()).set_index(["domain", "bitrate_kbps", "coder"])
+    result = entropy_rates(codec, coders, clips()).set_index(["domain", "bitrate_kbps", "coder"])
     whole = {clip.name: codec.encode(clip.audio[None], n_codebooks=3) for clip in clips()}
     bits = coded_bits(codec, whole["a"], coders["static"]) + coded_bits(codec, whole["b"], coders["static"])
-    speech = found.loc["speech", 12.0, "static"]
+    speech = result.loc["speech", 12.0, "static"]
     assert speech["kbps"] == pytest.approx(bits / 1000 / (32001 / 8000))
     assert speech["n"] == 2
-    packed = found.loc["speech", 12.0, "none"]["kbps"]
+    packed = result.loc["speech", 12.0, "none"]["kbps"]
     assert packed == pytest.approx(12 * (1000 + 3001) * 8 / 32001)  # the last frame of b is of one sample
     assert speech["saved"] == pytest.approx(1 - speech["kbps"] / packed)
-    assert set(found.index.get_level_values("domain")) == {"speech", "music", "all"}
-    text = entropy_text(found.reset_index())
+    assert set(result.index.get_level_values("domain")) == {"speech", "music", "all"}
+    text = entropy_text(result.reset_index())
     assert text.splitlines()[0].startswith(
         "| domain | nominal kbps | packed, kbps | static, kbps | language model, kbps"
     )
@@ -86,11 +86,11 @@ def test_rates_are_of_all_samples_of_a_domain():
 def test_levels_and_overlap_count_in_printed_kbps():
     codec = make(segment=0.5, overlap=0.1, normalize=True)
     clip = clips()[1]
-    found = entropy_rates(codec, {"none": coders_of(codec)["none"]}, [clip], [4.0])
+    result = entropy_rates(codec, {"none": coders_of(codec)["none"]}, [clip], [4.0])
     starts = range(0, 24001, 3600)
     frames = sum(-(-min(4000, 24001 - start) // 8) for start in starts)
     by_hand = (4 * frames + 32 * len(starts)) / 1000 / (24001 / 8000)
-    assert found["kbps"].tolist() == pytest.approx([by_hand] * 2)
+    assert result["kbps"].tolist() == pytest.approx([by_hand] * 2)
     assert by_hand > 4.0 * 1.1
 
 

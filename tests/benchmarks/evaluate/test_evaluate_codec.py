@@ -82,19 +82,19 @@ def test_a_codec_that_codes_audio_whole_spends_what_it_is_asked_for() -> None:
 
 def test_a_clip_is_coded_once_where_codes_are_nested(codec, make_clip, monkeypatch) -> None:
     clips = [make_clip("a", "speech"), make_clip("b", "music")]
-    asked: list[int] = []
+    encoded: list[int] = []
     encode = Codec.encode
 
     def counted(self, audio, bitrate=None, n_codebooks=None):
-        asked.append(n_codebooks)
+        encoded.append(n_codebooks)
         return encode(self, audio, bitrate, n_codebooks)
 
     monkeypatch.setattr(Codec, "encode", counted)
     once = evaluate(codec, clips, metrics=["si_sdr"])
-    assert asked == [4, 4]
-    asked.clear()
+    assert encoded == [4, 4]
+    encoded.clear()
     monkeypatch.setattr(ResidualVQ, "codes_are_nested", False)
     each = evaluate(codec, clips, metrics=["si_sdr"])
-    assert asked == [1, 2, 3, 4] * 2
+    assert encoded == [1, 2, 3, 4] * 2
     pd.testing.assert_frame_equal(once.per_file, each.per_file, check_exact=True)
     pd.testing.assert_frame_equal(once.codebooks, each.codebooks, check_exact=True)

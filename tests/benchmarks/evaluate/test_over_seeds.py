@@ -22,8 +22,8 @@ def test_one_seed_is_the_summary_of_its_files() -> None:
 
 
 def test_two_seeds_by_hand() -> None:
-    found = over_seeds([per_file({"a": 1.0, "b": 3.0, "c": 5.0}), per_file({"a": 3.0, "b": 5.0, "c": 7.0})])
-    line = found[found["domain"] == "all"].iloc[0]
+    result = over_seeds([per_file({"a": 1.0, "b": 3.0, "c": 5.0}), per_file({"a": 3.0, "b": 5.0, "c": 7.0})])
+    line = result[result["domain"] == "all"].iloc[0]
     # Files' means 2, 4, 6: variance 4 over 3 files. Seeds' means 3, 5: variance 2 over 2 seeds.
     files, seeds = 4 / 3, 2 / 2
     freedom = (files + seeds) ** 2 / (files**2 / 2 + seeds**2 / 1)
@@ -48,8 +48,8 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
 
 
 def test_failed_files() -> None:
-    found = over_seeds([per_file({"a": 1.0, "b": NAN, "c": NAN}), per_file({"a": 2.0, "b": 4.0, "c": NAN})])
-    line = found[found["domain"] == "all"].iloc[0]
+    result = over_seeds([per_file({"a": 1.0, "b": NAN, "c": NAN}), per_file({"a": 2.0, "b": 4.0, "c": NAN})])
+    line = result[result["domain"] == "all"].iloc[0]
     assert (line["n"], line["failed"]) == (2, 1)
     assert line["mean"] == pytest.approx((1.0 + 4.0 + 2.0 + 4.0) / 4)  # b stands for itself where its seed failed
     nothing = over_seeds([per_file({"a": NAN}), per_file({"a": NAN})]).iloc[0]

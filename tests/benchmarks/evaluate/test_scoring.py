@@ -32,9 +32,9 @@ def test_versions_score_together_what_each_scores_alone(versions, workers) -> No
         waiting.append(scorer.submit(decoded[0], decoded[1], RATE))
         together = [{name: pending.settle(name) for name in NAMES} for pending in waiting]
     pairs = [*((clean, version) for version in decoded), (decoded[0], clean), (decoded[0], decoded[1])]
-    for found, (reference, estimate) in zip(together, pairs, strict=True):
+    for actual, (reference, estimate) in zip(together, pairs, strict=True):
         alone = {name: METRICS[name].load()(reference, estimate, RATE) for name in NAMES}
-        assert found == pytest.approx(alone, rel=1e-9)
+        assert actual == pytest.approx(alone, rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("mel_distance", MelDistance), ("stft_distance", STFTDistance)])

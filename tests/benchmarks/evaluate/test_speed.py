@@ -44,8 +44,8 @@ def test_latencies_by_hand() -> None:
     codec.double()
     decoded = codec.decoder(codec.encoder(audio))
     ahead = max(
-        int(torch.autograd.grad(decoded[0, 0, place], audio, retain_graph=True)[0].nonzero()[:, 2].max()) - place
-        for place in (1000, 1001)
+        int(torch.autograd.grad(decoded[0, 0, seed], audio, retain_graph=True)[0].nonzero()[:, 2].max()) - seed
+        for seed in (1000, 1001)
     )
     assert latency(codec).running == pytest.approx((ahead + 1) / 100, abs=0.011)
 
@@ -55,9 +55,9 @@ def test_the_columns_of_the_papers_codecs() -> None:
     names = ["sample_rate", "bandwidth", "stride", "frame_rate", "n_codebooks", "compression", "mushra"]
 
     def columns(codec: Codec, bitrate: float) -> dict[str, float]:
-        found = codec_columns(codec, names, [bitrate])
-        assert set(found["bitrate_kbps"]) == {bitrate}
-        return dict(zip(found["metric"], found["mean"], strict=True))
+        result = codec_columns(codec, names, [bitrate])
+        assert set(result["bitrate_kbps"]) == {bitrate}
+        return dict(zip(result["metric"], result["mean"], strict=True))
 
     mono = columns(Codec(SEANetEncoder(8, n_filters=2), ResidualVQ(8), SEANetDecoder(8, n_filters=2), 24000), 24.0)
     assert mono == {
@@ -79,8 +79,8 @@ def test_real_time_factors_are_seconds_of_audio_over_seconds_of_work(monkeypatch
     clock = iter(range(100))
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
     threads = torch.get_num_threads()
-    found = real_time_factors(codec, codec.bitrates[-1], seconds=0.5, repeats=2)
-    assert found == (0.5, 0.5)  # the clock says that every run takes one second
+    result = real_time_factors(codec, codec.bitrates[-1], seconds=0.5, repeats=2)
+    assert result == (0.5, 0.5)  # the clock says that every run takes one second
     assert codec.training
     assert torch.get_num_threads() == threads
     timed = codec_columns(codec, ["rtf_encoder", "rtf_decoder", "mushra"], [codec.bitrates[0]])
@@ -101,8 +101,8 @@ def test_entropy_coding_belongs_to_both_sides_of_its_real_time_factors(monkeypat
             called.append("decode")
             return super().decode(data, n_codebooks, frames)
 
-    found = real_time_factors(codec, codec.bitrates[0], Counted(small), seconds=0.1, repeats=1)
-    assert min(found) > 0
+    result = real_time_factors(codec, codec.bitrates[0], Counted(small), seconds=0.1, repeats=1)
+    assert min(result) > 0
     assert called == ["encode"] * 3 + ["decode"] * 2
     monkeypatch.setattr("codeclab.benchmarks.evaluate.speed.papers_coder", lambda codec: Counted(small))
     names = ["rtf_encoder_entropy", "rtf_decoder_entropy"]

@@ -49,7 +49,7 @@ def listener(name: str, references: list[float], anchors: list[float]) -> list[t
 
 def test_screening_is_encodecs_at_its_very_edges() -> None:
     """Reference below 90 in at least 20 % of the cases; low anchor above 80 in more than 50 %."""
-    found = screen(
+    result = screen(
         scores(
             listener("at-the-edge", [90] * 5, [80] * 5),
             listener("one-in-five", [89, 100, 100, 100, 100], [0] * 5),
@@ -59,7 +59,7 @@ def test_screening_is_encodecs_at_its_very_edges() -> None:
             listener("both", [10] * 2, [90] * 2),
         )
     )
-    assert {one.listener: one.reason for one in found} == {
+    assert {one.listener: one.reason for one in result} == {
         "at-the-edge": None,
         "one-in-five": "rated 1 of 5 hidden references below 90",
         "one-in-six": None,
@@ -67,8 +67,8 @@ def test_screening_is_encodecs_at_its_very_edges() -> None:
         "most-anchors": "rated 3 of 5 low anchors above 80",
         "both": "rated 2 of 2 hidden references below 90 and rated 2 of 2 low anchors above 80",
     }
-    assert found[1].reference_below == 0.2
-    assert found[4].anchor_above == 0.6
+    assert result[1].reference_below == 0.2
+    assert result[4].anchor_above == 0.6
 
 
 def test_other_screenings_and_tests_without_a_low_anchor() -> None:
@@ -82,28 +82,28 @@ def test_other_screenings_and_tests_without_a_low_anchor() -> None:
         "dac": [None, None],
         "bs1534": [None, "rated 4 of 20 hidden references below 90"],
     }
-    found = screen(rows[rows["kind"] != LOW_ANCHOR])
-    assert [one.reason for one in found] == [None, "rated 4 of 20 hidden references below 90"]
-    assert math.isnan(found[0].anchor_above)
+    result = screen(rows[rows["kind"] != LOW_ANCHOR])
+    assert [one.reason for one in result] == [None, "rated 4 of 20 hidden references below 90"]
+    assert math.isnan(result[0].anchor_above)
 
 
 def test_means_by_hand() -> None:
-    found = means(
+    result = means(
         scores(
             table("x", (100, 10, 40, 60, 80), (100, 20, 50, 70, 90)),
             table("y", (90, 0, 30, 50, 80), (100, 10, 40, 60, 70)),
         ),
         CONDITIONS,
     ).set_index(["condition", "domain"])
-    line = found.loc[("A, 3 kbps", "all")]
+    line = result.loc[("A, 3 kbps", "all")]
     assert (line["mean"], line["n"], line["listeners"], line["bitrate_kbps"]) == (40.0, 4, 2, 3.0)
     # 40, 50, 30 and 40 deviate by a root of 200 / 3, and t(0.975, 3) is 3.182446.
     assert line["ci95"] == pytest.approx(3.182446 * math.sqrt(200 / 3) / 2, rel=1e-6)
     # The listeners' means are 45 and 35, and t(0.975, 1) is 12.706205.
     assert line["ci95_listeners"] == pytest.approx(12.706205 * math.sqrt(50) / math.sqrt(2), rel=1e-6)
-    assert found.loc[("A, 3 kbps", "music"), "mean"] == 35.0
-    assert found.loc[("A, 3 kbps", "speech"), "mean"] == 45.0
-    assert found.loc[("Reference", "all"), "mean"] == 97.5
+    assert result.loc[("A, 3 kbps", "music"), "mean"] == 35.0
+    assert result.loc[("A, 3 kbps", "speech"), "mean"] == 45.0
+    assert result.loc[("Reference", "all"), "mean"] == 97.5
 
 
 def test_the_signed_rank_test_counts_all_signs() -> None:
@@ -139,20 +139,20 @@ def test_pairs_are_tested_on_the_differences_of_a_listener_and_a_clip() -> None:
             a, b = 40 + easy + rng.normal(0, 4), 52 + easy + rng.normal(0, 4)
             clips.append((100, 10, round(a, 3), round(b, 3), round(b + rng.normal(0, 4), 3)))
         rows.append(table(f"listener{number}", *clips))
-    found = pairs(scores(*rows), CONDITIONS)
-    assert [(pair.first[0], pair.second[0]) for pair in found] == [("A", "B"), ("A", "C"), ("B", "C")]
+    result = pairs(scores(*rows), CONDITIONS)
+    assert [(pair.first[0], pair.second[0]) for pair in result] == [("A", "B"), ("A", "C"), ("B", "C")]
     wide = scores(*rows).pivot(index=["listener", "clip"], columns="condition", values="score")
-    expected = [stats.wilcoxon(wide[pair.first], wide[pair.second], zero_method="wilcox").pvalue for pair in found]
-    assert [pair.p for pair in found] == pytest.approx(expected)
-    assert [pair.adjusted for pair in found] == pytest.approx(holm(expected))
-    assert [pair.better for pair in found] == ["B, 6 kbps", "C, 12 kbps", None]
-    assert found[0].difference.n == 36
+    expected = [stats.wilcoxon(wide[pair.first], wide[pair.second], zero_method="wilcox").pvalue for pair in result]
+    assert [pair.p for pair in result] == pytest.approx(expected)
+    assert [pair.adjusted for pair in result] == pytest.approx(holm(expected))
+    assert [pair.better for pair in result] == ["B, 6 kbps", "C, 12 kbps", None]
+    assert result[0].difference.n == 36
     own = stats.ttest_rel(wide["A, 3 kbps"], wide["B, 6 kbps"]).confidence_interval(0.95)
-    assert found[0].difference.mean + found[0].difference.half_width == pytest.approx(own.high)
+    assert result[0].difference.mean + result[0].difference.half_width == pytest.approx(own.high)
 
 
 def test_a_listener_who_heard_only_one_of_two_is_not_in_their_pair() -> None:
     whole, half = table("x", (100, 10, 40, 60, 80)), table("y", (100, 10, 0, 60, 80))
-    found = pairs(scores(whole, [row for row in half if row[4] != "A, 3 kbps"]), CONDITIONS)
-    assert [pair.difference.n for pair in found] == [1, 1, 2]
-    assert found[0].difference.mean == -20
+    result = pairs(scores(whole, [row for row in half if row[4] != "A, 3 kbps"]), CONDITIONS)
+    assert [pair.difference.n for pair in result] == [1, 1, 2]
+    assert result[0].difference.mean == -20

@@ -60,10 +60,10 @@ def test_the_results_name_the_screening_and_a_missing_anchor(
     ratings = [read_ratings(mushra_file(80, 95, 40, 60, listener=n), mushra_test) for n in (1, 2)]
     with pytest.raises(ValueError, match="no listener is left after screening"):
         analyse(ratings, mushra_test)
-    found = analyse(ratings, mushra_test, SCREENINGS["dac"])
-    assert found.counted == 2
-    assert "Which listeners count: no screening, as in Improved RVQGAN (section 4.4)" in markdown(found)
-    assert "This test had no low anchor" not in markdown(found)
+    result = analyse(ratings, mushra_test, SCREENINGS["dac"])
+    assert result.counted == 2
+    assert "Which listeners count: no screening, as in Improved RVQGAN (section 4.4)" in markdown(result)
+    assert "This test had no low anchor" not in markdown(result)
     conditions = [replace(c, kind="system") if c.kind == "low anchor" else c for c in mushra_test.conditions]
     bare = replace(mushra_test, conditions=conditions)
     renamed = [read_ratings(mushra_file(95, 95, 40, 60).replace(mushra_test.id, bare.id), bare)]
@@ -79,7 +79,7 @@ def test_systems_are_spread_evenly_and_every_pair_meets() -> None:
     rng = Random(1)
     for _ in range(30):
         groups = spread(range(3, 23), 3, rng)
-        assert sorted(place for group in groups for place in group) == list(range(3, 23))
+        assert sorted(index for group in groups for index in group) == list(range(3, 23))
         assert sorted(map(len, groups)) == [6, 7, 7]
         assert max(map(len, groups)) + 3 <= MOST
         met.update((a, b) for group in groups for a in group for b in group if a < b)
@@ -158,19 +158,19 @@ def test_wrong_files_are_named_and_a_copy_counts_once(
     assert len(read_folder(tmp_path, mushra_test)) == 1
     (folder / "other.json").write_text(mushra_file(90, 20, 60, 70))
     (folder / "broken.json").write_text("[]")
-    with pytest.raises(ValueError, match="are wrong") as told:
+    with pytest.raises(ValueError, match="are wrong") as raised:
         read_folder(tmp_path, mushra_test)
-    lines = str(told.value).splitlines()
+    lines = str(raised.value).splitlines()
     assert lines[0] == "2 of 4 files are wrong; mend or remove them:"
     assert "broken.json: it is not a 'codeclab mushra ratings' file of version 1" in lines[1]
     assert "other.json: the listener 0000000000000001 is also that of copy.json, with other ratings" in lines[2]
 
 
 def test_scores_are_of_the_conditions_behind_the_ids(mushra_test: ListeningTest, mushra_file: Any) -> None:
-    found = scores([read_ratings(mushra_file(100, 20, 60, 70), mushra_test)], mushra_test)
-    means = found.groupby("condition")["score"].mean().to_dict()
+    result = scores([read_ratings(mushra_file(100, 20, 60, 70), mushra_test)], mushra_test)
+    means = result.groupby("condition")["score"].mean().to_dict()
     assert means == {"Reference": 100, "Anchor, 3.5 kHz": 20, "A, 3 kbps": 60, "B, 6 kbps": 70}
-    assert sorted(set(found["domain"])) == ["music", "speech"]
+    assert sorted(set(result["domain"])) == ["music", "speech"]
 
 
 def test_results_say_who_was_screened_out_and_stand_in_files(

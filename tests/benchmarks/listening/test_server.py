@@ -61,11 +61,11 @@ def test_it_hands_out_the_page_and_its_sounds_and_nothing_else(server: RatingsSe
 
 def test_the_page_does_not_say_what_is_what(mushra_test: ListeningTest) -> None:
     page = render(mushra_test)
-    told = page.split('id="test">')[1].split("</script>")[0]
-    assert all(word not in told for word in ("Anchor", "kbps", "guitar", "voice", "music", "../a", "v1-a"))
+    embedded = page.split('id="test">')[1].split("</script>")[0]
+    assert all(word not in embedded for word in ("Anchor", "kbps", "guitar", "voice", "music", "../a", "v1-a"))
     assert "A &lt;test&gt;" in page
     assert "A <test>" not in page
-    assert json.loads(told)["id"] == mushra_test.id
+    assert json.loads(embedded)["id"] == mushra_test.id
 
 
 def test_it_keeps_a_listeners_file_once_and_writes_over_none(
@@ -73,15 +73,15 @@ def test_it_keeps_a_listeners_file_once_and_writes_over_none(
 ) -> None:
     text = mushra_file(100, 20, 60, 70)
     assert ask(server, "POST", "/ratings", text, JSON) == (201, "kept, thank you")
-    (kept,) = (folder / "ratings").iterdir()
-    assert kept.name.startswith("0000000000000001-")
-    assert kept.read_text() == text
-    before = kept.stat()
+    (stored,) = (folder / "ratings").iterdir()
+    assert stored.name.startswith("0000000000000001-")
+    assert stored.read_text() == text
+    before = stored.stat()
     assert ask(server, "POST", "/ratings", text, JSON | {"Origin": server.address[:-1]})[0] == 201
-    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert (stored.stat().st_ino, stored.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert ask(server, "POST", "/ratings", mushra_file(90, 20, 60, 70), JSON)[0] == 201
     assert len(list((folder / "ratings").iterdir())) == 2
-    assert said[0] == f"Ann (0000000000000001): 2 pages, kept as {kept.name}"
+    assert said[0] == f"Ann (0000000000000001): 2 pages, kept as {stored.name}"
     assert len(said) == 2
 
 

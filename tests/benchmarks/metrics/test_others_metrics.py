@@ -52,9 +52,9 @@ def test_pesq_gives_the_published_example(published: tuple[Tensor, Tensor]) -> N
 @needs("pystoi")
 def test_stoi_gives_the_published_example(published: tuple[Tensor, Tensor]) -> None:
     # torchmetrics.functional.audio.stoi: tensor(-0.084...)
-    found = METRICS["stoi"].load()(*published, 8000)
-    assert math.floor(-1000 * found) == 84
-    assert METRICS["estoi"].load()(*published, 8000) != found
+    result = METRICS["stoi"].load()(*published, 8000)
+    assert math.floor(-1000 * result) == 84
+    assert METRICS["estoi"].load()(*published, 8000) != result
     assert METRICS["stoi"].load()(published[0], published[0], 8000) == pytest.approx(1, abs=1e-4)
     with pytest.raises(MetricError, match=r"less than 0\.4 s of the reference"):
         METRICS["stoi"].load()(*(audio[:, :1500] for audio in published), 8000)
@@ -78,10 +78,10 @@ def test_dnsmos_is_that_of_torchmetrics(voices: list[Clip], tmp_path: Path, monk
     audio = voices[0].audio
     expected = other.deep_noise_suppression_mean_opinion_score(audio[0], 16000, False, num_threads=1)
     names = ("dnsmos_p808", "dnsmos_signal", "dnsmos_background", "dnsmos")
-    found = [METRICS[name].load()(audio, audio, 16000) for name in names]
-    assert found == pytest.approx(expected.tolist(), abs=1e-4)
+    result = [METRICS[name].load()(audio, audio, 16000) for name in names]
+    assert result == pytest.approx(expected.tolist(), abs=1e-4)
     noisy = audio + 0.05 * torch.randn(audio.shape)
-    assert METRICS["dnsmos"].load()(audio, noisy, 16000) < found[-1] - 0.3
+    assert METRICS["dnsmos"].load()(audio, noisy, 16000) < result[-1] - 0.3
     with pytest.raises(MetricError, match="the estimate is silent"):
         METRICS["dnsmos"].load()(audio, 0 * audio, 16000)
 

@@ -40,8 +40,8 @@ def test_a_repeated_name_is_left_to_the_check_that_refuses_it() -> None:
 
 def test_what_is_measured_later_under_the_other_name_is_added_to_the_column_that_is_there() -> None:
     before = evaluation({"si_snr": [1.0, math.nan]}, failures="si_snr: silent")
-    found = evaluation({"si_sdr": [1.0, 2.0], "mel_distance": [0.5, 0.6]})
-    whole = added(before, found)
+    result = evaluation({"si_sdr": [1.0, 2.0], "mel_distance": [0.5, 0.6]})
+    whole = added(before, result)
     assert whole.per_file["si_snr"].tolist() == [1.0, 2.0]
     assert "si_sdr" not in whole.per_file
     assert whole.info["metrics"] == ["si_snr", "mel_distance"]
@@ -60,10 +60,10 @@ def test_why_it_failed_is_kept_under_the_name_of_the_column() -> None:
 def test_an_older_evaluation_with_both_columns_shows_one() -> None:
     rates = [evaluation({"si_snr": [1.0, 2.0], "si_sdr": [1.0, 2.0]}).per_file]
     rates.append(rates[0].assign(bitrate_kbps=12.0, si_snr=math.nan, si_sdr=[3.0, 5.0]))
-    kept = Evaluation(pd.concat(rates), evaluation({"si_snr": [1.0]}).codebooks, {
+    stored = Evaluation(pd.concat(rates), evaluation({"si_snr": [1.0]}).codebooks, {
         "metrics": ["si_snr", "si_sdr"], "bitrates_kbps": [6.0, 12.0],
     })  # fmt: skip
-    printed = evaluation_text(kept)
+    printed = evaluation_text(stored)
     assert "SI-SDR" not in printed
     assert "1.50" in printed
     assert "4.00" in printed
@@ -71,8 +71,11 @@ def test_an_older_evaluation_with_both_columns_shows_one() -> None:
 
 def test_runs_measured_under_either_name_stand_in_one_column_and_are_paired() -> None:
     rows = [
-        RowResult.named(name, found.summary, per_file=[found.per_file])
-        for name, found in {"a": evaluation({"si_snr": [1.0, 3.0]}), "b": evaluation({"si_sdr": [2.0, 4.0]})}.items()
+        RowResult.named(name, evaluated.summary, per_file=[evaluated.per_file])
+        for name, evaluated in {
+            "a": evaluation({"si_snr": [1.0, 3.0]}),
+            "b": evaluation({"si_sdr": [2.0, 4.0]}),
+        }.items()
     ]
     table = Table("t", "", ["si_sdr", "si_snr"], rows, against="a")
     assert main_grid(table).headings == ["Row", "kbps", "SI-SDR, dB ↑"]  # a paper's table keeps its name

@@ -44,8 +44,8 @@ def test_official_conformance_scores(shared: Path) -> None:
         reference, rate = soundfile.read(shared / "visqol" / row["reference"], dtype="float32", always_2d=True)
         degraded, _ = soundfile.read(shared / "visqol" / row["degraded"], dtype="float32", always_2d=True)
         # The official test feeds speech mode these 48 kHz files as they are, so the port is asked directly.
-        found = score(reference.mean(1), degraded.mean(1), row["mapping"], rate)
-        assert found == pytest.approx(float(row["expected_moslqo"]), abs=TOLERANCE[row["mapping"]]), row
+        result = score(reference.mean(1), degraded.mean(1), row["mapping"], rate)
+        assert result == pytest.approx(float(row["expected_moslqo"]), abs=TOLERANCE[row["mapping"]]), row
 
 
 @pytest.mark.parametrize("metric", [visqol_audio, visqol_speech, visqol_speech_exponential])
@@ -125,7 +125,7 @@ def test_scores_are_those_of_visqol_python(mappings) -> None:
     clean = prepared_voice(rate)
     versions = degraded(clean)
     requests = [(version, mapping) for version in versions for mapping in mappings]
-    found = scores(clean, requests, rate)
+    result = scores(clean, requests, rate)
     for mapping in mappings:
         api = VisqolApi()
         if mapping == "svr":
@@ -133,7 +133,7 @@ def test_scores_are_those_of_visqol_python(mappings) -> None:
         else:
             api.create(mode="speech", use_lattice_model=mapping == "lattice")
         theirs = [api.measure_from_arrays(clean, version, rate).moslqo for version in versions]
-        ours = [one for one, (_, own) in zip(found, requests, strict=True) if own == mapping]
+        ours = [one for one, (_, own) in zip(result, requests, strict=True) if own == mapping]
         assert ours == pytest.approx(theirs, abs=1e-9)
         assert ours[0] > ours[1]
 

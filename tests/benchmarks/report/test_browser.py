@@ -63,23 +63,23 @@ def scored(low: float, high: float) -> DataFrame:
 
 
 def test_sorting_sorts_and_filtering_filters(page: Any) -> None:
-    shown = (
+    displayed = (
         "return [...document.querySelectorAll('#results tbody tr')].filter(r => !r.hidden)"
         ".map(r => r.cells[0].textContent + r.cells[3].dataset.sort)"
     )
     head = "#results th:nth-child(4)"
-    assert page.run(shown) == ["A3", "A12", "B20", "B-4"]
+    assert page.run(displayed) == ["A3", "A12", "B20", "B-4"]
     page.click(f"{head} button")
-    assert page.run(shown) == ["B-4", "A3", "A12", "B20"]
+    assert page.run(displayed) == ["B-4", "A3", "A12", "B20"]
     assert page.run(f"return document.querySelector('{head}').ariaSort") == "ascending"
     page.click(f"{head} button")
-    assert page.run(shown) == ["B20", "A12", "A3", "B-4"]
+    assert page.run(displayed) == ["B20", "A12", "A3", "B-4"]
     page.click(f"{head} button")
     page.type("#filter", "b")
-    assert page.run(shown) == ["B20", "B-4"]
+    assert page.run(displayed) == ["B20", "B-4"]
     assert page.run("return document.querySelector('#count').textContent") == "2 of 8 lines"
     page.run("const s = document.querySelector('.domain'); s.value = 'speech'; s.dispatchEvent(new Event('change'))")
-    assert page.run(shown) == ["B20"]
+    assert page.run(displayed) == ["B20"]
     assert page.complaints() == []
 
 
@@ -88,7 +88,7 @@ def test_a_switch_changes_what_is_heard_and_nothing_else(page: Any) -> None:
     page.wait("document.querySelector('.player').player.loading.then(() => done())")
     lengths = page.run("return document.querySelector('.player').player.buffers.map(buffer => buffer.duration)")
     assert lengths == pytest.approx([2.0] * 4, abs=0.02)
-    places, starts = [], set()
+    positions, starts = [], set()
     for key, tone, chosen in (("", 500, 0), ("1", 1500, 2), ("\ue012", 1000, 1), ("\ue015", 2000, 3), ("0", 500, 0)):
         if key:
             page.key(key)
@@ -99,10 +99,10 @@ def test_a_switch_changes_what_is_heard_and_nothing_else(page: Any) -> None:
             "return [...document.querySelectorAll('.player [data-version]')].findIndex(b => b.ariaPressed=='true')"
         )
         assert page.run(pressed) % 4 == chosen
-        places.append(position)
+        positions.append(position)
         starts.add(started)
     assert starts == {1}  # the sources run on: nothing was started anew
-    assert all(0 <= place <= 2 for place in places)
+    assert all(0 <= one <= 2 for one in positions)
     assert page.complaints() == []
 
 
@@ -118,9 +118,9 @@ def test_one_player_at_a_time_and_space_pauses_where_it_is(page: Any) -> None:
     assert position > 0.1
     page.click(".player:nth-of-type(2) .play")
     page.wait("document.querySelectorAll('.player')[1].player.loading.then(() => done())")
-    (first, kept), (second, _) = page.run(states)
+    (first, restored), (second, _) = page.run(states)
     assert (first, second) == (False, True)
-    assert kept == position
+    assert restored == position
     assert page.complaints() == []
 
 

@@ -76,7 +76,7 @@ def test_the_table_says_what_to_sort_by_and_shows_published_figures_beside_ours(
 
 def test_a_chart_puts_octaves_of_bitrate_at_equal_distances_and_better_figures_higher() -> None:
     drawn = chart("t", [Series("A", 0, [(1, 0, math.nan), (2, 5, 1.0), (4, 10, math.nan)])], "kbps", rates=True)
-    at = [tuple(map(float, found)) for found in re.findall(r"translate\(([\d.]+) ([\d.]+)\)", drawn)]
+    at = [tuple(map(float, match)) for match in re.findall(r"translate\(([\d.]+) ([\d.]+)\)", drawn)]
     assert at[1][0] - at[0][0] == pytest.approx(at[2][0] - at[1][0], abs=0.2)
     assert at[0][1] > at[1][1] > at[2][1]
     assert "A: 5 ± 1 at 2 kbps" in drawn
@@ -106,8 +106,8 @@ def test_opus_keeps_the_length_and_is_what_another_decoder_reads(channels: int) 
 def test_a_tone_is_brightest_at_its_height() -> None:
     power = decibels(tone(3000.0), 24000)
     assert (power.mean(axis=1).argmax() + 0.5) / BANDS == pytest.approx(mel(3000) / mel(12000), abs=1 / BANDS)
-    shown = np.asarray(Image.open(io.BytesIO(spectrogram(tone(3000.0), 24000, float(power.max())))).convert("L"))
-    assert shown.mean(axis=1).argmax() == pytest.approx(BANDS * (1 - mel(3000) / mel(12000)), abs=1.5)
+    pixels = np.asarray(Image.open(io.BytesIO(spectrogram(tone(3000.0), 24000, float(power.max())))).convert("L"))
+    assert pixels.mean(axis=1).argmax() == pytest.approx(BANDS * (1 - mel(3000) / mel(12000)), abs=1.5)
 
 
 def test_a_picture_keeps_the_order_of_its_values() -> None:

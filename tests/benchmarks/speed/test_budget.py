@@ -37,8 +37,8 @@ def test_each_part_has_its_limit_and_later_ones_get_what_is_left() -> None:
         Task("no time", clock.work("no time", 1), reserve=315),
         Task("last", clock.work("last", 1e9)),
     ]
-    kept: list[int] = []
-    outcomes = run_tasks(parts, 500, lambda done: kept.append(len(done)), clock)
+    saved: list[int] = []
+    outcomes = run_tasks(parts, 500, lambda done: saved.append(len(done)), clock)
     assert clock.given == [("quick", 60), ("endless", 60), ("kept short", 100), ("last", 320)]
     assert [one.seconds for one in outcomes] == [20, 60, 100, 0, 320]
     assert [one.failure for one in outcomes] == [
@@ -48,7 +48,7 @@ def test_each_part_has_its_limit_and_later_ones_get_what_is_left() -> None:
         "left out: 5 s were left for it",
         "OutOfTimeError: stopped after 320 s",
     ]
-    assert kept == [1, 2, 3, 4, 5]
+    assert saved == [1, 2, 3, 4, 5]
     assert clock.now == 600
 
 
@@ -81,15 +81,15 @@ def test_a_program_that_does_not_end_is_ended_with_its_children(tmp_path) -> Non
 
 
 def test_a_program_that_keeps_what_it_has_when_asked_has_the_time_for_it(tmp_path) -> None:
-    kept, begun = tmp_path / "kept", tmp_path / "begun"
+    saved, begun = tmp_path / "kept", tmp_path / "begun"
     program = (
         "import pathlib, signal, sys, time\n"
-        f"def stop(*given):\n    time.sleep(0.2)\n    pathlib.Path({str(kept)!r}).touch()\n    sys.exit(143)\n"
+        f"def stop(*given):\n    time.sleep(0.2)\n    pathlib.Path({str(saved)!r}).touch()\n    sys.exit(143)\n"
         f"signal.signal(signal.SIGTERM, stop)\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)"
     )
     with pytest.raises(OutOfTimeError):
         run_command([sys.executable, "-c", program], 6.0, tmp_path / "log.txt", grace=1.5)
-    assert kept.exists() == begun.exists()
+    assert saved.exists() == begun.exists()
 
 
 def test_a_program_that_fails_says_so_with_its_own_last_line(tmp_path) -> None:

@@ -70,9 +70,9 @@ def test_seeds_are_paired_in_their_order() -> None:
 def test_only_bitrates_that_are_near_are_compared() -> None:
     several = pd.concat([per_file([1.0, 2.0], [0, 0], rate) for rate in (1.5, 3.0, 6.0)], ignore_index=True)
     learnt = per_file([1.5, 2.4], [0, 0], 2.9)
-    found = paired_scores(row("Learnt", learnt), row("Several", several))
-    assert list(found) == [2.9]
-    assert found[2.9]["mel_distance"].mean == pytest.approx(0.45)
+    result = paired_scores(row("Learnt", learnt), row("Several", several))
+    assert list(result) == [2.9]
+    assert result[2.9]["mel_distance"].mean == pytest.approx(0.45)
     assert paired_scores(row("Far", per_file([1.0], [0], 4.0)), row("Several", several)) == {}
     assert paired_scores(row("Others", per_file([1.0], [0], names="z")), row("Base", BASE)) == {}
     assert paired_scores(RowResult.named("Failed", error="why"), row("Base", BASE)) == {}

@@ -33,8 +33,8 @@ def test_windows_give_what_the_whole_does(small, kind, monkeypatch) -> None:
             expected = part(given)
             torch.testing.assert_close(parts(given), expected, rtol=0, atol=1e-6)
             for sizes in (given.shape[-1], 400, 37):
-                found = in_pieces(layer_stream(parts), given, sizes)
-                torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+                result = in_pieces(layer_stream(parts), given, sizes)
+                torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
 
 
 def test_what_sees_everything_is_not_cut(small) -> None:
@@ -69,8 +69,8 @@ def test_codes_and_audio_are_the_codecs(small, name, kind, monkeypatch) -> None:
         other.to_bf16()
     for length in (403, 5003):  # whole, and in blocks
         audio = 0.1 * torch.randn(2, own.channels, length)
-        codes, found = own.encode(audio), other.encode(audio)
-        equal = [(a == b).float().mean() for a, b in zip(codes.segments, found.segments, strict=True)]
+        codes, other_codes = own.encode(audio), other.encode(audio)
+        equal = [(a == b).float().mean() for a, b in zip(codes.segments, other_codes.segments, strict=True)]
         assert min(equal) > 0.98
         expected = own.decode(codes)
         torch.testing.assert_close(other.decode(codes), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))

@@ -37,8 +37,8 @@ def test_padding_that_leaves_the_length_open_is_the_layers_own(pad_mode, causal)
             audio = torch.randn(2, 1, length)
             expected = layer(audio)
             with patch("torch.compiler.is_exporting", return_value=True):
-                found = layer(audio)
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+                result = layer(audio)
+            torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("window", "n_fft", "hop"), [(16, 16, 4), (15, 15, 5), (12, 20, 3)])

@@ -108,9 +108,9 @@ def test_probabilities_that_round_to_more_than_one_keep_within_the_range():
 
 def decoded(data, cdf, count):
     decoder = ArithmeticDecoder(data)
-    found = [decoder.decode(cdf) for _ in range(count)]
+    result = [decoder.decode(cdf) for _ in range(count)]
     decoder.finish()
-    return found
+    return result
 
 
 def test_damage_and_nonsense_are_refused():
@@ -119,9 +119,9 @@ def test_damage_and_nonsense_are_refused():
     for symbol in range(7):
         encoder.encode(symbol, cdf)
     coded = encoder.finish()
-    for place in range(len(coded) * 8):
+    for bit in range(len(coded) * 8):
         damaged = bytearray(coded)
-        damaged[place // 8] ^= 1 << place % 8
+        damaged[bit // 8] ^= 1 << bit % 8
         with contextlib.suppress(ValueError):
             assert decoded(bytes(damaged), cdf, 7) != list(range(7))
     short = ArithmeticDecoder(coded[:-1])

@@ -58,8 +58,8 @@ def read(codec, data, coder_for=None, pieces=1):
     """All pieces of a file that comes in ``pieces`` parts, and the reader."""
     reader = ContainerReader(codec, coder_for or Coders(codec).of_header)
     step = max(len(data) // pieces, 1)
-    found = [piece for at in range(0, len(data), step) for piece in reader.feed(data[at : at + step])]
-    return found + reader.finish(), reader
+    result = [piece for at in range(0, len(data), step) for piece in reader.feed(data[at : at + step])]
+    return result + reader.finish(), reader
 
 
 def joined(codec, pieces):
@@ -153,12 +153,12 @@ def test_thousands_of_damaged_files_give_an_error_or_all_that_is_whole(cut, entr
             refused += 1
             continue
         assert reader.damage or other == data
-        kept = [piece for piece in pieces if piece.damage is None]
+        intact = [piece for piece in pieces if piece.damage is None]
         # Whatever is not said to be damaged is as it was written.
-        for piece in kept:
+        for piece in intact:
             assert any(same(piece.codes, one.codes) for one in whole)
         # A change on the border of two chunks hits both.
-        assert cut_short or len(kept) >= len(whole) - 2 * times
+        assert cut_short or len(intact) >= len(whole) - 2 * times
     assert refused < 400
 
 
@@ -175,11 +175,11 @@ def test_damage_costs_one_chunk_and_says_its_time():
     (damage,) = reader.damage
     assert damage.end - damage.start == pytest.approx(20 * 8 / 800)
     assert str(damage) == f"{damage.start:.2f} s to {damage.end:.2f} s: damaged"
-    (found,) = joined(codec, pieces)
+    (result,) = joined(codec, pieces)
     first = round(damage.start * 100)
-    assert (found[..., first : first + 20] == ABSENT).all()
-    assert torch.equal(found[..., :first], codes.codes[..., :first])
-    assert torch.equal(found[..., first + 20 :], codes.codes[..., first + 20 :])
+    assert (result[..., first : first + 20] == ABSENT).all()
+    assert torch.equal(result[..., :first], codes.codes[..., :first])
+    assert torch.equal(result[..., first + 20 :], codes.codes[..., first + 20 :])
     assert sum(piece.codes.length for piece in pieces) == 1500
 
 
@@ -262,11 +262,11 @@ def test_files_by_path(tmp_path):
     codes = drawn(codec, 999)
     writer = write_container(tmp_path / "a.clc", codes, codec, Coders(codec).named("none"))
     assert writer.written == (tmp_path / "a.clc").stat().st_size
-    found, damage = read_container(tmp_path / "a.clc", codec, Coders(codec).of_header)
+    result, damage = read_container(tmp_path / "a.clc", codec, Coders(codec).of_header)
     assert damage == []
-    assert all(map(torch.equal, found.segments, codes.segments))
-    assert (found.length, found.bitrate) == (999, codes.bitrate)
-    assert torch.equal(codec.decode(found), codec.decode(codes))
+    assert all(map(torch.equal, result.segments, codes.segments))
+    assert (result.length, result.bitrate) == (999, codes.bitrate)
+    assert torch.equal(codec.decode(result), codec.decode(codes))
     (tmp_path / "b.clc").write_bytes(b"nothing")
     with pytest.raises(ContainerError, match="b.clc cannot be read: it is not a .clc file"):
         read_container(tmp_path / "b.clc", codec, Coders(codec).of_header)

@@ -28,8 +28,8 @@ def by_formula(model: LanguageModel) -> LanguageModel:
     """Weights that do not depend on anybody's random numbers."""
     with torch.no_grad():
         for index, parameter in enumerate(model.parameters()):
-            places = torch.arange(parameter.numel(), dtype=torch.float64)
-            wave = 0.5 * torch.sin(places * 0.7 + index) + (1.0 if parameter.ndim == 1 and index % 2 else 0.0)
+            indices = torch.arange(parameter.numel(), dtype=torch.float64)
+            wave = 0.5 * torch.sin(indices * 0.7 + index) + (1.0 if parameter.ndim == 1 and index % 2 else 0.0)
             parameter.copy_(wave.view(parameter.shape))
     return model.eval()
 

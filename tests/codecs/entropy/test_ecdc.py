@@ -35,8 +35,8 @@ def group(tensors, prefix):
 
 
 def numbered(tensors, prefix):
-    found = group(tensors, prefix)
-    return [found[str(index)] for index in range(len(found))]
+    result = group(tensors, prefix)
+    return [result[str(index)] for index in range(len(result))]
 
 
 @pytest.fixture

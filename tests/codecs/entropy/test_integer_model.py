@@ -106,9 +106,9 @@ def test_a_fitted_model_is_saved_beside_its_codec_and_codes_its_files(tmp_path):
     codes = codec.encode(torch.randn(1, 1, 999))
     for name in coders.names:
         write_container(tmp_path / "a.clc", codes, codec, coders.named(name))
-        found, damage = read_container(tmp_path / "a.clc", codec, coders.of_header)
+        result, damage = read_container(tmp_path / "a.clc", codec, coders.of_header)
         assert damage == []
-        assert torch.equal(found.codes, codes.codes)
+        assert torch.equal(result.codes, codes.codes)
     with pytest.raises(ValueError, match="need the entropy coder 'lm'; the codec has none here"):
         read_container(tmp_path / "a.clc", codec, Coders(codec).of_header)
     codec.sample_rate = 900

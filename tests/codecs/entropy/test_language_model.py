@@ -33,11 +33,11 @@ def small():
 @pytest.mark.parametrize("pieces", [[24], [1] * 24, [7, 1, 16], [1, 23], [12, 12]])
 def test_probabilities_and_states_are_the_released_ones(golden, pieces):
     model, tensors = released(golden)
-    state, found = None, []
+    state, result = None, []
     for previous in shifted(tensors["input.codes"].long()).split(pieces, dim=2):
         probabilities, state = model.probabilities(previous, state)
-        found.append(probabilities)
-    together = torch.cat(found, dim=3)
+        result.append(probabilities)
+    together = torch.cat(result, dim=3)
     torch.testing.assert_close(together, tensors["output.probabilities"], rtol=0, atol=1e-5)
     torch.testing.assert_close(together, tensors["output.probabilities_one_call"], rtol=0, atol=1e-5)
     for layer, past in enumerate(state.past):

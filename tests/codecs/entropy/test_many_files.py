@@ -57,6 +57,20 @@ def test_the_files_of_a_folder_keep_their_subfolders(folder: Path) -> None:
         file_pairs(folder / "in", out, CODES, ".wav")
 
 
+def test_files_that_are_to_be_read_are_not_replaced(folder: Path) -> None:
+    one, suffixes = folder / "in" / "a.wav", {".wav", ".flac"}
+    (folder / "link.wav").symlink_to(one)
+    for target in (one, one.parent, folder / "link.wav", folder / "in" / "deep" / ".." / "a.wav"):
+        with pytest.raises(ValueError, match=r".wav, which is to be read; give another OUT, such as .*a-coded.wav"):
+            file_pairs(one, target, suffixes, ".wav")
+    with pytest.raises(ValueError, match=r"a.wav would replace .*a.wav, .* such as an empty folder$"):
+        file_pairs(folder / "in", folder / "in", suffixes, ".wav")
+    (folder / "in" / "deep" / "a.wav").write_bytes(one.read_bytes())
+    with pytest.raises(ValueError, match=r"in/a.wav would replace .*in/deep/a.wav, which is to be read"):
+        file_pairs(folder / "in", folder / "in" / "deep", suffixes, ".wav")
+    assert len(file_pairs(folder / "in", folder / "in", suffixes, ".clc")) == 3  # beside the audio
+
+
 def test_other_processes_write_the_same_bytes(folder: Path) -> None:
     settings = CodingSettings("encode", str(folder / "codec"), bitrate=8.0)
     missing = (folder / "none.wav", folder / "none.clc")

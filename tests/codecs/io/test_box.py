@@ -22,14 +22,14 @@ def box() -> Codec:
 
 def scores(box: Codec, bitrate: float) -> tuple[float, float]:
     """SI-SNR and mel distance, means over some recordings of speakers that it never heard."""
-    found = []
+    measured = []
     for path in TEST_CLIPS:
         samples, rate = soundfile.read(path, dtype="float32")
         assert rate == box.sample_rate
         audio = torch.from_numpy(samples)[None]
         decoded = box.decode(box.encode(audio[None], bitrate=bitrate))[0]
-        found.append((si_snr(audio, decoded, rate), mel_distance(audio, decoded, rate)))
-    snr, mel = zip(*found, strict=True)
+        measured.append((si_snr(audio, decoded, rate), mel_distance(audio, decoded, rate)))
+    snr, mel = zip(*measured, strict=True)
     return sum(snr) / len(snr), sum(mel) / len(mel)
 
 

@@ -120,9 +120,9 @@ def test_offered_bitrates_do_not_change_identity():
 
 @pytest.mark.parametrize("role", list(ROLES))
 def test_every_part_keeps_its_arguments(role):
-    found = {name: part for name, part in known_parts(role).items() if part.__module__.startswith("codeclab.")}
-    assert found
-    for part in found.values():
+    parts = {name: part for name, part in known_parts(role).items() if part.__module__.startswith("codeclab.")}
+    assert parts
+    for part in parts.values():
         stored = arguments_of(part())
         rebuilt = part(**json.loads(json.dumps(stored)))
         assert arguments_of(rebuilt) == stored

@@ -69,13 +69,13 @@ def test_a_released_encodec_file_gives_the_recorded_codes(shared, tmp_path, case
 
 def released_names(codec):
     """Our state dict by the released package's names: written down here apart from the loader's table."""
-    found = {}
+    result = {}
     for name, tensor in codec.state_dict().items():
         role, rest = name.split(".", 1)
         if role == "quantizer":
             index, kind = rest.removeprefix("codebooks.").split(".")
             theirs = {"entries": "embed", "counts": "cluster_size", "sums": "embed_avg", "updates": "inited"}[kind]
-            found[f"quantizer.vq.layers.{index}._codebook.{theirs}"] = (
+            result[f"quantizer.vq.layers.{index}._codebook.{theirs}"] = (
                 tensor.float().reshape(1) if kind == "updates" else tensor
             )
             continue
@@ -87,8 +87,8 @@ def released_names(codec):
         rest = rest.replace("layers.", "model.", 1).replace(".body.", ".block.").replace(".skip.", ".shortcut.")
         rest = rest.replace(".convolution.", f".{stem}.").replace(".norm.", f".{stem.split('.')[0]}.norm.")
         rest = rest.replace("parametrizations.weight.original0", "weight_g")
-        found[f"{role}.{rest.replace('parametrizations.weight.original1', 'weight_v')}"] = tensor
-    return found
+        result[f"{role}.{rest.replace('parametrizations.weight.original1', 'weight_v')}"] = tensor
+    return result
 
 
 def _is_transposed(codec, rest):

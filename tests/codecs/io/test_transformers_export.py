@@ -106,11 +106,11 @@ def exported(tmp_path, caplog):
     """``exported(codec, model_class)``: the model transformers loads from the codec's folder, and the folder."""
 
     def write(codec, model_class):
-        found = to_transformers(codec)
-        assert found.model == model_class.__name__
-        save_file(found.tensors, tmp_path / "model.safetensors", {"format": "pt"})
-        (tmp_path / "config.json").write_text(json.dumps(found.config))
-        (tmp_path / "preprocessor_config.json").write_text(json.dumps(found.preprocessor))
+        result = to_transformers(codec)
+        assert result.model == model_class.__name__
+        save_file(result.tensors, tmp_path / "model.safetensors", {"format": "pt"})
+        (tmp_path / "config.json").write_text(json.dumps(result.config))
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(result.preprocessor))
         with caplog.at_level(logging.WARNING):
             model, loading = model_class.from_pretrained(tmp_path, output_loading_info=True)
         assert {name: list(problems) for name, problems in loading.items() if problems} == {}
@@ -163,11 +163,11 @@ def test_dac_model_codes_and_decodes_as_the_codec(exported, case):
 
 def effective(model):
     """A model's state dict with weight norm computed: the pairs that make a weight are not unique."""
-    found = {name: value for name, value in model.state_dict().items() if "parametrizations" not in name}
+    result = {name: value for name, value in model.state_dict().items() if "parametrizations" not in name}
     for name, child in model.named_modules():
         if parametrize.is_parametrized(child):
-            found[f"{name}.weight"] = child.weight
-    return found
+            result[f"{name}.weight"] = child.weight
+    return result
 
 
 THEIR_ENCODEC = {

@@ -74,8 +74,8 @@ def test_other_audio_and_other_settings_are_transformed(transforms: list[int]) -
 def test_outside_of_the_block_nothing_is_kept(transforms: list[int]) -> None:
     audio = torch.randn(2, 1, 300)
     with spectra_shared():
-        kept = weakref.ref(STFT(64)(audio).untyped_storage())
-    assert kept() is None
+        storage = weakref.ref(STFT(64)(audio).untyped_storage())
+    assert storage() is None
     STFT(64)(audio)
     STFT(64)(audio)
     assert len(transforms) == 3

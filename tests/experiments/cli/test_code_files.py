@@ -95,6 +95,16 @@ def test_commands_that_are_wrong(folder, monkeypatch, capsys, words, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["encode", "decode", "reconstruct"])
+def test_a_file_is_not_replaced_by_its_own_result(folder, capsys, command):
+    source = folder / "a.wav"
+    noise(source, 0.1)
+    before = source.read_bytes()
+    assert run(command, [str(source), str(source), "--codec", str(folder / "codec")]) == 2
+    assert f"would replace {source}, which is to be read" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
 def test_codes_of_a_wrong_codec_are_an_error_and_no_noise(folder, capsys):
     noise(folder / "a.wav", 0.5)
     torch.manual_seed(1)
@@ -118,9 +128,9 @@ def test_a_damaged_chunk_is_silent_and_its_time_is_printed(folder, capsys):
     (folder / "b.clc").write_bytes(data)
     capsys.readouterr()
     assert run("decode", [str(folder / "b.clc"), str(folder / "b.wav"), *words]) == 0
-    told = capsys.readouterr().err
-    span = re.search(r"b\.clc is damaged, (\d+\.\d\d) s to (\d+\.\d\d) s: damaged", told)
-    assert span, told
+    printed = capsys.readouterr().err
+    span = re.search(r"b\.clc is damaged, (\d+\.\d\d) s to (\d+\.\d\d) s: damaged", printed)
+    assert span, printed
     start, end = (round(float(second) * 8000) for second in span.groups())
     assert 0 < end - start < 4 * 8000
     whole, hurt = (soundfile.read(folder / name)[0] for name in ("whole.wav", "b.wav"))
@@ -158,7 +168,7 @@ def test_blocks_of_a_file_are_coded_as_the_whole(tmp_path, settings):
     torch.testing.assert_close(audio, resample(torch.from_numpy(sound.T)[None], 16000, 8000), rtol=0, atol=1e-5)
     codes = list(encode_blocks(codec, audio_blocks(codec, tmp_path / "a.wav"), 2))
     whole = codec.encode(audio, n_codebooks=2)
-    found = [segment for part in codes for segment in part.segments]
-    assert torch.equal(torch.cat(found, -1), torch.cat(whole.segments, -1))
+    segments = [segment for part in codes for segment in part.segments]
+    assert torch.equal(torch.cat(segments, -1), torch.cat(whole.segments, -1))
     decoded = torch.cat(list(decode_blocks(codec, iter(codes))), dim=-1)
     assert torch.equal(decoded, codec.decode(whole))

@@ -225,8 +225,8 @@ def test_the_real_command_trains_and_says_only_what_matters(tmp_path: Path) -> N
     assert "mine: batch 2/2" in said
     assert "runs/mine is trained; to measure its codec: codeclab evaluate runs/mine" in said
     assert len(said.splitlines()) <= 5
-    for kept in ("config.yaml", "metrics.csv", "checkpoints/last.ckpt", "codec/config.json"):
-        assert (tmp_path / "runs" / "mine" / kept).is_file()
+    for name in ("config.yaml", "metrics.csv", "checkpoints/last.ckpt", "codec/config.json"):
+        assert (tmp_path / "runs" / "mine" / name).is_file()
     assert list((tmp_path / "runs" / "mine").glob("wandb/offline-run-*"))
 
 

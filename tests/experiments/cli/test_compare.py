@@ -9,9 +9,9 @@ import pytest
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
-from codeclab.experiments.cli.compare import measure_at_each
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.runs.left_out import noted
+from codeclab.experiments.runs.measure.compare import measure_at_each
 
 CLIPS = ["--clips", "3", "--seconds", "0.5", "--workers", "0", "--data", "recordings", "--split", "test"]
 

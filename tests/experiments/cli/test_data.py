@@ -198,8 +198,8 @@ def test_of_two_scans_at_once_the_second_is_refused_with_who_holds_it(
         capsys.readouterr()
         second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert second.returncode == 2
-        told = f"codeclab data scan: {output} is in use by process {first.pid} on "
-        assert second.stderr.startswith(told), second.stderr
+        message = f"codeclab data scan: {output} is in use by process {first.pid} on "
+        assert second.stderr.startswith(message), second.stderr
         assert " since " in second.stderr
         assert "wait for it, or name another with -o" in second.stderr
         go.touch()
@@ -239,9 +239,9 @@ def test_training_reads_a_scanned_manifest_without_opening_the_files(
     reasons = dict(corpus.skipped)
     assert reasons["train/speech/silent.wav"] == "silent"
     assert reasons["train/music/0.wav"].startswith("unreadable")
-    found = {recording.name: recording for recording in corpus.split("all")}
-    assert len(found) == 6
-    five = found["test/speech/5.wav"]
+    recordings = {recording.name: recording for recording in corpus.split("all")}
+    assert len(recordings) == 6
+    five = recordings["test/speech/5.wav"]
     assert (five.sample_rate, five.seconds, five.full_band, five.split) == (44100, 0.5, False, "test")
     assert five.band_hz == pytest.approx(8000, abs=500)
     assert five.rms_db == pytest.approx(20 * np.log10(0.05 * np.sqrt(7900 / 22050)), abs=0.2)

@@ -21,12 +21,12 @@ SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}
 
 def released_tensors(model: LanguageModel) -> dict[str, torch.Tensor]:
     """A state dict under the names of the package's ``LMModel``."""
-    found = {}
+    result = {}
     for name, tensor in model.state_dict().items():
         for theirs, ours in reversed(REPLACED):
             name = name.replace(ours, theirs) if name.startswith(ours) or not ours.endswith("s.") else name
-        found[name] = tensor
-    return found
+        result[name] = tensor
+    return result
 
 
 @pytest.fixture

@@ -59,8 +59,8 @@ def test_graphs_code_as_the_codec_at_every_bitrate(run_command: Command, form: s
             own = codec.encode(audio, n_codebooks=rate["n_codebooks"])
             assert (used == own.codes).float().mean() > 0.98
             filled = torch.nn.functional.pad(own.codes, (0, 0, 0, 2 - rate["n_codebooks"]), value=ABSENT)
-            found = decode(dequantize(filled))[..., :333]
-            torch.testing.assert_close(found, codec.decode(own), rtol=0, atol=1e-5)
+            result = decode(dequantize(filled))[..., :333]
+            torch.testing.assert_close(result, codec.decode(own), rtol=0, atol=1e-5)
 
 
 def test_graphs_that_differ_are_not_written(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,10 +106,10 @@ def test_a_table_ends_with_what_its_rows_left_out_when_they_were_trained_and_mea
     run(words)
     for text in (capsys.readouterr().out, (tmp_path / "runs" / "tiny-paper" / "table.md").read_text()):
         assert BAD in " ".join(text.replace("\\", "").split())
-    (kept,) = (tmp_path / "runs").glob("row-*/left_out.json")
-    content = json.loads(kept.read_text())
+    (stored,) = (tmp_path / "runs").glob("row-*/left_out.json")
+    content = json.loads(stored.read_text())
     content["reasons"]["train/b.wav"] = "broken while it was trained on"
-    kept.write_text(json.dumps(content))
+    stored.write_text(json.dumps(content))
     run(words)  # nothing is made, and what was left out stays known
     said = " ".join(capsys.readouterr().out.split())
     assert "2 of 7 files left out: train/bad.wav (unreadable: " in said

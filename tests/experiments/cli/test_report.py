@@ -110,6 +110,18 @@ def test_a_row_brings_its_run_along_and_runs_can_be_added(runs: Path) -> None:
     assert alone.table.metrics == ["si_snr"]
 
 
+def test_a_run_is_one_row_by_whatever_path_it_is_given(runs: Path) -> None:
+    (runs / "link").symlink_to(runs / "one")
+    again = [runs / "one", runs / "one" / "codec", runs / "one" / ".." / "one", runs / "link"]
+    sources = read_sources(again)
+    assert [row.name for row in sources.table.rows] == ["one"]
+    assert [source.row for source in sources.row_sources] == ["one"]
+    beside = read_sources([runs / "mine-demo", runs / "two" / "codec"])
+    assert [row.name for row in beside.table.rows] == ["Deep, odd", "Theirs"]
+    with pytest.raises(RecipeError, match="no run and no table is given; a report takes one or more, such as runs/"):
+        read_sources([])
+
+
 def test_every_test_clip_is_played_as_the_original_and_at_each_bitrate(
     runs: Path, codec: Codec, tmp_path: Path
 ) -> None:

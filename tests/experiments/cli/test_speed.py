@@ -98,6 +98,7 @@ def test_reading_and_measuring(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     ("words", "message"),
     [
         (["inference", "--repeats", "0"], "--repeats and --threads should be 1 or more, and --length above 0"),
+        (["inference", "--threads", "0"], "--repeats and --threads should be 1 or more, and --length above 0"),
         (["inference", "--config", "dac_44khz"], "speed inference takes no --config"),
         (["inference", "--codec", "nowhere"], "--codec nowhere: "),
         (["inference", "--recipe", "dac"], "no recipe 'dac'"),

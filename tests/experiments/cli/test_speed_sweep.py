@@ -65,12 +65,12 @@ def test_codebooks_take_the_bitrates_along_where_a_recipe_fixes_them() -> None:
 @pytest.mark.parametrize(("name", "value"), [("codebooks", 2.0), ("channels", 2.0)])
 def test_a_point_is_measured(name: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = measure_point(name, value, ["--config", "encodec_24khz", *SMALL, "--trainer.precision", "32-true"], 2)
-    assert found.value == value
-    assert 0 < found.q25 <= found.median <= found.q75
-    assert found.peak_mb > 100
-    assert 1e6 < found.flop < 1e12
-    assert found.bytes > 1e6
+    result = measure_point(name, value, ["--config", "encodec_24khz", *SMALL, "--trainer.precision", "32-true"], 2)
+    assert result.value == value
+    assert 0 < result.q25 <= result.median <= result.q75
+    assert result.peak_mb > 100
+    assert 1e6 < result.flop < 1e12
+    assert result.bytes > 1e6
     assert not list(tmp_path.iterdir())
 
 
@@ -95,15 +95,15 @@ def test_a_value_that_cannot_be_is_named(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_discriminators_that_join_later_are_said_and_values_are_in_order(monkeypatch, capsys) -> None:
-    asked: list[float] = []
+    measured_values: list[float] = []
 
     def measured(name, values, *others) -> list[Point]:
-        asked.extend(values)
+        measured_values.extend(values)
         return [replace(point(value), joining_at=375) for value in values]
 
     monkeypatch.setattr(lines, "sweep", measured)
     assert run("speed", ["train", "--config", "dac_44khz", "--sweep", "seconds", "--values", "2", "0.5", "2"]) == 0
-    assert asked == [0.5, 2]
+    assert measured_values == [0.5, 2]
     assert "discriminators join at batch 375: they have no part in this" in capsys.readouterr().out
 
 

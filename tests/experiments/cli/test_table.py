@@ -141,8 +141,8 @@ def test_seeds_are_runs_of_their_own_and_one_row(
         for folder in (first, second)
     ]
     figures = pd.read_csv(tmp_path / "runs" / "tiny-paper" / "table.csv")
-    (shown,) = figures.query("bitrate_kbps == 3.0 and metric == 'mel_distance' and domain == 'all'")["mean"]
-    assert shown == pytest.approx(sum(means) / 2)
+    (mean,) = figures.query("bitrate_kbps == 3.0 and metric == 'mel_distance' and domain == 'all'")["mean"]
+    assert mean == pytest.approx(sum(means) / 2)
     assert run([*table, "--rows", "good"]) == 0
     assert "Good  trained" in capsys.readouterr().err
 
@@ -205,8 +205,8 @@ def test_options_that_do_not_go_together_are_refused(words: str, message: str) -
 
 
 def test_a_job_that_gets_a_stop_signal_starts_no_other_row(table: list[str], tmp_path: Path) -> None:
-    told = tmp_path / "told_to_end.py"
-    told.write_text(
+    marker = tmp_path / "told_to_end.py"
+    marker.write_text(
         "import os, signal\n"
         "from codeclab.experiments.train.losses.base import ReconstructionLoss\n"
         "class EndsTheJob(ReconstructionLoss):\n"
@@ -215,7 +215,7 @@ def test_a_job_that_gets_a_stop_signal_starts_no_other_row(table: list[str], tmp
         "        raise RuntimeError('DataLoader worker is killed by signal: Terminated')\n"
     )
     content = yaml.safe_load(Path(table[1]).read_text())
-    row = {"name": "Ended", "flags": f"{TINY} --import {told} --model.waveform_loss EndsTheJob"}
+    row = {"name": "Ended", "flags": f"{TINY} --import {marker} --model.waveform_loss EndsTheJob"}
     Path(table[1]).write_text(yaml.safe_dump(content | {"rows": [row, content["rows"][0]]}))
     assert run([*table, "--jobs", "1"]) == 143
     assert not list((tmp_path / "runs").glob("good-*"))

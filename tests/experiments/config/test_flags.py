@@ -57,7 +57,7 @@ def test_both_ways_of_writing_a_value() -> None:
 
 
 def test_the_commands_own_options_are_explained() -> None:
-    told = make_parser("test").format_help()
+    text = make_parser("test").format_help()
     for flag in (
         "--config NAME",
         "--scale NAME",
@@ -66,7 +66,7 @@ def test_the_commands_own_options_are_explained() -> None:
         "--import FILE.py",
         "--compile",
     ):
-        assert f"  {flag} " in told
+        assert f"  {flag} " in text
 
 
 @pytest.mark.parametrize(

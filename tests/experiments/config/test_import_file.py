@@ -81,8 +81,8 @@ def run_folder(workspace: Path, command: Callable[..., subprocess.CompletedProce
 
 
 def test_it_is_trained_and_saved(run_folder: Path) -> None:
-    for kept in ("checkpoints/last.ckpt", "codec/config.json", "codec/model.safetensors"):
-        assert (run_folder / kept).is_file()
+    for name in ("checkpoints/last.ckpt", "codec/config.json", "codec/model.safetensors"):
+        assert (run_folder / name).is_file()
     config = yaml.safe_load((run_folder / "config.yaml").read_text())
     assert config["model"]["quantizer"]["class_path"] == "even_steps.EvenSteps"
     assert config["model"]["quantizer"]["init_args"] == {"n_codebooks": 32, "step": 0.02}

@@ -19,9 +19,9 @@ def sized_parts():
 
     import_parts()
     slots = ("model.encoder", "model.quantizer", "model.decoder", "model.discriminators")
-    found = {name: part for slot in slots for name, part in subclasses(all_slots()[slot]).items()}
+    parts = {name: part for slot in slots for name, part in subclasses(all_slots()[slot]).items()}
     # Tests define parts, too, and an ensemble is made by the trainer, not chosen.
-    return {n: part for n, part in found.items() if part.__module__.startswith(PART_MODULES) and n != "Ensemble"}
+    return {n: part for n, part in parts.items() if part.__module__.startswith(PART_MODULES) and n != "Ensemble"}
 
 
 @pytest.mark.parametrize("scale", names(SCALES))

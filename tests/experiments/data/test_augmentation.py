@@ -88,10 +88,10 @@ def test_loudness_normalisation_keeps_the_peak_and_silence() -> None:
 def test_loudness_may_be_spread_about_the_target() -> None:
     audio = _examples(1.0)[0]
     spread = LoudnessNormalize(-30.0, spread_db=8.0)
-    found = [measure_lufs(spread(audio, 24000, _rng(seed)), 24000) + 30 for seed in range(60)]
-    assert -8.1 < min(found) < -6.5
-    assert 6.5 < max(found) < 8.1
-    assert abs(float(np.mean(found))) < 2
+    levels = [measure_lufs(spread(audio, 24000, _rng(seed)), 24000) + 30 for seed in range(60)]
+    assert -8.1 < min(levels) < -6.5
+    assert 6.5 < max(levels) < 8.1
+    assert abs(float(np.mean(levels))) < 2
     with pytest.raises(ValueError, match="spread_db is half the width"):
         LoudnessNormalize(spread_db=-1.0)
 

@@ -17,12 +17,12 @@ RATE = 800
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> str:
-    for place, (split, domain) in enumerate(
+    for index, (split, domain) in enumerate(
         [(s, d) for s in ("train", "valid") for d in ("music", "speech", "general")]
     ):
         folder = tmp_path / split / domain
         folder.mkdir(parents=True)
-        samples = 0.05 * np.random.default_rng(place).standard_normal(6 * RATE)
+        samples = 0.05 * np.random.default_rng(index).standard_normal(6 * RATE)
         soundfile.write(folder / f"{split}-{domain}.wav", samples, RATE)
     return str(tmp_path)
 

@@ -268,3 +268,12 @@ def test_the_summary_counts_files_and_hours(folder: Path) -> None:
     assert lines[1].split() == ["train", "music", "2", "files", "0.002", "h", "16", "kHz"]
     assert lines[-1].strip() == "left out: 1 file"
     assert len(lines) == 8
+
+
+def test_the_former_name_of_known_splits_warns_and_works() -> None:
+    data = AudioData("recordings")
+    with pytest.warns(FutureWarning, match="kept_splits is now called known_splits"):
+        data.kept_splits = {"a.wav": "test"}
+    assert data.known_splits == {"a.wav": "test"}
+    with pytest.warns(FutureWarning, match="kept_splits is now called known_splits"):
+        assert data.kept_splits == {"a.wav": "test"}

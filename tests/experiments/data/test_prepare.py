@@ -95,16 +95,16 @@ def _splits(name: str, root: Path) -> dict[str, str]:
 def test_a_copy_is_split_as_the_paper_does(name: str, tmp_path: Path) -> None:
     make, expected = TREES[name]
     make(tmp_path / "here")
-    found = _splits(name, tmp_path / "here")
-    counts = Counter(found.values())
+    splits = _splits(name, tmp_path / "here")
+    counts = Counter(splits.values())
     if name == "jamendo":  # a track of one artist is missing, wherever that artist is
         assert sum(counts.values()) == 199
         assert all(abs(counts[split] - count) <= 1 for split, count in expected.items())
     else:
         assert counts == expected
-    assert all(key.startswith(f"{name}/") for key in found)
+    assert all(key.startswith(f"{name}/") for key in splits)
     make(tmp_path / "elsewhere" / "again")
-    assert _splits(name, tmp_path / "elsewhere" / "again") == found
+    assert _splits(name, tmp_path / "elsewhere" / "again") == splits
 
 
 def test_no_artist_is_in_two_splits(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_no_artist_is_in_two_splits(tmp_path: Path) -> None:
         track = int(name.rpartition("/")[2].partition(".")[0]) - 1000
         splits.setdefault(track // 2, set()).add(split)
     assert len(splits) == 100
-    assert all(len(found) == 1 for found in splits.values())
+    assert all(len(names) == 1 for names in splits.values())
 
 
 def test_the_held_out_speakers_of_daps(tmp_path: Path) -> None:

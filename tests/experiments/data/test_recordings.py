@@ -42,8 +42,8 @@ def test_every_file_decodes_and_is_what_the_manifest_says(row: dict[str, str]) -
 
 
 def test_the_manifest_lists_every_file_once() -> None:
-    found = {path.relative_to(RECORDINGS_FOLDER).as_posix() for path in RECORDINGS_FOLDER.rglob("*.flac")}
-    assert sorted(found) == sorted(row["path"] for row in ROWS)
+    files = {path.relative_to(RECORDINGS_FOLDER).as_posix() for path in RECORDINGS_FOLDER.rglob("*.flac")}
+    assert sorted(files) == sorted(row["path"] for row in ROWS)
 
 
 def test_no_speaker_is_in_two_splits() -> None:
@@ -52,7 +52,7 @@ def test_no_speaker_is_in_two_splits() -> None:
         # Who speaks is not known of some utterances of VCTK: all of that corpus counts as one speaker.
         splits["vctk" if row["speaker"].startswith("vctk") else row["speaker"]].add(row["split"])
     assert len(splits) >= 8
-    assert all(len(found) == 1 for found in splits.values()), splits
+    assert all(len(names) == 1 for names in splits.values()), splits
 
 
 def test_every_licence_allows_to_give_a_codec_away_and_every_source_is_attributed() -> None:

@@ -8,7 +8,14 @@ import soundfile
 
 from codeclab.experiments.data.join import join_manifests
 from codeclab.experiments.data.recording import DataError
-from codeclab.experiments.data.scan_folder import check_output, given_rows, list_recordings, write_scan
+from codeclab.experiments.data.scan_folder import (
+    check_output,
+    given_rows,
+    list_recordings,
+    own_manifest,
+    scan_folder,
+    write_scan,
+)
 from codeclab.experiments.data.summary import first_names, not_listed, summarize
 
 
@@ -42,6 +49,19 @@ def test_a_folder_is_scanned_and_manifests_are_joined(folder: Path) -> None:
         list_recordings(folder / "none", [])
     with pytest.raises(DataError, match="is a folder; -o needs the name of a CSV file"):
         check_output(folder, overwrite=True)
+    with pytest.raises(DataError, match=r"none is not a folder; say where to write with -o FILE.csv"):
+        own_manifest(folder / "none")
+
+
+def test_a_scan_in_one_call_writes_the_manifest_and_lists_what_it_left_out(folder: Path) -> None:
+    (folder / "a" / "music" / "broken.wav").write_bytes(b"no audio")
+    output = own_manifest(folder / "a")
+    rows, skipped = scan_folder(folder / "a", output, workers=1, overwrite=False)
+    assert output.is_file()
+    assert [row["path"] for row in rows] == ["music/a.wav", "music/broken.wav"]
+    assert skipped == []
+    with pytest.raises(DataError, match="--workers must be 1 or more, got 0"):
+        scan_folder(folder / "a", output, workers=0, overwrite=True)
 
 
 def test_the_first_names_stand_for_many() -> None:

@@ -14,7 +14,7 @@ from codeclab.experiments.data.corpus import scan
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording
-from codeclab.experiments.data.segment_rules import RULES, Rule
+from codeclab.experiments.data.segment_rules import RULES, Rule, sized_rule
 from codeclab.experiments.data.segments import draw_segments
 from codeclab.experiments.runner.read import read_table
 
@@ -43,30 +43,30 @@ def corpus(tmp_path: Path) -> Path:
 
 def test_dacs_segments_are_seeded_and_do_not_overlap(corpus: Path) -> None:
     recordings = scan(corpus).test
-    found, remarks = draw_segments(recordings, RULES["dac"])
+    segments, remarks = draw_segments(recordings, RULES["dac"])
     # 43 s hold four segments of 10 s, 25 two, 31 three and 12 one; 9.5 s are one by themselves, 7 and 4 none.
-    counts = {domain: sum(r.domain == domain for r in found) for domain in ("speech", "music", "environment")}
+    counts = {domain: sum(r.domain == domain for r in segments) for domain in ("speech", "music", "environment")}
     assert counts == {"speech": 6, "music": 4, "environment": 1}
     assert remarks[:2] == [
         "speech: no test files of daps, so those of the domain 'speech' are used",
         "speech: 6 of 1,000 segments of 10 s fit without overlap; --overlap adds segments that overlap",
     ]
     for recording in recordings:
-        own = sorted((r.start, r.start + r.seconds) for r in found if r.part_of == recording.name)
+        own = sorted((r.start, r.start + r.seconds) for r in segments if r.part_of == recording.name)
         assert all(end <= start + 1e-9 for (_, end), (start, _) in pairwise(own))
         assert all(start >= 0 and end <= recording.seconds + 1e-3 for start, end in own)
     smaller, _ = draw_segments(recordings, Rule(10.0, 2, None, ""))
-    assert [r.name for r in smaller if r.domain == "speech"] == [r.name for r in found if r.domain == "speech"][:2]
+    assert [r.name for r in smaller if r.domain == "speech"] == [r.name for r in segments if r.domain == "speech"][:2]
     other, _ = draw_segments(recordings, RULES["dac"], seed=1)
-    assert [r.name for r in other] != [r.name for r in found]
+    assert [r.name for r in other] != [r.name for r in segments]
 
 
 def test_overlap_fills_up_and_silence_is_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "test" / "speech" / "a.wav", 20.0, 0, silent=(0.0, 12.0))
     write(tmp_path / "train" / "speech" / "b.wav", 1.0, 1)
     recordings = scan(tmp_path).test
-    found, _ = draw_segments(recordings, Rule(2.0, 100, None, ""))
-    assert len(found) == 4
+    segments, _ = draw_segments(recordings, Rule(2.0, 100, None, ""))
+    assert len(segments) == 4
     more, remarks = draw_segments(recordings, Rule(2.0, 30, None, ""), overlap=True)
     assert len({r.name for r in more}) == 30
     assert remarks == ["speech: 4 of 30 segments of 2 s fit; 26 more overlap them"]
@@ -146,8 +146,8 @@ def test_dacs_test_set_takes_nothing_of_its_other_training_sets(tmp_path: Path) 
     for seed, (name, domain) in enumerate({**sets, "jamendo": "music", "audioset": "general"}.items()):
         write(tmp_path / f"{name}.wav", 10.0, seed)
         recordings.append(Recording(tmp_path / f"{name}.wav", domain, RATE, 1, 10.0, split="test", name=f"{name}/a"))
-    found, remarks = draw_segments(recordings, RULES["dac"])
-    assert {(segment.domain, segment.part_of) for segment in found} == {
+    segments, remarks = draw_segments(recordings, RULES["dac"])
+    assert {(segment.domain, segment.part_of) for segment in segments} == {
         *(("speech", "daps/a"), ("music", "musdb18/a"), ("environment", "audioset/a")),
     }
     assert not [remark for remark in remarks if "no test files of" in remark]
@@ -179,8 +179,11 @@ def test_what_cannot_be_drawn_is_named(corpus: Path, tmp_path: Path, capsys: pyt
         draw_segments(speech, RULES["dac"])
     with pytest.raises(DataError, match="speech: no test file is 60 s long"):
         draw_segments(speech, Rule(60.0, 3, None, ""))
-    assert run("data", ["segments", str(corpus), "--count", "-1", "-o", str(tmp_path / "x.csv")]) == 2
-    assert "should be above 0" in capsys.readouterr().err
+    for count in ("-1", "0"):
+        assert run("data", ["segments", str(corpus), "--count", count, "-o", str(tmp_path / "x.csv")]) == 2
+        assert "should be above 0" in capsys.readouterr().err
+    assert sized_rule("dac") == RULES["dac"]
+    assert (sized_rule("dac", 2.5).seconds, sized_rule("dac", count=3).count) == (2.5, 3)
     (tmp_path / "plain.csv").write_text("path\na.wav\n")
     command = ["segments", str(corpus), "--like", str(tmp_path / "plain.csv"), "-o", str(tmp_path / "x.csv")]
     assert run("data", command) == 2

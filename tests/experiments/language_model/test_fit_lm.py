@@ -70,9 +70,9 @@ def test_a_run_that_was_stopped_goes_on_exactly_and_extracts_nothing_again(folde
     constant = ("--model.optimizer.schedule", "exponential")
     assert fit(folder, 4, "whole", *constant) == 0
     assert fit(folder, 2, "parts", *constant) == 0
-    kept = (folder / "parts" / "codes_train.safetensors").stat().st_mtime_ns
+    written = (folder / "parts" / "codes_train.safetensors").stat().st_mtime_ns
     assert fit(folder, 4, "parts", *constant) == 0
-    assert (folder / "parts" / "codes_train.safetensors").stat().st_mtime_ns == kept
+    assert (folder / "parts" / "codes_train.safetensors").stat().st_mtime_ns == written
     assert (folder / "whole" / "metrics.csv").read_text() == (folder / "parts" / "metrics.csv").read_text()
     whole, parts = (
         torch.load(folder / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -129,10 +129,10 @@ def test_a_signal_ends_the_batch_keeps_it_and_a_fault_in_validation_costs_nothin
 
 
 def test_before_extraction_too_a_signal_says_that_the_command_continues(folder, monkeypatch, capsys):
-    def asked(self):
+    def requested(self):
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(CodesData, "prepare_data", asked)
+    monkeypatch.setattr(CodesData, "prepare_data", requested)
     words = ["--codec", str(folder / "codec"), "--config", "laptop", "--data", str(folder / "audio"), *SETTINGS]
     with pytest.raises(Stopped) as ended:
         main(["fit-lm", *words, "--output", str(folder / "run"), "--trainer.max_steps", "2"])
@@ -159,10 +159,10 @@ def test_a_second_command_says_who_trains_in_the_folder(folder, capsys):
 def test_a_run_of_an_older_version_keeps_its_best_validation(folder):
     assert fit(folder, 4, "run") == 0
     path = folder / "run" / "checkpoints" / "last.ckpt"
-    kept = torch.load(path, weights_only=True)
-    del kept["callbacks"]["RunCheckpoint"]
-    kept["callbacks"]["LanguageModelCheckpoint"] = {"best": 0.001}  # better than any that follows
-    torch.save(kept, path)
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["callbacks"]["RunCheckpoint"]
+    checkpoint["callbacks"]["LanguageModelCheckpoint"] = {"best": 0.001}  # better than any that follows
+    torch.save(checkpoint, path)
     before = (folder / "run" / "language_model.safetensors").read_bytes()
     assert fit(folder, 6, "run") == 0
     assert torch.load(path, weights_only=True)["callbacks"]["RunCheckpoint"]["best_score"] == -0.001

@@ -83,8 +83,8 @@ def test_other_peoples_codecs_are_played_under_their_names(tmp_path: Path) -> No
     (subject,), _ = read_subjects([str(tmp_path / "mine.py")], [], None)
     assert (subject.name, subject.rates) == ("mine", {6.4: 6.4})
     clip = Clip("a", "speech", torch.rand(1, 800) - 0.5, 800)
-    ((place, kbps, audio),) = subject.decoded([clip], torch.device("cpu"))
-    assert (place, kbps) == (0, 6.4)
+    ((index, kbps, audio),) = subject.decoded([clip], torch.device("cpu"))
+    assert (index, kbps) == (0, 6.4)
     assert float((audio - clip.audio).abs().max()) <= 1 / 255 + 1e-6
     with pytest.raises(RecipeError, match="the hub does not give it"):
         read_subjects([f"transformers:{tmp_path / 'nothing'}"], [], None)
@@ -116,7 +116,7 @@ def test_every_system_is_played_beside_reference_and_anchors_at_one_loudness(
     assert test.practice.clip not in {page.clip for page in test.pages}
     sizes = set()
     for page in [*test.pages, test.practice]:
-        heard = {place: stimulus(folder, name)[0] for name, place in page.stimuli.items()}
+        heard = {condition: stimulus(folder, name)[0] for name, condition in page.stimuli.items()}
         assert len(heard) == 7
         for audio in heard.values():
             assert measure_lufs(audio, 24000) == pytest.approx(test.lufs, abs=0.01)
@@ -151,9 +151,9 @@ def test_more_systems_than_a_page_holds_are_spread(
         assert [len(page) for page in pages] == [8, 8]
         assert set.intersection(*pages) == {0, 1, 2}
         assert set.union(*pages) == set(range(13))
-    told = capsys.readouterr().out
-    assert "10 systems do not fit on a page of 12 stimuli beside the reference and anchors" in told
-    assert "every clip has 2 pages, each with its own reference and anchors. --bitrates selects fewer." in told
+    printed = capsys.readouterr().out
+    assert "10 systems do not fit on a page of 12 stimuli beside the reference and anchors" in printed
+    assert "every clip has 2 pages, each with its own reference and anchors. --bitrates selects fewer." in printed
 
 
 def test_the_common_level_goes_down_where_something_would_clip(
@@ -162,9 +162,11 @@ def test_the_common_level_goes_down_where_something_would_clip(
     words = (runs / "one", "--bitrates", 1.5, "--clips", 1, "--lufs", "0")
     test = prepared(tmp_path / "loud", *words)
     assert test.lufs < 0
-    told = re.search(r"Everything is at (-[\d.]+) LUFS, not 0: any louder, .* would clip on", capsys.readouterr().out)
-    assert told is not None
-    assert float(told[1]) == pytest.approx(test.lufs, abs=0.05)
+    printed = re.search(
+        r"Everything is at (-[\d.]+) LUFS, not 0: any louder, .* would clip on", capsys.readouterr().out
+    )
+    assert printed is not None
+    assert float(printed[1]) == pytest.approx(test.lufs, abs=0.05)
     peaks = [
         float(stimulus(tmp_path / "loud", name)[0].abs().max())
         for page in [*test.pages, test.practice]
@@ -185,7 +187,7 @@ def test_the_level_by_hand(tmp_path: Path) -> None:
     click[0, 24000] = 0.5
     stimuli.add("clip", 1, 0.01 * tone + click)
     stimuli.add("clip", 2, 0 * tone)
-    loud, peaky, silent = (stimuli.measured["clip", place] for place in range(3))
+    loud, peaky, silent = (stimuli.measured["clip", condition] for condition in range(3))
     # A sine of full scale in one channel is at -3.01 LUFS (BS.1770), less 0.27 dB of torchaudio's filter at 1 kHz.
     assert loud.lufs == pytest.approx(-3.01 - 6.02, abs=0.3)
     assert peaky.peak == pytest.approx(0.5, abs=0.011)
@@ -217,8 +219,8 @@ def test_what_cannot_be_prepared_is_said_in_one_line(
     (tmp_path / "audio" / "test").mkdir(parents=True)
     soundfile.write(tmp_path / "audio" / "test" / "a.wav", torch.rand(24000).numpy(), 24000)
     (runs / "two" / "config.yaml").write_text(SETTINGS.replace("null", str(tmp_path / "audio")))
-    told = "one and two were measured on different clips; --data FOLDER plays the same to all"
-    assert told in refused(runs / "one", runs / "two")
+    message = "one and two were measured on different clips; --data FOLDER plays the same to all"
+    assert message in refused(runs / "one", runs / "two")
     assert run("mushra", ["prepare", str(runs / "one"), "-o", str(runs)]) == 2
     assert f"{runs} exists already, and its ratings would not fit another test" in capsys.readouterr().err
     assert run("mushra", ["serve", str(runs)]) == 2
@@ -230,7 +232,7 @@ def test_what_cannot_be_prepared_is_said_in_one_line(
 def rated(test: ListeningTest, by_kind: dict[str, float], listener: int) -> str:
     pages = [
         {"page": page.id, "order": list(page.stimuli), "seconds": 10}
-        | {"ratings": {name: by_kind[test.conditions[place].name] for name, place in page.stimuli.items()}}
+        | {"ratings": {name: by_kind[test.conditions[condition].name] for name, condition in page.stimuli.items()}}
         for page in test.pages
     ]
     about = {"format": "codeclab mushra ratings", "version": 1, "test": test.id, "name": "", "began": "", "ended": ""}
@@ -247,9 +249,9 @@ def test_a_table_shows_what_listeners_found_beside_what_the_paper_says(
         text = rated(test, dict(zip(names, judged, strict=True)), listener)
         (folder / "ratings" / f"{listener}.json").write_text(text)
     assert run("mushra", ["analyse", str(folder)]) == 0
-    told = capsys.readouterr().out
-    assert "0000000000000002 was screened out: rated 3 of 3 hidden references below 90" in told
-    assert f"one, 1.5 kbps; one, 24 kbps: kept in {runs / 'one' / 'mushra.json'}" in told
+    printed = capsys.readouterr().out
+    assert "0000000000000002 was screened out: rated 3 of 3 hidden references below 90" in printed
+    assert f"one, 1.5 kbps; one, 24 kbps: kept in {runs / 'one' / 'mushra.json'}" in printed
     stored = json.loads((runs / "one" / "mushra.json").read_text())
     assert (stored["test"], stored["listeners"], stored["screened_out"], stored["of"]) == (
         test.id,
@@ -301,10 +303,10 @@ def test_the_runner_finds_what_listeners_said_of_any_seed(tmp_path: Path, monkey
         return Evaluation(pd.DataFrame([clip | {"si_snr": 1.0}]), codes, info), pd.DataFrame(columns=SUMMARY_COLUMNS)
 
     monkeypatch.setattr(collecting, "measured", measured)
-    found = collecting.collect(Draft(row, jobs), [Outcome(), Outcome()], spec)
-    assert found.error is None
-    assert found.listened == "listening test of-v1-1, 12 listeners"
-    rendered = markdown(spec.printed([found], [], ranked=True))
+    result = collecting.collect(Draft(row, jobs), [Outcome(), Outcome()], spec)
+    assert result.error is None
+    assert result.listened == "listening test of-v1-1, 12 listeners"
+    rendered = markdown(spec.printed([result], [], ranked=True))
     assert "| 70.0 ± 2.0 | 77.5 ± 1.8 |" in rendered
     spec = replace(spec, columns=[])
     assert collecting.collect(Draft(row, jobs), [Outcome(), Outcome()], spec).listened is None

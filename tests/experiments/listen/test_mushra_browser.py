@@ -87,7 +87,7 @@ def address(folder: Path) -> Iterator[str]:
 def scores(folder: Path, *by_condition: float) -> str:
     """Ratings by stimulus of a listener to whom all pages are alike."""
     pages = ListeningTest.load(folder).pages
-    return json.dumps({name: by_condition[place] for page in pages for name, place in page.stimuli.items()})
+    return json.dumps({name: by_condition[condition] for page in pages for name, condition in page.stimuli.items()})
 
 
 def opened(browser: Any, address: str) -> None:
@@ -139,8 +139,8 @@ def test_a_page_is_left_only_when_all_was_heard_and_rated_and_comes_back_after_a
     browser.key("b")
     for key in ("\ue013", "\ue013", "\ue015"):  # up, up, down
         browser.key(key)
-    shown = "return steps.trial.order.map((name) => steps.trial.kept.ratings[name] ?? null)"
-    assert browser.run(shown) == [None, 51, None, None]
+    script = "return steps.trial.order.map((name) => steps.trial.kept.ratings[name] ?? null)"
+    assert browser.run(script) == [None, 51, None, None]
     order = browser.run("return steps.trial.order")
     listener = browser.run("return steps.state.listener")
     assert browser.run("return document.activeElement.getAttribute('aria-valuetext')") == "51, fair"
@@ -150,7 +150,7 @@ def test_a_page_is_left_only_when_all_was_heard_and_rated_and_comes_back_after_a
     )
     browser.click(".next")
     browser.wait(READY)
-    assert browser.run(shown) == [None, 51, None, None]
+    assert browser.run(script) == [None, 51, None, None]
     assert browser.run("return [steps.trial.order, steps.state.listener, steps.state.name]") == [order, listener, "Zoë"]
     assert browser.complaints() == []
 
@@ -248,13 +248,13 @@ def test_scripted_listeners_one_of_whom_is_screened_out(
     assert all(page["seconds"] > 0 for one in files for page in one["pages"])
 
     assert run("mushra", ["analyse", str(folder)]) == 0
-    told = capsys.readouterr().out
-    assert "rated 3 of 3 hidden references below 90 and rated 3 of 3 low anchors above 80" in told
-    assert "2 listeners, 1 screened out; 24 ratings, 2 of each stimulus." in told
+    printed = capsys.readouterr().out
+    assert "rated 3 of 3 hidden references below 90 and rated 3 of 3 low anchors above 80" in printed
+    assert "2 listeners, 1 screened out; 24 ratings, 2 of each stimulus." in printed
     # 40, 40, 40, 60, 60, 60: the deviation is a root of 120, t(0.975, 5) is 2.570582; the listeners' means 40 and 60.
-    assert "| mine, 1.5 kbps | 1.5 | 50.0 ± 11.5 | ± 127.1 |" in told
-    assert "| mine, 24 kbps | 24 | 85.0 ± 5.7 | ± 63.5 |" in told
+    assert "| mine, 1.5 kbps | 1.5 | 50.0 ± 11.5 | ± 127.1 |" in printed
+    assert "| mine, 24 kbps | 24 | 85.0 ± 5.7 | ± 63.5 |" in printed
     # All six differences are below zero: p is 2 / 2^6.
-    assert "| mine, 1.5 kbps | mine, 24 kbps | -35.0 ± 5.7 | 6 | 0.0312 | 0.0312 | mine, 24 kbps |" in told
+    assert "| mine, 1.5 kbps | mine, 24 kbps | -35.0 ± 5.7 | 6 | 0.0312 | 0.0312 | mine, 24 kbps |" in printed
     figures = json.loads((folder.parent / "runs" / "mine" / "mushra.json").read_text())["figures"]
     assert [one["mean"] for one in figures if one["domain"] == "all"] == [50.0, 85.0]

@@ -58,19 +58,19 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
 ) -> None:
     row = RowSpec("Opus", baseline={"part": "Opus", "rate": "constant"}, bitrate=12, published={"si_sdr": 1.0})
     spec, runs = make_spec(row, [6, 24]), tmp_path / "runs"
-    found = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds", "0.5"])))
-    assert found.info["asked_kbps"] == [12]
-    assert found.info["bitrates_kbps"] == [pytest.approx(12)]
-    assert len(found.per_file) == 8  # all there are: the scale takes up to 24
-    assert set(found.per_file["seconds"]) == {0.5}
-    assert list(found.summary["metric"].unique()) == ["si_sdr"]
-    (kept,) = runs.glob("[!.]*")
-    assert kept.name.startswith("opus-")
-    columns = untrained_columns(untrained(row), spec, found).set_index("metric")["mean"]
+    result = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds", "0.5"])))
+    assert result.info["asked_kbps"] == [12]
+    assert result.info["bitrates_kbps"] == [pytest.approx(12)]
+    assert len(result.per_file) == 8  # all there are: the scale takes up to 24
+    assert set(result.per_file["seconds"]) == {0.5}
+    assert list(result.summary["metric"].unique()) == ["si_sdr"]
+    (folder,) = runs.glob("[!.]*")
+    assert folder.name.startswith("opus-")
+    columns = untrained_columns(untrained(row), spec, result).set_index("metric")["mean"]
     assert columns.to_dict() == {"compression": pytest.approx(256 / 12)}
     refuse_to_measure(monkeypatch)
     again = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds=0.5"])))
-    assert again.summary.equals(found.summary)
+    assert again.summary.equals(result.summary)
     with pytest.raises(AssertionError, match="measured again"):
         measure_untrained(job(spec, audio, runs))
 
@@ -88,11 +88,11 @@ def test_what_was_not_finished_is_measured_anew(audio: str, tmp_path: Path, monk
 def test_a_codec_is_measured_and_not_trained(audio: str, tmp_path: Path) -> None:
     Codec.from_recipe("encodec_24khz", scale="laptop").save(tmp_path / "mine")
     row = RowSpec("Mine", codec=str(tmp_path / "mine"))
-    found = measure_untrained(job(make_spec(row, [3, 100]), audio, tmp_path / "runs"))
-    assert found.info["bitrates_kbps"] == [3]
-    assert found.info["codec"]
-    assert len(found.per_file) == 8
-    assert untrained_columns(untrained(row), make_spec(row), found)["metric"].tolist() == ["compression", "stride"]
+    result = measure_untrained(job(make_spec(row, [3, 100]), audio, tmp_path / "runs"))
+    assert result.info["bitrates_kbps"] == [3]
+    assert result.info["codec"]
+    assert len(result.per_file) == 8
+    assert untrained_columns(untrained(row), make_spec(row), result)["metric"].tolist() == ["compression", "stride"]
 
 
 def test_collecting_a_measured_row_loads_its_codec_once(
@@ -193,18 +193,18 @@ def test_opus_and_lyra_on_the_recordings_that_ship(tmp_path: Path) -> None:
     models = Path(__file__).resolve().parents[4] / "shared" / "baselines" / "lyra_v2"
     if not models.is_dir() or find_spec("ai_edge_litert") is None:
         pytest.skip("needs ../shared/baselines/lyra_v2 and LiteRT")
-    found = {}
+    result = {}
     for part, rates in (({"part": "Opus"}, [6, 12]), ({"part": "LyraV2", "folder": str(models)}, [3.2, 6, 9.2])):
         row = RowSpec(part["part"], baseline=part, bitrates=rates)
         spec = TableSpec("t", "T", "", [row], ["visqol_speech", "mel_distance"], None, "laptop", 16000)
         summary = measure_untrained(job(spec, "recordings", tmp_path)).summary
         for (kbps, metric), group in summary[summary["domain"] == "all"].groupby(["bitrate_kbps", "metric"]):
-            found[part["part"], round(kbps, 1), metric] = group["mean"].item()
-    rates = sorted({key[:2] for key in found})
+            result[part["part"], round(kbps, 1), metric] = group["mean"].item()
+    rates = sorted({key[:2] for key in result})
     assert [kbps for name, kbps in rates if name == "LyraV2"] == [3.2, 6.0, 9.2]
     opus = [kbps for name, kbps in rates if name == "Opus"]
     assert opus == [pytest.approx(6, rel=0.15), pytest.approx(12, rel=0.15)]
     order = [("Opus", opus[0]), ("LyraV2", 3.2), ("LyraV2", 6.0), ("Opus", opus[1])]
-    visqol = [found[*key, "visqol_speech"] for key in order]
+    visqol = [result[*key, "visqol_speech"] for key in order]
     assert visqol == sorted(visqol)
-    assert found["LyraV2", 6.0, "mel_distance"] < found["Opus", opus[0], "mel_distance"] - 0.5
+    assert result["LyraV2", 6.0, "mel_distance"] < result["Opus", opus[0], "mel_distance"] - 0.5

@@ -13,7 +13,7 @@ def test_a_row_of_a_codec_with_segments_has_its_true_kbps_beside_the_papers_figu
     """Table 5's codec at 48 kHz: its "6 kbps" with overlaps and levels."""
     spec = read_table("encodec_table5")
     spec = replace(spec, columns=["stride"])
-    found = [collect(Draft(row), [], spec) for row in spec.rows if row.kind == "recipe"]
-    table = Table("t", "", [], found, columns=["stride"])
+    result = [collect(Draft(row), [], spec) for row in spec.rows if row.kind == "recipe"]
+    table = Table("t", "", [], result, columns=["stride"])
     assert [row[1].text for row in main_grid(table).rows] == ["6", "6", "6.093 (6 requested)"]
     assert [row[2].text for row in main_grid(table).rows] == ["320"] * 3

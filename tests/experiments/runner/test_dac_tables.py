@@ -22,8 +22,8 @@ def dac_lines(heading: str, columns: int) -> list[list[str]]:
     if not DAC.is_file():
         pytest.skip("the notes on the paper's tables are not beside this checkout")
     text = re.split(r"\n#+ ", DAC.read_text().split(heading, 1)[1])[0]
-    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
-    return [line for line in found[2:] if len(line) == columns]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return [line for line in cells[2:] if len(line) == columns]
 
 
 def numbers(text: object) -> tuple[float, ...]:
@@ -83,7 +83,7 @@ def changes(row: RowSpec, base: list[str]) -> dict[str, object]:
     """What a row's flags and sizes set beyond the baseline's."""
     assert row.flags[: len(base)] == base
     own = row.flags[len(base) :]
-    found: dict[str, object] = {"sizes": dict(row.sizes)} if row.sizes else {}
+    result: dict[str, object] = {"sizes": dict(row.sizes)} if row.sizes else {}
     for flag, value in zip(own[::2], own[1::2], strict=True):
         try:
             read = json.loads(value)
@@ -91,8 +91,8 @@ def changes(row: RowSpec, base: list[str]) -> dict[str, object]:
             read = value
         if flag == "--model.discriminators":
             read = [(part["class_path"], part.get("init_args", {})) for part in read]
-        found[flag.removeprefix("--").removeprefix("model.")] = read
-    return found
+        result[flag.removeprefix("--").removeprefix("model.")] = read
+    return result
 
 
 def test_dac_table_2_changes_what_the_released_configurations_change() -> None:
@@ -112,7 +112,7 @@ def test_the_notes_on_the_configurations_name_the_same_settings() -> None:
             19: "no-data-balance",
         },
         **{6: "feature matching 5.0", 7: "feature matching 2.66", 8: "feature matching 2.5", 9: "**mel weight 100**"},
-        **{10 + place: f"codebook_dim: {size}" for place, size in enumerate((2, 4, 32, 256))},
+        **{10 + index: f"codebook_dim: {size}" for index, size in enumerate((2, 4, 32, 256))},
         **{14: "EMA", 15: "dropout-0.0", 16: "dropout-0.25", 17: "dropout-0.5", 18: "28 codebooks"},
     }
     assert len(theirs) == len(CHANGES) == 19
@@ -151,11 +151,11 @@ def test_dac_tables_3_and_4(table: str, columns: int, first: int) -> None:
 def test_dac_figure_1_has_the_plotted_entropies() -> None:
     for line, row in zip(dac_lines("## Figure 1.", 4), read_table("dac_figure1").rows, strict=True):
         assert len(row.entropies) == int(line[1])
-        told, _, rest = line[2].partition(",")
-        known = [float(number) for number in told.split()]
+        stated, _, rest = line[2].partition(",")
+        known = [float(number) for number in stated.split()]
         assert row.entropies[: len(known)] == known
-        later = {int(place): float(bits) for place, bits in re.findall(r"index (\d+): ([\d.]+)", rest)}
-        others = {place: bits for place, bits in enumerate(row.entropies) if place >= len(known) and bits is not None}
+        later = {int(index): float(bits) for index, bits in re.findall(r"index (\d+): ([\d.]+)", rest)}
+        others = {index: bits for index, bits in enumerate(row.entropies) if index >= len(known) and bits is not None}
         assert others == later
         assert row.stated[0].published["bitrate_efficiency"] == pytest.approx(float(line[3].rstrip(" %")) / 100)
 
@@ -177,19 +177,19 @@ def test_dac_figure_2_has_the_plotted_curves() -> None:
 )  # fmt: skip
 def test_dac_listening_tests_have_the_plotted_points(table: str, begins: str, domains: list[str]) -> None:
     lines = dac_lines("## Listening tests", 7)
-    first = next(place for place, line in enumerate(lines) if line[0].startswith(begins))
+    first = next(index for index, line in enumerate(lines) if line[0].startswith(begins))
     wanted = {}
     for line in lines[first : first + 7]:
         for domain, cell in zip([ALL, "speech", "music", "environment"], line[3:], strict=True):
             if domain in domains:
                 wanted[line[1].lower(), numbers(line[2]), domain] = cell.replace("-", " to ")
-    found = {
+    result = {
         (row.name.lower(), numbers(figures.label or figures.bitrate), figures.domain): figures.published["mushra"]
         for row in read_table(table).rows
         for figures in row.stated
     }
-    assert found == wanted
-    assert len(found) == 7 * len(domains)
+    assert result == wanted
+    assert len(result) == 7 * len(domains)
 
 
 def test_where_the_papers_text_and_table_disagree_the_note_says_so() -> None:

@@ -75,13 +75,13 @@ def test_stamps_of_older_versions_count(tmp_path: Path) -> None:
     assert Stamp.read(tmp_path) == Stamp("v1-a", ["si_sdr"], [1.5], None, 24000, ["stride"])
     other = {"of": {"codec": "v1-a"}, "metrics": ["si_sdr"], "bitrates": [1.5], "folder": None, "sample_rate": 24000}
     (tmp_path / "table.json").write_text(json.dumps(other | {"channels": 1, "clips": {"clip_seconds": 3.0}}))
-    found = Stamp.read(tmp_path)
-    assert found == Stamp("v1-a", ["si_sdr"], [1.5], None, 24000, [], 1, {"clip_seconds": 3.0})
+    stamp = Stamp.read(tmp_path)
+    assert stamp == Stamp("v1-a", ["si_sdr"], [1.5], None, 24000, [], 1, {"clip_seconds": 3.0})
     Stamp.remove(tmp_path)
     assert Stamp.read(tmp_path) is None
-    assert found is not None
-    found.write(tmp_path)
-    assert Stamp.read(tmp_path) == found
+    assert stamp is not None
+    stamp.write(tmp_path)
+    assert Stamp.read(tmp_path) == stamp
     content = json.loads((tmp_path / "measured_as.json").read_text())
     (tmp_path / "measured_as.json").write_text(json.dumps(content | {"version": 2}))
     assert Stamp.read(tmp_path) is None

@@ -55,8 +55,8 @@ def test_each_row_gets_a_language_model_and_its_rate(folder: Path, capsys: pytes
     assert "codeclab table NAME --fit-lm RECIPE" in capsys.readouterr().out
     words += ["--fit-lm", str(folder / "small.yaml")]
     assert run("table", words) == 0
-    told = capsys.readouterr()
-    assert "trained, then a language model of 2 batches" in told.err
+    printed = capsys.readouterr()
+    assert "trained, then a language model of 2 batches" in printed.err
     (row,) = runs.glob("residual-vq-*")
     codec = Codec.from_pretrained(row)
     coders = Coders.beside(codec, row)
@@ -66,12 +66,12 @@ def test_each_row_gets_a_language_model_and_its_rate(folder: Path, capsys: pytes
     (rate,) = [float(line.split(",")[3]) for line in lines if ",entropy_coded," in line]
     # Untrained, it knows nothing: a little over the nominal rate.
     assert 1.4 < rate < 1.8
-    kept = (row / "language_model" / "language_model.safetensors").stat().st_mtime_ns
+    written = (row / "language_model" / "language_model.safetensors").stat().st_mtime_ns
     assert run("table", words) == 0
     again = capsys.readouterr()
     assert "language model" not in again.err
-    assert (row / "language_model" / "language_model.safetensors").stat().st_mtime_ns == kept
-    assert again.out.splitlines()[:8] == told.out.splitlines()[:8]
+    assert (row / "language_model" / "language_model.safetensors").stat().st_mtime_ns == written
+    assert again.out.splitlines()[:8] == printed.out.splitlines()[:8]
 
 
 def test_codes_that_no_language_model_is_for_are_named_and_a_table_without_the_column_refuses(
@@ -90,9 +90,9 @@ def test_codes_that_no_language_model_is_for_are_named_and_a_table_without_the_c
     assert "no language-model recipe 'lapdog' (did you mean laptop?)" in capsys.readouterr().err
     monkeypatch.setattr(fit_language_model, "sizes_of", refuse)
     assert run("table", [*words, "--fit-lm", str(folder / "small.yaml")]) == 0
-    told = capsys.readouterr()
-    assert "note: Residual VQ gets no language model: sizes differ" in told.err
-    assert "then a language model" not in told.err
+    printed = capsys.readouterr()
+    assert "note: Residual VQ gets no language model: sizes differ" in printed.err
+    assert "then a language model" not in printed.err
     (row,) = (folder / "runs").glob("residual-vq-*")
     recipe = LanguageModelRecipe.read(str(folder / "small.yaml"))
     job = Job(read_table(words[0]), row.name, str(folder / "runs"), steps=1, language_model=recipe)

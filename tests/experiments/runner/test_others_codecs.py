@@ -65,9 +65,9 @@ def test_rows_of_a_table(
     with pytest.raises(SystemExit) as stopped:
         main(command)
     assert stopped.value.code == 0, capsys.readouterr().err
-    found = pd.read_csv(tmp_path / "runs" / "others-paper" / "table.csv").query("domain == 'all'")
-    means = found.set_index(["row", "metric"])["mean"]
-    kbps = found.groupby("row")["bitrate_kbps"].unique()
+    result = pd.read_csv(tmp_path / "runs" / "others-paper" / "table.csv").query("domain == 'all'")
+    means = result.set_index(["row", "metric"])["mean"]
+    kbps = result.groupby("row")["bitrate_kbps"].unique()
     assert kbps["Mine"] == pytest.approx([800 * 8 / 1000])
     assert kbps["DAC, small"] == pytest.approx([0.8, 1.6])
     assert means["Mine", "si_sdr"] > 20

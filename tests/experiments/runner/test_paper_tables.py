@@ -25,13 +25,13 @@ NUMBERS = r"(--model\.(?:weights\.\w+|rate_sampling\.p|quantizer\.codebook_dim|\
 
 def different_rows() -> list[tuple[str, str]]:
     """One row of each set of flags, taking rows that differ in one of the ``NUMBERS`` alone for one."""
-    found: dict[str, tuple[str, str]] = {}
+    result: dict[str, tuple[str, str]] = {}
     for name in PAPER_TABLES:
         for row in read_table(name).rows:
             if row.kind == "trained":
                 shape = re.sub(NUMBERS, r"\1 #", " ".join(flags_at(row, "laptop")))
-                found.setdefault(shape, (name, row.name))
-    return list(found.values())
+                result.setdefault(shape, (name, row.name))
+    return list(result.values())
 
 
 def row_named(table: str, name: str) -> tuple[TableSpec, RowSpec]:
@@ -52,16 +52,16 @@ def test_every_row_builds_and_offers_the_rates_it_is_measured_at(table: str, nam
 
 
 def test_the_numbers_of_the_others_are_sensible() -> None:
-    found = {
+    result = {
         (flag, float(number))
         for name in PAPER_TABLES
         for row in read_table(name).rows
         for flag, number in re.findall(NUMBERS, " ".join(flags_at(row, "laptop")))
     }
-    assert {number for flag, number in found if flag.endswith("codebook_dim")} == {2, 4, 32, 256}
-    assert {number for flag, number in found if flag.endswith(".p")} == {0, 0.25, 0.5, 1}
+    assert {number for flag, number in result if flag.endswith("codebook_dim")} == {2, 4, 32, 256}
+    assert {number for flag, number in result if flag.endswith(".p")} == {0, 0.25, 0.5, 1}
     # Half and double the demo's 8 channels; a third and two thirds of its decoder's 64.
-    assert {number for flag, number in found if flag.endswith("n_filters")} == {8, 32, 43, 85}
+    assert {number for flag, number in result if flag.endswith("n_filters")} == {8, 32, 43, 85}
 
 
 def test_the_rows_that_are_not_trained() -> None:
@@ -137,7 +137,7 @@ def paper_rows(title: str) -> list[list[str]]:
     if not PAPER.is_file():
         pytest.skip("the paper's text is not beside this checkout")
     after = PAPER.read_text().split(f"\n{title}: ", 1)[1].splitlines()
-    first = next(place for place, line in enumerate(after) if "\t" in line)
+    first = next(index for index, line in enumerate(after) if "\t" in line)
     block = []
     for line in after[first:]:
         if "\t" not in line:
@@ -194,8 +194,8 @@ def test_table_1() -> None:
     for row in read_table("encodec_table1").rows:
         for bitrate in dict.fromkeys(figures.bitrate for figures in stated(row)):
             labels = {f.label for f in stated(row) if f.bitrate == bitrate and f.label}
-            shown = numbers(labels.pop()) if labels else () if bitrate is None else (float(bitrate),)
-            line = theirs[row.name.lower(), shown]
+            rates = numbers(labels.pop()) if labels else () if bitrate is None else (float(bitrate),)
+            line = theirs[row.name.lower(), rates]
             domains = ["clean speech", "noisy speech", "music set 1", "music set 2"]
             assert [figure(row, "mushra", bitrate, d) for d in domains] == cells("\t".join(line))[3:]
             assert figure(row, "entropy_coded", bitrate) == numbers(line[2].replace("-", ""))

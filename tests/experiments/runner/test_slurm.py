@@ -204,3 +204,12 @@ def test_what_slurm_is_asked_for() -> None:
 def test_a_parameter_that_submitit_does_not_know_is_refused(cluster: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="nonsense"):
         SlurmLauncher(tmp_path, ["nonsense=1"])
+
+
+def test_an_error_without_a_message_is_named_by_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: SlurmLauncher, defaults: dict[str, object]) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(SlurmLauncher, "_executor", fail)
+    with pytest.raises(RecipeError, match="--launcher slurm: AssertionError"):
+        SlurmLauncher(tmp_path, [])

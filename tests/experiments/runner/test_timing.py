@@ -69,11 +69,11 @@ def test_a_timing_is_kept_by_what_a_batch_costs(planned, monkeypatch, tmp_path: 
     assert batch_seconds(cli, tmp_path) == pytest.approx(0.5)
     for other in ({"weights": {**same["model"]["weights"], "feature": 0.0}}, {"accumulate": 2}):
         assert architecture({**same, "model": {**same["model"], **other}}) != key
-    kept = tmp_path / timing.TIMINGS
-    kept.write_text("half a file")
+    timings = tmp_path / timing.TIMINGS
+    timings.write_text("half a file")
     monkeypatch.setattr(timing, "time_batch", lambda *_: 3.0)
     assert batch_seconds(cli, tmp_path) == 3.0
-    assert list(json.loads(kept.read_text()).values()) == [3.0]
+    assert list(json.loads(timings.read_text()).values()) == [3.0]
 
 
 def test_what_cannot_be_timed_is_left_to_training_to_report(planned, monkeypatch, tmp_path: Path) -> None:

@@ -50,13 +50,13 @@ class Phase:
 
     Attributes:
         command: that does it.
-        places: owner and name of the functions that are it.
+        targets: owner and name of the functions that are it.
         most: calls of which one is drawn; a command that begins has as many at least.
         seconds: that a call may take.
     """
 
     command: str
-    places: tuple[tuple[Any, str], ...]
+    targets: tuple[tuple[Any, str], ...]
     most: int
     seconds: float
 
@@ -77,13 +77,13 @@ class Aim:
 
     Attributes:
         phase: in which.
-        place: which of its functions.
+        index: index of one of its functions.
         call: of the child's calls of it, from 1.
         delay: seconds from its begin.
     """
 
     phase: str
-    place: int
+    index: int
     call: int
     delay: float
 
@@ -91,17 +91,17 @@ class Aim:
     def draw(cls, phase: str, rng: random.Random) -> "Aim":
         """One at random."""
         what = PHASES[phase]
-        return cls(phase, rng.randrange(len(what.places)), rng.randint(1, what.most), rng.uniform(0, what.seconds))
+        return cls(phase, rng.randrange(len(what.targets)), rng.randint(1, what.most), rng.uniform(0, what.seconds))
 
-    def patch(self, tell: Callable[[], None]) -> None:
+    def patch(self, report: Callable[[], None]) -> None:
         """Have this process tell when the call begins, and go no further than its end."""
-        owner, name = PHASES[self.phase].places[self.place]
+        owner, name = PHASES[self.phase].targets[self.index]
         work, calls = getattr(owner, name), itertools.count(1)
 
         def aimed_at(*arguments: Any, **named: Any) -> Any:
             if next(calls) != self.call:
                 return work(*arguments, **named)
-            tell()
+            report()
             try:
                 work(*arguments, **named)
             finally:
@@ -152,8 +152,8 @@ def start(words: list[str], log: Path, aim: Aim | None = None) -> tuple[int, int
 def run_one(words: list[str], log: Path, aim: Aim | None = None) -> bool:
     """Run a command; returns whether it was killed as aimed, and else ended by itself, and well."""
     pid, reading = start(words, log, aim)
-    with os.fdopen(reading, "rb", buffering=0) as told:
-        begun = bool(told.read(1))  # nothing, where the child ended before
+    with os.fdopen(reading, "rb", buffering=0) as reports:
+        begun = bool(reports.read(1))  # nothing, where the child ended before
     if begun:
         assert aim is not None
         time.sleep(aim.delay)
@@ -184,8 +184,8 @@ def broken(folder: Path, aims: list[Aim], workers: int) -> list[Aim]:
 
 def state(run: Path) -> dict[str, object]:
     """What training left of a run."""
-    kept = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    return {key: kept[key] for key in STATE} | {"best": kept["callbacks"]["RunCheckpoint"]["best_score"]}
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    return {key: checkpoint[key] for key in STATE} | {"best": checkpoint["callbacks"]["RunCheckpoint"]["best_score"]}
 
 
 def content(path: Path) -> bytes | None:
@@ -200,7 +200,7 @@ def compare(left: Path, right: Path) -> list[str]:
         other = right / "runs" / run.name
         if not (run / "config.yaml").is_file():
             continue
-        figures = [path for place in ("evaluation", "tables") for path in (run / place).rglob("*.*")]
+        figures = [path for kind in ("evaluation", "tables") for path in (run / kind).rglob("*.*")]
         files = [*FILES, *(str(path.relative_to(run)) for path in figures)]
         differing += [f"{run.name}/{name}" for name in files if content(run / name) != content(other / name)]
         try:
@@ -221,9 +221,9 @@ def run() -> int:
     options = parser.parse_args()
     os.environ |= {"WANDB_MODE": "disabled", "XDG_CACHE_HOME": str(options.folder / "cache")}
     torch.set_num_threads(1)
-    place, began = options.folder / "whole", time.monotonic()
-    place.mkdir(parents=True)
-    whole(place)
+    folder, began = options.folder / "whole", time.monotonic()
+    folder.mkdir(parents=True)
+    whole(folder)
     rng = random.Random(options.seed)
     left = [Aim.draw(phase, rng) for phase, _ in zip(itertools.cycle(PHASES), range(options.kills), strict=False)]
     killed, differing, leftovers = dict.fromkeys(PHASES, 0), list[str](), list[str]()
@@ -237,7 +237,7 @@ def run() -> int:
         for aim in met:
             killed[aim.phase] += 1
             left.remove(aim)
-        differing += [f"{other.name}: {name}" for name in compare(place, other)]
+        differing += [f"{other.name}: {name}" for name in compare(folder, other)]
         leftovers += [str(path) for path in (other / "table").glob(".*.tmp")]
     report = {
         "seconds": time.monotonic() - began,

@@ -32,7 +32,7 @@ WARM_UP = 150
 PATIENCE = 1800.0
 """Seconds in which another batch must have come; the core may be shared with much else."""
 
-CRITIC = '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [256, 128]}}]'
+DISCRIMINATORS = '[{"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 2, "n_ffts": [256, 128]}}]'
 FLAGS = (
     "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
     "--model.encoder.lstm_layers 0 --model.decoder.lstm_layers 0 --model.encoder.dimension 8 "
@@ -80,7 +80,7 @@ class Soak:
             "fit",
             *FLAGS.split(),
             "--model.discriminators",
-            CRITIC,
+            DISCRIMINATORS,
         ]
         command += ["--data", str(self.corpus), "--runs", str(self.disk / "runs")]
         with self.log.open("ab") as log:
@@ -164,9 +164,9 @@ class Soak:
         alive = self.wait(SETTLE) and self.trains()
         status = self.process.poll()
         said = self.log.read_bytes()[size:].decode(errors="replace").strip().splitlines()
-        told = [line for line in said if "batch " not in line or "saved after" in line or "stopped" in line]
+        lines = [line for line in said if "batch " not in line or "saved after" in line or "stopped" in line]
         became = skipped or ("goes on" if alive else f"stopped, status {status}")
-        self.events.append({"event": name, "after_batch": before, "became": became, "said": told[-3:]})
+        self.events.append({"event": name, "after_batch": before, "became": became, "said": lines[-3:]})
         if status is not None:
             self.begin()
             continued = self.trains()
@@ -185,10 +185,10 @@ class Soak:
 
 def children(pid: int) -> list[int]:
     """Processes that a process started."""
-    found: list[int] = []
+    children: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(word) for word in task.read_text().split()]
-    return [one for one in found if b"codeclab" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        children += [int(word) for word in task.read_text().split()]
+    return [one for one in children if b"codeclab" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
 def memory(pid: int) -> float:
@@ -210,10 +210,10 @@ def growth(looks: list[Look], column: int) -> dict[str, object] | None:
     The slope is that of the means of ten parts of the time, because looks that follow each other say the same. None
     where fewer than 30 looks are left.
     """
-    kept = np.asarray([look for look in looks if look[1] >= WARM_UP], dtype=float)
-    if len(kept) < 30:
+    settled = np.asarray([look for look in looks if look[1] >= WARM_UP], dtype=float)
+    if len(settled) < 30:
         return None
-    means = np.asarray([part.mean(axis=0) for part in np.array_split(kept, 10)])
+    means = np.asarray([part.mean(axis=0) for part in np.array_split(settled, 10)])
     hours = means[:, 0] / 3600
     slope, _, low, high = theilslopes(means[:, column], hours)
     batches = float(np.polyfit(hours, means[:, 1], 1)[0])
@@ -222,9 +222,9 @@ def growth(looks: list[Look], column: int) -> dict[str, object] | None:
         "interval_95": [round(low, 2), round(high, 2)],
         "mib_per_1000_batches": round(1000 * slope / batches, 3),
         "mib": [round(value, 1) for value in means[:, column]],
-        "minutes": round(float(np.ptp(kept[:, 0])) / 60, 1),
-        "batches": int(np.ptp(kept[:, 1])),
-        "looks": len(kept),
+        "minutes": round(float(np.ptp(settled[:, 0])) / 60, 1),
+        "batches": int(np.ptp(settled[:, 1])),
+        "looks": len(settled),
     }
 
 

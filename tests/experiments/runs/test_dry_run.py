@@ -22,9 +22,9 @@ def test_parameters_counts_what_is_trained() -> None:
 
 def test_saved_bytes_are_those_kept_for_the_backward_pass() -> None:
     x = torch.ones(1000, requires_grad=True)
-    with count_saved_bytes() as kept:
+    with count_saved_bytes() as saved:
         y = (x * 2).exp()  # exp keeps its result, and a product with a number nothing
-    assert sum(kept.values()) == 4 * y.numel()
+    assert sum(saved.values()) == 4 * y.numel()
 
 
 def test_a_plan_is_printed_and_no_folder_made(
@@ -64,11 +64,11 @@ def test_the_papers_size_is_planned_on_any_machine() -> None:
 
 
 def test_memory_is_that_of_batches_with_discriminators_and_time_that_of_the_mean_batch(monkeypatch) -> None:
-    asked = []
+    calls = []
 
     def measured(model, audio, batch=0):
         playing = model.discriminators_of(batch) is not None
-        asked.append(playing)
+        calls.append(playing)
         return (3.0, 2**30) if playing else (1.0, 2**20)
 
     monkeypatch.setattr(dry_run, "measure_item", measured)
@@ -79,7 +79,7 @@ def test_memory_is_that_of_batches_with_discriminators_and_time_that_of_the_mean
         (gib,) = re.findall(r"memory +about ([\d.]+) GiB", text)
         assert least <= float(gib) <= least + 0.5
         assert f"({2 * seconds:.2f} s a batch, from one item timed here)" in text
-    assert asked == [True, False, True, False]
+    assert calls == [True, False, True, False]
 
 
 def test_an_items_cost_grows_with_its_length_and_leaves_no_gradient() -> None:

@@ -34,10 +34,10 @@ def test_a_name_depends_on_the_experiment_not_on_the_machine() -> None:
     assert derived_name("encodec", changed("trainer", "devices", 2)) == name
     assert derived_name("encodec", changed("data", "batch_size", 4)) != name
     # An argument that came later and is not used leaves a run its name.
-    critic = {"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 8}}
-    later = critic | {"init_args": {"n_filters": 8, "window_lengths": None}}
-    used = critic | {"init_args": {"n_filters": 8, "window_lengths": [64]}}
-    names = [derived_name("encodec", changed("model", "discriminators", [one])) for one in (critic, later, used)]
+    discriminator = {"class_path": "MSSTFTDiscriminator", "init_args": {"n_filters": 8}}
+    later = discriminator | {"init_args": {"n_filters": 8, "window_lengths": None}}
+    used = discriminator | {"init_args": {"n_filters": 8, "window_lengths": [64]}}
+    names = [derived_name("encodec", changed("model", "discriminators", [one])) for one in (discriminator, later, used)]
     assert names[0] == names[1] != names[2]
 
 

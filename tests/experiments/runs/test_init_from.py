@@ -281,9 +281,9 @@ def test_a_run_is_resumed_from_its_checkpoint_and_refuses_another_init(base, bui
     )
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    kept = yaml.safe_load((tmp_path / "parts" / "config.yaml").read_text())
-    assert kept["init"] == str(moved)
-    assert kept["init_identity"] == typed["init_identity"] == identity(Codec.from_pretrained(moved))
+    config = yaml.safe_load((tmp_path / "parts" / "config.yaml").read_text())
+    assert config["init"] == str(moved)
+    assert config["init_identity"] == typed["init_identity"] == identity(Codec.from_pretrained(moved))
 
 
 def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch, capsys):

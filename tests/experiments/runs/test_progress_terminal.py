@@ -22,7 +22,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     for name, value in {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}.items():
         monkeypatch.setenv(name, value)
     ours, theirs = os.openpty()
-    found: list[bytes] = []
+    pieces: list[bytes] = []
 
     def read() -> None:
         while True:
@@ -32,29 +32,29 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
                 return
             if not data:
                 return
-            found.append(data)
+            pieces.append(data)
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     screen = os.fdopen(theirs, "w", encoding="utf-8")
 
-    def shown() -> str:
+    def text_on_screen() -> str:
         screen.close()
         reader.join(timeout=60)
-        return " ".join(ESCAPES.sub(" ", b"".join(found).decode()).split())
+        return " ".join(ESCAPES.sub(" ", b"".join(pieces).decode()).split())
 
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", screen)
-        yield shown
+        yield text_on_screen
     screen.close()
     os.close(ours)
 
 
 @pytest.mark.parametrize("losses", ["main", "all"])
 def test_the_bar_shows_throughput_and_all_losses_on_demand(losses, build, tmp_path, monkeypatch):
-    with terminal(monkeypatch) as shown:
+    with terminal(monkeypatch) as screen:
         build("encodec_24khz", 3, losses=losses, model__adversarial_start=0).execute()
-        said = shown()
+        said = screen()
     assert re.search(r"3/3 \d:\d\d:\d\d left", said)
     last = said.rsplit(" left ", 1)[1]
     assert re.search(r"\d (batches/s|s/batch) ", last)

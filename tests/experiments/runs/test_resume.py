@@ -38,9 +38,11 @@ def kill_when(arguments, ready):
 
 def states(folder):
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    kept = {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "global_step")}
-    kept["best_score"] = next(s["best_score"] for name, s in checkpoint["callbacks"].items() if "RunCheckpoint" in name)
-    return kept
+    compared = {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "global_step")}
+    compared["best_score"] = next(
+        s["best_score"] for name, s in checkpoint["callbacks"].items() if "RunCheckpoint" in name
+    )
+    return compared
 
 
 @pytest.fixture(scope="module")

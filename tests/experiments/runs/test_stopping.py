@@ -13,7 +13,7 @@ import torch
 from codeclab.experiments.runs.stopping import Stopped, listening, stop_request
 
 SETTINGS = {"trainer__val_check_interval": 4, "trainer__limit_val_batches": 1, "model__average_decay": 0.9}
-KEPT = ("state_dict", "optimizer_states", "global_step")
+COMPARED = ("state_dict", "optimizer_states", "global_step")
 
 
 class At(lightning.Callback):
@@ -72,12 +72,12 @@ def same_files(left, right):
     name = "codec/model.safetensors"
     assert (left / name).read_bytes() == (right / name).read_bytes()
     before, after = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (left, right))
-    for key in KEPT:
+    for key in COMPARED:
         torch.testing.assert_close(before[key], after[key], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
-    ("hook", "step", "number", "kept", "due"),
+    ("hook", "step", "number", "saved", "due"),
     [
         ("on_train_batch_start", 2, signal.SIGINT, 3, False),  # the batch ends first
         ("on_train_batch_end", 4, signal.SIGTERM, 4, True),  # where a validation comes next
@@ -90,14 +90,14 @@ def same_files(left, right):
     ],
 )
 def test_a_signal_at_any_moment_ends_the_batch_and_keeps_it(
-    stopped_and_continued, whole, tmp_path, capsys, hook, step, number, kept, due
+    stopped_and_continued, whole, tmp_path, capsys, hook, step, number, saved, due
 ):
     stopped, left = stopped_and_continued(Stopped, hook, step, signals(number))
     assert stopped.code == 128 + number
-    assert (left["global_step"], left["callbacks"]["RunCheckpoint"]["validation_due"]) == (kept, due)
+    assert (left["global_step"], left["callbacks"]["RunCheckpoint"]["validation_due"]) == (saved, due)
     said = capsys.readouterr().err
     if hook != "on_train_end":
-        assert f"broken: stopped after batch {kept}; the same command continues it" in said
+        assert f"broken: stopped after batch {saved}; the same command continues it" in said
         assert "is finished" not in said
     same_files(whole, tmp_path / "broken")
 
@@ -120,8 +120,8 @@ def test_slurms_signal_keeps_the_batch_and_has_the_job_run_again(
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
     # The job resumes from what is stored when this is called.
-    kept = tmp_path / "broken" / "checkpoints" / "last.ckpt"
-    scontrol.write_text(f'#!/bin/sh\ntest -s "{kept}" && echo "$@" >> "{called}"\n')
+    checkpoint = tmp_path / "broken" / "checkpoints" / "last.ckpt"
+    scontrol.write_text(f'#!/bin/sh\ntest -s "{checkpoint}" && echo "$@" >> "{called}"\n')
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", f"{scontrol.parent}{os.pathsep}{os.environ['PATH']}")
     allocation = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1"}

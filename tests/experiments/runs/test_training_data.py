@@ -59,7 +59,7 @@ def test_the_audio_is_known_by_any_path_and_test_files_are_those_of_the_run(
     name: str, record: bool, workspace: Path
 ) -> None:
     make_run(workspace / "runs" / "other", "audio", record=record)
-    wanted = {f"{workspace}/audio/{name}" for name in kept(workspace / "runs" / "mine", "test")}
+    wanted = {f"{workspace}/audio/{name}" for name in files_of(workspace / "runs" / "mine", "test")}
     (workspace / "linked").symlink_to("audio")
     rows = ["path"] + [str(path.relative_to(workspace)) for path in sorted((workspace / "audio").rglob("*.wav"))]
     if name.endswith("elsewhere.csv"):
@@ -70,11 +70,11 @@ def test_the_audio_is_known_by_any_path_and_test_files_are_those_of_the_run(
     run_folder = workspace / "runs" / "other"
     assert trained_on(run_folder, named)
     codec = Codec.from_recipe("encodec_24khz", scale="laptop")
-    found = {str(one.path.resolve()) for one in data_of(run_folder, named, codec).corpus.test}
-    assert found == {path for path in wanted if name != "audio/speech" or "/speech/" in path}
+    files = {str(one.path.resolve()) for one in data_of(run_folder, named, codec).corpus.test}
+    assert files == {path for path in wanted if name != "audio/speech" or "/speech/" in path}
 
 
-def kept(folder: Path, split: str) -> list[str]:
+def files_of(folder: Path, split: str) -> list[str]:
     table = pd.read_csv(folder / "corpus.csv")
     return list(table["name"][table["split"] == split])
 
@@ -127,14 +127,14 @@ def test_a_run_that_started_from_another_was_trained_on_its_audio_too(workspace:
 
 def test_a_file_is_test_only_where_it_was_so_to_every_run(workspace: Path) -> None:
     make_run(workspace / "runs" / "other", "audio", record=False)
-    name = kept(workspace / "runs" / "mine", "test")[0]
+    name = files_of(workspace / "runs" / "mine", "test")[0]
     text = (workspace / "runs" / "mine" / "corpus.csv").read_text()
     (workspace / "runs" / "other" / "corpus.csv").write_text(text.replace(f"{name},test", f"{name},train"))
     both = known_splits([Path("runs/mine"), Path("runs/other")], "audio")
     assert both is not None
     assert both[name] == "train"
     assert sorted(n for n, split in both.items() if split == "test") == sorted(
-        kept(workspace / "runs/mine", "test")[1:]
+        files_of(workspace / "runs/mine", "test")[1:]
     )
 
 
@@ -152,7 +152,7 @@ def test_a_listening_test_plays_test_clips_of_what_was_trained_on(workspace: Pat
 def test_evaluations_of_different_splits_never_mix(workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     Codec.from_recipe("encodec_24khz", scale="laptop").save(workspace / "runs/mine/codec")
     options = ["--bitrates", "1.5", "--metrics", "si_snr", "--workers", "0"]
-    tested = kept(workspace / "runs" / "mine", "test")
+    tested = files_of(workspace / "runs" / "mine", "test")
     assert run("evaluate", "runs/mine", "--data", "audio", *options) == 0
     folder = workspace / "runs/mine/evaluation"
     assert sorted(Evaluation.load(folder).per_file["name"]) == sorted(tested)

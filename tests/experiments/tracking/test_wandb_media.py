@@ -120,9 +120,9 @@ def test_the_dashboard_says_what_is_missing(monkeypatch, capsys, tmp_path):
 @pytest.mark.filterwarnings("ignore:Pydantic V1 style")  # wandb-workspaces' own
 def test_the_workspace_groups_runs_by_short_names_over_batches():
     workspace = wandb_workspace.make_workspace("me", "codeclab", "codecs", ["quantizer", "discriminators"])
-    told = workspace._to_model().model_dump_json(by_alias=True)
+    sent = workspace._to_model().model_dump_json(by_alias=True)
     # W&B's own path to a setting: config, its key, its value.
-    assert '"grouping":[{"section":"config","name":"quantizer.value"},{"section":"config","name":"discrim' in told
+    assert '"grouping":[{"section":"config","name":"quantizer.value"},{"section":"config","name":"discrim' in sent
     for key in ("train/score_real", "valid/mel_distance", "codebooks/perplexity_.*", "speed/data_wait_share", "batch"):
-        assert key in told
+        assert key in sent
     assert "wandb_workspaces" in sys.modules

@@ -35,20 +35,20 @@ def logs(tiny, read_wandb, tmp_path_factory):
 
 
 def test_a_continued_run_is_the_same_run_and_repeats_nothing(logs):
-    found, _ = logs
-    assert len(found) == 2
-    assert len({log.run.run_id for log in found}) == 1
-    assert [sorted(log.rows) for log in found] == [[1, 2], [3, 4]]
-    assert all(step == row["batch"] for log in found for step, row in log.rows.items())
-    assert [log.exit_code for log in found] == [0, 0]
+    records, _ = logs
+    assert len(records) == 2
+    assert len({log.run.run_id for log in records}) == 1
+    assert [sorted(log.rows) for log in records] == [[1, 2], [3, 4]]
+    assert all(step == row["batch"] for log in records for step, row in log.rows.items())
+    assert [log.exit_code for log in records] == [0, 0]
 
 
 def test_every_batch_has_losses_shares_norms_scores_rates_and_codebooks(logs):
-    found, _ = logs
+    records, _ = logs
     losses = {"waveform", "spectral", "adversarial", "feature", "commitment", "discriminator"}
     state = {"generator_grad_norm", "discriminator_grad_norm", "score_real", "score_fake", "lr", "discriminator_lr"}
     books = {f"codebooks/{name}_00" for name in ("usage", "perplexity", "entropy")}
-    for log in found:
+    for log in records:
         for row in log.rows.values():
             assert {f"train/{name}" for name in losses | state | {"bitrate"}} | books <= row.keys()
             assert sum(value for key, value in row.items() if key.startswith("share/")) == pytest.approx(1, abs=1e-3)
@@ -56,35 +56,35 @@ def test_every_batch_has_losses_shares_norms_scores_rates_and_codebooks(logs):
 
 
 def test_validation_is_logged_by_bitrate_and_domain_and_keeps_the_best(logs):
-    found, _ = logs
-    row = found[0].rows[2]
+    records, _ = logs
+    row = records[0].rows[2]
     rates = ("", "@lowest")
     domains = ("", "/music-like", "/noise-like")
     assert {f"valid/{name}{r}{d}" for name in ("mel_distance", "si_snr") for r in rates for d in domains} <= row.keys()
-    metrics = found[0].metrics
+    metrics = records[0].metrics
     assert metrics["valid/mel_distance*"].summary.min
     assert metrics["valid/si_snr*"].summary.max
     assert metrics["*"].step_metric == "batch"
 
 
 def test_clips_are_there_as_audio_and_spectrograms_at_each_rate(logs):
-    found, folder = logs
+    records, folder = logs
     kinds = {"samples": "audio-file", "spectrograms": "image-file"}
-    for log in found:
+    for log in records:
         row = log.rows[max(log.rows)]
         clips = {key.split("/")[1] for key in row if key.startswith("samples/")}
         assert len(clips) == 2
-        for place, kind in kinds.items():
+        for media, kind in kinds.items():
             for clip in clips:
                 for rate in ("0.6kbps", "2.4kbps"):
-                    value = row[f"{place}/{clip}/{rate}"]
+                    value = row[f"{media}/{clip}/{rate}"]
                     assert value["_type"] == kind
                     assert list(folder.glob(f"wandb/offline-run-*/files/{value['path']}"))
 
 
 def test_settings_are_nested_and_parts_have_short_names(logs):
-    found, _ = logs
-    log = found[0]
+    records, _ = logs
+    log = records[0]
     assert log.config["quantizer"] == "ResidualVQ"
     assert log.config["discriminators"] == "MSSTFTDiscriminator"
     assert log.config["model"]["quantizer"]["codebook_size"] == 16
@@ -93,8 +93,8 @@ def test_settings_are_nested_and_parts_have_short_names(logs):
 
 
 def test_the_codec_is_an_artifact(logs):
-    found, folder = logs
-    artifact = found[1].artifacts[-1]
+    records, folder = logs
+    artifact = records[1].artifacts[-1]
     assert artifact.type == "codec"
     assert set(artifact.aliases) == {"latest", "best"}
     entries = {entry.path: entry for entry in artifact.manifest.contents}
@@ -119,9 +119,9 @@ def test_a_table_is_one_wandb_table_with_the_papers_figures_and_clips(logs, read
     assert "60.7 ± 2.8" in [cells[name] for name in cells if name.endswith(", published")]
     # W&B keeps what cells play beside the table, in the artifact it shows it from.
     (artifact,) = log.artifacts
-    kept = [entry.path for entry in artifact.manifest.contents]
-    assert "table.table.json" in kept
-    assert sum(path.startswith("media/audio/") for path in kept) == 2
+    paths = [entry.path for entry in artifact.manifest.contents]
+    assert "table.table.json" in paths
+    assert sum(path.startswith("media/audio/") for path in paths) == 2
     assert log.run.job_type == "table"
 
 
@@ -140,6 +140,6 @@ def test_both_folders_of_a_continued_run_are_found_to_sync(logs, monkeypatch):
     _, folder = logs
     monkeypatch.delenv("WANDB_MODE", raising=False)
     parts = sorted(folder.glob("wandb/offline-run-*"))
-    found = CliRunner().invoke(wandb_command, ["sync", "--dry-run", *map(str, parts)])
-    assert found.exit_code == 0, found.output
-    assert "Would sync 2 run(s)" in found.output
+    result = CliRunner().invoke(wandb_command, ["sync", "--dry-run", *map(str, parts)])
+    assert result.exit_code == 0, result.output
+    assert "Would sync 2 run(s)" in result.output

@@ -76,10 +76,10 @@ def test_a_server_that_cannot_be_used_is_found_out_at_once(logged_in, answering)
     began = time.monotonic()
     assert "cannot be reached" in server_problem()
     for status, said in ((500, "answers 500"), (503, "answers 503"), (401, "refuses the login (401)")):
-        url, asked = answering(status)
+        url, requests = answering(status)
         logged_in(url)
         assert server_problem() == f"{url} {said}"
-        ((path, login),) = asked
+        ((path, login),) = requests
         assert path == "/graphql"
         assert base64.b64decode(login.removeprefix("Basic ")) == b"api:" + b"a" * 40
     assert time.monotonic() - began < 5
@@ -99,7 +99,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(logged_in):
 def test_a_server_that_answers_but_refuses_the_run_leaves_its_id_to_the_offline_log(
     logged_in, answering, tmp_path, capsys
 ):
-    url, asked = answering(404)
+    url, requests = answering(404)
     logged_in(url)
     assert server_problem() is None
     (tmp_path / "run" / "wandb" / "offline-run-20260101_000000-known123").mkdir(parents=True)
@@ -109,7 +109,7 @@ def test_a_server_that_answers_but_refuses_the_run_leaves_its_id_to_the_offline_
         run.finish()
     finally:
         wandb.teardown()
-    assert len(asked) > 1, "W&B itself asked, too"
+    assert len(requests) > 1, "W&B itself asked, too"
     assert (run.id, run.offline) == ("known123", True)
     said = capsys.readouterr().err
     assert "returned error 404" in said
@@ -143,18 +143,18 @@ def test_the_codebooks_figures_are_those_of_the_statistics(build):
     cli = build("encodec_24khz", 1)
     outputs = []
 
-    class Keep(lightning.Callback):
+    class Record(lightning.Callback):
         def on_train_batch_end(self, trainer, pl_module, output, batch, batch_idx):
             outputs.append(StepOutput.of(output))
 
-    cli.trainer.callbacks.append(Keep())
+    cli.trainer.callbacks.append(Record())
     cli.execute()
     logged = (cli.folder.metrics).read_text().splitlines()
     row = dict(zip(logged[0].split(","), logged[1].split(","), strict=True))
     expected = codebook_statistics(outputs[0].codes, outputs[0].sizes)
     for name, values in expected.items():
-        found = torch.tensor([float(row[f"codebooks/{name}_{k:02d}"]) for k in range(len(values))])
-        assert torch.allclose(found, values.float(), atol=1e-6)
+        result = torch.tensor([float(row[f"codebooks/{name}_{k:02d}"]) for k in range(len(values))])
+        assert torch.allclose(result, values.float(), atol=1e-6)
 
 
 def test_wandb_is_offline_unless_the_user_is_logged_in(monkeypatch, tmp_path):

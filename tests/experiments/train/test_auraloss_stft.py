@@ -42,10 +42,10 @@ def test_multi_resolution_is_the_packages_for_each_signal(settings: dict[str, fl
 def test_gradients_are_the_packages() -> None:
     fake, real = pair(1, 1)
     losses = (PackageMultiResolution(sample_rate=RATE), MultiResolutionSTFTLoss(RATE))
-    expected, found = (
+    expected, result = (
         torch.autograd.grad(loss(given := fake.clone().requires_grad_(), real), given) for loss in losses
     )
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-8)
 
 
 def test_sum_and_difference_is_the_packages() -> None:

@@ -88,14 +88,14 @@ def test_the_running_means_survive_a_checkpoint(tmp_path):
         gradients = {name: torch.randn(2, 1, 9, generator=generator) for name in ("x", "y")}
         return balancer.combine(gradients, {"x": 1.0, "y": 2.0})
 
-    kept = Balancer(decay=0.9)
+    saved = Balancer(decay=0.9)
     for k in range(3):
-        step(kept, k)
-    torch.save(kept.state_dict(), tmp_path / "state.pt")
+        step(saved, k)
+    torch.save(saved.state_dict(), tmp_path / "state.pt")
     resumed = Balancer(decay=0.9)
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     fresh = Balancer(decay=0.9)
-    expected = step(kept, 3)
+    expected = step(saved, 3)
     assert torch.equal(step(resumed, 3), expected)
     assert not torch.allclose(step(fresh, 3), expected, rtol=1e-3)
 

@@ -44,11 +44,11 @@ def test_compiling_changes_neither_results_nor_names(recipe, watched):
     assert torch._functorch.config.donated_buffer  # another training in this process finds torch as it was
     playing = [quick.model.codec, quick.model.discriminators_of(0).ensemble]
     codes = [m.forward.__code__ for player in playing for m in player.modules() if m._compiled_call_impl is not None]
-    kept = [len(_debug_get_cache_entry_list(code)) for code in codes]
+    graphs = [len(_debug_get_cache_entry_list(code)) for code in codes]
     # The compiler keeps eight graphs a code object and then gives up: no two modules may share one.
     assert len(set(codes)) == len(codes)
-    assert sum(kept) > 8
-    assert all(0 < count < 8 for count in kept)
+    assert sum(graphs) > 8
+    assert all(0 < count < 8 for count in graphs)
     assert after.states[-1].keys() == before.states[-1].keys()
     for (player, step, ours), (_, _, theirs) in zip(after.gradients, before.gradients, strict=True):
         assert ours.keys() == theirs.keys(), (player, step)

@@ -241,10 +241,10 @@ def test_graphs_are_compared_with_two_eager_trainings(tiny, tmp_path, monkeypatc
     flags = tiny("encodec_24khz", 6, **ONE_KIND, **SHARED)
     to = tmp_path / "compared.json"
     graphs_equal_eager.main(["--to", str(to), "--batches", "5", *flags, f"--runs={tmp_path}"])
-    found = json.loads(to.read_text())
-    assert (found["batches"], found["replays"]) == (5, 5 - WARM_UP)
-    assert {"discriminator", "spectral", "commitment", "generator_grad_norm"} <= found["differences"].keys()
-    assert set(map(tuple, found["differences"].values())) == {(0, 0)}
+    result = json.loads(to.read_text())
+    assert (result["batches"], result["replays"]) == (5, 5 - WARM_UP)
+    assert {"discriminator", "spectral", "commitment", "generator_grad_norm"} <= result["differences"].keys()
+    assert set(map(tuple, result["differences"].values())) == {(0, 0)}
     assert [file.name for file in tmp_path.iterdir()] == ["compared.json"]
     rows, others = [{"a": 2.0, "b": 0.0}, {"a": -4.0, "b": 0.0}], [{"a": 2.0, "b": 0.5}, {"a": -3.0, "b": 0.0}]
     assert graphs_equal_eager.largest_differences(rows, others) == {"a": 0.25, "b": 0.5}

@@ -45,9 +45,9 @@ def test_the_run_stops_and_the_same_command_continues_it(spoiled_run, tmp_path):
     assert status == 1
     assert "not finite at batch 3: waveform is nan, generator_grad_norm is nan" in message
     assert "spectral is" not in message
-    kept = folder / "non_finite_batch_3.safetensors"
-    assert str(kept) in message
-    assert torch.equal(load_file(kept)["audio"], batches[-1])
+    file = folder / "non_finite_batch_3.safetensors"
+    assert str(file) in message
+    assert torch.equal(load_file(file)["audio"], batches[-1])
     checkpoint = folder / "checkpoints" / "last.ckpt"
     assert f"last good checkpoint is {checkpoint}" in message
     state = torch.load(checkpoint, weights_only=True)

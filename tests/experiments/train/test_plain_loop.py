@@ -172,9 +172,9 @@ def residual_vq(quantizer: ResidualVQ, latent: Tensor, n_codebooks: int, codes: 
         entries: Any = codebook.entries
         vectors = residual.detach().transpose(1, 2).flatten(0, 1)
         assert_nearest(vectors, entries, chosen.flatten())
-        found = entries[chosen].transpose(1, 2)
-        commitments.append(((residual - found) ** 2).mean())
-        residual, output = residual - found, output + found
+        result = entries[chosen].transpose(1, 2)
+        commitments.append(((residual - result) ** 2).mean())
+        residual, output = residual - result, output + result
         learn(codebook, vectors, chosen.flatten())
     return latent + (output - latent).detach(), {"commitment": mean(commitments)}
 
@@ -207,10 +207,10 @@ def factorized_vq(quantizer: FactorizedVQ, latent: Tensor, n_codebooks: Tensor, 
         entries = stage.codebook.weight  # type: ignore[union-attr]
         seen = F.normalize(projected.detach().transpose(1, 2)[used].flatten(0, 1))
         assert_nearest(seen, F.normalize(entries.detach()), chosen[used].flatten())  # type: ignore[arg-type]
-        found = stage.codebook(chosen).transpose(1, 2)  # type: ignore[operator]
-        commitments.append((((projected - found.detach()) ** 2).mean((1, 2)) * used).mean())
-        codebooks.append((((projected.detach() - found) ** 2).mean((1, 2)) * used).mean())
-        passed = stage.out_proj(projected + (found - projected).detach())  # type: ignore[operator]
+        result = stage.codebook(chosen).transpose(1, 2)  # type: ignore[operator]
+        commitments.append((((projected - result.detach()) ** 2).mean((1, 2)) * used).mean())
+        codebooks.append((((projected.detach() - result) ** 2).mean((1, 2)) * used).mean())
+        passed = stage.out_proj(projected + (result - projected).detach())  # type: ignore[operator]
         output = output + passed * used[:, None, None]
         residual = residual - passed
     return output, {"commitment": total(commitments), "codebook": total(codebooks)}
@@ -338,7 +338,7 @@ def test_fifty_batches_have_the_losses_of_a_plain_loop(recipe: str, order: str, 
     trainer.fit(model, DataLoader(audio, batch_size=ITEMS))  # type: ignore[arg-type]
     assert len(recorder.seen) == BATCHES
     for index, seen in enumerate(recorder.seen):
-        found = plain.train(index, seen)
-        assert found.keys() == seen.figures.keys()
-        for name, value in found.items():
+        result = plain.train(index, seen)
+        assert result.keys() == seen.figures.keys()
+        for name, value in result.items():
             assert seen.figures[name] == pytest.approx(value, **tolerance(name, index)), f"{name} of batch {index}"

@@ -98,11 +98,11 @@ def test_a_checkpoint_goes_on_with_the_next_batch(trainer: Callable[..., lightni
 
     assert len(whole.audio) == 4
     assert [len(batches.audio) for batches in (first, rest)] == [2, 2]
-    for expected, found in zip(whole.audio, [*first.audio, *rest.audio], strict=True):
-        assert torch.equal(expected, found)
+    for expected, result in zip(whole.audio, [*first.audio, *rest.audio], strict=True):
+        assert torch.equal(expected, result)
     for name, value in straight.state_dict().items():
-        found = continued.state_dict()[name]
-        assert found == value if isinstance(value, dict) else torch.equal(found, value), name
+        result = continued.state_dict()[name]
+        assert result == value if isinstance(value, dict) else torch.equal(result, value), name
     assert module.start_batch == 0  # the next training begins anew
 
 
@@ -119,8 +119,8 @@ def test_an_experiment_is_loaded_from_its_checkpoint_alone(
     assert loaded.weights == trained.weights
     assert loaded.seed == trained.seed
     audio = torch.randn(1, 1, 800, generator=torch.Generator().manual_seed(1))
-    expected, found = trained.deployed_codec.eval(), loaded.deployed_codec.eval()
-    assert torch.equal(expected.decode(expected.encode(audio)), found.decode(found.encode(audio)))
+    expected, result = trained.deployed_codec.eval(), loaded.deployed_codec.eval()
+    assert torch.equal(expected.decode(expected.encode(audio)), result.decode(result.encode(audio)))
     loaded.train()
     trainer(4).fit(loaded, data(), ckpt_path=tmp_path / "a.ckpt", weights_only=True)
     assert CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt", seed=7).seed == 7
@@ -202,6 +202,6 @@ def test_a_spectral_loss_is_rebuilt_too(trainer: Callable[..., lightning.Trainer
     fitted = trainer(1)
     fitted.fit(experiment(spectral_loss=loss, weights=LossWeights(spectral=1.0)), data())
     fitted.save_checkpoint(tmp_path / "a.ckpt")
-    found = CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt").spectral_loss
-    assert type(found) is MultiScaleMelLoss
-    assert found.sample_rate == RATE
+    result = CodecExperiment.load_from_checkpoint(tmp_path / "a.ckpt").spectral_loss
+    assert type(result) is MultiScaleMelLoss
+    assert result.sample_rate == RATE

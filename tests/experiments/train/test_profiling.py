@@ -79,12 +79,12 @@ def test_without_a_listener_no_clock_is_read(rehearsal, monkeypatch) -> None:
 
 
 def test_batches_are_timed_undisturbed_unless_they_are_taken_apart(rehearsal, monkeypatch) -> None:
-    asked = []
-    monkeypatch.setattr(profiling, "now", lambda device=None: float(len(asked.append(device) or asked)))
+    calls = []
+    monkeypatch.setattr(profiling, "now", lambda device=None: float(len(calls.append(device) or calls)))
     timer = BatchTimer()
     rehearsal("encodec_24khz", timer, 2)
     # The start; then each batch's start, for which no device is waited for, and its end.
-    assert [device is not None for device in asked] == [True, False, True, False, True]
+    assert [device is not None for device in calls] == [True, False, True, False, True]
     assert timer.waited == timer.worked == [1.0, 1.0]
     assert timer.parts.seconds == {}
 

@@ -49,12 +49,12 @@ def test_both_players_learn(recipe, order, precision, gpu, watched, differing):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_batch_gives_the_gradients_of_a_cpu(recipe, exact_gpu, watched):
-    found = {}
-    for name, place in (("cpu", {}), ("gpu", HERE)):
+    gradients = {}
+    for name, device in (("cpu", {}), ("gpu", HERE)):
         settings = {"model__update_order": "joint", "model__discriminator_probability": 1}
-        _, watch = watched(recipe, 1, name=name, **settings, **place)
-        found[name] = watch.gradients
-    for (player, _, ours), (_, _, theirs) in zip(found["cpu"], found["gpu"], strict=True):
+        _, watch = watched(recipe, 1, name=name, **settings, **device)
+        gradients[name] = watch.gradients
+    for (player, _, ours), (_, _, theirs) in zip(gradients["cpu"], gradients["gpu"], strict=True):
         assert ours.keys() == theirs.keys()
         for name, gradient in ours.items():
             error = (theirs[name].cpu() - gradient).norm() / gradient.norm().clamp(min=1e-6)
@@ -88,14 +88,14 @@ def test_replayed_batches_train_as_eager_ones(recipe, order, precision, exact_gp
     runs = {}
     for name, graphs in (("eager", "false"), ("again", "false"), ("graphs", "true")):
         cli = build(recipe, 20, name=name, model__cuda_graphs=graphs, **flags)
-        kept = KeepNumbers()
-        cli.trainer.callbacks.insert(0, kept)
+        numbers = KeepNumbers()
+        cli.trainer.callbacks.insert(0, numbers)
         cli.execute()
-        runs[name] = kept
+        runs[name] = numbers
     assert runs["graphs"].replays == 20 - WARM_UP
     scale = largest_differences(runs["eager"].rows, runs["again"].rows)
-    found = largest_differences(runs["eager"].rows, runs["graphs"].rows)
-    for name, difference in found.items():
+    result = largest_differences(runs["eager"].rows, runs["graphs"].rows)
+    for name, difference in result.items():
         assert difference <= max(10 * scale[name], 1e-3 if precision == "32-true" else 2e-2), name
 
 
@@ -123,9 +123,9 @@ def test_a_run_that_stopped_goes_on(recipe, gpu, build):
 def test_batches_are_timed_and_memory_is_the_gpus(gpu, monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)
-    found = measure(["--config", "encodec_24khz", "--scale", "laptop", *TINY.split()], batches=2, warm_up=2)
-    assert 0 < found.memory == torch.cuda.max_memory_allocated() / 2**30
-    assert sum(found.shares.values()) == pytest.approx(1)
+    result = measure(["--config", "encodec_24khz", "--scale", "laptop", *TINY.split()], batches=2, warm_up=2)
+    assert 0 < result.memory == torch.cuda.max_memory_allocated() / 2**30
+    assert sum(result.shares.values()) == pytest.approx(1)
 
 
 def test_rows_of_a_table_share_a_gpu(gpu, monkeypatch, tmp_path, capfd):

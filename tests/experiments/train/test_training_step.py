@@ -88,10 +88,10 @@ def test_ensembles_of_bandwidths_start_differently(build):
 def test_the_averaged_codec_is_the_one_deployed(watched):
     cli, watch = watched("encodec_24khz", 3, model__average_decay=0.9)
     for name, _ in cli.model.codec.named_parameters():
-        kept = watch.states[0][f"codec.{name}"]
+        average = watch.states[0][f"codec.{name}"]
         for decay, state in zip((1 / 10, 2 / 11, 3 / 12), watch.states[1:], strict=True):
-            kept = decay * kept + (1 - decay) * state[f"codec.{name}"]
-        torch.testing.assert_close(cli.model.average.get_parameter(name), kept)
+            average = decay * average + (1 - decay) * state[f"codec.{name}"]
+        torch.testing.assert_close(cli.model.average.get_parameter(name), average)
     deployed = cli.model.deployed_codec
     assert deployed is cli.model.average
     assert deployed.quantizer.codebooks[0].entries.equal(cli.model.codec.quantizer.codebooks[0].entries)

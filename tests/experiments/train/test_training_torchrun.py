@@ -84,8 +84,8 @@ def test_a_signal_to_one_machine_stops_both_and_the_same_commands_go_on(nodes, t
     for agent in agents:
         agent.wait(120)
     assert output(logs).count("broken: stopped after batch") == 1
-    kept = last(tmp_path / "broken")["global_step"]
-    assert kept >= 10
+    stored = last(tmp_path / "broken")["global_step"]
+    assert stored >= 10
 
     agents, logs = nodes("broken", 100_000)
-    await_text(f"broken: continuing after batch {kept}", agents, logs)
+    await_text(f"broken: continuing after batch {stored}", agents, logs)

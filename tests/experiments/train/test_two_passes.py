@@ -53,20 +53,20 @@ def test_outputs_and_gradients_are_those_of_two_passes(network, lengths):
     outputs = two_passes(network, first, second)
     for one, other in zip(outputs, plain, strict=True):
         assert torch.equal(one, other)
-    found = gradients_of(network, outputs)
+    result = gradients_of(network, outputs)
     for name, gradient in expected.items():
         if gradient is None:
-            assert found[name] is None, name
+            assert result[name] is None, name
         else:
-            torch.testing.assert_close(found[name], gradient)
+            torch.testing.assert_close(result[name], gradient)
     assert not parametrize._cache
 
 
 def test_gradients_reach_the_audio(network):
     audio = torch.randn(2, 1, 40, requires_grad=True)
     (expected,) = torch.autograd.grad(network(audio).sum(), audio)
-    (found,) = torch.autograd.grad(two_passes(network, audio.detach(), audio)[1].sum(), audio)
-    torch.testing.assert_close(found, expected)
+    (result,) = torch.autograd.grad(two_passes(network, audio.detach(), audio)[1].sum(), audio)
+    torch.testing.assert_close(result, expected)
 
 
 def test_one_operation_adds_the_gradients_of_all_weights():

@@ -11,10 +11,10 @@ RECIPES = ["encodec_24khz", "dac_44khz"]
 def gradients_of_first_batch(watched, recipe, **settings):
     """Every gradient that the first batch's steps used, by name."""
     _, watch = watched(recipe, 1, **settings)
-    found = {}
+    collected = {}
     for _, _, gradients in watch.gradients:
-        found |= gradients
-    return found
+        collected |= gradients
+    return collected
 
 
 def assert_same(left, right, rtol=1e-4):
@@ -41,10 +41,12 @@ def test_orders_agree_on_what_the_discriminators_learn(recipe, watched):
     settings = {"model__discriminator_probability": 1}
     joint = gradients_of_first_batch(watched, recipe, name="a", model__update_order="joint", **settings)
     first = gradients_of_first_batch(watched, recipe, name="b", model__update_order="discriminator_first", **settings)
-    discriminators = [{n: g for n, g in found.items() if n.startswith("discriminators.")} for found in (joint, first)]
+    discriminators = [
+        {n: g for n, g in gradients.items() if n.startswith("discriminators.")} for gradients in (joint, first)
+    ]
     assert discriminators[0]
     assert_same(*discriminators)
-    generators = [{n: g for n, g in found.items() if n.startswith("codec.")} for found in (joint, first)]
+    generators = [{n: g for n, g in gradients.items() if n.startswith("codec.")} for gradients in (joint, first)]
     assert any(not torch.allclose(generators[0][n], generators[1][n], rtol=1e-3) for n in generators[0])
 
 
@@ -94,7 +96,7 @@ def test_parts_of_a_balanced_batch_keep_its_size(watched):
     settings = {"model__update_order": "joint", "model__discriminator_probability": 0, "model__weights__commitment": 0}
     whole = gradients_of_first_batch(watched, "encodec_24khz", name="a", **settings)
     parts = gradients_of_first_batch(watched, "encodec_24khz", name="b", model__accumulate=4, **settings)
-    norms = [torch.stack([g.norm() for g in found.values()]).norm() for found in (whole, parts)]
+    norms = [torch.stack([g.norm() for g in gradients.values()]).norm() for gradients in (whole, parts)]
     assert 0.5 < float(norms[1] / norms[0]) < 2
 
 

@@ -15,7 +15,7 @@ def lines(rate: float, n: int, kbps: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=ENTROPY_COLUMNS)
 
 
-def kept(folder: Path) -> dict[tuple[str, float, str], tuple[int, float]]:
+def stored(folder: Path) -> dict[tuple[str, float, str], tuple[int, float]]:
     table = pd.read_csv(folder / "entropy.csv")
     return {(r.domain, r.bitrate_kbps, r.coder): (r.n, r.kbps) for r in table.itertuples()}
 
@@ -29,8 +29,8 @@ def test_another_bitrate_is_added_and_of_one_the_figures_of_more_clips_stay(tmp_
     assert len(entropy_text(whole).splitlines()) == 6
     keep_entropy(lines(12.0, 1, 9.0), BASIS, tmp_path)  # of fewer clips
     keep_entropy(lines(4.0, 2, 3.6), BASIS, tmp_path)  # of as many, later
-    assert len(kept(tmp_path)) == 8
-    assert set(kept(tmp_path).values()) == {(4, 11.0), (2, 3.6)}
+    assert len(stored(tmp_path)) == 8
+    assert set(stored(tmp_path).values()) == {(4, 11.0), (2, 3.6)}
 
 
 def test_figures_of_another_model_or_split_are_moved_aside(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_figures_of_another_model_or_split_are_moved_aside(tmp_path: Path) -> No
     (aside,) = tmp_path.glob("entropy-*.csv")
     assert said == f"the earlier figures are of other codes, audio or coders, and are now in {aside}"
     assert set(pd.read_csv(aside)["bitrate_kbps"]) == {12.0}
-    assert {rate for _, rate, _ in kept(tmp_path)} == {4.0}
+    assert {rate for _, rate, _ in stored(tmp_path)} == {4.0}
 
 
 def test_what_an_older_version_wrote_is_moved_aside(tmp_path: Path) -> None:

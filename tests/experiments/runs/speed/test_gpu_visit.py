@@ -97,8 +97,8 @@ def visited(machine: Machine, tmp_path: Path, carried: bool = True) -> tuple[dic
 
 
 def test_what_fails_or_is_stopped_leaves_the_results_of_the_others(machine: Machine, tmp_path: Path) -> None:
-    found, page = visited(machine, tmp_path)
-    failures = {part["name"]: part["failure"] for part in found["parts"]}
+    result, page = visited(machine, tmp_path)
+    failures = {part["name"]: part["failure"] for part in result["parts"]}
     graphs = [f"one kind of batch, {how}" for how in ("eager", "CUDA graphs")]
     assert {name for name, why in failures.items() if "CUDA out of memory" in why} == {
         f"EnCodec 24 kHz, {size}, {precision}"
@@ -108,14 +108,14 @@ def test_what_fails_or_is_stopped_leaves_the_results_of_the_others(machine: Mach
     assert failures.pop("CUDA tests") == "OutOfTimeError: stopped after 140 s"
     assert [why for why in failures.values() if "CUDA out of memory" not in why] == [""] * 12
     # DAC at two sizes and precisions, both loops in turns, and with graphs and without
-    assert len(found["results"]) == 10
-    assert found["graphs_equal_eager"]["replays"] == 20
-    assert found["results"][2]["speedup_over_first"] == {"step": 0.97}
-    assert found["tests"] == {"passed": 2, "failed": 1}
-    assert found["training"]["batches"] == 812
-    (figure,) = found["training"]["evaluation"]
+    assert len(result["results"]) == 10
+    assert result["graphs_equal_eager"]["replays"] == 20
+    assert result["results"][2]["speedup_over_first"] == {"step": 0.97}
+    assert result["tests"] == {"passed": 2, "failed": 1}
+    assert result["training"]["batches"] == 812
+    (figure,) = result["training"]["evaluation"]
     assert (figure["metric"], figure["mean"]) == ("visqol_audio", "3.25")
-    assert {"date", "commit", "machine", "script"} <= found.keys()
+    assert {"date", "commit", "machine", "script"} <= result.keys()
 
     lines = page.splitlines()
     table = lines[lines.index(HEADER.splitlines()[0]) :][:8]
@@ -142,10 +142,10 @@ def test_what_fails_or_is_stopped_leaves_the_results_of_the_others(machine: Mach
 
 def test_each_part_leaves_its_results_before_the_next_begins(machine, tmp_path, monkeypatch) -> None:
     seen: list[int] = []
-    keep = Visit.keep
+    save = Visit.keep
 
     def watched(self: Visit, outcomes) -> None:
-        keep(self, outcomes)
+        save(self, outcomes)
         seen.append(len(json.loads((tmp_path / "out" / "visit.json").read_text())["parts"]))
 
     monkeypatch.setattr(Visit, "keep", watched)
@@ -154,10 +154,10 @@ def test_each_part_leaves_its_results_before_the_next_begins(machine, tmp_path, 
 
 
 def test_a_missing_checkout_is_said(machine: Machine, tmp_path: Path) -> None:
-    found, page = visited(machine, tmp_path, carried=False)
+    result, page = visited(machine, tmp_path, carried=False)
     checkout = tmp_path / "peers" / "descript-audio-codec"
     assert f"| beside the released DAC | 0 | FileNotFoundError: {checkout} was not carried along |" in page
-    assert len(found["results"]) == 8
+    assert len(result["results"]) == 8
 
 
 def test_the_parts_share_less_than_nine_minutes(tmp_path: Path) -> None:
@@ -222,17 +222,17 @@ def test_the_whole_way_on_a_cpu(tmp_path: Path) -> None:
         [*words, "--peers", str(tmp_path / "none"), "--seconds", "900"], env=environment, capture_output=True, text=True
     )
     log = (tmp_path / "log.txt").read_text()
-    found = json.loads((tmp_path / "visit.json").read_text())
-    failed = [part["name"] for part in found["parts"] if part["failure"]]
+    result = json.loads((tmp_path / "visit.json").read_text())
+    failed = [part["name"] for part in result["parts"] if part["failure"]]
     assert failed == ["beside the released DAC"], run.stdout + run.stderr + log
     assert run.returncode == 1
-    assert [entry["info"]["recipe"] for entry in found["results"]] == ["dac_44khz_ablation", "encodec_24khz"]
-    assert set(found["tests"]) == {"skipped"} or torch.cuda.is_available()
-    assert found["training"]["batches"] == 2
-    assert {row["metric"] for row in found["training"]["evaluation"]} == {"mel_distance", "si_snr"}
-    kept = {file.name for file in tmp_path.iterdir()}
-    assert "codec.tar.0" in kept
+    assert [entry["info"]["recipe"] for entry in result["results"]] == ["dac_44khz_ablation", "encodec_24khz"]
+    assert set(result["tests"]) == {"skipped"} or torch.cuda.is_available()
+    assert result["training"]["batches"] == 2
+    assert {row["metric"] for row in result["training"]["evaluation"]} == {"mel_distance", "si_snr"}
+    names = {file.name for file in tmp_path.iterdir()}
+    assert "codec.tar.0" in names
     # As many parts as its size needs.
-    assert {name for name in kept if not name.startswith("codec.tar.")} == {
+    assert {name for name in names if not name.startswith("codec.tar.")} == {
         *("log.txt", "tests.txt", "visit.json", "visit.md")
     }
