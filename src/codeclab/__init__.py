@@ -51,15 +51,11 @@ _PUBLIC = {
     for alias in node.names
     if alias.asname
 }
-_FILES = (
-    *("codecs/*.py", "quantizers/*.py", "discriminators/*.py", "benchmarks/baselines/*.py", "experiments/data/*.py"),
-    *("experiments/train/losses/*.py", "experiments/train/rate_sampling.py", "experiments/train/balancer.py"),
-)
-"""Where parts are; those derived from these classes, at any depth, are here by name, and so are the classes."""
 _BASES = (
     *("Encoder", "Decoder", "Quantizer", "Discriminator", "AdversarialLoss", "FeatureLoss", "ReconstructionLoss"),
     *("RateSampling", "Balancer", "Augmentation", "Sampling", "Baseline"),
 )
+"""Parts are derived from these classes, at any depth, and are here by name, and so are the classes."""
 
 __all__ = ["__version__", *_PUBLIC]
 
@@ -69,8 +65,9 @@ def _part_names() -> dict[str, str]:
     """The module of each part's class; no part is imported."""
     # Imported here, so that ``import codeclab`` stays instant.
     from codeclab.codecs.io.defined_classes import defined_classes, with_derived
+    from codeclab.codecs.io.part_files import BASELINES, CODEC_PARTS, DATA_PARTS, TRAINING_PARTS
 
-    classes = defined_classes(_FILES)
+    classes = defined_classes((*CODEC_PARTS, *TRAINING_PARTS, *DATA_PARTS, *BASELINES))
     baselines = [name for name, one in classes.items() if "transcode" in one.methods]
     parts = with_derived([*_BASES, *baselines], classes)
     modules = {name: classes[name].module for name in parts if name in classes and not name.startswith("_")}
