@@ -44,7 +44,8 @@ class Evaluation:
     @property
     def summary(self) -> DataFrame:
         """Means per domain, bitrate and metric, as ``summarize`` gives them, with the metrics of the codes added."""
-        wanted = [METRICS[name] for name in self.info["metrics"] if METRICS[name].of_codes]
+        # One of a file of the user's that was not imported is unknown here, and its scores are in `per_file`.
+        wanted = [METRICS[name] for name in self.info["metrics"] if name in METRICS and METRICS[name].of_codes]
         is_sum = self.codebooks["codebook"] == TOGETHER
         alone = self.codebooks[~is_sum]
         codebooks = dict(list(alone.groupby(["domain", "bitrate_kbps"])))

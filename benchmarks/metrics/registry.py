@@ -1,6 +1,7 @@
 """Every metric by name: each file of this folder declares its own, and a user's file likewise."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,13 +118,13 @@ def declared_in(file: Path) -> Iterator[tuple[int, Metric]]:
         ValueError: a value of a declaration is not a literal.
     """
     text = file.read_text(encoding="utf-8")
-    if "@metric(" not in text:
+    if not re.search(r"^@(codeclab\.)?metric\(", text, re.MULTILINE):
         return  # most of the time here is the parser's
     for measure in ast.parse(text).body:
         if not isinstance(measure, ast.FunctionDef | ast.ClassDef):
             continue
         for call in measure.decorator_list:
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == "metric":
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("metric", "codeclab.metric"):
                 try:
                     values = [ast.literal_eval(value) for value in call.args]
                     named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}

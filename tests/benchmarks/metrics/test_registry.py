@@ -14,11 +14,10 @@ from codeclab.codecs.io.python_file import run_file
 
 ROOT = Path(__file__).resolve().parents[3]
 PEAK_ERROR = """
-from codeclab.benchmarks.metrics.registry import metric
-
+import codeclab
 import {package}
 
-@metric("Peak error", higher_is_better=False, form=".3f")
+@codeclab.metric("Peak error", higher_is_better=False, form=".3f")
 def peak_error(reference, estimate, sample_rate):
     return float((reference - estimate).abs().max())
 """
