@@ -6,9 +6,9 @@ python examples/own_metric.py
 import torch
 
 import codeclab
-from codeclab.benchmarks.metrics.registry import Metric
 
 
+@codeclab.metric("Crest factor, error", higher_is_better=False, unit="dB")
 def crest_error(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: int) -> float:
     """How far the crest factor (peak over RMS, dB) of an estimate ``[C, N]`` is from its original's, in dB."""
 
@@ -16,12 +16,6 @@ def crest_error(reference: torch.Tensor, estimate: torch.Tensor, sample_rate: in
         return 20 * torch.log10(audio.abs().max() / audio.square().mean().sqrt().clamp(min=1e-9))
 
     return float((crest(estimate) - crest(reference)).abs())
-
-
-# Metrics are named by module and function, so that they are imported when they are first used.
-codeclab.METRICS["crest_error"] = Metric(
-    "crest_error", "Crest factor, error", False, ".2f", "dB", f"{__name__}:crest_error"
-)
 
 
 def main(clips: int = 6) -> codeclab.Evaluation:

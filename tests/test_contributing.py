@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.experiments.cli import main
 from codeclab.experiments.runner.read import TABLES, read_table
 from codeclab.experiments.runs.build import CodecCLI, build
 
-TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- tested: (.+?) -->\n```\w+\n(.*?)```", TEXT, re.DOTALL))
 FILES = {name.split(", ")[0]: name.split(", ")[1] for name in BLOCKS if ", " in name}
 SMALL = ["--trainer.max_steps", "1", "--data.batch_size", "2", "--data.seconds", "0.2", "--data.valid_clips", "1",
@@ -34,6 +38,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     yield tmp_path
     for name in FILES.values():
         sys.modules.pop(Path(name).stem, None)
+    METRICS.pop("peak_error", None)
     # The parts made here leave the lists of known parts with the last reference to them.
     gc.collect()
 
@@ -51,7 +56,7 @@ def trained(title: str) -> CodecCLI:
 def test_every_fenced_example_is_tested() -> None:
     assert len(BLOCKS) == TEXT.count("\n```") // 2
     assert {title.split(", ")[0].removesuffix(" command") for title in BLOCKS} == {
-        "quantizer", "contract", "discriminator", "recipe", "row",
+        "quantizer", "contract", "discriminator", "loss", "metric", "recipe", "row",
     }  # fmt: skip
 
 
@@ -72,6 +77,32 @@ def test_the_contract_of_the_quantizer_passes(workspace: Path) -> None:
 def test_a_discriminator_is_trained(workspace: Path) -> None:
     discriminators = trained("discriminator").model.discriminators[0].discriminators
     assert [type(discriminator).__name__ for discriminator in discriminators][-1] == "WaveDiscriminator"
+
+
+@pytest.mark.slow
+def test_a_loss_is_trained(workspace: Path) -> None:
+    assert type(trained("loss").model.waveform_loss).__name__ == "WaveformL2"
+
+
+@pytest.mark.parametrize("title", ["loss", "metric"])
+def test_the_contract_of_the_loss_and_of_the_metric_passes(title: str, workspace: Path) -> None:
+    name = {"loss": "WaveformL2", "metric": "peak_error"}[title]
+    command = [*(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"), str(ROOT / "tests/test_contracts.py")]
+    command += ["--codeclab-import", str(workspace / FILES[title]), "-k", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert f"{ {'loss': 5, 'metric': 2}[title] } passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_metric_is_measured(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program, *words = shlex.split(block("metric command"))
+    assert program == "codeclab"
+    with pytest.raises(SystemExit, match="^0$"):
+        main([*words, "--clips", "2", "--seconds", "1", "--bitrates", "6", "--output", "measured"])
+    assert "Peak error" in capsys.readouterr().out
+    METRICS.pop("peak_error")
+    summary = Evaluation.load("measured").summary  # in a process that did not import the metric
+    (mean,) = summary.query("metric == 'peak_error' and domain == 'all'")["mean"]
+    assert 0 < mean < 2
 
 
 @pytest.mark.slow

@@ -2,11 +2,14 @@
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+import codeclab
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
 from codeclab.experiments.config.files import RECIPES, names
@@ -14,6 +17,7 @@ from codeclab.experiments.runner.read import TABLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = sorted((ROOT / "docs" / "api").glob("*.md"))
 PART_FLAGS = ("--model.", "--data.", "--trainer.")
 SUBCOMMANDS = ("data", "mushra")
 
@@ -86,3 +90,44 @@ def test_the_readme_can_be_read_in_a_minute_and_its_python_runs(
     exec(code, scope)
     assert scope["audio"].shape == (1, 1, 4001)
     assert (tmp_path / "my-codec" / "model.safetensors").is_file()
+
+
+def documented() -> set[str]:
+    """What the pages of reference are made from: modules, and single names of modules."""
+    return {name for page in REFERENCE for name in re.findall(r"^::: (\S+)$", page.read_text(), re.M)}
+
+
+def defined_at(name: str) -> str:
+    """The full name of what ``codeclab`` offers under a name; that of its function for a metric."""
+    if entry := codeclab.METRICS.get(name):
+        return str(entry.function or entry.of_set or entry.codes).replace(":", ".")
+    value = getattr(codeclab, name)
+    module = getattr(value, "__module__", "codeclab.benchmarks.metrics.registry")  # METRICS is a dict
+    return f"{module}.{getattr(value, '__qualname__', name)}"
+
+
+def test_every_public_name_is_on_a_page_of_reference() -> None:
+    on_pages = documented()
+    names = {defined_at(name) for name in dir(codeclab) if not name.startswith("_")}
+    assert sorted(name for name in names if not {name, name.rpartition(".")[0]} & on_pages) == []
+
+
+def test_every_contract_is_on_a_page_of_reference() -> None:
+    files = (ROOT / "experiments" / "contracts").glob("[!_]*.py")
+    assert {f"codeclab.experiments.contracts.{file.stem}" for file in files} <= documented()
+
+
+def test_pages_of_reference_are_in_the_menu_and_of_what_exists() -> None:
+    class Loader(yaml.SafeLoader):
+        """Reads mkdocs.yml, whose tags are of no interest here."""
+
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
+    menu = yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]
+    (reference,) = (entry["Reference"] for entry in menu if "Reference" in entry)
+    assert {page for entry in reference for page in entry.values()} == {f"api/{page.name}" for page in REFERENCE}
+    for name in documented():
+        try:
+            import_module(name)
+        except ModuleNotFoundError:
+            module, _, member = name.rpartition(".")
+            assert hasattr(import_module(module), member), name

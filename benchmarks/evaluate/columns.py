@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from codeclab.benchmarks.metrics.registry import METRICS, Metric
+from codeclab.benchmarks.metrics.metric import Metric
+from codeclab.benchmarks.metrics.registry import METRICS
 
 LANGUAGE_MODEL = "our figures need a language model for each run: codeclab table NAME --fit-lm RECIPE"
 LISTENING_TEST = "our figures need a listening test: codeclab mushra"

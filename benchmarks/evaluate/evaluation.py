@@ -44,16 +44,16 @@ class Evaluation:
     @property
     def summary(self) -> DataFrame:
         """Means per domain, bitrate and metric, as ``summarize`` gives them, with the metrics of the codes added."""
-        wanted = [name for name in self.info["metrics"] if METRICS[name].of_codes]
+        # One of a file of the user's that was not imported is unknown here, and its scores are in `per_file`.
+        wanted = [METRICS[name] for name in self.info["metrics"] if name in METRICS and METRICS[name].of_codes]
         is_sum = self.codebooks["codebook"] == TOGETHER
         alone = self.codebooks[~is_sum]
-        bits = {key: group["entropy_bits"].astype(float) for key, group in alone.groupby(["domain", "bitrate_kbps"])}
+        codebooks = dict(list(alone.groupby(["domain", "bitrate_kbps"])))
         rows = []
-        for line in self.codebooks[is_sum].itertuples():
-            own = bits[line.domain, line.bitrate_kbps]
-            figures = {"bitrate_efficiency": line.efficiency, "codebook_usage": line.usage}
-            figures |= {"codebook_entropy": own.mean(), "token_perplexity": (2**own).mean()}
-            rows += [(line.domain, line.bitrate_kbps, name, figures[name], float("nan"), line.n, 0) for name in wanted]
+        for _, line in self.codebooks[is_sum].iterrows():
+            group = line["domain"], line["bitrate_kbps"]
+            scores = {metric.name: metric.score_of_codes(codebooks[group], line) for metric in wanted}
+            rows += [(*group, name, score, float("nan"), line["n"], 0) for name, score in scores.items()]
         rows += [
             (domain, bitrate, name, value, float("nan"), n, failed)
             for domain, bitrate, name, value, n, failed in self.info.get("sets", [])

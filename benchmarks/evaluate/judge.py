@@ -13,7 +13,8 @@ import codeclab
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.benchmarks.evaluate.scoring import Pending, Scorer
-from codeclab.benchmarks.metrics.registry import METRICS, Metric
+from codeclab.benchmarks.metrics.metric import Metric
+from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.wording import counted
 
 IN_FLIGHT_PER_WORKER = 8

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from codeclab.benchmarks.evaluate.visqol_scores import ViSQOLScores
-from codeclab.benchmarks.metrics.registry import Metric
+from codeclab.benchmarks.metrics.metric import Metric
 from codeclab.benchmarks.metrics.visqol import prepare
 from codeclab.benchmarks.metrics.visqol_port import RATES, Mapping, start_worker
 from codeclab.codecs.loudness import loudness_matched, measure_lufs

@@ -6,7 +6,7 @@ from typing import Any
 from codeclab.benchmarks.evaluate.judge import Decoded
 from codeclab.benchmarks.evaluate.statistics import domains_of
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.benchmarks.metrics.registry import Metric
+from codeclab.benchmarks.metrics.metric import Metric
 
 
 class SetStatistics:

@@ -1,4 +1,4 @@
-"""Distances between two signals, ``[C, N]`` both, a file each; ``registry`` names them.
+"""Distances between two signals, ``[C, N]`` both, a file each, which declares it; ``registry`` finds them.
 
 May import: codecs, quantizers.
 """

@@ -1,10 +1,9 @@
 """DNSMOS: listeners' scores of speech in noise, estimated from the decoded audio alone, through ``speechmos``."""
 
-from functools import partial
-
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.optional import Requirements, mono
+from codeclab.benchmarks.metrics.registry import metric
 
 REQUIREMENTS = Requirements(("speechmos", "onnxruntime", "librosa"))
 SAMPLE_RATE = 16000
@@ -33,12 +32,50 @@ def dnsmos_scores(reference: Tensor, estimate: Tensor, sample_rate: int) -> dict
     return {name: float(scores[name]) for name in ("ovrl_mos", "sig_mos", "bak_mos", "p808_mos")}
 
 
-def dnsmos(reference: Tensor, estimate: Tensor, sample_rate: int, score: str) -> float:
-    """One of DNSMOS's scores by its name in ``dnsmos_scores``, which has the arguments and errors."""
-    return dnsmos_scores(reference, estimate, sample_rate)[score]
+@metric(
+    "DNSMOS (overall)",
+    higher_is_better=True,
+    name="dnsmos",
+    requirements="REQUIREMENTS",
+    shared=("dnsmos_scores", "ovrl_mos"),
+    order=62,
+)
+def dnsmos_overall(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """DNSMOS of the whole sound (P.835); else as ``dnsmos_scores``."""
+    return dnsmos_scores(reference, estimate, sample_rate)["ovrl_mos"]
 
 
-dnsmos_overall = partial(dnsmos, score="ovrl_mos")
-dnsmos_signal = partial(dnsmos, score="sig_mos")
-dnsmos_background = partial(dnsmos, score="bak_mos")
-dnsmos_p808 = partial(dnsmos, score="p808_mos")
+@metric(
+    "DNSMOS (speech)",
+    higher_is_better=True,
+    requirements="REQUIREMENTS",
+    shared=("dnsmos_scores", "sig_mos"),
+    order=62,
+)
+def dnsmos_signal(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """DNSMOS of the speech in the sound (P.835); else as ``dnsmos_scores``."""
+    return dnsmos_scores(reference, estimate, sample_rate)["sig_mos"]
+
+
+@metric(
+    "DNSMOS (background)",
+    higher_is_better=True,
+    requirements="REQUIREMENTS",
+    shared=("dnsmos_scores", "bak_mos"),
+    order=62,
+)
+def dnsmos_background(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """DNSMOS of the background (P.835); else as ``dnsmos_scores``."""
+    return dnsmos_scores(reference, estimate, sample_rate)["bak_mos"]
+
+
+@metric(
+    "DNSMOS (P.808)",
+    higher_is_better=True,
+    requirements="REQUIREMENTS",
+    shared=("dnsmos_scores", "p808_mos"),
+    order=62,
+)
+def dnsmos_p808(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
+    """DNSMOS under ITU-T P.808; else as ``dnsmos_scores``."""
+    return dnsmos_scores(reference, estimate, sample_rate)["p808_mos"]

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from codeclab.benchmarks.metrics.optional import Requirements, mono
+from codeclab.benchmarks.metrics.registry import metric
 
 REQUIREMENTS = Requirements(
     ("transformers",),
@@ -55,6 +56,15 @@ def frechet_distance(first: Moments, second: Moments) -> float:
     return float((mean - other_mean).square().sum() + covariance.trace() + other.trace() - 2 * mixed)
 
 
+@metric(
+    "Fréchet audio distance",
+    higher_is_better=False,
+    form=".3g",
+    name="frechet_audio_distance",
+    of="set",
+    requirements="REQUIREMENTS",
+    order=66,
+)
 class FrechetAudioDistance:
     """The distance of decoded clips from their originals, group by group; lower is better, 0 for equal sets.
 

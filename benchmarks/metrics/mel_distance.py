@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from codeclab.benchmarks.metrics.registry import metric
 from codeclab.benchmarks.metrics.signals import check_pair
 from codeclab.benchmarks.metrics.spectral_distance import distance_from
 from codeclab.codecs.layers.mel import MelSpectrogram, joined_spectra
@@ -96,6 +97,7 @@ class MelDistance(nn.Module):
 _distance_at = lru_cache(maxsize=8)(MelDistance)
 
 
+@metric("Mel distance", higher_is_better=False, prepared="mel_distance_from", matched_too=True, order=30)
 def mel_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Mel distance of DAC's tables (section 4.4: the loss of section 3.5); lower is better, 0 for equal signals.
 

@@ -6,11 +6,13 @@ from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.optional import Requirements, mono
+from codeclab.benchmarks.metrics.registry import metric
 
 REQUIREMENTS = Requirements(("pesq",))
 RATES: dict[Literal["nb", "wb"], int] = {"nb": 8000, "wb": 16000}
 
 
+@metric("PESQ (wideband)", higher_is_better=True, name="pesq", requirements="REQUIREMENTS", order=60)
 def pesq_wideband(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Wideband PESQ (P.862.2), MOS-LQO of 1 to about 4.64, higher is better; channels averaged, at 16 kHz.
 
@@ -25,6 +27,7 @@ def pesq_wideband(reference: Tensor, estimate: Tensor, sample_rate: int) -> floa
     return _pesq(reference, estimate, sample_rate, "wb")
 
 
+@metric("PESQ (narrowband)", higher_is_better=True, requirements="REQUIREMENTS", order=60)
 def pesq_narrowband(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Narrowband PESQ (P.862.1), of 1 to about 4.55, at 8 kHz; else as ``pesq_wideband``."""
     return _pesq(reference, estimate, sample_rate, "nb")

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
+from codeclab.benchmarks.metrics.registry import metric
 from codeclab.benchmarks.metrics.signals import check_pair, is_silent
 
 SMALLEST = 1e-8
 
 
+@metric("SI-SDR", higher_is_better=True, unit="dB", order=21)
 @torch.no_grad()
 def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """SI-SDR in dB, higher is better; infinite where the estimate is a scaled reference.
@@ -40,6 +42,7 @@ def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     return float(10 * ratio.log10().mean())
 
 
+@metric("SI-SDR, negated", higher_is_better=False, unit="dB", order=22)
 @torch.no_grad()
 def si_sdr_negated(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """SI-SDR as DAC's evaluation script stores it: its negative in dB, lower is better.

@@ -2,9 +2,11 @@
 
 from torch import Tensor
 
+from codeclab.benchmarks.metrics.registry import metric
 from codeclab.benchmarks.metrics.si_sdr import si_sdr
 
 
+@metric("SI-SNR", higher_is_better=True, unit="dB", order=20)
 def si_snr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """SI-SNR in dB, higher is better (Luo and Mesgarani 2019; the tables of EnCodec).
 

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.optional import Requirements, mono
+from codeclab.benchmarks.metrics.registry import metric
 
 REQUIREMENTS = Requirements(("resemblyzer", "librosa", "webrtcvad"))
 SAMPLE_RATE = 16000
 
 
+@metric("Speaker similarity", higher_is_better=True, form=".3f", requirements="REQUIREMENTS", order=63)
 def speaker_similarity(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Cosine of two voices' embeddings, at most 1, higher is better; of speech, channels averaged, at 16 kHz.
 

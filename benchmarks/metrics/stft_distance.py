@@ -6,6 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from codeclab.benchmarks.metrics.registry import metric
 from codeclab.benchmarks.metrics.signals import check_pair
 from codeclab.benchmarks.metrics.spectral_distance import distance_from
 from codeclab.codecs.layers.stft import STFT
@@ -63,6 +64,7 @@ class STFTDistance(nn.Module):
 _distance = lru_cache(maxsize=2)(STFTDistance)
 
 
+@metric("STFT distance", higher_is_better=False, prepared="stft_distance_from", matched_too=True, order=31)
 def stft_distance(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """STFT distance as DAC's released code has it: windows 2048 and 512; lower is better, 0 for equal signals.
 
@@ -86,6 +88,7 @@ def stft_distance_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor]
     return distance_from(_distance(), reference)
 
 
+@metric("STFT log distance", higher_is_better=False, prepared="stft_distance_log_from", order=32)
 def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """STFT distance as DAC's text has it (section 4.4): log10 magnitudes alone, not squared; else as ``stft_distance``.
 

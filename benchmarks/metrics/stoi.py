@@ -6,10 +6,12 @@ from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.optional import Requirements, mono
+from codeclab.benchmarks.metrics.registry import metric
 
 REQUIREMENTS = Requirements(("pystoi",))
 
 
+@metric("STOI", higher_is_better=True, form=".3f", requirements="REQUIREMENTS", order=61)
 def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Short-time objective intelligibility, at most 1, higher is better; through ``pystoi``, which works at 10 kHz.
 
@@ -26,6 +28,7 @@ def stoi(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     return _stoi(reference, estimate, sample_rate, extended=False)
 
 
+@metric("Extended STOI", higher_is_better=True, form=".3f", name="estoi", requirements="REQUIREMENTS", order=61)
 def stoi_extended(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Extended STOI, for noise that comes and goes; else as ``stoi``."""
     return _stoi(reference, estimate, sample_rate, extended=True)

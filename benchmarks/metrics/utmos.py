@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from codeclab.benchmarks.metrics.optional import Requirements, mono
+from codeclab.benchmarks.metrics.registry import metric
 
 SAMPLE_RATE = 16000
 REQUIREMENTS = Requirements(
@@ -17,6 +18,7 @@ REQUIREMENTS = Requirements(
 )
 
 
+@metric("UTMOS", higher_is_better=True, requirements="REQUIREMENTS", order=65)
 @torch.no_grad()
 def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """UTMOS (strong learner), 1 to 5, higher is better; channels averaged, at 16 kHz.

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
+from codeclab.benchmarks.metrics.registry import metric
 from codeclab.benchmarks.metrics.visqol_port import RATES, Mapping, score
 from codeclab.codecs.resample import resample
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@metric("ViSQOL (audio, 48 kHz, SVR)", higher_is_better=True, mapping="svr", order=10)
 def visqol_audio(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """ViSQOL's audio mode: 48 kHz, 32 bands, support-vector mapping; for music and sound in general.
 
@@ -34,6 +36,14 @@ def visqol_audio(reference: Tensor, estimate: Tensor, sample_rate: int) -> float
     return _visqol(reference, estimate, sample_rate, "svr")
 
 
+@metric(
+    "ViSQOL (audio, 48 kHz, SVR, swapped)",
+    higher_is_better=True,
+    mapping="svr",
+    swapped=True,
+    matched_too=True,
+    order=13,
+)
 def visqol_audio_swapped(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """``visqol_audio`` with the original as the degraded signal, as DAC's evaluation script calls it; see there.
 
@@ -42,6 +52,7 @@ def visqol_audio_swapped(reference: Tensor, estimate: Tensor, sample_rate: int) 
     return _visqol(estimate, reference, sample_rate, "svr")
 
 
+@metric("ViSQOL (speech, 16 kHz, lattice)", higher_is_better=True, mapping="lattice", order=11)
 def visqol_speech(
     reference: Tensor, estimate: Tensor, sample_rate: int, mapping: Literal["lattice", "exponential"] = "lattice"
 ) -> float:
@@ -68,6 +79,7 @@ def visqol_speech(
     return _visqol(reference, estimate, sample_rate, mapping)
 
 
+@metric("ViSQOL (speech, 16 kHz, exponential)", higher_is_better=True, mapping="exponential", order=12)
 def visqol_speech_exponential(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """``visqol_speech`` under the mapping "exponential", which some papers report; see there."""
     return _visqol(reference, estimate, sample_rate, "exponential")

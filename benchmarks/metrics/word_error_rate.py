@@ -8,6 +8,7 @@ from torch import Tensor
 
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.optional import Requirements, mono
+from codeclab.benchmarks.metrics.registry import metric
 
 REQUIREMENTS = Requirements(
     ("jiwer", "transformers"),
@@ -16,6 +17,7 @@ REQUIREMENTS = Requirements(
 )
 
 
+@metric("Word error rate", higher_is_better=False, form=".1%", requirements="REQUIREMENTS", order=64)
 def word_error_rate(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """Word error rate of the decoded speech against what the same recognizer hears in the original, lower is better.
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from codeclab.benchmarks.evaluate.scoring import Scorer
-from codeclab.benchmarks.metrics.registry import Metric, metrics_named
+from codeclab.benchmarks.metrics.metric import Metric
+from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.speed.machine import machine_rows, machine_tasks
 from codeclab.benchmarks.speed.timed import Timed
 from codeclab.codecs.timing import in_turns

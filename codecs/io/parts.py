@@ -2,20 +2,21 @@
 
 import inspect
 import json
-import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import nn
 
 from codeclab.codecs.base import Decoder, Encoder
+from codeclab.codecs.io.part_files import CODEC_PARTS, modules_of
+from codeclab.codecs.wording import did_you_mean
 from codeclab.quantizers.base import Quantizer
 
 ROLES: dict[str, type[nn.Module]] = {"encoder": Encoder, "quantizer": Quantizer, "decoder": Decoder}
 """Roles of a codec's parts, and the base class of each."""
 
-PACKAGES = ("codeclab.codecs", "codeclab.quantizers")
+Part = TypeVar("Part", bound=type)
 
 RENAMED_PARTS: dict[str, str] = {}
 """Current short names of parts, by former short name."""
@@ -31,11 +32,14 @@ class UnknownPartError(ValueError):
     """No part has this name; the message lists the known names."""
 
 
-def import_modules(packages: Sequence[str]) -> None:
-    """Import every module of ``packages``, which makes the classes in them known."""
-    for package in packages:
-        for module in pkgutil.iter_modules(import_module(package).__path__):
-            import_module(f"{package}.{module.name}")
+def import_parts_of(patterns: Iterable[str]) -> None:
+    """Import files that define parts, which makes their classes known.
+
+    Args:
+        patterns: glob patterns of files, from ``part_files``.
+    """
+    for module in modules_of(patterns):
+        import_module(module)
 
 
 def concrete_subclasses(base: type) -> list[type]:
@@ -62,7 +66,7 @@ def known_parts(role: str, parts: Sequence[type] = ()) -> dict[str, type[nn.Modu
     Raises:
         ValueError: different classes share a name, and none of them is in ``parts``.
     """
-    import_modules(PACKAGES)
+    import_parts_of(CODEC_PARTS)
     given = {part.__name__: part for part in parts if issubclass(part, ROLES[role])}
     classes: dict[str, type[nn.Module]] = {}
     for part in concrete_subclasses(ROLES[role]):
@@ -75,6 +79,26 @@ def known_parts(role: str, parts: Sequence[type] = ()) -> dict[str, type[nn.Modu
     return classes | given
 
 
+def part_named(name: str, known: Mapping[str, Part], unknown: str, advice: str) -> Part:
+    """The class that a short name, or a full one with its module, means.
+
+    Args:
+        name: name of a class.
+        known: classes by short name.
+        unknown: beginning of the message for an unknown name, such as "no encoder 'Nope'".
+        advice: end of that message, how to make a class of one's own known.
+
+    Raises:
+        UnknownPartError: there is no such class; the message has the closest name, and lists the known ones.
+    """
+    for part in known.values():
+        if _path(part) == name:
+            return part
+    if name not in known:
+        raise UnknownPartError(f"{unknown}{did_you_mean(name, known)}; there are: {', '.join(sorted(known))}{advice}")
+    return known[name]
+
+
 def find_part(role: str, name: str, parts: Sequence[type] = ()) -> type[nn.Module]:
     """The class of a role by its short name, or by a former name.
 
@@ -83,12 +107,8 @@ def find_part(role: str, name: str, parts: Sequence[type] = ()) -> type[nn.Modul
     """
     known = known_parts(role, parts)
     name = name if name in known else RENAMED_PARTS.get(name, name)
-    if name not in known:
-        raise UnknownPartError(
-            f"no {role} is called {name!r}; there are: {', '.join(sorted(known))} "
-            "(for your own parts: --import FILE.py on the command line, `parts` in Python)"
-        )
-    return known[name]
+    advice = " (for your own parts: --import FILE.py on the command line, `parts` in Python)"
+    return part_named(name, known, f"no {role} is called {name!r}", advice)
 
 
 def arguments_of(part: nn.Module) -> dict[str, Any]:

@@ -46,11 +46,11 @@ def run(command: str, argv: list[str]) -> int:
     try:
         if (options.run is None) == (options.baseline is None):
             raise RecipeError("name one thing to measure: a run, or a --baseline")
+        import_files(options.imports)
         entropy_alone = options.entropy and options.metrics is None
         settings = measuring_settings(options, options.metrics or DEFAULT_METRICS)
         if options.entropy and not of_this_package:
             raise RecipeError("--entropy is for a codec of this package, whose coders it measures; name a run")
-        import_files(options.imports)
         if options.baseline:
             subject = Subject(options.baseline[0], read_baseline(options.baseline))
         else:

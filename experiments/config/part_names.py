@@ -4,11 +4,14 @@ import ast
 from functools import cache
 
 from codeclab.codecs.io.defined_classes import ROOT, DefinedClass, defined_classes, with_derived
+from codeclab.codecs.io.part_files import CODEC_PARTS, DATA_PARTS, TRAINING_PARTS
 
-FOLDERS = ("codecs", "quantizers", "discriminators", "experiments/data", "experiments/train")
 REGISTRY = ROOT / "benchmarks" / "baselines" / "registry.py"
 OWNERS = {"model": "CodecExperiment", "data": "AudioData"}
 """For each section of flags, the class that takes their values."""
+
+OWNER_FILES = ("experiments/train/module.py", "experiments/data/module.py")
+"""Files that define those classes."""
 
 INTERNAL = ("Ensemble",)
 """Classes that derive from a part's base but are put together by the trainer, not chosen."""
@@ -17,7 +20,7 @@ INTERNAL = ("Ensemble",)
 @cache
 def _known() -> dict[str, DefinedClass]:
     """The classes of the package's parts, and those that take them."""
-    return defined_classes([f"{folder}/**/*.py" for folder in FOLDERS])
+    return defined_classes((*CODEC_PARTS, *TRAINING_PARTS, *DATA_PARTS, *OWNER_FILES))
 
 
 def parts_of(base: str) -> list[str]:

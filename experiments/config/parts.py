@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 from jsonargparse import get_loader
 
-from codeclab.codecs.io.parts import concrete_subclasses
+from codeclab.codecs.io.part_files import DATA_PARTS
+from codeclab.codecs.io.parts import UnknownPartError, concrete_subclasses, import_parts_of, part_named
 from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.moved import moved
@@ -55,6 +56,7 @@ def all_slots() -> dict[str, type]:
     from codeclab.experiments.train.module import CodecExperiment
 
     import_parts()
+    import_parts_of(DATA_PARTS)
     bases = {f"model.{name}": base for name, base in slots(CodecExperiment).items()}
     return bases | {f"data.{name}": base for name, base in slots(AudioData).items()}
 
@@ -72,14 +74,11 @@ def find_part(slot: str, base: type, name: str) -> type | None:
     """
     if name in ("null", "None"):
         return None
-    known, name = subclasses(base), moved(name)
-    for part in known.values():
-        if f"{part.__module__}.{part.__qualname__}" == name:
-            return part
-    if name not in known:
-        raise RecipeError(f"no {slot.rpartition('.')[2]} {name!r}{did_you_mean(name, known)}; there are: "
-                          f"{', '.join(known)} (--import FILE.py brings your own)")  # fmt: skip
-    return known[name]
+    name, kind = moved(name), slot.rpartition(".")[2]
+    try:
+        return part_named(name, subclasses(base), f"no {kind} {name!r}", " (--import FILE.py brings your own)")
+    except UnknownPartError as error:
+        raise RecipeError(str(error)) from None
 
 
 def refuse_linked(setting: str) -> None:

@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.registry import METRICS, Metric
+from codeclab.benchmarks.metrics.metric import Metric
+from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.experiments.contracts.base import noise
 
 RATE = 16000

@@ -1,31 +1,21 @@
-"""The packages of parts, and an experiment's parts as plain values, from which a checkpoint rebuilds them."""
+"""The parts of training, and an experiment's parts as plain values, from which a checkpoint rebuilds them."""
 
 import dataclasses
 import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
-from codeclab.codecs.io.parts import concrete_subclasses, import_modules
-
-PART_PACKAGES = (
-    "codeclab.codecs",
-    "codeclab.quantizers",
-    "codeclab.discriminators",
-    "codeclab.experiments.train.losses",
-)
-PART_MODULES = ("codeclab.experiments.train.rate_sampling", "codeclab.experiments.train.balancer")
+from codeclab.codecs.io.part_files import CODEC_PARTS, TRAINING_PARTS
+from codeclab.codecs.io.parts import concrete_subclasses, import_parts_of, part_named
 
 PLAIN = (str, int, float, bool, type(None))
 
 
 def import_parts() -> None:
-    """Import every module that defines parts, which makes their classes known."""
-    import_modules(PART_PACKAGES)
-    for module_name in PART_MODULES:
-        import_module(module_name)
+    """Import every module that defines parts of a codec or of its training, which makes their classes known."""
+    import_parts_of((*CODEC_PARTS, *TRAINING_PARTS))
 
 
 def describe(value: Any) -> Any:
@@ -80,12 +70,8 @@ def _rebuilt(value: Any, annotation: Any) -> Any:
 
 def _class_named(name: str, bases: list[type]) -> type:
     known = {part.__name__: part for base in bases for part in [base, *concrete_subclasses(base)]}
-    if name not in known:
-        raise ValueError(
-            f"no part is called {name!r}; there are: {', '.join(sorted(known))}. If it is one of yours, import its "
-            "file before you load the checkpoint"
-        )
-    return known[name]
+    advice = ". If it is one of yours, import its file before you load the checkpoint"
+    return part_named(name, known, f"no part is called {name!r}", advice)
 
 
 def _annotation(owner: Callable[..., Any], name: str) -> Any:

@@ -19,6 +19,7 @@ __version__ = "0.2.0"
 if TYPE_CHECKING:  # the one list of public names and their modules: _PUBLIC is read from it
     from codeclab.benchmarks.evaluate.evaluation import Evaluation as Evaluation
     from codeclab.benchmarks.metrics.registry import METRICS as METRICS
+    from codeclab.benchmarks.metrics.registry import metric as metric
     from codeclab.codecs.codec import Codec as Codec
     from codeclab.codecs.codec import Codes as Codes
     from codeclab.experiments.data.module import AudioData as AudioData
@@ -50,57 +51,51 @@ _PUBLIC = {
     for alias in node.names
     if alias.asname
 }
-_FILES = (
-    *("codecs/*.py", "quantizers/*.py", "discriminators/*.py", "benchmarks/baselines/*.py", "experiments/data/*.py"),
-    *("experiments/train/losses/*.py", "experiments/train/rate_sampling.py", "experiments/train/balancer.py"),
-)
-"""Where parts are; those derived from these classes, at any depth, are here by name, and so are the classes."""
 _BASES = (
     *("Encoder", "Decoder", "Quantizer", "Discriminator", "AdversarialLoss", "FeatureLoss", "ReconstructionLoss"),
     *("RateSampling", "Balancer", "Augmentation", "Sampling", "Baseline"),
 )
-_METRICS = "codeclab.benchmarks.metrics.registry"
+"""Parts are derived from these classes, at any depth, and are here by name, and so are the classes."""
 
 __all__ = ["__version__", *_PUBLIC]
 
 
 @cache
 def _part_names() -> dict[str, str]:
-    """The module of each part's class, and of the metrics; nothing is imported."""
+    """The module of each part's class; no part is imported."""
     # Imported here, so that ``import codeclab`` stays instant.
-    from codeclab.codecs.io.defined_classes import ROOT, defined_classes, with_derived
+    from codeclab.codecs.io.defined_classes import defined_classes, with_derived
+    from codeclab.codecs.io.part_files import BASELINES, CODEC_PARTS, DATA_PARTS, TRAINING_PARTS
 
-    classes = defined_classes(_FILES)
+    classes = defined_classes((*CODEC_PARTS, *TRAINING_PARTS, *DATA_PARTS, *BASELINES))
     baselines = [name for name, one in classes.items() if "transcode" in one.methods]
     parts = with_derived([*_BASES, *baselines], classes)
     modules = {name: classes[name].module for name in parts if name in classes and not name.startswith("_")}
-    registry = ROOT.joinpath(*_METRICS.split(".")[1:]).with_suffix(".py")
-    for node in ast.walk(ast.parse(registry.read_text(encoding="utf-8"))):
-        # The name comes first, as in Metric("name", ...), or after a module, as in _other("module", "name", ...).
-        if not isinstance(node, ast.Call):
-            continue
-        position = {"Metric": 0, "_visqol": 0, "_dnsmos": 0, "_other": 1, "_distance": 1}.get(ast.unparse(node.func))
-        if position is not None and isinstance(node.args[position], ast.Constant):
-            modules[str(ast.literal_eval(node.args[position]))] = _METRICS
     return modules
+
+
+def _metrics() -> dict[str, Any]:
+    """The metrics that have a name here; those at the original's loudness are in ``METRICS`` alone."""
+    from codeclab.benchmarks.metrics.registry import METRICS
+
+    return {name: entry for name, entry in METRICS.items() if not entry.matched}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that ``import codeclab`` stays instant."""
     module = _PUBLIC.get(name)
     if module is None and not name.startswith("_"):
+        if entry := _metrics().get(name):
+            return entry.load() if entry.per_file else entry
         module = _part_names().get(name)
     if module is None:
         raise AttributeError(
             f"module 'codeclab' has no attribute {name!r}; it has {', '.join(sorted(_PUBLIC))}, and every part, loss "
             "and metric by its name: see dir(codeclab)"
         )
-    if module == _METRICS and name != "METRICS":
-        metric = import_module(module).METRICS[name]
-        return metric.load() if metric.per_file else metric
     return getattr(import_module(module), name)
 
 
 def __dir__() -> list[str]:
     """All public names, parts and metrics included."""
-    return sorted({*__all__, *_part_names()})
+    return sorted({*__all__, *_part_names(), *_metrics()})
