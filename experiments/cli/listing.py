@@ -10,8 +10,9 @@ from rich.text import Text
 
 from codeclab.benchmarks.evaluate.console import console
 from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml, table_path
-from codeclab.experiments.config.sizes import size_flags
+from codeclab.experiments.config.sizes import sizes_at
 from codeclab.experiments.config.table_rows import rows_of
+from codeclab.experiments.config.words import read_words
 
 HELP = {
     "recipes": "usage: codeclab recipes\n\nLists the recipes: what each trains, at which rates. Train one with "
@@ -37,7 +38,8 @@ def made_of(row: Mapping[str, Any]) -> str:
         return f"recipe, not trained: {row['recipe']}"
     if row.get("only_published"):
         return "the paper's figures only"
-    return shlex.join([*row["flags"], *size_flags(row["flags"], row.get("sizes") or {}, {})])
+    sizes = sizes_at(read_words(row["flags"]).configs, row.get("sizes") or {}, {})
+    return shlex.join([*row["flags"], *(word for name, size in sizes.items() for word in (f"--{name}", str(size)))])
 
 
 def list_recipes() -> None:

@@ -11,6 +11,7 @@ from codeclab.benchmarks.tables.render import print_table
 from codeclab.experiments.cli.options.table import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.scales import read_scale
+from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.runner.draft import TableRequest
 from codeclab.experiments.runner.fit_language_model import read_language_model
@@ -54,6 +55,7 @@ def run(command: str, argv: list[str]) -> int:
     """``codeclab table``; returns the exit status: 0 when every row was made."""
     options, extra = make_parser().parse_known_args(argv)
     try:
+        words = read_words(extra)
         spec = read_table(options.name)
         chosen = choose_rows(spec, options.rows)
         scale = options.scale or spec.scale
@@ -79,7 +81,7 @@ def run(command: str, argv: list[str]) -> int:
         runs=options.runs,
         workers=choose_workers(options.workers, slots),
         seeds=options.seeds,
-        extra=tuple(extra),
+        extra=words,
         alone=bool(slots) or elsewhere,
         on_cores=None in slots,
         elsewhere=elsewhere,
