@@ -12,7 +12,7 @@ from codeclab.codecs.entropy.container import ContainerError
 from codeclab.codecs.entropy.container_reader import Damage
 from codeclab.codecs.entropy.live_coder import LiveCoder
 from codeclab.codecs.entropy.live_settings import LiveSettings
-from codeclab.codecs.layers.layer_stream import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotCausalError
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.code_files import note_precision
 from codeclab.experiments.cli.options.stream import make_parser
@@ -55,9 +55,8 @@ def run(command: str, argv: list[str]) -> int:
             flush=True,
         )
         return _pipe(live, options.direction)
-    except NotStreamableError as error:
-        message = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
-        print(f"codeclab stream: {message}", file=sys.stderr)
+    except NotCausalError as error:
+        print(f"codeclab stream: {error.message('--lookahead')}", file=sys.stderr)
         return 2
     except ContainerError as error:
         print(f"codeclab stream: the input cannot be read: {error}", file=sys.stderr)

@@ -23,6 +23,7 @@ from codeclab.experiments.data.left_out import refuse_too_many
 from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
 from codeclab.experiments.data.once import warn_once
+from codeclab.experiments.data.readers import Readers
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
@@ -69,6 +70,7 @@ class AudioData(LightningDataModule):
         start_batch: the batch that the loader begins with.
         kept_splits: splits of files by name, from the start of a continued run; None draws them.
         split_floor: see ``assign_splits``.
+        readers: the loaders' processes.
 
     Raises:
         ValueError: a size is not positive or the seed is negative.
@@ -120,6 +122,7 @@ class AudioData(LightningDataModule):
         self.start_batch = 0
         self.kept_splits: dict[str, str] | None = None
         self.split_floor = True
+        self.readers = Readers()
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -169,6 +172,10 @@ class AudioData(LightningDataModule):
         """Continue with the batch that ``state_dict`` stored."""
         self.start_batch = state_dict["next_batch"]
 
+    def on_exception(self, exception: BaseException) -> None:
+        """Note which of the loaders' processes have died, before Lightning ends the others."""
+        self.readers.look()
+
     def teardown(self, stage: str) -> None:
         """The next training begins with its first batch, unless it continues another."""
         if stage == "fit":
@@ -197,6 +204,7 @@ class AudioData(LightningDataModule):
             prefetch_factor=2 if workers > 0 else None,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker,
+            multiprocessing_context=self.readers.context if workers > 0 else None,
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -240,15 +248,17 @@ class AudioData(LightningDataModule):
         clips = self.clips(split)
         padded = PaddedClips(clips, round(clips.longest * self.sample_rate))
         per_device = self.batch_size * self.seconds / self._rank_and_world()[1]
+        workers = min(self._count_workers(), 2)
         # A DistributedSampler, so that Lightning puts none of its own, which would share out and repeat clips.
         return DataLoader(
             padded,
             batch_size=max(int(per_device / clips.longest), 1),
             sampler=DistributedSampler(padded, num_replicas=1, rank=0, shuffle=False),
-            num_workers=min(self._count_workers(), 2),
+            num_workers=workers,
             collate_fn=collate_clips,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker,
+            multiprocessing_context=self.readers.context if workers > 0 else None,
         )
 
     def clips(self, split: str) -> Clips:
