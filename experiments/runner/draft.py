@@ -15,6 +15,7 @@ import torch
 
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.recipes import codec_settings
 from codeclab.experiments.config.words import Words
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
@@ -84,6 +85,7 @@ class Draft:
 
     Attributes:
         row: row of the table.
+        codec_settings: settings of a codec that is only built; None for other rows.
         jobs: one a seed; none where the row only shows the paper's figures, or cannot be made.
         left: batches still to train, by job.
         seconds: time of a batch, s; None where none was timed.
@@ -95,6 +97,7 @@ class Draft:
     """
 
     row: RowSpec
+    codec_settings: dict[str, Any] | None = None
     jobs: list[Job] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     seconds: float | None = None
@@ -134,6 +137,8 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
             clips |= {SPLIT: request.split} if request.split != "test" else {}
             job = Job(request.of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
             draft.jobs, draft.left = [job], [0]
+        elif row.kind == "recipe":
+            draft.codec_settings = codec_settings(str(row.recipe))
     except ValueError as error:
         return Draft(row, error=str(error))
     except Exception as error:  # one row's fault, whatever it is, must not stop the others
