@@ -14,13 +14,10 @@ from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.config.typed import Flag, typed_words
-from codeclab.experiments.data.named import without_synthetic
-from codeclab.experiments.runner.draft import TableRequest
-from codeclab.experiments.runner.fit_language_model import read_language_model
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runs.build import build_typed
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
 from codeclab.experiments.runs.process import Notes
@@ -186,22 +183,16 @@ def table(
     if min(jobs, 1 if seeds is None else seeds) < 1:
         raise RecipeError(f"jobs and seeds should be 1 or more; they are {jobs} and {seeds}")
     spec = read_table(str(name))
-    folder = without_synthetic(str(data) if data is not None else spec.data)
-    language_model = read_language_model(fit_lm, spec, folder)
-    scale = scale or spec.scale
     slots = [None] * jobs if jobs > 1 else []
-    request = TableRequest(
+    request = TableRequest.of(
         spec,
-        scale,
-        data=folder,
+        data=None if data is None else str(data),
+        scale=scale,
+        seeds=seeds,
+        fit_lm=fit_lm,
         runs=str(runs),
-        workers=workers,
-        seeds=seeds or (read_scale(scale)["seeds"] if scale else 1),
         extra=typed_words(flags),
-        alone=bool(slots),
-        on_cores=bool(slots),
-        language_model=language_model,
-    )
+    ).on(slots, workers)
     notes = Notes()
     drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)
     launcher = launcher_here(Path(runs), slots, notes)

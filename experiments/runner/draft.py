@@ -7,7 +7,7 @@ drafts the rows anew, and the runs' folders say what is left to do.
 """
 
 import gc
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.recipes import codec_settings
 from codeclab.experiments.config.words import Words
-from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.fit_language_model import refusal
 from codeclab.experiments.runner.job import Job, slug
-from codeclab.experiments.runner.spec import TableSpec, words_at
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.timing import batch_seconds
 from codeclab.experiments.runs.build import CodecCLI, build_typed
 from codeclab.experiments.runs.dry_run import parameters
@@ -31,52 +30,6 @@ from codeclab.experiments.tracking.describe_run import MadeFor
 
 FLOAT = 4
 """Bytes of a number in a checkpoint."""
-
-
-@dataclass(frozen=True)
-class TableRequest:
-    """The command's request for every row.
-
-    Attributes:
-        spec: the table.
-        scale: name of the scale; None leaves the recipes' own sizes.
-        data: folder of audio; None is the synthetic corpus.
-        runs: folder of runs.
-        workers: processes for ViSQOL.
-        seeds: number of trainings of each row.
-        extra: flags of ``codeclab fit`` for every row, parsed.
-        alone: a row has one device unless its flags request more, however many the machine has.
-        on_cores: rows have a share of the cores each, and so no processes of their own that read audio.
-        elsewhere: rows run on other machines, which may have programs or devices that this one lacks.
-        split: part of the data that rows which are not trained are measured on.
-        language_model: recipe of the one that is trained on each trained row's codes; None trains none.
-    """
-
-    spec: TableSpec
-    scale: str | None = None
-    data: str | None = None
-    runs: str = "runs"
-    workers: int = 2
-    seeds: int = 1
-    extra: Words = field(default_factory=Words)
-    alone: bool = False
-    on_cores: bool = False
-    elsewhere: bool = False
-    split: str = "test"
-    language_model: LanguageModelRecipe | None = None
-
-    def words(self, row: RowSpec) -> Words:
-        """The flags of ``codeclab fit`` that make a row at its own seed, parsed."""
-        machine: list[tuple[str, Any]] = [("trainer.devices", 1)] if self.alone else []
-        machine += [("data.workers", 0)] if self.on_cores else []
-        shared: list[tuple[str, Any]] = [("runs", self.runs)]
-        shared += [("data.folder", self.data)] if self.data else []
-        row_words = Words(settings=machine).joined(words_at(row, self.scale))
-        return row_words.joined(Words(scale=self.scale, settings=shared)).joined(self.extra)
-
-    def of(self, row: RowSpec) -> TableSpec:
-        """The table with a single one of its rows."""
-        return replace(self.spec, rows=[row])
 
 
 @dataclass
@@ -135,7 +88,7 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
             name = f"{slug(request.spec.name)}-{slug(row.name)}"
             clips = clip_settings(request.scale or request.spec.scale, request.extra.settings)
             clips |= {SPLIT: request.split} if request.split != "test" else {}
-            job = Job(request.of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
+            job = Job(request.spec_of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
             draft.jobs, draft.left = [job], [0]
         elif row.kind == "recipe":
             draft.codec_settings = codec_settings(str(row.recipe))
@@ -168,7 +121,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
         config = {**cli.requested, "name": own, "seed_everything": first + seed, "made_for": asdict(made_for)}
         config["trainer"] = {**config["trainer"], "accelerator": accelerator}
         job = Job(
-            spec=request.of(draft.row),
+            spec=request.spec_of(draft.row),
             name=own,
             runs=request.runs,
             config=config,

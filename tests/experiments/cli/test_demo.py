@@ -10,9 +10,10 @@ from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runner.draft import TableRequest, draft_row
+from codeclab.experiments.runner.draft import draft_row
 from codeclab.experiments.runner.perform import train
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.request import TableRequest
 
 DEMO = read_table("demo")
 TRAINED = [row for row in DEMO.rows if row.kind == "trained"]

@@ -10,8 +10,9 @@ from codeclab.benchmarks.tables.grid import main_grid
 from codeclab.benchmarks.tables.table import Table
 from codeclab.experiments.config.files import recipe_path
 from codeclab.experiments.runner.collect import collect
-from codeclab.experiments.runner.draft import TableRequest, draft_row
+from codeclab.experiments.runner.draft import draft_row
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.request import TableRequest
 
 
 def test_a_row_of_a_codec_with_segments_has_its_true_kbps_beside_the_papers_figures() -> None:
