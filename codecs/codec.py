@@ -20,6 +20,7 @@ from codeclab.codecs.precision import check_float32
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments
 from codeclab.quantizers.base import Quantized, Quantizer, unquantized
+from codeclab.quantizers.rate_error import RateError
 from codeclab.quantizers.tensor_input import require_tensor
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Codec(nn.Module):
         reachable = self._reachable()
         for rate in self.chosen_bitrates or []:
             if not is_among(rate, reachable):
-                raise ValueError(f"{rate:g} kbps cannot be reached; these parts give {_listed(reachable)} kbps")
+                raise RateError(f"{rate:g} kbps cannot be reached; these parts give {_listed(reachable)} kbps")
 
     def _reachable(self) -> list[float]:
         return [self.bitrate_of(n) for n in self.quantizer.offered_n_codebooks]
@@ -117,17 +118,17 @@ class Codec(nn.Module):
         """The number of codebooks of a bitrate in kbps.
 
         Raises:
-            ValueError: the codec does not offer the bitrate (within 1 %); the message lists those offered.
+            RateError: the codec does not offer the bitrate (within 1 %); the message lists those offered.
         """
         if isinstance(bitrate, bool) or not isinstance(bitrate, Real):
-            raise ValueError(
+            raise RateError(
                 f"bitrate is {bitrate!r}, a {type(bitrate).__name__}; it should be a number of kbps, as "
                 f"{self.bitrates[0]:.4g}; the codec offers {_listed(self.bitrates)}"
             )
         if not is_among(bitrate, self.bitrates):
             if bitrate in self.rate_names:
                 return self.rate_names[bitrate]
-            raise ValueError(f"the codec does not offer {bitrate:g} kbps; it offers {_listed(self.bitrates)} kbps")
+            raise RateError(f"the codec does not offer {bitrate:g} kbps; it offers {_listed(self.bitrates)} kbps")
         return min(self.quantizer.offered_n_codebooks, key=lambda n: abs(self.bitrate_of(n) - bitrate))
 
     def choose_codebooks(self, bitrate: float | None = None, n_codebooks: int | None = None) -> int:

@@ -11,7 +11,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.latency import samples_ahead
 from codeclab.codecs.layers.convolution import refuse_norms_over_time
-from codeclab.codecs.layers.layer_stream import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotCausalError, NotStreamableError
 from codeclab.codecs.segments import SegmentAdder, Segments, equal_runs
 from codeclab.codecs.wording import counted
 
@@ -166,6 +166,7 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
         lookahead: whether a codec that is not causal may lag by its lookahead; otherwise it is refused.
 
     Raises:
+        NotCausalError: it can only be streamed with a delay, and ``lookahead`` is False.
         NotStreamableError: the codec cannot be streamed; the message says why.
     """
     if not codec.quantizer.codes_each_frame_alone:
@@ -177,11 +178,7 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
             raise NotStreamableError("the codec divides by the level of the whole recording; use segments to stream")
         refuse_norms_over_time(codec)
         if not lookahead and (ahead := samples_ahead(codec)) >= codec.hop_length:
-            ms = 1000 * ahead / codec.sample_rate
-            raise NotStreamableError(
-                f"the codec is not causal: a sample depends on {ahead} later ones, {ms:.0f} ms. Build it causal or "
-                "with segments, or accept that delay: codec.stream(…, lookahead=True)"
-            )
+            raise NotCausalError(ahead, codec.sample_rate)
     return CodecStream(StreamEncoder(codec, n_codebooks, batch), StreamDecoder(codec, batch))
 
 

@@ -1,11 +1,9 @@
 """codeclab from Python: ``codeclab.train``, ``codeclab.evaluate`` and ``codeclab.table``, and their results."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
@@ -16,19 +14,14 @@ from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.scales import read_scale
-from codeclab.experiments.data.named import without_synthetic
-from codeclab.experiments.runner.draft import TableRequest
-from codeclab.experiments.runner.fit_language_model import read_language_model
+from codeclab.experiments.config.typed import Flag, typed_words
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
-from codeclab.experiments.runs.build import build
+from codeclab.experiments.runner.request import TableRequest
+from codeclab.experiments.runs.build import build_typed
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
-
-Flag = str | int | float | bool | None | type | Sequence[Any] | Mapping[str, Any]
-"""A setting's value: a number, text, a part's name or class, a list or mapping of these; None is the YAML's null."""
 
 DEFAULT_METRICS = ("mel_distance", "stft_distance", "si_sdr", "bitrate_efficiency", "codebook_usage")
 
@@ -88,29 +81,11 @@ def train(
         ValueError: a recipe, part or setting that does not exist or cannot work, or a run with other settings.
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    words = ["--config", str(recipe), "--runs", str(runs)]
-    for name, value in {"data": data, "name": run, "scale": scale}.items():
-        words += [] if value is None else [f"--{name}", str(value)]
-    words += [word for file in imports for word in ("--import", str(file))]
-    cli = build("fit", [*words, *flag_words(flags)])
+    named = {"config": recipe, "runs": runs, "data.folder": data, "name": run, "scale": scale}
+    words = typed_words({name: str(value) for name, value in named.items() if value is not None} | {"import": imports})
+    cli = build_typed("fit", words.joined(typed_words(flags)))
     cli.execute()
     return TrainedRun(cli.folder.path, cli.model, cli.folder.steps)
-
-
-def flag_words(flags: Mapping[str, Flag]) -> list[str]:
-    """Settings as the words of a command line."""
-    plain = {name.replace("__", "."): _plain(value) for name, value in flags.items()}
-    return [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in plain.items()]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def evaluate(
@@ -208,22 +183,16 @@ def table(
     if min(jobs, 1 if seeds is None else seeds) < 1:
         raise RecipeError(f"jobs and seeds should be 1 or more; they are {jobs} and {seeds}")
     spec = read_table(str(name))
-    folder = without_synthetic(str(data) if data is not None else spec.data)
-    language_model = read_language_model(fit_lm, spec, folder)
-    scale = scale or spec.scale
     slots = [None] * jobs if jobs > 1 else []
-    request = TableRequest(
+    request = TableRequest.of(
         spec,
-        scale,
-        data=folder,
+        data=None if data is None else str(data),
+        scale=scale,
+        seeds=seeds,
+        fit_lm=fit_lm,
         runs=str(runs),
-        workers=workers,
-        seeds=seeds or (read_scale(scale)["seeds"] if scale else 1),
-        extra=tuple(flag_words(flags)),
-        alone=bool(slots),
-        on_cores=bool(slots),
-        language_model=language_model,
-    )
+        extra=typed_words(flags),
+    ).on(slots, workers)
     notes = Notes()
     drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)
     launcher = launcher_here(Path(runs), slots, notes)

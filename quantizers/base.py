@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from codeclab.quantizers.rate_error import RateError
 from codeclab.quantizers.tensor_input import takes_tensors
 
 ABSENT = -1
@@ -151,10 +152,10 @@ class Quantizer(nn.Module, ABC):
         """The number of codebooks, all by default.
 
         Raises:
-            ValueError: ``n_codebooks`` is not between 1 and ``self.n_codebooks``.
+            RateError: ``n_codebooks`` is not between 1 and ``self.n_codebooks``.
         """
         if n_codebooks is None:
             return self.n_codebooks
         if not 1 <= n_codebooks <= self.n_codebooks:
-            raise ValueError(f"n_codebooks is {n_codebooks}; this {type(self).__name__} has 1 to {self.n_codebooks}")
+            raise RateError(f"n_codebooks is {n_codebooks}; this {type(self).__name__} has 1 to {self.n_codebooks}")
         return int(n_codebooks)

@@ -11,6 +11,7 @@ from codeclab.quantizers.checks import check_codes, check_latent
 from codeclab.quantizers.distributed import all_reduce_sum
 from codeclab.quantizers.precision import full_float32
 from codeclab.quantizers.randomness import uniform_like
+from codeclab.quantizers.rate_error import RateError
 
 MAX_BITS = 15.0
 LIMIT = 3.0
@@ -99,10 +100,10 @@ class DiffQ(Quantizer):
         """The number of codebooks, ``dimension``: the rate is learnt, not chosen.
 
         Raises:
-            ValueError: another number is requested.
+            RateError: another number is requested.
         """
         if n_codebooks not in (None, self.dimension):
-            raise ValueError(
+            raise RateError(
                 f"n_codebooks is {n_codebooks}; DiffQ learns its bitrate and uses all {self.dimension}, always"
             )
         return self.dimension

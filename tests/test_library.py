@@ -6,18 +6,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
 
 import codeclab
 from codeclab.codecs.io.parts import concrete_subclasses
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots
-from codeclab.experiments.library import flag_words
+from codeclab.experiments.config.typed import typed_words
+from codeclab.experiments.config.words import Words, read_words
+from codeclab.experiments.runs.build import build, build_typed
 from codeclab.experiments.train.parts import import_parts
 
+MONITOR = "lightning.pytorch.callbacks.lr_monitor.LearningRateMonitor"
 TINY: dict[str, Any] = {
     "model__encoder__n_filters": 2,
     "model__decoder__n_filters": 2,
@@ -97,12 +102,60 @@ def test_public_functions_say_what_they_take_and_return() -> None:
             assert parameter.annotation is not inspect.Parameter.empty
 
 
-def test_settings_become_words() -> None:
-    given = {"model__quantizer": codeclab.FSQ, "a.b": None, "c": [1, 2.5], "d": True, "e": "x y", "f": Path("g")}
-    assert flag_words(given) == [
-        *("--model.quantizer=codeclab.quantizers.fsq.FSQ", "--a.b=null", "--c=[1, 2.5]"),
-        *("--d=true", "--e=x y", "--f=g"),
-    ]
+def test_settings_stay_as_they_are_but_for_classes_and_paths() -> None:
+    fsq = "codeclab.quantizers.fsq.FSQ"
+    given = {"model__quantizer": codeclab.FSQ, "a.b": None, "c": (1, 2.5), "d": True, "e": "x y", "f": Path("g")}
+    more = {"parts+": [{"class_path": codeclab.FSQ}], "n": np.int64(3), "r": np.float32(0.5), "import": Path("my.py")}
+    words = typed_words(given | more | {"config": ["one", "two"], "scale": "laptop"})
+    settings = [("model.quantizer", fsq), ("a.b", None), ("c", [1, 2.5]), ("d", True), ("e", "x y"), ("f", "g")]
+    settings += [("parts+", [{"class_path": fsq}]), ("n", 3), ("r", 0.5)]
+    assert words == Words(["one", "two"], "laptop", ["my.py"], settings)
+    assert {name: type(value) for name, value in words.settings} | {"n": int, "r": float, "d": bool} == {
+        name: type(value) for name, value in words.settings
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        ({"compile": True}, "--compile takes no value"),
+        ({"model__quantizer": ""}, "--model.quantizer needs a value, as in --model.quantizer VALUE"),
+        ({"data__sampling": object()}, "--data.sampling is <object.*>, of object; give a number, text, a part's name"),
+    ],
+)
+def test_what_no_setting_can_be_is_refused(flags: dict[str, Any], error: str) -> None:
+    with pytest.raises(RecipeError, match=error):
+        typed_words(flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"model__waveform_loss": codeclab.WaveformL1}, ["--model.waveform_loss", "WaveformL1"]),
+        ({"model__discriminators": None}, ["--model.discriminators=null"]),
+        (
+            {"model__discriminators+": {"class_path": "MultiPeriodDiscriminator", "init_args": {"periods": (2, 3)}}},
+            ["--model.discriminators+", "{class_path: MultiPeriodDiscriminator, init_args: {periods: [2, 3]}}"],
+        ),
+        ({"model__optimizer": {"lr": 3e-4}, "losses": "all"}, ["--model.optimizer={lr: 3e-4}", "--losses=all"]),
+        ({"trainer__callbacks": [LearningRateMonitor]}, ["--trainer.callbacks", f"[{MONITOR}]"]),
+        ({"model.validation_metrics": ["si_sdr"]}, ["--model.validation_metrics+=si_sdr"]),
+    ],
+)  # fmt: skip
+def test_typed_values_make_the_run_that_their_words_make(flags: dict[str, Any], words: list[str]) -> None:
+    start = ["--config", "encodec_24khz", "--scale", "laptop", "--dry-run"]
+    typed = build_typed("fit", read_words(start).joined(typed_words(flags)))
+    typed_in = build("fit", [*start, *words])
+    assert typed.requested == typed_in.requested
+    assert typed.folder.path == typed_in.folder.path
+
+
+def test_one_part_for_a_list_is_refused_as_a_mapping_too() -> None:
+    words = read_words(["--config", "encodec_24khz"]).joined(
+        typed_words({"model__discriminators": {"class_path": "X"}})
+    )
+    with pytest.raises(RecipeError, match=r"""is a list: write --model.discriminators '\[{"class_path": "X"}\]'"""):
+        build_typed("fit", words)
 
 
 def test_train_then_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

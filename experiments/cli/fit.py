@@ -1,6 +1,5 @@
 """``codeclab fit``, ``validate`` and ``test``: train a codec from a recipe, or measure a run's checkpoint."""
 
-import re
 import sys
 
 import yaml
@@ -11,6 +10,7 @@ from codeclab.experiments.cli.options.fit import help_text
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots, find_part
 from codeclab.experiments.config.words import Words, read_words
+from codeclab.experiments.data.readers import ReaderDiedError
 from codeclab.experiments.runs.build import build_typed, make_parser
 from codeclab.experiments.runs.non_finite import is_non_finite
 
@@ -40,10 +40,9 @@ def run(command: str, argv: list[str]) -> int:
     except (OSError, RuntimeError) as error:
         if is_non_finite(error):
             return 1
-        reason = loader_died(error) or (str(error) if isinstance(error, OSError) else "")
-        if not reason:
+        if not isinstance(error, OSError | ReaderDiedError):
             raise
-        print(f"codeclab {command}: {reason}", file=sys.stderr)
+        print(f"codeclab {command}: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -66,14 +65,3 @@ def explain(command: str, words: Words) -> None:
         make_parser(command).parse_args([f"--{name}={value}" for name, value in help_settings] or ["--help"])
     except ArgumentError as error:
         raise RecipeError(str(error)) from error
-
-
-def loader_died(error: BaseException) -> str:
-    """Why a process that reads audio died, if the error says so; empty for any other error."""
-    match = re.search(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (.+)", str(error))
-    if match is None:
-        return ""
-    return (
-        f"a process that reads audio ({match[1]}) {match[2].rstrip(' .')}: often memory has run out, and a "
-        "smaller --data.workers helps; the same command continues the run"
-    )

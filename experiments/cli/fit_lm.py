@@ -8,26 +8,11 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.options.fit_lm import make_parser
-from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.data.named import SYNTHETIC
 from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.non_finite import is_non_finite
-from codeclab.experiments.runs.training_data import data_settings, run_of
-
-
-def trained_on(run: Path) -> str | None:
-    """The audio that a run was trained on, from its config.
-
-    Raises:
-        RecipeError: there is no such config.
-    """
-    run_folder = run_of(run)
-    if run_folder is None:
-        raise RecipeError("which audio? Give --data FOLDER; only a run remembers what it was trained on")
-    folder = data_settings(run_folder)["folder"]
-    return None if folder is None else str(folder)
+from codeclab.experiments.runs.training_data import corpus_of
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -38,7 +23,7 @@ def run(command: str, argv: list[str]) -> int:
         codec = Codec.from_pretrained(options.codec).to(options.device)
         settings = options.settings
         if "data.folder" not in dict(settings):
-            settings = [*settings, ("data.folder", trained_on(Path(options.codec)) or SYNTHETIC)]
+            settings = [*settings, ("data.folder", corpus_of(Path(options.codec)))]
         folder = Path(options.output) if options.output else language_model_folder(options.codec)
         cli = LanguageModelCLI(codec, folder, LanguageModelRecipe.read(options.config, settings))
         cli.execute()

@@ -9,7 +9,7 @@ from codeclab.codecs.entropy.container_reader import Damage
 from codeclab.codecs.entropy.live_coder import LiveCoder
 from codeclab.codecs.entropy.live_pipe import code_pipe
 from codeclab.codecs.entropy.live_settings import LiveSettings
-from codeclab.codecs.layers.layer_stream import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotCausalError
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.stream import make_parser
 from codeclab.experiments.config.files import RecipeError
@@ -46,9 +46,8 @@ def run(command: str, argv: list[str]) -> int:
         spent = code_pipe(live, options.direction, sys.stdin.buffer, sys.stdout.buffer)
     except BrokenPipeError:
         return 1
-    except NotStreamableError as error:
-        message = str(error).replace("codec.stream(…, lookahead=True)", "--lookahead")
-        print(f"codeclab stream: {message}", file=sys.stderr)
+    except NotCausalError as error:
+        print(f"codeclab stream: {error.message('--lookahead')}", file=sys.stderr)
         return 2
     except ContainerError as error:
         print(f"codeclab stream: the input cannot be read: {error}", file=sys.stderr)

@@ -10,12 +10,10 @@ from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.tables.render import print_table
 from codeclab.experiments.cli.options.table import make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.scales import read_scale
-from codeclab.experiments.data.named import without_synthetic
-from codeclab.experiments.runner.draft import TableRequest
-from codeclab.experiments.runner.fit_language_model import read_language_model
+from codeclab.experiments.config.words import read_words
 from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.slots import choose_slots, choose_workers
 from codeclab.experiments.runs.process import Notes
 
@@ -54,14 +52,20 @@ def run(command: str, argv: list[str]) -> int:
     """``codeclab table``; returns the exit status: 0 when every row was made."""
     options, extra = make_parser().parse_known_args(argv)
     try:
+        words = read_words(extra)
         spec = read_table(options.name)
         chosen = choose_rows(spec, options.rows)
-        scale = options.scale or spec.scale
-        if options.seeds is None:
-            options.seeds = read_scale(scale)["seeds"] if scale else 1
-        data = without_synthetic(options.data or spec.data)
-        language_model = read_language_model(options.fit_lm, spec, data)
-        slots = slots_for(options, sum(row.jobs(options.seeds) for row in chosen))
+        request = TableRequest.of(
+            spec,
+            data=options.data,
+            scale=options.scale,
+            seeds=options.seeds,
+            split=options.split,
+            fit_lm=options.fit_lm,
+            runs=options.runs,
+            extra=words,
+        )
+        slots = slots_for(options, sum(row.jobs(request.seeds) for row in chosen))
         notes = Notes()
         launcher = choose_launcher(options, slots, notes)
         if not options.dry_run:
@@ -69,23 +73,8 @@ def run(command: str, argv: list[str]) -> int:
     except (RecipeError, MetricMissingError) as error:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
-    split = options.split or ("test" if any(row.kind == "trained" for row in spec.rows) else "all")
     began = time.monotonic()
-    elsewhere = options.launcher == "slurm"
-    request = TableRequest(
-        spec,
-        scale,
-        data=data,
-        runs=options.runs,
-        workers=choose_workers(options.workers, slots),
-        seeds=options.seeds,
-        extra=tuple(extra),
-        alone=bool(slots) or elsewhere,
-        on_cores=None in slots,
-        elsewhere=elsewhere,
-        split=split,
-        language_model=language_model,
-    )
+    request = request.on(slots, choose_workers(options.workers, slots), options.launcher == "slurm")
     drafts = draft_rows(request, chosen, slots, notes)
     if all(draft.error for draft in drafts):
         return 2

@@ -154,6 +154,6 @@ def plain(name: str) -> str:
     return name.removesuffix("+").replace(".init_args", "").removesuffix(".class_path")
 
 
-def corpus_or_text(name: str, value: str) -> str | None:
-    """A setting's value as it was typed, or, of a corpus named by its word, as settings keep it."""
+def corpus_or_text(name: str, value: Any) -> Any:
+    """A setting's value as it was given, or, of a corpus named by its word, as settings keep it."""
     return without_synthetic(value) if name == "data.folder" else value

@@ -1,7 +1,9 @@
 """Turns a recipe's text into parts, for the command line and ``Codec.from_recipe`` (without Lightning)."""
 
+import copy
 import inspect
 import math
+from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -43,6 +45,19 @@ def codec_from_recipe(name: str, scale: str | None = None) -> Codec:
     Raises:
         RecipeError: no such recipe or scale, or a recipe whose parts cannot work together.
     """
+    return codec_from_settings(codec_settings(name, scale))
+
+
+def codec_settings(name: str, scale: str | None = None) -> dict[str, Any]:
+    """The settings of a recipe's codec, by the names of its arguments; ``codec_from_settings`` reads no file for them.
+
+    Args:
+        name: a built-in recipe's name or a path to a YAML.
+        scale: name of the scale; None leaves the recipe's own sizes.
+
+    Raises:
+        RecipeError: no such recipe or scale, or a part or argument that does not exist.
+    """
     import_parts()
     content = read_yaml(recipe_path(name))
     for file in content.get("import") or []:
@@ -50,12 +65,23 @@ def codec_from_recipe(name: str, scale: str | None = None) -> Codec:
     model = content.get("model")
     if not isinstance(model, dict):
         raise RecipeError(f"recipe {name!r} has no 'model' section")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Codec, "model")
-    link_parts(parser)
     tree = Tree({f"model.{slot}": base for slot, base in slots(Codec).items()})
     tree.lay_over({"model": model})
     settings = apply_scale(tree.settings, read_scale(scale), ()) if scale else tree.settings
     wanted = inspect.signature(Codec).parameters
-    config = parser.parse_object({"model": {key: value for key, value in settings["model"].items() if key in wanted}})
-    return parser.instantiate(config).model
+    return {key: value for key, value in settings["model"].items() if key in wanted}
+
+
+def codec_from_settings(settings: dict[str, Any]) -> Codec:
+    """An untrained codec.
+
+    Args:
+        settings: settings of ``codec_settings``.
+
+    Raises:
+        ValueError: its parts cannot work together.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Codec, "model")
+    link_parts(parser)
+    return parser.instantiate(parser.parse_object({"model": copy.deepcopy(settings)})).model  # which it changes

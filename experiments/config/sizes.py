@@ -4,31 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codeclab.experiments.config.files import RecipeError, read_yaml, recipe_path
-from codeclab.experiments.config.words import read_words
 
 
-def size_flags(flags: Sequence[str], sizes: Mapping[str, int], parts: Mapping[str, Any]) -> list[str]:
-    """Flags that set sizes in proportion.
+def sizes_at(recipes: Sequence[str], sizes: Mapping[str, int], parts: Mapping[str, Any]) -> dict[str, int]:
+    """Sizes in proportion, by setting.
 
     Args:
-        flags: the row's, which name its recipe.
+        recipes: names or files of the row's recipes, of which the first counts.
         sizes: the paper's, by setting (``model.encoder.n_filters: 16``); the recipe has each.
         parts: the scale's sizes by part class, as ``read_scale`` gives them; empty for the recipe's own sizes.
 
     Raises:
-        RecipeError: there is no recipe among the flags, or it does not set such a size.
+        RecipeError: there is no recipe, or it does not set such a size.
     """
     if not sizes:
-        return []
-    recipes = read_words(flags).configs
+        return {}
     if not recipes:
         raise RecipeError("sizes: the row's flags name no recipe; begin them with --config NAME")
     recipe = read_yaml(recipe_path(recipes[0]))
-    return [
-        word
-        for setting, size in sizes.items()
-        for word in (f"--{setting}", str(_in_proportion(recipe, parts, setting, size)))
-    ]
+    return {setting: _in_proportion(recipe, parts, setting, size) for setting, size in sizes.items()}
 
 
 def _in_proportion(recipe: dict[str, Any], parts: Mapping[str, Any], setting: str, size: int) -> int:

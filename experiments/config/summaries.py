@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from codeclab.experiments.config.files import RECIPES
-from codeclab.experiments.config.sizes import size_flags
+from codeclab.experiments.config.sizes import sizes_at
+from codeclab.experiments.config.words import read_words
 
 
 def recipe_summary(name: str) -> tuple[str, str]:
@@ -28,4 +29,5 @@ def row_summary(row: Mapping[str, Any]) -> str:
         return f"recipe, not trained: {row['recipe']}"
     if row.get("only_published"):
         return "the paper's figures only"
-    return shlex.join([*row["flags"], *size_flags(row["flags"], row.get("sizes") or {}, {})])
+    sizes = sizes_at(read_words(row["flags"]).configs, row.get("sizes") or {}, {})
+    return shlex.join([*row["flags"], *(word for name, size in sizes.items() for word in (f"--{name}", str(size)))])

@@ -1,5 +1,6 @@
 """A recipe's settings as one tree, into which further recipes and parts are merged."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -139,8 +140,9 @@ class Tree:
         """
         if isinstance(value, str) and value.lstrip().startswith("["):
             value = read_value(slot, value)
-        elif isinstance(self.part(slot), list) and isinstance(value, str) and value != "null":
-            raise RecipeError(f"--{slot} is a list: write --{slot} '[{value}]', or --{slot}+={value} to append")
+        elif isinstance(self.part(slot), list) and not isinstance(value, list | None) and value != "null":
+            text = value if isinstance(value, str) else json.dumps(value)
+            raise RecipeError(f"--{slot} is a list: write --{slot} '[{text}]', or --{slot}+={text} to append")
         return self.put(slot, value)
 
     def _read(self, slot: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -81,28 +82,52 @@ class SettingsParser(argparse.ArgumentParser):
         return super()._parse_optional(arg_string)
 
 
+@dataclass
 class Words(argparse.Namespace):
-    """What was typed.
+    """What was typed, or given in Python.
 
     Attributes:
         configs: recipes, files and runs, each laid over those before it.
         scale: the scale's name, or None.
         imports: Python files with parts.
-        settings: dotted name, with ``+`` where the value is appended to a list, and value as it was typed.
+        settings: dotted name, with ``+`` where the value is appended to a list, and value: text as it was typed, or
+            what YAML would give.
         dry_run: print the plan and stop.
         print_config: print the resolved settings and stop.
         compile: compile the networks.
         help_all: print every flag and stop.
     """
 
-    configs: list[str]
-    scale: str | None
-    imports: list[str]
-    settings: list[tuple[str, str]]
-    dry_run: bool
-    print_config: bool
-    compile: bool
-    help_all: bool
+    configs: list[str] = field(default_factory=list)
+    scale: str | None = None
+    imports: list[str] = field(default_factory=list)
+    settings: list[tuple[str, Any]] = field(default_factory=list)
+    dry_run: bool = False
+    print_config: bool = False
+    compile: bool = False
+    help_all: bool = False
+
+    def joined(self, later: "Words") -> "Words":
+        """These words and, after them, others, whose scale takes precedence."""
+        return Words(
+            [*self.configs, *later.configs],
+            later.scale or self.scale,
+            [*self.imports, *later.imports],
+            [*self.settings, *later.settings],
+            self.dry_run or later.dry_run,
+            self.print_config or later.print_config,
+            self.compile or later.compile,
+            self.help_all or later.help_all,
+        )
+
+
+SWITCHES = {
+    "print_config": "print the resolved settings as a YAML that --config reads, and stop",
+    "dry-run": "print parts, sizes, bitrates, steps and estimates of memory and time, and stop",
+    "compile": "compile the networks with torch.compile",
+    "help-all": "print every flag, and stop",
+}
+"""Flags without a value, with their help."""
 
 
 def make_parser(command: str = "fit") -> SettingsParser:
@@ -128,13 +153,8 @@ def make_parser(command: str = "fit") -> SettingsParser:
     add("--name", action=Setting, metavar="NAME", help=named)
     add("--runs", action=Setting, metavar="FOLDER", help="where runs are kept (default: runs)")
     add("--import", dest="imports", action="append", type=not_empty, default=[], metavar="FILE.py", help=own)
-    for flag, text in (
-        ("--print_config", "print the resolved settings as a YAML that --config reads, and stop"),
-        ("--dry-run", "print parts, sizes, bitrates, steps and estimates of memory and time, and stop"),
-        ("--compile", "compile the networks with torch.compile"),
-        ("--help-all", "print every flag, and stop"),
-    ):
-        add(flag, action="store_true", help=text)
+    for name, text in SWITCHES.items():
+        add(f"--{name}", action="store_true", help=text)
     return parser
 
 

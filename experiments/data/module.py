@@ -24,6 +24,7 @@ from codeclab.experiments.data.left_out import refuse_too_many
 from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
 from codeclab.experiments.data.once import warn_once
+from codeclab.experiments.data.readers import Readers
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError
 from codeclab.experiments.data.reverberation import Reverberation
 from codeclab.experiments.data.sampling import Sampling, UniformByDuration
@@ -70,6 +71,7 @@ class AudioData(LightningDataModule):
         start_batch: the batch that the loader begins with.
         known_splits: splits of files by name, as they were to an earlier run; None draws them.
         split_floor: see ``assign_splits``.
+        readers: the loaders' processes.
 
     Raises:
         ValueError: a size is not positive or the seed is negative.
@@ -121,6 +123,7 @@ class AudioData(LightningDataModule):
         self.start_batch = 0
         self.known_splits: dict[str, str] | None = None
         self.split_floor = True
+        self.readers = Readers()
 
     @property
     def kept_splits(self) -> dict[str, str] | None:
@@ -181,6 +184,10 @@ class AudioData(LightningDataModule):
         """Continue with the batch that ``state_dict`` stored."""
         self.start_batch = state_dict["next_batch"]
 
+    def on_exception(self, exception: BaseException) -> None:
+        """Note which of the loaders' processes have died, before Lightning ends the others."""
+        self.readers.look()
+
     def teardown(self, stage: str) -> None:
         """The next training begins with its first batch, unless it continues another."""
         if stage == "fit":
@@ -209,6 +216,7 @@ class AudioData(LightningDataModule):
             prefetch_factor=2 if workers > 0 else None,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker,
+            multiprocessing_context=self.readers.context if workers > 0 else None,
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -252,15 +260,17 @@ class AudioData(LightningDataModule):
         clips = self.clips(split)
         padded = PaddedClips(clips, round(clips.longest * self.sample_rate))
         per_device = self.batch_size * self.seconds / self._rank_and_world()[1]
+        workers = min(self._count_workers(), 2)
         # A DistributedSampler, so that Lightning puts none of its own, which would share out and repeat clips.
         return DataLoader(
             padded,
             batch_size=max(int(per_device / clips.longest), 1),
             sampler=DistributedSampler(padded, num_replicas=1, rank=0, shuffle=False),
-            num_workers=min(self._count_workers(), 2),
+            num_workers=workers,
             collate_fn=collate_clips,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker,
+            multiprocessing_context=self.readers.context if workers > 0 else None,
         )
 
     def clips(self, split: str) -> Clips:

@@ -21,7 +21,6 @@ from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import read_value
 from codeclab.experiments.config.scales import read_scale
-from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
@@ -169,15 +168,16 @@ def untrained(row: RowSpec) -> Codec | Baseline:
     return make_baseline(row.baseline)
 
 
-def clip_settings(scale: str | None, extra: Sequence[str] = ()) -> dict[str, Any]:
+def clip_settings(scale: str | None, settings: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
     """Which clips the rows of a table are measured on: settings of ``AudioData``, where they are not its defaults.
 
     Args:
         scale: name of the rows' scale; None is the recipes' own size.
-        extra: flags of ``codeclab fit`` for every row, which go before the scale's.
+        settings: dotted names and values, as ``Words`` has them, for every row; they go before the scale's.
     """
     flags = dict(read_scale(scale)["flags"]) if scale else {}
-    flags |= {name: read_value(name, value) for name, value in read_words(extra).settings if _is_clips(name)}
+    given = {name: value for name, value in settings if _is_clips(name)}
+    flags |= {name: read_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
     return {key.removeprefix("data."): value for key, value in flags.items() if _is_clips(key)}
 
 

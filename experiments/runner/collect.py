@@ -10,9 +10,10 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.speed import codec_columns
 from codeclab.benchmarks.evaluate.statistics import metric_columns, over_seeds
-from codeclab.benchmarks.tables.row import Origin, RowResult
+from codeclab.benchmarks.tables.row import Origin, RowResult, RowSpec
 from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
+from codeclab.experiments.config.recipes import codec_from_settings
 from codeclab.experiments.listen import with_figures
 from codeclab.experiments.runner.baseline_rows import measure_planned, plan_measurement, untrained_columns
 from codeclab.experiments.runner.draft import Draft
@@ -39,8 +40,8 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     row = draft.row
     if draft.error:
         return RowResult(row, error=draft.error)
-    if row.kind == "recipe":
-        return _computed(draft, spec)
+    if draft.codec_settings is not None:
+        return _computed(row, codec_from_settings(draft.codec_settings), spec)
     failed = [(job, outcome.error) for job, outcome in zip(draft.jobs, outcomes, strict=True) if outcome.error]
     made = [job for job, outcome in zip(draft.jobs, outcomes, strict=True) if not outcome.error]
     error = "; ".join(f"seed {job.seed}: {why}" if len(draft.jobs) > 1 else str(why) for job, why in failed) or None
@@ -112,13 +113,12 @@ def _codebooks(evaluation: Evaluation) -> DataFrame | None:
     return evaluation.codebooks if len(evaluation.codebooks) else None
 
 
-def _computed(draft: Draft, spec: TableSpec) -> RowResult:
+def _computed(row: RowSpec, codec: Codec, spec: TableSpec) -> RowResult:
     """A row of a codec that is only built: the columns that depend on no weights."""
-    codec = Codec.from_recipe(str(draft.row.recipe))
-    rates = spec.rates_of(draft.row, codec.bitrates)
+    rates = spec.rates_of(row, codec.bitrates)
     columns = codec_columns(codec, spec.columns, rates)
     if codec.segments is None:
-        return RowResult(draft.row, summary=columns)
+        return RowResult(row, summary=columns)
     spent = {rate: spent_bitrate(codec, codec.n_codebooks_for(rate)) for rate in rates}
     requested = {spent: nominal for nominal, spent in spent.items()}
-    return RowResult(draft.row, summary=columns.replace({"bitrate_kbps": spent}), requested=requested)
+    return RowResult(row, summary=columns.replace({"bitrate_kbps": spent}), requested=requested)

@@ -7,22 +7,23 @@ drafts the rows anew, and the runs' folders say what is left to do.
 """
 
 import gc
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.words import read_words
-from codeclab.experiments.language_model.recipe import LanguageModelRecipe
+from codeclab.experiments.config.recipes import codec_settings
+from codeclab.experiments.config.words import Words
 from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.fit_language_model import refusal
 from codeclab.experiments.runner.job import Job, slug
-from codeclab.experiments.runner.spec import TableSpec, flags_at
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.timing import batch_seconds
-from codeclab.experiments.runs.build import CodecCLI, build
+from codeclab.experiments.runs.build import CodecCLI, build_typed
 from codeclab.experiments.runs.dry_run import parameters
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.tracking.describe_run import MadeFor
@@ -31,59 +32,13 @@ FLOAT = 4
 """Bytes of a number in a checkpoint."""
 
 
-@dataclass(frozen=True)
-class TableRequest:
-    """The command's request for every row.
-
-    Attributes:
-        spec: the table.
-        scale: name of the scale; None leaves the recipes' own sizes.
-        data: folder of audio; None is the synthetic corpus.
-        runs: folder of runs.
-        workers: processes for ViSQOL.
-        seeds: number of trainings of each row.
-        extra: flags of ``codeclab fit`` for every row.
-        alone: a row has one device unless its flags request more, however many the machine has.
-        on_cores: rows have a share of the cores each, and so no processes of their own that read audio.
-        elsewhere: rows run on other machines, which may have programs or devices that this one lacks.
-        split: part of the data that rows which are not trained are measured on.
-        language_model: recipe of the one that is trained on each trained row's codes; None trains none.
-    """
-
-    spec: TableSpec
-    scale: str | None = None
-    data: str | None = None
-    runs: str = "runs"
-    workers: int = 2
-    seeds: int = 1
-    extra: tuple[str, ...] = ()
-    alone: bool = False
-    on_cores: bool = False
-    elsewhere: bool = False
-    split: str = "test"
-    language_model: LanguageModelRecipe | None = None
-
-    def flags(self, row: RowSpec) -> list[str]:
-        """The arguments of ``codeclab fit`` that make a row at its own seed."""
-        shared = ["--runs", self.runs]
-        shared += ["--scale", self.scale] if self.scale else []
-        shared += ["--data", self.data] if self.data else []
-        flags = flags_at(row, self.scale)
-        machine = ["--trainer.devices", "1"] if self.alone else []
-        machine += ["--data.workers", "0"] if self.on_cores else []
-        return [*machine, *flags, *shared, *self.extra]
-
-    def of(self, row: RowSpec) -> TableSpec:
-        """The table with a single one of its rows."""
-        return replace(self.spec, rows=[row])
-
-
 @dataclass
 class Draft:
     """A row before it is made.
 
     Attributes:
         row: row of the table.
+        codec_settings: settings of a codec that is only built; None for other rows.
         jobs: one a seed; none where the row only shows the paper's figures, or cannot be made.
         left: batches still to train, by job.
         seconds: time of a batch, s; None where none was timed.
@@ -95,6 +50,7 @@ class Draft:
     """
 
     row: RowSpec
+    codec_settings: dict[str, Any] | None = None
     jobs: list[Job] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     seconds: float | None = None
@@ -130,10 +86,12 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
             _draft_training(draft, request, timed, notes or Notes())
         elif row.kind in ("codec", "baseline"):
             name = f"{slug(request.spec.name)}-{slug(row.name)}"
-            clips = clip_settings(request.scale or request.spec.scale, request.extra)
+            clips = clip_settings(request.scale or request.spec.scale, request.extra.settings)
             clips |= {SPLIT: request.split} if request.split != "test" else {}
-            job = Job(request.of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
+            job = Job(request.spec_of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
             draft.jobs, draft.left = [job], [0]
+        elif row.kind == "recipe":
+            draft.codec_settings = codec_settings(str(row.recipe))
     except ValueError as error:
         return Draft(row, error=str(error))
     except Exception as error:  # one row's fault, whatever it is, must not stop the others
@@ -142,10 +100,10 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
 
 
 def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Notes) -> None:
-    flags = request.flags(draft.row)
+    words = request.words(draft.row)
     # A row for another machine is built here, but for what this one has.
-    here = ["--trainer.accelerator", "cpu"] if request.elsewhere else []
-    cli = build("fit", [*flags, *here, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
+    here: list[tuple[str, Any]] = [("trainer.accelerator", "cpu")] if request.elsewhere else []
+    cli = _build(draft.row, words, here, notes)
     if cli.config.trainer.num_nodes > 1:
         raise RecipeError("a table trains each row on one machine; leave out --trainer.num_nodes")
     cli.datamodule.check(("test",))  # on which it will be measured
@@ -155,7 +113,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     if reason is not None:
         notes(f"{draft.row.name} gets no language model: {reason}")
     name, devices, steps = cli.folder.path.name, cli.n_devices, int(cli.config.trainer.max_steps)
-    accelerator = dict(read_words(flags).settings).get("trainer.accelerator", "auto")
+    accelerator = dict(words.settings).get("trainer.accelerator", "auto")
     for seed in range(request.seeds):
         own = f"{name}-seed{seed}" if seed else name
         made_for = MadeFor(request.spec.name, draft.row.name, seed, cli.request.recipe, cli.request.scale)
@@ -163,7 +121,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
         config = {**cli.requested, "name": own, "seed_everything": first + seed, "made_for": asdict(made_for)}
         config["trainer"] = {**config["trainer"], "accelerator": accelerator}
         job = Job(
-            spec=request.of(draft.row),
+            spec=request.spec_of(draft.row),
             name=own,
             runs=request.runs,
             config=config,
@@ -184,13 +142,17 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     draft.usual = None if draft.start else cli.request.steps
     if timed and any(draft.left):
         if devices > 1:
-            alone = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
-            cli = build("fit", [*flags, *alone, "--dry-run"], label=slug(draft.row.run_label), notes=notes)
+            cli = _build(draft.row, words, [("trainer.devices", 1), ("trainer.strategy", "auto")], notes)
         draft.seconds = batch_seconds(cli, Path(request.runs), devices)
     del cli  # rows that are made in other processes need the memory of this one, on a GPU above all
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+def _build(row: RowSpec, words: Words, here: list[tuple[str, Any]], notes: Notes) -> CodecCLI:
+    """A row's training with further settings, built and not begun."""
+    return build_typed("fit", words.joined(Words(settings=here, dry_run=True)), slug(row.run_label), notes)
 
 
 def run_size(cli: CodecCLI) -> int:

@@ -5,23 +5,25 @@ from dataclasses import dataclass, field
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
 from codeclab.experiments.config.scales import read_scale
-from codeclab.experiments.config.sizes import size_flags
+from codeclab.experiments.config.sizes import sizes_at
+from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.measure.evaluate import pick_bitrates
 
 
-def flags_at(row: RowSpec, scale: str | None) -> list[str]:
-    """A row's flags, its sizes in proportion to a scale's.
+def words_at(row: RowSpec, scale: str | None) -> Words:
+    """A row's flags, parsed, its sizes in proportion to a scale's.
 
     Args:
         row: row that is trained.
         scale: name of the scale; None is the recipe's own sizes.
 
     Raises:
-        RecipeError: there is no such scale.
+        RecipeError: there is no such scale, a flag is no flag of ``codeclab fit``, or the recipe has no such size.
     """
     parts = read_scale(scale)["parts"] if scale and row.sizes else {}
-    return [*row.flags, *size_flags(row.flags, row.sizes, parts)]
+    words = read_words(row.flags)
+    return words.joined(Words(settings=list(sizes_at(words.configs, row.sizes, parts).items())))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """An experiment built from a command's words: LightningCLI over a recipe, a run folder around it."""
 
 import copy
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from codeclab.experiments.config.flags import Request, at_present, read_request
 from codeclab.experiments.config.own_code import bring
 from codeclab.experiments.config.recipes import link_parts
 from codeclab.experiments.config.words import Words, read_words
+from codeclab.experiments.data.readers import ReaderDiedError
 from codeclab.experiments.runs.arguments import OWNERS, add_run_arguments, explain_refusal
 from codeclab.experiments.runs.checkpoint import RunCheckpoint
 from codeclab.experiments.runs.corpus_record import differences, list_corpus, read_record, write_record
@@ -36,6 +36,7 @@ from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 from codeclab.experiments.train.parts import import_parts
 from codeclab.experiments.train.validation import Validation
+from codeclab.quantizers.rate_error import RateError
 
 
 class CodecCLI(RunCLI):
@@ -120,13 +121,10 @@ class CodecCLI(RunCLI):
             self.trainer = self.instantiate_trainer()
         except RecipeError:
             raise
+        except RateError as error:
+            raise RecipeError(f"{error}{rate_advice(self.config.model, self.request.swapped)}") from error
         except ValueError as error:
-            advice = (
-                rate_advice(self.config.model, self.request.swapped)
-                if re.search("kbps|n_codebooks", str(error))
-                else ""
-            )
-            raise RecipeError(f"{error}{advice}") from error
+            raise RecipeError(str(error)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
@@ -199,8 +197,19 @@ class CodecCLI(RunCLI):
         Raises:
             RunFolderError: there is no checkpoint to validate or test.
             NonFiniteLossError: a loss became NaN or infinite; its batch is saved.
+            ReaderDiedError: a process that reads audio died; all that was trained is kept.
             Stopped: a signal requested it; all that was trained is kept.
         """
+        try:
+            self._execute()
+        except NonFiniteLossError:
+            raise
+        except RuntimeError as error:  # torch raises one wherever the program is when a loader's process dies
+            if self.datamodule.readers.died:
+                raise ReaderDiedError(self.datamodule.readers.died) from error
+            raise
+
+    def _execute(self) -> None:
         if self.command != "fit":
             checkpoint = Path(self.config.ckpt_path) if self.config.ckpt_path else self.folder.best
             if not checkpoint.is_file():

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import lightning
 import torch
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -117,12 +118,25 @@ class RunCLI(LightningCLI):
         if settings.strategy == "auto" and self.is_distributed:
             # Idle ensembles and codebooks above a batch's bandwidth get no gradient.
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
+        self._check_devices()
+        return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+
+    def _check_devices(self) -> None:
+        """Refuse devices that the accelerator takes for none.
+
+        Raises:
+            RecipeError: the message says what it takes.
+        """
+        devices, name = self.config.trainer.devices, self.config.trainer.accelerator
+        if name in ("auto", "gpu"):
+            gpus = [gpu for gpu in ("mps", "cuda") if AcceleratorRegistry[gpu]["accelerator"].is_available()]
+            name = gpus[0] if gpus else "cpu" if name == "auto" else "cuda"
+        if devices == "auto" or name not in AcceleratorRegistry or not AcceleratorRegistry.get(name).is_available():
+            return  # of an accelerator that is not here, Lightning says so
         try:
-            return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+            AcceleratorRegistry.get(name).parse_devices(devices)
         except TypeError as error:
-            if "devices" not in str(error):
-                raise
-            raise RecipeError(f"--trainer.devices {settings.devices}: {error}") from error
+            raise RecipeError(f"--trainer.devices {devices}: {error}") from error
 
     def train(self, finished: str, trained: str) -> None:
         """Train the rest of the run; if a signal stops it, the training is saved before the command ends.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from codeclab.codecs.io.missing import located
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.manifest import MANIFEST_NAME
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import RECORDINGS, RECORDINGS_FOLDER, SYNTHETIC, is_named
@@ -43,6 +44,22 @@ def data_settings(run: RunFolder) -> dict[str, Any]:
     settings = dict(run.settings.get("data") or {})
     settings["folder"] = _as_seen_from_here(settings.get("folder"), run)
     return settings
+
+
+def corpus_of(path: Path) -> str:
+    """The audio that a run was trained on: its folder from here, or the word of a corpus.
+
+    Args:
+        path: path of a run or the codec in it.
+
+    Raises:
+        RecipeError: it is no run's.
+    """
+    run = run_of(path)
+    if run is None:
+        raise RecipeError("which audio? Give --data FOLDER; only a run remembers what it was trained on")
+    folder = data_settings(run)["folder"]
+    return SYNTHETIC if folder is None else str(folder)
 
 
 def corpus_identity(folder: str | None) -> str | None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
+from codeclab.quantizers.rate_error import RateError
 
 BANDWIDTH_STREAM, DROPOUT_STREAM = 0xBA4D, 0xD409
 """Stream numbers that make these draws independent of others with the same seed, batch and item."""
@@ -56,12 +57,12 @@ class PerBatchBandwidth(RateSampling):
         bitrates: bitrates in kbps, each of which the codec offers.
 
     Raises:
-        ValueError: there are no bitrates, or one is repeated.
+        RateError: there are no bitrates, or one is repeated.
     """
 
     def __init__(self, bitrates: list[float]) -> None:
         if not bitrates or len(set(bitrates)) < len(bitrates):
-            raise ValueError(f"bitrates is {bitrates}; give a list of at least one bitrate in kbps, without repetition")
+            raise RateError(f"bitrates is {bitrates}; give a list of at least one bitrate in kbps, without repetition")
         self.bitrates = bitrates
 
     def index(self, seed: int, batch: int) -> int:
@@ -76,13 +77,13 @@ class PerBatchBandwidth(RateSampling):
         """Refuse bitrates that the codec does not offer.
 
         Raises:
-            ValueError: the codec does not offer a bitrate; the message lists those offered.
+            RateError: the codec does not offer a bitrate; the message lists those offered.
         """
         offered = list(codec.bitrates)
         missing = [rate for rate in self.bitrates if not is_among(rate, offered)]
         if missing:
             listed = ", ".join(f"{one:g}" for one in offered)
-            raise ValueError(f"the codec does not offer {missing} kbps; it offers {listed}")
+            raise RateError(f"the codec does not offer {missing} kbps; it offers {listed}")
 
 
 class CodebookDropout(RateSampling):
@@ -113,10 +114,10 @@ class CodebookDropout(RateSampling):
         """Refuse a codec whose quantizer always uses all its codebooks.
 
         Raises:
-            ValueError: the quantizer always uses all its codebooks.
+            RateError: the quantizer always uses all its codebooks.
         """
         if codec.quantizer.learns_rate:
-            raise ValueError(
+            raise RateError(
                 f"CodebookDropout draws n_codebooks, but {type(codec.quantizer).__name__} learns one bitrate with all; "
                 "use AllCodebooks"
             )

@@ -1,5 +1,7 @@
 """Streams against whole files: any split gives the same codes and audio; what cannot stream says why."""
 
+import pickle
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.latency import latency
-from codeclab.codecs.layers.layer_stream import NotStreamableError
+from codeclab.codecs.layers.layer_stream import NotCausalError, NotStreamableError
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.spectral import SpectralEncoder
 from codeclab.codecs.vocos import VocosDecoder
@@ -206,6 +208,12 @@ def test_what_is_not_causal_says_so():
         NotStreamableError, match=r"not causal: a sample depends on \d+ later ones, \d+ ms.*lookahead=True"
     ):
         dac().stream()
+    with pytest.raises(NotCausalError) as refused:
+        dac().stream()
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+    assert refused.value.message("--lookahead") == str(refused.value).replace(
+        "codec.stream(…, lookahead=True)", "--lookahead"
+    )
     norm = {"causal": False, "norm": "time_group_norm"}
     with pytest.raises(NotStreamableError, match="time_group_norm takes the mean and variance of all samples"):
         seanet(norm, norm).stream(lookahead=True)

@@ -8,10 +8,12 @@ from codeclab.benchmarks.metrics.mel_distance import mel_distance
 from codeclab.benchmarks.metrics.si_snr import si_snr
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
+from codeclab.experiments.config.words import read_words
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runner.draft import TableRequest, draft_row
+from codeclab.experiments.runner.draft import draft_row
 from codeclab.experiments.runner.perform import train
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.request import TableRequest
 
 DEMO = read_table("demo")
 TRAINED = [row for row in DEMO.rows if row.kind == "trained"]
@@ -38,7 +40,7 @@ def scores(codec: Codec, bitrate: float) -> tuple[float, float]:
 
 
 def check(row: RowSpec, folder: Path, *extra: str) -> None:
-    request = TableRequest(read_table("demo"), "laptop", data="recordings", runs=str(folder), extra=extra)
+    request = TableRequest(read_table("demo"), "laptop", data="recordings", runs=str(folder), extra=read_words(extra))
     (job,) = draft_row(row, request).jobs
     train(job)
     codec = Codec.from_pretrained(job.folder.path).eval()

@@ -14,8 +14,9 @@ from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.cli import main
 from codeclab.experiments.data.recording import DataError
 from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, plan_measurement
-from codeclab.experiments.runner.draft import TableRequest, draft_row
+from codeclab.experiments.runner.draft import draft_row
 from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.spec import TableSpec
 
 TINY = (

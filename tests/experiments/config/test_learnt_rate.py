@@ -51,6 +51,13 @@ def test_what_a_flag_asks_of_a_learnt_rate_is_not_left_out_but_refused() -> None
     for flag, value in (("bitrates", "[6]"), ("rate_sampling", "CodebookDropout")):
         with pytest.raises(RecipeError, match=rf"If DiffQ learns its own bitrate, add .*--model.{flag} (null|AllC)"):
             built(*words, f"--model.{flag}", value)
+    # Of an error that is no bitrate's, whatever it speaks of, such flags would be no cure.
+    with pytest.raises(RecipeError) as size:
+        built(
+            *words, "--model.bitrates", "[6]", "--model.quantizer", "GumbelSoftmax", "--model.quantizer.n_codebooks=0"
+        )
+    assert "n_codebooks 0" in str(size.value)
+    assert "AllCodebooks" not in str(size.value)
     with pytest.raises(RecipeError) as other:
         built(*words, "--model.encoder.strides", "[2,4]")
     assert "strides are [2, 4] and the decoder's [2, 4, 5, 8]" in str(other.value)

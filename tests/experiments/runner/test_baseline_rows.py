@@ -58,7 +58,7 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
 ) -> None:
     row = RowSpec("Opus", baseline={"part": "Opus", "rate": "constant"}, bitrate=12, published={"si_sdr": 1.0})
     spec, runs = make_spec(row, [6, 24]), tmp_path / "runs"
-    result = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds", "0.5"])))
+    result = measure_untrained(job(spec, audio, runs, clip_settings("laptop", [("data.clip_seconds", "0.5")])))
     assert result.info["asked_kbps"] == [12]
     assert result.info["bitrates_kbps"] == [pytest.approx(12)]
     assert len(result.per_file) == 8  # all there are: the scale takes up to 24
@@ -69,7 +69,7 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     columns = untrained_columns(untrained(row), spec, result).set_index("metric")["mean"]
     assert columns.to_dict() == {"compression": pytest.approx(256 / 12)}
     refuse_to_measure(monkeypatch)
-    again = measure_untrained(job(spec, audio, runs, clip_settings("laptop", ["--data.clip_seconds=0.5"])))
+    again = measure_untrained(job(spec, audio, runs, clip_settings("laptop", [("data.clip_seconds", 0.5)])))
     assert again.summary.equals(result.summary)
     with pytest.raises(AssertionError, match="measured again"):
         measure_untrained(job(spec, audio, runs))
@@ -155,8 +155,8 @@ def test_a_row_that_cannot_be_measured_is_refused(
 
 def test_the_clips_are_those_of_the_scale() -> None:
     assert clip_settings("laptop") == {"valid_clips": 6, "max_test_clips": 24, "clip_seconds": 3.0}
-    flags = ["--data.max_test_clips=null", "--trainer.max_steps", "5", "--data.clip_seconds", "1.5"]
-    assert clip_settings("laptop", flags) == {"valid_clips": 6, "max_test_clips": None, "clip_seconds": 1.5}
+    settings = [("data.max_test_clips", "null"), ("trainer.max_steps", "5"), ("data.clip_seconds", 1.5)]
+    assert clip_settings("laptop", settings) == {"valid_clips": 6, "max_test_clips": None, "clip_seconds": 1.5}
     assert clip_settings(None) == {}
 
 

@@ -11,10 +11,11 @@ import yaml
 
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RECIPES
-from codeclab.experiments.runner.draft import TableRequest, draft_row
+from codeclab.experiments.runner.draft import draft_row
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.measure.stamp import Stamp
 

@@ -12,10 +12,11 @@ from codeclab.experiments.cli.table import run
 from codeclab.experiments.config.files import LANGUAGE_MODELS, RecipeError
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner import fit_language_model
-from codeclab.experiments.runner.draft import TableRequest, draft_row
+from codeclab.experiments.runner.draft import draft_row
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.perform import perform
 from codeclab.experiments.runner.read import read_table
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runs.folder import RunFolder
 
 TINY = (

@@ -9,9 +9,10 @@ from codeclab.benchmarks.baselines import make_baseline
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.experiments.config.files import RECIPES, names
+from codeclab.experiments.config.words import read_words
 from codeclab.experiments.runner.read import TABLES, read_table
-from codeclab.experiments.runner.spec import TableSpec, flags_at
-from codeclab.experiments.runs.build import build
+from codeclab.experiments.runner.spec import TableSpec, words_at
+from codeclab.experiments.runs.build import CodecCLI, build_typed
 
 SHARED = Path(__file__).parents[4] / "shared"
 PAPER = SHARED / "papers" / "encodec-paper.md"
@@ -19,8 +20,18 @@ PAPER = SHARED / "papers" / "encodec-paper.md"
 PAPER_TABLES = [name for name in names(TABLES) if name.startswith(("encodec_", "dac_"))]
 
 
+ON_CPU = ["--trainer.accelerator", "cpu"]
 NUMBERS = r"(--model\.(?:weights\.\w+|rate_sampling\.p|quantizer\.codebook_dim|\w+coder\.n_filters)) ([\d.]+)"
 """Settings of one number that any sensible value suits."""
+
+
+def flags_text(row: RowSpec, scale: str | None) -> str:
+    words = words_at(row, scale)
+    return " ".join([*words.configs, *words.imports, *(f"--{name} {value}" for name, value in words.settings)])
+
+
+def built(row: RowSpec, scale: str) -> CodecCLI:
+    return build_typed("fit", words_at(row, scale).joined(read_words(["--scale", scale, "--dry-run", *ON_CPU])))
 
 
 def different_rows() -> list[tuple[str, str]]:
@@ -29,7 +40,7 @@ def different_rows() -> list[tuple[str, str]]:
     for name in PAPER_TABLES:
         for row in read_table(name).rows:
             if row.kind == "trained":
-                shape = re.sub(NUMBERS, r"\1 #", " ".join(flags_at(row, "laptop")))
+                shape = re.sub(NUMBERS, r"\1 #", flags_text(row, "laptop"))
                 result.setdefault(shape, (name, row.name))
     return list(result.values())
 
@@ -42,7 +53,7 @@ def row_named(table: str, name: str) -> tuple[TableSpec, RowSpec]:
 @pytest.mark.parametrize(("table", "name"), different_rows())
 def test_every_row_builds_and_offers_the_rates_it_is_measured_at(table: str, name: str) -> None:
     spec, row = row_named(table, name)
-    cli = build("fit", [*flags_at(row, "laptop"), "--scale", "laptop", "--dry-run", "--trainer.accelerator", "cpu"])
+    cli = built(row, "laptop")
     codec = cli.model.codec
     rates = spec.rates_of(row, codec.bitrates)
     assert rates
@@ -56,7 +67,7 @@ def test_the_numbers_of_the_others_are_sensible() -> None:
         (flag, float(number))
         for name in PAPER_TABLES
         for row in read_table(name).rows
-        for flag, number in re.findall(NUMBERS, " ".join(flags_at(row, "laptop")))
+        for flag, number in re.findall(NUMBERS, flags_text(row, "laptop"))
     }
     assert {number for flag, number in result if flag.endswith("codebook_dim")} == {2, 4, 32, 256}
     assert {number for flag, number in result if flag.endswith(".p")} == {0, 0.25, 0.5, 1}
@@ -93,7 +104,7 @@ def test_one_codec_in_several_tables_is_trained_once() -> None:
     for name in PAPER_TABLES:
         for row in read_table(name).rows:
             if row.kind == "trained":
-                flags = " ".join(flags_at(row, None)).replace("--model.rate_sampling.p 1.0", "").strip()
+                flags = flags_text(row, None).replace("--model.rate_sampling.p 1.0", "").strip()
                 assert made.setdefault(row.run_label, flags) == flags, (name, row.name)
 
 
@@ -111,8 +122,7 @@ def test_the_table_of_quantizers_differs_in_the_quantizer_alone() -> None:
 @pytest.mark.parametrize("name", [row.name for row in read_table("quantizers").rows])
 def test_every_quantizer_of_the_table_starts_from_the_built_in_codec(name: str) -> None:
     spec, row = row_named("quantizers", name)
-    flags = [*flags_at(row, spec.scale), "--scale", str(spec.scale), "--dry-run", "--trainer.accelerator", "cpu"]
-    codec = build("fit", flags).model.codec
+    codec = built(row, str(spec.scale)).model.codec
     assert type(codec.quantizer).__name__ == row.flags[row.flags.index("--model.quantizer") + 1]
     assert codec.quantizer.dimension == codec.encoder.dimension
     rates = spec.rates_of(row, codec.bitrates)

@@ -6,8 +6,9 @@ import yaml
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.experiments.cli.listing import run
 from codeclab.experiments.config.files import RecipeError, names
+from codeclab.experiments.config.words import Words
 from codeclab.experiments.runner.read import TABLES, read_table
-from codeclab.experiments.runner.spec import flags_at
+from codeclab.experiments.runner.spec import words_at
 from codeclab.experiments.runs.measure.evaluate import pick_bitrates
 
 RATES = [1.5, 3.0, 6.0, 12.0, 24.0]
@@ -102,13 +103,13 @@ def test_sizes_keep_their_proportion_at_every_scale(tmp_path: Path) -> None:
             {"name": "c", "flags": "--config dac_44khz", "sizes": {"model.decoder.gain": 2}},
             {"name": "d", "sizes": {"model.decoder.n_filters": 2}}]  # fmt: skip
     half, third, wrong, nameless = read_table(written(tmp_path, rows=rows)).rows
-    assert flags_at(half, None) == ["--config", "encodec_24khz", "--model.encoder.n_filters", "16"]
-    assert flags_at(half, "laptop")[-1] == "8"
-    assert flags_at(third, "laptop")[-1] == "43"
+    assert words_at(half, None) == Words(["encodec_24khz"], settings=[("model.encoder.n_filters", 16)])
+    assert words_at(half, "laptop").settings[-1] == ("model.encoder.n_filters", 8)
+    assert words_at(third, "laptop").settings[-1] == ("model.decoder.n_filters", 43)
     with pytest.raises(RecipeError, match="no number for model.decoder.gain"):
-        flags_at(wrong, None)
+        words_at(wrong, None)
     with pytest.raises(RecipeError, match="begin them with --config NAME"):
-        flags_at(nameless, None)
+        words_at(nameless, None)
 
 
 def test_a_template_is_filled_with_each_rows_values(tmp_path: Path) -> None:

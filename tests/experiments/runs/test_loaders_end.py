@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from codeclab.experiments.cli.fit import loader_died
+from codeclab.experiments.data.readers import ReaderDiedError, Readers
 
 
 def test_a_fault_ends_the_loaders_too(build, tmp_path, monkeypatch):
@@ -25,18 +25,51 @@ def test_a_fault_ends_the_loaders_too(build, tmp_path, monkeypatch):
 
 def test_a_loader_that_was_killed_is_said_and_what_was_trained_is_kept(build, tmp_path, monkeypatch):
     cli = build("dac_44khz", 500, data__workers=1, data__folder="recordings")
-    step = cli.model.training_step
+    step, killed = cli.model.training_step, []
 
     def kills(batch, batch_idx):
         step(batch, batch_idx)
         if batch_idx == 3:
-            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
             time.sleep(0.2)  # the kernel tells of it in the middle of a batch
 
     monkeypatch.setattr(cli.model, "training_step", kills)
-    with pytest.raises(RuntimeError) as ended:
+    with pytest.raises(ReaderDiedError) as ended:
         cli.execute()
-    said = loader_died(ended.value)
-    assert "a process that reads audio" in said
-    assert ": often memory has run out" in said
-    assert ". :" not in said
+    assert str(ended.value) == (
+        f"a process that reads audio ({killed[0]}) is killed by signal: Killed: often memory has run out, and a "
+        "smaller --data.workers helps; the same command continues the run"
+    )
+
+
+def test_a_fault_that_speaks_of_a_loader_is_not_taken_for_a_dead_one(build, monkeypatch):
+    cli = build("dac_44khz", 50, data__workers=1, data__folder="recordings")
+
+    def breaks(*_):
+        raise RuntimeError("DataLoader worker (pid 1) is killed by signal: Killed.")
+
+    monkeypatch.setattr(cli.model, "training_step", breaks)
+    with pytest.raises(RuntimeError, match="DataLoader worker") as ended:
+        cli.execute()
+    assert type(ended.value) is RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("ends", "how"),
+    [
+        (lambda: os._exit(3), "exited unexpectedly with exit code 3"),
+        (
+            lambda: os.kill(os.getpid(), signal.SIGBUS),
+            "is killed by signal: Bus error; often the shared memory is full",
+        ),
+    ],
+)
+def test_how_a_process_ended_is_known_from_its_exit_code(ends, how):
+    readers = Readers()
+    finished, dead = (readers.context.Process(target=target) for target in (int, ends))
+    for process in (finished, dead):
+        process.start()
+        process.join()
+    readers.look()
+    assert f"a process that reads audio ({dead.pid}) {how}: often memory" in readers.died

@@ -12,6 +12,7 @@ import soundfile
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.listen.choose_clips import split_of_sources
 from codeclab.experiments.listen.sources import Source
@@ -19,7 +20,7 @@ from codeclab.experiments.runs.corpus_record import list_corpus, write_record
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.measure.evaluate import data_of
 from codeclab.experiments.runs.measure.keep_evaluation import has_same_basis
-from codeclab.experiments.runs.training_data import known_splits, label_of, run_of, trained_on
+from codeclab.experiments.runs.training_data import corpus_of, known_splits, label_of, run_of, trained_on
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,16 @@ def test_a_run_is_known_by_any_path(workspace: Path, monkeypatch: pytest.MonkeyP
         assert label_of(Path(path)) == "mine"
     assert run_of(workspace / "runs") is None
     assert run_of(workspace / "runs" / "mine" / "checkpoints") is None
+
+
+def test_the_corpus_of_a_run_is_named_from_here(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(workspace / "runs" / "sounds", "null", record=False)
+    assert corpus_of(Path("runs/sounds")) == "synthetic"
+    assert corpus_of(Path("runs/mine")) == "audio"
+    monkeypatch.chdir(workspace / "runs")
+    assert corpus_of(Path("mine")) == str(workspace / "audio")
+    with pytest.raises(RecipeError, match="which audio. Give --data FOLDER; only a run remembers"):
+        corpus_of(workspace / "audio")
 
 
 def test_what_a_run_was_not_trained_on_is_not_taken_for_it(workspace: Path) -> None:
