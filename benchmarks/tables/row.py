@@ -59,7 +59,7 @@ class RowSpec:
         sizes: sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
         run: name of its run's folder, so that a codec that stands in several tables under several names is trained
             once; None takes the row's name.
-        entropies: the paper's bits per code of each codebook; None for one that it does not tell.
+        entropies: the paper's bits per code of each codebook; None for one that it does not state.
     """
 
     name: str
@@ -188,7 +188,7 @@ class RowResult:
 
     @property
     def entropies(self) -> Sequence[float | None]:
-        """The paper's bits per code of each codebook; None for one that it does not tell."""
+        """The paper's bits per code of each codebook; None for one that it does not state."""
         return self.spec.entropies
 
     @property

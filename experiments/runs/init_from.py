@@ -85,8 +85,8 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | 
     source = read_source(name)
     if expected not in (None, source.identity):
         raise RecipeError(
-            f"--init {name} is no longer what the config was written with: its identity is {source.identity} and "
-            f"should be {expected}; give --init anew to start from what is there now"
+            f"--init {name} has the identity {source.identity}, but the config was written with {expected}; name the "
+            f"codec of that identity, or start from the present one with --init {name} on the command line"
         )
     settings["init_identity"] = source.identity
     return source
