@@ -87,8 +87,8 @@ def requested_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> lis
     """The kbps to measure at, lowest first, each with the baseline's own value.
 
     Args:
-        baseline: the baseline.
-        bitrates: requested kbps; None is all that it offers.
+        baseline: baseline that is to code the clips.
+        bitrates: bitrates requested, in kbps; None is all that it offers.
 
     Raises:
         ValueError: one is not offered, or none is requested.

@@ -122,7 +122,7 @@ def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[flo
     """True kbps and number of codebooks of each requested bitrate, lowest first.
 
     Args:
-        codec: the codec.
+        codec: codec that offers the bitrates.
         bitrates: kbps; None is all that the codec offers.
 
     Raises:

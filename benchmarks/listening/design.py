@@ -44,7 +44,7 @@ class Page:
     """A trial: stimuli of one clip that are rated beside each other.
 
     Args:
-        id: anonymous.
+        id: anonymous name of the trial.
         clip: name of the clip.
         domain: the kind of sound.
         seconds: duration of the clip.
@@ -162,7 +162,7 @@ def make_page(clip: str, domain: str, seconds: float, conditions: Sequence[int],
         domain: the kind of sound.
         seconds: duration of the clip.
         conditions: positions of the conditions that are rated on it.
-        rng: draws the ids.
+        rng: random generator of the ids.
     """
     page, reference, *ids = (f"{rng.getrandbits(48):012x}" for _ in range(len(conditions) + 2))
     # In the order of their ids, which is as good as none.

@@ -53,7 +53,7 @@ class RowSpec:
         baseline: mapping ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
         recipe: a recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
             (kind "recipe").
-        only_published: nothing here makes this row; it shows the paper's figures (kind "published").
+        only_published: whether nothing here makes this row, which shows the paper's figures (kind "published").
         figures: the paper's figures where they hold at several bitrates or for single domains.
         bitrates: kbps to measure this row at, instead of the table's.
         sizes: sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
@@ -129,14 +129,14 @@ class RowResult:
     """The result of a row.
 
     Attributes:
-        spec: the specification.
+        spec: specification that the row was made by.
         summary: scores of its codec, ``Evaluation.summary``; None where it was not measured.
         wall_seconds: seconds it took to train.
         parameters: number of weights of the codec.
         error: reason why there are no figures, in one line.
-        codebooks: use of its codec's codebooks, ``Evaluation.codebooks``, where a figure shows them.
+        codebooks: statistics of its codec's codebooks, ``Evaluation.codebooks``, where a figure shows them.
         seeds: number of trainings, with other seeds, that its figures are means of.
-        requested: requested kbps by those really used, of an encoder that does not keep to them exactly.
+        requested: bitrates requested, in kbps, by those really used, of an encoder that does not keep to them exactly.
         listened: the listening test that its MUSHRA figures are of, in words.
         per_file: scores by file for each seed, ``Evaluation.per_file``, where rows are compared clip by clip.
         origins: run and evaluation of each seed.

@@ -59,7 +59,7 @@ class FileCoder:
 
     Args:
         codec: codec that ``settings.codec`` names; it is moved to the device, the precision and the engine.
-        settings: how files are coded.
+        settings: settings of the coding, the same for every file.
 
     Raises:
         ValueError: the codec has no such bitrate, entropy coder, language model or engine.

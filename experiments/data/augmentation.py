@@ -43,7 +43,7 @@ class Augmentation(ABC):
 
         Args:
             audio: float32 ``[C, N]``.
-            sample_rate: Hz.
+            sample_rate: sampling rate in Hz.
             rng: decides everything random.
             recordings: the source of the audio: one recording, or all of a mixture.
         """
@@ -55,7 +55,7 @@ class Augmentation(ABC):
 
         Args:
             audio: float32 ``[C, N]``.
-            sample_rate: Hz.
+            sample_rate: sampling rate in Hz.
             rng: decides everything random, so that a draw can be repeated.
         """
 

@@ -54,8 +54,8 @@ class Clips(Sequence[Clip]):
 
     Args:
         recordings: recordings that the clips come from, in the order of the result.
-        read: reads them.
-        sample_rate: Hz.
+        read: reader of the recordings.
+        sample_rate: sampling rate in Hz.
         channels: channels of the clips.
         seconds: longest duration in seconds.
 

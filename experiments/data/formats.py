@@ -27,7 +27,7 @@ class Header:
     """A file's properties, from its header or its samples.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         channels: number of channels.
         seconds: duration in seconds.
         problem: reason why the file cannot be used ("empty", "silent", "holds NaN …"), or None.
@@ -254,9 +254,9 @@ class RateChangedError(DataError):
     """A file's sampling rate has changed.
 
     Args:
-        path: the file.
-        known: Hz that are listed.
-        sample_rate: Hz that the file has.
+        path: path of the file.
+        known: sampling rate that is listed, in Hz.
+        sample_rate: sampling rate that the file has, in Hz.
     """
 
     def __init__(self, path: Path, known: int, sample_rate: int) -> None:

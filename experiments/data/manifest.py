@@ -31,7 +31,7 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
     Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
 
     Args:
-        root: the folder.
+        root: path of the folder.
         skipped: receives (name, reason) of every file left out.
         lost: receives their splits by name, if they have one.
     """

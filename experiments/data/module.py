@@ -56,7 +56,7 @@ class AudioData(LightningDataModule):
         workers: processes that read, per device; None chooses from the number of cores (0 for the synthetic corpus).
         seed: seed of the training draws.
         split_seed: seed of the split of files that have none; runs that are compared must share it.
-        augmentations: applied to every excerpt, in order; None applies nothing.
+        augmentations: changes applied to every excerpt, in order; None applies nothing.
         sampling: chooses the recordings; None is ``UniformByDuration``.
         valid_clips: validation clips, at most.
         clip_seconds: longest duration of a validation or test clip in seconds.
@@ -69,7 +69,7 @@ class AudioData(LightningDataModule):
     Attributes:
         start_batch: the batch that the loader begins with.
         known_splits: splits of files by name, as they were to an earlier run; None draws them.
-        split_floor: see ``assign_splits``.
+        split_floor: rule for files that come later, as in ``assign_splits``.
 
     Raises:
         ValueError: a size is not positive or the seed is negative.

@@ -99,7 +99,7 @@ class ShorterError(DataError):
     """A file ends too early; an excerpt of it would be padded with zeros that were not recorded.
 
     Args:
-        path: the file.
+        path: path of the file.
         seconds: its length, or what is left of a segment.
         listed: its expected length.
 

@@ -65,7 +65,7 @@ class Corpus:
 
     Args:
         name: origin of the recordings, for messages.
-        read: reads an excerpt of one of its recordings.
+        read: reader of an excerpt of one of its recordings.
         train: recordings to train on.
         valid: recordings to validate on.
         test: recordings to report results on.

@@ -25,8 +25,8 @@ def read_when_there(
         corpus: corpus that it belongs to.
         recording: recording to read.
         start: seconds into it.
-        seconds: its length.
-        sample_rate: Hz of the result.
+        seconds: duration in seconds.
+        sample_rate: sampling rate in Hz of the result.
         channels: number of channels of the result.
 
     Raises:

@@ -20,7 +20,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     """A line for each row, then time and disk.
 
     Args:
-        drafts: the rows.
+        drafts: drafts of the rows.
         runs: the folder of runs.
         slots: slot of each row made at the same time: its GPU, or None for a share of the cores; empty for one row.
         elsewhere: rows run on other machines, where nothing was timed.

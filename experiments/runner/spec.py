@@ -67,7 +67,7 @@ class TableSpec:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.
 
         Args:
-            row: the row.
+            row: specification of the row.
             offered: kbps that it offers, ascending; empty for a baseline that takes any rate, which is measured where
                 the paper measured it.
         """

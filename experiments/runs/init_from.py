@@ -47,7 +47,7 @@ class Source:
 
     Attributes:
         name: the path or hub id, as typed.
-        codec: the codec, its weights plain.
+        codec: codec with plain weights.
         discriminators: tensors of a run's discriminators by their names in ``CodecExperiment.discriminators``; empty
             where there are none.
         settings: the run's settings, flat; empty for a codec alone.
@@ -223,7 +223,7 @@ def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple
     """Settings in which two codecs differ: (name, there, here); for a different part, only its name.
 
     Args:
-        theirs: the source.
+        theirs: codec that the weights come from.
         ours: codec that is built here.
         roles: the parts that are taken, and so compared.
     """

@@ -35,7 +35,8 @@ def data_of(
         path: the run's folder, or a codec's; None for a baseline, and a codec that lies nowhere.
         folder: audio to measure on in place of the run's.
         subject: the codec or baseline to be measured.
-        sample_rate: Hz of the originals it is measured against; None takes its own, or ``FULL_BAND`` if it has none.
+        sample_rate: sampling rate in Hz of the originals it is measured against; None takes its own, or
+            ``FULL_BAND`` if it has none.
         beside: other runs measured on the same clips; training files of any of them are not test clips.
     """
     settings: dict[str, Any] = {}

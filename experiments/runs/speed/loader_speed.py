@@ -58,7 +58,7 @@ def seconds_a_batch(data: AudioData, workers: int) -> float:
     the end, when fewer and fewer of them read.
 
     Args:
-        data: the run's.
+        data: data of the run.
         workers: processes; 0 reads in this one.
     """
     data.workers, data.n_batches = workers, batches_of(workers)
