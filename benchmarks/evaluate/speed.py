@@ -92,7 +92,7 @@ def codec_columns(
         codec: codec, trained or not: no column but ``entropy_coded`` depends on its weights.
         names: names from ``COLUMNS``; those the suite has no figures for are left out. Timing is done where one needs
             it.
-        bitrates: kbps, as the codec offers them; every column is given at each.
+        bitrates: bitrates in kbps, as the codec offers them; every column is given at each.
         coders: coders of the codec; with a language model among them there is ``entropy_coded``.
         clips: clips on which that is measured.
 

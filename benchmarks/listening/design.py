@@ -70,7 +70,7 @@ class ListeningTest:
         practice: the page for training, whose ratings are not stored.
         pages: pages that are rated.
         clips_per_listener: number of clips each listener is given, balanced over domains; None is all.
-        listen: seconds each stimulus must at least have been heard.
+        listen: duration that each stimulus must at least have been heard, in seconds.
         lufs: loudness of every stimulus (ITU-R BS.1770).
         sample_rate: sample rate in Hz.
         digest: digest of the sound; with it, tests of one ``id`` sound the same.
@@ -146,7 +146,7 @@ def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
     Args:
         systems: positions of the conditions.
         others: number of other stimuli of a page.
-        rng: decides which are together; as it is drawn for each clip, every pair is together for some.
+        rng: random generator of the groups; as it draws for each clip, every pair is together for some.
     """
     room = MOST - others
     pages = max(1, -(-len(systems) // room))

@@ -44,7 +44,7 @@ class Augmentation(ABC):
         Args:
             audio: float32 ``[C, N]``.
             sample_rate: sampling rate in Hz.
-            rng: decides everything random.
+            rng: random generator of all draws.
             recordings: the source of the audio: one recording, or all of a mixture.
         """
         return self(audio, sample_rate, rng)
@@ -56,7 +56,7 @@ class Augmentation(ABC):
         Args:
             audio: float32 ``[C, N]``.
             sample_rate: sampling rate in Hz.
-            rng: decides everything random, so that a draw can be repeated.
+            rng: random generator of all draws, so that one can be repeated.
         """
 
 

@@ -46,7 +46,7 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     Args:
         corpus: its training recordings are drawn from.
-        sampling: chooses the recordings; prepared here.
+        sampling: rule that chooses the recordings; prepared here.
         augmentations: changes applied in order: to every source, then those for mixtures to their sum.
         sample_rate: sampling rate in Hz.
         channels: channels of the audio.

@@ -48,7 +48,7 @@ def segment_seconds(header: Header, start: float, seconds: float) -> float | str
 
     Args:
         header: header of the file.
-        start: seconds into the file.
+        start: time into the file, in seconds.
         seconds: length of the segment as listed; 0 is all that is left.
     """
     left = header.seconds - start
@@ -269,7 +269,7 @@ def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
 
     Args:
         path: the audio file.
-        sample_rate: Hz, the file's own.
+        sample_rate: the file's own sampling rate in Hz.
         first: number of the first sample.
         count: number of samples; fewer are returned at the end of the file.
 

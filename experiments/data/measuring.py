@@ -80,7 +80,7 @@ class Measured:
     """One file's row of a manifest.
 
     Args:
-        sample_rate: Hz. This and the figures below are 0 if the file cannot be read.
+        sample_rate: sampling rate in Hz. This and the figures below are 0 if the file cannot be read.
         channels: number of channels.
         seconds: duration in seconds.
         band_hz: highest frequency with energy, in Hz.

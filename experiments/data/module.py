@@ -48,7 +48,7 @@ class AudioData(LightningDataModule):
     Args:
         folder: a folder of audio, a CSV manifest of one, or a word (see ``open_corpus``): "recordings" ship with the
             package; "synthetic", or None, makes a synthetic corpus in memory.
-        sample_rate: Hz; everything is resampled to it.
+        sample_rate: sampling rate in Hz; everything is resampled to it.
         channels: channels of the audio.
         seconds: length of a training excerpt in seconds.
         batch_size: excerpts in a batch, over all devices.
@@ -57,7 +57,7 @@ class AudioData(LightningDataModule):
         seed: seed of the training draws.
         split_seed: seed of the split of files that have none; runs that are compared must share it.
         augmentations: changes applied to every excerpt, in order; None applies nothing.
-        sampling: chooses the recordings; None is ``UniformByDuration``.
+        sampling: rule that chooses the recordings; None is ``UniformByDuration``.
         valid_clips: validation clips, at most.
         clip_seconds: longest duration of a validation or test clip in seconds.
         max_test_clips: test clips, at most; None takes one of every test file.

@@ -31,7 +31,7 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
         recording: the file, or a segment of it.
         start_seconds: beginning of the excerpt within the recording, s; it is rounded to an output sample.
         seconds: length of the excerpt.
-        sample_rate: Hz, of the result.
+        sample_rate: sampling rate of the result in Hz.
         channels: channels of the result; see ``convert_channels``.
 
     Returns:

@@ -25,7 +25,7 @@ def make_voice(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
     """A glottal pulse train through moving formants, with pauses and fricative noise, ``[N]``.
 
     Args:
-        rng: decides pitch, vowels and rhythm; all of these are drawn before anything that depends on the rate.
+        rng: random generator of pitch, vowels and rhythm; it draws them before anything that depends on the rate.
         seconds: duration in seconds.
         sample_rate: sampling rate in Hz.
     """

@@ -24,7 +24,7 @@ def read_when_there(
     Args:
         corpus: corpus that it belongs to.
         recording: recording to read.
-        start: seconds into it.
+        start: time into the recording, in seconds.
         seconds: duration in seconds.
         sample_rate: sampling rate in Hz of the result.
         channels: number of channels of the result.

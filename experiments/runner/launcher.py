@@ -62,7 +62,7 @@ class Launcher(ABC):
     """Makes jobs through an executor of submitit, as many at a time as there is room for.
 
     Attributes:
-        pause: seconds between two looks at the jobs.
+        pause: time between two looks at the jobs, in seconds.
         lost: the error of a job that ended without an outcome.
     """
 

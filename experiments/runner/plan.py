@@ -85,7 +85,7 @@ def makespan(times: Iterable[float], at_a_time: int) -> float:
     """Seconds until all jobs are done, each begun, longest first, as soon as another has ended.
 
     Args:
-        times: seconds of each job.
+        times: durations of the jobs, in seconds.
         at_a_time: number of jobs that run side by side.
     """
     ends = [0.0] * at_a_time

@@ -85,7 +85,7 @@ def evaluate_on(
     Args:
         data: data that the clips come from.
         subject: codec or baseline to measure.
-        bitrates: kbps; None is all that it offers.
+        bitrates: bitrates in kbps; None is all that it offers.
         metrics: names from ``METRICS``.
         split: the part of the data.
         workers: processes for ViSQOL.

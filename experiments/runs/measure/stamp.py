@@ -23,7 +23,7 @@ class Stamp:
     Attributes:
         of: a codec's identity, or a baseline with its arguments.
         metrics: names of the metrics.
-        bitrates: kbps measured.
+        bitrates: bitrates that were measured, in kbps.
         folder: folder of the audio; None is the synthetic corpus.
         sample_rate: sampling rate in Hz of the originals.
         columns: names of a table's columns; empty where they are computed when the table is printed.
