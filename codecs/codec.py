@@ -361,7 +361,7 @@ class Codec(nn.Module):
 
         Args:
             name: name of a recipe, or path of a YAML file.
-            scale: scale, ``laptop``, ``mini``, ``lab`` or ``paper``; None keeps the recipe's own sizes.
+            scale: name of the scale, ``laptop``, ``mini``, ``lab`` or ``paper``; None keeps the recipe's own sizes.
 
         Raises:
             ValueError: there is no such recipe or scale; the message lists them.

@@ -25,7 +25,7 @@ class Codes:
         scales: level of each segment, ``[B, 1, 1]``, if the codec normalises; otherwise None.
         length: number of samples of the audio, per channel.
         sample_rate: sample rate in Hz.
-        bitrate: kbps, nominal; for a learnt rate the cost of these codes (``Quantizer.code_bits``).
+        bitrate: nominal bitrate in kbps; for a learnt rate the cost of these codes (``Quantizer.code_bits``).
     """
 
     segments: list[Tensor]
@@ -55,7 +55,7 @@ class Codes:
 
         Args:
             n_codebooks: number of codebooks.
-            bitrate: kbps of these.
+            bitrate: bitrate of these codes, in kbps.
         """
         return replace(self, segments=[segment[:, :n_codebooks] for segment in self.segments], bitrate=bitrate)
 

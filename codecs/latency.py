@@ -35,7 +35,7 @@ def latency(codec: Codec) -> Latency:
     the samples that they reflect.
 
     Args:
-        codec: codec, of which only the structure matters, not the weights.
+        codec: codec whose structure is examined; its weights do not matter.
 
     Returns:
         Latencies in seconds; infinite if the codec needs the end of the recording.

@@ -112,7 +112,7 @@ def period_convolution_backward(
         maps: input of the forward pass, ``[B, C, L, period]``.
         weight: kernel of the forward pass, ``[C', C, k, 1]``.
         stride: stride along ``L``.
-        wanted: which of the three gradients to compute.
+        wanted: flags of the three gradients, True for each to compute.
     """
     kernel_size = weight.shape[2]
     rows = _as_rows(gradient)

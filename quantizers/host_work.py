@@ -83,8 +83,8 @@ def to_device(make: Callable[[], Tensor], device: torch.device) -> Tensor:
     """A tensor made on the host, on ``device``.
 
     Args:
-        make: makes it from what holds for the present batch, always of one shape and type. It is called again before
-            each replay, so it should hold no large tensors.
+        make: function that makes it from what holds for the present batch, always of one shape and type. It is
+            called again before each replay, so it should hold no large tensors.
         device: device of the result.
     """
     host = _recording.get()

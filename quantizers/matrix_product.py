@@ -29,7 +29,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Args:
         x: inputs ``[..., C]``.
         weight: matrix ``[C', C]``.
-        bias: ``[C']``.
+        bias: offsets ``[C']``.
 
     Returns:
         Outputs ``[..., C']``.

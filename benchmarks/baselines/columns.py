@@ -26,7 +26,7 @@ def baseline_columns(
     """The known columns of a baseline, as lines to append to its summary; the others are left out.
 
     Args:
-        baseline: the baseline.
+        baseline: baseline whose columns are wanted.
         names: names of ``COLUMNS``. ``compression`` is that of 16-bit PCM at ``sample_rate``; real-time factors of
             encoder and decoder are given for Lyra V2 and a ``TokenCodec``, on one thread of the CPU as in EnCodec's
             section 4.6; ``frame_rate`` if all codebooks have the same.
@@ -53,7 +53,7 @@ def token_columns(codec: TokenCodec, bitrate: float) -> dict[str, float]:
     """Codebooks, frame rate in Hz and real-time factors of a codec, on four seconds of noise and one thread of the CPU.
 
     Args:
-        codec: the codec.
+        codec: codec to be timed.
         bitrate: bitrate really used, in kbps; the nearest bitrate that it offers is run.
     """
     if isinstance(codec, TransformersCodec) and codec.network.device.type != "cpu":

@@ -48,7 +48,7 @@ class CommandBaseline:
         rate: source of the used kbps: "file" (the encoded file's bits over the seconds that were given), or
             "nominal" (the requested bitrate), where the file is no measure, such as ITU-T G.192's 16 bits a bit.
         header_bytes: bytes at the start of the encoded file that are not counted.
-        overhead_kbps: kbps of the container's frame headers, which are not counted.
+        overhead_kbps: bitrate of the container's frame headers, in kbps, which is not counted.
         timeout: longest time of a command in seconds.
         install: way to get the programs, for the message where they are missing.
 

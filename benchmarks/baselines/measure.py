@@ -36,7 +36,7 @@ def evaluate_baseline(
     Args:
         baseline: codec that is measured; a clip's channels are matched to its, as with a codec.
         clips: test set; names must be unique. A generator is taken clip by clip.
-        bitrates: kbps; None is all that it offers.
+        bitrates: bitrates in kbps; None is all that it offers.
         metrics: names from ``METRICS``.
         workers: processes that compute ViSQOL while this one encodes; 0 computes all here.
         progress: whether to show progress on standard error; a text is what it is called there.
@@ -87,8 +87,8 @@ def requested_rates(baseline: Baseline, bitrates: Sequence[float] | None) -> lis
     """The kbps to measure at, lowest first, each with the baseline's own value.
 
     Args:
-        baseline: the baseline.
-        bitrates: requested kbps; None is all that it offers.
+        baseline: baseline that is to code the clips.
+        bitrates: bitrates requested, in kbps; None is all that it offers.
 
     Raises:
         ValueError: one is not offered, or none is requested.

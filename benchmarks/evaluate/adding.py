@@ -23,7 +23,7 @@ def added(before: Evaluation, later: Evaluation) -> Evaluation:
 
     Args:
         before: the stored evaluation.
-        later: measured on the same basis.
+        later: evaluation on the same basis, measured after it.
 
     Raises:
         ValueError: the two do not have the same basis.

@@ -46,7 +46,7 @@ class CodeStatistics:
 
         Args:
             domain: the clip's domain.
-            bitrate: kbps.
+            bitrate: bitrate in kbps.
             segments: codes ``int64 [B, K, T]``.
         """
         for key in ((name, bitrate) for name in domains_of(domain)):

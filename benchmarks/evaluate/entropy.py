@@ -40,7 +40,7 @@ def entropy_rates(
         codec: codec whose codes are coded.
         coders: coders by name, "none" among them, of which ``saved`` is a share.
         clips: test set.
-        bitrates: kbps; None takes all that the codec offers.
+        bitrates: bitrates in kbps; None takes all that the codec offers.
         device: device that the codec runs on.
         progress: whether to show it on standard error.
 

@@ -75,7 +75,7 @@ def evaluate(
     Args:
         codec: a ``Codec``, or anything with the same methods; in evaluation mode while this runs.
         clips: test set; names must be unique. A generator is taken clip by clip.
-        bitrates: kbps, as the codec offers them; None is all of them.
+        bitrates: bitrates in kbps, as the codec offers them; None is all of them.
         metrics: names from ``METRICS``.
         workers: processes that compute ViSQOL while this one encodes; 0 computes all here. A script that uses them must
             run under ``if __name__ == "__main__":``, because they are spawned.
@@ -122,8 +122,8 @@ def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[flo
     """True kbps and number of codebooks of each requested bitrate, lowest first.
 
     Args:
-        codec: the codec.
-        bitrates: kbps; None is all that the codec offers.
+        codec: codec that offers the bitrates.
+        bitrates: bitrates in kbps; None is all that the codec offers.
 
     Raises:
         ValueError: no bitrate is requested, or the codec does not offer one.

@@ -167,7 +167,7 @@ class Version:
     """A decoded version of an original, as metrics hear it.
 
     Args:
-        original: the original.
+        original: signal that was encoded.
         audio: decoded samples ``[C, N]``.
     """
 

@@ -38,7 +38,7 @@ class SetStatistics:
         """``{"sets": [[domain, kbps, metric, figure, clips, left out], …]}``; empty without such a metric.
 
         Args:
-            spent: kbps really spent, by those the clips went by under.
+            spent: bitrates really spent, in kbps, by those the clips went by under.
         """
         rows = []
         for name, counter in self._counters.items():

@@ -46,7 +46,7 @@ def real_time_factors(
 
     Args:
         codec: any codec; it is put back on its device and into its mode afterwards.
-        bitrate: kbps.
+        bitrate: bitrate in kbps.
         coder: coder from codes to bytes and back, which then belongs to both sides, too; None leaves it out.
         seconds: length of the audio coded in each run, s.
         repeats: number of timed runs.
@@ -89,10 +89,10 @@ def codec_columns(
     """A table's columns of one codec, as lines to append to its summary.
 
     Args:
-        codec: trained or not: no column but ``entropy_coded`` depends on its weights.
+        codec: codec, trained or not: no column but ``entropy_coded`` depends on its weights.
         names: names from ``COLUMNS``; those the suite has no figures for are left out. Timing is done where one needs
             it.
-        bitrates: kbps, as the codec offers them; every column is given at each.
+        bitrates: bitrates in kbps, as the codec offers them; every column is given at each.
         coders: coders of the codec; with a language model among them there is ``entropy_coded``.
         clips: clips on which that is measured.
 

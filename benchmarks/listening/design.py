@@ -44,7 +44,7 @@ class Page:
     """A trial: stimuli of one clip that are rated beside each other.
 
     Args:
-        id: anonymous.
+        id: anonymous name of the trial.
         clip: name of the clip.
         domain: the kind of sound.
         seconds: duration of the clip.
@@ -70,7 +70,7 @@ class ListeningTest:
         practice: the page for training, whose ratings are not stored.
         pages: pages that are rated.
         clips_per_listener: number of clips each listener is given, balanced over domains; None is all.
-        listen: seconds each stimulus must at least have been heard.
+        listen: duration that each stimulus must at least have been heard, in seconds.
         lufs: loudness of every stimulus (ITU-R BS.1770).
         sample_rate: sample rate in Hz.
         digest: digest of the sound; with it, tests of one ``id`` sound the same.
@@ -146,7 +146,7 @@ def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
     Args:
         systems: positions of the conditions.
         others: number of other stimuli of a page.
-        rng: decides which are together; as it is drawn for each clip, every pair is together for some.
+        rng: random generator of the groups; as it draws for each clip, every pair is together for some.
     """
     room = MOST - others
     pages = max(1, -(-len(systems) // room))
@@ -162,7 +162,7 @@ def make_page(clip: str, domain: str, seconds: float, conditions: Sequence[int],
         domain: the kind of sound.
         seconds: duration of the clip.
         conditions: positions of the conditions that are rated on it.
-        rng: draws the ids.
+        rng: random generator of the ids.
     """
     page, reference, *ids = (f"{rng.getrandbits(48):012x}" for _ in range(len(conditions) + 2))
     # In the order of their ids, which is as good as none.

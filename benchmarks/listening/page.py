@@ -16,7 +16,7 @@ def render(test: ListeningTest) -> str:
     """The page; it does not reveal which stimulus is which.
 
     Args:
-        test: the test.
+        test: listening test that the page presents.
     """
     clips = {page.clip: number for number, page in enumerate(test.pages)}
     kinds = {page.domain: number for number, page in enumerate(test.pages)}

@@ -27,7 +27,7 @@ class Results:
     """The results of a listening test.
 
     Args:
-        test: the test.
+        test: listening test that was rated.
         listeners: names of all listeners, by id.
         screened: result of the screening of each listener.
         scores: ratings of those that count, one a line.
@@ -150,7 +150,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     """Write ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
 
     Args:
-        results: the results.
+        results: results to write.
         folder: folder to write to.
 
     Returns:

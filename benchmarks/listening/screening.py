@@ -44,7 +44,7 @@ class Screened:
     """The result of a listener's screening.
 
     Args:
-        listener: id.
+        listener: id of the listener.
         reference_below: share of the hidden references rated below the screening's limit.
         anchor_above: share of the low anchors rated above it; NaN where there were none.
         reason: reason why the ratings do not count; None where they do.
@@ -61,7 +61,7 @@ def screen(scores: DataFrame, screening: Screening = SCREENINGS["encodec"]) -> l
 
     Args:
         scores: scores of the listeners, as ``ratings.scores`` gives them.
-        screening: the rule.
+        screening: rule by which listeners are excluded.
     """
     return [_judge(str(listener), own, screening) for listener, own in scores.groupby("listener", sort=False)]
 

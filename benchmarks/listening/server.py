@@ -32,7 +32,7 @@ class RatingsServer(http.server.ThreadingHTTPServer):
     Args:
         folder: folder of the test.
         host: address to listen on.
-        port: port; 0 takes a free one.
+        port: TCP port, 0 to 65535; 0 takes a free one.
         report: function that is called with a line for each file of ratings that arrives.
 
     Raises:

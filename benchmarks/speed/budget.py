@@ -58,7 +58,7 @@ def run_tasks(
     """Do the tasks one after another; a later one may take what the earlier ones left.
 
     Args:
-        tasks: tasks, the most important first.
+        tasks: tasks to run, the most important first.
         seconds: time for all of them in seconds.
         report: function of all outcomes so far, called after each task.
         clock: function that gives the time in seconds, ever growing.

@@ -51,7 +51,7 @@ def device_use(profiled: profile, device: torch.device, times: int = 1) -> Devic
     """The use of the device by one run.
 
     Args:
-        profiled: stopped profiler. The device was waited for before it started and before it stopped.
+        profiled: profiler after its end. The device was waited for before it started and before it stopped.
         device: device on which the task was done.
         times: number of runs of the task that the profiler saw.
     """

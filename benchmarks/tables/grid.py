@@ -61,7 +61,7 @@ def about_columns(table: Table, time: str = "Time") -> dict[str, Callable[[Line]
     """Columns about the row itself, where any row has them: by heading, the cell of a line.
 
     Args:
-        table: the table.
+        table: table whose rows are described.
         time: heading of the training's duration.
     """
     known: dict[str, Callable[[Line], Cell]] = {}
@@ -151,7 +151,7 @@ def figure_cells(
     """A line's figures: ours of each name, followed by the paper's where that has any, and what only the paper has.
 
     Args:
-        line: the line.
+        line: line of the table: a row at a bitrate.
         names: names of metrics and columns.
         beside: those of the names of which the paper has figures.
         alone: names of which only the paper has any.
@@ -251,7 +251,7 @@ def with_interval(mean: float, half_width: float, spec: str) -> str:
     """A mean with half of its interval, where there is one, such as "3.20 ± 0.12"; ``NOTHING`` of no number.
 
     Args:
-        mean: the mean.
+        mean: mean of the scores.
         half_width: half of its interval; NaN where there is none.
         spec: format specification of both; a sign in it is the mean's.
     """

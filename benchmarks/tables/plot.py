@@ -94,7 +94,7 @@ def style_panel(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: f
     """Give a panel its title and a pale grid, and leave out the upper and the right line of its frame.
 
     Args:
-        panel: the panel.
+        panel: axes of the panel.
         title: title of the panel, above it to the left.
         grid: the axes whose ticks have lines across.
         pad: points between the panel and its title; None is matplotlib's default.

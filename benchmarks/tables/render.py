@@ -107,7 +107,7 @@ def terminal(table: Table, width: int = 80) -> Group:
     """The table for a rich console: the whole test set, rows clip by clip, each domain, the notes.
 
     Args:
-        table: the table.
+        table: table to render.
         width: columns of the terminal; metrics that do not fit beside one another follow in a table of their own.
     """
     parts: list[RichTable | Text] = _rich_grids(main_grid(table), table.title, width)
@@ -120,7 +120,7 @@ def print_table(table: Table, console: Console | None = None) -> None:
     """Print a table.
 
     Args:
-        table: the table.
+        table: table to print.
         console: console to print to; None is standard output.
     """
     console = console or standard_output()
@@ -131,7 +131,7 @@ def text(table: Table, width: int = 120) -> str:
     """The output of ``print_table`` without colours, as a string.
 
     Args:
-        table: the table.
+        table: table to render.
         width: columns of the terminal.
     """
     target = io.StringIO()
@@ -143,7 +143,7 @@ def write_table(table: Table, folder: Path | str) -> None:
     """Write ``table.md``, ``table.csv``, ``table.tex``, ``table.png`` and, last, ``table.json``, each atomically.
 
     Args:
-        table: the table.
+        table: table to write.
         folder: folder to write to; made where it is missing.
     """
     folder = Path(folder)

@@ -26,7 +26,7 @@ class Figures:
 
     Attributes:
         published: figures by metric or column: numbers in its own unit (shares as 0 to 1), or text shown as it stands.
-        bitrate: kbps at which they hold; None is the row's highest.
+        bitrate: bitrate at which they hold, in kbps; None is the row's highest.
         label: the paper's name of that bitrate, such as "8 kbps".
         domain: the paper's category of sound; ``"all"`` is the whole test set.
     """
@@ -46,20 +46,20 @@ class RowSpec:
         flags: the arguments of ``codeclab fit`` that make it (kind "trained").
         published: the paper's figures by metric or column: numbers in its own unit (shares as 0 to 1), or text that is
             shown as it stands. Names that are neither get a column of their own.
-        bitrate: kbps at which the published figures hold; None is the row's highest.
+        bitrate: bitrate at which the published figures hold, in kbps; None is the row's highest.
         label: the paper's name of that bitrate, such as "8 kbps".
         codec: folder or hub id of a codec that is measured and not trained (kind "codec"); a YAML's
             ``transformers:NAME_OR_FOLDER`` and ``FILE.py`` are read as the baselines that they are.
         baseline: mapping ``{part: Opus, ...constructor arguments}``: measured and not trained (kind "baseline").
         recipe: a recipe whose codec, as large as the recipe says and untrained, only gives the table's columns
             (kind "recipe").
-        only_published: nothing here makes this row; it shows the paper's figures (kind "published").
+        only_published: whether nothing here makes this row, which shows the paper's figures (kind "published").
         figures: the paper's figures where they hold at several bitrates or for single domains.
-        bitrates: kbps to measure this row at, instead of the table's.
+        bitrates: bitrates to measure this row at, in kbps, instead of the table's.
         sizes: sizes in the paper's numbers, by setting, which a smaller scale makes smaller in proportion.
         run: name of its run's folder, so that a codec that stands in several tables under several names is trained
             once; None takes the row's name.
-        entropies: the paper's bits per code of each codebook; None for one that it does not tell.
+        entropies: the paper's bits per code of each codebook; None for one that it does not state.
     """
 
     name: str
@@ -129,14 +129,14 @@ class RowResult:
     """The result of a row.
 
     Attributes:
-        spec: the specification.
+        spec: specification that the row was made by.
         summary: scores of its codec, ``Evaluation.summary``; None where it was not measured.
-        wall_seconds: seconds it took to train.
+        wall_seconds: duration of the training in seconds.
         parameters: number of weights of the codec.
         error: reason why there are no figures, in one line.
-        codebooks: use of its codec's codebooks, ``Evaluation.codebooks``, where a figure shows them.
+        codebooks: statistics of its codec's codebooks, ``Evaluation.codebooks``, where a figure shows them.
         seeds: number of trainings, with other seeds, that its figures are means of.
-        requested: requested kbps by those really used, of an encoder that does not keep to them exactly.
+        requested: bitrates requested, in kbps, by those really used, of an encoder that does not keep to them exactly.
         listened: the listening test that its MUSHRA figures are of, in words.
         per_file: scores by file for each seed, ``Evaluation.per_file``, where rows are compared clip by clip.
         origins: run and evaluation of each seed.
@@ -188,7 +188,7 @@ class RowResult:
 
     @property
     def entropies(self) -> Sequence[float | None]:
-        """The paper's bits per code of each codebook; None for one that it does not tell."""
+        """The paper's bits per code of each codebook; None for one that it does not state."""
         return self.spec.entropies
 
     @property

@@ -121,7 +121,7 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
     """Every row at every bitrate, in the table's order and from the lowest bitrate.
 
     Args:
-        table: the table.
+        table: table whose rows are listed.
         domain: domain of the clips, and of the published figures.
     """
     names = (*table.metrics, *table.own_columns)
@@ -161,7 +161,7 @@ def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> fl
 
     Args:
         wanted: the figures' bitrate in kbps; None is the highest.
-        measured: requested bitrate by measured one, in kbps.
+        measured: bitrate requested, by the one measured, both in kbps.
     """
     if not measured:
         return None
@@ -178,7 +178,7 @@ def best(table: Table, table_lines: list[Line]) -> set[tuple[int, str]]:
     figure is bold; nor is any in a table that is not ranked, or among figures without an interval.
 
     Args:
-        table: the table.
+        table: table that says whether its rows are ranked.
         table_lines: the lines to compare.
     """
     cells: set[tuple[int, str]] = set()

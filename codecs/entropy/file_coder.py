@@ -59,7 +59,7 @@ class FileCoder:
 
     Args:
         codec: codec that ``settings.codec`` names; it is moved to the device, the precision and the engine.
-        settings: how files are coded.
+        settings: settings of the coding, the same for every file.
 
     Raises:
         ValueError: the codec has no such bitrate, entropy coder, language model or engine.
@@ -110,7 +110,10 @@ class FileCoder:
         if entropy not in ("none", "lm"):
             raise ValueError(f".ecdc files know --entropy none and lm, not {entropy}")
         if entropy == "lm" and self.model is None:
-            raise ValueError("--entropy lm wants a --language-model, or one that codeclab fit-lm put beside the codec")
+            raise ValueError(
+                "--entropy lm needs a language model, and there is none beside the codec; fit one with codeclab fit-lm "
+                "or name one, as in --language-model FOLDER"
+            )
         model = self.model if entropy == "lm" else None
         return encode_ecdc(self.codec, source, target, self.n_codebooks, model, self.name)
 

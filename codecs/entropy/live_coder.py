@@ -24,7 +24,7 @@ class LiveCoder:
 
     Args:
         codec: codec in evaluation mode.
-        settings: how the stream is coded.
+        settings: settings of the stream; None takes the defaults.
         coders: entropy coders of the codec; None takes those that need no fitted model.
         on_damage: function that is called with each damaged span as soon as it is read; None calls nothing.
 

@@ -83,7 +83,7 @@ def code_files(
 
     Args:
         codec: codec that ``settings.codec`` names, from which the other processes read it again.
-        settings: how files are coded.
+        settings: settings of the coding, the same for every file.
         pairs: path of each file to read, and of the file to write.
         jobs: number of processes; 1 codes the files in this one, in their order.
         prepare: function that each other process calls first, to import the codec's own parts for example; it has to

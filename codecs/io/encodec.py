@@ -118,8 +118,8 @@ def from_original_encodec(tensors: dict[str, Tensor], source: str, for_training:
         other = [f"{name} is {sizes[name]}, not {size}" for name, size in RELEASED_SIZES.items() if sizes[name] != size]
         other.append(f"{counted(n_codebooks, 'codebook')} of {codebook_size} entries")
         warnings.warn(
-            f"{source} is not of the released sizes ({'; '.join(other)}): what its tensors do not tell (sampling rate, "
-            f"segments, padding) is taken to be that of the released model of {rest.sample_rate} Hz",
+            f"{source} is not of the released sizes ({'; '.join(other)}). Its sampling rate, segments and padding, "
+            f"which no tensor states, are assumed to be those of the released model of {rest.sample_rate} Hz",
             stacklevel=2,
         )
     shape = sizes | {"channels": channels, "norm": norm, "causal": rest.causal}

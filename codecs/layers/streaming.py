@@ -90,7 +90,7 @@ class WholeOnly(LayerStream):
 
     Args:
         layer: layer from ``[B, C, n]`` to ``[B, C', n']``.
-        reason: reason, for the error message.
+        reason: reason why there is no stream, for the error message.
     """
 
     def __init__(self, layer: Callable[[Tensor], Tensor], reason: str) -> None:

@@ -23,7 +23,7 @@ def leave_out_rates(tree: Tree, explicit: set[str]) -> list[str]:
 
     Args:
         tree: settings, changed in place.
-        explicit: dotted paths set by flags, which stay as they are.
+        explicit: dotted paths that flags set, which stay as they are.
 
     Returns:
         a line on each setting left out.
@@ -55,8 +55,8 @@ class Request:
         scale: name of the scale, or None.
         label: beginning of the run's name, where it is not the recipe's.
         steps: batches that the recipe, or the scale over it, trains, whatever flags say; None where neither says.
-        dry_run: print the plan and stop.
-        explicit: dotted paths set by a flag, positions in lists numbered; a scale does not touch them.
+        dry_run: whether to print the plan and stop.
+        explicit: dotted paths that a flag sets, positions in lists numbered; a scale does not touch them.
         swapped: slots in which a flag put another part than the recipe's.
         dropped: lines on the recipe's settings that do not apply to a part swapped in.
     """

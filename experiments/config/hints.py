@@ -12,7 +12,7 @@ def hints_of(owner: type, prefix: str) -> Iterator[tuple[str, Any]]:
     """The arguments of a class, including those of its groups of settings: dotted name and type.
 
     Args:
-        owner: the class.
+        owner: class whose arguments are listed.
         prefix: beginning of the names, such as ``model``.
     """
     for name, hint in typing.get_type_hints(getattr(owner, "__init__")).items():  # noqa: B009 (mypy)

@@ -77,8 +77,8 @@ def misfit(value: Any, hint: Any) -> tuple[Any, str] | None:
     """The part of a value that does not fit a type (an element, if it is a list) and what would; None if it fits.
 
     Args:
-        value: as a flag or YAML gives it.
-        hint: the type.
+        value: value as a flag or YAML gives it.
+        hint: type that the value should have.
     """
     if _fits(value, hint):
         return None

@@ -15,7 +15,7 @@ def moved(path: str, back: bool = False) -> str:
 
     Args:
         path: path of a class or module; any other name is returned unchanged.
-        back: return the first path.
+        back: whether to return the first path of a class, and not its present one.
     """
     package, _, name = path.partition(".")
     if package == "codeclab" and name.isidentifier() and isinstance(part := getattr(codeclab, name, None), type):

@@ -23,7 +23,7 @@ def placed(node: Any, keys: Sequence[str], value: Any, append: bool = False, nam
     Args:
         node: a mapping, a part, a list, whose last element is meant, a part's name or file, or None.
         keys: keys of the setting, from the node down; none means the node itself.
-        value: as it was typed, or any other. A mapping is laid over one that is there, but for a part's argument.
+        value: value as it was typed, or any other. A mapping is laid over one that is there, but for a part's argument.
         append: whether the value is appended to the list that is there.
         name: the node's dotted name.
 

@@ -38,7 +38,7 @@ def apply_scale(settings: dict[str, Any], scale: Mapping[str, Any], explicit: Co
 
     Args:
         settings: settings by section, as a ``Tree`` has them.
-        scale: scale, as ``read_scale`` gives it.
+        scale: factors and limits of a scale, as ``read_scale`` gives them.
         explicit: dotted names of settings given by flags, positions in lists numbered.
     """
     settings = _sized(settings, "", scale["parts"], explicit)

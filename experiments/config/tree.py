@@ -92,7 +92,7 @@ class Tree:
 
         Args:
             setting: a part's slot, an argument of the part in one, or another.
-            value: as a flag has it, or as YAML gives it.
+            value: value as a flag has it, or as YAML gives it.
             append: whether it is appended to the list that is there.
 
         Returns:

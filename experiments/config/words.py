@@ -50,7 +50,7 @@ class SettingsParser(argparse.ArgumentParser):
 
         Args:
             words: the command's, without its name.
-            into: what gets the options as attributes; None makes a new one.
+            into: namespace that gets the options as attributes; None makes a new one.
 
         Raises:
             RecipeError: a word that belongs to no flag, a flag without its value, or one that takes none with one.
@@ -92,10 +92,10 @@ class Words(argparse.Namespace):
         imports: Python files with parts.
         settings: dotted name, with ``+`` where the value is appended to a list, and value: text as it was typed, or
             what YAML would give.
-        dry_run: print the plan and stop.
-        print_config: print the resolved settings and stop.
-        compile: compile the networks.
-        help_all: print every flag and stop.
+        dry_run: whether to print the plan and stop.
+        print_config: whether to print the resolved settings and stop.
+        compile: whether to compile the networks.
+        help_all: whether to print every flag and stop.
     """
 
     configs: list[str] = field(default_factory=list)

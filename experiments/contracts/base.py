@@ -26,7 +26,8 @@ class PartContract:
 
     Attributes:
         part: the class under test.
-        arguments: of its constructor, where the defaults, made small by ``SMALL`` and the scale ``laptop``, do not do.
+        arguments: arguments of its constructor, by name, where the defaults, made small by ``SMALL`` and the scale
+            ``laptop``, do not do.
     """
 
     part: type

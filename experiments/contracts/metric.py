@@ -30,7 +30,7 @@ class MetricContract:
     """A score of an estimate against its original.
 
     Attributes:
-        name: in ``METRICS``.
+        name: name of the metric in ``METRICS``.
     """
 
     name: str

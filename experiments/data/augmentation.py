@@ -43,8 +43,8 @@ class Augmentation(ABC):
 
         Args:
             audio: float32 ``[C, N]``.
-            sample_rate: Hz.
-            rng: decides everything random.
+            sample_rate: sampling rate in Hz.
+            rng: random generator of all draws.
             recordings: the source of the audio: one recording, or all of a mixture.
         """
         return self(audio, sample_rate, rng)
@@ -55,8 +55,8 @@ class Augmentation(ABC):
 
         Args:
             audio: float32 ``[C, N]``.
-            sample_rate: Hz.
-            rng: decides everything random, so that a draw can be repeated.
+            sample_rate: sampling rate in Hz.
+            rng: random generator of all draws, so that one can be repeated.
         """
 
 

@@ -54,8 +54,8 @@ class Clips(Sequence[Clip]):
 
     Args:
         recordings: recordings that the clips come from, in the order of the result.
-        read: reads them.
-        sample_rate: Hz.
+        read: reader of the recordings.
+        sample_rate: sampling rate in Hz.
         channels: channels of the clips.
         seconds: longest duration in seconds.
 
@@ -140,7 +140,7 @@ class PaddedClips(Dataset[PaddedClip]):
     """Clips of one length, as a loader wants them; see ``PaddedClip``.
 
     Args:
-        clips: the clips.
+        clips: clips of any lengths.
         length: samples each is padded to with zeros.
     """
 
@@ -183,7 +183,7 @@ def choose_balanced(recordings: Sequence[Recording], limit: int | None) -> list[
     So adding files to a corpus changes little of the choice, and a smaller limit gives the first ones.
 
     Args:
-        recordings: all there are.
+        recordings: recordings to choose from.
         limit: highest number of recordings; None keeps all.
 
     Returns:

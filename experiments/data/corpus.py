@@ -31,7 +31,7 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
         folder: folder or CSV file.
         seed: seed of the split of files that have none.
         known: earlier splits of files, by name: the training files of a run stay training files.
-        floor: see ``assign_splits``.
+        floor: rule for files that come later, as in ``assign_splits``.
 
     Raises:
         DataError: it does not exist, is no CSV manifest, or holds no usable audio.

@@ -46,9 +46,9 @@ class TrainExcerpts(Dataset[TrainBatch]):
 
     Args:
         corpus: its training recordings are drawn from.
-        sampling: chooses the recordings; prepared here.
-        augmentations: applied in order: to every source, then those for mixtures to their sum.
-        sample_rate: Hz.
+        sampling: rule that chooses the recordings; prepared here.
+        augmentations: changes applied in order: to every source, then those for mixtures to their sum.
+        sample_rate: sampling rate in Hz.
         channels: channels of the audio.
         seconds: length of an excerpt in seconds; shorter recordings are padded with zeros at the end.
         batch_size: items of the global batch.

@@ -27,7 +27,7 @@ class Header:
     """A file's properties, from its header or its samples.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         channels: number of channels.
         seconds: duration in seconds.
         problem: reason why the file cannot be used ("empty", "silent", "holds NaN …"), or None.
@@ -48,7 +48,7 @@ def segment_seconds(header: Header, start: float, seconds: float) -> float | str
 
     Args:
         header: header of the file.
-        start: seconds into the file.
+        start: time into the file, in seconds.
         seconds: length of the segment as listed; 0 is all that is left.
     """
     left = header.seconds - start
@@ -254,9 +254,9 @@ class RateChangedError(DataError):
     """A file's sampling rate has changed.
 
     Args:
-        path: the file.
-        known: Hz that are listed.
-        sample_rate: Hz that the file has.
+        path: path of the file.
+        known: sampling rate that is listed, in Hz.
+        sample_rate: sampling rate that the file has, in Hz.
     """
 
     def __init__(self, path: Path, known: int, sample_rate: int) -> None:
@@ -269,7 +269,7 @@ def decode(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
 
     Args:
         path: the audio file.
-        sample_rate: Hz, the file's own.
+        sample_rate: the file's own sampling rate in Hz.
         first: number of the first sample.
         count: number of samples; fewer are returned at the end of the file.
 

@@ -71,7 +71,7 @@ def headers_of(root: Path, paths: Sequence[Path]) -> dict[Path, Header | str]:
 
     Args:
         root: the corpus they belong to.
-        paths: the files.
+        paths: paths of the files to read.
     """
     cache = HeaderCache(root)
     with (

@@ -67,7 +67,7 @@ def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> No
     share counts.
 
     Args:
-        corpus: the corpus.
+        corpus: corpus whose unusable files are counted.
         most: largest share of files that may be unusable, 0 to 1.
         split: split whose share is checked, too; files without a split are not counted there.
 

@@ -31,9 +31,9 @@ def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] |
     Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
 
     Args:
-        root: the folder.
-        skipped: receives (name, reason) of every file left out.
-        lost: receives their splits by name, if they have one.
+        root: path of the folder.
+        skipped: list that receives (name, reason) of every file left out.
+        lost: mapping that receives their splits by name, if they have one.
     """
     paths, none = [], []
     for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
@@ -165,8 +165,8 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
 
     Args:
         path: the CSV file.
-        skipped: receives (name, reason) of every row left out.
-        lost: receives the splits, by name, of rows with a problem that have one.
+        skipped: list that receives (name, reason) of every row left out.
+        lost: mapping that receives the splits, by name, of rows with a problem that have one.
 
     Raises:
         DataError: it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are

@@ -38,7 +38,7 @@ def measure_band(samples: np.ndarray, sample_rate: int) -> float:
 
     Args:
         samples: float32 ``[C, N]``; the channel with the most power is looked at.
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
     """
     loudest = samples[int(np.argmax(np.square(samples, dtype=np.float64).mean(axis=1)))]
     if len(loudest) < FRAME:
@@ -80,7 +80,7 @@ class Measured:
     """One file's row of a manifest.
 
     Args:
-        sample_rate: Hz. This and the figures below are 0 if the file cannot be read.
+        sample_rate: sampling rate in Hz. This and the figures below are 0 if the file cannot be read.
         channels: number of channels.
         seconds: duration in seconds.
         band_hz: highest frequency with energy, in Hz.
@@ -107,7 +107,7 @@ def measure_file(path: Path, part: tuple[float, float] | None = None) -> Measure
     whatever its header says. Level and band are those of all samples, as stored, or of a minute of more.
 
     Args:
-        path: the file.
+        path: path of the file.
         part: beginning of a segment and its length, in seconds, 0 for all that is left; None is the whole file.
     """
     try:

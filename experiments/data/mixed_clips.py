@@ -15,7 +15,7 @@ class MixedClips(Clips):
     ``i`` of the first batch. A clip of one source stands under its domain, one of several under "mixture".
 
     Args:
-        excerpts: draws the clips, with its recordings, sampling and augmentations.
+        excerpts: source of the clips, with its recordings, sampling and augmentations.
         n_clips: number of clips.
     """
 

@@ -49,7 +49,7 @@ class AudioData(LightningDataModule):
     Args:
         folder: a folder of audio, a CSV manifest of one, or a word (see ``open_corpus``): "recordings" ship with the
             package; "synthetic", or None, makes a synthetic corpus in memory.
-        sample_rate: Hz; everything is resampled to it.
+        sample_rate: sampling rate in Hz; everything is resampled to it.
         channels: channels of the audio.
         seconds: length of a training excerpt in seconds.
         batch_size: excerpts in a batch, over all devices.
@@ -57,8 +57,8 @@ class AudioData(LightningDataModule):
         workers: processes that read, per device; None chooses from the number of cores (0 for the synthetic corpus).
         seed: seed of the training draws.
         split_seed: seed of the split of files that have none; runs that are compared must share it.
-        augmentations: applied to every excerpt, in order; None applies nothing.
-        sampling: chooses the recordings; None is ``UniformByDuration``.
+        augmentations: changes applied to every excerpt, in order; None applies nothing.
+        sampling: rule that chooses the recordings; None is ``UniformByDuration``.
         valid_clips: validation clips, at most.
         clip_seconds: longest duration of a validation or test clip in seconds.
         max_test_clips: test clips, at most; None takes one of every test file.
@@ -70,8 +70,8 @@ class AudioData(LightningDataModule):
     Attributes:
         start_batch: the batch that the loader begins with.
         known_splits: splits of files by name, as they were to an earlier run; None draws them.
-        split_floor: see ``assign_splits``.
-        readers: the loaders' processes.
+        split_floor: rule for files that come later, as in ``assign_splits``.
+        readers: processes of the loaders.
 
     Raises:
         ValueError: a size is not positive or the seed is negative.

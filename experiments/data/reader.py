@@ -31,7 +31,7 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
         recording: the file, or a segment of it.
         start_seconds: beginning of the excerpt within the recording, s; it is rounded to an output sample.
         seconds: length of the excerpt.
-        sample_rate: Hz, of the result.
+        sample_rate: sampling rate of the result in Hz.
         channels: channels of the result; see ``convert_channels``.
 
     Returns:
@@ -99,7 +99,7 @@ class ShorterError(DataError):
     """A file ends too early; an excerpt of it would be padded with zeros that were not recorded.
 
     Args:
-        path: the file.
+        path: path of the file.
         seconds: its length, or what is left of a segment.
         listed: its expected length.
 

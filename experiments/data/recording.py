@@ -22,7 +22,7 @@ class Recording:
     Args:
         path: the audio file.
         domain: the kind of sound, such as "speech".
-        sample_rate: Hz, as stored; 0 until its header is read.
+        sample_rate: sampling rate in Hz, as stored; 0 until its header is read.
         channels: number of channels, as stored.
         seconds: duration in seconds.
         full_band: whether it is known to hold energy up to the Nyquist frequency of 44.1 kHz, or its own if that is
@@ -32,7 +32,7 @@ class Recording:
         band_hz: highest frequency with energy, measured by ``codeclab data scan``; None if not measured.
         rms_db: level of the whole file in dB relative to full scale, over all its channels; None if not measured.
         part_of: name of the recording that a segment was cut from; empty for a whole file.
-        start: seconds into the file at which a segment begins, ``seconds`` long; 0 for a whole file.
+        start: time into the file at which a segment of ``seconds`` begins, in seconds; 0 for a whole file.
         gain_db: gain in dB with which it is read.
         mixed: a recording that is added to it, from its own ``start`` on and with its own gain; None adds none.
         exact: whether missing samples may never be replaced by zeros, not even as few as decoders differ by.
@@ -65,7 +65,7 @@ class Corpus:
 
     Args:
         name: origin of the recordings, for messages.
-        read: reads an excerpt of one of its recordings.
+        read: reader of an excerpt of one of its recordings.
         train: recordings to train on.
         valid: recordings to validate on.
         test: recordings to report results on.

@@ -39,7 +39,7 @@ def measure_rt60(response: np.ndarray, sample_rate: int) -> float | None:
 
     Args:
         response: float ``[N]``.
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
 
     Returns:
         seconds, or None if it fades by less than 25 dB.

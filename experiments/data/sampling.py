@@ -231,7 +231,7 @@ class DurationChoice:
     """Draws among recordings, every second equally likely, in logarithmic time.
 
     Args:
-        recordings: all of them.
+        recordings: recordings of every domain.
         indices: indices of those that are drawn.
     """
 

@@ -32,7 +32,7 @@ class Journal:
     """Rows of a scan that is not finished, one JSON line each, beside the manifest they are for.
 
     Args:
-        output: the manifest.
+        output: path of the manifest.
     """
 
     def __init__(self, output: Path) -> None:

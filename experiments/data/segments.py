@@ -33,7 +33,7 @@ def draw_segments(
 
     Args:
         recordings: recordings of the test split.
-        rule: gives their length and number.
+        rule: rule with their duration and number.
         seed: seed of all draws.
         overlap: whether a category that is too short is filled up with segments that overlap.
 

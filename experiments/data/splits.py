@@ -37,7 +37,7 @@ def assign_splits(
     one of the largest split's files, the one with the lowest position.
 
     Args:
-        recordings: all of them; splits that are given are kept.
+        recordings: recordings of the corpus; splits that are given are kept.
         seed: seed of the split, not of the training: runs that are compared must share it.
         known: splits that files had before, by name, which they keep; the others go by their hash alone.
         floor: whether domains have their least numbers; runs that began before there were any have none.

@@ -25,9 +25,9 @@ def make_voice(rng: np.random.Generator, seconds: float, sample_rate: int) -> np
     """A glottal pulse train through moving formants, with pauses and fricative noise, ``[N]``.
 
     Args:
-        rng: decides pitch, vowels and rhythm; all of these are drawn before anything that depends on the rate.
-        seconds: duration.
-        sample_rate: Hz.
+        rng: random generator of pitch, vowels and rhythm; it draws them before anything that depends on the rate.
+        seconds: duration in seconds.
+        sample_rate: sampling rate in Hz.
     """
     pitch, vibrato, depth = rng.uniform(90, 240), rng.uniform(4.5, 6.5), rng.uniform(0.005, 0.03)
     scale = rng.uniform(0.92, 1.15)
@@ -180,7 +180,7 @@ def read_synthetic(
         recording: one of ``make_synthetic_corpus``.
         start_seconds: beginning of the excerpt, s.
         seconds: its length in seconds.
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         channels: number of channels; those after the first are delayed copies at another level.
 
     Returns:

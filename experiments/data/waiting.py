@@ -24,9 +24,9 @@ def read_when_there(
     Args:
         corpus: corpus that it belongs to.
         recording: recording to read.
-        start: seconds into it.
-        seconds: its length.
-        sample_rate: Hz of the result.
+        start: time into the recording, in seconds.
+        seconds: duration in seconds.
+        sample_rate: sampling rate in Hz of the result.
         channels: number of channels of the result.
 
     Raises:

@@ -23,7 +23,7 @@ class LanguageModelCheckpoint(RunCheckpoint):
     """Keeps ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the best language model, with the frequencies.
 
     Args:
-        folder: the run.
+        folder: folder of the run.
         every: batches between two validations.
         steps: batches of the whole run.
         minutes: between two ``last.ckpt`` at most; 0 writes none by time.

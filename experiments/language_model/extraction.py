@@ -48,7 +48,7 @@ def split_codes(codec: Codec, corpus: Corpus, split: str, folder: Path) -> Split
 
     Args:
         codec: codec in evaluation mode.
-        corpus: the recordings.
+        corpus: corpus whose recordings are encoded.
         split: ``train`` or ``valid``.
         folder: folder in which they are kept, as ``codes_SPLIT.safetensors``.
 

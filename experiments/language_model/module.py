@@ -32,14 +32,14 @@ class LanguageModelExperiment(lightning.LightningModule):
         codebook_size: entries of each.
         frame_rate: frame rate of the codec, Hz.
         bandwidths: numbers of codebooks that the codec offers.
-        dimension: channels.
+        dimension: number of channels of the model.
         n_layers: attention layers.
         n_heads: heads of each.
         feedforward: channels of the feed-forward blocks.
         receptive_seconds: time that each attention sees back, s.
         most_offset: positions are offset by less than this, frames; 1 offsets none.
         start: ``random`` as in the paper, or ``codec``: of the codec's vectors and frequencies (``start_from_codec``).
-        optimizer: its settings.
+        optimizer: settings of the optimizer.
         seed: seed of the draws.
 
     Raises:

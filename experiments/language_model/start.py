@@ -23,7 +23,7 @@ def start_from_codec(model: LanguageModel, codec: Codec, counts: NDArray[np.int6
     Not in the paper, which has 17,000 hours to learn all this from.
 
     Args:
-        model: not trained yet.
+        model: language model before its first update.
         codec: codec whose codes it will predict.
         counts: number of times each entry is chosen, ``[K, size]``.
         seed: seed of the matrix.

@@ -1,6 +1,6 @@
 """The sources of a report's rows: folders of runs, and folders written by ``codeclab table``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -93,17 +93,20 @@ class Sources:
     row_sources: list[Source]
 
 
-def read_sources(paths: Iterable[Path]) -> Sources:
+def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
     """The rows of some runs and at most one table.
 
     Args:
         paths: folders of runs, and a folder that ``codeclab table`` wrote, which brings its rows' runs along.
+        repeated: whether a run that is given by several paths has as many rows, as in a listening test; otherwise
+            it has one.
 
     Raises:
         RecipeError: no folder is given; or a folder is neither, holds no figures, or is a second table.
         TableRecordError: the table's folder is an older version's.
     """
-    paths = _each_once(paths)
+    real_path = Path.resolve if repeated else _real_path
+    paths = _each_once(paths, real_path)
     if not paths:
         raise RecipeError("no run and no table is given; a report takes one or more, such as runs/NAME")
     tables = [path for path in paths if is_table(path)]
@@ -118,7 +121,7 @@ def read_sources(paths: Iterable[Path]) -> Sources:
     behind = {source.folder.path.resolve() for source in row_sources}
     names = {row.name for row in rows}
     for path in runs:
-        if _real_path(path) in behind:
+        if real_path(path) in behind:
             continue
         source = _run(path, names)
         names.add(source.row)
@@ -135,11 +138,11 @@ def read_sources(paths: Iterable[Path]) -> Sources:
     return Sources(replace(table, rows=rows), notes(table), row_sources)
 
 
-def _each_once(paths: Iterable[Path]) -> list[Path]:
-    """The paths, of those to the same run or table the first."""
+def _each_once(paths: Iterable[Path], real_path: Callable[[Path], Path]) -> list[Path]:
+    """The paths, of those with the same real path the first."""
     first: dict[Path, Path] = {}
     for path in map(Path, paths):
-        first.setdefault(_real_path(path), path)
+        first.setdefault(real_path(path), path)
     return list(first.values())
 
 

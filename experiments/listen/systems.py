@@ -126,7 +126,7 @@ def read_subjects(
         RecipeError: a system is not available, or has none of the bitrates.
     """
     figures = [Path(word) for word in words if has_figures(Path(word))]
-    subjects, unheard = subjects_of(read_sources(figures).row_sources if figures else [])
+    subjects, unheard = subjects_of(read_sources(figures, repeated=True).row_sources if figures else [])
     messages = [reason for _, reason in unheard]
     subjects += [_named(word, [source for source, _ in unheard]) for word in words if Path(word) not in figures]
     subjects += [_of_baseline(partial(read_baseline, list(spec)), bitrates) for spec in baselines]

@@ -19,7 +19,7 @@ def read_language_model(recipe: str | None, spec: TableSpec, data: str | None) -
 
     Args:
         recipe: name or path of the recipe; None trains none.
-        spec: the table.
+        spec: specification of the table.
         data: folder of audio; None is the synthetic corpus.
 
     Raises:

@@ -32,7 +32,7 @@ FOLDER = ".jobs"
 """Folder beside the runs with the logs of rows that were made on this machine, and what submitit writes."""
 
 FOREVER = 10**7
-"""Minutes that a row may take on this machine; submitit wants a limit."""
+"""Minutes that a row may take on this machine; submitit needs a limit."""
 
 
 class Submitted:
@@ -62,7 +62,7 @@ class Launcher(ABC):
     """Makes jobs through an executor of submitit, as many at a time as there is room for.
 
     Attributes:
-        pause: seconds between two looks at the jobs.
+        pause: time between two looks at the jobs, in seconds.
         lost: the error of a job that ended without an outcome.
     """
 
@@ -153,7 +153,10 @@ class LocalLauncher(Launcher):
         """Start a job once there are slots for it."""
         if slots_for(job, self.slots) is None:
             devices = counted(job.devices, "device")
-            return Outcome(error=f"wants {devices}, but --devices gives {len(set(self.slots))}")
+            return Outcome(
+                error=f"the row needs {devices}, and --devices gives {len(set(self.slots))}; give as many, as in "
+                f"--devices {job.devices}"
+            )
         taken = slots_for(job, self.free)
         if taken is None:
             return None

@@ -94,7 +94,7 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
 
     Args:
         request: request that every row has in common.
-        chosen: the rows.
+        chosen: specifications of the rows to make.
         slots: slot of each row that is made at the same time; None is a share of the cores.
         notes: printer of notes on what rows leave out of their recipes.
     """
@@ -113,9 +113,9 @@ def make_table(
 
     Args:
         request: request that every row has in common.
-        drafts: the rows.
+        drafts: drafts of the rows.
         slots: slot of each row that is made at the same time; None is a share of the cores.
-        launcher: makes the jobs.
+        launcher: launcher of the rows' jobs.
         output: folder to write the table to; None names a folder of runs after the table and its scale.
     """
     spec, scale = request.spec, request.scale

@@ -20,7 +20,7 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
     """A line for each row, then time and disk.
 
     Args:
-        drafts: the rows.
+        drafts: drafts of the rows.
         runs: the folder of runs.
         slots: slot of each row made at the same time: its GPU, or None for a share of the cores; empty for one row.
         elsewhere: rows run on other machines, where nothing was timed.
@@ -85,7 +85,7 @@ def makespan(times: Iterable[float], at_a_time: int) -> float:
     """Seconds until all jobs are done, each begun, longest first, as soon as another has ended.
 
     Args:
-        times: seconds of each job.
+        times: durations of the jobs, in seconds.
         at_a_time: number of jobs that run side by side.
     """
     ends = [0.0] * at_a_time

@@ -36,10 +36,10 @@ class TableSpec:
         source: origin of the rows and the published figures.
         rows: rows in order.
         metrics: metrics of decoded audio; may be empty where there are columns.
-        bitrates: kbps to measure at; a number n stands for n rates from lowest to highest; None for all.
+        bitrates: bitrates to measure at, in kbps; a number n stands for n rates from lowest to highest; None for all.
         scale: the scale used when none is requested.
-        sample_rate: Hz at which every row is judged, so that codecs of other rates can be compared; None judges each
-            codec at its own.
+        sample_rate: sampling rate in Hz at which every row is judged, so that codecs of other rates can be compared;
+            None judges each codec at its own.
         columns: names from ``COLUMNS``, shown beside the metrics.
         margin: published difference, by metric, above which two rows are a pair that ``agreement`` counts.
         figure: kind of the picture, from ``FIGURES``; None draws every metric.
@@ -69,9 +69,9 @@ class TableSpec:
         """The kbps to measure a row at, out of those it offers: its own, else the table's.
 
         Args:
-            row: the row.
-            offered: kbps that it offers, ascending; empty for a baseline that takes any rate, which is measured where
-                the paper measured it.
+            row: specification of the row.
+            offered: bitrates that it offers, in kbps, ascending; empty for a baseline that takes any rate, which is
+                measured where the paper measured it.
         """
         if not offered:
             if isinstance(row.bitrates, list):

@@ -50,7 +50,7 @@ RUN_ARGUMENTS: dict[str, tuple[Any, Any, str]] = {
     "init_parts": (
         list[Literal["encoder", "quantizer", "decoder"]] | None,
         None,
-        "which of its parts --init takes (default: all); the others start anew",
+        "parts that take the weights of --init (default: all); the other parts start untrained",
     ),
     "init_identity": (str | None, None, "what --init is expected to be"),
     "checkpoint_minutes": (

@@ -31,7 +31,7 @@ class Listed:
 
     Attributes:
         split: ``train``, ``valid`` or ``test``.
-        bytes: its size.
+        bytes: size of the file, in bytes.
         seconds: its length, to the millisecond.
         digest: digest of its content; empty where it was not kept, as runs of before did not, or cannot be read.
     """

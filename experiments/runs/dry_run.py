@@ -43,9 +43,9 @@ def measure_item(model: CodecExperiment, audio: Tensor, batch: int = 0) -> tuple
     """Seconds and bytes of one item through codec, losses and discriminators, forward and backward.
 
     Args:
-        model: the experiment.
+        model: experiment that would be trained.
         audio: ``[1, C, N]``.
-        batch: counted from 0; before the discriminators join, they have no part.
+        batch: index of the batch, from 0; before the discriminators join, they have no part.
     """
 
     def step() -> None:
@@ -76,7 +76,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
 
     Args:
         model: the experiment, built.
-        data: its data, built.
+        data: audio to train on, built.
         max_steps: batches to train.
     """
     data.check()

@@ -47,7 +47,7 @@ class Source:
 
     Attributes:
         name: the path or hub id, as typed.
-        codec: the codec, its weights plain.
+        codec: codec with plain weights.
         discriminators: tensors of a run's discriminators by their names in ``CodecExperiment.discriminators``; empty
             where there are none.
         settings: the run's settings, flat; empty for a codec alone.
@@ -85,8 +85,8 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | 
     source = read_source(name)
     if expected not in (None, source.identity):
         raise RecipeError(
-            f"--init {name} is no longer what the config was written with: its identity is {source.identity} and "
-            f"should be {expected}; give --init anew to start from what is there now"
+            f"--init {name} has the identity {source.identity}, but the config was written with {expected}; name the "
+            f"codec of that identity, or start from the present one with --init {name} on the command line"
         )
     settings["init_identity"] = source.identity
     return source
@@ -223,7 +223,7 @@ def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple
     """Settings in which two codecs differ: (name, there, here); for a different part, only its name.
 
     Args:
-        theirs: the source.
+        theirs: codec that the weights come from.
         ours: codec that is built here.
         roles: the parts that are taken, and so compared.
     """

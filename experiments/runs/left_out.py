@@ -68,7 +68,7 @@ class CountLeftOut(Callback):
     """Collects the files that could not be read, or are shorter than listed, and prints them at the end.
 
     Args:
-        name: the run's.
+        name: name of the run.
         folder: folder to store them in; None stores them nowhere.
     """
 

@@ -152,8 +152,8 @@ def make_loggers(
     """The loggers of a run that continues after ``start`` batches; W&B first, so that it is ``trainer.logger``.
 
     Args:
-        folder: the run.
-        config: its settings.
+        folder: folder of the run.
+        config: resolved settings of the run.
         start: batches already done.
         recipe: name of its recipe.
         scale: name of its scale, or None.

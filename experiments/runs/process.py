@@ -14,7 +14,7 @@ class Notes:
     """Prints notes on standard error, each only once; of several processes, one prints.
 
     Args:
-        silent: print nothing, because another process planned the work and printed the notes.
+        silent: whether nothing is printed, because another process planned the work and printed the notes.
     """
 
     def __init__(self, silent: bool = False) -> None:

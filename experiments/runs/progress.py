@@ -49,7 +49,7 @@ class RunProgress(Callback):
     Args:
         folder: the run; ``timing.json`` in it says how long its training took, over all its continuations.
         logs: source of all losses; None shows only the main ones.
-        clock: seconds, ever growing.
+        clock: function that returns the time in seconds, ever growing.
     """
 
     def __init__(

@@ -61,7 +61,7 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
-        config: parsed settings of the command.
+        config: resolved settings of the command.
         model: experiment that is built from them.
         data: data that is built from them.
 

@@ -79,7 +79,7 @@ class SaveSamples(Callback):
     W&B gets the same clips at several bitrates with spectrograms, at most ``OCCASIONS`` times, the last at the end.
 
     Args:
-        folder: the run's.
+        folder: folder of the run.
         clips: number of clips.
         every: batches between two validations.
         steps: batches of the whole run.
@@ -141,9 +141,9 @@ def log_media(logger: WandbLogger, media: dict[str, tuple[Tensor, Tensor | None]
     """Send clips to W&B as audio and, where they have an original, as spectrograms beside it.
 
     Args:
-        logger: w&B's.
+        logger: W&B's logger.
         media: clips ``[C, N]`` by name, each with its original; None where it is the original.
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         step: batches done.
     """
     import wandb

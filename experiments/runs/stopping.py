@@ -43,7 +43,7 @@ class Stop:
 
     Attributes:
         number: number of the first signal; None where none came.
-        on_stop: called with each signal's number, from the handler; a table passes it on to its processes.
+        on_stop: function called with each signal's number, from the handler; a table passes it on to its processes.
     """
 
     def __init__(self) -> None:

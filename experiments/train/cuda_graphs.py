@@ -147,7 +147,7 @@ class StepGraphs:
         Args:
             audio: audio ``[B, C, N]``.
             choices: decisions about the batch.
-            step: trains on a batch; it reads nothing back from the device.
+            step: function that trains on a batch; it reads nothing back from the device.
 
         Returns:
             What the batch gave. Its scalars are valid until the next step.

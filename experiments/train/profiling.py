@@ -115,9 +115,9 @@ class BatchTimer(Callback):
             parts.
 
     Attributes:
-        waited: seconds from the end of the previous batch, or the start of training, to each batch's start.
-        worked: seconds from each batch's start to its end.
-        parts: seconds of the parts of the batches from ``apart_from`` on.
+        waited: time from the end of the previous batch, or the start of training, to each batch's start, in seconds.
+        worked: time from each batch's start to its end, in seconds.
+        parts: times of the parts of the batches from ``apart_from`` on, in seconds.
     """
 
     def __init__(self, apart_from: int | None = None) -> None:

@@ -58,7 +58,7 @@ class MicroBatchOutput:
         losses: losses by name, in the order they are computed.
         scores: the discriminators' mean logits.
         norms: gradient norms by player, as far as they have learned.
-        bitrate: kbps; None where only the discriminators learned.
+        bitrate: bitrate in kbps; None where only the discriminators learned.
         codes: codes of the part, ``int64 [B, K, T]``.
         sizes: number of entries of each codebook.
         shares: each loss's share of the gradient at the decoder's output; empty without a balancer.

@@ -12,7 +12,7 @@ def measuring_settings(options: argparse.Namespace, metrics: Sequence[str]) -> M
     """The settings out of a command's options; metrics that are dropped are printed on standard error.
 
     Args:
-        options: options, of which those with names of ``MeasuringSettings`` are taken.
+        options: parsed options, of which those with names of ``MeasuringSettings`` are taken.
         metrics: names of the metrics requested.
 
     Raises:

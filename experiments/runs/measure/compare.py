@@ -74,7 +74,7 @@ def measure_at(
     else:  # it is asked for the rate itself, and takes any where it names none
         wanted = [rate for rate in rates if not offered or any(abs(rate - own) <= NEAR * rate for own in offered)]
     if not wanted:
-        raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those asked for")
+        raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those requested")
 
     def evaluate_at(some: list[float]) -> Evaluation:
         title = f"{subject.name}, measuring"

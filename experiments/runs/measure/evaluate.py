@@ -35,7 +35,8 @@ def data_of(
         path: the run's folder, or a codec's; None for a baseline, and a codec that lies nowhere.
         folder: audio to measure on in place of the run's.
         subject: the codec or baseline to be measured.
-        sample_rate: Hz of the originals it is measured against; None takes its own, or ``FULL_BAND`` if it has none.
+        sample_rate: sampling rate in Hz of the originals it is measured against; None takes its own, or
+            ``FULL_BAND`` if it has none.
         beside: other runs measured on the same clips; training files of any of them are not test clips.
     """
     settings: dict[str, Any] = {}
@@ -84,7 +85,7 @@ def evaluate_on(
     Args:
         data: data that the clips come from.
         subject: codec or baseline to measure.
-        bitrates: kbps; None is all that it offers.
+        bitrates: bitrates in kbps; None is all that it offers.
         metrics: names from ``METRICS``.
         split: the part of the data.
         workers: processes for ViSQOL.

@@ -24,7 +24,7 @@ def keep_entropy(measured: DataFrame, basis: dict[str, Any], folder: Path) -> tu
     Figures of another basis, or of a version that kept none, are moved aside.
 
     Args:
-        measured: kbps of the coders, as ``entropy_rates`` gives them.
+        measured: bitrates of the coders, in kbps, as ``entropy_rates`` gives them.
         basis: properties that must be the same for all figures of one file.
         folder: folder of ``entropy.csv``, and of ``entropy.json`` with the basis.
 

@@ -27,7 +27,7 @@ class EntropyMeasurement:
 
     Attributes:
         rates: bitrates in kbps, as ``entropy_rates`` gives them, with those that were stored before.
-        remark: what happened to the stored ones; empty if there were none.
+        remark: sentence on what happened to the stored ones; empty if there were none.
         left_out: files that could not be measured.
     """
 

@@ -22,10 +22,10 @@ class Stamp:
 
     Attributes:
         of: a codec's identity, or a baseline with its arguments.
-        metrics: names.
-        bitrates: kbps measured.
+        metrics: names of the metrics.
+        bitrates: bitrates that were measured, in kbps.
         folder: folder of the audio; None is the synthetic corpus.
-        sample_rate: Hz of the originals.
+        sample_rate: sampling rate in Hz of the originals.
         columns: names of a table's columns; empty where they are computed when the table is printed.
         channels: number of channels of the originals; None where they are the codec's.
         clips: settings that choose the clips; None where they are the run's.

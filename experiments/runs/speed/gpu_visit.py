@@ -45,8 +45,8 @@ class Work:
 
     Attributes:
         title: title in the table.
-        recipe: its name.
-        scale: its name.
+        recipe: name of the recipe.
+        scale: name of the scale.
         flags: further flags of its training.
     """
 

@@ -24,7 +24,7 @@ def time_loader(flags: Sequence[str], workers: Sequence[int], repeats: int) -> l
     Args:
         flags: flags of ``codeclab fit``.
         workers: numbers of processes; 0 reads in this one.
-        repeats: turns that count.
+        repeats: number of turns that count.
 
     Returns:
         A line for each number, then those of the machine.
@@ -58,7 +58,7 @@ def seconds_a_batch(data: AudioData, workers: int) -> float:
     the end, when fewer and fewer of them read.
 
     Args:
-        data: the run's.
+        data: data of the run.
         workers: processes; 0 reads in this one.
     """
     data.workers, data.n_batches = workers, batches_of(workers)

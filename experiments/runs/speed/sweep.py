@@ -38,7 +38,7 @@ class Point:
 
     Attributes:
         value: value of what is swept.
-        median: seconds of a batch, data included; ``q25`` and ``q75`` are the quartiles.
+        median: duration of a batch in seconds, data included; ``q25`` and ``q75`` are the quartiles.
         peak_mb: the most memory that was used: of the GPU, else of the process.
         flop: arithmetic of a batch's matrix products and convolutions.
         bytes: bytes that the operators of a batch read and write.

@@ -24,7 +24,7 @@ class MultiResolutionSTFTLoss(ReconstructionLoss):
     over the batch.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         fft_sizes: FFT lengths in samples, one per resolution.
         hop_sizes: hops in samples, one per resolution.
         win_lengths: window lengths in samples, one per resolution, at most ``fft_sizes``.
@@ -80,7 +80,7 @@ class MelSTFTLoss(ReconstructionLoss):
     """The STFT loss of ``auraloss`` on mel bands (Slaney's scale and areas, as librosa's), of one resolution.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         fft_size: FFT length in samples.
         hop_size: hop in samples.
         win_length: window length in samples, at most ``fft_size``.
@@ -131,7 +131,7 @@ class SumAndDifferenceSTFTLoss(MultiResolutionSTFTLoss):
     """``MultiResolutionSTFTLoss`` of the sum and of the difference of two channels (arXiv:2010.10291, section 3.2).
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         fft_sizes: FFT lengths in samples, one per resolution.
         hop_sizes: hops in samples, one per resolution.
         win_lengths: window lengths in samples, one per resolution, at most ``fft_sizes``.

@@ -21,7 +21,7 @@ class MultiScaleMelLoss(ReconstructionLoss):
     over ``I`` windows, with norms over each channel of an item and a mean over both.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         window_lengths: window lengths in samples; the paper's are 2^5 to 2^11, AudioCraft's recipe has 2^6 to 2^10.
         n_mels: number of mel bands of every window.
         f_min: lowest frequency in Hz (AudioCraft's recipe: 64).
@@ -95,7 +95,7 @@ class MultiScaleLogMelLoss(MelDistance, ReconstructionLoss):
     The single-scale ablation row is ``window_lengths=[512], n_mels=[80]``.
 
     Args:
-        sample_rate: Hz.
+        sample_rate: sampling rate in Hz.
         window_lengths: window lengths in samples.
         n_mels: numbers of mel bands, one per window.
         log_weight: weight of the distance between logarithms; the exponent ``pow`` in the released code is a factor of

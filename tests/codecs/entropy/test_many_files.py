@@ -1,5 +1,6 @@
 """Many files through a codec, in this process and in others, from Python."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -107,6 +108,16 @@ def test_settings_that_the_codec_cannot_have_are_refused_before_the_first_file(f
     settings = CodingSettings("encode", str(folder / "codec"), bitrate=7.0)
     with pytest.raises(ValueError, match="does not offer 7 kbps; it offers 4, 8, 12 kbps"):
         FileCoder(Codec.from_pretrained(settings.codec), settings)
+
+
+def test_an_ecdc_file_of_a_language_model_needs_one(folder: Path) -> None:
+    coder = FileCoder(Codec.from_pretrained(str(folder / "codec")), CodingSettings("encode", str(folder / "codec")))
+    coder.settings = replace(coder.settings, entropy="lm")
+    result = coder(folder / "in" / "a.wav", folder / "a.ecdc")
+    assert result.error == (
+        "--entropy lm needs a language model, and there is none beside the codec; fit one with codeclab fit-lm or name "
+        "one, as in --language-model FOLDER"
+    )
 
 
 def test_the_mean_bitrate_is_weighted_by_duration() -> None:

@@ -169,6 +169,12 @@ def test_encodec_files_that_do_not_fit_say_what_differs(tmp_path, change, messag
         Codec.from_pretrained(tmp_path / "model.th")
 
 
+def test_encodec_files_of_other_sizes_say_what_is_assumed(tmp_path):
+    torch.save(released_names(mono()), tmp_path / "model.th")
+    with pytest.warns(UserWarning, match="padding, which no tensor states, are assumed to be those .* of 24000 Hz"):
+        Codec.from_pretrained(tmp_path / "model.th")
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

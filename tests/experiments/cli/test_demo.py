@@ -17,7 +17,7 @@ from codeclab.experiments.runner.request import TableRequest
 
 DEMO = read_table("demo")
 TRAINED = [row for row in DEMO.rows if row.kind == "trained"]
-START = next(row for row in TRAINED if row.name == "Box, codebooks anew")
+START = next(row for row in TRAINED if row.name == "Box, new codebooks")
 
 
 def test_it_has_the_rows_that_its_readers_expect() -> None:

@@ -26,6 +26,8 @@ from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.stopping import Stopped, listening
 
+TOO_FEW = "the row needs 3 devices, and --devices gives 2; give as many, as in --devices 3"
+
 
 def job(name: str, devices: int = 1) -> Job:
     return Job(TableSpec("table", "T", "", [RowSpec(name)]), name, "runs", devices=devices)
@@ -75,7 +77,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list:
 
 
 def test_each_row_has_gpus_of_its_own(started, tmp_path: Path) -> None:
-    """Two GPUs: a and b together, then c on both, which started only when both had come back; d wants too many."""
+    """Two GPUs: a and b together, then c on both, which started only when both had come back; d needs too many."""
     together = threading.Barrier(2)
     running, seen, most = set(), {}, []
 
@@ -94,7 +96,7 @@ def test_each_row_has_gpus_of_its_own(started, tmp_path: Path) -> None:
     assert {seen["a"], seen["b"]} == {"4", "6"}
     assert set(seen["c"].split(",")) == {"4", "6"}
     assert max(most) == 2
-    assert [outcome.error for outcome in outcomes] == [None, None, None, "wants 3 devices, but --devices gives 2"]
+    assert [outcome.error for outcome in outcomes] == [None, None, None, TOO_FEW]
     assert LocalLauncher(tmp_path, ["4"])([], True) == []
 
 
@@ -114,7 +116,7 @@ def test_rows_that_share_gpus_go_to_the_idlest(started, tmp_path: Path) -> None:
     outcomes = LocalLauncher(tmp_path, ["4", "6"] * 2)(jobs, False)
     assert sorted(seen[name] for name in "abcd") == ["4", "4", "6", "6"]
     assert set(seen["e"].split(",")) == {"4", "6"}
-    assert [outcome.error for outcome in outcomes] == [None] * 5 + ["wants 3 devices, but --devices gives 2"]
+    assert [outcome.error for outcome in outcomes] == [None] * 5 + [TOO_FEW]
 
 
 def test_rows_on_a_cpu_share_its_cores(started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -309,6 +309,10 @@ def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch,
         (["--config", "dac_44khz", "--scale", "laptop", "--init", "."], "--init .: "),
         (["--config", "dac_44khz", "--init_identity", "v1-0"], "give --init too"),
         (
+            ["--config", "vocos_16khz", "--scale", "laptop", "--init", "box", "--init_identity", "v1-0"],
+            "but the config was written with v1-0; name the codec of that identity, or start from the present one",
+        ),
+        (
             ["--config", "dac_44khz", "--scale", "laptop", "--model.discriminator_warmup", "-1"],
             "warmup is -1; it should",
         ),

@@ -38,7 +38,7 @@ def answering():
     def serve(status):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                self.server.asked.append((self.path, self.headers.get("Authorization")))
+                self.server.requests.append((self.path, self.headers.get("Authorization")))
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 self.send_response(status)
                 self.end_headers()
@@ -47,10 +47,10 @@ def answering():
                 pass
 
         server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        server.asked = []
+        server.requests = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}", server.asked
+        return f"http://127.0.0.1:{server.server_port}", server.requests
 
     yield serve
     for server in servers:

@@ -53,7 +53,7 @@ def test_codecs_are_compared_on_the_same_clips_and_a_failure_is_a_row() -> None:
     assert table.against == "one"
     assert (Path("out") / "two" / "evaluation.json").is_file()
     failed = compare(subjects[:1], data, split, [6.0], SETTINGS, Path("out"))
-    assert failed.rows[0].error == "RecipeError: it offers 4, 8, 12 kbps, none of those asked for"
+    assert failed.rows[0].error == "RecipeError: it offers 4, 8, 12 kbps, none of those requested"
     with pytest.raises(RecipeError, match="one is given twice; rows need different names"):
         read_subjects(["one", "one"])
     with pytest.raises(RecipeError, match="a baseline takes any bitrate: choose some"):
