@@ -38,7 +38,6 @@ class Draft:
 
     Attributes:
         row: row of the table.
-        codec_settings: settings of a codec that is only built; None for other rows.
         jobs: one a seed; none where the row only shows the paper's figures, or cannot be made.
         left: batches still to train, by job.
         seconds: time of a batch, s; None where none was timed.
@@ -47,10 +46,10 @@ class Draft:
         usual: batches that its recipe or the scale would train; None where neither says, or it starts from a codec.
         compute: the size of each of its trainings; None where it is not trained.
         start: the run or codec whose weights it starts from, as ``--init`` names it; None is random weights.
+        codec_settings: settings of a codec that is only built; None for other rows.
     """
 
     row: RowSpec
-    codec_settings: dict[str, Any] | None = None
     jobs: list[Job] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     seconds: float | None = None
@@ -59,6 +58,7 @@ class Draft:
     usual: int | None = None
     compute: Compute | None = None
     start: str | None = None
+    codec_settings: dict[str, Any] | None = None
 
     @property
     def times(self) -> list[float]:
@@ -142,7 +142,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     draft.usual = None if draft.start else cli.request.steps
     if timed and any(draft.left):
         if devices > 1:
-            cli = _build(draft.row, words, [("trainer.devices", 1), ("trainer.strategy", "auto")], notes)
+            cli = _build(draft.row, words, [("trainer.devices", "1"), ("trainer.strategy", "auto")], notes)
         draft.seconds = batch_seconds(cli, Path(request.runs), devices)
     del cli  # rows that are made in other processes need the memory of this one, on a GPU above all
     gc.collect()
