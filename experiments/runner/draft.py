@@ -142,7 +142,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     draft.usual = None if draft.start else cli.request.steps
     if timed and any(draft.left):
         if devices > 1:
-            cli = _build(draft.row, words, [("trainer.devices", 1), ("trainer.strategy", "auto")], notes)
+            cli = _build(draft.row, words, [("trainer.devices", "1"), ("trainer.strategy", "auto")], notes)
         draft.seconds = batch_seconds(cli, Path(request.runs), devices)
     del cli  # rows that are made in other processes need the memory of this one, on a GPU above all
     gc.collect()

@@ -100,7 +100,8 @@ class TableRequest:
 
     def words(self, row: RowSpec) -> Words:
         """The flags of ``codeclab fit`` that make a row at its own seed, parsed."""
-        machine: list[tuple[str, Any]] = [("trainer.devices", 1)] if self.alone else []
+        # As text, as the configs of tables have always had it.
+        machine: list[tuple[str, Any]] = [("trainer.devices", "1")] if self.alone else []
         machine += [("data.workers", 0)] if self.on_cores else []
         shared: list[tuple[str, Any]] = [("runs", self.runs)]
         shared += [("data.folder", self.data)] if self.data else []

@@ -87,10 +87,10 @@ def test_a_test_split_of_which_much_is_of_no_use_is_refused_before_the_first_cli
     spec = TableSpec("tiny", "Tiny", "here", rows, ["si_snr"], sample_rate=24000)
     request = TableRequest(spec, None, data=str(folder), runs=str(tmp_path / "runs"))
     assert refusal in str(draft_row(rows[0], request).error)
-    job = Job(request.of(rows[1]), "MP3", request.runs, data=request.data, workers=0)
+    job = Job(request.spec_of(rows[1]), "MP3", request.runs, data=request.data, workers=0)
     with pytest.raises(DataError, match="2 of 4 test files"):
         measure_untrained(job)
-    settings = clip_settings(None, ["--data.max_left_out", "0.5"])
+    settings = clip_settings(None, [("data.max_left_out", "0.5")])
     usual, allowed = (plan_measurement(replace(job, clips=clips)) for clips in ({}, settings))
     assert allowed.folder == usual.folder  # figures are the same
     allowed.clips.check((allowed.split,))
