@@ -30,6 +30,7 @@ from codeclab.experiments.cli import evaluate, fit, table  # noqa: F401 (importe
 from codeclab.experiments.cli.commands import main
 from codeclab.experiments.runner import make_table, perform
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
+from codeclab.experiments.runs.measure import measure
 from codeclab.experiments.train.module import CodecExperiment
 
 FLAGS = (
@@ -65,7 +66,7 @@ PHASES = {
     "training": Phase("fit", ((CodecExperiment, "training_step"),), 6, 0.1),
     "validation": Phase("fit", ((CodecExperiment, "validation_step"),), 2, 0.1),
     "checkpoint": Phase("fit", ((AtomicCheckpointIO, "save_checkpoint"),), 3, 0.03),
-    "evaluation": Phase("evaluate", ((evaluate, "evaluate_on"), (Evaluation, "save")), 1, 0.5),
+    "evaluation": Phase("evaluate", ((measure, "evaluate_on"), (Evaluation, "save")), 1, 0.5),
     "table": Phase("table", ((perform, "evaluate_on"), (Evaluation, "save"), (make_table, "write_table")), 1, 0.5),
 }
 PATIENCE = 3600.0
