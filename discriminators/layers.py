@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from codeclab.codecs.layers.fan_out import fan_out
 from codeclab.codecs.wording import counted
 from codeclab.discriminators.base import DiscriminatorOutput
-from codeclab.discriminators.leaky_convolution import leaky_convolution
 
 
 def conv2d(
@@ -43,7 +43,8 @@ class ConvStack(nn.Module):
         """``[B, C, H, W]`` to the activation after each convolution."""
         features = []
         for conv in self.convs:
-            maps = leaky_convolution(conv, maps, self.negative_slope)
+            # In place: no backward pass needs the convolution's own output, and these maps are large.
+            maps = F.leaky_relu(conv(maps), self.negative_slope, inplace=True)
             features.append(maps)
         return features
 

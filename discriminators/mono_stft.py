@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from codeclab.codecs.layers.stft import STFT
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.layers import check_audio, spectrum_maps
-from codeclab.discriminators.leaky_convolution import leaky_convolution
 
 # Channels in units of n_filters (in, out) and strides over (time, frequency) of SoundStream's six residual units.
 UNITS = (
@@ -121,7 +120,7 @@ class MonoSTFTDiscriminator(Discriminator):
             ValueError: ``audio`` has other channels, or is shorter than the window.
         """
         check_audio(audio, self.channels, self.window_length, type(self).__name__)
-        features = [leaky_convolution(self.first, spectrum_maps(self.stft(audio)), self.negative_slope)]
+        features = [F.leaky_relu(self.first(spectrum_maps(self.stft(audio))), self.negative_slope)]
         for unit in self.units:
             features.append(unit(features[-1]))
         return [DiscriminatorOutput(self.post(features[-1]), features)]

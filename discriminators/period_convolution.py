@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import register_flop_formula
 
-from codeclab.discriminators.needed_gradients import is_needed
 from codeclab.quantizers.matrix_product import has_fast_products, linear
 
 
@@ -151,9 +150,23 @@ def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, int], output: Tensor) 
     ctx.save_for_backward(maps, weight)
 
 
+def _is_wanted(ctx: Any, index: int) -> bool:
+    """Whether this backward pass needs the gradient of an input, as torch's own operators decide it.
+
+    ``needs_input_grad`` only tells whether some backward pass could need it: ``autograd.grad`` for the audio alone
+    leaves the weights' gradients out.
+    """
+    if not ctx.needs_input_grad[index]:
+        return False
+    try:
+        return bool(torch._C._will_engine_execute_node(ctx.next_functions[index][0]))
+    except RuntimeError:  # torch raises for a leaf whose gradient is requested
+        return True
+
+
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     maps, weight = ctx.saved_tensors
-    wanted = [is_needed(ctx, index) for index in range(3)]
+    wanted = [_is_wanted(ctx, index) for index in range(3)]
     gradients = period_convolution_backward(gradient, maps, weight, ctx.stride, wanted)
     return *(one if is_wanted else None for one, is_wanted in zip(gradients, wanted, strict=True)), None
 
