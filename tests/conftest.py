@@ -7,11 +7,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+if TYPE_CHECKING:
+    from codeclab.codecs.codec import Codec
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -187,3 +190,29 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
         browser.post("", None, "DELETE")
         driver.terminate()
+
+
+@pytest.fixture
+def live_codec() -> Callable[..., "Codec"]:
+    """``live_codec(channels=1, causal=True)``: a small untrained codec at 8 kHz that streams where it is causal."""
+    from codeclab.codecs.codec import Codec
+    from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
+    from codeclab.quantizers.residual_vq import ResidualVQ
+
+    def make(channels: int = 1, causal: bool = True) -> Codec:
+        torch.manual_seed(0)
+        shape: dict[str, Any] = {"dimension": 4, "n_filters": 2, "strides": [2, 4], "pad_mode": "constant"}
+        shape |= {"channels": channels, "causal": causal}
+        return Codec(SEANetEncoder(**shape), ResidualVQ(4, 3, 16), SEANetDecoder(**shape), sample_rate=8000).eval()
+
+    return make
+
+
+@pytest.fixture
+def live_audio() -> Callable[..., torch.Tensor]:
+    """``live_audio(channels=1, seconds=0.5)``: noise at 8 kHz, ``[1, channels, N]``, always the same."""
+
+    def make(channels: int = 1, seconds: float = 0.5) -> torch.Tensor:
+        return 0.1 * torch.randn(1, channels, round(seconds * 8000), generator=torch.Generator().manual_seed(0))
+
+    return make

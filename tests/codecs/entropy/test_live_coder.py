@@ -6,38 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.container_reader import Damage, read_container
 from codeclab.codecs.entropy.live_coder import LiveCoder
 from codeclab.codecs.entropy.live_settings import LiveSettings
 from codeclab.codecs.io.pcm import Pcm
 from codeclab.codecs.layers.layer_stream import NotStreamableError
-from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.quantizers.residual_vq import ResidualVQ
-
-SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4], "pad_mode": "constant"}
-RATE = 8000
-
-
-def make(channels: int = 1, causal: bool = True) -> Codec:
-    torch.manual_seed(0)
-    shape = SHAPE | {"channels": channels, "causal": causal}
-    return Codec(SEANetEncoder(**shape), ResidualVQ(4, 3, 16), SEANetDecoder(**shape), sample_rate=RATE).eval()
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-def sound(channels: int, seconds: float = 0.5) -> torch.Tensor:
-    return 0.1 * torch.randn(1, channels, round(seconds * RATE), generator=torch.Generator().manual_seed(0))
-
-
 @pytest.mark.parametrize("size", [7, 320, 4801])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_pcm_in_pieces_of_any_size_is_the_librarys(tmp_path, size, channels):
-    codec, audio = make(channels), sound(channels)
+def test_pcm_in_pieces_of_any_size_is_the_librarys(tmp_path, size, channels, live_codec, live_audio):
+    codec, audio = live_codec(channels), live_audio(channels)
     whole = codec.encode(audio, n_codebooks=2)
     settings = LiveSettings(bitrate=8.0, pcm="f32le")
     data = Pcm("f32le", channels).bytes(audio)
@@ -54,8 +38,8 @@ def test_pcm_in_pieces_of_any_size_is_the_librarys(tmp_path, size, channels):
     np.testing.assert_allclose(np.frombuffer(decoded, "<f4"), np.frombuffer(both, "<f4"), atol=1e-5)
 
 
-def test_a_damaged_chunk_is_silent_and_reported_while_the_stream_goes_on():
-    codec, audio = make(), sound(1)
+def test_a_damaged_chunk_is_silent_and_reported_while_the_stream_goes_on(live_codec, live_audio):
+    codec, audio = live_codec(), live_audio()
     coded = b"".join(LiveCoder(codec, LiveSettings(chunk_seconds=0.1)).encode([Pcm("s16le", 1).bytes(audio)]))
     damaged = bytearray(coded)
     damaged[len(coded) // 2] ^= 1
@@ -75,8 +59,8 @@ def test_a_damaged_chunk_is_silent_and_reported_while_the_stream_goes_on():
     assert heard[2400:].any()
 
 
-def test_it_counts_the_audio_and_the_time_it_waited():
-    codec, data = make(), Pcm("s16le", 1).bytes(sound(1))
+def test_it_counts_the_audio_and_the_time_it_waited(live_codec, live_audio):
+    codec, data = live_codec(), Pcm("s16le", 1).bytes(live_audio())
 
     def late():
         for piece in cut(data, 4000):
@@ -95,14 +79,14 @@ def test_it_counts_the_audio_and_the_time_it_waited():
             assert decoder.seconds == 0.5
 
 
-def test_a_piece_without_bytes_is_not_the_end():
-    codec, data = make(), Pcm("s16le", 1).bytes(sound(1))
+def test_a_piece_without_bytes_is_not_the_end(live_codec, live_audio):
+    codec, data = live_codec(), Pcm("s16le", 1).bytes(live_audio())
     pieces = [data[:999], b"", data[999:]]
     assert b"".join(LiveCoder(codec).encode(pieces)) == b"".join(LiveCoder(codec).encode([data]))
 
 
-def test_a_codec_that_is_not_causal_says_so_or_is_late():
-    codec = make(causal=False)
+def test_a_codec_that_is_not_causal_says_so_or_is_late(live_codec):
+    codec = live_codec(causal=False)
     with pytest.raises(NotStreamableError, match="not causal: a sample depends on"):
         LiveCoder(codec)
     assert b"".join(LiveCoder(codec, LiveSettings(lookahead=True)).both([bytes(1600)]))

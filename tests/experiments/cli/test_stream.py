@@ -7,49 +7,31 @@ import threading
 import time
 
 import numpy as np
-import torch
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.pcm import Pcm
-from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.quantizers.residual_vq import ResidualVQ
 
-SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4], "pad_mode": "constant"}
 RATE = 8000
-
-
-def make(channels: int = 1, causal: bool = True) -> Codec:
-    torch.manual_seed(0)
-    shape = SHAPE | {"channels": channels, "causal": causal}
-    return Codec(SEANetEncoder(**shape), ResidualVQ(4, 3, 16), SEANetDecoder(**shape), sample_rate=RATE).eval()
-
-
-def cut(data: bytes, size: int) -> list[bytes]:
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-def sound(channels: int, seconds: float = 0.5) -> torch.Tensor:
-    return 0.1 * torch.randn(1, channels, round(seconds * RATE), generator=torch.Generator().manual_seed(0))
 
 
 def program(*words: str) -> list[str]:
     return [sys.executable, "-m", "codeclab.experiments", "stream", *words]
 
 
-def test_commands_say_what_is_wrong(tmp_path):
-    make(causal=False).save(tmp_path / "codec")
+def test_commands_say_what_is_wrong(tmp_path, live_codec):
+    live_codec(causal=False).save(tmp_path / "codec")
     late = subprocess.run(program("both", "--codec", str(tmp_path / "codec")), input=b"", capture_output=True)
     assert late.returncode == 2
     assert b"Build it causal or with segments, or accept that delay: --lookahead" in late.stderr
-    make(2).save(tmp_path / "stereo")
+    live_codec(2).save(tmp_path / "stereo")
     odd = subprocess.run(program("both", "--codec", str(tmp_path / "stereo")), input=bytes(7), capture_output=True)
     assert odd.returncode == 2
     assert b"the input ends 3 bytes into a sample of 2 channels of 2 bytes" in odd.stderr
 
 
-def test_a_real_pipe_at_the_pace_of_the_audio(tmp_path):
-    make().save(tmp_path / "codec")
-    audio = Pcm("s16le", 1).audio(Pcm("s16le", 1).bytes(sound(1, 2.0)))  # as whole numbers hold it
+def test_a_real_pipe_at_the_pace_of_the_audio(tmp_path, live_codec, live_audio):
+    live_codec().save(tmp_path / "codec")
+    audio = Pcm("s16le", 1).audio(Pcm("s16le", 1).bytes(live_audio(1, 2.0)))  # as whole numbers hold it
     data = Pcm("s16le", 1).bytes(audio)
     words = ["--codec", str(tmp_path / "codec"), "--bitrate", "8"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -66,8 +48,8 @@ def test_a_real_pipe_at_the_pace_of_the_audio(tmp_path):
     listener.start()
     for process in (encoder, decoder):
         assert b"8000 Hz, 1 channel, s16le, 8 kbps" in process.stderr.readline()
-    for piece in cut(data, 320):  # 20 ms
-        encoder.stdin.write(piece)
+    for start in range(0, len(data), 320):  # 20 ms
+        encoder.stdin.write(data[start : start + 320])
         encoder.stdin.flush()
         time.sleep(0.02)
     # Nothing has ended yet: all chunks that are complete come out, those of the first 1.9 s at least.
