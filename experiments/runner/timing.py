@@ -87,7 +87,7 @@ def time_batch(cli: CodecCLI, items: int) -> float:
         cli: the experiment, built for one device with ``--dry-run``.
         items: number of items in a batch, on this device.
     """
-    cli.model.discriminator_warmup = 0
+    cli.model.schedule.discriminator_warmup = 0
     cli.model.quantizer_start_frames = 0  # k-means over many batches is done once in a run, not in each batch
     cli.datamodule.workers = 0
     cli.datamodule.batch_size = 1

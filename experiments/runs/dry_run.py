@@ -106,7 +106,8 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     unbounded = "unbounded (a recurrent layer or a norm over time); the convolutions alone: " if reach.unbounded else ""
     lines.append(f"receptive field  {unbounded}{past:.1f} ms back, {future:.1f} ms ahead")
     lines.append(f"data           {data.summary()}")
-    joining = f", discriminators from batch {model.adversarial_start:,} on" if model.adversarial_start else ""
+    start = model.schedule.adversarial_start
+    joining = f", discriminators from batch {start:,} on" if start else ""
     lines.append(
         f"training       {counted(max_steps, 'batch', 'batches')} of {data.batch_size} x {data.seconds} s, "
         f"{model.update_order}{joining}"
@@ -118,13 +119,13 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     model.to(device)
     audio = audio.to(device)
     # The most memory is needed once the discriminators have joined; the time is that of the mean batch.
-    joining_at = model.adversarial_start if model.discriminators and model.adversarial_start < max_steps else 0
+    joining_at = start if model.discriminators and start < max_steps else 0
     seconds, saved = measure_item(model, audio, joining_at)
     if joining_at:
         alone = joining_at / max_steps
         seconds = alone * measure_item(model, audio)[0] + (1 - alone) * seconds
     # A step passes the discriminators once more than the measurement, and the generator waits for its gradient.
-    items = data.batch_size / model.accumulate
+    items = data.batch_size / model.schedule.accumulate
     memory = parameters(model) * 4 * ADAM_COPIES + saved * items
     lines.append(f"memory         about {memory / 2**30:.1f} GiB (weights and optimizers, and {items:g} at a time)")
     total = seconds * data.batch_size * max_steps

@@ -20,19 +20,8 @@ def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidt
     Raises:
         ValueError: an argument or a combination is impossible; the message says what is possible.
     """
-    if not 0 <= given.discriminator_probability <= 1:
-        raise ValueError(f"discriminator_probability is {given.discriminator_probability}; it should be 0 to 1")
-    if given.quantizer_start < 0:
-        raise ValueError(f"quantizer_start is {given.quantizer_start}; it should be 0 or more batches")
     if given.quantizer_start_frames < 0:
         raise ValueError(f"quantizer_start_frames is {given.quantizer_start_frames}; it should be 0 or more")
-    if given.adversarial_start < 0:
-        raise ValueError(f"adversarial_start is {given.adversarial_start}; it should be 0 or more batches")
-    if given.discriminator_warmup < 0 or (given.discriminator_warmup and not plays):
-        raise ValueError(
-            f"discriminator_warmup is {given.discriminator_warmup}; it should be 0 or, with discriminators, more "
-            "batches"
-        )
     for name, loss in (("waveform_loss", given.waveform_loss), ("spectral_loss", given.spectral_loss)):
         if loss is not None and loss.channels not in (None, given.codec.channels):
             raise ValueError(
@@ -40,16 +29,15 @@ def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidt
                 f"{given.codec.channels}; encodec_48khz, for one, is stereo"
             )
     reconstructs = given.waveform_loss is not None or given.spectral_loss is not None
-    if given.adversarial_start and not reconstructs:
+    schedule = given.schedule
+    if schedule.adversarial_start and not reconstructs:
         raise ValueError(
-            f"until batch {given.adversarial_start} (adversarial_start) there is nothing to learn from: give a "
+            f"until batch {schedule.adversarial_start} (adversarial_start) there is nothing to learn from: give a "
             "waveform_loss or a spectral_loss with a positive weight"
         )
-    if given.accumulate < 1:
-        raise ValueError(f"accumulate is {given.accumulate}; it should be at least 1")
-    if given.accumulate > 1 and plays and given.update_order != "joint":
+    if schedule.accumulate > 1 and plays and given.update_order != "joint":
         raise ValueError(
-            f"accumulate {given.accumulate} needs update_order joint: with discriminator_first every part's graph "
+            f"accumulate {schedule.accumulate} needs update_order joint: with discriminator_first every part's graph "
             "would have to be held until the discriminators have seen the whole batch"
         )
     if ensemble_per_bandwidth and not isinstance(given.rate_sampling, PerBatchBandwidth):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import lightning
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +33,7 @@ from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.quantizer_start import audio_from, start_codebooks
 from codeclab.experiments.train.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
+from codeclab.experiments.train.schedule import Schedule
 from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
 from codeclab.experiments.train.step_output import OUTPUT, StepOutput
 from codeclab.experiments.train.update import CodecOutput, MicroBatchOutput, Update, UpdateOrder, mean_of_parts
@@ -45,9 +45,6 @@ from codeclab.experiments.train.validation import (
     most_telling,
 )
 from codeclab.quantizers.base import Quantizer
-
-UPDATE_DRAW = 1
-"""Stream number of the draw that decides whether the discriminators learn from a batch."""
 
 
 class CodecExperiment(lightning.LightningModule):
@@ -137,11 +134,7 @@ class CodecExperiment(lightning.LightningModule):
         self.codec = Codec(encoder, quantizer, decoder, sample_rate, bitrates, segment, overlap, normalize)
         self.rate_sampling = rate_sampling or AllCodebooks()
         self.rate_sampling.check(self.codec)
-        self.discriminator_probability = discriminator_probability
-        self.quantizer_start = quantizer_start
         self.quantizer_start_frames = quantizer_start_frames
-        self.adversarial_start = adversarial_start
-        self.discriminator_warmup = discriminator_warmup
         self.weights = weights
         self.waveform_loss = waveform_loss if weights.waveform else None
         self.spectral_loss = spectral_loss if weights.spectral else None
@@ -152,7 +145,6 @@ class CodecExperiment(lightning.LightningModule):
         self.discriminator_optimizer_settings = discriminator_optimizer or optimizer
         self.update_order = update_order
         self.average_decay = average_decay
-        self.accumulate = accumulate
         self.cuda_graphs = cuda_graphs
         self.graphs: StepGraphs | None = None
         self.seed = seed
@@ -160,8 +152,18 @@ class CodecExperiment(lightning.LightningModule):
         self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
         self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
         plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
-        check_arguments(self, plays, ensemble_per_bandwidth)
         self.discriminators = self._ensembles((discriminators or []) if plays else [], ensemble_per_bandwidth)
+        self.schedule = Schedule(
+            seed,
+            self.rate_sampling,
+            len(self.discriminators),
+            quantizer_start,
+            adversarial_start,
+            discriminator_warmup,
+            discriminator_probability,
+            accumulate,
+        )
+        check_arguments(self, plays, ensemble_per_bandwidth)
         self.average = copy.deepcopy(self.codec).requires_grad_(False) if average_decay is not None else None
         if compile:
             compile_networks(self.codec, self.discriminators)
@@ -195,21 +197,9 @@ class CodecExperiment(lightning.LightningModule):
 
     # ------------------------------------------------------------------ one batch
 
-    def discriminators_learn(self, batch: int) -> bool:
-        """Whether the discriminators learn from this batch; a function of the seed and the batch alone."""
-        rng = np.random.default_rng([self.seed, UPDATE_DRAW, batch])
-        return bool(rng.random() < self.discriminator_probability)
-
     def discriminators_of(self, batch: int) -> Discriminators | None:
         """The ensemble of discriminators for this batch; None without discriminators, or before they join."""
-        return self._with_losses(self._ensemble_of(batch))
-
-    def _ensemble_of(self, batch: int) -> int | None:
-        if not self.discriminators or batch < self.adversarial_start:
-            return None
-        if len(self.discriminators) > 1 and isinstance(self.rate_sampling, PerBatchBandwidth):
-            return self.rate_sampling.index(self.seed, batch)
-        return 0
+        return self._with_losses(self.schedule.ensemble_of(batch))
 
     def _with_losses(self, index: int | None) -> Discriminators | None:
         if index is None:
@@ -244,13 +234,13 @@ class CodecExperiment(lightning.LightningModule):
         """One batch for both players; ``batch`` is one of ``AudioData``, or audio ``[B, C, N]``."""
         given = training_batch(batch, self.codec.channels, self.global_step, self.global_rank)
         index, audio, items = given.index, given.audio, given.items
-        if index == self.quantizer_start and self.quantizer_start_frames:
+        if index == self.schedule.quantizer_start and self.quantizer_start_frames:
             later = audio_from(given, self.trainer, self.codec.channels)
             start_codebooks(self.codec, later, self.quantizer_start_frames)
             if self.graphs is not None:
                 self.graphs.forget()
         players = self.players()
-        choices = self._choices(index, items)
+        choices = self.schedule.choices(index, items, self.codec)
         for name, player in players.items():
             if name == "generator" or choices.discriminators_learn:
                 player.follow_schedule(index)
@@ -266,19 +256,6 @@ class CodecExperiment(lightning.LightningModule):
                 self.balancer.last_shares = dict(whole.shares)  # those in a graph's memory are overwritten
         rates = {name: player.learning_rate(index) for name, player in players.items()}
         return {OUTPUT: whole.finished(numbers, rates, len(audio))}
-
-    def _choices(self, index: int, items: Tensor) -> StepChoices:
-        """The decisions about the batch of this index and of items at these positions, ``int64 [B]``."""
-        ensemble = self._ensemble_of(index)
-        warming = ensemble is not None and index < self.adversarial_start + self.discriminator_warmup
-        parts = items.chunk(min(self.accumulate, len(items)))
-        return StepChoices(
-            n_codebooks=[self.rate_sampling.sample(self.seed, index, part, self.codec) for part in parts],
-            quantize=index >= self.quantizer_start,
-            ensemble=ensemble,
-            warming=warming,
-            discriminators_learn=ensemble is not None and (warming or self.discriminators_learn(index)),
-        )
 
     @retained_buffers()
     def _learn(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
@@ -334,7 +311,7 @@ class CodecExperiment(lightning.LightningModule):
 
     def _average_share(self) -> float:
         assert self.average_decay is not None
-        return 1 - present_decay(self.average_decay, max(0, self.global_step - 1 - self.discriminator_warmup))
+        return 1 - present_decay(self.average_decay, max(0, self.global_step - 1 - self.schedule.discriminator_warmup))
 
     # ------------------------------------------------------------------ CUDA graphs
 
@@ -385,7 +362,8 @@ class CodecExperiment(lightning.LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> dict[str, ValidationOutput]:
         """A batch of validation clips, decoded by the deployed codec; ``Validation`` measures them."""
         fits = self.trainer.state.fn == "fit"
-        joined = not fits or self.global_step > self.quantizer_start or self.quantizer_start == 0
+        start = self.schedule.quantizer_start
+        joined = not fits or self.global_step > start or start == 0
         rates = measured_rates(self.deployed_codec, self.main_codebooks, fits, joined)
         return self._decoded(batch, rates)
 

@@ -96,7 +96,7 @@ def measure_built(cli: CodecCLI, batches: int, warm_up: int) -> StepTime:
     figures = memory_figures(device)
     memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
     undisturbed = timer.seconds[warm_up : warm_up + batches]
-    start = cli.model.adversarial_start
+    start = cli.model.schedule.adversarial_start
     joining_at = start if cli.model.discriminators and start >= timed else None
     return StepTime(undisturbed, cli.datamodule.batch_size, memory, timer.shares(), device, joining_at)
 

@@ -158,7 +158,7 @@ def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -
     arithmetic = _arithmetic(cli)
     limits = measure_limits(device)
     wall = spread(seconds)
-    start = cli.model.adversarial_start
+    start = cli.model.schedule.adversarial_start
     return Point(
         value=value,
         **{key: wall[key] for key in ("median", "q25", "q75")},

@@ -265,7 +265,7 @@ class PlainLoop:
         chosen = model.rate_sampling.index(model.seed, index) if self.is_encodec else 0  # type: ignore[operator]
         judge: Callable[[Tensor], list[DiscriminatorOutput]] = model.discriminators[chosen]
 
-        learns = model.discriminators_learn(index)
+        learns = model.schedule.discriminators_learn(index)
         first = model.update_order == "discriminator_first"
         if learns:
             judged = judge(real), judge(fake.detach())

@@ -48,7 +48,7 @@ def figures(folder):
 def test_two_processes_equal_one(build, tmp_path, fit_on_two_devices):
     """EnCodec: an ensemble a bandwidth, batches in which the discriminators learn or not, the balancer, codebooks."""
     one = build("encodec_24khz", STEPS, name="one", **SETTINGS)
-    assert {one.model.discriminators_learn(batch) for batch in range(STEPS)} == {True, False}
+    assert {one.model.schedule.discriminators_learn(batch) for batch in range(STEPS)} == {True, False}
     start = copy.deepcopy(one.model.state_dict())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the two processes have: another number rounds otherwise

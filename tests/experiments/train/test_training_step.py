@@ -57,14 +57,14 @@ def test_steps_count_batches_whatever_the_discriminators_do(probability, watched
     assert cli.trainer.global_step == 6
     assert [row["step"] for row in metrics(cli)] == ["1", "2", "3", "4", "5", "6"]
     learned = [step for player, step, _ in watch.gradients if player == 1]
-    assert learned == [batch for batch in range(6) if cli.model.discriminators_learn(batch)]
+    assert learned == [batch for batch in range(6) if cli.model.schedule.discriminators_learn(batch)]
     assert (len(learned) > 0) == (probability > 0)
     assert bool(differing(watch.states[0], watch.states[-1], "discriminators.")) == (probability > 0)
 
 
 def test_updates_of_the_discriminators_come_as_often_as_their_probability(build):
     model = build("encodec_24khz").model
-    share = sum(model.discriminators_learn(batch) for batch in range(3000)) / 3000
+    share = sum(model.schedule.discriminators_learn(batch) for batch in range(3000)) / 3000
     assert abs(share - 2 / 3) < 0.03
 
 
