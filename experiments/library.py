@@ -19,7 +19,10 @@ from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runs.build import build_typed
-from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
+from codeclab.experiments.runs.measure.evaluate import pick_bitrates
+from codeclab.experiments.runs.measure.measure import measure
+from codeclab.experiments.runs.measure.settings import MeasuringSettings
+from codeclab.experiments.runs.measure.subjects import Subject, read_subject
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
 
@@ -108,7 +111,7 @@ def evaluate(
         evaluation.summary  # means with 95 % intervals, by bitrate, domain and metric
 
     Args:
-        codec: a ``Codec``, what ``Codec.from_pretrained`` reads, or a baseline such as ``Opus()``.
+        codec: a ``Codec``, what ``codeclab evaluate`` takes by name or path, or a baseline such as ``Opus()``.
         data: a folder of audio, a manifest, ``recordings`` or ``synthetic``; None is what a run was trained on, or the
             synthetic corpus.
         metrics: names of metrics, from ``codeclab.METRICS``.
@@ -127,22 +130,21 @@ def evaluate(
     """
     metrics = one_of_each(metrics)
     metrics_named(metrics)
-    path: Path | None
     if isinstance(codec, str | Path):
-        path, codec = Path(codec), Codec.from_pretrained(codec)
+        subject = read_subject(str(codec), device)
     else:
-        path = None
-    module = data_of(path, None if data is None else str(data), codec, sample_rate)
-    limit(module, clips, seconds, max_left_out)
+        subject = Subject("codec" if isinstance(codec, Codec) else codec.name, codec)
+    own = subject.coder.bitrates
     wanted = bitrates if bitrates is None or isinstance(bitrates, int) else list(bitrates)
-    rates = pick_bitrates(codec.bitrates, wanted) if codec.bitrates else wanted
+    rates = pick_bitrates(own, wanted) if own else wanted
     if not rates or isinstance(rates, int):
-        offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates) or "any: choose some, as in bitrates=[6.0, 12.0]"
+        offered = ", ".join(f"{rate:.4g}" for rate in own) or "any: choose some, as in bitrates=[6.0, 12.0]"
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
-    if split is None:
-        unknown = "test" if isinstance(codec, Codec) else "all"
-        split = unknown if path is None else usual_split([path], module.folder)
-    return evaluate_on(module, codec, rates, metrics, split, workers, device)
+    folder = None if data is None else str(data)
+    return measure(
+        subject,
+        MeasuringSettings(metrics, rates, folder, split, sample_rate, clips, seconds, max_left_out, workers, device),
+    )
 
 
 def table(

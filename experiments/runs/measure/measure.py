@@ -40,9 +40,12 @@ def data_for(subject: Subject, settings: MeasuringSettings) -> tuple[AudioData, 
     """The audio to measure one subject on, and its split."""
     data = data_of(subject.path, settings.data, subject.coder, settings.sample_rate)
     limit(data, settings.clips, settings.seconds, settings.max_left_out)
-    # Nothing was trained on what a baseline is measured on.
-    usual = "all" if subject.path is None else usual_split([subject.path], data.folder)
-    return data, settings.split or usual
+    if settings.split is not None:
+        return data, settings.split
+    if subject.path is not None:
+        return data, usual_split([subject.path], data.folder)
+    # A baseline was trained on none of the files; what a codec that lies nowhere was trained on is not known.
+    return data, "test" if isinstance(subject.coder, Codec) else "all"
 
 
 def measure(subject: Subject, settings: MeasuringSettings) -> Evaluation:
