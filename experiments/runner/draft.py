@@ -106,6 +106,8 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     cli = _build(draft.row, words, here, notes)
     if cli.config.trainer.num_nodes > 1:
         raise RecipeError("a table trains each row on one machine; leave out --trainer.num_nodes")
+    for remark in [] if request.elsewhere else cli.remarks:
+        notes(remark)
     cli.datamodule.check(("test",))  # on which it will be measured
     cli.refuse_differences()
     first = int(cli.config.seed_everything)

@@ -218,7 +218,8 @@ class CodecCLI(RunCLI):
             measure(self.model, self.datamodule, ckpt_path=str(checkpoint))
             return
         if self.resume is None:
-            for remark in [self.origin, *self.remarks]:
+            # A table has said what this machine chooses, once for all of its rows.
+            for remark in [self.origin, *([] if self.config.made_for else self.remarks)]:
                 if remark:
                     say(remark)
         self.datamodule.n_batches = self.config.trainer.max_steps

@@ -16,6 +16,7 @@ from codeclab.experiments.config import scales
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.runner import perform
+from codeclab.experiments.runs import build as build_room
 
 TINY = (
     "--config encodec_24khz --scale laptop --model.encoder.n_filters 2 --model.decoder.n_filters 2 "
@@ -95,6 +96,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     per_file = pd.read_csv(good / "tables" / "tiny-good" / "per_file.csv")
     assert len(per_file) == 2 * 2  # clips times bitrates
     assert json.loads((good / "timing.json").read_text())["train_seconds"] > 0
+    assert captured.err.count("networks compute in bfloat16") <= 1  # the plan says it, not each row
     (needed,) = re.findall(r"disk: about ([\d.]+) MiB needed", captured.err)
     checkpoint = torch.load(good / "checkpoints" / "last.ckpt", weights_only=True)
     run_bytes = 2 * count_bytes(checkpoint) + count_bytes(load_file(good / "codec" / "model.safetensors"))
@@ -115,14 +117,20 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "training takes" not in again.err
 
 
-def test_what_rows_share_is_noted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_rows_share_is_noted_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_room, "has_fast_bf16", lambda: True)
+    monkeypatch.setattr(build_room, "trains_on_cpu", lambda accelerator: True)
     swapped = "--config encodec_24khz --scale laptop --model.quantizer FactorizedVQ"
     rows = [{"name": name, "flags": f"{swapped} --seed_everything {seed}"} for seed, name in enumerate("AB")]
     path = tmp_path / "two.yaml"
     path.write_text(yaml.safe_dump({"title": "Two", "source": "here", "metrics": ["si_snr"], "rows": rows}))
     for _ in range(2):
         assert run(["table", str(path), "--runs", str(tmp_path / "runs"), "--dry-run"]) == 0
-        assert capsys.readouterr().err.count("note: quantizer is FactorizedVQ; these arguments of ") == 1
+        printed = capsys.readouterr().err
+        assert printed.count("note: quantizer is FactorizedVQ; these arguments of ") == 1
+        assert printed.count("note: networks compute in bfloat16 on this processor") == 1
 
 
 def test_seeds_are_runs_of_their_own_and_one_row(
