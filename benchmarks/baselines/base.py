@@ -1,6 +1,6 @@
 """The contract that every baseline fulfils."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from torch import Tensor
 
@@ -12,26 +12,26 @@ class NotInstalledError(RuntimeError):
     """A baseline's program or models are not on this machine; the message says how to get them."""
 
 
-class Baseline(Protocol):
-    """A codec that is measured and not trained."""
+class Baseline(ABC):
+    """A codec that is measured and not trained.
+
+    Attributes:
+        name: name in tables.
+        bitrates: bitrates offered, in kbps; empty where any is taken.
+        sample_rate: sampling rate at which it codes, in Hz; None where it follows the audio.
+        channels: number of channels it is measured with; None is those of the audio.
+    """
 
     name: str
-    """Name in tables."""
-
     bitrates: list[float]
-    """Bitrates offered, in kbps; empty where any is taken."""
+    sample_rate: int | None
+    channels: int | None
 
-    @property
-    def sample_rate(self) -> int | None:
-        """Hz at which it codes; None where it follows the audio."""
-
-    @property
-    def channels(self) -> int | None:
-        """Channels it is measured with; None is those of the audio."""
-
+    @abstractmethod
     def available(self) -> str | None:
         """None if it can be run, else a line that says what is missing and how to get it."""
 
+    @abstractmethod
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
         """Encode and decode, aligned to the sample.
 

@@ -16,7 +16,7 @@ import yaml
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codeclab.benchmarks.baselines.base import offered_rate, require
+from codeclab.benchmarks.baselines.base import Baseline, offered_rate, require
 from codeclab.codecs.resample import resample, same_length
 from codeclab.codecs.wording import counted
 
@@ -29,7 +29,7 @@ FULL_SCALE = 32768
 
 
 @dataclass(eq=False)
-class CommandBaseline:
+class CommandBaseline(Baseline):
     """A codec run as two programs: one encodes a file of audio, the other decodes what that wrote.
 
     A command is split into words as a shell would split it, and run without one. In each word stand ``{input}`` and

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from codeclab.benchmarks.baselines.base import offered_rate, require
+from codeclab.benchmarks.baselines.base import Baseline, offered_rate, require
 from codeclab.codecs.resample import resample, same_length
 
 SAMPLE_RATE = 16000
@@ -28,7 +28,7 @@ FOLDER_VARIABLE = "CODECLAB_LYRA"
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
 
 
-class LyraV2:
+class LyraV2(Baseline):
     """Lyra V2 from its published models, at 3.2, 6 and 9.2 kbps: mono, 16 kHz, frames of 20 ms, no delay.
 
     Its features, residual vector quantizer and decoder are run frame by frame, as google/lyra (1.3) runs them.

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from codeclab.benchmarks.baselines.av_codec import AVCodec
-from codeclab.benchmarks.baselines.base import require
+from codeclab.benchmarks.baselines.base import Baseline, require
 
 LAME = AVCodec("libmp3lame", "mp3float", "fltp")
 
@@ -18,7 +18,7 @@ BITRATES = {
 """Constant bitrates in kbps by sampling rate in Hz: the tables of ISO/IEC 11172-3 and 13818-3, 2.5 as LAME has it."""
 
 
-class MP3:
+class MP3(Baseline):
     """MP3 at any bitrate from 8 to 320 kbps, mono or (joint) stereo.
 
     A bitrate that the standard has is constant; any other is an average (LAME's ABR). Audio is coded at the next

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from codeclab.benchmarks.baselines.av_codec import AVCodec
-from codeclab.benchmarks.baselines.base import require
+from codeclab.benchmarks.baselines.base import Baseline, require
 from codeclab.codecs.wording import counted
 
 LIBOPUS = AVCodec("libopus", "libopus", "flt")
@@ -15,7 +15,7 @@ RATES = {"variable": "on", "constrained": "constrained", "constant": "off"}
 APPLICATIONS = ("audio", "voip", "lowdelay")
 
 
-class Opus:
+class Opus(Baseline):
     """Opus at any bitrate from 6 kbps up to 256 kbps a channel, mono or stereo, in frames of 20 ms.
 
     Audio is given to the encoder at the next rate it takes (8, 12, 16, 24 or 48 kHz), with its full complexity; Opus

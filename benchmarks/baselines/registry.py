@@ -6,17 +6,17 @@ from typing import Any
 
 from codeclab.benchmarks.baselines.base import Baseline
 from codeclab.benchmarks.baselines.command import CommandBaseline, read_template
-from codeclab.benchmarks.baselines.lyra import LyraV2
-from codeclab.benchmarks.baselines.mp3 import MP3
-from codeclab.benchmarks.baselines.opus import Opus
 from codeclab.benchmarks.baselines.python_codec import PythonCodec
 from codeclab.benchmarks.baselines.transformers_codec import TransformersCodec
+from codeclab.codecs.io import part_files
+from codeclab.codecs.io.parts import concrete_subclasses, import_parts_of
 from codeclab.codecs.wording import did_you_mean
 
+import_parts_of(part_files.BASELINES)
 BASELINES: dict[str, Callable[..., Baseline]] = {
-    part.__name__: part for part in (Opus, MP3, LyraV2, CommandBaseline, TransformersCodec, PythonCodec)
+    part.__name__: part for part in sorted(concrete_subclasses(Baseline), key=lambda part: part.__name__)
 }
-"""All baselines by the name of their class."""
+"""All baselines by the name of their class; a new file in this folder adds its own."""
 
 TRANSFORMERS = "transformers:"
 """Prefix of a folder or hub id that ``transformers`` runs."""

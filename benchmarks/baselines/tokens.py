@@ -1,7 +1,7 @@
 """The common base of other people's codecs that give codes."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codeclab.benchmarks.baselines.base import require
+from codeclab.benchmarks.baselines.base import Baseline, require
 from codeclab.codecs.resample import resample, same_length
 from codeclab.quantizers.base import ABSENT
 
@@ -37,7 +37,7 @@ class Tokens:
         return codes
 
 
-class TokenCodec(ABC):
+class TokenCodec(Baseline):
     """A baseline that gives its codes, so that its true rate and the use of its bits are measured.
 
     Attributes:
@@ -57,10 +57,6 @@ class TokenCodec(ABC):
     channels: int
     codebook_sizes: list[int]
     fingerprint: str
-
-    @abstractmethod
-    def available(self) -> str | None:
-        """None if it can be run, else a line that says what is missing and how to get it."""
 
     @abstractmethod
     def encode(self, audio: Tensor, bitrate: float) -> Tokens:

@@ -10,8 +10,8 @@ CODEC_PARTS = ("codecs/*.py", "quantizers/*.py")
 TRAINING_PARTS = (
     "discriminators/*.py",
     "experiments/train/losses/*.py",
-    "experiments/train/rate_sampling.py",
-    "experiments/train/balancer.py",
+    "experiments/train/*rate_sampling.py",
+    "experiments/train/*balancer.py",
 )
 """Discriminators, losses, and what samples bitrates and balances losses."""
 

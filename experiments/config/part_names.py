@@ -3,10 +3,9 @@
 import ast
 from functools import cache
 
-from codeclab.codecs.io.defined_classes import ROOT, DefinedClass, defined_classes, with_derived
-from codeclab.codecs.io.part_files import CODEC_PARTS, DATA_PARTS, TRAINING_PARTS
+from codeclab.codecs.io.defined_classes import DefinedClass, defined_classes, with_derived
+from codeclab.codecs.io.part_files import BASELINES, CODEC_PARTS, DATA_PARTS, TRAINING_PARTS
 
-REGISTRY = ROOT / "benchmarks" / "baselines" / "registry.py"
 OWNERS = {"model": "CodecExperiment", "data": "AudioData"}
 """For each section of flags, the class that takes their values."""
 
@@ -19,8 +18,8 @@ INTERNAL = ("Ensemble",)
 
 @cache
 def _known() -> dict[str, DefinedClass]:
-    """The classes of the package's parts, and those that take them."""
-    return defined_classes((*CODEC_PARTS, *TRAINING_PARTS, *DATA_PARTS, *OWNER_FILES))
+    """The classes of the package's parts and baselines, and those that take parts."""
+    return defined_classes((*CODEC_PARTS, *TRAINING_PARTS, *DATA_PARTS, *BASELINES, *OWNER_FILES))
 
 
 def parts_of(base: str) -> list[str]:
@@ -44,10 +43,5 @@ def part_names() -> dict[str, list[str]]:
 
 
 def baseline_names() -> list[str]:
-    """The baselines' names, as the registry lists their classes."""
-    (listed,) = (
-        node.value.generators[0].iter
-        for node in ast.parse(REGISTRY.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.DictComp)
-    )
-    return [word.id for word in ast.walk(listed) if isinstance(word, ast.Name)]
+    """The baselines' names."""
+    return parts_of("Baseline")

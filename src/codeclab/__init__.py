@@ -68,10 +68,8 @@ def _part_names() -> dict[str, str]:
     from codeclab.codecs.io.part_files import BASELINES, CODEC_PARTS, DATA_PARTS, TRAINING_PARTS
 
     classes = defined_classes((*CODEC_PARTS, *TRAINING_PARTS, *DATA_PARTS, *BASELINES))
-    baselines = [name for name, one in classes.items() if "transcode" in one.methods]
-    parts = with_derived([*_BASES, *baselines], classes)
-    modules = {name: classes[name].module for name in parts if name in classes and not name.startswith("_")}
-    return modules
+    parts = with_derived(_BASES, classes)
+    return {name: classes[name].module for name in parts if name in classes and not name.startswith("_")}
 
 
 def _metrics() -> dict[str, Any]:

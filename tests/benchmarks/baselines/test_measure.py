@@ -107,7 +107,7 @@ def test_made_by_name() -> None:
     spec = {"part": "Opus", "rate": "constant", "application": "voip", "channels": 2}
     assert describe_baseline(make_baseline(spec)) == spec
     for wrong, message in (
-        ({"part": "opus"}, "no baseline 'opus' .did you mean Opus.*; there are: Opus, MP3, LyraV2, CommandBaseline"),
+        ({"part": "opus"}, "no baseline 'opus' .did you mean Opus.*; there are: CommandBaseline, LyraV2, MP3, Opus"),
         ({}, "no baseline None"),
         ({"part": "Opus", "cbr": True}, "Opus has no argument cbr; it has: rate, application, channels"),
         ({"part": "CommandBaseline", "name": "x"}, "CommandBaseline needs encode, decode"),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib import import_module
 from inspect import isabstract
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,21 @@ def test_every_pattern_is_of_modules_that_can_be_imported(pattern: str) -> None:
     assert modules
     for module in modules:
         assert import_module(module).__name__ == module
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("codecs/mine.py", "quantizers/mine.py", "discriminators/mine.py", "experiments/train/losses/mine.py"),
+        *("experiments/train/my_balancer.py", "experiments/train/my_rate_sampling.py", "experiments/data/mine.py"),
+        "benchmarks/baselines/mine.py",
+    ],
+)
+def test_a_new_part_is_found_by_its_file_alone(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    monkeypatch.setattr(part_files, "ROOT", tmp_path)
+    assert list(part_files.modules_of(PATTERNS)) == [f"codeclab.{file[:-3].replace('/', '.')}"]
 
 
 def test_the_list_is_read_without_torch() -> None:

@@ -89,7 +89,7 @@ def test_a_baseline_by_its_name(audio_folder: Path, tmp_path: Path, capsys: pyte
     [
         ([], 2, "name one thing to measure: a run, or a --baseline"),
         (["runs/mine", "--baseline", "Opus"], 2, "name one thing to measure"),
-        (["--baseline", "AAC"], 2, "no baseline 'AAC'; there are: Opus, MP3, LyraV2, CommandBaseline"),
+        (["--baseline", "AAC"], 2, "no baseline 'AAC'; there are: CommandBaseline, LyraV2, MP3, Opus"),
         (["--baseline", "Opuss"], 2, "no baseline 'Opuss' (did you mean Opus?)"),
         (["--baseline", "Opus", "off"], 2, "--baseline takes a name and then ARGUMENT=VALUE, not 'off'"),
         (["--baseline", "Opus"], 2, "Opus takes any bitrate: choose some, in kbps"),
