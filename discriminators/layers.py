@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from codeclab.codecs.layers.fan_out import fan_out
 from codeclab.codecs.wording import counted
 from codeclab.discriminators.base import DiscriminatorOutput
+from codeclab.quantizers.weight_norm import AutocastConv2d
 
 
 def conv2d(
@@ -22,7 +23,7 @@ def conv2d(
 ) -> nn.Module:
     """A 2-D convolution with symmetric zero padding ``((k - 1) * dilation) // 2``, weight-normalised by default."""
     padding = ((kernel_size[0] - 1) * dilation[0] // 2, (kernel_size[1] - 1) * dilation[1] // 2)
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
+    conv = AutocastConv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
     return weight_norm(conv) if weight_normed else conv
 
 

@@ -7,7 +7,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from codeclab.quantizers.weight_norm import normed_weights, weights_normed_once
+from codeclab.quantizers.weight_norm import LARGEST, AutocastConv2d, normed_weights, weights_normed_once
 
 
 class Counted(TorchDispatchMode):
@@ -58,3 +58,34 @@ def test_frozen_layers_are_no_part_of_a_graph(net):
     net[1].requires_grad_(False)
     weights = normed_weights(list(net))
     assert [weight.requires_grad for weight in weights] == [index != 1 for index in range(len(net))]
+
+
+def test_large_weights_are_not_copied_into_one():
+    net = nn.ModuleList(weight_norm(nn.Linear(LARGEST // 8, width)) for width in [8] * 4 + [9] * 4)
+    with Counted() as counted:
+        weights = normed_weights(list(net))
+    assert counted.norms == 1 + 4
+    assert all(torch.equal(weight, layer.weight) for weight, layer in zip(weights, net, strict=True))
+
+
+def test_under_autocast_a_weight_is_cast_once_and_still_usable_in_float32():
+    torch.manual_seed(0)
+    net, maps = weight_norm(AutocastConv2d(3, 4, (3, 3))), torch.randn(2, 3, 8, 8)
+    expected = net(maps)
+    expected.sum().backward()
+    gradient = net.parametrizations.weight.original1.grad.clone()
+    net.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16), weights_normed_once(net):
+        assert net.weight.dtype == torch.bfloat16
+        assert net.weight is net.weight
+        low = net(maps)
+        with torch.autocast("cpu", enabled=False):
+            exact = net(maps)
+    assert (low.dtype, exact.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(low.float(), expected, rtol=2e-2, atol=2e-2)
+    torch.testing.assert_close(exact, expected, rtol=2e-2, atol=1e-2)
+    low.float().sum().backward()
+    assert net.parametrizations.weight.original1.grad.dtype == torch.float32
+    torch.testing.assert_close(net.parametrizations.weight.original1.grad, gradient, rtol=5e-2, atol=5e-2)
+    with weights_normed_once(net):
+        assert net.weight.dtype == torch.float32
