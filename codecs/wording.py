@@ -43,5 +43,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     same = [one for one in known if one.rpartition(".")[2].lower() == name.rpartition(".")[2].lower()]
     longer = [one for one in known if name and one.startswith(name)]
-    close = same or longer or get_close_matches(name, known, n=1)
+    ending = sorted((one for one in known if name and one.endswith(f"_{name}")), key=len)
+    close = same or longer or ending or get_close_matches(name, known, n=1)
     return f" (did you mean {'--' if '.' in close[0] else ''}{close[0]}?)" if close else ""

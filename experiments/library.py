@@ -180,7 +180,8 @@ def table(
         flags: settings of every row, as for ``train``.
 
     Raises:
-        ValueError: there is no such table, row or scale. A row that cannot be made is one with an ``error``.
+        ValueError: there is no such table, row or scale, or no row can be trained for one reason, such as an unknown
+            setting. A row that cannot be made for a reason of its own is one with an ``error``.
     """
     if min(jobs, 1 if seeds is None else seeds) < 1:
         raise RecipeError(f"jobs and seeds should be 1 or more; they are {jobs} and {seeds}")

@@ -75,7 +75,11 @@ def run(command: str, argv: list[str]) -> int:
         return 2
     began = time.monotonic()
     request = request.on(slots, choose_workers(options.workers, slots), options.launcher == "slurm")
-    drafts = draft_rows(request, chosen, slots, notes)
+    try:
+        drafts = draft_rows(request, chosen, slots, notes)
+    except RecipeError as error:
+        print(f"codeclab table: {error}", file=sys.stderr)
+        return 2
     if all(draft.error for draft in drafts):
         return 2
     if options.dry_run:

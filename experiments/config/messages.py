@@ -18,6 +18,9 @@ MOST_NAMES = 40
 
 MOST_LINES = 12
 
+INTERNAL = ("help", "made_for", "print_shtab")
+"""Settings that no user gives by these names."""
+
 WORDS = {
     int: "a whole number",
     float: "a number",
@@ -51,10 +54,11 @@ def explain(
     Raises:
         RecipeError: a class does not take an argument; the message lists those that it takes.
     """
-    known = sorted(name for name in known if not name.endswith((".help", "print_shtab")))
+    known = sorted(known)
     unknown = [name for name, _ in given if not _is_known(name, known, hints)]
     if unknown:
-        return "; ".join(_unknown(name, known) for name in dict.fromkeys(unknown))
+        offered = [name for name in known if name.rpartition(".")[2] not in INTERNAL]
+        return "; ".join(_unknown(name, offered, hints) for name in dict.fromkeys(unknown))
     classes = {name: class_named(value, hints[name]) for name, value in given if name in hints}
     for name, value in given:
         outer, _, argument = name.rpartition(".")
@@ -142,12 +146,12 @@ def shorten(message: str) -> str:
     return "\n".join([*first, *(line.replace(".class_path:", ":") for line in listed[:MOST_LINES]), *rest, *last])
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def _unknown(name: str, known: list[str], of_parts: Iterable[str]) -> str:
     section = name.rpartition(".")[0]
     while section and not any(one.startswith(f"{section}.") for one in known):
         section = section.rpartition(".")[0]
     near = [one for one in known if one.startswith(f"{section}.")] if section else known
-    hint = did_you_mean(name, near) or did_you_mean(name, known)
+    hint = did_you_mean(name, [*near, *known, *of_parts])
     depth = section.count(".") + 1 if section else 0
     children = sorted({one.split(".")[depth] for one in near if one.count(".") >= depth})
     listed = ", ".join(children[:MOST_NAMES]) + (", …" if len(children) > MOST_NAMES else "")

@@ -97,10 +97,16 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
         chosen: specifications of the rows to make.
         slots: slot of each row that is made at the same time; None is a share of the cores.
         notes: printer of notes on what rows leave out of their recipes.
+
+    Raises:
+        RecipeError: no row can be trained, all for one reason, such as an unknown flag.
     """
     runs = Path(request.runs)
     with in_threads(threads_each(len(slots))) if request.on_cores else nullcontext():
         drafts = [draft_row(row, request, not request.elsewhere, notes) for row in chosen]
+    reasons = [draft.error for draft in drafts if draft.row.kind == "trained"]
+    if len(reasons) > 1 and reasons[0] and len(set(reasons)) == 1:
+        raise RecipeError(f"none of its {len(reasons)} rows can be trained: {reasons[0]}")
     print(f"{request.spec.title}: {counted(len(chosen), 'row')} at scale {request.scale or 'paper'}", file=sys.stderr)
     print(describe_plan(drafts, runs, slots, request.elsewhere), file=sys.stderr)
     return drafts

@@ -116,6 +116,12 @@ def test_an_unknown_command_is_answered_with_those_there_are(typed: Typed) -> No
         ([*ENCODEC, "--data.batch_size", "x"], "--data.batch_size is x; it should be a whole number"),
         ([*ENCODEC, "--data.batch_siz", "3"], "there is no --data.batch_siz (did you mean --data.batch_size?)"),
         ([*ENCODEC, "--batch_size", "3"], "there is no --batch_size (did you mean --data.batch_size?)"),
+        ([*ENCODEC, "--steps", "3"], "there is no --steps (did you mean --trainer.max_steps?)"),
+        (
+            [*ENCODEC, "--model.n_filters", "3"],
+            "there is no --model.n_filters (did you mean --model.encoder.n_filters?)",
+        ),
+        ([*ENCODEC, "--n_filters", "3"], "there is no --n_filters (did you mean --model.encoder.n_filters?)"),
         ([*ENCODEC, "--model.encoder.strides", "[a]"], "--model.encoder.strides is a; it should be a whole number"),
         ([*ENCODEC, "--model.update_order", "both"], "it should be discriminator_first or joint"),
         ([*ENCODEC, "--trainer.precision", "16-mixed"], "use 32-true or bf16-mixed"),

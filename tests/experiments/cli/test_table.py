@@ -72,6 +72,19 @@ def test_a_dry_run_says_the_plan_and_makes_nothing(
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [".timings.json"]
 
 
+def test_a_mistake_that_all_rows_share_is_said_once_and_nothing_is_made(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load(Path(table[1]).read_text())
+    content["rows"] = [{"name": name, "flags": TINY} for name in ("Good", "As good")]
+    Path(table[1]).write_text(yaml.safe_dump(content))
+    assert run([*table, "--steps", "3"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("codeclab table: none of its 2 rows can be trained: there is no --steps (did you mean ")
+    assert error.count("--steps") == 1
+    assert not list((tmp_path / "runs").glob("*/"))
+
+
 def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
