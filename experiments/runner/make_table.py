@@ -106,7 +106,7 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
         drafts = [draft_row(row, request, not request.elsewhere, notes) for row in chosen]
     reasons = [draft.error for draft in drafts if draft.row.kind == "trained"]
     if len(reasons) > 1 and reasons[0] and len(set(reasons)) == 1:
-        raise RecipeError(f"none of its {len(reasons)} rows can be trained: {reasons[0]}")
+        raise RecipeError(f"none of its {counted(len(reasons), 'row')} can be trained: {reasons[0]}")
     print(f"{request.spec.title}: {counted(len(chosen), 'row')} at scale {request.scale or 'paper'}", file=sys.stderr)
     print(describe_plan(drafts, runs, slots, request.elsewhere), file=sys.stderr)
     return drafts
