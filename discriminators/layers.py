@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from codeclab.codecs.layers.fan_out import fan_out
 from codeclab.codecs.wording import counted
 from codeclab.discriminators.base import DiscriminatorOutput
-from codeclab.quantizers.weight_norm import AutocastConv2d
+from codeclab.discriminators.weights_once import AutocastConv2d
 
 
 def conv2d(

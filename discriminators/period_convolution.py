@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import register_flop_formula
 
+from codeclab.discriminators.weights_once import AutocastConv2d
 from codeclab.quantizers.matrix_product import has_fast_products, linear
-from codeclab.quantizers.weight_norm import AutocastConv2d
 
 
 class PeriodConv2d(AutocastConv2d):

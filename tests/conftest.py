@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torch.utils._python_dispatch import TorchDispatchMode
 
 if TYPE_CHECKING:
     from codeclab.codecs.codec import Codec
@@ -216,3 +219,31 @@ def live_audio() -> Callable[..., torch.Tensor]:
         return 0.1 * torch.randn(1, channels, round(seconds * 8000), generator=torch.Generator().manual_seed(0))
 
     return make
+
+
+class CountedNorms(TorchDispatchMode):
+    """Counts computations of weight norm."""
+
+    norms = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.norms += function.overloadpacket.__name__ == "_weight_norm_interface"
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def counted_norms() -> CountedNorms:
+    """A dispatch mode whose ``norms`` is the number of computations of weight norm under it."""
+    return CountedNorms()
+
+
+@pytest.fixture
+def normed_layers() -> nn.ModuleList:
+    """Layers of two shapes that come often, of one that does not, transposed, spectrally normalised and plain."""
+    layers = [weight_norm(nn.Conv1d(4, 6, 3)) for _ in range(4)] + [weight_norm(nn.Conv2d(1, 2, (3, 9)))]
+    layers += [weight_norm(nn.ConvTranspose1d(4, 6, 3)) for _ in range(5)]
+    layers += [spectral_norm(nn.Linear(5, 5)), nn.Conv1d(4, 6, 3), weight_norm(nn.Conv1d(4, 6, 3))]
+    for layer in layers:
+        if hasattr(layer, "parametrizations") and hasattr(layer.parametrizations.weight, "original0"):
+            nn.init.uniform_(layer.parametrizations.weight.original0, 0.5, 2)
+    return nn.ModuleList(layers).eval()

@@ -13,7 +13,7 @@ TRAINING_PARTS = (
     "experiments/train/*rate_sampling.py",
     "experiments/train/*balancer.py",
 )
-"""Discriminators, losses, and what samples bitrates and balances losses."""
+"""Discriminators, losses, and, in files whose names end so, what samples bitrates and balances losses."""
 
 DATA_PARTS = ("experiments/data/*.py",)
 """Augmentations and sampling of excerpts."""

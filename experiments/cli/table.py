@@ -51,6 +51,7 @@ def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes:
 def run(command: str, argv: list[str]) -> int:
     """``codeclab table``; returns the exit status: 0 when every row was made."""
     options, extra = make_parser().parse_known_args(argv)
+    began = time.monotonic()
     try:
         words = read_words(extra)
         spec = read_table(options.name)
@@ -70,14 +71,9 @@ def run(command: str, argv: list[str]) -> int:
         launcher = choose_launcher(options, slots, notes)
         if not options.dry_run:
             metrics_named(spec.metrics)
-    except (RecipeError, MetricMissingError) as error:
-        print(f"codeclab table: {error}", file=sys.stderr)
-        return 2
-    began = time.monotonic()
-    request = request.on(slots, choose_workers(options.workers, slots), options.launcher == "slurm")
-    try:
+        request = request.on(slots, choose_workers(options.workers, slots), options.launcher == "slurm")
         drafts = draft_rows(request, chosen, slots, notes)
-    except RecipeError as error:
+    except (RecipeError, MetricMissingError) as error:
         print(f"codeclab table: {error}", file=sys.stderr)
         return 2
     if all(draft.error for draft in drafts):

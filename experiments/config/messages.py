@@ -18,8 +18,8 @@ MOST_NAMES = 40
 
 MOST_LINES = 12
 
-INTERNAL = ("help", "made_for", "print_shtab")
-"""Settings that no user gives by these names."""
+MADE_FOR = "made_for"
+"""The setting that a table writes into its runs; no user gives it."""
 
 WORDS = {
     int: "a whole number",
@@ -54,10 +54,10 @@ def explain(
     Raises:
         RecipeError: a class does not take an argument; the message lists those that it takes.
     """
-    known = sorted(known)
+    known = sorted(name for name in known if not name.endswith((".help", "print_shtab")))
     unknown = [name for name, _ in given if not _is_known(name, known, hints)]
     if unknown:
-        offered = [name for name in known if name.rpartition(".")[2] not in INTERNAL]
+        offered = [name for name in known if name not in (MADE_FOR, "help")]
         return "; ".join(_unknown(name, offered, hints) for name in dict.fromkeys(unknown))
     classes = {name: class_named(value, hints[name]) for name, value in given if name in hints}
     for name, value in given:

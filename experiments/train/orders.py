@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from codeclab.discriminators.adversarial import AdversarialLoss, joined_logits, reduced
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.feature_matching import FeatureLoss
+from codeclab.discriminators.weights_once import weights_normed_once
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.two_passes import two_passes
-from codeclab.quantizers.weight_norm import weights_normed_once
 
 RealAndFake = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
 """Outputs for real and for generated audio."""

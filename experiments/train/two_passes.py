@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 from torch.func import functional_call
 from torch.nn.utils import parametrize
 
-from codeclab.quantizers.weight_norm import is_compiled, weights_normed_once
+from codeclab.discriminators.weights_once import is_compiled, weights_normed_once
 
 
 def two_passes(module: nn.Module, first: Tensor, second: Tensor) -> tuple[Any, Any]:

@@ -214,7 +214,7 @@ def test_what_cannot_be_prepared_is_said_in_one_line(
     )
     assert "--clips and --clips-per-listener should be 1 or more" in refused(runs / "one", "--clips", 0)
     assert "--seconds should be from 1 to 30, not 90" in refused(runs / "one", "--seconds", 90)
-    assert "no baseline 'Nope'; there are: " in refused(runs / "one", "--baseline", "Nope")
+    assert "no baseline 'Nope'; there are: CommandBaseline" in refused(runs / "one", "--baseline", "Nope")
     assert "Opus takes any bitrate: choose some, in kbps" in refused(runs / "one", "--baseline", "Opus")
     (tmp_path / "audio" / "test").mkdir(parents=True)
     soundfile.write(tmp_path / "audio" / "test" / "a.wav", torch.rand(24000).numpy(), 24000)

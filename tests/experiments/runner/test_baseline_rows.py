@@ -142,7 +142,12 @@ def test_the_row_says_what_is_missing(audio: str, tmp_path: Path, monkeypatch: p
             "bitrates but 3.2, 6, 9.2 kbps; give 'bitrates' in the row",
         ),
         (RowSpec("Opus", baseline={"part": "Opus"}), [12], None, "the table needs a 'sample_rate'"),
-        (RowSpec("Opus", baseline={"part": "Opera"}), [12], 16000, "no baseline 'Opera'"),
+        (
+            RowSpec("Opus", baseline={"part": "Opera"}),
+            [12],
+            16000,
+            "no baseline 'Opera'; there are: CommandBaseline",
+        ),
         (RowSpec("ReLU", flags=["--config", "x"]), [12], 16000, "has a 'codec' or a 'baseline'"),
     ],
 )
