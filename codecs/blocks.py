@@ -34,11 +34,6 @@ def encode_recording(codec: Codec, audio: Tensor, n_codebooks: int) -> Codes:
     return joined(codec, list(_encoded(codec, iter(audio.split(block_samples(codec), dim=-1)), n_codebooks)))
 
 
-def decode_recording(codec: Codec, codes: Codes) -> Tensor:
-    """The audio ``[B, C, N]`` of codes."""
-    return torch.cat(list(decode_blocks(codec, iter([codes]))), dim=-1)
-
-
 def encode_blocks(codec: Codec, blocks: Iterator[Tensor], n_codebooks: int) -> Iterator[Codes]:
     """The codes of a recording, equal to those of ``Codec.encode``, in parts; in one if the codec needs it whole.
 

@@ -24,7 +24,7 @@ from codeclab.quantizers.rate_error import RateError
 from codeclab.quantizers.tensor_input import require_tensor
 
 if TYPE_CHECKING:
-    from codeclab.codecs.engines.engine import Engine, EnginePart
+    from codeclab.codecs.engines.engine import Engine
     from codeclab.codecs.engines.names import EngineName
     from codeclab.codecs.streaming import CodecStream
 
@@ -228,9 +228,9 @@ class Codec(nn.Module):
         self._engine = import_module("codeclab.codecs.engines.engine").Engine(self, name)
         return self
 
-    def end(self, name: Literal["encoder", "decoder"]) -> "Encoder | Decoder | EnginePart":
+    def end(self, name: Literal["encoder", "decoder"]) -> nn.Module:
         """The encoder or the decoder for coding: the part itself, or on an engine after ``to_engine``."""
-        part: Encoder | Decoder = self.encoder if name == "encoder" else self.decoder
+        part = self.encoder if name == "encoder" else self.decoder
         return part if self._engine is None else self._engine.end(part)
 
     def networks(self) -> AbstractContextManager[None]:
@@ -251,7 +251,7 @@ class Codec(nn.Module):
         Raises:
             ValueError: the codes are of a codec of another sampling rate, or lack the levels that this codec needs.
         """
-        from codeclab.codecs.blocks import decode_recording
+        from codeclab.codecs.blocks import decode_blocks
 
         if not isinstance(codes, Codes):
             raise ValueError(
@@ -262,7 +262,7 @@ class Codec(nn.Module):
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:
             raise ValueError("this codec normalises segments, but the codes have no scales")
-        return decode_recording(self, codes)
+        return torch.cat(list(decode_blocks(self, iter([codes]))), dim=-1)
 
     def decode_pieces(self, codes: Tensor, levels: Tensor | None) -> Tensor:
         """Codes ``[B, K, T]`` of whole segments, and their levels ``[B, 1, 1]`` or None, to audio ``[B, C, N]``."""

@@ -12,28 +12,19 @@ from codeclab.codecs.codes import Codes
 from codeclab.codecs.latency import samples_ahead
 from codeclab.codecs.layers.convolution import refuse_norms_over_time
 from codeclab.codecs.layers.layer_stream import NotCausalError, NotStreamableError
+from codeclab.codecs.layers.streaming import layer_stream
 from codeclab.codecs.segments import SegmentAdder, Segments, equal_runs
 from codeclab.codecs.wording import counted
 
 
 def check_open(ended: bool) -> None:
-    """Refuse to go on with a stream that has ended: its layers hold the state of the recording's end.
-
-    Raises:
-        ValueError: the stream has ended.
-    """
+    """Refuse to go on with a stream that has ended: its layers hold the state of the recording's end."""
     if ended:
         raise ValueError("the stream has ended; for another recording call codec.stream() again")
 
 
 class StreamEncoder:
-    """Encoder of a stream of audio in pieces.
-
-    Args:
-        codec: codec in evaluation mode.
-        n_codebooks: number of codebooks in use.
-        batch: number of recordings that are streamed in parallel.
-    """
+    """Encoder of a stream of audio in pieces, of ``batch`` recordings in parallel; see ``Codec.stream``."""
 
     def __init__(self, codec: Codec, n_codebooks: int, batch: int) -> None:
         self._codec = codec
@@ -89,12 +80,7 @@ class StreamEncoder:
 
 
 class StreamDecoder:
-    """Decoder of a stream of codes in pieces.
-
-    Args:
-        codec: codec in evaluation mode.
-        batch: number of recordings that are streamed in parallel.
-    """
+    """Decoder of a stream of codes in pieces, of ``batch`` recordings in parallel; see ``Codec.stream``."""
 
     def __init__(self, codec: Codec, batch: int) -> None:
         self._codec = codec
@@ -159,12 +145,6 @@ class CodecStream(NamedTuple):
 def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> CodecStream:
     """A new stream; see ``Codec.stream``.
 
-    Args:
-        codec: codec in evaluation mode.
-        n_codebooks: number of codebooks in use.
-        batch: number of recordings in parallel.
-        lookahead: whether a codec that is not causal may lag by its lookahead; otherwise it is refused.
-
     Raises:
         NotCausalError: it can only be streamed with a delay, and ``lookahead`` is False.
         NotStreamableError: the codec cannot be streamed; the message says why.
@@ -208,7 +188,7 @@ class _FrameEncoder:
     """Encoding frame by frame, for a codec without segments."""
 
     def __init__(self, codec: Codec, n_codebooks: int) -> None:
-        self._layers = codec.end("encoder").stream()
+        self._layers = layer_stream(codec.end("encoder"))
         self._codec, self._n_codebooks = codec, n_codebooks
 
     def push(self, audio: Tensor, last: bool) -> tuple[list[Tensor], list[Tensor]]:
@@ -238,7 +218,7 @@ class _FrameDecoder:
     """Decoding frame by frame, for a codec without segments."""
 
     def __init__(self, codec: Codec, batch: int) -> None:
-        self._layers = codec.end("decoder").stream()
+        self._layers = layer_stream(codec.end("decoder"))
         self._codec, self._batch = codec, batch
 
     def push(self, codes: Codes) -> Tensor:

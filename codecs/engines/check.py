@@ -1,10 +1,11 @@
 """Comparison of a codec's graphs with the codec: equality of outputs, and speed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
@@ -92,7 +93,8 @@ def agreement(codec: Codec, graphs: Graphs) -> Agreement:
     """
     most = codec.choose_codebooks()
     compared, equal, apart, squares, samples = 0, 0, 0.0, 0.0, 0
-    for audio in _batches(codec):
+    longest = max(codec.sample_rate if codec.segments is None else codec.segments.length, 8 * codec.hop_length)
+    for audio in (_audio(codec, 1, longest), _audio(codec, 3, longest // 2 + 1)):
         latent = pushed_whole(codec.encoder, audio).contiguous()
         codes = codec.quantizer.encode(latent, most)
         graph_codes = graphs.encode(audio)
@@ -104,7 +106,8 @@ def agreement(codec: Codec, graphs: Graphs) -> Agreement:
         _check_prefixes(codec, graphs, latent)
         for count in {codec.n_codebooks_for(rate) for rate in codec.bitrates}:
             decoded = pushed_whole(codec.decoder, codec.quantizer.decode(codes[:, :count]))
-            exported = graphs.decode(_filled(codes[:, :count], most))
+            # The graph takes the codes of all codebooks.
+            exported = graphs.decode(F.pad(codes[:, :count], (0, 0, 0, most - count), value=ABSENT))
             if exported.shape != decoded.shape:
                 raise ValueError(
                     f"the graphs give audio {list(exported.shape)} where the codec gives {list(decoded.shape)}"
@@ -151,18 +154,6 @@ def _check_prefixes(codec: Codec, graphs: Graphs, latent: Tensor) -> None:
                 f"with {counted(count, 'codebook')} {type(codec.quantizer).__name__} gives other codes than the first "
                 f"of all, {100 * share:.2f} % are equal; one graph cannot stand for every bitrate"
             )
-
-
-def _filled(codes: Tensor, count: int) -> Tensor:
-    """Codes filled up with ``ABSENT`` to ``count`` codebooks, which the graph takes."""
-    return torch.nn.functional.pad(codes, (0, 0, 0, count - codes.shape[1]), value=ABSENT)
-
-
-def _batches(codec: Codec) -> Iterator[Tensor]:
-    longest = codec.sample_rate if codec.segments is None else codec.segments.length
-    longest = max(longest, 8 * codec.hop_length)
-    yield _audio(codec, 1, longest)
-    yield _audio(codec, 3, longest // 2 + 1)
 
 
 def _audio(codec: Codec, items: int, samples: int) -> Tensor:

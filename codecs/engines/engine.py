@@ -16,16 +16,15 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.formats import Run, check_packages, load_graph, write_graph
 from codeclab.codecs.engines.graphs import example_input, make_graph
 from codeclab.codecs.engines.names import EngineName, Format
-from codeclab.codecs.engines.windows import Windows
 from codeclab.codecs.layers.layer_stream import LayerStream, NotStreamableError
-from codeclab.codecs.layers.streaming import Chain, layer_stream
+from codeclab.codecs.layers.time_major import joined
 from codeclab.codecs.receptive_field import ReceptiveField, receptive_field
 
 FORMATS: dict[EngineName, Format] = {"onnxruntime": "onnx", "openvino": "openvino"}
 """The format that each engine reads."""
 
 
-class GraphPart:
+class GraphPart(nn.Module):
     """A part of a codec, or a run of its layers, that an engine computes.
 
     Args:
@@ -35,6 +34,7 @@ class GraphPart:
     """
 
     def __init__(self, run: Run, part: Encoder | Decoder, out_channels: int) -> None:
+        super().__init__()
         self._run, self._out_channels = run, out_channels
         with torch.inference_mode(False), torch.enable_grad():  # the receptive field is measured by gradients
             self._field: ReceptiveField = receptive_field(part)
@@ -42,7 +42,7 @@ class GraphPart:
         self._per_frame = (part.hop_length, 1) if isinstance(part, Encoder) else (1, part.hop_length)
         self._name = type(part).__name__
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """A whole input ``[B, C, n]`` to its output ``[B, C', m]``."""
         return self._run(x)
 
@@ -55,32 +55,40 @@ class GraphPart:
         if self._field.unbounded:
             raise NotStreamableError(f"{self._name} needs a whole recording at once")
         past, future = (-(-samples // self._hop) for samples in (self._field.samples_past, self._field.samples_future))
-        return Windows(self._run, self._out_channels, *self._per_frame, past, future)
+        return _Windows(self._run, self._out_channels, *self._per_frame, past, future)
 
 
-class EnginePart:
-    """An encoder or a decoder computed by an engine, except for its recurrent layers, which torch computes.
+class _Windows(LayerStream):
+    """A stream through a graph, which has no state, in overlapping windows of its input.
 
-    Args:
-        layers: parts in order.
+    A frame is ``steps_in`` time steps of the input and ``steps_out`` of the output, and depends on ``past`` frames
+    before it and ``future`` ones after it.
     """
 
-    def __init__(self, layers: list[GraphPart | nn.Module]) -> None:
-        self._layers = layers
+    def __init__(self, run: Run, out_channels: int, steps_in: int, steps_out: int, past: int, future: int) -> None:
+        self._run, self._out_channels = run, out_channels
+        self._steps_in, self._steps_out = steps_in, steps_out
+        self._future = future
+        # Layers with reflection padding read, near an edge, samples as far inside the window as they reach beyond it. A
+        # frame is right only if it is further from the edge than these and all that they depend on.
+        self._margin = past + future + 1
+        self._held: Tensor | None = None
+        self._start = 0  # frame at which the held input begins
+        self._returned = 0  # number of frames that have been returned
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """A whole input ``[B, C, n]`` to its output ``[B, C', m]``."""
-        for layer in self._layers:
-            x = layer(x)
-        return x
-
-    def stream(self) -> LayerStream:
-        """A stream through the layers.
-
-        Raises:
-            NotStreamableError: a layer cannot be streamed.
-        """
-        return Chain([layer_stream(layer) for layer in self._layers])
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        held = joined(self._held, x)
+        whole = self._start + held.shape[-1] // self._steps_in
+        ready = -(-held.shape[-1] // self._steps_in) + self._start if last else whole - self._future
+        if ready <= self._returned or not (last or self._returned or whole > self._margin):
+            self._held = held
+            return x.new_zeros(x.shape[0], self._out_channels, 0)
+        window = held if last else held[..., : (whole - self._start) * self._steps_in]
+        output = self._run(window)
+        first, end = ((frame - self._start) * self._steps_out for frame in (self._returned, ready))
+        self._returned, start = ready, max(ready - self._margin, 0)
+        self._held, self._start = held[..., (start - self._start) * self._steps_in :].clone(), start
+        return output[..., first : None if last else end]
 
 
 class Engine:
@@ -103,9 +111,9 @@ class Engine:
             )
         check_packages(FORMATS[name])
         self._name = name
-        self._made: dict[nn.Module, EnginePart] = {}
+        self._made: dict[nn.Module, nn.Sequential] = {}
 
-    def end(self, part: Encoder | Decoder) -> EnginePart:
+    def end(self, part: Encoder | Decoder) -> nn.Sequential:
         """The encoder or the decoder on this engine, with the weights that it had at its first use.
 
         Raises:
@@ -116,17 +124,13 @@ class Engine:
         return self._made[part]
 
 
-def engine_part(part: Encoder | Decoder, engine: EngineName) -> EnginePart:
-    """A part of a codec on an engine, with its current weights.
-
-    Args:
-        part: encoder or decoder on the CPU.
-        engine: name of the engine, which uses as many threads as torch does now.
+def engine_part(part: Encoder | Decoder, engine: EngineName) -> nn.Sequential:
+    """A part on an engine, with its current weights and torch's number of threads; torch keeps its recurrent layers.
 
     Raises:
         ValueError: a graph cannot hold the part.
     """
-    return EnginePart([_run_of(run, engine) if isinstance(run, (Encoder, Decoder)) else run for run in _runs(part)])
+    return nn.Sequential(*(_run_of(run, engine) if isinstance(run, (Encoder, Decoder)) else run for run in _runs(part)))
 
 
 def _run_of(part: Encoder | Decoder, engine: EngineName) -> GraphPart:

@@ -15,12 +15,7 @@ ITEMS, FRAMES = 2, 17
 
 
 class Quantize(nn.Module):
-    """A quantizer's encoding as a module.
-
-    Args:
-        quantizer: quantizer to wrap.
-        n_codebooks: number of codebooks in use.
-    """
+    """A quantizer's encoding, with a number of codebooks, as a module."""
 
     def __init__(self, quantizer: Quantizer, n_codebooks: int) -> None:
         super().__init__()
@@ -32,11 +27,7 @@ class Quantize(nn.Module):
 
 
 class Dequantize(nn.Module):
-    """A quantizer's decoding as a module.
-
-    Args:
-        quantizer: quantizer to wrap.
-    """
+    """A quantizer's decoding as a module."""
 
     def __init__(self, quantizer: Quantizer) -> None:
         super().__init__()
@@ -70,7 +61,9 @@ def make_graph(module: nn.Module, example: Tensor) -> ExportedProgram:
             warnings.simplefilter("ignore")  # torch warns about its own deprecated calls
             return torch.export.export(plain, (example,), dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC},))
     except Exception as error:  # torch raises many kinds of errors, depending on the code in ``forward``
-        raise ValueError(f"{_name(module)} cannot be exported: {_first_line(error)}") from error
+        part = module.quantizer if isinstance(module, (Quantize, Dequantize)) else module
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ValueError(f"{type(part).__name__} cannot be exported: {reason}") from error
 
 
 def check_exportable(quantizer: Quantizer) -> None:
@@ -92,12 +85,3 @@ def _plain(module: nn.Module) -> nn.Module:
             if callable(make := getattr(child, "exportable", None)):
                 setattr(parent, name, make())
     return module
-
-
-def _name(module: nn.Module) -> str:
-    inner = module.quantizer if isinstance(module, (Quantize, Dequantize)) else module
-    return type(inner).__name__
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

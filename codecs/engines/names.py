@@ -8,11 +8,7 @@ ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 
 Format = Literal["onnx", "openvino", "torch-export"]
 
-SUFFIXES: dict[Format, tuple[str, ...]] = {
-    "onnx": (".onnx",),
-    "openvino": (".xml", ".bin"),
-    "torch-export": (".pt2",),
-}
+SUFFIXES: dict[Format, tuple[str, ...]] = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch-export": (".pt2",)}
 """Suffixes of a graph's files; the first file is the one to load."""
 
 GRAPHS = {
