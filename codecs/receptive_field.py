@@ -65,7 +65,8 @@ def _of_part(part: Encoder | Decoder) -> ReceptiveField:
     frames = 8
     while frames * part.hop_length <= LONGEST:
         noise = torch.randn(1, channels, frames * part.hop_length if encodes else frames)
-        influence = measure(network, noise.to(example(network)).requires_grad_(), frames // 2)
+        with _evaluated(network):
+            influence = measure(network, noise.to(example(network)).requires_grad_(), frames // 2)
         samples = influence.abs().sum((0, 1)).nonzero()
         if len(samples) and samples[0] > 0 and samples[-1] < influence.shape[-1] - 1:
             here = frames // 2 * part.hop_length
@@ -79,15 +80,12 @@ def _of_part(part: Encoder | Decoder) -> ReceptiveField:
 
 def _on_a_frame(encoder: nn.Module, audio: Tensor, frame: int) -> Tensor:
     """The influence of each sample of ``audio [B, C, N]`` on a frame."""
-    with _evaluated(encoder):
-        latent = encoder(audio)[..., frame]
-    return torch.autograd.grad(latent.sum(), audio)[0]
+    return torch.autograd.grad(encoder(audio)[..., frame].sum(), audio)[0]
 
 
 def _of_a_frame(decoder: nn.Module, latent: Tensor, frame: int) -> Tensor:
     """The influence of a frame of ``latent [B, D, T]`` on each sample, ``[B, C, N]``."""
-    with _evaluated(decoder):
-        audio = decoder(latent)
+    audio = decoder(latent)
     weights = torch.ones_like(audio, requires_grad=True)
     (slopes,) = torch.autograd.grad(audio, latent, weights, create_graph=True)
     # ``slopes`` are linear in ``weights``: the derivative of a frame's slope with respect to a sample's weight is the

@@ -78,6 +78,9 @@ class VocosDecoder(Decoder):
         step = stft_hop(strides, hop, n_fft)
         self.istft = InverseSTFT(n_fft, step, causal)
         self.up = self.hop_length // step
+        # Zero frames before the latent, from which the spectra before the audio are computed, and the surplus of these.
+        self._before = -(-self.istft.frames_before // self.up)
+        self._surplus = self._before * self.up - self.istft.frames_before
         self.embed: nn.Module
         if self.up == 1:
             convolution = PaddedConv1d(dimension, width, kernel_size, 1, 1, causal, "none", "constant")
@@ -103,16 +106,6 @@ class VocosDecoder(Decoder):
         """``[B, D, T]`` to ``[B, C, T * hop_length]``."""
         frames = self.blocks(self.embed(F.pad(latent, (self._before, 0))))
         return self.istft(self._spectrum(self._numbers(frames))[..., self._surplus :])
-
-    @property
-    def _before(self) -> int:
-        """Number of zero frames before the latent, from which the spectra before the audio are computed."""
-        return -(-self.istft.frames_before // self.up)
-
-    @property
-    def _surplus(self) -> int:
-        """Number of surplus spectra from these zero frames."""
-        return self._before * self.up - self.istft.frames_before
 
     def stream(self) -> LayerStream:
         """A stream through the layers and the overlap-add."""

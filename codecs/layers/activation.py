@@ -72,13 +72,12 @@ def make_activation(name: Activation, channels: int) -> nn.Module:
     Raises:
         ValueError: the name is unknown.
     """
-    if name == "snake":
-        return Snake(channels)
-    plain: dict[str, Callable[[], nn.Module]] = {
+    activations: dict[str, Callable[[], nn.Module]] = {
+        "snake": lambda: Snake(channels),
         "elu": nn.ELU,
         "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(LEAKY_SLOPE),
     }
-    if name not in plain:
-        raise ValueError(f"no activation is called {name!r}; there are: snake, {', '.join(plain)}")
-    return plain[name]()
+    if name not in activations:
+        raise ValueError(f"no activation is called {name!r}; there are: {', '.join(activations)}")
+    return activations[name]()

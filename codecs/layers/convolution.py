@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from codeclab.codecs.layers.layer_stream import LayerStream, NotStreamableError
 from codeclab.codecs.layers.overlap_add import transposed_stream
 from codeclab.codecs.layers.sliding_window import convolution_stream
-from codeclab.codecs.layers.streaming import Chain, WholeOnly
+from codeclab.codecs.layers.streaming import Chain
 
 Norm = Literal["weight_norm", "time_group_norm", "none"]
 PadMode = Literal["reflect", "constant"]
@@ -30,14 +30,18 @@ def output_norm(norm: Norm, channels: int) -> nn.Module:
     return nn.GroupNorm(1, channels) if norm == "time_group_norm" else nn.Identity()
 
 
-def norm_stream(norm: nn.Module, left: int = 0, right: int = 0) -> LayerStream:
+class NormStream(LayerStream):
     """A stream through a norm over time, which needs the whole input; ``left`` and ``right`` samples are then cut."""
 
-    def normed(x: Tensor) -> Tensor:
-        plane = norm(x[:, :, None])[:, :, 0]  # a 2-D input keeps its channels-last memory layout in a norm
-        return cast(Tensor, plane[..., left : plane.shape[-1] - right])
+    def __init__(self, norm: nn.Module, left: int = 0, right: int = 0) -> None:
+        self.norm, self.left, self.right = norm, left, right
 
-    return WholeOnly(normed, NORM_OVER_TIME)
+    def push(self, x: Tensor, last: bool = False) -> Tensor:
+        """See ``LayerStream``."""
+        if not last:
+            raise NotStreamableError(NORM_OVER_TIME)
+        plane = self.norm(x[:, :, None])[:, :, 0]  # a 2-D input keeps its channels-last memory layout in a norm
+        return cast(Tensor, plane[..., self.left : plane.shape[-1] - self.right])
 
 
 def refuse_norms_over_time(module: nn.Module) -> None:
@@ -98,22 +102,19 @@ class PaddedConv1d(nn.Module):
         super().__init__()
         self.stride = stride
         self.window = (kernel_size - 1) * dilation + 1
-        self.causal = causal
         self.pad_mode: PadMode = pad_mode
+        # Samples of padding before the first one and after the last one, for every length.
+        total = max(self.window - stride, 0)
+        self._after = 0 if causal else total // 2
+        self._before = total - self._after
         convolution = nn.Conv1d(in_channels, out_channels, kernel_size, stride, dilation=dilation)
         self.convolution = weight_normed(convolution, norm)
         self.norm = output_norm(norm, out_channels)
 
-    @property
-    def _after(self) -> int:
-        """Samples of padding after the last one, for every length."""
-        return 0 if self.causal else max(self.window - self.stride, 0) // 2
-
     def padding(self, length: int) -> tuple[int, int]:
         """Samples of padding before and after an input of ``length``."""
-        total = max(self.window - self.stride, 0)
-        after = self._after
-        return total - after, after + (self.window - total - length) % self.stride
+        incomplete = (self.window - self._before - self._after - length) % self.stride
+        return self._before, self._after + incomplete
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, C', ceil(N / stride)]``."""
@@ -147,16 +148,15 @@ class PaddedConv1d(nn.Module):
 
     def stream(self) -> LayerStream:
         """A stream through the layer; at the start it waits for the samples that it reflects."""
-        left, after = max(self.window - self.stride, 0) - self._after, self._after
         windows = convolution_stream(
             cast(nn.Conv1d, self.convolution),
-            left,
+            self._before,
             lambda length: self.padding(length)[1],
             self.pad_mode,
-            most_right=after + self.stride - 1,
+            most_right=self._after + self.stride - 1,
             whole=lambda audio: self.convolution(pad_time(audio, *self.padding(audio.shape[-1]), self.pad_mode)),
         )
-        return windows if isinstance(self.norm, nn.Identity) else Chain([windows, norm_stream(self.norm)])
+        return windows if isinstance(self.norm, nn.Identity) else Chain([windows, NormStream(self.norm)])
 
 
 class TrimmedConvTranspose1d(nn.Module):
@@ -200,4 +200,4 @@ class TrimmedConvTranspose1d(nn.Module):
         convolution = cast(nn.ConvTranspose1d, self.convolution)
         if isinstance(self.norm, nn.Identity):
             return transposed_stream(convolution, self.left, self.right)
-        return Chain([transposed_stream(convolution, 0, 0), norm_stream(self.norm, self.left, self.right)])
+        return Chain([transposed_stream(convolution, 0, 0), NormStream(self.norm, self.left, self.right)])

@@ -40,13 +40,11 @@ class InverseSTFT(nn.Module):
             )
         self.window_length = window_length
         self.hop_length = hop_length
-        self.causal = causal
+        # Frames before the audio, and samples of the overlapping windows' sum before and after it.
+        self.frames_before = window_length // hop_length - 1 if causal else 0
+        self._begin = self.frames_before * hop_length if causal else (window_length - hop_length) // 2
+        self._end = window_length - hop_length - (0 if causal else self._begin)
         self.register_buffer("window", torch.hann_window(window_length, periodic=True), persistent=False)
-
-    @property
-    def frames_before(self) -> int:
-        """Number of frames before the audio: 0, or if causal those whose windows reach into it."""
-        return self.window_length // self.hop_length - 1 if self.causal else 0
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """``[B, C, F, T + frames_before]``, ``F = window_length // 2 + 1``, to audio ``[B, C, T * hop_length]``."""
@@ -54,18 +52,6 @@ class InverseSTFT(nn.Module):
             added = self._added(spectrum)
             audio = added[..., self._begin : added.shape[-1] - self._end]
             return audio[:, :-1] / audio[:, -1:]
-
-    @property
-    def _begin(self) -> int:
-        """Samples of the overlapping windows' sum before the audio."""
-        if self.causal:
-            return self.frames_before * self.hop_length
-        return (self.window_length - self.hop_length) // 2
-
-    @property
-    def _end(self) -> int:
-        """Samples of the overlapping windows' sum after the audio."""
-        return self.window_length - self.hop_length - (0 if self.causal else self._begin)
 
     def _added(self, spectrum: Tensor) -> Tensor:
         """The overlap-add of frames ``[B, C, F, T]`` and of squared windows, ``[B, C + 1, (T - 1) * hop + window]``."""

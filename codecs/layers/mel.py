@@ -100,15 +100,7 @@ class MelSpectrogram(nn.Module):
             raise ValueError(
                 f"f_min is {f_min} Hz, f_max {f_max} Hz; they must satisfy 0 <= f_min < f_max <= {sample_rate / 2:g} Hz"
             )
-        self.sample_rate = sample_rate
-        self.window_length = window_length
-        self.n_mels = n_mels
-        self.scale = scale
         self.power = power
-        self.padding = padding
-        self.normalized = normalized
-        self.f_min = f_min
-        self.f_max = f_max
         self.stft = STFT(window_length, padding=padding, normalized=normalized)
         filterbank = mel_filterbank(sample_rate, window_length, n_mels, scale, f_min, f_max)
         if power == 2:  # the input is interleaved squares of real and imaginary parts; the product also adds each pair

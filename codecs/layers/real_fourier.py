@@ -11,30 +11,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def waves(window: Tensor, n_fft: int) -> Tensor:
+def waves(window: Tensor) -> Tensor:
     """The ``F = n_fft // 2 + 1`` windowed waves, first real, then imaginary parts, ``float64 [2 F, n_fft]``."""
-    left = (n_fft - len(window)) // 2
-    filled = F.pad(window.double(), (left, n_fft - len(window) - left))
+    n_fft = len(window)
     bins = torch.arange(n_fft // 2 + 1)[:, None]
     angles = bins * torch.arange(n_fft) % n_fft * (2 * math.pi / n_fft)
-    return torch.cat([angles.cos(), -angles.sin()]) * filled
+    return torch.cat([angles.cos(), -angles.sin()]) * window.double()
 
 
 class RealSTFT(nn.Module):
     """Windows of audio to real and imaginary parts of their spectra, without padding.
 
     Args:
-        window: window function ``[W]``.
-        n_fft: transform length in samples.
+        window: window function, as long as the transform.
         hop_length: samples between windows.
     """
 
     waves: Tensor
 
-    def __init__(self, window: Tensor, n_fft: int, hop_length: int) -> None:
+    def __init__(self, window: Tensor, hop_length: int) -> None:
         super().__init__()
         self.hop_length = hop_length
-        self.register_buffer("waves", waves(window, n_fft)[:, None].float())
+        self.register_buffer("waves", waves(window)[:, None].float())
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[B, C, N]`` to ``[B, C, T, 2 F]``, real parts first."""
@@ -66,7 +64,7 @@ class RealInverseSTFT(nn.Module):
         counts[0] = 1
         if length % 2 == 0:
             counts[-1] = 1
-        scaled = waves(window, length) * counts.repeat(2)[:, None] / length
+        scaled = waves(window) * counts.repeat(2)[:, None] / length
         self.register_buffer("waves", scaled[:, None].float())
         self.register_buffer("squares", window.square()[None, None].float())
 

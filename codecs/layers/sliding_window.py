@@ -56,7 +56,8 @@ class SlidingWindow(LayerStream):
         self.length += x.shape[-1]
         if not self.started and self.length < self.needed:
             self.held = self._extended(x, 0, 0)
-            return self._short(self.held) if last else self._nothing(x)
+            whole = self.whole if last and self.length else None
+            return self._nothing(x) if whole is None else whole(self.held)
         # Padding goes before the first piece that is used and after the last one; pieces between have none.
         held = self._extended(x, 0 if self.started else self.left, self.right(self.length) if last else 0)
         self.started = True
@@ -87,9 +88,6 @@ class SlidingWindow(LayerStream):
             extended[..., :left] = 0
             extended[..., end:] = 0
         return extended
-
-    def _short(self, x: Tensor) -> Tensor:
-        return self.whole(x) if self.whole is not None and x.shape[-1] else self._nothing(x)
 
     def _nothing(self, x: Tensor) -> Tensor:
         return x.new_zeros(x.shape[0], self.out_channels, 0)

@@ -88,7 +88,9 @@ class STFT(nn.Module):
         if padding not in ("none", "centre", "same", "matched"):
             raise ValueError(f"padding is {padding!r}; it must be none, centre, same or matched")
         window = torch.hann_window(window_length, periodic=True, dtype=torch.float64)
-        self.register_buffer("window", (window / window.norm() if normalized else window).float(), persistent=False)
+        window = (window / window.norm() if normalized else window).float()
+        missing = self.n_fft - window_length
+        self.register_buffer("window", F.pad(window, (missing // 2, missing - missing // 2)), persistent=False)
         self.register_buffer("shares", _shares(self.n_fft), persistent=False)
 
     @property
@@ -124,7 +126,7 @@ class STFT(nn.Module):
             padded = self._padded(audio.float().flatten(0, 1))
             # What is known of audio that needs a gradient now is handed through; the backward pass is the same.
             spectra = None if known is None else known.flatten(0, 1)
-            spectrum = _Transform.apply(padded, self._centred_window(), self.shares, self.hop_length, spectra)
+            spectrum = _Transform.apply(padded, self.window, self.shares, self.hop_length, spectra)
         spectrum = spectrum.unflatten(0, audio.shape[:2])
         if shared is not None and known is None:
             shared.store(audio, self._settings, spectrum)
@@ -134,11 +136,6 @@ class STFT(nn.Module):
     def _settings(self) -> tuple[Any, ...]:
         return self.window_length, self.n_fft, self.hop_length, self.padding, self.normalized
 
-    def _centred_window(self) -> Tensor:
-        """The window, centred in ``[n_fft]`` zeros."""
-        missing = self.n_fft - self.window_length
-        return F.pad(self.window, (missing // 2, missing - missing // 2)) if missing else self.window
-
     def exportable(self) -> RealSTFT:
         """The same transform in real numbers, ``[B, C, T, 2 F]``, real parts first.
 
@@ -147,7 +144,7 @@ class STFT(nn.Module):
         """
         if self.padding != "none":
             raise ValueError(f"the padding of the STFT is {self.padding!r}; it must be 'none' for an export")
-        return RealSTFT(self.window, self.n_fft, self.hop_length)
+        return RealSTFT(self.window, self.hop_length)
 
     def _padded(self, audio: Tensor) -> Tensor:
         """Audio ``[B, N]`` with padding at both ends."""

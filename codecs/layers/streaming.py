@@ -9,7 +9,6 @@ in one or a few pieces (``codecs.blocks``): weight norm is then folded once, and
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,17 +23,7 @@ POINTWISE = (Snake, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh, nn.GELU, n
 """Modules whose output at a time step depends on their input at that step alone."""
 
 
-class Streamed(Protocol):
-    """A module that can be called with whole inputs, and streamed."""
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``[B, C, n]`` to ``[B, C', m]``."""
-
-    def stream(self) -> LayerStream:
-        """A new stream."""
-
-
-def pushed_whole(module: Streamed | nn.Module, x: Tensor) -> Tensor:
+def pushed_whole(module: nn.Module, x: Tensor) -> Tensor:
     """A module's output for a whole input ``[B, C, n]``, by its stream if it has one, otherwise by calling it."""
     try:
         stream = layer_stream(module)
@@ -43,7 +32,7 @@ def pushed_whole(module: Streamed | nn.Module, x: Tensor) -> Tensor:
     return stream.push(x, last=True)
 
 
-def layer_stream(module: Streamed | nn.Module) -> LayerStream:
+def layer_stream(module: nn.Module) -> LayerStream:
     """A new stream through a module.
 
     Args:
@@ -71,11 +60,7 @@ def layer_stream(module: Streamed | nn.Module) -> LayerStream:
 
 
 class Pointwise(LayerStream):
-    """A layer without memory.
-
-    Args:
-        function: function from ``[B, C, n]`` to ``[B, C', n]``, for each time step separately.
-    """
+    """A layer without memory: a function from ``[B, C, n]`` to ``[B, C', n]``, for each time step separately."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
@@ -85,36 +70,8 @@ class Pointwise(LayerStream):
         return activated(self.function, x)
 
 
-class WholeOnly(LayerStream):
-    """A layer that needs all of its input at once.
-
-    Args:
-        layer: layer from ``[B, C, n]`` to ``[B, C', n']``.
-        reason: reason why there is no stream, for the error message.
-    """
-
-    def __init__(self, layer: Callable[[Tensor], Tensor], reason: str) -> None:
-        self.layer, self.reason = layer, reason
-        self.begun = False
-
-    def push(self, x: Tensor, last: bool = False) -> Tensor:
-        """See ``LayerStream``.
-
-        Raises:
-            NotStreamableError: the input comes in pieces.
-        """
-        if self.begun or not last:
-            raise NotStreamableError(self.reason)
-        self.begun = True
-        return self.layer(x)
-
-
 class Chain(LayerStream):
-    """Layers in sequence.
-
-    Args:
-        layers: streams of the layers, in order.
-    """
+    """Layers in sequence."""
 
     def __init__(self, layers: Sequence[LayerStream]) -> None:
         self.layers: list[LayerStream] = []
@@ -144,11 +101,7 @@ class Chain(LayerStream):
 
 
 class Sum(LayerStream):
-    """The sum of branches of one input; the output of a branch that is ahead waits for the others.
-
-    Args:
-        branches: streams whose outputs have one shape.
-    """
+    """The sum of branches of one input; the output of a branch that is ahead waits for the others."""
 
     def __init__(self, branches: Sequence[LayerStream]) -> None:
         split = [_without_product(branch) for branch in branches]
@@ -196,12 +149,7 @@ def _without_product(stream: LayerStream) -> tuple[LayerStream, Product | None]:
 
 
 class Begin(LayerStream):
-    """Changes at the beginning of a stream: zeros are added before the first time step, then steps are cut off.
-
-    Args:
-        added: number of zeros before the first step.
-        cut: number of steps that are then cut off at the beginning.
-    """
+    """A changed beginning: ``added`` zeros before the first time step, then ``cut`` steps fewer."""
 
     def __init__(self, added: int = 0, cut: int = 0) -> None:
         self.added, self.cut = added, cut
@@ -215,11 +163,7 @@ class Begin(LayerStream):
 
 
 class PadToMultiple(LayerStream):
-    """Zero padding after the last sample, up to a multiple of a length.
-
-    Args:
-        multiple: length in samples.
-    """
+    """Zero padding after the last sample, up to a multiple of a length in samples."""
 
     def __init__(self, multiple: int) -> None:
         self.multiple = multiple

@@ -7,7 +7,7 @@ layers in its usual layout.
 """
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 import torch.nn.functional as F
@@ -52,9 +52,6 @@ def lay_out(network: nn.Module) -> None:
     """Order the weights of convolutions in memory as coding on a CPU reads them, which otherwise copies them each time.
 
     Shapes and values stay. Weights that are computed, as by weight norm, are left as they are.
-
-    Args:
-        network: network on the CPU.
     """
     for module in network.modules():
         if not isinstance(module, nn.Conv1d | nn.ConvTranspose1d) or parametrize.is_parametrized(module):
@@ -64,11 +61,7 @@ def lay_out(network: nn.Module) -> None:
 
 
 class Product:
-    """A convolution of one tap: a matrix product for each time step, which can be added to a tensor in one operation.
-
-    Args:
-        module: convolution of one tap, stride 1 and one group.
-    """
+    """A convolution of one tap: a matrix product a time step, which can be added to a tensor in one operation."""
 
     def __init__(self, module: nn.Conv1d) -> None:
         self._module = module
@@ -101,36 +94,19 @@ class Product:
         return total.add_(product) if owned and total.dtype == product.dtype else product.add_(total)
 
 
-class Prepared:
-    """A layer whose weights are rearranged at the first call, and not before.
-
-    Args:
-        prepare: function that returns the layer as a function.
-    """
-
-    def __init__(self, prepare: Callable[[], Callable[[Tensor], Tensor]]) -> None:
-        self._prepare = prepare
-
-    @cached_property
-    def _function(self) -> Callable[[Tensor], Tensor]:
-        return self._prepare()
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``[B, C, n]`` to ``[B, C', m]``."""
-        return self._function(x)
-
-
 def convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
     """A convolution without its padding, from ``[B, C, n]`` to ``[B, C', m]``."""
     pointwise = (module.kernel_size, module.stride, module.groups) == ((1,), (1,), 1)
     if pointwise and next(module.parameters()).device.type == "cpu":
         return Product(module)
-    return Prepared(lambda: _convolution(module))
+    prepared = cache(lambda: _convolution(module))  # weights are rearranged at the first call, and not before
+    return lambda x: prepared()(x)
 
 
 def transposed_convolution(module: nn.ConvTranspose1d) -> Callable[[Tensor], Tensor]:
     """A transposed convolution without bias and padding, from ``[B, C, n]`` to ``[B, C', (n - 1) stride + taps]``."""
-    return Prepared(lambda: _transposed_convolution(module))
+    prepared = cache(lambda: _transposed_convolution(module))
+    return lambda x: prepared()(x)
 
 
 def _convolution(module: nn.Conv1d) -> Callable[[Tensor], Tensor]:
