@@ -51,12 +51,7 @@ class Codes:
         return self.length / self.sample_rate
 
     def first(self, n_codebooks: int, bitrate: float) -> "Codes":
-        """The codes of the first codebooks alone.
-
-        Args:
-            n_codebooks: number of codebooks.
-            bitrate: bitrate of these codes, in kbps.
-        """
+        """The codes of the first codebooks alone, of a bitrate in kbps."""
         return replace(self, segments=[segment[:, :n_codebooks] for segment in self.segments], bitrate=bitrate)
 
     def to(self, device: torch.device | str) -> "Codes":

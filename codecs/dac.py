@@ -24,13 +24,7 @@ def conv1d(
 
 
 class DACResidualUnit(nn.Module):
-    """Two convolutions (7 dilated taps, then 1) with an activation before each, added to the input.
-
-    Args:
-        channels: channels in and out.
-        dilation: dilation of the first convolution.
-        activation: activation before each convolution.
-    """
+    """Two convolutions (7 dilated taps, then 1) with an activation before each, added to the input."""
 
     def __init__(self, channels: int, dilation: int, activation: Activation) -> None:
         super().__init__()

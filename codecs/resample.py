@@ -54,16 +54,8 @@ def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
 def resample_polyphase(audio: Tensor, sample_rate: int, target: int) -> Tensor:
     """Resample between rates with almost no common divisor, where torchaudio's kernel would take gigabytes.
 
-    This is SciPy's ``resample_poly``. Its filter is designed once per pair of rates, because the design takes ten times
-    as long as filtering a second of audio.
-
-    Args:
-        audio: samples ``[..., N]``.
-        sample_rate: sampling rate of ``audio``, Hz.
-        target: sampling rate of the result, Hz.
-
-    Returns:
-        samples ``[..., ceil(N * target / sample_rate)]``.
+    This is SciPy's ``resample_poly``; arguments and shapes are those of ``resample``. Its filter is designed once per
+    pair of rates, because the design takes ten times as long as filtering a second of audio.
     """
     from scipy.signal import resample_poly
 

@@ -17,20 +17,7 @@ from codeclab.codecs.layers.streaming import Sum, layer_stream
 
 
 class ResidualUnit(nn.Module):
-    """Two convolutions and a skip connection (EnCodec 3.1).
-
-    Args:
-        channels: channels in and out.
-        kernel_size: taps of the first convolution.
-        last_kernel_size: taps of the second convolution.
-        dilation: dilation of the first convolution.
-        compress: divisor of the hidden channels, ``channels // compress``.
-        true_skip: whether the skip connection is the identity; otherwise a convolution of one tap.
-        causal: whether no output depends on later samples.
-        norm: norm of the convolutions.
-        activation: activation before each convolution.
-        pad_mode: padding mode, ``reflect`` or ``constant``.
-    """
+    """Two convolutions, the first one dilated, and a skip connection (EnCodec 3.1); see ``SEANetEncoder``."""
 
     def __init__(
         self,
@@ -65,12 +52,7 @@ class ResidualUnit(nn.Module):
 
 
 class SkipLSTM(nn.Module):
-    """An LSTM over time with a skip connection (EnCodec 3.1); each call starts from a zero state.
-
-    Args:
-        channels: channels in, hidden and out.
-        layers: number of layers.
-    """
+    """An LSTM over time with a skip connection (EnCodec 3.1); each call starts from a zero state."""
 
     def __init__(self, channels: int, layers: int) -> None:
         super().__init__()
@@ -315,18 +297,7 @@ def _check(owner: SEANetEncoder | SEANetDecoder) -> None:
 
 
 def _residual_units(owner: SEANetEncoder | SEANetDecoder, width: int) -> list[nn.Module]:
-    return [
-        ResidualUnit(
-            width,
-            owner.residual_kernel_size,
-            owner.residual_last_kernel_size,
-            owner.dilation_base**layer,
-            owner.compress,
-            owner.true_skip,
-            owner.causal,
-            owner.norm,
-            owner.activation,
-            owner.pad_mode,
-        )
-        for layer in range(owner.n_residual_layers)
-    ]
+    first, last = owner.residual_kernel_size, owner.residual_last_kernel_size
+    settings = owner.compress, owner.true_skip, owner.causal, owner.norm, owner.activation, owner.pad_mode
+    dilations = [owner.dilation_base**layer for layer in range(owner.n_residual_layers)]
+    return [ResidualUnit(width, first, last, dilation, *settings) for dilation in dilations]

@@ -104,20 +104,9 @@ class ResidualVQ(Quantizer):
         self.commitment: Literal["mean", "sum"] = commitment
         self._updates: list[int] | None = None
         self.register_load_state_dict_post_hook(_forget_updates)
+        learning = decay, epsilon, kmeans_init, kmeans_iterations, dead_threshold, dead_share, seed
         self.codebooks = nn.ModuleList(
-            EMACodebook(
-                dimension,
-                codebook_size,
-                decay,
-                epsilon,
-                kmeans_init,
-                kmeans_iterations,
-                dead_threshold,
-                dead_share,
-                seed,
-                layer,
-            )
-            for layer in range(n_codebooks)
+            EMACodebook(dimension, codebook_size, *learning, layer) for layer in range(n_codebooks)
         )
 
     @property
@@ -127,10 +116,6 @@ class ResidualVQ(Quantizer):
 
     def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
         """Quantize ``latent [B, D, T]``; in training mode then update the codebooks from this batch.
-
-        Args:
-            latent: ``[B, D, T]``.
-            n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
 
         Raises:
             ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
@@ -204,7 +189,7 @@ class ResidualVQ(Quantizer):
         totals: list[Tensor] = []
         for index, codebook in enumerate(codebooks):
             items = choice.items_using(index, frames.device)
-            left = _rows(residual, items)
+            left = residual if items is None else residual.index_select(0, items)
             vectors = left.flatten(0, 1)
             if learn:
                 codebook.start(vectors, updates[index])
@@ -254,7 +239,3 @@ class ResidualVQ(Quantizer):
 
 def _forget_updates(quantizer: nn.Module, _: object) -> None:
     cast(ResidualVQ, quantizer)._updates = None
-
-
-def _rows(tensor: Tensor, items: Tensor | None) -> Tensor:
-    return tensor if items is None else tensor.index_select(0, items)
