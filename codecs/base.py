@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.layers.layer_stream import LayerStream, NotStreamableError
@@ -128,3 +129,18 @@ def check_parts(encoder: Encoder, quantizer: Quantizer, decoder: Decoder) -> Non
                 f"the hop_length of {type(end).__name__} is {end.hop_length}; with strides {list(end.strides)} it "
                 f"should be {math.prod(end.strides)}"
             )
+
+
+def check_float32(codec: nn.Module) -> None:
+    """Refuse a codec that was cast to another type: quantizers and their distances are float32.
+
+    Raises:
+        ValueError: the weights are of another type; the message names alternatives.
+    """
+    kind = next(codec.parameters()).dtype
+    if kind != torch.float32:
+        name = str(kind).removeprefix("torch.")
+        raise ValueError(
+            f"this codec was cast to {name}, but its quantizer computes in float32: call .float() on it. "
+            "save(folder, half=True) halves the file, and to_bf16() halves the precision of the networks"
+        )

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.audio_input import AudioLike, codec_audio
-from codeclab.codecs.base import Decoder, Encoder, check_parts
+from codeclab.codecs.base import Decoder, Encoder, check_float32, check_parts
 from codeclab.codecs.bitrate import is_among, mean_bits
 from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.layers.streaming import pushed_whole
-from codeclab.codecs.precision import check_float32
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments
 from codeclab.quantizers.base import Quantized, Quantizer, unquantized

@@ -130,6 +130,10 @@ class FactorizedVQ(Quantizer):
     def forward(self, latent: Tensor, n_codebooks: int | Tensor | None = None) -> Quantized:
         """Quantize ``latent [B, D, T]``.
 
+        Args:
+            latent: ``[B, D, T]``.
+            n_codebooks: None (all), one number for the batch, or ``int64 [B]``, one per item.
+
         Raises:
             ValueError: the shape is wrong, or the quantizer does not have so many codebooks.
         """

@@ -43,6 +43,13 @@ def preserve_variance(
     PyTorch's default, which the released SEANet keeps, has a third of that variance and random biases. The latent then
     hardly depends on the audio for the first thousand batches or so, which is too long for runs of a few hundred
     batches.
+
+    Args:
+        module: encoder or decoder to initialise.
+        activation: activation before the convolutions.
+        branch_ends: last convolutions of residual branches.
+        input_rms: level of the input.
+        output_rms: level of the output.
     """
     parts = [part for part in module.modules() if isinstance(part, nn.Conv1d | nn.ConvTranspose1d)]
     for part in parts:
