@@ -86,13 +86,3 @@ def spectrum_maps(spectrum: Tensor) -> Tensor:
     weights are always contiguous, so it is the input that makes the convolutions run channels-last.
     """
     return torch.view_as_real(spectrum).permute(0, 2, 3, 4, 1).flatten(3).permute(0, 3, 1, 2)
-
-
-def split_channels(audio: Tensor) -> Tensor:
-    """``[B, C, N]`` to ``[B * C, 1, N]``, for a network that takes each channel separately."""
-    return audio.flatten(0, 1).unsqueeze(1)
-
-
-def join_channels(maps: Tensor, channels: int) -> Tensor:
-    """Maps ``[B * C, ...]`` of separate channels to ``[B, C, ...]``."""
-    return maps.unflatten(0, (-1, channels))

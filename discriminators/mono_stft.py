@@ -9,14 +9,7 @@ from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.layers import check_audio, spectrum_maps
 
 # Channels in units of n_filters (in, out) and strides over (time, frequency) of SoundStream's six residual units.
-UNITS = (
-    (1, 2, (1, 2)),
-    (2, 4, (2, 2)),
-    (4, 4, (1, 2)),
-    (4, 8, (2, 2)),
-    (8, 8, (1, 2)),
-    (8, 16, (2, 2)),
-)
+UNITS = ((1, 2, (1, 2)), (2, 4, (2, 2)), (4, 4, (1, 2)), (4, 8, (2, 2)), (8, 8, (1, 2)), (8, 16, (2, 2)))
 
 
 class StepNorm(nn.Module):

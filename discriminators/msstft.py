@@ -7,15 +7,7 @@ from torch import Tensor, nn
 from codeclab.codecs.layers.stft import STFT
 from codeclab.codecs.wording import counted
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
-from codeclab.discriminators.layers import (
-    ConvStack,
-    check_audio,
-    conv2d,
-    join_channels,
-    outputs_of,
-    spectrum_maps,
-    split_channels,
-)
+from codeclab.discriminators.layers import ConvStack, check_audio, conv2d, outputs_of, spectrum_maps
 
 
 class STFTNetwork(nn.Module):
@@ -100,15 +92,12 @@ class MSSTFTDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         hops = [n_fft // 4 for n_fft in n_ffts] if hop_lengths is None else list(hop_lengths)
-        if len(hops) != len(n_ffts):
-            raise ValueError(
-                f"hop_lengths has {counted(len(hops), 'value')} for {len(n_ffts)} n_ffts; give as many, or None"
-            )
         windows = list(n_ffts) if window_lengths is None else list(window_lengths)
-        if len(windows) != len(n_ffts):
-            raise ValueError(
-                f"window_lengths has {counted(len(windows), 'value')} for {len(n_ffts)} n_ffts; give as many, or None"
-            )
+        for name, given in (("hop_lengths", hops), ("window_lengths", windows)):
+            if len(given) != len(n_ffts):
+                raise ValueError(
+                    f"{name} has {counted(len(given), 'value')} for {len(n_ffts)} n_ffts; give as many, or None"
+                )
         self.n_ffts = list(n_ffts)
         self.window_lengths = windows
         self.hop_lengths = hops
@@ -134,10 +123,9 @@ class MSSTFTDiscriminator(Discriminator):
         check_audio(audio, self.channels, max(self.n_ffts), type(self).__name__)
         if not self.separate_channels or self.channels == 1:
             return outputs_of(self.networks, audio)
-        outputs = outputs_of(self.networks, split_channels(audio))
+        outputs = outputs_of(self.networks, audio.flatten(0, 1).unsqueeze(1))
+        apart = (-1, self.channels)  # maps [B * C, ...] to [B, C, ...]
         return [
-            DiscriminatorOutput(
-                join_channels(logits, self.channels), [join_channels(maps, self.channels) for maps in features]
-            )
+            DiscriminatorOutput(logits.unflatten(0, apart), [maps.unflatten(0, apart) for maps in features])
             for logits, features in outputs
         ]

@@ -29,13 +29,7 @@ class BandNetwork(nn.Module):
     """
 
     def __init__(
-        self,
-        window_length: int,
-        hop_length: int,
-        bands: Bands,
-        n_filters: int,
-        channels: int,
-        negative_slope: float,
+        self, window_length: int, hop_length: int, bands: Bands, n_filters: int, channels: int, negative_slope: float
     ) -> None:
         super().__init__()
         self.stft = STFT(window_length, hop_length, padding="matched")

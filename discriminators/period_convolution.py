@@ -39,8 +39,7 @@ class PeriodConv2d(AutocastConv2d):
         if maps.is_cpu and self.bias is not None and kind != torch.float16 and has_fast_products(kind):
             with torch.autocast("cpu", enabled=False):
                 cast = maps.to(kind), self.weight.to(kind), self.bias.to(kind)
-                along_periods: Tensor = period_convolution(*cast, self.stride[0])
-            return along_periods
+                return period_convolution(*cast, self.stride[0])
         return super().forward(maps)
 
 
@@ -70,11 +69,6 @@ def _layout(maps: Tensor, channels: int, length: int) -> tuple[tuple[int, ...], 
 def _empty_maps(maps: Tensor, channels: int, length: int) -> Tensor:
     """Empty maps of this layout."""
     return maps.new_empty_strided(*_layout(maps, channels, length))
-
-
-def _as_rows(maps: Tensor) -> Tensor:
-    """Maps ``[B, C, L, period]`` as rows ``[B * period * L, C]``; without a copy for maps of ``_empty_maps``."""
-    return maps.permute(0, 3, 2, 1).reshape(-1, maps.shape[1])
 
 
 @torch.library.custom_op("codeclab::period_convolution", mutates_args=(), device_types="cpu")
@@ -115,7 +109,7 @@ def period_convolution_backward(
         wanted: flags of the three gradients, True for each to compute.
     """
     kernel_size = weight.shape[2]
-    rows = _as_rows(gradient)
+    rows = gradient.permute(0, 3, 2, 1).reshape(-1, len(weight))  # no copy where channels are contiguous in memory
     of_maps, of_weight, of_bias = (maps.new_empty(0) for _ in range(3))
     if wanted[0]:
         batch, channels, length, period = maps.shape

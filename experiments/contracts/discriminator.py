@@ -74,13 +74,11 @@ class AdversarialLossContract(PartContract):
     def test_each_player_gains_by_what_it_is_there_for(self) -> None:
         """The discriminators by telling real from generated audio, the generator by being taken for real."""
         loss: AdversarialLoss = self.build()
-        right, wrong = (
-            loss.discriminator(outputs_around(0.8), outputs_around(-0.8)),
-            loss.discriminator(outputs_around(-0.8), outputs_around(0.8)),
-        )
+        high, low = outputs_around(0.8), outputs_around(-0.8)
+        right, wrong = loss.discriminator(high, low), loss.discriminator(low, high)
         assert right.ndim == wrong.ndim == 0
         assert float(right) < float(wrong)
-        assert float(loss.generator(outputs_around(0.8))) < float(loss.generator(outputs_around(-0.8)))
+        assert float(loss.generator(high)) < float(loss.generator(low))
 
     def test_gradients_are_finite(self) -> None:
         """For both players."""

@@ -3,8 +3,8 @@
 import warnings
 from typing import Any
 
-import lightning
 import numpy as np
+from lightning import LightningModule, Trainer
 from numpy.typing import NDArray
 
 from codeclab.codecs.codec import Codec
@@ -22,13 +22,8 @@ FORMER_STATE = "LanguageModelCheckpoint"
 class LanguageModelCheckpoint(RunCheckpoint):
     """Keeps ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and the best language model, with the frequencies.
 
-    Args:
-        folder: folder of the run.
-        every: batches between two validations.
-        steps: batches of the whole run.
-        minutes: between two ``last.ckpt`` at most; 0 writes none by time.
-        codec: codec whose codes are learnt.
-        counts: number of times each entry was seen in training, ``[K, size]``.
+    Arguments as of ``RunCheckpoint``, the codec whose codes are learnt, and ``counts``: how many times each entry was
+    seen in training, ``[K, size]``.
     """
 
     def __init__(
@@ -37,27 +32,25 @@ class LanguageModelCheckpoint(RunCheckpoint):
         super().__init__(folder, every, steps, minutes)
         self.codec, self.counts = codec, counts
 
-    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Keep Lightning from asking for the callback that an older version had."""
         warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used to create")
 
-    def on_load_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Read what an older version kept of the best validation."""
         former = checkpoint["callbacks"].get(FORMER_STATE, {}).get("best")
         self.best_score = None if former is None else -former
 
-    def score(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> float | None:
+    def score(self, trainer: Trainer, pl_module: LightningModule) -> float | None:
         """Bits per code, fewer are better."""
         value = trainer.callback_metrics.get(MONITORED)
         return None if value is None else -float(value)
 
-    def save_unvalidated(self, pl_module: lightning.LightningModule) -> None:
+    def save_unvalidated(self, pl_module: LightningModule) -> None:
         """Save the model of the last batch of a run that validated nothing."""
         self.save_model(pl_module)
 
-    def save_model(self, pl_module: lightning.LightningModule) -> None:
+    def save_model(self, pl_module: LightningModule) -> None:
         """Save the fitted model."""
         assert isinstance(pl_module, LanguageModelExperiment)
         save_fitted(FittedModel(pl_module.model, self.counts), self.folder.path, self.codec)

@@ -44,13 +44,9 @@ class SplitCodes:
 
 
 def split_codes(codec: Codec, corpus: Corpus, split: str, folder: Path) -> SplitCodes:
-    """The codes of a split's recordings; read where they were extracted before, by this codec from these files.
+    """The codes of a split's recordings by a codec in evaluation mode, kept in a folder as ``codes_SPLIT.safetensors``.
 
-    Args:
-        codec: codec in evaluation mode.
-        corpus: corpus whose recordings are encoded.
-        split: ``train`` or ``valid``.
-        folder: folder in which they are kept, as ``codes_SPLIT.safetensors``.
+    They are read where they were extracted before, by this codec from these files.
 
     Raises:
         DataError: the split holds nothing that can be read.

@@ -19,7 +19,7 @@ from codeclab.codecs.io.weights import fill, folded_tensors, some_of
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import LINKED
 from codeclab.experiments.runs.folder import RunFolder, flatten
-from codeclab.experiments.train.former_names import current_names
+from codeclab.experiments.train.checkpoint import current_names
 from codeclab.experiments.train.module import CodecExperiment
 
 LEARNING = (

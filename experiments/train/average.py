@@ -8,18 +8,6 @@ from torch import Tensor, nn
 from codeclab.quantizers.host_work import is_recorded, to_device
 
 
-def present_decay(decay: float, batches: int) -> float:
-    """The decay after a number of batches: ``decay``, but at most ``(1 + batches) / (10 + batches)``.
-
-    Weights of the first batches must leave the average quickly, because initialisations such as k-means replace them.
-
-    Args:
-        decay: decay per batch.
-        batches: number of batches from which the weights have learned.
-    """
-    return min(decay, (1 + batches) / (10 + batches))
-
-
 @torch.no_grad()
 def move_average(average: nn.Module, trained: nn.Module, share: Callable[[], float]) -> None:
     """Move an average towards the weights of a network.

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.train.choices import StepChoices
 from codeclab.experiments.train.non_finite import LateFigures
 from codeclab.experiments.train.profiling import is_profiled
 from codeclab.experiments.train.rate_sampling import RateSampling
+from codeclab.experiments.train.schedule import StepChoices
 from codeclab.experiments.train.update import MicroBatchOutput
 from codeclab.quantizers.host_work import HostWork
 
@@ -90,14 +90,7 @@ class CudaGraphs:
 def refuse_graphs(
     backend: type[CudaGraphs], codec: Codec, rate_sampling: RateSampling, device: torch.device, devices: int
 ) -> None:
-    """Refuse a training whose step cannot be recorded.
-
-    Args:
-        backend: kind of graphs that would record it.
-        codec: codec in training.
-        rate_sampling: choice of the number of codebooks.
-        device: device of the training.
-        devices: number of devices.
+    """Refuse a training, on so many ``devices`` of the kind of ``device``, whose step cannot be recorded.
 
     Raises:
         ValueError: it cannot be recorded; the message says why and what to do.
@@ -187,11 +180,6 @@ class StepGraphs:
 
     def late(self, figures: dict[str, Tensor], batch: int, audio: Tensor) -> LateFigures:
         """The scalars of the step that just ran, as numbers that nobody waits for yet; checks those of the one before.
-
-        Args:
-            figures: scalars by name.
-            batch: index of the batch.
-            audio: audio of the batch, ``[B, C, N]``.
 
         Raises:
             NonFiniteLossError: a scalar of the batch before is NaN or infinite.

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -96,20 +96,16 @@ class TrainingLogs(Callback):
         self.latest: dict[str, float] = {}
         self._throughput = Throughput()
 
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the measurement; a resumed run may validate before its first batch."""
         self._throughput = Throughput()
         self._throughput.fetch()
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """End of the wait for data."""
         self._throughput.begin()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Log the batch and start the wait for the next one, which a validation in between restarts."""
         output = StepOutput.of(outputs)
         if output is not None:
@@ -117,7 +113,7 @@ class TrainingLogs(Callback):
             self._log(trainer, pl_module, output)
         self._throughput.fetch()
 
-    def _log(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, output: StepOutput) -> None:
+    def _log(self, trainer: Trainer, pl_module: LightningModule, output: StepOutput) -> None:
         step = trainer.global_step
         if step % trainer.log_every_n_steps == 0 or step == 1:  # type: ignore[attr-defined]
             values = training_figures(output) | self._throughput.read() | memory_figures(pl_module.device)
@@ -128,7 +124,7 @@ class TrainingLogs(Callback):
                 if name in output.losses:
                     pl_module.log(name, output.losses[name], prog_bar=True, logger=False)
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restart the wait for data, without the validation."""
         if trainer.state.fn == "fit":
             self._throughput.fetch()

@@ -17,14 +17,12 @@ from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.train.arguments import check_arguments
-from codeclab.experiments.train.average import move_average, present_decay
+from codeclab.experiments.train.average import move_average
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.batch import training_batch, validation_batch
-from codeclab.experiments.train.checkpoint_arguments import EXPERIMENT, describe_arguments, read_arguments
-from codeclab.experiments.train.choices import StepChoices
+from codeclab.experiments.train.checkpoint import EXPERIMENT, accept_former_names, describe_arguments, read_arguments
 from codeclab.experiments.train.compile import compile_networks, retained_buffers
 from codeclab.experiments.train.cuda_graphs import CudaGraphs, StepGraphs, refuse_graphs
-from codeclab.experiments.train.former_names import accept_former_names
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.experiments.train.non_finite import finite_figures
@@ -33,7 +31,7 @@ from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.quantizer_start import audio_from, start_codebooks
 from codeclab.experiments.train.rate_sampling import AllCodebooks, PerBatchBandwidth, RateSampling
-from codeclab.experiments.train.schedule import Schedule
+from codeclab.experiments.train.schedule import Schedule, StepChoices
 from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
 from codeclab.experiments.train.step_output import OUTPUT, StepOutput
 from codeclab.experiments.train.update import CodecOutput, MicroBatchOutput, Update, UpdateOrder, mean_of_parts
@@ -255,7 +253,8 @@ class CodecExperiment(lightning.LightningModule):
             if self.balancer is not None:
                 self.balancer.last_shares = dict(whole.shares)  # those in a graph's memory are overwritten
         rates = {name: player.learning_rate(index) for name, player in players.items()}
-        return {OUTPUT: whole.finished(numbers, rates, len(audio))}
+        names = tuple(whole.losses), tuple(whole.scores), tuple(whole.norms)
+        return {OUTPUT: StepOutput(numbers, *names, rates, whole.codes, whole.sizes, len(audio), whole.shares)}
 
     @retained_buffers()
     def _learn(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
@@ -311,7 +310,9 @@ class CodecExperiment(lightning.LightningModule):
 
     def _average_share(self) -> float:
         assert self.average_decay is not None
-        return 1 - present_decay(self.average_decay, max(0, self.global_step - 1 - self.schedule.discriminator_warmup))
+        learned = max(0, self.global_step - 1 - self.schedule.discriminator_warmup)
+        # Weights of the first batches must leave quickly, because initialisations such as k-means replace them.
+        return 1 - min(self.average_decay, (1 + learned) / (10 + learned))
 
     # ------------------------------------------------------------------ CUDA graphs
 
@@ -364,17 +365,14 @@ class CodecExperiment(lightning.LightningModule):
         fits = self.trainer.state.fn == "fit"
         start = self.schedule.quantizer_start
         joined = not fits or self.global_step > start or start == 0
-        rates = measured_rates(self.deployed_codec, self.main_codebooks, fits, joined)
-        return self._decoded(batch, rates)
+        codec = self.deployed_codec
+        clips = validation_batch(batch, codec.channels)
+        rates = measured_rates(codec, self.main_codebooks, fits, joined)
+        return {OUTPUT: ValidationOutput(clips, decode_clips(codec, clips.audio, rates))}
 
     def test_step(self, batch: Any, batch_idx: int) -> dict[str, ValidationOutput]:
         """A batch of test clips, decoded by the deployed codec; ``Validation`` measures them."""
-        return self._decoded(batch, measured_rates(self.deployed_codec, self.main_codebooks))
-
-    def _decoded(self, batch: Any, rates: dict[str, int | None]) -> dict[str, ValidationOutput]:
-        codec = self.deployed_codec
-        clips = validation_batch(batch, codec.channels)
-        return {OUTPUT: ValidationOutput(clips, decode_clips(codec, clips.audio, rates))}
+        return self.validation_step(batch, batch_idx)
 
     def measure_rate(self, split: str) -> float | None:
         """The kbps of a learnt-rate codec on the clips of a split, which it offers from then on.
@@ -418,3 +416,14 @@ class CodecExperiment(lightning.LightningModule):
         """The callbacks that log and measure, unless the trainer has them already."""
         present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         return [kind() for kind in (TrainingLogs, Validation) if kind not in present]
+
+
+def experiment_of(module: lightning.LightningModule) -> CodecExperiment:
+    """A callback's module, which must be a ``CodecExperiment``.
+
+    Raises:
+        TypeError: ``module`` is of another class.
+    """
+    if not isinstance(module, CodecExperiment):
+        raise TypeError(f"this callback is for a CodecExperiment, not for {type(module).__name__}")
+    return module

@@ -30,12 +30,7 @@ def finite_figures(figures: dict[str, Tensor], batch: int, audio: Tensor) -> dic
     """The scalars of a batch as numbers, means over processes; synchronises with the device once.
 
     A value that is not finite on one process makes the mean not finite on all. All processes then stop together,
-    instead of waiting for ever for the one that stopped.
-
-    Args:
-        figures: scalars by name.
-        batch: index of the batch.
-        audio: this process's part of the batch, ``[B, C, N]``.
+    instead of waiting for ever for the one that stopped. ``audio`` is this process's part of the batch, ``[B, C, N]``.
 
     Raises:
         NonFiniteLossError: a scalar is NaN or infinite.

@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from codeclab.discriminators.adversarial import AdversarialLoss, joined_logits, reduced
 from codeclab.discriminators.base import Discriminator, DiscriminatorOutput
 from codeclab.discriminators.feature_matching import FeatureLoss
-from codeclab.discriminators.weights_once import weights_normed_once
+from codeclab.discriminators.weights_once import two_passes, weights_normed_once
 from codeclab.experiments.train.profiling import profile
-from codeclab.experiments.train.two_passes import two_passes
 
 RealAndFake = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
 """Outputs for real and for generated audio."""
@@ -119,11 +118,7 @@ def meet_updated_discriminators(discriminators: Discriminators, real: Tensor, le
     """``discriminator_first``: the generator's losses by discriminators that have already learned from this batch.
 
     The released codes' order: real features without gradient, the fake pass with the discriminators' weights frozen.
-
-    Args:
-        discriminators: discriminators that judge both.
-        real: original audio ``[B, C, N]``.
-        leaf: the decoder's output ``[B, C, N]``, cut from the generator's graph, with gradient.
+    ``leaf`` has a gradient; both are ``[B, C, N]``.
     """
     outputs = _outputs_of_frozen(discriminators, real if discriminators.feature is not None else None, leaf)
     return discriminators.generator_losses(*outputs)
@@ -135,7 +130,7 @@ def share_one_pass(
     """``joint``: both players' losses from one pass of the discriminators over ``real`` and one over ``leaf``.
 
     The discriminators are as they were before this batch, for both players. Their loss is None where they are not to be
-    updated; their passes then keep no graph for the weights. Arguments as for ``meet_updated_discriminators``.
+    updated; their passes then keep no graph for the weights.
     """
     if update_discriminators:
         # One graph, with the weights and the leaf: the discriminators' loss goes back to the weights, the generator's

@@ -32,9 +32,8 @@ def describe(value: Any) -> Any:
         return {key: describe(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value):
         return {one.name: describe(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = inspect.signature(type(value)).parameters.values()
-    names = [parameter.name for parameter in parameters if parameter.kind not in several]
+    names = [one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     missing = [name for name in names if not hasattr(value, name)]
     if missing:
         raise ValueError(f"{type(value).__name__} keeps its argument {missing[0]!r} in no attribute of that name")
@@ -42,11 +41,7 @@ def describe(value: Any) -> Any:
 
 
 def rebuild(owner: Callable[..., Any], described: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a class from the results of ``describe``.
-
-    Args:
-        owner: class, whose annotations determine the base of each part.
-        described: result of ``describe`` by name of the argument.
+    """The arguments of a class, whose annotations determine each part's base, from the results of ``describe`` by name.
 
     Raises:
         ValueError: the class of a part is unknown; the message says how to make it known.
@@ -62,16 +57,12 @@ def _rebuilt(value: Any, annotation: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if "part" in value:
-        part = _class_named(value["part"], kinds)
+        known = {part.__name__: part for base in kinds for part in [base, *concrete_subclasses(base)]}
+        advice = ". If it is one of yours, import its file before you load the checkpoint"
+        part = part_named(value["part"], known, f"no part is called {value['part']!r}", advice)
         return part(**{name: _rebuilt(item, _annotation(part, name)) for name, item in value["arguments"].items()})
     group = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
     return dict(value) if group is None else group(**value)
-
-
-def _class_named(name: str, bases: list[type]) -> type:
-    known = {part.__name__: part for base in bases for part in [base, *concrete_subclasses(base)]}
-    advice = ". If it is one of yours, import its file before you load the checkpoint"
-    return part_named(name, known, f"no part is called {name!r}", advice)
 
 
 def _annotation(owner: Callable[..., Any], name: str) -> Any:

@@ -12,8 +12,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 PARTS = (
@@ -62,9 +62,10 @@ class Parts:
         _listener.set(self)
 
     def stop(self) -> None:
-        """Stop to listen to the markers."""
-        _listener.set(None)
-        self.leave()
+        """Stop to listen to the markers, if it does."""
+        if self.listens:
+            _listener.set(None)
+            self.leave()
 
     def take(self) -> dict[str, float]:
         """The seconds so far; counting restarts from 0."""
@@ -93,11 +94,7 @@ def is_profiled() -> bool:
 
 @contextmanager
 def profile(part: str) -> Iterator[None]:
-    """Mark a part of the training step, as a context manager or a decorator.
-
-    Args:
-        part: name of the part, one of ``PARTS``.
-    """
+    """Mark a part of the training step, one of ``PARTS``, as a context manager or a decorator."""
     if (parts := _listener.get()) is not None:
         parts.enter(part)
     try:
@@ -142,14 +139,12 @@ class BatchTimer(Callback):
         total = sum(seconds.values())
         return {part: seconds.get(part, 0.0) / total for part in (*PARTS, REST)}
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self.parts.clock = partial(now, trainer.strategy.root_device)
         self._mark = self.parts.clock()
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """End of the wait for data."""
         began = self.parts.clock() if self._apart else now()
         self.waited.append(began - self._mark)
@@ -157,19 +152,13 @@ class BatchTimer(Callback):
         if self._apart:
             self.parts.start()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """End of the batch, on the device, too."""
-        if self.parts.listens:
-            self.parts.stop()
+        self.parts.stop()
         ended = self.parts.clock()
         self.worked.append(ended - self._mark)
         self._mark = ended
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Stop to listen to the markers."""
-        if self.parts.listens:
-            self.parts.stop()
+        self.parts.stop()

@@ -1,31 +1,49 @@
 """Who learns from which batch: when the quantizer and the discriminators join, and when they learn."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.train.choices import StepChoices
 from codeclab.experiments.train.rate_sampling import PerBatchBandwidth, RateSampling
 
 UPDATE_DRAW = 1
 """Stream number of the draw that decides whether the discriminators learn from a batch."""
 
 
+@dataclass(frozen=True)
+class StepChoices:
+    """What the host decides about a batch before the device works on it, a function of the seed and the batch.
+
+    Attributes:
+        n_codebooks: the quantizer's ``n_codebooks`` for each part of the batch: None (all), one number, or
+            ``int64 [B]`` on the CPU.
+        quantize: whether the quantizer has joined.
+        ensemble: index of the ensemble of discriminators; None before they join, or without any.
+        warming: whether only the discriminators learn.
+        discriminators_learn: whether the discriminators learn.
+    """
+
+    n_codebooks: list[int | Tensor | None]
+    quantize: bool
+    ensemble: int | None
+    warming: bool
+    discriminators_learn: bool
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for batches on which the device does the same work; items' numbers of codebooks may differ."""
+        most = [("items", int(n.max())) if isinstance(n, Tensor) else ("batch", n) for n in self.n_codebooks]
+        return (*most, self.quantize, self.ensemble, self.warming, self.discriminators_learn)
+
+
 @dataclass
 class Schedule:
-    """The decisions about each batch, functions of the seed and the batch alone.
+    """The decisions about each batch; ``CodecExperiment`` describes the arguments.
 
-    Args:
-        seed: seed of every draw.
-        rate_sampling: choice of the number of codebooks.
-        n_ensembles: number of ensembles of discriminators; several are of one bandwidth each.
-        quantizer_start: number of batches before the quantizer joins.
-        adversarial_start: number of batches before the discriminators join.
-        discriminator_warmup: number of batches after that in which only the discriminators learn.
-        discriminator_probability: probability that the discriminators learn from a batch, 0 to 1.
-        accumulate: number of parts into which a batch is split.
+    Several ensembles of discriminators (``n_ensembles``) are of one bandwidth each.
 
     Raises:
         ValueError: a number is out of range; the message says what is possible.
@@ -33,20 +51,19 @@ class Schedule:
 
     seed: int
     rate_sampling: RateSampling
-    n_ensembles: int = 0
-    quantizer_start: int = 0
-    adversarial_start: int = 0
-    discriminator_warmup: int = 0
-    discriminator_probability: float = 1.0
-    accumulate: int = 1
+    n_ensembles: int
+    quantizer_start: int
+    adversarial_start: int
+    discriminator_warmup: int
+    discriminator_probability: float
+    accumulate: int
 
     def __post_init__(self) -> None:
         if not 0 <= self.discriminator_probability <= 1:
             raise ValueError(f"discriminator_probability is {self.discriminator_probability}; it should be 0 to 1")
-        if self.quantizer_start < 0:
-            raise ValueError(f"quantizer_start is {self.quantizer_start}; it should be 0 or more batches")
-        if self.adversarial_start < 0:
-            raise ValueError(f"adversarial_start is {self.adversarial_start}; it should be 0 or more batches")
+        for name, start in (("quantizer_start", self.quantizer_start), ("adversarial_start", self.adversarial_start)):
+            if start < 0:
+                raise ValueError(f"{name} is {start}; it should be 0 or more batches")
         if self.discriminator_warmup < 0 or (self.discriminator_warmup and not self.n_ensembles):
             raise ValueError(
                 f"discriminator_warmup is {self.discriminator_warmup}; it should be 0 or, with discriminators, more "
@@ -69,13 +86,7 @@ class Schedule:
         return 0
 
     def choices(self, batch: int, items: Tensor, codec: Codec) -> StepChoices:
-        """The decisions about a batch.
-
-        Args:
-            batch: index of the batch.
-            items: positions of its items, ``int64 [B]``.
-            codec: codec whose number of codebooks is drawn.
-        """
+        """The decisions about a batch whose items have the positions ``items``, ``int64 [B]``."""
         ensemble = self.ensemble_of(batch)
         warming = ensemble is not None and batch < self.adversarial_start + self.discriminator_warmup
         parts = items.chunk(min(self.accumulate, len(items)))

@@ -7,7 +7,7 @@ own. Each process makes the same passes in the same order, as DDP and the collec
 each pass averages the parameter's sum so far anew, and an average over processes stays one when it is averaged again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -16,16 +16,10 @@ from torch import Tensor
 
 from codeclab.codecs.layers.shared_spectra import spectra_shared
 from codeclab.experiments.train.balancer import Balancer
-from codeclab.experiments.train.orders import (
-    Discriminators,
-    meet_updated_discriminators,
-    share_one_pass,
-    two_pass_loss,
-)
+from codeclab.experiments.train.orders import Discriminators, meet_updated_discriminators, share_one_pass, two_pass_loss
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.settings import LossWeights
-from codeclab.experiments.train.step_output import StepOutput
 from codeclab.quantizers.base import Quantized
 
 UpdateOrder = Literal["discriminator_first", "joint"]
@@ -82,26 +76,6 @@ class MicroBatchOutput:
         spent = {} if self.bitrate is None else {"bitrate": self.bitrate}
         return {**self.losses, **first, **self.scores, **spent, **norms}
 
-    def finished(self, numbers: Mapping[str, float], learning_rates: Mapping[str, float], n_items: int) -> StepOutput:
-        """The whole batch's output, from the mean of its parts.
-
-        Args:
-            numbers: the numbers of ``figures``, means over processes.
-            learning_rates: learning rates by player.
-            n_items: number of items of the batch on this process.
-        """
-        return StepOutput(
-            numbers=numbers,
-            loss_names=tuple(self.losses),
-            score_names=tuple(self.scores),
-            players=tuple(self.norms),
-            learning_rates=learning_rates,
-            codes=self.codes,
-            sizes=self.sizes,
-            n_items=n_items,
-            shares=self.shares,
-        )
-
 
 def mean_of_parts(parts: list[tuple[float, MicroBatchOutput]]) -> MicroBatchOutput:
     """The parts of a batch as one, each with its share of the batch's items; codes are the last part's."""
@@ -146,13 +120,7 @@ class Update:
     def discriminators_alone(
         self, coded: CodecOutput, discriminators: Discriminators, share: float
     ) -> MicroBatchOutput:
-        """The discriminators learn, in their warm-up; the codec made its part standing still.
-
-        Args:
-            coded: a part of the batch.
-            discriminators: ensemble that learns.
-            share: the part's share of the batch's items.
-        """
+        """The discriminators learn from a part, a ``share`` of the batch, that the codec coded standing still."""
         loss = two_pass_loss(discriminators, coded.real, coded.fake)
         self.teach(scaled(loss, share))
         losses = {"discriminator": loss.detach()}

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -88,30 +88,26 @@ class ValidationOutput:
 class Validation(Callback):
     """Measures every batch of validation and test clips and logs the means, while training also by domain."""
 
-    def on_validation_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, *_: Any
-    ) -> None:
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Measure one batch of validation clips."""
         # The value "step" sets the step of Lightning's log entry, which would otherwise be one batch behind.
         pl_module.log("step", float(trainer.global_step), batch_size=1, sync_dist=True)
         _measure(pl_module, outputs[OUTPUT], "valid", by_domain=trainer.state.fn == "fit")
 
-    def on_test_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, *_: Any
-    ) -> None:
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Measure one batch of test clips."""
         _measure(pl_module, outputs[OUTPUT], "test", by_domain=False)
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure a learnt rate."""
         _log_rate(pl_module, "valid")
 
-    def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure a learnt rate."""
         _log_rate(pl_module, "test")
 
 
-def _measure(module: lightning.LightningModule, output: ValidationOutput, stage: str, by_domain: bool) -> None:
+def _measure(module: LightningModule, output: ValidationOutput, stage: str, by_domain: bool) -> None:
     """Score decoded clips by the metrics of an experiment, and log the means."""
     experiment = cast("CodecExperiment", module)
     clips, sample_rate = output.clips, experiment.codec.sample_rate
@@ -140,7 +136,7 @@ def _score(pending: Pending, name: str, clip: str) -> float:
 
 
 def _log_scores(
-    module: lightning.LightningModule, name: str, scores: list[float], domains: Sequence[str] | None, in_bar: bool
+    module: LightningModule, name: str, scores: list[float], domains: Sequence[str] | None, in_bar: bool
 ) -> None:
     """Log the mean of a batch's scores other than NaN and, if domains are given, the mean for each domain."""
     groups = {name: [score for score in scores if score == score]}
@@ -153,7 +149,7 @@ def _log_scores(
             module.log(key, mean, batch_size=len(values), sync_dist=True, prog_bar=in_bar and key == name)
 
 
-def _log_rate(module: lightning.LightningModule, split: str) -> None:
+def _log_rate(module: LightningModule, split: str) -> None:
     kbps = cast("CodecExperiment", module).measure_rate(split)
     if kbps is not None:
         # Every process measures all clips.

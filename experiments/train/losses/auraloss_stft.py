@@ -16,7 +16,41 @@ HOP_SIZES = (120, 240, 50)
 WIN_LENGTHS = (600, 1200, 240)
 
 
-class MultiResolutionSTFTLoss(ReconstructionLoss):
+class _SpectralConvergence(nn.Module):
+    """Spectral convergence (Arik et al. 2018, eq. 3) of each signal, and the mean over them."""
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Magnitudes ``[B * C, bins, frames]`` twice to a scalar."""
+        return ((real - fake).norm(dim=(-2, -1)) / real.norm(dim=(-2, -1))).mean()
+
+
+class _PackageLoss(ReconstructionLoss):
+    """A loss of the package, with spectral convergence as a mean over the batch; its longest FFT is ``longest``."""
+
+    def __init__(self, loss: nn.Module, longest: int) -> None:
+        super().__init__()
+        for part in loss.modules():
+            if isinstance(part, PackageSTFT):
+                part.spectralconv = _SpectralConvergence()
+        self.loss = loss
+        self.longest = longest
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
+
+        Raises:
+            ValueError: the audio is too short for the reflection padding of the longest FFT.
+        """
+        if fake.shape[-1] <= self.longest // 2:
+            raise ValueError(
+                f"audio has {counted(fake.shape[-1], 'sample')}; an FFT of {self.longest} needs more than "
+                f"{self.longest // 2} to reflect"
+            )
+        with torch.autocast(fake.device.type, enabled=False):
+            return self.loss(fake.float().contiguous(), real.float().contiguous())
+
+
+class MultiResolutionSTFTLoss(_PackageLoss):
     """Multi-resolution STFT loss (Yamamoto et al. 2020, arXiv:1910.11480) as ``auraloss`` computes it.
 
     It is a mean over resolutions of spectral convergence and L1 distances. The package computes spectral convergence
@@ -48,35 +82,25 @@ class MultiResolutionSTFTLoss(ReconstructionLoss):
         w_lin_mag: float = 0.0,
         perceptual_weighting: bool = False,
     ) -> None:
-        super().__init__()
         _check(fft_sizes, hop_sizes, win_lengths)
+        loss = PackageMultiResolution(
+            list(fft_sizes),
+            list(hop_sizes),
+            list(win_lengths),
+            w_sc=w_sc,
+            w_log_mag=w_log_mag,
+            w_lin_mag=w_lin_mag,
+            sample_rate=sample_rate,
+            perceptual_weighting=perceptual_weighting,
+        )
+        super().__init__(loss, max(fft_sizes))
         self.sample_rate = sample_rate
         self.fft_sizes, self.hop_sizes, self.win_lengths = list(fft_sizes), list(hop_sizes), list(win_lengths)
         self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
         self.perceptual_weighting = perceptual_weighting
-        self.loss = _per_signal(
-            PackageMultiResolution(
-                self.fft_sizes,
-                self.hop_sizes,
-                self.win_lengths,
-                w_sc=w_sc,
-                w_log_mag=w_log_mag,
-                w_lin_mag=w_lin_mag,
-                sample_rate=sample_rate,
-                perceptual_weighting=perceptual_weighting,
-            )
-        )
-
-    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
-
-        Raises:
-            ValueError: the audio is too short for the reflection padding of the longest FFT.
-        """
-        return _computed(self.loss, fake, real, max(self.fft_sizes))
 
 
-class MelSTFTLoss(ReconstructionLoss):
+class MelSTFTLoss(_PackageLoss):
     """The STFT loss of ``auraloss`` on mel bands (Slaney's scale and areas, as librosa's), of one resolution.
 
     Args:
@@ -104,27 +128,18 @@ class MelSTFTLoss(ReconstructionLoss):
         w_log_mag: float = 1.0,
         w_lin_mag: float = 0.0,
     ) -> None:
-        super().__init__()
         _check([fft_size], [hop_size], [win_length])
         if not 1 <= n_mels <= fft_size // 2 + 1:
             raise ValueError(f"n_mels is {n_mels}; an FFT of {fft_size} has room for 1 to {fft_size // 2 + 1}")
-        self.sample_rate = sample_rate
-        self.fft_size, self.hop_size, self.win_length, self.n_mels = fft_size, hop_size, win_length, n_mels
-        self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
         loss = PackageSTFT(fft_size, hop_size, win_length, w_sc=w_sc, w_log_mag=w_log_mag, w_lin_mag=w_lin_mag)
         # The package gets the filters from librosa; ours are equal, so that librosa is not needed.
         filters = mel_filterbank(sample_rate, fft_size, n_mels, "slaney")
         loss.register_buffer("fb", filters.T[None].contiguous(), persistent=False)
         loss.scale = "mel"
-        self.loss = _per_signal(loss)
-
-    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
-
-        Raises:
-            ValueError: the audio is too short for the reflection padding of the FFT.
-        """
-        return _computed(self.loss, fake, real, self.fft_size)
+        super().__init__(loss, fft_size)
+        self.sample_rate = sample_rate
+        self.fft_size, self.hop_size, self.win_length, self.n_mels = fft_size, hop_size, win_length, n_mels
+        self.w_sc, self.w_log_mag, self.w_lin_mag = w_sc, w_log_mag, w_lin_mag
 
 
 class SumAndDifferenceSTFTLoss(MultiResolutionSTFTLoss):
@@ -180,22 +195,6 @@ class SumAndDifferenceSTFTLoss(MultiResolutionSTFTLoss):
         return (self.w_sum * total + self.w_diff * difference) / 2
 
 
-class _SpectralConvergence(nn.Module):
-    """Spectral convergence (Arik et al. 2018, eq. 3) of each signal, and the mean over them."""
-
-    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Magnitudes ``[B * C, bins, frames]`` twice to a scalar."""
-        return ((real - fake).norm(dim=(-2, -1)) / real.norm(dim=(-2, -1))).mean()
-
-
-def _per_signal(loss: nn.Module) -> nn.Module:
-    """The loss with spectral convergence replaced by one that is a mean over the batch."""
-    for part in loss.modules():
-        if isinstance(part, PackageSTFT):
-            part.spectralconv = _SpectralConvergence()
-    return loss
-
-
 def _check(fft_sizes: Sequence[int], hop_sizes: Sequence[int], win_lengths: Sequence[int]) -> None:
     if not len(fft_sizes) == len(hop_sizes) == len(win_lengths) > 0:
         raise ValueError(
@@ -207,13 +206,3 @@ def _check(fft_sizes: Sequence[int], hop_sizes: Sequence[int], win_lengths: Sequ
             raise ValueError(
                 f"the FFT is {fft}, the hop {hop} and the window {window}; they must satisfy 0 < hop <= window <= FFT"
             )
-
-
-def _computed(loss: nn.Module, fake: Tensor, real: Tensor, longest: int) -> Tensor:
-    if fake.shape[-1] <= longest // 2:
-        raise ValueError(
-            f"audio has {counted(fake.shape[-1], 'sample')}; an FFT of {longest} needs more than {longest // 2} to "
-            "reflect"
-        )
-    with torch.autocast(fake.device.type, enabled=False):
-        return loss(fake.float().contiguous(), real.float().contiguous())

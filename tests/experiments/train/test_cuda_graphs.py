@@ -12,12 +12,12 @@ from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.speed import graphs_equal_eager
 from codeclab.experiments.runs.speed.step_time import time_batches
-from codeclab.experiments.train.choices import StepChoices
 from codeclab.experiments.train.cuda_graphs import WARM_UP, CudaGraphs, StepGraphs, refuse_graphs
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import BatchTimer
 from codeclab.experiments.train.rate_sampling import AllCodebooks, CodebookDropout
+from codeclab.experiments.train.schedule import StepChoices
 from codeclab.experiments.train.settings import OptimizerSettings
 from codeclab.experiments.train.step_output import StepOutput
 from codeclab.experiments.train.update import MicroBatchOutput

@@ -7,7 +7,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from codeclab.experiments.train.two_passes import two_passes
+from codeclab.discriminators.weights_once import two_passes
 
 
 class Adds(TorchDispatchMode):
