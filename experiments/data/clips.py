@@ -181,12 +181,7 @@ class MixedClips(Clips):
 
 
 class PaddedClips(Dataset[PaddedClip]):
-    """Clips of one length, as a loader wants them; see ``PaddedClip``.
-
-    Args:
-        clips: clips of any lengths.
-        length: samples each is padded to with zeros.
-    """
+    """Clips padded with zeros to ``length`` samples, as a loader wants them; see ``PaddedClip``."""
 
     def __init__(self, clips: Clips, length: int) -> None:
         self.clips = clips

@@ -55,7 +55,7 @@ def find_dns(root: Path) -> FilesBySplit:
     """DNS Challenge 4: the folders of clean speech, wherever the archives were unpacked."""
     bases = [root, root / "datasets_fullband", root / "clean_fullband", root / "datasets_fullband" / "clean_fullband"]
     files = [path for base in bases for part in DNS_PARTS for path in _sorted(base / part)]
-    names = ["/".join(path.relative_to(root).parts[-3:]) for path in files]  # wherever the archives were unpacked
+    names = ["/".join(path.relative_to(root).parts[-3:]) for path in files]  # the same wherever archives were unpacked
     return share_out(files, names, 0.01, 0.01)
 
 

@@ -44,13 +44,7 @@ class Header:
 
 
 def segment_seconds(header: Header, start: float, seconds: float) -> float | str:
-    """The length in seconds of a segment of a file, or why the segment cannot be used.
-
-    Args:
-        header: header of the file.
-        start: time into the file, in seconds.
-        seconds: length of the segment as listed; 0 is all that is left.
-    """
+    """The length in seconds of a segment of a file (listed as 0: all that is left), or why it cannot be used."""
     left = header.seconds - start
     wanted = seconds or left
     if wanted > left + SLACK or left <= 0:
@@ -242,13 +236,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
 
 class RateChangedError(DataError):
-    """A file's sampling rate has changed.
-
-    Args:
-        path: path of the file.
-        known: sampling rate that is listed, in Hz.
-        sample_rate: sampling rate that the file has, in Hz.
-    """
+    """A file's sampling rate has changed from ``known`` Hz, which is listed, to ``sample_rate`` Hz."""
 
     def __init__(self, path: Path, known: int, sample_rate: int) -> None:
         super().__init__(f"{path} has {sample_rate} Hz, but is listed with {known} Hz")

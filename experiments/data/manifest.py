@@ -23,12 +23,8 @@ FOLDER_SPLITS = {
 def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
     """All audio files below a folder, sorted by name, headers not yet read.
 
-    Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
-
-    Args:
-        root: path of the folder.
-        skipped: list that receives (name, reason) of every file left out.
-        lost: mapping that receives their splits by name, if they have one.
+    Top folders called train, valid or test are the splits, if any; the first folder below is the domain. ``skipped``
+    receives (name, reason) of every file left out, ``lost`` their splits by name, if they have one.
     """
     paths, none = {}, []
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in walk(root)):
@@ -150,12 +146,8 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
     (``start`` and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers only: the
     files' own values are used, unless ``codeclab data scan`` wrote the row and the file still has the same size
     (``bytes``). Rows with a ``problem`` are left out, and so are rows of other splits than train, valid and test (or
-    their synonyms).
-
-    Args:
-        path: the CSV file.
-        skipped: list that receives (name, reason) of every row left out.
-        lost: mapping that receives the splits, by name, of rows with a problem that have one.
+    their synonyms). ``skipped`` receives (name, reason) of every row left out, ``lost`` the splits, by name, of those
+    with a problem.
 
     Raises:
         DataError: it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
@@ -253,7 +245,10 @@ def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
 
 
 def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, str]]:
-    """Write one manifest with the rows of several, in their order; returns them, with absolute paths.
+    """Write one manifest with the rows of several, in their order.
+
+    Returns:
+        rows of the manifest, with absolute paths.
 
     Raises:
         DataError: one is not a manifest, or a name occurs twice.

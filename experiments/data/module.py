@@ -157,13 +157,13 @@ class AudioData(LightningDataModule):
         """
         refuse_too_many(self.corpus, self.max_left_out)
         for split in splits:
-            if split != "train":  # what is measured is named by itself; training draws from what there is
-                refuse_too_many(self.corpus, self.max_left_out, split)
-            recordings = self.corpus.split(split)
             if split == "train":
-                self.sampling.prepare(recordings)
+                self.sampling.prepare(self.corpus.split(split))
                 for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
                     warn_once(__name__, remark)
+            else:  # what is measured is named by itself; training draws from what there is
+                refuse_too_many(self.corpus, self.max_left_out, split)
+                self.corpus.split(split)
 
     def _prepare_rooms(self) -> list[str]:
         """Measure the room responses; return a remark for the user."""

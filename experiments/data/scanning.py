@@ -29,7 +29,7 @@ from codeclab.experiments.data.manifest import (
     read_rows,
     row_name,
     write_rows,
-)  # fmt: skip
+)
 from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.summary import not_listed
@@ -56,6 +56,10 @@ def own_manifest(folder: Path) -> Path:
 
 def check_output(output: Path, overwrite: bool) -> None:
     """Refuse to write a manifest where something else is.
+
+    Args:
+        output: path of the manifest to write.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
         DataError: the path is a folder, or a file that may not be replaced.
@@ -268,12 +272,10 @@ def _measure_all(listed: Sequence[Recording], workers: int) -> Iterator[tuple[Re
 def _prepare_worker() -> None:
     """Leave signals to the parent, and end with it; otherwise it would wait for ever if the parent was killed."""
     leave_signals_to_parent()
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def watch() -> None:
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
