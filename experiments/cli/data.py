@@ -7,10 +7,9 @@ from typing import Any
 
 from codeclab.codecs.io.locks import LockedError
 from codeclab.experiments.cli.options.data import make_parser
-from codeclab.experiments.data.join import join_manifests
-from codeclab.experiments.data.manifest import MANIFEST_NAME
+from codeclab.experiments.data.manifest import MANIFEST_NAME, join_manifests
 from codeclab.experiments.data.recording import DataError
-from codeclab.experiments.data.scan_folder import check_output, own_manifest, scan_folder
+from codeclab.experiments.data.scanning import check_output, own_manifest, scan_folder
 from codeclab.experiments.data.segment_rules import sized_rule
 from codeclab.experiments.data.summary import not_listed, summarize
 
@@ -49,7 +48,7 @@ def scan(options: argparse.Namespace, output: Path) -> list[dict[str, Any]]:
 def segments(options: argparse.Namespace, output: Path) -> list[dict[str, Any]]:
     """Draw a test set of segments, and print remarks on it; returns the manifest's rows."""
     # It imports torch, which the processes of a scan do without.
-    from codeclab.experiments.data.write_segments import write_segments
+    from codeclab.experiments.data.segments import write_segments
 
     rule = sized_rule(options.rule, options.seconds, options.count)
     like = Path(options.like).expanduser() if options.like else None

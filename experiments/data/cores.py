@@ -20,9 +20,7 @@ def usable_cores() -> int:
 def leave_cores(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let threads that wait for one another sleep soon, so that they do not take the cores from other programs.
 
-    Args:
-        environment: environment of a process that has not loaded torch yet. ``OMP_WAIT_POLICY`` in it, if set, decides
-            instead.
+    The environment is that of a process that has not loaded torch yet. ``OMP_WAIT_POLICY`` in it, if set, decides.
     """
     if "OMP_WAIT_POLICY" not in environment:
         environment.setdefault(SPIN, SPINS)

@@ -40,16 +40,16 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
     skipped: list[tuple[str, str]] = []
     lost: dict[str, str] = {}
     home = Path(os.path.abspath(root if root.is_dir() else root.parent))
-    if root.is_file():
-        if not is_manifest(root):
-            raise DataError(
-                f"{root} is neither a folder of audio nor a CSV manifest with a 'path' column (and, where known, "
-                "split, domain, sample_rate, channels, seconds, full_band); `codeclab data scan FOLDER` writes one"
-            )
-        listed = read_manifest(root, skipped, lost)
+    manifest = root / MANIFEST_NAME if root.is_dir() else root
+    if is_manifest(manifest):
+        listed = read_manifest(manifest, skipped, lost)
     elif root.is_dir():
-        manifest = root / MANIFEST_NAME
-        listed = read_manifest(manifest, skipped, lost) if is_manifest(manifest) else list_tree(root, skipped, lost)
+        listed = list_tree(root, skipped, lost)
+    elif root.is_file():
+        raise DataError(
+            f"{root} is neither a folder of audio nor a CSV manifest with a 'path' column (and, where known, "
+            "split, domain, sample_rate, channels, seconds, full_band); `codeclab data scan FOLDER` writes one"
+        )
     else:
         raise DataError(f"there is no folder or manifest {root}")
     if not listed and not skipped:

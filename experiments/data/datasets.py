@@ -1,7 +1,7 @@
 """The papers' datasets: the files of a local copy, their splits and their licence."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -12,6 +12,8 @@ from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.splits import draw_position
 
 Item = TypeVar("Item")
+
+FilesBySplit = dict[str, list[Path]]
 
 SEED = 0
 """Seed of all random splits, so that results on a dataset are comparable between people."""
@@ -44,44 +46,42 @@ def share_out(items: Iterable[Item], names: Iterable[str], valid: float, test: f
     order = sorted(range(len(pairs)), key=lambda index: (draw_position(SEED, pairs[index][0]), pairs[index][0]))
     least = int(len(pairs) >= 4)
     count_valid, count_test = (max(round(share * len(pairs)), least) for share in (valid, test))
-    chosen = {
-        "valid": sorted(order[:count_valid]),
-        "test": sorted(order[count_valid : count_valid + count_test]),
-        "train": sorted(order[count_valid + count_test :]),
-    }
-    return {split: [pairs[index][1] for index in chosen[split]] for split in ("train", "valid", "test")}
+    till = count_valid + count_test
+    chosen = {"train": order[till:], "valid": order[:count_valid], "test": order[count_valid:till]}
+    return {split: [pairs[index][1] for index in sorted(indices)] for split, indices in chosen.items()}
 
 
-def find_dns(root: Path) -> dict[str, list[Path]] | None:
+def find_dns(root: Path) -> FilesBySplit:
     """DNS Challenge 4: the folders of clean speech, wherever the archives were unpacked."""
     bases = [root, root / "datasets_fullband", root / "clean_fullband", root / "datasets_fullband" / "clean_fullband"]
     files = [path for base in bases for part in DNS_PARTS for path in _sorted(base / part)]
-    return share_out(files, _names(files, root), 0.01, 0.01) if files else None
+    names = ["/".join(path.relative_to(root).parts[-3:]) for path in files]  # the same wherever archives were unpacked
+    return share_out(files, names, 0.01, 0.01)
 
 
-def find_common_voice(root: Path) -> dict[str, list[Path]] | None:
+def find_common_voice(root: Path) -> FilesBySplit:
     """Common Voice: the clips of every language."""
     languages = {path.parent for pattern in ("clips", "*/clips", "*/*/clips") for path in root.glob(pattern)}
     files = [path for language in sorted(languages) for path in _sorted(language / "clips")]
-    return share_out(files, [f"{path.parent.parent.name}/{path.name}" for path in files], 0.0025, 0.0025) or None
+    return share_out(files, [f"{path.parent.parent.name}/{path.name}" for path in files], 0.0025, 0.0025)
 
 
-def find_audioset(root: Path) -> dict[str, list[Path]] | None:
+def find_audioset(root: Path) -> FilesBySplit:
     """AudioSet: the train segments, and the eval segments by halves."""
     train = [path for part in ("unbalanced", "balanced") for path in _sorted(root / f"{part}_train_segments")]
     return _with_halves(train, _sorted(root / "eval_segments"))
 
 
-def find_fsd50k(root: Path) -> dict[str, list[Path]] | None:
+def find_fsd50k(root: Path) -> FilesBySplit:
     """FSD50K: the dev set, and the eval set by halves."""
     return _with_halves(_sorted(root / "FSD50K.dev_audio"), _sorted(root / "FSD50K.eval_audio"))
 
 
-def find_jamendo(root: Path) -> dict[str, list[Path]] | None:
+def find_jamendo(root: Path) -> FilesBySplit:
     """MTG-Jamendo: artists are split, each with all the tracks of this copy."""
     table = next((root / name for name in JAMENDO_TABLES if (root / name).is_file()), None)
     if table is None:
-        return None
+        return {}
     tracks: dict[str, list[Path]] = {}
     with table.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -97,7 +97,7 @@ def find_jamendo(root: Path) -> dict[str, list[Path]] | None:
     return {part: [path for artist in members for path in tracks[artist]] for part, members in split.items()}
 
 
-def find_daps(root: Path) -> dict[str, list[Path]] | None:
+def find_daps(root: Path) -> FilesBySplit:
     """DAPS: the clean recordings by speaker, without the folder of breaths."""
     files = [path for base in (root, root / "daps") for path in _sorted(base / "clean", "*_clean.wav")]
     speakers = [(path.name.split("_")[0], path) for path in files]
@@ -108,26 +108,26 @@ def find_daps(root: Path) -> dict[str, list[Path]] | None:
     }
 
 
-def find_vctk(root: Path) -> dict[str, list[Path]] | None:
+def find_vctk(root: Path) -> FilesBySplit:
     """VCTK: every utterance; of the two microphones of version 0.92 the first."""
     for base in (root, root / "VCTK-Corpus-0.92", root / "VCTK-Corpus"):
         files = _sorted(base / "wav48_silence_trimmed", "*/*_mic1.flac") or _sorted(base / "wav48", "*/*.wav")
         if files:
             return {"train": files}
-    return None
+    return {}
 
 
-def find_musdb18(root: Path) -> dict[str, list[Path]] | None:
+def find_musdb18(root: Path) -> FilesBySplit:
     """MUSDB18: the mixture of every track, the first stream of a stem file."""
     tracks = {}
     for split in ("train", "test"):
         tracks[split] = _sorted(root / split, "*/mixture.wav") or _sorted(root / split, "*.stem.mp4")
-    return tracks if all(tracks.values()) else None
+    return tracks if all(tracks.values()) else {}
 
 
-def _with_halves(train: list[Path], evaluation: list[Path]) -> dict[str, list[Path]] | None:
+def _with_halves(train: list[Path], evaluation: list[Path]) -> FilesBySplit:
     if not train or not evaluation:
-        return None
+        return {}
     halves = share_out(evaluation, [path.name for path in evaluation], 0.5, 0.5)
     # Of an odd number the rounding may leave one over.
     return {"train": train, "valid": halves["valid"], "test": halves["test"] + halves["train"]}
@@ -140,17 +140,9 @@ def _sorted(folder: Path, pattern: str | None = None) -> list[Path]:
     return sorted(folder.glob(pattern) if pattern else walk(folder))
 
 
-def _names(files: Sequence[Path], root: Path) -> list[str]:
-    """Names that are the same wherever the archives were unpacked."""
-    return ["/".join(path.relative_to(root).parts[-3:]) for path in files]
-
-
 ENCODEC = "EnCodec, appendix A.1"
 
 DAC = "Improved RVQGAN, section 4.1"
-
-FilesBySplit = dict[str, list[Path]]
-"""Files by split."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +156,7 @@ class Dataset:
         rule: rule of its split.
         paper: paper that gives the rule.
         licence: licence of the audio.
-        find: files of a copy by split; None for another layout.
+        find: files of a copy by split; none of another layout.
     """
 
     title: str
@@ -173,7 +165,7 @@ class Dataset:
     rule: str
     paper: str
     licence: str
-    find: Callable[[Path], FilesBySplit | None]
+    find: Callable[[Path], FilesBySplit]
 
     def list_files(self, root: Path) -> list[Recording]:
         """The dataset's files with split, domain and name, headers not yet read.
@@ -184,7 +176,7 @@ class Dataset:
         if not root.is_dir():
             raise DataError(f"there is no folder {root}")
         files = self.find(root)
-        if not files or not any(files.values()):
+        if not any(files.values()):
             raise DataError(f"{root} is not laid out as {self.title} is; expected there:\n{indent(self.layout, '  ')}")
         name = next(name for name, dataset in DATASETS.items() if dataset is self)
         return [

@@ -111,13 +111,12 @@ class TrainExcerpts(Dataset[TrainBatch]):
         reason = ""
         draw = self.sampling.plan(rng, batch, item, self.batch_size)
         for _ in range(ATTEMPTS):
-            chosen = draw(rng)
-            recordings = [self.recordings[index] for index in chosen]
+            recordings = [self.recordings[index] for index in draw(rng)]
             try:
-                sources = [self._draw_source(index, rng) for index in chosen]
+                sources = [self._draw_source(recording, rng) for recording in recordings]
             except (DataError, OSError) as error:
                 reason = str(error)
-                self._report([self.recordings[index].name for index in chosen], reason)
+                self._report([recording.name for recording in recordings], reason)
                 continue
             if all(float(source.abs().max()) <= SILENCE for source in sources):
                 silent = sources[0], recordings
@@ -130,26 +129,22 @@ class TrainExcerpts(Dataset[TrainBatch]):
             return silent
         raise DataError(f"batch {batch}, item {item}: no usable excerpt in {ATTEMPTS} draws; the last one: {reason}")
 
-    def _draw_source(self, index: int, rng: np.random.Generator) -> Tensor:
-        recording = self.recordings[index]
+    def _draw_source(self, recording: Recording, rng: np.random.Generator) -> Tensor:
         speed = prod(augmentation.draw_speed(rng) for augmentation in self.on_sources)
         # What is read at a lower rate, and taken for audio of the corpus' rate, is faster.
         rate = round(self.sample_rate / speed)
         seconds = self.seconds * self.sample_rate / rate
         start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
         try:
-            return self._read(recording, start, seconds, rate)
+            # It waits for a file that is gone for a while: another one in its place would change the run.
+            return read_when_there(self.corpus, recording, start, seconds, rate, self.channels)
         except ShorterError as error:
             # Drawn in what there is, after the one in what there should be: always the same, whoever knows.
             recording = as_it_is(recording, error)
             if error.note:
                 self._shorter.setdefault(recording.name, error.note)
             start = rng.uniform(0.0, max(recording.seconds - seconds, 0.0))
-            return self._read(recording, start, seconds, rate)
-
-    def _read(self, recording: Recording, start: float, seconds: float, rate: int) -> Tensor:
-        """Read an excerpt, waiting for its file if need be: another file in its place would change the run."""
-        return read_when_there(self.corpus, recording, start, seconds, rate, self.channels)
+            return read_when_there(self.corpus, recording, start, seconds, rate, self.channels)
 
     def _mix(self, sources: list[Tensor], recordings: list[Recording], rng: np.random.Generator) -> Tensor | None:
         changed = []
@@ -184,6 +179,7 @@ class BatchSchedule(DistributedSampler[int]):
     """Batch indices from ``start`` on, in order, each once.
 
     A DistributedSampler by type, so that Lightning leaves it in place: the ranks' shares are cut inside the batch.
+    Its length counts the batches before ``start``, too, so that a resumed run continues the count.
 
     Args:
         batches: the data set whose indices these are.
@@ -192,13 +188,8 @@ class BatchSchedule(DistributedSampler[int]):
 
     def __init__(self, batches: Sized, start: int) -> None:
         super().__init__(cast(Dataset[Any], batches), num_replicas=1, rank=0, shuffle=False)
-        self.n_batches = len(batches)
         self.start = start
 
     def __iter__(self) -> Iterator[int]:
         """The batches still to come."""
-        return iter(range(self.start, self.n_batches))
-
-    def __len__(self) -> int:
-        """Batches in total, including those before ``start``, so that a resumed run continues the count."""
-        return self.n_batches
+        return iter(range(self.start, len(self)))

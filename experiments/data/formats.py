@@ -1,7 +1,7 @@
 """Audio files: their headers and excerpts of their samples, read by libsndfile or, if it cannot, by FFmpeg."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +44,7 @@ class Header:
 
 
 def segment_seconds(header: Header, start: float, seconds: float) -> float | str:
-    """The length in seconds of a segment of a file, or why the segment cannot be used.
-
-    Args:
-        header: header of the file.
-        start: time into the file, in seconds.
-        seconds: length of the segment as listed; 0 is all that is left.
-    """
+    """The length in seconds of a segment of a file (listed as 0: all that is left), or why it cannot be used."""
     left = header.seconds - start
     wanted = seconds or left
     if wanted > left + SLACK or left <= 0:
@@ -67,11 +61,7 @@ class UndecodableError(OSError):
 
 @contextmanager
 def _by_ffmpeg(path: Path) -> Iterator[tuple[Any, Any]]:
-    """A file opened by FFmpeg, and its first audio stream.
-
-    Raises:
-        OSError: FFmpeg cannot read it, or PyAV is not installed.
-    """
+    """A file opened by FFmpeg, and its first audio stream; an OSError where it cannot, or PyAV is not installed."""
     try:
         import av
     except ModuleNotFoundError:
@@ -89,30 +79,25 @@ def _by_ffmpeg(path: Path) -> Iterator[tuple[Any, Any]]:
 
 def _ffmpeg_measured(path: Path) -> Header:
     """A file's properties, decoded to its end: in some formats (AAC in ADTS) the header's length is a guess."""
-    frames, peak, finite = 0, 0.0, True
     with _by_ffmpeg(path) as (container, stream):
-        rate, channels = stream.rate, stream.channels
-        for frame in container.decode(stream):
-            samples = frame_samples(frame)
-            frames += samples.shape[1]
-            peak, finite = _looked_at(samples, peak, finite)
-    return Header(rate, channels, frames / rate, _problem(frames, peak, finite), peak, measured=True)
+        return _measured(stream.rate, stream.channels, map(frame_samples, container.decode(stream)))
 
 
-def _looked_at(samples: np.ndarray, peak: float, finite: bool) -> tuple[float, bool]:
-    """The peak, and whether all is finite, with one more block."""
-    highest = float(np.abs(samples).max(initial=0.0))
-    if not np.isfinite(highest):
-        return peak, False
-    return max(peak, highest), finite
-
-
-def _problem(frames: int, peak: float, finite: bool) -> str | None:
+def _measured(sample_rate: int, channels: int, blocks: Iterable[np.ndarray]) -> Header:
+    """The header of a file whose samples are given to the end, in blocks ``[C, N]``."""
+    frames, peak, problem = 0, 0.0, None
+    for block in blocks:
+        frames += block.shape[1]
+        highest = float(np.abs(block).max(initial=0.0))
+        if np.isfinite(highest):
+            peak = max(peak, highest)
+        else:
+            problem = NOT_FINITE
     if frames == 0:
-        return "empty"
-    if not finite:
-        return NOT_FINITE
-    return "silent" if peak <= SILENCE else None
+        problem = "empty"
+    elif problem is None and peak <= SILENCE:
+        problem = "silent"
+    return Header(sample_rate, channels, frames / sample_rate, problem, peak, measured=True)
 
 
 def _decode_ffmpeg(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
@@ -242,22 +227,16 @@ def _soundfile_measured(path: Path) -> Header:
     with soundfile.SoundFile(path) as file:
         if file.frames > MOST_FRAMES:
             raise soundfile.SoundFileRuntimeError("its length is unknown")
-        frames, peak, finite = 0, 0.0, True
-        while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
-            frames += len(block)
-            peak, finite = _looked_at(block, peak, finite)
-        rate, channels = file.samplerate, file.channels
-    return Header(rate, channels, frames / rate, _problem(frames, peak, finite), peak, measured=True)
+        return _measured(file.samplerate, file.channels, _blocks(file))
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    while len(block := file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        yield block.T
 
 
 class RateChangedError(DataError):
-    """A file's sampling rate has changed.
-
-    Args:
-        path: path of the file.
-        known: sampling rate that is listed, in Hz.
-        sample_rate: sampling rate that the file has, in Hz.
-    """
+    """A file's sampling rate has changed from ``known`` Hz, which is listed, to ``sample_rate`` Hz."""
 
     def __init__(self, path: Path, known: int, sample_rate: int) -> None:
         super().__init__(f"{path} has {sample_rate} Hz, but is listed with {known} Hz")

@@ -23,10 +23,7 @@ VERSION = 1
 class HeaderCache:
     """Cache of a corpus: headers that took decoding, and reasons for missing ones, by path, size and time of change.
 
-    It lies in ``$XDG_CACHE_HOME/codeclab``, or ``~/.cache/codeclab``.
-
-    Args:
-        root: the corpus; each has its own file in the cache.
+    It lies in ``$XDG_CACHE_HOME/codeclab``, or ``~/.cache/codeclab``, a file for each corpus (``root``).
     """
 
     def __init__(self, root: Path) -> None:
@@ -67,12 +64,7 @@ class HeaderCache:
 
 
 def headers_of(root: Path, paths: Sequence[Path]) -> dict[Path, Header | str]:
-    """The headers of many files by path, or the reason why a file cannot be used.
-
-    Args:
-        root: the corpus they belong to.
-        paths: paths of the files to read.
-    """
+    """The headers of files of the corpus ``root`` by path, or the reason why a file cannot be used."""
     cache = HeaderCache(root)
     with (
         ThreadPoolExecutor(max(8, usable_cores())) as pool,

@@ -1,4 +1,4 @@
-"""The recordings of a corpus, from a folder's tree or a CSV file."""
+"""The recordings of a corpus, from a folder's tree or a CSV file, which may be joined of several."""
 
 import csv
 import io
@@ -8,19 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.data.formats import EXTENSIONS, NO_FILE, NOT_UTF8, is_utf8
 from codeclab.experiments.data.recording import DataError, Recording
 
 FOLDER_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "val": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "val", "validation", "dev"), "valid"),
+    **dict.fromkeys(("test", "testing", "eval"), "test"),
 }
 """Names of folders, and values in a manifest, that give a file's split."""
 
@@ -28,39 +23,33 @@ FOLDER_SPLITS = {
 def list_tree(root: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
     """All audio files below a folder, sorted by name, headers not yet read.
 
-    Top folders called train, valid or test are the splits, if any; the first folder below is the domain.
-
-    Args:
-        root: path of the folder.
-        skipped: list that receives (name, reason) of every file left out.
-        lost: mapping that receives their splits by name, if they have one.
+    Top folders called train, valid or test are the splits, if any; the first folder below is the domain. ``skipped``
+    receives (name, reason) of every file left out, ``lost`` their splits by name, if they have one.
     """
-    paths, none = [], []
-    for path in sorted(walk(root), key=lambda path: path.relative_to(root).as_posix()):
-        called = path.relative_to(root).as_posix()
-        if not is_utf8(called):
-            none.append((as_text(called), NOT_UTF8))
+    paths, none = {}, []
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in walk(root)):
+        if not is_utf8(name):
+            none.append((as_text(name), NOT_UTF8))
         elif path.is_file() or not path.exists():  # a link to nothing is recordings unreadable later
-            paths.append(path)
+            paths[name] = path
         else:
-            none.append((called, NO_FILE))
+            none.append((name, NO_FILE))
     skipped.extend(none)
-    tops = {path.relative_to(root).parts[0] for path in paths if len(path.relative_to(root).parts) > 1}
+    tops = {name.split("/")[0] for name in paths if "/" in name}
     named = {top: FOLDER_SPLITS[top.lower()] for top in tops if top.lower() in FOLDER_SPLITS}
     # A folder "test" among domains is a domain: only a training folder, or nothing but splits, makes them splits.
     has_splits = "train" in named.values() or (named.keys() == tops and len(named) > 0)
     if has_splits and lost is not None:
         lost.update({name: named[top] for name, _ in none if (top := name.split("/")[0]) in named})
     recordings = []
-    for path in paths:
-        name = path.relative_to(root)
-        parts = name.parts[:-1]
-        split = named.get(parts[0]) if has_splits and parts else None
+    for name, path in paths.items():
+        folders = name.split("/")[:-1]
+        split = named.get(folders[0]) if has_splits and folders else None
         if has_splits and split is None:
-            skipped.append((name.as_posix(), "beside the split folders"))
+            skipped.append((name, "beside the split folders"))
             continue
-        folders = parts[1:] if has_splits else parts
-        recordings.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name.as_posix()))
+        folders = folders[1:] if has_splits else folders
+        recordings.append(Recording(path, folders[0] if folders else "all", 0, 0, 0.0, None, split, name))
     return recordings
 
 
@@ -120,11 +109,7 @@ OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def _text(path: Path) -> str:
-    """A manifest's text.
-
-    Raises:
-        DataError: it is not UTF-8; the message names the line.
-    """
+    """A manifest's text; the DataError where it is not UTF-8 names the line."""
     raw = path.read_bytes()
     if raw.startswith(OTHER_ENCODINGS):
         raise DataError(f"{path}, line 1: not UTF-8 but UTF-16; save it as UTF-8")
@@ -161,12 +146,8 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
     (``start`` and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers only: the
     files' own values are used, unless ``codeclab data scan`` wrote the row and the file still has the same size
     (``bytes``). Rows with a ``problem`` are left out, and so are rows of other splits than train, valid and test (or
-    their synonyms).
-
-    Args:
-        path: the CSV file.
-        skipped: list that receives (name, reason) of every row left out.
-        lost: mapping that receives the splits, by name, of rows with a problem that have one.
+    their synonyms). ``skipped`` receives (name, reason) of every row left out, ``lost`` the splits, by name, of those
+    with a problem.
 
     Raises:
         DataError: it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
@@ -200,7 +181,7 @@ def row_name(row: Mapping[str, str]) -> str:
     return row.get("name") or row["path"] + _part(row)
 
 
-def row_part_of(row: Mapping[str, str]) -> str:
+def _row_part_of(row: Mapping[str, str]) -> str:
     """The name of the recording that a segment was cut from; empty for a whole file."""
     return row.get("part_of") or (posixpath.normpath(row["path"]) if _part(row) else "")
 
@@ -245,7 +226,7 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
             )  # fmt: skip
         recording = replace(
             recording, start=start, gain_db=given["gain_db"] or 0.0, mixed=mixed, seconds=length, sample_rate=0,
-            part_of=row_part_of(row),
+            part_of=_row_part_of(row),
         )  # fmt: skip
     return recording
 
@@ -261,6 +242,31 @@ def write_rows(rows: Iterable[Mapping[str, object]]) -> str:
     columns = [column for column in every if column in always or any(row.get(column) for row in listed)]
     lines: list[Sequence[object]] = [columns, *([row.get(column) for column in columns] for row in listed)]
     return "".join(",".join(_cell(value) for value in line) + "\n" for line in lines)
+
+
+def join_manifests(manifests: Sequence[Path], output: Path) -> list[dict[str, str]]:
+    """Write one manifest with the rows of several, in their order.
+
+    Returns:
+        rows of the manifest, with absolute paths.
+
+    Raises:
+        DataError: one is not a manifest, or a name occurs twice.
+    """
+    joined: dict[str, dict[str, str]] = {}
+    for manifest in manifests:
+        if not is_manifest(manifest):
+            raise DataError(f"{manifest} is not a manifest, which is a CSV file with a 'path' column")
+        for row in read_rows(manifest):
+            name = row_name(row)
+            if name in joined:
+                raise DataError(f"{name} is in two manifests; the second is {manifest}")
+            joined[name] = {**row, "name": name, "part_of": _row_part_of(row)}
+            for key in ("path", "mix_path"):
+                if row.get(key):
+                    joined[name][key] = Path(os.path.abspath(manifest.parent / row[key])).as_posix()
+    write_atomically(output, write_rows(joined.values()))
+    return list(joined.values())
 
 
 def _cell(value: object) -> str:

@@ -43,53 +43,41 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
     """
     if start_seconds < 0:
         raise DataError(f"an excerpt starts at 0 s or later, got {start_seconds}")
-    where = (seconds, sample_rate, channels)
-    ends = recording.start + recording.seconds
-    try:
-        audio = _read_file(
-            recording.path, recording.sample_rate, recording.start + start_seconds, *where, round(ends, 9),
-            0.5 / sample_rate if recording.exact else SLACK,
-        )  # fmt: skip
-    except ShorterError as error:
-        raise ShorterError(recording.path, error.seconds - recording.start, recording.seconds) from error
+    audio = _read_file(recording, start_seconds, seconds, sample_rate, channels, is_mixed=False)
     if recording.gain_db:
         audio = audio * 10 ** (recording.gain_db / 20)
-    other = recording.mixed
-    if other is not None:
-        added = _read_file(other.path, other.sample_rate, other.start + start_seconds, *where)
+    if (other := recording.mixed) is not None:
+        added = _read_file(other, start_seconds, seconds, sample_rate, channels, is_mixed=True)
         audio = audio + added * 10 ** (other.gain_db / 20)
     return audio
 
 
 def _read_file(
-    path: Path,
-    stored_rate: int,
-    start_seconds: float,
-    seconds: float,
-    sample_rate: int,
-    channels: int,
-    ends: float | None = None,
-    slack: float = SLACK,
+    recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int, is_mixed: bool
 ) -> Tensor:
-    """An excerpt of a file, with nothing after ``ends`` seconds; the file may end up to ``slack`` seconds earlier."""
-    start, length = round(start_seconds * sample_rate), round(seconds * sample_rate)
+    """An excerpt of a recording's own file; what is mixed into another recording has no end but its file's."""
+    stored_rate, begins = recording.sample_rate, recording.start + start_seconds
+    start, length = round(begins * sample_rate), round(seconds * sample_rate)
     common = gcd(stored_rate, sample_rate)
     old, new = stored_rate // common, sample_rate // common
     margin = ceil(2 * FILTER_ZEROS * max(old, new) / new / old) if old != new else 0
     first = max(start // new - margin, 0)
     last = -(-(start + length) // new) + margin
     try:
-        samples = decode(path, stored_rate, first * old, (last - first) * old)
+        samples = decode(recording.path, stored_rate, first * old, (last - first) * old)
     except RateChangedError as error:
         warn_once(__name__, f"{error}; it is read at {error.sample_rate} Hz")
-        return _read_file(path, error.sample_rate, start_seconds, seconds, sample_rate, channels, ends, slack)
+        recording = replace(recording, sample_rate=error.sample_rate)
+        return _read_file(recording, start_seconds, seconds, sample_rate, channels, is_mixed)
     held = length
-    if ends is not None:
+    if not is_mixed:
         # Of a segment, nothing that follows it; of a whole file, there is nothing.
-        held = min(length, max(round((ends - start_seconds) * sample_rate), 0))
+        ends = round(recording.start + recording.seconds, 9)
+        held = min(length, max(round((ends - begins) * sample_rate), 0))
         there = (first * old + samples.shape[1]) / stored_rate
-        if there < min(start_seconds + seconds, ends) - slack:
-            raise ShorterError(path, there if samples.shape[1] else _measured_seconds(path), ends)
+        if there < min(begins + seconds, ends) - (0.5 / sample_rate if recording.exact else SLACK):
+            there = there if samples.shape[1] else _measured_seconds(recording.path)
+            raise ShorterError(recording.path, there - recording.start, recording.seconds)
     audio = resample(convert_channels(torch.from_numpy(samples), channels), stored_rate, sample_rate)
     audio = audio[:, start - first * new :][:, :held]
     return torch.nn.functional.pad(audio, (0, length - audio.shape[-1])).contiguous()

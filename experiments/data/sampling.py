@@ -104,11 +104,8 @@ class BalancedDomains(Sampling):
         """A remark if the corpus has no full-band item; else empty."""
         if not self.full_band or self._everywhere:
             return ""
-        reason = (
-            "as it is not known which files are (`codeclab data scan FOLDER` measures it)"
-            if self._unknown
-            else "as no file is"
-        )
+        unknown = "as it is not known which files are (`codeclab data scan FOLDER` measures it)"
+        reason = unknown if self._unknown else "as no file is"
         return f"BalancedDomains: no full-band item in the batches, {reason}; domains are balanced"
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:

@@ -87,7 +87,5 @@ def sized_rule(name: str, seconds: float | None = None, count: int | None = None
     """
     rule = RULES[name]
     return replace(
-        rule,
-        seconds=rule.seconds if seconds is None else seconds,
-        count=rule.count if count is None else count,
+        rule, seconds=rule.seconds if seconds is None else seconds, count=rule.count if count is None else count
     )

@@ -1,15 +1,18 @@
-"""Test sets of segments: several of a file, seeded, without overlap, as rows of a manifest."""
+"""Test sets of segments: several of a file, seeded, without overlap, written as a manifest."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
 from codeclab.experiments.data.augmentation import RandomGain
 from codeclab.experiments.data.formats import SILENCE
-from codeclab.experiments.data.manifest import read_manifest
+from codeclab.experiments.data.manifest import read_manifest, write_rows
+from codeclab.experiments.data.named import open_corpus
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording
 from codeclab.experiments.data.segment_rules import Category, Rule
@@ -158,16 +161,40 @@ def _peak(part: Recording, start: float = 0.0, seconds: float | None = None) -> 
     return float(read_excerpt(part, start, long, part.sample_rate, part.channels).abs().max())
 
 
-def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recording]:
-    """The segments of another test set, found in this copy of the recordings.
+def write_segments(
+    folder: str, output: Path, rule: Rule, seed: int = 0, overlap: bool = False, like: Path | None = None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Write a corpus' manifest with a test set of segments in place of its test files.
 
     Args:
-        manifest: written by ``codeclab data segments`` elsewhere; its paths are ignored.
-        recordings: those of this copy, with the same names.
+        folder: folder of audio, or path of a manifest.
+        output: path of the manifest to write.
+        rule: duration of the segments and their number in each domain.
+        seed: seed of all draws, 0 or more.
+        overlap: whether a category that is too short is filled up with segments that overlap.
+        like: path of a manifest whose segments are taken instead; None draws them.
+
+    Returns:
+        rows of the manifest, and remarks on what was drawn.
 
     Raises:
-        DataError: it lists no segments, or one of a recording that this copy lacks.
+        DataError: there is no such corpus, a size is not positive, or a category cannot be drawn.
     """
+    if rule.seconds <= 0 or rule.count <= 0 or seed < 0:
+        raise DataError("--seconds and --count should be above 0, and --seed 0 or more")
+    corpus = open_corpus(folder)
+    remarks: list[str] = []
+    if like is not None:
+        segments = _segments_like(like, corpus.split("all"))
+    else:
+        segments, remarks = draw_segments(corpus.split("test"), rule, seed, overlap)
+    rows = [_manifest_row(recording) for recording in [*corpus.train, *corpus.valid, *segments]]
+    write_atomically(output, write_rows(rows))
+    return rows, remarks
+
+
+def _segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recording]:
+    """The segments of another copy's test set, whose paths are ignored, in this copy's recordings of the same names."""
     own = {recording.name: recording for recording in recordings}
     segments = []
     for listed in read_manifest(manifest, []):
@@ -177,20 +204,17 @@ def segments_like(manifest: Path, recordings: Sequence[Recording]) -> list[Recor
         for name in (listed.part_of, other.name if other else listed.part_of):
             if name not in own:
                 raise DataError(f"{manifest} has a segment of {name}, which this corpus does not have")
-        recording = own[listed.part_of]
         if other is not None:
             other = replace(other, path=own[other.name].path, sample_rate=own[other.name].sample_rate)
-        segments.append(
-            replace(
-                listed, path=recording.path, sample_rate=recording.sample_rate, channels=recording.channels, mixed=other
-            )
-        )
+        source = own[listed.part_of]
+        segment = replace(listed, path=source.path, sample_rate=source.sample_rate, channels=source.channels)
+        segments.append(replace(segment, mixed=other))
     if not segments:
         raise DataError(f"{manifest} lists no segments; `codeclab data segments` writes them")
     return segments
 
 
-def manifest_row(recording: Recording) -> dict[str, object]:
+def _manifest_row(recording: Recording) -> dict[str, object]:
     """The row of a file or a segment, with absolute paths; ``write_rows`` writes it."""
     row: dict[str, object] = {
         "path": recording.path.absolute().as_posix(), "name": recording.name, "split": recording.split,
@@ -198,12 +222,11 @@ def manifest_row(recording: Recording) -> dict[str, object]:
         "seconds": f"{recording.seconds:.3f}", "full_band": recording.full_band, "band_hz": recording.band_hz,
         "rms_db": recording.rms_db,
     }  # fmt: skip
-    other = recording.mixed
     if recording.part_of:
         row |= {"part_of": recording.part_of, "start": f"{recording.start:.3f}", "length": f"{recording.seconds:.3f}"}
     if recording.gain_db:
         row["gain_db"] = f"{recording.gain_db:.2f}"
-    if other is not None:
+    if (other := recording.mixed) is not None:
         row |= {"mix_part_of": other.name, "mix_path": other.path.absolute().as_posix()}
         row |= {"mix_start": f"{other.start:.3f}", "mix_gain_db": f"{other.gain_db:.2f}"}
     return {key: value for key, value in row.items() if value is not None}

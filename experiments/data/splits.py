@@ -90,12 +90,7 @@ def _first_split(files: Sequence[str], splits: Sequence[str | None]) -> dict[str
 
 
 def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> str:
-    """A remark on a split that was drawn, in a line; empty if the user gave the split.
-
-    Args:
-        listed: the recordings as they were found.
-        assigned: recordings as ``assign_splits`` gave them back.
-    """
+    """A remark on the split that ``assign_splits`` drew for listed recordings; empty if the user gave the split."""
     if all(before.split == after.split for before, after in zip(listed, assigned, strict=True)):
         return ""
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]

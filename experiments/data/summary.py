@@ -10,16 +10,12 @@ MOST_NAMES = 5
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> str:
-    """Files, hours and full-band files by split and domain, and the files that cannot be used, as lines.
-
-    Args:
-        rows: rows of a manifest.
-    """
-    usable = [row for row in rows if not row.get("problem")]
+    """Files, hours and full-band files by split and domain, and the files that cannot be used, as lines."""
     lines = []
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in usable:
-        groups.setdefault((row.get("split") or "-", row.get("domain") or "all"), []).append(row)
+    for row in rows:
+        if not row.get("problem"):
+            groups.setdefault((row.get("split") or "-", row.get("domain") or "all"), []).append(row)
     for (split, domain), group in sorted(groups.items()):
         hours = sum(float(row.get("seconds") or 0) for row in group) / 3600
         files = by_number(len(group), "file", "files")

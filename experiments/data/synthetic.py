@@ -195,8 +195,7 @@ def read_synthetic(
 @lru_cache(maxsize=CACHED_RECORDINGS)
 def _make_recording(name: str, sample_rate: int, channels: int) -> Tensor:
     split, domain, index = name.split("/")
-    seed = [SPLITS.index(split), list(DOMAINS).index(domain), int(index)]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([SPLITS.index(split), list(DOMAINS).index(domain), int(index)])
     level, delay = rng.uniform(0.5, 1.0), rng.uniform(0.0002, 0.0008)
     mono = DOMAINS[domain](rng, RECORDING_SECONDS, sample_rate)
     audio = np.empty((channels, len(mono)), dtype=np.float32)

@@ -259,7 +259,7 @@ def test_a_name_that_is_not_utf_8_is_left_out_by_name_and_ends_nothing(
     assert f"not listed: 1: caf\\xe9.wav ({reason})" in capsys.readouterr().out
     # Where no folder is walked, the row says so.
     named = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
-    (row,) = write_manifest([Recording(Path(named), "all", 0, 0, 0.0, name="x")], tmp_path / "out.csv", 1)
+    (row,) = write_manifest([Recording(Path(named), "all", 0, 0, 0.0, name="x")], tmp_path / "out.csv", 1, {})
     assert row["problem"] == f"unreadable: {reason}"
     assert "caf\\xe9.wav,x," in (tmp_path / "out.csv").read_text()
 

@@ -6,16 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from codeclab.experiments.data.join import join_manifests
+from codeclab.experiments.data.manifest import join_manifests
 from codeclab.experiments.data.recording import DataError
-from codeclab.experiments.data.scan_folder import (
-    check_output,
-    given_rows,
-    list_recordings,
-    own_manifest,
-    scan_folder,
-    write_scan,
-)
+from codeclab.experiments.data.scanning import check_output, own_manifest, scan_folder
 from codeclab.experiments.data.summary import first_names, not_listed, summarize
 
 
@@ -31,22 +24,22 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_is_scanned_and_manifests_are_joined(folder: Path) -> None:
     manifests = [folder / f"{name}.csv" for name in ("a", "b")]
     for manifest in manifests:
-        skipped: list[tuple[str, str]] = []
-        listed = list_recordings(folder / manifest.stem, skipped)
-        rows = write_scan(listed, manifest, 1, {}, overwrite=False)
+        rows, skipped = scan_folder(folder / manifest.stem, manifest, 1, overwrite=False)
         assert skipped == []
         assert [row["name"] for row in rows] == [f"music/{manifest.stem}.wav"]
         with pytest.raises(DataError, match="exists already; give another name with -o"):
-            write_scan(listed, manifest, 1, {}, overwrite=False)
-    assert given_rows(folder / "a") == {}
-    assert list(given_rows(manifests[0])) == ["music/a.wav"]
+            scan_folder(folder / manifest.stem, manifest, 1, overwrite=False)
+    header, line = manifests[0].read_text().splitlines()
+    (folder / "own.csv").write_text(f"{header},speaker\n{line},ann\n")
+    (again,), _ = scan_folder(folder / "own.csv", folder / "again.csv", 1, overwrite=False)
+    assert (again["name"], again["speaker"]) == ("music/a.wav", "ann")
     joined = join_manifests(manifests, folder / "both.csv")
     assert [row["path"] for row in joined] == [(folder / n / "music" / f"{n}.wav").as_posix() for n in "ab"]
     assert summarize(joined).split() == ["-", "music", "2", "files", "0.001", "h", "0", "full-band"]
     with pytest.raises(DataError, match=r"music/a.wav is in two manifests; the second is .*both.csv"):
         join_manifests([manifests[0], folder / "both.csv"], folder / "out.csv")
     with pytest.raises(DataError, match="there is no folder or manifest"):
-        list_recordings(folder / "none", [])
+        scan_folder(folder / "none", folder / "out.csv", 1, overwrite=False)
     with pytest.raises(DataError, match="is a folder; -o needs the name of a CSV file"):
         check_output(folder, overwrite=True)
     with pytest.raises(DataError, match=r"none is not a folder; say where to write with -o FILE.csv"):
