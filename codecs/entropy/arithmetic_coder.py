@@ -59,28 +59,21 @@ def quantized_cdf(probabilities: Tensor) -> Tensor:
 
 
 class _Interval:
-    """The state that encoder and decoder share.
-
-    Attributes:
-        low: smallest integer of the interval.
-        high: largest integer of the interval.
-        pending: number of bits of ``low`` and ``high``, which can still change.
-    """
+    """The state that encoder and decoder share."""
 
     def __init__(self) -> None:
         self.low = 0
         self.high = 0
-        self.pending = 0
+        self.pending = 0  # bits of ``low`` and ``high``, which can still change
 
-    def _doublings(self) -> int:
-        """The number of doublings after which the interval is at least ``2^24`` wide."""
+    def _widen(self) -> int:
+        """Double the interval until it is at least ``2^24`` wide; returns how often."""
         width = self.high - self.low + 1
-        return max(RANGE_BITS + 1 - width.bit_length(), 0)
-
-    def _double(self, times: int) -> None:
+        times = max(RANGE_BITS + 1 - width.bit_length(), 0)
         self.low <<= times
         self.high = ((self.high + 1) << times) - 1
         self.pending += times
+        return times
 
     def _first(self, start: int) -> int:
         """The first integer of the interval in a range from ``start`` on, ``low + ceil(start * width / 2^24)``."""
@@ -121,7 +114,7 @@ class ArithmeticEncoder(_Interval):
         """
         if not 0 <= symbol < len(cdf):
             raise ValueError(f"the symbol is {symbol}; it must be 0 to {len(cdf) - 1}")
-        self._double(self._doublings())
+        self._widen()
         open_bits = self._narrow(symbol, cdf)
         self._bits += [self.low >> bit & 1 for bit in range(self.pending - 1, open_bits - 1, -1)]
         self._settle(open_bits)
@@ -156,9 +149,8 @@ class ArithmeticDecoder(_Interval):
         Raises:
             ValueError: the data end too early, or no encoder writes them with these probabilities.
         """
-        doublings = self._doublings()
+        doublings = self._widen()
         self._current = self._current << doublings | self._next_bits(doublings)
-        self._double(doublings)
         # The symbol is the first whose ``_last`` is not below the current number. ``_last(end) >= current`` holds where
         # (end - 1) * width >= ahead * 2^24, hence where end >= 1 + ceil(ahead * 2^24 / width).
         width, ahead = self.high - self.low + 1, self._current - self.low

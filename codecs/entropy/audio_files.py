@@ -75,10 +75,10 @@ def decode_file(codec: Codec, source: Path, target: Path, coder_for: Callable[[H
     Raises:
         ContainerError: the file does not hold codes of this codec, or no chunk of it is intact.
     """
-    reader = ContainerReader(codec, coder_for)
+    reader, silence = ContainerReader(codec, coder_for), Silence()
     with replacing_audio(target, codec) as writer:
-        for audio in decoded_chunks(codec, read_chunks(reader, source)):
-            writer.write(audio[0])
+        for audio in decode_blocks(codec, silence.watched(read_chunks(reader, source))):
+            writer.write(silence.over(audio)[0])
         if not writer.written:
             raise ContainerError(f"{source} cannot be read: no chunk of it is intact")
     seconds = writer.written / codec.sample_rate
@@ -163,22 +163,10 @@ def read_chunks(reader: ContainerReader, source: Path) -> Iterator[ChunkCodes]:
         raise ContainerError(f"{source} cannot be read: {error}") from error
 
 
-def decoded_chunks(codec: Codec, chunks: Iterator[ChunkCodes]) -> Iterator[Tensor]:
-    """The audio ``[1, C, n]`` of a file's chunks, silent where these are damaged."""
-    silence = Silence(codec.sample_rate)
-    for audio in decode_blocks(codec, silence.watched(chunks)):
-        yield silence.over(audio)
-
-
 class Silence:
-    """Replaces the audio of damaged codes by silence.
+    """Replaces the audio of damaged codes by silence."""
 
-    Args:
-        sample_rate: sampling rate of the audio, Hz.
-    """
-
-    def __init__(self, sample_rate: int) -> None:
-        self._sample_rate = sample_rate
+    def __init__(self) -> None:
         self._read = 0
         self._returned = 0
         self._spans: list[tuple[int, int]] = []

@@ -85,12 +85,12 @@ class ChunkDecoder:
         """Duration of a number of chunks, seconds."""
         return chunks * self._header.chunk * chunk_unit(self._codec) / self._codec.sample_rate
 
-    def longest_payload(self, number: int) -> int:
-        """Upper limit, in bytes, of the payload of this and later chunks: levels, and twice the codes' nominal size."""
+    def longest_payload(self) -> int:
+        """Upper limit, in bytes, of a chunk's payload: levels, and twice the codes' nominal size."""
         sizes = self._codec.quantizer.codebook_sizes[: self._header.n_codebooks]
         # The least probable entry has a frequency of 1 in 2^24, hence costs 24 bits.
         bits = sum(size.bit_length() + RANGE_BITS for size in sizes)
-        return sum(frames * bits // 8 + SCALE.size for frames in self._frames(number, None)) * 2 + 64
+        return sum(frames * bits // 8 + SCALE.size for frames in self._frames(0, None)) * 2 + 64
 
     def _opened(self, chunk: Chunk) -> _Payload | ValueError:
         try:

@@ -73,14 +73,7 @@ class Header:
 
     @classmethod
     def of(cls, codec: Codec, n_codebooks: int, coder: CodesCoder, chunk: int | None = None) -> "Header":
-        """The header of a file of a codec's codes.
-
-        Args:
-            codec: codec of the codes.
-            n_codebooks: number of codebooks in use.
-            coder: coder of the codes.
-            chunk: frames or segments per chunk; None takes ``default_chunk``.
-        """
+        """The header of a file of a codec's codes; ``chunk`` None takes ``default_chunk``."""
         length = chunk or default_chunk(codec, n_codebooks, coder)
         sound = codec.sample_rate, codec.channels
         return cls(coder.number, identity_bytes(codec), *sound, n_codebooks, length, coder.fingerprint)

@@ -64,15 +64,6 @@ class ChunkCodes:
     damage: Damage | None = None
 
 
-@dataclass(frozen=True)
-class _Located:
-    """A chunk, the expected chunk number, and whether bytes were skipped before it."""
-
-    chunk: Chunk
-    expected: int
-    skipped: bool
-
-
 class ContainerReader:
     """Turns a stream of a file's bytes into codes; damage loses only the chunks that it hits.
 
@@ -148,7 +139,8 @@ class ContainerReader:
         return True
 
     def _read_chunks(self, at_end: bool) -> list[ChunkCodes]:
-        located: list[_Located] = []
+        # Each chunk with the number that was expected, and whether bytes were skipped before it.
+        located: list[tuple[Chunk, int, bool]] = []
         # Bytes from ``start`` on are of no chunk yet. They are cut off once, at the end: a cut for each chunk would
         # copy a whole file as often as it has chunks.
         start = offset = 0
@@ -157,9 +149,10 @@ class ContainerReader:
             if chunk == "incomplete" and not at_end:
                 break
             if not isinstance(chunk, Chunk):
-                offset = self._candidate(offset + 1)
+                match = FIRST_BYTE.search(self._data, offset + 1)
+                offset = len(self._data) if match is None else match.start()
                 continue
-            located.append(_Located(chunk, self._next, offset > start))
+            located.append((chunk, self._next, offset > start))
             self._next, self._ended = chunk.number + 1, chunk.total is not None
             start = offset = chunk.end
         if self._ended:
@@ -170,18 +163,14 @@ class ContainerReader:
         else:
             self._data = self._data[start:]
         chunks: list[ChunkCodes] = []
-        for one, codes in zip(located, self._decoder.codes([one.chunk for one in located]), strict=True):
-            chunks += self._missing_before(one)
+        decoded = self._decoder.codes([chunk for chunk, _, _ in located])
+        for (chunk, expected, skipped), codes in zip(located, decoded, strict=True):
+            chunks += self._missing_before(chunk.number, expected, skipped)
             if isinstance(codes, Codes):
                 chunks.append(ChunkCodes(codes))
             else:
-                chunks.append(self._absent(one.chunk.number, one.chunk.total, str(codes)))
+                chunks.append(self._absent(chunk.number, chunk.total, str(codes)))
         return chunks
-
-    def _candidate(self, offset: int) -> int:
-        """The next position at which a chunk may begin."""
-        match = FIRST_BYTE.search(self._data, offset)
-        return len(self._data) if match is None else match.start()
 
     def _chunk_at(self, offset: int) -> Chunk | str:
         """The chunk at ``offset``; ``incomplete`` where its end is not read yet, ``none`` where no chunk begins."""
@@ -195,7 +184,7 @@ class ContainerReader:
             numbers.append(read[0])
             at = read[1]
         end = at + numbers[-1]
-        if numbers[0] < self._next or numbers[-1] > self._decoder.longest_payload(self._next):
+        if numbers[0] < self._next or numbers[-1] > self._decoder.longest_payload():
             return "none"
         if end + CRC.size > len(self._data):
             return "incomplete"
@@ -207,19 +196,17 @@ class ContainerReader:
         total = numbers[1] if self._data[offset] == LAST else None
         return Chunk(numbers[0], total, self._data[at:end], end + CRC.size)
 
-    def _missing_before(self, located: _Located) -> list[ChunkCodes]:
+    def _missing_before(self, number: int, expected: int, skipped: bool) -> list[ChunkCodes]:
         """Absent codes for the missing chunks before this one."""
-        number, expected = located.chunk.number, located.expected
         missing = number - expected
         if missing and self._decoder.seconds(missing) > LONGEST_GAP:
             raise ContainerError(
                 f"{self._decoder.seconds(missing):.0f} s are missing between two chunks; it is not one recording"
             )
-        reason = "damaged" if located.skipped else "missing"
-        if located.skipped and not missing:
-            self._note(
-                Damage(self._decoder.seconds(expected), self._decoder.seconds(expected), "bytes outside of chunks")
-            )
+        reason = "damaged" if skipped else "missing"
+        if skipped and not missing:
+            at = self._decoder.seconds(expected)
+            self._note(Damage(at, at, "bytes outside of chunks"))
         return [self._absent(absent, None, reason) for absent in range(expected, number)]
 
     def _absent(self, number: int, total: int | None, reason: str) -> ChunkCodes:

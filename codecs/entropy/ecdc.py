@@ -44,11 +44,7 @@ class _Header:
 
 
 def write_ecdc(
-    path: Path | str,
-    codes: Codes,
-    codec: Codec,
-    language_model: LanguageModel | None = None,
-    model: str | None = None,
+    path: Path | str, codes: Codes, codec: Codec, language_model: LanguageModel | None = None, model: str | None = None
 ) -> None:
     """Write the codes of one recording.
 

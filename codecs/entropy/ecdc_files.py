@@ -71,12 +71,13 @@ def released_language_model(path: Path, codec: Codec) -> LanguageModel:
     tensors = language_model_tensors(content)
     try:
         entries, dimension = tensors["embeddings.0.weight"].shape
-        numbers = [sum(bool(re.fullmatch(form, name)) for name in tensors) for form in _COUNTED]
+        forms = (r"embeddings\.\d+\.weight", r"layers\.\d+\.expand\.weight")
+        n_codebooks, n_layers = (sum(bool(re.fullmatch(form, name)) for name in tensors) for form in forms)
         model = LanguageModel(
-            n_codebooks=numbers[0],
+            n_codebooks=n_codebooks,
             codebook_size=entries - 1,
             dimension=dimension,
-            n_layers=numbers[1],
+            n_layers=n_layers,
             n_heads=RELEASED_HEADS,
             feedforward=tensors["layers.0.expand.weight"].shape[0],
             context=int(RECEPTIVE_SECONDS * codec.frame_rate),
@@ -86,9 +87,6 @@ def released_language_model(path: Path, codec: Codec) -> LanguageModel:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{path} is no language model of the encodec package: {reason}") from error
     return model.eval()
-
-
-_COUNTED = (r"embeddings\.\d+\.weight", r"layers\.\d+\.expand\.weight")
 
 
 def encode_ecdc(

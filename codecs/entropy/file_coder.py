@@ -98,7 +98,9 @@ class FileCoder:
         if task == "reconstruct":
             return reconstruct_file(self.codec, source, target, self.n_codebooks)
         if is_ecdc:
-            return self._encode_ecdc(source, target) if task == "encode" else self._decode_ecdc(source, target)
+            if task == "encode":
+                return self._encode_ecdc(source, target)
+            return decode_ecdc(self.codec, source, target, self.model, self.name)
         if task == "decode":
             return decode_file(self.codec, source, target, self.coders.of_header)
         if self.settings.entropy != self.coder.name:
@@ -116,6 +118,3 @@ class FileCoder:
             )
         model = self.model if entropy == "lm" else None
         return encode_ecdc(self.codec, source, target, self.n_codebooks, model, self.name)
-
-    def _decode_ecdc(self, source: Path, target: Path) -> CodedFile:
-        return decode_ecdc(self.codec, source, target, self.model, self.name)

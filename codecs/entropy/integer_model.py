@@ -10,7 +10,6 @@ output (``IntegerLanguageModel.fingerprint``). Weights are rounded to about 9 bi
 """
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
@@ -80,45 +79,43 @@ class IntegerLinear:
     multiplied by both scales in float64.
 
     Args:
-        weight: weight ``[out, in]``.
-        bias: bias ``[out]``.
+        layers: weight ``[out, in]`` and bias ``[out]`` of a layer, or of several, whose outputs are joined.
     """
 
-    def __init__(self, weight: Floats, bias: Floats) -> None:
-        # Find each row's largest exponent for which sum_j |rounded_ij| * ACTIVATION, the largest possible product, is
-        # still exact. Start from 24 bits and take one bit off the rows that are too large.
-        exponent = np.full(len(weight), 24)
-        while True:
-            rounded = np.rint(np.ldexp(weight, exponent[:, None])).astype(np.int64)
-            large = np.abs(rounded).sum(1) * ACTIVATION >= EXACT
-            if not large.any():
-                break
-            exponent = exponent - large
-        self.weight: Singles = np.ascontiguousarray(rounded.T.astype(np.float32))
-        self.scale: Floats = np.ldexp(1.0, -exponent) / ACTIVATION
-        self.bias = bias
+    def __init__(self, *layers: tuple[Floats, Floats]) -> None:
+        rounded = [_rounded_weight(weight) for weight, _ in layers]
+        self.weight: Singles = np.ascontiguousarray(np.concatenate([weight for weight, _ in rounded]).T)
+        self.scale: Floats = np.concatenate([scale for _, scale in rounded])
+        self.bias = np.concatenate([bias for _, bias in layers])
 
-    def __call__(self, x: Floats) -> Floats:
-        """``[..., in]`` to ``[..., out]``."""
+    def __call__(self, x: Floats, outputs: int | None = None) -> Floats:
+        """``[..., in]`` to ``[..., out]``, or to the first ``outputs`` of these."""
         flat, largest = _rounded(x.reshape(-1, x.shape[-1]), ACTIVATION)
-        product: Floats = (flat @ self.weight).astype(np.float64)
-        product *= largest * self.scale
-        product += self.bias
+        product: Floats = (flat @ self.weight[:, :outputs]).astype(np.float64)
+        product *= largest * self.scale[:outputs]
+        product += self.bias[:outputs]
         return product.reshape(*x.shape[:-1], -1)
 
 
+def _rounded_weight(weight: Floats) -> tuple[Singles, Floats]:
+    """A weight ``[out, in]`` in integers, and the scale of each row's products."""
+    # Find each row's largest exponent for which sum_j |rounded_ij| * ACTIVATION, the largest possible product, is
+    # still exact. Start from 24 bits and take one bit off the rows that are too large.
+    exponent = np.full(len(weight), 24)
+    while True:
+        rounded = np.rint(np.ldexp(weight, exponent[:, None])).astype(np.int64)
+        large = np.abs(rounded).sum(1) * ACTIVATION >= EXACT
+        if not large.any():
+            return rounded.astype(np.float32), np.ldexp(1.0, -exponent) / ACTIVATION
+        exponent = exponent - large
+
+
 class IntegerNorm:
-    """A layer norm whose mean and variance are exact.
+    """A layer norm, of gain and bias ``[D]``, whose mean and variance are exact."""
 
-    Args:
-        weight: gain ``[D]``.
-        bias: bias ``[D]``.
-        epsilon: constant added to the variance.
-    """
-
-    def __init__(self, weight: Floats, bias: Floats, epsilon: float) -> None:
+    def __init__(self, weight: Floats, bias: Floats) -> None:
         self.weight, self.bias = weight, bias
-        self.epsilon = epsilon * float(len(weight) * FINE) ** 2
+        self.epsilon = 1e-5 * float(len(weight) * FINE) ** 2  # that of ``nn.LayerNorm``
 
     def __call__(self, x: Floats) -> Floats:
         """``[..., D]`` to the same shape."""
@@ -135,21 +132,17 @@ class IntegerNorm:
         return normed
 
 
-@dataclass
 class _Layer:
-    """The parts of one attention layer."""
+    """One attention layer."""
 
-    project: IntegerLinear
-    gather: IntegerLinear
-    attention_norm: IntegerNorm
-    expand: IntegerLinear
-    contract: IntegerLinear
-    feedforward_norm: IntegerNorm
-    heads: int
-    context: int
-    start: Attended = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, tensors: dict[str, Floats], prefix: str, heads: int, context: int) -> None:
+        self.project = IntegerLinear(_affine(tensors, f"{prefix}attention.in_proj_"))
+        self.gather = IntegerLinear(_affine(tensors, f"{prefix}attention.out_proj."))
+        self.attention_norm = IntegerNorm(*_affine(tensors, f"{prefix}attention_norm."))
+        self.expand = IntegerLinear(_affine(tensors, f"{prefix}expand."))
+        self.contract = IntegerLinear(_affine(tensors, f"{prefix}contract."))
+        self.feedforward_norm = IntegerNorm(*_affine(tensors, f"{prefix}feedforward_norm."))
+        self.heads, self.context = heads, context
         # As in the released code, the first step attends to one step of zeros before it.
         self.start = self._split(np.zeros((1, 1, self.gather.weight.shape[1])))[1]
 
@@ -200,15 +193,11 @@ class IntegerLanguageModel:
         self.dimension = model.dimension
         tables = [tensors[f"embeddings.{k}.weight"] for k in range(model.n_codebooks)]
         self._embeddings = np.rint(np.stack(tables) * FINE).astype(np.int64)
-        self._input_norm = _norm(tensors, "input_norm", model.input_norm.eps)
+        self._input_norm = IntegerNorm(*_affine(tensors, "input_norm."))
         self._layers = [
-            _layer(tensors, f"layers.{index}.", model.n_heads, model.context) for index in range(len(model.layers))
+            _Layer(tensors, f"layers.{index}.", model.n_heads, model.context) for index in range(len(model.layers))
         ]
-        self._outputs = [
-            IntegerLinear(tensors[f"outputs.{k}.weight"], tensors[f"outputs.{k}.bias"])
-            for k in range(model.n_codebooks)
-        ]
-        self._joined: dict[int, IntegerLinear] = {}
+        self._outputs = IntegerLinear(*(_affine(tensors, f"outputs.{k}.") for k in range(model.n_codebooks)))
         self.fingerprint = self._probe()
 
     def start(self, sequences: int = 1) -> IntegerState:
@@ -231,7 +220,7 @@ class IntegerLanguageModel:
         for layer, cache in zip(self._layers, state.caches, strict=True):
             x = layer(x, cache)
         state.position += steps
-        logits = self._output(count)(x).reshape(sequences, steps, count, self.codebook_size)
+        logits = self._outputs(x, count * self.codebook_size).reshape(sequences, steps, count, self.codebook_size)
         weights = exponentials(logits)
         # As in ``coders.frequencies``: every entry gets 1 and the integer part of its share of the rest, so that none
         # is impossible to code; the most frequent entry gets what rounding down leaves of ``TOTAL``.
@@ -248,17 +237,6 @@ class IntegerLanguageModel:
         half = self.dimension // 2
         phases = np.arange(first, first + steps)[:, None] / MAX_PERIOD ** (np.arange(half) / (half - 1))
         return np.rint(np.concatenate([np.cos(phases), np.sin(phases)], axis=-1) * FINE) / FINE
-
-    def _output(self, count: int) -> IntegerLinear:
-        """The output layers of the first ``count`` codebooks, joined to one layer."""
-        if count not in self._joined:
-            joined = object.__new__(IntegerLinear)
-            outputs = self._outputs[:count]
-            joined.weight = np.ascontiguousarray(np.concatenate([output.weight for output in outputs], axis=1))
-            joined.scale = np.concatenate([output.scale for output in outputs])
-            joined.bias = np.concatenate([output.bias for output in outputs])
-            self._joined = {count: joined}
-        return self._joined[count]
 
     def _probe(self) -> int:
         """A checksum of this machine's frequencies for some fixed codes: of weights, tables and arithmetic."""
@@ -323,21 +301,6 @@ def _rounded(x: Floats, most: int) -> tuple[Singles, Floats]:
     return np.rint(scaled, out=scaled).astype(np.float32), largest
 
 
-def _norm(tensors: dict[str, Floats], name: str, epsilon: float) -> IntegerNorm:
-    return IntegerNorm(tensors[f"{name}.weight"], tensors[f"{name}.bias"], epsilon)
-
-
-def _layer(tensors: dict[str, Floats], prefix: str, heads: int, context: int) -> _Layer:
-    def linear(name: str) -> IntegerLinear:
-        return IntegerLinear(tensors[f"{prefix}{name}weight"], tensors[f"{prefix}{name}bias"])
-
-    return _Layer(
-        linear("attention.in_proj_"),
-        linear("attention.out_proj."),
-        _norm(tensors, f"{prefix}attention_norm", 1e-5),
-        linear("expand."),
-        linear("contract."),
-        _norm(tensors, f"{prefix}feedforward_norm", 1e-5),
-        heads,
-        context,
-    )
+def _affine(tensors: dict[str, Floats], prefix: str) -> tuple[Floats, Floats]:
+    """A layer's weight and bias."""
+    return tensors[f"{prefix}weight"], tensors[f"{prefix}bias"]

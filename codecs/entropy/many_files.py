@@ -52,11 +52,7 @@ def file_pairs(source: Path, target: Path, suffixes: Collection[str], suffix: st
 
 
 def _check_replaced(sources: Collection[Path], targets: Collection[Path]) -> None:
-    """Refuse to replace files that are to be read.
-
-    Raises:
-        ValueError: a target is one of the sources, by whatever path.
-    """
+    """Refuse to replace files that are to be read, by whatever path."""
     read = {_identity(source) for source in sources}
     for source, target in zip(sources, targets, strict=True):
         if target.exists() and _identity(target) in read:

@@ -93,17 +93,7 @@ class ModelCoder(CodesCoder):
 
 
 class _Sequence:
-    """One of the chunks that are decoded in parallel.
-
-    Args:
-        data: bytes of the chunk.
-        n_codebooks: number of codebooks of the codes.
-        frames: number of frames of the codes.
-
-    Attributes:
-        codes: codes decoded so far, ``[T, K]``.
-        error: error in the bytes; None until one is detected.
-    """
+    """One of the chunks that are decoded in parallel: its codes so far ``[T, K]``, and the error in its bytes."""
 
     def __init__(self, data: bytes, n_codebooks: int, frames: int) -> None:
         self.codes = np.zeros((frames, n_codebooks), dtype=np.int64)

@@ -19,10 +19,6 @@ def dac_name(name: str, n_strides: int) -> str:
 
     The reference's encoder and decoder are a convolution, blocks of five layers, an activation and a convolution. Ours
     are the same layers in one list.
-
-    Args:
-        name: name in the reference.
-        n_strides: number of strides.
     """
     name = renamed(name, (*OLDER_WEIGHT_NORM, ("quantizer.quantizers.", "quantizer.stages.")))
     match = re.fullmatch(r"(encoder\.block|decoder\.model)\.(\d+)\.(?:block\.(\d+)\.)?(.+)", name)
@@ -97,8 +93,7 @@ def _settings(metadata: Any, source: str) -> dict[str, Any]:
     unknown = [str(name) for name in given if name not in DEFAULTS]
     if unknown:
         warnings.warn(
-            f"{source} was made with {', '.join(unknown)}, which DAC does not take: left out, as released",
-            stacklevel=3,
+            f"{source} was made with {', '.join(unknown)}, which DAC does not take: left out, as released", stacklevel=3
         )
     settings = DEFAULTS | {name: value for name, value in given.items() if name in DEFAULTS}
     for name, value in settings.items():

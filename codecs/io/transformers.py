@@ -98,8 +98,7 @@ def _bitrates(config: dict[str, Any], n_codebooks: int) -> tuple[dict[float, int
         if not same_bitrate(kbps[used], bandwidth):
             books = f"{used} {by_number(used, 'codebook', 'codebooks')}"
             warnings.warn(
-                f"the model's bandwidth of {bandwidth:g} kbps takes {books}, and is {kbps[used]:.4g} kbps",
-                stacklevel=5,
+                f"the model's bandwidth of {bandwidth:g} kbps takes {books}, and is {kbps[used]:.4g} kbps", stacklevel=5
             )
     return names, list(kbps.values())
 

@@ -82,12 +82,7 @@ def encodec_export_tensors(tensors: dict[str, Tensor], weight_normed: bool) -> d
 
 
 def dac_export_name(name: str, n_strides: int) -> str:
-    """The name in DacModel of a tensor of ``Codec(DACEncoder, FactorizedVQ, DACDecoder)``.
-
-    Args:
-        name: name in this package.
-        n_strides: number of strides.
-    """
+    """The name in DacModel of a tensor of ``Codec(DACEncoder, FactorizedVQ, DACDecoder)``."""
     match = re.fullmatch(r"(encoder|decoder)\.layers\.(\d+)\.(?:body\.(\d+)\.)?(.+)", name)
     if match is None:
         return name.replace("quantizer.stages.", "quantizer.quantizers.")
