@@ -68,8 +68,7 @@ def require(baseline: Baseline, audio: Tensor, bitrate: float, most_channels: in
             f"{baseline.name} codes up to {counted(most_channels, 'channel')}, the audio has {audio.shape[0]}"
         )
     offered_rate(baseline, bitrate)
-    missing = baseline.available()
-    if missing:
+    if missing := baseline.available():
         raise NotInstalledError(missing)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import soundfile
 import torch
 import yaml
@@ -22,6 +21,9 @@ from codeclab.codecs.wording import counted
 
 TEMPLATES = Path(__file__).parent
 FORMATS = ("wav", "s16le")
+RAW = {"format": "RAW", "subtype": "PCM_16", "endian": "LITTLE"}
+"""The second of these formats, as ``soundfile`` names it."""
+
 RATES = ("file", "nominal")
 LINES_OF_ERROR = 5
 FULL_SCALE = 32768
@@ -157,18 +159,13 @@ class CommandBaseline(Baseline):
 
     def _write(self, path: Path, audio: Tensor) -> None:
         samples = (audio * FULL_SCALE).round().clamp(-FULL_SCALE, FULL_SCALE - 1).to(torch.int16).T.contiguous().numpy()
-        if self.audio == "wav":
-            soundfile.write(path, samples, self.sample_rate, subtype="PCM_16")
-        else:
-            path.write_bytes(samples.astype("<i2").tobytes())
+        form = RAW if self.audio == "s16le" else {"subtype": "PCM_16"}
+        soundfile.write(path, samples, self.sample_rate, **form)
 
     def _read(self, path: Path, channels: int) -> tuple[Tensor, int]:
-        if self.audio == "s16le":
-            content = path.read_bytes()
-            samples = np.frombuffer(content[: len(content) // (2 * channels) * 2 * channels], "<i2")
-            return torch.from_numpy(samples.reshape(-1, channels).T.astype(np.float32) / FULL_SCALE), self.sample_rate
+        known = {"samplerate": self.sample_rate, "channels": channels, **RAW} if self.audio == "s16le" else {}
         try:
-            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True, **known)
         except soundfile.SoundFileError as error:
             raise RuntimeError(f"{self.name} decoded to no audio: {error}") from error
         if samples.shape[1] != channels:

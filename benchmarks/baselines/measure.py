@@ -49,8 +49,7 @@ def evaluate_baseline(
     """
     chosen = metrics_named(metrics)
     rates = requested_rates(baseline, bitrates)
-    missing = baseline.available()
-    if missing:
+    if missing := baseline.available():
         raise NotInstalledError(missing)
     total = len(clips) * len(rates) if isinstance(clips, Sized) else None
     codes = CodeStatistics(baseline.codebook_sizes if isinstance(baseline, TokenCodec) else [])

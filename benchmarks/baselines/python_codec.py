@@ -83,10 +83,6 @@ class PythonCodec(TokenCodec):
             )
         self.bitrates = sorted(float(rate) for rate in rates) if rates else [self._probed()]
 
-    def available(self) -> str | None:
-        """None: the file was run when this was made."""
-        return None
-
     def encode(self, audio: Tensor, bitrate: float) -> Tokens:
         """Samples ``[C, N]`` at ``sample_rate`` to codes; see ``TokenCodec``."""
         return self._tokens(audio, offered_rate(self, bitrate))

@@ -41,8 +41,6 @@ class TokenCodec(Baseline):
     """A baseline that gives its codes, so that its true rate and the use of its bits are measured.
 
     Attributes:
-        name: name of the codec in tables.
-        bitrates: bitrates offered, in kbps.
         sample_rate: sample rate of the input of ``encode`` in Hz.
         decoded_rate: sample rate of the output of ``decode`` in Hz.
         channels: number of channels of both.
@@ -50,13 +48,15 @@ class TokenCodec(Baseline):
         fingerprint: text that changes with whatever changes the results.
     """
 
-    name: str
-    bitrates: list[float]
     sample_rate: int
     decoded_rate: int
     channels: int
     codebook_sizes: list[int]
     fingerprint: str
+
+    def available(self) -> str | None:
+        """None: the constructor raised an error for whatever is missing."""
+        return None
 
     @abstractmethod
     def encode(self, audio: Tensor, bitrate: float) -> Tokens:
@@ -72,8 +72,8 @@ class TokenCodec(Baseline):
 
     def bits(self, tokens: Tokens) -> float:
         """Bits of what ``encode`` gave: ``log2(size)`` for every code, and what else there is."""
-        sizes = self.codebook_sizes
-        return tokens.other_bits + sum(len(c) * math.log2(s) for c, s in zip(tokens.codes, sizes, strict=False))
+        pairs = zip(tokens.codes, self.codebook_sizes, strict=False)
+        return tokens.other_bits + sum(len(codes) * math.log2(size) for codes, size in pairs)
 
     def transcode(self, audio: Tensor, sample_rate: int, bitrate: float) -> tuple[Tensor, float]:
         """Encode and decode; see ``Baseline``. The kbps are those of this clip's codes."""

@@ -58,17 +58,17 @@ class TransformersCodec(TokenCodec):
         self.sample_rate = int(rate)
         self.decoded_rate = int(getattr(self.config, "output_sampling_rate", rate))
         self.channels = int(getattr(self.config, "audio_channels", 1))
-        self._rates = self._offered(model)
+        self._rates = self._offered()
         self.bitrates = sorted(self._rates)
         most = max(count for count, _ in self._rates.values())
         self.codebook_sizes = [_codebook_size(self.config, model)] * most
 
-    def _offered(self, model: str) -> dict[float, tuple[int, dict[str, float]]]:
+    def _offered(self) -> dict[float, tuple[int, dict[str, float]]]:
         """Codebooks, and what ``encode`` is given for them, by nominal kbps."""
         hop = _setting(self.config, "encoder_hop_length", "frame_size", "hop_length")
         if not hop:
-            raise ValueError(f"{model}: its config.json does not say how many samples a frame has")
-        bits = math.log2(_codebook_size(self.config, model))
+            raise ValueError(f"{self.model}: its config.json does not say how many samples a frame has")
+        bits = math.log2(_codebook_size(self.config, self.model))
         frame_rate = self.sample_rate / hop
         name = next((name for name in COUNTS if name in self._takes), None)
         most = int(_setting(self.config, "n_codebooks", "num_quantizers") or 1)
@@ -83,10 +83,6 @@ class TransformersCodec(TokenCodec):
         else:
             choices = {1: {}}
         return {round(count * bits * frame_rate / 1000, 6): (count, chosen) for count, chosen in choices.items()}
-
-    def available(self) -> str | None:
-        """None: the constructor raised an error for whatever is missing."""
-        return None
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
@@ -126,9 +122,8 @@ class TransformersCodec(TokenCodec):
     def decode(self, tokens: Tokens) -> Tensor:
         """The output of ``encode`` to samples ``[C, M]`` at ``decoded_rate``."""
         wanted = ("audio_codes", "audio_scales", "last_frame_pad_length", "audio_codes_mask")
-        output = _called(
-            self.network.decode, self._gives, {name: getattr(tokens.content, name, None) for name in wanted}
-        )
+        given = {name: getattr(tokens.content, name, None) for name in wanted}
+        output = _called(self.network.decode, self._gives, given)
         return output.audio_values.float().cpu().reshape(self.channels, -1)
 
     def parameters(self) -> int | None:

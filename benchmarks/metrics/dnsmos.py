@@ -46,11 +46,7 @@ def dnsmos_overall(reference: Tensor, estimate: Tensor, sample_rate: int) -> flo
 
 
 @metric(
-    "DNSMOS (speech)",
-    higher_is_better=True,
-    requirements="REQUIREMENTS",
-    shared=("dnsmos_scores", "sig_mos"),
-    order=62,
+    "DNSMOS (speech)", higher_is_better=True, requirements="REQUIREMENTS", shared=("dnsmos_scores", "sig_mos"), order=62
 )
 def dnsmos_signal(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """DNSMOS of the speech in the sound (P.835); else as ``dnsmos_scores``."""
@@ -70,11 +66,7 @@ def dnsmos_background(reference: Tensor, estimate: Tensor, sample_rate: int) -> 
 
 
 @metric(
-    "DNSMOS (P.808)",
-    higher_is_better=True,
-    requirements="REQUIREMENTS",
-    shared=("dnsmos_scores", "p808_mos"),
-    order=62,
+    "DNSMOS (P.808)", higher_is_better=True, requirements="REQUIREMENTS", shared=("dnsmos_scores", "p808_mos"), order=62
 )
 def dnsmos_p808(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """DNSMOS under ITU-T P.808; else as ``dnsmos_scores``."""

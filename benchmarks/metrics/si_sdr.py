@@ -1,5 +1,7 @@
 """Scale-invariant signal-to-distortion ratio."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -30,14 +32,7 @@ def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     Raises:
         ValueError: the shapes differ.
     """
-    check_pair(reference, estimate)
-    if any(is_silent(channel) for channel in reference):
-        return float("nan")
-    s = reference.double() - reference.double().mean(dim=-1, keepdim=True)
-    e = estimate.double() - estimate.double().mean(dim=-1, keepdim=True)
-    scaled = (e * s).sum(dim=-1, keepdim=True) / s.square().sum(dim=-1, keepdim=True) * s
-    target = scaled.square().sum(dim=-1)
-    distortion = (e - scaled).square().sum(dim=-1)
+    target, distortion = _powers(reference, estimate)
     ratio = torch.where(target == 0, torch.zeros_like(target), target / distortion)
     return float(10 * ratio.log10().mean())
 
@@ -47,27 +42,21 @@ def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
 def si_sdr_negated(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """SI-SDR as DAC's evaluation script stores it: its negative in dB, lower is better.
 
-    ``1e-8`` is added to both powers, and to those under ``a``, as there: equal signals give a number.
-
-    Args:
-        reference: original samples ``[C, N]``.
-        estimate: decoded samples ``[C, N]``.
-        sample_rate: unused.
-
-    Returns:
-        minus the ratio in dB; NaN where a channel of the reference is silent.
-
-    Raises:
-        ValueError: the shapes differ.
+    ``1e-8`` is added to both powers, and to those under ``a``, as there: equal signals give a number. Else as
+    ``si_sdr``.
 
     Source: descript-audiotools, ``metrics/distance.py``, ``SISDRLoss``.
     """
+    target, distortion = _powers(reference, estimate, SMALLEST)
+    return float(-10 * (target / (distortion + SMALLEST) + SMALLEST).log10().mean())
+
+
+def _powers(reference: Tensor, estimate: Tensor, smallest: float = 0.0) -> Tensor:
+    """``|a s|^2`` and ``|a s - e|^2`` of each channel, ``[2, C]``; NaN where a channel of the reference is silent."""
     check_pair(reference, estimate)
     if any(is_silent(channel) for channel in reference):
-        return float("nan")
+        return torch.full((2, len(reference)), math.nan)
     s = reference.double() - reference.double().mean(dim=-1, keepdim=True)
     e = estimate.double() - estimate.double().mean(dim=-1, keepdim=True)
-    energy = s.square().sum(dim=-1, keepdim=True) + SMALLEST
-    scaled = ((e * s).sum(dim=-1, keepdim=True) + SMALLEST) / energy * s
-    target, distortion = scaled.square().sum(dim=-1), (e - scaled).square().sum(dim=-1)
-    return float(-10 * (target / (distortion + SMALLEST) + SMALLEST).log10().mean())
+    a = ((e * s).sum(dim=-1, keepdim=True) + smallest) / (s.square().sum(dim=-1, keepdim=True) + smallest)
+    return torch.stack([(a * s).square().sum(dim=-1), (e - a * s).square().sum(dim=-1)])

@@ -92,6 +92,5 @@ def prepare(audio: Tensor, sample_rate: int, mapping: Mapping) -> "NDArray[float
 
 
 def _visqol(reference: Tensor, estimate: Tensor, sample_rate: int, mapping: Mapping) -> float:
-    return score(
-        prepare(reference, sample_rate, mapping), prepare(estimate, sample_rate, mapping), mapping, RATES[mapping]
-    )
+    original, decoded = (prepare(audio, sample_rate, mapping) for audio in (reference, estimate))
+    return score(original, decoded, mapping, RATES[mapping])

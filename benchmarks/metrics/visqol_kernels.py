@@ -4,7 +4,7 @@ Every number is computed by the operations of visqol-python, in its order; only 
 computed side by side, by vector instructions, and what it computes again and again is computed once.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit, prange
@@ -44,7 +44,8 @@ def gammatone_coefficients(filters: "Floats") -> "Floats":
     return np.pad(rows, ((0, 0), (0, LANES - rows.shape[1]))).ravel()
 
 
-def _gammatone_frames(signal: "Floats", starts: "NDArray[int64]", window: "Floats", coefficients: "Floats") -> "Floats":
+@njit(cache=True, parallel=True, error_model="numpy")
+def gammatone_frames(signal: "Floats", starts: "NDArray[int64]", window: "Floats", coefficients: "Floats") -> "Floats":
     """Root mean squares ``[frames, LANES]`` of the filtered frames that begin at ``starts``."""
     size = window.shape[0]
     rms = np.empty((starts.shape[0], LANES))
@@ -75,7 +76,8 @@ def _gammatone_frames(signal: "Floats", starts: "NDArray[int64]", window: "Float
     return rms
 
 
-def _smoothed(values: "Floats", left: int, right: int) -> "Floats":
+@njit(cache=True, error_model="numpy")
+def smoothed(values: "Floats", left: int, right: int) -> "Floats":
     """``values [rows, columns]`` under the window, where a column's neighbours are ``left`` and ``right`` of it.
 
     -1 and 1 in the middle of a patch; 0 at its ends, which are repeated, as the first and last rows are.
@@ -99,7 +101,8 @@ def _smoothed(values: "Floats", left: int, right: int) -> "Floats":
     return smooth
 
 
-def _search_patches(
+@njit(cache=True, parallel=True, error_model="numpy")
+def search_patches(
     patches: "Floats", spectrogram: "Floats", starts: "NDArray[int64]", radius: int
 ) -> "tuple[Floats, NDArray[int64]]":
     """Sums of similarities along the best paths, and the offset that each came from, ``[patches, frames]`` both.
@@ -117,8 +120,7 @@ def _search_patches(
     # What belongs to the degraded signal alone is the same for all patches: in the middle of one, and at its two ends.
     means = np.empty((3, bands, frames + columns))
     variances = np.empty((3, bands, frames + columns))
-    for position in range(3):
-        left, right = (0, 1) if position == 0 else ((-1, 1) if position == 1 else (-1, 0))
+    for position, (left, right) in enumerate(((0, 1), (-1, 1), (-1, 0))):
         means[position] = smoothed(filled, left, right)
         variances[position] = smoothed(filled * filled, left, right) - means[position] * means[position]
     sums = np.zeros((count, frames))
@@ -149,7 +151,8 @@ def _search_patches(
     return sums, came_from
 
 
-def _mean_similarity(
+@njit(cache=True, error_model="numpy")
+def mean_similarity(
     reference: "Floats",
     own_means: "Floats",
     own_variances: "Floats",
@@ -186,11 +189,9 @@ def _mean_similarity(
         first, last = row[0], row[columns - 1]
         for column in range(columns):
             row[column] = cell(mine[column], spread[column], theirs[column], scatter[column], row[column])
-        end = offset + columns - 1
+        right, end = columns - 1, offset + columns - 1
         row[0] = cell(mine[0], spread[0], means[0, band, offset], variances[0, band, offset], first)
-        row[columns - 1] = cell(
-            mine[columns - 1], spread[columns - 1], means[2, band, end], variances[2, band, end], last
-        )
+        row[right] = cell(mine[right], spread[right], means[2, band, end], variances[2, band, end], last)
         band_total = 0.0
         for column in range(columns):
             band_total += row[column]
@@ -198,21 +199,11 @@ def _mean_similarity(
     return total / bands
 
 
-def _cell(mean: float, variance: float, other_mean: float, other_variance: float, cross: float) -> float:
+@njit(cache=True, error_model="numpy")
+def cell(mean: float, variance: float, other_mean: float, other_variance: float, cross: float) -> float:
     """Similarity of intensity times that of structure."""
     both = mean * other_mean
     intensity = (2.0 * both + INTENSITY_FLOOR) / (mean * mean + other_mean * other_mean + INTENSITY_FLOOR)
     # A product below zero leaves the floor alone.
     spread = np.sqrt(max(variance * other_variance, 0.0)) + STRUCTURE_FLOOR
     return float(intensity * ((cross - both + STRUCTURE_FLOOR) / spread))
-
-
-def _compiled(function: Any, parallel: bool = False) -> Any:
-    return njit(cache=True, parallel=parallel, error_model="numpy")(function)
-
-
-smoothed = _compiled(_smoothed)
-cell = _compiled(_cell)
-mean_similarity = _compiled(_mean_similarity)
-gammatone_frames = _compiled(_gammatone_frames, parallel=True)
-search_patches = _compiled(_search_patches, parallel=True)

@@ -59,14 +59,12 @@ class Signal:
 
         A frame is filtered on its own: it is the same in whichever piece of the signal it lies.
         """
-        hop = self.bank.hop
-        starts = range(first, first + count - self.bank.size + 1, hop)
+        bank = self.bank
+        starts = range(first, first + count - bank.size + 1, bank.hop)
         missing = [start for start in starts if start not in self._frames]
         if missing:
-            frames = gammatone_frames(
-                self.samples, np.array(missing), self.bank.window.hann_window, self.bank.coefficients
-            )
-            self._frames |= zip(missing, frames[:, : self.bank.bands], strict=True)
+            frames = gammatone_frames(self.samples, np.array(missing), bank.window.hann_window, bank.coefficients)
+            self._frames |= zip(missing, frames[:, : bank.bands], strict=True)
         return np.stack([self._frames[start] for start in starts], axis=1)
 
     @cached_property

@@ -4,7 +4,7 @@ The parts of visqol-python that take little time are called; the others are in `
 """
 
 from collections.abc import Sequence
-from math import floor
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -58,12 +58,11 @@ class AnalysedReference:
     """
 
     def __init__(self, samples: "NDArray[float32]", sample_rate: int, manager: VisqolManager) -> None:
-        builder = manager.spect_builder
-        assert builder is not None
-        self._manager = manager
+        assert manager.spect_builder is not None
+        assert manager.patch_creator is not None
+        self._creator, self._search_window = manager.patch_creator, manager.search_window
         self._audio = AudioSignal(samples, sample_rate)
-        self._signal = Signal(self._audio.data, Bank(builder, sample_rate))
-        self._starts: list[int] | None = None
+        self._signal = Signal(self._audio.data, Bank(manager.spect_builder, sample_rate))
 
     def compare(self, degraded: "NDArray[float32]") -> Similarity:
         """Similarity of a degraded signal ``[M]`` at the same sampling rate.
@@ -73,13 +72,13 @@ class AnalysedReference:
             IndexError: speech mode finds no voice.
         """
         bank = self._signal.bank
-        samples = _moved(np.asarray(degraded, dtype=np.float64), self._lag(degraded))
+        samples = np.asarray(degraded, dtype=np.float64)
+        samples = _moved(samples, self._signal.lag(0, len(self._signal.samples), samples))
         scaled = scale_to_match_sound_pressure_level(self._audio, AudioSignal(samples, bank.sample_rate))
         other = Signal(scaled.data, bank)
         own, theirs = _comparable(self._signal.spectrogram, other.spectrogram)
-        starts = self._patch_starts(own)
         seconds = bank.hop / float(bank.sample_rate)
-        patches = _matched(own, theirs, starts, self._patch_size, self._manager.search_window, seconds)
+        patches = _matched(own, theirs, self._starts, self._creator.patch_size, self._search_window, seconds)
         patches = [self._finely_aligned(patch, other) for patch in patches]
         return Similarity(
             calc_per_patch_mean_freq_band_means(patches),
@@ -88,49 +87,34 @@ class AnalysedReference:
             calc_per_patch_mean_freq_band_deg_energy(patches),
         )
 
-    def _lag(self, degraded: "NDArray[float32]") -> int:
-        return self._signal.lag(0, len(self._signal.samples), np.asarray(degraded, dtype=np.float64))
-
-    @property
-    def _patch_size(self) -> int:
-        assert self._manager.patch_creator is not None
-        return self._manager.patch_creator.patch_size
-
-    def _patch_starts(self, spectrogram: "Floats") -> list[int]:
+    @cached_property
+    def _starts(self) -> list[int]:
         """First frames of the patches; they depend on the original alone."""
-        if self._starts is None:
-            creator = self._manager.patch_creator
-            assert creator is not None
-            self._starts = creator.create_ref_patch_indices(spectrogram, self._audio, self._signal.bank.window)
-        return self._starts
+        return self._creator.create_ref_patch_indices(self._signal.spectrogram, self._audio, self._signal.bank.window)
 
     def _finely_aligned(self, patch: PatchSimilarityResult, other: Signal) -> PatchSimilarityResult:
         """The patch compared once more, moved sample by sample: the better of both."""
         if patch.deg_patch_start_time == patch.deg_patch_end_time == 0.0:
             return patch
         bank = self._signal.bank
-        own_first, own = _piece(self._signal, patch.ref_patch_start_time, patch.ref_patch_end_time)
-        first, piece = _piece(other, patch.deg_patch_start_time, patch.deg_patch_end_time)
-        if not len(own) or not len(piece):
+        own, own_first, own_last = _piece(self._signal, patch.ref_patch_start_time, patch.ref_patch_end_time)
+        other, first, last = _piece(other, patch.deg_patch_start_time, patch.deg_patch_end_time)
+        if own_first >= own_last or first >= last:
             return patch
-        lag = (self._signal if own_first is not None else Signal(own, bank)).lag(
-            own_first or 0, (own_first or 0) + len(own), piece
-        )
+        piece = other.samples[first:last]
+        lag = own.lag(own_first, own_last, piece)
         moved = _moved(piece, lag)
+        own_length = own_last - own_first
         # The seconds of a lag need not give its samples again: as there.
-        skipped = int(lag / float(bank.sample_rate) * bank.sample_rate) if lag > 0 and len(own) < len(moved) else 0
-        length = min(len(own), len(moved)) - skipped
+        skipped = int(lag / float(bank.sample_rate) * bank.sample_rate) if lag > 0 and own_length < len(moved) else 0
+        length = min(own_length, len(moved)) - skipped
         if length <= bank.size:
             return patch
-        if own_first is None:
-            own_frames = Signal(own[skipped:], bank).frames(0, length)
-        else:
-            own_frames = self._signal.frames(own_first + skipped, length)
-        if first is None or skipped < lag:
+        if skipped < lag:
             frames = Signal(moved[skipped:], bank).frames(0, length)
         else:
             frames = other.frames(first + skipped - lag, length)
-        again = measure_patch_similarity(*_comparable(own_frames, frames))
+        again = measure_patch_similarity(*_comparable(own.frames(own_first + skipped, length), frames))
         if again.similarity < patch.similarity:
             return patch
         ahead = lag / float(bank.sample_rate)
@@ -154,20 +138,15 @@ def _comparable(own: "Floats", other: "Floats") -> "tuple[Floats, Floats]":
 def _matched(
     own: "Floats", other: "Floats", starts: Sequence[int], size: int, radius: int, seconds: float
 ) -> list[PatchSimilarityResult]:
-    """The patches of a spectrogram ``[bands, frames]`` beside the most similar ones of another, in the same order.
+    """The patches of the reference's spectrogram ``[bands, frames]`` beside the most similar ones of the other.
 
-    Args:
-        own: spectrogram of the reference in dB.
-        other: spectrogram of the degraded signal in dB.
-        starts: first frames of the patches.
-        size: number of frames of a patch.
-        radius: largest distance, in patches, at which a match is searched.
-        seconds: time from frame to frame in seconds.
+    Patches begin at frames ``starts`` and have ``size`` frames, ``seconds`` apart; matches are at most ``radius``
+    patches away.
     """
     frames = other.shape[1]
-    size = own[:, starts[0] : starts[0] + size].shape[1]
+    size = min(size, own.shape[1] - starts[0])
     count = len(starts)
-    while count and starts[count - 1] - floor(size / 2) > frames:
+    while count and starts[count - 1] - size // 2 > frames:
         count -= 1
     if not count:
         raise ValueError("Degraded file was too short, different, or misaligned to score any of the reference patches.")
@@ -193,11 +172,13 @@ def _matched(
     return matches[::-1]
 
 
-def _piece(signal: Signal, start: float, end: float) -> "tuple[int | None, Floats]":
-    """Samples between two times in seconds, and where they begin; None where silence stands in for missing ones."""
+def _piece(signal: Signal, start: float, end: float) -> tuple[Signal, int, int]:
+    """Where the samples between two times in seconds lie: first and last, of a new signal if silence is filled in."""
     rate, samples = signal.bank.sample_rate, signal.samples
     first, last = max(0, int(start * rate)), min(len(samples) - 1, int(end * rate))
     missing = max(0, int(end * rate - len(samples))) + max(0, int(-start * rate))
-    piece = samples[first:last]
+    if not missing:
+        return signal, first, last
     # Silence comes first, even where it is the end that is missing: as there.
-    return (None, np.concatenate([np.zeros(missing), piece])) if missing else (first, piece)
+    filled = np.concatenate([np.zeros(missing), samples[first:last]])
+    return Signal(filled, signal.bank), 0, len(filled)

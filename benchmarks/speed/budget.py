@@ -80,11 +80,7 @@ def run_tasks(
 
 
 def run_command(
-    words: Sequence[str],
-    seconds: float,
-    log: Path,
-    environment: Mapping[str, str] | None = None,
-    grace: float = 2.0,
+    words: Sequence[str], seconds: float, log: Path, environment: Mapping[str, str] | None = None, grace: float = 2.0
 ) -> None:
     """Run a program. At its limit, it is asked to stop, and ended with its children if it does not.
 

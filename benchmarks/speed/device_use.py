@@ -61,9 +61,8 @@ def device_use(profiled: profile, device: torch.device, times: int = 1) -> Devic
         launches = [one for one in device_events if not one.name.startswith(COPIES)]
     else:
         device_events = launches = [one for one in events if _is_operator(one) and not _is_operator(one.cpu_parent)]
-    return DeviceUse(
-        len(launches) / times, covered((one.time_range.start, one.time_range.end) for one in device_events) / times
-    )
+    busy = covered((one.time_range.start, one.time_range.end) for one in device_events)
+    return DeviceUse(len(launches) / times, busy / times)
 
 
 def _is_operator(event: FunctionEvent | None) -> bool:

@@ -49,17 +49,17 @@ def time_inference(
         "decode, float32": lambda: plain.decode(codes),
         "decode, bfloat16": lambda: rough.decode(codes),
     }
-    notes = []
-    beside = {"encode": "encode, float32", "decode": "decode, float32"}
+    notes: list[str] = []
+    beside = "float32"
     try:
         peer = _transformers(codec, audio, rate)
     except ValueError as error:
         notes.append(f"transformers is not timed beside it: {error}")
     else:
         tasks |= {f"{way}, transformers": task for way, task in peer.items()}
-        beside = {way: f"{way}, transformers" for way in peer}
+        beside = "transformers"
     taken = in_turns(tasks | machine_tasks(), repeats)
-    lines = [Timed(name, taken[name], seconds, UNIT, taken[beside[name.partition(",")[0]]]) for name in tasks]
+    lines = [Timed(name, taken[name], seconds, UNIT, taken[f"{name.partition(',')[0]}, {beside}"]) for name in tasks]
     return lines + machine_rows(taken), notes
 
 
@@ -79,15 +79,8 @@ def _transformers(codec: Codec, audio: Tensor, bitrate: float) -> dict[str, Task
         save_file(exported.tensors, Path(folder) / "model.safetensors", {"format": "pt"})
         (Path(folder) / "config.json").write_text(json.dumps(exported.config))
         model: Any = getattr(transformers, exported.model).from_pretrained(folder).eval()
-    count = codec.n_codebooks_for(bitrate)
-    if exported.model == "DacModel":
-        codes = model.encode(audio, n_quantizers=count)
-        return {
-            "encode": lambda: model.encode(audio, n_quantizers=count),
-            "decode": lambda: model.decode(audio_codes=codes.audio_codes),
-        }
-    codes = model.encode(audio, bandwidth=bitrate)
-    return {
-        "encode": lambda: model.encode(audio, bandwidth=bitrate),
-        "decode": lambda: model.decode(codes.audio_codes, codes.audio_scales),
-    }
+    is_dac = exported.model == "DacModel"
+    chosen = {"n_quantizers": codec.n_codebooks_for(bitrate)} if is_dac else {"bandwidth": bitrate}
+    output = model.encode(audio, **chosen)
+    codes = {name: output[name] for name in (["audio_codes"] if is_dac else ["audio_codes", "audio_scales"])}
+    return {"encode": lambda: model.encode(audio, **chosen), "decode": lambda: model.decode(**codes)}

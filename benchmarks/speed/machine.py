@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -60,16 +61,14 @@ def machine_rows(taken: Mapping[str, Sequence[float]]) -> list[Timed]:
     """The lines of ``machine_tasks``, from the seconds of their runs by name."""
     product = (PRODUCT_FLOP / 1e9, "GFLOP/s")
     amounts = {FLOAT32: product, BFLOAT16: product, COPY: (2 * COPIED / 1e9, "GB/s")}
-    return [Timed(name, taken[name], *amount) for name, amount in amounts.items() if name in taken]
+    return [Timed(name, taken[name], *amount) for name, amount in amounts.items()]
 
 
 def measure_limits(device: torch.device) -> Limits:
     """Measure the limits of a device, from medians of several runs."""
     tasks = machine_tasks(device)
-    median = {
-        line.name: line.median for line in machine_rows(in_turns({n: tasks[n] for n in (FLOAT32, COPY)}, REPEATS))
-    }
-    return Limits(PRODUCT_FLOP / median[FLOAT32], 2 * COPIED / median[COPY])
+    taken = in_turns({name: tasks[name] for name in (FLOAT32, COPY)}, REPEATS)
+    return Limits(PRODUCT_FLOP / median(taken[FLOAT32]), 2 * COPIED / median(taken[COPY]))
 
 
 def describe_machine() -> str:

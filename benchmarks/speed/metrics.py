@@ -36,16 +36,16 @@ def time_metrics(names: Sequence[str], original: Tensor, sample_rate: int, repea
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(original.shape, generator=generator)
     versions = [original + 0.01 * count * noise for count in range(1, VERSIONS + 1)]
+    alone = [[version] for version in versions]
     tasks: dict[str, Callable[[], object]] = {}
     for metric in metrics_named(names):
         metric.load()
-        tasks[metric.name] = partial(_together, metric, original, versions, sample_rate)
-        tasks[f"{metric.name}, alone"] = partial(_alone, metric, original, versions, sample_rate)
+        tasks[metric.name] = partial(_score, metric, original, [versions], sample_rate)
+        tasks[f"{metric.name}, alone"] = partial(_score, metric, original, alone, sample_rate)
     taken = in_turns({**tasks, **machine_tasks()}, repeats)
     seconds = VERSIONS * original.shape[-1] / sample_rate
-    return [
-        Timed(name, taken[name], seconds, "times real time", taken[f"{name}, alone"]) for name in names
-    ] + machine_rows(taken)
+    lines = [Timed(name, taken[name], seconds, "times real time", taken[f"{name}, alone"]) for name in names]
+    return lines + machine_rows(taken)
 
 
 def shares(timed: Sequence[Timed], names: Sequence[str]) -> str:
@@ -57,12 +57,9 @@ def shares(timed: Sequence[Timed], names: Sequence[str]) -> str:
     return f"shares of {total:.3g} s for {VERSIONS} decoded versions of a clip: {parts}"
 
 
-def _together(metric: Metric, original: Tensor, versions: Sequence[Tensor], sample_rate: int) -> None:
-    with Scorer([metric], workers=0) as scorer:
-        for version in versions:
-            scorer.submit(original, version, sample_rate)
-
-
-def _alone(metric: Metric, original: Tensor, versions: Sequence[Tensor], sample_rate: int) -> None:
-    for version in versions:
-        _together(metric, original, [version], sample_rate)
+def _score(metric: Metric, original: Tensor, groups: Sequence[Sequence[Tensor]], sample_rate: int) -> None:
+    """Score decoded versions; what belongs to the original is computed once for each group."""
+    for versions in groups:
+        with Scorer([metric], workers=0) as scorer:
+            for version in versions:
+                scorer.submit(original, version, sample_rate)

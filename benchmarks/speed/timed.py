@@ -1,8 +1,8 @@
-"""A line of a table of times: a task, its speed, and how it compares with another task."""
+"""Times of a task's runs: their median and spread, and a line of a table, beside those of another task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 
 HEADER = "| work | median, s | lowest to highest, s | speed | x |\n|:---|---:|---:|---:|---:|"
 
@@ -39,6 +39,12 @@ class Timed:
 
     def row(self) -> str:
         """A line of a Markdown table; ``HEADER`` goes above it."""
-        spread = f"{min(self.seconds):.4g} to {max(self.seconds):.4g}"
+        span = f"{min(self.seconds):.4g} to {max(self.seconds):.4g}"
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        return f"| {self.name} | {self.median:.4g} | {spread} | {self.amount / self.median:.4g} {self.unit} | {ratio} |"
+        return f"| {self.name} | {self.median:.4g} | {span} | {self.amount / self.median:.4g} {self.unit} | {ratio} |"
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, quartiles, extremes and number of runs, at least one, by the names of the peers' harness."""
+    low, _, high = quantiles(values, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    return {"median": median(values), "min": min(values), "q25": low, "q75": high, "max": max(values), "n": len(values)}

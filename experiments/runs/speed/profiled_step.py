@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import Callback
 
 from codeclab.benchmarks.speed.device_use import DeviceUse, device_use, profiler, wait_for, waited_for
 from codeclab.benchmarks.speed.released_dac import SAMPLE_RATE, released_step
-from codeclab.benchmarks.speed.spread import spread
+from codeclab.benchmarks.speed.timed import spread
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.codecs.timing import in_turns

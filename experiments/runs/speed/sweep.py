@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 
 from codeclab.benchmarks.speed.arithmetic import Arithmetic
 from codeclab.benchmarks.speed.machine import measure_limits
-from codeclab.benchmarks.speed.spread import spread
+from codeclab.benchmarks.speed.timed import spread
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.build import CodecCLI, build

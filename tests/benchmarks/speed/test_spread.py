@@ -1,6 +1,6 @@
 """A spread has the names of the peers' harness."""
 
-from codeclab.benchmarks.speed.spread import spread
+from codeclab.benchmarks.speed.timed import spread
 
 
 def test_median_quartiles_and_extremes() -> None:
