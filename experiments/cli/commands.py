@@ -39,17 +39,13 @@ COMMANDS = {
 
 RUN_CODE = "--run-code"
 
-PRINT_COMPLETION = "--print_completion"
-
 LISTS = ("recipes", "tables")
 """Commands that do not need torch."""
 
 HELP_FLAGS = {"-h", "--help"}
 
-AGAIN = "begins again"
-"""What a stopped command does when it is run again."""
-
 AFTER_STOP = dict.fromkeys(("fit", "fit-lm", "table", "data"), "continues it")
+"""What a stopped command does when it is run again; the others begin again."""
 
 HELP = """usage: codeclab COMMAND [options] | --version | --print_completion bash
 Neural audio codecs assembled from interchangeable parts, trained from recipes, compared in tables.
@@ -110,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"codeclab {__version__}")
         raise SystemExit(0)
     command, rest = words[0], list(words[1:])
-    if command == PRINT_COMPLETION:
+    if command == "--print_completion":
         raise SystemExit(print_completion(rest))
     if command not in COMMANDS:
         near = did_you_mean(command, COMMANDS)
@@ -131,5 +127,8 @@ def main(argv: list[str] | None = None) -> None:
             raise SystemExit(run(command, rest))
     except Stopped as stopped:
         if not stopped.reported:
-            print(f"codeclab {command}: stopped; the same command {AFTER_STOP.get(command, AGAIN)}", file=sys.stderr)
+            print(
+                f"codeclab {command}: stopped; the same command {AFTER_STOP.get(command, 'begins again')}",
+                file=sys.stderr,
+            )
         raise

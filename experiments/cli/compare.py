@@ -6,7 +6,7 @@ from pathlib import Path
 from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.experiments.cli.options.compare import make_parser
-from codeclab.experiments.cli.options.measuring import measuring_settings
+from codeclab.experiments.cli.options.shared import measuring_settings
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.measure.compare import common_data, common_rates, compare
 from codeclab.experiments.runs.measure.subjects import read_subjects

@@ -11,7 +11,7 @@ from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
-from codeclab.experiments.cli.options.measuring import measuring_settings
+from codeclab.experiments.cli.options.shared import measuring_settings
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.runs.import_files import import_files
@@ -34,7 +34,7 @@ def print_entropy(subject: Subject, settings: MeasuringSettings, output: Path, m
 
 def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     weights, speed = codec.parameters(), token_columns(codec, bitrate)
-    size = "weights not counted" if weights is None else f"{counted(weights, 'weight')}"
+    size = "weights not counted" if weights is None else counted(weights, "weight")
     factors = f"{speed['rtf_encoder']:.1f} encoding, {speed['rtf_decoder']:.1f} decoding"
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
 

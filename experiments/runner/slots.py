@@ -1,13 +1,16 @@
 """Shares of this machine for trainings at the same time: a GPU each, or some of the cores."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
 import torch
 
 from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.data.cores import leave_cores, usable_cores
+
+OPENMP = "OMP_NUM_THREADS"
+OTHERS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def choose_slots(n_trainings: int, devices: str | None = None, jobs: int | None = None) -> list[str | None]:
@@ -33,12 +36,7 @@ def choose_slots(n_trainings: int, devices: str | None = None, jobs: int | None 
 
 
 def choose_devices(requested: str, count: int, visible: str | None) -> list[str]:
-    """The requested GPUs, by the names that CUDA_VISIBLE_DEVICES gives them.
-
-    Args:
-        requested: count, or numbers separated by commas.
-        count: number of GPUs of the machine.
-        visible: value of CUDA_VISIBLE_DEVICES, which numbers them; None where it is not set.
+    """The requested GPUs, of ``count``, by the names that CUDA_VISIBLE_DEVICES, if it is set, gives them (``visible``).
 
     Raises:
         RecipeError: there is no such GPU; the message says how many there are.
@@ -55,12 +53,22 @@ def choose_devices(requested: str, count: int, visible: str | None) -> list[str]
 
 
 def choose_workers(requested: int | None, slots: Sequence[str | None]) -> int:
-    """Processes for ViSQOL per row: none if each row has one core, else two if there are two cores.
-
-    Args:
-        requested: number of processes; None chooses it.
-        slots: GPU of each row made at the same time, as ``choose_slots`` returns them.
-    """
+    """Processes for ViSQOL per row: as requested; else none if each row has one core, and two if there are two."""
     if requested is not None:
         return requested
     return 0 if None in slots or usable_cores() < 2 else 2
+
+
+def threads_each(at_a_time: int) -> int:
+    """Threads of each row that is made at the same time; OMP_NUM_THREADS takes precedence, if it is 1 or more."""
+    value = os.environ.get(OPENMP, "")
+    requested = int(value) if value.isdecimal() else 0
+    return requested or max(usable_cores() // at_a_time, 1)  # OpenMP ignores a 0, too
+
+
+def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
+    """Make a process started with ``environment`` compute in this number of threads, whichever library it uses."""
+    for variable in (OPENMP, *OTHERS):
+        if environment.get(variable, "").strip("0") == "":
+            environment[variable] = str(threads)
+    leave_cores(environment)
