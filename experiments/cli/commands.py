@@ -8,6 +8,7 @@ from inspect import signature
 from codeclab import __version__
 from codeclab.benchmarks.evaluate.console import speak_any_encoding
 from codeclab.codecs.wording import did_you_mean
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.data.cores import leave_cores
 from codeclab.experiments.runs.stopping import Stopped, listening
 
@@ -78,8 +79,7 @@ def let_run(command: str, words: list[str]) -> list[str]:
         for word in words:
             own_code.import_from(word.rpartition("=")[2], run_code=True)
     except own_code.RecipeError as error:
-        print(f"codeclab {command}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(failed(command, error)) from None
     return words
 
 
@@ -127,8 +127,6 @@ def main(argv: list[str] | None = None) -> None:
             raise SystemExit(run(command, rest))
     except Stopped as stopped:
         if not stopped.reported:
-            print(
-                f"codeclab {command}: stopped; the same command {AFTER_STOP.get(command, 'begins again')}",
-                file=sys.stderr,
-            )
+            then = AFTER_STOP.get(command, "begins again")
+            failed(command, f"stopped; the same command {then}")
         raise

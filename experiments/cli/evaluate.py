@@ -1,6 +1,5 @@
 """``codeclab evaluate``: a trained codec or a baseline measured at every bitrate, by file and by domain."""
 
-import sys
 from pathlib import Path
 
 from codeclab.benchmarks.baselines.columns import token_columns
@@ -10,6 +9,7 @@ from codeclab.benchmarks.evaluate.entropy import entropy_text
 from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.wording import counted
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
 from codeclab.experiments.cli.options.shared import measuring_settings
 from codeclab.experiments.config.files import RecipeError
@@ -61,13 +61,11 @@ def run(command: str, argv: list[str]) -> int:
             return 0
         evaluation = measure(subject, settings)
     except ValueError as error:
-        print(f"codeclab evaluate: {error}", file=sys.stderr)
-        return 2
+        return failed("evaluate", error)
     except RuntimeError as error:
         if of_this_package:
             raise
-        print(f"codeclab evaluate: {error}", file=sys.stderr)
-        return 1
+        return failed("evaluate", error, 1)
     whole, remark = keep(evaluation, output)
     print(evaluation_text(whole))
     if not options.baseline and isinstance(subject.coder, TokenCodec):

@@ -1,7 +1,6 @@
 """``codeclab recipes`` and ``codeclab tables``; without torch, so that lists are printed at once."""
 
 import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codeclab.benchmarks.evaluate.console import console
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml, yaml_path
 from codeclab.experiments.config.table_rows import rows_of, sizes_at
 from codeclab.experiments.config.words import read_words
@@ -92,6 +92,5 @@ def run(command: str, argv: list[str]) -> int:
         try:
             list_rows(argv[0])
         except RecipeError as error:
-            print(f"codeclab tables: {error}", file=sys.stderr)
-            return 2
+            return failed("tables", error)
     return 0
