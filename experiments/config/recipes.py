@@ -51,6 +51,10 @@ def codec_from_recipe(name: str, scale: str | None = None) -> Codec:
 def codec_settings(name: str, scale: str | None = None) -> dict[str, Any]:
     """The settings of a recipe's codec, by the names of its arguments; ``codec_from_settings`` reads no file for them.
 
+    Args:
+        name: a built-in recipe's name or a path to a YAML.
+        scale: name of the scale; None leaves the recipe's own sizes.
+
     Raises:
         RecipeError: no such recipe or scale, or a part or argument that does not exist.
     """

@@ -58,14 +58,12 @@ class Measurement:
     stamp: Stamp
     folder: Path
 
-    @property
-    def is_stored(self) -> bool:
-        """Whether it was measured before."""
-        return Stamp.read(self.folder) is not None
-
 
 def plan_measurement(job: Job) -> Measurement:
-    """What ``measure_untrained`` will measure on the job's clips (``clip_settings`` and ``SPLIT``), and its folder.
+    """What ``measure_untrained`` will measure, and the folder of its figures.
+
+    Args:
+        job: job of the row, whose ``clips`` are those of ``clip_settings`` and ``SPLIT``, the part they are of.
 
     Raises:
         RecipeError: the row offers none of the bitrates, or the table gives no sample rate.
@@ -115,7 +113,7 @@ def measure_untrained(job: Job, plan: Measurement | None = None) -> Evaluation:
         if not lock.acquire():  # another table may have the same row
             print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
             lock.acquire(wait=True)
-        if plan.is_stored:
+        if Stamp.read(plan.folder) is not None:
             return Evaluation.load(plan.folder)
         title = f"{job.row.name}, measuring"
         evaluation = evaluate_on(
@@ -127,7 +125,13 @@ def measure_untrained(job: Job, plan: Measurement | None = None) -> Evaluation:
 
 
 def untrained_columns(subject: Codec | Baseline, spec: TableSpec, evaluation: Evaluation) -> DataFrame:
-    """The table's columns of a row that is not trained, as lines to append to its summary."""
+    """The table's columns of a row that is not trained, as lines to append to its summary.
+
+    Args:
+        subject: codec or baseline of the row.
+        spec: its table.
+        evaluation: measurement of the row.
+    """
     rates = sorted(evaluation.per_file["bitrate_kbps"].unique())
     if isinstance(subject, Codec):
         return codec_columns(subject, spec.columns, rates)

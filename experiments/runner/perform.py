@@ -168,7 +168,7 @@ def is_made(job: Job) -> bool:
     """Whether nothing is left to do for a job."""
     if job.config is None:
         try:
-            return plan_measurement(job).is_stored
+            return Stamp.read(plan_measurement(job).folder) is not None
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
     if not (job.is_trained and has_language_model(job)):

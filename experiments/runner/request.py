@@ -60,8 +60,16 @@ class TableRequest:
     ) -> "TableRequest":
         """A request for rows that are made here, one at a time.
 
-        ``data`` and ``scale`` are else the table's own, ``seeds`` the scale's or one, and ``split`` is ``test``, or
-        ``all`` of a table without trained rows. ``fit_lm`` is the recipe of a language model.
+        Args:
+            spec: the table.
+            data: audio to train and measure on; None is the table's own, or the synthetic corpus.
+            scale: name of the scale; None is the table's own, else the recipes'.
+            seeds: number of trainings of each row; None is the scale's, else one.
+            split: split that rows which are not trained are measured on; None is ``test``, or ``all`` of a table
+                without trained rows.
+            fit_lm: recipe of the language model that is trained on each row's codes; None trains none.
+            runs: folder of runs.
+            extra: flags of ``codeclab fit`` for every row, parsed.
 
         Raises:
             RecipeError: there is no such scale or language model, or the table cannot show one.
@@ -80,7 +88,13 @@ class TableRequest:
         )
 
     def on(self, slots: Sequence[str | None], workers: int, elsewhere: bool = False) -> "TableRequest":
-        """The request for rows that are made side by side, each in a slot, or on other machines (``elsewhere``)."""
+        """The request for rows that are made side by side, or on other machines.
+
+        Args:
+            slots: slot of each row that is made at the same time; empty for one row at a time.
+            workers: processes for ViSQOL, of each row.
+            elsewhere: whether rows run on other machines.
+        """
         alone = bool(slots) or elsewhere
         return replace(self, workers=workers, alone=alone, on_cores=None in slots, elsewhere=elsewhere)
 

@@ -36,7 +36,12 @@ def choose_slots(n_trainings: int, devices: str | None = None, jobs: int | None 
 
 
 def choose_devices(requested: str, count: int, visible: str | None) -> list[str]:
-    """The requested GPUs, of ``count``, by the names that CUDA_VISIBLE_DEVICES, if it is set, gives them (``visible``).
+    """The requested GPUs, by the names that CUDA_VISIBLE_DEVICES gives them.
+
+    Args:
+        requested: count, or numbers separated by commas.
+        count: number of GPUs of the machine.
+        visible: value of CUDA_VISIBLE_DEVICES, which numbers them; None where it is not set.
 
     Raises:
         RecipeError: there is no such GPU; the message says how many there are.
