@@ -14,7 +14,7 @@ from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.typed import Flag, typed_words
+from codeclab.experiments.config.words import Flag, typed_words
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runner.request import TableRequest

@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Import the files before tests are collected: the contracts run over every part that is known then."""
     files = config.getoption("--codeclab-import")
     if files:
-        from codeclab.experiments.config.import_file import import_file
+        from codeclab.experiments.config.own_code import import_file
 
         for file in files:
             import_file(file)

@@ -17,8 +17,7 @@ import codeclab
 from codeclab.codecs.io.parts import concrete_subclasses
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots
-from codeclab.experiments.config.typed import typed_words
-from codeclab.experiments.config.words import Words, read_words
+from codeclab.experiments.config.words import Words, read_words, typed_words
 from codeclab.experiments.runs.build import build, build_typed
 from codeclab.experiments.train.parts import import_parts
 

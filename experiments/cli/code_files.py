@@ -9,6 +9,7 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.entropy.file_coder import CodingResult, CodingSettings
 from codeclab.codecs.entropy.many_files import CODES, CodingTotals, code_files, file_pairs
 from codeclab.codecs.wording import counted, duration
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
@@ -59,7 +60,6 @@ def run(command: str, argv: list[str]) -> int:
                 results.append(result)
                 step()
     except (ValueError, OSError) as error:
-        print(f"codeclab {command}: {error}", file=sys.stderr)
-        return 2
+        return failed(command, error)
     print_results(command, results, time.perf_counter() - began)
     return int(any(result.coded is None for result in results))

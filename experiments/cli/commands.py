@@ -8,6 +8,7 @@ from inspect import signature
 from codeclab import __version__
 from codeclab.benchmarks.evaluate.console import speak_any_encoding
 from codeclab.codecs.wording import did_you_mean
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.data.cores import leave_cores
 from codeclab.experiments.runs.stopping import Stopped, listening
 
@@ -39,17 +40,13 @@ COMMANDS = {
 
 RUN_CODE = "--run-code"
 
-PRINT_COMPLETION = "--print_completion"
-
 LISTS = ("recipes", "tables")
 """Commands that do not need torch."""
 
 HELP_FLAGS = {"-h", "--help"}
 
-AGAIN = "begins again"
-"""What a stopped command does when it is run again."""
-
 AFTER_STOP = dict.fromkeys(("fit", "fit-lm", "table", "data"), "continues it")
+"""What a stopped command does when it is run again; the others begin again."""
 
 HELP = """usage: codeclab COMMAND [options] | --version | --print_completion bash
 Neural audio codecs assembled from interchangeable parts, trained from recipes, compared in tables.
@@ -82,8 +79,7 @@ def let_run(command: str, words: list[str]) -> list[str]:
         for word in words:
             own_code.import_from(word.rpartition("=")[2], run_code=True)
     except own_code.RecipeError as error:
-        print(f"codeclab {command}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(failed(command, error)) from None
     return words
 
 
@@ -110,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"codeclab {__version__}")
         raise SystemExit(0)
     command, rest = words[0], list(words[1:])
-    if command == PRINT_COMPLETION:
+    if command == "--print_completion":
         raise SystemExit(print_completion(rest))
     if command not in COMMANDS:
         near = did_you_mean(command, COMMANDS)
@@ -131,5 +127,6 @@ def main(argv: list[str] | None = None) -> None:
             raise SystemExit(run(command, rest))
     except Stopped as stopped:
         if not stopped.reported:
-            print(f"codeclab {command}: stopped; the same command {AFTER_STOP.get(command, AGAIN)}", file=sys.stderr)
+            then = AFTER_STOP.get(command, "begins again")
+            failed(command, f"stopped; the same command {then}")
         raise

@@ -1,12 +1,12 @@
 """``codeclab compare A B Opus``: runs, codecs and baselines on the same clips, in one table with paired differences."""
 
-import sys
 from pathlib import Path
 
 from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.tables.render import print_table, write_table
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.compare import make_parser
-from codeclab.experiments.cli.options.measuring import measuring_settings
+from codeclab.experiments.cli.options.shared import measuring_settings
 from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.measure.compare import common_data, common_rates, compare
 from codeclab.experiments.runs.measure.subjects import read_subjects
@@ -23,8 +23,7 @@ def run(command: str, argv: list[str]) -> int:
         rates = common_rates(subjects, settings.bitrates)
         data.check((split,))
     except (ValueError, NotInstalledError) as error:
-        print(f"codeclab compare: {error}", file=sys.stderr)
-        return 2
+        return failed("compare", error)
     usual = Path("comparisons") / "-".join(subject.name for subject in subjects)
     output = Path(options.output) if options.output else usual
     table = compare(subjects, data, split, rates, settings, output)

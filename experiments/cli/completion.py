@@ -5,8 +5,8 @@ import inspect
 from importlib import import_module
 from importlib.util import find_spec
 
-from codeclab.experiments.config import words
 from codeclab.experiments.config.files import TABLES, names
+from codeclab.experiments.config.words import NO_SETTINGS
 from codeclab.experiments.runs.training_flags import flags_of
 
 SHELLS = ("bash", "zsh")
@@ -23,9 +23,7 @@ def training_parser(command: str) -> argparse.ArgumentParser:
     from shtab import Choice
 
     parser = argparse.ArgumentParser(add_help=False)
-    alone = {
-        flag for action in words.make_parser(command)._actions if action.nargs == 0 for flag in action.option_strings
-    }
+    alone = ("-h", *(f"--{name}" for name in NO_SETTINGS))
     for flag, choices in flags_of(command).items():
         paths = [Choice("file")] if flag in (*FILES, "--config") else []
         if flag in alone:
@@ -36,11 +34,7 @@ def training_parser(command: str) -> argparse.ArgumentParser:
 
 
 def all_commands(commands: dict[str, tuple[str, str]]) -> argparse.ArgumentParser:
-    """A parser of every command.
-
-    Args:
-        commands: short description of each command, and its module.
-    """
+    """A parser of every command."""
     parser = argparse.ArgumentParser("codeclab")
     verbs = parser.add_subparsers()
     for name, (text, module) in commands.items():

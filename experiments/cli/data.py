@@ -1,11 +1,11 @@
 """``codeclab data``: manifests of audio, measured by the suite."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from codeclab.codecs.io.locks import LockedError
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.data import make_parser
 from codeclab.experiments.data.manifest import MANIFEST_NAME, join_manifests
 from codeclab.experiments.data.recording import DataError
@@ -22,8 +22,7 @@ def run(command: str, argv: list[str]) -> int:
         check_output(output, options.overwrite)
         rows = STEPS[options.action](options, output)
     except (DataError, LockedError, OSError) as error:
-        print(f"codeclab data {options.action}: {error}", file=sys.stderr)
-        return 2
+        return failed(f"data {options.action}", error)
     print(summarize(rows))
     print(f"written to {output}")
     if options.action == "scan" and output == Path(options.folder).expanduser() / MANIFEST_NAME:

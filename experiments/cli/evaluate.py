@@ -1,6 +1,5 @@
 """``codeclab evaluate``: a trained codec or a baseline measured at every bitrate, by file and by domain."""
 
-import sys
 from pathlib import Path
 
 from codeclab.benchmarks.baselines.columns import token_columns
@@ -10,8 +9,9 @@ from codeclab.benchmarks.evaluate.entropy import entropy_text
 from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.wording import counted
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
-from codeclab.experiments.cli.options.measuring import measuring_settings
+from codeclab.experiments.cli.options.shared import measuring_settings
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.runs.import_files import import_files
@@ -34,7 +34,7 @@ def print_entropy(subject: Subject, settings: MeasuringSettings, output: Path, m
 
 def _size_and_speed(codec: TokenCodec, bitrate: float) -> str:
     weights, speed = codec.parameters(), token_columns(codec, bitrate)
-    size = "weights not counted" if weights is None else f"{counted(weights, 'weight')}"
+    size = "weights not counted" if weights is None else counted(weights, "weight")
     factors = f"{speed['rtf_encoder']:.1f} encoding, {speed['rtf_decoder']:.1f} decoding"
     return f"{size}; {factors} times faster than real time on one thread of this CPU, at {bitrate:.4g} kbps"
 
@@ -61,13 +61,11 @@ def run(command: str, argv: list[str]) -> int:
             return 0
         evaluation = measure(subject, settings)
     except ValueError as error:
-        print(f"codeclab evaluate: {error}", file=sys.stderr)
-        return 2
+        return failed("evaluate", error)
     except RuntimeError as error:
         if of_this_package:
             raise
-        print(f"codeclab evaluate: {error}", file=sys.stderr)
-        return 1
+        return failed("evaluate", error, 1)
     whole, remark = keep(evaluation, output)
     print(evaluation_text(whole))
     if not options.baseline and isinstance(subject.coder, TokenCodec):

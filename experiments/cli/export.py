@@ -6,6 +6,7 @@ from pathlib import Path
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.names import SUFFIXES
 from codeclab.codecs.entropy.choice import Coders
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.export import make_parser
 from codeclab.experiments.runs.export import check_directory, export, keep_fitted
 from codeclab.experiments.runs.import_files import import_files
@@ -24,8 +25,7 @@ def run(command: str, argv: list[str]) -> int:
         if options.format == "codeclab":
             keep_fitted(fitted, directory)
     except (ValueError, OSError) as error:
-        print(f"codeclab export: {error}", file=sys.stderr)
-        return 2
+        return failed("export", error)
     for note in [] if options.format in SUFFIXES else notes:
         print(f"note: {note}", file=sys.stderr)
     rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)

@@ -1,11 +1,10 @@
 """``codeclab fit``, ``validate`` and ``test``: train a codec from a recipe, or measure a run's checkpoint."""
 
-import sys
-
 import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.fit import help_text
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots, find_part
@@ -35,15 +34,13 @@ def run(command: str, argv: list[str]) -> int:
         else:
             cli.execute()
     except (ValueError, MisconfigurationException) as error:
-        print(f"codeclab {command}: {error}", file=sys.stderr)
-        return 2
+        return failed(command, error)
     except (OSError, RuntimeError) as error:
         if is_non_finite(error):
             return 1
         if not isinstance(error, OSError | ReaderDiedError):
             raise
-        print(f"codeclab {command}: {error}", file=sys.stderr)
-        return 1
+        return failed(command, error, 1)
     return 0
 
 

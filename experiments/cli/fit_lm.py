@@ -1,12 +1,12 @@
 """``codeclab fit-lm``: train the language model that codes a codec's codes in fewer bits."""
 
-import sys
 from pathlib import Path
 
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.fit_lm import make_parser
 from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
@@ -28,13 +28,9 @@ def run(command: str, argv: list[str]) -> int:
         cli = LanguageModelCLI(codec, folder, LanguageModelRecipe.read(options.config, settings))
         cli.execute()
     except (ValueError, OSError, MisconfigurationException) as error:
-        print(f"codeclab fit-lm: {error}", file=sys.stderr)
-        return 2
+        return failed("fit-lm", error)
     except RuntimeError as error:
         if not is_non_finite(error):
             raise
-        print(
-            f"codeclab fit-lm: stopped: {error}; the same command continues from the last checkpoint", file=sys.stderr
-        )
-        return 1
+        return failed("fit-lm", f"stopped: {error}; the same command continues from the last checkpoint", 1)
     return 0

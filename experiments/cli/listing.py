@@ -1,14 +1,17 @@
-"""``codeclab recipes`` and ``codeclab tables``."""
+"""``codeclab recipes`` and ``codeclab tables``; without torch, so that lists are printed at once."""
 
-import sys
+import shlex
+from collections.abc import Mapping
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from codeclab.benchmarks.evaluate.console import console
-from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml, table_path
-from codeclab.experiments.config.summaries import recipe_summary, row_summary
-from codeclab.experiments.config.table_rows import rows_of
+from codeclab.experiments.cli.failure import failed
+from codeclab.experiments.config.files import RECIPES, TABLES, RecipeError, names, read_yaml, yaml_path
+from codeclab.experiments.config.table_rows import rows_of, sizes_at
+from codeclab.experiments.config.words import read_words
 
 HELP = {
     "recipes": "usage: codeclab recipes\n\nLists the recipes: what each trains, at which rates. Train one with "
@@ -16,6 +19,26 @@ HELP = {
     "tables": "usage: codeclab tables [NAME]\n\nLists the tables: what each compares, from which source; with a NAME, "
     "that table's rows and what makes them. Make one with `codeclab table NAME`.\n",
 }
+
+
+def recipe_summary(name: str) -> tuple[str, str]:
+    """The two comment lines at the top of a built-in recipe: what it is, and its figures."""
+    header = [line[1:].strip() for line in (RECIPES / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
+    return header[0], header[1]
+
+
+def row_summary(row: Mapping[str, Any]) -> str:
+    """How a row, as ``rows_of`` returns it, is made: a short text, or its flags."""
+    if "baseline" in row:
+        return "baseline: " + ", ".join(str(value) for value in row["baseline"].values())
+    if "codec" in row:
+        return f"codec: {row['codec']}"
+    if "recipe" in row:
+        return f"recipe, not trained: {row['recipe']}"
+    if row.get("only_published"):
+        return "the paper's figures only"
+    sizes = sizes_at(read_words(row["flags"]).configs, row.get("sizes") or {}, {})
+    return shlex.join([*row["flags"], *(word for name, size in sizes.items() for word in (f"--{name}", str(size)))])
 
 
 def list_recipes() -> None:
@@ -42,7 +65,7 @@ def list_rows(name: str) -> None:
     Raises:
         RecipeError: there is no such table.
     """
-    path = table_path(name)
+    path = yaml_path(TABLES, name)
     content = read_yaml(path)
     table = _table("row", "made of")
     for row in rows_of(path, content):
@@ -53,10 +76,7 @@ def list_rows(name: str) -> None:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column)
-    return table
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -72,6 +92,5 @@ def run(command: str, argv: list[str]) -> int:
         try:
             list_rows(argv[0])
         except RecipeError as error:
-            print(f"codeclab tables: {error}", file=sys.stderr)
-            return 2
+            return failed("tables", error)
     return 0

@@ -1,11 +1,11 @@
 """``codeclab mushra prepare|serve|analyse``: a listening test, from runs to a column of the tables."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.mushra import SCALES, make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.import_files import import_files
@@ -65,5 +65,4 @@ def run(command: str, argv: list[str]) -> int:
     try:
         return STEPS[options.step](options)
     except ValueError as error:
-        print(f"codeclab mushra {options.step}: {error}", file=sys.stderr)
-        return 2
+        return failed(f"mushra {options.step}", error)

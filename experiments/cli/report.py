@@ -1,10 +1,10 @@
 """``codeclab report``: runs compared on one page, to look at and to listen to."""
 
-import sys
 import time
 from pathlib import Path
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.report import make_parser
 from codeclab.experiments.listen import ReportRequest, make_report, read_sources
 from codeclab.experiments.runs.import_files import import_files
@@ -19,8 +19,7 @@ def run(command: str, argv: list[str]) -> int:
         import_files(options.imports)
         page = make_report(read_sources([Path(path) for path in options.runs]), request)
     except ValueError as error:
-        print(f"codeclab report: {error}", file=sys.stderr)
-        return 2
+        return failed("report", error)
     write_atomically(Path(options.output), page)
     print(f"{time.monotonic() - began:.0f} s. Written to {options.output}: {len(page.encode()) / 1e6:.1f} MB")
     return 0

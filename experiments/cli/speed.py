@@ -8,6 +8,7 @@ from pathlib import Path
 from codeclab.benchmarks.speed.machine import describe_machine
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.timing import in_threads
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.speed import make_parser
 from codeclab.experiments.runs.speed.request import SpeedRequest, speed_table
 
@@ -23,8 +24,7 @@ def run(command: str, argv: list[str]) -> int:
             title = f"{date.today().isoformat()}, {describe_machine()}"
             table = speed_table(request)
     except (ValueError, OSError) as error:
-        print(f"codeclab speed: {error}", file=sys.stderr)
-        return 2
+        return failed("speed", error)
     text = "\n".join([f"{title}:", "", *table.lines, *(f"\n* {note}" for note in table.notes)]) + "\n"
     print(text, end="")
     if options.output:

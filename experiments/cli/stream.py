@@ -10,6 +10,7 @@ from codeclab.codecs.entropy.live_coder import LiveCoder, code_pipe
 from codeclab.codecs.entropy.live_settings import LiveSettings
 from codeclab.codecs.layers.layer_stream import NotCausalError
 from codeclab.codecs.wording import counted
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.stream import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.import_files import import_files
@@ -46,14 +47,11 @@ def run(command: str, argv: list[str]) -> int:
     except BrokenPipeError:
         return 1
     except NotCausalError as error:
-        print(f"codeclab stream: {error.message('--lookahead')}", file=sys.stderr)
-        return 2
+        return failed("stream", error.message("--lookahead"))
     except ContainerError as error:
-        print(f"codeclab stream: the input cannot be read: {error}", file=sys.stderr)
-        return 1
+        return failed("stream", f"the input cannot be read: {error}", 1)
     except (ValueError, OSError) as error:
-        print(f"codeclab stream: {error}", file=sys.stderr)
-        return 2
+        return failed("stream", error)
     work = f"{live.seconds:.2f} s of audio, {spent:.2f} s of work"
     print(f"codeclab stream {options.direction}: {work}", file=sys.stderr)
     return 0

@@ -1,13 +1,13 @@
 """``codeclab table NAME``: plan, train the rows that are missing, measure them, print the table."""
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 from codeclab.benchmarks.metrics.errors import MetricMissingError
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.tables.render import print_table
+from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.table import make_parser
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.words import read_words
@@ -15,6 +15,7 @@ from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_
 from codeclab.experiments.runner.read import read_table
 from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.slots import choose_slots, choose_workers
+from codeclab.experiments.runner.slurm import SlurmLauncher
 from codeclab.experiments.runs.process import Notes
 
 
@@ -33,19 +34,6 @@ def slots_for(options: argparse.Namespace, n_trainings: int) -> list[str | None]
     if options.slurm:
         raise RecipeError("--slurm KEY=VALUE is for --launcher slurm")
     return choose_slots(n_trainings, options.devices, options.jobs)
-
-
-def choose_launcher(options: argparse.Namespace, slots: list[str | None], notes: Notes) -> Launcher:
-    """The launcher that makes the jobs.
-
-    Raises:
-        RecipeError: a Slurm option is not KEY=VALUE, or Slurm is not installed.
-    """
-    if options.launcher == "slurm":
-        from codeclab.experiments.runner.slurm import SlurmLauncher
-
-        return SlurmLauncher(Path(options.runs), options.slurm)
-    return launcher_here(Path(options.runs), slots, notes)
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -68,14 +56,14 @@ def run(command: str, argv: list[str]) -> int:
         )
         slots = slots_for(options, sum(row.jobs(request.seeds) for row in chosen))
         notes = Notes()
-        launcher = choose_launcher(options, slots, notes)
+        runs, on_cluster = Path(options.runs), options.launcher == "slurm"
+        launcher: Launcher = SlurmLauncher(runs, options.slurm) if on_cluster else launcher_here(runs, slots, notes)
         if not options.dry_run:
             metrics_named(spec.metrics)
-        request = request.on(slots, choose_workers(options.workers, slots), options.launcher == "slurm")
+        request = request.on(slots, choose_workers(options.workers, slots), on_cluster)
         drafts = draft_rows(request, chosen, slots, notes)
     except (RecipeError, MetricMissingError) as error:
-        print(f"codeclab table: {error}", file=sys.stderr)
-        return 2
+        return failed("table", error)
     if all(draft.error for draft in drafts):
         return 2
     if options.dry_run:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from codeclab.codecs.io.missing import located
+from codeclab.codecs.io.missing import MOST_NAMES, located
 from codeclab.codecs.wording import did_you_mean
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -14,12 +14,11 @@ SCALES = Path(__file__).parents[1] / "scales"
 TABLES = Path(__file__).parents[1] / "tables"
 LANGUAGE_MODELS = RECIPES / "language_model"
 
+KINDS = {RECIPES: "recipe", TABLES: "table", LANGUAGE_MODELS: "language-model recipe"}
+"""What the files of a folder are called in messages."""
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Loads as ``yaml.safe_load`` does; libyaml, if it is installed, is ten times as fast."""
-
-
-MOST_RUNS = 20
-"""Most runs that a message lists."""
 
 
 class RecipeError(ValueError):
@@ -37,34 +36,13 @@ def listed(name: str, known: Iterable[str]) -> str:
     return f"{did_you_mean(name, known)}; there are: {', '.join(known)}"
 
 
-def recipe_path(name: str) -> Path:
-    """The YAML file of a recipe given by name or by path.
+def yaml_path(folder: Path, name: str) -> Path:
+    """A file of ``RECIPES``, ``TABLES`` or ``LANGUAGE_MODELS`` given by name, or any YAML file by its path.
 
     Raises:
-        RecipeError: there is no such recipe; the message lists the known ones.
+        RecipeError: there is no such file; the message lists the known ones.
     """
-    return _yaml_path("recipe", RECIPES, name)
-
-
-def table_path(name: str) -> Path:
-    """The YAML file of a table given by name or by path.
-
-    Raises:
-        RecipeError: there is no such table; the message lists the known ones.
-    """
-    return _yaml_path("table", TABLES, name)
-
-
-def language_model_path(name: str) -> Path:
-    """The YAML file of a language model's recipe given by name or by path.
-
-    Raises:
-        RecipeError: there is no such recipe; the message lists the known ones.
-    """
-    return _yaml_path("language-model recipe", LANGUAGE_MODELS, name)
-
-
-def _yaml_path(kind: str, folder: Path, name: str) -> Path:
+    kind = KINDS[folder]
     if Path(name).suffix in (".yaml", ".yml"):
         if not Path(name).is_file():
             raise RecipeError(f"no file {name}; the built-in {kind}s are: {', '.join(names(folder))}")
@@ -88,7 +66,7 @@ def config_path(name: str) -> Path:
         return path / "config.yaml"
     if len(path.parts) > 1 and path.suffix not in (".yaml", ".yml"):
         raise RecipeError(f"--config {name}: there is no such run{_runs_in(path.parent, path.name)}")
-    return recipe_path(name)
+    return yaml_path(RECIPES, name)
 
 
 def _runs_in(folder: Path, name: str = "") -> str:
@@ -98,7 +76,7 @@ def _runs_in(folder: Path, name: str = "") -> str:
     runs = sorted(config.parent.name for config in folder.glob("*/config.yaml"))
     if not runs:
         return f"; there are no runs in {folder}"
-    listed_runs = ", ".join(runs[:MOST_RUNS]) + (", …" if len(runs) > MOST_RUNS else "")
+    listed_runs = ", ".join(runs[:MOST_NAMES]) + (", …" if len(runs) > MOST_NAMES else "")
     near = did_you_mean(name, [run for run in runs if "." not in run])
     return f"{near}; the runs in {folder} are: {listed_runs}"
 

@@ -21,12 +21,7 @@ NO_CHOICE: dict[str, Any] = {"bitrates": None, "bitrate": None, "ensemble_per_ba
 def leave_out_rates(tree: Tree, explicit: set[str]) -> list[str]:
     """Take the recipe's choice of bitrates out of a tree in which the quantizer swapped in learns its one bitrate.
 
-    Args:
-        tree: settings, changed in place.
-        explicit: dotted paths that flags set, which stay as they are.
-
-    Returns:
-        a line on each setting left out.
+    What flags set, ``explicit``, stays as it is. Returns a line on each setting left out.
     """
     slot = "model.quantizer"
     if slot not in tree.swapped or not tree.part(slot):

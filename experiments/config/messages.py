@@ -78,12 +78,7 @@ def explain(
 
 
 def misfit(value: Any, hint: Any) -> tuple[Any, str] | None:
-    """The part of a value that does not fit a type (an element, if it is a list) and what would; None if it fits.
-
-    Args:
-        value: value as a flag or YAML gives it.
-        hint: type that the value should have.
-    """
+    """The part of a value that does not fit a type (an element, if it is a list) and what would; None if it fits."""
     if _fits(value, hint):
         return None
     read = value

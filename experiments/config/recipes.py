@@ -8,8 +8,8 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.config.files import RecipeError, read_yaml, recipe_path
-from codeclab.experiments.config.import_file import import_file
+from codeclab.experiments.config.files import RECIPES, RecipeError, read_yaml, yaml_path
+from codeclab.experiments.config.own_code import import_file
 from codeclab.experiments.config.parts import slots
 from codeclab.experiments.config.scales import apply_scale, read_scale
 from codeclab.experiments.config.tree import Tree
@@ -59,7 +59,7 @@ def codec_settings(name: str, scale: str | None = None) -> dict[str, Any]:
         RecipeError: no such recipe or scale, or a part or argument that does not exist.
     """
     import_parts()
-    content = read_yaml(recipe_path(name))
+    content = read_yaml(yaml_path(RECIPES, name))
     for file in content.get("import") or []:
         import_file(file)
     model = content.get("model")
@@ -73,10 +73,7 @@ def codec_settings(name: str, scale: str | None = None) -> dict[str, Any]:
 
 
 def codec_from_settings(settings: dict[str, Any]) -> Codec:
-    """An untrained codec.
-
-    Args:
-        settings: settings of ``codec_settings``.
+    """An untrained codec, from the settings of ``codec_settings``.
 
     Raises:
         ValueError: its parts cannot work together.

@@ -1,11 +1,11 @@
-"""A table's rows from its YAML, with its template filled in; read without torch, so that lists are printed at once."""
+"""A table's rows from its YAML, and their sizes at a scale; read without torch, so that lists are printed at once."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.files import RECIPES, RecipeError, read_yaml, yaml_path
 
 ROW_KEYS = {
     *("name", "flags", "sizes", "run", "codec", "baseline", "recipe", "only_published"),
@@ -68,3 +68,34 @@ def _row(path: Path, row: Any, base: list[str]) -> dict[str, Any]:
     if not ways or ways == ["flags"]:
         filled["flags"] = [*base, *shlex.split(str(row.get("flags", "")))]
     return filled
+
+
+def sizes_at(recipes: Sequence[str], sizes: Mapping[str, int], parts: Mapping[str, Any]) -> dict[str, int]:
+    """Sizes in proportion, by setting.
+
+    Args:
+        recipes: names or files of the row's recipes, of which the first counts.
+        sizes: the paper's, by setting (``model.encoder.n_filters: 16``); the recipe has each.
+        parts: the scale's sizes by part class, as ``read_scale`` gives them; empty for the recipe's own sizes.
+
+    Raises:
+        RecipeError: there is no recipe, or it does not set such a size.
+    """
+    if not sizes:
+        return {}
+    if not recipes:
+        raise RecipeError("sizes: the row's flags name no recipe; begin them with --config NAME")
+    recipe = read_yaml(yaml_path(RECIPES, recipes[0]))
+    return {setting: _in_proportion(recipe, parts, setting, size) for setting, size in sizes.items()}
+
+
+def _in_proportion(recipe: dict[str, Any], parts: Mapping[str, Any], setting: str, size: int) -> int:
+    part, _, argument = setting.rpartition(".")
+    node: Any = recipe
+    for key in part.split("."):
+        node = node.get(key) if isinstance(node, dict) else None
+    whole = node.get("init_args", {}).get(argument) if isinstance(node, dict) else None
+    if not isinstance(whole, int):
+        raise RecipeError(f"sizes: the recipe gives no number for {setting}; set it by a flag instead")
+    scaled = parts.get(node["class_path"], {}).get(argument, whole)
+    return max(1, round(size * scaled / whole))

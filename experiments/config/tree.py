@@ -115,11 +115,7 @@ class Tree:
         return [path]
 
     def _path_to(self, slot: str, argument: str, append: bool) -> str:
-        """The dotted path of an argument of the part in a slot, of several the last.
-
-        Raises:
-            RecipeError: no part is there, it does not take the argument, or has no such list to append to.
-        """
+        """The dotted path of an argument of the part in a slot, of several the last; an error where there is none."""
         part, path = self.part(slot), slot
         if isinstance(part, list) and part:
             path, part = f"{slot}[{len(part) - 1}]", part[-1]
@@ -133,11 +129,7 @@ class Tree:
         return f"{path}.{argument}"
 
     def _put_typed(self, slot: str, value: Any) -> list[str]:
-        """Put what a flag names into a slot.
-
-        Raises:
-            RecipeError: it is one part, and there are several.
-        """
+        """Put what a flag names into a slot; an error if it is one part, and there are several."""
         if isinstance(value, str) and value.lstrip().startswith("["):
             value = read_value(slot, value)
         elif isinstance(self.part(slot), list) and not isinstance(value, list | None) and value != "null":

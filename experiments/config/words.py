@@ -1,9 +1,11 @@
-"""The words of ``codeclab fit``, ``validate`` and ``test``, parsed once; without torch, so that help comes at once."""
+"""The words of ``codeclab fit``, ``validate`` and ``test``, typed or given in Python; without torch, for fast help."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from codeclab.experiments.config.files import SCALES, RecipeError, names
@@ -23,11 +25,7 @@ class Setting(argparse.Action):
 
 
 def not_empty(value: str) -> str:
-    """The value of an option that may not be empty.
-
-    Raises:
-        ValueError: it is empty.
-    """
+    """The value of an option that may not be empty: then argparse reports the error."""
     if not value:
         raise ValueError("empty")
     return value
@@ -57,14 +55,14 @@ class SettingsParser(argparse.ArgumentParser):
         """
         named = dict.fromkeys(word.partition("=")[0] for word in words if word.startswith("--"))
         for flag in named:
-            if flag not in self._by_flag() and flag != "--":
+            if flag not in self._option_string_actions and flag != "--":
                 self.add_argument(flag, dest=flag.removeprefix("--"), action=Setting)
         self.exit_on_error = False
         try:
             namespace, strays = self.parse_known_args(words, into)
         except argparse.ArgumentError as error:
             flag = str(error.argument_name)
-            action = self._by_flag().get(flag)
+            action = self._option_string_actions.get(flag)
             if action is None:
                 raise RecipeError(str(error)) from error
             wrong = "takes no value" if action.nargs == 0 else f"needs a value, as in {flag} VALUE"
@@ -72,9 +70,6 @@ class SettingsParser(argparse.ArgumentParser):
         if strays:
             raise RecipeError(f"{strays[0]!r} is not a flag: flags begin with --, as in --config encodec_24khz")
         return namespace
-
-    def _by_flag(self) -> dict[str, argparse.Action]:
-        return {flag: action for action in self._actions for flag in action.option_strings}
 
     def _parse_optional(self, arg_string: str) -> Any:
         if arg_string != "-h" and not arg_string.startswith("--"):
@@ -109,16 +104,11 @@ class Words(argparse.Namespace):
 
     def joined(self, later: "Words") -> "Words":
         """These words and, after them, others, whose scale takes precedence."""
-        return Words(
-            [*self.configs, *later.configs],
-            later.scale or self.scale,
-            [*self.imports, *later.imports],
-            [*self.settings, *later.settings],
-            self.dry_run or later.dry_run,
-            self.print_config or later.print_config,
-            self.compile or later.compile,
-            self.help_all or later.help_all,
-        )
+        joined = Words()
+        for name, value in vars(later).items():
+            before = getattr(self, name)
+            setattr(joined, name, [*before, *value] if isinstance(value, list) else value or before)
+        return joined
 
 
 SWITCHES = {
@@ -128,6 +118,12 @@ SWITCHES = {
     "help-all": "print every flag, and stop",
 }
 """Flags without a value, with their help."""
+
+NO_SETTINGS = ("help", *SWITCHES)
+"""Flags that take no value."""
+
+Flag = str | int | float | bool | None | type | Path | Sequence[Any] | Mapping[str, Any]
+"""A setting's value: a number, text, a part's name or class, a path, a list or mapping of these; None is null."""
 
 
 def make_parser(command: str = "fit") -> SettingsParser:
@@ -167,3 +163,52 @@ def read_words(words: Sequence[str], command: str = "fit") -> Words:
     parsed = Words()
     make_parser(command).read(words, parsed)
     return parsed
+
+
+def typed_words(flags: Mapping[str, Flag]) -> Words:
+    """Settings as a command line would give them, with their values as they are.
+
+    Args:
+        flags: values by the names that ``codeclab fit`` has for them, ``__`` for a dot; ``config`` and ``import`` take
+            a name or a list of them.
+
+    Raises:
+        RecipeError: a name of a flag without a value, an empty text, or a value that YAML cannot hold.
+    """
+    words = Words()
+    for key, value in flags.items():
+        name = key.replace("__", ".")
+        if name in NO_SETTINGS:
+            raise RecipeError(f"--{name} takes no value")
+        if isinstance(value, str) and not value:
+            raise RecipeError(f"--{name} needs a value, as in --{name} VALUE")
+        plain = _plain(name, value)
+        if name == "scale":
+            words.scale = plain
+        elif name in ("config", "import"):
+            (words.configs if name == "config" else words.imports).extend(plain if isinstance(plain, list) else [plain])
+        else:
+            words.settings.append((name, plain))
+    return words
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value as YAML would give it; an error where YAML has none such."""
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(name, item) for key, item in value.items()}
+    if isinstance(value, str | Path):
+        return str(value)
+    if isinstance(value, Sequence):
+        return [_plain(name, item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):  # NumPy's, too, which YAML could not write
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    raise RecipeError(
+        f"--{name} is {value!r}, of {type(value).__name__}; give a number, text, a part's name or class, or a list or "
+        "mapping of these"
+    )

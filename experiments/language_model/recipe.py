@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codeclab.experiments.config.files import RecipeError, language_model_path, read_yaml
+from codeclab.experiments.config.files import LANGUAGE_MODELS, RecipeError, read_yaml, yaml_path
 from codeclab.experiments.config.flags import corpus_or_text, plain
 from codeclab.experiments.config.nodes import placed
 
@@ -40,7 +40,7 @@ class LanguageModelRecipe:
         taken = [plain(name) for name, _ in settings if plain(name).removeprefix("model.") in OF_THE_CODEC]
         if taken:
             raise RecipeError(f"--{taken[0]} is the codec's and cannot be set")
-        whole: dict[str, Any] = read_yaml(language_model_path(recipe))
+        whole: dict[str, Any] = read_yaml(yaml_path(LANGUAGE_MODELS, recipe))
         for name, value in settings:
             whole = placed(whole, plain(name).split("."), corpus_or_text(name, value), name.endswith("+"))
         return cls(Path(recipe).stem, whole)

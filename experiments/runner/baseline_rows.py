@@ -31,11 +31,11 @@ from codeclab.experiments.runs.measure.stamp import Stamp
 SPLIT = "split"
 """Beside those settings, the split on which a row that is not trained is measured; the default is test."""
 
-CLIP_SETTINGS = ("valid_clips", "max_test_clips", "clip_seconds")
-"""The data settings, besides the folder, that choose the clips of a row."""
-
 MAX_LEFT_OUT = "max_left_out"
 """Beside those settings, the share of files that may be unusable; figures do not depend on it."""
+
+CLIP_SETTINGS = {f"data.{name}": name for name in ("valid_clips", "max_test_clips", "clip_seconds", MAX_LEFT_OUT)}
+"""The data settings, besides the folder, that choose the clips of a row: the argument of ``AudioData`` for each."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,6 @@ class Measurement:
     split: str
     stamp: Stamp
     folder: Path
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether it was measured before."""
-        return Stamp.read(self.folder) is not None
 
 
 def plan_measurement(job: Job) -> Measurement:
@@ -100,37 +95,25 @@ def plan_measurement(job: Job) -> Measurement:
     return Measurement(subject, rates, module, split, stamp, _folder(Path(job.runs), row, stamp))
 
 
-def measure_untrained(job: Job) -> Evaluation:
+def measure_untrained(job: Job, plan: Measurement | None = None) -> Evaluation:
     """Measure a row that has a ``codec`` or a ``baseline``, on the clips that the table's trained rows are measured on.
-
-    Args:
-        job: job of the row, as for ``plan_measurement``, whose errors are raised too.
-
-    Raises:
-        NotInstalledError: the baseline's program or models are missing (the message says how to get them).
-        RuntimeError: the baseline failed.
-    """
-    return measure_planned(job, plan_measurement(job))
-
-
-def measure_planned(job: Job, plan: Measurement) -> Evaluation:
-    """As ``measure_untrained``, of a job whose measurement is planned.
 
     Figures are kept in a folder of ``runs`` that is named by all that they depend on, and not measured again.
 
     Args:
         job: job of the row.
-        plan: its measurement, from ``plan_measurement``.
+        plan: its measurement, if it is planned; else ``plan_measurement`` plans it, and its errors are raised too.
 
     Raises:
         NotInstalledError: the baseline's program or models are missing (the message says how to get them).
         RuntimeError: the baseline failed.
     """
+    plan = plan or plan_measurement(job)
     with RunLock(Path(job.runs), plan.folder.parent.name, "measure") as lock:
         if not lock.acquire():  # another table may have the same row
             print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
             lock.acquire(wait=True)
-        if plan.is_stored:
+        if Stamp.read(plan.folder) is not None:
             return Evaluation.load(plan.folder)
         title = f"{job.row.name}, measuring"
         evaluation = evaluate_on(
@@ -175,10 +158,12 @@ def clip_settings(scale: str | None, settings: Sequence[tuple[str, Any]] = ()) -
         scale: name of the rows' scale; None is the recipes' own size.
         settings: dotted names and values, as ``Words`` has them, for every row; they go before the scale's.
     """
-    flags = dict(read_scale(scale)["flags"]) if scale else {}
-    given = {name: value for name, value in settings if _is_clips(name)}
-    flags |= {name: read_value(name, value) if isinstance(value, str) else value for name, value in given.items()}
-    return {key.removeprefix("data."): value for key, value in flags.items() if _is_clips(key)}
+    flags = (read_scale(scale)["flags"] if scale else {}) | dict(settings)
+    return {
+        CLIP_SETTINGS[name]: read_value(name, value) if isinstance(value, str) else value
+        for name, value in flags.items()
+        if name in CLIP_SETTINGS
+    }
 
 
 def _rates(row: RowSpec, spec: TableSpec, baseline: Baseline) -> list[float]:
@@ -188,10 +173,6 @@ def _rates(row: RowSpec, spec: TableSpec, baseline: Baseline) -> list[float]:
         return pick_bitrates(offered, spec.bitrates if row.bitrates is None else row.bitrates)
     named = spec.rates_of(row, [])
     return [rate for rate in named if not offered or pick_bitrates(offered, [rate])] or spec.rates_of(row, offered)
-
-
-def _is_clips(key: str) -> bool:
-    return key.startswith("data.") and key.removeprefix("data.") in (*CLIP_SETTINGS, MAX_LEFT_OUT)
 
 
 def _folder(runs: Path, row: RowSpec, stamp: Stamp) -> Path:

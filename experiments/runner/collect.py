@@ -15,7 +15,7 @@ from codeclab.codecs.bitrate import spent_bitrate
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.recipes import codec_from_settings
 from codeclab.experiments.listen import with_figures
-from codeclab.experiments.runner.baseline_rows import measure_planned, plan_measurement, untrained_columns
+from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement, untrained_columns
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Outcome
 from codeclab.experiments.runner.perform import measured
@@ -23,13 +23,7 @@ from codeclab.experiments.runner.spec import TableSpec
 
 
 def collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowResult:
-    """A row as the table prints it: its figures, or why there are none.
-
-    Args:
-        draft: the row.
-        outcomes: outcomes of its jobs, in their order.
-        spec: the table.
-    """
+    """A row as the table prints it: its figures, or why there are none; ``outcomes`` are in the order of its jobs."""
     try:
         return _collect(draft, outcomes, spec)
     except (ValueError, RuntimeError, OSError) as error:
@@ -52,7 +46,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
         origins = [Origin(job.folder.path, job.evaluation) for job in made]
     else:
         plan = plan_measurement(made[0])
-        nominal = measure_planned(made[0], plan)
+        nominal = measure_untrained(made[0], plan)
         figures = [(nominal, untrained_columns(plan.subject, spec, nominal))]
         origins = [Origin(plan.folder.parent, plan.folder)]
     measurements = [(evaluation.as_spent(), evaluation.at_spent(columns)) for evaluation, columns in figures]
@@ -60,8 +54,8 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
     seconds = [took for job in made if job.config and (took := job.folder.train_seconds) is not None]
     result = RowResult(
         row,
-        summary=summary_over_seeds(measurements),
-        codebooks=_codebooks(first),
+        summary=_summary_over_seeds(measurements),
+        codebooks=first.codebooks if len(first.codebooks) else None,
         wall_seconds=float(np.mean(seconds)) if seconds else None,
         parameters=made[0].parameters or first.info.get("parameters"),
         error=error,
@@ -83,14 +77,11 @@ def _with_listening(row: RowResult, runs: Path, measurements: Sequence[Evaluatio
     return row
 
 
-def summary_over_seeds(measurements: Sequence[tuple[Evaluation, DataFrame]]) -> DataFrame:
-    """One summary of a row's runs.
-
-    Args:
-        measurements: evaluation of each seed, and the table's columns as lines of a summary.
-    """
+def _summary_over_seeds(measurements: Sequence[tuple[Evaluation, DataFrame]]) -> DataFrame:
+    """One summary of a row's runs, from each seed's evaluation and the table's columns as lines of a summary."""
     if len(measurements) == 1:
-        return _joined([measurements[0][0].summary, measurements[0][1]])
+        evaluation, columns = measurements[0]
+        return _joined([evaluation.summary, columns])
     scores, rest = [], []
     rates = [sorted(evaluation.per_file["bitrate_kbps"].unique()) for evaluation, _ in measurements]
     # A learnt rate differs from seed to seed: the row stands at the mean.
@@ -107,10 +98,6 @@ def summary_over_seeds(measurements: Sequence[tuple[Evaluation, DataFrame]]) -> 
 def _joined(parts: Sequence[DataFrame]) -> DataFrame:
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if filled else parts[0]
-
-
-def _codebooks(evaluation: Evaluation) -> DataFrame | None:
-    return evaluation.codebooks if len(evaluation.codebooks) else None
 
 
 def _computed(row: RowSpec, codec: Codec, spec: TableSpec) -> RowResult:

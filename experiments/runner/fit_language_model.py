@@ -17,11 +17,6 @@ from codeclab.experiments.runs.folder import RunFolder
 def read_language_model(recipe: str | None, spec: TableSpec, data: str | None) -> LanguageModelRecipe | None:
     """The recipe of the language model that is trained on each row's codes, read for all of them; None without one.
 
-    Args:
-        recipe: name or path of the recipe; None trains none.
-        spec: specification of the table.
-        data: folder of audio; None is the synthetic corpus.
-
     Raises:
         RecipeError: the table does not show it, there is no such recipe, or it states no number of batches.
     """

@@ -23,8 +23,8 @@ import submitit
 from submitit.helpers import environment_variables
 
 from codeclab.codecs.wording import counted
-from codeclab.experiments.runner.cores import hold_to, threads_each
 from codeclab.experiments.runner.job import Job, Outcome
+from codeclab.experiments.runner.slots import hold_to, threads_each
 from codeclab.experiments.runner.worker import work
 from codeclab.experiments.runs.stopping import PASSED_ON, REQUEUE, Stopped, stop_request
 

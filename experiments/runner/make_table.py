@@ -19,13 +19,13 @@ from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.compute import Compute, describe_compute
-from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft, draft_row
 from codeclab.experiments.runner.job import Job, Outcome, slug
 from codeclab.experiments.runner.launcher import LocalLauncher
 from codeclab.experiments.runner.perform import is_made, perform, sweep
 from codeclab.experiments.runner.plan import describe_plan, longest_first
 from codeclab.experiments.runner.request import TableRequest
+from codeclab.experiments.runner.slots import threads_each
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.folder import RunFolder

@@ -24,7 +24,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.import_file import import_file
+from codeclab.experiments.config.own_code import import_file
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
@@ -96,12 +96,7 @@ def sweep(folder: Path) -> None:
 
 
 def train(job: Job, notes: Notes | None = None) -> None:
-    """Train a job to its end, or continue it where it stopped.
-
-    Args:
-        job: job to train.
-        notes: printer of notes on what a row leaves out of its recipe; None says nothing.
-    """
+    """Train a job to its end, or continue it where it stopped."""
     if job.is_trained:
         return
     print(f"{job.title}: training, {counted(job.steps - job.folder.steps, 'batch', 'batches')}", file=sys.stderr)
@@ -173,7 +168,7 @@ def is_made(job: Job) -> bool:
     """Whether nothing is left to do for a job."""
     if job.config is None:
         try:
-            return plan_measurement(job).is_stored
+            return Stamp.read(plan_measurement(job).folder) is not None
         except (ValueError, RuntimeError, OSError):
             return False  # making it will say what is wrong
     if not (job.is_trained and has_language_model(job)):

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from codeclab.codecs.wording import counted, duration
-from codeclab.experiments.runner.cores import threads_each
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.fit_language_model import has_language_model
 from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runner.slots import threads_each
 from codeclab.experiments.runs.disk import free_bytes
 
 ENDINGS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"))
@@ -82,12 +82,7 @@ def longest_first(drafts: Sequence[Draft]) -> list[Job]:
 
 
 def makespan(times: Iterable[float], at_a_time: int) -> float:
-    """Seconds until all jobs are done, each begun, longest first, as soon as another has ended.
-
-    Args:
-        times: durations of the jobs, in seconds.
-        at_a_time: number of jobs that run side by side.
-    """
+    """Seconds until all jobs are done, each begun, longest first, as soon as another has ended."""
     ends = [0.0] * at_a_time
     for time in sorted(times, reverse=True):
         heapq.heapreplace(ends, ends[0] + time)

@@ -11,12 +11,12 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.benchmarks.tables.table import FIGURES
-from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, table_path
+from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, yaml_path
 from codeclab.experiments.config.table_rows import rows_of
 from codeclab.experiments.runner.compute import read_compute
 from codeclab.experiments.runner.spec import TableSpec
 
-__all__ = ["TABLES", "read_table", "table_path"]
+__all__ = ["TABLES", "read_table"]
 
 OF_ROWS = {"base", "import", "template"}
 """Keys of a table that its rows are made with."""
@@ -31,7 +31,7 @@ def read_table(name: str) -> TableSpec:
     Raises:
         RecipeError: there is no such table, or its YAML lacks or mistakes something.
     """
-    path = table_path(name)
+    path = yaml_path(TABLES, name)
     content = read_yaml(path)
     unknown = set(content) - KEYS
     if unknown:
@@ -49,24 +49,9 @@ def read_table(name: str) -> TableSpec:
         compute = read_compute(content.get("compute"))
     except ValueError as error:
         raise RecipeError(f"{path}: {error}") from None
-    given = {key: value for key, value in content.items() if value is not None}
-    return TableSpec(
-        name=path.stem,
-        title=given.get("title", path.stem),
-        source=given.get("source", ""),
-        rows=made,
-        metrics=metrics,
-        bitrates=given.get("bitrates"),
-        scale=given.get("scale"),
-        sample_rate=given.get("sample_rate"),
-        columns=columns,
-        margin=margin,
-        figure=given.get("figure"),
-        notes=given.get("notes", []),
-        against=given.get("against"),
-        data=given.get("data"),
-        compute=compute,
-    )
+    given = {key: value for key, value in content.items() if value is not None and key not in OF_ROWS}
+    read = {"rows": made, "metrics": metrics, "columns": columns, "margin": margin, "compute": compute}
+    return TableSpec(**{"name": path.stem, "title": path.stem, "source": "", **given, **read})
 
 
 def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) -> None:

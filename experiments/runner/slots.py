@@ -1,13 +1,16 @@
 """Shares of this machine for trainings at the same time: a GPU each, or some of the cores."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
 import torch
 
 from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.data.cores import leave_cores, usable_cores
+
+OPENMP = "OMP_NUM_THREADS"
+OTHERS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def choose_slots(n_trainings: int, devices: str | None = None, jobs: int | None = None) -> list[str | None]:
@@ -55,12 +58,22 @@ def choose_devices(requested: str, count: int, visible: str | None) -> list[str]
 
 
 def choose_workers(requested: int | None, slots: Sequence[str | None]) -> int:
-    """Processes for ViSQOL per row: none if each row has one core, else two if there are two cores.
-
-    Args:
-        requested: number of processes; None chooses it.
-        slots: GPU of each row made at the same time, as ``choose_slots`` returns them.
-    """
+    """Processes for ViSQOL per row: as requested; else none if each row has one core, and two if there are two."""
     if requested is not None:
         return requested
     return 0 if None in slots or usable_cores() < 2 else 2
+
+
+def threads_each(at_a_time: int) -> int:
+    """Threads of each row that is made at the same time; OMP_NUM_THREADS takes precedence, if it is 1 or more."""
+    value = os.environ.get(OPENMP, "")
+    requested = int(value) if value.isdecimal() else 0
+    return requested or max(usable_cores() // at_a_time, 1)  # OpenMP ignores a 0, too
+
+
+def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
+    """Make a process started with ``environment`` compute in this number of threads, whichever library it uses."""
+    for variable in (OPENMP, *OTHERS):
+        if environment.get(variable, "").strip("0") == "":
+            environment[variable] = str(threads)
+    leave_cores(environment)

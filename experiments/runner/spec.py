@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
 from codeclab.experiments.config.scales import read_scale
-from codeclab.experiments.config.sizes import sizes_at
+from codeclab.experiments.config.table_rows import sizes_at
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runs.measure.evaluate import pick_bitrates

@@ -81,11 +81,7 @@ def time_batch(cli: CodecCLI, items: int) -> float:
     """Seconds of a training batch, without reading it; the experiment is trained a few batches.
 
     Batches of one item come first, and whole ones only where these are affordable; else it is as many times one item's
-    seconds as it has items.
-
-    Args:
-        cli: the experiment, built for one device with ``--dry-run``.
-        items: number of items in a batch, on this device.
+    seconds as it has items. ``cli`` is built for one device with ``--dry-run``.
     """
     cli.model.schedule.discriminator_warmup = 0
     cli.model.quantizer_start_frames = 0  # k-means over many batches is done once in a run, not in each batch

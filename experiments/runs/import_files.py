@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from codeclab.experiments.config.import_file import import_file
+from codeclab.experiments.config.own_code import import_file
 
 
 def import_files(files: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_imports, add_max_left_out, add_split, add_workers
+from codeclab.experiments.cli.options.shared import add_measuring, add_split
 from codeclab.experiments.config.part_names import baseline_names
 
 METRICS = ["mel_distance", "stft_distance", "si_snr"]
@@ -31,11 +31,6 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="HZ",
         help="sample rate of the originals (default: the highest of the codecs)",
     )
-    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
-    parser.add_argument("--seconds", type=float, metavar="S", help="clips are cut to this length (default: 10)")
-    add_workers(parser)
-    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda if available)")
-    add_max_left_out(parser)
-    add_imports(parser)
+    add_measuring(parser, seconds="10")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")
     return parser

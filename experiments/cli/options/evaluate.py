@@ -3,7 +3,7 @@
 import argparse
 
 from codeclab.benchmarks.metrics.registry import METRICS
-from codeclab.experiments.cli.options.shared import add_imports, add_max_left_out, add_split, add_workers, run_name
+from codeclab.experiments.cli.options.shared import add_measuring, add_split, run_name
 from codeclab.experiments.config.part_names import baseline_names
 
 DEFAULT_METRICS = ["visqol_audio", "mel_distance", "stft_distance", "si_snr", "bitrate_efficiency", "codebook_usage"]
@@ -49,11 +49,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="measure kbps with each of the codec's entropy coders (codeclab fit-lm); without --metrics, only these",
     )
     parser.add_argument("--language-model", metavar="FOLDER", help="fit-lm's --output (default: in the codec's folder)")
-    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
-    parser.add_argument("--seconds", type=float, metavar="S", help="clips are cut to this length (default: the run's)")
-    add_workers(parser)
-    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda if available)")
-    add_max_left_out(parser)
-    add_imports(parser)
+    add_measuring(parser, seconds="the run's")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="default: RUN/evaluation, or evaluations/NAME")
     return parser

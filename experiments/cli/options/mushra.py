@@ -4,10 +4,6 @@ import argparse
 
 from codeclab.experiments.cli.options.shared import add_imports, add_split, run_name
 
-DEFAULT = "mushra"
-
-PORT = 8750
-
 SCALES = {"0-100": 0, "1-100": 1}
 """The lowest rating of each scale."""
 
@@ -28,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_prepare(steps.add_parser("prepare", help="make the test", description="Make a listening test of runs."))
     serve = steps.add_parser("serve", help="serve the page and collect ratings", description="Serve a test.")
     serve.add_argument("folder", metavar="DIR", help="what `prepare` wrote")
-    serve.add_argument("--port", type=int, default=PORT, metavar="N", help=f"port (default: {PORT}; 0: any free port)")
+    serve.add_argument("--port", type=int, default=8750, metavar="N", help="port (default: 8750; 0: any free port)")
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only; 0.0.0.0: the network)"
     )
@@ -57,7 +53,7 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
         help="a run's folder, a folder written by `codeclab table` (all its rows), what Codec.from_pretrained reads (a "
         "folder, a file, a hub id), transformers:NAME_OR_FOLDER, or FILE.py with encode and decode",
     )
-    parser.add_argument("-o", "--output", metavar="DIR", default=DEFAULT, help=f"where to write (default: {DEFAULT})")
+    parser.add_argument("-o", "--output", metavar="DIR", default="mushra", help="where to write (default: mushra)")
     parser.add_argument(
         "--baseline",
         dest="baselines",

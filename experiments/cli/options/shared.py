@@ -1,11 +1,15 @@
-"""Options that several commands have."""
+"""Options that several commands have, and those of measuring as settings."""
 
 import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from codeclab.codecs.io.box import BOX
 from codeclab.codecs.io.missing import located
 from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.runs.measure.settings import MeasuringSettings
 
 MOST_WORKERS = 8
 """Processes for ViSQOL beyond which coding and the other metrics are what takes the time."""
@@ -18,8 +22,10 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_workers(parser: argparse.ArgumentParser) -> None:
-    """Add ``--workers`` of commands that measure."""
+def add_measuring(parser: argparse.ArgumentParser, seconds: str) -> None:
+    """Add how many clips are measured, how and where; ``seconds`` is the help's default of ``--seconds``."""
+    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips, balanced over the domains")
+    parser.add_argument("--seconds", type=float, metavar="S", help=f"clips are cut to this length (default: {seconds})")
     parser.add_argument(
         "--workers",
         type=int,
@@ -27,6 +33,32 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"processes for ViSQOL (default: one per core, at most {MOST_WORKERS})",
     )
+    parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda if available)")
+    # Under its name in `codeclab fit`.
+    parser.add_argument(
+        "--data.max_left_out",
+        dest="max_left_out",
+        type=float,
+        metavar="SHARE",
+        help="largest share of unusable files (default: 0.05)",
+    )
+    add_imports(parser)
+
+
+def measuring_settings(options: argparse.Namespace, metrics: Sequence[str]) -> MeasuringSettings:
+    """The settings out of a command's options, for the metrics requested; dropped ones are printed on standard error.
+
+    Raises:
+        ValueError: a metric is unknown; the message lists the known ones.
+    """
+    # It imports torch, which --help does without.
+    from codeclab.experiments.runs.measure.choose_metrics import choose_metrics
+
+    chosen, notes = choose_metrics(metrics)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    names = {field.name for field in fields(MeasuringSettings)} - {"metrics"}
+    return MeasuringSettings(chosen, **{name: value for name, value in vars(options).items() if name in names})
 
 
 def run_name(word: str) -> str:
@@ -35,24 +67,8 @@ def run_name(word: str) -> str:
 
 
 def add_split(parser: argparse.ArgumentParser, text: str) -> None:
-    """Add ``--split``.
-
-    Args:
-        parser: parser of the command.
-        text: help text of the flag.
-    """
+    """Add ``--split`` with a help text."""
     parser.add_argument("--split", choices=("train", "valid", "test", "all"), help=text)
-
-
-def add_max_left_out(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data.max_left_out``, under its name in ``codeclab fit``."""
-    parser.add_argument(
-        "--data.max_left_out",
-        dest="max_left_out",
-        type=float,
-        metavar="SHARE",
-        help="largest share of unusable files (default: 0.05)",
-    )
 
 
 def add_codec(parser: argparse.ArgumentParser) -> None:

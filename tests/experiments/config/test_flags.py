@@ -9,8 +9,8 @@ import yaml
 
 from codeclab.experiments.config.files import RECIPES, RecipeError
 from codeclab.experiments.config.flags import Request, read_request
-from codeclab.experiments.config.import_file import import_file
 from codeclab.experiments.config.messages import explain, shorten
+from codeclab.experiments.config.own_code import import_file
 from codeclab.experiments.config.parts import LINKED, all_slots, find_part, subclasses
 from codeclab.experiments.config.words import make_parser, read_words
 from codeclab.experiments.train.losses.waveform import WaveformL1

@@ -15,7 +15,7 @@ import yaml
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.import_file import import_file
+from codeclab.experiments.config.own_code import import_file
 from codeclab.experiments.runs.build import build
 
 OWN = """

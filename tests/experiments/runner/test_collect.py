@@ -8,7 +8,7 @@ import yaml
 
 from codeclab.benchmarks.tables.grid import main_grid
 from codeclab.benchmarks.tables.table import Table
-from codeclab.experiments.config.files import recipe_path
+from codeclab.experiments.config.files import RECIPES
 from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.draft import draft_row
 from codeclab.experiments.runner.read import read_table
@@ -28,7 +28,7 @@ def test_a_row_of_a_codec_with_segments_has_its_true_kbps_beside_the_papers_figu
 
 def test_a_recipe_that_changes_after_the_draft_changes_no_row(tmp_path: Path) -> None:
     recipe, table = tmp_path / "mine.yaml", tmp_path / "table.yaml"
-    shutil.copy(recipe_path("encodec_24khz"), recipe)
+    shutil.copy(RECIPES / "encodec_24khz.yaml", recipe)
     rows = [{"name": "built", "recipe": str(recipe), "bitrates": [1.5]}, {"name": "none", "recipe": "nowhere.yaml"}]
     table.write_text(yaml.safe_dump({"title": "t", "source": "s", "columns": ["stride"], "rows": rows}))
     spec = read_table(str(table))

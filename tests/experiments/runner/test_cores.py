@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from codeclab.experiments.runner.cores import hold_to, threads_each
+from codeclab.experiments.runner.slots import hold_to, threads_each
 
 
 @pytest.mark.parametrize(("value", "threads"), [(None, 4), ("", 4), ("0", 4), ("many", 4), ("3", 3)])

@@ -2,8 +2,8 @@
 
 import pytest
 
+from codeclab.experiments.cli.listing import recipe_summary, row_summary
 from codeclab.experiments.config.files import RECIPES, names
-from codeclab.experiments.config.summaries import recipe_summary, row_summary
 
 
 def test_each_recipe_has_a_sentence_and_its_figures() -> None:
