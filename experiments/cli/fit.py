@@ -11,7 +11,7 @@ from codeclab.experiments.config.parts import all_slots, find_part
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.data.readers import ReaderDiedError
 from codeclab.experiments.runs.build import build_typed, make_parser
-from codeclab.experiments.runs.non_finite import is_non_finite
+from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -36,7 +36,7 @@ def run(command: str, argv: list[str]) -> int:
     except (ValueError, MisconfigurationException) as error:
         return failed(command, error)
     except (OSError, RuntimeError) as error:
-        if is_non_finite(error):
+        if isinstance(error, NonFiniteLossError):  # which is reported
             return 1
         if not isinstance(error, OSError | ReaderDiedError):
             raise

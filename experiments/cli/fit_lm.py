@@ -11,8 +11,8 @@ from codeclab.experiments.cli.options.fit_lm import make_parser
 from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runs.import_files import import_files
-from codeclab.experiments.runs.non_finite import is_non_finite
 from codeclab.experiments.runs.training_data import corpus_of
+from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -30,7 +30,7 @@ def run(command: str, argv: list[str]) -> int:
     except (ValueError, OSError, MisconfigurationException) as error:
         return failed("fit-lm", error)
     except RuntimeError as error:
-        if not is_non_finite(error):
+        if not isinstance(error, NonFiniteLossError):
             raise
         return failed("fit-lm", f"stopped: {error}; the same command continues from the last checkpoint", 1)
     return 0

@@ -119,12 +119,10 @@ class CodecCLI(RunCLI):
             self.datamodule, self.model = self.config_init["data"], self.config_init["model"]
             keep_splits(self.datamodule, self.folder)
             self.trainer = self.instantiate_trainer()
-        except RecipeError:
-            raise
-        except RateError as error:
-            raise RecipeError(f"{error}{rate_advice(self.config.model, self.request.swapped)}") from error
         except ValueError as error:
-            raise RecipeError(str(error)) from error
+            of_rates = isinstance(error, RateError)
+            advice = rate_advice(self.config.model, self.request.swapped) if of_rates else ""
+            raise RecipeError(f"{error}{advice}") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
@@ -135,12 +133,11 @@ class CodecCLI(RunCLI):
         steps = settings.max_steps
         every = min(int(settings.val_check_interval or steps), steps) if steps > 0 else 1
         logs = TrainingLogs()
-        # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
-        callbacks: list[Any] = [logs, Validation()]
-        callbacks.append(RunProgress(self.folder, logs if self.config.losses == "all" else None))
-        callbacks.append(CountLeftOut(self.folder.path.name, self.folder.path if fits else None))
+        progress = RunProgress(self.folder, logs if self.config.losses == "all" else None)
+        left_out = CountLeftOut(self.folder.path.name, self.folder.path if fits else None)
         own = self.config_init["trainer"].callbacks or []
-        callbacks += own if isinstance(own, list) else [own]
+        # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
+        callbacks = [logs, Validation(), progress, left_out, *(own if isinstance(own, list) else [own])]
         if fits:
             callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
             # Last, because it may end the training: by then the others have done what a batch or a validation is due.
@@ -202,10 +199,8 @@ class CodecCLI(RunCLI):
         """
         try:
             self._execute()
-        except NonFiniteLossError:
-            raise
         except RuntimeError as error:  # torch raises one wherever the program is when a loader's process dies
-            if self.datamodule.readers.died:
+            if self.datamodule.readers.died and not isinstance(error, NonFiniteLossError):
                 raise ReaderDiedError(self.datamodule.readers.died) from error
             raise
 
@@ -233,12 +228,17 @@ class CodecCLI(RunCLI):
             end_workers()
 
 
-def build(command: str, argv: list[str], label: str | None = None, notes: Notes | None = None) -> CodecCLI:
+def build(command: str, argv: list[str]) -> CodecCLI:
+    """As ``build_typed``, of a command's arguments."""
+    return build_typed(command, read_words(argv))
+
+
+def build_typed(command: str, words: Words, label: str | None = None, notes: Notes | None = None) -> CodecCLI:
     """Everything a command needs, built and checked.
 
     Args:
         command: ``fit``, ``validate`` or ``test``.
-        argv: arguments of the command.
+        words: arguments of the command, parsed.
         label: beginning of a derived run name; None takes the recipe's and the scale's names.
         notes: printer of notes on what is left out; None says each thing once.
 
@@ -246,11 +246,6 @@ def build(command: str, argv: list[str], label: str | None = None, notes: Notes 
         RecipeError: a part, argument, recipe or scale that does not exist or cannot work.
         RunFolderError: the run's folder holds another experiment.
     """
-    return build_typed(command, read_words(argv), label, notes)
-
-
-def build_typed(command: str, words: Words, label: str | None = None, notes: Notes | None = None) -> CodecCLI:
-    """As ``build``, of words that were parsed."""
     request = read_request(words)
     request.label = label
     notes = notes or Notes()

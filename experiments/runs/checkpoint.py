@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -90,7 +90,7 @@ class RunCheckpoint(Callback):
         self.best_score = state_dict["best_score"]
         self.validation_due = bool(state_dict.get(VALIDATION_DUE, False))
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validate first, if the run stopped during or before a validation."""
         # It looks for a loader with a state; ours begins at the checkpoint's batch instead.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
@@ -104,7 +104,7 @@ class RunCheckpoint(Callback):
             # Where nothing but this was left, the run was let begin by one batch more.
             trainer.fit_loop.epoch_loop.max_steps = self.steps or trainer.max_steps
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Save ``last.ckpt`` when it is due, and stop if a signal requested it."""
         step = trainer.global_step
         # Agreed among all processes after every batch: a signal and the clock may differ between them, and saving is
@@ -121,16 +121,14 @@ class RunCheckpoint(Callback):
         if stops:
             self._stop(trainer)
 
-    def on_validation_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any
-    ) -> None:
+    def on_validation_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Stop if a signal requested it; the training is saved before a validation begins."""
         if trainer.state.fn == "fit" and self._any(trainer, stop_request().number is not None):
             if self.saved_at != trainer.global_step:
                 self._save_last(trainer, must=True)
             self._stop(trainer)
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save ``best.ckpt`` and the codec when the monitored metric is the best so far; then ``last.ckpt``.
 
         Last comes after the measurement: a run killed between the two repeats both, and no score is lost.
@@ -144,7 +142,7 @@ class RunCheckpoint(Callback):
         if trainer.global_step < trainer.max_steps:
             self._save_last(trainer)
 
-    def score(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> float | None:
+    def score(self, trainer: Trainer, pl_module: LightningModule) -> float | None:
         """The score of the last validation, higher is better; None if it measured nothing."""
         name = experiment_of(pl_module).monitored
         value = trainer.callback_metrics.get(f"valid/{name}")
@@ -152,7 +150,7 @@ class RunCheckpoint(Callback):
             return None
         return float(value) if METRICS[name].higher_is_better else -float(value)
 
-    def _keep_best(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, score: float) -> None:
+    def _keep_best(self, trainer: Trainer, pl_module: LightningModule, score: float) -> None:
         before, self.best_score = self.best_score, score  # before saving: the checkpoint holds it
         try:
             # The codec after the checkpoint: a kill between the two leaves last.ckpt of before this validation, which
@@ -164,7 +162,7 @@ class RunCheckpoint(Callback):
             self.best_score = before
             self._report_unwritten(self.folder.best, error)
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the final state; the codec folder holds the best codec, or the last where nothing was validated.
 
         The state comes last: a run killed between the two repeats its end, and no codec is missing or of fewer batches.
@@ -177,9 +175,7 @@ class RunCheckpoint(Callback):
             self.save_unvalidated(pl_module)
         self._save_last(trainer, must=True)
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep what was trained before a fault between two batches, in the data or in validation."""
         # In a batch, one player may have learned and the other not. With several processes, saving is collective, and
         # only this one may have failed.
@@ -190,7 +186,7 @@ class RunCheckpoint(Callback):
         if 0 < trainer.global_step != self.saved_at and self._save_last(trainer):
             print(f"{self.folder.path.name}: saved after batch {trainer.global_step:,}", file=sys.stderr)
 
-    def _stop(self, trainer: lightning.Trainer) -> None:
+    def _stop(self, trainer: Trainer) -> None:
         number, step = self._number(trainer), trainer.global_step
         # Only now, when the state is written: Slurm may start the job anew at once.
         if trainer.is_global_zero:
@@ -204,7 +200,7 @@ class RunCheckpoint(Callback):
         raise stopped
 
     @staticmethod
-    def _number(trainer: lightning.Trainer) -> int:
+    def _number(trainer: Trainer) -> int:
         """The signal, whichever process received it: all processes end together."""
         own = stop_request().number or 0
         if trainer.world_size == 1:
@@ -213,13 +209,13 @@ class RunCheckpoint(Callback):
         return int(trainer.strategy.reduce(received, reduce_op="max"))
 
     @staticmethod
-    def _any(trainer: lightning.Trainer, condition: bool) -> bool:
+    def _any(trainer: Trainer, condition: bool) -> bool:
         """Whether it is true on any process, so that all do the same."""
         if trainer.world_size == 1:
             return condition
         return bool(trainer.strategy.reduce_boolean_decision(condition, all=False))
 
-    def _save_last(self, trainer: lightning.Trainer, must: bool = False) -> bool:
+    def _save_last(self, trainer: Trainer, must: bool = False) -> bool:
         """Write ``last.ckpt``.
 
         Args:
@@ -259,7 +255,7 @@ class RunCheckpoint(Callback):
             f"The last one is of batch {self.folder.steps:,}: with room for it, the same command continues from there"
         )
 
-    def save_unvalidated(self, pl_module: lightning.LightningModule) -> None:
+    def save_unvalidated(self, pl_module: LightningModule) -> None:
         """Save the model of the last batch of a run that validated nothing."""
         experiment = experiment_of(pl_module)
         # Nothing has measured a learnt rate yet.
@@ -267,13 +263,13 @@ class RunCheckpoint(Callback):
             experiment.measure_rate("train")
         self.save_model(pl_module)
 
-    def save_model(self, pl_module: lightning.LightningModule) -> None:
+    def save_model(self, pl_module: LightningModule) -> None:
         """Save what the run is for: its codec."""
         with torch.no_grad():
             experiment_of(pl_module).deployed_codec.save(self.folder.codec)
 
 
-def _settle(module: lightning.LightningModule) -> None:
+def _settle(module: LightningModule) -> None:
     """Check the last batch, where its numbers are read late, before anything of it is kept."""
     if isinstance(module, CodecExperiment):
         module.settle()

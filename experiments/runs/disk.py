@@ -14,12 +14,7 @@ def free_bytes(path: Path) -> int:
 
 
 def why_unwritten(path: Path, error: Exception) -> str:
-    """Why ``path`` cannot be written, in a few words.
-
-    Args:
-        path: the file or folder.
-        error: exception that was raised.
-    """
+    """Why a file or folder cannot be written, in a few words."""
     if free_bytes(path) < LEAST_FREE:
         return "the disk is full"
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from codeclab.codecs.io.parts import ROLES
 from codeclab.codecs.receptive_field import receptive_field
 from codeclab.codecs.wording import counted, duration
 from codeclab.discriminators.ensemble import Ensemble
@@ -72,22 +73,12 @@ def measure_item(model: CodecExperiment, audio: Tensor, batch: int = 0) -> tuple
 
 
 def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
-    """The plan of a run, as lines of text.
-
-    Args:
-        model: the experiment, built.
-        data: audio to train on, built.
-        max_steps: batches to train.
-    """
+    """The plan of a run of ``max_steps`` batches, as lines of text."""
     data.check()
     codec = model.codec
     reach = receptive_field(codec)
     lines = ["parts"]
-    parts: list[tuple[str, nn.Module]] = [
-        ("encoder", codec.encoder),
-        ("quantizer", codec.quantizer),
-        ("decoder", codec.decoder),
-    ]
+    parts: list[tuple[str, nn.Module]] = [(role, getattr(codec, role)) for role in ROLES]
     first = model.discriminators[0] if model.discriminators else None
     if isinstance(first, Ensemble):
         parts += [(f"discriminator {i}", discriminator) for i, discriminator in enumerate(first.discriminators)]
@@ -113,8 +104,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
         f"{model.update_order}{joining}"
     )
     samples = round(data.seconds * codec.sample_rate)
-    generator = torch.Generator().manual_seed(0)
-    audio = 0.1 * torch.randn(1, codec.channels, samples, generator=generator)
+    audio = 0.1 * torch.randn(1, codec.channels, samples, generator=torch.Generator().manual_seed(0))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     audio = audio.to(device)

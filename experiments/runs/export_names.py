@@ -3,9 +3,7 @@
 from codeclab.codecs.engines.names import SUFFIXES, exported_files
 
 CONFIG = "config.json"
-
 TENSORS = "model.safetensors"
-
 PREPROCESSOR = "preprocessor_config.json"
 
 GRAPHS: dict[str, tuple[str, ...]] = {form: exported_files(form) for form in SUFFIXES}

@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.config.moved import moved
 from codeclab.experiments.config.own_code import FOLDER
 
@@ -30,6 +31,9 @@ MACHINE_KEYS = (
 
 ADDED = ("window_lengths",)
 """Arguments that parts got later: without a value, a run is the same as before them."""
+
+DIGITS = 8
+"""Length of the hash in the name of a run, or of figures that are moved aside."""
 
 CHECKPOINT_STATE = "RunCheckpoint"
 """Key under which a checkpoint stores the state of the callback that wrote it."""
@@ -69,10 +73,14 @@ def experiment_settings(config: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def digest(content: Any) -> str:
+    """``DIGITS`` characters that differ if anything differs, for the name of a file or folder."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:DIGITS]
+
+
 def derived_name(recipe: str, config: dict[str, Any]) -> str:
     """A name made of the recipe's name and a hash of the resolved config; it does not depend on the time."""
-    text = json.dumps(experiment_settings(config), sort_keys=True, default=str)
-    return f"{recipe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{recipe}-{digest(experiment_settings(config))}"
 
 
 class RunFolder:
@@ -103,18 +111,18 @@ class RunFolder:
     @property
     def steps(self) -> int:
         """Batches trained up to the last checkpoint."""
-        if not self.last.is_file():
-            return 0
-        # Mapped, so that of a large checkpoint only this number is read.
-        return int(torch.load(self.last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        return int(self._last_state["global_step"]) if self.last.is_file() else 0
 
     @property
     def validation_due(self) -> bool:
         """Whether the last checkpoint was written before a validation that was not finished."""
-        if not self.last.is_file():
-            return False
-        callbacks = torch.load(self.last, map_location="cpu", weights_only=True, mmap=True).get("callbacks", {})
+        callbacks = self._last_state.get("callbacks", {})
         return bool(callbacks.get(CHECKPOINT_STATE, {}).get(VALIDATION_DUE, False))
+
+    @property
+    def _last_state(self) -> dict[str, Any]:
+        # Mapped, so that of a large checkpoint only the numbers that are asked for are read.
+        return torch.load(self.last, map_location="cpu", weights_only=True, mmap=True) if self.last.is_file() else {}
 
     @property
     def train_seconds(self) -> float | None:
@@ -155,22 +163,18 @@ class RunFolder:
         return lines
 
     def refuse_differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> None:
-        """Refuse to continue another experiment.
-
-        Args:
-            config: the resolved config.
-            defaults: defaults of the classes' arguments, by flat key.
+        """Refuse to continue another experiment; arguments are those of ``differences``.
 
         Raises:
             RunFolderError: the folder holds a run with other settings; the message lists the differences.
         """
-        differences = self.differences(config, defaults)
-        if differences:
+        if differences := self.differences(config, defaults):
             listed = "\n".join(differences)
-            raise RunFolderError(
+            message = (
                 f"{self.path} holds a run with other settings:\n{listed}\n"
                 "Repeat the run's own command to continue it, or choose another --name."
             )
+            raise RunFolderError(shorten(message))
 
     def open(self, config: dict[str, Any]) -> Path | None:
         """Start or continue the run; returns the checkpoint to continue from, None at the start."""

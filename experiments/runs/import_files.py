@@ -8,9 +8,6 @@ from codeclab.experiments.config.own_code import import_file
 def import_files(files: Sequence[str]) -> None:
     """Import the user's own parts from Python files.
 
-    Args:
-        files: paths of the files.
-
     Raises:
         RecipeError: a file is missing, is not a Python file, or fails to import.
     """

@@ -93,10 +93,7 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | 
 
 
 def read_source(name: str) -> Source:
-    """Read a codec, and a run's discriminators.
-
-    Args:
-        name: a run's folder, or anything ``Codec.from_pretrained`` reads.
+    """Read a codec, and the discriminators where it is a run's.
 
     Raises:
         RecipeError: it cannot be read; the message says why.
@@ -197,8 +194,7 @@ def _take_discriminators(source: Source, model: CodecExperiment, settings: dict[
         return "there are no discriminators"
     if not source.discriminators:
         return "discriminators: fresh, it has none"
-    why = _why_not(source, model, flatten(settings))
-    if why:
+    if why := _why_not(source, model, flatten(settings)):
         return f"discriminators: fresh, its own do not fit ({why})"
     model.discriminators.load_state_dict(source.discriminators)
     return "discriminators: its own"
@@ -220,13 +216,7 @@ def _why_not(source: Source, model: CodecExperiment, settings: dict[str, Any]) -
 
 
 def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple[str, Any, Any]]:
-    """Settings in which two codecs differ: (name, there, here); for a different part, only its name.
-
-    Args:
-        theirs: codec that the weights come from.
-        ours: codec that is built here.
-        roles: the parts that are taken, and so compared.
-    """
+    """Settings in which two codecs differ in parts: (name, there, here); for a different part, only its name."""
     before, now = config_of(theirs), config_of(ours)
     differing = [(name, before[name], now[name]) for name in COMPARED if before[name] != now[name]]
     for role in roles:

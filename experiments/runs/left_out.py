@@ -12,9 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from codeclab.codecs.io.files import write_atomically
-from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.left_out import LeftOut
-from codeclab.experiments.data.recording import Corpus
 
 NAME = "left_out.json"
 """File in a run's folder that stores them."""
@@ -29,20 +27,9 @@ def read_left_out(folder: Path) -> LeftOut:
     return _from_record(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
 
 
-def note_left_out(info: dict[str, Any], corpus: Corpus, clips: Clips) -> None:
-    """Store in an evaluation's ``info`` the files that it left out, after its clips were read."""
-    info[INFO] = _as_record(LeftOut.of(corpus, clips.left_out, clips.shorter))
-
-
-def note_both(info: dict[str, Any], before: dict[str, Any], later: dict[str, Any]) -> None:
-    """Store in an evaluation's ``info`` the files that either of the two left out of which it is the sum.
-
-    Args:
-        info: ``info`` of the sum.
-        before: ``info`` of the one.
-        later: ``info`` of the other.
-    """
-    info[INFO] = _as_record(noted(before).joined(noted(later)))
+def note_left_out(info: dict[str, Any], left_out: LeftOut) -> None:
+    """Store in an evaluation's ``info`` the files that it left out."""
+    info[INFO] = _as_record(left_out)
 
 
 def noted(info: dict[str, Any]) -> LeftOut:
@@ -127,6 +114,5 @@ class CountLeftOut(Callback):
             return
         left_out = LeftOut.of(corpus, self.reasons, self.shorter)
         if self.folder is not None:
-            text = json.dumps(_as_record(left_out), indent=2, ensure_ascii=False)
-            write_atomically(self.folder / NAME, text + "\n")
+            write_atomically(self.folder / NAME, json.dumps(_as_record(left_out), indent=2, ensure_ascii=False) + "\n")
         say_left_out(self.name, left_out)

@@ -5,10 +5,7 @@ from codeclab.experiments.config.files import RecipeError
 
 
 def load_codec(name: str) -> Codec:
-    """A codec by the name that the user gave.
-
-    Args:
-        name: path, name or hub id, as ``Codec.from_pretrained`` takes it.
+    """A codec by the path, name or hub id that the user gave.
 
     Raises:
         RecipeError: there is none of that name; the message says what can be given.

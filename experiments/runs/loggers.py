@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import lightning
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -42,14 +42,15 @@ class MetricsCSV(Logger):
     def _open(self, start: int, validates: bool = False) -> None:
         """Cut the rows after a step, and be ready to append."""
         rows: list[dict[str, str]] = []
+        columns = self.columns
         if self.path.is_file():
             with self.path.open(newline="") as file:
                 reader = csv.DictReader(file)
-                self.columns = list(reader.fieldnames or ["step"])
+                columns = list(reader.fieldnames or ["step"])
                 rows = [row for row in reader if (row["step"] or "").isdigit() and int(row["step"]) <= start]
             if validates:
                 rows = [row for row in rows if int(row["step"]) < start or not _is_validation(row)]
-        self._rewrite(rows)
+        self._rewrite(rows, columns)
         self._is_open = True
 
     @property
@@ -67,10 +68,9 @@ class MetricsCSV(Logger):
         """The folder of the file."""
         return str(self.path.parent)
 
-    def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        lines = [",".join(self.columns)]
-        lines += [",".join(row.get(column) or "" for column in self.columns) for row in rows]
-        write_atomically(self.path, "\n".join(lines) + "\n")
+    def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
+        write_atomically(self.path, ",".join(columns) + "\n" + _lines(rows, columns))
+        self.columns = columns
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -99,18 +99,12 @@ class MetricsCSV(Logger):
         if new:
             with self.path.open(newline="") as file:
                 rows = list(csv.DictReader(file))
-            before, self.columns = self.columns, [*self.columns, *new]
-            try:
-                self._rewrite([*rows, *self._waiting])
-            except OSError:
-                self.columns = before
-                raise
+            self._rewrite([*rows, *self._waiting], [*self.columns, *new])
             return
         size = self.path.stat().st_size
-        lines = [",".join(row.get(column, "") for column in self.columns) for row in self._waiting]
         try:
             with self.path.open("a") as file:
-                file.write("\n".join(lines) + "\n")
+                file.write(_lines(self._waiting, self.columns))
         except OSError:
             os.truncate(self.path, size)  # of a row that went in half, nothing stays
             raise
@@ -118,6 +112,10 @@ class MetricsCSV(Logger):
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The config is in ``config.yaml``."""
+
+
+def _lines(rows: list[dict[str, str]], columns: list[str]) -> str:
+    return "".join(",".join(row.get(column) or "" for column in columns) + "\n" for row in rows)
 
 
 def _is_validation(row: Mapping[str, str]) -> bool:
@@ -134,7 +132,7 @@ class SaveMetrics(Callback):
     def __init__(self, folder: Path | str) -> None:
         self.path = RunFolder(Path(folder)).metrics
 
-    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Add the logger."""
         if stage == "fit" and not any(isinstance(logger, MetricsCSV) for logger in trainer.loggers):
             self.path.parent.mkdir(parents=True, exist_ok=True)

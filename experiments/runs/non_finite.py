@@ -8,11 +8,6 @@ from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 
 
-def is_non_finite(error: BaseException) -> bool:
-    """Whether a training ended by a loss that is not finite; that of a codec has reported it."""
-    return isinstance(error, NonFiniteLossError)
-
-
 def report_non_finite(error: NonFiniteLossError, folder: RunFolder) -> str:
     """Save the batch in the run's folder and say what to do; of several processes, one prints."""
     rank = getattr(rank_zero_only, "rank", 0)

@@ -47,12 +47,6 @@ def has_fast_bf16() -> bool:
 
 
 def note_precision(command: str, precision: str, device: str) -> None:
-    """Print on standard error that this processor emulates the precision, where it does.
-
-    Args:
-        command: name of the command that codes.
-        precision: precision of the networks, ``f32`` or ``bf16``.
-        device: device of the networks.
-    """
+    """Print on standard error that this processor emulates a precision (``f32``, ``bf16``), where it does."""
     if precision == "bf16" and device == "cpu" and not has_fast_bf16():
         print(f"codeclab {command}: this processor emulates bfloat16; --precision f32 is faster on it", file=sys.stderr)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-import lightning
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console, RenderableType
 from rich.progress import Progress
@@ -29,11 +29,6 @@ class TrainingBar(Progress):
         for task in self.tasks:
             if task.fields["figures"]:
                 yield Text(task.fields["figures"])
-
-
-def training_bar() -> Progress:
-    """The bar of a training run; drawn only in a terminal, on standard error."""
-    return TrainingBar(*bar_columns(), console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 FIRST_LINE = 10
@@ -60,7 +55,7 @@ class RunProgress(Callback):
         self.clock = clock
         self.name = folder.path.name
         self.seconds = 0.0
-        self.bar = training_bar()
+        self.bar = TrainingBar(*bar_columns(), console=Console(stderr=True), disable=not sys.stderr.isatty())
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback: seconds of training so far."""
@@ -70,7 +65,7 @@ class RunProgress(Callback):
         """Restore what ``state_dict`` kept."""
         self.seconds = state_dict["seconds"]
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
         self.began, self.first = self.clock(), trainer.global_step
         self._said = self.began
@@ -81,7 +76,7 @@ class RunProgress(Callback):
             if self.first:
                 print(f"{self.name}: continuing after batch {self.first}", file=sys.stderr, flush=True)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Move the bar, or write a line: after ten batches, then every two minutes, and after the last."""
         if not trainer.is_global_zero:
             return
@@ -99,14 +94,14 @@ class RunProgress(Callback):
         elif done == 1:  # the first batch has what is done once: k-means, compilation, first touches of memory
             self._paced = self._timed = now, step
 
-    def _figures(self, trainer: lightning.Trainer) -> list[str]:
+    def _figures(self, trainer: Trainer) -> list[str]:
         values = {name: float(value) for name, value in trainer.progress_bar_metrics.items()}
         if self.logs is not None:
             losses = {key[6:]: value for key, value in self.logs.latest.items() if key.startswith("train/")}
             values = losses | {name: value for name, value in values.items() if "/" in name}
         return [f"{name} {value:.3g}" for name, value in values.items()]
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the bar, and write how long training took."""
         self.bar.stop()
         if trainer.is_global_zero and self.folder.path.is_dir():
@@ -114,7 +109,7 @@ class RunProgress(Callback):
             with suppress(OSError):  # a disk that is full ends no training for this
                 write_atomically(self.folder.timing, json.dumps(timing))
 
-    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Close the bar."""
         self.bar.stop()
 

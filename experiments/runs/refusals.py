@@ -20,12 +20,7 @@ SPLITS = {"fit": "train", "validate": "valid", "test": "test"}
 
 
 def rate_advice(model: Namespace, swapped: set[str]) -> str:
-    """Flags for a quantizer that learns its own bitrate, as the end of a message; empty if none apply.
-
-    Args:
-        model: the parsed model section.
-        swapped: slots whose part is not the recipe's.
-    """
+    """Flags for a quantizer that learns its own bitrate, as the end of a message; empty if none apply."""
     if "model.quantizer" not in swapped:
         return ""
     single = {"bitrates": None, "bitrate": None, "ensemble_per_bandwidth": False}
@@ -36,13 +31,8 @@ def rate_advice(model: Namespace, swapped: set[str]) -> str:
     return f". If {name} learns its own bitrate, add {' '.join(flags)}" if flags else ""
 
 
-def check_metrics(names: Sequence[str]) -> None:
-    """Refuse metrics that a validation could not compute.
-
-    Raises:
-        RecipeError: one that is unknown, of a whole test set, or whose package or weights are missing; the message says
-            how to get them.
-    """
+def _check_metrics(names: Sequence[str]) -> None:
+    """Refuse metrics that are unknown, or of a whole test set, or whose package or weights are missing."""
     where = f"--model.validation_metrics [{', '.join(names)}]"
     try:
         whole = [metric.name for metric in metrics_named(names) if not metric.per_file]
@@ -71,7 +61,7 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
     """
     if command == "fit":
         _check_training(config)
-    check_metrics(model.validation_metrics)
+    _check_metrics(model.validation_metrics)
     codec = model.codec
     for part in (codec.encoder, codec.quantizer, codec.decoder):
         arguments_of(part)  # what cannot be saved is refused before it is trained

@@ -1,25 +1,39 @@
 """LightningCLI around a run's folder: what commands that train have in common."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
-from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
+from codeclab.experiments.runs.folder import RunFolder, class_defaults
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import say
-from codeclab.experiments.runs.slurm_shell import cluster_plugins
 from codeclab.experiments.runs.stopping import Stopped, stop_request
+
+SPECIAL_STEPS = 0xFFFFFFF0
+"""Steps of Slurm from this number on are not those of ``srun``: the batch script itself, or the shell of ``salloc``."""
+
+
+def is_srun_task(environment: Mapping[str, str]) -> bool:
+    """Whether this process is one of the tasks that ``srun`` started: every shell has Slurm's other variables."""
+    step = environment.get("SLURM_STEP_ID", environment.get("SLURM_STEPID", ""))
+    return step.isdigit() and int(step) < SPECIAL_STEPS
+
+
+def cluster_plugins(environment: Mapping[str, str] = os.environ) -> list[Any]:
+    """A plugin for a shell or batch script, which Lightning would take for one task of many and wait for the rest."""
+    return [LightningEnvironment()] if "SLURM_NTASKS" in environment and not is_srun_task(environment) else []
 
 
 class RunCLI(LightningCLI):
@@ -64,17 +78,10 @@ class RunCLI(LightningCLI):
         Raises:
             RunFolderError: the folder holds one; the message lists the differences.
         """
-        try:
-            self.folder.refuse_differences(self.settings, class_defaults(self.settings, self.owners))
-        except RunFolderError as error:
-            raise RunFolderError(shorten(str(error))) from error
+        self.folder.refuse_differences(self.settings, class_defaults(self.settings, self.owners))
 
     def hold_lock(self, advice: str) -> None:
-        """Keep other commands from training in the folder, until ``lock.release()``.
-
-        Args:
-            advice: advice for the case that another command trains in it.
-        """
+        """Keep other commands from training in the folder until ``lock.release()``; ``advice`` is for their users."""
         self.lock = RunLock(self.folder.path.parent, self.folder.path.name, "train")
         if getattr(rank_zero_only, "rank", 0) == 0:
             self.lock.hold(str(self.folder.path), advice)
@@ -122,11 +129,7 @@ class RunCLI(LightningCLI):
         return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
 
     def _check_devices(self) -> None:
-        """Refuse devices that the accelerator takes for none.
-
-        Raises:
-            RecipeError: the message says what it takes.
-        """
+        """Refuse devices that the accelerator takes for none; the message says what it takes."""
         devices, name = self.config.trainer.devices, self.config.trainer.accelerator
         if name in ("auto", "gpu"):
             gpus = [gpu for gpu in ("mps", "cuda") if AcceleratorRegistry[gpu]["accelerator"].is_available()]

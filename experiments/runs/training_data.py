@@ -32,8 +32,7 @@ def run_of(path: Path) -> RunFolder | None:
 
 def label_of(path: Path) -> str:
     """The name of a codec's row: that of the run, or of the folder or file."""
-    run = run_of(path)
-    if run is not None:
+    if (run := run_of(path)) is not None:
         return run.path.resolve().name
     path = located(path)
     return path.resolve().name if path.is_dir() else path.stem
@@ -47,16 +46,12 @@ def data_settings(run: RunFolder) -> dict[str, Any]:
 
 
 def corpus_of(path: Path) -> str:
-    """The audio that a run was trained on: its folder from here, or the word of a corpus.
-
-    Args:
-        path: path of a run or the codec in it.
+    """The audio that a run, or the codec in it, was trained on: its folder from here, or the word of a corpus.
 
     Raises:
         RecipeError: it is no run's.
     """
-    run = run_of(path)
-    if run is None:
+    if (run := run_of(path)) is None:
         raise RecipeError("which audio? Give --data FOLDER; only a run remembers what it was trained on")
     folder = data_settings(run)["folder"]
     return SYNTHETIC if folder is None else str(folder)
@@ -109,14 +104,17 @@ def known_splits(paths: Iterable[Path], folder: str | None) -> dict[str, str] | 
     Returns:
         None where none of the runs was trained on any.
     """
-    split_by_name: dict[str, str] = {}
-    trained = False
-    for run in (run for path in paths for run in _lineage(path)):
-        splits = _splits_here(run, folder)
-        trained = trained or splits is not None
-        for name, split in (splits or {}).items():
-            split_by_name[name] = min(split_by_name.get(name, split), split, key=SPLITS.index)
-    return split_by_name if trained else None
+    of_runs = [_splits_here(run, folder) for path in paths for run in _lineage(path)]
+    known = [splits for splits in of_runs if splits is not None]
+    return _first_of_each(pair for splits in known for pair in splits.items()) if known else None
+
+
+def _first_of_each(splits: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The first of train, valid and test that each name has."""
+    first: dict[str, str] = {}
+    for name, split in splits:
+        first[name] = min(first.get(name, split), split, key=SPLITS.index)
+    return first
 
 
 def _lineage(path: Path | None) -> Iterator[RunFolder]:
@@ -148,10 +146,7 @@ def _splits_here(run: RunFolder, folder: str | None) -> dict[str, str] | None:
     if own is None or requested is None:
         return None
     record = record or _as_it_would_begin(run, settings)
-    by_path: dict[str, str] = {}
-    for name, path in _paths(own, record).items():
-        split = record[name].split
-        by_path[path] = min(by_path.get(path, split), split, key=SPLITS.index)
+    by_path = _first_of_each((path, record[name].split) for name, path in _paths(own, record).items())
     corpus = AudioData(folder, workers=0).corpus
     real = {recording.name: os.path.realpath(recording.path) for recording in corpus.split("all")}
     by_name = {name: by_path[path] for name, path in real.items() if path in by_path}

@@ -52,7 +52,7 @@ def measuring_settings(options: argparse.Namespace, metrics: Sequence[str]) -> M
         ValueError: a metric is unknown; the message lists the known ones.
     """
     # It imports torch, which --help does without.
-    from codeclab.experiments.runs.measure.choose_metrics import choose_metrics
+    from codeclab.experiments.runs.measure.evaluate import choose_metrics
 
     chosen, notes = choose_metrics(metrics)
     for note in notes:

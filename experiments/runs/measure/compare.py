@@ -14,7 +14,7 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import corpus_title
-from codeclab.experiments.runs.left_out import note_both, noted
+from codeclab.experiments.runs.left_out import note_left_out, noted
 from codeclab.experiments.runs.measure.evaluate import FULL_BAND, data_of, evaluate_on, limit, usual_split
 from codeclab.experiments.runs.measure.keep_evaluation import keep
 from codeclab.experiments.runs.measure.measure import identified
@@ -34,11 +34,7 @@ def common_data(subjects: Sequence[Subject], settings: MeasuringSettings) -> tup
 
 
 def common_rates(subjects: Sequence[Subject], requested: Sequence[float] | None) -> list[float]:
-    """The bitrates of the comparison, kbps, ascending.
-
-    Args:
-        subjects: runs, codecs and baselines.
-        requested: bitrates, kbps; None is all that the codecs offer.
+    """The bitrates of the comparison, kbps, ascending: those requested, or else all that the codecs offer.
 
     Raises:
         RecipeError: none are requested, and there is no codec that offers some.
@@ -112,7 +108,7 @@ def measure_at_each(evaluate_at: Callable[[list[float]], Evaluation], rates: Seq
 def _both(before: Evaluation, later: Evaluation) -> Evaluation:
     """A baseline's measurements at several bitrates and at one more, with the files that any of them left out."""
     both = added(before, later)
-    note_both(both.info, before.info, later.info)
+    note_left_out(both.info, noted(before.info).joined(noted(later.info)))
     return both
 
 

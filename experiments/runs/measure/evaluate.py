@@ -1,4 +1,4 @@
-"""Measures a trained codec: chooses the data and the bitrates."""
+"""Measures a codec or a baseline: chooses the data, the metrics and the bitrates."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,12 +10,16 @@ import yaml
 from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
 from codeclab.benchmarks.evaluate.evaluate import evaluate
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.benchmarks.metrics.registry import refuse_unknown
+from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.left_out import note_left_out
+from codeclab.experiments.runs.measure.keep_evaluation import said_of_same
 from codeclab.experiments.runs.training_data import data_settings, known_splits, run_of, trained_on
 
 FULL_BAND = 48000
@@ -40,8 +44,7 @@ def data_of(
         beside: other runs measured on the same clips; training files of any of them are not test clips.
     """
     settings: dict[str, Any] = {}
-    run = None if path is None else run_of(path)
-    if run is not None:
+    if path is not None and (run := run_of(path)) is not None:
         stored = data_settings(run)
         wanted = ("folder", "valid_clips", "max_test_clips", "clip_seconds", "max_left_out", "split_seed")
         settings = {key: stored[key] for key in wanted if key in stored}
@@ -88,7 +91,7 @@ def evaluate_on(
         bitrates: bitrates in kbps; None is all that it offers.
         metrics: names from ``METRICS``.
         split: the part of the data.
-        workers: processes for ViSQOL.
+        workers: number of processes for ViSQOL.
         device: device that a codec runs on; None takes a GPU where there is one.
         title: title of its progress bar.
     """
@@ -101,7 +104,7 @@ def evaluate_on(
         evaluation.info["parameters"] = sum(parameter.numel() for parameter in subject.parameters())
     else:
         evaluation = evaluate_baseline(subject, clips, bitrates, metrics, workers, progress=title)
-    note_left_out(evaluation.info, data.corpus, clips)
+    note_left_out(evaluation.info, LeftOut.of(data.corpus, clips.left_out, clips.shorter))
     return evaluation
 
 
@@ -119,10 +122,21 @@ def read_baseline(words: list[str]) -> Baseline:
             raise RecipeError(f"--baseline takes a name and then ARGUMENT=VALUE, not {word!r}")
         spec[name] = yaml.safe_load(value)
     baseline = make_baseline(spec)
-    missing = baseline.available()
-    if missing:
+    if missing := baseline.available():
         raise RuntimeError(missing)
     return baseline
+
+
+def choose_metrics(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The metrics to measure, each once, and a note on each that is the same by definition as one before it.
+
+    Raises:
+        ValueError: a name is unknown; the message lists the known ones.
+    """
+    refuse_unknown(names)
+    each = dict.fromkeys(names)
+    chosen = one_of_each(each)
+    return chosen, [said_of_same(name, named_as(name, chosen)) for name in each if name not in chosen]
 
 
 def pick_bitrates(offered: list[float], wanted: list[float] | int | None) -> list[float]:

@@ -1,6 +1,5 @@
 """What an evaluation's figures depend on, stored beside them, so that none are measured twice and none are stale."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.runs.folder import digest
 
 FILE = "measured_as.json"
 FORMAT = "codeclab figures"
@@ -48,7 +48,7 @@ class Stamp:
         named = {"codec": self.of} if isinstance(self.of, str) else self.of
         parts: dict[str, Any] = {"of": named, "metrics": self.metrics, "bitrates": self.bitrates, "folder": self.folder}
         parts |= {"sample_rate": self.sample_rate, "channels": self.channels, "clips": self.clips}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+        return digest(parts)
 
     def write(self, folder: Path) -> None:
         """Store it in the folder of the figures, after them: it shows that they are complete."""
@@ -70,20 +70,18 @@ class Stamp:
     @classmethod
     def read(cls, folder: Path) -> "Stamp | None":
         """The stamp of a folder's figures; None if they are incomplete, or of another version of the schema."""
-        if (folder / FILE).is_file():
-            content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            known = (content.get("format"), content.get("version")) == (FORMAT, VERSION)
-            return cls._of_content(content, content["of"]) if known else None
-        if (folder / FORMER_FILE).is_file():
-            content = json.loads((folder / FORMER_FILE).read_text(encoding="utf-8"))
+        path = next((folder / name for name in (FILE, FORMER_FILE) if (folder / name).is_file()), None)
+        if path is None:
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if path.name == FORMER_FILE:
             of = content.get("codec") or content["of"]
-            return cls._of_content(content, of.get("codec", of) if isinstance(of, dict) else of)
-        return None
-
-    @classmethod
-    def _of_content(cls, content: Mapping[str, Any], of: str | Mapping[str, Any]) -> "Stamp":
-        """A stamp from a file's content, whose later fields may be missing."""
-        return cls(
+            of = of.get("codec", of) if isinstance(of, dict) else of
+        elif (content.get("format"), content.get("version")) == (FORMAT, VERSION):
+            of = content["of"]
+        else:
+            return None
+        return cls(  # later fields may be missing
             of=of,
             metrics=content["metrics"],
             bitrates=content["bitrates"],

@@ -66,8 +66,7 @@ def read_subjects(words: Sequence[str]) -> list[Subject]:
             path = located(word)
             subjects.append(Subject(label_of(path), Codec.from_pretrained(word), path))
     names = [subject.name for subject in subjects]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
+    if twice := [name for name in names if names.count(name) > 1]:
         raise RecipeError(f"{twice[0]} is given twice; rows need different names")
     return subjects
 

@@ -28,6 +28,7 @@ from codeclab.benchmarks.speed.budget import Outcome, OutOfTimeError, Task, run_
 from codeclab.benchmarks.speed.machine import describe_machine
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.precision import PRECISIONS
 from codeclab.experiments.runs.speed.gpu_visit_page import page
 
 PIECE = 15 * 2**20
@@ -36,19 +37,10 @@ PIECE = 15 * 2**20
 SAVING = 20.0
 """Seconds in which a training that is requested to stop keeps its state and its codec."""
 
-PRECISIONS = ("32-true", "bf16-mixed")
-
 
 @dataclass(frozen=True)
 class Work:
-    """A training whose batches are measured.
-
-    Attributes:
-        title: title in the table.
-        recipe: name of the recipe.
-        scale: name of the scale.
-        flags: further flags of its training.
-    """
+    """A training whose batches are measured: its title in the table, recipe, scale, and further flags."""
 
     title: str
     recipe: str
@@ -131,6 +123,7 @@ REHEARSAL = Sizes(
 """The whole way in less than three minutes on a CPU, to see that it is one."""
 
 
+@dataclass
 class Visit:
     """The measurements of a visit, and their results so far.
 
@@ -142,17 +135,18 @@ class Visit:
         scratch: folder of what stays behind.
     """
 
-    def __init__(self, sizes: Sizes, audio: str, peers: Path, to: Path, scratch: Path) -> None:
-        self.sizes = sizes
-        self.audio = audio
-        self.peers = peers
-        self.to = to
-        self.scratch = scratch
-        self.results: list[dict[str, Any]] = []
-        self.tests: dict[str, int] = {}
-        self.training: dict[str, Any] = {}
-        self.compared: dict[str, Any] = {}
-        self.outcomes: Sequence[Outcome] = ()
+    sizes: Sizes
+    audio: str
+    peers: Path
+    to: Path
+    scratch: Path
+    results: list[dict[str, Any]] = field(default_factory=list)
+    tests: dict[str, int] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    compared: dict[str, Any] = field(default_factory=dict)
+    outcomes: Sequence[Outcome] = ()
+
+    def __post_init__(self) -> None:
         self.machine = _machine()
         self.commit = _printed("git", "rev-parse", "--short", "HEAD") or "unknown commit"
 
@@ -161,10 +155,15 @@ class Visit:
         total = self.sizes.seconds
         row = {"seconds": max(60.0, 0.12 * total), "reserve": 0.54 * total}
         rows = [self._part(work, one, row) for work in WORKS[: self.sizes.works] for one in self.sizes.precisions]
+        graphs: list[Task] = []
+        if self.sizes.graphs:
+            three_trainings = row | {"seconds": 1.5 * row["seconds"]}
+            graphs.append(Task("graphs equal eager", self.compare, **three_trainings))
+            graphs += [self._part(work, one, row) for one in self.sizes.precisions for work in GRAPH_WORKS]
         return [
             rows[0],
             Task("beside the released DAC", self.released, **row),
-            *self._graph_parts(row),
+            *graphs,
             *rows[1:],
             Task("CUDA tests", self.test, 0.28 * total, 0.26 * total),
             Task("training of EnCodec 24 kHz, `lab`", self.train, reserve=0.1 * total),
@@ -172,14 +171,7 @@ class Visit:
         ]
 
     def _part(self, work: Work, precision: str, limits: dict[str, float]) -> Task:
-        return Task(f"{work.title}, {precision}", partial(self.measure, work, precision), **limits)
-
-    def _graph_parts(self, row: dict[str, float]) -> list[Task]:
-        if not self.sizes.graphs:
-            return []
-        parts = [self._part(work, one, row) for one in self.sizes.precisions for work in GRAPH_WORKS]
-        three_trainings = row | {"seconds": 1.5 * row["seconds"]}
-        return [Task("graphs equal eager", self.compare, **three_trainings), *parts]
+        return Task(f"{work.title}, {precision}", partial(self.step, work.title, self.flags(work, precision)), **limits)
 
     def run(self) -> bool:
         """Do all of it; returns whether no part failed."""
@@ -218,10 +210,6 @@ class Visit:
             own_title = title if entry["impl"] == "codeclab" else f"`{entry['impl']}`, its own `train_loop`"
             self.results.append({"title": own_title, **entry})
 
-    def measure(self, work: Work, precision: str, seconds: float) -> None:
-        """A row of the table."""
-        self.step(work.title, self.flags(work, precision), seconds)
-
     def flags(self, work: Work, precision: str) -> list[str]:
         """The words of a training."""
         named = ["--config", work.recipe, "--scale", work.scale, "--data", self.audio]
@@ -240,9 +228,8 @@ class Visit:
         """The losses of batches with CUDA graphs beside those of the eager step."""
         file = self.scratch / "compared.json"
         words = ["--to", str(file), "--batches", str(self.sizes.compared)]
-        joined = [word for name in STARTS for word in (f"--model.{name}", "0")]
-        work = Work("EnCodec 24 kHz, `lab`", "encodec_24khz", "lab", tuple(joined))
-        flags = self.flags(work, PRECISIONS[0])
+        joined = tuple(word for name in STARTS for word in (f"--model.{name}", "0"))
+        flags = self.flags(Work("EnCodec 24 kHz, `lab`", "encodec_24khz", "lab", joined), PRECISIONS[0])
         self.command("codeclab.experiments.runs.speed.graphs_equal_eager", [*words, *flags], seconds)
         self.compared = json.loads(file.read_text())
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from pandas import DataFrame
 
@@ -20,6 +20,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import quiet
+from codeclab.experiments.runs.speed.step_time import train_briefly
 from codeclab.experiments.train.step_output import StepOutput
 
 
@@ -35,9 +36,7 @@ class KeepNumbers(Callback):
         self.rows: list[dict[str, float]] = []
         self.replays = 0
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Read those of this batch."""
         output = StepOutput.of(outputs)
         assert output is not None
@@ -47,18 +46,9 @@ class KeepNumbers(Callback):
 
 
 def train(flags: Sequence[str], batches: int, graphs: bool) -> KeepNumbers:
-    """Train an experiment anew, from the same start.
-
-    Args:
-        flags: flags of ``codeclab fit``.
-        batches: number of batches to train.
-        graphs: whether its step is recorded.
-    """
+    """Train an experiment anew, from the same start, with its step recorded as CUDA graphs or not."""
     cli = build("fit", [*flags, "--model.cuda_graphs", str(graphs).lower(), "--dry-run"])
-    numbers = KeepNumbers()
-    cli.datamodule.n_batches = batches
-    cli.brief_trainer(batches, numbers).fit(cli.model, cli.datamodule)
-    return numbers
+    return train_briefly(cli, batches, KeepNumbers())
 
 
 def largest_differences(rows: Sequence[dict[str, float]], others: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -68,12 +58,7 @@ def largest_differences(rows: Sequence[dict[str, float]], others: Sequence[dict[
 
 
 def compare(flags: Sequence[str], batches: int) -> dict[str, Any]:
-    """The differences of training with graphs, and of a second eager training, from an eager one.
-
-    Args:
-        flags: flags of ``codeclab fit``.
-        batches: number of batches to train, three times.
-    """
+    """The differences of training with graphs, and of a second eager training, from an eager one."""
     eager, graphs, again = (train(flags, batches, one) for one in (False, True, False))
     recorded, repeated = (largest_differences(eager.rows, other.rows) for other in (graphs, again))
     pairs = {name: (recorded[name], repeated[name]) for name in recorded}

@@ -27,7 +27,7 @@ def time_loader(flags: Sequence[str], workers: Sequence[int], repeats: int) -> l
         repeats: number of turns that count.
 
     Returns:
-        A line for each number, then those of the machine.
+        a line for each number, then those of the machine.
     """
     data = build("fit", [*flags, "--dry-run"]).datamodule
     for _ in islice(data.batches(0), batches_of(max(workers))):
@@ -56,10 +56,6 @@ def seconds_a_batch(data: AudioData, workers: int) -> float:
 
     It is the mean over whole rounds of the processes, whose batches may come together; neither their start counts nor
     the end, when fewer and fewer of them read.
-
-    Args:
-        data: data of the run.
-        workers: processes; 0 reads in this one.
     """
     data.workers, data.n_batches = workers, batches_of(workers)
     round_of_all = max(workers, 1)

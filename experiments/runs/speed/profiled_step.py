@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from codeclab.benchmarks.speed.device_use import DeviceUse, device_use, profiler, wait_for, waited_for
@@ -28,7 +28,7 @@ from codeclab.codecs.memory import keep_freed_memory
 from codeclab.codecs.timing import in_turns
 from codeclab.experiments.runs.build import CodecCLI, build
 from codeclab.experiments.runs.process import quiet
-from codeclab.experiments.runs.speed.step_time import measure_built
+from codeclab.experiments.runs.speed.step_time import measure_built, train_briefly
 from codeclab.experiments.train.cuda_graphs import WARM_UP
 
 PROFILED = 2
@@ -36,18 +36,14 @@ PROFILED = 2
 
 
 class ProfileBatches(Callback):
-    """Profiles the last ``PROFILED`` batches of a training.
-
-    Args:
-        after: batches before these.
-    """
+    """Profiles the last ``PROFILED`` batches of a training, ``after`` those before them."""
 
     def __init__(self, after: int) -> None:
         self.after = after
         self.use: DeviceUse | None = None
         self._seen = 0
 
-    def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Begin with the first of these batches."""
         if self._seen == self.after:
             device = trainer.strategy.root_device
@@ -55,7 +51,7 @@ class ProfileBatches(Callback):
             wait_for(device)
             self._profiler.start()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """End with the last of them."""
         self._seen += 1
         if self._seen == self.after + PROFILED:
@@ -67,11 +63,10 @@ class ProfileBatches(Callback):
 
 def profile_batches(cli: CodecCLI) -> DeviceUse:
     """What a batch of a built experiment asks of its device, as a mean of ``PROFILED`` batches that are trained."""
-    callback = ProfileBatches(after=WARM_UP + 1 if cli.model.cuda_graphs else 1)
-    cli.datamodule.n_batches = callback.after + PROFILED
-    cli.brief_trainer(cli.datamodule.n_batches, callback).fit(cli.model, cli.datamodule)
-    assert callback.use is not None
-    return callback.use
+    after = WARM_UP + 1 if cli.model.cuda_graphs else 1
+    use = train_briefly(cli, after + PROFILED, ProfileBatches(after)).use
+    assert use is not None
+    return use
 
 
 def phase(seconds: Sequence[float], use: DeviceUse) -> dict[str, Any]:
@@ -82,16 +77,7 @@ def phase(seconds: Sequence[float], use: DeviceUse) -> dict[str, Any]:
 
 
 def profiled_step(flags: Sequence[str], batches: int, warm_up: int) -> dict[str, Any]:
-    """Time batches of an experiment, then profile others.
-
-    Args:
-        flags: flags of ``codeclab fit``.
-        batches: number of batches that are timed undisturbed, and of further ones that are then taken apart.
-        warm_up: batches before these.
-
-    Returns:
-        the entry of ``results``.
-    """
+    """Time batches as ``measure_built`` does, then profile others; returns the entry of ``results``."""
     cli = build("fit", [*flags, "--dry-run"])
     time = measure_built(cli, batches, warm_up)
     figures = phase(time.seconds, profile_batches(cli))
@@ -109,13 +95,8 @@ def profiled_step(flags: Sequence[str], batches: int, warm_up: int) -> dict[str,
 
 
 def _entry(name: str, audio_seconds: float, info: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "impl": name,
-        "torch": torch.__version__,
-        "info": info,
-        "audio_seconds": audio_seconds,
-        "phases": {"step": figures},
-    }
+    entry = {"impl": name, "torch": torch.__version__, "info": info, "audio_seconds": audio_seconds}
+    return entry | {"phases": {"step": figures}}
 
 
 class BesideReleased(Callback):
@@ -139,7 +120,7 @@ class BesideReleased(Callback):
         self.entries: list[dict[str, Any]] = []
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Time both, then profile a step of each; here all of ours is on the device, which it leaves after training."""
         audio, device = batch["audio"], trainer.strategy.root_device
@@ -181,10 +162,7 @@ def main(argv: list[str] | None = None) -> None:
     keep_freed_memory()
     if options.released:
         beside = BesideReleased(options.released, options.released_sizes, options.batches, options.warm_up)
-        cli = build("fit", [*flags, "--dry-run"])
-        cli.datamodule.n_batches = 1
-        cli.brief_trainer(1, beside).fit(cli.model, cli.datamodule)
-        results = beside.entries
+        results = train_briefly(build("fit", [*flags, "--dry-run"]), 1, beside).entries
     else:
         results = [profiled_step(flags, options.batches, options.warm_up)]
     write_atomically(options.to, json.dumps({"results": results}, indent=2) + "\n")

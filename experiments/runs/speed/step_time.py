@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import CodecCLI, build
@@ -28,18 +30,25 @@ HEADER = (
 )
 
 
-def time_batches(cli: CodecCLI, batches: int, apart_from: int | None = None) -> BatchTimer:
-    """Train a few batches of a built experiment, on a trainer of their own, and keep nothing but their times.
+Watcher = TypeVar("Watcher", bound=Callback)
+
+
+def train_briefly(cli: CodecCLI, batches: int, callback: Watcher) -> Watcher:
+    """Train a few batches of a built experiment, on a trainer of their own; returns the callback, which watched them.
 
     Args:
-        cli: the experiment, built with ``--dry-run``; it is trained by this, and may be timed again.
+        cli: the experiment, built with ``--dry-run``; it is trained by this, and may be trained again.
         batches: number of batches to train.
-        apart_from: batches before those whose parts are timed; None times none.
+        callback: callback of the trainer.
     """
-    timer = BatchTimer(apart_from)
     cli.datamodule.n_batches = batches
-    cli.brief_trainer(batches, timer).fit(cli.model, cli.datamodule)
-    return timer
+    cli.brief_trainer(batches, callback).fit(cli.model, cli.datamodule)
+    return callback
+
+
+def time_batches(cli: CodecCLI, batches: int, apart_from: int | None = None) -> BatchTimer:
+    """The times of a few batches, as ``train_briefly`` trains them; those from ``apart_from`` on are taken apart."""
+    return train_briefly(cli, batches, BatchTimer(apart_from))
 
 
 @dataclass(frozen=True)
@@ -78,18 +87,18 @@ class StepTime:
 
 
 def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
-    """Train a few batches of an experiment and say what they took.
-
-    Args:
-        flags: flags of ``codeclab fit``.
-        batches: number of batches that are timed undisturbed, and of further ones that are then taken apart.
-        warm_up: batches before these, in which memory is laid out, kernels are chosen and code is compiled.
-    """
+    """As ``measure_built``, of the experiment that flags of ``codeclab fit`` name."""
     return measure_built(build("fit", [*flags, "--dry-run"]), batches, warm_up)
 
 
 def measure_built(cli: CodecCLI, batches: int, warm_up: int) -> StepTime:
-    """As ``measure``, of an experiment that was built with ``--dry-run``."""
+    """Train a few batches of an experiment and say what they took.
+
+    Args:
+        cli: the experiment, built with ``--dry-run``.
+        batches: number of batches that are timed undisturbed, and of further ones that are then taken apart.
+        warm_up: batches before these, in which memory is laid out, kernels are chosen and code is compiled.
+    """
     timed = warm_up + 2 * batches
     timer = time_batches(cli, timed, apart_from=warm_up + batches)
     device = cli.trainer.strategy.root_device

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
@@ -18,9 +17,9 @@ from codeclab.benchmarks.speed.machine import measure_limits
 from codeclab.benchmarks.speed.timed import spread
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.runs.build import CodecCLI, build
+from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import quiet
-from codeclab.experiments.runs.speed.step_time import time_batches
+from codeclab.experiments.runs.speed.step_time import time_batches, train_briefly
 from codeclab.experiments.runs.speed.sweep_names import SWEEPS
 from codeclab.experiments.train.logs import memory_figures
 
@@ -83,16 +82,12 @@ class _CountSecondBatch(Callback):
         self.arithmetic = Arithmetic()
         self.batches = 0
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         self.batches += 1
         if self.batches == 2:
             self.arithmetic.__enter__()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, *_: Any) -> None:
         if self.batches == 2:
             self.arithmetic.__exit__(None, None, None)
 
@@ -142,20 +137,13 @@ def _rates(codebooks: int, flags: Sequence[str]) -> list[str]:
 
 
 def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -> Point:
-    """Measure one value in this process, whose peak memory is the point's own.
-
-    Args:
-        name: one of ``SWEEPS``.
-        value: value of what is swept.
-        flags: flags of ``codeclab fit``.
-        batches: number of batches that are timed.
-    """
+    """Measure one value in this process, whose peak memory is the point's own."""
     cli = build("fit", [*flags_of(name, value, flags), "--dry-run"])
     seconds = time_batches(cli, WARM_UP + batches).seconds[WARM_UP:]
     device = cli.trainer.strategy.root_device
     figures = memory_figures(device)
     memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
-    arithmetic = _arithmetic(cli)
+    arithmetic = train_briefly(cli, 2, _CountSecondBatch()).arithmetic
     limits = measure_limits(device)
     wall = spread(seconds)
     start = cli.model.schedule.adversarial_start
@@ -169,13 +157,6 @@ def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -
         copy=limits.bytes,
         joining_at=start if cli.model.discriminators and start >= WARM_UP + batches else None,
     )
-
-
-def _arithmetic(cli: CodecCLI) -> Arithmetic:
-    counting = _CountSecondBatch()
-    cli.datamodule.n_batches = 2
-    cli.brief_trainer(2, counting).fit(cli.model, cli.datamodule)
-    return counting.arithmetic
 
 
 def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int, threads: int | None) -> list[Point]:

@@ -11,7 +11,7 @@ from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.experiments.cli.speed import run
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.speed import lines
+from codeclab.experiments.runs.speed import request
 from codeclab.experiments.runs.speed.sweep import HEADER, Point, flags_of, measure_point
 from codeclab.experiments.runs.speed.sweep_names import SWEEPS, UNITS
 from codeclab.experiments.runs.speed.sweep_plot import plot_sweep
@@ -101,7 +101,7 @@ def test_discriminators_that_join_later_are_said_and_values_are_in_order(monkeyp
         measured_values.extend(values)
         return [replace(point(value), joining_at=375) for value in values]
 
-    monkeypatch.setattr(lines, "sweep", measured)
+    monkeypatch.setattr(request, "sweep", measured)
     assert run("speed", ["train", "--config", "dac_44khz", "--sweep", "seconds", "--values", "2", "0.5", "2"]) == 0
     assert measured_values == [0.5, 2]
     assert "discriminators join at batch 375: they have no part in this" in capsys.readouterr().out
@@ -124,6 +124,6 @@ def test_both_kinds_of_plot() -> None:
     ],
 )
 def test_options_that_do_not_fit_are_refused(words, message, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(lines, "sweep", lambda *given: pytest.fail("something was measured"))
+    monkeypatch.setattr(request, "sweep", lambda *given: pytest.fail("something was measured"))
     assert run("speed", words) == 2
     assert message in capsys.readouterr().err

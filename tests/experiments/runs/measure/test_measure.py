@@ -8,8 +8,8 @@ import torch
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.runs.measure.choose_metrics import choose_metrics
 from codeclab.experiments.runs.measure.compare import common_data, common_rates, compare, measure_at_each
+from codeclab.experiments.runs.measure.evaluate import choose_metrics
 from codeclab.experiments.runs.measure.measure import measure, measure_entropy
 from codeclab.experiments.runs.measure.settings import MeasuringSettings
 from codeclab.experiments.runs.measure.subjects import evaluation_folder, read_subject, read_subjects
