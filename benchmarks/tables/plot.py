@@ -198,9 +198,9 @@ def _legend(figure: Figure, panels: Sequence[Axes], entries: int, footnote: str)
     pairs = [pair for panel in panels for pair in zip(*panel.get_legend_handles_labels(), strict=True)]
     handles = {label: handle for handle, label in reversed(pairs)}
     labels = list(dict.fromkeys(label for _, label in pairs))
-    style = {"loc": "outside lower left", "alignment": "left", "frameon": False, "fontsize": 9, "labelcolor": INK}
     columns = min(4 if len(panels) > 1 else 2, entries)
-    legend = figure.legend([handles[label] for label in labels], labels, ncols=columns, **style)
+    style = {"ncols": columns, "alignment": "left", "frameon": False, "fontsize": 9, "labelcolor": INK}
+    legend = figure.legend([handles[label] for label in labels], labels, loc="outside lower left", **style)
     legend.set_title(footnote, prop=FontProperties(size=8))
     legend.get_title().set_color(PALE_INK)
 
