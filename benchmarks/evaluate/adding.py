@@ -8,7 +8,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.codes import CODES_KBPS, rates_spent
 from codeclab.benchmarks.evaluate.evaluation import SPENT_KBPS, Evaluation
-from codeclab.benchmarks.evaluate.statistics import ALL, IDENTITY_COLUMNS, REQUESTED_KBPS, metric_columns
+from codeclab.benchmarks.evaluate.statistics import IDENTITY_COLUMNS, REQUESTED_KBPS, metric_columns
 from codeclab.benchmarks.metrics.synonyms import columns_named_as, named_as, one_of_each
 
 BASIS = "basis"
@@ -94,18 +94,14 @@ def _failures(line: "pd.Series[Any]", metrics: Sequence[str], tried: Sequence["p
 
 
 def _codebooks(before: DataFrame, later: DataFrame) -> DataFrame:
+    """The statistics at each bitrate that are of more clips; of as many, the later ones."""
     if before.empty or later.empty:
         return (later if before.empty else before).copy()
     tables = []
     for rate in sorted({*before["bitrate_kbps"], *later["bitrate_kbps"]}):
         choices = [table[table["bitrate_kbps"] == rate] for table in (later, before)]
-        tables.append(max(choices, key=_clips))
+        tables.append(max(choices, key=lambda table: table["n"].max() if len(table) else 0))
     return pd.concat(tables, ignore_index=True)
-
-
-def _clips(table: DataFrame) -> int:
-    """Number of clips behind the statistics at one bitrate."""
-    return int(table.loc[table["domain"] == ALL, "n"].max()) if len(table) else 0
 
 
 def _joined_info(before: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:

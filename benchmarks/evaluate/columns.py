@@ -82,11 +82,6 @@ def title(name: str) -> str:
     return described(name).title
 
 
-def unit(name: str) -> str:
-    """The unit of a metric's or column's figures; empty where there is none."""
-    return described(name).unit
-
-
 def form(name: str) -> str:
     """The format specification of a metric's or column's figures; empty where there is none."""
     return described(name).form

@@ -1,5 +1,6 @@
 """The kbps of a codec's codes under each of its entropy coders, on clips."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 
 import numpy as np
@@ -8,15 +9,14 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.clip import Clip
-from codeclab.benchmarks.evaluate.evaluate import evaluating, offered
-from codeclab.benchmarks.evaluate.judge import match_channels, named_once
+from codeclab.benchmarks.evaluate.evaluate import encoder_input, evaluating, offered
+from codeclab.benchmarks.evaluate.judge import named_once
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.benchmarks.evaluate.statistics import ALL, domains_of
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.entropy.coders import CodesCoder
 from codeclab.codecs.entropy.container import SCALE, default_chunk
-from codeclab.codecs.resample import resample
 
 ENTROPY_COLUMNS = ["domain", "bitrate_kbps", "coder", "kbps", "saved", "seconds", "n"]
 TITLES = {"none": "packed", "static": "static", "prior": "learnt prior", "lm": "language model"}
@@ -52,32 +52,29 @@ def entropy_rates(
         ValueError: a bitrate not offered, or no clips.
     """
     rates = offered(codec, bitrates)
-    spent: dict[tuple[str, float, str], float] = {}
-    seconds: dict[str, float] = {}
-    counted: dict[str, int] = {}
+    spent: defaultdict[tuple[str, float, str], float] = defaultdict(float)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    counted: Counter[str] = Counter()
     total = len(clips) if isinstance(clips, Sized) else None
     with evaluating(codec, device) as target, progress_bar("entropy coding", total, progress) as step:
         for clip in named_once(clips):
-            _, given = match_channels(clip.audio.detach().cpu().float(), codec.channels, clip.name)
-            audio = resample(given, clip.sample_rate, codec.sample_rate)[None].to(target)
+            _, audio = encoder_input(codec, clip, target)
             for domain in domains_of(clip.domain):
-                seconds[domain] = seconds.get(domain, 0.0) + audio.shape[-1] / codec.sample_rate
-                counted[domain] = counted.get(domain, 0) + 1
+                seconds[domain] += audio.shape[-1] / codec.sample_rate
+                counted[domain] += 1
             for bitrate, count in rates.items():
                 codes = codec.encode(audio, n_codebooks=count)
                 for name, coder in coders.items():
                     bits = coded_bits(codec, codes, coder)
                     for domain in domains_of(clip.domain):
-                        key = (domain, bitrate, name)
-                        spent[key] = spent.get(key, 0.0) + bits
+                        spent[domain, bitrate, name] += bits
             step()
     if not counted:
         raise ValueError("there are no clips to code")
-    rows = [
-        (domain, bitrate, name, kbps, 1 - bits / spent[domain, bitrate, "none"], seconds[domain], counted[domain])
-        for (domain, bitrate, name), bits in spent.items()
-        for kbps in [bits / 1000 / seconds[domain]]
-    ]
+    rows = []
+    for (domain, bitrate, name), bits in spent.items():
+        saved = 1 - bits / spent[domain, bitrate, "none"]
+        rows.append((domain, bitrate, name, bits / 1000 / seconds[domain], saved, seconds[domain], counted[domain]))
     rows.sort(key=lambda row: (row[0] == ALL, row[0], row[1], list(coders).index(row[2])))
     return DataFrame(rows, columns=ENTROPY_COLUMNS)
 

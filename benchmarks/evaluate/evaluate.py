@@ -135,6 +135,20 @@ def offered(codec: EvaluatedCodec, bitrates: Sequence[float] | None) -> dict[flo
     return {codec.bitrate_of(count): count for count in counts}
 
 
+def encoder_input(codec: EvaluatedCodec, clip: Clip, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The reference ``[C, N]`` of a clip, and the audio ``[1, C, M]`` at the codec's rate that is encoded."""
+    reference, given = match_channels(clip.audio.detach().cpu().float(), codec.channels, clip.name)
+    return reference, resample(given, clip.sample_rate, codec.sample_rate)[None].to(device)
+
+
+def decoder_output(codec: EvaluatedCodec, codes: Any, clip: Clip) -> Tensor:
+    """The decoded audio of a clip in the shape of its reference: at the clip's rate, and mono where the clip is."""
+    audio = codec.decode(codes)[0].float().cpu()
+    if clip.audio.shape[0] < codec.channels:
+        audio = audio.mean(dim=0, keepdim=True)
+    return same_length(resample(audio, codec.sample_rate, clip.sample_rate), clip.audio.shape[-1])
+
+
 @contextmanager
 def evaluating(codec: EvaluatedCodec, device: torch.device | str | None) -> Iterator[torch.device]:
     """Hold a codec in evaluation mode, on a device, without gradients, and put it back as it was."""
@@ -160,27 +174,16 @@ def _decoded(
     codec: EvaluatedCodec, clips: Iterable[Clip], rates: dict[float, int], device: torch.device, codes: CodeStatistics
 ) -> Iterator[Decoded]:
     for clip in named_once(clips):
-        original = clip.audio.detach().cpu().float()
-        reference, given = match_channels(original, codec.channels, clip.name)
-        given = resample(given, clip.sample_rate, codec.sample_rate)[None].to(device)
+        reference, given = encoder_input(codec, clip, device)
         nested = _encoded_once(codec, given, rates)
         for bitrate, count in rates.items():
             encoded = codec.encode(given, n_codebooks=count) if nested is None else nested.first(count, bitrate)
             codes.update(clip.domain, bitrate, encoded.segments)
-            decoded = codec.decode(encoded)[0].float().cpu()
-            if reference.shape[0] < codec.channels:
-                decoded = decoded.mean(dim=0, keepdim=True)
-            decoded = same_length(resample(decoded, codec.sample_rate, clip.sample_rate), reference.shape[-1])
-            row = {
-                "name": clip.name,
-                "domain": clip.domain,
-                "seconds": clip.seconds,
-                "bitrate_kbps": bitrate,
-                "n_codebooks": count,
-            }
+            row = {"name": clip.name, "domain": clip.domain, "seconds": clip.seconds}
+            row |= {"bitrate_kbps": bitrate, "n_codebooks": count}
             if getattr(codec.quantizer, "learns_rate", False):
                 row[CODES_KBPS] = encoded.bitrate
-            yield Decoded(row, reference, decoded, clip.sample_rate)
+            yield Decoded(row, reference, decoder_output(codec, encoded, clip), clip.sample_rate)
 
 
 def _encoded_once(codec: EvaluatedCodec, audio: Tensor, rates: dict[float, int]) -> Codes | None:

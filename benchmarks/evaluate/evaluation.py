@@ -54,10 +54,7 @@ class Evaluation:
             group = line["domain"], line["bitrate_kbps"]
             scores = {metric.name: metric.score_of_codes(codebooks[group], line) for metric in wanted}
             rows += [(*group, name, score, float("nan"), line["n"], 0) for name, score in scores.items()]
-        rows += [
-            (domain, bitrate, name, value, float("nan"), n, failed)
-            for domain, bitrate, name, value, n, failed in self.info.get("sets", [])
-        ]
+        rows += [(*figure, float("nan"), n, failed) for *figure, n, failed in self.info.get("sets", [])]
         parts = [summarize(self.per_file), DataFrame(rows, columns=SUMMARY_COLUMNS)]
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
@@ -123,10 +120,7 @@ class Evaluation:
             raise ValueError(f"{folder} holds no evaluation: {', '.join(missing)} missing")
         # "NA" or "nan" may be the name of a clip: only an empty cell is a missing number.
         text = {"name": str, "domain": str, "failures": str, "codebook": str}
-        options: dict[str, Any] = {
-            "keep_default_na": False,
-            "na_values": {c: [""] for c in (*METRICS, "efficiency")},
-        }
+        options: dict[str, Any] = {"keep_default_na": False, "na_values": {c: [""] for c in (*METRICS, "efficiency")}}
         return cls(
             per_file=pd.read_csv(folder / "per_file.csv", dtype=text, **options),
             codebooks=pd.read_csv(folder / "codebooks.csv", dtype=text, **options),

@@ -1,8 +1,8 @@
 """Means with intervals, per domain and bitrate."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,13 @@ def mean_interval(values: Iterable[float]) -> Interval:
     return Interval(float(scores.mean()), half_width, n)
 
 
+def by_domain(table: DataFrame) -> Iterator[tuple[str, DataFrame]]:
+    """The whole table as ``ALL``, then the lines of each domain."""
+    yield ALL, table
+    for domain in sorted(set(table["domain"]) - {ALL}):
+        yield domain, table[table["domain"] == domain]
+
+
 def metric_columns(per_file: DataFrame) -> list[str]:
     """The columns of a per-file table that hold metrics."""
     return [column for column in per_file.columns if column not in IDENTITY_COLUMNS]
@@ -81,8 +88,7 @@ def summarize(per_file: DataFrame) -> DataFrame:
         A metric by which no clip was measured at a bitrate has no line (``was_measured``).
     """
     rows = []
-    for domain in [ALL, *sorted(set(per_file["domain"]) - {ALL})]:
-        of_domain = per_file if domain == ALL else per_file[per_file["domain"] == domain]
+    for domain, of_domain in by_domain(per_file):
         for bitrate, group in of_domain.groupby("bitrate_kbps"):
             for metric in metric_columns(per_file):
                 if was_measured(group, metric):
@@ -145,15 +151,16 @@ def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) ->
     if any(one != keys[0] for one in keys):
         raise ValueError("the seeds were measured on different clips or at different bitrates; measure all on the same")
     joined = pd.concat([table.assign(seed=seed) for seed, table in enumerate(per_file)], ignore_index=True)
-    rows = []
-    for domain in [ALL, *sorted(set(joined["domain"]) - {ALL})]:
-        of_domain = joined if domain == ALL else joined[joined["domain"] == domain]
+    rows: list[tuple[Any, ...]] = []
+    for domain, of_domain in by_domain(joined):
         for bitrate, group in of_domain.groupby("bitrate_kbps"):
             for metric in metric_columns(joined.drop(columns="seed")):
                 interval = crossed_interval(group.pivot(index="seed", columns="name", values=metric).to_numpy())
                 rows.append((domain, bitrate, metric, *interval, group["name"].nunique() - interval.n))
-    parts = [DataFrame(rows, columns=SUMMARY_COLUMNS), *_rest_over_seeds(rest)]
-    return pd.concat(parts, ignore_index=True)
+    for place, group in pd.concat(rest).groupby(SUMMARY_COLUMNS[:3], sort=False) if rest else ():
+        mean, half_width, _ = mean_interval(group["mean"])
+        rows.append((*place, mean, half_width, int(group["n"].max()), 0))
+    return DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
 def crossed_interval(scores: NDArray[np.float64]) -> Interval:
@@ -177,13 +184,3 @@ def crossed_interval(scores: NDArray[np.float64]) -> Interval:
         return Interval(float(filled.mean()), math.nan, 1)
     half_width = float(student.ppf(0.975, variance**2 / spread)) * math.sqrt(variance) if spread > 0 else 0.0
     return Interval(float(filled.mean()), half_width, scores.shape[1])
-
-
-def _rest_over_seeds(rest: Sequence[DataFrame]) -> list[DataFrame]:
-    """Figures of whole test sets: their means over seeds, in the order of the first seed."""
-    lines = pd.concat(rest, ignore_index=True) if rest else DataFrame(columns=SUMMARY_COLUMNS)
-    rows = []
-    for (domain, bitrate, metric), group in lines.groupby(["domain", "bitrate_kbps", "metric"], sort=False):
-        interval = mean_interval(group["mean"])
-        rows.append((domain, bitrate, metric, interval.mean, interval.half_width, int(group["n"].max()), 0))
-    return [DataFrame(rows, columns=SUMMARY_COLUMNS)] if rows else []

@@ -85,21 +85,13 @@ def pairs(scores: DataFrame, conditions: Sequence[Condition]) -> list[Pair]:
 
 
 def signed_rank(differences: NDArray[np.float64]) -> float:
-    """The p value of Wilcoxon's signed-rank test, two-sided; differences of zero are left out, as he did.
-
-    Args:
-        differences: differences of paired ratings; the p value is 1 where none is different from zero.
-    """
+    """The p value of Wilcoxon's signed-rank test, two-sided; zeros are left out, as he did; 1 where nothing is left."""
     differing = differences[differences != 0]
     return float(wilcoxon(differing).pvalue) if differing.size else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979): the i-th smallest of m is multiplied by m - i + 1, and none falls again.
-
-    Args:
-        p_values: p values of tests that are made together.
-    """
+    """Holm's step-down correction (1979): the i-th smallest of m is multiplied by m - i + 1, and none falls again."""
     adjusted = [1.0] * len(p_values)
     highest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):

@@ -96,10 +96,6 @@ class ListeningTest:
             del content["lowest"]  # tests that were made before there was a choice keep their ids
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
-    def page(self, name: str) -> Page | None:
-        """The rated page with an id."""
-        return next((page for page in self.pages if page.id == name), None)
-
     def save(self, folder: Path) -> None:
         """Write the key, which only the server and the analysis read.
 
@@ -148,8 +144,7 @@ def spread(systems: Sequence[int], others: int, rng: Random) -> list[list[int]]:
         others: number of other stimuli of a page.
         rng: random generator of the groups; as it draws for each clip, every pair is together for some.
     """
-    room = MOST - others
-    pages = max(1, -(-len(systems) // room))
+    pages = max(1, -(-len(systems) // (MOST - others)))
     shuffled = rng.sample(list(systems), len(systems))
     return [sorted(shuffled[start::pages]) for start in range(pages)]
 

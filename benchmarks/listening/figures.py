@@ -11,12 +11,11 @@ import pandas as pd
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
-from codeclab.benchmarks.listening.design import SYSTEM
-from codeclab.benchmarks.listening.results import Results
+from codeclab.benchmarks.listening.design import SYSTEM, Condition
+from codeclab.benchmarks.listening.results import Results, described
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.codecs.bitrate import same_bitrate
 from codeclab.codecs.io.files import write_atomically
-from codeclab.codecs.wording import counted
 
 FILE = "mushra.json"
 FORMAT = "codeclab mushra figures"
@@ -33,31 +32,27 @@ def store_figures(results: Results, folder: Path) -> list[str]:
     Returns:
         messages for the user.
     """
-    by_run: dict[str, list[int]] = {}
+    by_run: dict[str, list[Condition]] = {}
     messages = []
-    for index, condition in enumerate(results.test.conditions):
+    for condition in results.test.conditions:
         if condition.run is not None:
-            by_run.setdefault(condition.run, []).append(index)
+            by_run.setdefault(condition.run, []).append(condition)
         elif condition.kind == SYSTEM:
             messages.append(f"{condition.name} belongs to no run, so no table can show its figure.")
-    for run, indices in by_run.items():
+    for run, conditions in by_run.items():
+        names = "; ".join(condition.name for condition in conditions)
         # Not resolved: the folder of a run may be a link.
         home = Path(os.path.normpath(folder.absolute() / run))
         if not home.is_dir():
-            messages.append(f"{home} does not exist, so no table can show the figures of {_names(results, indices)}.")
+            messages.append(f"{home} does not exist, so no table can show the figures of {names}.")
             continue
-        content = _content(results, indices)
+        content = _content(results, conditions)
         write_atomically(home / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        messages.append(f"{_names(results, indices)}: kept in {home / FILE}")
+        messages.append(f"{names}: kept in {home / FILE}")
     return messages
 
 
-def _names(results: Results, indices: Sequence[int]) -> str:
-    return "; ".join(results.test.conditions[index].name for index in indices)
-
-
-def _content(results: Results, indices: Sequence[int]) -> dict[str, Any]:
-    conditions = [results.test.conditions[index] for index in indices]
+def _content(results: Results, conditions: Sequence[Condition]) -> dict[str, Any]:
     own = results.means[results.means["condition"].isin([condition.name for condition in conditions])]
     own = own[own["n"] > 0]
     columns = ["domain", "bitrate_kbps", "mean", "ci95", "n"]
@@ -96,10 +91,9 @@ def with_figures(row: RowResult, runs: Path, of: Any) -> RowResult:
             lines.append((figure["domain"], home, "mushra", figure["mean"], half, figure["n"], 0))
     if not lines:
         return row
-    out = f", {figures['screened_out']} screened out" if figures["screened_out"] else ""
-    count = counted(figures["listeners"], "listener")
     summary = pd.concat([row.summary, DataFrame(lines, columns=SUMMARY_COLUMNS)], ignore_index=True)
-    return replace(row, summary=summary, listened=f"listening test {figures['test']}, {count}{out}")
+    listened = described(figures["test"], figures["listeners"], figures["screened_out"])
+    return replace(row, summary=summary, listened=listened)
 
 
 def _newest(runs: Path, of: Any) -> dict[str, Any] | None:

@@ -83,7 +83,7 @@ def read_ratings(text: str | bytes, test: ListeningTest) -> Ratings:
 
 def _page(content: Any, test: ListeningTest, called: str) -> tuple[str, dict[str, float]]:
     _fields(content, PAGE_FIELDS, called)
-    page = test.page(content["page"]) if isinstance(content["page"], str) else None
+    page = next((page for page in test.pages if page.id == content["page"]), None)
     if page is None:
         raise ValueError(f"{called} is not a page of the test: {str(content['page'])[:40]!r}")
     ratings, order = content["ratings"], content["order"]

@@ -1,25 +1,31 @@
 """The results of a listening test, and the files that hold them."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.listening.analysis import SIGNIFICANT, Pair, means, pairs
-from codeclab.benchmarks.listening.design import LOW_ANCHOR, ListeningTest
-from codeclab.benchmarks.listening.plot import plot
+from codeclab.benchmarks.listening.design import LOW_ANCHOR, SYSTEM, ListeningTest
 from codeclab.benchmarks.listening.ratings import Ratings, scores
 from codeclab.benchmarks.listening.screening import SCREENINGS, Screened, Screening, screen
 from codeclab.benchmarks.tables.grid import NOTHING, Cell, Grid, with_interval
+from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, png, style_panel
 from codeclab.benchmarks.tables.render import escape_markdown, markdown_grid
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
 
 PAPERS_RATINGS = 10
 """Least ratings of each stimulus in EnCodec's tests (section 4.3)."""
+
+BANDS = ("bad", "poor", "fair", "good", "excellent")
+ACROSS = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Results:
     scores: DataFrame
     means: DataFrame
     pairs: list[Pair]
-    screening: Screening = SCREENINGS["encodec"]
+    screening: Screening
 
     @property
     def counted(self) -> int:
@@ -50,11 +56,21 @@ class Results:
         return sum(one.reason is None for one in self.screened)
 
     @property
+    def domains(self) -> list[str]:
+        """All clips, and the domains where there are several: one alone is all there is."""
+        domains = list(dict.fromkeys(self.means["domain"]))
+        return domains if len(domains) > 2 else domains[:1]
+
+    @property
     def description(self) -> str:
         """The test and its number of listeners, in words."""
-        out = len(self.screened) - self.counted
-        count = counted(self.counted, "listener")
-        return f"listening test {self.test.id}, {count}" + (f", {out} screened out" if out else "")
+        return described(self.test.id, self.counted, len(self.screened) - self.counted)
+
+
+def described(test: str, listeners: int, screened_out: int) -> str:
+    """A test, by its id, and its number of listeners, in words."""
+    out = f", {screened_out} screened out" if screened_out else ""
+    return f"listening test {test}, {counted(listeners, 'listener')}{out}"
 
 
 def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screening = SCREENINGS["encodec"]) -> Results:
@@ -75,8 +91,8 @@ def analyse(ratings: Sequence[Ratings], test: ListeningTest, screening: Screenin
     if counting.empty:
         reasons = "; ".join(f"{named[one.listener]} {one.reason}" for one in screened)
         raise ValueError(f"no listener is left after screening: {reasons}")
-    means_and_pairs = means(counting, test.conditions), pairs(counting, test.conditions)
-    return Results(test, named, screened, counting, *means_and_pairs, screening)
+    compared = means(counting, test.conditions), pairs(counting, test.conditions)
+    return Results(test, named, screened, counting, *compared, screening)
 
 
 def markdown(results: Results) -> str:
@@ -106,16 +122,13 @@ def notes(results: Results) -> list[str]:
         remarks.append("This test had no low anchor; its figures cannot be compared with those of tests that have one.")
     if low < PAPERS_RATINGS:
         remarks.append(f"EnCodec's tests have at least {PAPERS_RATINGS} ratings of each stimulus.")
-    pages = {page.clip for page in results.test.pages}
-    if len(pages) < len(results.test.pages):
+    if len({page.clip for page in results.test.pages}) < len(results.test.pages):
         remarks.append("The systems of each clip were spread over several pages, so not all were compared directly.")
     return remarks
 
 
 def _mean_table(results: Results) -> str:
-    domains = list(dict.fromkeys(results.means["domain"]))
-    # One domain alone is all there is.
-    domains = domains if len(domains) > 2 else domains[:1]
+    domains = results.domains
     rows = []
     for condition in results.test.conditions:
         own = results.means[results.means["condition"] == condition.name]
@@ -146,6 +159,40 @@ def _p(value: float) -> str:
     return "≤ 0.0001" if value <= 1e-4 else f"{value:.4f}"
 
 
+def plot(results: Results) -> bytes:
+    """A PNG file: a dot with its interval for each condition, a panel for each domain."""
+    means, domains = results.means, results.domains
+    conditions = list(dict.fromkeys(means["condition"]))
+    across = min(ACROSS, len(domains))
+    down = -(-len(domains) // across)
+    figure = Figure(figsize=(2.4 + 3.4 * across, 0.9 + down * (0.9 + 0.34 * len(conditions))), layout="constrained")
+    title = textwrap.fill(results.test.title, 27 * across)
+    figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
+    for number, domain in enumerate(domains):
+        panel = figure.add_subplot(down, across, number + 1)
+        _panel(panel, means[means["domain"] == domain], "all clips" if domain == ALL else domain)
+        labels = conditions if number % across == 0 else [""] * len(conditions)
+        panel.set_yticks(range(len(conditions)), labels)
+        panel.set_ylim(len(conditions) - 0.4, -0.6)
+    footnote = f"95 % intervals over ratings; {results.description}."
+    figure.supxlabel(footnote, x=0.02, ha="left", fontsize=8, color=PALE_INK)
+    return png(figure)
+
+
+def _panel(panel: Axes, means: DataFrame, title: str) -> None:
+    for row, line in enumerate(means.to_dict("records")):
+        half = 0.0 if math.isnan(line["ci95"]) else line["ci95"]
+        colour = COLOURS[0] if line["kind"] == SYSTEM else PALE_INK
+        panel.errorbar(line["mean"], row, xerr=half, color=colour, marker="o", markersize=7, elinewidth=1.6)
+    style_panel(panel, title, "both", pad=16)
+    panel.set_xlim(-2, 102)
+    panel.set_xticks(range(0, 101, 20))
+    for band, name in enumerate(BANDS):
+        panel.text(
+            20 * band + 10, 1.02, name, transform=panel.get_xaxis_transform(), ha="center", fontsize=7.5, color=PALE_INK
+        )
+
+
 def write_results(results: Results, folder: Path) -> list[Path]:
     """Write ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
 
@@ -156,7 +203,6 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     Returns:
         the files.
     """
-    footnote = f"95 % intervals over ratings; {results.description}."
     rows = [(p.first, p.second, *p.difference, p.p, p.adjusted, p.better) for p in results.pairs]
     compared = DataFrame(rows, columns=["first", "second", "difference", "ci95", "n", "p", "p_holm", "rated_higher"])
     contents: dict[str, str | bytes] = {
@@ -164,7 +210,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
         "results.csv": results.means.to_csv(index=False, lineterminator="\n"),
         "pairs.csv": compared.to_csv(index=False, lineterminator="\n"),
         "scores.csv": results.scores.to_csv(index=False, lineterminator="\n"),
-        "results.png": plot(results.test.title, results.means, footnote),
+        "results.png": plot(results),
     }
     for name, content in contents.items():
         write_atomically(folder / name, content)

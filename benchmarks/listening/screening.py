@@ -1,6 +1,5 @@
 """Screening of listeners: the rules of the papers and of the recommendation."""
 
-import math
 from dataclasses import dataclass
 
 from pandas import DataFrame
@@ -41,18 +40,9 @@ left. BS.1534-3, section 4.1.2: not who rates the hidden reference below 90 for 
 
 @dataclass(frozen=True)
 class Screened:
-    """The result of a listener's screening.
-
-    Args:
-        listener: id of the listener.
-        reference_below: share of the hidden references rated below the screening's limit.
-        anchor_above: share of the low anchors rated above it; NaN where there were none.
-        reason: reason why the ratings do not count; None where they do.
-    """
+    """The result of a listener's screening, with the reason why the ratings do not count; None where they do."""
 
     listener: str
-    reference_below: float
-    anchor_above: float
     reason: str | None
 
 
@@ -63,14 +53,13 @@ def screen(scores: DataFrame, screening: Screening = SCREENINGS["encodec"]) -> l
         scores: scores of the listeners, as ``ratings.scores`` gives them.
         screening: rule by which listeners are excluded.
     """
-    return [_judge(str(listener), own, screening) for listener, own in scores.groupby("listener", sort=False)]
+    return [Screened(str(name), _reason(own, screening)) for name, own in scores.groupby("listener", sort=False)]
 
 
-def _judge(listener: str, own: DataFrame, rule: Screening) -> Screened:
+def _reason(own: DataFrame, rule: Screening) -> str | None:
     references = own.loc[own["kind"] == REFERENCE, "score"]
     anchors = own.loc[own["kind"] == LOW_ANCHOR, "score"]
     reasons = []
-    low = high = 0
     if rule.reference_below is not None:
         low = int((references < rule.reference_below).sum())
         # Shares are compared as counts: 0.2 is no binary fraction.
@@ -81,5 +70,4 @@ def _judge(listener: str, own: DataFrame, rule: Screening) -> Screened:
         high = int((anchors > rule.anchor_above).sum())
         if 100 * high > rule.anchor_percent * len(anchors):
             reasons.append(f"rated {high} of {len(anchors)} low anchors above {rule.anchor_above:g}")
-    shares = (low / len(references) if len(references) else math.nan, high / len(anchors) if len(anchors) else math.nan)
-    return Screened(listener, *shares, " and ".join(reasons) or None)
+    return " and ".join(reasons) or None

@@ -143,13 +143,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, status: int, content: str | bytes, kind: str = "text/plain; charset=utf-8") -> None:
         body = content.encode() if isinstance(content, str) else content
         self.send_response(status)
-        for name, value in (
-            ("Content-Type", kind),
-            ("Content-Length", str(len(body))),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Cache-Control", "no-store"),
-        ):
-            self.send_header(name, value)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-store")
         if status >= 400:
             self.close_connection = True
         self.end_headers()

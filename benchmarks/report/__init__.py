@@ -3,7 +3,7 @@
 May import: benchmarks.tables, benchmarks.evaluate, codecs.
 """
 
-from codeclab.benchmarks.report.page import render
-from codeclab.benchmarks.report.parts import PlayedClip, Report, Stimulus
+from codeclab.benchmarks.report.page import Report, render
+from codeclab.benchmarks.report.player import PlayedClip, Stimulus
 
 __all__ = ["PlayedClip", "Report", "Stimulus", "render"]

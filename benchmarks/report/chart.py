@@ -42,16 +42,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """Positions of values along an axis, and their labels.
-
-    Args:
-        low: smallest value.
-        high: largest value.
-        start: position of the smallest value in pixels.
-        end: position of the largest value in pixels.
-        ticks: values with a label.
-        logarithmic: whether equal ratios are equally far apart.
-    """
+    """Pixels of values along an axis, from ``start``, of ``low``, to ``end``, of ``high``; ticks have labels."""
 
     low: float
     high: float
@@ -86,7 +77,7 @@ def chart(
         rates: whether x is a bitrate, whose octaves are equally far apart and labelled where something stands.
         marks: whether points are marked, or only their line is drawn.
     """
-    xs = [x for line in series for x in (*(p[0] for p in line.points), *(p[0] for p in line.published))]
+    xs = [point[0] for line in series for point in (*line.points, *line.published)]
     x_axis, y_axis = _x_axis(xs, rates), _y_axis(series, marks)
     frame = "".join(
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_axis(tick):.1f}" y2="{y_axis(tick):.1f}"/>'
@@ -112,12 +103,12 @@ def _line(line: Series, x_axis: Axis, y_axis: Axis, form: Callable[[float], str]
     shape = MARKS[line.position % STYLES]
     parts = [f'<path class="line" d="{path}"/>'] if path else []
     for (x, y, half), (left, down) in zip(line.points, at, strict=True) if marks else ():
-        label = f"{line.name}: {form(y)} at {x:.4g} {x_label}"
+        interval = ""
         if math.isfinite(half) and half > 0:
             top, low = (y_axis(min(max(value, y_axis.low), y_axis.high)) for value in (y + half, y - half))
             parts.append(f'<path class="bar" d="M{left:.1f} {top:.1f}V{low:.1f}"/>')
-            label = f"{line.name}: {form(y)} ± {form(half)} at {x:.4g} {x_label}"
-        parts.append(_mark(shape, left, down, "mark", label))
+            interval = f" ± {form(half)}"
+        parts.append(_mark(shape, left, down, "mark", f"{line.name}: {form(y)}{interval} at {x:.4g} {x_label}"))
     parts += [
         _mark(shape, x_axis(x), y_axis(y), "mark published", f"{line.name}, published: {form(y)} at {x:.4g} {x_label}")
         for x, y in line.published
@@ -149,7 +140,7 @@ def _x_axis(xs: Sequence[float], rates: bool) -> Axis:
 
 
 def _y_axis(series: Sequence[Series], marks: bool) -> Axis:
-    means = [y for line in series for y in (*(p[1] for p in line.points), *(p[1] for p in line.published))]
+    means = [point[1] for line in series for point in (*line.points, *line.published)]
     low, high = min(means), max(means)
     start, end = HEIGHT - BOTTOM - 4.0, TOP + 4.0
     if not marks and low > 0 and high / low > 30:
@@ -159,10 +150,8 @@ def _y_axis(series: Sequence[Series], marks: bool) -> Axis:
         return Axis(low, high, start, end, ticks, True)
     # An interval may be far wider than all means lie apart (two files): it is cut off rather than flatten the curves.
     spread = max(high - low, abs(high) * 0.05, 1e-9)
-    bars = [
-        value for line in series for _, y, half in line.points if math.isfinite(half) for value in (y - half, y + half)
-    ]
-    low = max(min([low, *bars]), low - spread / 2)
-    high = min(max([high, *bars]), high + spread / 2)
+    bars = [(y - half, y + half) for line in series for _, y, half in line.points if math.isfinite(half)]
+    low = max(min([low, *(lower for lower, _ in bars)]), low - spread / 2)
+    high = min(max([high, *(upper for _, upper in bars)]), high + spread / 2)
     ticks = [float(tick) for tick in MaxNLocator(5).tick_values(low, high) if low <= tick <= high]
     return Axis(low, high, start, end, ticks)

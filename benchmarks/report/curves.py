@@ -52,9 +52,8 @@ def _quality(table: Table, domain: str, name: str) -> str:
         theirs = [(bitrate, figure) for bitrate, figure in panel.theirs(row.name) if bitrate is not None and beside]
         if points or theirs:
             series.append(Series(row.name, position, points, theirs))
-    if not any(line.points for line in series):
-        return ""
-    return chart(heading(name), series, "kbps", printed(name), rates=True)
+    drawn = any(line.points for line in series)
+    return chart(heading(name), series, "kbps", printed(name), rates=True) if drawn else ""
 
 
 def training(table: Table, histories: Mapping[str, DataFrame]) -> str:
@@ -75,45 +74,39 @@ def _logged(table: Table, histories: Mapping[str, DataFrame], name: str) -> str:
         if history is None or name not in history.columns:
             continue
         logged = history[["step", name]].dropna()
-        logged = logged[np.isfinite(logged[name])]
-        logged = logged.iloc[:: max(1, -(-len(logged) // POINTS))]
-        points = [(float(step), float(value), math.nan) for step, value in logged.itertuples(index=False)]
-        if points:
+        logged = _thinned(logged[np.isfinite(logged[name])])
+        if points := [(float(step), float(value), math.nan) for step, value in logged.itertuples(index=False)]:
             series.append(Series(row.name, position, points))
-    if not any(len(line.points) > 1 for line in series):
-        return ""
-    return chart(name, series, "batch", marks=False)
+    return chart(name, series, "batch", marks=False) if any(len(line.points) > 1 for line in series) else ""
+
+
+def _thinned(logged: DataFrame) -> DataFrame:
+    return logged.iloc[:: max(1, -(-len(logged) // POINTS))]
 
 
 def codebooks(table: Table, histories: Mapping[str, DataFrame]) -> str:
     """Entropy and use of each codebook at the highest bitrate, and a map of each codebook's over the batches."""
-    measured = "".join(
-        _of_codebooks(table, column, title)
-        for column, title in (
-            ("entropy_bits", "Entropy of each codebook on the test clips, bits ↑"),
-            ("usage", "Entries used on the test clips ↑"),
-        )
-    )
+    measured = _of_codebooks(table, "entropy_bits", "Entropy of each codebook on the test clips, bits ↑", printed(""))
+    measured += _of_codebooks(table, "usage", "Entries used on the test clips ↑", printed("codebook_usage"))
     maps = "".join(_maps(row.name, histories[row.name]) for row in table.rows if row.name in histories)
-    return (f'<div class="charts">{measured}</div>' if measured else "") + (
-        f"<details open><summary>While training</summary>"
-        f"<p>A line for each codebook, the first at the top; batches from left to right. Dark is 0.</p>"
-        f'<div class="charts maps">{maps}</div></details>'
-        if maps
-        else ""
-    )
+    page = f'<div class="charts">{measured}</div>' if measured else ""
+    if maps:
+        page += (
+            "<details open><summary>While training</summary>"
+            "<p>A line for each codebook, the first at the top; batches from left to right. Dark is 0.</p>"
+            f'<div class="charts maps">{maps}</div></details>'
+        )
+    return page
 
 
-def _of_codebooks(table: Table, column: str, title: str) -> str:
+def _of_codebooks(table: Table, column: str, title: str, form: Callable[[float], str]) -> str:
     series = []
     for position, row in enumerate(table.rows):
         codes = row.each_codebook
         values = zip(codes["codebook"], codes[column], strict=True)
         if points := [(float(k), float(value), math.nan) for k, value in values]:
             series.append(Series(row.name, position, points))
-    if not series:
-        return ""
-    return chart(title, series, "codebook", printed("codebook_usage") if column == "usage" else printed(""))
+    return chart(title, series, "codebook", form) if series else ""
 
 
 def _maps(row: str, history: DataFrame) -> str:
@@ -123,7 +116,7 @@ def _maps(row: str, history: DataFrame) -> str:
         logged = history[["step", *names]].dropna()
         if not names or len(logged) < 2:
             continue
-        logged = logged.iloc[:: max(1, -(-len(logged) // POINTS))]
+        logged = _thinned(logged)
         # The entropy of one entry alone is a negative zero.
         values = logged[names].to_numpy(dtype=np.float64).T + 0.0
         top = 1.0 if kind == "usage" else max(float(values.max()), 1e-9)

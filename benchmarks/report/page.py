@@ -1,15 +1,17 @@
 """The report as one HTML file that needs no other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
+
+from pandas import DataFrame
 
 from codeclab import __version__
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import MARKS, STYLES
 from codeclab.benchmarks.report.curves import codebooks, rate_quality, training
 from codeclab.benchmarks.report.listing import EVERY, table_html
-from codeclab.benchmarks.report.parts import Report
-from codeclab.benchmarks.report.player import players
+from codeclab.benchmarks.report.player import PlayedClip, players
 from codeclab.benchmarks.report.sound import KBPS
 from codeclab.benchmarks.report.template import fill, resource
 from codeclab.benchmarks.tables.table import Table
@@ -22,22 +24,36 @@ KEYS = (
 )
 
 
-def render(report: Report) -> str:
-    """The page.
+@dataclass(frozen=True)
+class Report:
+    """Everything on a report page.
 
     Args:
-        report: content of the page; empty parts are left out.
+        table: the comparison; codebooks are taken from its rows.
+        notes: lines under the table.
+        histories: log of each row's run, by row: a column ``step`` and one per quantity (NaN where it was not logged).
+        clips: clips to listen to.
+        messages: notes on clips that are missing.
     """
+
+    table: Table
+    notes: Sequence[str] = ()
+    histories: Mapping[str, DataFrame] = field(default_factory=dict)
+    clips: Sequence[PlayedClip] = ()
+    messages: Sequence[str] = ()
+
+
+def render(report: Report) -> str:
+    """The page; empty parts of the report are left out."""
     table = report.table
-    under = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
+    items = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
+    under = f'<ul class="notes">{items}</ul>' if items else ""
     left_out = "".join(f'<p class="note">{escape(message)}</p>' for message in report.messages)
     rows = [row.name for row in table.rows]
     listen = f"<p>{KEYS}</p>{left_out}{players(report.clips, rows)}" if report.clips else left_out
     curves = rate_quality(table)
     sections = {
-        ("results", "Results"): _controls(table)
-        + table_html(table)
-        + (f'<ul class="notes">{under}</ul>' if under else ""),
+        ("results", "Results"): _controls(table) + table_html(table) + under,
         ("curves", "Quality over bitrate"): curves and _domain_choice(table, "curves") + curves + _reading(table),
         ("listen", "Listen"): listen,
         ("training", "Training"): training(table, report.histories),
@@ -83,7 +99,7 @@ def _domain_choice(table: Table, of: str) -> str:
 
 def _reading(table: Table) -> str:
     bars = "Bars are 95 % intervals, cut off where they would flatten the curves; "
-    hollow = "hollow marks are published figures. " if any(row.stated for row in table.rows) else ""
+    hollow = "hollow marks are published figures. " if any(row.spec.stated for row in table.rows) else ""
     return f'<p class="small">{bars}{hollow}the table holds every figure.</p>'
 
 

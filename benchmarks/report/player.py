@@ -2,25 +2,61 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
 from codeclab.benchmarks.report.chart import STYLES
 from codeclab.benchmarks.report.curves import data_uri
-from codeclab.benchmarks.report.parts import PlayedClip
 from codeclab.benchmarks.report.sound import mel
 
 LABELLED = (100, 500, 1000, 2000, 5000, 10000, 20000)
 """Hz that are labelled beside a spectrogram, as far as it reaches."""
 
 
-def players(clips: Sequence[PlayedClip], rows: Sequence[str]) -> str:
-    """The players of all clips.
+@dataclass(frozen=True)
+class Stimulus:
+    """One version of a clip: the original, or the output of a codec.
 
     Args:
-        clips: clips to listen to.
-        rows: names of the table's rows, whose order gives the colours.
+        row: the table's row; None is the original.
+        bitrate: bitrate really used, in kbps; None is the original.
+        audio: content of an Ogg file of Opus.
+        spectrogram: content of a PNG file.
     """
+
+    row: str | None
+    bitrate: float | None
+    audio: bytes
+    spectrogram: bytes
+
+    @property
+    def name(self) -> str:
+        """Its name on the page."""
+        return "Original" if self.row is None else f"{self.row}, {self.bitrate:.4g} kbps"
+
+
+@dataclass(frozen=True)
+class PlayedClip:
+    """A clip with its versions, all at the same instants.
+
+    Args:
+        name: name of the clip in the evaluation.
+        domain: the kind of sound.
+        seconds: duration in seconds.
+        sample_rate: sample rate of the original in Hz, whose half is the top of the spectrograms.
+        stimuli: the original first.
+    """
+
+    name: str
+    domain: str
+    seconds: float
+    sample_rate: int
+    stimuli: Sequence[Stimulus]
+
+
+def players(clips: Sequence[PlayedClip], rows: Sequence[str]) -> str:
+    """The players of all clips; the order of the table's rows gives the colours."""
     return "".join(_player(number, clip, rows) for number, clip in enumerate(clips))
 
 
@@ -32,13 +68,12 @@ def _player(number: int, clip: PlayedClip, rows: Sequence[str]) -> str:
     ]
     # "</script>" in a row's name would end the element.
     content = json.dumps(files).replace("</", "<\\/")
-    first = files[0]["picture"]
     name = escape(clip.name)
     return f"""
 <section class="player" role="group" aria-labelledby="clip{number}" data-seconds="{clip.seconds:.6f}" tabindex="-1">
 <header><h3 id="clip{number}">{name}</h3><span class="tag">{escape(clip.domain)}</span>
 <span class="now"><span class="what">Original</span></span></header>
-<div class="screen"><img src="{first}" alt="Spectrogram: Original" draggable="false">
+<div class="screen"><img src="{files[0]["picture"]}" alt="Spectrogram: Original" draggable="false">
 <div class="hertz" aria-hidden="true">{_hertz(clip.sample_rate)}</div><div class="head" aria-hidden="true"></div>
 <input class="seek" type="range" min="0" max="{clip.seconds:.3f}" step="0.01" value="0"
  aria-label="Position in {name}, seconds"></div>
@@ -53,8 +88,7 @@ def _player(number: int, clip: PlayedClip, rows: Sequence[str]) -> str:
 
 def _versions(clip: PlayedClip, rows: Sequence[str]) -> str:
     lines = []
-    positions = enumerate(clip.stimuli)
-    for digit, (row, group) in enumerate(groupby(positions, key=lambda placed: placed[1].row)):
+    for digit, (row, group) in enumerate(groupby(enumerate(clip.stimuli), key=lambda placed: placed[1].row)):
         key = f"<kbd>{digit}</kbd>" if digit < 10 else "<kbd></kbd>"
         if row is None:
             buttons = "".join(
@@ -67,9 +101,8 @@ def _versions(clip: PlayedClip, rows: Sequence[str]) -> str:
             f"{version.bitrate:.3g}</button>"
             for i, version in group
         )
-        colour = rows.index(row) % STYLES
         lines.append(
-            f'<div class="line c{colour}">{key}<span class="key" aria-hidden="true"></span>'
+            f'<div class="line c{rows.index(row) % STYLES}">{key}<span class="key" aria-hidden="true"></span>'
             f'<span class="row">{escape(row)}</span><span class="rates">{buttons}<small>kbps</small></span></div>'
         )
     return "".join(lines)

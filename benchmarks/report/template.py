@@ -15,13 +15,7 @@ def resource(package: str, name: str) -> str:
 
 
 def fill(template: str, parts: Mapping[str, str]) -> str:
-    """A template with its placeholders (``@@name@@``) filled in.
-
-    The template is split, not searched again, because a part may hold text that looks like a placeholder.
-
-    Args:
-        template: text with placeholders.
-        parts: text of each placeholder, by its name.
-    """
+    """A template with its placeholders (``@@name@@``) filled in."""
+    # Split, not searched again, because a part may hold text that looks like a placeholder.
     pieces = template.split("@@")
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))

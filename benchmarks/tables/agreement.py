@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from codeclab.benchmarks.evaluate.columns import form, title, unit
+from codeclab.benchmarks.evaluate.columns import described
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, lines
@@ -41,12 +41,11 @@ class Agreement:
     @property
     def text(self) -> str:
         """The finding in one sentence, with the margin and the chance level."""
-        called = title(self.metric)[0].upper() + title(self.metric)[1:]
-        percent = form(self.metric).endswith("%")
-        size = f"{100 * self.margin:g} %" if percent else f"{self.margin:g} {unit(self.metric)}".rstrip()
+        about = described(self.metric)
+        size = f"{100 * self.margin:g} %" if about.form.endswith("%") else f"{self.margin:g} {about.unit}".rstrip()
         margin = f" by more than {size}" if self.margin else ""
         orderings = f"{self.concordant} of {self.pairs} of the paper's orderings{margin}"
-        return f"{called}: found {orderings} (chance: {self.chance:g})"
+        return f"{about.title[0].upper()}{about.title[1:]}: found {orderings} (chance: {self.chance:g})"
 
 
 def agreement(table: Table) -> list[Agreement]:
@@ -110,10 +109,8 @@ def _entropies(table: Table) -> list[tuple[float, float]]:
     for row in table.rows:
         own = row.each_codebook
         bits = dict(zip(own["codebook"].astype(int), own["entropy_bits"].astype(float), strict=True))
-        theirs = enumerate(row.entropies, start=1)
-        pairs += [
-            (bits[k], float(bit)) for k, bit in theirs if bit is not None and not math.isnan(bits.get(k, math.nan))
-        ]
+        both = [(bits.get(k, math.nan), theirs) for k, theirs in enumerate(row.spec.entropies, 1) if theirs is not None]
+        pairs += [(ours, float(theirs)) for ours, theirs in both if not math.isnan(ours)]
     return pairs
 
 

@@ -10,6 +10,7 @@ from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.agreement import agreement
 from codeclab.benchmarks.tables.paired import compared, is_clear
 from codeclab.benchmarks.tables.published import SINGLE_SOURCE, is_single_source, published_number
+from codeclab.benchmarks.tables.row import ABSENT
 from codeclab.benchmarks.tables.table import Line, Score, Table, best, lines
 from codeclab.codecs.wording import by_number, duration
 
@@ -74,9 +75,14 @@ def about_columns(table: Table, time: str = "Time") -> dict[str, Callable[[Line]
 
 def domain_grids(table: Table) -> dict[str, Grid]:
     """The same for each domain that was measured or has published figures; none where there is only one domain."""
-    if len(table.domains) < 2:
-        return {}
-    return {domain: _domain_grid(table, lines(table, domain)) for domain in table.domains}
+    grids = {}
+    for domain in table.domains if len(table.domains) > 1 else ():
+        table_lines = lines(table, domain)
+        known = {name for line in table_lines for name in (*line.scores, *line.published)}
+        # The metrics and listening figures: the other columns are the same in every domain.
+        heard = [name for name in table.own_columns if name in known]
+        grids[domain] = _figures_grid(table, table_lines, [*table.metrics, *heard])
+    return grids
 
 
 def further_grids(table: Table) -> dict[str, Grid]:
@@ -118,12 +124,6 @@ def _difference_cell(score: Score | None, name: str) -> Cell:
     if score is None:
         return Cell(NOTHING)
     return Cell(with_interval(score.mean, score.ci95, f"+{form(name)}"), is_clear(score))
-
-
-def _domain_grid(table: Table, table_lines: list[Line]) -> Grid:
-    """The metrics and listening figures; the other columns are the same in every domain."""
-    heard = [name for name in table.own_columns if any(name in {*line.scores, *line.published} for line in table_lines)]
-    return _figures_grid(table, table_lines, [*table.metrics, *heard])
 
 
 def _figures_grid(table: Table, table_lines: list[Line], names: Sequence[str]) -> Grid:
@@ -178,23 +178,19 @@ def notes(table: Table) -> list[str]:
     paired = [PAIRED.format(title) for title in paired_grids(table)]
     alone = any(row.seeds == 1 and row.wall_seconds is not None for row in table.rows)  # a training takes time
     sentences += paired + [ONE_SEED] * (bool(paired) and alone)
-    stated = any(row.stated for row in table.rows)
+    stated = [figures for row in table.rows for figures in row.spec.stated]
     if table.source and stated:
         sentences.append(f"Published figures: {table.source}.")
-    if any(
-        is_single_source(figure) for row in table.rows for stated in row.stated for figure in stated.published.values()
-    ):
-        sentences.append(MARKED)
+    sentences += [MARKED] * any(is_single_source(figure) for one in stated for figure in one.published.values())
     open_columns = [name for name in table.columns if name not in table.own_columns]
     sentences += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
     sentences += _listening(table)
     sentences += [IN_BOLD] * bool(best(table, table_lines)) + [NOT_RANKED] * (bool(measured) and not table.ranked)
-    sentences += [NOT_THE_PAPERS] * (bool(measured) and stated and not table.beside_paper)
+    sentences += [NOT_THE_PAPERS] * (bool(measured) and bool(stated) and not table.beside_paper)
     sentences += [f"{finding.text}." for finding in agreement(table)]
     sentences += _failures(table_lines, table.metrics)
-    for row in table.rows:
-        if row.error:
-            sentences.append(f"{row.name} {'is' if row.absent else 'failed:'} {one_line(row.error)}.")
+    failed = [(row, row.error) for row in table.rows if row.error]
+    sentences += [f"{row.name} {'is' if row.absent else 'failed:'} {one_line(error)}." for row, error in failed]
     return sentences + list(table.notes)
 
 
@@ -235,7 +231,7 @@ def span(counts: Collection[int]) -> str:
 
 def _score_cell(line: Line, name: str, bold: bool) -> Cell:
     if line.row.error and not line.scores:
-        return Cell(line.row.trouble)
+        return Cell(ABSENT.rstrip(": ") if line.row.absent else "failed")
     score = line.scores.get(name)
     if score is None:
         return Cell(NOTHING)

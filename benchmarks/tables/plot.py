@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -30,6 +31,7 @@ LETTERS_PER_INCH = 8
 """Letters of a title per inch, at its font size."""
 
 INK, PALE_INK, FAINT = "#333333", "#666666", "#D9D9D9"
+OURS: dict[str, Any] = {"linewidth": 1.8, "markersize": 6, "markeredgecolor": "white"}
 
 
 class Chart(NamedTuple):
@@ -70,7 +72,7 @@ def plot(table: Table) -> bytes:
     """
     charts = _charts(table)
     plotted = [line for line in lines(table) if line.scores]
-    with_codes = [row for row in table.rows if row.entropies or len(row.each_codebook)]
+    with_codes = [row for row in table.rows if row.spec.entropies or len(row.each_codebook)]
     if table.figure == "codebook_usage" and with_codes:
         figure = _codebooks(table, with_codes)
     elif not charts:
@@ -111,7 +113,7 @@ def _charts(table: Table) -> list[Chart]:
     """The charts to draw: everything measured and, of a paper's figure, everything published."""
     columns = [name for name in table.own_columns if not table.metrics or name not in SETTINGS]
     names = [*table.metrics, *columns, *(table.published_only if table.figure else ())]
-    stated = [figures for row in table.rows for figures in row.stated if table.figure]
+    stated = [figures for row in table.rows for figures in row.spec.stated if table.figure]
     lines_by_domain = {domain: lines(table, domain) for domain in (ALL, *(figures.domain for figures in stated))}
     rows = [row.name for row in table.rows]
     drawn = []
@@ -158,22 +160,13 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
         for row, style in styles.items():
             ours, theirs = chart.ours(row), _beside(table, chart, row)
             if ours:
-                panel.errorbar(
-                    [bitrate for bitrate, _ in ours],
-                    [score.mean for _, score in ours],
-                    yerr=[_bar(score) for _, score in ours],
-                    linewidth=1.8,
-                    markersize=6,
-                    markeredgecolor="white",
-                    capsize=0,
-                    elinewidth=1.2,
-                    label=row,
-                    **style,
-                )
+                rates, means = [rate for rate, _ in ours], [score.mean for _, score in ours]
+                bars = [_bar(score) for _, score in ours]
+                panel.errorbar(rates, means, yerr=bars, capsize=0, elinewidth=1.2, label=row, **OURS, **style)
             _hollow(panel, theirs, style | ({} if ours else {"label": row}))
             bitrates |= {bitrate for bitrate, _ in (*ours, *theirs) if bitrate is not None}
             measured, beside = measured or bool(ours), beside or bool(theirs)
-        _as_printed(panel, chart.name, "y")
+        _as_printed(panel.yaxis, chart.name)
     for panel in panels:
         octave_axis(panel, sorted(bitrates), "kbps")
     captions = [_footnote(table)] * measured + ["Hollow: published."] * beside
@@ -205,13 +198,8 @@ def _legend(figure: Figure, panels: Sequence[Axes], entries: int, footnote: str)
     pairs = [pair for panel in panels for pair in zip(*panel.get_legend_handles_labels(), strict=True)]
     handles = {label: handle for handle, label in reversed(pairs)}
     labels = list(dict.fromkeys(label for _, label in pairs))
-    style = {
-        "ncols": min(4 if len(panels) > 1 else 2, entries),
-        "alignment": "left",
-        "frameon": False,
-        "fontsize": 9,
-        "labelcolor": INK,
-    }
+    columns = min(4 if len(panels) > 1 else 2, entries)
+    style = {"ncols": columns, "alignment": "left", "frameon": False, "fontsize": 9, "labelcolor": INK}
     legend = figure.legend([handles[label] for label in labels], labels, loc="outside lower left", **style)
     legend.set_title(footnote, prop=FontProperties(size=8))
     legend.get_title().set_color(PALE_INK)
@@ -229,10 +217,9 @@ def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
         if len(codes):
             most = max(most, math.log2(codes["size"].max()))
             numbers = [int(number) for number in codes["codebook"]]
-            ours = look | {"markeredgecolor": "white", "label": row.name, "linewidth": 1.8, "markersize": 6}
             for panel, column in zip(panels, ("entropy_bits", "usage"), strict=True):
-                panel.plot(numbers, codes[column].tolist(), **ours)
-        theirs = [(float(codebook), bits) for codebook, bits in enumerate(row.entropies, 1) if bits is not None]
+                panel.plot(numbers, codes[column].tolist(), label=row.name, **OURS, **look)
+        theirs = [(float(codebook), bits) for codebook, bits in enumerate(row.spec.entropies, 1) if bits is not None]
         _hollow(panels[0], theirs, look | ({} if len(codes) else {"label": row.name}))
     if most:
         panels[0].axhline(most, color=PALE_INK, linewidth=0.8, linestyle=":")
@@ -242,7 +229,7 @@ def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("codebook", fontsize=9, color=INK)
     captions = ["At each row's highest bitrate. Dotted: all entries equally often."] * bool(measured)
-    captions += ["Hollow: published."] * any(row.entropies for row in rows)
+    captions += ["Hollow: published."] * any(row.spec.entropies for row in rows)
     captions += [f"{NOT_RANKED.split(':')[0]}."] * (bool(measured) and not table.ranked)
     _legend(figure, panels, len(rows), " ".join(captions))
     return figure
@@ -274,7 +261,7 @@ def _dots(table: Table, plotted: Sequence[Line], names: Sequence[str]) -> Figure
                 panel.errorbar(score.mean, height, xerr=_bar(score), color=COLOURS[0], marker="o", markersize=7)
         panel.set_yticks(heights, labels if number % across == 0 else [""] * len(plotted))
         panel.set_ylim(-0.6, len(plotted) - 0.4)
-        _as_printed(panel, name, "x")
+        _as_printed(panel.xaxis, name)
     rate = f"{plotted[0].bitrate:.4g} kbps. " if one_rate else ""
     figure.supxlabel(rate + (_footnote(table) if table.metrics else ""), x=0.02, ha="left", fontsize=8, color=PALE_INK)
     return figure
@@ -284,11 +271,10 @@ def _bar(score: Score) -> float:
     return score.ci95 if math.isfinite(score.ci95) else 0.0
 
 
-def _as_printed(panel: Axes, name: str, axis: str) -> None:
-    chosen = panel.yaxis if axis == "y" else panel.xaxis
-    chosen.set_major_locator(MaxNLocator(6))
+def _as_printed(axis: Axis, name: str) -> None:
+    axis.set_major_locator(MaxNLocator(6))
     if form(name).endswith("%"):
-        chosen.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
 
 
 def _footnote(table: Table) -> str:

@@ -11,6 +11,7 @@ of ``domain, bitrate_kbps, metric, mean, ci95, n, failed``; null where nothing w
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
-from codeclab.benchmarks.tables.row import Origin, RowResult, RowSpec
+from codeclab.benchmarks.tables.row import Figures, Origin, RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.io.files import write_atomically
 
@@ -28,9 +29,8 @@ VERSION = 2
 REQUESTED = {1: "asked", 2: "requested"}
 """Names of the requested bitrates in a file, by version."""
 
-OF_THE_TABLE = (
-    *("title", "source", "metrics", "columns", "margin", "figure", "against", "ranked", "full_size", "notes"),
-)
+OF_THE_TABLE = ("title", "source", "metrics", "columns", "margin", "figure", "against", "ranked", "full_size", "notes")
+OF_AN_ORIGIN = ("run", "evaluation")
 OF_A_RESULT = ("wall_seconds", "parameters", "error", "seeds", "listened")
 
 
@@ -55,16 +55,12 @@ def write_record(table: Table, folder: Path) -> None:
 
 
 def _plain(row: RowResult, folder: Path) -> dict[str, Any]:
-    origins = [
-        {"run": os.path.relpath(origin.run, folder), "evaluation": os.path.relpath(origin.evaluation, folder)}
-        for origin in row.origins
-    ]
     return {
-        "spec": row.spec.plain(),
+        "spec": asdict(row.spec),
         "summary": _lines(row.summary),
         **{name: getattr(row, name) for name in OF_A_RESULT},
         "requested": [list(pair) for pair in row.requested.items()],
-        "origins": origins,
+        "origins": [{name: os.path.relpath(getattr(o, name), folder) for name in OF_AN_ORIGIN} for o in row.origins],
     }
 
 
@@ -112,7 +108,7 @@ def read_record(folder: Path) -> Table:
 
 def _result(plain: dict[str, Any], folder: Path, requested: str) -> RowResult:
     return RowResult(
-        spec=RowSpec.of(plain["spec"]),
+        spec=RowSpec(**plain["spec"] | {"figures": [Figures(**figures) for figures in plain["spec"]["figures"]]}),
         summary=None if plain["summary"] is None else _summary(plain["summary"]),
         requested=dict(plain[requested]),
         origins=[_origin(origin, folder) for origin in plain["origins"]],
@@ -121,7 +117,7 @@ def _result(plain: dict[str, Any], folder: Path, requested: str) -> RowResult:
 
 
 def _origin(plain: dict[str, str], folder: Path) -> Origin:
-    return Origin(*(Path(os.path.normpath(folder / plain[name])) for name in ("run", "evaluation")))
+    return Origin(*(Path(os.path.normpath(folder / plain[name])) for name in OF_AN_ORIGIN))
 
 
 def _summary(lines: Sequence[Sequence[Any]]) -> DataFrame:

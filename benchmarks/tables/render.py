@@ -37,14 +37,8 @@ FRAME = 3
 """Terminal columns that a table's column takes beside its text."""
 
 LATEX_CHARACTERS = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -74,13 +68,8 @@ def latex(table: Table) -> str:
         parts += ["", r"\medskip", rf"\emph{{{escape_latex(heading)}}}", "", _latex_grid(grid)]
     under = [escape_latex(note) for note in notes(table)]
     if under:
-        parts += [
-            "",
-            r"\medskip",
-            r"\begin{minipage}{\linewidth}\footnotesize",
-            "\\\\\n".join(under),
-            r"\end{minipage}",
-        ]
+        parts += ["", r"\medskip", r"\begin{minipage}{\linewidth}\footnotesize"]
+        parts += ["\\\\\n".join(under), r"\end{minipage}"]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
 
 
@@ -110,9 +99,8 @@ def terminal(table: Table, width: int = 80) -> Group:
         table: table to render.
         width: columns of the terminal; metrics that do not fit beside one another follow in a table of their own.
     """
-    parts: list[RichTable | Text] = _rich_grids(main_grid(table), table.title, width)
-    for heading, grid in further_grids(table).items():
-        parts += _rich_grids(grid, heading, width)
+    grids = [(table.title, main_grid(table)), *further_grids(table).items()]
+    parts = [_rich_grid(grid, columns, title) for title, grid in grids for columns in _spread(grid, width)]
     return Group(*parts, *(Text(note, style="dim") for note in notes(table)))
 
 
@@ -147,13 +135,8 @@ def write_table(table: Table, folder: Path | str) -> None:
         folder: folder to write to; made where it is missing.
     """
     folder = Path(folder)
-    contents: dict[str, str | bytes] = {
-        "md": markdown(table),
-        "csv": csv_long(table),
-        "tex": latex(table),
-        "png": plot(table),
-    }
-    for ending, content in contents.items():
+    contents = (("md", markdown(table)), ("csv", csv_long(table)), ("tex", latex(table)), ("png", plot(table)))
+    for ending, content in contents:
         write_atomically(folder / f"table.{ending}", content)
     write_record(table, folder)
 
@@ -186,13 +169,8 @@ def _latex_grid(grid: Grid) -> str:
     return frame.style.hide(axis="index").to_latex(column_format=columns, hrules=True).rstrip("\n")
 
 
-def _rich_grids(grid: Grid, title: str, width: int) -> list[RichTable | Text]:
-    """A grid in as many tables as its width takes, each with the row's name and its bitrate."""
-    return [_rich_grid(grid, columns, title) for columns in _spread(grid, width)]
-
-
 def _spread(grid: Grid, width: int) -> list[list[int]]:
-    """Columns that fit side by side: all figures unbroken, a published one beside ours, the first two in each."""
+    """The columns of each table: as many as fit, figures unbroken, a published one beside ours, the keys in each."""
     needed = [_needed(grid, column) for column in range(len(grid.headings))]
     groups: list[list[int]] = []
     for column in range(KEYS, len(grid.headings)):

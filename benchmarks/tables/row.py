@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,6 @@ from codeclab.benchmarks.metrics.synonyms import columns_named_as, lines_named_a
 
 ABSENT = "not here: "
 """Start of the error of a row that only lacks a program or models on this machine, which fails no table."""
-
-JOBS = {"trained": None, "codec": 1, "baseline": 1, "recipe": 0, "published": 0}
-"""Kinds of rows, with their number of jobs; None means one job per seed."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +95,7 @@ class RowSpec:
 
     def jobs(self, seeds: int) -> int:
         """Its number of jobs: one per seed if it is trained, one if it is measured, none if it is only shown."""
-        count = JOBS[self.kind]
-        return seeds if count is None else count
-
-    def plain(self) -> dict[str, Any]:
-        """The specification as plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "RowSpec":
-        """The specification from the plain values of ``plain``."""
-        return cls(**{**plain, "figures": [Figures(**figures) for figures in plain["figures"]]})
+        return {"trained": seeds, "codec": 1, "baseline": 1, "recipe": 0, "published": 0}[self.kind]
 
 
 @dataclass(frozen=True)
@@ -170,26 +157,13 @@ class RowResult:
         """The same with its metrics under the names that they have among ``metrics``."""
         if self.summary is None or all(named_as(name, metrics) == name for name in self.summary["metric"].unique()):
             return self
-        return replace(
-            self,
-            summary=lines_named_as(self.summary, metrics),
-            per_file=[columns_named_as(table, metrics) for table in self.per_file],
-        )
+        per_file = [columns_named_as(table, metrics) for table in self.per_file]
+        return replace(self, summary=lines_named_as(self.summary, metrics), per_file=per_file)
 
     @property
     def name(self) -> str:
         """Printed name."""
         return self.spec.name
-
-    @property
-    def stated(self) -> list[Figures]:
-        """All of the paper's figures for this row."""
-        return self.spec.stated
-
-    @property
-    def entropies(self) -> Sequence[float | None]:
-        """The paper's bits per code of each codebook; None for one that it does not state."""
-        return self.spec.entropies
 
     @property
     def each_codebook(self) -> DataFrame:
@@ -203,11 +177,6 @@ class RowResult:
     def absent(self) -> bool:
         """Whether it has no figures because a program or models are not on this machine."""
         return self.error is not None and self.error.startswith(ABSENT)
-
-    @property
-    def trouble(self) -> str:
-        """The text in place of the figures of a row that has an error."""
-        return ABSENT.rstrip(": ") if self.absent else "failed"
 
     @property
     def asked(self) -> Mapping[float, float]:

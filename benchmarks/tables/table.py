@@ -76,7 +76,7 @@ class Table:
     def domains(self) -> list[str]:
         """The domains measured or published, without ``"all"``."""
         measured = {d for row in self.rows if row.summary is not None for d in row.summary["domain"]}
-        published = dict.fromkeys(figures.domain for row in self.rows for figures in row.stated)
+        published = dict.fromkeys(figures.domain for row in self.rows for figures in row.spec.stated)
         return [*sorted(measured - {ALL}), *(domain for domain in published if domain not in {ALL, *measured})]
 
     @property
@@ -88,7 +88,7 @@ class Table:
     @property
     def published_only(self) -> list[str]:
         """Names in the published figures for which nothing here is measured, in order of appearance."""
-        names = dict.fromkeys(name for row in self.rows for figures in row.stated for name in figures.published)
+        names = dict.fromkeys(name for row in self.rows for figures in row.spec.stated for name in figures.published)
         return [name for name in names if name not in {*self.metrics, *self.own_columns}]
 
 
@@ -130,7 +130,7 @@ def lines(table: Table, domain: str = ALL) -> list[Line]:
 
 def _lines_of(row: RowResult, domain: str, names: Sequence[str]) -> list[Line]:
     scores = _scores(row, domain, names)
-    stated = [figures for figures in row.stated if figures.domain == domain]
+    stated = [figures for figures in row.spec.stated if figures.domain == domain]
     homes = [_published_bitrate(figures.bitrate, {b: row.requested_for(b) for b in scores}) for figures in stated]
     table_lines = []
     for bitrate in sorted(scores):
@@ -140,7 +140,7 @@ def _lines_of(row: RowResult, domain: str, names: Sequence[str]) -> list[Line]:
         table_lines.append(Line(row, bitrate, scores[bitrate], published, label))
     away = [figures for figures, home in zip(stated, homes, strict=True) if home is None]
     table_lines += [Line(row, figures.bitrate, {}, figures.published, figures.label) for figures in away]
-    if not table_lines and domain == ALL and (row.error or not row.stated):
+    if not table_lines and domain == ALL and (row.error or not row.spec.stated):
         table_lines.append(Line(row, row.spec.bitrate, {}, {}))
     # Lines without a bitrate have it from nowhere: they are alone.
     return sorted(table_lines, key=lambda line: line.bitrate or 0.0)
@@ -157,12 +157,7 @@ def _scores(row: RowResult, domain: str, names: Sequence[str]) -> dict[float, di
 
 
 def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> float | None:
-    """The measured bitrate beside which published figures stand, in kbps; None where none is near.
-
-    Args:
-        wanted: the figures' bitrate in kbps; None is the highest.
-        measured: bitrate requested, by the one measured, both in kbps.
-    """
+    """The bitrate, of those measured with what was requested, beside which figures stand; None where none is near."""
     if not measured:
         return None
     if wanted is None:

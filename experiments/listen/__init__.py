@@ -10,27 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from codeclab.benchmarks.listening.figures import with_figures
-    from codeclab.benchmarks.listening.server import RatingsServer
-    from codeclab.experiments.listen.analyse import analyse_test
-    from codeclab.experiments.listen.prepare import prepare_test
-    from codeclab.experiments.listen.report_page import ReportRequest, make_report
-    from codeclab.experiments.listen.request import ListeningRequest
-    from codeclab.experiments.listen.sources import read_sources
-
-__all__ = [
-    "ListeningRequest",
-    "RatingsServer",
-    "ReportRequest",
-    "analyse_test",
-    "make_report",
-    "prepare_test",
-    "read_sources",
-    "with_figures",
-]
+    from codeclab.benchmarks.listening.figures import with_figures as with_figures
+    from codeclab.benchmarks.listening.server import RatingsServer as RatingsServer
+    from codeclab.experiments.listen.analyse import analyse_test as analyse_test
+    from codeclab.experiments.listen.prepare import ListeningRequest as ListeningRequest
+    from codeclab.experiments.listen.prepare import prepare_test as prepare_test
+    from codeclab.experiments.listen.report_page import ReportRequest as ReportRequest
+    from codeclab.experiments.listen.report_page import make_report as make_report
+    from codeclab.experiments.listen.sources import read_sources as read_sources
 
 _MODULES = {
-    "ListeningRequest": "codeclab.experiments.listen.request",
+    "ListeningRequest": "codeclab.experiments.listen.prepare",
     "RatingsServer": "codeclab.benchmarks.listening.server",
     "ReportRequest": "codeclab.experiments.listen.report_page",
     "analyse_test": "codeclab.experiments.listen.analyse",
@@ -39,6 +29,7 @@ _MODULES = {
     "read_sources": "codeclab.experiments.listen.sources",
     "with_figures": "codeclab.benchmarks.listening.figures",
 }
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

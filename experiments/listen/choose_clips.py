@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from codeclab.benchmarks.evaluate.clip import Clip
@@ -77,12 +78,7 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
 
 
 def split_of_sources(sources: Sequence[Source], data: str | None) -> str:
-    """The default split for listening: test, or all if none of the runs was trained on the data.
-
-    Args:
-        sources: sources of the rows' runs.
-        data: folder of audio; None is what each was measured on.
-    """
+    """The default split for listening: test, or all if none of the runs was trained on the data."""
     folders = [(source.folder.path, data or source.audio) for source in sources]
     own = [path for path, folder in folders if run_of(path) and folder is None]
     return "test" if own or any(usual_split([path], folder) == "test" for path, folder in folders) else "all"
@@ -116,14 +112,9 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
         indices.sort(key=lambda index: clips.recordings[index].name)
         rng.shuffle(indices)
         indices.sort(key=lambda index: clips.recordings[index].seconds < clips.seconds - SLACK)
-        audible: list[Clip] = []
-        for index in indices:
-            if len(audible) > per_domain:
-                break
-            clip = clips[index]
-            if measure_lufs(clip.audio, clip.sample_rate) >= QUIETEST_LUFS:
-                audible.append(clip)
-        taken = audible[:per_domain]
+        drawn = (clips[index] for index in indices)
+        audible = (clip for clip in drawn if measure_lufs(clip.audio, clip.sample_rate) >= QUIETEST_LUFS)
+        taken = list(islice(audible, per_domain))
         short = sum(clip.seconds < clips.seconds - SLACK for clip in taken)
         if len(taken) < per_domain:
             messages.append(f"{domain} has {counted(len(taken), 'clip')} that can be heard, fewer than {per_domain}.")
@@ -131,7 +122,7 @@ def choose_clips(clips: Clips, per_domain: int, seed: int) -> Chosen:
             are = by_number(short, "is", "are")
             messages.append(f"{counted(short, 'clip')} of {domain} {are} shorter than {clips.seconds:g} s.")
         chosen += taken
-        spare += audible[per_domain:]
+        spare += islice(audible, 1)
     if not chosen:
         raise RecipeError("there is no clip that can be heard; --data FOLDER plays other audio")
     if not spare:

@@ -1,6 +1,6 @@
 """The sources of a report's rows: folders of runs, and folders written by ``codeclab table``."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -106,7 +106,10 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
         TableRecordError: the table's folder is an older version's.
     """
     real_path = Path.resolve if repeated else _real_path
-    paths = _each_once(paths, real_path)
+    by_real_path: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        by_real_path.setdefault(real_path(path), path)
+    paths = list(by_real_path.values())
     if not paths:
         raise RecipeError("no run and no table is given; a report takes one or more, such as runs/NAME")
     tables = [path for path in paths if is_table(path)]
@@ -138,14 +141,6 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
     return Sources(replace(table, rows=rows), notes(table), row_sources)
 
 
-def _each_once(paths: Iterable[Path], real_path: Callable[[Path], Path]) -> list[Path]:
-    """The paths, of those with the same real path the first."""
-    first: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        first.setdefault(real_path(path), path)
-    return list(first.values())
-
-
 def _real_path(path: Path) -> Path:
     """The real path of a run's folder, also where the codec in it is named; else that of the path itself."""
     run = run_of(path)
@@ -160,11 +155,8 @@ def has_figures(path: Path) -> bool:
 
 def _figures_of(path: Path) -> Path | None:
     """A run's own figures: those of ``codeclab evaluate``, else those of the table it was measured for last."""
-    folders = [
-        path / "evaluation",
-        *sorted(path.glob("tables/*"), key=lambda folder: folder.stat().st_mtime, reverse=True),
-    ]
-    return next((folder for folder in folders if (folder / "evaluation.json").is_file()), None)
+    tables = sorted(path.glob("tables/*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    return next((folder for folder in (path / "evaluation", *tables) if (folder / "evaluation.json").is_file()), None)
 
 
 def _run(path: Path, taken: set[str]) -> Source:

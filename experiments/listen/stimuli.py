@@ -18,7 +18,6 @@ from codeclab.benchmarks.listening.design import LOW_ANCHOR, MID_ANCHOR, REFEREN
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.loudness import QUIETEST_LUFS, measure_lufs
-from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.systems import Subject
 
 CEILING = 10 ** (-0.1 / 20)
@@ -59,13 +58,7 @@ class Stimuli:
         self.measured: dict[tuple[str, int], Measured] = {}
 
     def add(self, clip: str, condition: int, audio: Tensor) -> None:
-        """Store a stimulus.
-
-        Args:
-            clip: name of its clip.
-            condition: index of its condition among the test's.
-            audio: samples ``[C, N]``.
-        """
+        """Store the samples ``[C, N]`` of a clip under a condition, by its index among the test's."""
         path = self.folder / f"{len(self.measured)}.safetensors"
         samples = audio.detach().cpu().float().contiguous()
         save_file({"audio": samples}, path)
@@ -97,7 +90,7 @@ class Stimuli:
         own = self.measured[clip, condition]
         judged = own if own.lufs >= QUIETEST_LUFS else self.measured[clip, 0]
         audio = load_file(own.path)["audio"] * 10 ** ((lufs - judged.lufs) / 20)
-        return torch.clamp(audio, -1, 1)
+        return audio.clamp(-1, 1)
 
     def silent(self) -> list[tuple[str, int]]:
         """Clips and conditions that are silent."""
@@ -117,26 +110,17 @@ def make_conditions(subjects: Sequence[Subject], cutoffs: Sequence[int], folder:
     conditions += [Condition(f"Anchor, {cutoff / 1000:g} kHz", kinds[cutoff]) for cutoff in cutoffs]
     for subject in subjects:
         of: Any = subject.baseline if subject.codec is None else identity(Codec.from_pretrained(subject.codec))
-        run = os.path.relpath(subject.source.folder.path, folder) if subject.source else None
-        conditions += [
-            Condition(f"{subject.name}, {kbps:.4g} kbps", SYSTEM, kbps, Path(run).as_posix() if run else None, of)
-            for kbps in subject.rates
-        ]
+        run = Path(os.path.relpath(subject.source.folder.path, folder)).as_posix() if subject.source else None
+        conditions += [Condition(f"{subject.name}, {kbps:.4g} kbps", SYSTEM, kbps, run, of) for kbps in subject.rates]
     return conditions
 
 
-def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], request: ListeningRequest) -> Stimuli:
-    """Every clip under every condition, in the order of ``make_conditions``.
-
-    Args:
-        pool: folder for their samples until their loudness is known.
-        clips: original clips.
-        subjects: systems that are compared.
-        request: request that gives the anchors and the device.
-    """
-    device = torch.device(request.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+def make_stimuli(
+    pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], cutoffs: Sequence[int], device: str | None
+) -> Stimuli:
+    """Every clip under every condition, in the order of ``make_conditions``, kept in a folder."""
+    home = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     stimuli = Stimuli(pool, clips[0].sample_rate)
-    cutoffs = request.cutoffs
     for clip in clips:
         stimuli.add(clip.name, 0, clip.audio)
         for position, cutoff in enumerate(cutoffs, 1):
@@ -147,7 +131,7 @@ def make_stimuli(pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject],
         for subject in subjects:
             positions = {kbps: first + number for number, kbps in enumerate(subject.rates)}
             first += len(positions)
-            for position, kbps, audio in subject.decoded(clips, device):
+            for position, kbps, audio in subject.decoded(clips, home):
                 stimuli.add(clips[position].name, positions[kbps], audio)
                 advance()
     return stimuli

@@ -1,5 +1,6 @@
 """The systems of a listening test: codecs and baselines given by runs, tables or names, at their bitrates."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,12 +14,11 @@ from codeclab.benchmarks.baselines import Baseline, make_baseline
 from codeclab.benchmarks.baselines.measure import requested_rates
 from codeclab.benchmarks.baselines.registry import describe_baseline, named_codec
 from codeclab.benchmarks.evaluate.clip import Clip
-from codeclab.benchmarks.evaluate.evaluate import evaluating, offered
+from codeclab.benchmarks.evaluate.evaluate import decoder_output, encoder_input, evaluating, offered
 from codeclab.benchmarks.evaluate.judge import match_channels
 from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
-from codeclab.codecs.resample import resample, same_length
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.sources import Source, has_figures, read_sources
 from codeclab.experiments.runs.folder import RunFolder
@@ -54,20 +54,18 @@ class Subject:
         if self.codec is None:
             baseline = make_baseline(self.baseline or {})
             for index, clip in enumerate(clips):
+                reference, given = match_channels(clip.audio, baseline.channels or clip.audio.shape[0], clip.name)
                 for kbps, requested in self.rates.items():
-                    yield index, kbps, _transcoded(baseline, clip, requested)
+                    audio, _ = baseline.transcode(given, clip.sample_rate, requested)
+                    is_mono = reference.shape[0] < audio.shape[0]
+                    yield index, kbps, audio.mean(dim=0, keepdim=True) if is_mono else audio
             return
         codec = Codec.from_pretrained(self.codec)
         with evaluating(codec, device) as home:
             for index, clip in enumerate(clips):
-                reference, given = match_channels(clip.audio, codec.channels, clip.name)
-                given = resample(given, clip.sample_rate, codec.sample_rate)[None].to(home)
+                _, given = encoder_input(codec, clip, home)
                 for kbps, count in self.rates.items():
-                    audio = codec.decode(codec.encode(given, n_codebooks=int(count)))[0].float().cpu()
-                    if reference.shape[0] < codec.channels:
-                        audio = audio.mean(dim=0, keepdim=True)
-                    audio = resample(audio, codec.sample_rate, clip.sample_rate)
-                    yield index, kbps, same_length(audio, clip.audio.shape[-1])
+                    yield index, kbps, decoder_output(codec, codec.encode(given, n_codebooks=int(count)), clip)
 
 
 def subject_of(source: Source) -> Subject:
@@ -102,12 +100,6 @@ def subjects_of(sources: Iterable[Source]) -> tuple[list[Subject], list[tuple[So
     return subjects, unheard
 
 
-def _transcoded(baseline: Baseline, clip: Clip, requested: float) -> Tensor:
-    reference, given = match_channels(clip.audio, baseline.channels or clip.audio.shape[0], clip.name)
-    audio, _ = baseline.transcode(given, clip.sample_rate, requested)
-    return audio.mean(dim=0, keepdim=True) if reference.shape[0] < audio.shape[0] else audio
-
-
 def read_subjects(
     words: Sequence[str], baselines: Sequence[Sequence[str]], bitrates: Sequence[float] | None
 ) -> tuple[list[Subject], list[str]]:
@@ -132,8 +124,14 @@ def read_subjects(
     subjects += [_of_baseline(partial(read_baseline, list(spec)), bitrates) for spec in baselines]
     if not subjects:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))
-    chosen = [_at(subject, bitrates) for subject in subjects]
-    return _by_own_names(chosen), messages
+    chosen = subjects if bitrates is None else [_at(subject, bitrates) for subject in subjects]
+    seen: Counter[str] = Counter()
+    named = []
+    for subject in chosen:
+        seen[subject.name] += 1
+        again = seen[subject.name]
+        named.append(subject if again == 1 else replace(subject, name=f"{subject.name} ({again})"))
+    return named, messages
 
 
 def _named(word: str, unheard: Iterable[Source]) -> Subject:
@@ -161,9 +159,7 @@ def _of_baseline(make: Callable[[], Baseline], bitrates: Sequence[float] | None)
     return Subject(baseline.name, {rate: rate for rate in requested}, baseline=describe_baseline(baseline))
 
 
-def _at(subject: Subject, bitrates: Sequence[float] | None) -> Subject:
-    if bitrates is None:
-        return subject
+def _at(subject: Subject, bitrates: Sequence[float]) -> Subject:
     # A baseline is asked for 6 kbps and spends 7.
     names = {kbps: (kbps, requested) if subject.codec is None else (kbps,) for kbps, requested in subject.rates.items()}
     near = {kbps: subject.rates[kbps] for kbps, known in names.items() if any(is_among(one, bitrates) for one in known)}
@@ -171,13 +167,3 @@ def _at(subject: Subject, bitrates: Sequence[float] | None) -> Subject:
         there = ", ".join(f"{kbps:.4g}" for kbps in subject.rates)
         raise RecipeError(f"{subject.name} has none of these bitrates; it has {there} kbps")
     return replace(subject, rates=near)
-
-
-def _by_own_names(subjects: Sequence[Subject]) -> list[Subject]:
-    seen: dict[str, int] = {}
-    named = []
-    for subject in subjects:
-        seen[subject.name] = seen.get(subject.name, 0) + 1
-        again = seen[subject.name]
-        named.append(subject if again == 1 else replace(subject, name=f"{subject.name} ({again})"))
-    return named

@@ -9,8 +9,7 @@ import pytest
 import soundfile
 
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.listen.prepare import prepare_test
-from codeclab.experiments.listen.request import ListeningRequest
+from codeclab.experiments.listen.prepare import ListeningRequest, prepare_test
 
 
 @pytest.mark.parametrize("umask", [0o027, 0o002])
