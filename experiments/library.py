@@ -196,7 +196,6 @@ def table(
         runs=str(runs),
         extra=typed_words(flags),
     ).on(slots, workers)
-    notes = Notes()
-    drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, notes)
-    launcher = launcher_here(Path(runs), slots, notes)
+    drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, Notes())
+    launcher = launcher_here(Path(runs), slots)
     return make_table(request, drafts, slots, launcher, None if output is None else Path(output))

@@ -12,9 +12,9 @@ from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
-from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.load_codec import load_codec
 from codeclab.experiments.runs.precision import note_precision
 

@@ -7,7 +7,7 @@ from codeclab.benchmarks.tables.render import print_table, write_table
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.compare import make_parser
 from codeclab.experiments.cli.options.shared import measuring_settings
-from codeclab.experiments.runs.import_files import import_files
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.runs.measure.compare import common_data, common_rates, compare
 from codeclab.experiments.runs.measure.subjects import read_subjects
 

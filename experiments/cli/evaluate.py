@@ -13,8 +13,8 @@ from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
 from codeclab.experiments.cli.options.shared import measuring_settings
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.data.left_out import LeftOut
-from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.left_out import noted, say_left_out
 from codeclab.experiments.runs.measure.evaluate import read_baseline
 from codeclab.experiments.runs.measure.keep_evaluation import keep

@@ -8,8 +8,8 @@ from codeclab.codecs.engines.names import SUFFIXES
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.export import make_parser
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.runs.export import check_directory, export, keep_fitted
-from codeclab.experiments.runs.import_files import import_files
 
 
 def run(command: str, argv: list[str]) -> int:

@@ -8,9 +8,9 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.fit_lm import make_parser
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
-from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.training_data import corpus_of
 from codeclab.experiments.train.non_finite import NonFiniteLossError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.mushra import SCALES, make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.runs.import_files import import_files
+from codeclab.experiments.config.own_code import import_files
 
 
 def prepare(options: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ from pathlib import Path
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.report import make_parser
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.listen import ReportRequest, make_report, read_sources
-from codeclab.experiments.runs.import_files import import_files
 
 
 def run(command: str, argv: list[str]) -> int:

@@ -13,7 +13,7 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.stream import make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.runs.import_files import import_files
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.runs.load_codec import load_codec
 from codeclab.experiments.runs.precision import note_precision
 

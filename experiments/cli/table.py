@@ -55,13 +55,12 @@ def run(command: str, argv: list[str]) -> int:
             extra=words,
         )
         slots = slots_for(options, sum(row.jobs(request.seeds) for row in chosen))
-        notes = Notes()
         runs, on_cluster = Path(options.runs), options.launcher == "slurm"
-        launcher: Launcher = SlurmLauncher(runs, options.slurm) if on_cluster else launcher_here(runs, slots, notes)
+        launcher: Launcher = SlurmLauncher(runs, options.slurm) if on_cluster else launcher_here(runs, slots)
         if not options.dry_run:
             metrics_named(spec.metrics)
         request = request.on(slots, choose_workers(options.workers, slots), on_cluster)
-        drafts = draft_rows(request, chosen, slots, notes)
+        drafts = draft_rows(request, chosen, slots, Notes())
     except (RecipeError, MetricMissingError) as error:
         return failed("table", error)
     if all(draft.error for draft in drafts):

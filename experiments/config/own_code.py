@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def import_file(path: str) -> None:
         there = moved(error.name or "") if isinstance(error, ImportError) else ""
         hint = f"; it is {there} now" if there and there != getattr(error, "name", None) else ""
         raise RecipeError(f"--import {path}: {type(error).__name__}: {error}{hint}") from error
+
+
+def import_files(paths: Sequence[str]) -> None:
+    """Import the user's own parts from Python files, as ``import_file`` does."""
+    for path in paths:
+        import_file(path)
 
 
 def _is_taken(file: Path) -> bool:

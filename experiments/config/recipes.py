@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RECIPES, RecipeError, read_yaml, yaml_path
-from codeclab.experiments.config.own_code import import_file
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.config.parts import slots
 from codeclab.experiments.config.scales import apply_scale, read_scale
 from codeclab.experiments.config.tree import Tree
@@ -60,8 +60,7 @@ def codec_settings(name: str, scale: str | None = None) -> dict[str, Any]:
     """
     import_parts()
     content = read_yaml(yaml_path(RECIPES, name))
-    for file in content.get("import") or []:
-        import_file(file)
+    import_files(content.get("import") or [])
     model = content.get("model")
     if not isinstance(model, dict):
         raise RecipeError(f"recipe {name!r} has no 'model' section")

@@ -73,11 +73,11 @@ def choose_rows(spec: TableSpec, wanted: list[str] | None) -> list[RowSpec]:
     return [by_name[name] for name in wanted]
 
 
-def launcher_here(runs: Path, slots: Slots, notes: Notes) -> Launcher:
+def launcher_here(runs: Path, slots: Slots) -> Launcher:
     """What makes jobs on this machine: each in a process of its own where there are slots, else all in this one."""
     if slots:
         return LocalLauncher(runs, slots)
-    return lambda jobs, wait: [perform(job, wait, notes) for job in jobs]
+    return lambda jobs, wait: [perform(job, wait) for job in jobs]
 
 
 def launch(jobs: Sequence[Job], launcher: Launcher) -> dict[Job, Outcome]:

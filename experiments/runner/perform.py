@@ -24,7 +24,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import import_file
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
@@ -32,20 +32,18 @@ from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.measure.stamp import Stamp
-from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.runs.stopping import PASSED_ON, Stopped, end_with_parent, stop_request
 
 SETTINGS = ".settings"
 """Folder beside the runs with the settings of runs that are trained in their own processes."""
 
 
-def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
+def perform(job: Job, wait: bool) -> Outcome:
     """Make one job under its lock: train what is missing, its language model too, measure what is not measured.
 
     Args:
         job: job to make.
         wait: whether to wait for another runner that is making it; else the outcome is ``busy``.
-        notes: printer of notes on what a row leaves out of its recipe; None says nothing.
     """
     with ExitStack() as locks:
         # A run on several devices is trained by a process of its own, which takes the second one.
@@ -59,10 +57,9 @@ def perform(job: Job, wait: bool, notes: Notes | None = None) -> Outcome:
         began = time.monotonic()
         try:
             if job.config is not None:
-                for file in job.config.get("import") or []:
-                    import_file(file)
+                import_files(job.config.get("import") or [])
                 sweep(job.folder.path)
-                train(job, notes)
+                train(job)
                 fit_language_model(job)
                 measure(job)
             else:
@@ -95,7 +92,7 @@ def sweep(folder: Path) -> None:
         leftover.unlink()
 
 
-def train(job: Job, notes: Notes | None = None) -> None:
+def train(job: Job) -> None:
     """Train a job to its end, or continue it where it stopped."""
     if job.is_trained:
         return
@@ -104,7 +101,7 @@ def train(job: Job, notes: Notes | None = None) -> None:
         _train_in_process(job)
         return
     assert job.config is not None
-    build_resolved(job.config, notes).execute()
+    build_resolved(job.config).execute()
 
 
 def _train_in_process(job: Job) -> None:

@@ -45,15 +45,13 @@ class CodecCLI(RunCLI):
     Args:
         command: ``fit``, ``validate`` or ``test``.
         request: request of the command line.
-        notes: printer of notes on what is left out.
     """
 
     owners = OWNERS
 
-    def __init__(self, command: str, request: Request, notes: Notes) -> None:
+    def __init__(self, command: str, request: Request) -> None:
         self.command = command
         self.request = request
-        self.notes = notes
         super().__init__(command, request.settings)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -251,15 +249,11 @@ def build_typed(command: str, words: Words, label: str | None = None, notes: Not
     notes = notes or Notes()
     for line in request.dropped:
         notes(line)
-    return CodecCLI(command, request, notes)
+    return CodecCLI(command, request)
 
 
-def build_resolved(config: dict[str, Any], notes: Notes | None = None) -> CodecCLI:
+def build_resolved(config: dict[str, Any]) -> CodecCLI:
     """A training from its resolved settings, as ``CodecCLI.requested`` holds them: no recipe or scale is read.
-
-    Args:
-        config: the settings.
-        notes: printer of notes on what is left out; None says nothing, as it was said when they were resolved.
 
     Raises:
         RecipeError: they cannot work here.
@@ -270,7 +264,7 @@ def build_resolved(config: dict[str, Any], notes: Notes | None = None) -> CodecC
         bring(file)
     made_for = config.get("made_for") or {}
     request = Request(settings=copy.deepcopy(config), recipe=made_for.get("recipe") or "run")
-    return CodecCLI("fit", request, notes or Notes(silent=True))
+    return CodecCLI("fit", request)
 
 
 class BareCLI(CodecCLI):
@@ -287,4 +281,4 @@ class BareCLI(CodecCLI):
 def make_parser(command: str) -> LightningArgumentParser:
     """The parser of ``fit``, ``validate`` or ``test``: what it knows, and its help."""
     import_parts()  # whose names help lists
-    return BareCLI(command, Request(), Notes()).parser
+    return BareCLI(command, Request()).parser

@@ -11,20 +11,15 @@ PLANNED = ("codeclab.experiments.data.corpus", "codeclab.experiments.data.module
 
 
 class Notes:
-    """Prints notes on standard error, each only once; of several processes, one prints.
+    """Prints notes on standard error, each only once; of several processes, one prints."""
 
-    Args:
-        silent: whether nothing is printed, because another process planned the work and printed the notes.
-    """
-
-    def __init__(self, silent: bool = False) -> None:
-        self.silent = silent
+    def __init__(self) -> None:
         self._printed: set[str] = set()
 
     @rank_zero_only
     def __call__(self, text: str) -> None:
         """Print one note."""
-        if not self.silent and text not in self._printed:
+        if text not in self._printed:
             self._printed.add(text)
             print(f"note: {text}", file=sys.stderr)
 

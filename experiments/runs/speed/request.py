@@ -17,10 +17,10 @@ from codeclab.codecs.io.box import BOX
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.timing import in_turns
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.config.recipes import codec_from_recipe
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runs.import_files import import_files
 from codeclab.experiments.runs.load_codec import load_codec
 from codeclab.experiments.runs.precision import PRECISIONS
 from codeclab.experiments.runs.speed.loader_speed import time_loader

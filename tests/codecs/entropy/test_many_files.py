@@ -14,7 +14,7 @@ from codeclab.codecs.entropy.audio_files import CodedFile
 from codeclab.codecs.entropy.file_coder import CodingResult, CodingSettings, FileCoder
 from codeclab.codecs.entropy.many_files import CODES, CodingTotals, code_files, file_pairs
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
-from codeclab.experiments.runs.import_files import import_files
+from codeclab.experiments.config.own_code import import_files
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}

@@ -10,9 +10,8 @@ import pytest
 
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
-from codeclab.experiments.cli.completion import SHELLS
+from codeclab.experiments.cli.completion import SHELLS, flags_of
 from codeclab.experiments.config.parts import LINKED
-from codeclab.experiments.runs.training_flags import flags_of
 
 COMPLETE = """
 source "$1"
