@@ -56,7 +56,7 @@ def means(scores: DataFrame, conditions: Sequence[Condition]) -> DataFrame:
         columns ``MEAN_COLUMNS``; NaN where an interval has fewer than two values.
     """
     rows = []
-    for domain in [ALL, *sorted(scores["domain"].unique())]:
+    for domain in [ALL, *sorted({*scores["domain"]} - {ALL})]:
         of_domain = scores if domain == ALL else scores[scores["domain"] == domain]
         for condition in conditions:
             own = of_domain[of_domain["condition"] == condition.name]

@@ -103,6 +103,13 @@ def test_means_by_hand() -> None:
     assert result.loc[("Reference", "all"), "mean"] == 97.5
 
 
+def test_clips_without_domains_have_one_mean_for_each_condition() -> None:
+    ratings = scores(listener("one", [100, 90], [0, 10])).assign(domain="all")
+    result = means(ratings, CONDITIONS)
+    assert list(result["condition"]) == [condition.name for condition in CONDITIONS]
+    assert list(result["n"]) == [2] * len(CONDITIONS)
+
+
 def test_the_signed_rank_test_counts_all_signs() -> None:
     """Without ties the p value is the share of the 2^n signs whose statistic is as extreme."""
     differences = np.array([1.0, -2.0, 3.0, 4.0, 5.0, 6.0])
