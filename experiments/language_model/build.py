@@ -17,9 +17,10 @@ from codeclab.experiments.config.hints import hints_of
 from codeclab.experiments.config.messages import explain
 from codeclab.experiments.config.nodes import leaves
 from codeclab.experiments.language_model.checkpoint import LanguageModelCheckpoint
-from codeclab.experiments.language_model.module import LanguageModelExperiment, start_from_codec
+from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.language_model.sequences import CodesData
+from codeclab.experiments.language_model.start import start_from_codec
 from codeclab.experiments.runs.arguments import RUN_ARGUMENTS
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.loggers import make_loggers
@@ -49,7 +50,13 @@ def sizes_of(codec: Codec) -> dict[str, Any]:
 
 
 class LanguageModelCLI(RunCLI):
-    """A run in a folder, by a recipe, with what the codec says put in; it builds, and runs nothing."""
+    """A run with what the codec says put in; it builds, and runs nothing.
+
+    Args:
+        codec: codec whose codes are learnt.
+        folder: folder of the run.
+        recipe: recipe of the run.
+    """
 
     owners: ClassVar[Mapping[str, type]] = {
         "model": LanguageModelExperiment,

@@ -27,8 +27,9 @@ from codeclab.experiments.cli.fit_lm import run
 from codeclab.experiments.config.files import LANGUAGE_MODELS, RecipeError
 from codeclab.experiments.language_model.build import sizes_of
 from codeclab.experiments.language_model.extraction import SplitCodes
-from codeclab.experiments.language_model.module import LanguageModelExperiment, start_from_codec, vectors_of
+from codeclab.experiments.language_model.module import LanguageModelExperiment
 from codeclab.experiments.language_model.sequences import CodesData, TrainSequences, chunked, padded
+from codeclab.experiments.language_model.start import start_from_codec, vectors_of
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.stopping import Stopped, listening
