@@ -11,13 +11,13 @@ import torch
 from codeclab.benchmarks.speed.device_use import waited_for
 from codeclab.benchmarks.speed.timed import Timed
 from codeclab.codecs.timing import in_turns
-from codeclab.quantizers.matrix_product import linear
+from codeclab.quantizers.matrix_product import has_fast_products, linear
 
 SIDE = 2048
 """Rows and columns of the square matrices that are multiplied."""
 
-PRODUCT_FLOP = 2 * SIDE**3
-"""Multiplications and additions of the product."""
+SIDE_EMULATED = 256
+"""The same in bfloat16 on a CPU without AVX-512, which needs a quarter of a minute for the product of the others."""
 
 COPIED = 64 << 20
 """Bytes of the tensor that is copied; as many are read as written."""
@@ -42,11 +42,22 @@ class Limits:
     bytes: float
 
 
+def product_flop(side: int) -> int:
+    """Multiplications and additions of the product of two square matrices."""
+    return 2 * side**3
+
+
+def bfloat16_side(device: torch.device) -> int:
+    """Rows and columns of the matrices that are multiplied in bfloat16 on a device."""
+    return SIDE if device.type != "cpu" or has_fast_products(torch.bfloat16) else SIDE_EMULATED
+
+
 def machine_tasks(device: torch.device = CPU) -> dict[str, Callable[[], object]]:
     """Tasks by name whose times show the limits of a device: two matrix products and a copy."""
     generator = torch.Generator().manual_seed(0)
     left, right = torch.randn(2, SIDE, SIDE, generator=generator).to(device)
-    rounded_left, rounded_right = left.bfloat16(), right.bfloat16()
+    side = bfloat16_side(device)
+    rounded_left, rounded_right = (matrix[:side, :side].bfloat16() for matrix in (left, right))
     source = torch.zeros(COPIED, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     tasks: dict[str, Callable[[], object]] = {
@@ -58,9 +69,12 @@ def machine_tasks(device: torch.device = CPU) -> dict[str, Callable[[], object]]
 
 
 def machine_rows(taken: Mapping[str, Sequence[float]]) -> list[Timed]:
-    """The lines of ``machine_tasks``, from the seconds of their runs by name."""
-    product = (PRODUCT_FLOP / 1e9, "GFLOP/s")
-    amounts = {FLOAT32: product, BFLOAT16: product, COPY: (2 * COPIED / 1e9, "GB/s")}
+    """The lines of ``machine_tasks`` on the CPU, from the seconds of their runs by name."""
+    amounts = {
+        FLOAT32: (product_flop(SIDE) / 1e9, "GFLOP/s"),
+        BFLOAT16: (product_flop(bfloat16_side(CPU)) / 1e9, "GFLOP/s"),
+        COPY: (2 * COPIED / 1e9, "GB/s"),
+    }
     return [Timed(name, taken[name], *amount) for name, amount in amounts.items()]
 
 
@@ -68,7 +82,7 @@ def measure_limits(device: torch.device) -> Limits:
     """Measure the limits of a device, from medians of several runs."""
     tasks = machine_tasks(device)
     taken = in_turns({name: tasks[name] for name in (FLOAT32, COPY)}, REPEATS)
-    return Limits(PRODUCT_FLOP / median(taken[FLOAT32]), 2 * COPIED / median(taken[COPY]))
+    return Limits(product_flop(SIDE) / median(taken[FLOAT32]), 2 * COPIED / median(taken[COPY]))
 
 
 def describe_machine() -> str:

@@ -166,6 +166,16 @@ class RowResult:
         return self.spec.name
 
     @property
+    def stated(self) -> list[Figures]:
+        """All of the paper's figures for this row."""
+        return self.spec.stated
+
+    @property
+    def entropies(self) -> Sequence[float | None]:
+        """The paper's bits per code of each codebook; None for one that it does not state."""
+        return self.spec.entropies
+
+    @property
     def each_codebook(self) -> DataFrame:
         """The lines of ``codebooks`` of single ones over all clips, at the highest bitrate; none where not measured."""
         if self.codebooks is None:
