@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from codeclab.experiments.cli import main
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_file
 from codeclab.experiments.runs.build import build
+from codeclab.quantizers.base import Quantizer
 
 OWN = """
 import torch
@@ -89,12 +91,23 @@ def test_it_is_trained_and_saved(run_folder: Path) -> None:
     assert config["import"] == ["even_steps.py"]
 
 
+def forget() -> None:
+    """Unload the file: its class is known as long as anything holds it, such as a thread that is about to end."""
+    sys.modules.pop("even_steps", None)
+    for _ in range(100):
+        gc.collect()
+        if not any(one.__name__ == "EvenSteps" for one in Quantizer.__subclasses__()):
+            return
+        time.sleep(0.1)
+    held = [one for one in Quantizer.__subclasses__() if one.__name__ == "EvenSteps"]
+    raise AssertionError(f"EvenSteps is still held, by {[type(one) for one in gc.get_referrers(*held)]}")
+
+
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """The file's module leaves with the test."""
     yield
-    sys.modules.pop("even_steps", None)
-    gc.collect()
+    forget()
 
 
 def test_the_run_keeps_the_file_and_later_commands_find_it(
@@ -130,8 +143,7 @@ def test_code_from_elsewhere_runs_only_when_it_is_let(
         with pytest.raises(ValueError, match="run_code=True in Python"):
             Codec.from_pretrained(path)
         assert type(Codec.from_pretrained(path, run_code=True).quantizer).__name__ == "EvenSteps"
-        sys.modules.pop("even_steps")
-        gc.collect()
+        forget()
     with pytest.raises(SystemExit) as end:
         main([*EVALUATE, "--workers", "0", "--run-code"])
     assert end.value.code == 0
@@ -144,8 +156,7 @@ def test_the_runs_config_brings_it_again(run_folder: Path, workspace: Path, monk
     assert type(cli.model.codec.quantizer).__name__ == "EvenSteps"
     assert cli.folder.differences(cli.settings) == []
     del cli
-    sys.modules.pop("even_steps")
-    gc.collect()
+    forget()
 
 
 def test_files_that_cannot_be_brought_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
