@@ -253,8 +253,18 @@ class CodecExperiment(lightning.LightningModule):
             if self.balancer is not None:
                 self.balancer.last_shares = dict(whole.shares)  # those in a graph's memory are overwritten
         rates = {name: player.learning_rate(index) for name, player in players.items()}
-        names = tuple(whole.losses), tuple(whole.scores), tuple(whole.norms)
-        return {OUTPUT: StepOutput(numbers, *names, rates, whole.codes, whole.sizes, len(audio), whole.shares)}
+        output = StepOutput(
+            numbers=numbers,
+            loss_names=tuple(whole.losses),
+            score_names=tuple(whole.scores),
+            players=tuple(whole.norms),
+            learning_rates=rates,
+            codes=whole.codes,
+            sizes=whole.sizes,
+            n_items=len(audio),
+            shares=whole.shares,
+        )
+        return {OUTPUT: output}
 
     @retained_buffers()
     def _learn(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
