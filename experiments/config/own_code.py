@@ -51,8 +51,11 @@ def _is_taken(file: Path) -> bool:
     if file.stem in sys.modules:
         return True
     spec = importlib.util.find_spec(file.stem)
-    # The working directory is on the path of `python -m`, and there the file is spec itself.
-    return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != file)
+    if spec is None:
+        return False
+    # The working directory is on the path of `python -m` and of notebooks: the file, or its original, may lie there.
+    origin = Path(spec.origin or "")
+    return not origin.is_file() or _digest(origin) != _digest(file)
 
 
 def known_code() -> Path:
