@@ -38,6 +38,12 @@ class Ensemble(Discriminator):
         return [output for discriminator, view in pairs for output in discriminator(view)]
 
 
+def ensembles(discriminators: list[Discriminator], n_ensembles: int, seed: int) -> nn.ModuleList:
+    """An ensemble of discriminators and re-initialised copies of it, ``n_ensembles`` in all, drawn from ``seed`` on."""
+    first = Ensemble(discriminators)
+    return nn.ModuleList([first, *(reseeded_copy(first, seed + index) for index in range(1, n_ensembles))])
+
+
 def reseeded_copy(module: AnyModule, seed: int) -> AnyModule:
     """A copy of ``module`` with weights drawn anew from ``seed``; the global random state is left as it was.
 

@@ -3,25 +3,18 @@
 import math
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from functools import cached_property, partial
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import cached_property
 from types import TracebackType
 
 from numpy import float32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codeclab.benchmarks.metrics.errors import MetricError
+from codeclab.benchmarks.evaluate.visqol_scores import ViSQOLScores
 from codeclab.benchmarks.metrics.metric import Metric
 from codeclab.benchmarks.metrics.visqol import prepare
-from codeclab.benchmarks.metrics.visqol_port import (
-    RATES,
-    Mapping,
-    ReferenceScorer,
-    score_or_raise,
-    scores,
-    start_worker,
-)
+from codeclab.benchmarks.metrics.visqol_port import RATES, Mapping, start_worker
 from codeclab.codecs.loudness import loudness_matched, measure_lufs
 
 EXPECTED_ERRORS = (ValueError, RuntimeError, ArithmeticError)
@@ -117,47 +110,6 @@ class Scorer:
         """Hand ViSQOL's part of the last original's decoded clips to a worker."""
         if self._original is not None:
             self._original.start()
-
-
-class ViSQOLScores:
-    """ViSQOL's scores against one reference, which is analysed once.
-
-    Args:
-        reference: mono samples ``[N]``.
-        sample_rate: sample rate in Hz.
-        pool: workers, of which one computes all that was requested; None computes each score when it is requested.
-    """
-
-    def __init__(self, reference: NDArray[float32], sample_rate: int, pool: ProcessPoolExecutor | None) -> None:
-        self._reference = reference
-        self._sample_rate = sample_rate
-        self._pool = pool
-        self._scorer = ReferenceScorer(reference, sample_rate)
-        self._requested: list[tuple[NDArray[float32], Mapping]] = []
-        self._answer: Future[list[float | MetricError]] | None = None
-
-    @property
-    def started(self) -> bool:
-        """Whether a worker has them, so that no more can be requested."""
-        return self._answer is not None
-
-    def request(self, estimate: NDArray[float32], mapping: Mapping) -> Callable[[], float]:
-        """Request the score of mono samples ``[M]``; the function that is returned waits for it, or raises."""
-        if self._pool is None:
-            return partial(score_or_raise, self._scorer.score(estimate, mapping))
-        self._requested.append((estimate, mapping))
-        return partial(self._result, len(self._requested) - 1)
-
-    def start(self) -> None:
-        """Hand what was requested to a worker."""
-        if self._pool is not None and self._requested and self._answer is None:
-            self._answer = self._pool.submit(scores, self._reference, self._requested, self._sample_rate)
-            self._requested = []
-
-    def _result(self, position: int) -> float:
-        self.start()
-        assert self._answer is not None
-        return score_or_raise(self._answer.result()[position])
 
 
 class Original:

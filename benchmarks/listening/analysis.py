@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy.stats import wilcoxon
 
-from codeclab.benchmarks.evaluate.statistics import ALL, Interval, mean_interval
+from codeclab.benchmarks.evaluate.statistics import Interval, by_domain, mean_interval
 from codeclab.benchmarks.listening.design import SYSTEM, Condition
 
 SIGNIFICANT = 0.05
@@ -56,8 +56,7 @@ def means(scores: DataFrame, conditions: Sequence[Condition]) -> DataFrame:
         columns ``MEAN_COLUMNS``; NaN where an interval has fewer than two values.
     """
     rows = []
-    for domain in [ALL, *sorted({*scores["domain"]} - {ALL})]:
-        of_domain = scores if domain == ALL else scores[scores["domain"] == domain]
+    for domain, of_domain in by_domain(scores):
         for condition in conditions:
             own = of_domain[of_domain["condition"] == condition.name]
             every = mean_interval(own["score"])

@@ -1,13 +1,8 @@
 """The listening test as a page that works from disk, with its sound in files beside it."""
 
-import base64
-import io
 import json
 from html import escape
 from typing import Any
-
-import soundfile
-from torch import Tensor
 
 from codeclab import __version__
 from codeclab.benchmarks.listening.design import ListeningTest, Page
@@ -45,15 +40,3 @@ def render(test: ListeningTest) -> str:
 
 def _public(page: Page) -> dict[str, Any]:
     return {"id": page.id, "seconds": page.seconds, "reference": page.reference, "stimuli": sorted(page.stimuli)}
-
-
-def wav(audio: Tensor, sample_rate: int) -> bytes:
-    """Samples ``[C, N]`` within [-1, 1] as a WAV file of 16 bits; files of equally long clips have the same size."""
-    target = io.BytesIO()
-    soundfile.write(target, audio.T.numpy(), sample_rate, format="WAV", subtype="PCM_16")
-    return target.getvalue()
-
-
-def script(name: str, content: bytes) -> str:
-    """A stimulus's file as a script: from disk, a browser lets a page load scripts, but no audio it could switch."""
-    return f'sound("{name}","{base64.b64encode(content).decode()}");\n'

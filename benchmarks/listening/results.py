@@ -1,31 +1,25 @@
 """The results of a listening test, and the files that hold them."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.listening.analysis import SIGNIFICANT, Pair, means, pairs
-from codeclab.benchmarks.listening.design import LOW_ANCHOR, SYSTEM, ListeningTest
+from codeclab.benchmarks.listening.design import LOW_ANCHOR, ListeningTest
+from codeclab.benchmarks.listening.plot import plot
 from codeclab.benchmarks.listening.ratings import Ratings, scores
 from codeclab.benchmarks.listening.screening import SCREENINGS, Screened, Screening, screen
 from codeclab.benchmarks.tables.grid import NOTHING, Cell, Grid, with_interval
-from codeclab.benchmarks.tables.plot import COLOURS, INK, PALE_INK, png, style_panel
 from codeclab.benchmarks.tables.render import escape_markdown, markdown_grid
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
 
 PAPERS_RATINGS = 10
 """Least ratings of each stimulus in EnCodec's tests (section 4.3)."""
-
-BANDS = ("bad", "poor", "fair", "good", "excellent")
-ACROSS = 3
 
 
 @dataclass(frozen=True)
@@ -159,40 +153,6 @@ def _p(value: float) -> str:
     return "≤ 0.0001" if value <= 1e-4 else f"{value:.4f}"
 
 
-def plot(results: Results) -> bytes:
-    """A PNG file: a dot with its interval for each condition, a panel for each domain."""
-    means, domains = results.means, results.domains
-    conditions = list(dict.fromkeys(means["condition"]))
-    across = min(ACROSS, len(domains))
-    down = -(-len(domains) // across)
-    figure = Figure(figsize=(2.4 + 3.4 * across, 0.9 + down * (0.9 + 0.34 * len(conditions))), layout="constrained")
-    title = textwrap.fill(results.test.title, 27 * across)
-    figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
-    for number, domain in enumerate(domains):
-        panel = figure.add_subplot(down, across, number + 1)
-        _panel(panel, means[means["domain"] == domain], "all clips" if domain == ALL else domain)
-        labels = conditions if number % across == 0 else [""] * len(conditions)
-        panel.set_yticks(range(len(conditions)), labels)
-        panel.set_ylim(len(conditions) - 0.4, -0.6)
-    footnote = f"95 % intervals over ratings; {results.description}."
-    figure.supxlabel(footnote, x=0.02, ha="left", fontsize=8, color=PALE_INK)
-    return png(figure)
-
-
-def _panel(panel: Axes, means: DataFrame, title: str) -> None:
-    for row, line in enumerate(means.to_dict("records")):
-        half = 0.0 if math.isnan(line["ci95"]) else line["ci95"]
-        colour = COLOURS[0] if line["kind"] == SYSTEM else PALE_INK
-        panel.errorbar(line["mean"], row, xerr=half, color=colour, marker="o", markersize=7, elinewidth=1.6)
-    style_panel(panel, title, "both", pad=16)
-    panel.set_xlim(-2, 102)
-    panel.set_xticks(range(0, 101, 20))
-    for band, name in enumerate(BANDS):
-        panel.text(
-            20 * band + 10, 1.02, name, transform=panel.get_xaxis_transform(), ha="center", fontsize=7.5, color=PALE_INK
-        )
-
-
 def write_results(results: Results, folder: Path) -> list[Path]:
     """Write ``results.md``, ``results.csv``, ``pairs.csv``, ``scores.csv`` and ``results.png``, each atomically.
 
@@ -203,6 +163,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
     Returns:
         the files.
     """
+    footnote = f"95 % intervals over ratings; {results.description}."
     rows = [(p.first, p.second, *p.difference, p.p, p.adjusted, p.better) for p in results.pairs]
     compared = DataFrame(rows, columns=["first", "second", "difference", "ci95", "n", "p", "p_holm", "rated_higher"])
     contents: dict[str, str | bytes] = {
@@ -210,7 +171,7 @@ def write_results(results: Results, folder: Path) -> list[Path]:
         "results.csv": results.means.to_csv(index=False, lineterminator="\n"),
         "pairs.csv": compared.to_csv(index=False, lineterminator="\n"),
         "scores.csv": results.scores.to_csv(index=False, lineterminator="\n"),
-        "results.png": plot(results),
+        "results.png": plot(results.test.title, results.means, results.domains, footnote),
     }
     for name, content in contents.items():
         write_atomically(folder / name, content)

@@ -1,5 +1,6 @@
 """Screening of listeners: the rules of the papers and of the recommendation."""
 
+import math
 from dataclasses import dataclass
 
 from pandas import DataFrame
@@ -40,9 +41,18 @@ left. BS.1534-3, section 4.1.2: not who rates the hidden reference below 90 for 
 
 @dataclass(frozen=True)
 class Screened:
-    """The result of a listener's screening, with the reason why the ratings do not count; None where they do."""
+    """The result of a listener's screening.
+
+    Args:
+        listener: id of the listener.
+        reference_below: share of the hidden references rated below the screening's limit.
+        anchor_above: share of the low anchors rated above it; NaN where there were none.
+        reason: reason why the ratings do not count; None where they do.
+    """
 
     listener: str
+    reference_below: float
+    anchor_above: float
     reason: str | None
 
 
@@ -53,13 +63,14 @@ def screen(scores: DataFrame, screening: Screening = SCREENINGS["encodec"]) -> l
         scores: scores of the listeners, as ``ratings.scores`` gives them.
         screening: rule by which listeners are excluded.
     """
-    return [Screened(str(name), _reason(own, screening)) for name, own in scores.groupby("listener", sort=False)]
+    return [_judge(str(listener), own, screening) for listener, own in scores.groupby("listener", sort=False)]
 
 
-def _reason(own: DataFrame, rule: Screening) -> str | None:
+def _judge(listener: str, own: DataFrame, rule: Screening) -> Screened:
     references = own.loc[own["kind"] == REFERENCE, "score"]
     anchors = own.loc[own["kind"] == LOW_ANCHOR, "score"]
     reasons = []
+    low = high = 0
     if rule.reference_below is not None:
         low = int((references < rule.reference_below).sum())
         # Shares are compared as counts: 0.2 is no binary fraction.
@@ -70,4 +81,5 @@ def _reason(own: DataFrame, rule: Screening) -> str | None:
         high = int((anchors > rule.anchor_above).sum())
         if 100 * high > rule.anchor_percent * len(anchors):
             reasons.append(f"rated {high} of {len(anchors)} low anchors above {rule.anchor_above:g}")
-    return " and ".join(reasons) or None
+    shares = (low / len(references) if len(references) else math.nan, high / len(anchors) if len(anchors) else math.nan)
+    return Screened(listener, *shares, " and ".join(reasons) or None)

@@ -42,8 +42,18 @@ def si_sdr(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
 def si_sdr_negated(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
     """SI-SDR as DAC's evaluation script stores it: its negative in dB, lower is better.
 
-    ``1e-8`` is added to both powers, and to those under ``a``, as there: equal signals give a number. Else as
-    ``si_sdr``.
+    ``1e-8`` is added to both powers, and to those under ``a``, as there: equal signals give a number.
+
+    Args:
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
+        sample_rate: unused.
+
+    Returns:
+        minus the ratio in dB; NaN where a channel of the reference is silent.
+
+    Raises:
+        ValueError: the shapes differ.
 
     Source: descript-audiotools, ``metrics/distance.py``, ``SISDRLoss``.
     """

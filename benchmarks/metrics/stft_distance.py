@@ -90,9 +90,18 @@ def stft_distance_from(reference: Tensor, sample_rate: int) -> Callable[[Tensor]
 
 @metric("STFT log distance", higher_is_better=False, prepared="stft_distance_log_from", order=32)
 def stft_distance_log(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
-    """STFT distance as DAC's text has it (section 4.4): log10 magnitudes alone, not squared.
+    """STFT distance as DAC's text has it (section 4.4): log10 magnitudes alone, not squared; else as ``stft_distance``.
 
-    Arguments, result and errors are those of ``stft_distance``.
+    Args:
+        reference: original samples ``[C, N]``.
+        estimate: decoded samples ``[C, N]``.
+        sample_rate: unused.
+
+    Returns:
+        the distance; NaN where the reference is silent.
+
+    Raises:
+        ValueError: the shapes differ, or the clip is shorter than half the longest window.
     """
     check_pair(reference, estimate)
     return stft_distance_log_from(reference, sample_rate)(estimate)

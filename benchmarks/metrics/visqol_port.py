@@ -24,7 +24,16 @@ RATES: dict[Mapping, int] = {"svr": 48_000, "lattice": 16_000, "exponential": 16
 
 
 def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: Mapping, sample_rate: int) -> float:
-    """MOS-LQO of mono ``estimate`` ``[M]``, about 1 to 5, against mono ``reference`` ``[N]``; ViSQOL aligns them.
+    """MOS-LQO of ``estimate``, about 1 to 5.
+
+    Source: ViSQOL v3 (Chinen et al., 2020), https://github.com/google/visqol, as ported by visqol-python.
+
+    Args:
+        reference: mono samples ``[N]``.
+        estimate: mono samples ``[M]``, aligned by ViSQOL itself.
+        mapping: mapping to the score: "svr" (audio mode), or in speech mode "lattice" (the official one) or
+            "exponential" (a polynomial fit).
+        sample_rate: sample rate of both in Hz.
 
     Raises:
         MetricError: a signal is empty, silent or not finite, or ViSQOL finds nothing in it to compare.
@@ -35,7 +44,10 @@ def score(reference: "NDArray[float32]", estimate: "NDArray[float32]", mapping: 
 def scores(
     reference: "NDArray[float32]", requests: "Sequence[tuple[NDArray[float32], Mapping]]", sample_rate: int
 ) -> list[float | MetricError]:
-    """The ``score`` or error of several estimates, each under a mapping; those of one estimate stand together."""
+    """The ``score`` of several estimates, each under a mapping, or the error that it failed with.
+
+    The same estimate under several mappings stands there several times, one after the other.
+    """
     scorer = ReferenceScorer(reference, sample_rate)
     return [scorer.score(estimate, mapping) for estimate, mapping in requests]
 

@@ -42,7 +42,16 @@ class Series:
 
 @dataclass(frozen=True)
 class Axis:
-    """Pixels of values along an axis, from ``start``, of ``low``, to ``end``, of ``high``; ticks have labels."""
+    """Positions of values along an axis, and their labels.
+
+    Args:
+        low: smallest value.
+        high: largest value.
+        start: position of the smallest value in pixels.
+        end: position of the largest value in pixels.
+        ticks: values with a label.
+        logarithmic: whether equal ratios are equally far apart.
+    """
 
     low: float
     high: float

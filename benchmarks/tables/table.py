@@ -157,7 +157,12 @@ def _scores(row: RowResult, domain: str, names: Sequence[str]) -> dict[float, di
 
 
 def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> float | None:
-    """The bitrate, of those measured with what was requested, beside which figures stand; None where none is near."""
+    """The measured bitrate beside which published figures stand, in kbps; None where none is near.
+
+    Args:
+        wanted: the figures' bitrate in kbps; None is the highest.
+        measured: bitrate requested, by the one measured, both in kbps.
+    """
     if not measured:
         return None
     if wanted is None:

@@ -1,10 +1,7 @@
 """Codes raw PCM live, in pieces of any size: to the bytes of a ``.clc`` file, from them, or through the codec."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import BinaryIO, Literal
 
 from torch import Tensor
 
@@ -16,9 +13,6 @@ from codeclab.codecs.entropy.container_reader import ChunkCodes, ContainerReader
 from codeclab.codecs.entropy.container_writer import ContainerWriter
 from codeclab.codecs.entropy.live_settings import LiveSettings
 from codeclab.codecs.io.pcm import Pcm
-
-READ_BYTES = 1 << 16
-"""Largest piece that is read from a pipe, bytes."""
 
 
 class LiveCoder:
@@ -147,38 +141,3 @@ class LiveCoder:
         """Frames, or segments, of a chunk; None as in a file."""
         seconds = self.settings.chunk_seconds
         return max(1, round(seconds * self.codec.sample_rate / chunk_unit(self.codec))) if seconds else None
-
-
-def code_pipe(
-    live: LiveCoder, direction: Literal["encode", "decode", "both"], source: BinaryIO, target: BinaryIO
-) -> float:
-    """Code a live stream between two pipes, such as standard input and output, until the input ends.
-
-    Args:
-        live: coder of the stream.
-        direction: method of the coder: ``encode``, ``decode`` or ``both``.
-        source: file or pipe to read from, with a descriptor.
-        target: file or pipe to write to, with a descriptor; what is complete is flushed at once.
-
-    Returns:
-        time spent on work, without waiting for the input, seconds.
-
-    Raises:
-        ContainerError: the input does not hold codes of this codec.
-        ValueError: the input ends within a sample.
-        BrokenPipeError: nobody reads the output any more; the target's descriptor then discards what is written.
-    """
-    code = {"encode": live.encode, "decode": live.decode, "both": live.both}[direction]
-    arriving = iter(partial(os.read, source.fileno(), READ_BYTES), b"")
-    began = time.perf_counter()
-    try:
-        for data in code(arriving):
-            target.write(data)
-            target.flush()
-    except BrokenPipeError:
-        # What is still buffered would raise once more when the interpreter closes.
-        discard = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(discard, target.fileno())
-        os.close(discard)
-        raise
-    return time.perf_counter() - began - live.waiting_seconds

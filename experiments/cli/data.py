@@ -9,7 +9,7 @@ from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.data import make_parser
 from codeclab.experiments.data.manifest import MANIFEST_NAME, join_manifests
 from codeclab.experiments.data.recording import DataError
-from codeclab.experiments.data.scanning import check_output, own_manifest, scan_folder
+from codeclab.experiments.data.scan_folder import check_output, own_manifest, scan_folder
 from codeclab.experiments.data.segment_rules import sized_rule
 from codeclab.experiments.data.summary import not_listed, summarize
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from codeclab.codecs.entropy.choice import Coders
 from codeclab.codecs.entropy.container import ContainerError
 from codeclab.codecs.entropy.container_reader import Damage
-from codeclab.codecs.entropy.live_coder import LiveCoder, code_pipe
+from codeclab.codecs.entropy.live_coder import LiveCoder
+from codeclab.codecs.entropy.live_pipe import code_pipe
 from codeclab.codecs.entropy.live_settings import LiveSettings
 from codeclab.codecs.layers.layer_stream import NotCausalError
 from codeclab.codecs.wording import counted

@@ -16,11 +16,12 @@ from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.data.augmentation import Augmentation
-from codeclab.experiments.data.clips import Clips, MixedClips, PaddedClip, PaddedClips, choose_balanced, collate_clips
+from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.corpus import judge_band
 from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
 from codeclab.experiments.data.left_out import refuse_too_many
+from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
 from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.readers import Readers
@@ -157,13 +158,13 @@ class AudioData(LightningDataModule):
         """
         refuse_too_many(self.corpus, self.max_left_out)
         for split in splits:
+            if split != "train":  # what is measured is named by itself; training draws from what there is
+                refuse_too_many(self.corpus, self.max_left_out, split)
+            recordings = self.corpus.split(split)
             if split == "train":
-                self.sampling.prepare(self.corpus.split(split))
+                self.sampling.prepare(recordings)
                 for remark in filter(None, [self.sampling.remark(), *self._prepare_rooms()]):
                     warn_once(__name__, remark)
-            else:  # what is measured is named by itself; training draws from what there is
-                refuse_too_many(self.corpus, self.max_left_out, split)
-                self.corpus.split(split)
 
     def _prepare_rooms(self) -> list[str]:
         """Measure the room responses; return a remark for the user."""

@@ -1,4 +1,4 @@
-"""Scans a folder into a manifest, its files measured in parallel; one that was killed continues where it stopped."""
+"""A manifest of many files, measured in parallel; a scan that was killed continues where it stopped."""
 
 import json
 import multiprocessing
@@ -14,25 +14,11 @@ from typing import Any
 
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
-from codeclab.codecs.io.locks import Lock
 from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.datasets import DATASETS
-from codeclab.experiments.data.manifest import (
-    COLUMNS,
-    MANIFEST_NAME,
-    SEGMENT_COLUMNS,
-    as_text,
-    is_manifest,
-    list_tree,
-    read_manifest,
-    read_rows,
-    row_name,
-    write_rows,
-)
+from codeclab.experiments.data.manifest import COLUMNS, SEGMENT_COLUMNS, as_text, write_rows
 from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording
-from codeclab.experiments.data.summary import not_listed
 
 VERSION = 3
 """Version of the measurements: a journal of another version is not continued."""
@@ -40,75 +26,6 @@ WAITING = 4
 """Files given to each process in advance."""
 
 Row = dict[str, Any]
-
-
-def own_manifest(folder: Path) -> Path:
-    """The path of the manifest in a folder of audio, which is read in place of the folder.
-
-    Raises:
-        DataError: there is no such folder.
-    """
-    folder = folder.expanduser()
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; say where to write with -o FILE.csv")
-    return folder / MANIFEST_NAME
-
-
-def check_output(output: Path, overwrite: bool) -> None:
-    """Refuse to write a manifest where something else is.
-
-    Args:
-        output: path of the manifest to write.
-        overwrite: whether an existing file may be replaced.
-
-    Raises:
-        DataError: the path is a folder, or a file that may not be replaced.
-    """
-    if output.is_dir():
-        raise DataError(f"{output} is a folder; -o needs the name of a CSV file")
-    if output.exists() and not overwrite:
-        raise DataError(f"{output} exists already; give another name with -o, or replace it with --overwrite")
-
-
-def scan_folder(
-    root: Path, output: Path, workers: int, overwrite: bool, dataset: str | None = None
-) -> tuple[list[Row], list[tuple[str, str]]]:
-    """Measure every audio file of a folder, a manifest or a paper's dataset, and write the manifest.
-
-    Args:
-        root: path of a folder of audio, or of a manifest.
-        output: path of the manifest to write.
-        workers: number of processes, 1 or more.
-        overwrite: whether an existing file may be replaced.
-        dataset: name of the dataset that the folder is a copy of, one of ``DATASETS``; None is any audio.
-
-    Returns:
-        rows of the manifest, and the name and the reason of every file left out.
-
-    Raises:
-        DataError: there is no such folder, no audio in it, or too few processes.
-        LockedError: another process is writing the manifest.
-    """
-    if workers < 1:
-        raise DataError(f"--workers must be 1 or more, got {workers}")
-    root = root.expanduser()
-    skipped: list[tuple[str, str]] = []
-    given: dict[str, dict[str, str]] = {}
-    if dataset is not None:
-        listed = DATASETS[dataset].list_files(root)
-    elif is_manifest(root):
-        listed = read_manifest(root, skipped)
-        given = {row_name(row): row for row in reversed(read_rows(root))}  # of two rows of one name, the first
-    elif root.is_dir():
-        listed = list_tree(root, skipped)
-    else:
-        raise DataError(f"there is no folder or manifest {root}")
-    if not listed:
-        raise DataError(f"no audio in {root}{f'; {not_listed(skipped)}' if skipped else ''}")
-    with Lock(output.with_name(f".{output.name}.lock")) as lock:
-        lock.hold(str(output), "name another with -o")
-        check_output(output, overwrite)
-        return write_manifest(listed, output, workers, given), skipped
 
 
 class Journal:

@@ -78,9 +78,12 @@ class TrainSequences(Dataset[CodesBatch]):
 
 
 def chunked(codes: SplitCodes, frames: int, most: int | None = None) -> list[NDArray[np.int64]]:
-    """The codes of recordings as files of codes hold them: each in chunks ``[K, t]`` of ``frames`` from its start.
+    """The codes of recordings as files of codes hold them: each in chunks ``[K, t]`` from its start.
 
-    The last chunk of a recording may have fewer frames. Of all chunks at ``most`` so many are taken, spread over all.
+    Args:
+        codes: codes of a split.
+        frames: frames of a chunk, the last of a recording fewer.
+        most: chunks, at most, spread over all; None takes all.
     """
     spans = [
         (start, min(start + frames, int(end)))

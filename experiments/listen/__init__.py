@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from codeclab.benchmarks.listening.figures import with_figures as with_figures
     from codeclab.benchmarks.listening.server import RatingsServer as RatingsServer
     from codeclab.experiments.listen.analyse import analyse_test as analyse_test
-    from codeclab.experiments.listen.prepare import ListeningRequest as ListeningRequest
     from codeclab.experiments.listen.prepare import prepare_test as prepare_test
     from codeclab.experiments.listen.report_page import ReportRequest as ReportRequest
     from codeclab.experiments.listen.report_page import make_report as make_report
+    from codeclab.experiments.listen.request import ListeningRequest as ListeningRequest
     from codeclab.experiments.listen.sources import read_sources as read_sources
 
 _MODULES = {
-    "ListeningRequest": "codeclab.experiments.listen.prepare",
+    "ListeningRequest": "codeclab.experiments.listen.request",
     "RatingsServer": "codeclab.benchmarks.listening.server",
     "ReportRequest": "codeclab.experiments.listen.report_page",
     "analyse_test": "codeclab.experiments.listen.analyse",

@@ -18,7 +18,8 @@ from codeclab.codecs.io.files import replacing
 from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.folder import CHECKPOINT_STATE, VALIDATION_DUE, RunFolder
 from codeclab.experiments.runs.stopping import REQUEUE, Stopped, requeue, stop_request
-from codeclab.experiments.train.module import CodecExperiment, experiment_of
+from codeclab.experiments.train.experiment_of import experiment_of
+from codeclab.experiments.train.module import CodecExperiment
 
 AGAIN = 60.0
 """Seconds after which a checkpoint that could not be written is tried again."""

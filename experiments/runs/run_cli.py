@@ -1,13 +1,11 @@
 """LightningCLI around a run's folder: what commands that train have in common."""
 
-import os
 import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import lightning
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
@@ -19,21 +17,8 @@ from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
 from codeclab.experiments.runs.folder import RunFolder, class_defaults
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import say
+from codeclab.experiments.runs.slurm_shell import cluster_plugins
 from codeclab.experiments.runs.stopping import Stopped, stop_request
-
-SPECIAL_STEPS = 0xFFFFFFF0
-"""Steps of Slurm from this number on are not those of ``srun``: the batch script itself, or the shell of ``salloc``."""
-
-
-def is_srun_task(environment: Mapping[str, str]) -> bool:
-    """Whether this process is one of the tasks that ``srun`` started: every shell has Slurm's other variables."""
-    step = environment.get("SLURM_STEP_ID", environment.get("SLURM_STEPID", ""))
-    return step.isdigit() and int(step) < SPECIAL_STEPS
-
-
-def cluster_plugins(environment: Mapping[str, str] = os.environ) -> list[Any]:
-    """A plugin for a shell or batch script, which Lightning would take for one task of many and wait for the rest."""
-    return [LightningEnvironment()] if "SLURM_NTASKS" in environment and not is_srun_task(environment) else []
 
 
 class RunCLI(LightningCLI):

@@ -22,7 +22,7 @@ from codeclab.codecs.io.files import replacing
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.train.module import experiment_of
+from codeclab.experiments.train.experiment_of import experiment_of
 from codeclab.experiments.train.validation import spread_rates
 
 N_FFT = 1024

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
 
 def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidth: bool) -> None:
-    """Refuse arguments with which training is impossible; ``plays``: discriminators have losses of positive weight.
+    """Refuse arguments with which training is impossible.
+
+    Args:
+        given: experiment whose arguments are set.
+        plays: whether there are discriminators whose losses have a positive weight.
+        ensemble_per_bandwidth: whether each bandwidth has its own ensemble of discriminators.
 
     Raises:
         ValueError: an argument or a combination is impossible; the message says what is possible.

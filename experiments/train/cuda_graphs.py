@@ -90,7 +90,14 @@ class CudaGraphs:
 def refuse_graphs(
     backend: type[CudaGraphs], codec: Codec, rate_sampling: RateSampling, device: torch.device, devices: int
 ) -> None:
-    """Refuse a training, on so many ``devices`` of the kind of ``device``, whose step cannot be recorded.
+    """Refuse a training whose step cannot be recorded.
+
+    Args:
+        backend: kind of graphs that would record it.
+        codec: codec in training.
+        rate_sampling: choice of the number of codebooks.
+        device: device of the training.
+        devices: number of devices.
 
     Raises:
         ValueError: it cannot be recorded; the message says why and what to do.

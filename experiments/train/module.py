@@ -13,7 +13,7 @@ from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.discriminators.adversarial import AdversarialLoss, HingeLoss
 from codeclab.discriminators.base import Discriminator
-from codeclab.discriminators.ensemble import Ensemble, reseeded_copy
+from codeclab.discriminators.ensemble import Ensemble, ensembles
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.train.arguments import check_arguments
@@ -150,7 +150,10 @@ class CodecExperiment(lightning.LightningModule):
         self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
         self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
         plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
-        self.discriminators = self._ensembles((discriminators or []) if plays else [], ensemble_per_bandwidth)
+        n_ensembles = 1
+        if ensemble_per_bandwidth and isinstance(self.rate_sampling, PerBatchBandwidth):
+            n_ensembles = len(self.rate_sampling.bitrates)
+        self.discriminators = ensembles(discriminators or [], n_ensembles, seed) if plays else nn.ModuleList()
         self.schedule = Schedule(
             seed,
             self.rate_sampling,
@@ -167,15 +170,6 @@ class CodecExperiment(lightning.LightningModule):
             compile_networks(self.codec, self.discriminators)
         self.register_load_state_dict_pre_hook(accept_former_names)
         self.update = Update(update_order, weights, balancer, self.output_losses, self.manual_backward)
-
-    def _ensembles(self, discriminators: list[Discriminator], per_bandwidth: bool) -> nn.ModuleList:
-        if not discriminators:
-            return nn.ModuleList()
-        first = Ensemble(discriminators)
-        if not (per_bandwidth and isinstance(self.rate_sampling, PerBatchBandwidth)):
-            return nn.ModuleList([first])
-        others = range(1, len(self.rate_sampling.bitrates))
-        return nn.ModuleList([first, *(reseeded_copy(first, self.seed + index) for index in others)])
 
     @property
     def deployed_codec(self) -> Codec:
@@ -253,18 +247,7 @@ class CodecExperiment(lightning.LightningModule):
             if self.balancer is not None:
                 self.balancer.last_shares = dict(whole.shares)  # those in a graph's memory are overwritten
         rates = {name: player.learning_rate(index) for name, player in players.items()}
-        output = StepOutput(
-            numbers=numbers,
-            loss_names=tuple(whole.losses),
-            score_names=tuple(whole.scores),
-            players=tuple(whole.norms),
-            learning_rates=rates,
-            codes=whole.codes,
-            sizes=whole.sizes,
-            n_items=len(audio),
-            shares=whole.shares,
-        )
-        return {OUTPUT: output}
+        return {OUTPUT: whole.finished(numbers, rates, len(audio))}
 
     @retained_buffers()
     def _learn(self, audio: Tensor, choices: StepChoices, players: Mapping[str, Player]) -> MicroBatchOutput:
@@ -426,14 +409,3 @@ class CodecExperiment(lightning.LightningModule):
         """The callbacks that log and measure, unless the trainer has them already."""
         present = {type(callback) for callback in self.trainer.callbacks}  # type: ignore[attr-defined]
         return [kind() for kind in (TrainingLogs, Validation) if kind not in present]
-
-
-def experiment_of(module: lightning.LightningModule) -> CodecExperiment:
-    """A callback's module, which must be a ``CodecExperiment``.
-
-    Raises:
-        TypeError: ``module`` is of another class.
-    """
-    if not isinstance(module, CodecExperiment):
-        raise TypeError(f"this callback is for a CodecExperiment, not for {type(module).__name__}")
-    return module

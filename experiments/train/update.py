@@ -7,7 +7,7 @@ own. Each process makes the same passes in the same order, as DDP and the collec
 each pass averages the parameter's sum so far anew, and an average over processes stays one when it is averaged again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -20,6 +20,7 @@ from codeclab.experiments.train.orders import Discriminators, meet_updated_discr
 from codeclab.experiments.train.player import Player
 from codeclab.experiments.train.profiling import profile
 from codeclab.experiments.train.settings import LossWeights
+from codeclab.experiments.train.step_output import StepOutput
 from codeclab.quantizers.base import Quantized
 
 UpdateOrder = Literal["discriminator_first", "joint"]
@@ -75,6 +76,26 @@ class MicroBatchOutput:
         first = {name: norm for name, norm in norms.items() if name.startswith("discriminator")}
         spent = {} if self.bitrate is None else {"bitrate": self.bitrate}
         return {**self.losses, **first, **self.scores, **spent, **norms}
+
+    def finished(self, numbers: Mapping[str, float], learning_rates: Mapping[str, float], n_items: int) -> StepOutput:
+        """The whole batch's output, from the mean of its parts.
+
+        Args:
+            numbers: the numbers of ``figures``, means over processes.
+            learning_rates: learning rates by player.
+            n_items: number of items of the batch on this process.
+        """
+        return StepOutput(
+            numbers=numbers,
+            loss_names=tuple(self.losses),
+            score_names=tuple(self.scores),
+            players=tuple(self.norms),
+            learning_rates=learning_rates,
+            codes=self.codes,
+            sizes=self.sizes,
+            n_items=n_items,
+            shares=self.shares,
+        )
 
 
 def mean_of_parts(parts: list[tuple[float, MicroBatchOutput]]) -> MicroBatchOutput:

@@ -1,28 +1,19 @@
-"""Stores evaluations, and the kbps of entropy coders: later measurements are added, and none is overwritten."""
+"""Stores evaluations: later measurements are added, and none is overwritten."""
 
-import json
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from pandas import DataFrame
-
 from codeclab.benchmarks.evaluate.adding import BASIS, added
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
-from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
-from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.locks import Lock
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import RECORDINGS
 from codeclab.experiments.runs.folder import DIGITS, digest
 from codeclab.experiments.runs.training_data import corpus_identity
-
-ENTROPY = "entropy"
-KEYS = ["domain", "bitrate_kbps", "coder"]
 
 
 def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
@@ -107,44 +98,3 @@ def _set_aside(folder: Path, evaluation: Evaluation) -> Path | None:
         if stored is not None and has_same_basis(stored, evaluation):
             return path
     return None
-
-
-def keep_entropy(measured: DataFrame, own_basis: dict[str, Any], folder: Path) -> tuple[DataFrame, str]:
-    """Store the kbps of coders; of two lines on the same basis, that of more clips stays, or the later one.
-
-    Figures of another basis, or of a version that kept none, are moved aside.
-
-    Args:
-        measured: bitrates of the coders, in kbps, as ``entropy_rates`` gives them.
-        own_basis: properties that must be the same for all figures of one file.
-        folder: folder of ``entropy.csv``, and of ``entropy.json`` with the basis.
-
-    Returns:
-        all lines that are stored, and a remark on the earlier ones.
-    """
-    table, record = folder / f"{ENTROPY}.csv", folder / f"{ENTROPY}.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    with Lock(folder.with_name(f".{folder.name}.lock")) as lock:
-        lock.acquire(wait=True)
-        remark = ""
-        before = json.loads(record.read_text(encoding="utf-8"))[BASIS] if record.is_file() else None
-        if table.is_file() and before != own_basis:
-            aside = folder / f"{ENTROPY}-{digest(before)}.csv"
-            table.replace(aside)
-            remark = f"the earlier figures are of other codes, audio or coders, and are now in {aside}"
-        elif table.is_file():
-            measured = _joined_rates(pd.read_csv(table, dtype={"domain": str}, keep_default_na=False), measured)
-            remark = "added to what was measured before"
-        # First of what the figures will be: a kill between the two leaves none beside a basis that is not theirs.
-        write_atomically(record, json.dumps({BASIS: own_basis}, indent=1) + "\n")
-        write_atomically(table, measured.to_csv(index=False, lineterminator="\n"))
-    return measured, remark
-
-
-def _joined_rates(before: DataFrame, measured: DataFrame) -> DataFrame:
-    lines = pd.concat([before, measured], ignore_index=True)
-    most = lines.loc[lines[::-1].groupby(KEYS, sort=False)["n"].idxmax()]
-    coders = {name: position for position, name in enumerate(dict.fromkeys(lines["coder"]))}
-    order = most.assign(last=most["domain"] == ALL, position=most["coder"].map(coders))
-    order = order.sort_values(["last", "domain", "bitrate_kbps", "position"])
-    return order[list(measured.columns)].reset_index(drop=True)

@@ -15,7 +15,8 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on, limit, pick_bitrates, usual_split
-from codeclab.experiments.runs.measure.keep_evaluation import basis, keep_entropy
+from codeclab.experiments.runs.measure.keep_entropy import keep_entropy
+from codeclab.experiments.runs.measure.keep_evaluation import basis
 from codeclab.experiments.runs.measure.settings import MeasuringSettings
 from codeclab.experiments.runs.measure.subjects import Subject
 

@@ -67,6 +67,8 @@ def test_screening_is_encodecs_at_its_very_edges() -> None:
         "most-anchors": "rated 3 of 5 low anchors above 80",
         "both": "rated 2 of 2 hidden references below 90 and rated 2 of 2 low anchors above 80",
     }
+    assert result[1].reference_below == 0.2
+    assert result[4].anchor_above == 0.6
 
 
 def test_other_screenings_and_tests_without_a_low_anchor() -> None:
@@ -82,6 +84,7 @@ def test_other_screenings_and_tests_without_a_low_anchor() -> None:
     }
     result = screen(rows[rows["kind"] != LOW_ANCHOR])
     assert [one.reason for one in result] == [None, "rated 4 of 20 hidden references below 90"]
+    assert math.isnan(result[0].anchor_above)
 
 
 def test_means_by_hand() -> None:

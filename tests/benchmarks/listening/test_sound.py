@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from codeclab.benchmarks.listening.anchors import LOW, MID, anchor
-from codeclab.benchmarks.listening.page import script, wav
+from codeclab.benchmarks.listening.sound import script, wav
 
 
 def response(sample_rate: int, cutoff: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Ratios are those of runs side by side, and lines read as they should."""
 
-from codeclab.benchmarks.speed.timed import HEADER, Timed
+from codeclab.benchmarks.speed.timed import HEADER, Timed, spread
 
 
 def test_a_ratio_is_that_of_runs_side_by_side() -> None:
@@ -11,3 +11,8 @@ def test_a_ratio_is_that_of_runs_side_by_side() -> None:
     assert line.row() == "| ours | 10 | 1 to 10 | 2 times real time | 2.00 |"
     assert line.row().count("|") == HEADER.splitlines()[0].count("|")
     assert Timed("alone", [1.0], 1.0, "s").row().endswith("|  |")
+
+
+def test_a_spread_has_the_names_of_the_peers_harness() -> None:
+    assert spread([5.0, 1.0, 2.0, 3.0, 4.0]) == {"median": 3, "min": 1, "q25": 2, "q75": 4, "max": 5, "n": 5}
+    assert spread([2.0]) == {"median": 2, "min": 2, "q25": 2, "q75": 2, "max": 2, "n": 1}

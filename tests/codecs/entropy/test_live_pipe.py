@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.entropy.live_coder import LiveCoder, code_pipe
+from codeclab.codecs.entropy.live_coder import LiveCoder
+from codeclab.codecs.entropy.live_pipe import code_pipe
 from codeclab.codecs.io.pcm import Pcm
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.residual_vq import ResidualVQ

@@ -8,7 +8,7 @@ import soundfile
 
 from codeclab.experiments.data.manifest import join_manifests
 from codeclab.experiments.data.recording import DataError
-from codeclab.experiments.data.scanning import check_output, own_manifest, scan_folder
+from codeclab.experiments.data.scan_folder import check_output, own_manifest, scan_folder
 from codeclab.experiments.data.summary import first_names, not_listed, summarize
 
 

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from codeclab.codecs.codec import Codec
-from codeclab.experiments.listen.prepare import ListeningRequest, prepare_test
+from codeclab.experiments.listen.prepare import prepare_test
+from codeclab.experiments.listen.request import ListeningRequest
 
 
 @pytest.mark.parametrize("umask", [0o027, 0o002])

@@ -4,7 +4,7 @@ import pytest
 
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.precision import refuse_precision
-from codeclab.experiments.runs.run_cli import cluster_plugins, is_srun_task
+from codeclab.experiments.runs.slurm_shell import cluster_plugins, is_srun_task
 
 ALLOCATION = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8", "SLURM_JOB_NAME": "train", "SLURM_NTASKS_PER_NODE": "8"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from codeclab.benchmarks.evaluate.entropy import ENTROPY_COLUMNS, entropy_text
-from codeclab.experiments.runs.measure.keep_evaluation import keep_entropy
+from codeclab.experiments.runs.measure.keep_entropy import keep_entropy
 
 BASIS = {"of": "v1-a", "folder": "/audio", "split": "test"}
 

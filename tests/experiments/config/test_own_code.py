@@ -1,4 +1,4 @@
-"""The user's own part, brought by ``--import`` from a folder that has nothing to do with the checkout."""
+"""The user's own part, in a file of a folder that has nothing to do with the checkout, by ``--import``."""
 
 import gc
 import os
