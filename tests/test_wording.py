@@ -70,7 +70,7 @@ NEVER_ONE = {
     "experiments/data/module.py": "devices",  # more than one
     "experiments/data/segments.py": "clips draws",  # a verb; as many as are tried
     "experiments/language_model/sequences.py": "devices",  # more than one
-    "experiments/listen/prepare.py": "systems stimuli pages",  # more than a page holds
+    "experiments/listen/write.py": "systems stimuli pages",  # more than a page holds
     "experiments/runner/make_table.py": "seeds",  # more than one
     "experiments/runner/plan.py": "seeds rows",  # more than one
     "experiments/runs/measure/compare.py": "clips",  # of a split
