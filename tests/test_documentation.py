@@ -4,18 +4,20 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 import torch
 import yaml
 
-import codeclab
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
 from codeclab.experiments.config.files import RECIPES, names
 from codeclab.experiments.runner.read import TABLES
 
 ROOT = Path(__file__).parents[1]
+HOOK = run_path(str(ROOT / "docs" / "reference_hook.py"))
+public_names, on_page_markdown = HOOK["public_names"], HOOK["on_page_markdown"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = sorted((ROOT / "docs" / "api").glob("*.md"))
 PART_FLAGS = ("--model.", "--data.", "--trainer.")
@@ -94,22 +96,13 @@ def test_the_readme_can_be_read_in_a_minute_and_its_python_runs(
 
 def documented() -> set[str]:
     """What the pages of reference are made from: modules, and single names of modules."""
-    return {name for page in REFERENCE for name in re.findall(r"^::: (\S+)$", page.read_text(), re.M)}
-
-
-def defined_at(name: str) -> str:
-    """The full name of what ``codeclab`` offers under a name; that of its function for a metric."""
-    if entry := codeclab.METRICS.get(name):
-        return str(entry.function or entry.of_set or entry.codes).replace(":", ".")
-    value = getattr(codeclab, name)
-    module = getattr(value, "__module__", "codeclab.benchmarks.metrics.registry")  # METRICS is a dict
-    return f"{module}.{getattr(value, '__qualname__', name)}"
+    pages = "\n".join(on_page_markdown(page.read_text()) for page in REFERENCE)
+    return set(re.findall(r"^::: (\S+)$", pages, re.M))
 
 
 def test_every_public_name_is_on_a_page_of_reference() -> None:
     on_pages = documented()
-    names = {defined_at(name) for name in dir(codeclab) if not name.startswith("_")}
-    assert sorted(name for name in names if not {name, name.rpartition(".")[0]} & on_pages) == []
+    assert sorted(name for name in public_names() if not {name, name.rpartition(".")[0]} & on_pages) == []
 
 
 def test_every_contract_is_on_a_page_of_reference() -> None:

@@ -87,6 +87,7 @@ def test_the_documentation_builds_and_asks_no_other_server(tmp_path: Path) -> No
     (copy / "codeclab" / "codecs" / "__init__.py").touch()
     config = (ROOT / "mkdocs.yml").read_text().replace("build/reference", str(copy))
     config = config.replace("docs_dir: docs", f"docs_dir: {ROOT / 'docs'}").replace('["."]', f'["{ROOT}"]')
+    config = config.replace("hooks: [docs/", f"hooks: [{ROOT}/docs/")
     (tmp_path / "mkdocs.yml").write_text(config)
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
     subprocess.run(
@@ -96,3 +97,4 @@ def test_the_documentation_builds_and_asks_no_other_server(tmp_path: Path) -> No
         assert not re.findall(r'(?:src|href)="(https?://[^"]+\.(?:js|css|woff2?))"', page.read_text())
     reference = re.sub(r"<[^>]+>", "", (site / "api/quantizers/index.html").read_text())
     assert "Residual vector quantization with codebooks learnt by running averages" in reference
+    assert not list(site.rglob("*.py"))
