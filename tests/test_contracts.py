@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.discriminators.adversarial import AdversarialLoss
 from codeclab.discriminators.base import Discriminator
@@ -19,7 +20,12 @@ from codeclab.experiments.contracts.discriminator import (
     FeatureLossContract,
 )
 from codeclab.experiments.contracts.loss import ReconstructionLossContract
-from codeclab.experiments.contracts.metric import MetricContract, metric_names
+from codeclab.experiments.contracts.metric import (
+    CodesMetricContract,
+    MetricContract,
+    NamedMetric,
+    SetMetricContract,
+)
 from codeclab.experiments.contracts.quantizer import QuantizerContract
 from codeclab.experiments.train.losses.base import ReconstructionLoss
 from codeclab.quantizers.base import Quantizer
@@ -75,13 +81,36 @@ class TestReconstructionLosses(Discovered, ReconstructionLossContract):
     pass
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("visqol")) for name in metric_names()]
-)
-class TestMetrics(MetricContract):
+class DiscoveredMetric(NamedMetric):
+    """Runs a contract over metrics; ``name`` is a parameter of each subclass."""
+
     @pytest.fixture(autouse=True)
     def _take(self, name: str) -> None:
         self.name = name
+        if lacks := self.metric.lacks():
+            pytest.skip(lacks)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * name.startswith("visqol"))
+        for name, metric in METRICS.items()
+        if metric.per_file
+    ],
+)
+class TestMetrics(DiscoveredMetric, MetricContract):
+    pass
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.of_set])
+class TestSetMetrics(DiscoveredMetric, SetMetricContract):
+    pass
+
+
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.of_codes])
+class TestCodesMetrics(DiscoveredMetric, CodesMetricContract):
+    pass
 
 
 FORGETFUL = """

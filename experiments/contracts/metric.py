@@ -1,10 +1,13 @@
 """What every metric of a file promises."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from codeclab.benchmarks.evaluate.codes import CodeStatistics
+from codeclab.benchmarks.evaluate.evaluation import TOGETHER
 from codeclab.benchmarks.metrics.metric import Metric
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.experiments.contracts.base import noise
@@ -21,13 +24,8 @@ def speech_like(seconds: float = 3.0) -> Tensor:
     return (0.08 * envelope * voice)[None] + 1e-4 * noise(1, len(time), level=1.0)
 
 
-def metric_names() -> list[str]:
-    """Names of the metrics that score files and can be had here: the suite's, and those of files imported."""
-    return [name for name, metric in METRICS.items() if metric.per_file and not metric.lacks()]
-
-
-class MetricContract:
-    """A score of an estimate against its original.
+class NamedMetric:
+    """A metric under test.
 
     Attributes:
         name: name of the metric in ``METRICS``.
@@ -39,6 +37,10 @@ class MetricContract:
     def metric(self) -> Metric:
         """The entry."""
         return METRICS[self.name]
+
+
+class MetricContract(NamedMetric):
+    """A score of an estimate against its original."""
 
     def test_more_noise_is_no_better(self) -> None:
         """The direction that the entry states is the score's."""
@@ -60,3 +62,54 @@ class MetricContract:
         assert math.isclose(float(score(original, coded, RATE)), first, rel_tol=1e-6)
         assert torch.equal(before[0], original)
         assert torch.equal(before[1], coded)
+
+
+class SetMetricContract(NamedMetric):
+    """A figure of a set of decoded clips against the originals."""
+
+    def figures(self, level: float, n_clips: int = 4) -> dict[Any, float]:
+        """The figures of two groups, of all clips and of the odd ones, whose noise has a ``level``."""
+        counter = self.metric.start()
+        for index in range(n_clips):
+            original = speech_like(1.0 + 0.25 * index)
+            hiss = noise(*original.shape, seed=index, level=level)
+            counter.update(["all", "odd"] if index % 2 else ["all"], original, original + hiss, RATE)
+        return dict(counter.results())
+
+    def test_more_noise_is_no_better(self) -> None:
+        """The direction that the entry states is the figure's, in each group."""
+        clear, noisy = self.figures(0.002), self.figures(0.05)
+        assert set(clear) == set(noisy) == {"all", "odd"}
+        for group, figure in clear.items():
+            assert math.isfinite(figure)
+            assert math.isfinite(noisy[group])
+            assert clear[group] != noisy[group]
+            assert (figure > noisy[group]) == self.metric.higher_is_better
+
+    def test_counters_do_not_share_what_they_count(self) -> None:
+        """A second codec is measured as the first was."""
+        first = self.figures(0.002)
+        self.figures(0.05)
+        assert self.figures(0.002) == first
+
+
+class CodesMetricContract(NamedMetric):
+    """A figure of how a test set's codes use their codebooks."""
+
+    def figure(self, used: int) -> float:
+        """The figure of random codes, of which two codebooks of 64 entries use only some."""
+        codes = torch.randint(used, (1, 2, 4096), generator=torch.Generator().manual_seed(0))
+        statistics = CodeStatistics([64, 64])
+        statistics.update("speech", 6.0, [codes])
+        lines = statistics.table()
+        lines = lines[lines["domain"] == "speech"].drop(columns=["domain", "bitrate_kbps"])
+        together = lines["codebook"] == TOGETHER
+        return self.metric.score_of_codes(lines[~together], lines[together].iloc[0])
+
+    def test_codes_that_use_more_entries_are_better(self) -> None:
+        """The direction that the entry states is the figure's."""
+        even, narrow = self.figure(64), self.figure(8)
+        assert math.isfinite(even)
+        assert math.isfinite(narrow)
+        assert even != narrow
+        assert (even > narrow) == self.metric.higher_is_better

@@ -13,6 +13,7 @@ from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import evaluate
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.frechet import Moments, embeddings, frechet_distance
+from codeclab.experiments.contracts.metric import SetMetricContract
 
 
 def moments(vectors: Tensor) -> Moments:
@@ -55,6 +56,17 @@ def write_model(folder: Path) -> None:
     sizes = {**small, **layers, "num_conv_pos_embedding_groups": 2, "num_feat_extract_layers": 2}
     transformers.Wav2Vec2Model(transformers.Wav2Vec2Config(**sizes)).save_pretrained(folder)
     transformers.Wav2Vec2FeatureExtractor(sampling_rate=16000).save_pretrained(folder)
+
+
+class TestContract(SetMetricContract):
+    """The contract with a model of random weights."""
+
+    name = "frechet_audio_distance"
+
+    @pytest.fixture(autouse=True)
+    def _take_model(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_model(tmp_path / "model")
+        monkeypatch.setenv("CODECLAB_FAD", str(tmp_path / "model"))
 
 
 def test_a_codecs_distance_by_domain(
