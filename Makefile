@@ -34,8 +34,8 @@ test-slow: install  ## the tests that train for minutes
 test-metrics:  ## the extras `metrics` and `engines` against their packages, in .venv-metrics
 	$(MAKE) install VENV=.venv-metrics
 	VIRTUAL_ENV=$(CURDIR)/.venv-metrics .venv-metrics/bin/uv pip install --quiet -e '.[metrics,engines]'
-	.venv-metrics/bin/python -m pytest -q -n 2 --dist worksteal tests/benchmarks/metrics tests/codecs/engines/test_engine.py \
-		tests/experiments/cli/test_export_graphs.py
+	.venv-metrics/bin/python -m pytest -q -n 2 --dist worksteal tests/benchmarks/metrics tests/test_contracts.py \
+		tests/codecs/engines/test_engine.py tests/experiments/cli/test_export_graphs.py
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,6 +1,8 @@
 """UTMOS: listeners' scores of speech, estimated from the decoded audio alone, through ``utmos-pytorch``."""
 
+import warnings
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor
 
 from codeclab.benchmarks.metrics.optional import Requirements, mono
 from codeclab.benchmarks.metrics.registry import metric
+from codeclab.codecs.io.torch_file import read_torch_file
 
 SAMPLE_RATE = 16000
 REQUIREMENTS = Requirements(
@@ -30,6 +33,7 @@ def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
 
     Raises:
         MetricError: the audio is silent or not finite.
+        ValueError: the file of weights is damaged or lacks some.
 
     Source: Saeki et al. 2022, "UTMOS: UTokyo-SaruLab system for VoiceMOS challenge 2022".
     """
@@ -41,4 +45,13 @@ def utmos(reference: Tensor, estimate: Tensor, sample_rate: int) -> float:
 def _scorer(file: str) -> Any:
     from utmos_pytorch import UTMOSScoreTorch
 
-    return UTMOSScoreTorch(ckpt_path=file, device="cpu")
+    given = read_torch_file(Path(file))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the package uses torch's former weight norm
+        scorer = UTMOSScoreTorch(ckpt_path=file, device="cpu")
+    # The package loads what fits and leaves the rest random; it has folded a weight norm by now.
+    known = set(given) if isinstance(given, dict) else set()
+    missing = [name for name in scorer.model.state_dict() if not {name, f"{name}_g"} & known]
+    if missing:
+        raise ValueError(f"{file} lacks weights of UTMOS, such as {missing[0]}; it should be {REQUIREMENTS.what}")
+    return scorer

@@ -3,6 +3,7 @@
 import math
 import shutil
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -175,6 +176,8 @@ def test_utmos_is_given_mono_at_16_khz(tmp_path: Path, monkeypatch: pytest.Monke
     given: list[Tensor] = []
 
     class Scorer:
+        model = torch.nn.Linear(1, 1)
+
         def __init__(self, ckpt_path: str, device: str) -> None:
             assert (Path(ckpt_path).name, device) == ("weights.pt", "cpu")
 
@@ -192,11 +195,32 @@ def test_utmos_is_given_mono_at_16_khz(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("CODECLAB_UTMOS", str(tmp_path / "weights.pt"))
     with pytest.raises(MetricMissingError, match="there is no such file"):
         metrics_named(["utmos"])
-    (tmp_path / "weights.pt").touch()
+    torch.save(Scorer.model.state_dict(), tmp_path / "weights.pt")
     assert [metric.name for metric in metrics_named(["utmos"])] == ["utmos"]
     stereo = torch.stack([torch.full((8000,), 0.2), torch.linspace(0, 0.2, 8000)])
     assert METRICS["utmos"].load()(stereo, stereo, 8000) == pytest.approx(0.15, abs=0.005)
     assert given[0].shape == (1, 16000)
+
+
+@needs("utmos_pytorch")
+@OLD_PACKAGES
+def test_utmos_through_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voices: list[Clip]) -> None:
+    """With random weights: the score is the package's, and a file that lacks weights is refused."""
+    package = import_module("utmos_pytorch")
+    file = tmp_path / "weights.pt"
+    torch.manual_seed(0)
+    weights = import_module("utmos_pytorch.utmos_torch").UTMOSModel().state_dict()
+    torch.save(weights, file)
+    monkeypatch.setenv("CODECLAB_UTMOS", str(file))
+    speech = voices[0].audio
+    scorer = package.UTMOSScoreTorch(ckpt_path=str(file), device="cpu")
+    with torch.no_grad():
+        assert METRICS["utmos"].load()(speech, speech, 16000) == pytest.approx(float(scorer.score(speech)), rel=1e-5)
+    fewer = tmp_path / "fewer.pt"
+    torch.save({name: tensor for name, tensor in weights.items() if "rnn" not in name}, fewer)
+    monkeypatch.setenv("CODECLAB_UTMOS", str(fewer))
+    with pytest.raises(ValueError, match="fewer.pt lacks weights of UTMOS, such as .*rnn"):
+        METRICS["utmos"].load()(speech, speech, 16000)
 
 
 def test_each_is_refused_where_its_package_or_weights_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
