@@ -53,6 +53,17 @@ def trained(title: str) -> CodecCLI:
     return cli
 
 
+def test_the_tutorial_shows_the_same_quantizer() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own-part.md").read_text(), re.DOTALL)
+    assert code == block("quantizer")
+
+
+def test_the_tutorials_table_is_one(workspace: Path) -> None:
+    (table,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "own-part.md").read_text(), re.DOTALL)
+    (workspace / "noise.yaml").write_text(table)
+    assert [row.name for row in read_table("noise.yaml").rows] == ["ResidualVQ", "NoisyVQ, 0.1", "NoisyVQ, 0.3"]
+
+
 def test_every_fenced_example_is_tested() -> None:
     assert len(BLOCKS) == TEXT.count("\n```") // 2
     assert {title.split(", ")[0].removesuffix(" command") for title in BLOCKS} == {
