@@ -12,7 +12,7 @@ weights, and the balancer can weigh them before one of them passes through the d
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ RealAndFake = tuple[list[DiscriminatorOutput], list[DiscriminatorOutput]]
 """Outputs for real and for generated audio."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Discriminators:
     """One ensemble and the losses played against it.
 
@@ -36,14 +36,12 @@ class Discriminators:
         adversarial: adversarial losses of both players.
         feature: feature-matching loss; None leaves it out.
         adversarial_active: whether the generator's adversarial loss counts.
-        scores: mean logits on real and on fake audio of the latest pass that judged both, 0-d tensors, for logging.
     """
 
     ensemble: Discriminator
     adversarial: AdversarialLoss
     feature: FeatureLoss | None
     adversarial_active: bool
-    scores: dict[str, Tensor] = field(default_factory=dict)
 
     @profile("discriminators forward")
     def outputs(self, audio: Tensor) -> list[DiscriminatorOutput]:
@@ -55,11 +53,6 @@ class Discriminators:
         """The ensemble's outputs for real and for generated audio, both ``[B, C, N]``, from which its weights learn."""
         return two_passes(self.ensemble, real, fake)
 
-    def loss(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> Tensor:
-        """The discriminators' loss from their outputs of real and of fake audio."""
-        self.note(real, fake)
-        return self.adversarial.discriminator(real, fake)
-
     def generator_losses(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> dict[str, Tensor]:
         """The generator's losses by name, from outputs for fake and (for feature matching alone) real audio."""
         losses = {}
@@ -69,9 +62,10 @@ class Discriminators:
             losses["feature"] = self.feature(real, fake)
         return losses
 
-    def note(self, real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> None:
-        """Keep the mean logits, each sub-network counted once; they stay on the device."""
-        self.scores = {"score_real": mean_logit(real), "score_fake": mean_logit(fake)}
+
+def mean_scores(real: list[DiscriminatorOutput], fake: list[DiscriminatorOutput]) -> dict[str, Tensor]:
+    """The mean logits on real and on fake audio by their names in the logs, on the device."""
+    return {"score_real": mean_logit(real), "score_fake": mean_logit(fake)}
 
 
 def mean_logit(outputs: list[DiscriminatorOutput]) -> Tensor:
@@ -105,13 +99,15 @@ def standing_still(module: nn.Module) -> Iterator[None]:
         module.train(training)
 
 
-def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
-    """The discriminators' loss on ``real`` and on ``fake`` cut from the generator, both ``[B, C, N]``.
+def two_pass_loss(discriminators: Discriminators, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The discriminators' loss, and their scores, on ``real`` and on ``fake`` cut from the generator, ``[B, C, N]``.
 
     Two passes, not one over a batch of both: there, gradients that cancel exactly under the hinge, as those of the last
     bias and of units before it that keep their sign, would leave their rounding, which Adam makes a whole step of.
     """
-    return discriminators.loss(*discriminators.outputs_of_both(real, fake.detach()))
+    outputs = discriminators.outputs_of_both(real, fake.detach())
+    scores = mean_scores(*outputs)
+    return discriminators.adversarial.discriminator(*outputs), scores
 
 
 def meet_updated_discriminators(discriminators: Discriminators, real: Tensor, leaf: Tensor) -> dict[str, Tensor]:
@@ -126,21 +122,22 @@ def meet_updated_discriminators(discriminators: Discriminators, real: Tensor, le
 
 def share_one_pass(
     discriminators: Discriminators, real: Tensor, leaf: Tensor, update_discriminators: bool
-) -> tuple[dict[str, Tensor], Tensor | None]:
+) -> tuple[dict[str, Tensor], Tensor | None, dict[str, Tensor]]:
     """``joint``: both players' losses from one pass of the discriminators over ``real`` and one over ``leaf``.
 
     The discriminators are as they were before this batch, for both players. Their loss is None where they are not to be
-    updated; their passes then keep no graph for the weights.
+    updated; their passes then keep no graph for the weights. Their scores come last.
     """
     if update_discriminators:
         # One graph, with the weights and the leaf: the discriminators' loss goes back to the weights, the generator's
         # losses to the leaf. What the former leaves in the leaf's own gradient is never read.
         outputs = discriminators.outputs_of_both(real, leaf)
-        discriminator_loss = discriminators.loss(*outputs)
-        return discriminators.generator_losses(*outputs), discriminator_loss
+        scores = mean_scores(*outputs)
+        discriminator_loss = discriminators.adversarial.discriminator(*outputs)
+        return discriminators.generator_losses(*outputs), discriminator_loss, scores
     outputs = _outputs_of_frozen(discriminators, real, leaf)
-    discriminators.note(*outputs)
-    return discriminators.generator_losses(*outputs), None
+    scores = mean_scores(*outputs)
+    return discriminators.generator_losses(*outputs), None, scores
 
 
 def _outputs_of_frozen(discriminators: Discriminators, real: Tensor | None, leaf: Tensor) -> RealAndFake:

@@ -142,12 +142,10 @@ class Update:
         self, coded: CodecOutput, discriminators: Discriminators, share: float
     ) -> MicroBatchOutput:
         """The discriminators learn from a part, a ``share`` of the batch, that the codec coded standing still."""
-        loss = two_pass_loss(discriminators, coded.real, coded.fake)
+        loss, scores = two_pass_loss(discriminators, coded.real, coded.fake)
         self.teach(scaled(loss, share))
         losses = {"discriminator": loss.detach()}
-        return MicroBatchOutput(
-            losses, discriminators.scores, {}, None, coded.quantized.codes, coded.sizes, self._shares()
-        )
+        return MicroBatchOutput(losses, scores, {}, None, coded.quantized.codes, coded.sizes, self._shares())
 
     def both(
         self, coded: CodecOutput, discriminators: Discriminators | None, learner: Player | None, share: float
@@ -164,6 +162,7 @@ class Update:
         """
         real, fake, quantized = coded.real, coded.fake, coded.quantized
         norms: dict[str, Tensor] = {}
+        scores: dict[str, Tensor] = {}
         discriminator_loss = None
         # The losses see a leaf in place of the decoder's output: each one's gradient there is known before any goes
         # back through the codec, which then happens once, for their combination.
@@ -171,7 +170,7 @@ class Update:
         with spectra_shared():  # by both meetings with the discriminators, and by the losses
             if discriminators is not None and learner is not None and self.order == "discriminator_first":
                 # No share: in this order a batch has one part (``check_arguments``), because of the step within it.
-                discriminator_loss = two_pass_loss(discriminators, real, fake)
+                discriminator_loss, scores = two_pass_loss(discriminators, real, fake)
                 self.teach(discriminator_loss)
                 norms["discriminator"] = learner.clip()
                 learner.step()
@@ -179,7 +178,7 @@ class Update:
             if discriminators is not None and self.order == "discriminator_first":
                 output_losses |= meet_updated_discriminators(discriminators, real, leaf)
             elif discriminators is not None:
-                judged, discriminator_loss = share_one_pass(discriminators, real, leaf, learner is not None)
+                judged, discriminator_loss, scores = share_one_pass(discriminators, real, leaf, learner is not None)
                 output_losses |= judged
         gradient = self._output_gradient(leaf, output_losses, share)
         if discriminator_loss is not None and self.order == "joint":
@@ -192,7 +191,7 @@ class Update:
         losses |= output_losses | quantized.losses
         return MicroBatchOutput(
             losses={name: loss.detach() for name, loss in losses.items()},
-            scores=discriminators.scores if discriminators else {},
+            scores=scores,
             norms=norms,
             bitrate=quantized.bits.detach().mean() * (coded.frame_rate / 1000),
             codes=quantized.codes,
