@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeclab.codecs.wording import by_number, counted, duration
+from codeclab.codecs.wording import by_number, counted, duration, first_line, named_line
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("quantizers", "codecs", "discriminators", "benchmarks", "experiments")
@@ -125,3 +125,17 @@ def test_a_duration_has_its_two_largest_units() -> None:
         **{3599.6: "1 h 00 min", 7300: "2 h 01 min", 172_799: "47 h 59 min", 273_600: "3 days 4 h"},
     }
     assert {seconds: duration(seconds) for seconds in durations} == durations
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "named"),
+    [
+        (ValueError("\n  no such file \nnor folder"), "no such file", "ValueError: no such file"),
+        (MemoryError(), "MemoryError", "MemoryError"),
+        (OSError("  "), "OSError", "OSError"),
+    ],
+)
+def test_the_first_line_of_an_error_is_that_of_its_text_or_else_its_class(
+    error: Exception, line: str, named: str
+) -> None:
+    assert (first_line(error), named_line(error)) == (line, named)

@@ -22,7 +22,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders, fitted_identity, language_model_folder
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, named_line
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
@@ -79,7 +79,7 @@ def perform(job: Job, wait: bool) -> Outcome:
 
 def _explain(job: Job, error: Exception) -> str:
     """An error in one line, printed at once; with a traceback if it is not an expected one."""
-    message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    message = named_line(error)
     if not isinstance(error, ValueError | RuntimeError | OSError | MemoryError):
         traceback.print_exception(error)
     print(f"{job.title}: {message}", file=sys.stderr)
