@@ -25,6 +25,11 @@ def is_among(bitrate: float, offered: Iterable[float]) -> bool:
     return any(same_bitrate(bitrate, one) for one in offered)
 
 
+def listed_rates(rates: Iterable[float]) -> str:
+    """Bitrates as messages list them, such as "1.5, 3, 6"."""
+    return ", ".join(f"{rate:.4g}" for rate in rates)
+
+
 def spent_bitrate(codec: "Codec", n_codebooks: int) -> float:
     """The kbps of a number of codebooks, including the overlaps and levels of segments; nominal without segments."""
     if codec.segments is None:

@@ -66,10 +66,8 @@ NEVER_ONE = {
     "benchmarks/listening/results.py": "ratings",  # the papers'
     "benchmarks/listening/server.py": "bytes",  # the most
     "experiments/cli/export.py": "channels",  # one channel is "mono"
-    "experiments/data/excerpts.py": "draws excerpts",  # as many as are tried
-    "experiments/data/module.py": "devices",  # more than one
+    "experiments/data/excerpts.py": "draws excerpts devices",  # as many as are tried; more than one
     "experiments/data/segments.py": "clips draws",  # a verb; as many as are tried
-    "experiments/language_model/sequences.py": "devices",  # more than one
     "experiments/listen/write.py": "systems stimuli pages",  # more than a page holds
     "experiments/runner/make_table.py": "seeds",  # more than one
     "experiments/runner/plan.py": "seeds rows",  # more than one

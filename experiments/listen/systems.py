@@ -16,7 +16,7 @@ from codeclab.benchmarks.baselines.registry import describe_baseline, named_code
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import decoder_output, encoder_input, evaluating, offered
 from codeclab.benchmarks.evaluate.judge import match_channels
-from codeclab.codecs.bitrate import is_among
+from codeclab.codecs.bitrate import is_among, listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.files import RecipeError
@@ -164,6 +164,5 @@ def _at(subject: Subject, bitrates: Sequence[float]) -> Subject:
     names = {kbps: (kbps, requested) if subject.codec is None else (kbps,) for kbps, requested in subject.rates.items()}
     near = {kbps: subject.rates[kbps] for kbps, known in names.items() if any(is_among(one, bitrates) for one in known)}
     if not near:
-        there = ", ".join(f"{kbps:.4g}" for kbps in subject.rates)
-        raise RecipeError(f"{subject.name} has none of these bitrates; it has {there} kbps")
+        raise RecipeError(f"{subject.name} has none of these bitrates; it has {listed_rates(subject.rates)} kbps")
     return replace(subject, rates=near)

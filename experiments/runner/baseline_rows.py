@@ -23,7 +23,7 @@ from codeclab.experiments.config.parts import read_value
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.job import Job
-from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runner.spec import TableSpec, none_offered
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import evaluate_on, pick_bitrates
 from codeclab.experiments.runs.measure.stamp import Stamp
@@ -81,10 +81,7 @@ def plan_measurement(job: Job) -> Measurement:
             of["fingerprint"] = subject.fingerprint
         rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
     if not rates:
-        offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
-        raise RecipeError(
-            f"{row.name}: it offers none of the table's bitrates but {offered} kbps; give 'bitrates' in the row"
-        )
+        raise RecipeError(f"{row.name}: {none_offered(subject.bitrates)}")
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
     clips = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}

@@ -28,6 +28,7 @@ from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
+from codeclab.experiments.runner.spec import none_offered
 from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on
@@ -149,8 +150,7 @@ def measure(job: Job) -> None:
         return
     rates = wanted.bitrates
     if not rates:
-        offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
-        raise RecipeError(f"it offers none of the table's bitrates but {offered} kbps; give 'bitrates' in the row")
+        raise RecipeError(none_offered(codec.bitrates))
     Stamp.remove(job.evaluation)
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.io.parts import ROLES
 from codeclab.codecs.receptive_field import receptive_field
 from codeclab.codecs.wording import counted, duration
@@ -91,7 +92,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
         f"audio          {codec.sample_rate} Hz, {counted(codec.channels, 'channel')}, "
         f"{counted(codec.hop_length, 'sample')} a frame, {codec.frame_rate:.2f} frames a second"
     )
-    rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
+    rates = listed_rates(codec.bitrates)
     lines.append(f"bitrates       {rates} kbps (checkpoints are compared at {model.bitrate:.4g})")
     past, future = reach.samples_past / codec.sample_rate * 1000, reach.samples_future / codec.sample_rate * 1000
     unbounded = "unbounded (a recurrent layer or a norm over time); the convolutions alone: " if reach.unbounded else ""

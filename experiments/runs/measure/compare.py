@@ -9,6 +9,7 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS
 from codeclab.benchmarks.tables.row import ABSENT, RowResult
 from codeclab.benchmarks.tables.table import NEAR, Table
+from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
@@ -70,7 +71,7 @@ def measure_at(
     else:  # it is asked for the rate itself, and takes any where it names none
         wanted = [rate for rate in rates if not offered or any(abs(rate - own) <= NEAR * rate for own in offered)]
     if not wanted:
-        raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those requested")
+        raise RecipeError(f"it offers {listed_rates(offered)} kbps, none of those requested")
 
     def evaluate_at(some: list[float]) -> Evaluation:
         title = f"{subject.name}, measuring"
