@@ -13,6 +13,7 @@ from torch import Tensor
 
 from codeclab.benchmarks.baselines.base import NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.tokens import TokenCodec, Tokens
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.wording import first_line
 
 COUNTS = ("n_quantizers", "num_quantizers")
@@ -97,8 +98,7 @@ class TransformersCodec(TokenCodec):
     @cached_property
     def network(self) -> Any:
         """The model, on its device, in evaluation mode."""
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return _load("AutoModel", self.model).to(device).eval()
+        return _load("AutoModel", self.model).to(choose_device(self.device)).eval()
 
     @cached_property
     def _extractor(self) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.benchmarks.listening.anchors import LOW, MID, anchor
 from codeclab.benchmarks.listening.design import LOW_ANCHOR, MID_ANCHOR, REFERENCE, SYSTEM, Condition
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.loudness import QUIETEST_LUFS, measure_lufs
 from codeclab.experiments.listen.systems import Subject
@@ -119,7 +119,7 @@ def make_stimuli(
     pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], cutoffs: Sequence[int], device: str | None
 ) -> Stimuli:
     """Every clip under every condition, in the order of ``make_conditions``, kept in a folder."""
-    home = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    home = choose_device(device)
     stimuli = Stimuli(pool, clips[0].sample_rate)
     for clip in clips:
         stimuli.add(clip.name, 0, clip.audio)

@@ -1,6 +1,5 @@
 """Rows of a table that are measured and not trained: baselines, and published or own codecs."""
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import read_value
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runner.job import Job
+from codeclab.experiments.runner.job import Job, slug
 from codeclab.experiments.runner.spec import TableSpec, none_offered
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import evaluate_on, pick_bitrates
@@ -178,4 +177,4 @@ def _folder(runs: Path, row: RowSpec, stamp: Stamp) -> Path:
         name = Path(str(row.codec)).stem
     else:
         name = of.get("name") or Path(of.get("model") or of.get("file") or of["part"]).stem
-    return runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{stamp.digest}" / "evaluation"
+    return runs / f"{slug(name)}-{stamp.digest}" / "evaluation"

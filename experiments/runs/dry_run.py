@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from codeclab.codecs.bitrate import listed_rates
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.io.parts import ROLES
 from codeclab.codecs.receptive_field import receptive_field
 from codeclab.codecs.wording import counted, duration
@@ -106,7 +107,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     )
     samples = round(data.seconds * codec.sample_rate)
     audio = 0.1 * torch.randn(1, codec.channels, samples, generator=torch.Generator().manual_seed(0))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     model.to(device)
     audio = audio.to(device)
     # The most memory is needed once the discriminators have joined; the time is that of the mean batch.
