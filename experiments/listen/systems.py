@@ -16,6 +16,7 @@ from codeclab.benchmarks.baselines.registry import describe_baseline, named_code
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import decoder_output, encoder_input, evaluating, offered
 from codeclab.benchmarks.evaluate.judge import match_channels
+from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS
 from codeclab.codecs.bitrate import is_among, listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
@@ -84,7 +85,7 @@ def subject_of(source: Source) -> Subject:
     missing = make_baseline(spec).available() if spec else "its codec is not stored beside its figures"
     if missing:
         raise ValueError(f"{source.row} cannot be heard: {missing}.")
-    spent = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True))
+    spent = dict(zip(info["bitrates_kbps"], info[REQUESTED_KBPS], strict=True))
     return Subject(source.row, spent, baseline=spec, source=source)
 
 

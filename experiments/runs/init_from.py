@@ -160,7 +160,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
     try:
         fill(model.codec, tensors, f"--init {source.name}")
     except ValueError as error:
-        flags = _flags(source.codec, model.codec, differences)
+        flags = _flags(source.codec, differences)
         other = any(name == "quantizer" for name, *_ in differences)
         anew = "; --init_parts [encoder,decoder] lets the quantizer start untrained" if other else ""
         advice = f". {listed}{anew}; to fit it: {flags}" if differences else ""
@@ -230,7 +230,7 @@ def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple
     return differing
 
 
-def _flags(theirs: Codec, ours: Codec, differences: list[tuple[str, Any, Any]]) -> str:
+def _flags(theirs: Codec, differences: list[tuple[str, Any, Any]]) -> str:
     """The flags that build parts which fit the weights; a different part is given with all its arguments."""
     config = config_of(theirs)
     words = []
