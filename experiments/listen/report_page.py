@@ -58,11 +58,12 @@ def make_report(sources: Sources, request: ReportRequest) -> str:
     available = len(report_clips.clips) if report_clips.clips is not None else 0
     wanted = available if request.clips is None else min(request.clips, available)
     while True:
-        left_out = (
-            f"{len(clips)} of {wanted} test clips are on this page, as many as fit into {request.max_mb:g} MB; "
-            "`codeclab report --max-mb` makes room for more."
-        )
-        messages = [*report_clips.messages, *[left_out] * (len(clips) < wanted)]
+        messages = list(report_clips.messages)
+        if len(clips) < wanted:
+            messages.append(
+                f"{len(clips)} of {wanted} test clips are on this page, as many as fit into {request.max_mb:g} MB; "
+                "`codeclab report --max-mb` makes room for more."
+            )
         page = render(replace(report, clips=clips, messages=messages))
         if len(page.encode()) <= request.max_mb * 1e6 or not clips:
             return page

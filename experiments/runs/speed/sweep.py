@@ -132,7 +132,7 @@ def _rates(codebooks: int, flags: Sequence[str]) -> list[str]:
     rates = f"[{rate}]"
     drawn = "bitrates" in (cli.config.model.rate_sampling or {}).get("init_args", {})
     words = ["--model.bitrates", rates, "--model.bitrate", str(rate)]
-    return [*words, *["--model.rate_sampling.bitrates", rates] * drawn]
+    return [*words, "--model.rate_sampling.bitrates", rates] if drawn else words
 
 
 def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -> Point:
