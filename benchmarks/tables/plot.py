@@ -78,7 +78,7 @@ def plot(table: Table) -> bytes:
     elif not charts:
         figure = Figure(figsize=(6, 2), layout="constrained")
         figure.text(0.5, 0.5, "nothing was measured", ha="center", va="center", color=INK)
-    elif len({line.row.name for line in plotted}) == len(plotted) and table.figure is None:
+    elif plotted and len({line.row.name for line in plotted}) == len(plotted) and table.figure is None:
         figure = _dots(table, plotted, [chart.name for chart in charts])
     else:
         figure = _curves(table, charts)
