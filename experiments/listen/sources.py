@@ -25,7 +25,7 @@ from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """The source of a row.
 
     Attributes:
@@ -60,7 +60,7 @@ class Source:
         stamp = self.stamp
         return stamp.sample_rate if stamp else self.evaluation.info["sample_rate"]
 
-    def data(self, codec: Codec, folder: str | None, sample_rate: int, beside: Sequence["Source"]) -> AudioData:
+    def data(self, codec: Codec, folder: str | None, sample_rate: int, beside: Sequence["RowSource"]) -> AudioData:
         """The data on which the run was measured.
 
         Args:
@@ -90,7 +90,7 @@ class Sources:
 
     table: Table
     notes: list[str]
-    row_sources: list[Source]
+    row_sources: list[RowSource]
 
 
 def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
@@ -159,7 +159,7 @@ def _figures_of(path: Path) -> Path | None:
     return next((folder for folder in (path / "evaluation", *tables) if (folder / "evaluation.json").is_file()), None)
 
 
-def _run(path: Path, taken: set[str]) -> Source:
+def _run(path: Path, taken: set[str]) -> RowSource:
     run = run_of(path) or RunFolder(path)
     figures = _figures_of(run.path)
     if figures is None:
@@ -169,19 +169,19 @@ def _run(path: Path, taken: set[str]) -> Source:
             raise RecipeError(f"{path} is not a folder; give run folders (runs/NAME) or what `codeclab table` wrote")
         raise RecipeError(f"{path} holds no figures; make them with `codeclab evaluate {path}`")
     name = label_of(path)
-    return Source(name if name not in taken else str(path), run, figures)
+    return RowSource(name if name not in taken else str(path), run, figures)
 
 
-def _row(source: Source) -> RowResult:
+def _row(source: RowSource) -> RowResult:
     evaluation = source.evaluation
     row = RowResult.named(source.row, evaluation.summary, wall_seconds=source.folder.train_seconds)
     info = evaluation.info
     return with_figures(row, source.folder.path.parent, info.get("codec") or info.get("baseline"))
 
 
-def _behind(row: RowResult) -> Source | None:
+def _behind(row: RowResult) -> RowSource | None:
     """The run of a table's row (of several seeds, the first); None if it has none, or the run no longer exists."""
     origin = row.origins[0] if row.origins else None
     if origin is None or not (origin.evaluation / "evaluation.json").is_file():
         return None
-    return Source(row.name, RunFolder(origin.run), origin.evaluation)
+    return RowSource(row.name, RunFolder(origin.run), origin.evaluation)
