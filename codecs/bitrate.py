@@ -14,15 +14,33 @@ if TYPE_CHECKING:
 TOLERANCE = 0.01
 """Relative tolerance. DAC's "6" and EnCodec's bitrates are within 1 % of their names; DAC's "8 kbps", 7.75, is not."""
 
+NEAR = 0.05
+"""Relative tolerance of comparisons; see ``about_bitrate``."""
+
 
 def same_bitrate(first: float | None, second: float | None) -> bool:
     """Whether two bitrates in kbps are within 1 % of each other; None equals no bitrate."""
     return first is not None and second is not None and math.isclose(first, second, rel_tol=TOLERANCE)
 
 
+def about_bitrate(bitrate: float, wanted: float) -> bool:
+    """Whether a bitrate in kbps is within 5 % of another, so that figures at both are set beside each other.
+
+    Codecs have few bitrates and seldom the same ones, and papers round theirs (DAC's "8 kbps" is 7.75): at 1 %, tables
+    of several codecs would compare almost nothing. A codec that is measured alone has no others to be near, and
+    ``same_bitrate`` decides whether it offers a rate.
+    """
+    return abs(bitrate - wanted) <= NEAR * wanted
+
+
 def is_among(bitrate: float, offered: Iterable[float]) -> bool:
     """Whether a bitrate in kbps is one of those offered, up to rounding."""
     return any(same_bitrate(bitrate, one) for one in offered)
+
+
+def listed_rates(rates: Iterable[float]) -> str:
+    """Bitrates as messages list them, such as "1.5, 3, 6"."""
+    return ", ".join(f"{rate:.4g}" for rate in rates)
 
 
 def spent_bitrate(codec: "Codec", n_codebooks: int) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from codeclab.codecs.audio_input import AudioLike, codec_audio
 from codeclab.codecs.base import Decoder, Encoder, check_float32, check_parts
-from codeclab.codecs.bitrate import is_among, mean_bits
+from codeclab.codecs.bitrate import is_among, listed_rates, mean_bits
 from codeclab.codecs.card import Card, card, one_line
 from codeclab.codecs.codes import Codes
 from codeclab.codecs.layers.streaming import pushed_whole
@@ -84,7 +84,7 @@ class Codec(nn.Module):
         reachable = self._reachable()
         for rate in self.chosen_bitrates or []:
             if not is_among(rate, reachable):
-                raise RateError(f"{rate:g} kbps cannot be reached; these parts give {_listed(reachable)} kbps")
+                raise RateError(f"{rate:g} kbps cannot be reached; these parts give {listed_rates(reachable)} kbps")
 
     def _reachable(self) -> list[float]:
         return [self.bitrate_of(n) for n in self.quantizer.offered_n_codebooks]
@@ -122,12 +122,12 @@ class Codec(nn.Module):
         if isinstance(bitrate, bool) or not isinstance(bitrate, Real):
             raise RateError(
                 f"bitrate is {bitrate!r}, a {type(bitrate).__name__}; it should be a number of kbps, as "
-                f"{self.bitrates[0]:.4g}; the codec offers {_listed(self.bitrates)}"
+                f"{self.bitrates[0]:.4g}; the codec offers {listed_rates(self.bitrates)}"
             )
         if not is_among(bitrate, self.bitrates):
             if bitrate in self.rate_names:
                 return self.rate_names[bitrate]
-            raise RateError(f"the codec does not offer {bitrate:g} kbps; it offers {_listed(self.bitrates)} kbps")
+            raise RateError(f"the codec does not offer {bitrate:g} kbps; it offers {listed_rates(self.bitrates)} kbps")
         return min(self.quantizer.offered_n_codebooks, key=lambda n: abs(self.bitrate_of(n) - bitrate))
 
     def choose_codebooks(self, bitrate: float | None = None, n_codebooks: int | None = None) -> int:
@@ -404,7 +404,3 @@ class Codec(nn.Module):
 
     def _repr_html_(self) -> str:
         return card(self)._repr_html_()
-
-
-def _listed(rates: Sequence[float]) -> str:
-    return ", ".join(f"{rate:.4g}" for rate in rates)

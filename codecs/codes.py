@@ -3,11 +3,15 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from codeclab.codecs.codec import Codec
 
 KIND = "codeclab codes, version 1"
 """Mark of a file written by ``Codes.save``."""
@@ -94,6 +98,18 @@ class Codes:
             return cls(segments, scales if about["scaled"] else None, *settings)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is not a file of Codes.save: {error}") from error
+
+
+def check_codec(codes: Codes, codec: "Codec") -> None:
+    """Refuse codes that cannot be of a codec.
+
+    Raises:
+        ValueError: the sampling rate differs, or only one of the two has levels.
+    """
+    if codes.sample_rate != codec.sample_rate or (codes.scales is not None) != codec.normalize:
+        raise ValueError(
+            "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
+        )
 
 
 def _shortened(codes: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Wording of messages: numbers with singular and plural nouns, durations, and hints at similar names."""
+"""Wording of messages: numbers with singular and plural nouns, durations, errors in a line, hints at similar names."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -36,6 +36,17 @@ def duration(seconds: float) -> str:
     if whole < 2 * DAY:
         return f"{whole // HOUR} h {whole % HOUR // 60:02d} min"
     return f"{whole // DAY} days {whole % DAY // HOUR} h"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text; the name of its class where it has no text."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).strip()
+
+
+def named_line(error: BaseException) -> str:
+    """The class of an error and the first line of its text, such as "ValueError: no such file"."""
+    kind, line = type(error).__name__, first_line(error)
+    return kind if line == kind else f"{kind}: {line}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

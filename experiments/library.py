@@ -12,6 +12,7 @@ from codeclab.benchmarks.baselines import Baseline
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
+from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.words import Flag, typed_words
@@ -138,7 +139,7 @@ def evaluate(
     wanted = bitrates if bitrates is None or isinstance(bitrates, int) else list(bitrates)
     rates = pick_bitrates(own, wanted) if own else wanted
     if not rates or isinstance(rates, int):
-        offered = ", ".join(f"{rate:.4g}" for rate in own) or "any: choose some, as in bitrates=[6.0, 12.0]"
+        offered = listed_rates(own) or "any: choose some, as in bitrates=[6.0, 12.0]"
         raise ValueError(f"bitrates are {bitrates}; offered are {offered} kbps")
     folder = None if data is None else str(data)
     return measure(

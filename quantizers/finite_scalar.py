@@ -11,7 +11,7 @@ EPSILON = 1e-3
 FLOAT32_BITS = 24
 
 
-class Grid(Protocol):
+class ScalarGrid(Protocol):
     """The levels of a stage of a quantizer, and the rounding to them."""
 
     levels: Tensor

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from codeclab.quantizers.base import ABSENT, Quantized, Quantizer
 from codeclab.quantizers.checks import CodebookChoice, check_codes, check_latent, nominal_bits, read_choice
 from codeclab.quantizers.distributed import all_gather_batch
-from codeclab.quantizers.finite_scalar import Grid, LevelGrid, NestedGrid, check_levels, pack, unpack
+from codeclab.quantizers.finite_scalar import LevelGrid, NestedGrid, ScalarGrid, check_levels, pack, unpack
 from codeclab.quantizers.gradient import straight_through
 from codeclab.quantizers.precision import full_float32
 
@@ -124,7 +124,7 @@ class FSQ(Quantizer):
         self.groups = groups
         self.residual = residual
         self.pca_init = pca_init
-        self.grid: Grid = (NestedGrid if self.nested else LevelGrid)(levels)
+        self.grid: ScalarGrid = (NestedGrid if self.nested else LevelGrid)(levels)
         width = dimension // groups
         identity = width == len(levels) and (self.nested or stages == 1)
         count = groups if self.nested else n_codebooks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeclab.codecs.wording import by_number, counted, duration
+from codeclab.codecs.wording import by_number, counted, duration, first_line, named_line
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("quantizers", "codecs", "discriminators", "benchmarks", "experiments")
@@ -66,10 +66,8 @@ NEVER_ONE = {
     "benchmarks/listening/results.py": "ratings",  # the papers'
     "benchmarks/listening/server.py": "bytes",  # the most
     "experiments/cli/export.py": "channels",  # one channel is "mono"
-    "experiments/data/excerpts.py": "draws excerpts",  # as many as are tried
-    "experiments/data/module.py": "devices",  # more than one
+    "experiments/data/excerpts.py": "draws excerpts devices",  # as many as are tried; more than one
     "experiments/data/segments.py": "clips draws",  # a verb; as many as are tried
-    "experiments/language_model/sequences.py": "devices",  # more than one
     "experiments/listen/write.py": "systems stimuli pages",  # more than a page holds
     "experiments/runner/make_table.py": "seeds",  # more than one
     "experiments/runner/plan.py": "seeds rows",  # more than one
@@ -125,3 +123,17 @@ def test_a_duration_has_its_two_largest_units() -> None:
         **{3599.6: "1 h 00 min", 7300: "2 h 01 min", 172_799: "47 h 59 min", 273_600: "3 days 4 h"},
     }
     assert {seconds: duration(seconds) for seconds in durations} == durations
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "named"),
+    [
+        (ValueError("\n  no such file \nnor folder"), "no such file", "ValueError: no such file"),
+        (MemoryError(), "MemoryError", "MemoryError"),
+        (OSError("  "), "OSError", "OSError"),
+    ],
+)
+def test_the_first_line_of_an_error_is_that_of_its_text_or_else_its_class(
+    error: Exception, line: str, named: str
+) -> None:
+    assert (first_line(error), named_line(error)) == (line, named)

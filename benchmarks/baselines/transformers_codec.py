@@ -13,6 +13,8 @@ from torch import Tensor
 
 from codeclab.benchmarks.baselines.base import NotInstalledError, offered_rate
 from codeclab.benchmarks.baselines.tokens import TokenCodec, Tokens
+from codeclab.codecs.device import choose_device
+from codeclab.codecs.wording import first_line
 
 COUNTS = ("n_quantizers", "num_quantizers")
 """Names that ``encode`` methods have for the number of codebooks; others take a ``bandwidth``, or nothing."""
@@ -96,8 +98,7 @@ class TransformersCodec(TokenCodec):
     @cached_property
     def network(self) -> Any:
         """The model, on its device, in evaluation mode."""
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return _load("AutoModel", self.model).to(device).eval()
+        return _load("AutoModel", self.model).to(choose_device(self.device)).eval()
 
     @cached_property
     def _extractor(self) -> Any:
@@ -137,7 +138,7 @@ def _load(kind: str, model: str) -> Any:
     try:
         return getattr(transformers, kind).from_pretrained(model)
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         if isinstance(error, OSError):
             raise NotInstalledError(
                 f"{model} is not a folder with config.json and weights, and the hub does not give it ({reason}). On a "

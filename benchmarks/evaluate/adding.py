@@ -47,7 +47,7 @@ def added(before: Evaluation, later: Evaluation) -> Evaluation:
         if "sets" in info:
             info["sets"] = [[line[0], moved.get(line[1], line[1]), *line[2:]] for line in info["sets"]]
         if rate == REQUESTED_KBPS:
-            info["asked_kbps"] = sorted(spent)
+            info[REQUESTED_KBPS] = sorted(spent)
     else:
         info["bitrates_kbps"] = sorted(float(kbps) for kbps in per_file["bitrate_kbps"].unique())
     return Evaluation(per_file, codebooks, info)

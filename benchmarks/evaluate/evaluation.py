@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from pandas import DataFrame
 
-from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS, summarize
+from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS, SUMMARY_COLUMNS, summarize
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import write_atomically
 
@@ -63,7 +63,7 @@ class Evaluation:
         """The requested kbps by the used ones, for a baseline and a codec that cuts audio; else empty."""
         if SPENT_KBPS in self.info:
             return {spent: nominal for nominal, spent in self.info[SPENT_KBPS]}
-        requested = self.info.get("asked_kbps")
+        requested = self.info.get(REQUESTED_KBPS)
         return dict(zip(self.info["bitrates_kbps"], requested, strict=True)) if requested else {}
 
     @property
@@ -78,7 +78,7 @@ class Evaluation:
             return self
         info = {name: value for name, value in self.info.items() if name != SPENT_KBPS}
         info["bitrates_kbps"] = [self.spent(rate) for rate in info["bitrates_kbps"]]
-        info["asked_kbps"] = list(self.info["bitrates_kbps"])
+        info[REQUESTED_KBPS] = list(self.info["bitrates_kbps"])
         if "sets" in info:
             info["sets"] = [[domain, self.spent(rate), *rest] for domain, rate, *rest in info["sets"]]
         return Evaluation(self.at_spent(self.per_file), self.at_spent(self.codebooks), info)

@@ -20,7 +20,7 @@ def domains_of(domain: str) -> tuple[str, ...]:
 
 
 REQUESTED_KBPS = "asked_kbps"
-"""Column of a per-file table: the kbps that were requested of a baseline, where it spends others."""
+"""Column of a per-file table, and entry of ``info``: the kbps that were requested, where others were spent."""
 
 IDENTITY_COLUMNS = (
     *("name", "domain", "seconds", "bitrate_kbps", "n_codebooks", "codes_kbps", REQUESTED_KBPS),
@@ -95,30 +95,6 @@ def summarize(per_file: DataFrame) -> DataFrame:
                     interval = mean_interval(group[metric])
                     rows.append((domain, bitrate, metric, *interval, len(group) - interval.n))
     return DataFrame(rows, columns=SUMMARY_COLUMNS)
-
-
-def paired_difference(first: DataFrame, second: DataFrame, metric: str) -> Interval:
-    """Mean of ``first - second`` over the files on which both have a score, with its 95 % interval.
-
-    Comparing on the same files removes the spread between files, which is usually the larger part of both intervals.
-
-    Args:
-        first: per-file table of one codec at one bitrate.
-        second: per-file table of the other at one bitrate.
-        metric: column to compare.
-
-    Raises:
-        ValueError: a clip stands twice in one of them (two bitrates), or they share no clip.
-    """
-    for table in (first, second):
-        if table["name"].duplicated().any():
-            raise ValueError(
-                "a clip is listed twice in a per-file table; select one bitrate of each table before comparing"
-            )
-    joined = first.merge(second, on="name", suffixes=("_first", "_second"))
-    if joined.empty:
-        raise ValueError("the two per-file tables share no clip, so there is nothing to compare")
-    return mean_interval(joined[f"{metric}_first"] - joined[f"{metric}_second"])
 
 
 def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) -> DataFrame:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from codeclab.benchmarks.metrics.errors import MetricError
-from codeclab.codecs.io.workers import leave_signals_to_parent
+from codeclab.codecs.io.workers import THREAD_VARIABLES, leave_signals_to_parent
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -127,5 +127,5 @@ def _manager(mapping: Mapping) -> "VisqolManager":
 def start_worker() -> None:
     """Hold a worker process to one thread; must run before NumPy and Numba are imported there."""
     leave_signals_to_parent()
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"

@@ -7,7 +7,7 @@ from html import escape
 from codeclab.benchmarks.evaluate.columns import heading, title
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.report.chart import STYLES
-from codeclab.benchmarks.tables.grid import Cell, about_columns, figure_cells, kbps
+from codeclab.benchmarks.tables.grid import Cell, about_columns, figure_cells, figure_columns, kbps
 from codeclab.benchmarks.tables.table import Line, Table, best, lines
 
 EVERY = "all clips"
@@ -24,10 +24,10 @@ def table_html(table: Table) -> str:
     names = [name for name in (*table.metrics, *table.own_columns) if name in measured | stated]
     alone = [name for name in table.published_only if name in stated]
     about = about_columns(table, "Training")
-    headings = [*(["Domain"] if len(domains) > 1 else []), "kbps"]
-    for name in names:
-        headings += [heading(name)] + [f"{title(name)}, published"] * (name in stated)
-    headings += [f"{title(name)}, published" for name in alone] + list(about)
+    columns = figure_columns(names, stated, alone)
+    headings = ["Domain", "kbps"] if len(domains) > 1 else ["kbps"]
+    headings += [f"{title(one.name)}, published" if one.is_published else heading(one.name) for one in columns]
+    headings += about
     head = _heading("Row", "text") + "".join(
         _heading(words, "text" if words == "Domain" else "number") for words in headings
     )
@@ -36,7 +36,7 @@ def table_html(table: Table) -> str:
         bold = best(table, lines_by_domain[domain])
         for i, line in enumerate(lines_by_domain[domain]):
             best_here = {name for index, name in bold if index == i}
-            cells = figure_cells(line, names, stated, alone, best_here)
+            cells = figure_cells(line, columns, best_here)
             cells = [Cell(kbps(line), value=line.bitrate), *cells, *(cell_of(line) for cell_of in about.values())]
             body.append(_line(table, line, domain, len(domains) > 1, cells))
     return (

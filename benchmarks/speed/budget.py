@@ -35,7 +35,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TaskOutcome:
     """The outcome of a task.
 
     Attributes:
@@ -52,9 +52,9 @@ class Outcome:
 def run_tasks(
     tasks: Sequence[Task],
     seconds: float,
-    report: Callable[[Sequence[Outcome]], None],
+    report: Callable[[Sequence[TaskOutcome]], None],
     clock: Callable[[], float] = time.monotonic,
-) -> list[Outcome]:
+) -> list[TaskOutcome]:
     """Do the tasks one after another; a later one may take what the earlier ones left.
 
     Args:
@@ -64,7 +64,7 @@ def run_tasks(
         clock: function that gives the time in seconds, ever growing.
     """
     end = clock() + seconds
-    outcomes: list[Outcome] = []
+    outcomes: list[TaskOutcome] = []
     for task in tasks:
         began = clock()
         limit = min(task.seconds, end - began - task.reserve)
@@ -74,7 +74,7 @@ def run_tasks(
                 task.run(limit)
             except Exception as error:  # whatever it is, the other tasks go on
                 failure = f"{type(error).__name__}: {error}"
-        outcomes.append(Outcome(task.name, clock() - began, failure))
+        outcomes.append(TaskOutcome(task.name, clock() - began, failure))
         report(outcomes)
     return outcomes
 

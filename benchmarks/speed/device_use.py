@@ -43,7 +43,9 @@ def waited_for(task: Callable[[], object], device: torch.device) -> Callable[[],
 
 def profiler(device: torch.device) -> profile:
     """A profiler of what ``device_use`` counts, to be started and stopped."""
-    activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * (device.type == "cuda")]
+    activities = [ProfilerActivity.CPU]
+    if device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
     return profile(activities=activities, acc_events=True)  # without, it warns of cycles, of which there is one
 
 

@@ -38,6 +38,13 @@ class Cell(NamedTuple):
     value: float | None = None
 
 
+class FigureColumn(NamedTuple):
+    """A column with a line's figure of one name: ours, or the one that the paper published."""
+
+    name: str
+    is_published: bool = False
+
+
 @dataclass(frozen=True)
 class Grid:
     """Headings and cells; ``left`` columns at the start hold text, the others figures."""
@@ -133,35 +140,50 @@ def _figures_grid(table: Table, table_lines: list[Line], names: Sequence[str]) -
     measured = [name for name in names if name in beside or any(name in line.scores for line in table_lines)]
     # Metrics that nobody has figures for keep their place, so that a table looks the same before and after.
     printed_names = [name for name in names if name in measured or not any(line.published for line in table_lines)]
+    columns = figure_columns(printed_names, beside, alone)
     headings = ["Row", "kbps"]
-    for name in printed_names:
-        headings += [heading(name)] + ["published"] * (name in beside)
-    headings += [f"{title(name)}, published only" for name in alone]
+    for column in columns:
+        if not column.is_published:
+            headings.append(heading(column.name))
+        else:
+            headings.append(f"{title(column.name)}, published only" if column.name in alone else "published")
     rows = []
     for i, line in enumerate(table_lines):
         best_here = {name for index, name in bold if index == i}
-        cells = figure_cells(line, printed_names, beside, alone, best_here)
-        rows.append([Cell(line.row.name), Cell(kbps(line)), *cells])
+        rows.append([Cell(line.row.name), Cell(kbps(line)), *figure_cells(line, columns, best_here)])
     return Grid(headings, rows)
 
 
-def figure_cells(
-    line: Line, names: Sequence[str], beside: Collection[str], alone: Sequence[str], bold: Collection[str]
-) -> list[Cell]:
-    """A line's figures: ours of each name, followed by the paper's where that has any, and what only the paper has.
+def figure_columns(names: Sequence[str], beside: Collection[str], alone: Sequence[str]) -> list[FigureColumn]:
+    """Ours of each name, followed by the paper's where that has any, and then what only the paper has.
 
     Args:
-        line: line of the table: a row at a bitrate.
         names: names of metrics and columns.
         beside: those of the names of which the paper has figures.
         alone: names of which only the paper has any.
+    """
+    columns = []
+    for name in names:
+        columns.append(FigureColumn(name))
+        if name in beside:
+            columns.append(FigureColumn(name, is_published=True))
+    return columns + [FigureColumn(name, is_published=True) for name in alone]
+
+
+def figure_cells(line: Line, columns: Sequence[FigureColumn], bold: Collection[str]) -> list[Cell]:
+    """A line's figures.
+
+    Args:
+        line: line of the table: a row at a bitrate.
+        columns: columns of figures.
         bold: names whose figure is the best of its kind.
     """
-    cells = []
-    for name in names:
-        cells.append(_score_cell(line, name, name in bold))
-        cells += [_published_cell(line, name)] * (name in beside)
-    return cells + [_published_cell(line, name) for name in alone]
+    return [
+        _published_cell(line, column.name)
+        if column.is_published
+        else _score_cell(line, column.name, column.name in bold)
+        for column in columns
+    ]
 
 
 def notes(table: Table) -> list[str]:
@@ -177,16 +199,23 @@ def notes(table: Table) -> list[str]:
         sentences.append(f"± is half of the 95 % confidence interval over {over}; kbps are nominal{spent}.")
     paired = [PAIRED.format(title) for title in paired_grids(table)]
     alone = any(row.seeds == 1 and row.wall_seconds is not None for row in table.rows)  # a training takes time
-    sentences += paired + [ONE_SEED] * (bool(paired) and alone)
+    sentences += paired
+    if paired and alone:
+        sentences.append(ONE_SEED)
     stated = [figures for row in table.rows for figures in row.spec.stated]
     if table.source and stated:
         sentences.append(f"Published figures: {table.source}.")
-    sentences += [MARKED] * any(is_single_source(figure) for one in stated for figure in one.published.values())
+    if any(is_single_source(figure) for one in stated for figure in one.published.values()):
+        sentences.append(MARKED)
     open_columns = [name for name in table.columns if name not in table.own_columns]
     sentences += [f"{COLUMNS[name].title}: {COLUMNS[name].open}." for name in open_columns]
     sentences += _listening(table)
-    sentences += [IN_BOLD] * bool(best(table, table_lines)) + [NOT_RANKED] * (bool(measured) and not table.ranked)
-    sentences += [NOT_THE_PAPERS] * (bool(measured) and bool(stated) and not table.beside_paper)
+    if best(table, table_lines):
+        sentences.append(IN_BOLD)
+    if measured and not table.ranked:
+        sentences.append(NOT_RANKED)
+    if measured and stated and not table.beside_paper:
+        sentences.append(NOT_THE_PAPERS)
     sentences += [f"{finding.text}." for finding in agreement(table)]
     sentences += _failures(table_lines, table.metrics)
     failed = [(row, row.error) for row in table.rows if row.error]

@@ -8,7 +8,8 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import ALL, metric_columns, over_seeds
 from codeclab.benchmarks.tables.row import RowResult
-from codeclab.benchmarks.tables.table import NEAR, Score, Table
+from codeclab.benchmarks.tables.table import Score, Table
+from codeclab.codecs.bitrate import about_bitrate
 
 
 def paired_scores(row: RowResult, other: RowResult) -> dict[float, dict[str, Score]]:
@@ -46,7 +47,7 @@ def _rates(first: DataFrame, second: DataFrame) -> list[tuple[float, float]]:
     pairs = []
     for own in sorted(first["bitrate_kbps"].unique()):
         nearest = min(theirs, key=lambda rate: abs(rate - own))
-        if abs(nearest - own) <= NEAR * own:
+        if about_bitrate(nearest, own):
             pairs.append((float(own), float(nearest)))
     return pairs
 

@@ -78,7 +78,7 @@ def plot(table: Table) -> bytes:
     elif not charts:
         figure = Figure(figsize=(6, 2), layout="constrained")
         figure.text(0.5, 0.5, "nothing was measured", ha="center", va="center", color=INK)
-    elif len({line.row.name for line in plotted}) == len(plotted) and table.figure is None:
+    elif plotted and len({line.row.name for line in plotted}) == len(plotted) and table.figure is None:
         figure = _dots(table, plotted, [chart.name for chart in charts])
     else:
         figure = _curves(table, charts)
@@ -169,7 +169,11 @@ def _curves(table: Table, charts: Sequence[Chart]) -> Figure:
         _as_printed(panel.yaxis, chart.name)
     for panel in panels:
         octave_axis(panel, sorted(bitrates), "kbps")
-    captions = [_footnote(table)] * measured + ["Hollow: published."] * beside
+    captions = []
+    if measured:
+        captions.append(_footnote(table))
+    if beside:
+        captions.append("Hollow: published.")
     _legend(figure, panels, len(drawn), " ".join(captions))
     return figure
 
@@ -208,7 +212,9 @@ def _legend(figure: Figure, panels: Sequence[Axes], entries: int, footnote: str)
 def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
     """Entropy and use of each codebook at the highest bitrate (Improved RVQGAN, Figure 1)."""
     measured = [row for row in rows if len(row.each_codebook)]
-    titles = ["Entropy of each codebook, bits ↑", *["Entries used ↑"] * bool(measured)]
+    titles = ["Entropy of each codebook, bits ↑"]
+    if measured:
+        titles.append("Entries used ↑")
     figure, panels = _panels(table, titles, 4.6, 3.1)
     most = 0.0
     for i, row in enumerate(rows):
@@ -228,9 +234,13 @@ def _codebooks(table: Table, rows: Sequence[RowResult]) -> Figure:
         panel.set_ylim(bottom=0)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("codebook", fontsize=9, color=INK)
-    captions = ["At each row's highest bitrate. Dotted: all entries equally often."] * bool(measured)
-    captions += ["Hollow: published."] * any(row.spec.entropies for row in rows)
-    captions += [f"{NOT_RANKED.split(':')[0]}."] * (bool(measured) and not table.ranked)
+    captions = []
+    if measured:
+        captions.append("At each row's highest bitrate. Dotted: all entries equally often.")
+    if any(row.spec.entropies for row in rows):
+        captions.append("Hollow: published.")
+    if measured and not table.ranked:
+        captions.append(f"{NOT_RANKED.split(':')[0]}.")
     _legend(figure, panels, len(rows), " ".join(captions))
     return figure
 

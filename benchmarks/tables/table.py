@@ -10,11 +10,7 @@ from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.metrics.registry import METRICS, metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.benchmarks.tables.row import RowResult
-from codeclab.codecs.bitrate import same_bitrate
-
-NEAR = 0.05
-"""A published bitrate is a line's when within 5 %: papers round (DAC's "8 kbps" is 7.75)."""
-
+from codeclab.codecs.bitrate import about_bitrate, same_bitrate
 
 FIGURES = ("rate_quality", "dropout", "codebook_usage")
 """Kinds of picture: curves over the bitrate; the same of rows that differ by degrees; entropy of each codebook."""
@@ -168,7 +164,7 @@ def _published_bitrate(wanted: float | None, measured: dict[float, float]) -> fl
     if wanted is None:
         return max(measured)
     nearest = min(measured, key=lambda bitrate: abs(measured[bitrate] - wanted))
-    return nearest if abs(measured[nearest] - wanted) <= NEAR * wanted else None
+    return nearest if about_bitrate(measured[nearest], wanted) else None
 
 
 def best(table: Table, table_lines: list[Line]) -> set[tuple[int, str]]:

@@ -51,7 +51,7 @@ class Graphs:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class EngineAgreement:
     """The difference between graphs and their codec.
 
     Attributes:
@@ -85,7 +85,7 @@ class Speeds:
 
 
 @torch.no_grad()
-def agreement(codec: Codec, graphs: Graphs) -> Agreement:
+def agreement(codec: Codec, graphs: Graphs) -> EngineAgreement:
     """Compare graphs with their codec, on two batches of different sizes and lengths, at every bitrate.
 
     Raises:
@@ -114,7 +114,7 @@ def agreement(codec: Codec, graphs: Graphs) -> Agreement:
                 )
             apart = max(apart, float((exported - decoded).abs().max()))
             squares, samples = squares + float(decoded.square().sum()), samples + decoded.numel()
-    result = Agreement(compared, equal / compared, apart, (squares / samples) ** 0.5)
+    result = EngineAgreement(compared, equal / compared, apart, (squares / samples) ** 0.5)
     # Written so that NaN fails, too.
     if not (result.equal >= LEAST_EQUAL and result.apart <= MOST_APART * result.rms):
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.engines.check import Agreement, Graphs, Speeds, agreement, speeds
+from codeclab.codecs.engines.check import EngineAgreement, Graphs, Speeds, agreement, speeds
 from codeclab.codecs.engines.formats import check_packages, load_graph, write_graph
 from codeclab.codecs.engines.graphs import (
     FRAMES,
@@ -28,7 +28,7 @@ from codeclab.quantizers.base import ABSENT
 FORMAT_VERSION = 1
 
 
-def export_graphs(codec: Codec, directory: Path, form: Format) -> tuple[Agreement, Speeds]:
+def export_graphs(codec: Codec, directory: Path, form: Format) -> tuple[EngineAgreement, Speeds]:
     """Write a codec's graphs and ``config.json``, after checking that the loaded graphs compute what the codec does.
 
     Args:

@@ -8,6 +8,7 @@ from torch.export import Dim, ExportedProgram
 
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.io.weights import folded_copy
+from codeclab.codecs.wording import first_line
 from codeclab.quantizers.base import Quantizer
 
 ITEMS, FRAMES = 2, 17
@@ -62,8 +63,7 @@ def make_graph(module: nn.Module, example: Tensor) -> ExportedProgram:
             return torch.export.export(plain, (example,), dynamic_shapes=({0: Dim.DYNAMIC, 2: Dim.DYNAMIC},))
     except Exception as error:  # torch raises many kinds of errors, depending on the code in ``forward``
         part = module.quantizer if isinstance(module, (Quantize, Dequantize)) else module
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ValueError(f"{type(part).__name__} cannot be exported: {reason}") from error
+        raise ValueError(f"{type(part).__name__} cannot be exported: {first_line(error)}") from error
 
 
 def check_exportable(quantizer: Quantizer) -> None:

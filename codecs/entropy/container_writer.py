@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.codes import Codes
+from codeclab.codecs.codes import Codes, check_codec
 from codeclab.codecs.entropy.coders import CodesCoder
 from codeclab.codecs.entropy.container import CHUNK, CRC, LAST, SCALE, Header, chunk_unit, varint
 from codeclab.codecs.io.files import write_atomically
@@ -90,10 +90,7 @@ class ContainerWriter:
 
     def _check(self, codes: Codes) -> None:
         codec, count = self._codec, self.header.n_codebooks
-        if codes.sample_rate != codec.sample_rate or (codes.scales is None) == codec.normalize:
-            raise ValueError(
-                "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
-            )
+        check_codec(codes, codec)
         for segment in codes.segments:
             if segment.shape[:2] != (1, count):
                 raise ValueError(

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec, Codes
+from codeclab.codecs.codes import check_codec
 from codeclab.codecs.entropy.arithmetic_coder import ArithmeticDecoder, ArithmeticEncoder, quantized_cdf
 from codeclab.codecs.entropy.bit_packing import pack, packed_size, unpack
 from codeclab.codecs.entropy.language_model import LanguageModel
@@ -211,10 +212,7 @@ def _width(codec: Codec, n_codebooks: int) -> int:
 
 def _check_codes(codes: Codes, codec: Codec) -> int:
     """Refuse codes that are not of one recording and of this codec; returns their number of codebooks."""
-    if codes.sample_rate != codec.sample_rate or (codes.scales is not None) != codec.normalize:
-        raise ValueError(
-            "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
-        )
+    check_codec(codes, codec)
     shapes = [list(segment.shape) for segment in codes.segments]
     count = codec.quantizer.check_n_codebooks(shapes[0][1] if shapes else 0)
     right = [[1, count, -(-(end - start) // codec.hop_length)] for start, end in codec.spans(codes.length)]

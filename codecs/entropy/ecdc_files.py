@@ -13,6 +13,7 @@ from codeclab.codecs.entropy.language_model import LanguageModel
 from codeclab.codecs.io.files import replacing
 from codeclab.codecs.io.torch_file import read_torch_file
 from codeclab.codecs.io.weights import renamed
+from codeclab.codecs.wording import first_line
 
 SUFFIX = ".ecdc"
 RECEPTIVE_SECONDS = 3.5
@@ -84,8 +85,7 @@ def released_language_model(path: Path, codec: Codec) -> LanguageModel:
         )
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{path} is no language model of the encodec package: {reason}") from error
+        raise ValueError(f"{path} is no language model of the encodec package: {first_line(error)}") from error
     return model.eval()
 
 

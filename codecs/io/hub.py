@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from codeclab.codecs.wording import first_line
+
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """``owner/name``."""
 
@@ -39,7 +41,7 @@ def hub_folder(name: str) -> Path:
             folder = Path(snapshot_download(name, allow_patterns=[FILES[0], OLDER_FILE]))
     # The client raises errors of its own, of the HTTP library and of the system.
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ValueError(
             f"{name} is not a file or folder here, and the hub does not give it ({reason}). On a machine with a "
             f"network: `hf download {name} {' '.join(FILES)} --local-dir DIR`, then give DIR"

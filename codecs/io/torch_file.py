@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from codeclab.codecs.wording import first_line
+
 
 def read_torch_file(path: Path) -> Any:
     """The content of a file of ``torch.save``, on the CPU: tensors and plain values only.
@@ -26,10 +28,9 @@ def read_torch_file(path: Path) -> Any:
                 f"{path} holds objects of {', '.join(refused)}, which are not loaded: only tensors and plain values "
                 "are. If you trust the file, save its state_dict and plain values again with torch.save"
             ) from error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise ValueError(
             f"{path} is not a complete file of tensors written by torch.save (damaged, cut short, or a pickle of "
-            f"objects): {reason}"
+            f"objects): {first_line(error)[:120]}"
         ) from error
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.io.transformers_names import ENCODEC_SETTINGS, dac_export_name, encodec_export_tensors
@@ -134,7 +135,7 @@ def _encodec_notes(codec: Codec, bandwidths: list[float], used: int) -> list[str
     if any(abs(one - other) > 1e-6 for one, other in zip(bandwidths, codec.bitrates, strict=False)):
         notes.append(
             f"transformers counts {math.ceil(codec.frame_rate)} frames a second of {codec.frame_rate:.5g}: there, "
-            f"bandwidth {_listed(bandwidths)} stands for {_listed(codec.bitrates)} kbps"
+            f"bandwidth {listed_rates(bandwidths)} stands for {listed_rates(codec.bitrates)} kbps"
         )
     spare = cast(ResidualVQ, codec.quantizer).n_codebooks - used
     if spare:
@@ -202,7 +203,3 @@ def _require(fits: bool, what: str, right: str) -> None:
 
 def _joined(parts: tuple[type, ...]) -> str:
     return " + ".join(part.__name__ for part in parts)
-
-
-def _listed(rates: list[float]) -> str:
-    return ", ".join(f"{rate:.4g}" for rate in rates)

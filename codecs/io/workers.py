@@ -4,6 +4,9 @@ import multiprocessing
 import signal
 import threading
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Environment variables for the number of threads that libraries compute in, OpenMP's first."""
+
 
 def leave_signals_to_parent() -> None:
     """Take Ctrl-C in the terminal, and a scheduler that tells every process to end, as meant for the parent.

@@ -69,7 +69,8 @@ def explain(command: str, words: list[str]) -> None:
         print(options.help_text(command), end="")
         raise SystemExit(0)
     takes_command = bool(signature(options.make_parser).parameters)
-    options.make_parser(*[command] * takes_command).parse_args(words)
+    parser = options.make_parser(command) if takes_command else options.make_parser()
+    parser.parse_args(words)
 
 
 def let_run(command: str, words: list[str]) -> list[str]:

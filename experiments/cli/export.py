@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.engines.names import SUFFIXES
 from codeclab.codecs.entropy.choice import Coders
@@ -28,9 +29,8 @@ def run(command: str, argv: list[str]) -> int:
         return failed("export", error)
     for note in [] if options.format in SUFFIXES else notes:
         print(f"note: {note}", file=sys.stderr)
-    rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
     channels = {1: "mono", 2: "stereo"}.get(codec.channels, f"{codec.channels} channels")
-    print(f"{directory}: {codec.sample_rate} Hz, {channels}, {rates} kbps, for {options.format}")
+    print(f"{directory}: {codec.sample_rate} Hz, {channels}, {listed_rates(codec.bitrates)} kbps, for {options.format}")
     for note in notes if options.format in SUFFIXES else []:
         print(note)
     if fitted is not None:

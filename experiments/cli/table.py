@@ -19,7 +19,7 @@ from codeclab.experiments.runner.slurm import SlurmLauncher
 from codeclab.experiments.runs.process import Notes
 
 
-def slots_for(options: argparse.Namespace, n_trainings: int) -> list[str | None]:
+def read_slots(options: argparse.Namespace, n_trainings: int) -> list[str | None]:
     """The slots of ``choose_slots``, from the options; none with Slurm, which gives each row what it asks.
 
     Raises:
@@ -54,7 +54,7 @@ def run(command: str, argv: list[str]) -> int:
             runs=options.runs,
             extra=words,
         )
-        slots = slots_for(options, sum(row.jobs(request.seeds) for row in chosen))
+        slots = read_slots(options, sum(row.jobs(request.seeds) for row in chosen))
         runs, on_cluster = Path(options.runs), options.launcher == "slurm"
         launcher: Launcher = SlurmLauncher(runs, options.slurm) if on_cluster else launcher_here(runs, slots)
         if not options.dry_run:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.formats import EXTENSIONS, Header, segment_seconds
+from codeclab.experiments.data.formats import EXTENSIONS, AudioHeader, segment_seconds
 from codeclab.experiments.data.headers import headers_of
 from codeclab.experiments.data.left_out import listed_reasons
 from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest
@@ -99,7 +99,7 @@ def _check_all(root: Path, listed: list[Recording], skipped: list[tuple[str, str
     return usable
 
 
-def _with_headers(recording: Recording, headers: Mapping[Path, Header | str]) -> Recording | str:
+def _with_headers(recording: Recording, headers: Mapping[Path, AudioHeader | str]) -> Recording | str:
     """The recording with the header of its file and of what is mixed into it, or why it cannot be used."""
     other = recording.mixed
     if other is not None and not other.sample_rate:

@@ -175,6 +175,26 @@ class TrainExcerpts(Dataset[TrainBatch]):
             logger.warning("left out while training: %s", reason)
 
 
+def share_of_batch(batch_size: int, rank: int, world: int) -> range:
+    """The items of a global batch that one of several devices trains on.
+
+    Args:
+        batch_size: number of items over all devices.
+        rank: number of the device, from 0.
+        world: number of devices.
+
+    Raises:
+        ValueError: the batch cannot be shared equally.
+    """
+    if batch_size % world:
+        raise ValueError(
+            f"a batch of {batch_size} cannot be shared equally by {world} devices; "
+            f"batch_size counts over all devices: choose a multiple of {world}"
+        )
+    share = batch_size // world
+    return range(rank * share, (rank + 1) * share)
+
+
 class BatchSchedule(DistributedSampler[int]):
     """Batch indices from ``start`` on, in order, each once.
 

@@ -23,7 +23,7 @@ NOT_FINITE = "holds samples that are NaN or infinite"
 
 
 @dataclass(frozen=True)
-class Header:
+class AudioHeader:
     """A file's properties, from its header or its samples.
 
     Args:
@@ -43,7 +43,7 @@ class Header:
     measured: bool = False
 
 
-def segment_seconds(header: Header, start: float, seconds: float) -> float | str:
+def segment_seconds(header: AudioHeader, start: float, seconds: float) -> float | str:
     """The length in seconds of a segment of a file (listed as 0: all that is left), or why it cannot be used."""
     left = header.seconds - start
     wanted = seconds or left
@@ -77,13 +77,13 @@ def _by_ffmpeg(path: Path) -> Iterator[tuple[Any, Any]]:
         raise (OSError if of_system else UndecodableError)(wrong) from error
 
 
-def _ffmpeg_measured(path: Path) -> Header:
+def _ffmpeg_measured(path: Path) -> AudioHeader:
     """A file's properties, decoded to its end: in some formats (AAC in ADTS) the header's length is a guess."""
     with _by_ffmpeg(path) as (container, stream):
         return _measured(stream.rate, stream.channels, map(frame_samples, container.decode(stream)))
 
 
-def _measured(sample_rate: int, channels: int, blocks: Iterable[np.ndarray]) -> Header:
+def _measured(sample_rate: int, channels: int, blocks: Iterable[np.ndarray]) -> AudioHeader:
     """The header of a file whose samples are given to the end, in blocks ``[C, N]``."""
     frames, peak, problem = 0, 0.0, None
     for block in blocks:
@@ -97,7 +97,7 @@ def _measured(sample_rate: int, channels: int, blocks: Iterable[np.ndarray]) -> 
         problem = "empty"
     elif problem is None and peak <= SILENCE:
         problem = "silent"
-    return Header(sample_rate, channels, frames / sample_rate, problem, peak, measured=True)
+    return AudioHeader(sample_rate, channels, frames / sample_rate, problem, peak, measured=True)
 
 
 def _decode_ffmpeg(path: Path, sample_rate: int, first: int, count: int) -> np.ndarray:
@@ -157,7 +157,7 @@ TAIL = 4096
 """Samples at the end that are read to check whether a file is complete."""
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> AudioHeader:
     """A file's length, rate and channels, and whether it holds sound: by its header where that can be trusted.
 
     Where it cannot, the file is decoded to its end: a compressed one whose header only promises its length (MP3, AAC),
@@ -171,12 +171,12 @@ def read_header(path: Path) -> Header:
     return _read(path, _soundfile_header)
 
 
-def measure_header(path: Path) -> Header:
+def measure_header(path: Path) -> AudioHeader:
     """Read like ``read_header``, but decode every file to its end."""
     return _read(path, _soundfile_measured)
 
 
-def _read(path: Path, by_soundfile: Callable[[Path], Header]) -> Header:
+def _read(path: Path, by_soundfile: Callable[[Path], AudioHeader]) -> AudioHeader:
     if os.path.exists(path) and not os.path.isfile(path):
         raise UndecodableError(NO_FILE)  # to open a pipe waits until something is written to it
     if not is_utf8(str(path)):
@@ -195,20 +195,20 @@ def _words(error: Exception) -> str:
     return str(error).rpartition("': ")[2].strip().removeprefix("Error : ").rstrip(".")
 
 
-def _soundfile_header(path: Path) -> Header:
+def _soundfile_header(path: Path) -> AudioHeader:
     with soundfile.SoundFile(path) as file:
         if file.frames == 0:
-            return Header(file.samplerate, file.channels, 0.0, "empty")
+            return AudioHeader(file.samplerate, file.channels, 0.0, "empty")
         promises = file.format not in SIZED or file.subtype in ("FLOAT", "DOUBLE")
         if promises and not (file.format == "FLAC" and _has_its_end(file)):
             return _soundfile_measured(path)
-        header = Header(file.samplerate, file.channels, file.frames / file.samplerate)
+        header = AudioHeader(file.samplerate, file.channels, file.frames / file.samplerate)
         frames = TAIL
         while len(block := file.read(frames, dtype="float32")):
             if np.abs(block).max() > SILENCE:
                 return header
             frames = BLOCK_FRAMES
-    return Header(header.sample_rate, header.channels, header.seconds, "silent")
+    return AudioHeader(header.sample_rate, header.channels, header.seconds, "silent")
 
 
 def _has_its_end(file: soundfile.SoundFile) -> bool:
@@ -223,7 +223,7 @@ def _has_its_end(file: soundfile.SoundFile) -> bool:
     return whole
 
 
-def _soundfile_measured(path: Path) -> Header:
+def _soundfile_measured(path: Path) -> AudioHeader:
     with soundfile.SoundFile(path) as file:
         if file.frames > MOST_FRAMES:
             raise soundfile.SoundFileRuntimeError("its length is unknown")

@@ -12,7 +12,7 @@ from pathlib import Path
 from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.data.cores import usable_cores
-from codeclab.experiments.data.formats import Header, UndecodableError, read_header
+from codeclab.experiments.data.formats import AudioHeader, UndecodableError, read_header
 
 MANY = 500
 """Number of files from which a progress bar is shown."""
@@ -36,7 +36,7 @@ class HeaderCache:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             self._known = content["files"] if content["version"] == VERSION else {}
 
-    def header(self, path: Path) -> Header | str:
+    def header(self, path: Path) -> AudioHeader | str:
         """A file's header, or why it has none."""
         try:
             status = path.stat()
@@ -44,7 +44,7 @@ class HeaderCache:
             entry = self._known.get(key)
             if entry is not None and entry[:2] == stamp:
                 stored = entry[2]
-                return Header(**stored) if isinstance(stored, dict) else str(stored)
+                return AudioHeader(**stored) if isinstance(stored, dict) else str(stored)
             header = read_header(path)
             if header.measured or header.problem:
                 self._new[key] = [*stamp, asdict(header)]
@@ -63,14 +63,14 @@ class HeaderCache:
                 write_atomically(self.path, json.dumps(content, ensure_ascii=True))
 
 
-def headers_of(root: Path, paths: Sequence[Path]) -> dict[Path, Header | str]:
+def headers_of(root: Path, paths: Sequence[Path]) -> dict[Path, AudioHeader | str]:
     """The headers of files of the corpus ``root`` by path, or the reason why a file cannot be used."""
     cache = HeaderCache(root)
     with (
         ThreadPoolExecutor(max(8, usable_cores())) as pool,
         progress_bar(f"{root}: reading headers", len(paths), len(paths) >= MANY, "file") as advance,
     ):
-        headers: dict[Path, Header | str] = {}
+        headers: dict[Path, AudioHeader | str] = {}
         for path, header in zip(paths, pool.map(cache.header, paths), strict=True):
             headers[path] = header if isinstance(header, str) else header.problem or header
             advance()

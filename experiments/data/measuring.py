@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.fft import rfft
 
-from codeclab.experiments.data.formats import SILENCE, Header, decode, measure_header, segment_seconds
+from codeclab.experiments.data.formats import SILENCE, AudioHeader, decode, measure_header, segment_seconds
 from codeclab.experiments.data.recording import DataError
 
 FRAME = 2048
@@ -120,12 +120,12 @@ def measure_file(path: Path, part: tuple[float, float] | None = None) -> Measure
 
 
 @lru_cache(maxsize=16)
-def _header_of(path: Path, size: int, changed: int) -> Header:
+def _header_of(path: Path, size: int, changed: int) -> AudioHeader:
     """A file is decoded to its end once, however many segments of it follow each other."""
     return measure_header(path)
 
 
-def _measure(path: Path, header: Header, part: tuple[float, float] | None) -> Measured:
+def _measure(path: Path, header: AudioHeader, part: tuple[float, float] | None) -> Measured:
     """Measure a file, or the part of it with the given start and length in seconds."""
     rate, start, seconds = header.sample_rate, 0.0, header.seconds
     if header.problem:

@@ -19,7 +19,7 @@ from codeclab.experiments.data.augmentation import Augmentation
 from codeclab.experiments.data.clips import Clips, PaddedClip, PaddedClips, choose_balanced, collate_clips
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.corpus import judge_band
-from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts
+from codeclab.experiments.data.excerpts import BatchSchedule, TrainBatch, TrainExcerpts, share_of_batch
 from codeclab.experiments.data.left_out import refuse_too_many
 from codeclab.experiments.data.mixed_clips import MixedClips
 from codeclab.experiments.data.named import open_corpus, without_synthetic
@@ -229,16 +229,10 @@ class AudioData(LightningDataModule):
         return (excerpts[batch] for batch in itertools.count(start))
 
     def _excerpts(self) -> TrainExcerpts:
-        rank, world = self._rank_and_world()
-        if self.batch_size % world:
-            raise ValueError(
-                f"a batch of {self.batch_size} cannot be shared equally by {world} devices; "
-                f"batch_size counts over all devices: choose a multiple of {world}"
-            )
-        share = self.batch_size // world
+        items = share_of_batch(self.batch_size, *self._rank_and_world())
         return TrainExcerpts(
             self.corpus, self.sampling, self.augmentations, self.sample_rate, self.channels, self.seconds,
-            self.batch_size, range(rank * share, (rank + 1) * share), self.seed, self._count_batches(),
+            self.batch_size, items, self.seed, self._count_batches(),
         )  # fmt: skip
 
     def val_dataloader(self) -> DataLoader[PaddedClip] | list[DataLoader[PaddedClip]]:

@@ -26,6 +26,7 @@ from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.loggers import make_loggers
 from codeclab.experiments.runs.precision import refuse_precision
 from codeclab.experiments.runs.progress import RunProgress
+from codeclab.experiments.runs.refusals import refuse_no_batches
 from codeclab.experiments.runs.run_cli import RunCLI
 
 
@@ -92,8 +93,7 @@ class LanguageModelCLI(RunCLI):
             raise RecipeError(explain(str(error), list(leaves(self.recipe.settings)), hints, known, {})) from error
         for name, value in sizes_of(self.codec).items():
             config.model[name] = value
-        if config.trainer.max_steps < 1:
-            raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+        refuse_no_batches(config.trainer.max_steps)
         refuse_precision(str(config.trainer.precision))
         self.config = config
         settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))

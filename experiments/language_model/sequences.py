@@ -15,8 +15,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.container import ENTROPY_SECONDS
-from codeclab.codecs.wording import counted
-from codeclab.experiments.data.excerpts import BatchSchedule
+from codeclab.experiments.data.excerpts import BatchSchedule, share_of_batch
 from codeclab.experiments.data.module import ENDLESS
 from codeclab.experiments.data.named import open_corpus, without_synthetic
 from codeclab.experiments.data.recording import Corpus
@@ -167,16 +166,11 @@ class CodesData(LightningDataModule):
             ValueError: the batch cannot be shared equally by the devices.
         """
         rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        if self.batch_size % world:
-            raise ValueError(
-                f"a batch of {counted(self.batch_size, 'sequence')} cannot be shared equally by {world} devices"
-            )
-        share = self.batch_size // world
         steps = self.trainer.max_steps if self.trainer is not None else -1
         sequences = TrainSequences(
             self.codes("train"),
             max(2, round(self.seconds * self.codec.frame_rate)),
-            range(rank * share, (rank + 1) * share),
+            share_of_batch(self.batch_size, rank, world),
             self.seed,
             steps if steps > 0 else ENDLESS,
         )

@@ -12,8 +12,8 @@ from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.listen.sources import Source
-from codeclab.experiments.listen.systems import Subject
+from codeclab.experiments.listen.sources import RowSource
+from codeclab.experiments.listen.systems import System
 from codeclab.experiments.runs.measure.evaluate import FULL_BAND, usual_split
 from codeclab.experiments.runs.training_data import run_of
 
@@ -36,11 +36,11 @@ class Chosen:
     messages: list[str]
 
 
-def available_clips(subjects: Sequence[Subject], data: str | None, seconds: float, split: str | None = None) -> Clips:
+def available_clips(systems: Sequence[System], data: str | None, seconds: float, split: str | None = None) -> Clips:
     """All clips from which a test may choose.
 
     Args:
-        subjects: subjects that are compared.
+        systems: what is compared.
         data: folder of audio; None is what the runs were measured on.
         seconds: duration of a clip, seconds.
         split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
@@ -48,20 +48,20 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
     Raises:
         RecipeError: the runs have different test clips, and no folder is given.
     """
-    codecs = [(subject, Codec.from_pretrained(subject.codec)) for subject in subjects if subject.codec is not None]
-    sources = [subject.source for subject in subjects if subject.source is not None]
+    codecs = [(system, Codec.from_pretrained(system.codec)) for system in systems if system.codec is not None]
+    sources = [system.source for system in systems if system.source is not None]
     rates = [stamp.sample_rate for source in sources if (stamp := source.stamp)]
-    rates += [codec.sample_rate for subject, codec in codecs if subject.source is None or subject.source.stamp is None]
+    rates += [codec.sample_rate for system, codec in codecs if system.source is None or system.source.stamp is None]
     rates = rates or [FULL_BAND]
     channels = max((codec.channels for _, codec in codecs), default=1)
     part = split or split_of_sources(sources, data)
-    available: list[tuple[Subject, Clips]] = []
-    for subject, codec in codecs:
-        source = subject.source
+    available: list[tuple[System, Clips]] = []
+    for system, codec in codecs:
+        source = system.source
         if source is not None and (source.folder.config.is_file() or source.stamp):
             own = source.data(codec, data, max(rates), beside=sources)
             own.max_test_clips, own.clip_seconds, own.channels = None, seconds, channels
-            available.append((subject, own.clips(part)))
+            available.append((system, own.clips(part)))
     if not available:
         folder = data or next((source.audio for source in sources if source.audio), None)
         alone = AudioData(
@@ -69,15 +69,15 @@ def available_clips(subjects: Sequence[Subject], data: str | None, seconds: floa
         )
         return alone.clips(part)
     (first, clips), *others = available
-    for subject, other in others:
+    for system, other in others:
         if data is None and not are_same(other, clips):
             raise RecipeError(
-                f"{first.name} and {subject.name} were measured on different clips; --data FOLDER plays the same to all"
+                f"{first.name} and {system.name} were measured on different clips; --data FOLDER plays the same to all"
             )
     return clips
 
 
-def split_of_sources(sources: Sequence[Source], data: str | None) -> str:
+def split_of_sources(sources: Sequence[RowSource], data: str | None) -> str:
     """The default split for listening: test, or all if none of the runs was trained on the data."""
     folders = [(source.folder.path, data or source.audio) for source in sources]
     own = [path for path, folder in folders if run_of(path) and folder is None]

@@ -11,7 +11,7 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.choose_clips import available_clips, choose_clips
 from codeclab.experiments.listen.request import ListeningRequest
 from codeclab.experiments.listen.stimuli import make_conditions, make_stimuli
-from codeclab.experiments.listen.systems import read_subjects
+from codeclab.experiments.listen.systems import read_systems
 from codeclab.experiments.listen.write import write_test
 
 
@@ -31,9 +31,9 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
     request.check()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RecipeError(f"{folder} exists already, and its ratings would not fit another test; give another -o DIR")
-    subjects, messages = read_subjects(request.runs, request.baselines, request.bitrates)
+    systems, messages = read_systems(request.runs, request.baselines, request.bitrates)
     chosen = choose_clips(
-        available_clips(subjects, request.data, request.seconds, request.split), request.clips, request.seed
+        available_clips(systems, request.data, request.seconds, request.split), request.clips, request.seed
     )
     messages += chosen.messages
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -41,11 +41,11 @@ def prepare_test(request: ListeningRequest, folder: Path) -> list[str]:
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
     building.mkdir()
     try:
-        conditions = make_conditions(subjects, request.cutoffs, folder)
+        conditions = make_conditions(systems, request.cutoffs, folder)
         pool = building / "pool"
         pool.mkdir()
         practice = [] if any(clip is chosen.practice for clip in chosen.clips) else [chosen.practice]
-        stimuli = make_stimuli(pool, [*chosen.clips, *practice], subjects, request.cutoffs, request.device)
+        stimuli = make_stimuli(pool, [*chosen.clips, *practice], systems, request.cutoffs, request.device)
         test, remarks = write_test(building, conditions, chosen, stimuli, request)
         shutil.rmtree(pool)
         if folder.exists():

@@ -10,8 +10,8 @@ from codeclab.benchmarks.report.sound import KBPS, decibels, opus, spectrogram
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.data.clips import Clips
 from codeclab.experiments.listen.choose_clips import are_same, split_of_sources
-from codeclab.experiments.listen.sources import Source
-from codeclab.experiments.listen.systems import Subject, subjects_of
+from codeclab.experiments.listen.sources import RowSource
+from codeclab.experiments.listen.systems import System, systems_of
 
 PICTURE = 22_000
 """Bytes of a spectrogram, the largest seen."""
@@ -28,23 +28,23 @@ class ReportClips:
     """
 
     def __init__(
-        self, sources: Sequence[Source], data: str | None, device: torch.device, split: str | None = None
+        self, sources: Sequence[RowSource], data: str | None, device: torch.device, split: str | None = None
     ) -> None:
         self.data = data
         self.sources = sources
         self.split = split or split_of_sources(sources, data)
         self.device = device
-        self.subjects, unheard = subjects_of(sources)
+        self.systems, unheard = systems_of(sources)
         self.messages = [reason for _, reason in unheard]
-        measured = [(subject, subject.source) for subject in self.subjects if subject.codec and subject.source]
+        measured = [(system, system.source) for system in self.systems if system.codec and system.source]
         rates = [source.sample_rate for _, source in measured]
         self.clips = self._clips(measured[0][0], max(rates)) if measured else None
 
-    def _clips(self, subject: Subject, sample_rate: int) -> Clips:
-        assert subject.source is not None
-        assert subject.codec is not None
-        codec = Codec.from_pretrained(subject.codec)
-        return subject.source.data(codec, self.data, sample_rate, self.sources).clips(self.split)
+    def _clips(self, system: System, sample_rate: int) -> Clips:
+        assert system.source is not None
+        assert system.codec is not None
+        codec = Codec.from_pretrained(system.codec)
+        return system.source.data(codec, self.data, sample_rate, self.sources).clips(self.split)
 
     def fitting(self, limit: int | None, room: int) -> list[int]:
         """Indices of the clips that are likely to fit, domains in turn.
@@ -55,7 +55,7 @@ class ReportClips:
         """
         if self.clips is None:
             return []
-        versions = 1 + sum(len(subject.rates) for subject in self.subjects)
+        versions = 1 + sum(len(system.rates) for system in self.systems)
         second = 1.15 * 125 * KBPS * self.clips.channels
         chosen: list[int] = []
         for index, recording in enumerate(self.clips.recordings):
@@ -75,25 +75,25 @@ class ReportClips:
         versions = [
             [_stimulus(None, None, clip.audio, clip.sample_rate, top)] for clip, top in zip(clips, loudest, strict=True)
         ]
-        for subject in self.subjects:
-            if not self._has_these(subject):
+        for system in self.systems:
+            if not self._has_these(system):
                 continue
-            for index, kbps, audio in subject.decoded(clips, self.device):
+            for index, kbps, audio in system.decoded(clips, self.device):
                 rate = clips[index].sample_rate
-                versions[index].append(_stimulus(subject.name, kbps, audio, rate, loudest[index]))
+                versions[index].append(_stimulus(system.name, kbps, audio, rate, loudest[index]))
         return [
             PlayedClip(clip.name, clip.domain, clip.seconds, clip.sample_rate, stimuli)
             for clip, stimuli in zip(clips, versions, strict=True)
         ]
 
-    def _has_these(self, subject: Subject) -> bool:
+    def _has_these(self, system: System) -> bool:
         """Whether a run was measured on the clips that are played; it may have been trained on other clips."""
-        if subject.codec is None or self.data is not None:
+        if system.codec is None or self.data is not None:
             return True
         assert self.clips is not None
-        same = are_same(self._clips(subject, self.clips.sample_rate), self.clips)
+        same = are_same(self._clips(system, self.clips.sample_rate), self.clips)
         if not same:
-            self.messages.append(f"{subject.name} was measured on other clips; --data FOLDER plays the same to all.")
+            self.messages.append(f"{system.name} was measured on other clips; --data FOLDER plays the same to all.")
         return same
 
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-import torch
-
 from codeclab.benchmarks.report import Report, render
+from codeclab.codecs.device import choose_device
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.report_clips import ReportClips
 from codeclab.experiments.listen.sources import Sources
@@ -52,18 +51,19 @@ def make_report(sources: Sources, request: ReportRequest) -> str:
     bare = len(render(report).encode())
     if bare > room:
         raise RecipeError(f"the page takes {bare / 1e6:.1f} MB without any clip; give --max-mb {bare / 1e6 + 1:.0f}")
-    device = torch.device(request.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = choose_device(request.device)
     report_clips = ReportClips(sources.row_sources, request.data, device, request.split)
     room -= bare + 4000 * (1 + sum(len(source.evaluation.per_file) for source in sources.row_sources) // 100)
     clips = report_clips.played(report_clips.fitting(request.clips, room)) if request.clips != 0 else []
     available = len(report_clips.clips) if report_clips.clips is not None else 0
     wanted = available if request.clips is None else min(request.clips, available)
     while True:
-        left_out = (
-            f"{len(clips)} of {wanted} test clips are on this page, as many as fit into {request.max_mb:g} MB; "
-            "`codeclab report --max-mb` makes room for more."
-        )
-        messages = [*report_clips.messages, *[left_out] * (len(clips) < wanted)]
+        messages = list(report_clips.messages)
+        if len(clips) < wanted:
+            messages.append(
+                f"{len(clips)} of {wanted} test clips are on this page, as many as fit into {request.max_mb:g} MB; "
+                "`codeclab report --max-mb` makes room for more."
+            )
         page = render(replace(report, clips=clips, messages=messages))
         if len(page.encode()) <= request.max_mb * 1e6 or not clips:
             return page

@@ -50,7 +50,8 @@ class ListeningRequest:
     @property
     def cutoffs(self) -> list[int]:
         """Cutoffs of the anchors, Hz."""
-        return [LOW] * self.low_anchor + [MID] * self.mid_anchor
+        wanted = {LOW: self.low_anchor, MID: self.mid_anchor}
+        return [cutoff for cutoff, is_wanted in wanted.items() if is_wanted]
 
     def check(self) -> None:
         """Refuse settings that make no test.

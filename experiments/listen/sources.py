@@ -1,6 +1,6 @@
 """The sources of a report's rows: folders of runs, and folders written by ``codeclab table``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.grid import NOT_RANKED, notes
 from codeclab.benchmarks.tables.record import is_table, read_record
-from codeclab.benchmarks.tables.row import RowResult
+from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import missing
@@ -23,9 +23,12 @@ from codeclab.experiments.runs.measure.evaluate import data_of
 from codeclab.experiments.runs.measure.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
 
+FIGURES = "evaluation.json"
+"""File of an evaluation that is written last."""
+
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """The source of a row.
 
     Attributes:
@@ -60,7 +63,7 @@ class Source:
         stamp = self.stamp
         return stamp.sample_rate if stamp else self.evaluation.info["sample_rate"]
 
-    def data(self, codec: Codec, folder: str | None, sample_rate: int, beside: Sequence["Source"]) -> AudioData:
+    def data(self, codec: Codec, folder: str | None, sample_rate: int, beside: Sequence["RowSource"]) -> AudioData:
         """The data on which the run was measured.
 
         Args:
@@ -90,7 +93,7 @@ class Sources:
 
     table: Table
     notes: list[str]
-    row_sources: list[Source]
+    row_sources: list[RowSource]
 
 
 def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
@@ -122,11 +125,12 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
     rows = list(table.rows) if table else []
     row_sources = [source for row in rows if (source := _behind(row))]
     behind = {source.folder.path.resolve() for source in row_sources}
+    of_table = {origin.run.resolve(): origin.evaluation for row in rows for origin in _measured_origins(row)}
     names = {row.name for row in rows}
     for path in runs:
         if real_path(path) in behind:
             continue
-        source = _run(path, names)
+        source = _run(path, names, of_table)
         names.add(source.row)
         row_sources.append(source)
         rows.append(_row(source))
@@ -154,14 +158,20 @@ def has_figures(path: Path) -> bool:
 
 
 def _figures_of(path: Path) -> Path | None:
-    """A run's own figures: those of ``codeclab evaluate``, else those of the table it was measured for last."""
-    tables = sorted(path.glob("tables/*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    return next((folder for folder in (path / "evaluation", *tables) if (folder / "evaluation.json").is_file()), None)
+    """A run's own figures: those of ``codeclab evaluate``, else those of the table it was measured for last.
+
+    A table's figures without a stamp are being measured again, so that others are taken where there are some.
+    """
+    if (path / "evaluation" / FIGURES).is_file():
+        return path / "evaluation"
+    measured = {file.parent: file.stat().st_mtime for file in path.glob(f"tables/*/{FIGURES}")}
+    return max(measured, key=lambda folder: (Stamp.read(folder) is not None, measured[folder]), default=None)
 
 
-def _run(path: Path, taken: set[str]) -> Source:
+def _run(path: Path, taken: set[str], of_table: Mapping[Path, Path]) -> RowSource:
+    """A run as a row; ``of_table`` has the figures of the runs that a table's rows are means of."""
     run = run_of(path) or RunFolder(path)
-    figures = _figures_of(run.path)
+    figures = of_table.get(run.path.resolve()) or _figures_of(run.path)
     if figures is None:
         if not path.exists():
             raise RecipeError(f"{missing(str(path))}; give runs, or what `codeclab table` wrote")
@@ -169,19 +179,22 @@ def _run(path: Path, taken: set[str]) -> Source:
             raise RecipeError(f"{path} is not a folder; give run folders (runs/NAME) or what `codeclab table` wrote")
         raise RecipeError(f"{path} holds no figures; make them with `codeclab evaluate {path}`")
     name = label_of(path)
-    return Source(name if name not in taken else str(path), run, figures)
+    return RowSource(name if name not in taken else str(path), run, figures)
 
 
-def _row(source: Source) -> RowResult:
+def _row(source: RowSource) -> RowResult:
     evaluation = source.evaluation
     row = RowResult.named(source.row, evaluation.summary, wall_seconds=source.folder.train_seconds)
     info = evaluation.info
     return with_figures(row, source.folder.path.parent, info.get("codec") or info.get("baseline"))
 
 
-def _behind(row: RowResult) -> Source | None:
-    """The run of a table's row (of several seeds, the first); None if it has none, or the run no longer exists."""
-    origin = row.origins[0] if row.origins else None
-    if origin is None or not (origin.evaluation / "evaluation.json").is_file():
-        return None
-    return Source(row.name, RunFolder(origin.run), origin.evaluation)
+def _behind(row: RowResult) -> RowSource | None:
+    """The run of a table's row (of several seeds, the first that still exists); None if there is none."""
+    origin = next(iter(_measured_origins(row)), None)
+    return None if origin is None else RowSource(row.name, RunFolder(origin.run), origin.evaluation)
+
+
+def _measured_origins(row: RowResult) -> list[Origin]:
+    """The origins of a table's row whose figures still exist."""
+    return [origin for origin in row.origins if (origin.evaluation / FIGURES).is_file()]

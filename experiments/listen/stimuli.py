@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -16,16 +15,17 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.benchmarks.listening.anchors import LOW, MID, anchor
 from codeclab.benchmarks.listening.design import LOW_ANCHOR, MID_ANCHOR, REFERENCE, SYSTEM, Condition
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.loudness import QUIETEST_LUFS, measure_lufs
-from codeclab.experiments.listen.systems import Subject
+from codeclab.experiments.listen.systems import System
 
 CEILING = 10 ** (-0.1 / 20)
 """Highest sample of a stimulus, which leaves room for the overshoot of a browser's resampler."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class StoredStimulus:
     """A stimulus as it was made.
 
     Attributes:
@@ -55,7 +55,7 @@ class Stimuli:
     def __init__(self, folder: Path, sample_rate: int) -> None:
         self.folder = folder
         self.sample_rate = sample_rate
-        self.measured: dict[tuple[str, int], Measured] = {}
+        self.measured: dict[tuple[str, int], StoredStimulus] = {}
 
     def add(self, clip: str, condition: int, audio: Tensor) -> None:
         """Store the samples ``[C, N]`` of a clip under a condition, by its index among the test's."""
@@ -63,7 +63,7 @@ class Stimuli:
         samples = audio.detach().cpu().float().contiguous()
         save_file({"audio": samples}, path)
         peak = float(samples.abs().max())
-        self.measured[clip, condition] = Measured(path, measure_lufs(samples, self.sample_rate), peak)
+        self.measured[clip, condition] = StoredStimulus(path, measure_lufs(samples, self.sample_rate), peak)
 
     def level(self, wanted: float) -> tuple[float, tuple[str, int] | None]:
         """The common loudness.
@@ -97,41 +97,41 @@ class Stimuli:
         return [key for key, one in self.measured.items() if one.lufs < QUIETEST_LUFS]
 
 
-def make_conditions(subjects: Sequence[Subject], cutoffs: Sequence[int], folder: Path) -> list[Condition]:
+def make_conditions(systems: Sequence[System], cutoffs: Sequence[int], folder: Path) -> list[Condition]:
     """The reference, the anchors, and each system at each bitrate.
 
     Args:
-        subjects: systems that are compared.
+        systems: what is compared.
         cutoffs: cutoffs of the anchors, Hz.
         folder: folder of the test, to which the paths of runs are relative.
     """
     kinds = {LOW: LOW_ANCHOR, MID: MID_ANCHOR}
     conditions = [Condition("Reference", REFERENCE)]
     conditions += [Condition(f"Anchor, {cutoff / 1000:g} kHz", kinds[cutoff]) for cutoff in cutoffs]
-    for subject in subjects:
-        of: Any = subject.baseline if subject.codec is None else identity(Codec.from_pretrained(subject.codec))
-        run = Path(os.path.relpath(subject.source.folder.path, folder)).as_posix() if subject.source else None
-        conditions += [Condition(f"{subject.name}, {kbps:.4g} kbps", SYSTEM, kbps, run, of) for kbps in subject.rates]
+    for system in systems:
+        of: Any = system.baseline if system.codec is None else identity(Codec.from_pretrained(system.codec))
+        run = Path(os.path.relpath(system.source.folder.path, folder)).as_posix() if system.source else None
+        conditions += [Condition(f"{system.name}, {kbps:.4g} kbps", SYSTEM, kbps, run, of) for kbps in system.rates]
     return conditions
 
 
 def make_stimuli(
-    pool: Path, clips: Sequence[Clip], subjects: Sequence[Subject], cutoffs: Sequence[int], device: str | None
+    pool: Path, clips: Sequence[Clip], systems: Sequence[System], cutoffs: Sequence[int], device: str | None
 ) -> Stimuli:
     """Every clip under every condition, in the order of ``make_conditions``, kept in a folder."""
-    home = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    home = choose_device(device)
     stimuli = Stimuli(pool, clips[0].sample_rate)
     for clip in clips:
         stimuli.add(clip.name, 0, clip.audio)
         for position, cutoff in enumerate(cutoffs, 1):
             stimuli.add(clip.name, position, anchor(clip.audio, clip.sample_rate, cutoff))
     first = 1 + len(cutoffs)
-    total = len(clips) * sum(len(subject.rates) for subject in subjects)
+    total = len(clips) * sum(len(system.rates) for system in systems)
     with progress_bar("decode", total, True) as advance:
-        for subject in subjects:
-            positions = {kbps: first + number for number, kbps in enumerate(subject.rates)}
+        for system in systems:
+            positions = {kbps: first + number for number, kbps in enumerate(system.rates)}
             first += len(positions)
-            for position, kbps, audio in subject.decoded(clips, home):
+            for position, kbps, audio in system.decoded(clips, home):
                 stimuli.add(clips[position].name, positions[kbps], audio)
                 advance()
     return stimuli

@@ -16,18 +16,19 @@ from codeclab.benchmarks.baselines.registry import describe_baseline, named_code
 from codeclab.benchmarks.evaluate.clip import Clip
 from codeclab.benchmarks.evaluate.evaluate import decoder_output, encoder_input, evaluating, offered
 from codeclab.benchmarks.evaluate.judge import match_channels
-from codeclab.codecs.bitrate import is_among
+from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS
+from codeclab.codecs.bitrate import is_among, listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.listen.sources import Source, has_figures, read_sources
+from codeclab.experiments.listen.sources import RowSource, has_figures, read_sources
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.measure.evaluate import read_baseline
 from codeclab.experiments.runs.training_data import label_of, run_of
 
 
 @dataclass(frozen=True)
-class Subject:
+class System:
     """Something that codes clips.
 
     Attributes:
@@ -42,7 +43,7 @@ class Subject:
     rates: Mapping[float, float]
     codec: Path | str | None = None
     baseline: Mapping[str, Any] | None = None
-    source: Source | None = None
+    source: RowSource | None = None
 
     def decoded(self, clips: Sequence[Clip], device: torch.device) -> Iterator[tuple[int, float, Tensor]]:
         """Position of the clip, true kbps and audio ``[C, N]`` at the clip's rate, for every clip and bitrate.
@@ -68,7 +69,7 @@ class Subject:
                     yield index, kbps, decoder_output(codec, codec.encode(given, n_codebooks=int(count)), clip)
 
 
-def subject_of(source: Source) -> Subject:
+def system_of(source: RowSource) -> System:
     """The system of a row, at the bitrates at which it was measured.
 
     Raises:
@@ -79,30 +80,30 @@ def subject_of(source: Source) -> Subject:
     if codec is not None:
         per_file = source.evaluation.per_file
         rates = zip(per_file["bitrate_kbps"], per_file["n_codebooks"], strict=True)
-        return Subject(source.row, {float(kbps): int(n) for kbps, n in sorted(set(rates))}, codec, source=source)
+        return System(source.row, {float(kbps): int(n) for kbps, n in sorted(set(rates))}, codec, source=source)
     spec = info.get("baseline")
     missing = make_baseline(spec).available() if spec else "its codec is not stored beside its figures"
     if missing:
         raise ValueError(f"{source.row} cannot be heard: {missing}.")
-    spent = dict(zip(info["bitrates_kbps"], info["asked_kbps"], strict=True))
-    return Subject(source.row, spent, baseline=spec, source=source)
+    spent = dict(zip(info["bitrates_kbps"], info[REQUESTED_KBPS], strict=True))
+    return System(source.row, spent, baseline=spec, source=source)
 
 
-def subjects_of(sources: Iterable[Source]) -> tuple[list[Subject], list[tuple[Source, str]]]:
+def systems_of(sources: Iterable[RowSource]) -> tuple[list[System], list[tuple[RowSource, str]]]:
     """The systems of rows; and the rows whose system cannot be heard here, each with the reason."""
-    subjects: list[Subject] = []
-    unheard: list[tuple[Source, str]] = []
+    systems: list[System] = []
+    unheard: list[tuple[RowSource, str]] = []
     for source in sources:
         try:
-            subjects.append(subject_of(source))
+            systems.append(system_of(source))
         except ValueError as error:
             unheard.append((source, str(error)))
-    return subjects, unheard
+    return systems, unheard
 
 
-def read_subjects(
+def read_systems(
     words: Sequence[str], baselines: Sequence[Sequence[str]], bitrates: Sequence[float] | None
-) -> tuple[list[Subject], list[str]]:
+) -> tuple[list[System], list[str]]:
     """The systems of a test.
 
     Args:
@@ -118,23 +119,23 @@ def read_subjects(
         RecipeError: a system is not available, or has none of the bitrates.
     """
     figures = [Path(word) for word in words if has_figures(Path(word))]
-    subjects, unheard = subjects_of(read_sources(figures, repeated=True).row_sources if figures else [])
+    systems, unheard = systems_of(read_sources(figures, repeated=True).row_sources if figures else [])
     messages = [reason for _, reason in unheard]
-    subjects += [_named(word, [source for source, _ in unheard]) for word in words if Path(word) not in figures]
-    subjects += [_of_baseline(partial(read_baseline, list(spec)), bitrates) for spec in baselines]
-    if not subjects:
+    systems += [_named(word, [source for source, _ in unheard]) for word in words if Path(word) not in figures]
+    systems += [_of_baseline(partial(read_baseline, list(spec)), bitrates) for spec in baselines]
+    if not systems:
         raise RecipeError("nothing here can be heard: " + " ".join(messages))
-    chosen = subjects if bitrates is None else [_at(subject, bitrates) for subject in subjects]
+    chosen = systems if bitrates is None else [_at(system, bitrates) for system in systems]
     seen: Counter[str] = Counter()
     named = []
-    for subject in chosen:
-        seen[subject.name] += 1
-        again = seen[subject.name]
-        named.append(subject if again == 1 else replace(subject, name=f"{subject.name} ({again})"))
+    for system in chosen:
+        seen[system.name] += 1
+        again = seen[system.name]
+        named.append(system if again == 1 else replace(system, name=f"{system.name} ({again})"))
     return named, messages
 
 
-def _named(word: str, unheard: Iterable[Source]) -> Subject:
+def _named(word: str, unheard: Iterable[RowSource]) -> System:
     """A codec that was not measured, or whose figures lie elsewhere."""
     other = named_codec(word)
     if other is not None:
@@ -144,26 +145,25 @@ def _named(word: str, unheard: Iterable[Source]) -> Subject:
     rates = {kbps: float(count) for kbps, count in offered(codec, None).items()}
     if path.is_dir():
         name, run = label_of(path), run_of(path) or RunFolder(path)
-        return Subject(name, rates, codec=word, source=Source(name, run, run.path / "evaluation"))
+        return System(name, rates, codec=word, source=RowSource(name, run, run.path / "evaluation"))
     known = identity(codec)
     source = next((source for source in unheard if source.evaluation.info.get("codec") == known), None)
-    return Subject(word, rates, codec=word, source=source)
+    return System(word, rates, codec=word, source=source)
 
 
-def _of_baseline(make: Callable[[], Baseline], bitrates: Sequence[float] | None) -> Subject:
+def _of_baseline(make: Callable[[], Baseline], bitrates: Sequence[float] | None) -> System:
     try:
         baseline = make()
         requested = requested_rates(baseline, bitrates)
     except RuntimeError as error:
         raise RecipeError(str(error)) from error
-    return Subject(baseline.name, {rate: rate for rate in requested}, baseline=describe_baseline(baseline))
+    return System(baseline.name, {rate: rate for rate in requested}, baseline=describe_baseline(baseline))
 
 
-def _at(subject: Subject, bitrates: Sequence[float]) -> Subject:
+def _at(system: System, bitrates: Sequence[float]) -> System:
     # A baseline is asked for 6 kbps and spends 7.
-    names = {kbps: (kbps, requested) if subject.codec is None else (kbps,) for kbps, requested in subject.rates.items()}
-    near = {kbps: subject.rates[kbps] for kbps, known in names.items() if any(is_among(one, bitrates) for one in known)}
+    names = {kbps: (kbps, requested) if system.codec is None else (kbps,) for kbps, requested in system.rates.items()}
+    near = {kbps: system.rates[kbps] for kbps, known in names.items() if any(is_among(one, bitrates) for one in known)}
     if not near:
-        there = ", ".join(f"{kbps:.4g}" for kbps in subject.rates)
-        raise RecipeError(f"{subject.name} has none of these bitrates; it has {there} kbps")
-    return replace(subject, rates=near)
+        raise RecipeError(f"{system.name} has none of these bitrates; it has {listed_rates(system.rates)} kbps")
+    return replace(system, rates=near)

@@ -1,6 +1,5 @@
 """Rows of a table that are measured and not trained: baselines, and published or own codecs."""
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import read_value
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.runner.job import Job
-from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runner.job import Job, slug
+from codeclab.experiments.runner.spec import TableSpec, none_offered
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import evaluate_on, pick_bitrates
 from codeclab.experiments.runs.measure.stamp import Stamp
@@ -81,10 +80,7 @@ def plan_measurement(job: Job) -> Measurement:
             of["fingerprint"] = subject.fingerprint
         rate, channels = spec.sample_rate or subject.sample_rate or 0, subject.channels or 1
     if not rates:
-        offered = ", ".join(f"{rate:.4g}" for rate in subject.bitrates) or "any"
-        raise RecipeError(
-            f"{row.name}: it offers none of the table's bitrates but {offered} kbps; give 'bitrates' in the row"
-        )
+        raise RecipeError(f"{row.name}: {none_offered(subject.bitrates)}")
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
     clips = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
@@ -181,4 +177,4 @@ def _folder(runs: Path, row: RowSpec, stamp: Stamp) -> Path:
         name = Path(str(row.codec)).stem
     else:
         name = of.get("name") or Path(of.get("model") or of.get("file") or of["part"]).stem
-    return runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{stamp.digest}" / "evaluation"
+    return runs / f"{slug(name)}-{stamp.digest}" / "evaluation"

@@ -12,6 +12,7 @@ from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.refusals import refuse_no_batches
 
 
 def read_language_model(recipe: str | None, spec: TableSpec, data: str | None) -> LanguageModelRecipe | None:
@@ -28,8 +29,7 @@ def read_language_model(recipe: str | None, spec: TableSpec, data: str | None) -
             "encodec_table1 and encodec_table4 have it"
         )
     read = LanguageModelRecipe.read(recipe, [("data.folder", data or SYNTHETIC)])
-    if read.steps < 1:
-        raise RecipeError(f"{recipe}: trainer.max_steps should say how many batches to train, at least 1")
+    refuse_no_batches(read.steps, f"{recipe}: trainer.max_steps")
     return read
 
 

@@ -22,12 +22,13 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders, fitted_identity, language_model_folder
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
-from codeclab.codecs.wording import counted
+from codeclab.codecs.wording import counted, named_line
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
+from codeclab.experiments.runner.spec import none_offered
 from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on
@@ -79,7 +80,7 @@ def perform(job: Job, wait: bool) -> Outcome:
 
 def _explain(job: Job, error: Exception) -> str:
     """An error in one line, printed at once; with a traceback if it is not an expected one."""
-    message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    message = named_line(error)
     if not isinstance(error, ValueError | RuntimeError | OSError | MemoryError):
         traceback.print_exception(error)
     print(f"{job.title}: {message}", file=sys.stderr)
@@ -149,8 +150,7 @@ def measure(job: Job) -> None:
         return
     rates = wanted.bitrates
     if not rates:
-        offered = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
-        raise RecipeError(f"it offers none of the table's bitrates but {offered} kbps; give 'bitrates' in the row")
+        raise RecipeError(none_offered(codec.bitrates))
     Stamp.remove(job.evaluation)
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"

@@ -5,12 +5,10 @@ from collections.abc import MutableMapping, Sequence
 
 import torch
 
+from codeclab.codecs.io.workers import THREAD_VARIABLES
 from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import leave_cores, usable_cores
-
-OPENMP = "OMP_NUM_THREADS"
-OTHERS = ("MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def choose_slots(n_trainings: int, devices: str | None = None, jobs: int | None = None) -> list[str | None]:
@@ -66,14 +64,14 @@ def choose_workers(requested: int | None, slots: Sequence[str | None]) -> int:
 
 def threads_each(at_a_time: int) -> int:
     """Threads of each row that is made at the same time; OMP_NUM_THREADS takes precedence, if it is 1 or more."""
-    value = os.environ.get(OPENMP, "")
+    value = os.environ.get(THREAD_VARIABLES[0], "")
     requested = int(value) if value.isdecimal() else 0
     return requested or max(usable_cores() // at_a_time, 1)  # OpenMP ignores a 0, too
 
 
 def hold_to(threads: int, environment: MutableMapping[str, str]) -> None:
     """Make a process started with ``environment`` compute in this number of threads, whichever library it uses."""
-    for variable in (OPENMP, *OTHERS):
+    for variable in THREAD_VARIABLES:
         if environment.get(variable, "").strip("0") == "":
             environment[variable] = str(threads)
     leave_cores(environment)

@@ -14,6 +14,7 @@ import yaml
 from submitit.helpers import environment_variables
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.wording import first_line
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.launcher import Launcher, Submitted
@@ -67,8 +68,7 @@ class SlurmLauncher(Launcher):
         try:
             self._executor({})
         except (RuntimeError, NameError, TypeError, AssertionError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise RecipeError(f"--launcher slurm: {reason}") from error
+            raise RecipeError(f"--launcher slurm: {first_line(error)}") from error
 
     def submit(self, job: Job, wait: bool) -> Submitted:
         """Submit a job, or find it in the queue; ``wait`` waits here for other runners, so that no node idles."""

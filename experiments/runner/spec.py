@@ -1,9 +1,11 @@
 """A table's YAML as data: its rows, their flags and sizes at a scale, and the table as it is printed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codeclab.benchmarks.tables.row import RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
+from codeclab.codecs.bitrate import listed_rates
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.config.table_rows import sizes_at
 from codeclab.experiments.config.words import Words, read_words
@@ -24,6 +26,12 @@ def words_at(row: RowSpec, scale: str | None) -> Words:
     parts = read_scale(scale)["parts"] if scale and row.sizes else {}
     words = read_words(row.flags)
     return words.joined(Words(settings=list(sizes_at(words.configs, row.sizes, parts).items())))
+
+
+def none_offered(offered: Sequence[float]) -> str:
+    """What is wrong with a row that offers none of the table's bitrates, but those given, in kbps."""
+    rates = listed_rates(offered) or "any"
+    return f"it offers none of the table's bitrates but {rates} kbps; give 'bitrates' in the row"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from codeclab.codecs.wording import first_line
+
 LEAST_FREE = 2**20
 """Bytes; a disk with fewer is full. Libraries that write hide it in errors of their own."""
 
@@ -17,4 +19,4 @@ def why_unwritten(path: Path, error: Exception) -> str:
     """Why a file or folder cannot be written, in a few words."""
     if free_bytes(path) < LEAST_FREE:
         return "the disk is full"
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return first_line(error)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from codeclab.codecs.bitrate import listed_rates
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.io.parts import ROLES
 from codeclab.codecs.receptive_field import receptive_field
 from codeclab.codecs.wording import counted, duration
@@ -91,7 +93,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
         f"audio          {codec.sample_rate} Hz, {counted(codec.channels, 'channel')}, "
         f"{counted(codec.hop_length, 'sample')} a frame, {codec.frame_rate:.2f} frames a second"
     )
-    rates = ", ".join(f"{rate:.4g}" for rate in codec.bitrates)
+    rates = listed_rates(codec.bitrates)
     lines.append(f"bitrates       {rates} kbps (checkpoints are compared at {model.bitrate:.4g})")
     past, future = reach.samples_past / codec.sample_rate * 1000, reach.samples_future / codec.sample_rate * 1000
     unbounded = "unbounded (a recurrent layer or a norm over time); the convolutions alone: " if reach.unbounded else ""
@@ -105,7 +107,7 @@ def describe(model: CodecExperiment, data: AudioData, max_steps: int) -> str:
     )
     samples = round(data.seconds * codec.sample_rate)
     audio = 0.1 * torch.randn(1, codec.channels, samples, generator=torch.Generator().manual_seed(0))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     model.to(device)
     audio = audio.to(device)
     # The most memory is needed once the discriminators have joined; the time is that of the mean batch.

@@ -42,7 +42,7 @@ DISCRIMINATORS_TAG = "+critics-"
 
 
 @dataclass
-class Source:
+class InitSource:
     """The codec or run given by ``--init``.
 
     Attributes:
@@ -61,7 +61,7 @@ class Source:
     identity: str
 
 
-def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | None:
+def find_source(settings: dict[str, Any], folder: RunFolder | None) -> InitSource | None:
     """What a run starts from; its identity goes into ``settings["init_identity"]``.
 
     Args:
@@ -92,7 +92,7 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> Source | 
     return source
 
 
-def read_source(name: str) -> Source:
+def read_source(name: str) -> InitSource:
     """Read a codec, and the discriminators where it is a run's.
 
     Raises:
@@ -112,7 +112,7 @@ def read_source(name: str) -> Source:
             digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
             digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
         fingerprint += f"{DISCRIMINATORS_TAG}{digest.hexdigest()[:8]}"
-    return Source(name, codec, discriminators, settings, fingerprint)
+    return InitSource(name, codec, discriminators, settings, fingerprint)
 
 
 def _read_discriminators(run: RunFolder) -> dict[str, Tensor]:
@@ -131,7 +131,7 @@ def _read_discriminators(run: RunFolder) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in current_names(state).items() if key.startswith(prefix)}
 
 
-def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
+def begin_from(source: InitSource, model: CodecExperiment, settings: dict[str, Any]) -> str:
     """Give a new experiment the weights of a source, before its first batch.
 
     The codec's weight norm, where it has one, is applied to them; the averaged copy starts equal; codebooks that have
@@ -160,7 +160,7 @@ def begin_from(source: Source, model: CodecExperiment, settings: dict[str, Any])
     try:
         fill(model.codec, tensors, f"--init {source.name}")
     except ValueError as error:
-        flags = _flags(source.codec, model.codec, differences)
+        flags = _flags(source.codec, differences)
         other = any(name == "quantizer" for name, *_ in differences)
         anew = "; --init_parts [encoder,decoder] lets the quantizer start untrained" if other else ""
         advice = f". {listed}{anew}; to fit it: {flags}" if differences else ""
@@ -188,7 +188,7 @@ def _mark_started(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> None
             tensors.pop(name, None)
 
 
-def _take_discriminators(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
+def _take_discriminators(source: InitSource, model: CodecExperiment, settings: dict[str, Any]) -> str:
     """Fill the discriminators if the source has some that fit; returns a remark on them."""
     if not model.discriminators:
         return "there are no discriminators"
@@ -200,7 +200,7 @@ def _take_discriminators(source: Source, model: CodecExperiment, settings: dict[
     return "discriminators: its own"
 
 
-def _why_not(source: Source, model: CodecExperiment, settings: dict[str, Any]) -> str:
+def _why_not(source: InitSource, model: CodecExperiment, settings: dict[str, Any]) -> str:
     """How a run's discriminators differ from those of a recipe; empty if they do not."""
     compared = [key for key in settings if key.startswith(DISCRIMINATORS)]
     if len(model.discriminators) > 1:
@@ -230,7 +230,7 @@ def _differences(theirs: Codec, ours: Codec, roles: Sequence[str]) -> list[tuple
     return differing
 
 
-def _flags(theirs: Codec, ours: Codec, differences: list[tuple[str, Any, Any]]) -> str:
+def _flags(theirs: Codec, differences: list[tuple[str, Any, Any]]) -> str:
     """The flags that build parts which fit the weights; a different part is given with all its arguments."""
     config = config_of(theirs)
     words = []

@@ -76,10 +76,15 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
     data.check((SPLITS[command],))
 
 
+def refuse_no_batches(steps: int, setting: str = "--trainer.max_steps") -> None:
+    """Refuse a training without a number of batches; ``setting`` names what should state it, for the message."""
+    if steps < 1:
+        raise RecipeError(f"{setting} should say how many batches to train, at least 1")
+
+
 def _check_training(config: Namespace) -> None:
     start, steps = config.model.quantizer_start, config.trainer.max_steps
-    if steps < 1:
-        raise RecipeError("--trainer.max_steps should say how many batches to train, at least 1")
+    refuse_no_batches(steps)
     if start >= steps:
         raise RecipeError(
             f"quantizer_start is {start} and max_steps {steps}: the quantizer would never join; give more batches, "

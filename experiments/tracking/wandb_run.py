@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.logger import DummyExperiment, rank_zero_experime
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.codecs.wording import named_line
 from codeclab.experiments.tracking.wandb_server import server_problem, wandb_mode
 
 PROJECT = "codeclab"
@@ -67,16 +68,12 @@ def start_run(folder: Path, described: Mapping[str, Any]) -> Any:
                 print(f"W&B: {run.url}", file=sys.stderr)
                 return run
             except wandb.Error as error:
-                problem = _first_line(error)
+                problem = named_line(error)
                 if alone:
                     wandb.teardown()  # it holds the id of the run that it could not begin
         print(f"note: W&B: {problem}; logging offline, for `wandb sync {folder}/wandb`", file=sys.stderr)
     settings.x_disable_stats = True
     return wandb.init(mode="offline", settings=settings, **arguments)
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 class RunWandb(WandbLogger):
@@ -123,7 +120,7 @@ class RunWandb(WandbLogger):
             yield
         except Exception as error:  # whatever W&B raises: no training may end for its log
             self._experiment = Ended()
-            print(f"note: W&B: {_first_line(error)}; nothing more is logged there", file=sys.stderr)
+            print(f"note: W&B: {named_line(error)}; nothing more is logged there", file=sys.stderr)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:

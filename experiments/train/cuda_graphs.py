@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.wording import named_line
 from codeclab.experiments.train.non_finite import LateFigures
 from codeclab.experiments.train.profiling import is_profiled
 from codeclab.experiments.train.rate_sampling import RateSampling
@@ -253,7 +254,7 @@ def _first(error: BaseException) -> str:
     """What went wrong first, in a line: an error in a recording makes its end fail, too."""
     while error.__context__ is not None:
         error = error.__context__
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}".rstrip(": ")
+    return named_line(error)
 
 
 @contextmanager

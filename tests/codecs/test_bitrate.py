@@ -2,7 +2,7 @@
 
 import torch
 
-from codeclab.codecs.bitrate import spent_bitrate
+from codeclab.codecs.bitrate import about_bitrate, same_bitrate, spent_bitrate
 from codeclab.codecs.codec import Codec
 
 
@@ -24,3 +24,9 @@ def test_levels_and_overlaps_of_encodec_48khz_are_counted() -> None:
 def test_of_a_codec_that_codes_audio_whole_it_is_the_nominal_rate() -> None:
     codec = Codec.from_recipe("encodec_24khz", scale="laptop")
     assert spent_bitrate(codec, 8) == codec.bitrate_of(8) == 6
+
+
+def test_a_comparison_sets_rates_side_by_side_that_are_not_the_same() -> None:
+    assert about_bitrate(7.75, 8)  # DAC's "8 kbps"
+    assert not same_bitrate(7.75, 8)
+    assert [about_bitrate(rate, 6) for rate in (5.69, 5.71, 6.29, 6.31)] == [False, True, True, False]

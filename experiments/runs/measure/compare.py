@@ -8,7 +8,8 @@ from codeclab.benchmarks.evaluate.adding import added
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS
 from codeclab.benchmarks.tables.row import ABSENT, RowResult
-from codeclab.benchmarks.tables.table import NEAR, Table
+from codeclab.benchmarks.tables.table import Table
+from codeclab.codecs.bitrate import about_bitrate, listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
@@ -66,11 +67,11 @@ def measure_at(
     """
     coder, offered = subject.coder, subject.coder.bitrates
     if isinstance(coder, Codec):
-        wanted = [own for own in offered if any(abs(own - rate) <= NEAR * rate for rate in rates)]
+        wanted = [own for own in offered if any(about_bitrate(own, rate) for rate in rates)]
     else:  # it is asked for the rate itself, and takes any where it names none
-        wanted = [rate for rate in rates if not offered or any(abs(rate - own) <= NEAR * rate for own in offered)]
+        wanted = [rate for rate in rates if not offered or any(about_bitrate(own, rate) for own in offered)]
     if not wanted:
-        raise RecipeError(f"it offers {', '.join(f'{own:.4g}' for own in offered)} kbps, none of those requested")
+        raise RecipeError(f"it offers {listed_rates(offered)} kbps, none of those requested")
 
     def evaluate_at(some: list[float]) -> Evaluation:
         title = f"{subject.name}, measuring"

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from codeclab.benchmarks.baselines import Baseline, evaluate_baseline, make_baseline
@@ -14,6 +13,7 @@ from codeclab.benchmarks.metrics.registry import refuse_unknown
 from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.codecs.bitrate import is_among
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.io.folder import identity
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.left_out import LeftOut
@@ -98,7 +98,7 @@ def evaluate_on(
     data.check((split,))
     clips = data.clips(split)
     if isinstance(subject, Codec):
-        target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        target = choose_device(device)
         evaluation = evaluate(subject, clips, bitrates, metrics, workers=workers, device=target, progress=title)
         evaluation.info["codec"] = identity(subject)
         evaluation.info["parameters"] = sum(parameter.numel() for parameter in subject.parameters())

@@ -56,7 +56,7 @@ def keep(evaluation: Evaluation, folder: Path) -> tuple[Evaluation, str]:
             known = one_of_each(stored.info["metrics"])
             named = {name: named_as(name, known) for name in evaluation.info["metrics"]}
             same = [said_of_same(name, there) for name, there in named.items() if there != name]
-            remark = "; ".join(["added to what was measured before", *[remark] * bool(remark), *same])
+            remark = "; ".join(filter(None, ["added to what was measured before", remark, *same]))
             evaluation = added(replace(stored, info={**stored.info, BASIS: evaluation.info.get(BASIS)}), evaluation)
         evaluation.save(folder)
         return evaluation, remark

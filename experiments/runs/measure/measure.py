@@ -8,6 +8,7 @@ from pandas import DataFrame
 from codeclab.benchmarks.evaluate.adding import BASIS
 from codeclab.benchmarks.evaluate.entropy import entropy_rates
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
+from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.choice import Coders, fitted_identity, language_model_folder
 from codeclab.codecs.io.folder import identity
@@ -60,7 +61,7 @@ def measure(subject: Subject, settings: MeasuringSettings) -> Evaluation:
     if isinstance(subject.coder, Codec):
         rates = pick_bitrates(subject.coder.bitrates, rates)
         if not rates:
-            offered = ", ".join(f"{rate:.4g}" for rate in subject.coder.bitrates)
+            offered = listed_rates(subject.coder.bitrates)
             raise RecipeError(f"the codec offers none of these bitrates; it offers {offered} kbps")
     evaluation = evaluate_on(data, subject.coder, rates, settings.metrics, split, settings.workers, settings.device)
     return identified(evaluation, subject, data, split)

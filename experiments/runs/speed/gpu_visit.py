@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from codeclab.benchmarks.evaluate.statistics import ALL
-from codeclab.benchmarks.speed.budget import Outcome, OutOfTimeError, Task, run_command, run_tasks
+from codeclab.benchmarks.speed.budget import OutOfTimeError, Task, TaskOutcome, run_command, run_tasks
 from codeclab.benchmarks.speed.machine import describe_machine
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.runs.folder import RunFolder
@@ -144,7 +144,7 @@ class Visit:
     tests: dict[str, int] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     compared: dict[str, Any] = field(default_factory=dict)
-    outcomes: Sequence[Outcome] = ()
+    outcomes: Sequence[TaskOutcome] = ()
 
     def __post_init__(self) -> None:
         self.machine = _machine()
@@ -178,7 +178,7 @@ class Visit:
         run_tasks(self.parts(), self.sizes.seconds, self.keep)
         return not any(outcome.failure for outcome in self.outcomes)
 
-    def keep(self, outcomes: Sequence[Outcome]) -> None:
+    def keep(self, outcomes: Sequence[TaskOutcome]) -> None:
         """Save the results so far."""
         self.outcomes = outcomes
         last = outcomes[-1]

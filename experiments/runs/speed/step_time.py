@@ -51,6 +51,18 @@ def time_batches(cli: CodecCLI, batches: int, apart_from: int | None = None) -> 
     return train_briefly(cli, batches, BatchTimer(apart_from))
 
 
+def most_memory(device: torch.device) -> float:
+    """The most memory that was used so far, GiB: of the GPU, else of the process."""
+    figures = memory_figures(device)
+    return figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
+
+
+def joining_after(cli: CodecCLI, batches: int) -> int | None:
+    """The batch at which the discriminators join, where it is none of the first ``batches``; else None."""
+    start = cli.model.schedule.adversarial_start
+    return start if cli.model.discriminators and start >= batches else None
+
+
 @dataclass(frozen=True)
 class StepTime:
     """The time of a training's batches.
@@ -102,12 +114,9 @@ def measure_built(cli: CodecCLI, batches: int, warm_up: int) -> StepTime:
     timed = warm_up + 2 * batches
     timer = time_batches(cli, timed, apart_from=warm_up + batches)
     device = cli.trainer.strategy.root_device
-    figures = memory_figures(device)
-    memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
     undisturbed = timer.seconds[warm_up : warm_up + batches]
-    start = cli.model.schedule.adversarial_start
-    joining_at = start if cli.model.discriminators and start >= timed else None
-    return StepTime(undisturbed, cli.datamodule.batch_size, memory, timer.shares(), device, joining_at)
+    shares, joining_at = timer.shares(), joining_after(cli, timed)
+    return StepTime(undisturbed, cli.datamodule.batch_size, most_memory(device), shares, device, joining_at)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -19,9 +19,8 @@ from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import quiet
-from codeclab.experiments.runs.speed.step_time import time_batches, train_briefly
+from codeclab.experiments.runs.speed.step_time import joining_after, most_memory, time_batches, train_briefly
 from codeclab.experiments.runs.speed.sweep_names import SWEEPS
-from codeclab.experiments.train.logs import memory_figures
 
 HEADER = (
     "| {name} | ms a batch | quartiles, ms | peak MB | GFLOP | GFLOP/s | of a product | GB | GB/s | of a copy |\n"
@@ -133,7 +132,7 @@ def _rates(codebooks: int, flags: Sequence[str]) -> list[str]:
     rates = f"[{rate}]"
     drawn = "bitrates" in (cli.config.model.rate_sampling or {}).get("init_args", {})
     words = ["--model.bitrates", rates, "--model.bitrate", str(rate)]
-    return [*words, *["--model.rate_sampling.bitrates", rates] * drawn]
+    return [*words, "--model.rate_sampling.bitrates", rates] if drawn else words
 
 
 def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -> Point:
@@ -141,12 +140,10 @@ def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -
     cli = build("fit", [*flags_of(name, value, flags), "--dry-run"])
     seconds = time_batches(cli, WARM_UP + batches).seconds[WARM_UP:]
     device = cli.trainer.strategy.root_device
-    figures = memory_figures(device)
-    memory = figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
+    memory = most_memory(device)
     arithmetic = train_briefly(cli, 2, _CountSecondBatch()).arithmetic
     limits = measure_limits(device)
     wall = spread(seconds)
-    start = cli.model.schedule.adversarial_start
     return Point(
         value=value,
         **{key: wall[key] for key in ("median", "q25", "q75")},
@@ -155,7 +152,7 @@ def measure_point(name: str, value: float, flags: Sequence[str], batches: int) -
         bytes=arithmetic.bytes,
         product=limits.flop,
         copy=limits.bytes,
-        joining_at=start if cli.model.discriminators and start >= WARM_UP + batches else None,
+        joining_at=joining_after(cli, WARM_UP + batches),
     )
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from codeclab.benchmarks.evaluate.statistics import mean_interval, paired_difference, summarize
+from codeclab.benchmarks.evaluate.statistics import mean_interval, summarize
 
 
 def test_interval_by_hand() -> None:
@@ -61,15 +61,3 @@ def test_what_was_never_measured_is_no_failure() -> None:
     assert list(summary.query("metric == 'pesq'")["bitrate_kbps"]) == [6.0]
     added.loc[added["bitrate_kbps"] == 3.0, "failures"] = "pesq: no speech"
     assert list(summarize(added).query("domain == 'all' and metric == 'pesq'")["failed"]) == [1, 0]
-
-
-def test_paired_difference_uses_only_files_that_both_scored() -> None:
-    first = pd.DataFrame({"name": ["a", "b", "c", "d"], "si_sdr": [5.0, 9.0, math.nan, 1.0]})
-    second = pd.DataFrame({"name": ["b", "a", "c"], "si_sdr": [7.0, 4.0, 2.0]})
-    difference = paired_difference(first, second, "si_sdr")
-    assert (difference.mean, difference.n) == (1.5, 2)  # a: 5 - 4, b: 9 - 7
-    assert difference.half_width == pytest.approx(12.7062 * math.sqrt(0.5) / math.sqrt(2), abs=1e-3)
-    with pytest.raises(ValueError, match="is listed twice"):
-        paired_difference(per_file(), second, "si_sdr")
-    with pytest.raises(ValueError, match="share no clip"):
-        paired_difference(first, second.assign(name="z").iloc[:1], "si_sdr")

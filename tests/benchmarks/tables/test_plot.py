@@ -62,6 +62,14 @@ def test_nothing_measured_is_said(figures) -> None:
     assert figures[0].texts[0].get_text() == "nothing was measured"
 
 
+def test_where_every_row_of_a_full_size_table_failed_the_papers_figures_stand_alone(figures) -> None:
+    stated = [Figures(published={"si_sdr": 5.0}, bitrate=6.0)]
+    rows = [RowResult.named("a", error="out of memory", figures=stated), RowResult.named("b", error="out of memory")]
+    plot(Table("t", "s", ["si_sdr"], rows, ranked=True))
+    (panel,) = figures[0].axes
+    assert [line.get_xydata().tolist() for line in panel.lines] == [[[6.0, 5.0]]]
+
+
 def test_published_figures_are_hollow_beside_ranked_curves_and_in_a_papers_figure(make_summary, figures) -> None:
     stated = [Figures({"si_sdr": 9.0}, 6.0), Figures({"si_sdr": "about 8"}, 1.5)]
     one = replace(row(make_summary, "a", 6.0, 1.5), spec=RowSpec("a", figures=stated))

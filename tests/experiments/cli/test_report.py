@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from codeclab.experiments.cli import report
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen import read_sources
 from codeclab.experiments.runs.measure.evaluate import data_of
+from codeclab.experiments.runs.measure.stamp import Stamp
 
 SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
 VERSIONS = r'<script type="application/json">(.*?)</script>'
@@ -120,6 +122,38 @@ def test_a_run_is_one_row_by_whatever_path_it_is_given(runs: Path) -> None:
     assert [row.name for row in beside.table.rows] == ["Deep, odd", "Theirs"]
     with pytest.raises(RecipeError, match="no run and no table is given; a report takes one or more, such as runs/"):
         read_sources([])
+
+
+def test_a_row_of_several_seeds_has_the_first_run_that_exists_and_each_run_the_tables_own_figures(runs: Path) -> None:
+    evaluation = Evaluation.load(runs / "two" / "tables" / "mine-deep-odd")
+    origins = [Origin(runs / name, runs / name / "tables" / "of-both") for name in ("gone", "one", "two")]
+    for origin in origins[1:]:
+        evaluation.save(origin.evaluation)
+        evaluation.save(origin.run / "evaluation")
+    row = RowResult.named("Both", evaluation.summary, seeds=3, origins=origins)
+    write_table(Table("T", "", ["si_snr"], [row]), runs / "both")
+    sources = read_sources([runs / "both", runs / "one", runs / "two"])
+    assert [(source.row, source.figures) for source in sources.row_sources] == [
+        ("Both", runs / "one" / "tables" / "of-both"),
+        ("two", runs / "two" / "tables" / "of-both"),
+    ]
+
+
+def test_a_runs_figures_are_those_of_the_table_for_which_it_was_measured_last(runs: Path) -> None:
+    tables = runs / "one" / "tables"
+    before, last, unfinished = (tables / name for name in ("mine-plain", "a-last", "z-unfinished"))
+    stamp = Stamp("of", ["si_snr"], [6.0], None, 24000, [])
+    for folder in (last, unfinished):
+        Evaluation.load(before).save(folder)
+    for age, folder in enumerate((unfinished, last, before)):
+        os.utime(folder / "evaluation.json", (1e9 - age, 1e9 - age))
+    for folder in (last, before):  # of the older one last, as in a copy
+        stamp.write(folder)
+    (source,) = read_sources([runs / "one"]).row_sources
+    assert source.figures == last
+    Stamp.remove(last)  # it is measured again
+    (source,) = read_sources([runs / "one"]).row_sources
+    assert source.figures == before
 
 
 def test_every_test_clip_is_played_as_the_original_and_at_each_bitrate(

@@ -11,7 +11,7 @@ import yaml
 from safetensors.torch import load_file
 
 from codeclab.experiments.cli import main
-from codeclab.experiments.cli.table import make_parser, slots_for
+from codeclab.experiments.cli.table import make_parser, read_slots
 from codeclab.experiments.config import scales
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.cores import usable_cores
@@ -222,7 +222,7 @@ def test_rows_side_by_side_are_those_of_one_after_another(
 )
 def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        slots_for(make_parser().parse_args(["demo", *words.split()]), 1)
+        read_slots(make_parser().parse_args(["demo", *words.split()]), 1)
 
 
 def test_a_job_that_gets_a_stop_signal_starts_no_other_row(table: list[str], tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_what_the_system_says_of_a_file_is_not_kept(tree: Path, monkeypatch: pyt
     cut_mp3(tree / "train" / "c.mp3")
     real = headers.read_header
 
-    def refused(path: Path) -> formats.Header:
+    def refused(path: Path) -> formats.AudioHeader:
         if path.name == "c.mp3":
             raise OSError("Input/output error")
         return real(path)

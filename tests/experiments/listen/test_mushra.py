@@ -30,7 +30,7 @@ from codeclab.experiments.cli.mushra import run
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.listen.sources import read_sources
 from codeclab.experiments.listen.stimuli import Stimuli
-from codeclab.experiments.listen.systems import read_subjects
+from codeclab.experiments.listen.systems import read_systems
 from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
@@ -80,14 +80,14 @@ def test_other_peoples_codecs_are_played_under_their_names(tmp_path: Path) -> No
     text = "sample_rate, codebook_sizes, bitrates = 800, [256], [6.4]\n"
     text += "def encode(audio):\n    return ((audio + 1) * 127.5).round().long()\n"
     (tmp_path / "mine.py").write_text(text + "def decode(codes):\n    return codes / 127.5 - 1\n")
-    (subject,), _ = read_subjects([str(tmp_path / "mine.py")], [], None)
-    assert (subject.name, subject.rates) == ("mine", {6.4: 6.4})
+    (system,), _ = read_systems([str(tmp_path / "mine.py")], [], None)
+    assert (system.name, system.rates) == ("mine", {6.4: 6.4})
     clip = Clip("a", "speech", torch.rand(1, 800) - 0.5, 800)
-    ((index, kbps, audio),) = subject.decoded([clip], torch.device("cpu"))
+    ((index, kbps, audio),) = system.decoded([clip], torch.device("cpu"))
     assert (index, kbps) == (0, 6.4)
     assert float((audio - clip.audio).abs().max()) <= 1 / 255 + 1e-6
     with pytest.raises(RecipeError, match="the hub does not give it"):
-        read_subjects([f"transformers:{tmp_path / 'nothing'}"], [], None)
+        read_systems([f"transformers:{tmp_path / 'nothing'}"], [], None)
 
 
 def test_without_the_low_anchor_and_from_one_as_the_papers_differ(runs: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from codeclab.experiments.cli import main
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.listen.choose_clips import split_of_sources
-from codeclab.experiments.listen.sources import Source
+from codeclab.experiments.listen.sources import RowSource
 from codeclab.experiments.runs.corpus_record import list_corpus, write_record
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.measure.evaluate import data_of
@@ -150,12 +150,12 @@ def test_a_file_is_test_only_where_it_was_so_to_every_run(workspace: Path) -> No
 
 
 def test_a_listening_test_plays_test_clips_of_what_was_trained_on(workspace: Path) -> None:
-    source = Source("mine", RunFolder(Path("runs/mine")), workspace / "none")
+    source = RowSource("mine", RunFolder(Path("runs/mine")), workspace / "none")
     (workspace / "linked").symlink_to("audio")
     assert split_of_sources([source], None) == "test"
     assert split_of_sources([source], "linked") == "test"
     assert split_of_sources([source], "recordings") == "all"
-    alone = Source("box", RunFolder(workspace / "codec"), workspace / "none")
+    alone = RowSource("box", RunFolder(workspace / "codec"), workspace / "none")
     assert split_of_sources([alone], "audio") == "all"
     assert split_of_sources([alone, source], "audio/speech") == "test"
 
