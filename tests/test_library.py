@@ -230,3 +230,85 @@ def test_a_table_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         codeclab.table(tmp_path / "mine.yaml", rows=["Large"])
     with pytest.raises(RecipeError, match="jobs and seeds should be 1 or more"):
         codeclab.table(tmp_path / "mine.yaml", jobs=0)
+
+
+OWN_PARTS = """
+import codeclab
+
+
+class LibraryVQ(codeclab.ResidualVQ):
+    pass
+
+
+@codeclab.metric("Error of the library's test", higher_is_better=False)
+def library_error(reference, estimate, sample_rate):
+    return float((reference - estimate).abs().max())
+"""
+
+ANOTHER_USER = """
+import gc, sys
+from pathlib import Path
+
+import codeclab
+
+INIT = {"init": "runs/own", "init_parts": ["encoder", "decoder"]}
+Path("theirs.yaml").write_text(
+    "title: T\\nmetrics: [si_sdr]\\nsample_rate: 24000\\nrows:\\n  - {name: Theirs, codec: runs/own}"
+)
+
+
+def evaluate(**allowed):
+    codeclab.evaluate("runs/own", metrics=["si_sdr"], clips=1, seconds=0.5, device="cpu", **allowed)
+
+
+def table(**allowed):
+    made = codeclab.table("theirs.yaml", scale="laptop", data__max_test_clips=1, **allowed)
+    if made.table.rows[0].error:
+        raise ValueError(made.table.rows[0].error)
+
+
+def train(**allowed):
+    codeclab.train("encodec_24khz", run="mine", scale="laptop", **TINY, **INIT, **allowed)
+
+
+for verb in (evaluate, table, train):
+    try:
+        verb()
+    except ValueError as error:
+        print(verb.__name__, "brings code that has not been run here" in str(error))
+    verb(run_code=True)
+    del sys.modules["own_parts_of_library"]
+    gc.collect()
+
+own = ["own_parts_of_library.py"]
+codeclab.evaluate("runs/own", metrics=["library_error"], clips=1, seconds=0.5, device="cpu", imports=own)
+print(Path("known").exists())
+table(imports=own)
+print(Path("known").exists())
+"""
+
+
+def test_code_of_ones_own_and_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In processes of their own: the parser would hold the class, which must be unknown to the second user."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.chdir(tmp_path)
+    Path("own_parts_of_library.py").write_text(OWN_PARTS)
+    settings = TINY | {"trainer__max_steps": 1}
+    start = f"import codeclab\nTINY = {settings}\n"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "first user"))
+    assert (
+        run_python(
+            f"{start}run = codeclab.train('encodec_24khz', run='own', scale='laptop', "
+            "imports=['own_parts_of_library.py'], model__quantizer='LibraryVQ', **TINY)\n"
+            "print(type(run.codec.quantizer).__name__, [file.name for file in (run.folder / 'imports').iterdir()])"
+        )
+        == "LibraryVQ ['own_parts_of_library.py']"
+    )
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "known"))
+    assert run_python(start + ANOTHER_USER).split("\n") == [
+        "evaluate True",
+        "table True",
+        "train True",
+        "False",
+        "True",
+    ]

@@ -13,7 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from codeclab.codecs.io.workers import end_workers
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.flags import Request, at_present, read_request
-from codeclab.experiments.config.own_code import bring
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.config.recipes import link_parts
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.data.readers import ReaderDiedError
@@ -259,8 +259,7 @@ def build_resolved(config: dict[str, Any]) -> CodecCLI:
         RunFolderError: the run's folder holds another experiment.
     """
     import_parts()
-    for file in config.get("import") or []:
-        bring(file)
+    import_files(config.get("import") or [])
     made_for = config.get("made_for") or {}
     request = Request(settings=copy.deepcopy(config), recipe=made_for.get("recipe") or "run")
     return CodecCLI("fit", request)
