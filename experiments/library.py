@@ -10,7 +10,7 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.baselines import Baseline
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
-from codeclab.benchmarks.metrics.registry import metrics_named
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
@@ -26,8 +26,6 @@ from codeclab.experiments.runs.measure.settings import MeasuringSettings
 from codeclab.experiments.runs.measure.subjects import Subject, read_subject
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
-
-DEFAULT_METRICS = ("mel_distance", "stft_distance", "si_sdr", "bitrate_efficiency", "codebook_usage")
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def evaluate(
         codec: a ``Codec``, what ``codeclab evaluate`` takes by name or path, or a baseline such as ``Opus()``.
         data: a folder of audio, a manifest, ``recordings`` or ``synthetic``; None is what a run was trained on, or the
             synthetic corpus.
-        metrics: names of metrics, from ``codeclab.METRICS``.
+        metrics: names of metrics, from ``codeclab.METRICS``; of the default ones, ViSQOL takes the most time.
         bitrates: bitrates, kbps; a number n stands for n of those offered, from lowest to highest; None for all.
         split: ``test``, ``valid``, ``train`` or ``all``; None is ``test``, or ``all`` of a baseline, and of a codec by
             its path that was not trained on ``data``.

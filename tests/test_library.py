@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 
 import codeclab
 from codeclab.codecs.io.parts import concrete_subclasses
+from codeclab.experiments.cli.evaluate import run as run_evaluate
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots
 from codeclab.experiments.config.words import Words, read_words, typed_words
@@ -312,3 +313,19 @@ def test_code_of_ones_own_and_of_others(tmp_path: Path, monkeypatch: pytest.Monk
         "False",
         "True",
     ]
+
+
+def test_the_library_measures_by_default_what_the_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+
+    def stop(subject: Any, settings: Any) -> None:
+        measured.append(list(settings.metrics))
+        raise ValueError("enough")
+
+    for module in ("codeclab.experiments.library", "codeclab.experiments.cli.evaluate"):
+        monkeypatch.setattr(f"{module}.measure", stop)
+    with pytest.raises(ValueError, match="enough"):
+        codeclab.evaluate("box")
+    assert run_evaluate("evaluate", ["box"]) == 2
+    assert measured[0] == measured[1]
+    assert measured[0][0] == "visqol_audio"

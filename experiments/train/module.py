@@ -9,6 +9,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from codeclab.benchmarks.metrics.registry import QUICK_METRICS
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.discriminators.adversarial import AdversarialLoss, HingeLoss
@@ -148,7 +149,7 @@ class CodecExperiment(lightning.LightningModule):
         self.seed = seed
         self.bitrate = self.codec.bitrates[-1] if bitrate is None else bitrate
         self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
-        self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
+        self.validation_metrics = validation_metrics or list(QUICK_METRICS)
         plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
         n_ensembles = 1
         if ensemble_per_bandwidth and isinstance(self.rate_sampling, PerBatchBandwidth):
