@@ -10,11 +10,12 @@ from pandas import DataFrame
 
 from codeclab.benchmarks.baselines import Baseline
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
-from codeclab.benchmarks.metrics.registry import metrics_named
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, metrics_named
 from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.own_code import bring_files, code_let, import_files
 from codeclab.experiments.config.words import Flag, typed_words
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
@@ -26,8 +27,6 @@ from codeclab.experiments.runs.measure.settings import MeasuringSettings
 from codeclab.experiments.runs.measure.subjects import Subject, read_subject
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.train.module import CodecExperiment
-
-DEFAULT_METRICS = ("mel_distance", "stft_distance", "si_sdr", "bitrate_efficiency", "codebook_usage")
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ def train(
     scale: str | None = None,
     runs: str | Path = "runs",
     imports: Sequence[str | Path] = (),
+    run_code: bool = False,
     **flags: Flag,
 ) -> TrainedRun:
     """Train a codec, or continue the run: what ``codeclab fit`` does.
@@ -77,6 +77,8 @@ def train(
         scale: sizes, batch and steps: ``laptop``, ``mini``, ``lab``, ``paper``; None is the recipe's own.
         runs: folder of runs.
         imports: python files with parts of your own, which the run remembers.
+        run_code: whether the Python files of runs that are read (``imports/``) may be executed, although this user has
+            never imported them. They come with the run: look at them first.
         flags: settings by the names that ``codeclab fit`` has for them, ``__`` for a dot
             (``model__quantizer__codebook_dim=8``), or as they are (``**{"model.quantizer": "FSQ"}``). A part is its
             name or its class.
@@ -87,8 +89,9 @@ def train(
     """
     named = {"config": recipe, "runs": runs, "data.folder": data, "name": run, "scale": scale}
     words = typed_words({name: str(value) for name, value in named.items() if value is not None} | {"import": imports})
-    cli = build_typed("fit", words.joined(typed_words(flags)))
-    cli.execute()
+    with code_let(run_code):
+        cli = build_typed("fit", words.joined(typed_words(flags)))
+        cli.execute()
     return TrainedRun(cli.folder.path, cli.model, cli.folder.steps)
 
 
@@ -105,6 +108,8 @@ def evaluate(
     sample_rate: int | None = None,
     workers: int = 0,
     device: str | None = None,
+    imports: Sequence[str | Path] = (),
+    run_code: bool = False,
 ) -> Evaluation:
     """Measure a codec or a baseline: what ``codeclab evaluate`` does, without writing it.
 
@@ -115,7 +120,7 @@ def evaluate(
         codec: a ``Codec``, what ``codeclab evaluate`` takes by name or path, or a baseline such as ``Opus()``.
         data: a folder of audio, a manifest, ``recordings`` or ``synthetic``; None is what a run was trained on, or the
             synthetic corpus.
-        metrics: names of metrics, from ``codeclab.METRICS``.
+        metrics: names of metrics, from ``codeclab.METRICS``; of the default ones, ViSQOL takes the most time.
         bitrates: bitrates, kbps; a number n stands for n of those offered, from lowest to highest; None for all.
         split: ``test``, ``valid``, ``train`` or ``all``; None is ``test``, or ``all`` of a baseline, and of a codec by
             its path that was not trained on ``data``.
@@ -125,14 +130,19 @@ def evaluate(
         sample_rate: sampling rate of the originals, Hz; None is the codec's, or 48 kHz for a baseline that takes any.
         workers: number of processes for ViSQOL; 0 computes it here.
         device: device that a codec runs on; None takes a GPU where there is one.
+        imports: python files with parts or metrics of your own.
+        run_code: whether the Python files of runs that are read (``imports/``) may be executed, although this user has
+            never imported them. They come with the run: look at them first.
 
     Raises:
         ValueError: an unknown codec or metric, one whose package is missing, a bitrate not offered, or no clips.
     """
+    import_files([str(file) for file in imports])
     metrics = one_of_each(metrics)
     metrics_named(metrics)
     if isinstance(codec, str | Path):
-        subject = read_subject(str(codec), device)
+        with code_let(run_code):
+            subject = read_subject(str(codec), device)
     else:
         subject = Subject("codec" if isinstance(codec, Codec) else codec.name, codec)
     own = subject.coder.bitrates
@@ -160,6 +170,8 @@ def table(
     jobs: int = 1,
     workers: int = 0,
     output: str | Path | None = None,
+    imports: Sequence[str | Path] = (),
+    run_code: bool = False,
     **flags: Flag,
 ) -> MadeTable:
     """Train every row of a table that is not trained yet, and measure all: what ``codeclab table`` does.
@@ -178,6 +190,9 @@ def table(
         jobs: number of rows made at a time, on the CPU, each in a process of its own; 1 makes them here, in turn.
         workers: number of processes for ViSQOL, of each row.
         output: folder that the table is written to; None names a folder of runs after the table and its scale.
+        imports: python files with parts or metrics of your own, for every row.
+        run_code: whether the Python files of runs that are read (``imports/``) may be executed, although this user has
+            never imported them. They come with the run: look at them first.
         flags: settings of every row, as for ``train``.
 
     Raises:
@@ -186,6 +201,8 @@ def table(
     """
     if min(jobs, 1 if seeds is None else seeds) < 1:
         raise RecipeError(f"jobs and seeds should be 1 or more; they are {jobs} and {seeds}")
+    words = typed_words({"import": imports}).joined(typed_words(flags))
+    bring_files(words.imports)  # for rows that are not trained, and for metrics
     spec = read_table(str(name))
     slots = [None] * jobs if jobs > 1 else []
     request = TableRequest.of(
@@ -195,8 +212,9 @@ def table(
         seeds=seeds,
         fit_lm=fit_lm,
         runs=str(runs),
-        extra=typed_words(flags),
+        extra=words,
     ).on(slots, workers)
-    drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, Notes())
-    launcher = launcher_here(Path(runs), slots)
-    return make_table(request, drafts, slots, launcher, None if output is None else Path(output))
+    with code_let(run_code):
+        drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, Notes())
+        launcher = launcher_here(Path(runs), slots)
+        return make_table(request, drafts, slots, launcher, None if output is None else Path(output))

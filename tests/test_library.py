@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 
 import codeclab
 from codeclab.codecs.io.parts import concrete_subclasses
+from codeclab.experiments.cli.evaluate import run as run_evaluate
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.parts import all_slots
 from codeclab.experiments.config.words import Words, read_words, typed_words
@@ -230,3 +231,101 @@ def test_a_table_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         codeclab.table(tmp_path / "mine.yaml", rows=["Large"])
     with pytest.raises(RecipeError, match="jobs and seeds should be 1 or more"):
         codeclab.table(tmp_path / "mine.yaml", jobs=0)
+
+
+OWN_PARTS = """
+import codeclab
+
+
+class LibraryVQ(codeclab.ResidualVQ):
+    pass
+
+
+@codeclab.metric("Error of the library's test", higher_is_better=False)
+def library_error(reference, estimate, sample_rate):
+    return float((reference - estimate).abs().max())
+"""
+
+ANOTHER_USER = """
+import gc, sys
+from pathlib import Path
+
+import codeclab
+
+INIT = {"init": "runs/own", "init_parts": ["encoder", "decoder"]}
+Path("theirs.yaml").write_text(
+    "title: T\\nmetrics: [si_sdr]\\nsample_rate: 24000\\nrows:\\n  - {name: Theirs, codec: runs/own}"
+)
+
+
+def evaluate(**allowed):
+    codeclab.evaluate("runs/own", metrics=["si_sdr"], clips=1, seconds=0.5, device="cpu", **allowed)
+
+
+def table(**allowed):
+    made = codeclab.table("theirs.yaml", scale="laptop", data__max_test_clips=1, **allowed)
+    if made.table.rows[0].error:
+        raise ValueError(made.table.rows[0].error)
+
+
+def train(**allowed):
+    codeclab.train("encodec_24khz", run="mine", scale="laptop", **TINY, **INIT, **allowed)
+
+
+for verb in (evaluate, table, train):
+    try:
+        verb()
+    except ValueError as error:
+        print(verb.__name__, "brings code that has not been run here" in str(error))
+    verb(run_code=True)
+    del sys.modules["own_parts_of_library"]
+    gc.collect()
+
+own = ["own_parts_of_library.py"]
+codeclab.evaluate("runs/own", metrics=["library_error"], clips=1, seconds=0.5, device="cpu", imports=own)
+print(Path("known").exists())
+table(imports=own)
+print(Path("known").exists())
+"""
+
+
+def test_code_of_ones_own_and_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In processes of their own: the parser would hold the class, which must be unknown to the second user."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.chdir(tmp_path)
+    Path("own_parts_of_library.py").write_text(OWN_PARTS)
+    settings = TINY | {"trainer__max_steps": 1}
+    start = f"import codeclab\nTINY = {settings}\n"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "first user"))
+    assert (
+        run_python(
+            f"{start}run = codeclab.train('encodec_24khz', run='own', scale='laptop', "
+            "imports=['own_parts_of_library.py'], model__quantizer='LibraryVQ', **TINY)\n"
+            "print(type(run.codec.quantizer).__name__, [file.name for file in (run.folder / 'imports').iterdir()])"
+        )
+        == "LibraryVQ ['own_parts_of_library.py']"
+    )
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "known"))
+    assert run_python(start + ANOTHER_USER).split("\n") == [
+        "evaluate True",
+        "table True",
+        "train True",
+        "False",
+        "True",
+    ]
+
+
+def test_the_library_measures_by_default_what_the_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+
+    def stop(subject: Any, settings: Any) -> None:
+        measured.append(list(settings.metrics))
+        raise ValueError("enough")
+
+    for module in ("codeclab.experiments.library", "codeclab.experiments.cli.evaluate"):
+        monkeypatch.setattr(f"{module}.measure", stop)
+    with pytest.raises(ValueError, match="enough"):
+        codeclab.evaluate("box")
+    assert run_evaluate("evaluate", ["box"]) == 2
+    assert measured[0] == measured[1]
+    assert measured[0][0] == "visqol_audio"

@@ -120,7 +120,7 @@ def provenance(metrics: Sequence[Metric], workers: int, packages: Sequence[str] 
         workers: processes that computed ViSQOL.
         packages: packages whose versions matter besides those of the metrics.
     """
-    named = ("torch", "torchaudio", "numpy", "auraloss", "visqol-python", *packages)
+    named = ("torch", "torchaudio", "numpy", "visqol-python", *packages)
     return {
         "metrics": [metric.name for metric in metrics],
         "visqol_mapping": {metric.name: metric.mapping for metric in metrics if metric.mapping},

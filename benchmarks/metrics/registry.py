@@ -151,7 +151,11 @@ it is given, ``scripts/get_samples.py`` has brought to the original's loudness: 
 OWN = frozenset(METRICS)
 """Names of the package's metrics."""
 
-DEFAULT_METRICS = ("visqol_audio", "si_snr", "mel_distance", "stft_distance", "bitrate_efficiency", "codebook_usage")
+DEFAULT_METRICS = ("visqol_audio", "mel_distance", "stft_distance", "si_snr", "bitrate_efficiency", "codebook_usage")
+"""Metrics by which a finished codec is evaluated, unless others are requested."""
+
+QUICK_METRICS = ("mel_distance", "stft_distance", "si_snr")
+"""Metrics of a validation, a comparison or a table, unless others are requested: they take little time."""
 
 
 def refuse_unknown(names: Sequence[str]) -> None:

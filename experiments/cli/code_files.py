@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import import_files
+from codeclab.experiments.config.own_code import code_is_let, import_files, import_from
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
 from codeclab.experiments.runs.load_codec import load_codec
@@ -29,6 +30,17 @@ def print_results(command: str, results: list[CodingResult], spent: float) -> No
     totals = CodingTotals.of(results)
     speed = f"{totals.seconds / spent:.1f} times real time"
     print(f"{counted(totals.files, 'file')}, {duration(totals.seconds)}, {totals.kbps:.3g} kbps, {speed}")
+
+
+def import_parts_of(codec: str, imports: Sequence[str], run_code: bool) -> None:
+    """Import the Python files that were named, and those of the codec's run if they may be executed unasked.
+
+    Raises:
+        RecipeError: one cannot be imported.
+    """
+    import_files(imports)
+    if run_code:
+        import_from(codec, run_code)
 
 
 def run(command: str, argv: list[str]) -> int:
@@ -54,7 +66,7 @@ def run(command: str, argv: list[str]) -> int:
         jobs = min(options.jobs or usable_cores(), len(pairs))
         began, results = time.perf_counter(), []
         with progress_bar(command, len(pairs), len(pairs) > 1, "file") as step:
-            prepare = partial(import_files, options.imports)
+            prepare = partial(import_parts_of, options.codec, options.imports, code_is_let())
             prepare()
             for result in code_files(load_codec(options.codec), settings, pairs, jobs, prepare):
                 results.append(result)

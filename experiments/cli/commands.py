@@ -1,7 +1,8 @@
 """The command line: ``codeclab COMMAND …``; each command's module is imported only when it is used."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from inspect import signature
 
@@ -73,15 +74,17 @@ def explain(command: str, words: list[str]) -> None:
     parser.parse_args(words)
 
 
-def let_run(command: str, words: list[str]) -> list[str]:
-    """Import the Python files of the runs named in a command; returns the command's words."""
+@contextmanager
+def let_run(command: str, words: list[str]) -> Iterator[None]:
+    """Import the Python files of the runs named in a command, and let those of every run that it reads be executed."""
     own_code = import_module("codeclab.experiments.config.own_code")
-    try:
-        for word in words:
-            own_code.import_from(word.rpartition("=")[2], run_code=True)
-    except own_code.RecipeError as error:
-        raise SystemExit(failed(command, error)) from None
-    return words
+    with own_code.code_let():
+        try:
+            for word in words:
+                own_code.import_from(word.rpartition("=")[2])
+        except own_code.RecipeError as error:
+            raise SystemExit(failed(command, error)) from None
+        yield
 
 
 def print_completion(words: list[str]) -> int:
@@ -122,10 +125,10 @@ def main(argv: list[str] | None = None) -> None:
                 leave_cores()
                 import_module("codeclab.experiments.runs.process").quiet()
                 import_module("codeclab.codecs.memory").keep_freed_memory()
-            if RUN_CODE in rest:
-                rest = let_run(command, [word for word in rest if word != RUN_CODE])
             run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
-            raise SystemExit(run(command, rest))
+            given = [word for word in rest if word != RUN_CODE]
+            with let_run(command, given) if RUN_CODE in rest else nullcontext():
+                raise SystemExit(run(command, given))
     except Stopped as stopped:
         if not stopped.reported:
             then = AFTER_STOP.get(command, "begins again")

@@ -6,11 +6,12 @@ from codeclab.benchmarks.baselines.columns import token_columns
 from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.benchmarks.baselines.tokens import TokenCodec
 from codeclab.benchmarks.evaluate.entropy import entropy_text
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS
 from codeclab.benchmarks.tables.render import evaluation_text
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.wording import counted
 from codeclab.experiments.cli.failure import failed
-from codeclab.experiments.cli.options.evaluate import DEFAULT_METRICS, make_parser
+from codeclab.experiments.cli.options.evaluate import make_parser
 from codeclab.experiments.cli.options.shared import measuring_settings
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_files

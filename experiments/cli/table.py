@@ -10,6 +10,7 @@ from codeclab.benchmarks.tables.render import print_table
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.table import make_parser
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.own_code import bring_files
 from codeclab.experiments.config.words import read_words
 from codeclab.experiments.runner.make_table import Launcher, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
@@ -42,6 +43,7 @@ def run(command: str, argv: list[str]) -> int:
     began = time.monotonic()
     try:
         words = read_words(extra)
+        bring_files(words.imports)  # for rows that are not trained, and for metrics
         spec = read_table(options.name)
         chosen = choose_rows(spec, options.rows)
         request = TableRequest.of(

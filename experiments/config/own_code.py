@@ -4,8 +4,9 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from codeclab.codecs.io.missing import located
@@ -15,6 +16,8 @@ from codeclab.experiments.config.moved import moved
 
 FOLDER = "imports"
 """Folder of a run that holds the files of its parts."""
+
+_let: ContextVar[bool] = ContextVar("_let", default=False)
 
 
 def import_file(path: str) -> None:
@@ -79,6 +82,33 @@ def bring(file: str) -> None:
                 listed.write(f"{digest}\n")
 
 
+def bring_files(paths: Sequence[str]) -> None:
+    """Import files that the user names, and record them, as ``bring`` does."""
+    for path in paths:
+        bring(path)
+
+
+@contextmanager
+def code_let(run_code: bool = True) -> Iterator[None]:
+    """Let the Python files of every run that is read in the block be executed, if they may be.
+
+    A process that is started in the block has to be told: it enters a block with ``code_is_let()`` of the first one.
+
+    Args:
+        run_code: whether they may be, although this user has never imported them; False changes nothing.
+    """
+    token = _let.set(run_code or _let.get())
+    try:
+        yield
+    finally:
+        _let.reset(token)
+
+
+def code_is_let() -> bool:
+    """Whether this is inside of a block in which the files of every run may be executed."""
+    return _let.get()
+
+
 def files_of(path: Path | str) -> list[Path]:
     """The Python files of a run, or of the codec in it; empty if there are none, or it is not a folder."""
     folder = located(path)
@@ -91,7 +121,7 @@ def import_from(path: Path | str, run_code: bool = False) -> bool:
 
     Args:
         path: the run's folder, or its codec's.
-        run_code: whether they may be executed although this user has never imported them.
+        run_code: whether they may be executed although this user has never imported them; as in ``code_let``.
 
     Returns:
         whether there are any files.
@@ -104,7 +134,7 @@ def import_from(path: Path | str, run_code: bool = False) -> bool:
         loaded = getattr(sys.modules.get(file.stem), "__file__", None)
         if loaded is not None and Path(loaded).is_file() and _digest(Path(loaded)) == _digest(file):
             continue
-        if not (run_code or _digest(file) in _known()):
+        if not (run_code or code_is_let() or _digest(file) in _known()):
             raise RecipeError(
                 f"{path} brings code that has not been run here before: {file}. Read it first; then allow it by "
                 "--run-code (run_code=True in Python), or --import your own copy"

@@ -125,7 +125,7 @@ class LanguageModelCLI(RunCLI):
         minutes = self.config.checkpoint_minutes
         checkpoint = LanguageModelCheckpoint(self.folder, every, steps, minutes, self.codec, counts)
         # The checkpoint last, because it may end the training.
-        kwargs |= {"callbacks": [RunProgress(self.folder), checkpoint]}
+        kwargs |= {"callbacks": self.with_own_callbacks([RunProgress(self.folder)], [checkpoint])}
         trainer = self.make_trainer(steps, val_check_interval=every, default_root_dir=str(self.folder.path), **kwargs)
         if self.model.start == "codec":
             start_from_codec(self.model.model, self.codec, counts, self.model.seed)
@@ -133,7 +133,7 @@ class LanguageModelCLI(RunCLI):
         self.start = self.folder.steps
         due = self.folder.validation_due
         name = f"language_model_{self.recipe.name}"
-        trainer.loggers = make_loggers(self.folder, self.settings, self.start, name, validates=due)
+        self.add_loggers(trainer, make_loggers(self.folder, self.settings, self.start, name, validates=due))
         return trainer
 
     def execute(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.benchmarks.evaluate.columns import COLUMNS
-from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.metrics.registry import METRICS, QUICK_METRICS
 from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.benchmarks.tables.table import FIGURES
@@ -36,7 +36,7 @@ def read_table(name: str) -> TableSpec:
     unknown = set(content) - KEYS
     if unknown:
         raise RecipeError(f"{path}: a table has no {', '.join(sorted(unknown))}; it may have {', '.join(sorted(KEYS))}")
-    metrics = one_of_each(content.get("metrics", ["mel_distance", "stft_distance", "si_snr"]) or [])
+    metrics = one_of_each(content.get("metrics", QUICK_METRICS) or [])
     columns = content.get("columns") or []
     margin = {named_as(name, metrics): value for name, value in (content.get("margin") or {}).items()}
     _known(path, "metric", metrics, METRICS)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:  # imports torch, which is to come after the process listens t
     from codeclab.experiments.runner.job import Outcome
 
 
-def work(job: bytes, wait: bool, visible: str | None = None, runner: int | None = None) -> "Outcome":
+def work(
+    job: bytes, wait: bool, visible: str | None = None, runner: int | None = None, run_code: bool = False
+) -> "Outcome":
     """Make one job; any signal, however often it comes, stops it after its batch.
 
     Args:
@@ -23,6 +25,7 @@ def work(job: bytes, wait: bool, visible: str | None = None, runner: int | None 
         wait: whether to wait for another runner that is making it.
         visible: CUDA_VISIBLE_DEVICES, which submitit's local executor has hidden; on a cluster it is left alone.
         runner: process on this machine with which this one ends.
+        run_code: whether the Python files of runs may be executed, as the command allows it.
     """
     # Lightning would expect Slurm to have started a process for each device.
     for variable in [name for name in os.environ if name.startswith("SLURM_")]:
@@ -40,13 +43,15 @@ def work(job: bytes, wait: bool, visible: str | None = None, runner: int | None 
             end_with_parent(signal.SIGKILL)
             threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
         from codeclab.codecs.memory import keep_freed_memory
+        from codeclab.experiments.config.own_code import code_let
         from codeclab.experiments.runner.perform import perform
         from codeclab.experiments.runs.process import quiet, silence_corpora
 
         quiet()
         silence_corpora()
         keep_freed_memory()
-        return perform(pickle.loads(job), wait=wait)
+        with code_let(run_code):
+            return perform(pickle.loads(job), wait=wait)
 
 
 def _end_with(runner: int) -> None:

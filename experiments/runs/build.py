@@ -13,7 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from codeclab.codecs.io.workers import end_workers
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.flags import Request, at_present, read_request
-from codeclab.experiments.config.own_code import bring
+from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.config.recipes import link_parts
 from codeclab.experiments.config.words import Words, read_words
 from codeclab.experiments.data.readers import ReaderDiedError
@@ -133,13 +133,13 @@ class CodecCLI(RunCLI):
         logs = TrainingLogs()
         progress = RunProgress(self.folder, logs if self.config.losses == "all" else None)
         left_out = CountLeftOut(self.folder.path.name, self.folder.path if fits else None)
-        own = self.config_init["trainer"].callbacks or []
-        # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
-        callbacks = [logs, Validation(), progress, left_out, *(own if isinstance(own, list) else [own])]
+        after: list[lightning.Callback] = []
         if fits:
-            callbacks.append(SaveSamples(self.folder, every=every, steps=steps))
+            after.append(SaveSamples(self.folder, every=every, steps=steps))
             # Last, because it may end the training: by then the others have done what a batch or a validation is due.
-            callbacks.append(RunCheckpoint(self.folder, every, steps, self.config.checkpoint_minutes))
+            after.append(RunCheckpoint(self.folder, every, steps, self.config.checkpoint_minutes))
+        # In this order: what is logged of a batch stands in metrics.csv before the checkpoint that continues after it.
+        callbacks = self.with_own_callbacks([logs, Validation(), progress, left_out], after)
         kwargs |= {"callbacks": callbacks, "val_check_interval": every, "default_root_dir": str(self.folder.path)}
         trainer = self.make_trainer(steps, **kwargs)
         if self.command == "fit":
@@ -183,8 +183,7 @@ class CodecCLI(RunCLI):
         request = self.request
         due = self.folder.validation_due
         loggers = make_loggers(self.folder, self.settings, self.start, request.recipe, request.scale, due)
-        # Those of --trainer.logger first: a WandbLogger among them would write into a W&B run that has begun before it.
-        trainer.loggers = [*trainer.loggers, *loggers]
+        self.add_loggers(trainer, loggers)
 
     def execute(self) -> None:
         """Run the command.
@@ -260,8 +259,7 @@ def build_resolved(config: dict[str, Any]) -> CodecCLI:
         RunFolderError: the run's folder holds another experiment.
     """
     import_parts()
-    for file in config.get("import") or []:
-        bring(file)
+    import_files(config.get("import") or [])
     made_for = config.get("made_for") or {}
     request = Request(settings=copy.deepcopy(config), recipe=made_for.get("recipe") or "run")
     return CodecCLI("fit", request)

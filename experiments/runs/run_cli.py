@@ -1,13 +1,14 @@
 """LightningCLI around a run's folder: what commands that train have in common."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import lightning
 import torch
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from codeclab.codecs.wording import counted
@@ -112,6 +113,21 @@ class RunCLI(LightningCLI):
             kwargs["strategy"] = "ddp_find_unused_parameters_true"
         self._check_devices()
         return super().instantiate_trainer(plugins=[AtomicCheckpointIO(), *cluster_plugins()], **kwargs)
+
+    def with_own_callbacks(
+        self, before: Sequence[lightning.Callback], after: Sequence[lightning.Callback] = ()
+    ) -> list[lightning.Callback]:
+        """The run's callbacks, in their order, around those of ``--trainer.callbacks``."""
+        own = self.config_init["trainer"].callbacks or []
+        return [*before, *(own if isinstance(own, list) else [own]), *after]
+
+    def add_loggers(self, trainer: lightning.Trainer, loggers: Sequence[Logger]) -> None:
+        """Give a trainer the run's loggers.
+
+        Those of ``--trainer.logger`` stay first: a ``WandbLogger`` among them would write into a W&B run that has begun
+        before it.
+        """
+        trainer.loggers = [*trainer.loggers, *loggers]
 
     def _check_devices(self) -> None:
         """Refuse devices that the accelerator takes for none; the message says what it takes."""

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -9,13 +10,13 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from codeclab.benchmarks.metrics.registry import QUICK_METRICS
 from codeclab.codecs.base import Decoder, Encoder
 from codeclab.codecs.codec import Codec
 from codeclab.discriminators.adversarial import AdversarialLoss, HingeLoss
 from codeclab.discriminators.base import Discriminator
 from codeclab.discriminators.ensemble import Ensemble, ensembles
 from codeclab.discriminators.feature_matching import FeatureLoss, FeatureMatchingLoss
-from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.train.arguments import check_arguments
 from codeclab.experiments.train.average import move_average
 from codeclab.experiments.train.balancer import Balancer
@@ -25,6 +26,7 @@ from codeclab.experiments.train.compile import compile_networks, retained_buffer
 from codeclab.experiments.train.cuda_graphs import CudaGraphs, StepGraphs, refuse_graphs
 from codeclab.experiments.train.logs import TrainingLogs
 from codeclab.experiments.train.losses.base import ReconstructionLoss
+from codeclab.experiments.train.measured_clips import measured_clips
 from codeclab.experiments.train.non_finite import finite_figures
 from codeclab.experiments.train.orders import Discriminators, standing_still
 from codeclab.experiments.train.player import Player
@@ -148,7 +150,7 @@ class CodecExperiment(lightning.LightningModule):
         self.seed = seed
         self.bitrate = self.codec.bitrates[-1] if bitrate is None else bitrate
         self.main_codebooks = self.codec.n_codebooks_for(self.bitrate)
-        self.validation_metrics = validation_metrics or ["mel_distance", "stft_distance", "si_snr"]
+        self.validation_metrics = validation_metrics or list(QUICK_METRICS)
         plays = bool(discriminators) and (weights.adversarial > 0 or weights.feature > 0)
         n_ensembles = 1
         if ensemble_per_bandwidth and isinstance(self.rate_sampling, PerBatchBandwidth):
@@ -372,11 +374,15 @@ class CodecExperiment(lightning.LightningModule):
 
         None if the rate is not learnt, or the split has no clips.
         """
-        codec, data = self.deployed_codec, getattr(self.trainer, "datamodule", None)
-        if not codec.quantizer.learns_rate or not isinstance(data, AudioData) or not getattr(data.corpus, split):
+        codec = self.deployed_codec
+        if not codec.quantizer.learns_rate:
+            return None
+        clips = measured_clips(self.trainer, split, codec.channels)
+        first = next(clips, None)
+        if first is None:
             return None
         with torch.autocast(device_type=self.device.type, enabled=False):
-            return codec.measure_rate(clip.audio[None].to(self.device) for clip in data.clips(split))
+            return codec.measure_rate(clip.to(self.device) for clip in chain([first], clips))
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -2,10 +2,9 @@
 
 import argparse
 
+from codeclab.benchmarks.metrics.registry import QUICK_METRICS
 from codeclab.experiments.cli.options.shared import add_measuring, add_split
 from codeclab.experiments.config.part_names import baseline_names
-
-METRICS = ["mel_distance", "stft_distance", "si_snr"]
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -24,7 +23,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the first run's data)")
     add_split(parser, "which split (default: test; all if none of them was trained on the folder)")
-    parser.add_argument("--metrics", nargs="+", metavar="NAME", default=METRICS, help=f"default: {' '.join(METRICS)}")
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="NAME", default=QUICK_METRICS, help=f"default: {' '.join(QUICK_METRICS)}"
+    )
     parser.add_argument(
         "--sample-rate",
         type=int,

@@ -2,11 +2,9 @@
 
 import argparse
 
-from codeclab.benchmarks.metrics.registry import METRICS
+from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, METRICS
 from codeclab.experiments.cli.options.shared import add_measuring, add_split, run_name
 from codeclab.experiments.config.part_names import baseline_names
-
-DEFAULT_METRICS = ["visqol_audio", "mel_distance", "stft_distance", "si_snr", "bitrate_efficiency", "codebook_usage"]
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -111,6 +111,7 @@ def test_saved_and_loaded_it_is_the_same(fake_codec, make_clip, tmp_path) -> Non
     info = json.loads((tmp_path / "new" / "folder" / "evaluation.json").read_text())
     assert info["visqol_mapping"] == {"visqol_audio": "svr"}
     assert info["versions"]["visqol-python"]
+    assert "auraloss" not in info["versions"]  # no metric computes with it
     (tmp_path / "new" / "folder" / "per_file.csv").unlink()
     with pytest.raises(ValueError, match="per_file.csv missing"):
         Evaluation.load(tmp_path / "new" / "folder")

@@ -1,8 +1,10 @@
 """``codeclab speed train --sweep``: each value in a process of its own, beside the machine's limits, and a plot."""
 
+import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +12,9 @@ from codeclab.discriminators.mpd import MultiPeriodDiscriminator
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.experiments.cli.speed import run
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.own_code import code_is_let, code_let
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.speed import request
+from codeclab.experiments.runs.speed import request, sweep
 from codeclab.experiments.runs.speed.sweep import HEADER, Point, flags_of, measure_point
 from codeclab.experiments.runs.speed.sweep_names import SWEEPS, UNITS
 from codeclab.experiments.runs.speed.sweep_plot import plot_sweep
@@ -105,6 +108,25 @@ def test_discriminators_that_join_later_are_said_and_values_are_in_order(monkeyp
     assert run("speed", ["train", "--config", "dac_44khz", "--sweep", "seconds", "--values", "2", "0.5", "2"]) == 0
     assert measured_values == [0.5, 2]
     assert "discriminators join at batch 375: they have no part in this" in capsys.readouterr().out
+
+
+def test_a_points_process_may_run_what_the_command_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    out = json.dumps(asdict(point(1)))
+    monkeypatch.setattr(
+        sweep.subprocess,
+        "run",
+        lambda words, **_: started.append(words) or SimpleNamespace(returncode=0, stdout=out),
+    )
+    sweep.sweep("batch", [1], ["--config", "runs/theirs"], 1, None)
+    with code_let():
+        sweep.sweep("batch", [1], ["--config", "runs/theirs"], 1, None)
+    assert ["--run-code" in words for words in started] == [False, True]
+    let: list[bool] = []
+    monkeypatch.setattr(sweep, "measure_point", lambda *_: let.append(code_is_let()) or point(1))
+    for words in started:
+        sweep.main(words[words.index("codeclab.experiments.runs.speed.sweep") + 1 :])
+    assert let == [False, True]
 
 
 def test_both_kinds_of_plot() -> None:

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from codeclab.codecs.codec import Codec
@@ -136,6 +138,43 @@ def test_code_from_elsewhere_runs_only_when_it_is_let(
         main([*EVALUATE, "--workers", "0", "--run-code"])
     assert end.value.code == 0
     assert not (tmp_path / "another user").exists()  # let once, it is not remembered
+
+
+@pytest.fixture
+def elsewhere(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
+) -> Callable[..., tuple[int, str]]:
+    """``elsewhere(words...)``: status and errors of a command of a user who knows nothing of the run it reads."""
+    shutil.copytree(run_folder, tmp_path / "runs" / "own")
+    environment = {**os.environ, "WANDB_MODE": "disabled", "XDG_DATA_HOME": str(tmp_path / "another user")}
+
+    def run(*words: str) -> tuple[int, str]:
+        program = [sys.executable, "-m", "codeclab.experiments", *words]
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, env=environment)
+        return done.returncode, done.stderr
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def test_processes_that_code_files_may_run_it_too(elsewhere: Callable[..., tuple[int, str]]) -> None:
+    for name in ("a", "b"):
+        Path("in").mkdir(exist_ok=True)
+        soundfile.write(f"in/{name}.wav", 0.1 * np.random.default_rng(0).standard_normal(4800), 24000)
+    status, said = elsewhere("reconstruct", "in", "out", "--codec", "runs/own", "--jobs", "2", "--run-code")
+    assert status == 0, said
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.wav", "b.wav"]
+
+
+def test_processes_of_a_table_may_run_it_too(elsewhere: Callable[..., tuple[int, str]]) -> None:
+    rows = [{"name": "Theirs", "codec": "runs/own"}]
+    content = {"title": "T", "metrics": ["si_snr"], "sample_rate": 24000, "bitrates": [24], "rows": rows}
+    Path("mine.yaml").write_text(yaml.safe_dump(content))
+    words = ["table", "mine.yaml", "--jobs", "2", "--data.max_test_clips", "1", "--data.clip_seconds", "0.5"]
+    status, said = elsewhere(*words, "--run-code")
+    assert status == 0, said
+    assert list(Path("runs/.jobs").iterdir())
+    assert not Path("another user").exists()
 
 
 def test_the_runs_config_brings_it_again(run_folder: Path, workspace: Path) -> None:

@@ -317,3 +317,14 @@ def test_the_papers_recipe_says_what_section_3_3_says():
     assert (data["seconds"], data["batch_size"], settings["trainer"]["max_steps"]) == (5.0, 64, 300 * 2000)
     assert OptimizerSettings(**model["optimizer"]).betas == [0.5, 0.9]
     assert LanguageModelExperiment(frame_rate=75.0, n_codebooks=1).model.context == 262  # 3.5 s at 75 Hz
+
+
+def test_callbacks_and_loggers_of_ones_own_are_added_to_the_runs(folder):
+    own = ["--trainer.callbacks", "LearningRateMonitor", "--trainer.logger", "CSVLogger"]
+    assert fit(folder, 2, "run", *own, "--trainer.logger.save_dir", str(folder / "logs")) == 0
+    (theirs,) = (folder / "logs").rglob("metrics.csv")
+    logged = theirs.read_text().splitlines()
+    assert "lr-Adam" in logged[0]
+    ours = (folder / "run" / "metrics.csv").read_text().splitlines()
+    assert "valid/bits" in ours[0].split(",")
+    assert RunFolder(folder / "run").steps == 2

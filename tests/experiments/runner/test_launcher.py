@@ -18,6 +18,7 @@ import yaml
 
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.cli import main
+from codeclab.experiments.config.own_code import code_let
 from codeclab.experiments.runner import launcher, perform
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.launcher import LocalLauncher, Submitted
@@ -50,8 +51,8 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list:
         def update_parameters(self, **parameters: object) -> None:
             self.parameters = parameters
 
-        def submit(self, work: object, pickled: bytes, wait: bool, visible: str | None, runner: int) -> "Executor":
-            assert (work, runner) == (launcher.work, os.getpid())
+        def submit(self, work: object, pickled: bytes, wait: bool, visible: str | None, *others: object) -> "Executor":
+            assert (work, others) == (launcher.work, (os.getpid(), False))
             self.environment, self.job, self.visible = dict(os.environ), pickle.loads(pickled), visible
             self.thread = threading.Thread(target=self.make)
             self.thread.start()
@@ -267,6 +268,9 @@ def test_a_row_on_two_devices_is_a_process_of_its_own(
     assert yaml.safe_load(settings.read_text()) == config
     assert "SLURM_" not in (tmp_path / "environment").read_text()
     assert capsys.readouterr().err == "Two: training, 1 batch\nfirst\nthe reason\n"
+    with code_let(), pytest.raises(RuntimeError, match="status 3"):
+        perform.train(row)
+    assert (tmp_path / "words").read_text().endswith(f"{settings} --run-code\n")
 
 
 def test_a_signal_while_a_rows_own_process_starts_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

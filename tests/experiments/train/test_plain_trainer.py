@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning
@@ -20,9 +21,11 @@ from codeclab.experiments.runs.samples import SaveSamples
 from codeclab.experiments.train.balancer import Balancer
 from codeclab.experiments.train.losses.mel import MultiScaleMelLoss
 from codeclab.experiments.train.losses.waveform import WaveformL1
+from codeclab.experiments.train.measured_clips import measured_clips
 from codeclab.experiments.train.module import CodecExperiment
 from codeclab.experiments.train.rate_sampling import PerBatchBandwidth
 from codeclab.experiments.train.settings import LossWeights, OptimizerSettings
+from codeclab.quantizers.gumbel_softmax import GumbelSoftmax
 from codeclab.quantizers.residual_vq import ResidualVQ
 
 RATE = 8000
@@ -158,6 +161,41 @@ def test_an_ordinary_loader_of_tensors_trains_and_validates(
     assert fitted.global_step == 3
     assert all(not torch.equal(before[name], value) for name, value in model.codec.named_parameters())
     assert {"valid/mel_distance", "valid/si_snr@lowest"} <= fitted.callback_metrics.keys()
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_an_ordinary_loader_measures_a_learnt_rate(
+    validated: bool, trainer: Callable[..., lightning.Trainer], tmp_path: Path
+) -> None:
+    audio = 0.1 * torch.randn(6, 1, 2400, generator=torch.Generator().manual_seed(0))
+    train, valid = (DataLoader(part, batch_size=2) for part in (audio[:4], audio[2:]))  # type: ignore[arg-type]
+    quantizer = GumbelSoftmax(8, 2, 16, target_bitrate=0.5, frame_rate=RATE / 16)
+    quantizer.prior_logits.data.normal_(generator=torch.Generator().manual_seed(0))
+    options: dict[str, Any] = {"limit_val_batches": int(validated), "val_check_interval": 2}
+    options |= {"num_sanity_val_steps": 0, "check_val_every_n_epoch": None, "plugins": [AtomicCheckpointIO()]}
+    model = experiment(quantizer=quantizer, rate_sampling=None, bitrates=None)
+    nominal = model.codec.bitrates
+    fitted = trainer(2, RunCheckpoint(tmp_path), **options)
+    fitted.fit(model, train, valid)
+    codec = Codec.from_pretrained(tmp_path)
+    assert codec.bitrates != nominal
+    measured = audio[2:4] if validated else audio[:4]
+    assert codec.bitrates == [pytest.approx(codec.measure_rate(clip[None] for clip in measured))]
+    assert ("valid/bitrate" in fitted.callback_metrics) == validated
+
+
+def test_what_is_measured_of_a_loader(caplog: pytest.LogCaptureFixture) -> None:
+    batches = [{"audio": torch.ones(2, 1, 6), "length": torch.tensor([6, 4])}, torch.ones(1, 1, 5)]
+    two: Any = SimpleNamespace(world_size=1, val_dataloaders=[batches, batches], num_val_batches=[float("inf"), 1])
+    assert [clip.shape for clip in measured_clips(two, "valid", 1)] == [(1, 1, n) for n in (6, 4, 5, 6, 4)]
+    none: Any = SimpleNamespace(world_size=1, test_dataloaders=None, num_test_batches=[])
+    assert list(measured_clips(none, "test", 1)) == []
+    several: Any = SimpleNamespace(world_size=2, val_dataloaders=batches, num_val_batches=[1])
+    for _ in range(2):
+        assert list(measured_clips(several, "valid", 1)) == []
+    assert [record.message for record in caplog.records] == [
+        "a learnt rate is not measured on several devices without AudioData: train it on one"
+    ]
 
 
 @pytest.mark.parametrize(
