@@ -15,7 +15,7 @@ from codeclab.benchmarks.metrics.synonyms import one_of_each
 from codeclab.codecs.bitrate import listed_rates
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import bring_files, code_let, import_files
+from codeclab.experiments.config.own_code import bring_files, code_allowed, import_files
 from codeclab.experiments.config.words import Flag, typed_words
 from codeclab.experiments.runner.make_table import MadeTable, choose_rows, draft_rows, launcher_here, make_table
 from codeclab.experiments.runner.read import read_table
@@ -89,7 +89,7 @@ def train(
     """
     named = {"config": recipe, "runs": runs, "data.folder": data, "name": run, "scale": scale}
     words = typed_words({name: str(value) for name, value in named.items() if value is not None} | {"import": imports})
-    with code_let(run_code):
+    with code_allowed(run_code):
         cli = build_typed("fit", words.joined(typed_words(flags)))
         cli.execute()
     return TrainedRun(cli.folder.path, cli.model, cli.folder.steps)
@@ -141,7 +141,7 @@ def evaluate(
     metrics = one_of_each(metrics)
     metrics_named(metrics)
     if isinstance(codec, str | Path):
-        with code_let(run_code):
+        with code_allowed(run_code):
             subject = read_subject(str(codec), device)
     else:
         subject = Subject("codec" if isinstance(codec, Codec) else codec.name, codec)
@@ -214,7 +214,7 @@ def table(
         runs=str(runs),
         extra=words,
     ).on(slots, workers)
-    with code_let(run_code):
+    with code_allowed(run_code):
         drafts = draft_rows(request, choose_rows(spec, None if rows is None else list(rows)), slots, Notes())
         launcher = launcher_here(Path(runs), slots)
         return make_table(request, drafts, slots, launcher, None if output is None else Path(output))

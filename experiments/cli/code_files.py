@@ -13,7 +13,7 @@ from codeclab.codecs.wording import counted, duration
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.code_files import make_parser
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import code_is_let, import_files, import_from
+from codeclab.experiments.config.own_code import code_is_allowed, import_files, import_from
 from codeclab.experiments.data.cores import usable_cores
 from codeclab.experiments.data.formats import EXTENSIONS
 from codeclab.experiments.runs.load_codec import load_codec
@@ -66,7 +66,7 @@ def run(command: str, argv: list[str]) -> int:
         jobs = min(options.jobs or usable_cores(), len(pairs))
         began, results = time.perf_counter(), []
         with progress_bar(command, len(pairs), len(pairs) > 1, "file") as step:
-            prepare = partial(import_parts_of, options.codec, options.imports, code_is_let())
+            prepare = partial(import_parts_of, options.codec, options.imports, code_is_allowed())
             prepare()
             for result in code_files(load_codec(options.codec), settings, pairs, jobs, prepare):
                 results.append(result)

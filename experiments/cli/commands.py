@@ -75,10 +75,10 @@ def explain(command: str, words: list[str]) -> None:
 
 
 @contextmanager
-def let_run(command: str, words: list[str]) -> Iterator[None]:
-    """Import the Python files of the runs named in a command, and let those of every run that it reads be executed."""
+def allow_code_of(command: str, words: list[str]) -> Iterator[None]:
+    """Import the Python files of the runs named in a command, and allow those of every run that it reads."""
     own_code = import_module("codeclab.experiments.config.own_code")
-    with own_code.code_let():
+    with own_code.code_allowed():
         try:
             for word in words:
                 own_code.import_from(word.rpartition("=")[2])
@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
                 import_module("codeclab.codecs.memory").keep_freed_memory()
             run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
             given = [word for word in rest if word != RUN_CODE]
-            with let_run(command, given) if RUN_CODE in rest else nullcontext():
+            with allow_code_of(command, given) if RUN_CODE in rest else nullcontext():
                 raise SystemExit(run(command, given))
     except Stopped as stopped:
         if not stopped.reported:

@@ -17,7 +17,7 @@ from codeclab.experiments.config.moved import moved
 FOLDER = "imports"
 """Folder of a run that holds the files of its parts."""
 
-_let: ContextVar[bool] = ContextVar("_let", default=False)
+_allowed: ContextVar[bool] = ContextVar("_allowed", default=False)
 
 
 def import_file(path: str) -> None:
@@ -89,24 +89,24 @@ def bring_files(paths: Sequence[str]) -> None:
 
 
 @contextmanager
-def code_let(run_code: bool = True) -> Iterator[None]:
-    """Let the Python files of every run that is read in the block be executed, if they may be.
+def code_allowed(run_code: bool = True) -> Iterator[None]:
+    """Allow the Python files of every run that is read in the block to be executed.
 
-    A process that is started in the block has to be told: it enters a block with ``code_is_let()`` of the first one.
+    A process that is started in the block has to be told: it enters a block with ``code_is_allowed()`` of the first one.
 
     Args:
-        run_code: whether they may be, although this user has never imported them; False changes nothing.
+        run_code: whether they are allowed although this user has never imported them; False changes nothing.
     """
-    token = _let.set(run_code or _let.get())
+    token = _allowed.set(run_code or _allowed.get())
     try:
         yield
     finally:
-        _let.reset(token)
+        _allowed.reset(token)
 
 
-def code_is_let() -> bool:
+def code_is_allowed() -> bool:
     """Whether this is inside of a block in which the files of every run may be executed."""
-    return _let.get()
+    return _allowed.get()
 
 
 def files_of(path: Path | str) -> list[Path]:
@@ -121,7 +121,7 @@ def import_from(path: Path | str, run_code: bool = False) -> bool:
 
     Args:
         path: the run's folder, or its codec's.
-        run_code: whether they may be executed although this user has never imported them; as in ``code_let``.
+        run_code: whether they may be executed although this user has never imported them; as in ``code_allowed``.
 
     Returns:
         whether there are any files.
@@ -134,7 +134,7 @@ def import_from(path: Path | str, run_code: bool = False) -> bool:
         loaded = getattr(sys.modules.get(file.stem), "__file__", None)
         if loaded is not None and Path(loaded).is_file() and _digest(Path(loaded)) == _digest(file):
             continue
-        if not (run_code or code_is_let() or _digest(file) in _known()):
+        if not (run_code or code_is_allowed() or _digest(file) in _known()):
             raise RecipeError(
                 f"{path} brings code that has not been run here before: {file}. Read it first; then allow it by "
                 "--run-code (run_code=True in Python), or --import your own copy"

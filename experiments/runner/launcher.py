@@ -23,7 +23,7 @@ import submitit
 from submitit.helpers import environment_variables
 
 from codeclab.codecs.wording import counted
-from codeclab.experiments.config.own_code import code_is_let
+from codeclab.experiments.config.own_code import code_is_allowed
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.slots import hold_to, threads_each
 from codeclab.experiments.runner.worker import work
@@ -173,7 +173,7 @@ class LocalLauncher(Launcher):
         try:
             # The job goes as bytes: reading it imports torch, which ``work`` does once the devices are set.
             with environment_variables(**environment.maps[0]):
-                handle = executor.submit(work, pickle.dumps(job), wait, visible, os.getpid(), code_is_let())
+                handle = executor.submit(work, pickle.dumps(job), wait, visible, os.getpid(), code_is_allowed())
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for slot in taken:

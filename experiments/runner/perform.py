@@ -24,7 +24,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.folder import identity
 from codeclab.codecs.wording import counted, named_line
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import code_is_let, import_files
+from codeclab.experiments.config.own_code import code_is_allowed, import_files
 from codeclab.experiments.runner.baseline_rows import measure_untrained, plan_measurement
 from codeclab.experiments.runner.fit_language_model import fit_language_model, has_language_model
 from codeclab.experiments.runner.job import Job, Outcome
@@ -110,7 +110,7 @@ def _train_in_process(job: Job) -> None:
     settings = Path(job.runs) / SETTINGS / f"{job.name}.yaml"
     write_atomically(settings, yaml.safe_dump(job.config, sort_keys=False))
     command = [sys.executable, "-m", "codeclab.experiments", "fit", "--config", str(settings)]
-    command += ["--run-code"] * code_is_let()
+    command += ["--run-code"] * code_is_allowed()
     # Inside a job of Slurm, Lightning would expect srun to have started a process for each device.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     last = ""

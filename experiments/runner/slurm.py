@@ -16,7 +16,7 @@ from submitit.helpers import environment_variables
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import first_line
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import code_is_let
+from codeclab.experiments.config.own_code import code_is_allowed
 from codeclab.experiments.runner.job import Job
 from codeclab.experiments.runner.launcher import Launcher, Submitted
 from codeclab.experiments.runner.worker import work
@@ -83,7 +83,7 @@ class SlurmLauncher(Launcher):
         gpus = {"gpus_per_node": job.devices} if job.devices > 1 else {}
         with environment_variables(SUBMITIT_LOG_LEVEL="CRITICAL"):
             executor = self._executor({"name": job.name, **gpus})
-            submitted = Submitted(executor.submit(work, pickle.dumps(job), False, run_code=code_is_let()))
+            submitted = Submitted(executor.submit(work, pickle.dumps(job), False, run_code=code_is_allowed()))
         write_atomically(number, json.dumps({"job": submitted.handle.job_id}))
         print(f"{job.title}: submitted as job {submitted.handle.job_id}; its log: {submitted.log}", file=sys.stderr)
         return submitted

@@ -43,14 +43,14 @@ def work(
             end_with_parent(signal.SIGKILL)
             threading.Thread(target=_end_with, args=(runner,), daemon=True).start()
         from codeclab.codecs.memory import keep_freed_memory
-        from codeclab.experiments.config.own_code import code_let
+        from codeclab.experiments.config.own_code import code_allowed
         from codeclab.experiments.runner.perform import perform
         from codeclab.experiments.runs.process import quiet, silence_corpora
 
         quiet()
         silence_corpora()
         keep_freed_memory()
-        with code_let(run_code):
+        with code_allowed(run_code):
             return perform(pickle.loads(job), wait=wait)
 
 

@@ -17,7 +17,7 @@ from codeclab.benchmarks.speed.machine import measure_limits
 from codeclab.benchmarks.speed.timed import spread
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import code_is_let, code_let
+from codeclab.experiments.config.own_code import code_is_allowed, code_allowed
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.process import quiet
 from codeclab.experiments.runs.speed.step_time import joining_after, most_memory, time_batches, train_briefly
@@ -173,7 +173,7 @@ def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int
     points = []
     for value in values:
         own_flags = ["--name", name, "--value", f"{value:g}", "--batches", str(batches), "--threads", str(threads or 0)]
-        own_flags += ["--run-code"] * code_is_let()
+        own_flags += ["--run-code"] * code_is_allowed()
         words = [sys.executable, "-m", "codeclab.experiments.runs.speed.sweep", *own_flags, *flags]
         run = subprocess.run(words, capture_output=True, text=True)
         if run.returncode:
@@ -197,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
-        with code_let(options.run_code):
+        with code_allowed(options.run_code):
             point = measure_point(options.name, options.value, flags, options.batches)
     except ValueError as error:
         sys.exit(str(error).replace("\n", " "))

@@ -12,7 +12,7 @@ from codeclab.discriminators.mpd import MultiPeriodDiscriminator
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.experiments.cli.speed import run
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import code_is_let, code_let
+from codeclab.experiments.config.own_code import code_is_allowed, code_allowed
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.speed import request, sweep
 from codeclab.experiments.runs.speed.sweep import HEADER, Point, flags_of, measure_point
@@ -119,11 +119,11 @@ def test_a_points_process_may_run_what_the_command_may(monkeypatch: pytest.Monke
         lambda words, **_: started.append(words) or SimpleNamespace(returncode=0, stdout=out),
     )
     sweep.sweep("batch", [1], ["--config", "runs/theirs"], 1, None)
-    with code_let():
+    with code_allowed():
         sweep.sweep("batch", [1], ["--config", "runs/theirs"], 1, None)
     assert ["--run-code" in words for words in started] == [False, True]
     let: list[bool] = []
-    monkeypatch.setattr(sweep, "measure_point", lambda *_: let.append(code_is_let()) or point(1))
+    monkeypatch.setattr(sweep, "measure_point", lambda *_: let.append(code_is_allowed()) or point(1))
     for words in started:
         sweep.main(words[words.index("codeclab.experiments.runs.speed.sweep") + 1 :])
     assert let == [False, True]

@@ -18,7 +18,7 @@ import yaml
 
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.cli import main
-from codeclab.experiments.config.own_code import code_let
+from codeclab.experiments.config.own_code import code_allowed
 from codeclab.experiments.runner import launcher, perform
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.launcher import LocalLauncher, Submitted
@@ -268,7 +268,7 @@ def test_a_row_on_two_devices_is_a_process_of_its_own(
     assert yaml.safe_load(settings.read_text()) == config
     assert "SLURM_" not in (tmp_path / "environment").read_text()
     assert capsys.readouterr().err == "Two: training, 1 batch\nfirst\nthe reason\n"
-    with code_let(), pytest.raises(RuntimeError, match="status 3"):
+    with code_allowed(), pytest.raises(RuntimeError, match="status 3"):
         perform.train(row)
     assert (tmp_path / "words").read_text().endswith(f"{settings} --run-code\n")
 
