@@ -92,7 +92,7 @@ def bring_files(paths: Sequence[str]) -> None:
 def code_allowed(run_code: bool = True) -> Iterator[None]:
     """Allow the Python files of every run that is read in the block to be executed.
 
-    A process that is started in the block has to be told: it enters a block with ``code_is_allowed()`` of the first one.
+    A process that is started in the block has to be told: it enters a block with ``code_is_allowed()`` of this one.
 
     Args:
         run_code: whether they are allowed although this user has never imported them; False changes nothing.

@@ -12,7 +12,7 @@ from codeclab.discriminators.mpd import MultiPeriodDiscriminator
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.experiments.cli.speed import run
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import code_is_allowed, code_allowed
+from codeclab.experiments.config.own_code import code_allowed, code_is_allowed
 from codeclab.experiments.runs.build import build
 from codeclab.experiments.runs.speed import request, sweep
 from codeclab.experiments.runs.speed.sweep import HEADER, Point, flags_of, measure_point
