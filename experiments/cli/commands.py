@@ -10,6 +10,7 @@ from codeclab import __version__
 from codeclab.benchmarks.evaluate.console import speak_any_encoding
 from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.cli.failure import failed
+from codeclab.experiments.cli.options.shared import RUN_CODE
 from codeclab.experiments.data.cores import leave_cores
 from codeclab.experiments.runs.stopping import Stopped, listening
 
@@ -38,8 +39,6 @@ COMMANDS = {
     "recipes": ("list the recipes", "codeclab.experiments.cli.listing"),
     "tables": ("list the tables", "codeclab.experiments.cli.listing"),
 }
-
-RUN_CODE = "--run-code"
 
 LISTS = ("recipes", "tables")
 """Commands that do not need torch."""

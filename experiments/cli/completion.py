@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
+from codeclab.experiments.cli.options.shared import add_run_code
 from codeclab.experiments.config.files import RECIPES, SCALES, TABLES, names
 from codeclab.experiments.config.hints import choices_of, hints_of
 from codeclab.experiments.config.parts import LINKED, all_slots, arguments, subclasses
@@ -47,6 +48,7 @@ def training_parser(command: str) -> argparse.ArgumentParser:
     from shtab import Choice
 
     parser = argparse.ArgumentParser(add_help=False)
+    add_run_code(parser)
     alone = ("-h", *(f"--{name}" for name in NO_SETTINGS))
     for flag, choices in flags_of(command).items():
         paths = [Choice("file")] if flag in (*FILES, "--config") else []

@@ -1,5 +1,6 @@
 """The help of ``codeclab fit``, ``validate`` and ``test``."""
 
+from codeclab.experiments.cli.options.shared import add_run_code
 from codeclab.experiments.config.part_names import part_names
 from codeclab.experiments.config.words import make_parser
 
@@ -18,8 +19,7 @@ Training:
 
 The same command continues the run where it stopped. Ctrl-C finishes the batch and saves it. last.ckpt is written before
 and after each validation, and every 15 minutes (--checkpoint_minutes M). --losses all shows every loss.
-`codeclab {command} --model.quantizer.help NAME` explains a part's arguments. Any command takes --run-code, which
-executes the Python files of a run from elsewhere; look at its imports/ first.
+`codeclab {command} --model.quantizer.help NAME` explains a part's arguments.
 """
 
 SUMMARIES = {
@@ -33,6 +33,7 @@ def help_text(command: str) -> str:
     """What ``codeclab fit --help`` prints."""
     lines = [f"  --{slot:<24} {', '.join(parts)}" for slot, parts in part_names().items()]
     parser = make_parser(command)
+    add_run_code(parser)
     parser.description = SUMMARIES[command]
     parser.epilog = SETTINGS.format(command=command, parts="\n".join(lines))
     return parser.format_help()

@@ -15,10 +15,25 @@ MOST_WORKERS = 8
 """Processes for ViSQOL beyond which coding and the other metrics are what takes the time."""
 
 
+RUN_CODE = "--run-code"
+"""Flag of every command; ``main`` takes it out of a command's words before these are parsed."""
+
+
 def add_imports(parser: argparse.ArgumentParser) -> None:
-    """Add ``--import``, which may be repeated."""
+    """Add ``--import``, which may be repeated, and ``--run-code``."""
     parser.add_argument(
         "--import", dest="imports", action="append", default=[], metavar="FILE.py", help="a Python file with your parts"
+    )
+    add_run_code(parser)
+
+
+def add_run_code(parser: argparse.ArgumentParser) -> None:
+    """Add ``--run-code`` to a command's help."""
+    parser.add_argument(
+        RUN_CODE,
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="run Python files of others' runs (read imports/ first)",
     )
 
 
@@ -31,7 +46,7 @@ def add_measuring(parser: argparse.ArgumentParser, seconds: str) -> None:
         type=int,
         default=min(usable_cores(), MOST_WORKERS),
         metavar="N",
-        help=f"processes for ViSQOL (default: one per core, at most {MOST_WORKERS})",
+        help=f"processes for ViSQOL (default: one a core, at most {MOST_WORKERS})",
     )
     parser.add_argument("--device", default=None, help="cpu or cuda (default: cuda if available)")
     # Under its name in `codeclab fit`.

@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_split
+from codeclab.experiments.cli.options.shared import add_run_code, add_split
 from codeclab.experiments.config.files import LANGUAGE_MODELS, SCALES, names
 
 
@@ -65,6 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         help="resources requested from Slurm, as in partition=gpu timeout_min=720 gpus_per_node=1 cpus_per_task=8",
     )
+    add_run_code(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the expected time and disk, and stop")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: RUNS/TABLE-SCALE)")
     return parser

@@ -66,6 +66,16 @@ def test_every_command_explains_itself(typed: Typed, command: str) -> None:
     assert max(map(len, out.splitlines())) <= 200
 
 
+READ_NO_RUN = {"agreement", "dashboard", "data", "recipes", "tables"}
+"""Commands that build no codec."""
+
+
+@pytest.mark.parametrize("command", [*sorted(COMMANDS.keys() - READ_NO_RUN)])
+def test_every_command_that_reads_a_run_has_the_flag_for_its_code(typed: Typed, command: str) -> None:
+    out = typed(command, *["prepare"] * (command == "mushra"), "--help")[1]
+    assert "--run-code run Python files of others' runs (read imports/ first)" in " ".join(out.split())
+
+
 def test_the_help_of_fit_lists_every_part(typed: Typed) -> None:
     import_parts()
     own = {

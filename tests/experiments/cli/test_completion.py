@@ -55,6 +55,8 @@ def offered(tmp_path_factory: pytest.TempPathFactory):
         (["fit", "--trainer.max_s"], ["--trainer.max_steps"]),
         (["fit", "--model.optimizer.l"], ["--model.optimizer.lr"]),
         (["table", "--see"], ["--seeds"]),
+        (["fit", "--run-"], ["--run-code"]),
+        (["encode", "--run-"], ["--run-code"]),
         (["tables", "en"], ["encodec_table1"]),
     ],
 )
