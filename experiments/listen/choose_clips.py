@@ -40,7 +40,7 @@ def available_clips(systems: Sequence[System], data: str | None, seconds: float,
     """All clips from which a test may choose.
 
     Args:
-        systems: what is compared.
+        systems: systems to compare.
         data: folder of audio; None is what the runs were measured on.
         seconds: duration of a clip, seconds.
         split: part of the data; None is its test part, or all of it where none of the runs was trained on it.

@@ -101,7 +101,7 @@ def make_conditions(systems: Sequence[System], cutoffs: Sequence[int], folder: P
     """The reference, the anchors, and each system at each bitrate.
 
     Args:
-        systems: what is compared.
+        systems: systems to compare.
         cutoffs: cutoffs of the anchors, Hz.
         folder: folder of the test, to which the paths of runs are relative.
     """
