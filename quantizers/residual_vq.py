@@ -181,7 +181,7 @@ class ResidualVQ(Quantizer):
         return total.transpose(1, 2)
 
     def _quantize(self, frames: Tensor, choice: CodebookChoice, learn: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Of ``frames [B, T, D]``: the sum of entries ``[B, T, D]``, the codes ``[B, K, T]`` and the commitment."""
+        """Sum of entries ``[B, T, D]``, codes ``[B, K, T]`` and commitment of ``frames [B, T, D]``."""
         batch, length, _ = frames.shape
         residual = frames.detach().contiguous()
         total = torch.zeros_like(residual)

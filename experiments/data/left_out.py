@@ -88,9 +88,9 @@ def _refuse_share(useless: Sequence[tuple[str, str]], files: int, kind: str, whe
         return
     enough = math.ceil(100 * len(useless) / files) / 100
     raise DataError(
-        f"{len(useless):,} of {counted(files, kind)} in {where} cannot be used, more than {100 * most:.3g}%: "
-        f"{listed_reasons(useless, NAMES_IN_ERROR)}. A single such file is no error, but a larger share than that is; "
-        f"--data.max_left_out {enough:g} continues without them"
+        f"{len(useless):,} of {counted(files, kind)} in {where} cannot be used, more than {100 * most:.3g} %: "
+        f"{listed_reasons(useless, NAMES_IN_ERROR)}. One unusable file is tolerated; more than {100 * most:.3g} % is "
+        f"an error. --data.max_left_out {enough:g} continues without them"
     )
 
 

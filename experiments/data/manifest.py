@@ -168,10 +168,14 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
         elif recordings[name][1] == row:
             skipped.append((name, f"listed twice, in lines {recordings[name][0]} and {line}"))
         else:
-            how = "the column 'name'" if row.get("name") else "the path, without 'start' and 'end',"
+            remedy = (
+                "put the speaker into 'domain', or a column of your own"
+                if row.get("name")
+                else "without 'name', the path is the name: list a file once, or add 'name', or 'start' and 'end'"
+            )
             raise DataError(
-                f"{path}, line {line}: the name {name!r} is already used in line {recordings[name][0]}; {how} tells "
-                "recordings apart, so no two may share one (put the speaker into 'domain', or a column of your own)"
+                f"{path}, line {line}: the name {name!r} is already used in line {recordings[name][0]}; names should "
+                f"be unique ({remedy})"
             )
     return [recording for _, _, recording in recordings.values()]
 

@@ -72,7 +72,7 @@ class UniformByFile(Sampling):
         self._count = len(recordings)
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """One recording."""
+        """Draw a recording."""
         return [int(rng.integers(self._count))]
 
 
@@ -104,9 +104,9 @@ class BalancedDomains(Sampling):
         """A remark if the corpus has no full-band item; else empty."""
         if not self.full_band or self._everywhere:
             return ""
-        unknown = "as it is not known which files are (`codeclab data scan FOLDER` measures it)"
-        reason = unknown if self._unknown else "as no file is"
-        return f"BalancedDomains: no full-band item in the batches, {reason}; domains are balanced"
+        unknown = "the files' bandwidth is unknown; run `codeclab data scan FOLDER`"
+        reason = unknown if self._unknown else "no file is full-band"
+        return f"BalancedDomains balances domains, but batches have no full-band item: {reason}"
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
         """One recording of the item's domain."""

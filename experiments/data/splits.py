@@ -95,11 +95,10 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
         return ""
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
-    why = "as none is given"
+    why = "because no split is given"
     if missing:
-        named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-        are, folders = by_number(len(missing), "is", "are"), by_number(len(missing), "folder", "folders")
-        why = f"as there {are} no {named} {folders}"
+        named = " and ".join(filter(None, [", ".join(f"{split}/" for split in missing[:-1]), f"{missing[-1]}/"]))
+        why = f"because {named} {by_number(len(missing), 'is', 'are')} missing"
     remark = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
     tested: dict[str, set[str]] = {domain: set() for domain in sorted({recording.domain for recording in assigned})}
     for recording, file in zip(assigned, _files(assigned), strict=True):

@@ -111,7 +111,7 @@ def measure_untrained(job: Job, plan: Measurement | None = None) -> Evaluation:
     plan = plan or plan_measurement(job)
     with RunLock(Path(job.runs), plan.folder.parent.name, "measure") as lock:
         if not lock.acquire():  # another table may have the same row
-            print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
+            print(f"{job.row.name}: waiting: {lock.holder or 'another process'} is measuring it", file=sys.stderr)
             lock.acquire(wait=True)
         if Stamp.read(plan.folder) is not None:
             return Evaluation.load(plan.folder)

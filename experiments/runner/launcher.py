@@ -75,7 +75,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def ended(self, running: Mapping[Job, Submitted]) -> list[Job]:
-        """Those that have ended; what they took is free again."""
+        """Return finished jobs and free their slots."""
 
     @abstractmethod
     def pass_signal(self, submitted: Iterable[Submitted], number: int) -> None:
@@ -154,8 +154,7 @@ class LocalLauncher(Launcher):
         if slots_for(job, self.slots) is None:
             devices = counted(job.devices, "device")
             return Outcome(
-                error=f"the row needs {devices}, and --devices gives {len(set(self.slots))}; give as many, as in "
-                f"--devices {job.devices}"
+                error=f"the row needs {devices}; --devices lists {len(set(self.slots))}. Use --devices {job.devices}"
             )
         taken = slots_for(job, self.free)
         if taken is None:

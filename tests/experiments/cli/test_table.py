@@ -99,7 +99,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "Good" in text
     assert "out of patience" in text
     assert "Residual" in text
-    assert "Cut short: trained for 2 batches a row instead of 750." in text
+    assert "Rows were trained for 2 batches instead of 750." in text
     assert re.search(r"Each training: 2 batches of 2 x 0.2 s, 0.00022 hours of audio heard, [\d.]+ s on ", text)
     assert "; the paper's: 7 batches of 64 x 1 s, 0.12 hours of audio heard." in text
     assert re.search(r"  Good   2 batches, about [\d.]+ s\n  Typo   cannot be made: no quantizer", captured.err)
