@@ -153,7 +153,7 @@ class Codec(nn.Module):
             quantize: whether the latent is quantized; False decodes the latent itself.
 
         Returns:
-            Decoded audio ``[B, C, N]``, and the quantizer's output.
+            decoded audio ``[B, C, N]``, and the quantizer's output.
 
         Raises:
             NotATensorError: ``audio`` is not a tensor.

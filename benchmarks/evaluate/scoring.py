@@ -176,7 +176,7 @@ class Version:
 
     @cached_property
     def matched(self) -> Tensor:
-        """At the original's loudness."""
+        """The decoded audio at the original's loudness."""
         return loudness_matched(self.audio, self.original.lufs, self.original.sample_rate)
 
     def scored(self, metric: Metric) -> float | Callable[[], float]:

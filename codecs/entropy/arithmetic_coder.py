@@ -40,7 +40,7 @@ def quantized_cdf(probabilities: Tensor) -> Tensor:
         probabilities: probabilities ``[..., size]``, which sum to 1.
 
     Returns:
-        Cumulative ranges ``int64 [..., size]``; the last may be less than ``2^24``.
+        cumulative ranges ``int64 [..., size]``; the last may be less than ``2^24``.
 
     Raises:
         ValueError: there are too many symbols, or the values are not probabilities.

@@ -1,4 +1,4 @@
-"""From what the user typed to one tree of settings, which the parser checks."""
+"""Resolution of what the user typed to one tree of settings, which the parser checks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -17,7 +17,7 @@ NAMES_IN_ERROR = 5
 
 
 def of_no_use(left_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Of the files left out (name, reason), those that cannot be used."""
+    """Unusable files among those left out, as (name, reason)."""
     return [(name, reason) for name, reason in left_out if not reason.startswith(DELIBERATE)]
 
 

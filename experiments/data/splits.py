@@ -81,7 +81,7 @@ def _files(recordings: Sequence[Recording]) -> list[str]:
 
 
 def _first_split(files: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
-    """For each file, the split of its parts that have one; of several splits, the first of train, valid and test."""
+    """The split of each file that has one in a part of it; of several, the first of train, valid and test."""
     by_file: dict[str, str] = {}
     for file, split in zip(files, splits, strict=True):
         if split is not None:

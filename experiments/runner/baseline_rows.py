@@ -152,7 +152,7 @@ def untrained(row: RowSpec) -> Codec | Baseline:
 
 
 def clip_settings(scale: str | None, settings: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
-    """Which clips the rows of a table are measured on: settings of ``AudioData``, where they are not its defaults.
+    """Settings of ``AudioData`` for the clips on which a table's rows are measured, where they are not its defaults.
 
     Args:
         scale: name of the rows' scale; None is the recipes' own size.

@@ -89,7 +89,7 @@ class Launcher(ABC):
             wait: whether to wait for other runners that are making one.
 
         Returns:
-            The outcomes, in the jobs' order.
+            the outcomes, in the jobs' order.
 
         Raises:
             Stopped: a signal requested it; all jobs have ended, or go on without this command (on a cluster).
@@ -179,7 +179,7 @@ class LocalLauncher(Launcher):
         return Submitted(handle, taken)
 
     def ended(self, running: Mapping[Job, Submitted]) -> list[Job]:
-        """Those whose processes have ended."""
+        """Return jobs whose processes have ended, and free their slots."""
         ended = [job for job, submitted in running.items() if submitted.handle.done()]
         self.free += [slot for job in ended for slot in running[job].slots]
         return ended

@@ -227,12 +227,12 @@ class CodecCLI(RunCLI):
 
 
 def build(command: str, argv: list[str]) -> CodecCLI:
-    """As ``build_typed``, of a command's arguments."""
+    """Parse a command's arguments and build what they describe, as ``build_typed`` does."""
     return build_typed(command, read_words(argv))
 
 
 def build_typed(command: str, words: Words, label: str | None = None, notes: Notes | None = None) -> CodecCLI:
-    """Everything a command needs, built and checked.
+    """Build and check everything a command needs.
 
     Args:
         command: ``fit``, ``validate`` or ``test``.

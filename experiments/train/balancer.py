@@ -61,7 +61,7 @@ class Balancer(nn.Module):
             weights: weights by name, for at least these losses; the sum of weights is over these losses alone.
 
         Returns:
-            The combined gradient ``[B, C, N]``, float32.
+            the combined gradient ``[B, C, N]``, float32.
 
         Raises:
             ValueError: there is no gradient, a weight is missing or negative, or all weights are zero.
