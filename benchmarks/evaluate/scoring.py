@@ -59,7 +59,7 @@ class Scorer:
 
     def __init__(self, metrics: Sequence[Metric], workers: int) -> None:
         if workers < 0:
-            raise ValueError(f"workers is {workers}; it must be 0 (compute here) or a number of processes")
+            raise ValueError(f"workers is {workers}; it should be 0 (compute here) or a number of processes")
         self.metrics = metrics
         self.pool: ProcessPoolExecutor | None = None
         if workers and any(metric.mapping for metric in metrics):

@@ -113,7 +113,7 @@ class ArithmeticEncoder(_Interval):
             ValueError: ``symbol`` is not below the length of ``cdf``.
         """
         if not 0 <= symbol < len(cdf):
-            raise ValueError(f"the symbol is {symbol}; it must be 0 to {len(cdf) - 1}")
+            raise ValueError(f"the symbol is {symbol}; it should be 0 to {len(cdf) - 1}")
         self._widen()
         open_bits = self._narrow(symbol, cdf)
         self._bits += [self.low >> bit & 1 for bit in range(self.pending - 1, open_bits - 1, -1)]

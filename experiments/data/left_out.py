@@ -75,7 +75,7 @@ def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> No
         DataError: more cannot be used; the message names some, and the flag that allows them.
     """
     if not 0 <= most <= 1:
-        raise DataError(f"max_left_out is a share of the files, 0 to 1, got {most:g}")
+        raise DataError(f"max_left_out is {most:g}; it should be a share of the files, from 0 to 1")
     useless = of_no_use(corpus.skipped)
     _refuse_share(useless, LeftOut.of(corpus, {}).files, "file", corpus.name, most)
     if split in SPLITS:

@@ -187,7 +187,7 @@ class EnCodecMixing(Sampling):
         music: tuple[str, ...] = ("music", "music-like"),
     ) -> None:
         if len(probabilities) != 4 or min(probabilities) < 0 or abs(sum(probabilities) - 1) > 1e-6:
-            raise ValueError(f"probabilities must be four that sum to 1, got {list(probabilities)}")
+            raise ValueError(f"probabilities are {list(probabilities)}; they should be four that sum to 1")
         self.probabilities = probabilities
         self.music = music
 

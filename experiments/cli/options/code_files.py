@@ -6,9 +6,9 @@ from codeclab.codecs.engines.names import ENGINES
 from codeclab.experiments.cli.options.shared import add_codec, add_imports
 
 SUMMARIES = {
-    "encode": ("Code an audio file, or every one in a folder, into small files.", "speech.wav speech.clc"),
-    "decode": ("Decode a .clc or .ecdc file, or every one in a folder, into audio.", "speech.clc speech.wav"),
-    "reconstruct": ("Put audio through a codec, as a listener would get it.", "album/ album-6kbps/"),
+    "encode": ("Code an audio file, or every audio file in a folder, into small files.", "speech.wav speech.clc"),
+    "decode": ("Decode a .clc or .ecdc file, or every such file in a folder, into audio.", "speech.clc speech.wav"),
+    "reconstruct": ("Encode and decode audio, to hear what a codec makes of it.", "album/ album-6kbps/"),
 }
 
 FORMAT = "format of the files in an output folder"
@@ -25,7 +25,7 @@ def make_parser(command: str) -> argparse.ArgumentParser:
     )
     parser.set_defaults(command=command, bitrate=None, entropy="none", language_model=None)
     parser.add_argument("input", metavar="IN", help="a file or a folder")
-    parser.add_argument("output", metavar="OUT", help="a file, or a folder for a folder's files")
+    parser.add_argument("output", metavar="OUT", help="a file, or a folder if IN is one")
     add_codec(parser)
     if command != "decode":
         parser.add_argument("--bitrate", type=float, metavar="KBPS", help="kbps (default: the codec's highest)")

@@ -19,7 +19,7 @@ def make_parser() -> argparse.ArgumentParser:
         "dac_44khz --scale laptop; codeclab speed train --config dac_44khz --scale laptop --sweep batch --plot "
         "batch.svg",
     )
-    parser.add_argument("what", choices=("train", "inference", "data", "metrics"))
+    parser.add_argument("what", choices=("train", "inference", "data", "metrics"), help="what to time")
     parser.add_argument(
         "--codec",
         default=BOX,

@@ -139,5 +139,5 @@ def test_strategies_that_are_never_drawn_need_nothing() -> None:
 
 def test_probabilities_that_are_none_are_refused() -> None:
     for wrong in ((0.9, 0.9, 0.0, 0.0), (1.5, -0.5, 0.0, 0.0), (0.5, 0.5)):
-        with pytest.raises(ValueError, match="probabilities must be four that sum to 1"):
+        with pytest.raises(ValueError, match="they should be four that sum to 1"):
             EnCodecMixing(wrong)  # type: ignore[arg-type]
