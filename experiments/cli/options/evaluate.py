@@ -34,15 +34,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the run's data)")
     parser.add_argument(
-        "--sample-rate", type=int, metavar="HZ", help="sampling rate of the originals (default: the codec's, or 48000)"
+        "--sample-rate", type=int, metavar="HZ", help="rate of the originals (default: the codec's, or 48000)"
     )
-    add_split(parser, "split to measure (default: test; all if nothing was trained on the folder, and for a baseline)")
+    add_split(parser, "split (default: test; all if nothing was trained on the folder, and for a baseline)")
     parser.add_argument(
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that the codec offers)"
     )
-    parser.add_argument(
-        "--metrics", nargs="+", metavar="NAME", help=f"metrics to compute (default: {' '.join(DEFAULT_METRICS)})"
-    )
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", help=f"metrics (default: {' '.join(DEFAULT_METRICS)})")
     parser.add_argument(
         "--entropy",
         action="store_true",
@@ -51,10 +49,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--language-model",
         metavar="FOLDER",
-        help="folder written by codeclab fit-lm (default: language_model in the codec's folder)",
+        help="output of fit-lm (default: in the codec's folder)",
     )
     add_measuring(parser, seconds="the run's")
     parser.add_argument(
-        "-o", "--output", metavar="FOLDER", help="where to write (default: RUN/evaluation, or evaluations/NAME)"
+        "-o", "--output", metavar="FOLDER", help="output (default: RUN/evaluation, or evaluations/NAME)"
     )
     return parser

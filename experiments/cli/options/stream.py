@@ -34,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--language-model",
         metavar="FOLDER",
-        help="folder written by codeclab fit-lm (default: language_model in the codec's folder)",
+        help="output of fit-lm (default: in the codec's folder)",
     )
     parser.add_argument(
         "--chunk",
