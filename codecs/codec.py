@@ -65,10 +65,10 @@ class Codec(nn.Module):
             raise ValueError(f"sample_rate is {sample_rate} Hz; it should be positive")
         if segment is not None and segment <= 0 or not 0 <= overlap < 1:
             raise ValueError(
-                f"segment is {segment} s and overlap {overlap}; segment must be positive and overlap in [0, 1)"
+                f"segment is {segment} s and overlap {overlap}; segment should be positive and overlap in [0, 1)"
             )
         if segment is not None and segment * sample_rate < 1:
-            raise ValueError(f"segment is {segment} s, less than a sample at {sample_rate} Hz; it must be longer")
+            raise ValueError(f"segment is {segment} s, less than a sample at {sample_rate} Hz; it should be longer")
         self.encoder = encoder
         self.quantizer = quantizer
         self.decoder = decoder
@@ -153,7 +153,7 @@ class Codec(nn.Module):
             quantize: whether the latent is quantized; False decodes the latent itself.
 
         Returns:
-            Decoded audio ``[B, C, N]``, and the quantizer's output.
+            decoded audio ``[B, C, N]``, and the quantizer's output.
 
         Raises:
             NotATensorError: ``audio`` is not a tensor.

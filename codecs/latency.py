@@ -38,7 +38,7 @@ def latency(codec: Codec) -> Latency:
         codec: codec whose structure is examined; its weights do not matter.
 
     Returns:
-        Latencies in seconds; infinite if the codec needs the end of the recording.
+        latencies in seconds; infinite if the codec needs the end of the recording.
     """
     if codec.segments is not None:
         whole = codec.segments.length / codec.sample_rate

@@ -101,7 +101,7 @@ def thin(part: nn.Module, channels: int) -> tuple[nn.Module, int, bool]:
         channels: channels of its input.
 
     Returns:
-        The network to measure, the channels of its input, and whether a layer of the part depends on all of the time.
+        the network to measure, the channels of its input, and whether a layer of the part depends on all of the time.
     """
     unbounded = any(isinstance(module, (nn.RNNBase, *OVER_TIME)) for module in part.modules())
     known = (nn.Conv1d, nn.ConvTranspose1d, nn.RNNBase, *OVER_TIME, *POINTWISE)

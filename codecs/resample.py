@@ -31,7 +31,7 @@ def resample(audio: Tensor, sample_rate: int, target: int) -> Tensor:
         target: sampling rate of the result, Hz.
 
     Returns:
-        Samples ``[..., ceil(N * target / sample_rate)]``; ``audio`` itself when the rates are equal.
+        samples ``[..., ceil(N * target / sample_rate)]``; ``audio`` itself when the rates are equal.
     """
     if sample_rate == target:
         return audio
@@ -106,7 +106,7 @@ class BlockResampler:
             last: whether the recording ends with this block.
 
         Returns:
-            Resampled audio ``[..., m]``; ``m`` may be 0.
+            resampled audio ``[..., m]``; ``m`` may be 0.
         """
         if self._old == self._new:
             return block

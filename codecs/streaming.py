@@ -42,7 +42,7 @@ class StreamEncoder:
             audio: audio ``[B, C, n]`` of any floating-point type, full scale 1, at the codec's rate; ``n`` may be 0.
 
         Returns:
-            The new frames as one segment ``[B, K, t]``, where ``t`` may be 0; for a codec that cuts audio, the segments
+            the new frames as one segment ``[B, K, t]``, where ``t`` may be 0; for a codec that cuts audio, the segments
             that are complete. ``length`` is ``n``.
 
         Raises:

@@ -69,7 +69,7 @@ def reduced(values: Tensor, counts: list[int], reduction: Reduction) -> Tensor:
         ValueError: ``reduction`` is neither ``mean`` nor ``sum``.
     """
     if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction is {reduction!r}; it must be 'mean' or 'sum'")
+        raise ValueError(f"reduction is {reduction!r}; it should be 'mean' or 'sum'")
     return torch.dot(values, _shares(tuple(counts), reduction, values.device))
 
 

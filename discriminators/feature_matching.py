@@ -71,7 +71,7 @@ def reduction_weights(counts: list[int], reduction: Reduction) -> list[float]:
     if not counts or not all(counts):
         raise ValueError("there are no feature maps to reduce; give at least one for every sub-network")
     if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction is {reduction!r}; it must be 'mean' or 'sum'")
+        raise ValueError(f"reduction is {reduction!r}; it should be 'mean' or 'sum'")
     if reduction == "sum":
         return [1.0] * sum(counts)
     return [1 / (count * len(counts)) for count in counts for _ in range(count)]

@@ -62,10 +62,11 @@ def check_audio(audio: Tensor, channels: int, min_samples: int, name: str) -> No
         ValueError: ``audio`` is not ``[B, channels, N]`` or has fewer than ``min_samples`` samples.
     """
     if audio.ndim != 3 or audio.shape[1] != channels:
-        raise ValueError(f"{name} takes audio [B, {channels}, N] and got {list(audio.shape)}")
+        raise ValueError(f"the audio of {name} is {list(audio.shape)}; it should be [B, {channels}, N]")
     if audio.shape[-1] < min_samples:
         raise ValueError(
-            f"{name} needs at least {counted(min_samples, 'sample')} and got {audio.shape[-1]}; lengthen the excerpts"
+            f"the audio of {name} has {counted(audio.shape[-1], 'sample')}; it should have at least {min_samples:,}: "
+            "lengthen the excerpts"
         )
 
 

@@ -106,7 +106,7 @@ class MultiPeriodDiscriminator(Discriminator):
         if min(n_filters, max_filters, growth, n_layers, logits_kernel_size) < 1:
             raise ValueError(
                 f"n_filters {n_filters}, max_filters {max_filters}, growth {growth}, n_layers {n_layers} and "
-                f"logits_kernel_size {logits_kernel_size} must all be at least 1"
+                f"logits_kernel_size {logits_kernel_size} should all be at least 1"
             )
         self.periods = list(periods)
         self.n_filters = n_filters

@@ -153,11 +153,11 @@ class MultiScaleDiscriminator(Discriminator):
         if any(size < 1 or size % 2 == 0 for size in kernel_sizes) or channels_per_group < 1:
             raise ValueError(
                 f"kernel_sizes are {list(kernel_sizes)} and channels_per_group is {channels_per_group}; "
-                "kernel_sizes must be odd numbers such as [15, 5, 3], and channels_per_group at least 1"
+                "kernel_sizes should be odd numbers such as [15, 5, 3], and channels_per_group at least 1"
             )
         if any(rate < 1 or (downsampling == "pool" and rate & (rate - 1)) for rate in rates):
             raise ValueError(
-                f"rates are {list(rates)}; they must be positive, and powers of two with downsampling 'pool'"
+                f"rates are {list(rates)}; they should be positive, and powers of two with downsampling 'pool'"
             )
         self.rates = list(rates)
         self.n_filters = n_filters

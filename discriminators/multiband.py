@@ -38,7 +38,7 @@ class BandNetwork(nn.Module):
         if any(low >= high for low, high in self.edges):
             raise ValueError(
                 f"bands {bands} of a window of length {window_length} are the bins {self.edges}; one is empty, "
-                "and each must contain a bin"
+                "and each should contain a bin"
             )
         self.stacks = nn.ModuleList(self._stack(n_filters, channels, negative_slope) for _ in bands)
         self.post = conv2d(n_filters, 1, (3, 3))

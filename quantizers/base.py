@@ -40,7 +40,7 @@ def unquantized(latent: Tensor) -> Quantized:
 
 
 class Quantizer(nn.Module, ABC):
-    """From a latent ``[B, D, T]`` to codes ``int64 [B, K, T]`` and back; arithmetic is float32 under any autocast.
+    """A map of latents ``[B, D, T]`` to codes ``int64 [B, K, T]`` and back; arithmetic is float32 under any autocast.
 
     Attributes:
         dimension: channels ``D`` of the latent.

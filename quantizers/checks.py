@@ -111,7 +111,7 @@ def check_codes(codes: Tensor, sizes: Sequence[int]) -> None:
     if codes.is_floating_point() or codes.dim() != 3:
         raise ValueError(
             f"the codes are {codes.dtype} of shape {tuple(codes.shape)}; "
-            "they must be int64 of shape [batch, codebooks, frames]"
+            "they should be int64 of shape [batch, codebooks, frames]"
         )
     if not 1 <= codes.shape[1] <= len(sizes):
         raise ValueError(f"the codes use {codes.shape[1]} codebooks; this quantizer has 1 to {len(sizes)}")
@@ -121,7 +121,7 @@ def check_codes(codes: Tensor, sizes: Sequence[int]) -> None:
     if bool(((codes < ABSENT) | (codes >= limits)).any()):
         raise ValueError(
             f"the codes have values from {int(codes.min())} to {int(codes.max())}; "
-            f"they must be 0 to size - 1 with sizes {list(sizes)}, or {ABSENT} where absent"
+            f"they should be 0 to size - 1 with sizes {list(sizes)}, or {ABSENT} where absent"
         )
 
 

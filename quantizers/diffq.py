@@ -64,10 +64,10 @@ class DiffQ(Quantizer):
     ) -> None:
         super().__init__()
         if not 0 < initial_bits < MAX_BITS:
-            raise ValueError(f"initial_bits is {initial_bits}; it must lie between 0 and {MAX_BITS:g}")
+            raise ValueError(f"initial_bits is {initial_bits}; it should lie between 0 and {MAX_BITS:g}")
         if min(target_bitrate, frame_rate, alpha) <= 0:
             raise ValueError(
-                f"target_bitrate {target_bitrate} kbps, frame_rate {frame_rate} Hz and alpha {alpha} must be positive"
+                f"target_bitrate {target_bitrate} kbps, frame_rate {frame_rate} Hz and alpha {alpha} should be positive"
             )
         self.dimension = dimension
         self.n_codebooks = dimension

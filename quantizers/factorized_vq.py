@@ -96,7 +96,7 @@ class FactorizedVQ(Quantizer):
         if min(dimension, n_codebooks, codebook_size, *dims) < 1:
             raise ValueError(
                 f"dimension {dimension}, n_codebooks {n_codebooks}, codebook_size {codebook_size} and "
-                f"codebook_dim {codebook_dim} must all be at least 1"
+                f"codebook_dim {codebook_dim} should all be at least 1"
             )
         check_pass_through(gradient)
         if simvq and dead_threshold > 0:

@@ -111,10 +111,10 @@ class FSQ(Quantizer):
         if min(dimension, n_codebooks, groups) < 1 or dimension % groups or n_codebooks % groups:
             raise ValueError(
                 f"dimension {dimension}, n_codebooks {n_codebooks} and groups {groups} do not fit; "
-                "groups must divide the other two; 1 always does"
+                "groups should divide the other two; 1 always does"
             )
         if residual not in ("projected", "nested"):
-            raise ValueError(f'residual is "{residual}"; it must be "projected" or "nested"')
+            raise ValueError(f'residual is "{residual}"; it should be "projected" or "nested"')
         self.nested = residual == "nested"
         stages = n_codebooks // groups
         check_levels(levels, stages, self.nested)

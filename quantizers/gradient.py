@@ -64,4 +64,4 @@ def check_pass_through(how: str) -> None:
         ValueError: ``how`` is neither ``straight_through`` nor ``rotation``.
     """
     if how not in CHOICES:
-        raise ValueError(f'gradient is "{how}"; it must be "straight_through" or "rotation"')
+        raise ValueError(f'gradient is "{how}"; it should be "straight_through" or "rotation"')

@@ -67,15 +67,16 @@ class GumbelSoftmax(Quantizer):
         super().__init__()
         if min(dimension, n_codebooks, codebook_size) < 1:
             raise ValueError(
-                f"dimension {dimension}, n_codebooks {n_codebooks} and codebook_size {codebook_size} must be at least 1"
+                f"dimension {dimension}, n_codebooks {n_codebooks} and codebook_size {codebook_size} should be at "
+                "least 1"
             )
         if min(temperature, target_bitrate, frame_rate, alpha) <= 0:
             raise ValueError(
                 f"temperature {temperature}, target_bitrate {target_bitrate} kbps, frame_rate {frame_rate} Hz and "
-                f"alpha {alpha} must be positive"
+                f"alpha {alpha} should be positive"
             )
         if choice not in ("sample", "argmax"):
-            raise ValueError(f'choice is "{choice}"; it must be "sample" or "argmax"')
+            raise ValueError(f'choice is "{choice}"; it should be "sample" or "argmax"')
         self.dimension = dimension
         self.n_codebooks = n_codebooks
         self.codebook_size = codebook_size

@@ -62,7 +62,7 @@ def kmeans(vectors: Tensor, size: int, iterations: int, generator: torch.Generat
         generator: CPU generator that draws the seeds.
 
     Returns:
-        Means ``[size, D]`` (an empty cluster keeps its last mean), and the number of vectors in each cluster
+        means ``[size, D]`` (an empty cluster keeps its last mean), and the number of vectors in each cluster
         ``[size]``.
     """
     seeds = draw_indices(len(vectors), size, generator).to(vectors.device)

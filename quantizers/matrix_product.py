@@ -32,7 +32,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         bias: offsets ``[C']``.
 
     Returns:
-        Outputs ``[..., C']``.
+        outputs ``[..., C']``.
     """
     in_float32 = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     if _ONEDNN_LINEAR is not None and _BY_ONEDNN and in_float32 and x.is_cpu and x.numel():

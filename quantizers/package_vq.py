@@ -64,7 +64,8 @@ class PackageVQ(Quantizer):
         super().__init__()
         if min(dimension, n_codebooks, codebook_size) < 1:
             raise ValueError(
-                f"dimension {dimension}, n_codebooks {n_codebooks} and codebook_size {codebook_size} must be at least 1"
+                f"dimension {dimension}, n_codebooks {n_codebooks} and codebook_size {codebook_size} should be at "
+                "least 1"
             )
         self.dimension = dimension
         self.n_codebooks = n_codebooks
@@ -174,7 +175,7 @@ def _build(part: type[nn.Module], arguments: dict[str, Any]) -> nn.Module:
     several = [argument for argument in SEVERAL_CODEBOOKS if arguments.get(argument, 1) != 1]
     if several:
         raise ValueError(
-            f"{several[0]} is {arguments[several[0]]}; it must be 1: use n_codebooks for several codebooks"
+            f"{several[0]} is {arguments[several[0]]}; it should be 1: use n_codebooks for several codebooks"
         )
     try:
         return part(**arguments)

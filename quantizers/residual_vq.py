@@ -83,10 +83,10 @@ class ResidualVQ(Quantizer):
         if min(dimension, n_codebooks, codebook_size, kmeans_iterations) < 1:
             raise ValueError(
                 f"dimension {dimension}, n_codebooks {n_codebooks}, codebook_size {codebook_size} and "
-                f"kmeans_iterations {kmeans_iterations} must all be at least 1"
+                f"kmeans_iterations {kmeans_iterations} should all be at least 1"
             )
         if not 0 <= decay < 1:
-            raise ValueError(f"decay is {decay}; it must be at least 0 and below 1 (the paper: 0.99)")
+            raise ValueError(f"decay is {decay}; it should be at least 0 and below 1 (the paper: 0.99)")
         self.dimension = dimension
         self.n_codebooks = n_codebooks
         self.codebook_size = codebook_size
@@ -181,7 +181,7 @@ class ResidualVQ(Quantizer):
         return total.transpose(1, 2)
 
     def _quantize(self, frames: Tensor, choice: CodebookChoice, learn: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Of ``frames [B, T, D]``: the sum of entries ``[B, T, D]``, the codes ``[B, K, T]`` and the commitment."""
+        """Sum of entries ``[B, T, D]``, codes ``[B, K, T]`` and commitment of ``frames [B, T, D]``."""
         batch, length, _ = frames.shape
         residual = frames.detach().contiguous()
         total = torch.zeros_like(residual)

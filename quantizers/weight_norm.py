@@ -24,7 +24,7 @@ def normed_weights(layers: Sequence[nn.Module]) -> list[Tensor]:
         layers: modules with a ``weight``.
 
     Returns:
-        One weight per layer, in order; small ones of one shape are views of one tensor.
+        one weight per layer, in order; small ones of one shape are views of one tensor.
     """
     weights: dict[int, Tensor] = {}
     for group in _groups(layers):

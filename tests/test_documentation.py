@@ -13,6 +13,8 @@ import yaml
 from codeclab.experiments.cli import main
 from codeclab.experiments.cli.commands import COMMANDS
 from codeclab.experiments.config.files import RECIPES, names
+from codeclab.experiments.config.part_names import part_names
+from codeclab.experiments.config.parts import SHARED
 from codeclab.experiments.runner.read import TABLES
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +94,12 @@ def test_the_readme_can_be_read_in_a_minute_and_its_python_runs(
     exec(code, scope)
     assert scope["audio"].shape == (1, 1, 4001)
     assert (tmp_path / "my-codec" / "model.safetensors").is_file()
+
+
+def test_the_page_on_swaps_names_every_part_and_every_argument_taken_over() -> None:
+    named = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "swap.md").read_text()))
+    offered = {part for parts in part_names().values() for part in parts}
+    assert sorted((offered | set(SHARED)) - named) == []
 
 
 def documented() -> set[str]:

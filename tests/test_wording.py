@@ -51,6 +51,7 @@ THINGS = [
     "tensors",
     "values",
     "weights",
+    "workers",
 ]
 NEVER_ONE = {
     "quantizers/checks.py": "codebooks",  # more than there are, or none

@@ -77,8 +77,8 @@ class CommandBaseline(Baseline):
         """Refuse commands and arguments with which nothing could be run."""
         if self.audio not in FORMATS or self.rate not in RATES:
             raise ValueError(
-                f"{self.name}: audio is {' or '.join(FORMATS)} and rate {' or '.join(RATES)}, "
-                f"got {self.audio!r} and {self.rate!r}"
+                f"{self.name}: audio is {self.audio!r} and rate {self.rate!r}; audio should be "
+                f"{' or '.join(FORMATS)}, and rate {' or '.join(RATES)}"
             )
         least = min(self.sample_rate, self.channels, self.timeout)
         if least <= 0 or min(self.delay, self.header_bytes, self.overhead_kbps) < 0:
@@ -138,7 +138,7 @@ class CommandBaseline(Baseline):
             wrong = f"has no {{{sorted(lacking)[0]}}}" if lacking else f"has an unknown {{{sorted(unknown)[0]}}}"
             known = ", ".join(f"{{{value}}}" for value in values)
             raise ValueError(
-                f"{self.name}: the command {command!r} {wrong}; it may use {known}, and must use the first two"
+                f"{self.name}: the command {command!r} {wrong}; it may use {known}, and should use the first two"
             )
         return [word.format(**values) for word in words]
 

@@ -31,15 +31,15 @@ class Clip:
     def __post_init__(self) -> None:
         """Refuse what no metric could be computed on."""
         if not self.name or not self.domain:
-            raise ValueError(f"a clip needs a name and a domain, got {self.name!r} and {self.domain!r}")
+            raise ValueError(f"a clip's name is {self.name!r} and its domain {self.domain!r}; neither should be empty")
         require_tensor(self.audio, f"audio of clip {self.name!r}", "[C, N]")
         if self.audio.ndim != 2 or self.audio.numel() == 0 or not self.audio.is_floating_point():
             raise ValueError(
-                f"clip {self.name!r} must hold floats [C, N] with C, N > 0, "
-                f"got {self.audio.dtype} {list(self.audio.shape)}"
+                f"audio of clip {self.name!r} is {self.audio.dtype} {list(self.audio.shape)}; it should be floats "
+                "[C, N] with C, N > 0"
             )
         if self.sample_rate <= 0:
-            raise ValueError(f"clip {self.name!r} needs a positive sample rate in Hz, got {self.sample_rate}")
+            raise ValueError(f"sample_rate of clip {self.name!r} is {self.sample_rate} Hz; it should be positive")
 
     @property
     def seconds(self) -> float:

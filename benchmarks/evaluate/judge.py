@@ -91,7 +91,7 @@ def named_once(clips: Iterable[Clip]) -> Iterator[Clip]:
     seen: set[str] = set()
     for clip in clips:
         if clip.name in seen:
-            raise ValueError(f"two clips are named {clip.name!r}; names must be unique, as rows are compared by them")
+            raise ValueError(f"two clips are named {clip.name!r}; names should be unique, as rows are compared by them")
         seen.add(clip.name)
         yield clip
 

@@ -59,7 +59,7 @@ class Scorer:
 
     def __init__(self, metrics: Sequence[Metric], workers: int) -> None:
         if workers < 0:
-            raise ValueError(f"workers is {workers}; it must be 0 (compute here) or a number of processes")
+            raise ValueError(f"workers is {workers}; it should be 0 (compute here) or a number of processes")
         self.metrics = metrics
         self.pool: ProcessPoolExecutor | None = None
         if workers and any(metric.mapping for metric in metrics):
@@ -176,7 +176,7 @@ class Version:
 
     @cached_property
     def matched(self) -> Tensor:
-        """At the original's loudness."""
+        """The decoded audio at the original's loudness."""
         return loudness_matched(self.audio, self.original.lufs, self.original.sample_rate)
 
     def scored(self, metric: Metric) -> float | Callable[[], float]:

@@ -106,7 +106,7 @@ def notes(results: Results) -> list[str]:
         f"{results.description[0].upper()}{results.description[1:]}; {counted(len(results.scores), 'rating')}, "
         f"{low if low == high else f'{low} to {high}'} of each stimulus.",
         "± is half of the 95 % interval over ratings, as in the papers' tables; the column beside it is over the means "
-        "of listeners, which is what other listeners would give.",
+        "of listeners, which generalizes to other listeners.",
     ]
     remarks += [
         f"{results.listeners[one.listener]} was screened out: {one.reason}." for one in results.screened if one.reason

@@ -129,7 +129,7 @@ def declared_in(file: Path) -> Iterator[tuple[int, Metric]]:
                     values = [ast.literal_eval(value) for value in call.args]
                     named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
                 except ValueError as error:
-                    raise ValueError(f"{file}: {ast.unparse(call)} must have literal values") from error
+                    raise ValueError(f"{file}: {ast.unparse(call)} should have literal values") from error
                 yield from metric(*values, **named).metrics(f"{PACKAGE}.{file.stem}", measure.name)
 
 

@@ -15,7 +15,7 @@ def check_pair(reference: Tensor, estimate: Tensor) -> None:
         require_tensor(signal, name, "[C, N]")
     if reference.ndim != 2 or reference.shape != estimate.shape or reference.shape[-1] == 0:
         raise ValueError(
-            f"reference is {list(reference.shape)} and estimate {list(estimate.shape)}; both must be [C, N], alike"
+            f"reference is {list(reference.shape)} and estimate {list(estimate.shape)}; both should be [C, N], alike"
         )
 
 

@@ -173,7 +173,7 @@ def _matched(
 
 
 def _piece(signal: Signal, start: float, end: float) -> tuple[Signal, int, int]:
-    """Where the samples between two times in seconds lie: first and last, of a new signal if silence is filled in."""
+    """First and last sample between two times in seconds, of a new signal if silence is filled in."""
     rate, samples = signal.bank.sample_rate, signal.samples
     first, last = max(0, int(start * rate)), min(len(samples) - 1, int(end * rate))
     missing = max(0, int(end * rate - len(samples))) + max(0, int(-start * rate))

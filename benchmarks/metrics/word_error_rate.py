@@ -49,7 +49,7 @@ def words_wrong(original: str, decoded: str) -> float:
 
     original, decoded = (" ".join(re.findall(r"[\w']+", text.lower())) for text in (original, decoded))
     if not original:
-        raise MetricError("the recognizer hears no word in the reference")
+        raise MetricError("no words were recognized in the reference")
     return float(jiwer.wer(original, decoded))
 
 

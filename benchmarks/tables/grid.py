@@ -20,10 +20,10 @@ NOTHING = "—"
 IN_BOLD = "Bold: the best at its bitrate and all whose intervals overlap its interval, if at least one does not."
 NOT_RANKED = "These rows were trained too briefly to be ranked: no figure is marked as the best."
 MARKED = f"{SINGLE_SOURCE} marks figures that only the paper gives; a second source confirms the others."
-AS_SPENT = "for baselines and for codecs that cut audio into segments, kbps are those really used"
+AS_SPENT = "for baselines and for codecs that cut audio into segments, kbps are the rates actually used"
 AGAINST = "Clip by clip against"
 PAIRED = "{}: mean differences on the same files; bold if the 95 % interval excludes 0."
-ONE_SEED = "Each row was trained once, so intervals leave out differences between seeds. --seeds 3 measures them."
+ONE_SEED = "Each row was trained once, so the intervals do not cover variation between seeds; use --seeds 3."
 NOT_THE_PAPERS = (
     "Figures at this scale cannot stand for the paper's, whose codecs are larger and trained for longer. Only the "
     "direction of differences between rows can be compared."
@@ -231,8 +231,11 @@ def _listening(table: Table) -> list[str]:
             rows.setdefault(row.listened, []).append(row.name)
     title = COLUMNS["mushra"].title
     if len(rows) < 2:
-        return [f"{title}: {test}; ± over ratings." for test in rows]
-    sentences = [f"{title} of {', '.join(names)}: {test}; ± over ratings." for test, names in rows.items()]
+        return [f"{title}: {test}; ± is half of the 95 % interval over ratings." for test in rows]
+    sentences = [
+        f"{title} of {', '.join(names)}: {test}; ± is half of the 95 % interval over ratings."
+        for test, names in rows.items()
+    ]
     return [*sentences, f"{title} of different listening tests cannot be compared."]
 
 

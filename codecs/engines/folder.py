@@ -37,7 +37,7 @@ def export_graphs(codec: Codec, directory: Path, form: Format) -> tuple[EngineAg
         form: format of the graphs.
 
     Returns:
-        The agreement of graphs and codec, and their speeds.
+        the agreement of graphs and codec, and their speeds.
 
     Raises:
         ValueError: packages are missing, a part cannot be exported, or the graphs compute something else. Nothing is

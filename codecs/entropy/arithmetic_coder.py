@@ -40,7 +40,7 @@ def quantized_cdf(probabilities: Tensor) -> Tensor:
         probabilities: probabilities ``[..., size]``, which sum to 1.
 
     Returns:
-        Cumulative ranges ``int64 [..., size]``; the last may be less than ``2^24``.
+        cumulative ranges ``int64 [..., size]``; the last may be less than ``2^24``.
 
     Raises:
         ValueError: there are too many symbols, or the values are not probabilities.
@@ -113,7 +113,7 @@ class ArithmeticEncoder(_Interval):
             ValueError: ``symbol`` is not below the length of ``cdf``.
         """
         if not 0 <= symbol < len(cdf):
-            raise ValueError(f"the symbol is {symbol}; it must be 0 to {len(cdf) - 1}")
+            raise ValueError(f"the symbol is {symbol}; it should be 0 to {len(cdf) - 1}")
         self._widen()
         open_bits = self._narrow(symbol, cdf)
         self._bits += [self.low >> bit & 1 for bit in range(self.pending - 1, open_bits - 1, -1)]

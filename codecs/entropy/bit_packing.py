@@ -18,7 +18,7 @@ def packed_size(width: int, count: int) -> int:
         ValueError: the width is not in 1 to 62 bits.
     """
     if not 1 <= width <= WIDEST:
-        raise ValueError(f"the width is {width} bits; it must be 1 to {WIDEST}")
+        raise ValueError(f"the width is {width} bits; it should be 1 to {WIDEST}")
     return -(-width * count // 8)
 
 
@@ -58,6 +58,6 @@ def unpack(data: bytes, width: int, count: int) -> NDArray[np.int64]:
         raise ValueError(f"{numbers} of {width} bits {take} {counted(size, 'byte')}; there are {len(data)}")
     bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little")
     if bits[width * count :].any():
-        raise ValueError("padding bits of the last byte are set; they must be zero")
+        raise ValueError("padding bits of the last byte are set; they should be zero")
     columns = bits[: width * count].reshape(count, width).astype(np.int64)
     return (columns << np.arange(width)).sum(1)

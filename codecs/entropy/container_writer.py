@@ -114,7 +114,7 @@ def write_container(
         chunk: frames or segments per chunk; see ``ContainerWriter``.
 
     Returns:
-        The writer, whose attributes say how much was written.
+        the writer, whose attributes say how much was written.
     """
     writer = ContainerWriter(codec, codes.segments[0].shape[1], coder, chunk)
     write_atomically(Path(path), writer.push(codes) + writer.finish())

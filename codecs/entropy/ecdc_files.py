@@ -68,7 +68,7 @@ def released_language_model(path: Path, codec: Codec) -> LanguageModel:
     """
     content = read_torch_file(path)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"{path} is no language model of the encodec package: it holds no tensors by name")
+        raise ValueError(f"{path} is not a language model of the encodec package: it holds no tensors by name")
     tensors = language_model_tensors(content)
     try:
         entries, dimension = tensors["embeddings.0.weight"].shape
@@ -85,7 +85,7 @@ def released_language_model(path: Path, codec: Codec) -> LanguageModel:
         )
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} is no language model of the encodec package: {first_line(error)}") from error
+        raise ValueError(f"{path} is not a language model of the encodec package: {first_line(error)}") from error
     return model.eval()
 
 

@@ -110,7 +110,7 @@ class FileCoder:
     def _encode_ecdc(self, source: Path, target: Path) -> CodedFile:
         entropy = self.settings.entropy
         if entropy not in ("none", "lm"):
-            raise ValueError(f".ecdc files know --entropy none and lm, not {entropy}")
+            raise ValueError(f".ecdc files support --entropy none or lm, not {entropy}")
         if entropy == "lm" and self.model is None:
             raise ValueError(
                 "--entropy lm needs a language model, and there is none beside the codec; fit one with codeclab fit-lm "

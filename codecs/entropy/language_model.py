@@ -112,7 +112,7 @@ class LanguageModel(nn.Module):
             state: state after the steps before these; None for the first steps.
 
         Returns:
-            Logits ``[B, size, K, T]``, and the state after these steps.
+            logits ``[B, size, K, T]``, and the state after these steps.
 
         Raises:
             ValueError: there are more codebooks than the model has, or none.

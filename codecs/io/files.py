@@ -16,7 +16,7 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
             cut.
 
     Yields:
-        Path: temporary path to write to.
+        temporary path to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

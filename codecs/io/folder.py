@@ -173,7 +173,8 @@ def _check_tensors(content: Any, path: Path) -> None:
     other = [str(name) for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if other:
         raise ValueError(
-            f"{path} should hold tensors by name, or DAC's state_dict and metadata; not so: {some_of(other)}"
+            f"{path} should hold tensors by name, or DAC's state_dict and metadata; these entries are neither: "
+            f"{some_of(other)}"
         )
 
 
@@ -188,8 +189,7 @@ def _folder_of(path: Path) -> Path:
     if missing:
         if (path / RUN_CONFIG).is_file():
             raise ValueError(
-                f"{path} is a run that has not saved a codec yet; its command continues it, and saves one "
-                "at the end at the latest"
+                f"{path} is a run, and this run has not saved a codec yet; repeat its command to finish it"
             )
         raise ValueError(f"{folder} lacks {' and '.join(missing)}; a codec is a folder with {CONFIG} and {TENSORS}")
     return folder

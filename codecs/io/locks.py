@@ -95,7 +95,7 @@ class Lock:
             wait: whether to wait, without a time limit, until the lock is free.
 
         Returns:
-            Whether the lock was acquired; False only without ``wait``.
+            whether the lock was acquired; False only without ``wait``.
         """
         if self.path in self._held:
             lease, count = self._held[self.path]

@@ -121,11 +121,11 @@ def arguments_of(part: nn.Module) -> dict[str, Any]:
     for name, parameter in inspect.signature(type(part)).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise ValueError(
-                f"{type(part).__name__} takes *{name}; a part that is saved must name each of its arguments"
+                f"{type(part).__name__} takes *{name}; a part that is saved should name each of its arguments"
             )
         if not hasattr(part, name):
             raise ValueError(
-                f"{type(part).__name__} does not keep its argument {name!r}; a part that is saved must store each "
+                f"{type(part).__name__} does not keep its argument {name!r}; a part that is saved should store each "
                 f"constructor argument as an attribute of that name (self.{name} = {name})"
             )
         value = getattr(part, name)

@@ -107,7 +107,9 @@ def _check_encodec(encoder: SEANetEncoder, decoder: SEANetDecoder) -> None:
         _require(taps == 1, f"residual_last_kernel_size of {type(part).__name__} is {taps}", "1 in EncodecModel")
     _require(encoder.lstm_layers > 0, "lstm_layers is 0", "at least 1 in EncodecModel")
     _require(encoder.channels <= 2, f"channels is {encoder.channels}", "1 or 2 in EncodecModel")
-    _require(decoder.final_activation == "none", f"final_activation is {decoder.final_activation}", "none")
+    _require(
+        decoder.final_activation == "none", f"final_activation is {decoder.final_activation}", "final_activation none"
+    )
 
 
 def encodec_bandwidths(codec: Codec) -> list[float]:
@@ -157,8 +159,10 @@ def _dac(codec: Codec) -> TransformersFolder:
     _require(len(widths) == 1, f"codebook_dim is {dims}", "one for all codebooks")
     _require(quantizer.normalize, "normalize of FactorizedVQ is false", "true in DacModel")
     _require(not quantizer.simvq, "simvq of FactorizedVQ is true", "false in DacModel")
-    _require(codec.segment is None, f"the codec cuts audio into segments of {codec.segment} s", "none in DacModel")
-    _require(not codec.normalize, "the codec normalises audio (normalize)", "that it does not")
+    _require(
+        codec.segment is None, f"the codec cuts audio into segments of {codec.segment} s", "no segments in DacModel"
+    )
+    _require(not codec.normalize, "the codec normalizes audio (normalize)", "no normalization")
     config = {
         "architectures": ["DacModel"],
         "model_type": "dac",
@@ -198,7 +202,7 @@ def _preprocessor(name: str, codec: Codec) -> dict[str, Any]:
 
 def _require(fits: bool, what: str, right: str) -> None:
     if not fits:
-        raise ValueError(f"{what}, for which transformers has no counterpart; exportable is {right}")
+        raise ValueError(f"{what}; transformers does not support this; supported: {right}")
 
 
 def _joined(parts: tuple[type, ...]) -> str:

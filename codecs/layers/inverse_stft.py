@@ -36,7 +36,7 @@ class InverseSTFT(nn.Module):
         if hop_length < 1 or window_length < 2 * hop_length or (causal and window_length % hop_length):
             right = "a multiple of the hop, at least twice it" if causal else "at least twice the hop"
             raise ValueError(
-                f"window_length is {window_length} and hop_length {hop_length}; window_length must be {right}"
+                f"window_length is {window_length} and hop_length {hop_length}; window_length should be {right}"
             )
         self.window_length = window_length
         self.hop_length = hop_length

@@ -50,5 +50,5 @@ class LayerStream(ABC):
             last: whether the input ends with this piece.
 
         Returns:
-            The next outputs ``[B, C', m]``; ``m`` may be 0.
+            the next outputs ``[B, C', m]``; ``m`` may be 0.
         """

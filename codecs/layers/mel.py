@@ -95,10 +95,11 @@ class MelSpectrogram(nn.Module):
         if n_mels < 1:
             raise ValueError(f"n_mels is {n_mels}; at least one band is needed")
         if power not in (1, 2):
-            raise ValueError(f"power is {power}; it must be 1 (magnitude) or 2 (power)")
+            raise ValueError(f"power is {power}; it should be 1 (magnitude) or 2 (power)")
         if not 0 <= f_min < (sample_rate / 2 if f_max is None else f_max) <= sample_rate / 2:
             raise ValueError(
-                f"f_min is {f_min} Hz, f_max {f_max} Hz; they must satisfy 0 <= f_min < f_max <= {sample_rate / 2:g} Hz"
+                f"f_min is {f_min} Hz, f_max {f_max} Hz; they should satisfy 0 <= f_min < f_max <= "
+                f"{sample_rate / 2:g} Hz"
             )
         self.power = power
         self.stft = STFT(window_length, padding=padding, normalized=normalized)

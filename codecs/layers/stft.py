@@ -81,12 +81,12 @@ class STFT(nn.Module):
         self.normalized = normalized
         if not 1 <= self.hop_length <= window_length:
             raise ValueError(
-                f"hop_length is {self.hop_length}; it must lie between 1 and window_length {window_length}"
+                f"hop_length is {self.hop_length}; it should lie between 1 and window_length {window_length}"
             )
         if window_length > self.n_fft:
-            raise ValueError(f"window_length is {window_length}; it must not be longer than n_fft {self.n_fft}")
+            raise ValueError(f"window_length is {window_length}; it should not be longer than n_fft {self.n_fft}")
         if padding not in ("none", "centre", "same", "matched"):
-            raise ValueError(f"padding is {padding!r}; it must be none, centre, same or matched")
+            raise ValueError(f"padding is {padding!r}; it should be none, centre, same or matched")
         window = torch.hann_window(window_length, periodic=True, dtype=torch.float64)
         window = (window / window.norm() if normalized else window).float()
         missing = self.n_fft - window_length
@@ -143,7 +143,7 @@ class STFT(nn.Module):
             ValueError: the padding is not ``none``.
         """
         if self.padding != "none":
-            raise ValueError(f"the padding of the STFT is {self.padding!r}; it must be 'none' for an export")
+            raise ValueError(f"the padding of the STFT is {self.padding!r}; it should be 'none' for an export")
         return RealSTFT(self.window, self.hop_length)
 
     def _padded(self, audio: Tensor) -> Tensor:

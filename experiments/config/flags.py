@@ -1,4 +1,4 @@
-"""From what the user typed to one tree of settings, which the parser checks."""
+"""Resolution of what the user typed to one tree of settings, which the parser checks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,8 +92,8 @@ def read_request(words: Words) -> Request:
     settings = [*words.settings, *([("model.compile", "true")] if words.compile else [])]
     given = {name for name, _ in settings}
     if not configs:
-        hint = " (--init gives weights, the recipe the parts they go into)" if "init" in given else ""
-        raise RecipeError(f"which recipe? Give --config NAME{hint}, one of: {', '.join(names(RECIPES))}")
+        hint = " (--init supplies only weights; the recipe defines the parts)" if "init" in given else ""
+        raise RecipeError(f"no recipe was given; add --config NAME{hint}, one of: {', '.join(names(RECIPES))}")
     request.steps = _usual_steps(configs, words.scale)
     if given & {"init", "name"}:
         _as_recipes(request, configs, "init" in given)

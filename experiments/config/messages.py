@@ -150,4 +150,4 @@ def _unknown(name: str, known: list[str], of_parts: Iterable[str]) -> str:
     depth = section.count(".") + 1 if section else 0
     children = sorted({one.split(".")[depth] for one in near if one.count(".") >= depth})
     listed = ", ".join(children[:MOST_NAMES]) + (", …" if len(children) > MOST_NAMES else "")
-    return f"there is no --{name}{hint}; {f'the names after --{section}. are' if section else 'there are'}: {listed}"
+    return f"there is no --{name}{hint}; {f'--{section}. takes' if section else 'there are'}: {listed}"

@@ -33,7 +33,7 @@ def import_file(path: str) -> None:
         return
     if not file.stem.isidentifier() or _is_taken(file):
         raise RecipeError(
-            f"--import {path}: a module cannot be named {file.stem!r}, or one is already; rename the file"
+            f"--import {path}: {file.stem!r} is not a valid or free module name; rename the file, as in my_part.py"
         )
     try:
         run_file(file, file.stem)

@@ -132,8 +132,11 @@ def make_parser(command: str = "fit") -> SettingsParser:
     parser = SettingsParser(
         f"codeclab {command}", usage=f"codeclab {command} --config RECIPE [options]", formatter_class=layout
     )
-    recipe = "a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder; the last goes over the others"
-    sizes = f"sizes of parts, batch and steps: {', '.join(names(SCALES))} (default: the recipe's, which is the paper's)"
+    recipe = (
+        "a recipe (`codeclab recipes` lists them), a .yaml file, or a run's folder; if given several times, later ones "
+        "override earlier ones"
+    )
+    sizes = f"sizes of parts, batch and steps: {', '.join(names(SCALES))} (default: the recipe's, the paper's sizes)"
     start = "start from the weights of a run (its discriminators too), a codec's folder or file, or a hub id"
     audio = (
         "a tree of audio files, a manifest CSV, `recordings` (7 minutes of read speech that ship with codeclab) or "

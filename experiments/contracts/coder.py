@@ -84,7 +84,7 @@ class DecoderContract(_CoderContract):
         return noise(batch, part.dimension, frames, level=1.0)
 
     def test_samples_of_any_number_of_frames(self) -> None:
-        """As many as the frames stand for."""
+        """There are as many samples as the frames stand for."""
         decoder: Decoder = self.build()
         for frames in (1, 7, 50):
             audio = decoder(noise(2, decoder.dimension, frames, level=1.0))

@@ -81,7 +81,7 @@ class AdversarialLossContract(PartContract):
         assert float(loss.generator(high)) < float(loss.generator(low))
 
     def test_gradients_are_finite(self) -> None:
-        """For both players."""
+        """Codec and discriminators both get finite gradients."""
         loss: AdversarialLoss = self.build()
         real, fake = outputs_around(0.5, True), outputs_around(-0.5, True)
         (loss.discriminator(real, fake) + loss.generator(fake)).backward()

@@ -17,7 +17,7 @@ class ReconstructionLossContract(PartContract):
     part: type[ReconstructionLoss]
 
     def build(self, seed: int = 0) -> ReconstructionLoss:
-        """At 24 kHz, where it takes a rate."""
+        """The loss, at 24 kHz if it takes a sampling rate."""
         if "sample_rate" in inspect.signature(self.part).parameters and "sample_rate" not in self.arguments:
             self.arguments = {**self.arguments, "sample_rate": RATE}  # type: ignore[misc]  # of this one test
         loss: ReconstructionLoss = super().build(seed)

@@ -53,7 +53,7 @@ class MetricContract(NamedMetric):
         assert (clear > noisy) == self.metric.higher_is_better
 
     def test_it_gives_the_same_score_again(self) -> None:
-        """And leaves its inputs as they are."""
+        """A second call gives the first score, and inputs are not modified."""
         score, original = self.metric.load(), speech_like()
         coded = original + noise(*original.shape, seed=7, level=0.01)
         before = (original.clone(), coded.clone())

@@ -89,9 +89,9 @@ class RandomGain(Augmentation):
         target_db: float = -24.0,
     ) -> None:
         if low_db > high_db:
-            raise ValueError(f"low_db must not be above high_db, got {low_db} and {high_db}")
+            raise ValueError(f"low_db is {low_db} and high_db {high_db}; low_db should not be above high_db")
         if normalize not in ("rms", "peak", "none"):
-            raise ValueError(f"normalize must be 'rms', 'peak' or 'none', got {normalize!r}")
+            raise ValueError(f"normalize is {normalize!r}; it should be 'rms', 'peak' or 'none'")
         self.low_db = low_db
         self.high_db = high_db
         self.reject_clipped = reject_clipped
@@ -137,7 +137,7 @@ class SpeedChange(Augmentation):
     def __init__(self, factors: list[float] = DEFAULT_SPEEDS) -> None:
         if not factors or not all(0.5 <= factor <= 2 for factor in factors):
             raise ValueError(
-                f"factors should be one or more speeds from 0.5 to 2, such as [0.9, 1.0, 1.1], got {factors}"
+                f"factors are {factors}; they should be one or more speeds from 0.5 to 2, such as [0.9, 1.0, 1.1]"
             )
         self.factors = list(factors)
 
@@ -167,7 +167,8 @@ class RandomEqualizer(Augmentation):
     def __init__(self, range_db: float = 10.0, probability: float = 0.5) -> None:
         if range_db < 0 or not 0 <= probability <= 1:
             raise ValueError(
-                f"range_db should be 0 or more and probability from 0 to 1, got {range_db} and {probability}"
+                f"range_db is {range_db} and probability {probability}; range_db should be at least 0, and probability "
+                "from 0 to 1"
             )
         self.range_db = range_db
         self.probability = probability
@@ -199,8 +200,8 @@ class BackgroundNoise(Augmentation):
     def __init__(self, low_db: float = 10.0, high_db: float = 50.0, probability: float = 0.5) -> None:
         if low_db > high_db or not 0 <= probability <= 1:
             raise ValueError(
-                f"low_db should not be above high_db, and probability should be from 0 to 1, got {low_db}, {high_db} "
-                f"and {probability}"
+                f"low_db is {low_db}, high_db {high_db} and probability {probability}; low_db should not be above "
+                "high_db, and probability should be from 0 to 1"
             )
         self.low_db = low_db
         self.high_db = high_db
@@ -234,7 +235,7 @@ class LoudnessNormalize(Augmentation):
 
     def __init__(self, target_lufs: float = -24.0, limit_peak: bool = True, spread_db: float = 0.0) -> None:
         if spread_db < 0:
-            raise ValueError(f"spread_db is half the width of a draw in dB, so at least 0; got {spread_db}")
+            raise ValueError(f"spread_db is {spread_db} dB, half the width of a draw; it should be at least 0")
         self.target_lufs = target_lufs
         self.limit_peak = limit_peak
         self.spread_db = spread_db

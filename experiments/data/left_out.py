@@ -17,7 +17,7 @@ NAMES_IN_ERROR = 5
 
 
 def of_no_use(left_out: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Of the files left out (name, reason), those that cannot be used."""
+    """Unusable files among those left out, as (name, reason)."""
     return [(name, reason) for name, reason in left_out if not reason.startswith(DELIBERATE)]
 
 
@@ -75,7 +75,7 @@ def refuse_too_many(corpus: Corpus, most: float, split: str | None = None) -> No
         DataError: more cannot be used; the message names some, and the flag that allows them.
     """
     if not 0 <= most <= 1:
-        raise DataError(f"max_left_out is a share of the files, 0 to 1, got {most:g}")
+        raise DataError(f"max_left_out is {most:g}; it should be a share of the files, from 0 to 1")
     useless = of_no_use(corpus.skipped)
     _refuse_share(useless, LeftOut.of(corpus, {}).files, "file", corpus.name, most)
     if split in SPLITS:
@@ -88,9 +88,9 @@ def _refuse_share(useless: Sequence[tuple[str, str]], files: int, kind: str, whe
         return
     enough = math.ceil(100 * len(useless) / files) / 100
     raise DataError(
-        f"{len(useless):,} of {counted(files, kind)} in {where} cannot be used, more than {100 * most:.3g}%: "
-        f"{listed_reasons(useless, NAMES_IN_ERROR)}. A single such file is no error, but a larger share than that is; "
-        f"--data.max_left_out {enough:g} continues without them"
+        f"{len(useless):,} of {counted(files, kind)} in {where} cannot be used, more than {100 * most:.3g} %: "
+        f"{listed_reasons(useless, NAMES_IN_ERROR)}. One unusable file is tolerated; more than {100 * most:.3g} % is "
+        f"an error. --data.max_left_out {enough:g} continues without them"
     )
 
 

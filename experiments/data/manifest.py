@@ -168,10 +168,14 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
         elif recordings[name][1] == row:
             skipped.append((name, f"listed twice, in lines {recordings[name][0]} and {line}"))
         else:
-            how = "the column 'name'" if row.get("name") else "the path, without 'start' and 'end',"
+            remedy = (
+                "put the speaker into 'domain', or a column of your own"
+                if row.get("name")
+                else "without 'name', the path is the name: list a file once, or add 'name', or 'start' and 'end'"
+            )
             raise DataError(
-                f"{path}, line {line}: the name {name!r} is already used in line {recordings[name][0]}; {how} tells "
-                "recordings apart, so no two may share one (put the speaker into 'domain', or a column of your own)"
+                f"{path}, line {line}: the name {name!r} is already used in line {recordings[name][0]}; names should "
+                f"be unique ({remedy})"
             )
     return [recording for _, _, recording in recordings.values()]
 
@@ -197,7 +201,7 @@ def _part(row: Mapping[str, str]) -> str:
 def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, where: str) -> Recording:
     full_band = row.get("full_band", "").lower()
     if full_band not in FLAGS:
-        raise DataError(f"{where}: full_band must be true, false or empty, got {row['full_band']!r}")
+        raise DataError(f"{where}: full_band is {row['full_band']!r}; it should be true, false or empty")
     file, known = root / row["path"], (0, 0, 0.0)
     size = _parse_number(row, "bytes", where)
     if size is not None and file.is_file() and file.stat().st_size == size:
@@ -213,8 +217,8 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         start, length, end = given["start"] or 0.0, given["length"], given["end"]
         if start < 0 or (length is not None and length <= 0) or (end is not None and end <= start):
             raise DataError(
-                f"{where}: a segment has start 0 or more, and a length above 0 or an end after its start, in seconds; "
-                f"got start {row.get('start', '')!r}, length {row.get('length', '')!r}, end {row.get('end', '')!r}"
+                f"{where}: a segment has start {row.get('start', '')!r}, length {row.get('length', '')!r} and end "
+                f"{row.get('end', '')!r}; start should be 0 or more, length above 0, and end after start, in seconds"
             )
         if length is None:
             length = end - start if end is not None else 0.0
@@ -281,4 +285,4 @@ def _parse_number(row: dict[str, str], column: str, where: str) -> float | None:
     try:
         return float(row[column]) if row.get(column) else None
     except ValueError:
-        raise DataError(f"{where}: {column} must be a number or empty, got {row[column]!r}") from None
+        raise DataError(f"{where}: {column} is {row[column]!r}; it should be a number or empty") from None

@@ -99,7 +99,7 @@ class AudioData(LightningDataModule):
     ) -> None:
         super().__init__()
         if seed < 0 or (workers is not None and workers < 0):
-            raise ValueError(f"seed and workers must be 0 or more, got seed {seed} and workers {workers}")
+            raise ValueError(f"seed is {seed} and workers {workers}; both should be at least 0")
         self.folder = without_synthetic(folder)
         self.sample_rate = sample_rate
         self.channels = channels
@@ -119,7 +119,7 @@ class AudioData(LightningDataModule):
         self.max_left_out = max_left_out
         for name in SIZES:
             if (size := getattr(self, name)) is not None and size <= 0:
-                raise DataError(f"{name} must be positive, got {size}")
+                raise DataError(f"{name} is {size}; it should be positive")
         self.start_batch = 0
         self.known_splits: dict[str, str] | None = None
         self.split_floor = True

@@ -42,7 +42,7 @@ def read_excerpt(recording: Recording, start_seconds: float, seconds: float, sam
         DataError: the start is negative, or the file cannot be read or holds samples that are no numbers.
     """
     if start_seconds < 0:
-        raise DataError(f"an excerpt starts at 0 s or later, got {start_seconds}")
+        raise DataError(f"the start of an excerpt is {start_seconds} s; it should be at least 0")
     audio = _read_file(recording, start_seconds, seconds, sample_rate, channels, is_mixed=False)
     if recording.gain_db:
         audio = audio * 10 ** (recording.gain_db / 20)

@@ -43,8 +43,8 @@ class Readers:
             return
         pids = ", ".join(str(process.pid) for process in dead)
         self.died = (
-            f"a process that reads audio ({pids}) {_end(int(dead[0].exitcode or 0))}: often memory has run out, and a "
-            "smaller --data.workers helps; the same command continues the run"
+            f"a process that reads audio ({pids}) {_end(int(dead[0].exitcode or 0))}: probably out of memory; lower "
+            "--data.workers, as in --data.workers 1; the same command continues the run"
         )
 
 

@@ -167,9 +167,11 @@ class Reverberation(Augmentation):
         music: tuple[str, ...] = ("music", "music-like"),
     ) -> None:
         if not 0 <= probability <= 1:
-            raise ValueError(f"probability must be from 0 to 1, got {probability}")
+            raise ValueError(f"probability is {probability}; it should be from 0 to 1")
         if not 0 < rt60[0] <= rt60[1]:
-            raise ValueError(f"rt60 must be the shortest and the longest time in seconds, got {list(rt60)}")
+            raise ValueError(
+                f"rt60 is {list(rt60)}; it should be the shortest and the longest time in seconds, such as [0.3, 1.3]"
+            )
         self.probability = probability
         self.rt60 = rt60
         self.music = music

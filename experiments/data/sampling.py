@@ -1,4 +1,4 @@
-"""Which recordings the items of a training batch are drawn from."""
+"""Policies by which the items of a training batch are drawn from the recordings."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -60,7 +60,7 @@ class UniformByDuration(Sampling):
         self._choice = DurationChoice(recordings, range(len(recordings)))
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """One recording, with a probability proportional to its duration."""
+        """Draw a recording with a probability proportional to its duration."""
         return [self._choice.draw(rng)]
 
 
@@ -72,7 +72,7 @@ class UniformByFile(Sampling):
         self._count = len(recordings)
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """One recording."""
+        """Draw a recording."""
         return [int(rng.integers(self._count))]
 
 
@@ -104,12 +104,12 @@ class BalancedDomains(Sampling):
         """A remark if the corpus has no full-band item; else empty."""
         if not self.full_band or self._everywhere:
             return ""
-        unknown = "as it is not known which files are (`codeclab data scan FOLDER` measures it)"
-        reason = unknown if self._unknown else "as no file is"
-        return f"BalancedDomains: no full-band item in the batches, {reason}; domains are balanced"
+        unknown = "the files' bandwidth is unknown; run `codeclab data scan FOLDER`"
+        reason = unknown if self._unknown else "no file is full-band"
+        return f"BalancedDomains balances domains, but batches have no full-band item: {reason}"
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """One recording of the item's domain."""
+        """Draw a recording of the item's domain."""
         turn = self._turn(batch, item, batch_size)
         files = self._domains[turn]
         if self.full_band and self._everywhere and item == self._full_band_item(batch, batch_size):
@@ -187,7 +187,7 @@ class EnCodecMixing(Sampling):
         music: tuple[str, ...] = ("music", "music-like"),
     ) -> None:
         if len(probabilities) != 4 or min(probabilities) < 0 or abs(sum(probabilities) - 1) > 1e-6:
-            raise ValueError(f"probabilities must be four that sum to 1, got {list(probabilities)}")
+            raise ValueError(f"probabilities are {list(probabilities)}; they should be four that sum to 1")
         self.probabilities = probabilities
         self.music = music
 
@@ -220,7 +220,7 @@ class EnCodecMixing(Sampling):
         return lambda rng: [self._choices[group].draw(rng) for _ in range(count)]
 
     def draw(self, rng: np.random.Generator, batch: int, item: int, batch_size: int) -> list[int]:
-        """One, two or three recordings."""
+        """Draw one, two or three recordings."""
         return self.plan(rng, batch, item, batch_size)(rng)
 
 
@@ -237,7 +237,7 @@ class DurationChoice:
         self._ends = np.cumsum([recordings[index].seconds for index in indices])
 
     def draw(self, rng: np.random.Generator) -> int:
-        """One of the indices."""
+        """Draw one of the indices."""
         position = rng.random() * self._ends[-1]
         drawn = int(np.searchsorted(self._ends, position, side="right"))
         return self._indices[min(drawn, len(self._indices) - 1)]

@@ -58,7 +58,7 @@ def scan_folder(
         LockedError: another process is writing the manifest.
     """
     if workers < 1:
-        raise DataError(f"--workers must be 1 or more, got {workers}")
+        raise DataError(f"--workers is {workers}; it should be at least 1")
     root = root.expanduser()
     skipped: list[tuple[str, str]] = []
     given: dict[str, dict[str, str]] = {}

@@ -118,7 +118,7 @@ def _key(recording: Recording) -> tuple[str, int, int, float, float]:
 
 
 def _part(recording: Recording) -> tuple[float, float] | None:
-    """Where a recording begins in its file and how long it is, in seconds, as listed; None where it is all of it."""
+    """Start of a recording in its file and its length, in seconds, as listed; None for a whole file."""
     if recording.sample_rate or not (recording.start or recording.seconds):
         return None
     return recording.start, recording.seconds

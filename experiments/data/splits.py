@@ -81,7 +81,7 @@ def _files(recordings: Sequence[Recording]) -> list[str]:
 
 
 def _first_split(files: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
-    """For each file, the split of its parts that have one; of several splits, the first of train, valid and test."""
+    """The split of each file that has one in a part of it; of several, the first of train, valid and test."""
     by_file: dict[str, str] = {}
     for file, split in zip(files, splits, strict=True):
         if split is not None:
@@ -95,11 +95,10 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
         return ""
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
-    why = "as none is given"
+    why = "because no split is given"
     if missing:
-        named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-        are, folders = by_number(len(missing), "is", "are"), by_number(len(missing), "folder", "folders")
-        why = f"as there {are} no {named} {folders}"
+        named = " and ".join(filter(None, [", ".join(f"{split}/" for split in missing[:-1]), f"{missing[-1]}/"]))
+        why = f"because {named} {by_number(len(missing), 'is', 'are')} missing"
     remark = f"split by file, {why}: " + ", ".join(f"{count} {split}" for split, count in counts.items())
     tested: dict[str, set[str]] = {domain: set() for domain in sorted({recording.domain for recording in assigned})}
     for recording, file in zip(assigned, _files(assigned), strict=True):

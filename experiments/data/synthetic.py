@@ -125,12 +125,12 @@ def _resonate(source: np.ndarray, frequency: float, width: float, sample_rate: i
 
 
 def _in_a_room(rng: np.random.Generator, audio: np.ndarray) -> np.ndarray:
-    """With white noise 60 to 50 dB below full scale: recordings are never digitally silent between the notes."""
+    """Add white noise 60 to 50 dB below full scale: recordings are never digitally silent between the notes."""
     return audio + 10 ** (rng.uniform(-60, -50) / 20) * rng.standard_normal(len(audio))
 
 
 def _at_some_level(rng: np.random.Generator, audio: np.ndarray) -> np.ndarray:
-    """With its peak 18 to 1 dB below full scale: recordings are not equally loud."""
+    """Scale to a peak 18 to 1 dB below full scale: recordings are not equally loud."""
     return _to_peak(audio, 10 ** (rng.uniform(-18, -1) / 20))
 
 

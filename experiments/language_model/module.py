@@ -87,7 +87,7 @@ class LanguageModelExperiment(lightning.LightningModule):
         return self.bandwidths[int(rng.integers(len(self.bandwidths)))]
 
     def offsets(self, batch: int, items: Tensor) -> Tensor:
-        """Where the positions of the items of a batch begin, ``int64 [B]``."""
+        """Positions at which the items of a batch begin, ``int64 [B]``."""
         drawn = [np.random.default_rng([self.seed, OFFSET, batch, item]) for item in items.tolist()]
         return torch.tensor([int(rng.integers(self.most_offset)) for rng in drawn], device=self.device)
 

@@ -107,7 +107,7 @@ def measure_untrained(job: Job, plan: Measurement | None = None) -> Evaluation:
     plan = plan or plan_measurement(job)
     with RunLock(Path(job.runs), plan.folder.parent.name, "measure") as lock:
         if not lock.acquire():  # another table may have the same row
-            print(f"{job.row.name}: waiting for {lock.holder or 'another process'}, which measures it", file=sys.stderr)
+            print(f"{job.row.name}: waiting: {lock.holder or 'another process'} is measuring it", file=sys.stderr)
             lock.acquire(wait=True)
         if Stamp.read(plan.folder) is not None:
             return Evaluation.load(plan.folder)
@@ -148,7 +148,7 @@ def untrained(row: RowSpec) -> Codec | Baseline:
 
 
 def clip_settings(scale: str | None, settings: Sequence[tuple[str, Any]] = ()) -> dict[str, Any]:
-    """Which clips the rows of a table are measured on: settings of ``AudioData``, where they are not its defaults.
+    """Settings of ``AudioData`` for the clips on which a table's rows are measured, where they are not its defaults.
 
     Args:
         scale: name of the rows' scale; None is the recipes' own size.

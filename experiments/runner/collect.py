@@ -70,7 +70,7 @@ def _collect(draft: Draft, outcomes: Sequence[Outcome], spec: TableSpec) -> RowR
 
 
 def _with_listening(row: RowResult, runs: Path, measurements: Sequence[Evaluation]) -> RowResult:
-    """With the listening figures of the codec, or of the first of several seeds that has some."""
+    """A row with the listening figures of the codec, or of the first of several seeds that has some."""
     for evaluation in measurements:
         if row.listened is None:
             row = with_figures(row, runs, evaluation.info["codec"] or evaluation.info.get("baseline"))

@@ -76,7 +76,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def ended(self, running: Mapping[Job, Submitted]) -> list[Job]:
-        """Those that have ended; what they took is free again."""
+        """Return finished jobs and free their slots."""
 
     @abstractmethod
     def pass_signal(self, submitted: Iterable[Submitted], number: int) -> None:
@@ -90,7 +90,7 @@ class Launcher(ABC):
             wait: whether to wait for other runners that are making one.
 
         Returns:
-            The outcomes, in the jobs' order.
+            the outcomes, in the jobs' order.
 
         Raises:
             Stopped: a signal requested it; all jobs have ended, or go on without this command (on a cluster).
@@ -155,8 +155,7 @@ class LocalLauncher(Launcher):
         if slots_for(job, self.slots) is None:
             devices = counted(job.devices, "device")
             return Outcome(
-                error=f"the row needs {devices}, and --devices gives {len(set(self.slots))}; give as many, as in "
-                f"--devices {job.devices}"
+                error=f"the row needs {devices}; --devices lists {len(set(self.slots))}. Use --devices {job.devices}"
             )
         taken = slots_for(job, self.free)
         if taken is None:
@@ -181,7 +180,7 @@ class LocalLauncher(Launcher):
         return Submitted(handle, taken)
 
     def ended(self, running: Mapping[Job, Submitted]) -> list[Job]:
-        """Those whose processes have ended."""
+        """Return jobs whose processes have ended, and free their slots."""
         ended = [job for job, submitted in running.items() if submitted.handle.done()]
         self.free += [slot for job in ended for slot in running[job].slots]
         return ended

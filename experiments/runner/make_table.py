@@ -182,9 +182,7 @@ def _shortness(short: Sequence[Draft]) -> list[str]:
     trained = sorted({job.steps for draft in short for job in draft.jobs})
     usual = sorted({draft.usual for draft in short if draft.usual is not None})
     spans = [f"{min(counts):,}" + (f" to {max(counts):,}" if len(counts) > 1 else "") for counts in (trained, usual)]
-    return [
-        f"Cut short: trained for {spans[0]} {by_number(max(trained), 'batch', 'batches')} a row instead of {spans[1]}."
-    ]
+    return [f"Rows were trained for {spans[0]} {by_number(max(trained), 'batch', 'batches')} instead of {spans[1]}."]
 
 
 def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None, seeds: int) -> list[str]:
@@ -193,12 +191,12 @@ def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None
         return [f"{size}; nothing was trained or measured."]
     made = "trained and measured" if "trained" in kinds else "measured"
     rate = (
-        f"with originals at {spec.sample_rate / 1000:g} kHz"
+        f"against originals at {spec.sample_rate / 1000:g} kHz"
         if spec.sample_rate
         else "at each codec's own sampling rate"
     )
     often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
-    return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; compared {rate}.{often}"]
+    return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; scored {rate}.{often}"]
 
 
 def _device() -> str:

@@ -53,7 +53,7 @@ def perform(job: Job, wait: bool) -> Outcome:
             if not lock.acquire():
                 if not wait:
                     return Outcome(busy=True)
-                print(f"{job.title}: waiting for {lock.holder or 'another process'}, which makes it", file=sys.stderr)
+                print(f"{job.title}: waiting: {lock.holder or 'another process'} is making this row", file=sys.stderr)
                 lock.acquire(wait=True)
         began = time.monotonic()
         try:

@@ -37,7 +37,9 @@ def describe_plan(drafts: Sequence[Draft], runs: Path, slots: Sequence[str | Non
         spread = f", {at_a_time} rows at a time" if at_a_time > 1 else ""
         spread += f" in {counted(threads_each(at_a_time), 'thread')} each" if None in slots else ""
         bound = "about" if abreast == at_a_time else "at most about"
-        lines.append(f"  training takes {bound} {duration(most)} on {device_name}{spread}; measuring comes on top")
+        lines.append(
+            f"  training takes {bound} {duration(most)} on {device_name}{spread}; measuring takes additional time"
+        )
     elif elsewhere and any(any(draft.left) for draft in drafts):
         lines.append("  not timed here: rows run on the cluster")
     new = [draft.size for draft in drafts for job in draft.jobs if job.steps and not job.folder.last.is_file()]

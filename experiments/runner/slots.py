@@ -12,7 +12,7 @@ from codeclab.experiments.data.cores import leave_cores, usable_cores
 
 
 def choose_slots(n_trainings: int, devices: str | None = None, jobs: int | None = None) -> list[str | None]:
-    """For each row made at the same time, its GPU, or None for a share of the cores; empty for one row at a time.
+    """The GPU of each row made at the same time, or None for a share of the cores; empty for one row at a time.
 
     Args:
         n_trainings: number of trainings, one per row and seed.

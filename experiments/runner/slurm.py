@@ -89,7 +89,7 @@ class SlurmLauncher(Launcher):
         return submitted
 
     def ended(self, running: Mapping[Job, Submitted]) -> list[Job]:
-        """Those that left a result, or left the queue without one."""
+        """Return jobs that left a result, or left the queue without one."""
         ended = [job for job, one in running.items() if one.handle.paths.result_pickle.exists()]
         if time.monotonic() - self._queried > BETWEEN_QUERIES and (queued := self._queued()) is not None:
             gone = [job for job, one in running.items() if job not in ended and one.handle.job_id not in queued]

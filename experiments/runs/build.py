@@ -87,9 +87,9 @@ class CodecCLI(RunCLI):
             self.refuse_differences()
 
     def _choose_precision(self) -> None:
-        """Where nobody chose: a run that continues keeps its precision, a new one takes what is fast on this processor.
+        """Choose a precision if none was given: a continued run keeps its own, a new one takes the processor's fastest.
 
-        The derived name of the run knows nothing of it: the same command finds the same run on another machine.
+        The run's derived name does not depend on it: the same command finds the same run on another machine.
         """
         trainer = self.config.trainer
         self.remarks: list[str] = []
@@ -100,7 +100,7 @@ class CodecCLI(RunCLI):
         elif trains_on_cpu(trainer.accelerator) and has_fast_bf16():
             trainer.precision = "bf16-mixed"
             self.remarks.append(
-                "networks compute in bfloat16 on this processor; --trainer.precision 32-true stops that"
+                "networks run in bfloat16 on this processor; for float32 use --trainer.precision 32-true"
             )
         self.settings["trainer"]["precision"] = trainer.precision
 
@@ -226,12 +226,12 @@ class CodecCLI(RunCLI):
 
 
 def build(command: str, argv: list[str]) -> CodecCLI:
-    """As ``build_typed``, of a command's arguments."""
+    """Parse a command's arguments and build what they describe, as ``build_typed`` does."""
     return build_typed(command, read_words(argv))
 
 
 def build_typed(command: str, words: Words, label: str | None = None, notes: Notes | None = None) -> CodecCLI:
-    """Everything a command needs, built and checked.
+    """Build and check everything a command needs.
 
     Args:
         command: ``fit``, ``validate`` or ``test``.

@@ -45,7 +45,7 @@ def check_directory(directory: Path, run: Path, form: str, overwrite: bool) -> N
     if not directory.is_dir():
         raise RecipeError(f"{directory} is a file; DIR should be a folder, or a name for a new one")
     if run.exists() and directory.resolve() in (run.resolve(), (run / "codec").resolve()):
-        raise RecipeError(f"{directory} is what is exported; DIR should be another folder")
+        raise RecipeError(f"{directory} is the codec itself; give another folder")
     held = sorted(path.name for path in directory.iterdir())
     if held and not overwrite and not _is_export(directory, held, form):
         rest = f" and {len(held) - 3} more" if len(held) > 3 else ""

@@ -75,7 +75,7 @@ def find_source(settings: dict[str, Any], folder: RunFolder | None) -> InitSourc
     name, expected = settings["init"], settings["init_identity"]
     if name is None:
         if expected is not None:
-            raise RecipeError("--init_identity says which codec --init is expected to be: give --init too")
+            raise RecipeError("--init_identity is the identity that --init must have; give --init too")
         return None
     if folder is not None and folder.last.is_file() and folder.config.is_file():
         stored = folder.settings
@@ -193,11 +193,11 @@ def _take_discriminators(source: InitSource, model: CodecExperiment, settings: d
     if not model.discriminators:
         return "there are no discriminators"
     if not source.discriminators:
-        return "discriminators: fresh, it has none"
+        return "discriminators start untrained: there are none to take over"
     if why := _why_not(source, model, flatten(settings)):
-        return f"discriminators: fresh, its own do not fit ({why})"
+        return f"discriminators start untrained: those of the run do not fit ({why})"
     model.discriminators.load_state_dict(source.discriminators)
-    return "discriminators: its own"
+    return "discriminators are those of the run"
 
 
 def _why_not(source: InitSource, model: CodecExperiment, settings: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def corpus_of(path: Path) -> str:
         RecipeError: it is no run's.
     """
     if (run := run_of(path)) is None:
-        raise RecipeError("which audio? Give --data FOLDER; only a run remembers what it was trained on")
+        raise RecipeError("no audio was given; add --data FOLDER (a codec that is not a run has no stored data)")
     folder = data_settings(run)["folder"]
     return SYNTHETIC if folder is None else str(folder)
 

@@ -41,9 +41,9 @@ class Balancer(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= decay < 1:
-            raise ValueError(f"decay is {decay}; it must lie in [0, 1)")
+            raise ValueError(f"decay is {decay}; it should lie in [0, 1)")
         if total_norm <= 0:
-            raise ValueError(f"total_norm is {total_norm}; it must be positive")
+            raise ValueError(f"total_norm is {total_norm}; it should be positive")
         self.total_norm = total_norm
         self.decay = decay
         self.per_item = per_item
@@ -61,7 +61,7 @@ class Balancer(nn.Module):
             weights: weights by name, for at least these losses; the sum of weights is over these losses alone.
 
         Returns:
-            The combined gradient ``[B, C, N]``, float32.
+            the combined gradient ``[B, C, N]``, float32.
 
         Raises:
             ValueError: there is no gradient, a weight is missing or negative, or all weights are zero.
@@ -116,4 +116,4 @@ def _check(gradients: dict[str, Tensor], weights: dict[str, float]) -> None:
         raise ValueError(f"no weight for {', '.join(missing)}; weights are given for {', '.join(sorted(weights))}")
     chosen = {name: weights[name] for name in gradients}
     if min(chosen.values()) < 0 or sum(chosen.values()) <= 0:
-        raise ValueError(f"weights are {chosen}; none may be negative and one must be positive")
+        raise ValueError(f"weights are {chosen}; none should be negative and one should be positive")

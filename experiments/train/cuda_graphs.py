@@ -151,7 +151,7 @@ class StepGraphs:
             step: function that trains on a batch; it reads nothing back from the device.
 
         Returns:
-            What the batch gave. Its scalars are valid until the next step.
+            what the batch gave. Its scalars are valid until the next step.
         """
         if self._failed:
             return step(audio, choices)

@@ -87,7 +87,7 @@ class PerBatchBandwidth(RateSampling):
 
 
 class CodebookDropout(RateSampling):
-    """With probability ``p`` an item uses a uniformly drawn number of codebooks, 1 to all; otherwise all (DAC).
+    """Each item uses a uniformly drawn number of codebooks, 1 to all, with probability ``p``; otherwise all (DAC).
 
     Kumar et al. 2023, Section 3.3 ("quantizer dropout"). The draws of items are independent. The released code instead
     draws for the first ``int(B * p)`` items of each process. The expected share is the same, but it depends on the

@@ -112,7 +112,7 @@ def test_sizes_that_make_no_layers_are_refused(part: type, sizes: dict[str, int]
 
 def test_a_causal_window_holds_whole_hops() -> None:
     with pytest.raises(
-        ValueError, match="window_length is 30 and hop_length 8; window_length must be a multiple of the hop"
+        ValueError, match="window_length is 30 and hop_length 8; window_length should be a multiple of the hop"
     ):
         InverseSTFT(30, 8, causal=True)
 

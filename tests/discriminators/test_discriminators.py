@@ -74,7 +74,7 @@ def test_stereo(kind):
     audio = torch.randn(2, 2, 400)
     swapped = discriminator(audio.flip(1))
     assert any(not torch.allclose(a.logits, b.logits) for a, b in zip(discriminator(audio), swapped, strict=True))
-    with pytest.raises(ValueError, match=r"audio \[B, 2, N\] and got \[2, 1, 400\]"):
+    with pytest.raises(ValueError, match=r"is \[2, 1, 400\]; it should be \[B, 2, N\]"):
         discriminator(audio[:, :1])
 
 
@@ -82,7 +82,7 @@ def test_too_short_audio_is_refused_with_the_length_needed(kind):
     discriminator = KINDS[kind]()
     needed = MIN_SAMPLES[kind]
     assert len(discriminator(torch.randn(1, 1, needed))) == len(N_NETWORKS[kind])
-    with pytest.raises(ValueError, match=f"at least {needed} samples and got {needed - 1}"):
+    with pytest.raises(ValueError, match=f"has {needed - 1} samples?; it should have at least {needed}:"):
         discriminator(torch.randn(1, 1, needed - 1))
 
 
@@ -149,9 +149,9 @@ def test_wrong_arguments_are_named():
         MSSTFTDiscriminator((64, 128), hop_lengths=(16,))
     with pytest.raises(ValueError, match="window_lengths has 1 value for 2 n_ffts"):
         MSSTFTDiscriminator((64, 128), window_lengths=(64,))
-    with pytest.raises(ValueError, match="window_length is 65; it must not be longer than n_fft 64"):
+    with pytest.raises(ValueError, match="window_length is 65; it should not be longer than n_fft 64"):
         MSSTFTDiscriminator((64,), window_lengths=(65,))
-    with pytest.raises(ValueError, match="one is empty, and each must contain a bin"):
+    with pytest.raises(ValueError, match="one is empty, and each should contain a bin"):
         MultiBandSTFTDiscriminator((32,), bands=((0.0, 0.01), (0.01, 1.0)))
     with pytest.raises(ValueError, match="at least one discriminator"):
         Ensemble([])

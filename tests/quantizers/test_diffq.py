@@ -158,7 +158,7 @@ def test_what_diffq_cannot_do_is_refused():
         quantizer.decode(torch.zeros(1, 1, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match="between 0 and 15"):
         build(15.0)
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="should be positive"):
         build(2.0, target_bitrate=0.0)
 
 

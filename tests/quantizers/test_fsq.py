@@ -236,7 +236,7 @@ def test_it_trains_by_the_reconstruction_alone(residual: str) -> None:
         ({"n_codebooks": 9, "residual": "nested"}, "9 nested stages of 8 levels .* at most 8"),
         ({"groups": 3}, "dimension 128, n_codebooks 1 and groups 3 do not fit"),
         ({"n_codebooks": 3, "groups": 2}, "n_codebooks 3 and groups 2 do not fit"),
-        ({"residual": "stacked"}, 'residual is "stacked"; it must be "projected" or "nested"'),
+        ({"residual": "stacked"}, 'residual is "stacked"; it should be "projected" or "nested"'),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: dict[str, object], message: str) -> None:

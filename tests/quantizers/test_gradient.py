@@ -67,5 +67,5 @@ def test_a_quantizer_uses_the_chosen_gradient_estimator() -> None:
         result.append((out.latent.detach(), torch.autograd.grad(out.latent.square().sum(), given)[0]))
     assert torch.equal(result[0][0], result[1][0])
     assert not torch.allclose(result[0][1], result[1][1])
-    with pytest.raises(ValueError, match='gradient is "turned"; it must be "straight_through" or "rotation"'):
+    with pytest.raises(ValueError, match='gradient is "turned"; it should be "straight_through" or "rotation"'):
         FactorizedVQ(5, 2, 8, 3, gradient="turned")

@@ -191,7 +191,7 @@ def test_alpha_lets_the_prior_learn_faster():
     plain.prior_logits.data.copy_(30 * logits)
     fast.prior_logits.data.copy_(logits)
     torch.testing.assert_close(fast.log_prior(), plain.log_prior())
-    with pytest.raises(ValueError, match="alpha 0.0 must be positive"):
+    with pytest.raises(ValueError, match="alpha 0.0 should be positive"):
         build(alpha=0.0)
 
 

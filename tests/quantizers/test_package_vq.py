@@ -101,7 +101,7 @@ def test_a_stage_counts_by_the_share_of_items_that_use_it(latent: torch.Tensor) 
         ({"name": "ResidualVQ"}, "name is 'ResidualVQ'; .* are: VectorQuantize, .* one of these and n_codebooks"),
         ({"arguments": {"levels": 3}}, r"refuses VectorQuantize\(dim=128, codebook_size=1024, levels=3\)"),
         ({"name": "LFQ", "codebook_size": 12}, "refuses LFQ.*must be a power of 2"),
-        ({"arguments": {"heads": 2}}, "heads is 2; it must be 1: use n_codebooks for several codebooks"),
+        ({"arguments": {"heads": 2}}, "heads is 2; it should be 1: use n_codebooks for several codebooks"),
         ({"n_codebooks": 0}, "n_codebooks 0"),
     ],
 )

@@ -22,15 +22,19 @@ def make_parser() -> argparse.ArgumentParser:
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that the codecs offer)"
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the first run's data)")
-    add_split(parser, "which split (default: test; all if none of them was trained on the folder)")
+    add_split(parser, "split to measure (default: test; all if none of them was trained on the folder)")
     parser.add_argument(
-        "--metrics", nargs="+", metavar="NAME", default=QUICK_METRICS, help=f"default: {' '.join(QUICK_METRICS)}"
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        default=QUICK_METRICS,
+        help=f"metrics to compute (default: {' '.join(QUICK_METRICS)})",
     )
     parser.add_argument(
         "--sample-rate",
         type=int,
         metavar="HZ",
-        help="sample rate of the originals (default: the highest of the codecs)",
+        help="sampling rate of the originals (default: the highest of the codecs)",
     )
     add_measuring(parser, seconds="10")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")

@@ -20,8 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
         "scan",
         help="measure every file of a folder",
         description="Measure every audio file in a folder, or listed in a manifest: sampling rate, channels, seconds, "
-        "band (its highest frequency with energy, and whether it is full-band), level, and what is wrong with the "
-        "file.",
+        "band (its highest frequency with energy, and whether it is full-band), level, and the problem if the "
+        "file cannot be used.",
     )
     scan.add_argument("folder", metavar="FOLDER", help="a folder of audio, or a manifest whose files are measured")
     prepare = commands.add_parser(
@@ -43,7 +43,9 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     segments.add_argument("folder", metavar="FOLDER", help="a folder of audio, or a manifest")
-    segments.add_argument("--rule", choices=list(RULES), default="dac", help="whose test set (default: dac)")
+    segments.add_argument(
+        "--rule", choices=list(RULES), default="dac", help="rule by which segments are drawn (default: dac)"
+    )
     segments.add_argument("--seconds", type=float, metavar="S", help="length of a segment (default: the rule's)")
     segments.add_argument("--count", type=int, metavar="N", help="segments per domain (default: the rule's)")
     segments.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws (default: 0)")

@@ -34,19 +34,23 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sample-rate", type=int, metavar="HZ", help="rate of the originals (default: the codec's, or 48000)"
     )
-    add_split(parser, "which split (default: test; all if nothing was trained on the folder, and for a baseline)")
+    add_split(parser, "split (default: test; all if nothing was trained on the folder, and for a baseline)")
     parser.add_argument(
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that the codec offers)"
     )
-    parser.add_argument(
-        "--metrics", nargs="+", metavar="NAME", help=f"what to measure (default: {' '.join(DEFAULT_METRICS)})"
-    )
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", help=f"metrics (default: {' '.join(DEFAULT_METRICS)})")
     parser.add_argument(
         "--entropy",
         action="store_true",
         help="measure kbps with each of the codec's entropy coders (codeclab fit-lm); without --metrics, only these",
     )
-    parser.add_argument("--language-model", metavar="FOLDER", help="fit-lm's --output (default: in the codec's folder)")
+    parser.add_argument(
+        "--language-model",
+        metavar="FOLDER",
+        help="output of fit-lm (default: in the codec's folder)",
+    )
     add_measuring(parser, seconds="the run's")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="default: RUN/evaluation, or evaluations/NAME")
+    parser.add_argument(
+        "-o", "--output", metavar="FOLDER", help="output (default: RUN/evaluation, or evaluations/NAME)"
+    )
     return parser

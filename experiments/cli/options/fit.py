@@ -12,10 +12,11 @@ SETTINGS = """A part is swapped by giving its class name. Each of its arguments 
 {parts}
 
 Training:
-  --trainer.logger TensorBoardLogger --trainer.logger.save_dir FOLDER, --trainer.callbacks NAME: added to the run's
   --trainer.max_steps N  batches to train                --data.batch_size N     items per batch, over all devices
   --trainer.devices N    devices                         --seed_everything N     seed of every draw (default 0)
   --trainer.precision P  32-true or bf16-mixed           --data.workers N        loader processes
+  --trainer.logger TensorBoardLogger --trainer.logger.save_dir FOLDER, --trainer.callbacks NAME
+                         adds a logger or callback to the run's own
 
 The same command continues the run where it stopped. Ctrl-C finishes the batch and saves it. last.ckpt is written before
 and after each validation, and every 15 minutes (--checkpoint_minutes M). --losses all shows every loss.

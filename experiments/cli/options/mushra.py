@@ -23,7 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
     _add_prepare(steps.add_parser("prepare", help="make the test", description="Make a listening test of runs."))
     serve = steps.add_parser("serve", help="serve the page and collect ratings", description="Serve a test.")
-    serve.add_argument("folder", metavar="DIR", help="what `prepare` wrote")
+    serve.add_argument("folder", metavar="DIR", help="folder written by `prepare`")
     serve.add_argument("--port", type=int, default=8750, metavar="N", help="port (default: 8750; 0: any free port)")
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only; 0.0.0.0: the network)"
@@ -31,13 +31,13 @@ def make_parser() -> argparse.ArgumentParser:
     description = "Screen the listeners, and compute means, paired tests, a plot, and the figures for tables."
     analyse = steps.add_parser("analyse", help="screen the listeners and print the results", description=description)
     analyse.add_argument(
-        "folder", metavar="DIR", help="the folder of `prepare`, with the listeners' files in its ratings/"
+        "folder", metavar="DIR", help="folder written by `prepare`, with the listeners' files in its ratings/"
     )
     analyse.add_argument(
         "--screening",
         choices=SCREENINGS,
         default="encodec",
-        help="which listeners are removed. encodec (default): those who rate the reference below 90 in 20 %% of the "
+        help="rule for removing listeners. encodec (default): those who rate the reference below 90 in 20 %% of the "
         "cases, or the low anchor above 80 in more than half. bs1534: those who rate the reference below 90 in more "
         "than 15 %%. dac: none",
     )
@@ -67,12 +67,12 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=int, default=4, metavar="N", help="clips per domain (default: 4; EnCodec's paper: 50)"
     )
-    add_split(parser, "which split of the data (default: test; all if nothing was trained on it)")
+    add_split(parser, "split of the data (default: test; all if nothing was trained on it)")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a clip (default: 5)")
     parser.add_argument(
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that were measured)"
     )
-    parser.add_argument("--mid-anchor", action="store_true", help="add a 7 kHz anchor to that of 3.5 kHz")
+    parser.add_argument("--mid-anchor", action="store_true", help="add a 7 kHz anchor beside the one of 3.5 kHz")
     parser.add_argument(
         "--no-low-anchor",
         dest="low_anchor",

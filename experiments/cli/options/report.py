@@ -25,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
         "-o", "--output", metavar="FILE", default="report.html", help="where to write (default: report.html)"
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to listen to (default: what the runs were measured on)")
-    add_split(parser, "which split of the data (default: test; all if nothing was trained on it)")
+    add_split(parser, "split of the data (default: test; all if nothing was trained on it)")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips (default: all that fit)")
     parser.add_argument(
         "--max-mb", type=float, metavar="MB", default=20.0, help="largest size of the page (default: 20)"

@@ -19,28 +19,36 @@ def make_parser() -> argparse.ArgumentParser:
         "dac_44khz --scale laptop; codeclab speed train --config dac_44khz --scale laptop --sweep batch --plot "
         "batch.svg",
     )
-    parser.add_argument("what", choices=("train", "inference", "data", "metrics"))
+    parser.add_argument("what", choices=("train", "inference", "data", "metrics"), help="what to time")
     parser.add_argument(
-        "--codec", default=BOX, type=run_name, metavar="CODEC", help="inference: a run or codec (default: box)"
+        "--codec",
+        default=BOX,
+        type=run_name,
+        metavar="CODEC",
+        help="codec to time: a run or a codec (inference only; default: box)",
     )
-    parser.add_argument("--recipe", metavar="NAME", help="inference: a recipe's untrained codec instead")
-    parser.add_argument("--scale", metavar="SCALE", help="scale of the recipe's codec, or of the training")
-    parser.add_argument("--bitrate", type=float, metavar="KBPS", help="inference: kbps (default: the highest)")
-    parser.add_argument("--length", type=float, default=5.0, metavar="S", help="inference: seconds coded (default: 5)")
+    parser.add_argument("--recipe", metavar="NAME", help="time this recipe's untrained codec instead (inference only)")
+    parser.add_argument("--scale", metavar="SCALE", help="scale of the recipe (inference, train and data)")
     parser.add_argument(
-        "--metrics", nargs="+", metavar="NAME", help="metrics: which ones (default: all that are installed)"
-    )
-    parser.add_argument(
-        "--repeats", type=int, default=5, metavar="N", help="runs or batches that are timed (default: 5)"
-    )
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads of torch (default: one; training: torch's own)"
+        "--bitrate", type=float, metavar="KBPS", help="kbps to code at (inference only; default: the codec's highest)"
     )
     parser.add_argument(
-        "--sweep", choices=tuple(SWEEPS), help="train: over values of a size, each in a process of its own"
+        "--length", type=float, default=5.0, metavar="S", help="seconds of audio to code (inference only; default: 5)"
     )
-    parser.add_argument("--values", type=float, nargs="+", metavar="V", help="of the sweep (default: a few doublings)")
-    parser.add_argument("--plot", metavar="FILE", help="of the sweep: step time and memory as FILE.svg or FILE.png")
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="NAME", help="metrics to time (metrics only; default: all that are installed)"
+    )
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs or batches to time (default: 5)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of torch (default: 1; for train, torch's own number)"
+    )
+    parser.add_argument(
+        "--sweep", choices=tuple(SWEEPS), help="size to vary, each value timed in a process of its own (train only)"
+    )
+    parser.add_argument(
+        "--values", type=float, nargs="+", metavar="V", help="values of the swept size (default: a few doublings)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw the sweep's step time and memory as FILE.svg or FILE.png")
     add_imports(parser)
     parser.add_argument("-o", "--output", metavar="FILE.md", help="also write the table to this file")
     return parser

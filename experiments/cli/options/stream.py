@@ -32,7 +32,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--entropy", default="none", metavar="CODER", help="none, static, prior or lm (default: none)")
     parser.add_argument(
-        "--language-model", metavar="FOLDER", help="the --output of fit-lm (default: in the codec's folder)"
+        "--language-model",
+        metavar="FOLDER",
+        help="output of fit-lm (default: in the codec's folder)",
     )
     parser.add_argument(
         "--chunk",

@@ -46,17 +46,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--devices",
         metavar="GPUS",
-        help="GPUs, each of which makes one row at a time: numbers (0,2,3; a single one: 2,) or a count",
+        help="GPUs to use, as numbers (0,2,3; a single one: 2,) or a count; each trains one row at a time",
     )
     parser.add_argument(
         "--jobs",
         type=int,
         metavar="N",
-        help="make N rows at a time, sharing the cores (default without a GPU: one row per core, with one thread "
+        help="train N rows at a time, sharing the cores (default without a GPU: one row per core, with one thread "
         "each); with --devices, N on each GPU",
     )
     parser.add_argument(
-        "--launcher", choices=("local", "slurm"), default="local", help="where rows are made (default: local)"
+        "--launcher", choices=("local", "slurm"), default="local", help="where rows are trained (default: local)"
     )
     parser.add_argument(
         "--slurm",

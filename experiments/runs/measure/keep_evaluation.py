@@ -92,7 +92,7 @@ def _stored(folder: Path) -> Evaluation | None:
 
 
 def _set_aside(folder: Path, evaluation: Evaluation) -> Path | None:
-    """Where an evaluation that may be added to was moved before."""
+    """Path of the earlier evaluation, moved aside, that may be added to."""
     for path in sorted(folder.parent.glob(f"{escape(folder.name)}-{'[0-9a-f]' * DIGITS}")):
         stored = _stored(path)
         if stored is not None and has_same_basis(stored, evaluation):

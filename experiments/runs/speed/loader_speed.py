@@ -9,6 +9,7 @@ from itertools import islice
 from codeclab.benchmarks.speed.machine import machine_rows, machine_tasks
 from codeclab.benchmarks.speed.timed import Timed
 from codeclab.codecs.timing import in_turns, seconds_of
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.build import build
 
@@ -32,7 +33,7 @@ def time_loader(flags: Sequence[str], workers: Sequence[int], repeats: int) -> l
     data = build("fit", [*flags, "--dry-run"]).datamodule
     for _ in islice(data.batches(0), batches_of(max(workers))):
         pass
-    names = {f"a batch, {number} workers": number for number in workers}
+    names = {f"a batch, {counted(number, 'worker')}": number for number in workers}
     readings = {name: partial(seconds_a_batch, data, number) for name, number in names.items()}
     machine = {name: partial(_seconds_again, task) for name, task in machine_tasks().items()}
     taken = in_turns({**readings, **machine}, repeats, operator.call)
@@ -41,7 +42,7 @@ def time_loader(flags: Sequence[str], workers: Sequence[int], repeats: int) -> l
 
 
 def _seconds_again(task: Callable[[], object]) -> float:
-    """Of a second run: processes were forked just now, which leaves each page to be copied at its next write."""
+    """Seconds of a second run: the first one, after a fork, copies each page that it writes."""
     task()
     return seconds_of(task)
 

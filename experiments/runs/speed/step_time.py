@@ -99,7 +99,7 @@ class StepTime:
 
 
 def measure(flags: list[str], batches: int, warm_up: int) -> StepTime:
-    """As ``measure_built``, of the experiment that flags of ``codeclab fit`` name."""
+    """Measure the experiment that flags of ``codeclab fit`` describe, as ``measure_built`` does."""
     return measure_built(build("fit", [*flags, "--dry-run"]), batches, warm_up)
 
 

@@ -188,7 +188,7 @@ class SumAndDifferenceSTFTLoss(MultiResolutionSTFTLoss):
             ValueError: the audio is not stereo, or too short for the reflection padding of the longest FFT.
         """
         if fake.shape[1] != self.channels:
-            raise ValueError(f"audio has {fake.shape[1]} channel(s); it must have 2 for a sum and a difference")
+            raise ValueError(f"audio has {fake.shape[1]} channel(s); it should have 2 for a sum and a difference")
         pairs = ((fake[:, :1], fake[:, 1:]), (real[:, :1], real[:, 1:]))
         total = super().forward(*(left + right for left, right in pairs))
         difference = super().forward(*(left - right for left, right in pairs))
@@ -204,5 +204,5 @@ def _check(fft_sizes: Sequence[int], hop_sizes: Sequence[int], win_lengths: Sequ
     for fft, hop, window in zip(fft_sizes, hop_sizes, win_lengths, strict=True):
         if not 0 < hop <= window <= fft:
             raise ValueError(
-                f"the FFT is {fft}, the hop {hop} and the window {window}; they must satisfy 0 < hop <= window <= FFT"
+                f"the FFT is {fft}, the hop {hop} and the window {window}; they should satisfy 0 < hop <= window <= FFT"
             )

@@ -117,7 +117,7 @@ def test_a_failure_says_what_the_command_said(toy: dict[str, Any], tmp_path: Pat
         ({"decode": "dec {input} {output} {rate}"}, r"has an unknown \{rate\}"),
         ({"decode": "dec {input} {output} {bitrate.real}"}, r"has an unknown \{bitrate.real\}"),
         ({"encode": "enc 'a {input} {output}"}, "cannot be read: No closing quotation"),
-        ({"audio": "flac"}, "audio is wav or s16le"),
+        ({"audio": "flac"}, "audio should be wav or s16le"),
         ({"delay": -1}, "0 or more"),
         ({"timeout": 0}, "should be above 0"),
     ],

@@ -169,11 +169,11 @@ def test_worker_processes_need_not_import_torch() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("", "speech", torch.zeros(1, 4), 8000), "needs a name"),
+        (("", "speech", torch.zeros(1, 4), 8000), "neither should be empty"),
         (("a", "speech", torch.zeros(4), 8000), r"floats \[C, N\]"),
         (("a", "speech", torch.zeros(1, 0), 8000), r"floats \[C, N\]"),
         (("a", "speech", torch.zeros(1, 4, dtype=torch.int16), 8000), "torch.int16"),
-        (("a", "speech", torch.zeros(1, 4), 0), "positive sample rate"),
+        (("a", "speech", torch.zeros(1, 4), 0), "is 0 Hz; it should be positive"),
     ],
 )
 def test_a_clip_refuses_what_cannot_be_measured(arguments, message) -> None:

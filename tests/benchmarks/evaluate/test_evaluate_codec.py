@@ -70,7 +70,7 @@ def test_the_kbps_of_a_codec_that_cuts_audio_count_overlaps_and_levels(tmp_path:
     assert list(stored.as_spent().requested.values()) == [3.0, 6.0]
     said = " ".join(evaluation_text(stored).split())
     assert "6.093 (6 requested)" in said
-    assert "for codecs that cut audio into segments, kbps are those really used" in said
+    assert "for codecs that cut audio into segments, kbps are the rates actually used" in said
 
 
 def test_a_codec_that_codes_audio_whole_spends_what_it_is_asked_for() -> None:

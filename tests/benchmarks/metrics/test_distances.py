@@ -165,7 +165,7 @@ def test_worse_audio_scores_worse(metric):
 def test_signals_that_do_not_fit_are_refused(metric):
     with pytest.raises(ValueError, match=r"reference is \[1, 4000\] and estimate \[1, 3999\]"):
         metric(torch.randn(1, 4000), torch.randn(1, 3999), 8000)
-    with pytest.raises(ValueError, match=r"both must be \[C, N\]"):
+    with pytest.raises(ValueError, match=r"both should be \[C, N\]"):
         metric(torch.randn(1, 1, 4000), torch.randn(1, 1, 4000), 8000)
 
 

@@ -113,5 +113,5 @@ def test_names_of_the_package_and_functions_that_cannot_be_found_again_are_refus
 
 def test_a_declaration_in_the_folder_is_read_and_so_must_be_literal(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("TITLE = 'x'\n@metric(TITLE, True)\ndef mine(): ...\n")
-    with pytest.raises(ValueError, match=r"mine.py: metric\(TITLE, True\) must have literal values"):
+    with pytest.raises(ValueError, match=r"mine.py: metric\(TITLE, True\) should have literal values"):
         list(declared_in(tmp_path / "mine.py"))

@@ -90,11 +90,11 @@ def test_differences_stand_below_the_table_in_bold_where_they_are_clear() -> Non
     assert (si_sdr.text, si_sdr.bold) == ("+0.00 ± 0.00", False)
     assert list(further_grids(table)) == [heading, "music", "speech"]
     assert any(note.startswith(f"{heading}: mean differences") for note in notes(table))
-    assert not any("differences between seeds" in note for note in notes(table))
+    assert not any("variation between seeds" in note for note in notes(table))
     table.rows[1] = replace(rows[1], parameters=7)  # of any codec whose weights are counted
-    assert not any("differences between seeds" in note for note in notes(table))
+    assert not any("variation between seeds" in note for note in notes(table))
     table.rows[1] = replace(rows[1], wall_seconds=60.0)  # of one that was trained
-    assert any("differences between seeds" in note for note in notes(table))
+    assert any("variation between seeds" in note for note in notes(table))
     text = markdown(table)
     assert text.index(f"### {heading}") < text.index("### music")
     assert "**+0.15 ± 0.09**" in text

@@ -167,7 +167,7 @@ def test_a_baselines_figures_stand_where_they_were_asked_for(make_summary) -> No
     assert [(x.bitrate, x.published) for x in lines(table([row]))] == [(7.1, {"si_sdr": 2.45}), (12.9, {})]
     assert [kbps(line) for line in lines(table([row]))] == ["7.1 (6 requested)", "12.9 (12 requested)"]
     assert notes(table([row]))[0].endswith(
-        "kbps are nominal; for baselines and for codecs that cut audio into segments, kbps are those really used."
+        "kbps are nominal; for baselines and for codecs that cut audio into segments, kbps are the rates actually used."
     )
 
 

@@ -52,7 +52,7 @@ def test_transforms_in_real_numbers(window, n_fft, hop) -> None:
             inverse = InverseSTFT(window, hop, causal)
             expected = inverse(spectrum.transpose(2, 3))
             torch.testing.assert_close(inverse.exportable()(parts.transpose(2, 3)), expected, rtol=0, atol=1e-5)
-    with pytest.raises(ValueError, match="padding of the STFT is 'centre'; it must be 'none' for an export"):
+    with pytest.raises(ValueError, match="padding of the STFT is 'centre'; it should be 'none' for an export"):
         STFT(16, 4, "centre").exportable()
 
 

@@ -135,7 +135,7 @@ def test_no_folder_and_missing_files_are_named(folder, tmp_path):
     with pytest.raises(ValueError, match="lacks model.safetensors"):
         Codec.from_pretrained(folder)
     (folder / "config.yaml").touch()
-    with pytest.raises(ValueError, match="is a run that has not saved a codec yet; its command continues"):
+    with pytest.raises(ValueError, match="this run has not saved a codec yet; repeat its command to finish it"):
         Codec.from_pretrained(folder)
 
 

@@ -296,7 +296,7 @@ REFUSED = {
     "normalize of FactorizedVQ is false": lambda: dac_codec(quantizer={"normalize": False}),
     "simvq of FactorizedVQ is true": lambda: dac_codec(quantizer={"simvq": True}),
     "segments of 0.5 s": lambda: dac_codec(segment=0.5),
-    "normalises": lambda: dac_codec(normalize=True),
+    "normalizes": lambda: dac_codec(normalize=True),
 }
 
 

@@ -282,7 +282,7 @@ def test_manifests_are_joined(tree: Path, tmp_path: Path, capsys: pytest.Capture
         (["scan", "{tree}/empty"], "no audio in"),
         (["scan", "{tree}", "-o", "{tree}/taken.csv"], "exists already; give another name with -o, or"),
         (["scan", "{tree}", "-o", "{tree}"], "is a folder; -o needs the name of a CSV file"),
-        (["scan", "{tree}", "--workers", "0"], "--workers must be 1 or more, got 0"),
+        (["scan", "{tree}", "--workers", "0"], "--workers is 0; it should be at least 1"),
         (
             ["join", "{tree}/taken.csv", "-o", "{tree}/b.csv"],
             "is not a manifest, which is a CSV file with a 'path' column",

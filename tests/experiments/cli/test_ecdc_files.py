@@ -75,7 +75,7 @@ def test_a_folder_of_them_and_what_is_wrong(folder, capsys):
     assert "codes .ecdc files alone" in capsys.readouterr().err
     torch.save({"a": torch.zeros(1)}, folder / "no.th")
     assert run("encode", [*coded, "--language-model", str(folder / "no.th"), "--entropy", "lm"]) == 2
-    assert "no.th is no language model of the encodec package" in capsys.readouterr().err
+    assert "no.th is not a language model of the encodec package" in capsys.readouterr().err
 
 
 def test_only_what_was_published_has_the_packages_name():

@@ -104,7 +104,7 @@ def test_other_files_are_not_written_over_unasked(export: Export) -> None:
         "notes": "notes is not empty and no earlier export for codeclab (it holds diary.txt); give a new folder",
         "theirs": "theirs is not empty and no earlier export for codeclab",
         "file": "file is a file",
-        "mine": "mine is what is exported",
+        "mine": "mine is the codec itself; give another folder",
     }.items():
         status, out, err = export("mine", directory)
         assert (status, out) == (2, "")
@@ -124,7 +124,12 @@ def test_what_cannot_be_exported_is_answered_in_a_line_and_nothing_is_made(expor
     codec.decoder.final_activation = "tanh"
     codec.save("mine")
     for words, answer in {
-        ("mine", "out", "--format", "transformers"): "final_activation is tanh, for which transformers has no",
+        (
+            "mine",
+            "out",
+            "--format",
+            "transformers",
+        ): "final_activation is tanh; transformers does not support this; supported: final_activation none",
         ("nothing", "out"): "there is no nothing; the working directory holds: ",
         ("mine", "out", "--import", "my_parts.py"): "--import my_parts.py",
     }.items():

@@ -69,7 +69,7 @@ def test_a_test_split_of_which_much_is_of_no_use_is_refused_before_the_first_cli
         soundfile.write(folder / "train" / f"{index}.wav", np.full(2400, 0.1), 24000)
     for name in "xy":
         (folder / "test" / f"{name}.wav").write_bytes(b"RIFF, and then nothing")
-    refusal = f"2 of 4 test files in {folder} cannot be used, more than 5%: test/x.wav (unreadable: "
+    refusal = f"2 of 4 test files in {folder} cannot be used, more than 5 %: test/x.wav (unreadable: "
     data = ["--data", str(folder), "--bitrates", "64", "--metrics", "si_snr", "-o", str(tmp_path / "out")]
     for words in (["evaluate", "--baseline", "MP3"], ["compare", "MP3"]):
         with pytest.raises(SystemExit) as ended:

@@ -99,7 +99,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert "Good" in text
     assert "out of patience" in text
     assert "Residual" in text
-    assert "Cut short: trained for 2 batches a row instead of 750." in text
+    assert "Rows were trained for 2 batches instead of 750." in text
     assert re.search(r"Each training: 2 batches of 2 x 0.2 s, 0.00022 hours of audio heard, [\d.]+ s on ", text)
     assert "; the paper's: 7 batches of 64 x 1 s, 0.12 hours of audio heard." in text
     assert re.search(r"  Good   2 batches, about [\d.]+ s\n  Typo   cannot be made: no quantizer", captured.err)
@@ -109,7 +109,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     per_file = pd.read_csv(good / "tables" / "tiny-good" / "per_file.csv")
     assert len(per_file) == 2 * 2  # clips times bitrates
     assert json.loads((good / "timing.json").read_text())["train_seconds"] > 0
-    assert captured.err.count("networks compute in bfloat16") <= 1  # the plan says it, not each row
+    assert captured.err.count("networks run in bfloat16") <= 1  # the plan says it, not each row
     (needed,) = re.findall(r"disk: about ([\d.]+) MiB needed", captured.err)
     checkpoint = torch.load(good / "checkpoints" / "last.ckpt", weights_only=True)
     run_bytes = 2 * count_bytes(checkpoint) + count_bytes(load_file(good / "codec" / "model.safetensors"))
@@ -143,7 +143,7 @@ def test_what_rows_share_is_noted_once(
         assert run(["table", str(path), "--runs", str(tmp_path / "runs"), "--dry-run"]) == 0
         printed = capsys.readouterr().err
         assert printed.count("note: quantizer is FactorizedVQ; these arguments of ") == 1
-        assert printed.count("note: networks compute in bfloat16 on this processor") == 1
+        assert printed.count("note: networks run in bfloat16 on this processor") == 1
 
 
 def test_seeds_are_runs_of_their_own_and_one_row(

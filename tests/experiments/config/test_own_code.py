@@ -192,10 +192,10 @@ def test_files_that_cannot_be_brought_are_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     known = set(sys.modules)
     for name, content, message in [
-        ("wave.py", "", "a module cannot be named 'wave', or one is already; rename the file"),
-        ("torch.py", "", "cannot be named 'torch'"),
-        ("setuptools.py", "", "cannot be named 'setuptools'"),
-        ("my-part.py", "", "cannot be named 'my-part'"),
+        ("wave.py", "", "'wave' is not a valid or free module name; rename the file, as in my_part.py"),
+        ("torch.py", "", "'torch' is not a valid or free module name"),
+        ("setuptools.py", "", "'setuptools' is not a valid or free module name"),
+        ("my-part.py", "", "'my-part' is not a valid or free module name"),
         ("fails.py", "1 / 0", "ZeroDivisionError: division by zero"),
         ("wrong.py", "def", "SyntaxError"),
         ("part.txt", "", "not a Python file"),

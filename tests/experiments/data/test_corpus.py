@@ -161,7 +161,7 @@ def test_a_manifest_says_split_domain_and_band(tmp_path: Path) -> None:
     assert {name for name, _ in corpus.skipped} == {"gone.wav", "c.wav", "x/a.wav"}
     assert _names(scan(tmp_path / "manifest.csv")) == _names(corpus)
     (tmp_path / "manifest.csv").write_text("path,full_band\nb.wav,perhaps\n")
-    with pytest.raises(DataError, match="line 2: full_band must be true, false or empty, got 'perhaps'"):
+    with pytest.raises(DataError, match="line 2: full_band is 'perhaps'; it should be true, false or empty"):
         scan(tmp_path)
 
 

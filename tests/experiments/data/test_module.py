@@ -249,9 +249,9 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no folder or manifest"):
         _data(tmp_path / "nowhere").check()
     for name in ("seconds", "batch_size", "sample_rate", "channels", "clip_seconds", "valid_clips"):
-        with pytest.raises(ValueError, match=f"{name} must be positive, got 0"):
+        with pytest.raises(ValueError, match=f"{name} is 0; it should be positive"):
             _data(None, **{name: 0})
-    with pytest.raises(ValueError, match="seed and workers must be 0 or more"):
+    with pytest.raises(ValueError, match="both should be at least 0"):
         _data(None, seed=-1)
     soundfile.write(tmp_path / "one.wav", np.full(16000, 0.25), 16000)
     data = _data(tmp_path)

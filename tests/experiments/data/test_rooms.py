@@ -200,9 +200,9 @@ def test_the_gain_starts_from_the_level_of_the_whole_file() -> None:
 
 
 def test_arguments_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match="probability must be from 0 to 1, got 1.5"):
+    with pytest.raises(ValueError, match="probability is 1.5; it should be from 0 to 1"):
         Reverberation(probability=1.5)
     with pytest.raises(
-        ValueError, match=r"rt60 must be the shortest and the longest time in seconds, got \[1.3, 0.3\]"
+        ValueError, match=r"rt60 is \[1.3, 0.3\]; it should be the shortest and the longest time in seconds"
     ):
         Reverberation(rt60=(1.3, 0.3))

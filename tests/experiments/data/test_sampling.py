@@ -78,9 +78,9 @@ def test_balance_without_knowledge_of_the_band() -> None:
     sampling.prepare(recordings)
     counts = Counter(recordings[item[0]].domain for batch in _draw(sampling, 10, 5) for item in batch)
     assert counts == {"a": 25, "b": 25}
-    assert "as it is not known which files are (`codeclab data scan FOLDER` measures it)" in sampling.remark()
+    assert "no full-band item: the files' bandwidth is unknown; run `codeclab data scan FOLDER`" in sampling.remark()
     sampling.prepare([_recording("a", full_band=False)])
-    assert "no full-band item in the batches, as no file is" in sampling.remark()
+    assert "no full-band item: no file is full-band" in sampling.remark()
 
 
 def test_mixing_strategies_have_the_papers_probabilities() -> None:
@@ -139,5 +139,5 @@ def test_strategies_that_are_never_drawn_need_nothing() -> None:
 
 def test_probabilities_that_are_none_are_refused() -> None:
     for wrong in ((0.9, 0.9, 0.0, 0.0), (1.5, -0.5, 0.0, 0.0), (0.5, 0.5)):
-        with pytest.raises(ValueError, match="probabilities must be four that sum to 1"):
+        with pytest.raises(ValueError, match="they should be four that sum to 1"):
             EnCodecMixing(wrong)  # type: ignore[arg-type]

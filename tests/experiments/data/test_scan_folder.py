@@ -53,7 +53,7 @@ def test_a_scan_in_one_call_writes_the_manifest_and_lists_what_it_left_out(folde
     assert output.is_file()
     assert [row["path"] for row in rows] == ["music/a.wav", "music/broken.wav"]
     assert skipped == []
-    with pytest.raises(DataError, match="--workers must be 1 or more, got 0"):
+    with pytest.raises(DataError, match="--workers is 0; it should be at least 1"):
         scan_folder(folder / "a", output, workers=0, overwrite=True)
 
 

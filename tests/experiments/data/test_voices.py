@@ -103,9 +103,9 @@ def test_the_share_that_is_changed(part: type) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SpeedChange([]), "factors should be one or more speeds from 0.5 to 2, such as"),
-        (lambda: SpeedChange([3.0]), r"got \[3.0\]"),
-        (lambda: RandomEqualizer(range_db=-1), "range_db should be 0 or more"),
+        (lambda: SpeedChange([]), "they should be one or more speeds from 0.5 to 2, such as"),
+        (lambda: SpeedChange([3.0]), r"factors are \[3.0\]; they should be"),
+        (lambda: RandomEqualizer(range_db=-1), "range_db should be at least 0"),
         (lambda: RandomEqualizer(probability=2), "probability from 0 to 1"),
         (lambda: BackgroundNoise(20, 10), "low_db should not be above high_db"),
     ],

@@ -213,7 +213,7 @@ def test_what_is_wrong_is_said(folder, capsys):
     assert fit(folder, 2, "other", "--config", "nothing") == 2
     assert "no language-model recipe 'nothing'; there are: encodec, laptop" in capsys.readouterr().err
     assert run("fit-lm", ["--codec", str(folder / "codec")]) == 2
-    assert "which audio? Give --data FOLDER" in capsys.readouterr().err
+    assert "no audio was given; add --data FOLDER" in capsys.readouterr().err
     assert fit(folder, 2, "other", "--trainer.precision", "bf16-true") == 2
     assert "--trainer.precision bf16-true: codebooks, losses and STFTs need float32" in capsys.readouterr().err
     assert not (folder / "other").exists()

@@ -276,7 +276,10 @@ def test_a_table_shows_what_listeners_found_beside_what_the_paper_says(
     assert "| EnCodec | 6 | 1.00 ± 0.50 | — | — |" in rendered
     assert "| EnCodec | 24 | 1.00 ± 0.50 | 85.0 ± 5.7 | — |" in rendered
     assert "| Trained anew | 1.5 | 1.00 ± 0.50 | — | — |" in rendered
-    assert f"* MUSHRA: listening test {test.id}, 2 listeners, 1 screened out; ± over ratings." in rendered
+    assert (
+        f"* MUSHRA: listening test {test.id}, 2 listeners, 1 screened out; ± is half of the 95 % interval over ratings."
+        in rendered
+    )
     assert "need a listening test" not in rendered
     domain = next(part for part in rendered.split("### ") if part.startswith("music"))
     assert "| EnCodec | 1.5 | — | 45.0 ± 63.5 |" in domain
@@ -324,8 +327,8 @@ def test_figures_of_several_tests_are_kept_separate(tmp_path: Path) -> None:
         rows.append(with_figures(RowResult.named(name, summary), tmp_path, name))
     rendered = markdown(Table("t", "", ["si_snr"], rows, columns=["mushra"]))
     assert "| a | 6 | 1.00 ± 0.50 | 50.0 |" in rendered
-    assert "* MUSHRA of a: listening test test-a, 1 listener; ± over ratings." in rendered
-    assert "* MUSHRA of b: listening test test-b, 1 listener; ± over ratings." in rendered
+    assert "* MUSHRA of a: listening test test-a, 1 listener; ± is half of the 95 % interval over ratings." in rendered
+    assert "* MUSHRA of b: listening test test-b, 1 listener; ± is half of the 95 % interval over ratings." in rendered
     assert "* MUSHRA of different listening tests cannot be compared." in rendered
     (tmp_path / "b" / "mushra.json").write_text("{")
     with pytest.raises(ValueError, match="mushra.json cannot be read .*`codeclab mushra analyse` writes it again"):

@@ -27,7 +27,7 @@ from codeclab.experiments.runner.spec import TableSpec
 from codeclab.experiments.runs.disk import why_unwritten
 from codeclab.experiments.runs.stopping import Stopped, listening
 
-TOO_FEW = "the row needs 3 devices, and --devices gives 2; give as many, as in --devices 3"
+TOO_FEW = "the row needs 3 devices; --devices lists 2. Use --devices 3"
 
 
 def job(name: str, devices: int = 1) -> Job:

@@ -31,7 +31,7 @@ measure, build = baseline_rows.evaluate_on, perform.build_resolved
 
 
 def waiting():
-    return "waiting for process" in (here / "second.log").read_text()
+    return "waiting: process" in (here / "second.log").read_text()
 
 
 def until_the_other_waits(name, work):
@@ -92,7 +92,7 @@ def test_two_tables_at_once_make_the_row_they_share_once(tmp_path: Path, row: di
     assert done.returncode == 0, done.stderr + (tmp_path / "first.log").read_text()
     process, _, ends = (tmp_path / "ends.txt").read_text().partition(" ")
     assert json.loads(ends) == [0, 0], (tmp_path / "second.log").read_text()
-    assert f"waiting for process {process} on " in (tmp_path / "second.log").read_text()
+    assert f"waiting: process {process} on " in (tmp_path / "second.log").read_text()
     assert (tmp_path / "made.txt").read_text() == f"{made} {process}\n"
     figures = [pd.read_csv(tmp_path / "runs" / f"{name}-paper" / "table.csv") for name in ("first", "second")]
     assert len(figures[0]) > 0

@@ -90,7 +90,10 @@ def test_a_codec_alone_meets_fresh_discriminators(base, build, no_kmeans, capsys
     cli.execute()
     assert cli.trainer.global_step == 1
     assert int(cli.model.codec.quantizer.codebooks[0].updates) == 8
-    assert f"init: {folder} ({identity(codec)}); discriminators: fresh, it has none\n" in capsys.readouterr().err
+    assert (
+        f"init: {folder} ({identity(codec)}); discriminators start untrained: there are none to take over\n"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -103,7 +106,7 @@ def test_a_run_brings_both_players(recipe, runs, build):
     assert stored.keys() == cli.model.discriminators.state_dict().keys()
     assert all(torch.equal(value, stored[name]) for name, value in cli.model.discriminators.state_dict().items())
     assert_same_weights(cli.model.codec, Codec.from_pretrained(runs / recipe))
-    assert cli.origin.endswith("; discriminators: its own")
+    assert cli.origin.endswith("; discriminators are those of the run")
     assert "+critics-" in cli.settings["init_identity"]
 
 
@@ -117,7 +120,7 @@ def test_a_run_of_before_discriminators_had_their_name_brings_both_players(runs,
     assert source.identity == now.identity
     assert source.discriminators.keys() == now.discriminators.keys()
     cli = build("dac_44khz", name="tuned", init=former, seed_everything=5)
-    assert cli.origin.endswith("; discriminators: its own")
+    assert cli.origin.endswith("; discriminators are those of the run")
 
 
 def test_a_run_of_before_discriminators_had_their_name_goes_on(build, tmp_path):
@@ -151,7 +154,7 @@ def test_discriminators_that_do_not_fit_start_fresh_and_it_is_said_why(runs, bui
         assert setting in source.settings
         other = replace(source, settings={**source.settings, setting: value})
         report = begin_from(other, model, cli.settings)
-        assert "discriminators: fresh, its own do not fit (" in report
+        assert "discriminators start untrained: those of the run do not fit (" in report
         assert said in report
     first = {name: tensor for name, tensor in source.discriminators.items() if name.startswith("0.")}
     assert "do not fit (tensors 1." in begin_from(replace(source, discriminators=first), model, cli.settings)
@@ -179,7 +182,7 @@ def test_what_does_not_fit_is_answered_with_flags_that_do(tiny, tmp_path, monkey
     assert not (tmp_path / "runs").exists()
     with pytest.raises(SystemExit, match="0"):
         main([*words, *shlex.split(err.partition("to fit it: ")[2])])
-    assert "; discriminators: fresh, it has none\n" in capsys.readouterr().err
+    assert "; discriminators start untrained: there are none to take over\n" in capsys.readouterr().err
     assert (tmp_path / "runs" / "tuned" / "codec" / "config.json").is_file()
 
 
@@ -202,7 +205,7 @@ def test_another_quantizer_starts_anew_between_the_encoder_and_decoder_given(bas
     swap = {"model__quantizer": "FactorizedVQ", "model__quantizer__codebook_dim": 2}
     cli = build("encodec_24khz", name="tuned", init=folder, init_parts="[encoder,decoder]", **swap)
     assert cli.origin.startswith(f"init: {folder} (v1-")
-    assert ", its encoder and decoder; discriminators: fresh" in cli.origin
+    assert ", its encoder and decoder; discriminators start untrained" in cli.origin
     theirs, ours = folded_tensors(Codec.from_pretrained(folder)), folded_tensors(cli.model.codec)
     shared = [name for name in ours if not name.startswith("quantizer.")]
     assert shared
@@ -294,7 +297,7 @@ def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch,
         main(["fit", *words, "--name", "tuned", "--dry-run"])
     printed = capsys.readouterr().out.splitlines()[-1]
     assert printed.startswith(f"init           {run} (v1-")
-    assert printed.endswith("; discriminators: its own")
+    assert printed.endswith("; discriminators are those of the run")
     assert list(tmp_path.iterdir()) == []
     started = fit.build("fit", words).folder.path
     assert started.name.startswith("dac_44khz-")
@@ -304,7 +307,10 @@ def test_a_runs_config_is_a_recipe_for_the_next_run(runs, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["--init", "somewhere"], "which recipe? Give --config NAME (--init gives weights, the recipe the parts"),
+        (
+            ["--init", "somewhere"],
+            "no recipe was given; add --config NAME (--init supplies only weights; the recipe defines the parts)",
+        ),
         (["--config", "dac_44khz", "--scale", "laptop", "--init", "./nowhere"], "--init ./nowhere: "),
         (["--config", "dac_44khz", "--scale", "laptop", "--init", "."], "--init .: "),
         (["--config", "dac_44khz", "--init_identity", "v1-0"], "give --init too"),

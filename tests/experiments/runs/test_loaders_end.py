@@ -38,8 +38,8 @@ def test_a_loader_that_was_killed_is_said_and_what_was_trained_is_kept(build, tm
     with pytest.raises(ReaderDiedError) as ended:
         cli.execute()
     assert str(ended.value) == (
-        f"a process that reads audio ({killed[0]}) is killed by signal: Killed: often memory has run out, and a "
-        "smaller --data.workers helps; the same command continues the run"
+        f"a process that reads audio ({killed[0]}) is killed by signal: Killed: probably out of memory; "
+        "lower --data.workers, as in --data.workers 1; the same command continues the run"
     )
 
 
@@ -72,4 +72,4 @@ def test_how_a_process_ended_is_known_from_its_exit_code(ends, how):
         process.start()
         process.join()
     readers.look()
-    assert f"a process that reads audio ({dead.pid}) {how}: often memory" in readers.died
+    assert f"a process that reads audio ({dead.pid}) {how}: probably out of memory" in readers.died

@@ -101,7 +101,7 @@ def test_the_corpus_of_a_run_is_named_from_here(workspace: Path, monkeypatch: py
     assert corpus_of(Path("runs/mine")) == "audio"
     monkeypatch.chdir(workspace / "runs")
     assert corpus_of(Path("mine")) == str(workspace / "audio")
-    with pytest.raises(RecipeError, match="which audio. Give --data FOLDER; only a run remembers"):
+    with pytest.raises(RecipeError, match="no audio was given; add --data FOLDER .a codec that is not a run"):
         corpus_of(workspace / "audio")
 
 

@@ -112,7 +112,7 @@ def test_wrong_arguments_are_named():
     gradients = {"x": torch.ones(1, 1, 2)}
     with pytest.raises(ValueError, match="no weight for x; weights are given for y"):
         Balancer().combine(gradients, {"y": 1.0})
-    with pytest.raises(ValueError, match="one must be positive"):
+    with pytest.raises(ValueError, match="one should be positive"):
         Balancer().combine(gradients, {"x": 0.0})
     with pytest.raises(ValueError, match="gradients is empty; give at least one"):
         Balancer().combine({}, {"x": 1.0})

@@ -96,7 +96,7 @@ def test_mels_lie_between_f_min_and_f_max():
         assert heard[1500] > 0.5
         assert max(heard[200], heard[3500]) < 0.1
         with pytest.raises(
-            ValueError, match="f_min is 3000 Hz, f_max 2000 Hz; they must satisfy 0 <= f_min < f_max <= 4000 Hz"
+            ValueError, match="f_min is 3000 Hz, f_max 2000 Hz; they should satisfy 0 <= f_min < f_max <= 4000 Hz"
         ):
             build(f_min=3000, f_max=2000)
 
