@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -120,8 +121,23 @@ def _manager(mapping: Mapping) -> "VisqolManager":
     if mapping == "svr":
         manager.init(str(Path(visqol.__file__).parent / "model" / "libsvm_nu_svr_model.txt"))
     else:
-        manager.init(use_speech_mode=True, use_lattice_model=mapping == "lattice")
+        with _without_native_output():
+            manager.init(use_speech_mode=True, use_lattice_model=mapping == "lattice")
     return manager
+
+
+@contextmanager
+def _without_native_output() -> Iterator[None]:
+    """Keep native code from printing on standard error: TensorFlow Lite announces that it computes on the CPU."""
+    standard_error = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)
 
 
 def start_worker() -> None:

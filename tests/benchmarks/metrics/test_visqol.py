@@ -10,7 +10,7 @@ from torch import Tensor
 from visqol.api import VisqolApi
 
 from codeclab.benchmarks.evaluate.scoring import Scorer
-from codeclab.benchmarks.metrics import visqol_signal
+from codeclab.benchmarks.metrics import visqol_port, visqol_signal
 from codeclab.benchmarks.metrics.errors import MetricError
 from codeclab.benchmarks.metrics.registry import metrics_named
 from codeclab.benchmarks.metrics.visqol import (
@@ -63,6 +63,12 @@ def test_the_two_speech_mappings_differ_and_are_chosen_by_name() -> None:
     exponential = visqol_speech(clean, noisy, RATE, mapping="exponential")
     assert exponential == pytest.approx(visqol_speech_exponential(clean, noisy, RATE), rel=1e-9)
     assert abs(exponential - visqol_speech(clean, noisy, RATE)) > 0.01
+
+
+def test_the_lattice_starts_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    visqol_port._manager.cache_clear()
+    visqol_speech(voice(), 0.5 * voice(), RATE)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_original_may_be_given_as_the_degraded_signal() -> None:
