@@ -142,4 +142,4 @@ class LanguageModelCLI(RunCLI):
         Raises:
             Stopped: a signal requested it; all that was trained is kept.
         """
-        self.train("", "to code by it: codeclab encode IN OUT --entropy lm")
+        self.train("", "; to code by it: codeclab encode IN OUT --entropy lm")

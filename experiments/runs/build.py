@@ -217,7 +217,9 @@ class CodecCLI(RunCLI):
         self.datamodule.n_batches = self.config.trainer.max_steps
         run = self.folder.path
         try:
-            self.train(f". Its codec: {self.folder.codec}", f"to measure its codec: codeclab evaluate {run}")
+            # A table measures the codec next.
+            advice = "" if self.config.made_for else f"; to measure its codec: codeclab evaluate {run}"
+            self.train(f". Its codec: {self.folder.codec}", advice)
         except NonFiniteLossError as error:
             print(report_non_finite(error, self.folder), file=sys.stderr)
             raise

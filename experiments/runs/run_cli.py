@@ -166,7 +166,7 @@ class RunCLI(LightningCLI):
             with stop_request().held() as stop:
                 trainer.fit(self.model, self.datamodule, ckpt_path=last)
             if trainer.global_step >= steps:
-                say(f"{self.folder.path} is trained; {trained}")
+                say(f"{self.folder.path} is trained{trained}")
             if stop.number is not None:
                 raise Stopped(stop.number, reported=True)
         finally:

@@ -110,6 +110,7 @@ def test_rows_are_made_failures_are_shown_and_nothing_is_done_twice(
     assert len(per_file) == 2 * 2  # clips times bitrates
     assert json.loads((good / "timing.json").read_text())["train_seconds"] > 0
     assert captured.err.count("networks run in bfloat16") <= 1  # the plan says it, not each row
+    assert "is trained\n" in captured.err  # without advice to measure it: the table does
     (needed,) = re.findall(r"disk: about ([\d.]+) MiB needed", captured.err)
     checkpoint = torch.load(good / "checkpoints" / "last.ckpt", weights_only=True)
     run_bytes = 2 * count_bytes(checkpoint) + count_bytes(load_file(good / "codec" / "model.safetensors"))
