@@ -48,7 +48,7 @@ def card(codec: "Codec", sounds: dict[str, Tensor] | None = None) -> Card:
     """A codec's card.
 
     Args:
-        codec: codec to summarise.
+        codec: codec to summarize.
         sounds: audio ``[C, N]`` at the codec's rate, by name, each with a player.
     """
     return Card("Codec", _facts(codec), sounds or {}, codec.sample_rate)

@@ -1,4 +1,4 @@
-"""The codec: encoder, quantizer and decoder, and the segmentation and normalisation of audio."""
+"""The codec: encoder, quantizer and decoder, and the segmentation and normalization of audio."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -237,7 +237,7 @@ class Codec(nn.Module):
         return torch.autocast(next(self.parameters()).device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def encode_pieces(self, pieces: Tensor, n_codebooks: int) -> tuple[Tensor, Tensor | None]:
-        """Whole segments ``[B, C, N]`` to codes ``[B, K, T]`` and, if the codec normalises, levels ``[B, 1, 1]``."""
+        """Whole segments ``[B, C, N]`` to codes ``[B, K, T]`` and, if the codec normalizes, levels ``[B, 1, 1]``."""
         level = self._level(pieces) if self.normalize else None
         with self.networks():
             latent = pushed_whole(self.end("encoder"), pieces if level is None else pieces / level)
@@ -260,7 +260,7 @@ class Codec(nn.Module):
         if codes.sample_rate != self.sample_rate:
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:
-            raise ValueError("this codec normalises segments, but the codes have no scales")
+            raise ValueError("this codec normalizes segments, but the codes have no scales")
         return torch.cat(list(decode_blocks(self, iter([codes]))), dim=-1)
 
     def decode_pieces(self, codes: Tensor, levels: Tensor | None) -> Tensor:

@@ -26,7 +26,7 @@ class Codes:
 
     Attributes:
         segments: codes of each segment, ``int64 [B, K, T]``; one segment if the codec does not cut audio.
-        scales: level of each segment, ``[B, 1, 1]``, if the codec normalises; otherwise None.
+        scales: level of each segment, ``[B, 1, 1]``, if the codec normalizes; otherwise None.
         length: number of samples of the audio, per channel.
         sample_rate: sample rate in Hz.
         bitrate: nominal bitrate in kbps; for a learnt rate the cost of these codes (``Quantizer.code_bits``).

@@ -19,7 +19,7 @@ DILATIONS = (1, 3, 9)
 def conv1d(
     in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1
 ) -> nn.Module:
-    """A weight-normalised convolution with zero padding on both sides."""
+    """A weight-normalized convolution with zero padding on both sides."""
     return weight_norm(nn.Conv1d(in_channels, out_channels, kernel_size, stride, padding, dilation))
 
 

@@ -11,7 +11,7 @@ SEGMENTS_AT_ONCE = 8
 """Largest number of segments that are coded as one batch."""
 
 LEVEL_BITS = 32
-"""Bits of a segment's level, a float as in EnCodec's released files, if the codec normalises."""
+"""Bits of a segment's level, a float as in EnCodec's released files, if the codec normalizes."""
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
 def encode_spans(
     codec: Codec, audio: Tensor, spans: Sequence[tuple[int, int]], n_codebooks: int
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The codes ``[B, K, T]`` of some spans of audio ``[B, C, N]``, and their levels if the codec normalises."""
+    """The codes ``[B, K, T]`` of some spans of audio ``[B, C, N]``, and their levels if the codec normalizes."""
     segments: list[Tensor] = []
     scales: list[Tensor] = []
     for first, last in equal_runs([end - start for start, end in spans]):

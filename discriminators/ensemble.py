@@ -1,4 +1,4 @@
-"""Several discriminators as one, and re-initialised copies of one."""
+"""Several discriminators as one, and re-initialized copies of one."""
 
 import copy
 from typing import TypeVar
@@ -39,7 +39,7 @@ class Ensemble(Discriminator):
 
 
 def ensembles(discriminators: list[Discriminator], n_ensembles: int, seed: int) -> nn.ModuleList:
-    """An ensemble of discriminators and re-initialised copies of it, ``n_ensembles`` in all, drawn from ``seed`` on."""
+    """An ensemble of discriminators and re-initialized copies of it, ``n_ensembles`` in all, drawn from ``seed`` on."""
     first = Ensemble(discriminators)
     return nn.ModuleList([first, *(reseeded_copy(first, seed + index) for index in range(1, n_ensembles))])
 
@@ -47,7 +47,7 @@ def ensembles(discriminators: list[Discriminator], n_ensembles: int, seed: int) 
 def reseeded_copy(module: AnyModule, seed: int) -> AnyModule:
     """A copy of ``module`` with weights drawn anew from ``seed``; the global random state is left as it was.
 
-    ``reset_parameters`` of every submodule draws them; a normalised weight is drawn plain, then normalised. EnCodec
+    ``reset_parameters`` of every submodule draws them; a normalized weight is drawn plain, then normalized. EnCodec
     trains one ensemble per bandwidth (section 3.4, multi-bandwidth training), and these must not start equal.
 
     Raises:

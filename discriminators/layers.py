@@ -21,7 +21,7 @@ def conv2d(
     dilation: tuple[int, int] = (1, 1),
     weight_normed: bool = True,
 ) -> nn.Module:
-    """A 2-D convolution with symmetric zero padding ``((k - 1) * dilation) // 2``, weight-normalised by default."""
+    """A 2-D convolution with symmetric zero padding ``((k - 1) * dilation) // 2``, weight-normalized by default."""
     padding = ((kernel_size[0] - 1) * dilation[0] // 2, (kernel_size[1] - 1) * dilation[1] // 2)
     conv = AutocastConv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
     return weight_norm(conv) if weight_normed else conv
@@ -83,7 +83,7 @@ def peak_normalized(audio: Tensor) -> Tensor:
 def spectrum_maps(spectrum: Tensor) -> Tensor:
     """Complex ``[B, C, T, F]`` to maps ``[B, 2 C, T, F]``: all real parts, then all imaginary parts.
 
-    The maps are channels-last in memory, which for mono is the spectrum itself without a copy. Weight-normalised
+    The maps are channels-last in memory, which for mono is the spectrum itself without a copy. Weight-normalized
     weights are always contiguous, so it is the input that makes the convolutions run channels-last.
     """
     return torch.view_as_real(spectrum).permute(0, 2, 3, 4, 1).flatten(3).permute(0, 3, 1, 2)

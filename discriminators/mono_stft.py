@@ -1,4 +1,4 @@
-"""SoundStream's STFT discriminator, normalised as in EnCodec's comparison."""
+"""SoundStream's STFT discriminator, normalized as in EnCodec's comparison."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ UNITS = ((1, 2, (1, 2)), (2, 4, (2, 2)), (4, 4, (1, 2)), (4, 8, (2, 2)), (8, 8, 
 
 
 class StepNorm(nn.Module):
-    """Layer normalisation of maps ``[B, C, T, F]`` over channels and frequency, separately for each time step.
+    """Layer normalization of maps ``[B, C, T, F]`` over channels and frequency, separately for each time step.
 
     Args:
         channels: ``C``; gain and bias are one per channel.
@@ -38,7 +38,7 @@ class StepNorm(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """A 3 x 3 convolution, a strided one of kernel ``stride + 2``, each normalised, and a strided 1 x 1 bypass.
+    """A 3 x 3 convolution, a strided one of kernel ``stride + 2``, each normalized, and a strided 1 x 1 bypass.
 
     Args:
         in_channels: channels of the input.
@@ -70,7 +70,7 @@ class MonoSTFTDiscriminator(Discriminator):
     """A single complex STFT through residual units (SoundStream, section III-D; EnCodec's comparison, appendix A.1).
 
     A 7 x 7 convolution, six residual units that alternate strides (1, 2) and (2, 2) while channels grow 16-fold, and
-    one convolution over all frequencies left. Every layer but the first and the last is layer-normalised, separately
+    one convolution over all frequencies left. Every layer but the first and the last is layer-normalized, separately
     for each time step (EnCodec, section 4.2). No reference implementation is public.
 
     Args:

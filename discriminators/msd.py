@@ -100,7 +100,7 @@ class ScaleNetwork(nn.Module):
 class MultiScaleDiscriminator(Discriminator):
     """Multi-scale waveform discriminator (MelGAN; SoundStream; EnCodec's comparison, section 4.5.1 and A.1).
 
-    The full rate is normalised spectrally and lower ones by weight norm (EnCodec A.1). DAC's optional one is
+    The full rate is normalized spectrally and lower ones by weight norm (EnCodec A.1). DAC's optional one is
     ``rates=[1, 2], downsampling="sinc", negative_slope=0.1, first_padding="zeros", spectral=False,
     normalize_input=True``. AudioCraft computes its pooled audio but gives every scale the full rate: ``rates=[1, 1]``
     without spectral norm; its ``kernel_sizes`` are here the last two, and the first is their product, and its

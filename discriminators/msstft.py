@@ -55,7 +55,7 @@ class MSSTFTDiscriminator(Discriminator):
     """Multi-scale STFT discriminator (EnCodec, section 3.4).
 
     Where paper and released code differ, the defaults are the code's: kernels are 3 x 9 (paper: 3 x 8), the slope is
-    0.2, the first convolution has no weight normalisation (paper: the network has), and the number of filters is the
+    0.2, the first convolution has no weight normalization (paper: the network has), and the number of filters is the
     same in every layer. The paper processes left and right separately; the released code joins the channels in the
     first convolution. ``separate_channels`` selects one of the two; the paper's is the default.
 

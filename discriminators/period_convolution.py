@@ -44,7 +44,7 @@ class PeriodConv2d(AutocastConv2d):
 
 
 def period_conv2d(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Module:
-    """A weight-normalised ``PeriodConv2d``."""
+    """A weight-normalized ``PeriodConv2d``."""
     return weight_norm(PeriodConv2d(in_channels, out_channels, kernel_size, stride))
 
 

@@ -24,14 +24,14 @@ class AutocastConv2d(nn.Conv2d):
 
 @contextmanager
 def weights_normed_once(module: nn.Module) -> Iterator[None]:
-    """A context in which a module's weight-normalised weights are computed once, for any number of forward passes.
+    """A context in which a module's weight-normalized weights are computed once, for any number of forward passes.
 
     Whether they have gradients is decided when the context is entered. Weights that are set inside it have no effect
     there. Under autocast, those of an ``AutocastConv2d`` are cast once, too; their gradients from several passes are
     then added in the lower precision, as with autocast's own cache of weights.
     """
     with parametrize.cached():
-        # A compiled layer normalises its weights itself, because the cache is not an input of its graph.
+        # A compiled layer normalizes its weights itself, because the cache is not an input of its graph.
         layers = [] if is_compiled(module) else [part for part in module.modules() if is_normed(part)]
         for layer, weight in zip(layers, normed_weights(layers), strict=True):
             device = weight.device.type

@@ -75,7 +75,7 @@ class Quantizer(nn.Module, ABC):
         Args:
             latent: latent ``[B, D, T]``.
             n_codebooks: number of codebooks in use: None (all), one number for the batch, or ``int64 [B]``, one per
-                item. A tensor is on the CPU, so that reading it does not synchronise with a GPU. A quantizer never
+                item. A tensor is on the CPU, so that reading it does not synchronize with a GPU. A quantizer never
                 draws it; ``RateSampling`` does.
         """
 
@@ -88,7 +88,7 @@ class Quantizer(nn.Module, ABC):
         """Codes ``int64 [B, K, T]`` to a latent ``[B, D, T]``; ``ABSENT`` codes add nothing."""
 
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Initialise the codebooks from latent frames; a method without such an initialisation changes nothing.
+        """Initialize the codebooks from latent frames; a method without such an initialization changes nothing.
 
         A collective operation in a distributed run.
 

@@ -40,7 +40,7 @@ class DiffQ(Quantizer):
 
     Args:
         dimension: channels ``D`` of the latent.
-        target_bitrate: bitrate in kbps above which the rate is penalised.
+        target_bitrate: bitrate in kbps above which the rate is penalized.
         frame_rate: latent frames per second, Hz.
         initial_bits: bits of every dimension before training, in (0, 15).
         seed: seed of the noise.

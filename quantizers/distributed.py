@@ -6,7 +6,7 @@ from torch import distributed as dist
 
 
 def is_distributed() -> bool:
-    """Whether a process group with more than one process is initialised."""
+    """Whether a process group with more than one process is initialized."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 

@@ -73,14 +73,14 @@ class EMACodebook(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Tensor, updates: int) -> None:
-        """Before the first update, initialise by k-means on the ``vectors [N, D]`` of all processes."""
+        """Before the first update, initialize by k-means on the ``vectors [N, D]`` of all processes."""
         if updates > 0 or not self.kmeans_init:
             return
         self._cluster(all_gather_batch(vectors), 1.0)
 
     @torch.no_grad()
     def cluster(self, vectors: Tensor, share: float) -> None:
-        """Initialise by k-means on more than a batch; ``start`` does nothing afterwards.
+        """Initialize by k-means on more than a batch; ``start`` does nothing afterwards.
 
         Args:
             vectors: vectors ``[N, D]`` of all processes.

@@ -55,7 +55,7 @@ def learn_together(
     entries = torch.where(counts[..., None] > 0, sums / smoothed[..., None], entries)
     mean = counts.mean(1, keepdim=True)
     dead = counts < torch.clamp(mean * first.dead_share, max=first.dead_threshold)
-    # There is one candidate for every entry, dead or not: counting the dead ones would synchronise with the GPU.
+    # There is one candidate for every entry, dead or not: counting the dead ones would synchronize with the GPU.
     candidates = _draw(codebooks, rows, [len(part) for part in vectors], updates)
     entries = torch.where(dead[..., None], candidates, entries)
     sums = torch.where(dead[..., None], candidates * mean[..., None], sums)

@@ -42,7 +42,7 @@ class FactorizedCodebook(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Tensor, generator: torch.Generator) -> None:
-        """Initialise by PCA and k-means.
+        """Initialize by PCA and k-means.
 
         Vectors are projected on their principal axes, and entries are means of clusters. Clusters are formed of
         vectors as the search compares them (by direction, with ``normalize``). The length of an entry is the average
@@ -83,7 +83,7 @@ class FactorizedCodebook(nn.Module):
         return nearest(vectors, entries, halves).view(batch, length)
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Entries ``[B, d, T]`` of ``codes [B, T]``, as stored, without normalisation."""
+        """Entries ``[B, d, T]`` of ``codes [B, T]``, as stored, without normalization."""
         return self.transform(self.codebook(codes)).transpose(1, 2)
 
     def _compared(self, vectors: Tensor) -> Tensor:

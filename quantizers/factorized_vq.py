@@ -1,4 +1,4 @@
-"""The quantizer of Improved RVQGAN (DAC): small normalised codebooks behind learnt projections."""
+"""The quantizer of Improved RVQGAN (DAC): small normalized codebooks behind learnt projections."""
 
 from typing import cast
 
@@ -26,7 +26,7 @@ from codeclab.quantizers.weight_norm import normed_weights
 
 
 class FactorizedVQ(Quantizer):
-    """Residual vector quantization with factorized, L2-normalised codes (Kumar et al. 2023, Section 3.2).
+    """Residual vector quantization with factorized, L2-normalized codes (Kumar et al. 2023, Section 3.2).
 
     Each stage projects the residual to ``codebook_dim`` channels, ``e = W_in r``, picks the entry ``q`` whose direction
     is nearest, and projects it back; codebooks and projections learn by gradient. The losses, summed over stages, are
@@ -36,7 +36,7 @@ class FactorizedVQ(Quantizer):
         losses["codebook"]   = sum_c mean (sg[e_c] - q_c)^2
 
     They are computed in eval mode, too. The recipe weights them (the paper: 0.25 and 1). As in the released code, the
-    straight-through step is in the low dimension, ``q`` has its stored length (only the search is normalised), and the
+    straight-through step is in the low dimension, ``q`` has its stored length (only the search is normalized), and the
     residual is not detached, so that a stage also receives the gradient of those after it.
 
     Where each item has its own number of codebooks (the released code's quantizer dropout), stages beyond it add
@@ -48,7 +48,7 @@ class FactorizedVQ(Quantizer):
         n_codebooks: number of stages.
         codebook_size: entries of each codebook.
         codebook_dim: length of an entry, one number for all stages or a list with one per stage.
-        kmeans_init: whether the first training batch, or ``start_from``, initialises projections by PCA and entries by
+        kmeans_init: whether the first training batch, or ``start_from``, initializes projections by PCA and entries by
             k-means; otherwise both are random, as released. Random ones need thousands of batches to reach the
             residuals.
         seed: seed of the clusters' seeds and of restarts.
@@ -119,7 +119,7 @@ class FactorizedVQ(Quantizer):
         self.register_load_state_dict_post_hook(_forget_updates)
         if kmeans_init:
             self.register_buffer("started", torch.zeros((), dtype=torch.bool))
-        self._start_is_due = kmeans_init  # a host copy, because reading the buffer would synchronise with the GPU
+        self._start_is_due = kmeans_init  # a host copy, because reading the buffer would synchronize with the GPU
         self.stages = nn.ModuleList(FactorizedCodebook(dimension, codebook_size, dim, normalize, simvq) for dim in dims)
 
     @property
@@ -184,9 +184,9 @@ class FactorizedVQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Initialise every stage from the residual of those before it, of ``frames [N, D]`` of all processes.
+        """Initialize every stage from the residual of those before it, of ``frames [N, D]`` of all processes.
 
-        All stages are initialised at once, whatever number of them this batch uses, so that every process joins the
+        All stages are initialized at once, whatever number of them this batch uses, so that every process joins the
         gathering.
         """
         self._start_is_due = False

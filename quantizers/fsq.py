@@ -87,7 +87,7 @@ class FSQ(Quantizer):
         levels: number of values of each rounded dimension; [8, 5, 5, 5] gives 1000 codes.
         groups: number of groups that the channels are cut into.
         residual: method by which a stage codes the residual, ``projected`` or ``nested``.
-        pca_init: whether the first training batch, or ``start_from``, initialises the projections: on principal axes,
+        pca_init: whether the first training batch, or ``start_from``, initializes the projections: on principal axes,
             scaled to use every level, and back by least squares; otherwise they are random.
 
     Raises:
@@ -131,7 +131,7 @@ class FSQ(Quantizer):
         self.projections = nn.ModuleList(ScalarProjection(width, len(levels), identity) for _ in range(count))
         if pca_init:
             self.register_buffer("started", torch.zeros((), dtype=torch.bool))
-        self._start_is_due = pca_init  # a host copy, because reading the buffer would synchronise with the GPU
+        self._start_is_due = pca_init  # a host copy, because reading the buffer would synchronize with the GPU
 
     @property
     def codebook_sizes(self) -> list[int]:
@@ -247,7 +247,7 @@ class FSQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Initialise every projection from the residual of those before it, of ``frames [N, D]`` of all processes."""
+        """Initialize every projection from the residual of those before it, of ``frames [N, D]`` of all processes."""
         self._start_is_due = False
         if not self.pca_init or self.started:
             return

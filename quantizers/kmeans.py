@@ -1,4 +1,4 @@
-"""Lloyd's k-means, which initialises codebooks, and the search for the nearest entry."""
+"""Lloyd's k-means, which initializes codebooks, and the search for the nearest entry."""
 
 import torch
 from torch import Tensor

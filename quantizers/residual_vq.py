@@ -32,7 +32,7 @@ class ResidualVQ(Quantizer):
         1/C sum_(c=1..C) mean over items, dimensions and frames of (z_c - q_c(z_c))^2
 
     with ``q_c`` constant and ``dz_c/dz = 1``, so that every step's commitment reaches the encoder. This is eq. (3) of
-    the paper in the released code's normalisation: eq. (3) sums over the ``C`` codebooks in use and over dimensions.
+    the paper in the released code's normalization: eq. (3) sums over the ``C`` codebooks in use and over dimensions.
     In eval mode it is zero.
 
     Where each item has its own number of codebooks, an item's loss is the mean over its own codebooks and the batch's
@@ -55,7 +55,7 @@ class ResidualVQ(Quantizer):
         dead_share: share of the mean count below which an entry is replaced, where that is the lower limit.
         seed: seed of every random draw.
         gradient: gradient estimator of the whole quantization, "straight_through" or "rotation" (Fifty et al. 2024).
-        commitment: normalisation of the commitment loss; "mean" is the released code's, "sum" is eq. (3) as printed, a
+        commitment: normalization of the commitment loss; "mean" is the released code's, "sum" is eq. (3) as printed, a
             sum over codebooks and dimensions, averaged over items and frames.
 
     Raises:
@@ -141,9 +141,9 @@ class ResidualVQ(Quantizer):
 
     @torch.no_grad()
     def start_from(self, frames: Tensor, batch_frames: int) -> None:
-        """Initialise each codebook by k-means on the residual of those before it.
+        """Initialize each codebook by k-means on the residual of those before it.
 
-        The residual is that of ``frames [N, D]`` of all processes. Codebooks that have been updated are not initialised
+        The residual is that of ``frames [N, D]`` of all processes. Codebooks that have been updated are not initialized
         again.
         """
         if not self.kmeans_init or any(self._read_updates()):

@@ -40,7 +40,7 @@ def restart_unused(
     mean = counts.mean()
     dead = counts < torch.clamp(mean * share, max=threshold)
     start, available = batch_span(len(vectors), vectors.device)
-    # There is one candidate for every entry, dead or not: counting the dead ones would synchronise with the GPU.
+    # There is one candidate for every entry, dead or not: counting the dead ones would synchronize with the GPU.
     drawn = draw_indices(available, len(entries), generator).to(vectors.device, non_blocking=True)
     entries.copy_(torch.where(dead[:, None], take_rows(vectors, drawn, start), entries))
     counts.copy_(torch.where(dead, mean, counts))

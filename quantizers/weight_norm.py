@@ -1,4 +1,4 @@
-"""Weight norm of many layers at once; small weights of one shape are normalised as one tensor."""
+"""Weight norm of many layers at once; small weights of one shape are normalized as one tensor."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -18,7 +18,7 @@ discriminator."""
 
 
 def normed_weights(layers: Sequence[nn.Module]) -> list[Tensor]:
-    """The weights of layers, weight-normalised or plain, each equal to ``layer.weight``.
+    """The weights of layers, weight-normalized or plain, each equal to ``layer.weight``.
 
     Args:
         layers: modules with a ``weight``.
@@ -36,7 +36,7 @@ def normed_weights(layers: Sequence[nn.Module]) -> list[Tensor]:
 
 
 def is_normed(layer: nn.Module) -> bool:
-    """Whether a layer's ``weight`` is weight-normalised by rows, and nothing else is done to it."""
+    """Whether a layer's ``weight`` is weight-normalized by rows, and nothing else is done to it."""
     if not parametrize.is_parametrized(layer, "weight"):
         return False
     steps = list(cast(Any, layer.parametrizations).weight)
@@ -44,13 +44,13 @@ def is_normed(layer: nn.Module) -> bool:
 
 
 def _pair(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """The two parameters of a weight-normalised layer: lengths and directions of its rows."""
+    """The two parameters of a weight-normalized layer: lengths and directions of its rows."""
     pair = cast(Any, layer.parametrizations).weight
     return pair.original0, pair.original1
 
 
 def _groups(layers: Sequence[nn.Module]) -> list[list[int]]:
-    """Indices of small weight-normalised layers of one shape, type, device and gradient, at least ``FEWEST`` each."""
+    """Indices of small weight-normalized layers of one shape, type, device and gradient, at least ``FEWEST`` each."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, layer in enumerate(layers):
         if is_normed(layer):

@@ -239,7 +239,7 @@ def counted_norms() -> CountedNorms:
 
 @pytest.fixture
 def normed_layers() -> nn.ModuleList:
-    """Layers of two shapes that come often, of one that does not, transposed, spectrally normalised and plain."""
+    """Layers of two shapes that come often, of one that does not, transposed, spectrally normalized and plain."""
     layers = [weight_norm(nn.Conv1d(4, 6, 3)) for _ in range(4)] + [weight_norm(nn.Conv2d(1, 2, (3, 9)))]
     layers += [weight_norm(nn.ConvTranspose1d(4, 6, 3)) for _ in range(5)]
     layers += [spectral_norm(nn.Linear(5, 5)), nn.Conv1d(4, 6, 3), weight_norm(nn.Conv1d(4, 6, 3))]

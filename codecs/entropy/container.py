@@ -7,7 +7,7 @@ little-endian.
             rate in Hz, channels, codebooks, chunk; with an entropy coder its fingerprint (4 bytes); CRC-32 of all these
     chunk   0xC5, or 0xC6 for the last; varint number from 0; the last: varint samples of the whole audio;
             varint payload bytes; payload; CRC-32 of all these
-    payload if the codec normalises, the level of each segment (32-bit float); the codes of all frames, coded
+    payload if the codec normalizes, the level of each segment (32-bit float); the codes of all frames, coded
 
 A chunk holds ``chunk`` frames or, for a codec that cuts audio, ``chunk`` whole segments; the last chunk holds the rest.
 Every chunk is coded independently. Damage loses only the chunk that it hits: a reader finds the next one by its first

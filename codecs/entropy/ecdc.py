@@ -2,7 +2,7 @@
 
 A file is ``ECDC``, a zero byte, the header's length (32 bits, big-endian), the header as JSON, and the segments. The
 header holds the model's name ``m``, samples per channel ``al``, codebooks ``nc`` and whether a language model was used
-``lm``. A segment is its level (a big-endian 32-bit float) if the codec normalises, then its codes, frame by frame. The
+``lm``. A segment is its level (a big-endian 32-bit float) if the codec normalizes, then its codes, frame by frame. The
 codes are packed, or arithmetic-coded with a language model. Coder and model restart with every segment.
 
 A file with a language model can be read only where the model computes the same probabilities bit for bit: with the same

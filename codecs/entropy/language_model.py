@@ -45,7 +45,7 @@ class LanguageModel(nn.Module):
     """Probabilities of the codes of each time step, given all codebooks' codes of the steps before.
 
     The codebooks of one time step are predicted in parallel, as if they were independent. As in the released code, the
-    input is normalised before the position is added, and every layer starts with one past step of zeros, which is
+    input is normalized before the position is added, and every layer starts with one past step of zeros, which is
     attended to like any other. The output does not depend on how a sequence is split into calls.
 
     Args:

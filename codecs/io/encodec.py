@@ -36,7 +36,7 @@ REPLACED = (
 
 
 def encodec_tensors(tensors: dict[str, Tensor], replaced: Iterable[tuple[str, str]] = REPLACED) -> dict[str, Tensor]:
-    """A state dict by our names; flags ``[1]`` that a codebook was initialised become numbers of updates, 0 or 1.
+    """A state dict by our names; flags ``[1]`` that a codebook was initialized become numbers of updates, 0 or 1.
 
     Args:
         tensors: the reference's state dict.

@@ -121,7 +121,7 @@ def identity(codec: Codec) -> str:
     """The identity of a codec's function: ``v1-`` and 32 hexadecimal digits.
 
     It is a hash of the folded tensors (names, types, shapes, bytes) and of the settings that change decoding: sampling
-    rate, channels, segment, overlap and normalisation. Saving and loading a codec does not change its identity.
+    rate, channels, segment, overlap and normalization. Saving and loading a codec does not change its identity.
     """
     digest = hashlib.sha256()
     segment = None if codec.segment is None else float(codec.segment)

@@ -47,8 +47,8 @@ def dac_codec(
 def filled(codec: Codec, tensors: dict[str, Tensor], source: str, for_training: bool) -> Codec:
     """The codec, in evaluation mode, with the tensors of a published checkpoint.
 
-    Codebooks count as initialised, regardless of the file's flag: further training continues from them and does not
-    initialise them by k-means.
+    Codebooks count as initialized, regardless of the file's flag: further training continues from them and does not
+    initialize them by k-means.
 
     Args:
         codec: codec with weight norm.

@@ -54,7 +54,7 @@ def length_and_direction(weight: Tensor) -> tuple[Tensor, Tensor]:
     A row of zeros has no direction; it gets ones, because weight norm would compute 0 / 0.
 
     Args:
-        weight: weight of a convolution, whose rows along the first axis are normalised.
+        weight: weight of a convolution, whose rows along the first axis are normalized.
     """
     # Use weight norm's own norms, which round differently from torch.norm's: length over norm is then exactly 1.
     lengths = torch._weight_norm_interface(weight, weight.new_ones(len(weight), 1, 1), 0)[1].view(-1, 1, 1)

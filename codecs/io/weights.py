@@ -56,7 +56,7 @@ def folded_copy(module: nn.Module) -> nn.Module:
 
 
 def fold(module: nn.Module) -> None:
-    """Replace weight-normalised weights by plain ones, which are bit for bit the same."""
+    """Replace weight-normalized weights by plain ones, which are bit for bit the same."""
     for child in module.modules():
         if parametrize.is_parametrized(child):
             for name in list(cast(nn.ModuleDict, child.parametrizations)):
@@ -65,7 +65,7 @@ def fold(module: nn.Module) -> None:
 
 @torch.no_grad()
 def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
-    """Copy folded tensors into a module, weight-normalised or not.
+    """Copy folded tensors into a module, weight-normalized or not.
 
     Args:
         module: module whose parameters and persistent buffers are all filled.
@@ -98,7 +98,7 @@ def fill(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
 
 
 def fold_pairs(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a state dict with each weight-normalised pair folded: ``length * direction / ||direction||``.
+    """Tensors of a state dict with each weight-normalized pair folded: ``length * direction / ||direction||``.
 
     The norm is over all axes except the first, which for a transposed convolution is the axis of the input channels.
     """

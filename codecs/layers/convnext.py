@@ -14,7 +14,7 @@ from codeclab.quantizers.matrix_product import linear
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation of every frame over its channels, ``[B, C, T]``."""
+    """Layer normalization of every frame over its channels, ``[B, C, T]``."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-6)

@@ -45,7 +45,7 @@ def preserve_variance(
     batches.
 
     Args:
-        module: encoder or decoder to initialise.
+        module: encoder or decoder to initialize.
         activation: activation before the convolutions.
         branch_ends: last convolutions of residual branches.
         input_rms: level of the input.

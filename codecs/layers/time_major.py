@@ -25,7 +25,7 @@ FEW_CHANNELS = 2
 
 
 def empty(like: Tensor, length: int) -> Tensor:
-    """An uninitialised ``[B, C, length]`` of the type, device and memory layout of ``like [B, C, n]``."""
+    """An uninitialized ``[B, C, length]`` of the type, device and memory layout of ``like [B, C, n]``."""
     batch, channels, _ = like.shape
     if like.device.type == "cpu":
         return like.new_empty(batch, length, channels).mT

@@ -61,10 +61,10 @@ class Augmentation(ABC):
 
 
 class RandomGain(Augmentation):
-    """Normalisation and a random gain, as EnCodec's section 4.1 has it.
+    """Normalization and a random gain, as EnCodec's section 4.1 has it.
 
     "The audio is normalized by file and we apply a random gain between -10 and 6 dB. We reject any sample that has
-    been clipped." The paper does not say how a file is normalised; here its RMS level is brought to ``target_db``. The
+    been clipped." The paper does not say how a file is normalized; here its RMS level is brought to ``target_db``. The
     level of the whole file is known from a manifest that ``codeclab data scan`` wrote; without, and for "peak", it is
     the excerpt's own.
 

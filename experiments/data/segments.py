@@ -133,7 +133,7 @@ def _segment(recording: Recording, start: float, seconds: float) -> Recording:
 
 
 def _mixed(segment: Recording, noises: Sequence[Recording], seconds: float, seed: int) -> Recording:
-    """A segment with a noise in it, both normalised and with a gain as EnCodec's training mixes them."""
+    """A segment with a noise in it, both normalized and with a gain as EnCodec's training mixes them."""
     rng = np.random.default_rng([seed, int(2**32 * draw_position(seed, segment.name))])
     gain = RandomGain()
     for _ in range(ATTEMPTS):

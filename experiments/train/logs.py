@@ -19,7 +19,7 @@ GIB = 2**30
 class Throughput:
     """Measures the time of batches between two readings: waiting for a batch, and working on it.
 
-    Only the host's clock is read, without synchronisation with the device: over several batches, the host keeps pace
+    Only the host's clock is read, without synchronization with the device: over several batches, the host keeps pace
     with it. Time outside of both, such as validation and checkpoints, is not counted.
 
     Args:

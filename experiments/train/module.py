@@ -63,9 +63,9 @@ class CodecExperiment(lightning.LightningModule):
         ensemble_per_bandwidth: whether each bandwidth of ``PerBatchBandwidth`` has its own ensemble (EnCodec 3.4).
         discriminator_probability: probability that the discriminators learn from a batch, 0 to 1.
         quantizer_start: number of batches before the quantizer joins; until then encoder and decoder learn alone.
-        quantizer_start_frames: number of latent frames from which codebooks are then initialised, at least 50 per
-            entry; 0 initialises them from their first batch. It has no effect on quantizers without such an
-            initialisation.
+        quantizer_start_frames: number of latent frames from which codebooks are then initialized, at least 50 per
+            entry; 0 initializes them from their first batch. It has no effect on quantizers without such an
+            initialization.
         adversarial_start: number of batches before the discriminators join; until then the codec learns from the other
             losses alone. It has no effect without discriminators.
         discriminator_warmup: number of batches after that in which only the discriminators learn.
@@ -306,7 +306,7 @@ class CodecExperiment(lightning.LightningModule):
     def _average_share(self) -> float:
         assert self.average_decay is not None
         learned = max(0, self.global_step - 1 - self.schedule.discriminator_warmup)
-        # Weights of the first batches must leave quickly, because initialisations such as k-means replace them.
+        # Weights of the first batches must leave quickly, because initializations such as k-means replace them.
         return 1 - min(self.average_decay, (1 + learned) / (10 + learned))
 
     # ------------------------------------------------------------------ CUDA graphs

@@ -27,7 +27,7 @@ class NonFiniteLossError(RuntimeError):
 
 
 def finite_figures(figures: dict[str, Tensor], batch: int, audio: Tensor) -> dict[str, float]:
-    """The scalars of a batch as numbers, means over processes; synchronises with the device once.
+    """The scalars of a batch as numbers, means over processes; synchronizes with the device once.
 
     A value that is not finite on one process makes the mean not finite on all. All processes then stop together,
     instead of waiting for ever for the one that stopped. ``audio`` is this process's part of the batch, ``[B, C, N]``.

@@ -1,7 +1,7 @@
 """Markers of the parts of a training step, and a callback that times batches and these parts.
 
 The step is marked by ``@profile("losses")`` or ``with profile("losses"):``. Without a listener, a marker does nothing:
-it reads no clock and does not synchronise with the device. ``BatchTimer`` is such a listener, for any trainer.
+it reads no clock and does not synchronize with the device. ``BatchTimer`` is such a listener, for any trainer.
 """
 
 import time
@@ -105,10 +105,10 @@ def profile(part: str) -> Iterator[None]:
 
 
 class BatchTimer(Callback):
-    """Times the batches of a training; each ends with a synchronisation with the device.
+    """Times the batches of a training; each ends with a synchronization with the device.
 
     Args:
-        apart_from: index of the first batch whose parts are timed, with a synchronisation at each marker; None times no
+        apart_from: index of the first batch whose parts are timed, with a synchronization at each marker; None times no
             parts.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Initialisation of codebooks from many batches, for a quantizer that joins the training late."""
+"""Initialization of codebooks from many batches, for a quantizer that joins the training late."""
 
 from collections.abc import Iterator
 
@@ -14,13 +14,13 @@ from codeclab.quantizers.distributed import world_size
 
 
 def start_codebooks(codec: Codec, audio: Iterator[Tensor], n_frames: int) -> None:
-    """Initialise a codec's codebooks from the current encoder's latents; a collective operation.
+    """Initialize a codec's codebooks from the current encoder's latents; a collective operation.
 
     A batch of a small training has a few hundred frames. With 1,024 entries these fill the first codebooks only,
     whereas fifty frames per entry fill all.
 
     Args:
-        codec: codec to initialise; its encoder is not changed.
+        codec: codec to initialize; its encoder is not changed.
         audio: iterator over this process's parts of batches, ``[B, C, N]``, which is read as far as needed.
         n_frames: number of latent frames to use, over all processes.
     """

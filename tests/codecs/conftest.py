@@ -99,7 +99,7 @@ def released_codec() -> Callable[..., Codec]:
 
 @pytest.fixture
 def codec(pair: tuple[Encoder, Decoder]) -> Codec:
-    """A codec of each kind of encoder and decoder; the centred one cuts and normalises."""
+    """A codec of each kind of encoder and decoder; the centred one cuts and normalizes."""
     encoder, decoder = pair
     centred = isinstance(encoder, SEANetEncoder) and not encoder.causal
     cut = {"segment": 0.1, "overlap": 0.1, "normalize": True} if centred else {}

@@ -68,7 +68,7 @@ def pair_codec(codec):
     return codec
 
 
-def test_normalisation_by_hand():
+def test_normalization_by_hand():
     codec = make(normalize=True)
     audio = torch.randn(2, 1, 64)
     codes = codec.encode(audio)

@@ -209,7 +209,7 @@ def test_reseeded_copies_differ_by_seed_alone():
     ):
         assert torch.equal(before, now)
         assert torch.equal(a, b)
-        drawn = "norm." not in name  # a fresh layer normalisation is the same for every seed
+        drawn = "norm." not in name  # a fresh layer normalization is the same for every seed
         assert torch.equal(a, c) != drawn
         assert torch.equal(a, before) != drawn
 
@@ -253,7 +253,7 @@ def test_pooling_averages_and_sinc_keeps_a_slow_tone():
         MultiScaleDiscriminator((1, 3))
 
 
-def test_only_the_full_rate_is_spectrally_normalised():
+def test_only_the_full_rate_is_spectrally_normalized():
     full, half = (network.stack.convs[2] for network in msd().networks)
     assert torch.linalg.matrix_norm(full.weight.flatten(1), 2).item() == pytest.approx(1.0, rel=0.05)
     assert hasattr(half.parametrizations.weight, "original1")
@@ -261,7 +261,7 @@ def test_only_the_full_rate_is_spectrally_normalised():
     assert torch.linalg.matrix_norm(copy.weight.flatten(1), 2).item() == pytest.approx(1.0, rel=0.05)
 
 
-def test_steps_are_normalised_each_for_itself():
+def test_steps_are_normalized_each_for_itself():
     norm = StepNorm(3)
     maps = 5 * torch.randn(2, 3, 4, 9) + 1
     expected = torch.nn.functional.layer_norm(maps.transpose(1, 2), (3, 9)).transpose(1, 2)
@@ -322,7 +322,7 @@ def test_depth_growth_and_kernels_are_as_said():
         MultiPeriodDiscriminator(n_layers=0)
 
 
-def test_the_papers_msstft_has_kernels_of_8_and_a_normalised_first_layer():
+def test_the_papers_msstft_has_kernels_of_8_and_a_normalized_first_layer():
     discriminator = MSSTFTDiscriminator([64], n_filters=2, kernel_size=(3, 8), normalize_first=True)
     convs = discriminator.networks[0].stack.convs
     assert [conv.kernel_size for conv in convs] == [(3, 8)] * 4 + [(3, 3)]

@@ -1,4 +1,4 @@
-"""Weights normalised together, against torch's own of each layer."""
+"""Weights normalized together, against torch's own of each layer."""
 
 import torch
 from torch import nn

@@ -112,7 +112,7 @@ def test_a_codec_is_as_large_as_the_released_one(recipe: str) -> None:
 
 
 def test_soundstreams_own_figures() -> None:
-    """Residual units of SoundStream's figure 3; discriminators of its section III-D, normalised as in EnCodec's A.1."""
+    """Residual units of SoundStream's figure 3; discriminators of its section III-D, normalized as in EnCodec's A.1."""
     codec = codeclab.Codec.from_recipe("soundstream_24khz")
     convs = [part for part in codec.encoder.modules() if isinstance(part, nn.Conv1d)]
     blocks = [[7, 1] * 3 + [2 * stride] for stride in (2, 4, 5, 8)]

@@ -134,7 +134,7 @@ RELEASED = [
     (r"class_path: MultiScaleMelLoss .*eq\. 1; released: L2 of log-mels, squared", 1),
     (r"commitment: 1\.0 .*eq\. 4.*; released: λ_w, and eq\. 3 as a mean", 1),
     (r"residual_kernel_size: 3 .*released: then 1 \(§3\.1: two of 3\)", 2),
-    (r"class_path: MSSTFTDiscriminator .*released: kernels 3 x 9 \(§3\.4: 3 x 8\), first not normalised", 1),
+    (r"class_path: MSSTFTDiscriminator .*released: kernels 3 x 9 \(§3\.4: 3 x 8\), first not normalized", 1),
 ]
 """Where the released EnCodec differs from its paper, and how many lines of a recipe that is."""
 

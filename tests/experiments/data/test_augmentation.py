@@ -70,13 +70,13 @@ def test_loudness_near_and_beyond_full_scale_is_not_cut_off() -> None:
 
 
 @pytest.mark.parametrize("target", [-24.0, -16.0])
-def test_loudness_normalisation_hits_its_target(target: float) -> None:
+def test_loudness_normalization_hits_its_target(target: float) -> None:
     for audio in _examples(3.0):
         out = LoudnessNormalize(target, limit_peak=False)(audio, 24000, _rng())
         assert _ebur128(out, 24000) == pytest.approx(target, abs=0.5)
 
 
-def test_loudness_normalisation_keeps_the_peak_and_silence() -> None:
+def test_loudness_normalization_keeps_the_peak_and_silence() -> None:
     click = torch.zeros(1, 24000)
     click[0, 12000] = 0.5
     assert float(LoudnessNormalize(-10.0)(click, 24000, _rng()).abs().max()) == pytest.approx(1.0)

@@ -101,7 +101,7 @@ def test_encodecs_noisy_speech_is_mixed_when_it_is_read(corpus: Path, tmp_path: 
         assert float(audio.abs().max()) <= 1
         for samples, gain in ((speech, recording.gain_db), (noise, other.gain_db)):
             levels.append(20 * np.log10(np.sqrt(np.mean(samples**2))) + gain)
-    # Section 4.1: normalised, then a gain of -10 to 6 dB.
+    # Section 4.1: normalized, then a gain of -10 to 6 dB.
     assert all(-24 - 10 - 0.1 < level < -24 + 6 + 0.1 for level in levels)
     assert max(levels) - min(levels) > 3
     assert [recording.name for recording in scan(output).train] == ["train/speech/g.wav"]
