@@ -172,3 +172,18 @@ def test_blocks_of_a_file_are_coded_as_the_whole(tmp_path, settings):
     assert torch.equal(torch.cat(segments, -1), torch.cat(whole.segments, -1))
     decoded = torch.cat(list(decode_blocks(codec, iter(codes))), dim=-1)
     assert torch.equal(decoded, codec.decode(whole))
+
+
+@pytest.mark.parametrize("command", ["encode", "stream", "evaluate", "fit-lm"])
+def test_a_device_that_this_machine_lacks_is_one_line(folder, run_command, monkeypatch, command):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    noise(folder / "data" / "a.wav", 1.0)
+    words = {
+        "encode": ["data/a.wav", "a.clc", "--codec", "codec"],
+        "stream": ["encode", "--codec", "codec"],
+        "evaluate": ["codec", "--data", "data", "--split", "all", "--metrics", "si_sdr"],
+        "fit-lm": ["--codec", "codec", "--config", "laptop", "--data", "data"],
+    }[command]
+    status, _, err = run_command(command, *words, "--device", "cuda")
+    assert (status, err.splitlines()[-1]) == (2, f"codeclab {command}: this machine has no cuda; it has: cpu")
+    assert "Traceback" not in err

@@ -68,3 +68,11 @@ def test_a_real_pipe_at_the_pace_of_the_audio(tmp_path, live_codec, live_audio):
         process.stderr.close()
     decoder.stdout.close()
     encoder.stdout.close()
+
+
+def test_a_chunk_that_no_decoder_would_take_is_refused(tmp_path, live_codec, run_command):
+    live_codec().save(tmp_path / "codec")
+    for chunk, given in (("61", "61"), ("nan", "nan"), ("-1", "-1")):
+        status, out, err = run_command("stream", "encode", "--codec", "codec", "--chunk", chunk)
+        assert (status, out) == (2, "")
+        assert err == f"codeclab stream: --chunk is {given} s; it should be from 0 to 60\n"
