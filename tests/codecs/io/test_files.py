@@ -28,6 +28,6 @@ def test_an_error_names_the_file_and_not_its_temporary_name(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError), replacing(tmp_path / "file" / "result"):
         pass
-    with pytest.raises(OSError) as error, replacing(tmp_path / ("long" * 70)):
+    with pytest.raises(OSError, match="name too long") as error, replacing(tmp_path / ("long" * 70)):
         pass
     assert error.value.filename == str(tmp_path / ("long" * 70))
