@@ -102,13 +102,9 @@ class AudioWriter:
     """
 
     def __init__(self, path: Path | str, sample_rate: int, channels: int) -> None:
+        check_suffix(path)
         suffix = Path(path).suffix.lower()
         self.written = 0
-        if suffix not in LOSSLESS | LOSSY:
-            raise ValueError(
-                f"{path} cannot be written: a file of decoded audio ends with one of "
-                f"{', '.join(sorted(LOSSLESS | LOSSY))}, as in decoded.wav"
-            )
         settings = {"subtype": "PCM_16"} if suffix in LOSSLESS else {}
         if suffix == ".opus":
             settings = {"format": "OGG", "subtype": "OPUS"}
@@ -120,15 +116,42 @@ class AudioWriter:
             ) from error
 
     def write(self, audio: Tensor) -> None:
-        """Append samples ``[C, n]``."""
-        self._file.write(audio.detach().clamp(-1, 1).cpu().numpy().T)
+        """Append samples ``[C, n]``.
+
+        Raises:
+            OSError: they cannot be written, as on a full disk.
+        """
+        try:
+            self._file.write(audio.detach().clamp(-1, 1).cpu().numpy().T)
+        except soundfile.SoundFileError as error:
+            raise self._failure(error) from error
         self.written += audio.shape[-1]
 
     def __enter__(self) -> "AudioWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except soundfile.SoundFileError as error:
+            raise self._failure(error) from error
+
+    @staticmethod
+    def _failure(error: soundfile.SoundFileError) -> OSError:
+        return OSError(f"the audio cannot be written; is the disk full? ({error})")
+
+
+def check_suffix(path: Path | str) -> None:
+    """Refuse to write audio to a file whose suffix names no format that can be written.
+
+    Raises:
+        ValueError: the suffix is another; the message lists the known ones.
+    """
+    if Path(path).suffix.lower() not in LOSSLESS | LOSSY:
+        raise ValueError(
+            f"{path} cannot be written: a file of decoded audio ends with one of "
+            f"{', '.join(sorted(LOSSLESS | LOSSY))}, as in decoded.wav"
+        )
 
 
 def _ffmpeg_format(path: Path) -> tuple[int, int]:

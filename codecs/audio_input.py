@@ -93,7 +93,8 @@ def _from_array(audio: NDArray[Any], channels: int) -> Tensor:
             "give audio.T"
         )
     shaped = audio.reshape((1,) * (3 - audio.ndim) + audio.shape) if audio.ndim in (1, 2) else audio
-    return torch.from_numpy(np.ascontiguousarray(shaped))
+    native = np.ascontiguousarray(shaped, dtype=shaped.dtype.newbyteorder("="))
+    return torch.from_numpy(native if native.flags.writeable else native.copy())
 
 
 def _check(audio: Tensor, channels: int) -> None:

@@ -104,8 +104,10 @@ def check_codec(codes: Codes, codec: "Codec") -> None:
     """Refuse codes that cannot be of a codec.
 
     Raises:
-        ValueError: the sampling rate differs, or only one of the two has levels.
+        ValueError: they are no ``Codes``, the sampling rate differs, or only one of the two has levels.
     """
+    if not isinstance(codes, Codes):
+        raise ValueError(f"codes are a {type(codes).__name__}; a decoder takes the Codes of an encoder")
     if codes.sample_rate != codec.sample_rate or (codes.scales is not None) != codec.normalize:
         raise ValueError(
             "the codes are of another codec: their sampling rate differs, or only one of the two has levels"

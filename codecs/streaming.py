@@ -144,7 +144,10 @@ def open_stream(codec: Codec, n_codebooks: int, batch: int, lookahead: bool) -> 
     Raises:
         NotCausalError: it can only be streamed with a delay, and ``lookahead`` is False.
         NotStreamableError: the codec cannot be streamed; the message says why.
+        ValueError: ``batch`` is no positive number.
     """
+    if batch < 1:
+        raise ValueError(f"batch is {batch}; it should be at least 1")
     if not codec.quantizer.codes_each_frame_alone:
         raise NotStreamableError(
             f"{type(codec.quantizer).__name__} draws the codes of a whole recording; use choice: argmax to stream"

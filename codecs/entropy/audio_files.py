@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from codeclab.codecs.audio_file import AudioFile, AudioWriter
+from codeclab.codecs.audio_file import AudioFile, AudioWriter, check_suffix
 from codeclab.codecs.audio_input import fit_channels
 from codeclab.codecs.blocks import block_samples, decode_blocks, encode_blocks
 from codeclab.codecs.codec import Codec
@@ -111,7 +111,11 @@ def replacing_audio(target: Path, codec: Codec) -> Iterator[AudioWriter]:
     Args:
         target: path of the audio file; its suffix determines the format.
         codec: codec of the audio.
+
+    Raises:
+        ValueError: the suffix is not that of a format that can be written.
     """
+    check_suffix(target)
     with replacing(target) as temporary:
         named = temporary.with_name(temporary.name + target.suffix)
         try:

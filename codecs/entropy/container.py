@@ -145,7 +145,14 @@ def default_chunk(codec: Codec, n_codebooks: int, coder: CodesCoder) -> int:
     seconds = max(1.0, CHUNK_BYTES / nominal)
     if coder.number == 3:
         seconds = max(ENTROPY_SECONDS, 1.6 * seconds)
-    return max(1, round(min(seconds, LONGEST_CHUNK) * codec.sample_rate / chunk_unit(codec)))
+    return chunk_of(seconds, codec)
+
+
+def chunk_of(seconds: float, codec: Codec) -> int:
+    """Frames or segments per chunk of about so many seconds, within what a file may state."""
+    unit = chunk_unit(codec)
+    longest = int(LONGEST_CHUNK * codec.sample_rate) // unit
+    return max(1, round(min(seconds * codec.sample_rate / unit, longest)))
 
 
 def chunk_unit(codec: Codec) -> int:

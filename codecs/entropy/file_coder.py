@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.engines.names import EngineName
 from codeclab.codecs.entropy.audio_files import CodedFile, decode_file, encode_file, reconstruct_file
 from codeclab.codecs.entropy.choice import Coders
@@ -62,12 +63,13 @@ class FileCoder:
         settings: settings of the coding, the same for every file.
 
     Raises:
-        ValueError: the codec has no such bitrate, entropy coder, language model or engine.
+        ValueError: the machine has no such device, or the codec no such bitrate, entropy coder, language model or
+            engine.
     """
 
     def __init__(self, codec: Codec, settings: CodingSettings) -> None:
         self.settings = settings
-        self.codec = codec.to(settings.device).eval()
+        self.codec = codec.to(choose_device(settings.device)).eval()
         if settings.precision == "bf16":
             self.codec.to_bf16()
         if settings.engine != "torch":

@@ -8,7 +8,7 @@ from torch import Tensor
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.entropy.audio_files import Silence
 from codeclab.codecs.entropy.choice import Coders
-from codeclab.codecs.entropy.container import chunk_unit
+from codeclab.codecs.entropy.container import chunk_of
 from codeclab.codecs.entropy.container_reader import ChunkCodes, ContainerReader, Damage
 from codeclab.codecs.entropy.container_writer import ContainerWriter
 from codeclab.codecs.entropy.live_settings import LiveSettings
@@ -140,4 +140,4 @@ class LiveCoder:
     def _chunk(self) -> int | None:
         """Frames, or segments, of a chunk; None as in a file."""
         seconds = self.settings.chunk_seconds
-        return max(1, round(seconds * self.codec.sample_rate / chunk_unit(self.codec))) if seconds else None
+        return chunk_of(seconds, self.codec) if seconds else None

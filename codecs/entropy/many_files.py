@@ -35,7 +35,10 @@ def file_pairs(source: Path, target: Path, suffixes: Collection[str], suffix: st
         _check_replaced([source], [target])
         return [(source, target)]
     if not source.is_dir():
-        raise ValueError(f"there is no file or folder {source}")
+        missing = (
+            f"{source} is neither a file nor a folder" if source.exists() else f"there is no file or folder {source}"
+        )
+        raise ValueError(missing)
     if target.is_file():
         raise ValueError(f"{source} is a folder and {target} a file; OUT should be a folder, too")
     files = sorted(path for path in source.rglob("*") if path.suffix.lower() in suffixes and path.is_file())

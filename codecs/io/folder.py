@@ -62,8 +62,15 @@ def save(codec: Codec, directory: Path, half: bool = False) -> None:
     if half:
         tensors = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     with replacing(directory / TENSORS) as temporary:
-        save_file(tensors, temporary, {"format": "pt"})
+        _write_tensors(tensors, temporary)
     write_atomically(directory / CONFIG, config)
+
+
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path, {"format": "pt"})
+    except SafetensorError as error:
+        raise OSError(f"the tensors cannot be written: {error}") from error
 
 
 def load(path: Path | str, parts: Sequence[type] = (), for_training: bool = False) -> Codec:

@@ -8,6 +8,9 @@ from torch import Tensor
 from codeclab.codecs.io.pcm_formats import FORMATS
 from codeclab.codecs.wording import counted
 
+WAV_START = 12
+"""Bytes by which a WAV file is known."""
+
 
 class Pcm:
     """Raw PCM to audio and back.
@@ -20,9 +23,19 @@ class Pcm:
     def __init__(self, name: str, channels: int) -> None:
         self.dtype, self.channels = FORMATS[name], channels
         self._incomplete = b""
+        self._start = b""
 
     def audio(self, data: bytes) -> Tensor:
-        """The complete samples ``[1, C, n]`` after more bytes; an incomplete sample waits for its other bytes."""
+        """The complete samples ``[1, C, n]`` after more bytes; an incomplete sample waits for its other bytes.
+
+        Raises:
+            ValueError: the bytes begin a WAV file, whose header and sample type are not those of raw PCM.
+        """
+        self._start = (self._start + data[:WAV_START])[:WAV_START]
+        if self._start[:4] in (b"RIFF", b"RF64") and self._start[8:] == b"WAVE":
+            raise ValueError(
+                "the input is a WAV file, not raw PCM; for files there are `codeclab encode` and `codeclab reconstruct`"
+            )
         data = self._incomplete + data
         whole = len(data) - len(data) % (self.dtype.itemsize * self.channels)
         self._incomplete = data[whole:]

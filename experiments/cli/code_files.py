@@ -61,6 +61,11 @@ def run(command: str, argv: list[str]) -> int:
     try:
         suffixes = CODES if command == "decode" else EXTENSIONS
         pairs = file_pairs(Path(options.input), Path(options.output), suffixes, f".{options.format.lstrip('.')}")
+        if command == "encode" and (name := pairs[0][1]).suffix.lower() in EXTENSIONS:
+            raise RecipeError(
+                f"{name} would hold codes, and no audio; OUT should end with .clc, as in {name.with_suffix('.clc')} "
+                "(`codeclab reconstruct` writes audio)"
+            )
         if options.jobs is not None and options.jobs < 1:
             raise RecipeError(f"--jobs is {options.jobs}; it should be at least 1")
         jobs = min(options.jobs or usable_cores(), len(pairs))

@@ -1,5 +1,6 @@
 """The command line: ``codeclab COMMAND …``; each command's module is imported only when it is used."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -100,7 +101,19 @@ def print_completion(words: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; exits with 0, with 1 if the work failed, with 2 if the command was wrong."""
-    words = sys.argv[1:] if argv is None else argv
+    try:
+        try:
+            _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            if sys.stdout is not None:  # closed, as by >&-
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would raise once more when the interpreter closes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+def _run(words: list[str]) -> None:
     speak_any_encoding()
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text(), end="")

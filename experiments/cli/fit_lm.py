@@ -5,6 +5,7 @@ from pathlib import Path
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.fit_lm import make_parser
@@ -20,7 +21,7 @@ def run(command: str, argv: list[str]) -> int:
     try:
         options = make_parser().read(argv)
         import_files(options.imports)
-        codec = Codec.from_pretrained(options.codec).to(options.device)
+        codec = Codec.from_pretrained(options.codec).to(choose_device(options.device))
         settings = options.settings
         if "data.folder" not in dict(settings):
             settings = [*settings, ("data.folder", corpus_of(Path(options.codec)))]

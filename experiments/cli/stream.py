@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
+from codeclab.codecs.device import choose_device
 from codeclab.codecs.entropy.choice import Coders
-from codeclab.codecs.entropy.container import ContainerError
+from codeclab.codecs.entropy.container import LONGEST_CHUNK, ContainerError
 from codeclab.codecs.entropy.container_reader import Damage
 from codeclab.codecs.entropy.live_coder import LiveCoder
 from codeclab.codecs.entropy.live_pipe import code_pipe
@@ -28,10 +29,10 @@ def run(command: str, argv: list[str]) -> int:
     """``codeclab stream``; returns the exit status."""
     options = make_parser().parse_args(argv)
     try:
-        if options.chunk < 0:
-            raise RecipeError(f"--chunk is {options.chunk:g} s; it should be at least 0")
+        if not 0 <= options.chunk <= LONGEST_CHUNK:
+            raise RecipeError(f"--chunk is {options.chunk:g} s; it should be from 0 to {LONGEST_CHUNK:g}")
         import_files(options.imports)
-        codec = load_codec(options.codec).to(options.device).eval()
+        codec = load_codec(options.codec).to(choose_device(options.device)).eval()
         if options.precision == "bf16":
             codec.to_bf16()
         note_precision(command, options.precision, options.device)

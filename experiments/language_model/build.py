@@ -142,4 +142,7 @@ class LanguageModelCLI(RunCLI):
         Raises:
             Stopped: a signal requested it; all that was trained is kept.
         """
-        self.train("", "; to code by it: codeclab encode IN OUT --entropy lm")
+        self.train(
+            "",
+            f"; to code by it: codeclab encode IN OUT --codec CODEC --entropy lm --language-model {self.folder.path}",
+        )

@@ -329,3 +329,13 @@ def test_what_cannot_stream_is_coded_whole_however_long():
     parts = list(encode_blocks(codec, iter(audio.split(block_samples(codec), dim=-1)), 3))
     assert torch.equal(joined(codec, parts).codes, codes.codes)
     assert torch.equal(torch.cat(list(decode_blocks(codec, iter([codes]))), dim=-1), codec.decode(codes))
+
+
+def test_a_stream_refuses_what_it_cannot_take():
+    codec = seanet()
+    for batch in (0, -1):
+        with pytest.raises(ValueError, match=f"batch is {batch}; it should be at least 1"):
+            codec.stream(batch=batch)
+    decoder = codec.stream().decoder
+    with pytest.raises(ValueError, match="codes are a Tensor; a decoder takes the Codes of an encoder"):
+        decoder.push(torch.zeros(1, 3, 4, dtype=torch.long))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from codeclab.codecs.entropy.choice import Coders
+from codeclab.codecs.entropy.container import Header, check_header, chunk_of
 from codeclab.codecs.entropy.container_reader import Damage, read_container
 from codeclab.codecs.entropy.live_coder import LiveCoder
 from codeclab.codecs.entropy.live_settings import LiveSettings
@@ -90,3 +91,9 @@ def test_a_codec_that_is_not_causal_says_so_or_is_late(live_codec):
     with pytest.raises(NotStreamableError, match="not causal: a sample depends on"):
         LiveCoder(codec)
     assert b"".join(LiveCoder(codec, LiveSettings(lookahead=True)).both([bytes(1600)]))
+
+
+def test_the_longest_chunk_is_one_that_a_decoder_takes(live_codec):
+    codec = live_codec()
+    codec.sample_rate = 8001  # 60 s are 60,007.5 frames
+    check_header(Header.of(codec, 1, Coders(codec).named("none"), chunk_of(60.0, codec)), codec)

@@ -1,5 +1,6 @@
 """``codeclab encode``, ``decode``, ``reconstruct`` and ``stream``: files, folders and pipes through a codec."""
 
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from codeclab.experiments.cli.code_files import run
 from codeclab.experiments.data.module import AudioData
 from codeclab.quantizers.residual_vq import ResidualVQ
 
+LIMIT = "resource.RLIMIT_FSIZE, (1000, 1000)"
 SHAPE = {"dimension": 4, "n_filters": 2, "strides": [2, 4]}
 
 
@@ -172,3 +174,55 @@ def test_blocks_of_a_file_are_coded_as_the_whole(tmp_path, settings):
     assert torch.equal(torch.cat(segments, -1), torch.cat(whole.segments, -1))
     decoded = torch.cat(list(decode_blocks(codec, iter(codes))), dim=-1)
     assert torch.equal(decoded, codec.decode(whole))
+
+
+@pytest.mark.parametrize("command", ["encode", "stream", "evaluate", "fit-lm"])
+def test_a_device_that_this_machine_lacks_is_one_line(folder, run_command, monkeypatch, command):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    noise(folder / "data" / "a.wav", 1.0)
+    words = {
+        "encode": ["data/a.wav", "a.clc", "--codec", "codec"],
+        "stream": ["encode", "--codec", "codec"],
+        "evaluate": ["codec", "--data", "data", "--split", "all", "--metrics", "si_sdr"],
+        "fit-lm": ["--codec", "codec", "--config", "laptop", "--data", "data"],
+    }[command]
+    status, _, err = run_command(command, *words, "--device", "cuda")
+    assert (status, err.splitlines()[-1]) == (2, f"codeclab {command}: this machine has no cuda; it has: cpu")
+    assert "Traceback" not in err
+
+
+def test_codes_in_the_place_of_audio_are_refused(folder, run_command):
+    noise(folder / "a.wav", 1.0)
+    kept = noise(folder / "b.wav", 1.0)
+    status, _, err = run_command("encode", "a.wav", "b.wav", "--codec", "codec")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "b.wav would hold codes, and no audio; OUT should end with .clc, as in b.clc" in err
+    assert (soundfile.read(folder / "b.wav", dtype="float32")[0] == kept[:, 0]).all()
+
+
+def test_messages_name_the_file_and_not_its_temporary_name(folder, run_command):
+    noise(folder / "a.wav", 1.0)
+    status, _, err = run_command("reconstruct", "a.wav", "b.txt", "--codec", "codec")
+    assert status == 1
+    assert err.startswith("codeclab reconstruct: b.txt cannot be written: a file of decoded audio ends with one of")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_neither_file_nor_folder(folder, run_command):
+    os.mkfifo(folder / "pipe")
+    err = run_command("encode", "pipe", "a.clc", "--codec", "codec")[2]
+    assert err == "codeclab encode: pipe is neither a file nor a folder\n"
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "export"])
+def test_a_full_disk_is_one_line(folder, command):
+    noise(folder / "a.wav", 20.0)
+    words = {"reconstruct": ["a.wav", "b.wav", "--codec", "codec"], "export": ["codec", "out"]}[command]
+    # Writing beyond this size fails, as on a full disk.
+    limits = f"import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit({LIMIT})"
+    started = f"from codeclab.experiments.cli import main; main({[command, *words]})"
+    done = subprocess.run([sys.executable, "-c", f"{limits}; {started}"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert "cannot be written" in done.stderr
+    assert not [path for path in folder.rglob("*") if path.name.startswith((".", "b."))]

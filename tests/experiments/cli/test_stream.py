@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+import soundfile
 
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.pcm import Pcm
@@ -68,3 +69,20 @@ def test_a_real_pipe_at_the_pace_of_the_audio(tmp_path, live_codec, live_audio):
         process.stderr.close()
     decoder.stdout.close()
     encoder.stdout.close()
+
+
+def test_a_chunk_that_no_decoder_would_take_is_refused(tmp_path, live_codec, run_command):
+    live_codec().save(tmp_path / "codec")
+    for chunk, given in (("61", "61"), ("nan", "nan"), ("-1", "-1")):
+        status, out, err = run_command("stream", "encode", "--codec", "codec", "--chunk", chunk)
+        assert (status, out) == (2, "")
+        assert err == f"codeclab stream: --chunk is {given} s; it should be from 0 to 60\n"
+
+
+def test_a_wav_file_is_not_taken_for_raw_pcm(tmp_path, live_codec):
+    live_codec().save(tmp_path / "codec")
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), RATE)
+    words = program("encode", "--codec", str(tmp_path / "codec"))
+    wav = subprocess.run(words, input=(tmp_path / "a.wav").read_bytes(), capture_output=True)
+    assert wav.returncode == 2
+    assert b"the input is a WAV file, not raw PCM; for files there are `codeclab encode`" in wav.stderr

@@ -171,6 +171,8 @@ def test_a_run_of_an_older_version_keeps_its_best_validation(folder):
 
 def test_its_model_codes_files_beside_the_codec(folder, capsys):
     assert fit(folder, 2, "codec/language_model") == 0
+    words = f"IN OUT --codec CODEC --entropy lm --language-model {folder / 'codec' / 'language_model'}"
+    assert f"to code by it: codeclab encode {words}" in capsys.readouterr().err
     codec = Codec.from_pretrained(folder / "codec")
     assert Coders.beside(codec, folder / "codec").names == ["none", "static", "lm"]
     tensors = load_file(folder / "codec" / "language_model" / "language_model.safetensors")
