@@ -111,8 +111,8 @@ def read_record(folder: Path) -> Table:
         rows = [_result(row, folder, REQUESTED[content["version"]]) for row in content["rows"]]
         if unknown := [name for name in content["table"]["metrics"] if name not in METRICS]:
             raise MetricsUnknownError(
-                f"{path} has metrics that codeclab does not know: {', '.join(unknown)}; --import the file that declares "
-                "them",
+                f"{path} has metrics that codeclab does not know: {', '.join(unknown)}; --import the file that "
+                "declares them",
                 [origin.run for row in rows for origin in row.origins],
             )
         return Table(rows=rows, **content["table"])

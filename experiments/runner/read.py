@@ -30,8 +30,8 @@ def read_table(name: str) -> TableSpec:
     """Read a table by name or path.
 
     Raises:
-        RecipeError: there is no such table, or its YAML lacks or mistakes something, or a Python file that it names cannot
-            be imported.
+        RecipeError: there is no such table, or its YAML lacks or mistakes something, or a Python file of its ``import``
+            cannot be imported.
     """
     path = yaml_path(TABLES, name)
     content = read_yaml(path)

@@ -89,7 +89,7 @@ class Validation(Callback):
     """Measures every batch of validation and test clips and logs the means, while training also by domain."""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Take the last validation's step out of the callbacks' metrics: a ``ModelCheckpoint`` names its files by it."""
+        """Take a validation's step out of the callbacks' metrics: a ``ModelCheckpoint`` names its files by it."""
         trainer.callback_metrics.pop("step", None)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
