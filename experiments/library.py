@@ -204,6 +204,7 @@ def table(
     words = typed_words({"import": imports}).joined(typed_words(flags))
     bring_files(words.imports)  # for rows that are not trained, and for metrics
     spec = read_table(str(name))
+    metrics_named(spec.metrics)
     slots = [None] * jobs if jobs > 1 else []
     request = TableRequest.of(
         spec,

@@ -19,6 +19,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.statistics import SUMMARY_COLUMNS
+from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.row import Figures, Origin, RowResult, RowSpec
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.io.files import write_atomically
@@ -36,6 +37,14 @@ OF_A_RESULT = ("wall_seconds", "parameters", "error", "seeds", "listened")
 
 class TableRecordError(ValueError):
     """A folder whose table cannot be read back; the message says why and what would work."""
+
+
+class MetricsUnknownError(TableRecordError):
+    """A table with metrics that codeclab has not; ``runs`` are those behind its rows, which may bring them."""
+
+    def __init__(self, message: str, runs: Sequence[Path]) -> None:
+        super().__init__(message)
+        self.runs = runs
 
 
 def write_record(table: Table, folder: Path) -> None:
@@ -85,6 +94,7 @@ def read_record(folder: Path) -> Table:
         folder: folder with ``table.json``.
 
     Raises:
+        MetricsUnknownError: a metric is one of the user's own, and the file that declares it is not imported.
         TableRecordError: an older version wrote the folder, or the file is damaged.
     """
     path = folder / FILE
@@ -99,6 +109,12 @@ def read_record(folder: Path) -> Table:
                 f"{FORMAT!r} of version {VERSION}; {again}"
             )
         rows = [_result(row, folder, REQUESTED[content["version"]]) for row in content["rows"]]
+        if unknown := [name for name in content["table"]["metrics"] if name not in METRICS]:
+            raise MetricsUnknownError(
+                f"{path} has metrics that codeclab does not know: {', '.join(unknown)}; --import the file that "
+                "declares them",
+                [origin.run for row in rows for origin in row.origins],
+            )
         return Table(rows=rows, **content["table"])
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, TableRecordError):

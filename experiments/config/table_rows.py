@@ -33,9 +33,25 @@ def rows_of(path: Path, content: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not rows:
         raise RecipeError(f"{path}: 'rows' should list at least one row")
     base = shlex.split(str(content.get("base", "")))
-    for file in content.get("import") or []:
+    for file in imports_of(path, content):
         base += ["--import", file]
-    return [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
+    made = [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
+    names = [row["name"] for row in made]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RecipeError(f"{path}: rows need different names, but {', '.join(map(repr, twice))} is used twice")
+    return made
+
+
+def imports_of(path: Path, content: Mapping[str, Any]) -> list[str]:
+    """The Python files that a table's YAML names; arguments are those of ``rows_of``.
+
+    Raises:
+        RecipeError: they are no list of names.
+    """
+    files = content.get("import") or []
+    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+        raise RecipeError(f"{path}: 'import' should list Python files, as in [my_part.py]; it is {files!r}")
+    return files
 
 
 def _filled(path: Path, template: Any, row: Any) -> Any:

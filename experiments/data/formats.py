@@ -80,6 +80,8 @@ def _by_ffmpeg(path: Path) -> Iterator[tuple[Any, Any]]:
 def _ffmpeg_measured(path: Path) -> AudioHeader:
     """A file's properties, decoded to its end: in some formats (AAC in ADTS) the header's length is a guess."""
     with _by_ffmpeg(path) as (container, stream):
+        if not stream.rate:  # FFmpeg opens a FLAC of no bytes by its name's ending
+            raise UndecodableError("neither libsndfile nor FFmpeg can read it (its sampling rate is 0)")
         return _measured(stream.rate, stream.channels, map(frame_samples, container.decode(stream)))
 
 

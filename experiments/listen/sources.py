@@ -11,12 +11,13 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.tables.grid import NOT_RANKED, notes
-from codeclab.benchmarks.tables.record import is_table, read_record
+from codeclab.benchmarks.tables.record import MetricsUnknownError, is_table, read_record
 from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import missing
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.config.own_code import import_from
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.measure.evaluate import data_of
@@ -121,7 +122,7 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
             f"{tables[0]} and {tables[1]} are both tables; a report takes one table, to which runs can be added"
         )
     runs = [path for path in paths if path not in tables]
-    table = read_record(tables[0]) if tables else None
+    table = _table(tables[0]) if tables else None
     rows = list(table.rows) if table else []
     row_sources = [source for row in rows if (source := _behind(row))]
     behind = {source.folder.path.resolve() for source in row_sources}
@@ -143,6 +144,16 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
         table = Table("Comparison of runs" if len(rows) > 1 else rows[0].name, "", metrics, rows, columns=columns)
         return Sources(table, [note for note in notes(table) if note != NOT_RANKED], row_sources)
     return Sources(replace(table, rows=rows), notes(table), row_sources)
+
+
+def _table(folder: Path) -> Table:
+    """The table in a folder; metrics of the user's own are taken from its runs if they are not imported yet."""
+    try:
+        return read_record(folder)
+    except MetricsUnknownError as error:
+        for run in dict.fromkeys(error.runs):
+            import_from(run)
+        return read_record(folder)
 
 
 def _real_path(path: Path) -> Path:

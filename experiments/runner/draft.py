@@ -7,17 +7,19 @@ drafts the rows anew, and the runs' folders say what is left to do.
 """
 
 import gc
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from codeclab.benchmarks.baselines.base import NotInstalledError
 from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.recipes import codec_settings
 from codeclab.experiments.config.words import Words
-from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings
+from codeclab.experiments.runner.baseline_rows import SPLIT, clip_settings, plan_measurement
 from codeclab.experiments.runner.compute import Compute
 from codeclab.experiments.runner.fit_language_model import refusal
 from codeclab.experiments.runner.job import Job, slug
@@ -88,7 +90,18 @@ def draft_row(row: RowSpec, request: TableRequest, timed: bool = False, notes: N
             name = f"{slug(request.spec.name)}-{slug(row.name)}"
             clips = clip_settings(request.scale or request.spec.scale, request.extra.settings)
             clips |= {SPLIT: request.split} if request.split != "test" else {}
-            job = Job(request.spec_of(row), name, request.runs, data=request.data, clips=clips, workers=request.workers)
+            job = Job(
+                spec=request.spec_of(row),
+                name=name,
+                runs=request.runs,
+                data=request.data,
+                clips=clips,
+                imports=[*request.spec.imports, *request.extra.imports],
+                workers=request.workers,
+            )
+            if row.kind == "baseline" and not request.elsewhere:
+                with suppress(NotInstalledError):  # making the row says so, in its place
+                    plan_measurement(job)
             draft.jobs, draft.left = [job], [0]
         elif row.kind == "recipe":
             draft.codec_settings = codec_settings(str(row.recipe))

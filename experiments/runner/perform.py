@@ -57,8 +57,8 @@ def perform(job: Job, wait: bool) -> Outcome:
                 lock.acquire(wait=True)
         began = time.monotonic()
         try:
+            import_files([*((job.config or {}).get("import") or []), *job.imports])
             if job.config is not None:
-                import_files(job.config.get("import") or [])
                 sweep(job.folder.path)
                 train(job)
                 fit_language_model(job)

@@ -12,7 +12,8 @@ from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.benchmarks.tables.row import Figures, RowSpec
 from codeclab.benchmarks.tables.table import FIGURES
 from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_yaml, yaml_path
-from codeclab.experiments.config.table_rows import rows_of
+from codeclab.experiments.config.own_code import bring_files
+from codeclab.experiments.config.table_rows import imports_of, rows_of
 from codeclab.experiments.runner.compute import read_compute
 from codeclab.experiments.runner.spec import TableSpec
 
@@ -21,7 +22,7 @@ __all__ = ["TABLES", "read_table"]
 OF_ROWS = {"base", "import", "template"}
 """Keys of a table that its rows are made with."""
 
-KEYS = {one.name for one in fields(TableSpec)} - {"name"} | OF_ROWS
+KEYS = {one.name for one in fields(TableSpec)} - {"name", "imports"} | OF_ROWS
 FIGURES_KEYS = {one.name for one in fields(Figures)}
 
 
@@ -29,13 +30,16 @@ def read_table(name: str) -> TableSpec:
     """Read a table by name or path.
 
     Raises:
-        RecipeError: there is no such table, or its YAML lacks or mistakes something.
+        RecipeError: there is no such table, or its YAML lacks or mistakes something, or a Python file of its ``import``
+            cannot be imported.
     """
     path = yaml_path(TABLES, name)
     content = read_yaml(path)
     unknown = set(content) - KEYS
     if unknown:
         raise RecipeError(f"{path}: a table has no {', '.join(sorted(unknown))}; it may have {', '.join(sorted(KEYS))}")
+    imports = imports_of(path, content)
+    bring_files(imports)  # which may declare metrics
     metrics = one_of_each(content.get("metrics", QUICK_METRICS) or [])
     columns = content.get("columns") or []
     margin = {named_as(name, metrics): value for name, value in (content.get("margin") or {}).items()}
@@ -50,7 +54,14 @@ def read_table(name: str) -> TableSpec:
     except ValueError as error:
         raise RecipeError(f"{path}: {error}") from None
     given = {key: value for key, value in content.items() if value is not None and key not in OF_ROWS}
-    read = {"rows": made, "metrics": metrics, "columns": columns, "margin": margin, "compute": compute}
+    read = {
+        "rows": made,
+        "metrics": metrics,
+        "columns": columns,
+        "margin": margin,
+        "compute": compute,
+        "imports": imports,
+    }
     return TableSpec(**{"name": path.stem, "title": path.stem, "source": "", **given, **read})
 
 

@@ -53,6 +53,7 @@ class TableSpec:
         figure: kind of the picture, from ``FIGURES``; None draws every metric.
         notes: lines to print under the table.
         against: name of the row that the others are compared with clip by clip.
+        imports: Python files with parts and metrics.
         compute: the paper's training, where it states one.
         data: the corpus used when none is requested, as ``--data`` takes it; None is the synthetic corpus.
     """
@@ -71,6 +72,7 @@ class TableSpec:
     notes: list[str] = field(default_factory=list)
     against: str | None = None
     data: str | None = None
+    imports: list[str] = field(default_factory=list)
     compute: Compute | None = None
 
     def rates_of(self, row: RowSpec, offered: list[float]) -> list[float]:

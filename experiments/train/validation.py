@@ -88,6 +88,10 @@ class ValidationOutput:
 class Validation(Callback):
     """Measures every batch of validation and test clips and logs the means, while training also by domain."""
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Take a validation's step out of the callbacks' metrics: a ``ModelCheckpoint`` names its files by it."""
+        trainer.callback_metrics.pop("step", None)
+
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Measure one batch of validation clips."""
         # The value "step" sets the step of Lightning's log entry, which would otherwise be one batch behind.

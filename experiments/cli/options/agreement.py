@@ -2,6 +2,8 @@
 
 import argparse
 
+from codeclab.experiments.cli.options.shared import add_imports
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The options of ``codeclab agreement``."""
@@ -11,5 +13,6 @@ def make_parser() -> argparse.ArgumentParser:
         "in total, beside the number that a random order would give. Only rows of the same table are compared.",
         epilog="Example: codeclab agreement runs/dac_table2-mini runs/dac_table3-mini",
     )
+    add_imports(parser)
     parser.add_argument("tables", metavar="TABLE", nargs="+", help="a folder written by `codeclab table`")
     return parser

@@ -354,3 +354,14 @@ def test_validation_waits_for_a_corpus_that_is_gone_and_leaves_no_clip_out(
     batches = list(data.val_dataloader())
     assert sorted(name for batch in batches for name in batch["name"]) == sorted(expected)
     assert not [one for batch in batches for one in batch["left_out"]]
+
+
+@pytest.mark.parametrize("ending", ["flac", "wav", "mp3", "m4a", "opus", "aiff"])
+def test_a_file_of_no_bytes_is_left_out_by_name(ending: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "good.wav", noise(1.0), 16000)
+    (tmp_path / f"none.{ending}").touch()
+    corpus = scan(tmp_path)
+    assert [recording.name for recording in corpus.train] == ["good.wav"]
+    ((name, reason),) = corpus.skipped
+    assert name == f"none.{ending}"
+    assert "neither libsndfile nor FFmpeg can read it" in reason

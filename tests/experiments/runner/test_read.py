@@ -62,6 +62,8 @@ def test_a_row_is_a_name_flags_and_published_figures(tmp_path: Path) -> None:
         ({"rows": [{"name": "a", "codec": "x", "flags": "y"}]}, "'a' has flags and codec; give only one of them"),
         ({"rows": [{"name": "a", "figures": [{"kbps": 6}]}]}, "the 'figures' of row 'a' are each a 'published'"),
         ({"rows": [{"values": [1, 2]}], "template": {"values": ["t"]}}, r"a row of values \[1, 2\] needs a 'template'"),
+        ({"rows": [{"name": "a", "codec": "x"}, {"name": "a", "codec": "y"}]}, "rows need different names, but 'a' is"),
+        ({"import": "noisy.py"}, "'import' should list Python files, as in .my_part.py.; it is 'noisy.py'"),
         ({"rows": [{"values": [1]}]}, r"a row of values \[1\] needs a 'template'"),
     ],
 )

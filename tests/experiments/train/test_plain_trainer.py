@@ -9,6 +9,7 @@ import lightning
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader, TensorDataset
 
 from codeclab.codecs.codec import Codec
@@ -107,6 +108,17 @@ def test_a_checkpoint_goes_on_with_the_next_batch(trainer: Callable[..., lightni
         result = continued.state_dict()[name]
         assert result == value if isinstance(value, dict) else torch.equal(result, value), name
     assert module.start_batch == 0  # the next training begins anew
+
+
+@pytest.mark.filterwarnings("ignore:Using ModelCheckpoint with manual optimization")
+def test_checkpoints_after_a_validation_have_their_own_step(
+    trainer: Callable[..., lightning.Trainer], tmp_path: Path
+) -> None:
+    every_step = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, every_n_train_steps=1)
+    options = {"enable_checkpointing": True, "limit_val_batches": 1}
+    trainer(4, every_step, val_check_interval=2, check_val_every_n_epoch=None, **options).fit(experiment(), data())
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == {f"step={step}.ckpt" for step in (1, 2, 3, 4)}
+    assert torch.load(tmp_path / "step=3.ckpt", weights_only=True)["global_step"] == 3
 
 
 def test_an_experiment_is_loaded_from_its_checkpoint_alone(
