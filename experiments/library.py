@@ -1,7 +1,7 @@
 """codeclab from Python: ``codeclab.train``, ``codeclab.evaluate`` and ``codeclab.table``, and their results."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class TrainedRun:
     """
 
     folder: Path
-    experiment: CodecExperiment
+    experiment: CodecExperiment = field(repr=False)
     steps: int
 
     @cached_property

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,7 @@ def test_train_then_evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (run.folder, run.steps) == (tmp_path / "mine", 2)
     assert list(run.metrics["step"]) == [1, 2]
     assert run.experiment.global_step == 2
+    assert repr(run) == f"TrainedRun(folder={run.folder!r}, steps=2)"  # without all modules, in a session
     assert train(3).steps == 3  # the same call goes on
     evaluation = codeclab.evaluate(run.codec, metrics=["si_sdr", "codebook_usage"], clips=2, seconds=0.5, device="cpu")
     assert set(evaluation.summary["metric"]) == {"si_sdr", "codebook_usage"}
@@ -211,6 +213,10 @@ def test_a_baseline_is_evaluated_too(tmp_path: Path) -> None:
         codeclab.evaluate(opus, data=tmp_path, metrics=["mos"])
 
 
+def not_here() -> str:
+    return "it is not here"
+
+
 def test_a_table_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
     (tmp_path / "mine.yaml").write_text(
@@ -221,6 +227,7 @@ def test_a_table_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     made = codeclab.table(tmp_path / "mine.yaml", scale="laptop", seeds=1, runs=tmp_path / "runs", **settings)
     assert isinstance(made, codeclab.MadeTable)
     assert made.folder == tmp_path / "runs" / "mine-laptop"
+    assert repr(made) == f"MadeTable(folder={made.folder!r})"
     small, theirs = made.table.rows
     assert small.error is None
     assert isinstance(small.summary, pd.DataFrame)
@@ -229,6 +236,11 @@ def test_a_table_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (made.folder / "table.json").is_file()
     with pytest.raises(RecipeError, match="has no row Large; it has: Small, Theirs"):
         codeclab.table(tmp_path / "mine.yaml", rows=["Large"])
+    (tmp_path / "mine.yaml").write_text("metrics: [pesq]\nrows:\n  - {name: Small, flags: --config encodec_24khz}\n")
+    monkeypatch.setitem(codeclab.METRICS, "pesq", replace(codeclab.METRICS["pesq"], missing=f"{__name__}:not_here"))
+    with pytest.raises(ValueError, match="it is not here"):  # before anything is trained
+        codeclab.table(tmp_path / "mine.yaml", runs=tmp_path / "others")
+    assert not (tmp_path / "others").exists()
     with pytest.raises(RecipeError, match="jobs and seeds should be 1 or more"):
         codeclab.table(tmp_path / "mine.yaml", jobs=0)
 

@@ -14,9 +14,11 @@ def own_manifest(folder: Path) -> Path:
     """The path of the manifest in a folder of audio, which is read in place of the folder.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is no such folder; a manifest is scanned into one of another name.
     """
     folder = folder.expanduser()
+    if not folder.exists():
+        raise DataError(f"there is no folder or manifest {folder}")
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; say where to write with -o FILE.csv")
     return folder / MANIFEST_NAME

@@ -121,6 +121,8 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
         raise RecipeError("a table trains each row on one machine; leave out --trainer.num_nodes")
     for remark in [] if request.elsewhere else cli.remarks:
         notes(remark)
+    if changed := cli.folder.changed_code(cli.settings):
+        notes(f"{changed}: remove {cli.folder.path} to make it anew")
     cli.datamodule.check(("test",))  # on which it will be measured
     cli.refuse_differences()
     first = int(cli.config.seed_everything)

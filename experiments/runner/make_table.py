@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -52,7 +52,7 @@ class MadeTable:
         folder: folder of the files ``table.md``, ``.csv``, ``.tex``, ``.png`` and ``.json``.
     """
 
-    table: Table
+    table: Table = field(repr=False)
     folder: Path
 
 
@@ -195,7 +195,7 @@ def _notes(spec: TableSpec, kinds: set[str], scale: str | None, data: str | None
         if spec.sample_rate
         else "at each codec's own sampling rate"
     )
-    often = f" Means over {seeds} seeds a row." if seeds > 1 else ""
+    often = f" Means over {seeds} seeds a row." if seeds > 1 and "trained" in kinds else ""
     return [f"{size}, {made} on {corpus_title(data)}, on {_device()}; scored {rate}.{often}"]
 
 

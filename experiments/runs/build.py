@@ -173,6 +173,8 @@ class CodecCLI(RunCLI):
     def _open_folder(self, trainer: lightning.Trainer) -> None:
         """Start or continue the run's folder, last of all, so that a command that is refused leaves none."""
         self.hold_lock("choose another --name")
+        if changed := self.folder.changed_code(self.settings):
+            say(f"note: {changed}")
         self.resume = self.folder.open(self.settings)
         self.start = self.folder.steps
         listed = list_corpus(self.datamodule.corpus)

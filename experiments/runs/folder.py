@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from codeclab.codecs.io.files import write_atomically
+from codeclab.codecs.wording import by_number
 from codeclab.experiments.config.messages import shorten
 from codeclab.experiments.config.moved import moved
 from codeclab.experiments.config.own_code import FOLDER
@@ -149,18 +150,20 @@ class RunFolder:
         stored = experiment_settings(settings)
         wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
         known = experiment_settings(defaults or {})
-        lines = []
+        lines: list[str] = []
+        longer: list[str] = []
         for key in sorted(stored.keys() | wanted.keys()):
             before, now = stored.get(key), wanted.get(key)
             if key not in stored and key in known and known[key] == now:
                 continue
             if key == "trainer.max_steps" and isinstance(before, int) and isinstance(now, int) and now > before > 0:
+                longer = [f"  {key}: {before} in the run, {now} now (which may grow)"]
                 continue
             if before != now and key == "init_identity":
                 lines.append(f"  init: {settings.get('init')} ({before}) in the run, {config.get('init')} ({now}) now")
             elif before != now:
                 lines.append(f"  {key}: {before} in the run, {now} now")
-        return lines
+        return [*lines, *longer] if lines else []
 
     def refuse_differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> None:
         """Refuse to continue another experiment; arguments are those of ``differences``.
@@ -175,6 +178,17 @@ class RunFolder:
                 "Repeat the run's own command to continue it, or choose another --name."
             )
             raise RunFolderError(shorten(message))
+
+    def changed_code(self, config: dict[str, Any]) -> str:
+        """A remark on the Python files of a config that are not as the run has kept them; empty if all are."""
+        files = [Path(file).expanduser() for file in config.get("import") or []]
+        copies = [(file, self.imports / file.name) for file in files if file.is_file()]
+        changed = [file.name for file, copy in copies if copy.is_file() and copy.read_bytes() != file.read_bytes()]
+        if not changed:
+            return ""
+        have = by_number(len(changed), "has", "have")
+        since = f"changed since {self.path.name} began"
+        return f"{', '.join(changed)} {have} {since}; what is trained and measured stays as it is"
 
     def open(self, config: dict[str, Any]) -> Path | None:
         """Start or continue the run; returns the checkpoint to continue from, None at the start."""

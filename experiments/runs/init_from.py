@@ -161,7 +161,8 @@ def begin_from(source: InitSource, model: CodecExperiment, settings: dict[str, A
         fill(model.codec, tensors, f"--init {source.name}")
     except ValueError as error:
         flags = _flags(source.codec, differences)
-        other = any(name == "quantizer" for name, *_ in differences)
+        names = [name for name, *_ in differences]
+        other = "quantizer" in names and all(name.startswith("quantizer") for name in names)
         anew = "; --init_parts [encoder,decoder] lets the quantizer start untrained" if other else ""
         advice = f". {listed}{anew}; to fit it: {flags}" if differences else ""
         raise RecipeError(f"{error}{advice}") from error

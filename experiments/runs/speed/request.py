@@ -1,6 +1,6 @@
 """What ``codeclab speed`` is to time on this machine, and the table of it: lines, and notes for under them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -31,6 +31,16 @@ from codeclab.experiments.runs.speed.sweep import WARM_UP, sweep
 from codeclab.experiments.runs.speed.sweep_names import FORMATS, SWEEPS
 
 CLIP_SECONDS = 10.0
+
+LATER = {
+    "quantizer_start": (
+        "the quantizer joins at batch {:,}: it has no part in this; --model.quantizer_start 0 has it in it"
+    ),
+    "adversarial_start": (
+        "discriminators join at batch {:,}: they have no part in this; --model.adversarial_start 0 has them in it"
+    ),
+}
+"""What is said of a part of a training that joins after the batches that were timed, by its setting."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +150,7 @@ def _training_table(flags: list[str], repeats: int) -> SpeedTable:
         lines += ["", *_lines(machine_rows(in_turns(machine_tasks(), repeats)))]
     names = ["a batch"] if given else [f"a batch in {one}" for one in PRECISIONS]
     notes = [f"what takes most of {name}: {time.largest}" for name, time in zip(names, timings.values(), strict=True)]
-    notes += _not_timed({time.joining_at for time in timings.values()})
+    notes += _not_timed(time.joining_at for time in timings.values())
     return SpeedTable(lines, notes)
 
 
@@ -162,7 +172,7 @@ def _sweep_table(name: str, flags: list[str], request: SpeedRequest) -> SpeedTab
         f"a product of {SIDE:,} x {SIDE:,} in float32 reaches {product:.0f} GFLOP/s here, a copy {copy:.1f} GB/s "
         "(medians over the values)",
         "GFLOP: matrix products and convolutions; GB: what operators read and write, as if nothing stayed in a cache",
-        *_not_timed({point.joining_at for point in points}),
+        *_not_timed(point.joining_at for point in points),
     ]
     return SpeedTable([SWEEP_HEADER.format(name=name), *(point.row() for point in points)], notes)
 
@@ -171,12 +181,10 @@ def _gives_precision(flags: Sequence[str]) -> bool:
     return "--trainer.precision" in " ".join(flags)
 
 
-def _not_timed(joining_at: set[int | None]) -> list[str]:
-    """A sentence where discriminators join after the batches that were timed."""
-    return [
-        f"discriminators join at batch {start:,}: they have no part in this; --model.adversarial_start 0 has them in it"
-        for start in joining_at - {None}
-    ]
+def _not_timed(joining: Iterable[Mapping[str, int]]) -> list[str]:
+    """Sentences where the quantizer or the discriminators join after the batches that were timed."""
+    starts = dict.fromkeys(start for one in joining for start in one.items())
+    return [LATER[setting].format(start) for setting, start in starts]
 
 
 def _lines(timings: list[Timed]) -> list[str]:

@@ -9,7 +9,7 @@ are taken apart are not replayed as CUDA graphs.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -57,10 +57,16 @@ def most_memory(device: torch.device) -> float:
     return figures.get("speed/gpu_memory_gib", figures.get("speed/memory_gib", 0.0))
 
 
-def joining_after(cli: CodecCLI, batches: int) -> int | None:
-    """The batch at which the discriminators join, where it is none of the first ``batches``; else None."""
-    start = cli.model.schedule.adversarial_start
-    return start if cli.model.discriminators and start >= batches else None
+def joining_after(cli: CodecCLI, batches: int) -> dict[str, int]:
+    """The batch at which the quantizer and the discriminators join, of those that join after so many ``batches``.
+
+    Returns:
+        batch by ``quantizer_start`` or ``adversarial_start``.
+    """
+    schedule = cli.model.schedule
+    starts = {"quantizer_start": schedule.quantizer_start}
+    starts |= {"adversarial_start": schedule.adversarial_start} if cli.model.discriminators else {}
+    return {setting: start for setting, start in starts.items() if start >= batches}
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class StepTime:
         memory: the most that was used, GiB: of the GPU, else of the process.
         shares: share of each part in the time of the batches that were taken apart, 0 to 1.
         device: device on which they were trained.
-        joining_at: the batch at which the discriminators would have joined, where it was none of these; else None.
+        joining_at: batches at which further parts would have joined, as ``joining_after`` gives them.
     """
 
     seconds: Sequence[float]
@@ -81,7 +87,7 @@ class StepTime:
     memory: float
     shares: dict[str, float]
     device: torch.device
-    joining_at: int | None = None
+    joining_at: dict[str, int] = field(default_factory=dict)
 
     @property
     def largest(self) -> str:

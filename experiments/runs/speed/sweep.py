@@ -6,7 +6,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -43,7 +43,7 @@ class Point:
         bytes: bytes that the operators of a batch read and write.
         product: FLOP/s of a matrix product in the same process.
         copy: bytes a second of a copy in the same process, read and written.
-        joining_at: the batch at which the discriminators would have joined, where it was none of these; else None.
+        joining_at: batches at which further parts would have joined, as ``joining_after`` gives them.
     """
 
     value: float
@@ -55,7 +55,7 @@ class Point:
     bytes: int
     product: float
     copy: float
-    joining_at: int | None = None
+    joining_at: dict[str, int] = field(default_factory=dict)
 
     def row(self) -> str:
         """A line of a Markdown table; ``HEADER`` goes above it."""

@@ -81,6 +81,9 @@ def test_training_says_which_batches_it_did_not_time(capsys: pytest.CaptureFixtu
     assert "what takes most of a batch: " in text
     assert run("speed", ["train", *words, "--model.adversarial_start", "0", "--repeats", "1"]) == 0
     assert "discriminators join" not in capsys.readouterr().out
+    late = ["--model.adversarial_start", "0", "--model.quantizer_start", "50", "--repeats", "1"]
+    assert run("speed", ["train", *words, *late]) == 0
+    assert "the quantizer joins at batch 50: it has no part in this" in capsys.readouterr().out
 
 
 def test_reading_and_measuring(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -102,12 +102,16 @@ def test_discriminators_that_join_later_are_said_and_values_are_in_order(monkeyp
 
     def measured(name, values, *others) -> list[Point]:
         measured_values.extend(values)
-        return [replace(point(value), joining_at=375) for value in values]
+        return [
+            replace(point(value), joining_at={"quantizer_start": 300, "adversarial_start": 375}) for value in values
+        ]
 
     monkeypatch.setattr(request, "sweep", measured)
     assert run("speed", ["train", "--config", "dac_44khz", "--sweep", "seconds", "--values", "2", "0.5", "2"]) == 0
     assert measured_values == [0.5, 2]
-    assert "discriminators join at batch 375: they have no part in this" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert text.count("the quantizer joins at batch 300: it has no part in this; --model.quantizer_start 0 ") == 1
+    assert text.count("discriminators join at batch 375: they have no part in this") == 1
 
 
 def test_a_points_process_may_run_what_the_command_may(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,10 @@ def test_a_folder_is_scanned_and_manifests_are_joined(folder: Path) -> None:
         scan_folder(folder / "none", folder / "out.csv", 1, overwrite=False)
     with pytest.raises(DataError, match="is a folder; -o needs the name of a CSV file"):
         check_output(folder, overwrite=True)
-    with pytest.raises(DataError, match=r"none is not a folder; say where to write with -o FILE.csv"):
+    with pytest.raises(DataError, match=r"there is no folder or manifest .*none$"):
         own_manifest(folder / "none")
+    with pytest.raises(DataError, match=r"both.csv is not a folder; say where to write with -o FILE.csv"):
+        own_manifest(folder / "both.csv")
 
 
 def test_a_scan_in_one_call_writes_the_manifest_and_lists_what_it_left_out(folder: Path) -> None:

@@ -70,6 +70,13 @@ def test_a_process_of_its_own_knows_it_for_a_row_that_is_not_trained(table: Path
         assert largest == pytest.approx(0.3, abs=0.01)
 
 
+def test_rows_that_are_not_trained_have_no_seeds(table: Path) -> None:
+    assert status("table", table, "--runs", table.parent / "runs", "--rows", "Opus", "--seeds", 3) == 0
+    text = (table.parent / "runs" / "own-paper" / "table.md").read_text()
+    assert "measured on " in text
+    assert "seeds" not in text
+
+
 def test_what_reads_the_table_says_what_to_import(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make(table)
     forget()

@@ -56,6 +56,27 @@ def test_more_steps_continue_a_run_and_fewer_do_not(tmp_path: Path) -> None:
     folder.refuse_differences(changed("trainer", "max_steps", 20))
     with pytest.raises(RunFolderError, match="trainer.max_steps: 10 in the run, 5 now"):
         folder.refuse_differences(changed("trainer", "max_steps", 5))
+    # What a scale derives from the number of steps is explained by it.
+    longer = changed("data", "batch_size", 4) | {"trainer": {"max_steps": 20, "devices": 1}}
+    with pytest.raises(
+        RunFolderError, match=r"data.batch_size: 2.*\n  trainer.max_steps: 10 in the run, 20 now .which"
+    ):
+        folder.refuse_differences(longer)
+
+
+def test_own_code_that_has_changed_since_a_run_began_is_named(tmp_path: Path) -> None:
+    part = tmp_path / "part.py"
+    part.write_text("x = 1\n")
+    config = CONFIG | {"import": [str(part)]}
+    folder = RunFolder(tmp_path / "run")
+    assert folder.changed_code(config) == ""
+    folder.open(config)
+    assert folder.changed_code(config) == ""
+    part.write_text("x = 2\n")
+    said = "part.py has changed since run began; what is trained and measured stays as it is"
+    assert folder.changed_code(config) == said
+    folder.open(config)
+    assert folder.changed_code(config) == ""
 
 
 def test_the_last_checkpoint_is_found(tmp_path: Path) -> None:

@@ -197,7 +197,11 @@ def test_another_part_is_answered_with_all_its_arguments(base, build, tiny, tmp_
         "--model.quantizer.n_codebooks": "8",
         "--model.quantizer.codebook_size": "16",
     }
+    assert "; --init_parts [encoder,decoder] lets the quantizer start untrained" in str(refused.value)
     assert not (tmp_path / "tuned").exists()
+    with pytest.raises(RecipeError, match="encoder is SEANetEncoder there and DACEncoder here") as refused:
+        build("encodec_24khz", name="tuned", init=folder, model__encoder="DACEncoder", **swap)
+    assert "--init_parts" not in str(refused.value)  # the encoder would not fit either
 
 
 def test_another_quantizer_starts_anew_between_the_encoder_and_decoder_given(base, build, capsys):
