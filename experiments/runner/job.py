@@ -1,5 +1,6 @@
 """A job for a runner, and its outcome; both travel between processes, pickled."""
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,12 @@ from codeclab.experiments.runs.folder import RunFolder
 
 
 def slug(name: str) -> str:
-    """A row's name as a folder's name."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    """A row's name as a folder's name; letters beyond ASCII are told apart by a hash."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if all(character.isascii() or not character.isalnum() for character in name):
+        return plain
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{plain}-{digest}" if plain else digest
 
 
 @dataclass(frozen=True, eq=False)

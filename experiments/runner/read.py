@@ -1,6 +1,6 @@
 """Tables as YAML: a title, a source, and rows made of a name, flags and the paper's figures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from codeclab.experiments.config.files import TABLES, RecipeError, listed, read_
 from codeclab.experiments.config.own_code import bring_files
 from codeclab.experiments.config.table_rows import imports_of, rows_of
 from codeclab.experiments.runner.compute import read_compute
+from codeclab.experiments.runner.job import slug
 from codeclab.experiments.runner.spec import TableSpec
 
 __all__ = ["TABLES", "read_table"]
@@ -48,6 +49,7 @@ def read_table(name: str) -> TableSpec:
     _known(path, "metric of the table for the margin", margin, metrics)
     _known(path, "figure", [kind for kind in [content.get("figure")] if kind], FIGURES)
     made = [_row(path, row) for row in rows_of(path, content)]
+    _check_folders(path, [row.name for row in made])
     _known(path, "row to compare with", [row for row in [content.get("against")] if row], [row.name for row in made])
     try:
         compute = read_compute(content.get("compute"))
@@ -69,6 +71,18 @@ def _known(path: Path, what: str, given: Iterable[str], known: Iterable[str]) ->
     wrong = [name for name in given if name not in set(known)]
     if wrong:
         raise RecipeError(f"{path}: no {what} {', '.join(wrong)}{listed(wrong[0], known)}")
+
+
+def _check_folders(path: Path, rows: Sequence[str]) -> None:
+    """Refuse names that are the same as a folder's name: one row's figures would take the place of the other's."""
+    by_folder: dict[str, str] = {}
+    for name in rows:
+        other = by_folder.setdefault(slug(name), name)
+        if other != name:
+            raise RecipeError(
+                f"{path}: rows {other!r} and {name!r} differ in signs alone, and would share the folder {slug(name)}; "
+                "rename one"
+            )
 
 
 def _row(path: Path, row: dict[str, Any]) -> RowSpec:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from codeclab.benchmarks.tables.row import RowResult
 from codeclab.experiments.cli.listing import run
 from codeclab.experiments.config.files import RecipeError, names
 from codeclab.experiments.config.words import Words
+from codeclab.experiments.runner.job import slug
 from codeclab.experiments.runner.read import TABLES, read_table
 from codeclab.experiments.runner.spec import words_at
 from codeclab.experiments.runs.measure.evaluate import pick_bitrates
@@ -54,6 +56,10 @@ def test_a_row_is_a_name_flags_and_published_figures(tmp_path: Path) -> None:
         ({"rows": []}, "'rows' should list at least one row"),
         ({"rows": [{"flags": "--config dac_44khz"}]}, "a row has a 'name'"),
         ({"rows": [{"name": "a", "flag": "x"}]}, "a row has a 'name', 'flags'"),
+        (
+            {"rows": [{"name": name, "flags": "--config dac_44khz"} for name in ("A+B", "A-B")]},
+            "rows 'A\\+B' and 'A-B' differ in signs alone, and would share the folder a-b; rename one",
+        ),
         ({"metrics": ["mos"]}, "no metric mos.*; there are: .*visqol_audio"),
         ({"columns": ["weight"]}, "no column weight; there are: sample_rate, .*mushra"),
         ({"figure": "pie"}, "no figure pie; there are: rate_quality, dropout, codebook_usage"),
@@ -137,3 +143,10 @@ def test_tables_and_a_tables_rows_are_listed(capsys: pytest.CaptureFixture[str])
     assert run("tables", ["nope"]) == 2
     assert "no table 'nope'" in capsys.readouterr().err
     assert run("tables", ["a", "b"]) == 2
+
+
+def test_rows_named_in_any_script_have_folders_of_their_own() -> None:
+    folders = [slug(name) for name in ("基线 1", "模型 1", "基线", "Basis 1")]
+    assert len(set(folders)) == 4
+    assert folders[3] == "basis-1"
+    assert all(re.fullmatch("[a-z0-9-]+", folder) for folder in folders)
