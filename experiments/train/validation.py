@@ -88,9 +88,15 @@ class ValidationOutput:
 class Validation(Callback):
     """Measures every batch of validation and test clips and logs the means, while training also by domain."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_validated = False
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Take a validation's step out of the callbacks' metrics: a ``ModelCheckpoint`` names its files by it."""
-        trainer.callback_metrics.pop("step", None)
+        if self._has_validated:  # Lightning computes all metrics when it is asked for them
+            trainer.callback_metrics.pop("step", None)
+            self._has_validated = False
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
         """Measure one batch of validation clips."""
@@ -105,6 +111,7 @@ class Validation(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure a learnt rate."""
         _log_rate(pl_module, "valid")
+        self._has_validated = True
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure a learnt rate."""

@@ -278,7 +278,8 @@ def test_manifests_are_joined(tree: Path, tmp_path: Path, capsys: pytest.Capture
     ("words", "message"),
     [
         (["scan", "{tree}/nowhere", "-o", "{tree}/a.csv"], "there is no folder or manifest"),
-        (["scan", "{tree}/nowhere"], "say where to write with -o FILE.csv"),
+        (["scan", "{tree}/nowhere"], "there is no folder or manifest"),
+        (["scan", "{tree}/taken.csv"], "is not a folder; say where to write with -o FILE.csv"),
         (["scan", "{tree}/empty"], "no audio in"),
         (["scan", "{tree}", "-o", "{tree}/taken.csv"], "exists already; give another name with -o, or"),
         (["scan", "{tree}", "-o", "{tree}"], "is a folder; -o needs the name of a CSV file"),
