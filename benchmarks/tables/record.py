@@ -40,7 +40,7 @@ class TableRecordError(ValueError):
 
 
 class MetricsUnknownError(TableRecordError):
-    """A table with metrics that codeclab has not; ``runs`` are those behind its rows, which may bring them."""
+    """A table with metrics that are not declared here; the ``runs`` behind its rows may bring the files that do."""
 
     def __init__(self, message: str, runs: Sequence[Path]) -> None:
         super().__init__(message)

@@ -35,11 +35,7 @@ def rows_of(path: Path, content: Mapping[str, Any]) -> list[dict[str, Any]]:
     base = shlex.split(str(content.get("base", "")))
     for file in imports_of(path, content):
         base += ["--import", file]
-    made = [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
-    names = [row["name"] for row in made]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise RecipeError(f"{path}: rows need different names, but {', '.join(map(repr, twice))} is used twice")
-    return made
+    return [_row(path, _filled(path, content.get("template"), row), base) for row in rows]
 
 
 def imports_of(path: Path, content: Mapping[str, Any]) -> list[str]:

@@ -110,7 +110,8 @@ def _train_in_process(job: Job) -> None:
     settings = Path(job.runs) / SETTINGS / f"{job.name}.yaml"
     write_atomically(settings, yaml.safe_dump(job.config, sort_keys=False))
     command = [sys.executable, "-m", "codeclab.experiments", "fit", "--config", str(settings)]
-    command += ["--run-code"] * code_is_allowed()
+    if code_is_allowed():
+        command.append("--run-code")
     # Inside a job of Slurm, Lightning would expect srun to have started a process for each device.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     last = ""

@@ -77,12 +77,15 @@ def _check_folders(path: Path, rows: Sequence[str]) -> None:
     """Refuse names that are the same as a folder's name: one row's figures would take the place of the other's."""
     by_folder: dict[str, str] = {}
     for name in rows:
-        other = by_folder.setdefault(slug(name), name)
-        if other != name:
+        other = by_folder.get(slug(name))
+        if other == name:
+            raise RecipeError(f"{path}: rows need different names, but {name!r} is used twice")
+        if other is not None:
             raise RecipeError(
                 f"{path}: rows {other!r} and {name!r} differ in signs alone, and would share the folder {slug(name)}; "
                 "rename one"
             )
+        by_folder[slug(name)] = name
 
 
 def _row(path: Path, row: dict[str, Any]) -> RowSpec:

@@ -173,7 +173,8 @@ def sweep(name: str, values: Sequence[float], flags: Sequence[str], batches: int
     points = []
     for value in values:
         own_flags = ["--name", name, "--value", f"{value:g}", "--batches", str(batches), "--threads", str(threads or 0)]
-        own_flags += ["--run-code"] * code_is_allowed()
+        if code_is_allowed():
+            own_flags.append("--run-code")
         words = [sys.executable, "-m", "codeclab.experiments.runs.speed.sweep", *own_flags, *flags]
         run = subprocess.run(words, capture_output=True, text=True)
         if run.returncode:
