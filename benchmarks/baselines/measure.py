@@ -29,7 +29,7 @@ def evaluate_baseline(
     """Transcode and score every clip at every bitrate, with the code by which ``evaluate`` measures codecs.
 
     ``bitrate_kbps`` is what was really spent, on average over the seconds of these clips, and the column
-    ``codes_kbps`` what each clip took; ``info["asked_kbps"]`` has the requested bitrates, in the same order as
+    ``codes_kbps`` what each clip took; ``info["requested_kbps"]`` has the requested bitrates, in the same order as
     ``info["bitrates_kbps"]``. ``n_codebooks`` is missing. Metrics of codes are those of a ``TokenCodec`` alone, whose
     weights ``info["parameters"]`` counts.
 

@@ -14,6 +14,9 @@ from codeclab.benchmarks.evaluate.statistics import REQUESTED_KBPS, SUMMARY_COLU
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.codecs.io.files import write_atomically
 
+EARLIER_REQUESTED_KBPS = "asked_kbps"
+"""``REQUESTED_KBPS`` in evaluations that were saved before it was called so."""
+
 TOGETHER = "all"
 """Value of the column ``codebook`` for all codebooks together."""
 
@@ -121,8 +124,10 @@ class Evaluation:
         # "NA" or "nan" may be the name of a clip: only an empty cell is a missing number.
         text = {"name": str, "domain": str, "failures": str, "codebook": str}
         options: dict[str, Any] = {"keep_default_na": False, "na_values": {c: [""] for c in (*METRICS, "efficiency")}}
+        per_file = pd.read_csv(folder / "per_file.csv", dtype=text, **options)
+        info = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
         return cls(
-            per_file=pd.read_csv(folder / "per_file.csv", dtype=text, **options),
+            per_file=per_file.rename(columns={EARLIER_REQUESTED_KBPS: REQUESTED_KBPS}),
             codebooks=pd.read_csv(folder / "codebooks.csv", dtype=text, **options),
-            info=json.loads((folder / "evaluation.json").read_text(encoding="utf-8")),
+            info={REQUESTED_KBPS if key == EARLIER_REQUESTED_KBPS else key: value for key, value in info.items()},
         )

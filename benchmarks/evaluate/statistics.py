@@ -19,7 +19,7 @@ def domains_of(domain: str) -> tuple[str, ...]:
     return (ALL,) if domain == ALL else (ALL, domain)
 
 
-REQUESTED_KBPS = "asked_kbps"
+REQUESTED_KBPS = "requested_kbps"
 """Column of a per-file table, and entry of ``info``: the kbps that were requested, where others were spent."""
 
 IDENTITY_COLUMNS = (

@@ -40,12 +40,12 @@ def test_scores_and_the_rate_really_spent(make_clip: Callable[..., Clip]) -> Non
     clips = [make_clip("short", "speech", seconds=1.0), make_clip("long", "music", seconds=3.0, channels=2)]
     evaluation = evaluate_baseline(Steps(), iter(clips), metrics=["si_sdr", "bitrate_efficiency"])
     table = evaluation.per_file
-    named = ["name", "domain", "seconds", "bitrate_kbps", "asked_kbps", "codes_kbps", "si_sdr", "failures"]
+    named = ["name", "domain", "seconds", "bitrate_kbps", "requested_kbps", "codes_kbps", "si_sdr", "failures"]
     assert list(table.columns) == named
-    assert list(table["asked_kbps"]) == [8.0, 32.0, 8.0, 32.0]
+    assert list(table["requested_kbps"]) == [8.0, 32.0, 8.0, 32.0]
     assert list(table["codes_kbps"]) == [9.0, 33.0, 11.0, 35.0]
     # Weighted by seconds: (1 · 9 + 3 · 11) / 4 and (1 · 33 + 3 · 35) / 4.
-    assert evaluation.info["asked_kbps"] == [8.0, 32.0]
+    assert evaluation.info["requested_kbps"] == [8.0, 32.0]
     assert evaluation.info["bitrates_kbps"] == [10.5, 34.5]
     assert list(table["bitrate_kbps"]) == [10.5, 34.5, 10.5, 34.5]
     audio = clips[0].audio

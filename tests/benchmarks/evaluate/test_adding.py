@@ -1,12 +1,14 @@
 """Two evaluations of one codec as one: nothing is lost, and what was spent is taken anew."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from codeclab.benchmarks.evaluate.adding import BASIS, added
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS, Evaluation
+from codeclab.benchmarks.evaluate.statistics import metric_columns
 
 
 def books(kbps: float, n: int) -> list[tuple]:
@@ -63,16 +65,26 @@ def test_what_a_baseline_spent_is_the_mean_over_all_clips() -> None:
         row = {
             "name": name,
             "seconds": seconds,
-            "asked_kbps": 6.0,
+            "requested_kbps": 6.0,
             "codes_kbps": kbps,
             "bitrate_kbps": mean,
             "si_snr": 1.0,
         }
-        return evaluation([row], ["si_snr"], asked_kbps=[6.0])
+        return evaluation([row], ["si_snr"], requested_kbps=[6.0])
 
     whole = added(spent("a", 6.0, 1.0, 6.0), spent("b", 9.0, 2.0, 9.0))
     assert set(whole.per_file["bitrate_kbps"]) == {8.0}
-    assert (whole.info["bitrates_kbps"], whole.info["asked_kbps"]) == ([8.0], [6.0])
+    assert (whole.info["bitrates_kbps"], whole.info["requested_kbps"]) == ([8.0], [6.0])
+
+
+def test_an_evaluation_saved_when_the_requested_bitrate_was_called_asked_is_read(tmp_path: Path) -> None:
+    row = {"name": "a", "bitrate_kbps": 5.8, "asked_kbps": 6.0, "si_snr": 1.0}
+    evaluation([row], ["si_snr"], asked_kbps=[6.0]).save(tmp_path)
+    stored = Evaluation.load(tmp_path)
+    assert stored.info["requested_kbps"] == [6.0]
+    assert list(stored.per_file["requested_kbps"]) == [6.0]
+    assert metric_columns(stored.per_file) == ["si_snr"]
+    assert "asked_kbps" not in {*stored.info, *stored.per_file}
 
 
 def test_evaluations_of_two_things_are_not_added() -> None:

@@ -50,15 +50,16 @@ def test_a_baseline_shows_what_was_asked_and_spent_and_a_second_call_adds(
     assert "(12 requested)" in said.out
     assert " Opus" in said.out  # the label
     stored = Evaluation.load(tmp_path / "evaluations" / "Opus")
-    assert stored.info["asked_kbps"] == [6.0, 12.0]
-    assert stored.per_file.groupby("asked_kbps")[["si_snr", "mel_distance"]].count().values.tolist() == [[3, 0], [3, 3]]
+    assert stored.info["requested_kbps"] == [6.0, 12.0]
+    counts = stored.per_file.groupby("requested_kbps")[["si_snr", "mel_distance"]].count()
+    assert counts.values.tolist() == [[3, 0], [3, 3]]
     assert run(*base, "--bitrates", "6", "--metrics", "si_snr", "--seconds", "0.7") == 0
     assert (
         "are of another codec, other audio or another split, and are now in evaluations/Opus-"
         in capsys.readouterr().out
     )
     (aside,) = (tmp_path / "evaluations").glob("Opus-*")
-    assert Evaluation.load(aside).info["asked_kbps"] == [6.0, 12.0]
+    assert Evaluation.load(aside).info["requested_kbps"] == [6.0, 12.0]
 
 
 @pytest.mark.usefixtures("codecs")
@@ -76,7 +77,7 @@ def test_runs_and_baselines_in_one_table_with_paired_differences(
     assert "| second | 1.5 |" in paired
     assert "| Opus | 6 |" in paired  # by the requested bitrate; the true one is a tenth off
     info = json.loads((tmp_path / "out" / "Opus" / "evaluation.json").read_text())
-    assert info["asked_kbps"] == [6.0]  # Opus cannot do 1.5
+    assert info["requested_kbps"] == [6.0]  # Opus cannot do 1.5
 
 
 def test_what_is_not_there_is_said_with_what_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

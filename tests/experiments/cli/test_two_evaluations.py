@@ -61,9 +61,9 @@ def test_two_baselines_at_once_are_each_whole(tmp_path: Path) -> None:
     assert [process.returncode for process in processes.values()] == [0, 0], said
     (there,) = (tmp_path / "evaluations").glob("Opus*")
     whole = Evaluation.load(there)
-    assert whole.info["asked_kbps"] == [12.0, 24.0]
+    assert whole.info["requested_kbps"] == [12.0, 24.0]
     assert sorted(whole.info["metrics"]) == ["mel_distance", "si_sdr"]
-    counts = whole.per_file.groupby("asked_kbps")[["si_sdr", "mel_distance"]].count()
+    counts = whole.per_file.groupby("requested_kbps")[["si_sdr", "mel_distance"]].count()
     assert counts.loc[[12.0, 24.0]].values.tolist() == [[4, 0], [0, 4]]
     assert sorted("added to what was measured before" in out for out, _ in said.values()) == [False, True]
     assert not list(there.parent.rglob("*.tmp"))

@@ -59,7 +59,7 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     row = RowSpec("Opus", baseline={"part": "Opus", "rate": "constant"}, bitrate=12, published={"si_sdr": 1.0})
     spec, runs = make_spec(row, [6, 24]), tmp_path / "runs"
     result = measure_untrained(job(spec, audio, runs, clip_settings("laptop", [("data.clip_seconds", "0.5")])))
-    assert result.info["asked_kbps"] == [12]
+    assert result.info["requested_kbps"] == [12]
     assert result.info["bitrates_kbps"] == [pytest.approx(12)]
     assert len(result.per_file) == 8  # all there are: the scale takes up to 24
     assert set(result.per_file["seconds"]) == {0.5}
