@@ -7,7 +7,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +179,13 @@ class RunFolder:
             )
             raise RunFolderError(shorten(message))
 
-    def changed_code(self, config: dict[str, Any]) -> str:
-        """A remark on the Python files of a config that are not as the run has kept them; empty if all are."""
+    def changed_code(self, config: dict[str, Any], measured: Collection[str] = ()) -> str:
+        """A remark on the Python files of a config that are not as the run has kept them; empty if all are.
+
+        Args:
+            config: the resolved config.
+            measured: names of the modules whose metrics will be measured again if they have changed.
+        """
         files = [Path(file).expanduser() for file in config.get("import") or []]
         copies = [(file, self.imports / file.name) for file in files if file.is_file()]
         changed = [file.name for file, copy in copies if copy.is_file() and copy.read_bytes() != file.read_bytes()]
@@ -188,17 +193,23 @@ class RunFolder:
             return ""
         have = by_number(len(changed), "has", "have")
         since = f"changed since {self.path.name} began"
-        return f"{', '.join(changed)} {have} {since}; what is trained and measured stays as it is"
+        again = any(Path(name).stem in measured for name in changed)
+        stays = "stays as it is, and is measured again" if again else "and measured stays as it is"
+        return f"{', '.join(changed)} {have} {since}; what is trained {stays}"
 
     def open(self, config: dict[str, Any]) -> Path | None:
         """Start or continue the run; returns the checkpoint to continue from, None at the start."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
+        self.keep_code(config)
+        return self.last if self.last.is_file() else None
+
+    def keep_code(self, config: dict[str, Any]) -> None:
+        """Copy the Python files of a config into the run, as they are now."""
         for file in map(Path, config.get("import") or []):
             # Where it is there no more, the run's copy of it was imported.
             if file.expanduser().is_file():
                 write_atomically(self.imports / file.name, file.expanduser().read_bytes())
-        return self.last if self.last.is_file() else None
 
 
 def class_defaults(settings: dict[str, Any], owners: Mapping[str, type]) -> dict[str, Any]:

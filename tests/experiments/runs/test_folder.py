@@ -75,6 +75,8 @@ def test_own_code_that_has_changed_since_a_run_began_is_named(tmp_path: Path) ->
     part.write_text("x = 2\n")
     said = "part.py has changed since run began; what is trained and measured stays as it is"
     assert folder.changed_code(config) == said
+    again = "part.py has changed since run began; what is trained stays as it is, and is measured again"
+    assert folder.changed_code(config, ["part"]) == again
     folder.open(config)
     assert folder.changed_code(config) == ""
 
