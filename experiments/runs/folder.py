@@ -33,6 +33,9 @@ MACHINE_KEYS = (
 ADDED = ("window_lengths",)
 """Arguments that parts got later: without a value, a run is the same as before them."""
 
+STARTS = ("model.adversarial_start", "model.quantizer_start")
+"""Settings that a scale derives from the number of steps, and that a longer run should keep."""
+
 DIGITS = 8
 """Length of the hash in the name of a run, or of figures that are moved aside."""
 
@@ -177,7 +180,16 @@ class RunFolder:
                 f"{self.path} holds a run with other settings:\n{listed}\n"
                 "Repeat the run's own command to continue it, or choose another --name."
             )
-            raise RunFolderError(shorten(message))
+            raise RunFolderError(shorten(message) + self._flags_to_train_on(differences))
+
+    def _flags_to_train_on(self, differences: list[str]) -> str:
+        """A sentence with the flags that keep what a scale derives from the number of steps; empty if others differ."""
+        *others, longer = [line.strip().partition(": ")[0] for line in differences]
+        stored = experiment_settings(self.settings)
+        if longer != "trainer.max_steps" or not others or any(key not in STARTS for key in others):
+            return ""
+        flags = " ".join(f"--{key} {stored.get(key, 0)}" for key in others)
+        return f" To train it on for more batches, add {flags}."
 
     def changed_code(self, config: dict[str, Any], measured: Collection[str] = ()) -> str:
         """A remark on the Python files of a config that are not as the run has kept them; empty if all are.
