@@ -95,7 +95,8 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
         return ""
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
-    why = "because no split is given"
+    without = sum(recording.split is None for recording in listed)
+    why = f"because {without} of {len(listed)} have no split"
     if missing:
         named = " and ".join(filter(None, [", ".join(f"{split}/" for split in missing[:-1]), f"{missing[-1]}/"]))
         why = f"because {named} {by_number(len(missing), 'is', 'are')} missing"
