@@ -32,7 +32,7 @@ class Stamp:
         channels: number of channels of the originals; None where they are the codec's.
         clips: settings that choose the clips; None where they are the run's.
         language_model: identity of the one whose entropy-coded rate is a column; None without.
-        code: what ``code_of`` the metrics is.
+        code: digest of the files of the user's own metrics, as ``code_of`` gives it; None without.
     """
 
     of: str | Mapping[str, Any]
