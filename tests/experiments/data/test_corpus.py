@@ -122,6 +122,16 @@ def test_a_linked_folder_is_followed_but_no_circle(tmp_path: Path) -> None:
     assert [r.name for r in scan(tmp_path / "corpus").train] == ["speech/a.wav"]
 
 
+def test_a_file_and_links_to_it_are_in_one_split(tmp_path: Path) -> None:
+    for number in range(12):
+        _write(tmp_path / f"{number}.wav")
+        (tmp_path / f"link{number}.wav").symlink_to(tmp_path / f"{number}.wav")
+    corpus = scan(tmp_path)
+    for split in SPLITS:
+        names = {recording.name for recording in corpus.split(split)}
+        assert {name.removeprefix("link") for name in names} == {name for name in names if "link" not in name}
+
+
 def test_messages_for_folders_without_audio(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no folder or manifest .*nowhere"):
         scan(tmp_path / "nowhere")
