@@ -1,8 +1,10 @@
 """A table as a picture: quality against bitrate, or one dot a row where all rows have one bitrate."""
 
 import io
+import logging
 import math
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from codeclab.benchmarks.evaluate.columns import SETTINGS, form, heading
@@ -22,6 +25,8 @@ from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.row import RowResult
 from codeclab.benchmarks.tables.table import Line, Score, Table, lines
 from codeclab.codecs.bitrate import same_bitrate
+
+logger = logging.getLogger(__name__)
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which the colour-blind can tell apart, without its yellow (too pale on white)."""
@@ -86,10 +91,31 @@ def plot(table: Table) -> bytes:
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG file."""
+    """A figure as a PNG file; letters that matplotlib's own font lacks are of an installed one that has them."""
+    texts = figure.findobj(Text)
+    used = {letter for text in texts for letter in text.get_text() if letter.isprintable()}
+    lacking = used - _letters(findfont(FontProperties()))
+    if lacking:
+        # Matplotlib's "Last Resort" has a box for every letter.
+        fonts = {font.name: font.fname for font in fontManager.ttflist if not font.name.startswith("Last Resort")}
+        found = {name: lacking & _letters(path) for name, path in sorted(fonts.items())}
+        best = max(found, key=lambda name: len(found[name]))
+        lacking -= found[best]
+        for text in texts if found[best] else []:
+            text.set_fontfamily([*text.get_fontfamily(), best])
+    if lacking:
+        drawn = "".join(sorted(lacking))
+        logger.warning(f"the plot shows boxes in place of {drawn}: no installed font has them (Noto Sans CJK has most)")
     target = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # one for each letter, said above in a line
+        FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
     return target.getvalue()
+
+
+def _letters(font: str) -> set[str]:
+    """The characters that a font file has glyphs for."""
+    return set(map(chr, get_font(font).get_charmap()))
 
 
 def style_panel(panel: Axes, title: str, grid: Literal["both", "x", "y"], pad: float | None = None) -> None:

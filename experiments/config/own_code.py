@@ -19,6 +19,9 @@ FOLDER = "imports"
 
 _allowed: ContextVar[bool] = ContextVar("_allowed", default=False)
 
+_imported: dict[str, str] = {}
+"""Hash of each imported file as it was when it ran, by the name of its module: it may have been edited since."""
+
 
 def import_file(path: str) -> None:
     """Import the user's own parts from a Python file.
@@ -36,6 +39,7 @@ def import_file(path: str) -> None:
             f"--import {path}: {file.stem!r} is not a valid or free module name; rename the file, as in my_part.py"
         )
     try:
+        _imported[file.stem] = _digest(file)
         run_file(file, file.stem)
     except Exception as error:
         there = moved(error.name or "") if isinstance(error, ImportError) else ""
@@ -47,6 +51,12 @@ def import_files(paths: Sequence[str]) -> None:
     """Import the user's own parts from Python files, as ``import_file`` does."""
     for path in paths:
         import_file(path)
+
+
+def imported_digest(module: str) -> str | None:
+    """The hash of the file that an imported module was made from; None where there is none, as in a notebook."""
+    file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
+    return _imported.get(module) or (_digest(file) if file.is_file() else None)
 
 
 def _is_taken(file: Path) -> bool:
@@ -127,13 +137,18 @@ def import_from(path: Path | str, run_code: bool = False) -> bool:
         whether there are any files.
 
     Raises:
-        RecipeError: they may not be executed, or cannot be imported.
+        RecipeError: they may not be executed, or cannot be imported, or another version of one is imported already.
     """
     files = files_of(path)
     for file in files:
         loaded = getattr(sys.modules.get(file.stem), "__file__", None)
         if loaded is not None and Path(loaded).is_file() and _digest(Path(loaded)) == _digest(file):
             continue
+        if file.stem in _imported and loaded is not None and Path(loaded) != file.resolve():
+            raise RecipeError(
+                f"{file} differs from {loaded}, which is imported already; versions of a file cannot be used "
+                "together: leave out --import, or one of the runs, or let the same `codeclab table` measure them again"
+            )
         if not (run_code or code_is_allowed() or _digest(file) in _known()):
             raise RecipeError(
                 f"{path} brings code that has not been run here before: {file}. Read it first; then allow it by "

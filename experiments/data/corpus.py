@@ -1,22 +1,27 @@
 """A folder of audio, or a manifest of one, as a corpus."""
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.formats import EXTENSIONS, AudioHeader, segment_seconds
+from codeclab.experiments.data.formats import AudioHeader, segment_seconds
 from codeclab.experiments.data.headers import headers_of
 from codeclab.experiments.data.left_out import listed_reasons
-from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest
+from codeclab.experiments.data.manifest import (
+    MANIFEST_NAME,
+    is_manifest,
+    list_tree,
+    read_manifest,
+    refuse_empty,
+    refuse_source,
+)
 from codeclab.experiments.data.measuring import FULL_BAND_RATE, FULL_BAND_SHARE
+from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
 from codeclab.experiments.data.splits import assign_splits, split_remark
-
-logger = logging.getLogger(__name__)
 
 
 def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = None, floor: bool = True) -> Corpus:
@@ -45,25 +50,22 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
         listed = read_manifest(manifest, skipped, lost)
     elif root.is_dir():
         listed = list_tree(root, skipped, lost)
-    elif root.is_file():
-        raise DataError(
-            f"{root} is neither a folder of audio nor a CSV manifest with a 'path' column (and, where known, "
-            "split, domain, sample_rate, channels, seconds, full_band); `codeclab data scan FOLDER` writes one"
-        )
     else:
-        raise DataError(f"there is no folder or manifest {root}")
+        refuse_source(root)
     if not listed and not skipped:
-        raise DataError(f"no audio in {root}: looked in all its folders for {' '.join(sorted(EXTENSIONS))}")
+        refuse_empty(root)
     usable = _check_all(root, listed, skipped)
     left_out = {name for name, _ in skipped}
     lost |= {one.name: one.split for one in listed if one.split is not None and one.name in left_out}
     recordings = assign_splits(usable, seed, known, floor)
     if known is None and (remark := split_remark(usable, recordings)):
-        logger.warning(f"{root}: {remark}")
-    if skipped:
-        logger.warning(_skip_message(root, skipped, len(recordings)))
+        warn_once(__name__, f"{root}: {remark}")
     if not recordings:
-        raise DataError(f"no usable audio in {root}: {_skip_message(root, skipped, 0)}")
+        lacking = is_manifest(manifest) and bool(listed) and not any(one.path.exists() for one in listed)
+        hint = f". None of its files exists; paths are relative to the manifest's folder, {home}" if lacking else ""
+        raise DataError(f"no usable audio in {root}: {_skip_message(skipped, 0)}{hint}")
+    if skipped:
+        warn_once(__name__, f"{root}: {_skip_message(skipped, len(recordings))}")
     by_split = {split: [r for r in recordings if r.split == split] for split in SPLITS}
     return Corpus(str(root), read_excerpt, **by_split, skipped=skipped, folder=home, lost=lost)
 
@@ -118,6 +120,6 @@ def _with_headers(recording: Recording, headers: Mapping[Path, AudioHeader | str
     return replace(recording, sample_rate=header.sample_rate, channels=header.channels, seconds=seconds)
 
 
-def _skip_message(root: Path, skipped: list[tuple[str, str]], usable: int) -> str:
+def _skip_message(skipped: list[tuple[str, str]], usable: int) -> str:
     of_all = f"{len(skipped)} of {counted(len(skipped) + usable, 'file')}"
-    return f"{root}: left out {of_all}: {listed_reasons(skipped)}"
+    return f"left out {of_all}: {listed_reasons(skipped)}"

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from codeclab.codecs.io.files import write_atomically
 from codeclab.experiments.data.formats import EXTENSIONS, NO_FILE, NOT_UTF8, is_utf8
@@ -104,6 +105,41 @@ def is_manifest(path: Path) -> bool:
     return "path" in [name.strip() for name in header]
 
 
+def refuse_source(path: Path) -> NoReturn:
+    """Refuse a path that is neither a folder nor a manifest.
+
+    Raises:
+        DataError: always; it says what the path is instead.
+    """
+    if not path.exists():
+        raise DataError(f"there is no folder or manifest {path}")
+    if path.name.lower().endswith(ARCHIVES):
+        raise DataError(f"{path} is an archive; unpack it into a folder: archives are not read")
+    with path.open("rb") as file:
+        first = file.readline(80).decode("utf-8-sig", errors="replace").strip()
+    raise DataError(
+        f"{path} is neither a folder of audio nor a CSV manifest with a 'path' column (and, where known, split, "
+        "domain, sample_rate, channels, seconds, full_band, separated by commas); its first line begins "
+        f"{first!r}. `codeclab data scan FOLDER` writes a manifest"
+    )
+
+
+def refuse_empty(root: Path) -> NoReturn:
+    """Refuse a folder or manifest that has no audio.
+
+    Raises:
+        DataError: always; it says what was looked for.
+    """
+    if not root.is_dir():
+        raise DataError(f"no audio in {root}: it has no rows below its first line")
+    archives = sorted(name for _, _, names in os.walk(root) for name in names if name.lower().endswith(ARCHIVES))
+    unpack = f"; archives such as {archives[0]} are not read: unpack them" if archives else ""
+    raise DataError(f"no audio in {root}: looked in all its folders for {' '.join(sorted(EXTENSIONS))}{unpack}")
+
+
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip", ".7z", ".rar")
+"""Endings of archives, such as the shards of WebDataset."""
+
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 """First bytes of UTF-16, as spreadsheets write it."""
 
@@ -124,7 +160,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a manifest, without blanks around the values; a quoted path or name keeps its blanks.
 
     Raises:
-        DataError: it is not UTF-8, or a row has no path.
+        DataError: it is not UTF-8, or a row has no path or holds a NUL character.
     """
     rows = []
     for line, raw in enumerate(csv.DictReader(io.StringIO(_text(path), newline=""), skipinitialspace=True), start=2):
@@ -132,6 +168,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         row = {key: value if key in ("path", "name") else value.strip() for key, value in row.items()}
         if not row.get("path", "").strip():
             raise DataError(f"{path}, line {line}: the path is empty")
+        if any("\0" in value for value in row.values()):
+            raise DataError(f"{path}, line {line}: it holds a NUL character; the file may be damaged")
         for key in ("path", "name"):
             if row.get(key, "") != row.get(key, "").strip() and not (path.parent / row["path"]).exists():
                 row[key] = row[key].strip()

@@ -4,7 +4,16 @@ from pathlib import Path
 
 from codeclab.codecs.io.locks import Lock
 from codeclab.experiments.data.datasets import DATASETS
-from codeclab.experiments.data.manifest import MANIFEST_NAME, is_manifest, list_tree, read_manifest, read_rows, row_name
+from codeclab.experiments.data.manifest import (
+    MANIFEST_NAME,
+    is_manifest,
+    list_tree,
+    read_manifest,
+    read_rows,
+    refuse_empty,
+    refuse_source,
+    row_name,
+)
 from codeclab.experiments.data.recording import DataError
 from codeclab.experiments.data.scanning import Row, write_manifest
 from codeclab.experiments.data.summary import not_listed
@@ -17,8 +26,8 @@ def own_manifest(folder: Path) -> Path:
         DataError: there is no such folder; a manifest is scanned into one of another name.
     """
     folder = folder.expanduser()
-    if not folder.exists():
-        raise DataError(f"there is no folder or manifest {folder}")
+    if not folder.is_dir() and not is_manifest(folder):
+        refuse_source(folder)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; say where to write with -o FILE.csv")
     return folder / MANIFEST_NAME
@@ -72,9 +81,11 @@ def scan_folder(
     elif root.is_dir():
         listed = list_tree(root, skipped)
     else:
-        raise DataError(f"there is no folder or manifest {root}")
+        refuse_source(root)
+    if not listed and skipped:
+        raise DataError(f"no audio in {root}; {not_listed(skipped)}")
     if not listed:
-        raise DataError(f"no audio in {root}{f'; {not_listed(skipped)}' if skipped else ''}")
+        refuse_empty(root)
     with Lock(output.with_name(f".{output.name}.lock")) as lock:
         lock.hold(str(output), "name another with -o")
         check_output(output, overwrite)

@@ -29,12 +29,12 @@ def assign_splits(
 ) -> list[Recording]:
     """Give every recording without a split one.
 
-    The hash of (seed, name) decides a file's split: 5 % test, 5 % validation, the rest training. Adding
-    files therefore moves no other. Segments of one file go together, wherever they lie in it. Where some splits are
-    given and others are not (a train and a test folder, say), the missing ones are cut from the training files by the
-    same rule. Of the splits that are not given, every domain of eight files or more has four test files and one to
-    validate on at least, those with the lowest positions. With three files or more no split stays empty: it is given
-    one of the largest split's files, the one with the lowest position.
+    The hash of (seed, name) decides a file's split: 5 % test, 5 % validation, the rest training. Adding files therefore
+    moves no other. Segments of one file and links to it go together, wherever they lie. Where some splits are given and
+    others are not (a train and a test folder, say), the missing ones are cut from the training files by the same rule.
+    Of the splits that are not given, every domain of eight files or more has four test files and one to validate on at
+    least, those with the lowest positions. With three files or more no split stays empty: it is given one of the
+    largest split's files, the one with the lowest position.
 
     Args:
         recordings: recordings of the corpus; splits that are given are kept.
@@ -69,15 +69,18 @@ def assign_splits(
 
 
 def _files(recordings: Sequence[Recording]) -> list[str]:
-    """The name of each recording's file: its own, or for segments that of the recording they were cut from."""
+    """The name of each recording's file: its own; of segments and links, that of the recording they are of."""
+    # A link and what it links to are one file. Most corpora have no links, and following each path takes time.
+    linked = any(os.path.islink(recording.path) for recording in recordings)
+    paths = [(os.path.realpath if linked else os.path.normpath)(recording.path) for recording in recordings]
     by_path: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        by_path.setdefault(os.path.normpath(recording.path), []).append(recording)
+    for recording, path in zip(recordings, paths, strict=True):
+        by_path.setdefault(path, []).append(recording)
     names = {
         path: min([one.part_of for one in group if one.part_of] or [one.name for one in group])
         for path, group in by_path.items()
     }
-    return [names[os.path.normpath(recording.path)] for recording in recordings]
+    return [names[path] for path in paths]
 
 
 def _first_split(files: Sequence[str], splits: Sequence[str | None]) -> dict[str, str]:
@@ -95,7 +98,8 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
         return ""
     missing = [split for split in SPLITS if split not in {recording.split for recording in listed}]
     counts = {split: sum(recording.split == split for recording in assigned) for split in SPLITS}
-    why = "because no split is given"
+    without = sum(recording.split is None for recording in listed)
+    why = f"because {without} of {len(listed)} have no split"
     if missing:
         named = " and ".join(filter(None, [", ".join(f"{split}/" for split in missing[:-1]), f"{missing[-1]}/"]))
         why = f"because {named} {by_number(len(missing), 'is', 'are')} missing"

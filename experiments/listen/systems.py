@@ -165,5 +165,26 @@ def _at(system: System, bitrates: Sequence[float]) -> System:
     names = {kbps: (kbps, requested) if system.codec is None else (kbps,) for kbps, requested in system.rates.items()}
     near = {kbps: system.rates[kbps] for kbps, known in names.items() if any(is_among(one, bitrates) for one in known)}
     if not near:
-        raise RecipeError(f"{system.name} has none of these bitrates; it has {listed_rates(system.rates)} kbps")
+        raise RecipeError(_none_of(system, bitrates))
     return replace(system, rates=near)
+
+
+def _none_of(system: System, bitrates: Sequence[float]) -> str:
+    """What to type if a system has none of the bitrates."""
+    own = listed_rates(system.rates)
+    if system.source is None or system.codec is None:
+        return f"{system.name} has none of these bitrates; it has {own} kbps"
+    said = f"{system.name} was measured at none of these bitrates, but at {own} kbps, which --bitrates takes"
+    offered_too = [
+        kbps for kbps in offered(Codec.from_pretrained(system.codec), None) if not is_among(kbps, system.rates)
+    ]
+    if not offered_too:
+        return said
+    run = system.source.folder.path
+    if system.source.figures == run / "evaluation":
+        wanted = [kbps for kbps in offered_too if is_among(kbps, bitrates)] or offered_too[:1]
+        typed = " ".join(f"{kbps:.4g}" for kbps in wanted)
+        how = f"`codeclab evaluate {run} --bitrates {typed}` measures {listed_rates(wanted)}"
+    else:
+        how = "add them to the table's `bitrates`, and repeat its command"
+    return f"{said}. It also offers {listed_rates(offered_too)} kbps: {how}"

@@ -25,7 +25,7 @@ from codeclab.experiments.runner.job import Job, slug
 from codeclab.experiments.runner.spec import TableSpec, none_offered
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import evaluate_on, pick_bitrates
-from codeclab.experiments.runs.measure.stamp import Stamp
+from codeclab.experiments.runs.measure.stamp import Stamp, code_of
 
 SPLIT = "split"
 """Beside those settings, the split on which a row that is not trained is measured; the default is test."""
@@ -84,7 +84,7 @@ def plan_measurement(job: Job) -> Measurement:
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
     clips = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
-    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, clips)
+    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, clips, code=code_of(spec.metrics))
     settings = dict(job.clips)
     split = settings.pop(SPLIT, "test")
     module = AudioData(folder=job.data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)

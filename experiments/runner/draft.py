@@ -27,6 +27,7 @@ from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.timing import batch_seconds
 from codeclab.experiments.runs.build import CodecCLI, build_typed
 from codeclab.experiments.runs.dry_run import parameters
+from codeclab.experiments.runs.measure.stamp import modules_of
 from codeclab.experiments.runs.process import Notes
 from codeclab.experiments.tracking.describe_run import MadeFor
 
@@ -121,7 +122,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
         raise RecipeError("a table trains each row on one machine; leave out --trainer.num_nodes")
     for remark in [] if request.elsewhere else cli.remarks:
         notes(remark)
-    if changed := cli.folder.changed_code(cli.settings):
+    if changed := cli.folder.changed_code(cli.settings, modules_of(request.spec.metrics)):
         notes(f"{changed}: remove {cli.folder.path} to make it anew")
     cli.datamodule.check(("test",))  # on which it will be measured
     cli.refuse_differences()

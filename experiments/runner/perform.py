@@ -32,7 +32,7 @@ from codeclab.experiments.runner.spec import none_offered
 from codeclab.experiments.runs.build import build_resolved
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on
-from codeclab.experiments.runs.measure.stamp import Stamp
+from codeclab.experiments.runs.measure.stamp import Stamp, code_of
 from codeclab.experiments.runs.stopping import PASSED_ON, Stopped, end_with_parent, stop_request
 
 SETTINGS = ".settings"
@@ -154,6 +154,7 @@ def measure(job: Job) -> None:
     if not rates:
         raise RecipeError(none_offered(codec.bitrates))
     Stamp.remove(job.evaluation)
+    job.folder.keep_code(job.config or {})  # whose metrics these figures are of
     data_module = data_of(job.folder.path, job.data, codec, spec.sample_rate)
     title = f"{job.title}, measuring"
     evaluate_on(data_module, codec, rates, spec.metrics, workers=job.workers, title=title).save(job.evaluation)
@@ -189,6 +190,7 @@ def _wanted(job: Job, codec: Codec) -> Stamp:
         data_module.sample_rate,
         columns=spec.columns,
         language_model=fitted,
+        code=code_of(spec.metrics),
     )
 
 

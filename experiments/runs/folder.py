@@ -7,7 +7,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ MACHINE_KEYS = (
 
 ADDED = ("window_lengths",)
 """Arguments that parts got later: without a value, a run is the same as before them."""
+
+STARTS = ("model.adversarial_start", "model.quantizer_start")
+"""Settings that a scale derives from the number of steps, and that a longer run should keep."""
 
 DIGITS = 8
 """Length of the hash in the name of a run, or of figures that are moved aside."""
@@ -177,10 +180,24 @@ class RunFolder:
                 f"{self.path} holds a run with other settings:\n{listed}\n"
                 "Repeat the run's own command to continue it, or choose another --name."
             )
-            raise RunFolderError(shorten(message))
+            raise RunFolderError(shorten(message) + self._flags_to_train_on(differences))
 
-    def changed_code(self, config: dict[str, Any]) -> str:
-        """A remark on the Python files of a config that are not as the run has kept them; empty if all are."""
+    def _flags_to_train_on(self, differences: list[str]) -> str:
+        """A sentence with the flags that keep what a scale derives from the number of steps; empty if others differ."""
+        *others, longer = [line.strip().partition(": ")[0] for line in differences]
+        stored = experiment_settings(self.settings)
+        if longer != "trainer.max_steps" or not others or any(key not in STARTS for key in others):
+            return ""
+        flags = " ".join(f"--{key} {stored.get(key, 0)}" for key in others)
+        return f" To train it on for more batches, add {flags}."
+
+    def changed_code(self, config: dict[str, Any], measured: Collection[str] = ()) -> str:
+        """A remark on the Python files of a config that are not as the run has kept them; empty if all are.
+
+        Args:
+            config: the resolved config.
+            measured: names of the modules whose metrics will be measured again if they have changed.
+        """
         files = [Path(file).expanduser() for file in config.get("import") or []]
         copies = [(file, self.imports / file.name) for file in files if file.is_file()]
         changed = [file.name for file, copy in copies if copy.is_file() and copy.read_bytes() != file.read_bytes()]
@@ -188,17 +205,23 @@ class RunFolder:
             return ""
         have = by_number(len(changed), "has", "have")
         since = f"changed since {self.path.name} began"
-        return f"{', '.join(changed)} {have} {since}; what is trained and measured stays as it is"
+        again = any(Path(name).stem in measured for name in changed)
+        stays = "stays as it is, and is measured again" if again else "and measured stays as it is"
+        return f"{', '.join(changed)} {have} {since}; what is trained {stays}"
 
     def open(self, config: dict[str, Any]) -> Path | None:
         """Start or continue the run; returns the checkpoint to continue from, None at the start."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
+        self.keep_code(config)
+        return self.last if self.last.is_file() else None
+
+    def keep_code(self, config: dict[str, Any]) -> None:
+        """Copy the Python files of a config into the run, as they are now."""
         for file in map(Path, config.get("import") or []):
             # Where it is there no more, the run's copy of it was imported.
             if file.expanduser().is_file():
                 write_atomically(self.imports / file.name, file.expanduser().read_bytes())
-        return self.last if self.last.is_file() else None
 
 
 def class_defaults(settings: dict[str, Any], owners: Mapping[str, type]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """What an evaluation's figures depend on, stored beside them, so that none are measured twice and none are stale."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codeclab.benchmarks.metrics.registry import METRICS, OWN
 from codeclab.codecs.io.files import write_atomically
+from codeclab.experiments.config.own_code import imported_digest
 from codeclab.experiments.runs.folder import digest
 
 FILE = "measured_as.json"
@@ -30,6 +32,7 @@ class Stamp:
         channels: number of channels of the originals; None where they are the codec's.
         clips: settings that choose the clips; None where they are the run's.
         language_model: identity of the one whose entropy-coded rate is a column; None without.
+        code: digest of the files of the user's own metrics, as ``code_of`` gives it; None without.
     """
 
     of: str | Mapping[str, Any]
@@ -41,6 +44,7 @@ class Stamp:
     channels: int | None = None
     clips: Mapping[str, Any] | None = None
     language_model: str | None = None
+    code: str | None = None
 
     @property
     def digest(self) -> str:
@@ -48,6 +52,8 @@ class Stamp:
         named = {"codec": self.of} if isinstance(self.of, str) else self.of
         parts: dict[str, Any] = {"of": named, "metrics": self.metrics, "bitrates": self.bitrates, "folder": self.folder}
         parts |= {"sample_rate": self.sample_rate, "channels": self.channels, "clips": self.clips}
+        if self.code is not None:
+            parts["code"] = self.code
         return digest(parts)
 
     def write(self, folder: Path) -> None:
@@ -64,6 +70,7 @@ class Stamp:
             "channels": self.channels,
             "clips": self.clips,
             "language_model": self.language_model,
+            "code": self.code,
         }
         write_atomically(folder / FILE, json.dumps(content, indent=1) + "\n")
 
@@ -91,6 +98,7 @@ class Stamp:
             channels=content.get("channels"),
             clips=content.get("clips"),
             language_model=content.get("language_model"),
+            code=content.get("code"),
         )
 
     @staticmethod
@@ -98,3 +106,16 @@ class Stamp:
         """Remove the stamp before figures are measured again."""
         for name in (FILE, FORMER_FILE):
             (folder / name).unlink(missing_ok=True)
+
+
+def modules_of(metrics: Iterable[str]) -> list[str]:
+    """The modules of the user's own metrics among these names, sorted."""
+    own = [METRICS[name] for name in metrics if name not in OWN and name in METRICS]
+    paths = [path for metric in own for path in (metric.function, metric.of_set, metric.codes) if path]
+    return sorted({path.partition(":")[0] for path in paths})
+
+
+def code_of(metrics: Iterable[str]) -> str | None:
+    """Eight characters that differ if the files of the user's own metrics do; None where all are codeclab's."""
+    modules = modules_of(metrics)
+    return digest({module: imported_digest(module) for module in modules}) if modules else None

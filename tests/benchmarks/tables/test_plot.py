@@ -3,7 +3,9 @@ import math
 from dataclasses import replace
 
 import pytest
+from matplotlib.font_manager import findfont
 from matplotlib.image import imread
+from matplotlib.text import Text
 from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.evaluation import CODEBOOK_COLUMNS
@@ -31,6 +33,27 @@ def figures(monkeypatch) -> list:
 def row(make_summary, name: str, *bitrates: float) -> RowResult:
     cells = [("all", b, "si_sdr", b / 2, 0.25, 9, 0) for b in bitrates]
     return RowResult.named(name, make_summary(*cells, ("all", bitrates[0], "mel_distance", math.nan, math.nan, 0, 9)))
+
+
+def test_letters_of_no_font_are_named_in_one_line(make_summary, caplog, recwarn) -> None:
+    rows = [row(make_summary, "日本 a", 6.0, 1.5), row(make_summary, "日 b", 3.0)]
+    with pytest.MonkeyPatch.context() as patch:
+        letters = module._letters
+        patch.setattr(module, "_letters", lambda font: letters(font) - {"日", "本"})
+        plot(Table("t", "s", ["si_sdr"], rows))
+    assert caplog.messages == [
+        "the plot shows boxes in place of 日本: no installed font has them (Noto Sans CJK has most)"
+    ]
+    assert not [one for one in recwarn if "Glyph" in str(one.message)]
+
+
+def test_letters_are_drawn_in_an_installed_font_that_has_them(make_summary, figures, caplog) -> None:
+    own = module._letters(findfont("DejaVu Sans"))
+    letter = min(one for one in module._letters(findfont("STIXGeneral")) - own if one.isprintable())
+    plot(Table("t", "s", ["si_sdr"], [row(make_summary, f"{letter} a", 6.0, 1.5), row(make_summary, "b", 3.0)]))
+    assert not caplog.messages
+    (name,) = [text for text in figures[0].findobj(Text) if text.get_text() == f"{letter} a"]
+    assert letter in module._letters(findfont(name.get_fontfamily()[1]))
 
 
 def test_quality_against_bitrate(make_summary, figures) -> None:

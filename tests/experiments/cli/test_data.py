@@ -279,7 +279,9 @@ def test_manifests_are_joined(tree: Path, tmp_path: Path, capsys: pytest.Capture
     [
         (["scan", "{tree}/nowhere", "-o", "{tree}/a.csv"], "there is no folder or manifest"),
         (["scan", "{tree}/nowhere"], "there is no folder or manifest"),
-        (["scan", "{tree}/taken.csv"], "is not a folder; say where to write with -o FILE.csv"),
+        (["scan", "{tree}/listed.csv"], "is not a folder; say where to write with -o FILE.csv"),
+        (["scan", "{tree}/taken.csv"], "its first line begins 'mine'"),
+        (["scan", "{tree}/taken.csv", "-o", "{tree}/a.csv"], "its first line begins 'mine'"),
         (["scan", "{tree}/empty"], "no audio in"),
         (["scan", "{tree}", "-o", "{tree}/taken.csv"], "exists already; give another name with -o, or"),
         (["scan", "{tree}", "-o", "{tree}"], "is a folder; -o needs the name of a CSV file"),
@@ -292,6 +294,7 @@ def test_manifests_are_joined(tree: Path, tmp_path: Path, capsys: pytest.Capture
 )
 def test_bad_words_get_one_line(words: list[str], message: str, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "taken.csv").write_text("mine")
+    (tree / "listed.csv").write_text("path\na.wav\n")
     (tree / "empty").mkdir()
     assert _scan(*(word.format(tree=tree) for word in words)) == 2
     assert message in capsys.readouterr().err

@@ -17,7 +17,7 @@ import yaml
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.config.own_code import import_file
+from codeclab.experiments.config.own_code import import_file, import_from
 from codeclab.experiments.runs.build import build
 
 OWN = """
@@ -218,6 +218,19 @@ def test_a_file_is_imported_once(tmp_path: Path) -> None:
     assert builtins.counted_part == 1
     del builtins.counted_part
     sys.modules.pop("counted_part")
+
+
+def test_two_versions_of_a_file_are_not_imported_together(tmp_path: Path) -> None:
+    for run in ("one", "other"):
+        (tmp_path / run / "imports").mkdir(parents=True)
+        (tmp_path / run / "imports" / "versioned_part.py").write_text(f"WHICH = {run!r}\n")
+    assert import_from(tmp_path / "one", run_code=True)
+    try:
+        with pytest.raises(RecipeError, match=r"other/imports/versioned_part.py differs from .*one/imports/"):
+            import_from(tmp_path / "other", run_code=True)
+        assert sys.modules["versioned_part"].WHICH == "one"
+    finally:
+        sys.modules.pop("versioned_part")
 
 
 def test_a_part_that_could_not_be_saved_is_refused_before_it_is_trained(

@@ -122,6 +122,16 @@ def test_a_linked_folder_is_followed_but_no_circle(tmp_path: Path) -> None:
     assert [r.name for r in scan(tmp_path / "corpus").train] == ["speech/a.wav"]
 
 
+def test_a_file_and_links_to_it_are_in_one_split(tmp_path: Path) -> None:
+    for number in range(12):
+        _write(tmp_path / f"{number}.wav")
+        (tmp_path / f"link{number}.wav").symlink_to(tmp_path / f"{number}.wav")
+    corpus = scan(tmp_path)
+    for split in SPLITS:
+        names = {recording.name for recording in corpus.split(split)}
+        assert {name.removeprefix("link") for name in names} == {name for name in names if "link" not in name}
+
+
 def test_messages_for_folders_without_audio(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no folder or manifest .*nowhere"):
         scan(tmp_path / "nowhere")
@@ -130,6 +140,11 @@ def test_messages_for_folders_without_audio(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("not,a,manifest\n")
     with pytest.raises(DataError, match="neither a folder of audio nor a CSV manifest with a 'path' column"):
         scan(tmp_path / "a.txt")
+    (tmp_path / "shard-000.tar").write_bytes(b"\0")
+    with pytest.raises(DataError, match=r"\.wav.*; archives such as shard-000.tar are not read: unpack them"):
+        scan(tmp_path)
+    with pytest.raises(DataError, match=r"shard-000.tar is an archive; unpack it into a folder"):
+        scan(tmp_path / "shard-000.tar")
     (tmp_path / "a.wav").write_bytes(b"")
     with pytest.raises(DataError, match="no usable audio in"):
         scan(tmp_path)
@@ -138,6 +153,34 @@ def test_messages_for_folders_without_audio(tmp_path: Path) -> None:
         scan(tmp_path).split("test")
     with pytest.raises(DataError, match="no split 'tset'"):
         scan(tmp_path).split("tset")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("path,split\n", "no audio in .*: it has no rows below its first line"),
+        ("path;split\na.wav;train\n", "separated by commas.*its first line begins 'path;split'"),
+        ("path,split\na.wav,train\nb\0.wav,train\n", "line 3: it holds a NUL character; the file may be damaged"),
+        ("path\nx/a.wav\n", r"left out 1 of 1 file: x/a.wav .*\. None of its files exists; paths are relative to"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_told_why(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(DataError, match=said) as refused:
+        scan(tmp_path / "list.csv")
+    assert str(refused.value).count("left out") <= 1
+
+
+def test_a_note_on_a_corpus_is_given_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in "abcd":
+        _write(tmp_path / f"{name}.wav")
+    (tmp_path / "e.wav").write_bytes(b"")
+    (tmp_path / "list.csv").write_text("path,split\na.wav,train\nb.wav,valid\nc.wav,test\nd.wav,\ne.wav,train\n")
+    for _ in range(2):
+        scan(tmp_path / "list.csv")
+    (split, left_out) = caplog.messages
+    assert "split by file, because 1 of 4 have no split: " in split
+    assert "left out 1 of 5 files: e.wav" in left_out
 
 
 def test_a_manifest_says_split_domain_and_band(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import base64
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -28,13 +30,15 @@ from codeclab.codecs.io.folder import identity
 from codeclab.codecs.loudness import measure_lufs
 from codeclab.experiments.cli.mushra import run
 from codeclab.experiments.config.files import RecipeError
-from codeclab.experiments.listen.sources import read_sources
+from codeclab.experiments.listen import systems
+from codeclab.experiments.listen.sources import RowSource, read_sources
 from codeclab.experiments.listen.stimuli import Stimuli
 from codeclab.experiments.listen.systems import read_systems
 from codeclab.experiments.runner import collect as collecting
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.measure.evaluate import data_of
 
 SETTINGS = "data:\n  folder: null\n  max_test_clips: 3\n  clip_seconds: 0.5\n"
@@ -200,6 +204,26 @@ def test_the_level_by_hand(tmp_path: Path) -> None:
     assert measure_lufs(stimuli.at("clip", 0, -20), 48000) == pytest.approx(-20, abs=1e-3)
 
 
+def test_a_bitrate_that_was_not_measured_is_refused_with_what_measures_it(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = runs / "one" / "evaluation" / "per_file.csv"
+    scores = pd.read_csv(path)
+    scores[scores["bitrate_kbps"] == 6].to_csv(path, index=False)
+    said = re.escape(
+        "one was measured at none of these bitrates, but at 6 kbps, which --bitrates takes. It also offers 1.5, 3, 12, "
+        f"24 kbps: `codeclab evaluate {runs / 'one'} --bitrates 3 12` measures 3, 12"
+    )
+    with pytest.raises(RecipeError, match=said):
+        read_systems([str(runs / "one")], [], [3, 12])
+    table = tmp_path / "tables" / "own-row"
+    shutil.move(runs / "one" / "evaluation", table)
+    of_table = SimpleNamespace(row_sources=[RowSource("Row", RunFolder(runs / "one"), table)])
+    monkeypatch.setattr(systems, "read_sources", lambda *_, **__: of_table)
+    with pytest.raises(RecipeError, match="It also offers 1.5, 3, 12, 24 kbps: add them to the table's `bitrates`"):
+        read_systems([str(runs / "two")], [], [3])
+
+
 def test_what_cannot_be_prepared_is_said_in_one_line(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,7 +234,8 @@ def test_what_cannot_be_prepared_is_said_in_one_line(
         return capsys.readouterr().err.strip()
 
     assert refused(runs / "one", "--bitrates", 7) == (
-        "codeclab mushra prepare: one has none of these bitrates; it has 1.5, 3, 6, 12, 24 kbps"
+        "codeclab mushra prepare: one was measured at none of these bitrates, but at 1.5, 3, 6, 12, 24 kbps, which "
+        "--bitrates takes"
     )
     assert "--clips and --clips-per-listener should be 1 or more" in refused(runs / "one", "--clips", 0)
     assert "--seconds should be from 1 to 30, not 90" in refused(runs / "one", "--seconds", 90)

@@ -107,3 +107,28 @@ def test_a_baseline_that_cannot_be_measured_is_known_before_a_row_is_made(
     table.write_text(yaml.safe_dump(content))
     assert status("table", table, "--runs", table.parent / "runs", "--dry-run") == 1
     assert "Opus  cannot be made: Opus: the table needs a 'sample_rate'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_rows_are_measured_again_when_its_file_is_edited(
+    table: Path, tiny_row: str, trained: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load(table.read_text())
+    if trained:
+        content = {key: content[key] for key in ("title", "metrics", "import")} | {"rows": [{"name": "Tiny"}]}
+        content |= {"base": tiny_row, "scale": "laptop"}
+    table.write_text(yaml.safe_dump(content))
+    figures = []
+    for text in (METRIC, METRIC.replace(".max()", ".max() + 10")):
+        forget()
+        (table.parent / "largest.py").write_text(text)
+        assert status("table", table, "--runs", table.parent / "runs", "--jobs", 1, "--workers", 0) == 0
+        said = capsys.readouterr().err
+        (record,) = (table.parent / "runs").glob("own-*/table.json")
+        rows = read_record(record.parent).rows
+        assert rows[0].summary is not None
+        figures.append(rows[0].summary.query("metric == 'largest_sample' and domain == 'all'")["mean"].iloc[0])
+    assert figures[1] == pytest.approx(figures[0] + 10, abs=1e-4)
+    assert ("what is trained stays as it is, and is measured again" in said) == trained
+    copies = {copy.read_text() for copy in (table.parent / "runs").glob(f"*/{FOLDER}/largest.py")}
+    assert copies == ({text} if trained else set())

@@ -64,6 +64,20 @@ def test_more_steps_continue_a_run_and_fewer_do_not(tmp_path: Path) -> None:
         folder.refuse_differences(longer)
 
 
+def test_a_longer_run_is_told_the_starts_that_a_scale_had_derived(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    starts = {"adversarial_start": 7, "quantizer_start": 5}
+    folder.open(CONFIG | {"model": CONFIG["model"] | starts})
+    longer = CONFIG | {"trainer": {"max_steps": 20, "devices": 1}}
+    later = longer | {"model": CONFIG["model"] | {"adversarial_start": 14, "quantizer_start": 10}}
+    advice = "To train it on for more batches, add --model.adversarial_start 7 --model.quantizer_start 5."
+    with pytest.raises(RunFolderError, match=advice):
+        folder.refuse_differences(later)
+    folder.refuse_differences(longer | {"model": CONFIG["model"] | starts})
+    with pytest.raises(RunFolderError, match=r"another --name\.$"):
+        folder.refuse_differences(later | {"data": {"batch_size": 4, "workers": 2}})
+
+
 def test_own_code_that_has_changed_since_a_run_began_is_named(tmp_path: Path) -> None:
     part = tmp_path / "part.py"
     part.write_text("x = 1\n")
@@ -75,6 +89,8 @@ def test_own_code_that_has_changed_since_a_run_began_is_named(tmp_path: Path) ->
     part.write_text("x = 2\n")
     said = "part.py has changed since run began; what is trained and measured stays as it is"
     assert folder.changed_code(config) == said
+    again = "part.py has changed since run began; what is trained stays as it is, and is measured again"
+    assert folder.changed_code(config, ["part"]) == again
     folder.open(config)
     assert folder.changed_code(config) == ""
 
