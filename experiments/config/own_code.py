@@ -19,8 +19,8 @@ FOLDER = "imports"
 
 _allowed: ContextVar[bool] = ContextVar("_allowed", default=False)
 
-_imported: dict[str, str] = {}
-"""Hash of each imported file as it was when it ran, by the name of its module: it may have been edited since."""
+DIGEST = "__codeclab_digest__"
+"""Attribute of an imported file's module: the hash of the file as it was when it ran; it may have been edited since."""
 
 
 def import_file(path: str) -> None:
@@ -39,8 +39,8 @@ def import_file(path: str) -> None:
             f"--import {path}: {file.stem!r} is not a valid or free module name; rename the file, as in my_part.py"
         )
     try:
-        _imported[file.stem] = _digest(file)
-        run_file(file, file.stem)
+        digest = _digest(file)
+        setattr(run_file(file, file.stem), DIGEST, digest)
     except Exception as error:
         there = moved(error.name or "") if isinstance(error, ImportError) else ""
         hint = f"; it is {there} now" if there and there != getattr(error, "name", None) else ""
@@ -55,8 +55,9 @@ def import_files(paths: Sequence[str]) -> None:
 
 def imported_digest(module: str) -> str | None:
     """The hash of the file that an imported module was made from; None where there is none, as in a notebook."""
-    file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
-    return _imported.get(module) or (_digest(file) if file.is_file() else None)
+    imported = sys.modules.get(module)
+    file = Path(getattr(imported, "__file__", None) or "")
+    return getattr(imported, DIGEST, None) or (_digest(file) if file.is_file() else None)
 
 
 def _is_taken(file: Path) -> bool:
@@ -141,10 +142,11 @@ def import_from(path: Path | str, run_code: bool = False) -> bool:
     """
     files = files_of(path)
     for file in files:
-        loaded = getattr(sys.modules.get(file.stem), "__file__", None)
+        module = sys.modules.get(file.stem)
+        loaded = getattr(module, "__file__", None)
         if loaded is not None and Path(loaded).is_file() and _digest(Path(loaded)) == _digest(file):
             continue
-        if file.stem in _imported and loaded is not None and Path(loaded) != file.resolve():
+        if hasattr(module, DIGEST) and loaded is not None and Path(loaded) != file.resolve():
             raise RecipeError(
                 f"{file} differs from {loaded}, which is imported already; versions of a file cannot be used "
                 "together: leave out --import, or one of the runs, or let the same `codeclab table` measure them again"

@@ -105,6 +105,10 @@ def is_manifest(path: Path) -> bool:
     return "path" in [name.strip() for name in header]
 
 
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip", ".7z", ".rar")
+"""Endings of archives, such as the shards of WebDataset."""
+
+
 def refuse_source(path: Path) -> NoReturn:
     """Refuse a path that is neither a folder nor a manifest.
 
@@ -136,9 +140,6 @@ def refuse_empty(root: Path) -> NoReturn:
     unpack = f"; archives such as {archives[0]} are not read: unpack them" if archives else ""
     raise DataError(f"no audio in {root}: looked in all its folders for {' '.join(sorted(EXTENSIONS))}{unpack}")
 
-
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".zip", ".7z", ".rar")
-"""Endings of archives, such as the shards of WebDataset."""
 
 OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 """First bytes of UTF-16, as spreadsheets write it."""
