@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pandas import DataFrame
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -191,10 +192,11 @@ def _spread(grid: Grid, width: int) -> list[list[int]]:
 def _needed(grid: Grid, column: int) -> int:
     """Terminal columns, frame included, in which no figure, no word of a heading and no short name is broken."""
     texts = [row[column].text for row in grid.rows]
-    if column == 0:
-        words = [word for text in texts for word in text.split()]
-        return max([min(max(map(len, texts), default=0), NAME_WIDTH), *map(len, words)]) + FRAME
-    return max(map(len, [*grid.headings[column].split(), *texts])) + FRAME
+    words = grid.headings[column].split()
+    if column == 0:  # a longer name is broken between its words
+        words += [word for text in texts for word in text.split()]
+        return max([min(max(map(cell_len, texts), default=0), NAME_WIDTH), *map(cell_len, words)]) + FRAME
+    return max(map(cell_len, [*words, *texts])) + FRAME
 
 
 def _rich_grid(grid: Grid, columns: list[int], title: str) -> RichTable:

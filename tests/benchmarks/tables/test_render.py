@@ -120,6 +120,14 @@ def test_terminal(small) -> None:
     assert "not ranked" not in rendered
 
 
+def test_a_name_shorter_than_its_heading_and_one_of_wide_letters_are_not_broken(make_summary) -> None:
+    summary = make_summary(("all", 6.0, "si_sdr", 9.0, 0.3, 4, 0))
+    for name in ("a", "日本語の列"):
+        lines = text(Table("", "", ["si_sdr"], [RowResult.named(name, summary)]), 80).splitlines()
+        assert any(line.startswith(f"│ {name} ") for line in lines), lines
+        assert any(line.startswith("┃ Row ") for line in lines), lines
+
+
 def test_what_does_not_fit_a_terminal_follows_below_and_nothing_is_broken(small) -> None:
     wide, narrow = text(small, 240), text(small, 50)
     assert narrow.count("kbps ┃") > wide.count("kbps ┃")
