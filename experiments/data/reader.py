@@ -56,8 +56,9 @@ def _read_file(
     recording: Recording, start_seconds: float, seconds: float, sample_rate: int, channels: int, is_mixed: bool
 ) -> Tensor:
     """An excerpt of a recording's own file; what is mixed into another recording has no end but its file's."""
-    stored_rate, begins = recording.sample_rate, recording.start + start_seconds
-    start, length = round(begins * sample_rate), round(seconds * sample_rate)
+    stored_rate = recording.sample_rate
+    start, length = round((recording.start + start_seconds) * sample_rate), round(seconds * sample_rate)
+    begins = start / sample_rate
     common = gcd(stored_rate, sample_rate)
     old, new = stored_rate // common, sample_rate // common
     margin = ceil(2 * FILTER_ZEROS * max(old, new) / new / old) if old != new else 0

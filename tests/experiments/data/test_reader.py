@@ -1,6 +1,7 @@
 """Reading by seeking against whole-file decodes, analytic signals and other decoders."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -107,6 +108,18 @@ def test_samples_beyond_the_file_are_zero(tmp_path: Path) -> None:
     assert (excerpt[:, 8000:] == 0).all()
     assert (read_excerpt(recording, 3.0, 0.25, 16000, 1) == torch.zeros(1, 4000)).all()
     assert read_excerpt(recording, 0.0, 0.25, 24000, 1).shape == (1, 6000)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_excerpt_may_begin_between_two_samples(tmp_path: Path, exact: bool) -> None:
+    """The middle 4 s of an odd number of samples do; the file was taken for one that ends there."""
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, 222561).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", audio, 16000, "FLOAT")
+    recording = replace(_recording(tmp_path / "a.wav"), exact=exact)
+    begins = (recording.seconds - 4) / 2
+    assert begins * 16000 == 79280.5
+    excerpt = read_excerpt(recording, begins, 4.0, 16000, 1)
+    np.testing.assert_array_equal(excerpt[0].numpy(), audio[79280 : 79280 + 64000])
 
 
 def test_channels_are_averaged_copied_or_cut() -> None:
