@@ -8,7 +8,9 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
@@ -205,6 +207,23 @@ def test_who_only_wants_a_codec_imports_no_trainer_and_no_logger() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.strip() == "[]", run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("words", ["encode {wav} out.clc", "reconstruct {wav} out.wav", "stream both --lookahead"])
+def test_commands_that_code_audio_import_no_trainer_and_no_logger(tmp_path: Path, words: str) -> None:
+    """They are started for one short file after another, where seconds of imports count."""
+    soundfile.write(tmp_path / "in.wav", np.zeros(1600), 16000)
+    program = (
+        "import atexit, sys; from codeclab.experiments.cli import main;"
+        "heavy = {'lightning', 'wandb', 'transformers', 'pandas', 'matplotlib'};"
+        "atexit.register(lambda: print(sorted({m.split('.')[0] for m in sys.modules} & heavy), file=sys.stderr));"
+        "main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", program, *words.format(wav="in.wav").split()]
+    run = subprocess.run(command, cwd=tmp_path, input=b"", capture_output=True)
+    said = run.stderr.decode().splitlines()
+    assert run.returncode == 0, said
+    assert said[-1] == "[]", said
 
 
 def test_what_reads_rare_files_and_what_logs_elsewhere_is_not_needed_where_it_is_not_used() -> None:

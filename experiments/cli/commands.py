@@ -135,7 +135,7 @@ def _run(words: list[str]) -> None:
             # Heavy modules are imported here, so that --help and Ctrl-C are answered at once.
             if command not in LISTS:
                 leave_cores()
-                import_module("codeclab.experiments.runs.process").quiet()
+                import_module("codeclab.experiments.runs.quiet").quiet()
                 import_module("codeclab.codecs.memory").keep_freed_memory()
             run: Callable[[str, list[str]], int] = import_module(COMMANDS[command][1]).run
             given = [word for word in rest if word != RUN_CODE]

@@ -45,7 +45,8 @@ def work(
         from codeclab.codecs.memory import keep_freed_memory
         from codeclab.experiments.config.own_code import code_allowed
         from codeclab.experiments.runner.perform import perform
-        from codeclab.experiments.runs.process import quiet, silence_corpora
+        from codeclab.experiments.runs.process import silence_corpora
+        from codeclab.experiments.runs.quiet import quiet
 
         quiet()
         silence_corpora()

@@ -19,7 +19,7 @@ from pandas import DataFrame
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.process import quiet
+from codeclab.experiments.runs.quiet import quiet
 from codeclab.experiments.runs.speed.step_time import train_briefly
 from codeclab.experiments.train.step_output import StepOutput
 

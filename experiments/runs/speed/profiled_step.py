@@ -27,7 +27,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.codecs.timing import in_turns
 from codeclab.experiments.runs.build import CodecCLI, build
-from codeclab.experiments.runs.process import quiet
+from codeclab.experiments.runs.quiet import quiet
 from codeclab.experiments.runs.speed.step_time import measure_built, train_briefly
 from codeclab.experiments.train.cuda_graphs import WARM_UP
 

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 
 from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.runs.build import CodecCLI, build
-from codeclab.experiments.runs.process import quiet
+from codeclab.experiments.runs.quiet import quiet
 from codeclab.experiments.train.logs import memory_figures
 from codeclab.experiments.train.profiling import PARTS, REST, BatchTimer
 

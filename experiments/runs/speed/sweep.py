@@ -19,7 +19,7 @@ from codeclab.codecs.memory import keep_freed_memory
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import code_allowed, code_is_allowed
 from codeclab.experiments.runs.build import build
-from codeclab.experiments.runs.process import quiet
+from codeclab.experiments.runs.quiet import quiet
 from codeclab.experiments.runs.speed.step_time import joining_after, most_memory, time_batches, train_briefly
 from codeclab.experiments.runs.speed.sweep_names import SWEEPS
 
