@@ -29,9 +29,6 @@ def run(command: str, argv: list[str]) -> int:
     """``codeclab stream``; returns the exit status."""
     options = make_parser().parse_args(argv)
     try:
-        for stream, name in ((sys.stdin, "input"), (sys.stdout, "output")):
-            if stream is None:
-                raise RecipeError(f"standard {name} is closed; it should be a pipe or a file")
         if not 0 <= options.chunk <= LONGEST_CHUNK:
             raise RecipeError(f"--chunk is {options.chunk:g} s; it should be from 0 to {LONGEST_CHUNK:g}")
         import_files(options.imports)
