@@ -321,6 +321,12 @@ def test_help_of_a_list_is_no_error_wherever_it_is_asked_for(words: list[str], r
     assert (status, out.split()[:3]) == (0, ["usage:", "codeclab", words[0]])
 
 
+def test_a_closed_standard_error_sends_no_message_to_the_output(tmp_path):
+    command = f"{sys.executable} -m codeclab.experiments encode nothing.wav a.clc 2>&-"
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
 @pytest.mark.parametrize("words", [["--help"], ["encode", "--help"], ["recipes"], ["encode", "tone.wav", "tone.clc"]])
 def test_a_reader_that_leaves_early_ends_a_command_without_a_trace(tmp_path, words):
     soundfile.write(tmp_path / "tone.wav", 0.1 * np.sin(np.arange(1600)), 16000)
