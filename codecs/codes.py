@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 KIND = "codeclab codes, version 1"
 """Mark of a file written by ``Codes.save``."""
 
-SMALL = torch.iinfo(torch.int16).max
-"""Largest code that is written with 16 bits."""
-
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 """Types of codes that are read as int64."""
 
@@ -84,7 +81,7 @@ class Codes:
         tensors = {f"segments.{index}": _shortened(segment) for index, segment in enumerate(segments)}
         for index, scale in enumerate(self.scales or []):
             tensors[f"scales.{index}"] = scale.cpu().contiguous()
-        about = {"length": self.length, "sample_rate": self.sample_rate, "bitrate": self.bitrate}
+        about = {"length": int(self.length), "sample_rate": int(self.sample_rate), "bitrate": float(self.bitrate)}
         about |= {"segments": len(self.segments), "scaled": self.scales is not None}
         # Not by save_file, which ignores the umask and creates a file that only its owner can read.
         Path(path).write_bytes(save(tensors, {"kind": KIND, "about": json.dumps(about)}))
@@ -177,5 +174,9 @@ def checked(codes: Codes, codec: "Codec") -> Codes:
 
 
 def _shortened(codes: Tensor) -> Tensor:
-    small = codes.numel() == 0 or int(codes.max()) <= SMALL
-    return codes.cpu().to(torch.int16 if small else torch.int32).contiguous()
+    """The codes on the CPU, in the first type that holds all of them."""
+    low, high = (int(codes.min()), int(codes.max())) if codes.numel() else (0, 0)
+    for dtype in (torch.int16, torch.int32):
+        if torch.iinfo(dtype).min <= low and high <= torch.iinfo(dtype).max:
+            return codes.cpu().to(dtype).contiguous()
+    return codes.cpu().contiguous()

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.codes import Codes
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.segments import Segments
@@ -277,3 +279,20 @@ def test_saving_codes_that_are_no_tensors(tmp_path):
     codes = make().encode(torch.randn(1, 1, 40))
     with pytest.raises(ValueError, match="a segment of the codes is a list"):
         replace(codes, segments=[codes.codes.tolist()]).save(tmp_path / "codes.safetensors")
+
+
+@pytest.mark.parametrize(("least", "most"), [(-1, 32767), (-32769, 0), (0, 32768), (-(2**31), 2**31 - 1), (0, 2**40)])
+def test_saved_codes_keep_their_values(tmp_path, least, most):
+    tokens = torch.tensor([[[least, 0, most]]])
+    codes = Codes([tokens], None, np.int64(12), 100, np.float32(1))
+    codes.save(tmp_path / "codes.safetensors")
+    loaded = Codes.load(tmp_path / "codes.safetensors")
+    assert torch.equal(loaded.codes, tokens)
+    assert (loaded.length, loaded.bitrate) == (12, 1.0)
+
+
+def test_tokens_of_a_language_model_as_the_guide_decodes_them():
+    codec = make()
+    tokens = torch.randint(8, (2, 3, 11), dtype=torch.int16)
+    codes = Codes([tokens], None, tokens.shape[-1] * codec.hop_length, codec.sample_rate, codec.bitrate_of(3))
+    assert codec.decode(codes).shape == (2, 1, 44)
