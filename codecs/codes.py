@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from codeclab.codecs.wording import counted
+
 if TYPE_CHECKING:
     from codeclab.codecs.codec import Codec
 
 KIND = "codeclab codes, version 1"
 """Mark of a file written by ``Codes.save``."""
 
-SMALL = torch.iinfo(torch.int16).max
-"""Largest code that is written with 16 bits."""
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
+"""Types of codes that are read as int64."""
 
 
 @dataclass
@@ -70,11 +73,15 @@ class Codes:
 
         Args:
             path: path of the file, usually ``….safetensors``.
+
+        Raises:
+            ValueError: a segment is not an integer tensor ``[B, K, T]``.
         """
-        tensors = {f"segments.{index}": _shortened(segment) for index, segment in enumerate(self.segments)}
+        segments = require_int64(self).segments
+        tensors = {f"segments.{index}": _shortened(segment) for index, segment in enumerate(segments)}
         for index, scale in enumerate(self.scales or []):
             tensors[f"scales.{index}"] = scale.cpu().contiguous()
-        about = {"length": self.length, "sample_rate": self.sample_rate, "bitrate": self.bitrate}
+        about = {"length": int(self.length), "sample_rate": int(self.sample_rate), "bitrate": float(self.bitrate)}
         about |= {"segments": len(self.segments), "scaled": self.scales is not None}
         # Not by save_file, which ignores the umask and creates a file that only its owner can read.
         Path(path).write_bytes(save(tensors, {"kind": KIND, "about": json.dumps(about)}))
@@ -100,11 +107,62 @@ class Codes:
             raise ValueError(f"{path} is not a file of Codes.save: {error}") from error
 
 
-def check_codec(codes: Codes, codec: "Codec") -> None:
-    """Refuse codes that cannot be of a codec.
+def require_int64(codes: Codes) -> Codes:
+    """The codes as int64, of whatever integer type they are.
 
     Raises:
-        ValueError: they are no ``Codes``, the sampling rate differs, or only one of the two has levels.
+        ValueError: a segment is not an integer tensor ``[B, K, T]``, or they are of different numbers of recordings.
+    """
+    for segment in codes.segments:
+        if not isinstance(segment, Tensor):
+            raise ValueError(
+                f"a segment of the codes is a {type(segment).__name__}; it should be an int64 tensor [batch, "
+                "codebooks, frames], as torch.as_tensor makes one of an array"
+            )
+        if segment.dtype not in INTEGERS or segment.dim() != 3:
+            raise ValueError(
+                f"the codes are {segment.dtype} of shape {tuple(segment.shape)}; "
+                "they should be int64 of shape [batch, codebooks, frames]"
+            )
+        if segment.shape[:2] != codes.segments[0].shape[:2]:
+            raise ValueError(
+                f"segments of the codes have shapes {tuple(codes.segments[0].shape)} and {tuple(segment.shape)}; they "
+                "should be of the same recordings and codebooks"
+            )
+    return replace(codes, segments=[segment.long() for segment in codes.segments])
+
+
+def check_length(codes: Codes, codec: "Codec") -> None:
+    """Refuse codes of whole recordings whose frames do not fit their length.
+
+    Raises:
+        ValueError: the length is no positive whole number, or takes more or fewer frames or segments than there are.
+    """
+    if isinstance(codes.length, bool) or not isinstance(codes.length, Integral) or codes.length < 1:
+        raise ValueError(f"length of the codes is {codes.length!r}; it should be a positive whole number of samples")
+    hop, cut = codec.hop_length, codec.segments
+    frames = [segment.shape[-1] for segment in codes.segments]
+    needed = [-(-(end - start) // hop) for start, end in codec.spans(codes.length)]
+    # Of a damaged file the last segments are whole, because nothing tells where the audio ended.
+    most = needed[0] if cut is None else -(-cut.length // hop)
+    if len(frames) == len(needed) and all(least <= held <= most for least, held in zip(needed, frames, strict=True)):
+        return
+    allowed = ""
+    if cut is None and len(frames) == 1 and frames[0]:
+        allowed = f", which are {(frames[0] - 1) * hop + 1:,} to {counted(frames[0] * hop, 'sample')}"
+    raise ValueError(
+        f"length of the codes is {counted(codes.length, 'sample')}, {counted(sum(needed), 'frame')} of {hop} in "
+        f"{counted(len(needed), 'segment')}; the codes have {counted(sum(frames), 'frame')} in "
+        f"{counted(len(frames), 'segment')}{allowed}"
+    )
+
+
+def checked(codes: Codes, codec: "Codec") -> Codes:
+    """The codes as int64, refused where they cannot be of a codec.
+
+    Raises:
+        ValueError: they are no ``Codes`` of integer tensors ``[B, K, T]``, the sampling rate differs, or only one of
+            the two has levels.
     """
     if not isinstance(codes, Codes):
         raise ValueError(f"codes are a {type(codes).__name__}; a decoder takes the Codes of an encoder")
@@ -112,8 +170,13 @@ def check_codec(codes: Codes, codec: "Codec") -> None:
         raise ValueError(
             "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
         )
+    return require_int64(codes)
 
 
 def _shortened(codes: Tensor) -> Tensor:
-    small = codes.numel() == 0 or int(codes.max()) <= SMALL
-    return codes.cpu().to(torch.int16 if small else torch.int32).contiguous()
+    """The codes on the CPU, in the first type that holds all of them."""
+    low, high = (int(codes.min()), int(codes.max())) if codes.numel() else (0, 0)
+    for dtype in (torch.int16, torch.int32):
+        if torch.iinfo(dtype).min <= low and high <= torch.iinfo(dtype).max:
+            return codes.cpu().to(dtype).contiguous()
+    return codes.cpu().contiguous()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.codes import Codes, check_codec
+from codeclab.codecs.codes import Codes, checked
 from codeclab.codecs.latency import samples_ahead
 from codeclab.codecs.layers.convolution import refuse_norms_over_time
 from codeclab.codecs.layers.layer_stream import NotCausalError, NotStreamableError
@@ -103,7 +103,7 @@ class StreamDecoder:
             ValueError: the codes are of another codec or of another number of recordings, or the stream has ended.
         """
         check_open(self._ended)
-        check_codec(codes, self._codec)
+        codes = checked(codes, self._codec)
         if any(segment.shape[0] != self._batch for segment in codes.segments):
             raise ValueError(f"the stream is of {counted(self._batch, 'recording')}; these codes are of another number")
         self._length += codes.length

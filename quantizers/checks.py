@@ -103,12 +103,12 @@ def check_latent(latent: Tensor, dimension: int) -> None:
 
 
 def check_codes(codes: Tensor, sizes: Sequence[int]) -> None:
-    """Refuse codes that are not integers ``[B, K, T]`` with values below each codebook's size, or ``ABSENT``.
+    """Refuse codes that are not int64 or int32 ``[B, K, T]`` with values below each codebook's size, or ``ABSENT``.
 
     Raises:
         ValueError: the type, the shape, the number of codebooks or a value is wrong.
     """
-    if codes.is_floating_point() or codes.dim() != 3:
+    if codes.dtype not in (torch.int64, torch.int32) or codes.dim() != 3:
         raise ValueError(
             f"the codes are {codes.dtype} of shape {tuple(codes.shape)}; "
             "they should be int64 of shape [batch, codebooks, frames]"

@@ -1,6 +1,7 @@
 """Consoles of commands: tables are as wide as the terminal, or as needed in a pipe, in any encoding."""
 
 import codecs
+import os
 import sys
 
 from rich.console import Console
@@ -22,6 +23,12 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
         raise error
     wrong = error.object[error.start : error.end]
     return "".join(PLAIN.get(character, "?") for character in wrong), error.end
+
+
+def discard_closed_error() -> None:
+    """Discard what goes to standard error if it is closed, as by ``2>&-``; ``print`` would add it to the output."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
 
 
 def speak_any_encoding() -> None:

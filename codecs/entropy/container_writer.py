@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeclab.codecs.codec import Codec
-from codeclab.codecs.codes import Codes, check_codec
+from codeclab.codecs.codes import Codes, check_length, checked
 from codeclab.codecs.entropy.coders import CodesCoder
 from codeclab.codecs.entropy.container import CHUNK, CRC, LAST, SCALE, Header, chunk_unit, varint
 from codeclab.codecs.io.files import write_atomically
@@ -48,7 +48,7 @@ class ContainerWriter:
         Raises:
             ValueError: the codes are of several recordings, of another codec or of another number of codebooks.
         """
-        self._check(codes)
+        codes = self._checked(codes)
         for index, segment in enumerate(codes.segments):
             array = segment[0].cpu().numpy()
             if self._whole_frames is None:
@@ -88,9 +88,9 @@ class ContainerWriter:
         data = start + varint(len(levels) + len(coded)) + levels + coded
         return data + CRC.pack(crc32(data))
 
-    def _check(self, codes: Codes) -> None:
+    def _checked(self, codes: Codes) -> Codes:
         codec, count = self._codec, self.header.n_codebooks
-        check_codec(codes, codec)
+        codes = checked(codes, codec)
         for segment in codes.segments:
             if segment.shape[:2] != (1, count):
                 raise ValueError(
@@ -99,6 +99,7 @@ class ContainerWriter:
             sizes = segment.new_tensor(codec.quantizer.codebook_sizes[:count])[:, None]
             if ((segment < 0) | (segment >= sizes)).any():
                 raise ValueError("a code is not an entry of its codebook")
+        return codes
 
 
 def write_container(
@@ -115,7 +116,11 @@ def write_container(
 
     Returns:
         the writer, whose attributes say how much was written.
+
+    Raises:
+        ValueError: the codes are of several recordings, of another codec, or more or fewer than their length takes.
     """
+    check_length(checked(codes, codec), codec)
     writer = ContainerWriter(codec, codes.segments[0].shape[1], coder, chunk)
     write_atomically(Path(path), writer.push(codes) + writer.finish())
     return writer

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from codeclab.codecs.codec import Codec, Codes
-from codeclab.codecs.codes import check_codec
+from codeclab.codecs.codes import checked
 from codeclab.codecs.entropy.arithmetic_coder import ArithmeticDecoder, ArithmeticEncoder, quantized_cdf
 from codeclab.codecs.entropy.bit_packing import pack, packed_size, unpack
 from codeclab.codecs.entropy.language_model import LanguageModel
@@ -59,7 +59,7 @@ def write_ecdc(
     Raises:
         ValueError: there are several recordings, or the codes do not fit the codec or the language model.
     """
-    count = _check_codes(codes, codec)
+    codes, count = _checked(codes, codec)
     _check_language_model(language_model, codec, count)
     header = _Header(identity(codec) if model is None else model, codes.length, count, language_model is not None)
     text = json.dumps(asdict(header)).encode()
@@ -210,9 +210,9 @@ def _width(codec: Codec, n_codebooks: int) -> int:
     return max((max(codec.quantizer.codebook_sizes[:n_codebooks]) - 1).bit_length(), 1)
 
 
-def _check_codes(codes: Codes, codec: Codec) -> int:
-    """Refuse codes that are not of one recording and of this codec; returns their number of codebooks."""
-    check_codec(codes, codec)
+def _checked(codes: Codes, codec: Codec) -> tuple[Codes, int]:
+    """The codes as int64 and their number of codebooks; refused if not of one recording and of this codec."""
+    codes = checked(codes, codec)
     shapes = [list(segment.shape) for segment in codes.segments]
     count = codec.quantizer.check_n_codebooks(shapes[0][1] if shapes else 0)
     right = [[1, count, -(-(end - start) // codec.hop_length)] for start, end in codec.spans(codes.length)]
@@ -224,7 +224,7 @@ def _check_codes(codes: Codes, codec: Codec) -> int:
         raise ValueError(f"segments and levels should be as many; there are {len(shapes)} and {len(codes.scales)}")
     for segment in codes.segments:
         _check_range(segment, codec)
-    return count
+    return codes, count
 
 
 def _check_range(codes: Tensor, codec: Codec) -> None:

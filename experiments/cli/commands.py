@@ -8,7 +8,7 @@ from importlib import import_module
 from inspect import signature
 
 from codeclab import __version__
-from codeclab.benchmarks.evaluate.console import speak_any_encoding
+from codeclab.benchmarks.evaluate.console import discard_closed_error, speak_any_encoding
 from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.shared import RUN_CODE
@@ -114,6 +114,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> None:
+    discard_closed_error()
     speak_any_encoding()
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text(), end="")

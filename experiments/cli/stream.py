@@ -31,6 +31,10 @@ def run(command: str, argv: list[str]) -> int:
     try:
         if not 0 <= options.chunk <= LONGEST_CHUNK:
             raise RecipeError(f"--chunk is {options.chunk:g} s; it should be from 0 to {LONGEST_CHUNK:g}")
+        if sys.stdin is None or sys.stdout is None:
+            raise RecipeError(
+                f"standard {'input' if sys.stdin is None else 'output'} is closed; it should be a pipe or file"
+            )
         import_files(options.imports)
         codec = load_codec(options.codec).to(choose_device(options.device)).eval()
         if options.precision == "bf16":

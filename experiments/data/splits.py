@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from hashlib import sha256
 
-from codeclab.codecs.wording import by_number
+from codeclab.codecs.wording import by_number, counted
 from codeclab.experiments.data.recording import SPLITS, Recording
 
 TEST_SHARE = 0.05
@@ -108,13 +108,18 @@ def split_remark(listed: Sequence[Recording], assigned: Sequence[Recording]) -> 
     for recording, file in zip(assigned, _files(assigned), strict=True):
         if recording.split == "test":
             tested[recording.domain].add(file)
-    few = [f"{len(names)} of {domain}" for domain, names in tested.items() if len(names) < LEAST_TEST]
+    few = {domain: len(names) for domain, names in tested.items() if len(names) < LEAST_TEST}
     if few and "test" in missing:
-        remark += (
-            f"; {', '.join(few)} to test on {'is' if sum(map(len, tested.values())) == 1 else 'are'} too few for 95 % "
-            "intervals to be informative: put more into a test/ folder beside a train/ folder"
-        )
+        some = [f"{counted(count, 'file')}{_of(domain)}" for domain, count in few.items() if count]
+        verb = by_number(sum(few.values()), "is", "are")
+        none = [f"no file{_of(domain)} is left to test on" for domain, count in few.items() if not count]
+        lack = [f"{', '.join(some)} to test on {verb} too few for 95 % intervals to be informative"] if some else []
+        remark += f"; {', '.join(lack + none)}: put more into a test/ folder beside a train/ folder"
     return remark
+
+
+def _of(domain: str) -> str:
+    return "" if domain == "all" else f" of {domain}"
 
 
 def _by_position(position: float) -> str:

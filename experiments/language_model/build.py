@@ -98,7 +98,7 @@ class LanguageModelCLI(RunCLI):
         self.config = config
         settings: dict[str, Any] = yaml.safe_load(parser.dump(config, skip_unset=False))
         self.settings = settings | {"codec": identity(self.codec)}
-        self.refuse_differences()
+        self.refuse_differences("choose another --output")
 
     def instantiate_classes(self) -> None:
         """Build the data, whose codes are extracted where they are not kept, the model and the trainer.

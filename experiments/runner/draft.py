@@ -125,7 +125,7 @@ def _draft_training(draft: Draft, request: TableRequest, timed: bool, notes: Not
     if changed := cli.folder.changed_code(cli.settings, modules_of(request.spec.metrics)):
         notes(f"{changed}: remove {cli.folder.path} to make it anew")
     cli.datamodule.check(("test",))  # on which it will be measured
-    cli.refuse_differences()
+    cli.refuse_differences("choose another --runs")
     first = int(cli.config.seed_everything)
     reason = None if request.language_model is None else refusal(cli.model.codec)
     if reason is not None:

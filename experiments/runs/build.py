@@ -84,7 +84,7 @@ class CodecCLI(RunCLI):
             self._choose_precision()
         refuse_precision(str(self.config.trainer.precision))
         if self.command == "fit" and not self.request.dry_run:
-            self.refuse_differences()
+            self.refuse_differences("choose another --name")
 
     def _choose_precision(self) -> None:
         """Choose a precision if none was given: a continued run keeps its own, a new one takes the processor's fastest.

@@ -168,8 +168,10 @@ class RunFolder:
                 lines.append(f"  {key}: {before} in the run, {now} now")
         return [*lines, *longer] if lines else []
 
-    def refuse_differences(self, config: dict[str, Any], defaults: dict[str, Any] | None = None) -> None:
-        """Refuse to continue another experiment; arguments are those of ``differences``.
+    def refuse_differences(
+        self, config: dict[str, Any], defaults: dict[str, Any] | None = None, advice: str = "choose another --name"
+    ) -> None:
+        """Refuse to continue another experiment; arguments are those of ``differences``, and advice for another folder.
 
         Raises:
             RunFolderError: the folder holds a run with other settings; the message lists the differences.
@@ -178,7 +180,7 @@ class RunFolder:
             listed = "\n".join(differences)
             message = (
                 f"{self.path} holds a run with other settings:\n{listed}\n"
-                "Repeat the run's own command to continue it, or choose another --name."
+                f"Repeat the run's own command to continue it, or {advice}."
             )
             raise RunFolderError(shorten(message) + self._flags_to_train_on(differences))
 

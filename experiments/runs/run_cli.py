@@ -58,13 +58,13 @@ class RunCLI(LightningCLI):
                 auto_configure_optimizers=False,
             )
 
-    def refuse_differences(self) -> None:
-        """Refuse to continue another experiment in this one's folder.
+    def refuse_differences(self, advice: str) -> None:
+        """Refuse to continue another experiment in this one's folder; ``advice`` is for its users.
 
         Raises:
             RunFolderError: the folder holds one; the message lists the differences.
         """
-        self.folder.refuse_differences(self.settings, class_defaults(self.settings, self.owners))
+        self.folder.refuse_differences(self.settings, class_defaults(self.settings, self.owners), advice)
 
     def hold_lock(self, advice: str) -> None:
         """Keep other commands from training in the folder until ``lock.release()``; ``advice`` is for their users."""

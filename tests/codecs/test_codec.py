@@ -1,11 +1,15 @@
 """The Codec: lengths, batches, bitrates, levels, and mistakes answered in words."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeclab.codecs.codec import Codec
+from codeclab.codecs.codes import Codes
 from codeclab.codecs.dac import DACDecoder, DACEncoder
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.codecs.segments import Segments
@@ -223,3 +227,72 @@ def test_from_recipe_is_the_experiments():
     assert codec.sample_rate == 24000
     with pytest.raises(ValueError, match="encodec_24khz"):
         Codec.from_recipe("encodec_25khz")
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8, torch.uint16])
+def test_codes_of_any_integer_type_decode_alike(dtype):
+    codec = make()
+    codes = codec.encode(torch.randn(2, 1, 40))
+    edited = replace(codes, segments=[codes.codes.to(dtype)])
+    assert torch.equal(codec.decode(edited), codec.decode(codes))
+    one, other = (codec.stream(batch=2, lookahead=True).decoder.push(each) for each in (edited, codes))
+    assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda codes: codes.float(), r"torch.float32 of shape \(1, 4, 10\); they should be int64"),
+        (lambda codes: codes[0], r"torch.int64 of shape \(4, 10\); they should be int64 of shape \[batch"),
+        (lambda codes: codes.numpy(), "a segment of the codes is a ndarray; it should be an int64 tensor"),
+        (lambda codes: codes[..., :6], "is 38 samples, 10 frames of 4 .* 6 frames .* which are 21 to 24 samples"),
+        (lambda codes: torch.cat([codes, codes], dim=-1), "20 frames in 1 segment, which are 77 to 80 samples"),
+        (lambda codes: codes[..., :0], "the codes have 0 frames in 1 segment$"),
+    ],
+)
+def test_codes_changed_by_hand(change, message):
+    codec = make()
+    codes = codec.encode(torch.randn(1, 1, 38))
+    with pytest.raises(ValueError, match=message):
+        codec.decode(replace(codes, segments=[change(codes.codes)]))
+
+
+@pytest.mark.parametrize("length", [0, -5, 37.5, True, None])
+def test_a_length_of_codes_that_is_none(length):
+    codec = make()
+    codes = codec.encode(torch.randn(1, 1, 38))
+    with pytest.raises(ValueError, match=f"length of the codes is {length}; it should be a positive whole number"):
+        codec.decode(replace(codes, length=length))
+
+
+def test_segments_that_do_not_make_the_length():
+    codec = make(segment=0.2)
+    codes = codec.encode(torch.randn(1, 1, 50))
+    for segments in (codes.segments[:2], codes.segments[:2] + [codes.segments[2][..., :1]], []):
+        with pytest.raises(ValueError, match="is 50 samples, 13 frames of 4 in 3 segments; the codes"):
+            codec.decode(replace(codes, segments=segments))
+    with pytest.raises(ValueError, match="should be of the same recordings and codebooks"):
+        codec.decode(replace(codes, segments=[codes.segments[0], codes.segments[1][:, :2], codes.segments[2]]))
+
+
+def test_saving_codes_that_are_no_tensors(tmp_path):
+    codes = make().encode(torch.randn(1, 1, 40))
+    with pytest.raises(ValueError, match="a segment of the codes is a list"):
+        replace(codes, segments=[codes.codes.tolist()]).save(tmp_path / "codes.safetensors")
+
+
+@pytest.mark.parametrize(("least", "most"), [(-1, 32767), (-32769, 0), (0, 32768), (-(2**31), 2**31 - 1), (0, 2**40)])
+def test_saved_codes_keep_their_values(tmp_path, least, most):
+    tokens = torch.tensor([[[least, 0, most]]])
+    codes = Codes([tokens], None, np.int64(12), 100, np.float32(1))
+    codes.save(tmp_path / "codes.safetensors")
+    loaded = Codes.load(tmp_path / "codes.safetensors")
+    assert torch.equal(loaded.codes, tokens)
+    assert (loaded.length, loaded.bitrate) == (12, 1.0)
+
+
+def test_tokens_of_a_language_model_as_the_guide_decodes_them():
+    codec = make()
+    tokens = torch.randint(8, (2, 3, 11), dtype=torch.int16)
+    codes = Codes([tokens], None, tokens.shape[-1] * codec.hop_length, codec.sample_rate, codec.bitrate_of(3))
+    assert codec.decode(codes).shape == (2, 1, 44)

@@ -283,6 +283,16 @@ def test_codes_that_do_not_belong_in_a_file():
         writer.push(Codes([torch.zeros(1, 3, 4).long()], None, 32, 900, 1.0))
 
 
+def test_codes_edited_by_hand_in_a_file(tmp_path):
+    codec = make()
+    path, coder = tmp_path / "a.clc", Coders(codec).named("none")
+    codes = Codes([torch.arange(12, dtype=torch.int16).reshape(1, 3, 4)], None, 32, 800, 1.0)
+    write_container(path, codes, codec, coder)
+    assert read_container(path, codec, Coders(codec).of_header)[0].codes.tolist() == codes.codes.tolist()
+    with pytest.raises(ValueError, match="length of the codes is 40 samples, 5 frames .* which are 25 to 32 samples"):
+        write_container(path, Codes(codes.segments, None, 40, 800, 1.0), codec, coder)
+
+
 def test_frequencies_are_whole_and_sum_to_the_range():
     counts = np.array([[0, 1, 5, 1000], [0, 0, 0, 0], [2**30, 0, 0, 1]])
     shares = frequencies(counts)

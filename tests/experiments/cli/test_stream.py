@@ -1,12 +1,14 @@
 """``codeclab stream``: raw PCM through a codec, live, in pipes."""
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
 import time
 
 import numpy as np
+import pytest
 import soundfile
 
 from codeclab.codecs.codec import Codec
@@ -28,6 +30,24 @@ def test_commands_say_what_is_wrong(tmp_path, live_codec):
     odd = subprocess.run(program("both", "--codec", str(tmp_path / "stereo")), input=bytes(7), capture_output=True)
     assert odd.returncode == 2
     assert b"the input ends 3 bytes into a sample of 2 channels of 2 bytes" in odd.stderr
+
+
+@pytest.mark.parametrize(("closed", "name"), [("<&-", "input"), (">&-", "output")])
+def test_a_closed_descriptor_is_told(closed, name):
+    done = subprocess.run(f"{shlex.join(program('both'))} {closed}", shell=True, capture_output=True, text=True)
+    assert done.stderr == f"codeclab stream: standard {name} is closed; it should be a pipe or file\n"
+    assert done.returncode == 2
+
+
+def test_a_closed_standard_error_neither_ends_nor_spoils_a_stream(tmp_path, live_codec):
+    live_codec().save(tmp_path / "codec")
+    words = shlex.join(program("encode", "--codec", str(tmp_path / "codec")))
+    heard, deaf = (
+        subprocess.run(f"{words} {closed}", shell=True, input=bytes(8000), stdout=subprocess.PIPE)
+        for closed in ("2>/dev/null", "2>&-")
+    )
+    assert (deaf.returncode, deaf.stdout) == (0, heard.stdout)
+    assert deaf.stdout
 
 
 def test_a_real_pipe_at_the_pace_of_the_audio(tmp_path, live_codec, live_audio):

@@ -3,6 +3,8 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +131,19 @@ def test_what_is_cut_from_a_training_folder_is_said_and_has_the_floor(
     counts = ", ".join(f"{sum(r.split == split for r in assigned)} {split}" for split in SPLITS)
     assert split_remark(files, assigned) == f"split by file, because {folders} missing: {counts}"
     three = [r for r in files if r.split == "train"][:3]
-    assert "1 of speech to test on is too few for 95 % intervals" in split_remark(three, assign_splits(three, 0))
+    assert "1 file of speech to test on is too few for 95 % intervals" in split_remark(three, assign_splits(three, 0))
+
+
+def test_a_corpus_without_a_file_to_test_on_is_told_so() -> None:
+    def remark(domain: str, splits: Sequence[str]) -> str:
+        files = [Recording(Path(f"{i}"), domain, 16000, 1, 1.0, name=f"{i}") for i in range(len(splits))]
+        return split_remark(files, [replace(file, split=split) for file, split in zip(files, splits, strict=True)])
+
+    more = ": put more into a test/ folder beside a train/ folder"
+    assert remark("all", ["train"]).endswith(f"0 test; no file is left to test on{more}")
+    assert remark("noise", ["train", "valid"]).endswith(f"; no file of noise is left to test on{more}")
+    few = "to test on are too few for 95 % intervals to be informative"
+    assert remark("all", ["train", "test", "test"]).endswith(f"; 2 files {few}{more}")
 
 
 def test_a_scanned_manifest_keeps_its_columns_and_measures_its_parts(tmp_path: Path) -> None:
@@ -291,10 +305,10 @@ def test_each_domain_of_eight_files_has_four_to_test_on_and_it_is_said() -> None
     assert tested["speech"] == 4
     assert tested["music"] == sum(r.split == "test" for r in assign_splits(listed({"music": 300}), 0, floor=False)) > 4
     assert valid["speech"] == 1
-    assert tested["noise"] < 4
+    assert tested["noise"] == 0
     remark = split_remark(recordings, assigned)
     assert remark.startswith("split by file, because train/, valid/ and test/ are missing: ")
-    assert f"{tested['noise']} of noise" in remark
+    assert "; no file of noise is left to test on: put" in remark
     assert "put more into a test/ folder beside a train/ folder" in remark
     enough = listed({"speech": 20, "music": 20})
     assert "too few" not in split_remark(enough, assign_splits(enough, 0))

@@ -209,7 +209,12 @@ def test_what_its_coders_spend_is_printed_and_written(folder, capsys):
 def test_what_is_wrong_is_said(folder, capsys):
     assert fit(folder, 2, "run") == 0
     assert fit(folder, 2, "run", "--model.optimizer.lr", "0.5") == 2
-    assert "holds a run with other settings" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "holds a run with other settings" in said
+    assert said.endswith("to continue it, or choose another --output.\n")
+    (folder / "file").touch()
+    assert fit(folder, 2, "file") == 2
+    assert capsys.readouterr().err.endswith("file is a file; --output should be a folder, or a name for a new one\n")
     assert fit(folder, 2, "other", "--model.n_codebooks", "2") == 2
     assert "--model.n_codebooks is the codec's" in capsys.readouterr().err
     assert fit(folder, 2, "other", "--config", "nothing") == 2
