@@ -215,7 +215,7 @@ def test_commands_that_code_audio_import_no_trainer_and_no_logger(tmp_path: Path
     soundfile.write(tmp_path / "in.wav", np.zeros(1600), 16000)
     program = (
         "import atexit, sys; from codeclab.experiments.cli import main;"
-        "heavy = {'lightning', 'wandb', 'transformers', 'pandas', 'matplotlib'};"
+        "heavy = {'lightning', 'torchmetrics', 'wandb', 'transformers', 'pandas', 'matplotlib'};"
         "atexit.register(lambda: print(sorted({m.split('.')[0] for m in sys.modules} & heavy), file=sys.stderr));"
         "main(sys.argv[1:])"
     )

@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from lightning.pytorch.utilities import rank_zero_only
+
 PLANNED = ("codeclab.experiments.data.corpus", "codeclab.experiments.data.module")
 """Loggers for notes on a corpus before anything is trained."""
 
@@ -13,24 +15,18 @@ class Notes:
     def __init__(self) -> None:
         self._printed: set[str] = set()
 
+    @rank_zero_only
     def __call__(self, text: str) -> None:
         """Print one note."""
-        if _prints() and text not in self._printed:
+        if text not in self._printed:
             self._printed.add(text)
             print(f"note: {text}", file=sys.stderr)
 
 
+@rank_zero_only
 def say(text: str) -> None:
     """Print a line on standard error once, however many processes there are."""
-    if _prints():
-        print(text, file=sys.stderr)
-
-
-def _prints() -> bool:
-    # Imported here: commands that code files need no Lightning, which takes seconds to import.
-    from lightning.pytorch.utilities import rank_zero_only
-
-    return getattr(rank_zero_only, "rank", 0) == 0
+    print(text, file=sys.stderr)
 
 
 def silence_corpora() -> None:

@@ -321,21 +321,6 @@ def test_help_of_a_list_is_no_error_wherever_it_is_asked_for(words: list[str], r
     assert (status, out.split()[:3]) == (0, ["usage:", "codeclab", words[0]])
 
 
-@pytest.mark.parametrize(
-    "words", [["encode", "tone.wav", "tone.clc"], ["reconstruct", "tone.wav", "again.wav"], ["stream", "encode"]]
-)
-def test_commands_that_code_do_not_import_what_trains(tmp_path, words):
-    soundfile.write(tmp_path / "tone.wav", 0.1 * np.sin(np.arange(1600)), 16000)
-    program = (
-        f"import sys; from codeclab.experiments.cli import main\ntry: main({words})\n"
-        "finally: print('slow:', *{'lightning', 'torchmetrics', 'matplotlib'} & set(sys.modules))"
-    )
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "slow:"
-    assert "Traceback" not in done.stderr
-
-
 def test_a_closed_standard_error_sends_no_message_to_the_output(tmp_path):
     command = f"{sys.executable} -m codeclab.experiments encode nothing.wav a.clc 2>&-"
     done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, cwd=tmp_path)
