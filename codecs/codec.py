@@ -14,7 +14,7 @@ from codeclab.codecs.audio_input import AudioLike, codec_audio
 from codeclab.codecs.base import Decoder, Encoder, check_float32, check_parts
 from codeclab.codecs.bitrate import is_among, listed_rates, mean_bits
 from codeclab.codecs.card import Card, card, one_line
-from codeclab.codecs.codes import Codes, check_length, require_int64
+from codeclab.codecs.codes import Codes, as_int64, check_length
 from codeclab.codecs.layers.streaming import pushed_whole
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments
@@ -262,7 +262,7 @@ class Codec(nn.Module):
             raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
         if self.normalize and codes.scales is None:
             raise ValueError("this codec normalizes segments, but the codes have no scales")
-        codes = require_int64(codes)
+        codes = as_int64(codes)
         check_length(codes, self)
         return torch.cat(list(decode_blocks(self, iter([codes]))), dim=-1)
 

@@ -77,7 +77,7 @@ class Codes:
         Raises:
             ValueError: a segment is not an integer tensor ``[B, K, T]``.
         """
-        segments = require_int64(self).segments
+        segments = as_int64(self).segments
         tensors = {f"segments.{index}": _shortened(segment) for index, segment in enumerate(segments)}
         for index, scale in enumerate(self.scales or []):
             tensors[f"scales.{index}"] = scale.cpu().contiguous()
@@ -107,7 +107,7 @@ class Codes:
             raise ValueError(f"{path} is not a file of Codes.save: {error}") from error
 
 
-def require_int64(codes: Codes) -> Codes:
+def as_int64(codes: Codes) -> Codes:
     """The codes as int64, of whatever integer type they are.
 
     Raises:
@@ -170,7 +170,7 @@ def checked(codes: Codes, codec: "Codec") -> Codes:
         raise ValueError(
             "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
         )
-    return require_int64(codes)
+    return as_int64(codes)
 
 
 def _shortened(codes: Tensor) -> Tensor:
