@@ -72,5 +72,6 @@ def load_fitted(folder: Path, codec: Codec) -> FittedModel:
         counts = tensors.pop(COUNTS).numpy()
         model.load_state_dict(tensors)
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder} holds no language model of this codec: {error}") from error
+        why = f"{CONFIG} or {TENSORS} lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{folder} holds no language model of this codec: {why}") from error
     return FittedModel(model.eval(), counts)

@@ -21,13 +21,15 @@ from codeclab.experiments.runs.precision import note_precision
 
 
 def print_results(command: str, results: list[CodingResult], spent: float) -> None:
-    """Print errors and damage on standard error, and a line of totals: files, duration, kbps and times real time."""
+    """Print errors and damage on standard error, and totals of what was coded: files, duration, kbps, speed."""
     for result in results:
         if result.coded is None:
             print(f"codeclab {command}: {result.error}", file=sys.stderr)
         for damage in result.coded.damage if result.coded else ():
             print(f"codeclab {command}: {result.source} is damaged, {damage}", file=sys.stderr)
     totals = CodingTotals.of(results)
+    if not totals.files:
+        return
     speed = f"{totals.seconds / spent:.1f} times real time"
     print(f"{counted(totals.files, 'file')}, {duration(totals.seconds)}, {totals.kbps:.3g} kbps, {speed}")
 

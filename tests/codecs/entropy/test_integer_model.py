@@ -12,7 +12,7 @@ from codeclab.codecs.entropy.container_writer import write_container
 from codeclab.codecs.entropy.integer_model import IntegerLanguageModel
 from codeclab.codecs.entropy.language_model import LanguageModel, shifted
 from codeclab.codecs.entropy.model_coder import ModelCoder
-from codeclab.codecs.entropy.model_folder import FittedModel, load_fitted, save_fitted
+from codeclab.codecs.entropy.model_folder import CONFIG, FittedModel, load_fitted, save_fitted
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.quantizers.residual_vq import ResidualVQ
 
@@ -113,4 +113,7 @@ def test_a_fitted_model_is_saved_beside_its_codec_and_codes_its_files(tmp_path):
         read_container(tmp_path / "a.clc", codec, Coders(codec).of_header)
     codec.sample_rate = 900
     with pytest.raises(ValueError, match="was fitted to another codec"):
+        Coders.beside(codec, tmp_path)
+    (tmp_path / FOLDER / CONFIG).write_text("{}")
+    with pytest.raises(ValueError, match=r"language_model.json or .*safetensors lacks 'format_version'"):
         Coders.beside(codec, tmp_path)
