@@ -14,7 +14,7 @@ from codeclab.codecs.audio_input import AudioLike, codec_audio
 from codeclab.codecs.base import Decoder, Encoder, check_float32, check_parts
 from codeclab.codecs.bitrate import is_among, listed_rates, mean_bits
 from codeclab.codecs.card import Card, card, one_line
-from codeclab.codecs.codes import Codes, as_int64, check_length
+from codeclab.codecs.codes import Codes, check_length, checked
 from codeclab.codecs.layers.streaming import pushed_whole
 from codeclab.codecs.resample import same_length
 from codeclab.codecs.segments import Segments
@@ -248,21 +248,13 @@ class Codec(nn.Module):
         """Codes to audio ``[B, C, N]`` of exactly the original's length.
 
         Raises:
-            ValueError: the codes are of a codec of another sampling rate, lack the levels that this codec needs, are no
-                integer tensors, or are more or fewer than their ``length`` takes.
+            ValueError: the codes are of a codec of another sampling rate, only one of the two has levels, or the codes
+                are no integer tensors, or more or fewer than their ``length`` takes.
         """
         from codeclab.codecs.blocks import decode_blocks
 
-        if not isinstance(codes, Codes):
-            raise ValueError(
-                f"codes are a {type(codes).__name__}; decode takes the Codes of encode; files: `codeclab decode`"
-            )
         check_float32(self)
-        if codes.sample_rate != self.sample_rate:
-            raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {self.sample_rate} Hz")
-        if self.normalize and codes.scales is None:
-            raise ValueError("this codec normalizes segments, but the codes have no scales")
-        codes = as_int64(codes)
+        codes = checked(codes, self)
         check_length(codes, self)
         return torch.cat(list(decode_blocks(self, iter([codes]))), dim=-1)
 

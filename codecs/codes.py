@@ -165,11 +165,15 @@ def checked(codes: Codes, codec: "Codec") -> Codes:
             the two has levels.
     """
     if not isinstance(codes, Codes):
-        raise ValueError(f"codes are a {type(codes).__name__}; a decoder takes the Codes of an encoder")
-    if codes.sample_rate != codec.sample_rate or (codes.scales is not None) != codec.normalize:
         raise ValueError(
-            "the codes are of another codec: their sampling rate differs, or only one of the two has levels"
+            f"codes are a {type(codes).__name__}; a decoder takes the Codes of an encoder; for files: `codeclab decode`"
         )
+    if codes.sample_rate != codec.sample_rate:
+        raise ValueError(f"the codes are of {codes.sample_rate} Hz audio; this codec is for {codec.sample_rate} Hz")
+    if codec.normalize and codes.scales is None:
+        raise ValueError("this codec normalizes segments, but the codes have no scales")
+    if codes.scales is not None and not codec.normalize:
+        raise ValueError("the codes have scales, but this codec does not normalize segments")
     return as_int64(codes)
 
 

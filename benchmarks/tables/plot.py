@@ -92,25 +92,28 @@ def plot(table: Table) -> bytes:
 
 def png(figure: Figure) -> bytes:
     """A figure as a PNG file; letters that matplotlib's own font lacks are of an installed one that has them."""
-    texts = figure.findobj(Text)
-    used = {letter for text in texts for letter in text.get_text() if letter.isprintable()}
-    lacking = used - _letters(findfont(FontProperties()))
-    if lacking:
-        # Matplotlib's "Last Resort" has a box for every letter.
-        fonts = {font.name: font.fname for font in fontManager.ttflist if not font.name.startswith("Last Resort")}
-        found = {name: lacking & _letters(path) for name, path in sorted(fonts.items())}
-        best = max(found, key=lambda name: len(found[name]))
-        lacking -= found[best]
-        for text in texts if found[best] else []:
-            text.set_fontfamily([*text.get_fontfamily(), best])
-    if lacking:
-        drawn = "".join(sorted(lacking))
-        logger.warning(f"the plot shows boxes in place of {drawn}: no installed font has them (Noto Sans CJK has most)")
+    _add_font(figure.findobj(Text))
     target = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # one for each letter, said above in a line
         FigureCanvasAgg(figure).print_figure(target, format="png", dpi=160, facecolor="white")
     return target.getvalue()
+
+
+def _add_font(texts: Sequence[Text]) -> None:
+    """Give texts a second font for letters that matplotlib's own lacks, and name in a line those that it lacks, too."""
+    used = {letter for text in texts for letter in text.get_text() if letter.isprintable()}
+    lacking = used - _letters(findfont(FontProperties()))
+    if not lacking:
+        return
+    # Matplotlib's "Last Resort" has a box for every letter.
+    fonts = {font.name: font.fname for font in fontManager.ttflist if not font.name.startswith("Last Resort")}
+    has = {name: lacking & _letters(path) for name, path in sorted(fonts.items())}
+    best = max(has, key=lambda name: len(has[name]))
+    for text in texts if has[best] else []:
+        text.set_fontfamily([*text.get_fontfamily(), best])
+    if boxes := "".join(sorted(lacking - has[best])):
+        logger.warning(f"the plot shows boxes in place of {boxes}: no installed font has them (Noto Sans CJK has most)")
 
 
 def _letters(font: str) -> set[str]:

@@ -120,7 +120,8 @@ def write_container(
     Raises:
         ValueError: the codes are of several recordings, of another codec, or more or fewer than their length takes.
     """
-    check_length(checked(codes, codec), codec)
+    codes = checked(codes, codec)
+    check_length(codes, codec)
     writer = ContainerWriter(codec, codes.segments[0].shape[1], coder, chunk)
     write_atomically(Path(path), writer.push(codes) + writer.finish())
     return writer

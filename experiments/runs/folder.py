@@ -147,26 +147,31 @@ class RunFolder:
             config: the resolved config.
             defaults: defaults of the classes' arguments, by flat key, as ``class_defaults`` gives them.
         """
+        return list(self._differences(config, defaults).values())
+
+    def _differences(self, config: dict[str, Any], defaults: dict[str, Any] | None) -> dict[str, str]:
+        """The lines of ``differences`` by key."""
         if not self.config.is_file():
-            return []
+            return {}
         settings = self.settings
         stored = experiment_settings(settings)
         wanted = experiment_settings(yaml.safe_load(yaml.safe_dump(config, sort_keys=False)))
         known = experiment_settings(defaults or {})
-        lines: list[str] = []
-        longer: list[str] = []
+        lines: dict[str, str] = {}
+        longer: dict[str, str] = {}
         for key in sorted(stored.keys() | wanted.keys()):
             before, now = stored.get(key), wanted.get(key)
             if key not in stored and key in known and known[key] == now:
                 continue
             if key == "trainer.max_steps" and isinstance(before, int) and isinstance(now, int) and now > before > 0:
-                longer = [f"  {key}: {before} in the run, {now} now (which may grow)"]
+                longer = {key: f"  {key}: {before} in the run, {now} now (which may grow)"}
                 continue
             if before != now and key == "init_identity":
-                lines.append(f"  init: {settings.get('init')} ({before}) in the run, {config.get('init')} ({now}) now")
+                given = f"{config.get('init')} ({now})"
+                lines[key] = f"  init: {settings.get('init')} ({before}) in the run, {given} now"
             elif before != now:
-                lines.append(f"  {key}: {before} in the run, {now} now")
-        return [*lines, *longer] if lines else []
+                lines[key] = f"  {key}: {before} in the run, {now} now"
+        return lines | longer if lines else {}
 
     def refuse_differences(
         self, config: dict[str, Any], defaults: dict[str, Any] | None = None, advice: str = "choose another --name"
@@ -176,17 +181,17 @@ class RunFolder:
         Raises:
             RunFolderError: the folder holds a run with other settings; the message lists the differences.
         """
-        if differences := self.differences(config, defaults):
-            listed = "\n".join(differences)
+        if differences := self._differences(config, defaults):
+            listed = "\n".join(differences.values())
             message = (
                 f"{self.path} holds a run with other settings:\n{listed}\n"
                 f"Repeat the run's own command to continue it, or {advice}."
             )
             raise RunFolderError(shorten(message) + self._flags_to_train_on(differences))
 
-    def _flags_to_train_on(self, differences: list[str]) -> str:
+    def _flags_to_train_on(self, keys: Collection[str]) -> str:
         """A sentence with the flags that keep what a scale derives from the number of steps; empty if others differ."""
-        *others, longer = [line.strip().partition(": ")[0] for line in differences]
+        *others, longer = keys
         stored = experiment_settings(self.settings)
         if longer != "trainer.max_steps" or not others or any(key not in STARTS for key in others):
             return ""

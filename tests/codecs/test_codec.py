@@ -212,6 +212,9 @@ def test_codes_of_another_codec():
         make(sample_rate=200).decode(codes)
     with pytest.raises(ValueError, match="the codes have no scales"):
         make(normalize=True).decode(codes)
+    scaled = replace(codes, scales=[torch.full((1, 1, 1), 2.0)])
+    with pytest.raises(ValueError, match="the codes have scales, but this codec does not normalize segments"):
+        make().decode(scaled)
 
 
 def test_codes_move_between_devices():

@@ -279,7 +279,7 @@ def test_codes_that_do_not_belong_in_a_file():
         writer.push(Codes([torch.zeros(2, 3, 4).long()], None, 32, 800, 1.0))
     with pytest.raises(ValueError, match="not an entry of its codebook"):
         writer.push(Codes([torch.full((1, 3, 4), 16)], None, 32, 800, 1.0))
-    with pytest.raises(ValueError, match="of another codec"):
+    with pytest.raises(ValueError, match="the codes are of 900 Hz audio; this codec is for 800 Hz"):
         writer.push(Codes([torch.zeros(1, 3, 4).long()], None, 32, 900, 1.0))
 
 

@@ -214,8 +214,10 @@ def test_codes_that_are_not_the_codecs_are_not_written(tmp_path):
 
     refuse(codec.encode(torch.randn(2, 1, 80)), r"of shapes \[\[1, 3, 10\]\]")
     refuse(Codes(right.segments, None, 81, 1000, 1.0), "codes of 81 samples")
-    refuse(Codes(right.segments, None, 80, 2000, 1.0), "another codec")
-    refuse(Codes(right.segments, [torch.ones(1, 1, 1)], 80, 1000, 1.0), "another codec")
+    refuse(Codes(right.segments, None, 80, 2000, 1.0), "are of 2000 Hz audio; this codec is for 1000 Hz")
+    refuse(
+        Codes(right.segments, [torch.ones(1, 1, 1)], 80, 1000, 1.0), "the codes have scales, but this codec does not"
+    )
     refuse(Codes([], None, 80, 1000, 1.0), "n_codebooks is 0")
     refuse(Codes([right.codes - 20], None, 80, 1000, 1.0), "not an entry of its codebook")
     refuse(right, "the language model is for 3 codebooks of 5", language_model=LanguageModel(3, 5, 8, 1, 2, 16))

@@ -149,7 +149,7 @@ def test_a_run_is_found_by_its_name_alone(two_runs, capsys):
 def test_what_is_no_tensor_is_answered_in_a_line():
     codec = Codec.from_recipe("encodec_24khz", scale="laptop").eval()
     codes = codec.encode(torch.zeros(1, 1, 2400))
-    with pytest.raises(ValueError, match="codes are a ndarray; decode takes the Codes of encode"):
+    with pytest.raises(ValueError, match="codes are a ndarray; a decoder takes the Codes of an encoder; for files: "):
         codec.decode(np.zeros((1, 2, 3)))
     with pytest.raises(TypeError, match=r"audio is a ndarray; it should be a tensor \[B, C, N\], as torch.from_numpy"):
         codec(np.zeros((1, 1, 2400), np.float32))
