@@ -21,7 +21,7 @@ from codeclab.experiments.data.measuring import FULL_BAND_RATE, FULL_BAND_SHARE
 from codeclab.experiments.data.once import warn_once
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import SPLITS, Corpus, DataError, Recording
-from codeclab.experiments.data.splits import assign_splits, split_remark
+from codeclab.experiments.data.splits import assign_splits, overlap_remark, split_remark
 
 
 def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = None, floor: bool = True) -> Corpus:
@@ -58,8 +58,9 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
     left_out = {name for name, _ in skipped}
     lost |= {one.name: one.split for one in listed if one.split is not None and one.name in left_out}
     recordings = assign_splits(usable, seed, known, floor)
-    if known is None and (remark := split_remark(usable, recordings)):
-        warn_once(__name__, f"{root}: {remark}")
+    for remark in (split_remark(usable, recordings), overlap_remark(recordings)) if known is None else ():
+        if remark:
+            warn_once(__name__, f"{root}: {remark}")
     if not recordings:
         lacking = is_manifest(manifest) and bool(listed) and not any(one.path.exists() for one in listed)
         hint = f". None of its files exists; paths are relative to the manifest's folder, {home}" if lacking else ""

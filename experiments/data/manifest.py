@@ -86,6 +86,9 @@ COLUMNS = (
 )  # fmt: skip
 """Columns that codeclab writes; only ``path`` is required."""
 
+COPY_COLUMN = "copy_of"
+"""Column of the name of the row whose file has the same bytes; written by ``codeclab data scan``."""
+
 SEGMENT_COLUMNS = ("part_of", "start", "length", "gain_db", "mix_part_of", "mix_path", "mix_start", "mix_gain_db")
 """Of rows that are segments: the recording's name, seconds into it and long, gain in dB, and what is mixed into it."""
 
@@ -181,12 +184,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, str] | None = None) -> list[Recording]:
     """List the rows of a manifest; paths are relative to its folder.
 
-    Columns: ``path`` and, as far as known, ``name``, ``split``, ``domain``, ``full_band``, and those of segments
-    (``start`` and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers only: the
-    files' own values are used, unless ``codeclab data scan`` wrote the row and the file still has the same size
-    (``bytes``). Rows with a ``problem`` are left out, and so are rows of other splits than train, valid and test (or
-    their synonyms). ``skipped`` receives (name, reason) of every row left out, ``lost`` the splits, by name, of those
-    with a problem.
+    Columns: ``path`` and, as far as known, ``name``, ``split``, ``domain``, ``speaker``, ``full_band``, and those of
+    segments (``start`` and ``length``, or ``end``, in seconds). Sampling rate, channels and duration are for readers
+    only: the files' own values are used, unless ``codeclab data scan`` wrote the row and the file still has the same
+    size (``bytes``). Rows with a ``problem`` are left out, and so are rows of other splits than train, valid and test
+    (or their synonyms). ``skipped`` receives (name, reason) of every row left out, ``lost`` the splits, by name, of
+    those with a problem.
 
     Raises:
         DataError: it is not UTF-8, a row has no path or a value that its column cannot have, or two rows that are
@@ -208,7 +211,7 @@ def read_manifest(path: Path, skipped: list[tuple[str, str]], lost: dict[str, st
             skipped.append((name, f"listed twice, in lines {recordings[name][0]} and {line}"))
         else:
             remedy = (
-                "put the speaker into 'domain', or a column of your own"
+                "put the speaker into a column 'speaker'"
                 if row.get("name")
                 else "without 'name', the path is the name: list a file once, or add 'name', or 'start' and 'end'"
             )
@@ -249,7 +252,10 @@ def _parse_row(row: dict[str, str], root: Path, name: str, split: str | None, wh
         )
         known = (int(rate), int(channels), seconds)
     band, level = _parse_number(row, "band_hz", where), _parse_number(row, "rms_db", where)
-    recording = Recording(file, row.get("domain") or "all", *known, FLAGS[full_band], split, name, band, level)
+    recording = Recording(
+        file, row.get("domain") or "all", *known, FLAGS[full_band], split, name, band, level,
+        speaker=row.get("speaker", ""), copy_of=row.get(COPY_COLUMN, ""),
+    )  # fmt: skip
     numbers = ("start", "length", "end", "gain_db", "mix_start", "mix_gain_db")
     given = {key: _parse_number(row, key, where) for key in numbers}
     if any(row.get(key) for key in (*SEGMENT_COLUMNS, "end")):

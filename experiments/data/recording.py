@@ -36,6 +36,8 @@ class Recording:
         gain_db: gain in dB with which it is read.
         mixed: a recording that is added to it, from its own ``start`` on and with its own gain; None adds none.
         exact: whether missing samples may never be replaced by zeros, not even as few as decoders differ by.
+        speaker: the speaker's name, unique in the corpus; empty if unknown.
+        copy_of: name of the recording that its file is a copy of, found by ``codeclab data scan``; empty for none.
     """
 
     path: Path
@@ -53,6 +55,8 @@ class Recording:
     gain_db: float = 0.0
     mixed: "Recording | None" = None
     exact: bool = False
+    speaker: str = ""
+    copy_of: str = ""
 
 
 ReadExcerpt = Callable[[Recording, float, float, int, int], "Tensor"]

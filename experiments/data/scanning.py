@@ -1,5 +1,6 @@
 """A manifest of many files, measured in parallel; a scan that was killed continues where it stopped."""
 
+import filecmp
 import json
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ from codeclab.benchmarks.evaluate.progress import progress_bar
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.workers import leave_signals_to_parent
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.manifest import COLUMNS, SEGMENT_COLUMNS, as_text, write_rows
+from codeclab.experiments.data.manifest import COLUMNS, COPY_COLUMN, SEGMENT_COLUMNS, as_text, write_rows
 from codeclab.experiments.data.measuring import Measured, measure_file
 from codeclab.experiments.data.recording import DataError, Recording
 
@@ -98,11 +99,13 @@ def write_manifest(
             known[keys[recording.name]] = asdict(measured)
             journal.append(keys[recording.name], asdict(measured))
             advance()
+    listed = sorted(listed, key=lambda recording: recording.name)
     rows = [
         _row(recording, output.parent, given.get(recording.name, {}), keys[recording.name][1])
         | known[keys[recording.name]]
-        for recording in sorted(listed, key=lambda recording: recording.name)
+        for recording in listed
     ]
+    _mark_copies(rows, listed)
     write_atomically(output, write_rows(_blank_unmeasured(row) for row in rows))
     journal.path.unlink(missing_ok=True)
     return rows
@@ -126,7 +129,9 @@ def _part(recording: Recording) -> tuple[float, float] | None:
 
 def _row(recording: Recording, folder: Path, given: Mapping[str, str], size: int) -> Row:
     """A row without its measurements: the user's own columns, where the audio lies and how it is read, and its size."""
-    row: Row = {key: value for key, value in given.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, "end")}
+    row: Row = {
+        key: value for key, value in given.items() if key not in (*COLUMNS, *SEGMENT_COLUMNS, COPY_COLUMN, "end")
+    }
     path, name = _from(recording.path, folder), as_text(recording.name)
     row |= {"path": path, "name": "" if path == name else name}
     if recording.part_of:
@@ -149,6 +154,31 @@ def _from(path: Path, folder: Path) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.12g}"
+
+
+def _mark_copies(rows: Sequence[Row], listed: Sequence[Recording]) -> None:
+    """Write into the rows of files with the same bytes, but for the first, which file they are copies of."""
+    alike: dict[tuple[Any, ...], list[tuple[Row, Recording]]] = {}
+    for row, recording in zip(rows, listed, strict=True):
+        if not row["problem"] and not recording.part_of:
+            measured = tuple(row[key] for key in ("bytes", "seconds", "rms_db", "peak_db"))
+            alike.setdefault(measured, []).append((row, recording))
+    for group in alike.values():
+        originals: list[Recording] = []
+        for row, recording in group:
+            original = next((one for one in originals if _same_bytes(one.path, recording.path)), None)
+            if original is None:
+                originals.append(recording)
+            elif os.path.realpath(original.path) != os.path.realpath(recording.path):
+                row[COPY_COLUMN] = as_text(original.name)
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    """Whether two files hold the same; False if one has gone since it was measured."""
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
 
 
 def _blank_unmeasured(row: Row) -> Row:

@@ -11,7 +11,7 @@ from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
 from codeclab.experiments.data.augmentation import RandomGain
 from codeclab.experiments.data.formats import SILENCE
-from codeclab.experiments.data.manifest import read_manifest, write_rows
+from codeclab.experiments.data.manifest import COPY_COLUMN, read_manifest, write_rows
 from codeclab.experiments.data.named import open_corpus
 from codeclab.experiments.data.reader import read_excerpt
 from codeclab.experiments.data.recording import DataError, Recording
@@ -222,6 +222,10 @@ def _manifest_row(recording: Recording) -> dict[str, object]:
         "seconds": f"{recording.seconds:.3f}", "full_band": recording.full_band, "band_hz": recording.band_hz,
         "rms_db": recording.rms_db,
     }  # fmt: skip
+    if recording.speaker:
+        row["speaker"] = recording.speaker
+    if recording.copy_of:
+        row[COPY_COLUMN] = recording.copy_of
     if recording.part_of:
         row |= {"part_of": recording.part_of, "start": f"{recording.start:.3f}", "length": f"{recording.seconds:.3f}"}
     if recording.gain_db:

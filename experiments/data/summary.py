@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codeclab.codecs.wording import by_number
+from codeclab.experiments.data.manifest import COPY_COLUMN
 
 MOST_NAMES = 5
 """Most names that a line lists."""
@@ -24,6 +25,9 @@ def summarize(rows: Sequence[dict[str, Any]]) -> str:
     useless = [f"{row.get('name') or row['path']} ({row['problem']})" for row in rows if row.get("problem")]
     if useless:
         lines.append(f"unusable: {first_names(useless)}")
+    copies = [f"{row.get('name') or row['path']} (of {row[COPY_COLUMN]})" for row in rows if row.get(COPY_COLUMN)]
+    if copies:
+        lines.append(f"copies of other files: {first_names(copies)}")
     return "\n".join(lines)
 
 
