@@ -58,7 +58,14 @@ class Codes:
         return self.length / self.sample_rate
 
     def first(self, n_codebooks: int, bitrate: float) -> "Codes":
-        """The codes of the first codebooks alone, of a bitrate in kbps."""
+        """The codes of the first codebooks alone, of a bitrate in kbps.
+
+        Raises:
+            ValueError: there are not as many codebooks.
+        """
+        there = self.segments[0].shape[1]
+        if not 1 <= n_codebooks <= there:
+            raise ValueError(f"n_codebooks is {n_codebooks}; these codes have {there}, so it should be 1 to {there}")
         return replace(self, segments=[segment[:, :n_codebooks] for segment in self.segments], bitrate=bitrate)
 
     def to(self, device: torch.device | str) -> "Codes":
@@ -93,6 +100,8 @@ class Codes:
         Raises:
             ValueError: ``save`` did not write the file.
         """
+        if Path(path).is_dir():
+            raise ValueError(f"{path} is a folder; it should be a file of Codes.save")
         try:
             with safe_open(Path(path), "pt") as file:
                 metadata = file.metadata() or {}

@@ -9,7 +9,6 @@ from codeclab.codecs.device import choose_device
 from codeclab.codecs.entropy.choice import language_model_folder
 from codeclab.experiments.cli.failure import failed
 from codeclab.experiments.cli.options.fit_lm import make_parser
-from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.language_model.build import LanguageModelCLI
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
@@ -27,8 +26,6 @@ def run(command: str, argv: list[str]) -> int:
         if "data.folder" not in dict(settings):
             settings = [*settings, ("data.folder", corpus_of(Path(options.codec)))]
         folder = Path(options.output) if options.output else language_model_folder(options.codec)
-        if folder.is_file():
-            raise RecipeError(f"{folder} is a file; --output should be a folder, or a name for a new one")
         cli = LanguageModelCLI(codec, folder, LanguageModelRecipe.read(options.config, settings))
         cli.execute()
     except (ValueError, OSError, MisconfigurationException) as error:

@@ -51,7 +51,7 @@ class SettingsParser(argparse.ArgumentParser):
             into: namespace that gets the options as attributes; None makes a new one.
 
         Raises:
-            RecipeError: a word that belongs to no flag, a flag without its value, or one that takes none with one.
+            RecipeError: a word that belongs to no flag, a flag without its value or with one that it cannot have.
         """
         named = dict.fromkeys(word.partition("=")[0] for word in words if word.startswith("--"))
         for flag in named:
@@ -65,6 +65,8 @@ class SettingsParser(argparse.ArgumentParser):
             action = self._option_string_actions.get(flag)
             if action is None:
                 raise RecipeError(str(error)) from error
+            if isinstance(error.__context__, argparse.ArgumentTypeError):
+                raise RecipeError(f"{flag}: {error.message}") from error
             wrong = "takes no value" if action.nargs == 0 else f"needs a value, as in {flag} VALUE"
             raise RecipeError(f"{flag} {wrong}") from error
         if strays:

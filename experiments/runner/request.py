@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from codeclab.benchmarks.tables.row import RowSpec
+from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.config.words import Words
 from codeclab.experiments.data.named import without_synthetic
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.fit_language_model import read_language_model
 from codeclab.experiments.runner.spec import TableSpec, words_at
+from codeclab.experiments.runs.disk import why_no_folder
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,11 @@ class TableRequest:
             extra: flags of ``codeclab fit`` for every row, parsed.
 
         Raises:
-            RecipeError: there is no such scale or language model, or the table cannot show one.
+            RecipeError: there is no such scale or language model, the table cannot show one, or nothing can be written
+                to the folder of runs.
         """
+        if reason := why_no_folder(Path(runs)):
+            raise RecipeError(reason)
         scale = scale or spec.scale
         folder = without_synthetic(data or spec.data)
         return cls(

@@ -15,7 +15,8 @@ from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.arguments import TRAINER_DEFAULTS
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO
-from codeclab.experiments.runs.folder import RunFolder, class_defaults
+from codeclab.experiments.runs.disk import why_no_folder
+from codeclab.experiments.runs.folder import RunFolder, RunFolderError, class_defaults
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.process import say
 from codeclab.experiments.runs.slurm_shell import cluster_plugins
@@ -62,8 +63,10 @@ class RunCLI(LightningCLI):
         """Refuse to continue another experiment in this one's folder; ``advice`` is for its users.
 
         Raises:
-            RunFolderError: the folder holds one; the message lists the differences.
+            RunFolderError: the folder holds one; the message lists the differences. Or nothing can be written to it.
         """
+        if reason := why_no_folder(self.folder.path):
+            raise RunFolderError(reason)
         self.folder.refuse_differences(self.settings, class_defaults(self.settings, self.owners), advice)
 
     def hold_lock(self, advice: str) -> None:

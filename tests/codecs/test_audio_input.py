@@ -156,6 +156,12 @@ def test_codes_are_saved_and_loaded(tmp_path, settings):
     for path in (tmp_path / "codec" / "model.safetensors", tmp_path / "codec" / "config.json"):
         with pytest.raises(ValueError, match=r"is not a file of Codes.save"):
             Codes.load(path)
+    with pytest.raises(ValueError, match=r"codec is a folder; it should be a file of Codes.save"):
+        Codes.load(tmp_path / "codec")
+    assert codes.first(1, 1.0).segments[0].shape[1] == 1
+    for wrong in (0, 3, 99):
+        with pytest.raises(ValueError, match=f"n_codebooks is {wrong}; these codes have 2, so it should be 1 to 2"):
+            codes.first(wrong, 1.0)
 
 
 def test_segments_of_one_length_are_coded_together_as_they_are_alone():

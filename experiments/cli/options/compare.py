@@ -3,7 +3,7 @@
 import argparse
 
 from codeclab.benchmarks.metrics.registry import QUICK_METRICS
-from codeclab.experiments.cli.options.shared import add_measuring, add_split
+from codeclab.experiments.cli.options.shared import add_measuring, add_split, output_folder
 from codeclab.experiments.config.part_names import baseline_names
 
 
@@ -37,5 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="sampling rate of the originals (default: the highest of the codecs)",
     )
     add_measuring(parser, seconds="10")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: comparisons/NAMES)")
+    parser.add_argument(
+        "-o", "--output", type=output_folder, metavar="FOLDER", help="where to write (default: comparisons/NAMES)"
+    )
     return parser

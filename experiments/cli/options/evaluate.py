@@ -3,7 +3,7 @@
 import argparse
 
 from codeclab.benchmarks.metrics.registry import DEFAULT_METRICS, METRICS
-from codeclab.experiments.cli.options.shared import add_measuring, add_split, run_name
+from codeclab.experiments.cli.options.shared import add_measuring, add_split, output_folder, run_name
 from codeclab.experiments.config.part_names import baseline_names
 
 
@@ -51,6 +51,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_measuring(parser, seconds="the run's")
     parser.add_argument(
-        "-o", "--output", metavar="FOLDER", help="output (default: RUN/evaluation, or evaluations/NAME)"
+        "-o",
+        "--output",
+        type=output_folder,
+        metavar="FOLDER",
+        help="output (default: RUN/evaluation, or evaluations/NAME)",
     )
     return parser

@@ -1,6 +1,6 @@
 """The options of ``codeclab fit-lm``."""
 
-from codeclab.experiments.cli.options.shared import add_imports, run_name
+from codeclab.experiments.cli.options.shared import add_imports, output_folder, run_name
 from codeclab.experiments.config.files import LANGUAGE_MODELS, names
 from codeclab.experiments.config.words import Setting, SettingsParser
 
@@ -32,7 +32,10 @@ def make_parser() -> SettingsParser:
         help="audio to learn from (default: the run's data)",
     )
     parser.add_argument(
-        "--output", metavar="FOLDER", help="where to write (default: language_model in the codec's folder)"
+        "--output",
+        type=output_folder,
+        metavar="FOLDER",
+        help="where to write (default: language_model in the codec's folder)",
     )
     parser.add_argument("--device", default="cpu", help="device that extracts the codes: cpu or cuda (default: cpu)")
     add_imports(parser)

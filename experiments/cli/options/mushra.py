@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_imports, add_split, run_name
+from codeclab.experiments.cli.options.shared import add_imports, add_split, output_folder, run_name
 
 SCALES = {"0-100": 0, "1-100": 1}
 """The lowest rating of each scale."""
@@ -53,7 +53,9 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
         help="a run's folder, a folder written by `codeclab table` (all its rows), what Codec.from_pretrained reads (a "
         "folder, a file, a hub id), transformers:NAME_OR_FOLDER, or FILE.py with encode and decode",
     )
-    parser.add_argument("-o", "--output", metavar="DIR", default="mushra", help="where to write (default: mushra)")
+    parser.add_argument(
+        "-o", "--output", type=output_folder, metavar="DIR", default="mushra", help="where to write (default: mushra)"
+    )
     parser.add_argument(
         "--baseline",
         dest="baselines",

@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_imports, add_split, run_name
+from codeclab.experiments.cli.options.shared import add_imports, add_split, output_file, run_name
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,7 +22,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="a run's folder (runs/NAME), or a folder written by `codeclab table` (all its rows)",
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", default="report.html", help="where to write (default: report.html)"
+        "-o",
+        "--output",
+        type=output_file,
+        metavar="FILE",
+        default="report.html",
+        help="where to write (default: report.html)",
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to listen to (default: what the runs were measured on)")
     add_split(parser, "split of the data (default: test; all if nothing was trained on it)")

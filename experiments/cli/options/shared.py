@@ -9,6 +9,7 @@ from pathlib import Path
 from codeclab.codecs.io.box import BOX
 from codeclab.codecs.io.missing import located
 from codeclab.experiments.data.cores import usable_cores
+from codeclab.experiments.runs.disk import why_no_file, why_no_folder
 from codeclab.experiments.runs.measure.settings import MeasuringSettings
 
 MOST_WORKERS = 8
@@ -58,6 +59,20 @@ def add_measuring(parser: argparse.ArgumentParser, seconds: str) -> None:
         help="largest share of unusable files (default: 0.05)",
     )
     add_imports(parser)
+
+
+def output_folder(word: str) -> str:
+    """The value of an option for a folder to write to; refused before the work if nothing can be written there."""
+    if reason := why_no_folder(Path(word)):
+        raise argparse.ArgumentTypeError(reason)
+    return word
+
+
+def output_file(word: str) -> str:
+    """The value of an option for a file to write, refused as that of ``output_folder``."""
+    if reason := why_no_file(Path(word)):
+        raise argparse.ArgumentTypeError(reason)
+    return word
 
 
 def measuring_settings(options: argparse.Namespace, metrics: Sequence[str]) -> MeasuringSettings:

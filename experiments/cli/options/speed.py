@@ -3,7 +3,7 @@
 import argparse
 
 from codeclab.codecs.io.box import BOX
-from codeclab.experiments.cli.options.shared import add_imports, run_name
+from codeclab.experiments.cli.options.shared import add_imports, output_file, run_name
 from codeclab.experiments.runs.speed.sweep_names import SWEEPS
 
 
@@ -48,7 +48,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--values", type=float, nargs="+", metavar="V", help="values of the swept size (default: a few doublings)"
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw the sweep's step time and memory as FILE.svg or FILE.png")
+    parser.add_argument(
+        "--plot", type=output_file, metavar="FILE", help="draw the sweep's step time and memory as FILE.svg or FILE.png"
+    )
     add_imports(parser)
-    parser.add_argument("-o", "--output", metavar="FILE.md", help="also write the table to this file")
+    parser.add_argument("-o", "--output", type=output_file, metavar="FILE.md", help="also write the table to this file")
     return parser

@@ -2,7 +2,7 @@
 
 import argparse
 
-from codeclab.experiments.cli.options.shared import add_run_code, add_split
+from codeclab.experiments.cli.options.shared import add_run_code, add_split, output_folder
 from codeclab.experiments.config.files import LANGUAGE_MODELS, SCALES, names
 
 
@@ -67,5 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_run_code(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the expected time and disk, and stop")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="where to write (default: RUNS/TABLE-SCALE)")
+    parser.add_argument(
+        "-o", "--output", type=output_folder, metavar="FOLDER", help="where to write (default: RUNS/TABLE-SCALE)"
+    )
     return parser

@@ -8,6 +8,7 @@ from codeclab.benchmarks.baselines import BASELINES, Baseline, make_baseline
 from codeclab.benchmarks.baselines.registry import named_codec
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import located
+from codeclab.codecs.wording import did_you_mean
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.runs.measure.evaluate import read_baseline
 from codeclab.experiments.runs.training_data import label_of, run_of
@@ -64,6 +65,8 @@ def read_subjects(words: Sequence[str]) -> list[Subject]:
             subjects.append(Subject(word, read_baseline([word])))
         else:
             path = located(word)
+            if not path.exists() and (near := did_you_mean(word, BASELINES)):
+                raise RecipeError(f"there is no run, codec or baseline {word!r}{near}")
             subjects.append(Subject(label_of(path), Codec.from_pretrained(word), path))
     names = [subject.name for subject in subjects]
     if twice := [name for name in names if names.count(name) > 1]:

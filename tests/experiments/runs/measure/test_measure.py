@@ -56,6 +56,8 @@ def test_codecs_are_compared_on_the_same_clips_and_a_failure_is_a_row() -> None:
     assert failed.rows[0].error == "RecipeError: it offers 4, 8, 12 kbps, none of those requested"
     with pytest.raises(RecipeError, match="one is given twice; rows need different names"):
         read_subjects(["one", "one"])
+    with pytest.raises(RecipeError, match=r"there is no run, codec or baseline 'opus' \(did you mean Opus\?\)"):
+        read_subjects(["one", "opus"])
     with pytest.raises(RecipeError, match="a baseline takes any bitrate: choose some"):
         common_rates([], None)
 
