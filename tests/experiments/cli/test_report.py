@@ -1,5 +1,6 @@
 """``codeclab report``: which runs stand behind a table's rows, what is played, and how large the page may be."""
 
+import html
 import json
 import math
 import os
@@ -110,6 +111,23 @@ def test_a_row_brings_its_run_along_and_runs_can_be_added(runs: Path) -> None:
     alone = read_sources([runs / "one"])
     assert [row.name for row in alone.table.rows] == ["one"]
     assert alone.table.metrics == ["si_snr"]
+
+
+def test_rows_of_different_clips_are_told_apart(runs: Path, tmp_path: Path) -> None:
+    given = [runs / "mine-demo", runs / "one"]
+    assert not [note for note in read_sources(given).notes if "clips" in note]
+    folder = runs / "one" / "tables" / "mine-plain"
+    evaluation = Evaluation.load(folder)
+    fewer = evaluation.per_file[evaluation.per_file["name"] != evaluation.per_file["name"].iloc[0]]
+    info = evaluation.info | {"basis": {"folder": "/somewhere/else"}}
+    Evaluation(fewer, evaluation.codebooks, info).save(folder)
+    said = (
+        "Rows were measured on different clips, so that their figures cannot be compared: 3 clips of the "
+        "built-in synthetic corpus (Deep, odd); 2 clips of else (one). `codeclab compare` measures runs on the same "
+        "clips."
+    )
+    assert said in read_sources(given).notes
+    assert said in html.unescape(made(given, tmp_path / "page.html"))
 
 
 def test_a_run_is_one_row_by_whatever_path_it_is_given(runs: Path) -> None:
