@@ -122,8 +122,8 @@ def evaluate(
             synthetic corpus.
         metrics: names of metrics, from ``codeclab.METRICS``; of the default ones, ViSQOL takes the most time.
         bitrates: bitrates, kbps; a number n stands for n of those offered, from lowest to highest; None for all.
-        split: ``test``, ``valid``, ``train`` or ``all``; None is ``test``, or ``all`` of a baseline, and of a codec by
-            its path that was not trained on ``data``.
+        split: ``test``, ``valid``, ``train`` or ``all``; None is ``test``, or, for a baseline and for a codec by its
+            path that was not trained on ``data``, ``all`` of a corpus without a given test split.
         clips: largest number of clips, balanced over the domains; None is the run's own limit.
         seconds: duration that clips are cut to, seconds; None is the run's.
         max_left_out: largest share of unusable files, 0 to 1; None is the run's. One file is never an error.

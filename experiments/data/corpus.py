@@ -68,7 +68,8 @@ def scan(folder: str | Path, seed: int = 0, known: Mapping[str, str] | None = No
     if skipped:
         warn_once(__name__, f"{root}: {_skip_message(skipped, len(recordings))}")
     by_split = {split: [r for r in recordings if r.split == split] for split in SPLITS}
-    return Corpus(str(root), read_excerpt, **by_split, skipped=skipped, folder=home, lost=lost)
+    gives_test = any(one.split == "test" for one in usable)
+    return Corpus(str(root), read_excerpt, **by_split, skipped=skipped, folder=home, lost=lost, gives_test=gives_test)
 
 
 def judge_band(corpus: Corpus, sample_rate: int) -> Corpus:

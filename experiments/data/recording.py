@@ -76,6 +76,7 @@ class Corpus:
         skipped: files left out, each with the reason.
         folder: the folder of the files; None if they are in none.
         lost: the split of each file left out, by name, if it has one.
+        gives_test: whether its folders or its manifest say which files are to test on.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Corpus:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     folder: Path | None = None
     lost: dict[str, str] = field(default_factory=dict)
+    gives_test: bool = False
 
     def split(self, name: str) -> list[Recording]:
         """The recordings of one split, or of all of them together for ``"all"``.

@@ -81,7 +81,11 @@ def split_of_sources(sources: Sequence[RowSource], data: str | None) -> str:
     """The default split for listening: test, or all if none of the runs was trained on the data."""
     folders = [(source.folder.path, data or source.audio) for source in sources]
     own = [path for path, folder in folders if run_of(path) and folder is None]
-    return "test" if own or any(usual_split([path], folder) == "test" for path, folder in folders) else "all"
+    return (
+        "test"
+        if own or any(usual_split([path], AudioData(folder, workers=0)) == "test" for path, folder in folders)
+        else "all"
+    )
 
 
 def are_same(one: Clips, other: Clips) -> bool:

@@ -16,13 +16,12 @@ from codeclab.benchmarks.tables.row import Origin, RowResult
 from codeclab.benchmarks.tables.table import Table
 from codeclab.codecs.codec import Codec
 from codeclab.codecs.io.missing import missing
-from codeclab.codecs.wording import counted
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_from
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.data.named import corpus_title
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.measure.evaluate import data_of
+from codeclab.experiments.runs.measure.keep_evaluation import measured_clips
 from codeclab.experiments.runs.measure.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
 
@@ -48,6 +47,12 @@ class RowSource:
     def evaluation(self) -> Evaluation:
         """What was measured."""
         return Evaluation.load(self.figures)
+
+    @property
+    def clips(self) -> frozenset[tuple[str, float]]:
+        """Names and seconds of the clips that were measured."""
+        per_file = self.evaluation.per_file
+        return frozenset(zip(per_file["name"], per_file["seconds"].round(2), strict=True))
 
     @property
     def stamp(self) -> Stamp | None:
@@ -145,30 +150,27 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
         columns = ["mushra"] if any(row.listened for row in rows) else []
         table = Table("Comparison of runs" if len(rows) > 1 else rows[0].name, "", metrics, rows, columns=columns)
         lines = [note for note in notes(table) if note != NOT_RANKED]
-    else:
-        table, lines = replace(table, rows=rows), notes(table)
-    return Sources(table, lines + _of_different_clips(row_sources), row_sources)
+        return Sources(table, [*lines, _measured_on(row_sources)], row_sources)
+    lines = notes(table)
+    if len({source.clips for source in row_sources}) > 1:
+        lines.append(_measured_on(row_sources))
+    return Sources(replace(table, rows=rows), lines, row_sources)
 
 
-def _of_different_clips(row_sources: Sequence[RowSource]) -> list[str]:
-    """A line that says which rows cannot be compared, because other clips were measured; none where all are alike."""
+def _measured_on(row_sources: Sequence[RowSource]) -> str:
+    """A line on the clips that rows were measured on; where these differ, on which rows cannot be compared."""
     by_clips: dict[frozenset[tuple[str, float]], list[str]] = {}
-    folders: dict[frozenset[tuple[str, float]], str | None] = {}
+    described: dict[frozenset[tuple[str, float]], str] = {}
     for source in row_sources:
-        evaluation = source.evaluation
-        clips = frozenset(zip(evaluation.per_file["name"], evaluation.per_file["seconds"].round(2), strict=True))
-        by_clips.setdefault(clips, []).append(source.row)
-        folders[clips] = source.audio or (evaluation.info.get("basis") or {}).get("folder")
+        by_clips.setdefault(source.clips, []).append(source.row)
+        described[source.clips] = measured_clips(source.evaluation, source.audio)
     if len(by_clips) < 2:
-        return []
-    sets = [
-        f"{counted(len(clips), 'clip')} of {corpus_title(folders[clips])} ({', '.join(names)})"
-        for clips, names in by_clips.items()
-    ]
-    return [
+        return f"Measured on {described.popitem()[1]}."
+    sets = [f"{described[clips]} ({', '.join(names)})" for clips, names in by_clips.items()]
+    return (
         f"Rows were measured on different clips, so that their figures cannot be compared: {'; '.join(sets)}. "
         "`codeclab compare` measures runs on the same clips."
-    ]
+    )
 
 
 def _table(folder: Path) -> Table:

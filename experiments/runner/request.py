@@ -9,11 +9,14 @@ from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.config.words import Words
+from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.data.named import without_synthetic
+from codeclab.experiments.data.recording import DataError
 from codeclab.experiments.language_model.recipe import LanguageModelRecipe
 from codeclab.experiments.runner.fit_language_model import read_language_model
 from codeclab.experiments.runner.spec import TableSpec, words_at
 from codeclab.experiments.runs.disk import why_no_folder
+from codeclab.experiments.runs.measure.evaluate import usual_split
 
 
 @dataclass(frozen=True)
@@ -68,15 +71,15 @@ class TableRequest:
             data: audio to train and measure on; None is the table's own, or the synthetic corpus.
             scale: name of the scale; None is the table's own, else the recipes'.
             seeds: number of trainings of each row; None is the scale's, else one.
-            split: split that rows which are not trained are measured on; None is ``test``, or ``all`` of a table
-                without trained rows.
+            split: split that rows which are not trained are measured on; None is ``test``, or, in a table without
+                trained rows, ``all`` of a corpus without a given test split.
             fit_lm: recipe of the language model that is trained on each row's codes; None trains none.
             runs: folder of runs.
             extra: flags of ``codeclab fit`` for every row, parsed.
 
         Raises:
-            RecipeError: there is no such scale or language model, the table cannot show one, or nothing can be written
-                to the folder of runs.
+            RecipeError: there is no such scale or language model, the table cannot show one, the audio cannot be
+                used, or nothing can be written to the folder of runs.
         """
         if reason := why_no_folder(Path(runs)):
             raise RecipeError(reason)
@@ -89,7 +92,7 @@ class TableRequest:
             runs=runs,
             seeds=(read_scale(scale)["seeds"] if scale else 1) if seeds is None else seeds,
             extra=extra or Words(),
-            split=split or ("test" if any(row.kind == "trained" for row in spec.rows) else "all"),
+            split=split or _usual_split(spec, folder),
             language_model=read_language_model(fit_lm, spec, folder),
         )
 
@@ -117,3 +120,13 @@ class TableRequest:
     def spec_of(self, row: RowSpec) -> TableSpec:
         """The table with a single one of its rows."""
         return replace(self.spec, rows=[row])
+
+
+def _usual_split(spec: TableSpec, folder: str | None) -> str:
+    kinds = {row.kind for row in spec.rows}
+    if "trained" in kinds or not kinds & {"codec", "baseline"}:
+        return "test"
+    try:
+        return usual_split([], AudioData(folder, workers=0))
+    except DataError as error:
+        raise RecipeError(str(error)) from error

@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that the codecs offer)"
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to measure on (default: the first run's data)")
-    add_split(parser, "split to measure (default: test; all if none of them was trained on the folder)")
+    add_split(parser, "split (default: test; all of audio without a given test split that none was trained on)")
     parser.add_argument(
         "--metrics",
         nargs="+",

@@ -34,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sample-rate", type=int, metavar="HZ", help="rate of the originals (default: the codec's, or 48000)"
     )
-    add_split(parser, "split (default: test; all if nothing was trained on the folder, and for a baseline)")
+    add_split(parser, "split (default: test; all of audio without a given test split that nothing was trained on)")
     parser.add_argument(
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that the codec offers)"
     )

@@ -69,7 +69,7 @@ def _add_prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=int, default=4, metavar="N", help="clips per domain (default: 4; EnCodec's paper: 50)"
     )
-    add_split(parser, "split of the data (default: test; all if nothing was trained on it)")
+    add_split(parser, "split (default: test; all of audio without a given test split that nothing was trained on)")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="length of a clip (default: 5)")
     parser.add_argument(
         "--bitrates", metavar="KBPS", type=float, nargs="+", help="kbps (default: all that were measured)"

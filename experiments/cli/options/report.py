@@ -30,7 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="where to write (default: report.html)",
     )
     parser.add_argument("--data", metavar="FOLDER", help="audio to listen to (default: what the runs were measured on)")
-    add_split(parser, "split of the data (default: test; all if nothing was trained on it)")
+    add_split(parser, "split (default: test; all of audio without a given test split that nothing was trained on)")
     parser.add_argument("--clips", type=int, metavar="N", help="at most N clips (default: all that fit)")
     parser.add_argument(
         "--max-mb", type=float, metavar="MB", default=20.0, help="largest size of the page (default: 20)"

@@ -25,7 +25,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="audio to train and measure on; `recordings` ship with codeclab, `synthetic` sounds are made in memory "
         "(default: the table's, else synthetic)",
     )
-    add_split(parser, "split for measuring rows that are not trained (default: test; all if no row is trained)")
+    add_split(
+        parser,
+        "split for rows that are not trained (default: test; where none is, all of audio without a given test split)",
+    )
     parser.add_argument("--rows", metavar="NAME", nargs="+", help="only these rows")
     parser.add_argument(
         "--seeds",

@@ -31,7 +31,7 @@ def common_data(subjects: Sequence[Subject], settings: MeasuringSettings) -> tup
     data = data_of(next(iter(runs), None), settings.data, subjects[0].coder, rate, beside=runs[1:])
     data.channels = min((codec.channels for codec in codecs), default=1)
     limit(data, settings.clips, settings.seconds, settings.max_left_out)
-    return data, settings.split or usual_split(runs, data.folder)
+    return data, settings.split or usual_split(runs, data)
 
 
 def common_rates(subjects: Sequence[Subject], requested: Sequence[float] | None) -> list[float]:

@@ -56,9 +56,12 @@ def data_of(
     return data
 
 
-def usual_split(paths: Iterable[Path | None], folder: str | None) -> str:
-    """The default split to measure or play: test, or all if none of the runs was trained on the data."""
-    return "test" if any(trained_on(path, folder) for path in paths) else "all"
+def usual_split(paths: Iterable[Path | None], data: AudioData) -> str:
+    """The default split to measure or play: test, or all of data without a given one that no run was trained on.
+
+    A codec that is no run may have been trained on whatever files are given as those to train on.
+    """
+    return "test" if data.corpus.gives_test or any(trained_on(path, data.folder) for path in paths) else "all"
 
 
 def limit(

@@ -10,8 +10,9 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.codecs.io.locks import Lock
+from codeclab.codecs.wording import counted
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.data.named import RECORDINGS
+from codeclab.experiments.data.named import RECORDINGS, corpus_title
 from codeclab.experiments.runs.folder import DIGITS, digest
 from codeclab.experiments.runs.training_data import corpus_identity
 
@@ -26,6 +27,20 @@ def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
         "channels": data.channels,
         "clip_seconds": data.clip_seconds,
     }
+
+
+def measured_clips(evaluation: Evaluation, folder: str | None = None) -> str:
+    """Which clips were measured, in words, such as ``24 clips of the test split of audio``.
+
+    Args:
+        evaluation: what was measured.
+        folder: the audio, if a table's stamp names it; None takes that of the basis.
+    """
+    of = evaluation.info.get(BASIS) or {}
+    split = of.get("split", "all")
+    part = "" if split == "all" else f"the {split} split of "
+    clips = counted(evaluation.per_file["name"].nunique(), "clip")
+    return f"{clips} of {part}{corpus_title(folder or of.get('folder'))}"
 
 
 def keep(evaluation: Evaluation, folder: Path) -> tuple[Evaluation, str]:

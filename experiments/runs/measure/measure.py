@@ -43,10 +43,9 @@ def data_for(subject: Subject, settings: MeasuringSettings) -> tuple[AudioData, 
     limit(data, settings.clips, settings.seconds, settings.max_left_out)
     if settings.split is not None:
         return data, settings.split
-    if subject.path is not None:
-        return data, usual_split([subject.path], data.folder)
-    # A baseline was trained on none of the files; what a codec that lies nowhere was trained on is not known.
-    return data, "test" if isinstance(subject.coder, Codec) else "all"
+    if subject.path is None and isinstance(subject.coder, Codec):
+        return data, "test"  # what a codec that lies nowhere was trained on is not known
+    return data, usual_split([subject.path], data)
 
 
 def measure(subject: Subject, settings: MeasuringSettings) -> Evaluation:

@@ -1,6 +1,7 @@
 """``codeclab evaluate`` on a codec's folder and on a folder of audio."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,9 @@ def test_figures_per_file_and_domain(
     together = summary[(summary["domain"] == "all") & (summary["metric"] == "mel_distance")]
     assert together["mean"].iloc[0] == pytest.approx(per_file.groupby("bitrate_kbps")["mel_distance"].mean().iloc[0])
     assert json.loads((output / "evaluation.json").read_text())["codec"]
-    assert "mel" in capsys.readouterr().out.lower()
+    out = capsys.readouterr().out
+    assert "mel" in out.lower()
+    assert "\nmeasured on 4 clips of the test split of audio\n" in out
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,21 @@ def test_mistakes_are_answered_in_one_line(
     answer = capsys.readouterr().err
     assert message in answer
     assert answer.count("\n") == 1
+
+
+def test_a_given_test_split_is_what_is_measured_by_default(
+    codec_folder: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The codec is no run, and may have been trained on the files to train on."""
+    files = sorted(audio_folder.rglob("*.wav"))
+    for split, of_split in (("train", files[:3]), ("test", files[3:])):
+        (tmp_path / "given" / split).mkdir(parents=True)
+        for file in of_split:
+            shutil.copy(file, tmp_path / "given" / split / f"{file.parent.name}_{file.name}")
+    for subject in ([str(codec_folder)], ["--baseline", "Opus"]):
+        words = ["--data", str(tmp_path / "given"), "--metrics", "si_snr", "--bitrates", "6"]
+        assert run(*subject, *words, "-o", str(tmp_path / "out" / subject[-1].rpartition("/")[2])) == 0
+        assert "\nmeasured on 1 clip of the test split of given\n" in capsys.readouterr().out
 
 
 def test_a_baseline_by_its_name(audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,8 @@ def test_a_row_brings_its_run_along_and_runs_can_be_added(runs: Path) -> None:
 def test_rows_of_different_clips_are_told_apart(runs: Path, tmp_path: Path) -> None:
     given = [runs / "mine-demo", runs / "one"]
     assert not [note for note in read_sources(given).notes if "clips" in note]
+    measured = "Measured on 3 clips of the built-in synthetic corpus."
+    assert read_sources([runs / "one", runs / "two"]).notes[-1] == measured
     folder = runs / "one" / "tables" / "mine-plain"
     evaluation = Evaluation.load(folder)
     fewer = evaluation.per_file[evaluation.per_file["name"] != evaluation.per_file["name"].iloc[0]]

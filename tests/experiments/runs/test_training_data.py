@@ -154,9 +154,13 @@ def test_a_listening_test_plays_test_clips_of_what_was_trained_on(workspace: Pat
     (workspace / "linked").symlink_to("audio")
     assert split_of_sources([source], None) == "test"
     assert split_of_sources([source], "linked") == "test"
-    assert split_of_sources([source], "recordings") == "all"
+    shutil.copytree("audio", "other")
+    for file in Path("other").rglob("*.wav"):
+        file.rename(file.with_stem(f"other{file.stem}"))
+    assert split_of_sources([source], "other") == "all"
     alone = RowSource("box", RunFolder(workspace / "codec"), workspace / "none")
     assert split_of_sources([alone], "audio") == "all"
+    assert split_of_sources([alone], "recordings") == "test"  # whose split is given: the box was trained on the rest
     assert split_of_sources([alone, source], "audio/speech") == "test"
 
 
