@@ -116,7 +116,8 @@ def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) ->
             table's columns): their means over seeds, with ``t(0.975, S - 1) s / sqrt(S)``.
 
     Returns:
-        the columns of ``summarize``; ``n`` counts the files with a score from any seed, ``failed`` the others.
+        the columns of ``summarize``; ``n`` counts the files with a score from every seed, ``failed`` the others, which
+        the mean takes as far as they have scores.
 
     Raises:
         ValueError: there is no table, or the seeds were measured at different bitrates or on different clips.
@@ -131,8 +132,10 @@ def over_seeds(per_file: Sequence[DataFrame], rest: Sequence[DataFrame] = ()) ->
     for domain, of_domain in by_domain(joined):
         for bitrate, group in of_domain.groupby("bitrate_kbps"):
             for metric in metric_columns(joined.drop(columns="seed")):
-                interval = crossed_interval(group.pivot(index="seed", columns="name", values=metric).to_numpy())
-                rows.append((domain, bitrate, metric, *interval, group["name"].nunique() - interval.n))
+                scores = group.pivot(index="seed", columns="name", values=metric).to_numpy()
+                mean, half_width, _ = crossed_interval(scores)
+                failed = int(np.isnan(scores).any(axis=0).sum())
+                rows.append((domain, bitrate, metric, mean, half_width, scores.shape[1] - failed, failed))
     for place, group in pd.concat(rest).groupby(SUMMARY_COLUMNS[:3], sort=False) if rest else ():
         mean, half_width, _ = mean_interval(group["mean"])
         rows.append((*place, mean, half_width, int(group["n"].max()), 0))

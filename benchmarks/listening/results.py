@@ -141,10 +141,10 @@ def _pair_table(comparisons: Sequence[Pair]) -> str:
         difference = with_interval(pair.difference.mean, pair.difference.half_width, "+.1f")
         cells = [pair.first, pair.second, difference, str(pair.difference.n), _p(pair.p), _p(pair.adjusted)]
         rows.append([Cell(text) for text in (*cells, pair.better or NOTHING)])
-    headings = ["First", "Second", "First − second", "n", "p", "p (Holm)", "Rated higher"]
+    headings = ["First", "Second", "First − second", "Listeners", "p", "p (Holm)", "Rated higher"]
     explanation = (
-        "Wilcoxon's signed-rank test, two-sided, on the differences of a listener's ratings of a clip; Holm's "
-        f"correction over all pairs; rated higher where p < {SIGNIFICANT:g}."
+        "Wilcoxon's signed-rank test, two-sided, on the listeners' mean differences over these clips; Holm's "
+        f"correction over all pairs; rated higher where p < {SIGNIFICANT:g}, which takes six listeners at least."
     )
     return f"{markdown_grid(Grid(headings, rows, left=2))}\n\n{explanation}"
 

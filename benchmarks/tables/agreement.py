@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from codeclab.benchmarks.evaluate.columns import described
+from codeclab.benchmarks.evaluate.columns import SETTINGS, described
 from codeclab.benchmarks.evaluate.statistics import ALL
 from codeclab.benchmarks.tables.published import published_number
 from codeclab.benchmarks.tables.table import Line, Table, lines
@@ -51,9 +51,10 @@ class Agreement:
 def agreement(table: Table) -> list[Agreement]:
     """Count, per metric, the paper's orderings that are reproduced; metrics without a pair are left out.
 
-    Every row takes part at each bitrate of its published figures, as they are rows of the paper's table, and so it does
-    in each domain that the paper has figures of: pairs are within one. Of plotted entropies every codebook of every row
-    takes part. A pair counts where the figures differ by more than the table's margin. Of several metrics the last
+    Every row takes part at each bitrate of its published figures, and so it does in each domain that the paper has
+    figures of: pairs are within one, and of different rows, as no codec can miss that more bits sound better. Settings,
+    such as a sampling rate, take no part. Of plotted entropies every codebook of every row takes part. A pair counts
+    where the figures differ by more than the table's margin. Of several metrics the last
     finding is the sum. The order does not depend on whether higher is better:
     only on whether the paper's larger figure is the larger one here. Pairs are not independent of each other: the
     chance level is what a random order finds on average, not a threshold of significance.
@@ -63,8 +64,10 @@ def agreement(table: Table) -> list[Agreement]:
     """
     groups = [lines(table, domain) for domain in (ALL, *table.domains)]
     results = []
-    for name in (*table.metrics, *table.own_columns):
-        points = [[pair for line in group if (pair := _figures(line, name)) is not None] for group in groups]
+    for name in (*table.metrics, *(column for column in table.own_columns if column not in SETTINGS)):
+        points = [
+            [(line.row.name, *pair) for line in group if (pair := _figures(line, name)) is not None] for group in groups
+        ]
         results.append(_counted(name, points, table.margin.get(name, 0.0)))
     results.append(_counted(ENTROPY, [_entropies(table)], 0.0))
     return _with_sum([result for result in results if result.pairs])
@@ -97,20 +100,25 @@ def _summed(metric: str, results: Sequence[Agreement]) -> Agreement:
     return Agreement(metric, sum(r.concordant for r in results), sum(r.pairs for r in results), margin)
 
 
-def _counted(name: str, groups: Sequence[Sequence[tuple[float, float]]], margin: float) -> Agreement:
-    """The pairs within each group of (ours, the paper's)."""
-    ordered = [(a, b) for both in groups for a, b in combinations(both, 2) if abs(a[1] - b[1]) > margin]
-    return Agreement(name, sum((a[0] - b[0]) * (a[1] - b[1]) > 0 for a, b in ordered), len(ordered), margin)
+def _counted(name: str, groups: Sequence[Sequence[tuple[str, float, float]]], margin: float) -> Agreement:
+    """The pairs of different rows within each group of (row, ours, the paper's)."""
+    both = [(a, b) for group in groups for a, b in combinations(group, 2) if a[0] != b[0]]
+    ordered = [(a, b) for a, b in both if abs(a[2] - b[2]) > margin]
+    return Agreement(name, sum((a[1] - b[1]) * (a[2] - b[2]) > 0 for a, b in ordered), len(ordered), margin)
 
 
-def _entropies(table: Table) -> list[tuple[float, float]]:
-    """Ours and the paper's bits of every codebook that has both, at each row's highest bitrate."""
+def _entropies(table: Table) -> list[tuple[str, float, float]]:
+    """Name, ours and the paper's bits of every codebook that has both, at each row's highest bitrate."""
     pairs = []
     for row in table.rows:
         own = row.each_codebook
         bits = dict(zip(own["codebook"].astype(int), own["entropy_bits"].astype(float), strict=True))
-        both = [(bits.get(k, math.nan), theirs) for k, theirs in enumerate(row.spec.entropies, 1) if theirs is not None]
-        pairs += [(ours, float(theirs)) for ours, theirs in both if not math.isnan(ours)]
+        both = [
+            (f"{row.name} {k}", bits.get(k, math.nan), float(theirs))
+            for k, theirs in enumerate(row.spec.entropies, 1)
+            if theirs is not None
+        ]
+        pairs += [one for one in both if not math.isnan(one[1])]
     return pairs
 
 

@@ -247,11 +247,15 @@ def _failures(table_lines: list[Line], metrics: Sequence[str]) -> list[str]:
             if name in line.scores and line.scores[name].failed:
                 failed_scores.setdefault((line.row.name, name), []).append((line.bitrate, line.scores[name]))
     sentences = []
+    seeds = {line.row.name: line.row.seeds for line in table_lines}
     for (row, name), cases in failed_scores.items():
         bitrates = ", ".join(f"{bitrate:.4g}" for bitrate, _ in cases)
         failed = span([score.failed for _, score in cases])
         files = spanned([score.n + score.failed for _, score in cases], "file")
-        sentences.append(f"{row} at {bitrates} kbps: {METRICS[name].title} is missing for {failed} of {files}.")
+        of_seeds = " in one seed or more" if seeds[row] > 1 else ""
+        sentences.append(
+            f"{row} at {bitrates} kbps: {METRICS[name].title} is missing for {failed} of {files}{of_seeds}."
+        )
     return sentences
 
 

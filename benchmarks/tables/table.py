@@ -171,7 +171,8 @@ def best(table: Table, table_lines: list[Line]) -> set[tuple[int, str]]:
     """The cells in bold, as (index of line, metric): the best at a bitrate, and those that do not differ from it.
 
     Figures differ if their 95 % intervals, over files and seeds, do not overlap. If the best differs from none, no
-    figure is bold; nor is any in a table that is not ranked, or among figures without an interval.
+    figure is bold; nor is any in a table that is not ranked, among figures without an interval, or among means over
+    different numbers of files, as where a metric failed on some.
 
     Args:
         table: table that says whether its rows are ranked.
@@ -183,6 +184,8 @@ def best(table: Table, table_lines: list[Line]) -> set[tuple[int, str]]:
         scored = [(i, line) for i, line in scored if not math.isnan(line.scores[name].mean)]
         for i, line in scored:
             rivals = [other.scores[name] for _, other in scored if same_bitrate(line.bitrate, other.bitrate)]
+            if len({score.n for score in rivals}) > 1:
+                continue
             choose = max if METRICS[name].higher_is_better else min
             top = choose(rivals, key=lambda score: score.mean)
             if any(differ(top, score) for score in rivals) and not differ(top, line.scores[name]):

@@ -17,8 +17,9 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_files
 from codeclab.experiments.data.left_out import LeftOut
 from codeclab.experiments.runs.left_out import noted, say_left_out
+from codeclab.experiments.runs.measure.clip_sets import ClipSet
 from codeclab.experiments.runs.measure.evaluate import read_baseline
-from codeclab.experiments.runs.measure.keep_evaluation import keep, measured_clips
+from codeclab.experiments.runs.measure.keep_evaluation import keep
 from codeclab.experiments.runs.measure.measure import measure, measure_entropy
 from codeclab.experiments.runs.measure.settings import MeasuringSettings
 from codeclab.experiments.runs.measure.subjects import Subject, evaluation_folder, read_subject
@@ -73,7 +74,7 @@ def run(command: str, argv: list[str]) -> int:
         print(_size_and_speed(subject.coder, max(evaluation.info["bitrates_kbps"])))
     if options.entropy and isinstance(subject.coder, Codec):
         print_entropy(subject, settings, output, options.language_model)
-    print(f"measured on {measured_clips(whole)}")
+    print(f"measured on {ClipSet.of(whole).title}")
     print(f"written to {output}" + (f" ({remark})" if remark else ""))
     say_left_out(f"codeclab {command}", noted(evaluation.info))
     return 0

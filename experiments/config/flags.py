@@ -105,14 +105,24 @@ def read_request(words: Words) -> Request:
     for config in configs:
         tree.lay_over(config)
     tree.settings["import"] = imports
-    # A part's own arguments are read by the part that is there in the end, wherever in the line it is named.
-    for name, value in sorted(settings, key=lambda setting: plain(setting[0]) not in tree.slots):
+    own_optimizer = (tree.settings.get("model") or {}).get("discriminator_optimizer")
+    # A part's own arguments are read by the part that is there in the end, wherever in the line it is named; those of a
+    # part that is appended stand behind it.
+    for name, value in sorted(settings, key=lambda one: one[0].endswith("+") or plain(one[0]) not in tree.slots):
         request.explicit.update(tree.set(plain(name), corpus_or_text(name, value), append=name.endswith("+")))
     if words.scale:
         tree.settings = apply_scale(tree.settings, read_scale(words.scale), request.explicit)
+    if own_optimizer is None and "model.discriminator_optimizer" not in request.explicit:
+        _complete_optimizer(tree.settings.get("model") or {})
     dropped = [*tree.dropped, *leave_out_rates(tree, request.explicit)]
     request.settings, request.swapped, request.dropped = tree.settings, tree.swapped, dropped
     return request
+
+
+def _complete_optimizer(model: dict[str, Any]) -> None:
+    """Take what a flag did not set of the discriminators' optimizer from the generator's, which they would share."""
+    if own := model.get("discriminator_optimizer"):
+        model["discriminator_optimizer"] = {**(model.get("optimizer") or {}), **own}
 
 
 def _usual_steps(configs: list[dict[str, Any]], scale: str | None) -> int | None:

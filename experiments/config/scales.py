@@ -7,7 +7,7 @@ from codeclab.experiments.config.files import SCALES, RecipeError, listed, names
 from codeclab.experiments.config.nodes import placed
 from codeclab.experiments.config.parts import read_value
 
-SECTIONS = ("parts", "flags", "encoders", "unbalanced", "shares")
+SECTIONS = ("parts", "flags", "encoders", "balanced", "unbalanced", "shares")
 
 RENAMED_SCALES = {"demo": "laptop"}
 """Former name of a scale to its name now."""
@@ -17,8 +17,9 @@ def read_scale(name: str) -> dict[str, Any]:
     """A scale, which ``apply_scale`` applies to settings.
 
     ``parts`` are sizes per part class, ``flags`` dotted settings, ``encoders`` dotted settings per encoder class,
-    ``unbalanced`` dotted settings of recipes without a balancer, whose losses weigh what their gradients do, and
-    ``shares`` dotted numbers of batches as shares of ``trainer.max_steps``, ``seeds`` trainings of a table's row.
+    ``balanced`` dotted settings of recipes with a balancer, ``unbalanced`` of those with neither a balancer nor a
+    waveform loss, whose losses weigh what their gradients do, and ``shares`` dotted numbers of batches as shares of
+    ``trainer.max_steps``, ``seeds`` trainings of a table's row.
 
     Raises:
         RecipeError: there is no such scale (the message lists the known ones), or its seeds are not a number.
@@ -43,10 +44,13 @@ def apply_scale(settings: dict[str, Any], scale: Mapping[str, Any], explicit: Co
     """
     settings = _sized(settings, "", scale["parts"], explicit)
     model = settings.get("model") or {}
-    flags = scale["flags"] | scale["encoders"].get(_short_name(model.get("encoder")), {})
+    flags = dict(scale["flags"])
     # A balancer that a flag took away is an experiment on it: its weights stay as they are.
-    if model.get("balancer") is None and "model.balancer" not in explicit:
+    if model.get("balancer") is not None or "model.balancer" in explicit:
+        flags |= scale["balanced"]
+    elif model.get("waveform_loss") is None:
         flags |= scale["unbalanced"]
+    flags |= scale["encoders"].get(_short_name(model.get("encoder")), {})
     settings = _with_flags(settings, flags, explicit)
     steps = (settings.get("trainer") or {}).get("max_steps")
     steps = read_value("trainer.max_steps", steps) if isinstance(steps, str) else steps

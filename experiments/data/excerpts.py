@@ -1,7 +1,7 @@
 """Training batches, each a function of (seed, batch index) alone."""
 
 import logging
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypedDict, cast
@@ -196,20 +196,27 @@ def share_of_batch(batch_size: int, rank: int, world: int) -> range:
 
 
 class BatchSchedule(DistributedSampler[int]):
-    """Batch indices from ``start`` on, in order, each once.
+    """Batch indices from the first that was not trained on, in order, each once.
 
     A DistributedSampler by type, so that Lightning leaves it in place: the ranks' shares are cut inside the batch.
-    Its length counts the batches before ``start``, too, so that a resumed run continues the count.
+    Its length counts the batches before that, too, so that a resumed run continues the count. A further pass, such as
+    another epoch of Lightning's, goes on where the one before ended.
 
     Args:
         batches: the data set whose indices these are.
-        start: first batch, that of the checkpoint when a run is resumed.
+        start: first batch of the first pass, that of the checkpoint when a run is resumed.
+        trained: function that returns how many batches have been trained.
     """
 
-    def __init__(self, batches: Sized, start: int) -> None:
+    def __init__(self, batches: Sized, start: int, trained: Callable[[], int] = lambda: 0) -> None:
         super().__init__(cast(Dataset[Any], batches), num_replicas=1, rank=0, shuffle=False)
         self.start = start
+        self.trained = trained
+        self._passes = 0
 
     def __iter__(self) -> Iterator[int]:
-        """The batches still to come."""
-        return iter(range(self.start, len(self)))
+        """The batches still to come in this pass."""
+        first = max(self.start, self.trained()) if self._passes else self.start
+        self._passes += 1
+        end = len(self) if first <= len(self) and self._passes == 1 else (first // len(self) + 1) * len(self)
+        return iter(range(first, end))

@@ -194,7 +194,15 @@ class AudioData(LightningDataModule):
             self.start_batch = 0
 
     def setup(self, stage: str | None = None) -> None:
-        """Scan the corpus; Lightning calls it before the loaders."""
+        """Scan the corpus; Lightning calls it before the loaders.
+
+        Raises:
+            DataError: the data is of no use, or the trainer should repeat batches (``overfit_batches``).
+        """
+        if self.trainer is not None and getattr(self.trainer, "overfit_batches", None):
+            raise DataError(
+                "overfit_batches repeats batches, and AudioData draws each anew: give it a folder of few files instead"
+            )
         self.check(("train",) if stage == "fit" else ())
 
     def train_dataloader(self) -> DataLoader[TrainBatch]:
@@ -210,13 +218,16 @@ class AudioData(LightningDataModule):
         return DataLoader(
             batches,
             batch_size=None,
-            sampler=BatchSchedule(batches, self.start_batch),
+            sampler=BatchSchedule(batches, self.start_batch, self._trained),
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_init_worker,
             multiprocessing_context=self.readers.context if workers > 0 else None,
         )
+
+    def _trained(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_step
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move audio to the device; numbers and names stay on the CPU, where reading them is free."""

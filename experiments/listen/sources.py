@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pandas import DataFrame
 
+from codeclab.benchmarks.evaluate.adding import BASIS
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.listening.figures import with_figures
 from codeclab.benchmarks.metrics.registry import METRICS
@@ -20,8 +21,8 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_from
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.folder import RunFolder
+from codeclab.experiments.runs.measure.clip_sets import ClipSet, clips_remark, differ
 from codeclab.experiments.runs.measure.evaluate import data_of
-from codeclab.experiments.runs.measure.keep_evaluation import measured_clips
 from codeclab.experiments.runs.measure.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
 
@@ -49,10 +50,9 @@ class RowSource:
         return Evaluation.load(self.figures)
 
     @property
-    def clips(self) -> frozenset[tuple[str, float]]:
-        """Names and seconds of the clips that were measured."""
-        per_file = self.evaluation.per_file
-        return frozenset(zip(per_file["name"], per_file["seconds"].round(2), strict=True))
+    def clip_set(self) -> ClipSet:
+        """The clips that were measured, and the rate of the originals."""
+        return ClipSet.of(self.evaluation, self.audio, self.sample_rate)
 
     @property
     def stamp(self) -> Stamp | None:
@@ -69,7 +69,8 @@ class RowSource:
     def sample_rate(self) -> int:
         """Sampling rate of the originals that it was measured against, Hz."""
         stamp = self.stamp
-        return stamp.sample_rate if stamp else self.evaluation.info["sample_rate"]
+        info = self.evaluation.info
+        return stamp.sample_rate if stamp else (info.get(BASIS) or info)["sample_rate"]
 
     def data(self, codec: Codec, folder: str | None, sample_rate: int, beside: Sequence["RowSource"]) -> AudioData:
         """The data on which the run was measured.
@@ -144,33 +145,18 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
         rows.append(_row(source))
     codes = {source.row: source.evaluation.codebooks for source in row_sources}
     rows = [replace(row, codebooks=codes[row.name]) if len(codes.get(row.name, ())) else row for row in rows]
+    clip_sets = [(source.row, source.clip_set) for source in row_sources]
     if table is None:
         used = {name for row in rows if row.summary is not None for name in row.summary["metric"]}
         metrics = [name for name in METRICS if name in used]
         columns = ["mushra"] if any(row.listened for row in rows) else []
         table = Table("Comparison of runs" if len(rows) > 1 else rows[0].name, "", metrics, rows, columns=columns)
         lines = [note for note in notes(table) if note != NOT_RANKED]
-        return Sources(table, [*lines, _measured_on(row_sources)], row_sources)
+        return Sources(table, [*lines, clips_remark(clip_sets)], row_sources)
     lines = notes(table)
-    if len({source.clips for source in row_sources}) > 1:
-        lines.append(_measured_on(row_sources))
+    if runs and differ(clip_sets):  # of its own rows a table says so itself
+        lines.append(clips_remark(clip_sets))
     return Sources(replace(table, rows=rows), lines, row_sources)
-
-
-def _measured_on(row_sources: Sequence[RowSource]) -> str:
-    """A line on the clips that rows were measured on; where these differ, on which rows cannot be compared."""
-    by_clips: dict[frozenset[tuple[str, float]], list[str]] = {}
-    described: dict[frozenset[tuple[str, float]], str] = {}
-    for source in row_sources:
-        by_clips.setdefault(source.clips, []).append(source.row)
-        described[source.clips] = measured_clips(source.evaluation, source.audio)
-    if len(by_clips) < 2:
-        return f"Measured on {described.popitem()[1]}."
-    sets = [f"{described[clips]} ({', '.join(names)})" for clips, names in by_clips.items()]
-    return (
-        f"Rows were measured on different clips, so that their figures cannot be compared: {'; '.join(sets)}. "
-        "`codeclab compare` measures runs on the same clips."
-    )
 
 
 def _table(folder: Path) -> Table:

@@ -23,9 +23,11 @@ from codeclab.experiments.config.scales import read_scale
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner.job import Job, slug
 from codeclab.experiments.runner.spec import TableSpec, none_offered
+from codeclab.experiments.runs.corpus_record import content_digest
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import evaluate_on, pick_bitrates
 from codeclab.experiments.runs.measure.stamp import Stamp, code_of
+from codeclab.experiments.runs.training_data import known_splits
 
 SPLIT = "split"
 """Beside those settings, the split on which a row that is not trained is measured; the default is test."""
@@ -33,7 +35,9 @@ SPLIT = "split"
 MAX_LEFT_OUT = "max_left_out"
 """Beside those settings, the share of files that may be unusable; figures do not depend on it."""
 
-CLIP_SETTINGS = {f"data.{name}": name for name in ("valid_clips", "max_test_clips", "clip_seconds", MAX_LEFT_OUT)}
+CLIPS = ("valid_clips", "max_test_clips", "clip_seconds", "split_seed")
+
+CLIP_SETTINGS = {f"data.{name}": name for name in (*CLIPS, MAX_LEFT_OUT)}
 """The data settings, besides the folder, that choose the clips of a row: the argument of ``AudioData`` for each."""
 
 
@@ -84,10 +88,13 @@ def plan_measurement(job: Job) -> Measurement:
     if not rate:
         raise RecipeError(f"{row.name}: the table needs a 'sample_rate', the Hz at which its rows are compared")
     clips = {key: value for key, value in job.clips.items() if key != MAX_LEFT_OUT}
-    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, clips, code=code_of(spec.metrics))
     settings = dict(job.clips)
     split = settings.pop(SPLIT, "test")
     module = AudioData(folder=job.data, sample_rate=rate, channels=channels, batch_size=1, workers=0, **settings)
+    module.known_splits = known_splits(map(Path, job.beside), job.data)
+    audio = content_digest(module.clips(split).recordings)
+    code = code_of(spec.metrics)
+    stamp = Stamp(of, list(spec.metrics), rates, job.data, rate, [], channels, clips, code=code, audio=audio)
     return Measurement(subject, rates, module, split, stamp, _folder(Path(job.runs), row, stamp))
 
 

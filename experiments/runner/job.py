@@ -38,6 +38,7 @@ class Job:
         parameters: number of the codec's weights.
         data: folder of audio; None is the synthetic corpus.
         clips: settings of ``AudioData`` that choose the clips of a row that is not trained.
+        beside: runs of the table's rows: none of their training files is a test clip of a row that is not trained.
         imports: Python files with the metrics of a row that is not trained; those of a trained one are in ``config``.
         workers: processes for ViSQOL.
         language_model: recipe of the one that is trained on the run's codes; None trains none.
@@ -53,6 +54,7 @@ class Job:
     parameters: int | None = None
     data: str | None = None
     clips: dict[str, Any] = field(default_factory=dict)
+    beside: list[str] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
     workers: int = 2
     language_model: LanguageModelRecipe | None = None

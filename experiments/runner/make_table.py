@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -31,6 +31,7 @@ from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.left_out import noted, read_left_out
 from codeclab.experiments.runs.lock import RunLock
+from codeclab.experiments.runs.measure.clip_sets import ClipSet, clips_remark, differ
 from codeclab.experiments.runs.process import Notes
 
 LONG_SCALES = ("lab", "paper", None)
@@ -104,6 +105,10 @@ def draft_rows(request: TableRequest, chosen: Sequence[RowSpec], slots: Slots, n
     runs = Path(request.runs)
     with in_threads(threads_each(len(slots))) if request.on_cores else nullcontext():
         drafts = [draft_row(row, request, not request.elsewhere, notes) for row in chosen]
+    beside = [str(job.folder.path) for draft in drafts for job in draft.jobs if job.config is not None]
+    beside += [str(row.codec) for row in request.spec.rows if row.codec is not None]
+    for draft in drafts:
+        draft.jobs = [job if job.config is not None else replace(job, beside=beside) for job in draft.jobs]
     reasons = [draft.error for draft in drafts if draft.row.kind == "trained"]
     if len(reasons) > 1 and reasons[0] and len(set(reasons)) == 1:
         raise RecipeError(f"none of its {counted(len(reasons), 'row')} can be trained: {reasons[0]}")
@@ -137,6 +142,7 @@ def make_table(
     under += _describe_start(start)
     under += _shortness(short)
     under += left_out_of(made)
+    under += _different_clips(made, request.data)
     full_size = scale in LONG_SCALES and not short
     table = spec.printed(made, under, full_size or (request.seeds > 1 and not short), full_size)
     table.title += f"; rows start from {Path(start).name}" if start else ""
@@ -156,6 +162,13 @@ def left_out_of(rows: Sequence[RowResult]) -> list[str]:
     for origin in (origin for row in rows for origin in row.origins):
         left_out = left_out.joined(read_left_out(origin.run)).joined(noted(Evaluation.load(origin.evaluation).info))
     return [f"{left_out.line}."] if left_out.line else []
+
+
+def _different_clips(rows: Sequence[RowResult], folder: str | None) -> list[str]:
+    """A sentence that says which rows were measured on other clips than the rest; none where all are alike."""
+    origins = {row.name: row.origins[0].evaluation for row in rows if row.origins}
+    sets = [(name, ClipSet.of(Evaluation.load(evaluation), folder)) for name, evaluation in origins.items()]
+    return [clips_remark(sets)] if differ(sets) else []
 
 
 def _common_start(drafts: Sequence[Draft]) -> str | None:

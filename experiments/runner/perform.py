@@ -30,6 +30,7 @@ from codeclab.experiments.runner.fit_language_model import fit_language_model, h
 from codeclab.experiments.runner.job import Job, Outcome
 from codeclab.experiments.runner.spec import none_offered
 from codeclab.experiments.runs.build import build_resolved
+from codeclab.experiments.runs.corpus_record import content_digest
 from codeclab.experiments.runs.lock import RunLock
 from codeclab.experiments.runs.measure.evaluate import data_of, evaluate_on
 from codeclab.experiments.runs.measure.stamp import Stamp, code_of
@@ -191,6 +192,7 @@ def _wanted(job: Job, codec: Codec) -> Stamp:
         columns=spec.columns,
         language_model=fitted,
         code=code_of(spec.metrics),
+        audio=content_digest(data_module.clips("test").recordings),
     )
 
 

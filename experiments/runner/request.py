@@ -127,6 +127,7 @@ def _usual_split(spec: TableSpec, folder: str | None) -> str:
     if "trained" in kinds or not kinds & {"codec", "baseline"}:
         return "test"
     try:
-        return usual_split([], AudioData(folder, workers=0))
+        codecs = [Path(row.codec) for row in spec.rows if row.codec is not None]
+        return usual_split(codecs, AudioData(folder, workers=0))
     except DataError as error:
         raise RecipeError(str(error)) from error

@@ -28,7 +28,7 @@ from codeclab.experiments.runs.non_finite import report_non_finite
 from codeclab.experiments.runs.precision import has_fast_bf16, refuse_precision, trains_on_cpu
 from codeclab.experiments.runs.process import Notes, say
 from codeclab.experiments.runs.progress import RunProgress
-from codeclab.experiments.runs.refusals import check_built, rate_advice
+from codeclab.experiments.runs.refusals import check_built, rate_advice, refuse_weight_of_nothing, training_remarks
 from codeclab.experiments.runs.run_cli import RunCLI
 from codeclab.experiments.runs.samples import SaveSamples
 from codeclab.experiments.runs.training_data import keep_splits
@@ -125,6 +125,7 @@ class CodecCLI(RunCLI):
     def instantiate_trainer(self, **kwargs: Any) -> lightning.Trainer:
         """The trainer with the run's loggers, checkpoints and progress."""
         check_built(self.command, self.config, self.model, self.datamodule)
+        refuse_weight_of_nothing(self.request.explicit, self.config)
         self._begin()
         settings = self.config.trainer
         fits = self.command == "fit" and not self.request.dry_run
@@ -252,7 +253,10 @@ def build_typed(command: str, words: Words, label: str | None = None, notes: Not
     notes = notes or Notes()
     for line in request.dropped:
         notes(line)
-    return CodecCLI(command, request)
+    cli = CodecCLI(command, request)
+    for line in training_remarks(cli.config, cli.model) if command == "fit" else ():
+        notes(line)
+    return cli
 
 
 def build_resolved(config: dict[str, Any]) -> CodecCLI:

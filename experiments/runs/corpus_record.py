@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.wording import counted
-from codeclab.experiments.data.recording import SPLITS, Corpus
+from codeclab.experiments.data.recording import SPLITS, Corpus, Recording
 
 COLUMNS = ("name", "split", "bytes", "seconds", "digest")
 
@@ -59,6 +59,18 @@ def list_corpus(corpus: Corpus) -> dict[str, Listed]:
         recording.name: Listed(split, known[recording.path][0], round(recording.seconds, 3), known[recording.path][1])
         for split, recording in listed
     }
+
+
+def content_digest(recordings: Sequence[Recording]) -> str:
+    """A digest of recordings: their names, which parts of files they are, and what these hold, as far as it is read."""
+    parts = [part for one in recordings for part in (one, one.mixed) if part is not None]
+    with ThreadPoolExecutor(READERS) as pool:
+        contents = list(pool.map(_content, [part.path for part in parts]))
+    described = [
+        (part.name, part.start, round(part.seconds, 3), part.gain_db, content)
+        for part, content in zip(parts, contents, strict=True)
+    ]
+    return blake2b(repr(described).encode(errors="surrogateescape"), digest_size=4).hexdigest()
 
 
 def _content(path: Path) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """Checks of a run after its parts are built and before it has a folder; errors say what would work."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from jsonargparse import Namespace
@@ -60,7 +60,7 @@ def check_built(command: str, config: Namespace, model: CodecExperiment, data: A
         ValueError: a part that could not be saved, or data that is not there.
     """
     if command == "fit":
-        _check_training(config)
+        _check_training(config, model)
     _check_metrics(model.validation_metrics)
     codec = model.codec
     for part in (codec.encoder, codec.quantizer, codec.decoder):
@@ -82,9 +82,57 @@ def refuse_no_batches(steps: int, setting: str = "--trainer.max_steps") -> None:
         raise RecipeError(f"{setting} should say how many batches to train, at least 1")
 
 
-def _check_training(config: Namespace) -> None:
+def training_remarks(config: Namespace, model: CodecExperiment) -> list[str]:
+    """Sentences on what a run that works would leave out, without its user having asked for that."""
+    steps, start = config.trainer.max_steps, config.model.adversarial_start
+    remarks = []
+    if model.discriminators and start >= steps:
+        remarks.append(
+            f"adversarial_start is {start} and max_steps {steps}: the discriminators never join; "
+            "--model.adversarial_start N lets them"
+        )
+    if left := steps % min(int(config.trainer.val_check_interval or steps), steps):
+        last = counted(left, "batch", "batches")
+        remarks.append(
+            f"the last {last} of {steps} {by_number(left, 'is', 'are')} not validated, and "
+            "so not in the codec that is saved; a --trainer.val_check_interval that divides max_steps changes that"
+        )
+    weights = config.model.weights
+    for name in ("waveform_loss", "spectral_loss"):
+        loss, weight = config.model[name], weights[name.removesuffix("_loss")]
+        if loss is not None and not weight:
+            kind = loss.class_path.rpartition(".")[2]
+            remarks.append(f"{name} {kind} has the weight 0 and is left out; --model.weights.{name[:-5]} W trains it")
+    return remarks
+
+
+def refuse_weight_of_nothing(explicit: Collection[str], config: Namespace) -> None:
+    """Refuse a flag that weighs a loss that there is not.
+
+    Raises:
+        RecipeError: the message names the flag that adds one.
+    """
+    for name in ("waveform", "spectral"):
+        weight = config.model.weights[name]
+        if f"model.weights.{name}" in explicit and weight and config.model[f"{name}_loss"] is None:
+            raise RecipeError(
+                f"--model.weights.{name} is {weight:g}, and the recipe has no {name}_loss; "
+                f"--model.{name}_loss NAME adds one"
+            )
+
+
+def _check_training(config: Namespace, model: CodecExperiment) -> None:
     start, steps = config.model.quantizer_start, config.trainer.max_steps
     refuse_no_batches(steps)
+    interval = config.trainer.val_check_interval
+    if interval is not None and (interval != int(interval) or interval < 1):
+        raise RecipeError(f"--trainer.val_check_interval is {interval:g}; it should be a whole number of batches")
+    joins, warmup = config.model.adversarial_start, config.model.discriminator_warmup
+    if model.discriminators and joins < steps <= joins + warmup:
+        raise RecipeError(
+            f"the discriminators join at batch {joins} (adversarial_start) and learn alone for {warmup} batches "
+            f"(discriminator_warmup): of {steps} batches none is left in which the codec learns from them"
+        )
     if start >= steps:
         raise RecipeError(
             f"quantizer_start is {start} and max_steps {steps}: the quantizer would never join; give more batches, "

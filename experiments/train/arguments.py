@@ -28,6 +28,16 @@ def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidt
                 f"{name} {type(loss).__name__} is for audio of {counted(loss.channels, 'channel')}, and the codec has "
                 f"{given.codec.channels}; encodec_48khz, for one, is stereo"
             )
+        if loss is not None and getattr(loss, "sample_rate", given.codec.sample_rate) != given.codec.sample_rate:
+            raise ValueError(
+                f"{name} {type(loss).__name__} is for audio at {loss.sample_rate} Hz, and the codec's has "
+                f"{given.codec.sample_rate} Hz"
+            )
+        if loss is not None and any(parameter.requires_grad for parameter in loss.parameters()):
+            raise ValueError(
+                f"{name} {type(loss).__name__} has parameters that would learn, and only the codec and the "
+                "discriminators do: freeze them with requires_grad_(False)"
+            )
     reconstructs = given.waveform_loss is not None or given.spectral_loss is not None
     schedule = given.schedule
     if schedule.adversarial_start and not reconstructs:
@@ -39,6 +49,16 @@ def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidt
         raise ValueError(
             f"accumulate {schedule.accumulate} needs update_order joint: with discriminator_first every part's graph "
             "would have to be held until the discriminators have seen the whole batch"
+        )
+    if (
+        schedule.accumulate > 1
+        and given.balancer is not None
+        and given.balancer.enabled
+        and not given.balancer.per_item
+    ):
+        raise ValueError(
+            f"accumulate {schedule.accumulate} needs a balancer with per_item true: with false each part of a batch "
+            "would weigh as much as a whole one"
         )
     if ensemble_per_bandwidth and not isinstance(given.rate_sampling, PerBatchBandwidth):
         raise ValueError(

@@ -322,8 +322,15 @@ class CodecExperiment(lightning.LightningModule):
             refuse_graphs(self.graph_backend, self.codec, self.rate_sampling, device, devices)
 
     def on_fit_start(self) -> None:
-        """Refuse a step that cannot be recorded."""
+        """Refuse a step that cannot be recorded, and data at another sampling rate.
+
+        Raises:
+            ValueError: the data module reads audio at another rate than the codec's.
+        """
         self.refuse_graphs(self.trainer)
+        rate = getattr(getattr(self.trainer, "datamodule", None), "sample_rate", self.codec.sample_rate)
+        if rate != self.codec.sample_rate:
+            raise ValueError(f"the data is read at {rate} Hz, and the codec is for {self.codec.sample_rate} Hz")
 
     def on_train_start(self) -> None:
         """Begin without graphs: weights have been moved and loaded."""

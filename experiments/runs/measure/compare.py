@@ -21,6 +21,7 @@ from codeclab.experiments.runs.measure.keep_evaluation import keep
 from codeclab.experiments.runs.measure.measure import identified
 from codeclab.experiments.runs.measure.settings import MeasuringSettings
 from codeclab.experiments.runs.measure.subjects import Subject
+from codeclab.experiments.runs.training_data import run_of
 
 
 def common_data(subjects: Sequence[Subject], settings: MeasuringSettings) -> tuple[AudioData, str]:
@@ -119,7 +120,10 @@ def row_of(subject: Subject, evaluation: Evaluation) -> RowResult:
     if REQUESTED_KBPS in per_file:
         per_file = per_file.assign(bitrate_kbps=per_file[REQUESTED_KBPS])
     spent = evaluation.as_spent()
-    return RowResult.named(subject.name, spent.summary, requested=spent.requested, per_file=[per_file])
+    run = run_of(subject.path) if subject.path is not None else None
+    seconds = None if run is None else run.train_seconds
+    measured = {"requested": spent.requested, "per_file": [per_file], "wall_seconds": seconds}
+    return RowResult.named(subject.name, spent.summary, **measured)
 
 
 def compare(

@@ -10,9 +10,9 @@ from codeclab.benchmarks.evaluate.evaluation import Evaluation
 from codeclab.benchmarks.metrics.registry import METRICS
 from codeclab.benchmarks.metrics.synonyms import named_as, one_of_each
 from codeclab.codecs.io.locks import Lock
-from codeclab.codecs.wording import counted
 from codeclab.experiments.data.module import AudioData
-from codeclab.experiments.data.named import RECORDINGS, corpus_title
+from codeclab.experiments.data.named import RECORDINGS
+from codeclab.experiments.runs.corpus_record import content_digest
 from codeclab.experiments.runs.folder import DIGITS, digest
 from codeclab.experiments.runs.training_data import corpus_identity
 
@@ -26,21 +26,8 @@ def basis(of: Any, data: AudioData, split: str) -> dict[str, Any]:
         "sample_rate": data.sample_rate,
         "channels": data.channels,
         "clip_seconds": data.clip_seconds,
+        "audio": content_digest(data.clips(split).recordings),
     }
-
-
-def measured_clips(evaluation: Evaluation, folder: str | None = None) -> str:
-    """Which clips were measured, in words, such as ``24 clips of the test split of audio``.
-
-    Args:
-        evaluation: what was measured.
-        folder: the audio, if a table's stamp names it; None takes that of the basis.
-    """
-    of = evaluation.info.get(BASIS) or {}
-    split = of.get("split", "all")
-    part = "" if split == "all" else f"the {split} split of "
-    clips = counted(evaluation.per_file["name"].nunique(), "clip")
-    return f"{clips} of {part}{corpus_title(folder or of.get('folder'))}"
 
 
 def keep(evaluation: Evaluation, folder: Path) -> tuple[Evaluation, str]:
@@ -85,13 +72,16 @@ def said_of_same(name: str, same: str) -> str:
 def has_same_basis(stored: Evaluation, evaluation: Evaluation) -> bool:
     """Whether a stored evaluation is of the same codec on the same audio, and may be added to.
 
-    One of an older version does not say its split: it is the same where all its clips are among the present ones.
+    One of an older version does not say its split: it is the same where all its clips are among the present ones. Nor
+    does it say what the clips held.
     """
     before, now = stored.info.get(BASIS), evaluation.info.get(BASIS)
     if before is None or now is None:
         return bool(before == now)
     if "split" not in before and set(stored.per_file["name"]) <= set(evaluation.per_file["name"]):
         before = {**before, "split": now["split"], "folder": _identity_of_older(before["folder"])}
+    if "audio" not in before:
+        before = {**before, "audio": now.get("audio")}
     return bool(before == now)
 
 

@@ -33,6 +33,7 @@ class Stamp:
         clips: settings that choose the clips; None where they are the run's.
         language_model: identity of the one whose entropy-coded rate is a column; None without.
         code: digest of the files of the user's own metrics, as ``code_of`` gives it; None without.
+        audio: digest of the clips, as ``content_digest`` gives it.
     """
 
     of: str | Mapping[str, Any]
@@ -45,6 +46,7 @@ class Stamp:
     clips: Mapping[str, Any] | None = None
     language_model: str | None = None
     code: str | None = None
+    audio: str | None = None
 
     @property
     def digest(self) -> str:
@@ -54,6 +56,8 @@ class Stamp:
         parts |= {"sample_rate": self.sample_rate, "channels": self.channels, "clips": self.clips}
         if self.code is not None:
             parts["code"] = self.code
+        if self.audio is not None:
+            parts["audio"] = self.audio
         return digest(parts)
 
     def write(self, folder: Path) -> None:
@@ -71,6 +75,7 @@ class Stamp:
             "clips": self.clips,
             "language_model": self.language_model,
             "code": self.code,
+            "audio": self.audio,
         }
         write_atomically(folder / FILE, json.dumps(content, indent=1) + "\n")
 
@@ -99,6 +104,7 @@ class Stamp:
             clips=content.get("clips"),
             language_model=content.get("language_model"),
             code=content.get("code"),
+            audio=content.get("audio"),
         )
 
     @staticmethod

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from codeclab.benchmarks.evaluate.statistics import mean_interval, summarize
+from codeclab.benchmarks.evaluate.statistics import mean_interval, over_seeds, summarize
 
 
 def test_interval_by_hand() -> None:
@@ -61,3 +61,17 @@ def test_what_was_never_measured_is_no_failure() -> None:
     assert list(summary.query("metric == 'pesq'")["bitrate_kbps"]) == [6.0]
     added.loc[added["bitrate_kbps"] == 3.0, "failures"] = "pesq: no speech"
     assert list(summarize(added).query("domain == 'all' and metric == 'pesq'")["failed"]) == [1, 0]
+
+
+def test_files_that_one_seed_failed_on_count_as_failed() -> None:
+    def seed(*scores: float) -> pd.DataFrame:
+        rows = [(f"{i}.wav", "speech", 6.0, score) for i, score in enumerate(scores)]
+        return pd.DataFrame(rows, columns=["name", "domain", "bitrate_kbps", "si_sdr"])
+
+    def counted(*seeds: pd.DataFrame) -> tuple[int, int]:
+        line = over_seeds(seeds).iloc[0]
+        return int(line["n"]), int(line["failed"])
+
+    assert counted(seed(1.0, 2.0, 3.0), seed(1.5, 2.5, 3.5)) == (3, 0)
+    assert counted(seed(1.0, 2.0, 3.0), seed(1.5, math.nan, 3.5)) == (2, 1)
+    assert counted(seed(1.0, 2.0, 3.0), seed(math.nan, math.nan, math.nan)) == (0, 3)

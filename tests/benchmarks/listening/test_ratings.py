@@ -187,13 +187,13 @@ def test_results_say_who_was_screened_out_and_stand_in_files(
     assert "Ann (0000000000000003) was screened out: rated 2 of 2 hidden references below 90 and" in rendered
     assert f"Listening test {mushra_test.id}, 2 listeners, 1 screened out; 16 ratings, 2 of each stimulus." in rendered
     assert "EnCodec's tests have at least 10 ratings of each stimulus." in rendered
-    assert "| A, 3 kbps | B, 6 kbps | -25.0 ± 27.6 | 4 | 0.1250 | 0.1250 | — |" in rendered
+    assert "| A, 3 kbps | B, 6 kbps | -25.0 ± 190.6 | 2 | 0.5000 | 0.5000 | — |" in rendered
     paths = write_results(results, tmp_path)
     assert sorted(path.name for path in paths) == [
         *("pairs.csv", "results.csv", "results.md", "results.png", "scores.csv")
     ]
     (pair,) = csv.DictReader((tmp_path / "pairs.csv").read_text().splitlines())
-    assert (pair["first"], pair["difference"], pair["p_holm"]) == ("A, 3 kbps", "-25.0", "0.125")
+    assert (pair["first"], pair["difference"], pair["p_holm"]) == ("A, 3 kbps", "-25.0", "0.5")
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="no listener is left after screening: Ann .* rated 2 of 2 hidden references"):
         analyse([read_ratings(mushra_file(50, 90, 99, 1), mushra_test)], mushra_test)

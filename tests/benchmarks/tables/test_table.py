@@ -178,13 +178,34 @@ def test_agreement_counts_pairs_beyond_the_margin_at_every_bitrate(make_summary)
 
     rows = [row("a", (3.0, 1.0, 4.0), (6.0, 2.0, 8.0)), row("b", (3.0, 1.5, 4.05), (6.0, 0.5, 6.0))]
     everything = table(rows)
-    # a3<a6 kept, a3<b3 kept, a3<b6 turned, a6>b3 kept, a6>b6 kept, b3<b6 turned.
+    # a3<b3 kept, a3<b6 turned, a6>b3 kept, a6>b6 kept; a3<a6 and b3<b6 are of one row each.
     (finding,) = agreement(everything)
-    assert (finding.concordant, finding.pairs) == (4, 6)
+    assert (finding.concordant, finding.pairs) == (3, 4)
     everything.margin = {"si_sdr": 0.1}  # a3 and b3 are 0.05 apart
     (finding,) = agreement(everything)
-    assert (finding.concordant, finding.pairs, finding.chance) == (3, 5, 2.5)
-    assert finding.text == "SI-SDR: found 3 of 5 of the paper's orderings by more than 0.1 dB (chance: 2.5)"
+    assert (finding.concordant, finding.pairs, finding.chance) == (2, 3, 1.5)
+    assert finding.text == "SI-SDR: found 2 of 3 of the paper's orderings by more than 0.1 dB (chance: 1.5)"
+
+
+def test_agreement_counts_no_settings(make_summary) -> None:
+    def row(name: str, *rate: float) -> RowResult:
+        summary = make_summary(("all", 6.0, "sample_rate", rate[0], NAN, 1, 0))
+        return RowResult.named(name, summary, figures=[Figures({"sample_rate": rate[0]}, 6.0)])
+
+    assert agreement(Table("t", "s", [], [row("a", 24.0), row("b", 44.1)], columns=["sample_rate"])) == []
+
+
+def test_nothing_is_bold_among_means_over_different_files(make_summary) -> None:
+    def ranked(failed: int) -> set[tuple[int, str]]:
+        rows = [
+            RowResult.named(name, make_summary(("all", 6.0, "si_sdr", mean, 0.3, 24 - missing, missing)))
+            for name, mean, missing in (("a", 5.4, 0), ("b", 9.9, failed))
+        ]
+        ranking = Table("t", "s", ["si_sdr"], rows, ranked=True)
+        return best(ranking, lines(ranking))
+
+    assert ranked(0) == {(1, "si_sdr")}
+    assert ranked(12) == set()
 
 
 def test_agreement_counts_figures_with_a_mark_or_an_interval_and_columns_of_a_listening_test(make_summary) -> None:

@@ -75,6 +75,21 @@ def test_mistakes_are_answered_in_one_line(
     assert answer.count("\n") == 1
 
 
+def test_figures_of_files_that_have_changed_are_kept_apart(
+    codec_folder: Path, audio_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(codec_folder), "--data", str(audio_folder), "--bitrates", "6"]
+    assert run(*words, "--metrics", "mel_distance") == 0
+    assert run(*words, "--metrics", "si_snr") == 0
+    assert "added to what was measured before" in capsys.readouterr().out
+    sound = 0.1 * np.random.default_rng(9).standard_normal(24000)
+    soundfile.write(audio_folder / "test" / "music" / "a.wav", sound, 24000)
+    assert run(*words, "--metrics", "si_snr") == 0
+    assert "the earlier figures are of another codec, other audio or another split" in capsys.readouterr().out
+    now = pd.read_csv(codec_folder / "evaluation" / "per_file.csv")
+    assert "mel_distance" not in now
+
+
 def test_a_given_test_split_is_what_is_measured_by_default(
     codec_folder: Path, audio_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -116,20 +116,23 @@ def test_a_row_brings_its_run_along_and_runs_can_be_added(runs: Path) -> None:
 def test_rows_of_different_clips_are_told_apart(runs: Path, tmp_path: Path) -> None:
     given = [runs / "mine-demo", runs / "one"]
     assert not [note for note in read_sources(given).notes if "clips" in note]
-    measured = "Measured on 3 clips of the built-in synthetic corpus."
+    measured = "Measured on 3 clips of the built-in synthetic corpus at 24 kHz."
     assert read_sources([runs / "one", runs / "two"]).notes[-1] == measured
     folder = runs / "one" / "tables" / "mine-plain"
     evaluation = Evaluation.load(folder)
     fewer = evaluation.per_file[evaluation.per_file["name"] != evaluation.per_file["name"].iloc[0]]
-    info = evaluation.info | {"basis": {"folder": "/somewhere/else"}}
+    info = evaluation.info | {"basis": {"folder": "/somewhere/else", "sample_rate": 24000}}
     Evaluation(fewer, evaluation.codebooks, info).save(folder)
     said = (
-        "Rows were measured on different clips, so that their figures cannot be compared: 3 clips of the "
-        "built-in synthetic corpus (Deep, odd); 2 clips of else (one). `codeclab compare` measures runs on the same "
-        "clips."
+        "Rows were measured on different clips, or originals of different rates, so that their figures cannot be "
+        "compared: 3 clips of the built-in synthetic corpus at 24 kHz (Deep, odd); 2 clips of else at 24 kHz (one). "
+        "`codeclab compare` measures runs on the same clips."
     )
     assert said in read_sources(given).notes
     assert said in html.unescape(made(given, tmp_path / "page.html"))
+    info["basis"]["sample_rate"] = 48000
+    Evaluation(evaluation.per_file, evaluation.codebooks, info).save(folder)
+    assert "3 clips of else at 48 kHz (one)" in read_sources(given).notes[-1]
 
 
 def test_a_run_is_one_row_by_whatever_path_it_is_given(runs: Path) -> None:

@@ -168,6 +168,15 @@ def test_flags_speak_for_whole_dotted_paths_and_for_the_last_of_a_list() -> None
     assert parsed.explicit == {"model.encoder", *arguments}
 
 
+def test_an_argument_is_of_the_part_appended_before_it() -> None:
+    words = "--model.discriminators [] --model.discriminators+=MSSTFTDiscriminator --model.discriminators.n_filters 6"
+    words += " --model.discriminators+=MultiPeriodDiscriminator --model.discriminators.n_filters 10"
+    parsed = parse(*RECIPE, "--scale", "laptop", *words.split())
+    one, other = parsed.settings["model"]["discriminators"]
+    assert (one["init_args"]["n_filters"], other["init_args"]["n_filters"]) == ("6", "10")
+    assert {"model.discriminators[0].n_filters", "model.discriminators[1].n_filters"} <= parsed.explicit
+
+
 def test_one_setting_of_a_group_leaves_the_others_whether_the_recipe_has_the_group_or_not() -> None:
     parsed = request("--config", "dac_44khz", "--model.discriminator_optimizer.lr", "0.25")
     before = parse("--config", "dac_44khz").settings["model"]["discriminator_optimizer"]
@@ -175,7 +184,8 @@ def test_one_setting_of_a_group_leaves_the_others_whether_the_recipe_has_the_gro
     assert "model.discriminator_optimizer.lr" in parsed.explicit
     assert "discriminator_optimizer" not in request().settings["model"]
     parsed = request("--model.discriminator_optimizer.lr", "0.25")
-    assert parsed.settings["model"]["discriminator_optimizer"] == {"lr": "0.25"}
+    shared = request().settings["model"]["optimizer"]  # the generator's, which the discriminators would have had
+    assert parsed.settings["model"]["discriminator_optimizer"] == {**shared, "lr": "0.25"}
 
 
 def test_a_group_may_be_given_whole_in_a_flag_or_in_a_file(tmp_path: Path) -> None:

@@ -85,6 +85,29 @@ def test_shares_follow_the_number_of_batches_and_a_flag_goes_first():
     assert (model.quantizer_start, model.adversarial_start) == (7, 150)
 
 
+@pytest.mark.parametrize("scale", ["laptop", "mini"])
+def test_a_scale_leaves_the_weights_of_a_recipe_with_a_waveform_loss_and_no_balancer(scale, tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("model: {waveform_loss: WaveformL1, weights: {waveform: 2.0, spectral: 4.0}}")
+    own = build("fit", ["--config", "dac_16khz", "--config", str(recipe), "--scale", scale, "--dry-run"])
+    assert type(own.model.waveform_loss).__name__ == "WaveformL1"
+    assert (own.model.weights.waveform, own.model.weights.spectral) == (2.0, 4.0)
+    shipped = build("fit", ["--config", "dac_16khz", "--scale", scale, "--dry-run"])
+    assert (shipped.model.weights.waveform, shipped.model.weights.spectral) == (1500.0, 15.0)
+
+
+@pytest.mark.parametrize("scale", ["laptop", "mini", "lab"])
+@pytest.mark.parametrize("recipe", names(RECIPES))
+def test_at_every_scale_discriminators_join_and_the_last_batch_is_validated(recipe, scale, tmp_path, capsys):
+    trained = build("fit", ["--config", recipe, "--scale", scale, "--dry-run", "--runs", str(tmp_path)])
+    config = trained.config
+    assert config.model.adversarial_start < config.trainer.max_steps
+    assert config.trainer.max_steps % config.trainer.val_check_interval == 0
+    said = capsys.readouterr().err
+    assert "never join" not in said
+    assert "not validated" not in said
+
+
 def test_a_scale_under_its_former_name_is_refused_with_the_new_one():
     with pytest.raises(ValueError, match=r"no scale 'demo'; there are: .* \(demo is now laptop\)"):
         read_scale("demo")

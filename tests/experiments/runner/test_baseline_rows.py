@@ -16,12 +16,15 @@ from codeclab.benchmarks.tables.row import RowSpec
 from codeclab.codecs.codec import Codec
 from codeclab.experiments.cli import main
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runner import baseline_rows
 from codeclab.experiments.runner.baseline_rows import clip_settings, measure_untrained, untrained, untrained_columns
 from codeclab.experiments.runner.collect import collect
 from codeclab.experiments.runner.draft import Draft
 from codeclab.experiments.runner.job import Job, Outcome
+from codeclab.experiments.runner.request import TableRequest
 from codeclab.experiments.runner.spec import TableSpec
+from codeclab.experiments.runs.corpus_record import list_corpus, write_record
 
 
 def make_spec(row: RowSpec, bitrates: list[float] | int | None = None, sample_rate: int | None = 16000) -> TableSpec:
@@ -73,6 +76,41 @@ def test_a_baseline_is_measured_where_the_paper_did_and_kept(
     assert again.summary.equals(result.summary)
     with pytest.raises(AssertionError, match="measured again"):
         measure_untrained(job(spec, audio, runs))
+
+
+def test_figures_of_files_that_have_changed_are_measured_anew(audio: str, tmp_path: Path) -> None:
+    made = job(make_spec(RowSpec("Opus", baseline={"part": "Opus"}, bitrates=[12])), audio, tmp_path / "runs")
+    before = measure_untrained(made)
+    changed = Path(audio) / "test" / "music" / "0.wav"
+    soundfile.write(changed, 0.1 * np.random.default_rng(1).standard_normal(16000), 16000)
+    now = measure_untrained(made).per_file.set_index("name")["si_sdr"]
+    differ = now != before.per_file.set_index("name")["si_sdr"]
+    assert differ[differ].index.tolist() == ["test/music/0.wav"]
+
+
+def test_training_files_of_the_tables_runs_are_no_test_clips(tmp_path: Path) -> None:
+    for index in range(12):
+        path = tmp_path / "audio" / f"{index:02}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, 0.1 * np.random.default_rng(index).standard_normal(4000), 16000)
+    audio, runs = str(tmp_path / "audio"), tmp_path / "runs"
+    run = runs / "mine"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(f"data:\n  folder: {audio}\n")
+    drawn = AudioData(audio, workers=0).corpus
+    other = [one.name for one in (*drawn.train, *drawn.valid)][:3]
+    splits = {one.name: "test" if one.name in other else "train" for one in drawn.split("all")}
+    module = AudioData(audio, workers=0)
+    module.known_splits = splits
+    write_record(run / "corpus.csv", list_corpus(module.corpus))
+    spec = make_spec(RowSpec("Opus", baseline={"part": "Opus"}, bitrates=[12]))
+    plain = measure_untrained(job(spec, audio, runs))
+    assert set(plain.per_file["name"]) == {one.name for one in drawn.test}
+    beside = measure_untrained(replace(job(spec, audio, runs), beside=[str(run)]))
+    assert sorted(beside.per_file["name"]) == sorted(other)
+    trained = TableRequest.of(make_spec(RowSpec("Mine", codec=str(run))), data=audio)
+    assert (trained.split, TableRequest.of(spec, data=audio).split) == ("test", "all")
+    assert clip_settings(None, [("data.split_seed", "5")]) == {"split_seed": 5}
 
 
 def test_what_was_not_finished_is_measured_anew(audio: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

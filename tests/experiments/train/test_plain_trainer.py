@@ -16,6 +16,7 @@ from codeclab.codecs.codec import Codec
 from codeclab.codecs.seanet import SEANetDecoder, SEANetEncoder
 from codeclab.discriminators.msstft import MSSTFTDiscriminator
 from codeclab.experiments.data.module import AudioData
+from codeclab.experiments.data.recording import DataError
 from codeclab.experiments.runs.checkpoint import AtomicCheckpointIO, RunCheckpoint
 from codeclab.experiments.runs.loggers import SaveMetrics
 from codeclab.experiments.runs.samples import SaveSamples
@@ -57,6 +58,39 @@ def data() -> AudioData:
     )
 
 
+class LearntLoss(WaveformL1):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"waveform_loss": LearntLoss()}, "waveform_loss LearntLoss has parameters that would learn"),
+        (
+            {"spectral_loss": MultiScaleMelLoss(16000, [64], 4), "weights": LossWeights(spectral=1.0)},
+            "spectral_loss MultiScaleMelLoss is for audio at 16000 Hz, and the codec's has 8000 Hz",
+        ),
+        (
+            {"balancer": Balancer(per_item=False), "accumulate": 2, "update_order": "joint"},
+            "accumulate 2 needs a balancer with per_item true",
+        ),
+    ],
+)
+def test_what_could_not_be_trained_as_said_is_refused(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        experiment(**more)
+
+
+def test_data_at_another_sampling_rate_is_refused(tmp_path: Path) -> None:
+    trainer = lightning.Trainer(max_steps=1, accelerator="cpu", logger=False, default_root_dir=tmp_path)
+    other = data()
+    other.sample_rate = 16000
+    with pytest.raises(ValueError, match="the data is read at 16000 Hz, and the codec is for 8000 Hz"):
+        trainer.fit(experiment(), other)
+
+
 class Batches(lightning.Callback):
     """Keeps the audio of every training batch."""
 
@@ -85,6 +119,30 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:You defined a `validation_step` but have no",
     "ignore:You're resuming from a checkpoint that ended before",
 )
+
+
+@pytest.mark.parametrize(("n_batches", "more"), [(None, {"limit_train_batches": 2}), (2, {}), (3, {})])
+def test_an_epoch_goes_on_where_the_one_before_ended(
+    trainer: Callable[..., lightning.Trainer], n_batches: int | None, more: dict[str, Any]
+) -> None:
+    """Its batches have numbers of their own, by which schedules go."""
+    whole, cut = Batches(), Batches()
+    straight, in_epochs = experiment(quantizer_start=3), experiment(quantizer_start=3)
+    module = data()
+    module.n_batches = 5
+    trainer(5, whole).fit(straight, module)
+    module = data()
+    module.n_batches = n_batches
+    trainer(5, cut, **more).fit(in_epochs, module)
+    assert len(cut.audio) == 5
+    assert all(torch.equal(a, b) for a, b in zip(whole.audio, cut.audio, strict=True))
+    for one, other in zip(straight.parameters(), in_epochs.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_repeating_batches_is_refused(trainer: Callable[..., lightning.Trainer]) -> None:
+    with pytest.raises(DataError, match="overfit_batches repeats batches, and AudioData draws each anew"):
+        trainer(5, overfit_batches=2).fit(experiment(), data())
 
 
 def test_a_checkpoint_goes_on_with_the_next_batch(trainer: Callable[..., lightning.Trainer], tmp_path: Path) -> None:
