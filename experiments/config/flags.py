@@ -1,5 +1,6 @@
 """Resolution of what the user typed to one tree of settings, which the parser checks."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,7 @@ def read_request(words: Words) -> Request:
         tree.lay_over(config)
     tree.settings["import"] = imports
     own_optimizer = (tree.settings.get("model") or {}).get("discriminator_optimizer")
-    # A part's own arguments are read by the part that is there in the end, wherever in the line it is named; those of a
-    # part that is appended stand behind it.
-    for name, value in sorted(settings, key=lambda one: one[0].endswith("+") or plain(one[0]) not in tree.slots):
+    for name, value in _in_order(settings, tree.slots):
         request.explicit.update(tree.set(plain(name), corpus_or_text(name, value), append=name.endswith("+")))
     if words.scale:
         tree.settings = apply_scale(tree.settings, read_scale(words.scale), request.explicit)
@@ -117,6 +116,25 @@ def read_request(words: Words) -> Request:
     dropped = [*tree.dropped, *leave_out_rates(tree, request.explicit)]
     request.settings, request.swapped, request.dropped = tree.settings, tree.swapped, dropped
     return request
+
+
+def _in_order(settings: Sequence[tuple[str, Any]], slots: Collection[str]) -> list[tuple[str, Any]]:
+    """Settings in the order in which they are set: parts, then all others.
+
+    A part's own arguments are thus read by the part that is there in the end, wherever in the line it is named. Those
+    between two parts that are appended to one list belong to the first of these.
+    """
+    names = [plain(name) for name, _ in settings]
+    appended: dict[str, list[int]] = {}
+    for index, (name, _) in enumerate(settings):
+        if names[index] in slots:
+            appended[names[index]] = [*appended.get(names[index], []), index] if name.endswith("+") else []
+
+    def waits(index: int) -> bool:
+        positions = appended.get(names[index].rpartition(".")[0], [])
+        return names[index] not in slots and not (positions and positions[0] < index < positions[-1])
+
+    return [settings[index] for index in sorted(range(len(settings)), key=waits)]
 
 
 def _complete_optimizer(model: dict[str, Any]) -> None:

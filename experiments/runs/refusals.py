@@ -130,8 +130,9 @@ def _check_training(config: Namespace, model: CodecExperiment) -> None:
     joins, warmup = config.model.adversarial_start, config.model.discriminator_warmup
     if model.discriminators and joins < steps <= joins + warmup:
         raise RecipeError(
-            f"the discriminators join at batch {joins} (adversarial_start) and learn alone for {warmup} batches "
-            f"(discriminator_warmup): of {steps} batches none is left in which the codec learns from them"
+            f"the discriminators join at batch {joins} (adversarial_start) and learn alone for "
+            f"{counted(warmup, 'batch', 'batches')} (discriminator_warmup): of {steps} none is left in which the codec "
+            "learns from them"
         )
     if start >= steps:
         raise RecipeError(

@@ -1,4 +1,4 @@
-"""Which clips rows were measured on, and which rows cannot be compared because these differ."""
+"""The clips that rows were measured on, and the rows that cannot be compared because these differ."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class ClipSet:
         """The clips of an evaluation.
 
         Args:
-            evaluation: what was measured.
+            evaluation: evaluation of the clips.
             folder: the audio, if a table's stamp names it; None takes that of the evaluation's basis.
-            sample_rate: as the attribute.
+            sample_rate: sampling rate of the originals, Hz; None where it may differ between rows.
         """
         per_file = evaluation.per_file
         clips = frozenset(zip(per_file["name"], per_file["seconds"].round(2), strict=True))

@@ -175,6 +175,13 @@ def test_an_argument_is_of_the_part_appended_before_it() -> None:
     one, other = parsed.settings["model"]["discriminators"]
     assert (one["init_args"]["n_filters"], other["init_args"]["n_filters"]) == ("6", "10")
     assert {"model.discriminators[0].n_filters", "model.discriminators[1].n_filters"} <= parsed.explicit
+    # Without a second part behind it, an argument may stand anywhere; and a list that follows replaces all.
+    later = parse(*RECIPE, "--model.discriminators.n_filters", "6", "--model.discriminators", "[MSSTFTDiscriminator]")
+    assert later.settings["model"]["discriminators"][0]["init_args"] == {"n_filters": "6"}
+    words = "--model.discriminators+=MSSTFTDiscriminator --model.discriminators.n_filters 6"
+    words += " --model.discriminators+=MSSTFTDiscriminator --model.discriminators [MultiPeriodDiscriminator]"
+    (only,) = parse(*RECIPE, *words.split()).settings["model"]["discriminators"]
+    assert only["class_path"].endswith("MultiPeriodDiscriminator")
 
 
 def test_one_setting_of_a_group_leaves_the_others_whether_the_recipe_has_the_group_or_not() -> None:
