@@ -54,10 +54,10 @@ def agreement(table: Table) -> list[Agreement]:
     Every row takes part at each bitrate of its published figures, and so it does in each domain that the paper has
     figures of: pairs are within one, and of different rows, as no codec can miss that more bits sound better. Settings,
     such as a sampling rate, take no part. Of plotted entropies every codebook of every row takes part. A pair counts
-    where the figures differ by more than the table's margin. Of several metrics the last
-    finding is the sum. The order does not depend on whether higher is better:
-    only on whether the paper's larger figure is the larger one here. Pairs are not independent of each other: the
-    chance level is what a random order finds on average, not a threshold of significance.
+    where the figures differ by more than the table's margin. Of several metrics the last finding is the sum. The order
+    does not depend on whether higher is better: only on whether the paper's larger figure is the larger one here. Pairs
+    are not independent of each other: the chance level is what a random order finds on average, not a threshold of
+    significance.
 
     Args:
         table: rows measured, with published figures beside them.
