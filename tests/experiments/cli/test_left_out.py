@@ -79,7 +79,7 @@ def test_a_test_split_of_which_much_is_of_no_use_is_refused_before_the_first_cli
     assert not (tmp_path / "out").exists()
     run(["evaluate", "--baseline", "MP3", "--split", "test", *data, "--data.max_left_out", "0.5"])
     assert "3 of 69 files left out: " in capsys.readouterr().err.splitlines()[-1]
-    run(["evaluate", "--baseline", "MP3", *data, "--clips", "2"])  # of all files there, 5 % may be of no use
+    run(["evaluate", "--baseline", "MP3", *data, "--clips", "2", "--split", "all"])  # of all, 5 % may be of no use
     rows = [
         RowSpec("Row", flags=TINY.split()),
         RowSpec("MP3", baseline={"part": "MP3"}, bitrates=[64]),
