@@ -74,7 +74,7 @@ def run(command: str, argv: list[str]) -> int:
         print(_size_and_speed(subject.coder, max(evaluation.info["bitrates_kbps"])))
     if options.entropy and isinstance(subject.coder, Codec):
         print_entropy(subject, settings, output, options.language_model)
-    print(f"measured on {ClipSet.of(whole).title}")
+    print(f"measured on {ClipSet.of_evaluation(whole).title}")
     print(f"written to {output}" + (f" ({remark})" if remark else ""))
     say_left_out(f"codeclab {command}", noted(evaluation.info))
     return 0

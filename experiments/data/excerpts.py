@@ -212,11 +212,8 @@ class BatchSchedule(DistributedSampler[int]):
         super().__init__(cast(Dataset[Any], batches), num_replicas=1, rank=0, shuffle=False)
         self.start = start
         self.trained = trained
-        self._passes = 0
 
     def __iter__(self) -> Iterator[int]:
         """The batches still to come in this pass."""
-        first = max(self.start, self.trained()) if self._passes else self.start
-        self._passes += 1
-        end = len(self) if first <= len(self) and self._passes == 1 else (first // len(self) + 1) * len(self)
-        return iter(range(first, end))
+        first = max(self.start, self.trained())
+        return iter(range(first, (first // len(self) + 1) * len(self)))

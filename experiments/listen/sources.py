@@ -21,7 +21,7 @@ from codeclab.experiments.config.files import RecipeError
 from codeclab.experiments.config.own_code import import_from
 from codeclab.experiments.data.module import AudioData
 from codeclab.experiments.runs.folder import RunFolder
-from codeclab.experiments.runs.measure.clip_sets import ClipSet, clips_remark, differ
+from codeclab.experiments.runs.measure.clip_sets import ClipSet, are_different, clips_remark
 from codeclab.experiments.runs.measure.evaluate import data_of
 from codeclab.experiments.runs.measure.stamp import Stamp
 from codeclab.experiments.runs.training_data import label_of, run_of
@@ -52,7 +52,7 @@ class RowSource:
     @property
     def clip_set(self) -> ClipSet:
         """The clips that were measured, and the rate of the originals."""
-        return ClipSet.of(self.evaluation, self.audio, self.sample_rate)
+        return ClipSet.of_evaluation(self.evaluation, self.audio, self.sample_rate)
 
     @property
     def stamp(self) -> Stamp | None:
@@ -154,7 +154,7 @@ def read_sources(paths: Iterable[Path], repeated: bool = False) -> Sources:
         lines = [note for note in notes(table) if note != NOT_RANKED]
         return Sources(table, [*lines, clips_remark(clip_sets)], row_sources)
     lines = notes(table)
-    if runs and differ(clip_sets):  # of its own rows a table says so itself
+    if runs and are_different(clip_sets):  # of its own rows a table says so itself
         lines.append(clips_remark(clip_sets))
     return Sources(replace(table, rows=rows), lines, row_sources)
 

@@ -31,7 +31,7 @@ from codeclab.experiments.runner.wandb_table import log_table
 from codeclab.experiments.runs.folder import RunFolder
 from codeclab.experiments.runs.left_out import noted, read_left_out
 from codeclab.experiments.runs.lock import RunLock
-from codeclab.experiments.runs.measure.clip_sets import ClipSet, clips_remark, differ
+from codeclab.experiments.runs.measure.clip_sets import ClipSet, are_different, clips_remark
 from codeclab.experiments.runs.process import Notes
 
 LONG_SCALES = ("lab", "paper", None)
@@ -166,9 +166,8 @@ def left_out_of(rows: Sequence[RowResult]) -> list[str]:
 
 def _different_clips(rows: Sequence[RowResult], folder: str | None) -> list[str]:
     """A sentence that says which rows were measured on other clips than the rest; none where all are alike."""
-    origins = {row.name: row.origins[0].evaluation for row in rows if row.origins}
-    sets = [(name, ClipSet.of(Evaluation.load(evaluation), folder)) for name, evaluation in origins.items()]
-    return [clips_remark(sets)] if differ(sets) else []
+    sets = [(row.name, ClipSet.of(row.per_file[0], folder)) for row in rows if row.per_file]
+    return [clips_remark(sets)] if are_different(sets) else []
 
 
 def _common_start(drafts: Sequence[Draft]) -> str | None:

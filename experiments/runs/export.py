@@ -15,6 +15,7 @@ from codeclab.codecs.entropy.model_folder import FittedModel, save_fitted
 from codeclab.codecs.io.files import write_atomically
 from codeclab.codecs.io.transformers_export import to_transformers
 from codeclab.experiments.config.files import RecipeError
+from codeclab.experiments.runs.disk import why_no_folder
 from codeclab.experiments.runs.export_names import CONFIG, FILES, GRAPHS, PREPROCESSOR, TENSORS
 
 MARKS = {"codeclab": "format_version", "transformers": "model_type"} | dict.fromkeys(GRAPHS, MARK)
@@ -38,12 +39,12 @@ def check_directory(directory: Path, run: Path, form: str, overwrite: bool) -> N
         overwrite: whether the folder may hold other files, too.
 
     Raises:
-        RecipeError: the folder is a file or the exported codec, or not empty and no such export.
+        RecipeError: nothing can be written to it, or it is the exported codec, or not empty and no such export.
     """
+    if reason := why_no_folder(directory):
+        raise RecipeError(reason)
     if not directory.exists():
         return
-    if not directory.is_dir():
-        raise RecipeError(f"{directory} is a file; DIR should be a folder, or a name for a new one")
     if run.exists() and directory.resolve() in (run.resolve(), (run / "codec").resolve()):
         raise RecipeError(f"{directory} is the codec itself; give another folder")
     held = sorted(path.name for path in directory.iterdir())

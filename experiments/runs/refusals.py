@@ -18,6 +18,9 @@ from codeclab.experiments.train.module import CodecExperiment
 SPLITS = {"fit": "train", "validate": "valid", "test": "test"}
 """The split that a command needs."""
 
+RECONSTRUCTION = ("waveform", "spectral")
+"""Names of the reconstruction losses' weights."""
+
 
 def rate_advice(model: Namespace, swapped: set[str]) -> str:
     """Flags for a quantizer that learns its own bitrate, as the end of a message; empty if none apply."""
@@ -97,12 +100,11 @@ def training_remarks(config: Namespace, model: CodecExperiment) -> list[str]:
             f"the last {last} of {steps} {by_number(left, 'is', 'are')} not validated, and "
             "so not in the codec that is saved; a --trainer.val_check_interval that divides max_steps changes that"
         )
-    weights = config.model.weights
-    for name in ("waveform_loss", "spectral_loss"):
-        loss, weight = config.model[name], weights[name.removesuffix("_loss")]
-        if loss is not None and not weight:
+    for name in RECONSTRUCTION:
+        loss = config.model[f"{name}_loss"]
+        if loss is not None and not config.model.weights[name]:
             kind = loss.class_path.rpartition(".")[2]
-            remarks.append(f"{name} {kind} has the weight 0 and is left out; --model.weights.{name[:-5]} W trains it")
+            remarks.append(f"{name}_loss {kind} has the weight 0 and is left out; --model.weights.{name} W trains it")
     return remarks
 
 
@@ -112,7 +114,7 @@ def refuse_weight_of_nothing(explicit: Collection[str], config: Namespace) -> No
     Raises:
         RecipeError: the message names the flag that adds one.
     """
-    for name in ("waveform", "spectral"):
+    for name in RECONSTRUCTION:
         weight = config.model.weights[name]
         if f"model.weights.{name}" in explicit and weight and config.model[f"{name}_loss"] is None:
             raise RecipeError(

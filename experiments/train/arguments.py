@@ -28,7 +28,7 @@ def check_arguments(given: "CodecExperiment", plays: bool, ensemble_per_bandwidt
                 f"{name} {type(loss).__name__} is for audio of {counted(loss.channels, 'channel')}, and the codec has "
                 f"{given.codec.channels}; encodec_48khz, for one, is stereo"
             )
-        if loss is not None and getattr(loss, "sample_rate", given.codec.sample_rate) != given.codec.sample_rate:
+        if loss is not None and loss.sample_rate not in (None, given.codec.sample_rate):
             raise ValueError(
                 f"{name} {type(loss).__name__} is for audio at {loss.sample_rate} Hz, and the codec's has "
                 f"{given.codec.sample_rate} Hz"

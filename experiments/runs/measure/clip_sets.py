@@ -1,7 +1,9 @@
 """The clips that rows were measured on, and the rows that cannot be compared because these differ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pandas import DataFrame
 
 from codeclab.benchmarks.evaluate.adding import BASIS
 from codeclab.benchmarks.evaluate.evaluation import Evaluation
@@ -11,51 +13,58 @@ from codeclab.experiments.data.named import corpus_title
 
 @dataclass(frozen=True)
 class ClipSet:
-    """The clips that an evaluation is of.
+    """Clips that were measured; two are equal if the clips and the rate of the originals are.
 
     Attributes:
         clips: name and seconds of each.
-        title: the same in words, such as ``24 clips of the test split of audio``.
         sample_rate: sampling rate of the originals, Hz; None where it may differ between rows.
+        title: the clips in words, such as ``24 clips of the test split of audio``.
     """
 
     clips: frozenset[tuple[str, float]]
-    title: str
-    sample_rate: int | None = None
+    sample_rate: int | None
+    title: str = field(compare=False)
 
     @classmethod
-    def of(cls, evaluation: Evaluation, folder: str | None = None, sample_rate: int | None = None) -> "ClipSet":
-        """The clips of an evaluation.
+    def of(
+        cls, per_file: DataFrame, folder: str | None, split: str = "all", sample_rate: int | None = None
+    ) -> "ClipSet":
+        """The clips of a per-file table.
 
         Args:
-            evaluation: evaluation of the clips.
-            folder: the audio, if a table's stamp names it; None takes that of the evaluation's basis.
+            per_file: per-file table of an evaluation.
+            folder: the audio, as settings name it.
+            split: split that the clips are of.
             sample_rate: sampling rate of the originals, Hz; None where it may differ between rows.
         """
-        per_file = evaluation.per_file
         clips = frozenset(zip(per_file["name"], per_file["seconds"].round(2), strict=True))
-        basis = evaluation.info.get(BASIS) or {}
-        split = basis.get("split", "all")
         part = "" if split == "all" else f"the {split} split of "
-        title = f"{counted(len(clips), 'clip')} of {part}{corpus_title(folder or basis.get('folder'))}"
-        return cls(clips, f"{title} at {sample_rate / 1000:g} kHz" if sample_rate else title, sample_rate)
+        rate = "" if sample_rate is None else f" at {sample_rate / 1000:g} kHz"
+        return cls(clips, sample_rate, f"{counted(len(clips), 'clip')} of {part}{corpus_title(folder)}{rate}")
+
+    @classmethod
+    def of_evaluation(
+        cls, evaluation: Evaluation, folder: str | None = None, sample_rate: int | None = None
+    ) -> "ClipSet":
+        """The clips of an evaluation: those of ``folder``, if a table's stamp names one, or else of its basis."""
+        basis = evaluation.info.get(BASIS) or {}
+        return cls.of(evaluation.per_file, folder or basis.get("folder"), basis.get("split", "all"), sample_rate)
 
 
 def clips_remark(rows: Sequence[tuple[str, ClipSet]]) -> str:
     """A sentence on the clips that rows, by name, were measured on, and on which cannot be compared if they differ."""
-    sets: dict[tuple[frozenset[tuple[str, float]], int | None], list[str]] = {}
-    titles = {(one.clips, one.sample_rate): one.title for _, one in rows}
-    for name, one in rows:
-        sets.setdefault((one.clips, one.sample_rate), []).append(name)
-    if len(sets) == 1:
-        return f"Measured on {next(iter(titles.values()))}."
-    listed = "; ".join(f"{titles[key]} ({', '.join(names)})" for key, names in sets.items())
+    names: dict[ClipSet, list[str]] = {}
+    for name, clips in rows:
+        names.setdefault(clips, []).append(name)
+    if len(names) == 1:
+        return f"Measured on {rows[0][1].title}."
+    listed = "; ".join(f"{clips.title} ({', '.join(of_them)})" for clips, of_them in names.items())
     return (
-        f"Rows were measured on different clips, or originals of different rates, so that their figures cannot be "
+        "Rows were measured on different clips, or originals of different rates, so that their figures cannot be "
         f"compared: {listed}. `codeclab compare` measures runs on the same clips."
     )
 
 
-def differ(rows: Sequence[tuple[str, ClipSet]]) -> bool:
+def are_different(rows: Sequence[tuple[str, ClipSet]]) -> bool:
     """Whether rows were measured on different clips, or against originals of different sampling rates."""
-    return len({(one.clips, one.sample_rate) for _, one in rows}) > 1
+    return len({clips for _, clips in rows}) > 1

@@ -120,10 +120,14 @@ def row_of(subject: Subject, evaluation: Evaluation) -> RowResult:
     if REQUESTED_KBPS in per_file:
         per_file = per_file.assign(bitrate_kbps=per_file[REQUESTED_KBPS])
     spent = evaluation.as_spent()
-    run = run_of(subject.path) if subject.path is not None else None
-    seconds = None if run is None else run.train_seconds
-    measured = {"requested": spent.requested, "per_file": [per_file], "wall_seconds": seconds}
-    return RowResult.named(subject.name, spent.summary, **measured)
+    run = None if subject.path is None else run_of(subject.path)
+    return RowResult.named(
+        subject.name,
+        spent.summary,
+        requested=spent.requested,
+        per_file=[per_file],
+        wall_seconds=None if run is None else run.train_seconds,
+    )
 
 
 def compare(

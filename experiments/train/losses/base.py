@@ -15,9 +15,11 @@ class ReconstructionLoss(nn.Module, ABC):
 
     Attributes:
         channels: required number of audio channels; None allows any.
+        sample_rate: required sampling rate of the audio, Hz; None allows any.
     """
 
     channels: int | None = None
+    sample_rate: int | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -106,6 +106,8 @@ class MultiScaleLogMelLoss(MelDistance, ReconstructionLoss):
         floor: lower limit of magnitudes in the logarithm (the released code: ``clamp_eps``).
     """
 
+    sample_rate: int
+
     def forward(self, fake: Tensor, real: Tensor) -> Tensor:
         """The distance between ``fake`` and ``real``, both ``[B, C, N]``, as a scalar.
 

@@ -103,7 +103,7 @@ def test_other_files_are_not_written_over_unasked(export: Export) -> None:
     for directory, answer in {
         "notes": "notes is not empty and no earlier export for codeclab (it holds diary.txt); give a new folder",
         "theirs": "theirs is not empty and no earlier export for codeclab",
-        "file": "file is a file",
+        "file": f"file should be a folder, but {Path('file').absolute()} is a file",
         "mine": "mine is the codec itself; give another folder",
     }.items():
         status, out, err = export("mine", directory)

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 class _Rank:
     """Stands for the trainer of one process of several."""
 
-    max_steps = 3
+    max_steps, global_step = 3, 0
 
     def __init__(self, rank: int, world: int) -> None:
         self.global_rank, self.world_size, self.num_devices = rank, world, world
