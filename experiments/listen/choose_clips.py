@@ -43,7 +43,7 @@ def available_clips(systems: Sequence[System], data: str | None, seconds: float,
         systems: systems to compare.
         data: folder of audio; None is what the runs were measured on.
         seconds: duration of a clip, seconds.
-        split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
+        split: part of the data; None is the default, of ``split_of_sources``.
 
     Raises:
         RecipeError: the runs have different test clips, and no folder is given.
@@ -78,14 +78,11 @@ def available_clips(systems: Sequence[System], data: str | None, seconds: float,
 
 
 def split_of_sources(sources: Sequence[RowSource], data: str | None) -> str:
-    """The default split for listening: test, or all if none of the runs was trained on the data."""
+    """The default split for listening: test, or all of data without a given one that no run was trained on."""
     folders = [(source.folder.path, data or source.audio) for source in sources]
     own = [path for path, folder in folders if run_of(path) and folder is None]
-    return (
-        "test"
-        if own or any(usual_split([path], AudioData(folder, workers=0)) == "test" for path, folder in folders)
-        else "all"
-    )
+    splits = (usual_split([path], AudioData(folder, workers=0)) for path, folder in folders)
+    return "test" if own or "test" in splits else "all"
 
 
 def are_same(one: Clips, other: Clips) -> bool:

@@ -24,7 +24,7 @@ class ReportClips:
         sources: sources of the rows' runs.
         data: folder of audio in place of the runs' own; None keeps those.
         device: device that codecs run on.
-        split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
+        split: part of the data; None is the default, of ``split_of_sources``.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ class ReportRequest:
 
     Attributes:
         data: folder of audio in place of the runs' own; None keeps those.
-        split: part of the data; None is its test part, or all of it where none of the runs was trained on it.
+        split: part of the data; None is the default, of ``split_of_sources``.
         clips: largest number of clips, 0 or more; None is all that fit.
         max_mb: largest size of the page, megabytes.
         device: device that codecs run on; None takes a GPU where there is one.

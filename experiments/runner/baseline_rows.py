@@ -35,9 +35,9 @@ SPLIT = "split"
 MAX_LEFT_OUT = "max_left_out"
 """Beside those settings, the share of files that may be unusable; figures do not depend on it."""
 
-CLIPS = ("valid_clips", "max_test_clips", "clip_seconds", "split_seed")
-
-CLIP_SETTINGS = {f"data.{name}": name for name in (*CLIPS, MAX_LEFT_OUT)}
+CLIP_SETTINGS = {
+    f"data.{name}": name for name in ("valid_clips", "max_test_clips", "clip_seconds", "split_seed", MAX_LEFT_OUT)
+}
 """The data settings, besides the folder, that choose the clips of a row: the argument of ``AudioData`` for each."""
 
 

@@ -13,15 +13,17 @@ from codeclab.experiments.data.named import corpus_title
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Clips that were measured; two are equal if the clips and the rate of the originals are.
+    """Clips that were measured; two are equal if the clips, their length and the rate of the originals are.
 
     Attributes:
-        clips: name and seconds of each.
+        names: names of the clips.
+        seconds: their mean length to a tenth, seconds: at another rate a clip is longer or shorter by part of a sample.
         sample_rate: sampling rate of the originals, Hz; None where it may differ between rows.
         title: the clips in words, such as ``24 clips of the test split of audio``.
     """
 
-    clips: frozenset[tuple[str, float]]
+    names: frozenset[str]
+    seconds: float
     sample_rate: int | None
     title: str = field(compare=False)
 
@@ -37,10 +39,11 @@ class ClipSet:
             split: split that the clips are of.
             sample_rate: sampling rate of the originals, Hz; None where it may differ between rows.
         """
-        clips = frozenset(zip(per_file["name"], per_file["seconds"].round(2), strict=True))
+        names, seconds = frozenset(per_file["name"]), round(float(per_file["seconds"].mean()), 1)
         part = "" if split == "all" else f"the {split} split of "
         rate = "" if sample_rate is None else f" at {sample_rate / 1000:g} kHz"
-        return cls(clips, sample_rate, f"{counted(len(clips), 'clip')} of {part}{corpus_title(folder)}{rate}")
+        title = f"{counted(len(names), 'clip')} of {part}{corpus_title(folder)}{rate}"
+        return cls(names, seconds, sample_rate, title)
 
     @classmethod
     def of_evaluation(
